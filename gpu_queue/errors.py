@@ -1,0 +1,33 @@
+"""What can go wrong, as a tree.
+
+::
+
+    GpuQueueError            anything this package raises on purpose
+    ├── SettingsError        a flag, variable or config.yaml that cannot be obeyed
+    ├── SpoolError           a spool that must not or cannot be served
+    ├── BadScript            a task's script or directives that can never run
+    └── DeviceError          no device layer could be started
+
+Inside the agent's loop an error is classified, reported and outlived; only what stands before the loop may
+end the program.  Each message names the file or the value, what was expected, and what to do.
+"""
+
+
+class GpuQueueError(Exception):
+    """Base of all errors raised on purpose."""
+
+
+class SettingsError(GpuQueueError):
+    """A setting that cannot be obeyed; the message says where it came from."""
+
+
+class SpoolError(GpuQueueError):
+    """A spool that must not be served (another protocol, others may write) or cannot be (not one filesystem)."""
+
+
+class BadScript(GpuQueueError):
+    """A task that can never run as it was written: the reason is shown to its owner."""
+
+
+class DeviceError(GpuQueueError):
+    """No device layer could be started; the message says what was found and how to go on."""

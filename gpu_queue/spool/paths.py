@@ -1,0 +1,192 @@
+"""How names in a spool are spelled: the only speller (docs/spool.md, "Names").
+
+- ``pending/PPP-<id>``; ``running/<node>/PPP-<id>.tryN.<hex>[=<status>[-<why>]]``; ``done/`` and ``failed/`` like
+  ``pending/``.  ``<id>`` = ``YYYYMMDDTHHMMSSmmm-NNNNNN-<name>``.
+- Names are parsed from the right, so that a script's own name may look like anything.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+from gpu_queue.task import DEFAULT_PRIORITY, Claim, End, State, Why
+from gpu_queue.units import stamp
+
+NAME_MAX_BYTES = 120
+"""Of the script's name inside an id: with all that is added it stays below every NAME_MAX that is in use."""
+
+_ID = r"\d{8}T\d{9}-[0-9a-f]{6}-[A-Za-z0-9._+-]{1,120}"
+_FULL = re.compile(rf"(\d{{3}})-({_ID})", re.ASCII)
+_CLAIM_END = re.compile(r"(.+)\.try(\d{1,9})\.([0-9a-f]{6})(?:=(\d{1,3})(?:-([a-z]+))?)?", re.ASCII)
+_DROP_PRIORITY = re.compile(rb"(\d{3})[-_](.+)", re.DOTALL)
+_STRANGE = re.compile(rb"[^A-Za-z0-9._+-]+")
+_LIKE_A_CLAIM = re.compile(r"\.try\d{1,9}\.[0-9a-f]{6}$", re.ASCII)
+_SKIPPED_ENDINGS = ("~", ".tmp", ".swp")
+STATE_DIRECTORIES = tuple(state.value for state in State)
+OTHER_DIRECTORIES = ("records", "logs", "control", "nodes", "nodes/gone", "queues", "gangs", "events")
+
+
+def safe_name(raw: bytes) -> str:
+    """A script's name as an id may carry it: bytes outside ``[A-Za-z0-9._+-]`` become one ``_``, cut at 119."""
+    name = _STRANGE.sub(b"_", raw)[: NAME_MAX_BYTES - 1].decode("ascii") or "task"
+    return f"{name}_" if _LIKE_A_CLAIM.search(name) else name
+
+
+def make_id(epoch_s: float, nonce: str, raw_name: bytes) -> str:
+    """A new task id from a moment, six hex digits, and the script's own name."""
+    return f"{stamp(epoch_s)}-{nonce}-{safe_name(raw_name)}"
+
+
+def is_id(text: str) -> bool:
+    """Whether this is a task id."""
+    return _FULL.fullmatch(f"000-{text}") is not None
+
+
+def parse_full(name: str) -> tuple[int, str] | None:
+    """Priority and id of ``PPP-<id>``; None for any other name (a hand drop)."""
+    match = _FULL.fullmatch(name)
+    if match is None or _CLAIM_END.fullmatch(name):
+        return None
+    return int(match[1]), match[2]
+
+
+def full_name(priority: int, task_id: str) -> str:
+    """The name of a task in pending/, done/ and failed/."""
+    return f"{priority:03d}-{task_id}"
+
+
+def claim_name(claim: Claim) -> str:
+    """The name of a claim in ``running/<node>/``."""
+    return f"{full_name(claim.priority, claim.task_id)}.try{claim.number}.{claim.token}"
+
+
+def ended_name(claim: Claim, end: End) -> str:
+    """The name that the shim gives its claim when the try has ended."""
+    return f"{claim_name(claim)}={end.status}" + (f"-{end.why.value}" if end.why else "")
+
+
+def parse_claim(name: str) -> tuple[Claim, End | None] | None:
+    """A claim and, where its name says so, how the try ended; None if it is no claim's name.
+
+    A why that this version does not know reads as *requeue*: it was ended on purpose, and it is run again.
+    """
+    match = _CLAIM_END.fullmatch(name)
+    if match is None:
+        return None
+    full = _FULL.fullmatch(match[1])
+    if full is None:
+        return None
+    claim = Claim(int(full[1]), full[2], int(match[2]), match[3])
+    if match[4] is None:
+        return claim, None
+    why: Why | None = None
+    if match[5] is not None:
+        why = Why(match[5]) if match[5] in {one.value for one in Why} else Why.REQUEUE
+    return claim, End(int(match[4]), why)
+
+
+def strip_claim(name: str) -> str:
+    """A claim's name brought back to ``PPP-<id>``; other names as they are (a person moved it by hand)."""
+    parsed = parse_claim(name)
+    return name if parsed is None else full_name(parsed[0].priority, parsed[0].task_id)
+
+
+def is_skipped(name: str) -> bool:
+    """Whether a name dropped by hand is one that editors and copiers use while they write."""
+    return name.startswith(".") or (name.endswith(_SKIPPED_ENDINGS) and parse_full(name) is None)
+
+
+def parse_drop(name: str) -> tuple[int, bytes]:
+    """Priority and the script's own name of a hand drop: ``NNN_name`` and ``NNN-name`` carry a priority.
+
+    A full name or a claim's name that was dropped (copied from done/, say) is brought back to the script's name.
+    """
+    full = parse_full(strip_claim(name))
+    if full is not None:
+        return full[0], full[1].split("-", 2)[2].encode()
+    raw = os.fsencode(name)
+    match = _DROP_PRIORITY.fullmatch(raw)
+    return (int(match[1]), match[2]) if match else (DEFAULT_PRIORITY, raw)
+
+
+@dataclass(frozen=True)
+class SpoolPaths:
+    """The paths inside one spool."""
+
+    root: str
+    """``$QUEUE_ROOT/<JOB_ID>``."""
+
+    def directory(self, state: State) -> str:
+        """``pending``, ``done``, ``failed``, or the parent of all nodes' running directories."""
+        return f"{self.root}/{state.value}"
+
+    def running(self, node: str) -> str:
+        """The claims of one node."""
+        return f"{self.root}/running/{node}"
+
+    def running_keeper(self, node: str) -> str:
+        """A permanent file, so that a listing of the node's claims is never empty."""
+        return f"{self.running(node)}/node"
+
+    def claim(self, node: str, claim: Claim) -> str:
+        """A live claim."""
+        return f"{self.running(node)}/{claim_name(claim)}"
+
+    def record(self, task_id: str) -> str:
+        """The submission."""
+        return f"{self.root}/records/{task_id}.json"
+
+    def try_record(self, claim: Claim) -> str:
+        """One try, written by the owner of its claim."""
+        return f"{self.root}/records/{claim.task_id}.try{claim.number}.{claim.token}.json"
+
+    def tries_index(self, task_id: str) -> str:
+        """The ends of earlier tries, in one file that can be found without listing records/."""
+        return f"{self.root}/records/{task_id}.tries.json"
+
+    def log(self, claim: Claim) -> str:
+        """Where a try's output goes: the first try has the plain name."""
+        suffix = "" if claim.number == 1 else f".try{claim.number}.{claim.token}"
+        return f"{self.root}/logs/{claim.task_id}{suffix}.log"
+
+    @property
+    def control(self) -> str:
+        """Every command, and each node's answer."""
+        return f"{self.root}/control"
+
+    @property
+    def hand_command(self) -> str:
+        """The mailbox for people."""
+        return f"{self.root}/control.json"
+
+    def ack(self, command_entry: str, node: str) -> str:
+        """A node's answer to the command ``<stamp>-<nonce>.json``."""
+        return f"{self.control}/{command_entry.removesuffix('.json')}.{node}.ack"
+
+    def node_json(self, node: str) -> str:
+        """A node's beat and facts."""
+        return f"{self.root}/nodes/{node}.json"
+
+    def node_text(self, node: str) -> str:
+        """The same, laid out for people."""
+        return f"{self.root}/nodes/{node}.txt"
+
+    def events(self, node: str) -> str:
+        """A node's history."""
+        return f"{self.root}/events/{node}.jsonl"
+
+    def flag(self, name: str) -> str:
+        """A state as a file: ``paused`` or ``draining``."""
+        return f"{self.root}/{name}"
+
+    @property
+    def config(self) -> str:
+        """The policy of this spool."""
+        return f"{self.root}/config.yaml"
+
+    @property
+    def protocol(self) -> str:
+        """Written last when a spool is made."""
+        return f"{self.root}/PROTOCOL"

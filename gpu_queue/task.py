@@ -1,0 +1,150 @@
+"""The nouns: what a task is, what it needs, one try of it, and how a try may end.
+
+- A *task* is one script; its id never changes.  A *try* is one execution of it.  A *claim* is the right to
+  run a try: the presence of its file in a node's running directory.
+- How a try ended is data: a status and, where somebody ended it on purpose, a *why*.
+- ``settle`` is the only table of what follows from an end.  Everything here is pure and imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+DEFAULT_PRIORITY = 500
+"""Smaller runs first; names carry three digits, 000-999."""
+
+
+class State(str, Enum):
+    """Where a task is: the directory that holds its file."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Why(str, Enum):
+    """Why a try was ended, when it did not simply end by itself."""
+
+    REQUEUE = "requeue"  # the node was taken back, or the agent is leaving
+    STOPPED = "stopped"  # a person asked
+    TIMEOUT = "timeout"  # its own --time ran out
+    FENCED = "fenced"  # the shim could not reach the storage for too long
+    LOST = "lost"  # its claim vanished, or its shim died
+    NOSTART = "nostart"  # this node could not start it: nothing of the script ran
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to run one try: what a name in ``running/<node>/`` says."""
+
+    priority: int
+    task_id: str
+    number: int
+    """Which try, counted from 1; for people, best effort."""
+    token: str
+    """Six random hex digits that make the name unrepeatable."""
+
+
+@dataclass(frozen=True)
+class End:
+    """How a try ended."""
+
+    status: int
+    """Exit status; 128 + signal where a signal ended it; 255 where nobody knows."""
+    why: Why | None = None
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a task asks for."""
+
+    gpus_min: int = 1
+    gpus_max: int = 1
+    devices: tuple[int, ...] = ()
+    """Indices that the script itself names by CUDA_VISIBLE_DEVICES; empty: any."""
+    memory_bytes: int | None = None
+    """Memory that each of its GPUs must have."""
+    queue: str | None = None
+    time_s: float | None = None
+    retries: int | None = None
+    after: tuple[str, ...] = ()
+    """Ids of tasks that must be done first."""
+    reason: str = "default"
+    """Where the number of GPUs comes from, for people."""
+
+
+@dataclass(frozen=True)
+class TryResult:
+    """One earlier try of a task, as its index of tries tells."""
+
+    number: int
+    token: str
+    end: End
+    final: bool
+    """The task was settled by this try; what came later began anew."""
+    node: str = ""
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often what is tried again."""
+
+    retries: int = 0
+    """Tries after a failure of the script's own."""
+    max_lost: int = 3
+    """Tries lost with their shim or node before the task is given up."""
+    max_nostart: int = 3
+    """Starts that no node managed before the task is given up."""
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """Where a task goes when a try has ended."""
+
+    to: State
+    outcome: str
+    """For people and records: succeeded, failed(1), stopped, timeout, requeued, lost …"""
+    reason: str = field(default="", compare=False)
+
+
+def current_round(tries: tuple[TryResult, ...]) -> tuple[TryResult, ...]:
+    """The tries since the task was last settled: a retry by hand starts its counters anew."""
+    for position in range(len(tries) - 1, -1, -1):
+        if tries[position].final:
+            return tries[position + 1 :]
+    return tries
+
+
+def settle(end: End, earlier: tuple[TryResult, ...], policy: RetryPolicy) -> Settlement:
+    """Where a task goes after a try: the table of why x status (docs/spool.md, "How a try ends").
+
+    Args:
+        end: how this try ended.
+        earlier: all tries before this one, oldest first.
+        policy: how often what is tried again.
+    """
+    if end.status == 0 and end.why is not Why.NOSTART:
+        return Settlement(State.DONE, "succeeded")
+    this_round = current_round(earlier)
+    if end.why in (Why.REQUEUE, Why.FENCED):
+        return Settlement(State.PENDING, "requeued" if end.why is Why.REQUEUE else "fenced")
+    if end.why is Why.LOST:
+        lost = 1 + sum(one.end.why is Why.LOST for one in this_round)
+        if lost >= policy.max_lost:
+            return Settlement(State.FAILED, "lost", f"{lost} tries were lost with their shim or node")
+        return Settlement(State.PENDING, "lost")
+    if end.why is Why.NOSTART:
+        refused = 1 + sum(one.end.why is Why.NOSTART for one in this_round)
+        if refused >= policy.max_nostart:
+            return Settlement(State.FAILED, "not started", f"it could not be started {refused} times")
+        return Settlement(State.PENDING, "not started")
+    if end.why is Why.STOPPED:
+        return Settlement(State.FAILED, "stopped")
+    if end.why is Why.TIMEOUT:
+        return Settlement(State.FAILED, "timeout")
+    failures = 1 + sum(one.end.why is None for one in this_round)
+    if failures <= policy.retries:
+        return Settlement(State.PENDING, f"failed({end.status})", f"retry {failures} of {policy.retries}")
+    return Settlement(State.FAILED, f"failed({end.status})")

@@ -1,0 +1,88 @@
+"""Durations, sizes and times as people write them, to seconds and bytes and back.  Pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)([dhms]))", re.ASCII)
+_DURATION_UNIT_S = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b)?", re.ASCII | re.IGNORECASE)
+_SIZE_UNIT_BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
+
+def parse_duration_s(text: str) -> float:
+    """Seconds of ``90``, ``90s``, ``4h``, ``1d12h``, ``1h30m``.
+
+    Raises:
+        ValueError: the text is none of these.
+    """
+    text = text.strip().lower()
+    if re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII):
+        return float(text)
+    if not text or _DURATION.sub("", text):
+        raise ValueError(f"{text!r} is no duration; expected for example 90s, 30m, 4h or 1d12h")
+    return sum(float(number) * _DURATION_UNIT_S[unit] for number, unit in _DURATION.findall(text))
+
+
+def parse_slurm_time_s(text: str) -> float:
+    """Seconds of Slurm's ``minutes``, ``MM:SS``, ``HH:MM:SS``, ``D-HH``, ``D-HH:MM``, ``D-HH:MM:SS`` (sbatch(1)).
+
+    Raises:
+        ValueError: the text is none of these.
+    """
+    days, dash, rest = text.strip().rpartition("-")
+    parts = rest.split(":")
+    if len(parts) > 3 or not all(re.fullmatch(r"\d+", part, re.ASCII) for part in [days or "0", *parts]):
+        raise ValueError(f"{text!r} is no time as sbatch takes it, for example 30, 4:00:00 or 1-12:00:00")
+    numbers = [int(part) for part in parts]
+    if dash:
+        hours, minutes, seconds = (numbers + [0, 0])[:3]
+    elif len(numbers) == 3:
+        hours, minutes, seconds = numbers
+    else:
+        hours, minutes, seconds = 0, numbers[0], numbers[1] if len(numbers) == 2 else 0
+    return int(days or "0") * 86400 + hours * 3600 + minutes * 60 + seconds
+
+
+def parse_size_bytes(text: str) -> int:
+    """Bytes of ``20G``, ``20GB``, ``512M``, ``1.5g``; units are powers of 1024, as nvidia-smi shows them.
+
+    Raises:
+        ValueError: the text is no size.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no size; expected for example 20G or 512M")
+    return int(float(match[1]) * _SIZE_UNIT_BYTES[match[2].lower()])
+
+
+def format_duration(seconds: float) -> str:
+    """``7 s``, ``4m05s``, ``3h20m``, ``2d04h``: two units are enough for people."""
+    whole = int(max(0.0, seconds))
+    if whole < 60:
+        return f"{max(0.0, seconds):.1f}s" if seconds < 10 else f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    return f"{whole // 86400}d{whole % 86400 // 3600:02d}h"
+
+
+def format_size(size_bytes: float) -> str:
+    """``80G``, ``512M``, ``79.6G``: powers of 1024."""
+    for unit, one in (("T", 1 << 40), ("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10)):
+        if size_bytes >= one:
+            return f"{size_bytes / one:.1f}".removesuffix(".0") + unit
+    return f"{int(size_bytes)}B"
+
+
+def format_utc(epoch_s: float) -> str:
+    """ISO 8601 in UTC with seconds: ``2026-11-23T01:44:15Z``."""
+    return datetime.fromtimestamp(epoch_s, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def stamp(epoch_s: float) -> str:
+    """The 18 characters that order names: ``20261123T014415123`` (UTC, milliseconds)."""
+    moment = datetime.fromtimestamp(0, timezone.utc) + timedelta(milliseconds=int(epoch_s * 1000))
+    return moment.strftime("%Y%m%dT%H%M%S") + f"{moment.microsecond // 1000:03d}"
