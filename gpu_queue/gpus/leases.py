@@ -1,0 +1,176 @@
+"""Who holds which GPU on this node, across the agents of one user.
+
+- A lease is the file ``gpus/<uuid>`` in the node's own directory; it names the directory of a try.
+- It is valid <=> somebody holds the flock on that directory's file ``lock``: the agent from before the fork, then the
+  shim.  A crash of anything therefore needs no tidying, and a task keeps its GPU when its agent dies.
+- All changes are made under ``grant.lock``, so of two agents one gets a GPU; each file is replaced by a rename, so
+  readers need no lock.
+- ``gpus/<uuid>.want`` names a try whose agent asks the others' fillers to leave that GPU; valid like a lease.  Of
+  several who want one GPU any may be named: it is asked again in each step for as long as it is wanted.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+_WANT = ".want"
+_BUSY_AFTER_S = 2.0
+_RETRY_S = 0.01
+
+
+class Leases:
+    """The leases of one node.  Each method that changes something returns False when ``grant.lock`` stays busy."""
+
+    def __init__(self, root: str):
+        """Make ``gpus/`` if it is missing.
+
+        Args:
+            root: the node's own directory (local disk, 0700, ours).
+        """
+        self._gpus = f"{root}/gpus"
+        self._mutex = f"{root}/grant.lock"
+        os.makedirs(self._gpus, mode=0o700, exist_ok=True)
+
+    def holders(self) -> dict[str, str]:
+        """The directory of the try that holds it, by UUID of the GPU."""
+        return {name: try_dir for name, try_dir in self._valid() if not name.endswith(_WANT)}
+
+    def wanted(self) -> dict[str, str]:
+        """The directory of a try that wants it, by UUID of the GPU."""
+        return {name.removesuffix(_WANT): try_dir for name, try_dir in self._valid() if name.endswith(_WANT)}
+
+    def take(self, uuids: Sequence[str], try_dir: str) -> bool:
+        """Lease all of these GPUs to a try, or none.
+
+        Returns:
+            False if another try holds one of them, or the mutex stayed busy.
+
+        Raises:
+            ValueError: nobody holds the try's own lock, so that the lease would be void from the start.
+        """
+        if not is_held(try_dir):
+            raise ValueError(f"{try_dir}/lock is not held: take it before the GPUs")
+        with _locked(self._mutex) as mine:
+            if not mine:
+                return False
+            holders = self.holders()
+            if any(holders.get(uuid, try_dir) != try_dir for uuid in uuids):
+                return False
+            try:
+                self._write(dict.fromkeys(uuids, try_dir))
+            except OSError:
+                self._remove(uuids, try_dir)
+                raise
+            return True
+
+    def release(self, try_dir: str) -> bool:
+        """Drop all leases and wishes of a try; those that stay when the mutex is busy end with the try's lock."""
+        with _locked(self._mutex) as mine:
+            if mine:
+                self._remove(self._names(), try_dir)
+            return mine
+
+    def want(self, uuid: str, try_dir: str) -> bool:
+        """Ask the fillers of other agents to leave a GPU."""
+        with _locked(self._mutex) as mine:
+            if mine:
+                self._write({uuid + _WANT: try_dir})
+            return mine
+
+    def unwant(self, uuid: str, try_dir: str) -> bool:
+        """Take back what this try asked; another's wish stays."""
+        with _locked(self._mutex) as mine:
+            if mine:
+                self._remove([uuid + _WANT], try_dir)
+            return mine
+
+    def _names(self) -> list[str]:
+        return [name for name in os.listdir(self._gpus) if not name.startswith(".")]
+
+    def _valid(self) -> Iterator[tuple[str, str]]:
+        held: dict[str, bool] = {}
+        for name in self._names():
+            try_dir = self._read(name)
+            if try_dir is None:
+                continue
+            if try_dir not in held:
+                held[try_dir] = is_held(try_dir)
+            if held[try_dir]:
+                yield name, try_dir
+
+    def _read(self, name: str) -> str | None:
+        """The directory that a file names; None if it has just gone."""
+        try:
+            with open(f"{self._gpus}/{name}", "rb") as file:
+                return os.fsdecode(file.read().removesuffix(b"\n"))
+        except FileNotFoundError:
+            return None
+
+    def _write(self, files: Mapping[str, str]) -> None:
+        # One fixed name for the unfinished file is enough under the mutex, and a crash leaves no more than it.
+        unfinished = f"{self._gpus}/.unfinished"
+        for name, try_dir in files.items():
+            with open(unfinished, "wb") as file:
+                file.write(os.fsencode(try_dir) + b"\n")
+            os.rename(unfinished, f"{self._gpus}/{name}")
+
+    def _remove(self, names: Iterable[str], try_dir: str) -> None:
+        for name in names:
+            if self._read(name) == try_dir:
+                os.unlink(f"{self._gpus}/{name}")
+
+
+def is_held(try_dir: str) -> bool:
+    """Whether somebody, this process included, holds the flock on ``<try_dir>/lock``.
+
+    The probe asks for a shared lock, so that two who look at once do not take each other for the holder.
+    """
+    try:
+        descriptor = os.open(f"{try_dir}/lock", os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    try:
+        return not _flock(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _locked(path: str) -> Iterator[bool]:
+    """Hold the mutex; False if it stayed busy for two seconds.
+
+    A raw flock and not ``filelock``: after locking we must know that the file we hold is still the one that the path
+    names, for a cleaner of /tmp may have replaced it, and filelock shows its descriptor to nobody.
+    """
+    give_up_at = time.monotonic() + _BUSY_AFTER_S
+    while (descriptor := _lock(path)) is None and time.monotonic() < give_up_at:
+        time.sleep(_RETRY_S)
+    try:
+        yield descriptor is not None
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _lock(path: str) -> int | None:
+    """A descriptor that holds the lock of the file at this path, or None if another holds it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if _flock(descriptor, fcntl.LOCK_EX) and os.path.samestat(os.fstat(descriptor), os.stat(path)):
+            return descriptor
+    except FileNotFoundError:
+        pass  # removed between our open and our look: the next attempt makes it anew
+    os.close(descriptor)
+    return None
+
+
+def _flock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

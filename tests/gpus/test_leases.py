@@ -1,0 +1,213 @@
+"""Who holds which GPU on this node."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from gpu_queue.gpus import leases as module
+from gpu_queue.gpus.leases import Leases, is_held
+
+Try = Callable[[str], str]
+
+
+@pytest.fixture
+def leases(tmp_path: Path) -> Leases:
+    return Leases(str(tmp_path))
+
+
+@pytest.fixture
+def live_try(tmp_path: Path) -> Iterator[Try]:
+    """Makes tries whose lock is held by this process, as an agent holds it before the fork."""
+    descriptors = {}
+
+    def make(name: str) -> str:
+        directory = tmp_path / "tries" / name
+        directory.mkdir(parents=True)
+        descriptors[name] = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(descriptors[name], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return str(directory)
+
+    yield make
+    for descriptor in descriptors.values():
+        os.close(descriptor)
+
+
+def end(try_dir: str) -> None:
+    """What is left of a try whose processes are gone."""
+    Path(try_dir, "lock").unlink()
+    Path(try_dir, "lock").touch()
+
+
+def test_a_try_holds_the_gpus_that_it_took(leases: Leases, live_try: Try) -> None:
+    mine = live_try("a")
+    assert leases.take(["GPU-1", "MIG-2"], mine)
+    assert leases.holders() == {"GPU-1": mine, "MIG-2": mine}
+
+
+def test_a_gpu_has_one_holder_and_a_try_gets_all_or_none(leases: Leases, live_try: Try, tmp_path: Path) -> None:
+    mine, other = live_try("a"), live_try("b")
+    assert leases.take(["GPU-1"], mine)
+    assert not Leases(str(tmp_path)).take(["GPU-0", "GPU-1"], other)
+    assert leases.holders() == {"GPU-1": mine}
+
+
+def test_a_try_may_take_again_what_it_has(leases: Leases, live_try: Try) -> None:
+    mine = live_try("a")
+    assert leases.take(["GPU-1"], mine)
+    assert leases.take(["GPU-1", "GPU-2"], mine)
+    assert set(leases.holders()) == {"GPU-1", "GPU-2"}
+
+
+def test_a_dead_try_holds_nothing_and_its_gpu_can_be_taken(leases: Leases, live_try: Try) -> None:
+    dead, next_one = live_try("a"), live_try("b")
+    assert leases.take(["GPU-1"], dead)
+    end(dead)
+    assert leases.holders() == {}
+    assert leases.take(["GPU-1"], next_one)
+    assert leases.holders() == {"GPU-1": next_one}
+
+
+def test_a_try_whose_directory_is_gone_holds_nothing(leases: Leases, live_try: Try) -> None:
+    mine = live_try("a")
+    assert leases.take(["GPU-1"], mine)
+    Path(mine, "lock").unlink()
+    Path(mine).rmdir()
+    assert leases.holders() == {}
+
+
+def test_a_gpu_stays_with_a_process_that_inherited_the_lock(leases: Leases, tmp_path: Path) -> None:
+    try_dir = tmp_path / "a"
+    try_dir.mkdir()
+    descriptor = os.open(try_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, pass_fds=[descriptor]) as shim:
+        assert leases.take(["GPU-1"], str(try_dir))
+        os.close(descriptor)  # the agent dies
+        assert leases.holders() == {"GPU-1": str(try_dir)}
+        shim.communicate()
+    assert leases.holders() == {}
+
+
+def test_a_try_must_hold_its_own_lock_before_it_takes(leases: Leases, live_try: Try) -> None:
+    dead = live_try("a")
+    end(dead)
+    with pytest.raises(ValueError, match="lock is not held"):
+        leases.take(["GPU-1"], dead)
+
+
+def test_a_release_drops_what_this_try_has_and_nothing_else(leases: Leases, live_try: Try) -> None:
+    mine, other = live_try("a"), live_try("b")
+    assert leases.take(["GPU-1"], mine)
+    assert leases.take(["GPU-2"], other)
+    assert leases.want("GPU-3", mine)
+    assert leases.release(mine)
+    assert leases.holders() == {"GPU-2": other}
+    assert leases.wanted() == {}
+
+
+def test_a_wish_lasts_until_it_is_taken_back_or_its_try_ends(leases: Leases, live_try: Try) -> None:
+    mine, other = live_try("a"), live_try("b")
+    assert leases.want("GPU-1", mine)
+    assert leases.want("GPU-2", other)
+    assert leases.wanted() == {"GPU-1": mine, "GPU-2": other}
+    assert leases.unwant("GPU-2", mine)
+    assert "GPU-2" in leases.wanted(), "another's wish stays"
+    assert leases.unwant("GPU-2", other)
+    end(mine)
+    assert leases.wanted() == {}
+    assert leases.holders() == {}
+
+
+def test_two_who_look_at_once_do_not_take_each_other_for_the_holder(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    lock.touch()
+    with lock.open() as other_probe:
+        fcntl.flock(other_probe, fcntl.LOCK_SH)
+        assert not is_held(str(tmp_path))
+
+
+def test_nothing_changes_while_the_mutex_stays_busy(
+    leases: Leases, live_try: Try, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_BUSY_AFTER_S", 0.05)
+    mine = live_try("a")
+    with (tmp_path / "grant.lock").open("w") as busy:
+        fcntl.flock(busy, fcntl.LOCK_EX)
+        assert not leases.take(["GPU-1"], mine)
+        assert not leases.want("GPU-1", mine)
+        assert not leases.unwant("GPU-1", mine)
+        assert not leases.release(mine)
+        assert leases.holders() == {}
+    assert leases.take(["GPU-1"], mine)
+
+
+def test_a_mutex_that_a_cleaner_removed_is_made_anew(leases: Leases, live_try: Try, tmp_path: Path) -> None:
+    mine = live_try("a")
+    mutex = tmp_path / "grant.lock"
+    with mutex.open("w") as stale:
+        fcntl.flock(stale, fcntl.LOCK_EX)
+        cleaner = threading.Timer(0.1, mutex.unlink)
+        cleaner.start()
+        assert leases.take(["GPU-1"], mine)
+        cleaner.join()
+
+
+def test_a_lease_that_cannot_be_written_leaves_none_behind(leases: Leases, live_try: Try, tmp_path: Path) -> None:
+    mine = live_try("a")
+    (tmp_path / "gpus" / "GPU-2").mkdir()
+    with pytest.raises(OSError, match="GPU-2"):
+        leases.take(["GPU-1", "GPU-2"], mine)
+    (tmp_path / "gpus" / "GPU-2").rmdir()
+    assert leases.holders() == {}
+
+
+def test_one_of_many_gets_a_gpu(tmp_path: Path) -> None:
+    racer = """
+import fcntl, os, sys
+from gpu_queue.gpus.leases import Leases
+root, name = sys.argv[1:]
+try_dir = f"{root}/{name}"
+os.mkdir(try_dir)
+fcntl.flock(os.open(f"{try_dir}/lock", os.O_RDWR | os.O_CREAT), fcntl.LOCK_EX)
+leases = Leases(root)
+print("ready", flush=True)
+sys.stdin.readline()
+print(int(leases.take(["GPU-1", "GPU-2"], try_dir)), flush=True)
+sys.stdin.readline()
+"""
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", racer, str(tmp_path), f"try{number}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        for number in range(4)
+    ]
+    assert [hear(one) for one in racers] == ["ready"] * 4
+    for one in racers:
+        say_go(one)
+    assert sorted(hear(one) for one in racers) == ["0", "0", "0", "1"]
+    assert len(Leases(str(tmp_path)).holders()) == 2
+    for one in racers:
+        one.communicate("\n")
+
+
+def hear(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def say_go(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
