@@ -76,6 +76,34 @@ class Needs:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """A file in pending/, as far as it was read."""
+
+    name: str
+    """The file's name as it stands there."""
+    key: str
+    """Run order: ``PPP-<stamp>…`` of a full name; a hand drop's is made from when it came."""
+    priority: int
+    task_id: str | None
+    """None for a hand drop: the claimer gives it one."""
+    is_read: bool = False
+    """Whether script and record were looked at: needs, or a refusal, are known."""
+    needs: Needs = field(default_factory=Needs)
+    refusal: str = ""
+    """Why it can never run: whoever claims it moves it to failed/ with this reason."""
+    unready: str = ""
+    """Why it cannot be claimed yet: it is being written, or was never meant to run (a directory)."""
+    tries: int = 0
+    """Tries that were made before."""
+    failures: int = 0
+    """Failed tries since it was last settled: it waits for its backoff."""
+    entered_at: float = 0.0
+    """When it came (back) to pending/, in the server's time; only known where ``failures`` > 0."""
+    upstream: tuple[tuple[str, State | None], ...] = ()
+    """Where each task of ``needs.after`` is; None: nowhere."""
+
+
+@dataclass(frozen=True)
 class TryResult:
     """One earlier try of a task, as its index of tries tells."""
 

@@ -1,0 +1,291 @@
+"""Settings: one table, from which flags, environment variables, config.yaml and the README's table are made.
+
+- A flag beats its environment variable, which beats ``config.yaml`` in the spool, which beats the default.
+- Units are in the names.  A value that cannot be obeyed is refused with the place that it came from.
+- What is marked ``live`` is policy: it is taken over when config.yaml changes under a running agent.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: S108  /tmp is where the node's own directory belongs: 0700, ours, and checked before it is used
+
+import argparse
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from gpu_queue.errors import SettingsError
+from gpu_queue.spool import files
+from gpu_queue.units import format_duration, parse_duration_s, parse_size_bytes
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything an agent can be told, with the defaults."""
+
+    job_id: str = ""
+    queue_root: str = ""
+    lifetime_s: float = 24 * 3600.0
+    gpus: str = "all"
+    simulate: str = ""
+    keepalive: bool = True
+    node_name: str = ""
+    at_end: str = "wait"
+    until_empty: bool = False
+    sweep: bool = False
+    allow_group: bool = False
+    local_dir: str = ""
+    default_gpus: int = 1
+    cpu_slots: int = 4
+    retries: int = 0
+    max_lost: int = 3
+    retry_delay_s: float = 30.0
+    infeasible: str = "wait"
+    foreign_memory_bytes: int = 1 << 30
+    stop_grace_s: float = 10.0
+    leave_grace_s: float = 20.0
+    poll_s: float = 1.0
+    beat_s: float = 30.0
+    fence_after_s: float = 720.0
+    takeover_after_s: float = 900.0
+    settle_s: float = 0.0
+    settle_unfinished_s: float = 60.0
+    allow_users: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table."""
+
+    field: str
+    flag: str
+    env: str
+    key: str
+    """In config.yaml; empty: not there."""
+    parse: Callable[[str], Any]
+    shown_default: str
+    meaning: str
+    metavar: str = ""
+    live: bool = False
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _flag(value: str) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if value.strip().lower() not in words:
+        raise ValueError(f"{value!r}; expected true or false")
+    return words[value.strip().lower()]
+
+
+def _lifetime(value: str) -> float:
+    if value.strip().lower() in ("never", "0"):
+        return float("inf")
+    return parse_duration_s(value)
+
+
+def _hours(value: str) -> float:
+    try:
+        return _lifetime(value) * (3600 if re.fullmatch(r"[\d.]+", value.strip()) else 1)
+    except ValueError:
+        raise ValueError(f"{value!r}; expected hours, for example 24 or 0.5") from None
+
+
+def _count(value: str) -> int:
+    if not re.fullmatch(r"\d{1,6}", value.strip()):
+        raise ValueError(f"{value!r}; expected a whole number")
+    return int(value)
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value not in words:
+            raise ValueError(f"{value!r}; expected {' or '.join(words)}")
+        return value
+
+    return parse
+
+
+def _job_id(value: str) -> str:
+    if not re.fullmatch(r"[^/\0\n-][^/\0\n]{0,199}", value) or value in (".", ".."):
+        raise ValueError(f"{value!r}; expected a name without / that does not begin with -")
+    return value
+
+
+def _uids(value: str) -> tuple[int, ...]:
+    return tuple(_count(one) for one in value.replace(",", " ").split())
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("job_id", "--job-id", "JOB_ID", "", _job_id, "(needed)", "which spool in the queue root to serve", "ID"),
+    Setting("queue_root", "--queue-root", "QUEUE_ROOT", "", _text, "~/gpu_queue", "the shared directory", "DIR"),
+    Setting("lifetime_s", "--lifetime", "", "lifetime", _lifetime, "24h", "the agent ends itself after this; `never`", "24h"),
+    Setting("gpus", "--gpus", "GPU_QUEUE_GPUS", "gpus", _text, "all", "GPUs to serve: `all`, indices or UUIDs", "LIST"),
+    Setting("simulate", "--simulate", "GPU_QUEUE_SIMULATE", "simulate", _text, "", "simulated GPUs, for demos and tests: `4` or `4x80G`", "N"),
+    Setting("keepalive", "--no-keepalive", "GPU_QUEUE_KEEPALIVE", "keepalive", _flag, "on", "keep idle GPUs busy"),
+    Setting("node_name", "--node-name", "GPU_QUEUE_NODE_NAME", "", _text, "the host's name", "how this node is called", "NAME"),
+    Setting("at_end", "--at-end", "GPU_QUEUE_AT_END", "at_end", _one_of("wait", "stop"), "wait", "at the end of the lifetime: `wait` for running tasks or `stop` (requeue) them", "WHAT"),
+    Setting("until_empty", "--until-empty", "GPU_QUEUE_UNTIL_EMPTY", "", _flag, "off", "exit when nothing waits and nothing runs"),
+    Setting("sweep", "--sweep", "GPU_QUEUE_SWEEP", "sweep", _flag, "off", "dedicated node: `gpu_stop` also ends stray Python processes of this user that hold GPUs"),
+    Setting("allow_group", "--allow-group", "GPU_QUEUE_ALLOW_GROUP", "", _flag, "off", "serve a spool that its group can write; only files of `allow_users` run"),
+    Setting("local_dir", "--local-dir", "GPU_QUEUE_LOCAL_DIR", "", _text, "/tmp/gpu-queue-$UID", "the node's own directory, on a local disk", "DIR"),
+    Setting("default_gpus", "--default-gpus", "GPU_QUEUE_DEFAULT_GPUS", "default_gpus", _count, "1", "GPUs of a task that says nothing", "N", live=True),
+    Setting("cpu_slots", "--cpu-slots", "GPU_QUEUE_CPU_SLOTS", "cpu_slots", _count, "4", "tasks of 0 GPUs that run at once", "N", live=True),
+    Setting("retries", "--retries", "GPU_QUEUE_RETRIES", "retries", _count, "0", "tries after a failure, for tasks that do not say", "N", live=True),
+    Setting("max_lost", "--max-lost", "GPU_QUEUE_MAX_LOST", "max_lost", _count, "3", "tries lost with their shim or node before a task is given up", "N", live=True),
+    Setting("retry_delay_s", "--retry-delay", "GPU_QUEUE_RETRY_DELAY", "retry_delay", parse_duration_s, "30s", "before the first retry; doubles, up to 1 h", "TIME", live=True),
+    Setting("infeasible", "--infeasible", "GPU_QUEUE_INFEASIBLE", "infeasible", _one_of("wait", "fail"), "wait", "a task that this node can never run: `wait` (for another node) or `fail`", "WHAT", live=True),
+    Setting("foreign_memory_bytes", "--foreign-memory", "GPU_QUEUE_FOREIGN_MEMORY", "foreign_memory", parse_size_bytes, "1G", "a GPU without a task of ours that uses more is somebody else's", "SIZE", live=True),
+    Setting("stop_grace_s", "--stop-grace", "GPU_QUEUE_STOP_GRACE", "stop_grace", parse_duration_s, "10s", "between TERM and KILL when a task is stopped", "TIME", live=True),
+    Setting("leave_grace_s", "--leave-grace", "GPU_QUEUE_LEAVE_GRACE", "leave_grace", parse_duration_s, "20s", "the same when the node is taken back", "TIME", live=True),
+    Setting("poll_s", "--poll", "GPU_QUEUE_POLL", "poll", parse_duration_s, "1s", "how often pending/ is listed when no event tells", "TIME"),
+    Setting("beat_s", "--beat", "GPU_QUEUE_BEAT", "beat", parse_duration_s, "30s", "how often node and tasks give a sign of life", "TIME"),
+    Setting("fence_after_s", "--fence-after", "GPU_QUEUE_FENCE_AFTER", "fence_after", parse_duration_s, "12m", "on network storage a task ends itself after so long without a sign of life", "TIME"),
+    Setting("takeover_after_s", "--takeover-after", "GPU_QUEUE_TAKEOVER_AFTER", "takeover_after", parse_duration_s, "15m", "after so long without one a peer may take its tasks; the same on all nodes", "TIME"),
+    Setting("settle_s", "--settle", "GPU_QUEUE_SETTLE", "settle", parse_duration_s, "2s local, 10s network", "how long a file dropped by hand must stand still", "TIME"),
+    Setting("settle_unfinished_s", "--settle-unfinished", "GPU_QUEUE_SETTLE_UNFINISHED", "settle_unfinished", parse_duration_s, "60s", "the same for one that is empty or ends without a newline", "TIME"),
+    Setting("allow_users", "", "", "allow_users", _uids, "", "with `--allow-group`: the uids whose scripts run"),
+)  # fmt: skip
+_HOURS_ENV = "AUTO_SHUTDOWN_HOURS"
+_HOURS_KEY = "auto_shutdown_hours"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The agent's command line, from the table."""
+    made = argparse.ArgumentParser(
+        prog="perpetual_motion.py",
+        description="Serve one spool on this node: run its scripts on free GPUs.",
+        epilog="Each flag has an environment variable and most a place in config.yaml: see README, Settings.",
+        allow_abbrev=False,
+    )
+    for row in SETTINGS:
+        if not row.flag:
+            continue
+        text = row.meaning.replace("`", "").replace("%", "%%") + (
+            f" (default: {row.shown_default})" if row.shown_default else ""
+        )
+        if row.parse is _flag:
+            constant = "off" if row.flag.startswith("--no-") else "on"
+            made.add_argument(row.flag, dest=row.field, action="store_const", const=constant, help=text)
+        else:
+            made.add_argument(row.flag, dest=row.field, metavar=row.metavar, help=text)
+    made.add_argument("--check", action="store_true", help="say what would be done here, and exit 0 if it can be")
+    return made
+
+
+def read_config(path: str) -> dict[str, str]:
+    """The values of a config.yaml as strings; a missing file is empty.
+
+    Raises:
+        SettingsError: it cannot be read, is no mapping, or holds a key that nobody knows.
+    """
+    try:
+        content, _ = files.read_regular(path, files.RECORD_MAX_BYTES)
+    except files.Vanished:
+        return {}
+    except (files.FileProblem, OSError) as problem:
+        raise SettingsError(f"{path}: {problem}") from None
+    import yaml  # noqa: PLC0415  most spools have no config.yaml, and an idle agent is small
+
+    try:
+        value = yaml.safe_load(content)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise SettingsError(f"{path}: no YAML: {' '.join(str(error).split())}") from None
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise SettingsError(f"{path}: holds a {type(value).__name__}; expected a mapping of settings")
+    known = {row.key for row in SETTINGS if row.key} | {_HOURS_KEY}
+    result: dict[str, str] = {}
+    for key, given in value.items():
+        if key not in known:
+            raise SettingsError(f"{path}: unknown setting {key!r}; expected one of {', '.join(sorted(known))}")
+        one = " ".join(map(str, given)) if isinstance(given, list) else given
+        if not isinstance(one, (str, int, float)):
+            raise SettingsError(f"{path}: {key} is {one!r}; expected a single value")
+        result[key] = str(one)
+    return result
+
+
+def _chosen(
+    row: Setting, flags: Mapping[str, Any], env: Mapping[str, str], config: Mapping[str, str]
+) -> tuple[str, str] | None:
+    """The text that decides a setting, and where it stands."""
+    if flags.get(row.field) is not None:
+        return str(flags[row.field]), row.flag
+    if row.env and env.get(row.env):
+        return env[row.env], row.env
+    if row.key and row.key in config:
+        return config[row.key], f"config.yaml: {row.key}"
+    return None
+
+
+def resolve(flags: Mapping[str, Any], env: Mapping[str, str], config: Mapping[str, str]) -> Settings:
+    """Settings from all places.
+
+    Raises:
+        SettingsError: a value that cannot be obeyed, with the place that it came from.
+    """
+    values: dict[str, Any] = {}
+    for row in SETTINGS:
+        chosen = _chosen(row, flags, env, config)
+        parse = row.parse
+        if row.field == "lifetime_s" and (chosen is None or chosen[1].startswith("config.yaml")):
+            # The user's name for it counts in hours.
+            if env.get(_HOURS_ENV):
+                chosen, parse = (env[_HOURS_ENV], _HOURS_ENV), _hours
+            elif chosen is None and _HOURS_KEY in config:
+                chosen, parse = (config[_HOURS_KEY], f"config.yaml: {_HOURS_KEY}"), _hours
+        if chosen is None:
+            continue
+        try:
+            values[row.field] = parse(chosen[0])
+        except ValueError as error:
+            raise SettingsError(f"{chosen[1]}: {error}") from None
+    settings = Settings(**values)
+    _check(settings)
+    return settings
+
+
+def _check(settings: Settings) -> None:
+    if settings.poll_s <= 0 or settings.beat_s <= 0:
+        raise SettingsError("poll and beat must be longer than 0 s")
+    needed = settings.fence_after_s + settings.stop_grace_s + settings.beat_s + 60
+    if needed > settings.takeover_after_s:
+        raise SettingsError(
+            f"fence_after + stop_grace + beat + 60 s is {format_duration(needed)}, which is more than takeover_after "
+            f"({format_duration(settings.takeover_after_s)}): a task must end itself before a peer may take it"
+        )
+
+
+def live_changes(old: Settings, new: Settings) -> tuple[Settings, list[str]]:
+    """The old settings with the new policy, and the names of settings that only a restart would change."""
+    live = {row.field for row in SETTINGS if row.live}
+    taken = {field.name: getattr(new if field.name in live else old, field.name) for field in fields(Settings)}
+    waiting = [
+        f.name for f in fields(Settings) if f.name not in live and getattr(old, f.name) != getattr(new, f.name)
+    ]
+    return Settings(**taken), waiting
+
+
+def queue_root(settings: Settings, env: Mapping[str, str]) -> str:
+    """The absolute path of the shared directory."""
+    home = env.get("HOME") or os.path.expanduser("~")
+    return os.path.abspath(os.path.expanduser(settings.queue_root) if settings.queue_root else f"{home}/gpu_queue")
+
+
+def settings_table() -> str:
+    """The README's table of settings, in Markdown."""
+    rows = ["| flag | environment | config.yaml | default | meaning |", "|---|---|---|---|---|"]
+    for row in SETTINGS:
+        flag = f"`{row.flag}{' ' + row.metavar if row.metavar else ''}`" if row.flag else ""
+        env, key = row.env, row.key
+        if row.field == "lifetime_s":
+            env, key = f"{_HOURS_ENV} (hours)", f"lifetime` or `{_HOURS_KEY}"
+        cells = [flag, f"`{env}`" if env else "", f"`{key}`" if key else "", row.shown_default, row.meaning]
+        rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join(rows)

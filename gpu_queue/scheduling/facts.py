@@ -1,0 +1,74 @@
+"""What a plan is made from: one node at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from gpu_queue.task import Waiting
+
+
+class GpuState(str, Enum):
+    """Five words for a GPU; only an idle one may be granted, and *unknown* counts as busy."""
+
+    IDLE = "idle"
+    BUSY = "busy"  # leased to a task of ours
+    FOREIGN = "foreign"  # used by somebody else
+    LOST = "lost"  # the driver does not reach it
+    UNKNOWN = "unknown"  # its memory could not be read
+
+
+@dataclass(frozen=True)
+class GpuFact:
+    """One GPU."""
+
+    uuid: str
+    index: int
+    state: GpuState
+    memory_total_bytes: int | None = None
+
+
+class Phase(str, Enum):
+    """What an agent is up to."""
+
+    SERVING = "serving"
+    PAUSED = "paused"  # takes nothing new
+    DRAINING = "draining"  # takes nothing new, and exits when its tasks have ended
+    LEAVING = "leaving"  # requeues what runs, and exits
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the owner of the spool decides."""
+
+    cpu_slots: int = 4
+    """How many tasks of 0 GPUs run at once."""
+    retry_delay_s: float = 30.0
+    """Before the first retry; doubled for each later one."""
+    retry_delay_max_s: float = 3600.0
+    infeasible: str = "wait"
+    """A task that this node can never run: ``wait`` (another node may) or ``fail``."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One node at one moment."""
+
+    now: float
+    """Monotonic seconds."""
+    server_now: float
+    """The storage server's clock, epoch seconds."""
+    phase: Phase
+    phase_reason: str = ""
+    gpus: Sequence[GpuFact] = ()
+    waiting: Sequence[Waiting] = ()
+    """In run order."""
+    cpu_tasks: int = 0
+    """Tasks of 0 GPUs that run here or are on their way."""
+    lifetime_left_s: float | None = None
+    resting: Mapping[str, float] = field(default_factory=dict)
+    """Tasks that this node could not start, by file name: not again before this monotonic moment."""
+    claiming: frozenset[str] = frozenset()
+    """Names in pending/ that this node is taking at this moment."""
+    policy: Policy = Policy()

@@ -1,0 +1,203 @@
+"""Commands: what people ask of agents, and the agents' answers (docs/spool.md, "Commands").
+
+- A command is a file with a unique name in control/; an agent obeys what names it, once per nonce.
+- control.json without a nonce was written by a person: it is moved into control/ under a name of our own, so that
+  of several agents exactly one publishes it, and it then means all nodes.
+- Everything here is hostile input: what cannot be obeyed is set aside with the reason.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from gpu_queue import PROTOCOL
+from gpu_queue.spool import files
+from gpu_queue.spool.paths import SpoolPaths
+from gpu_queue.spool.store import Moved, listing, move
+from gpu_queue.units import stamp
+
+COMMANDS = ("stop", "sweep", "shutdown", "explain")
+EVERYBODY = "*"
+KEPT_S = 24 * 3600
+HAND_SETTLE_S = 5.0
+_ENTRY = re.compile(r"\d{8}T\d{9}-([0-9a-f]{6,32})\.json", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command that names this agent."""
+
+    entry: str
+    nonce: str
+    verb: str
+    sender: str = ""
+    claims: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    """Parts of scripts' names, or ``all``: how a person says it by hand."""
+    wait: bool = False
+
+
+def _strings(value: object, key: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    items = value if isinstance(value, list) else [value]
+    if not all(isinstance(one, str) for one in items):
+        raise files.FileProblem(f"{key!r} is {value!r}; expected a list of strings")
+    return tuple(items)
+
+
+def parse_command(entry: str, value: dict[str, Any], node: str, incarnation: str) -> Command | None:
+    """A command for this agent; None if it is for others.
+
+    Raises:
+        FileProblem: nobody can obey it; the message says which value is wrong.
+    """
+    if value.get("protocol", PROTOCOL) != PROTOCOL:
+        raise files.FileProblem(f"protocol {value.get('protocol')!r}; expected {PROTOCOL}")
+    verb = value.get("command")
+    if verb not in COMMANDS:
+        raise files.FileProblem(f"command {verb!r}; expected one of {', '.join(COMMANDS)}")
+    nonce = value.get("nonce")
+    if not isinstance(nonce, str) or not nonce:
+        raise files.FileProblem("it has no nonce")
+    command = Command(
+        entry,
+        nonce,
+        str(verb),
+        sender=str(value.get("from", ""))[:200],
+        claims=_strings(value.get("claims"), "claims"),
+        tasks=_strings(value.get("tasks"), "tasks"),
+        names=_strings(value.get("names"), "names"),
+        wait=value.get("wait") is True,
+    )
+    to = _strings(value.get("to"), "to")
+    if EVERYBODY in to:
+        return command
+    # Stop names claims, and sweep and explain do no harm twice; a shutdown must not meet the next agent.
+    here = [one for one in to if one.partition("/")[0] == node]
+    if verb == "shutdown":
+        here = [one for one in here if one == f"{node}/{incarnation}"]
+    return command if here else None
+
+
+@dataclass(frozen=True)
+class Mail:
+    """One look at the commands."""
+
+    commands: tuple[Command, ...]
+    problems: tuple[str, ...]
+
+
+class Mailbox:
+    """Reads commands for one agent and answers them; lives in the storage thread."""
+
+    def __init__(self, paths: SpoolPaths, node: str, incarnation: str, uids: frozenset[int]) -> None:
+        self._paths = paths
+        self._node = node
+        self._incarnation = incarnation
+        self._uids = uids
+        self._looked_at: set[str] = set()
+        self._hand_seen: tuple[tuple[int, int, int], float] | None = None
+
+    def look(self, now: float) -> Mail:
+        """Commands that were not looked at yet.
+
+        Args:
+            now: monotonic seconds.
+
+        Raises:
+            OSError: control/ could not be listed.
+        """
+        problems = self._take_hand_command(now)
+        names = listing(self._paths.control)
+        entries = sorted(name for name in names if _ENTRY.fullmatch(name))
+        self._looked_at &= set(entries)
+        commands = []
+        for entry in entries:
+            if entry in self._looked_at:
+                continue
+            try:
+                value = files.read_json(f"{self._paths.control}/{entry}", self._uids)
+                command = parse_command(entry, value, self._node, self._incarnation)
+                if command is not None:
+                    commands.append(command)
+            except files.Vanished:
+                pass
+            except files.FileProblem as problem:
+                problems.append(f"control/{entry}: {problem}")
+                self._set_aside(f"{self._paths.control}/{entry}")
+            except OSError:
+                continue  # the next look asks again
+            self._looked_at.add(entry)
+        return Mail(tuple(commands), tuple(problems))
+
+    def answer(self, command: Command, text: str) -> None:
+        """Write this node's answer.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        files.write_whole(
+            self._paths.ack(command.entry, self._node), text.encode("utf-8", "surrogateescape").rstrip(b"\n") + b"\n"
+        )
+
+    def sweep(self, server_now: float) -> None:
+        """Remove commands and answers that are a day old by the server's clock."""
+        with os.scandir(self._paths.control) as entries:
+            for entry in entries:
+                try:
+                    if server_now - entry.stat(follow_symlinks=False).st_ctime > KEPT_S:
+                        os.unlink(entry.path)
+                except OSError:
+                    continue
+
+    def _set_aside(self, path: str) -> None:
+        move(path, f"{self._paths.control}/.bad-{secrets.token_hex(6)}")
+
+    def _take_hand_command(self, now: float) -> list[str]:
+        path = self._paths.hand_command
+        try:
+            facts = os.lstat(path)
+        except OSError:
+            self._hand_seen = None
+            return []
+        seen = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
+        if self._hand_seen is None or self._hand_seen[0] != seen:
+            self._hand_seen = (seen, now)
+        elif self._hand_seen[1] == float("-inf"):
+            return []  # a client's copy that was recognised before
+        try:
+            value = files.read_json(path, self._uids)
+            if value.get("nonce"):
+                self._hand_seen = (seen, float("-inf"))
+                return []
+        except files.Vanished:
+            return []
+        except files.FileProblem as problem:
+            if now - self._hand_seen[1] < HAND_SETTLE_S:
+                return []
+            self._set_aside(path)
+            return [f"control.json: {problem}"]
+        except OSError:
+            return []
+        self._publish_hand_command(path, value)
+        return []
+
+    def _publish_hand_command(self, path: str, value: dict[str, Any]) -> None:
+        # Under a name of our own first: of several agents the one whose rename is done publishes it.
+        nonce = secrets.token_hex(6)
+        mine = f"{self._paths.control}/.hand-{nonce}"
+        if move(path, mine).moved is not Moved.WON:
+            return
+        value = {"protocol": PROTOCOL, "to": [EVERYBODY], **value, "nonce": nonce}
+        files.write_whole(f"{self._paths.control}/{stamp(time.time())}-{nonce}.json", files.encode_json(value))
+        try:
+            os.unlink(mine)
+        except OSError:
+            pass  # swept with the rest of control/ after a day

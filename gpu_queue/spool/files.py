@@ -1,0 +1,152 @@
+"""Reading and writing one file on storage that lies: the only code, with ``store``, that knows errno.
+
+- A reader opens without following links and without waiting (a FIFO in pending/ must not hang anyone), looks at
+  what it opened, and gets at most so many bytes.
+- A writer writes a dot-file beside the target and renames it, so that nobody sees half a file; the name of the
+  dot-file is random, so that a leftover wedges nobody.
+- A write error may come as late as close (NFS, quotas): every close is checked before the rename.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+import stat
+from typing import Any
+
+RECORD_MAX_BYTES = 64 << 10
+TRANSIENT_ERRNOS = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EINTR, errno.EAGAIN, errno.EREMOTEIO})
+"""Errors after which nobody knows whether the thing was done, or whether it will be."""
+
+
+class FileProblem(Exception):
+    """A file that cannot be used: ``str()`` is the reason for people."""
+
+
+class Vanished(FileProblem):
+    """The file is not there (any more)."""
+
+
+def is_transient(error: OSError) -> bool:
+    """Whether asking again later may give another answer."""
+    return error.errno in TRANSIENT_ERRNOS
+
+
+def kind_of(mode: int) -> str:
+    """What a file is, in a word, by its ``st_mode``."""
+    for is_kind, word in (
+        (stat.S_ISREG, "regular file"),
+        (stat.S_ISLNK, "symbolic link"),
+        (stat.S_ISDIR, "directory"),
+        (stat.S_ISFIFO, "FIFO"),
+        (stat.S_ISSOCK, "socket"),
+    ):
+        if is_kind(mode):
+            return word
+    return "device"
+
+
+def read_regular(
+    path: str, limit_bytes: int, allowed_uids: frozenset[int] | None = None
+) -> tuple[bytes, os.stat_result]:
+    """The first bytes of a regular file, and what was opened.
+
+    Raises:
+        Vanished: it is not there.
+        FileProblem: it is no regular file, belongs to a stranger, or may not be read.
+        OSError: the storage failed; ask again later.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ENOENT:
+            raise Vanished("it is gone") from None
+        if error.errno == errno.ELOOP:
+            raise FileProblem("it is a symbolic link; expected a regular file") from None
+        if error.errno in (errno.EACCES, errno.EPERM):
+            raise FileProblem("it cannot be read by the agent's user; chmod u+r it") from None
+        if error.errno in (errno.ENXIO, errno.ENODEV):
+            raise FileProblem("it is a socket or device; expected a regular file") from None
+        raise
+    try:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            raise FileProblem(f"it is a {kind_of(facts.st_mode)}; expected a regular file")
+        if allowed_uids is not None and facts.st_uid not in allowed_uids:
+            raise FileProblem(f"it belongs to uid {facts.st_uid}, who may not run tasks here")
+        pieces = []
+        left = limit_bytes
+        while left > 0:
+            piece = os.read(descriptor, left)
+            if not piece:
+                break
+            pieces.append(piece)
+            left -= len(piece)
+        return b"".join(pieces), facts
+    finally:
+        os.close(descriptor)
+
+
+def read_json(path: str, allowed_uids: frozenset[int] | None = None) -> dict[str, Any]:
+    """A JSON object of at most 64 KiB; undecodable bytes of names survive as surrogates.
+
+    Raises:
+        Vanished: it is not there.
+        FileProblem: it is too large, no JSON, or no object.
+        OSError: the storage failed; ask again later.
+    """
+    content, _ = read_regular(path, RECORD_MAX_BYTES + 1, allowed_uids)
+    if len(content) > RECORD_MAX_BYTES:
+        raise FileProblem(f"it is larger than {RECORD_MAX_BYTES} bytes")
+    try:
+        value = json.loads(content.decode("utf-8", "surrogateescape"))
+    except (ValueError, RecursionError) as error:
+        raise FileProblem(f"it is no JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise FileProblem(f"it holds a {type(value).__name__}; expected a JSON object")
+    return value
+
+
+def encode_json(value: dict[str, Any]) -> bytes:
+    """One line of JSON; surrogates go back to the bytes they came from."""
+    return json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "surrogateescape") + b"\n"
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def write_whole(path: str, content: bytes) -> None:
+    """Put a file in place by a rename out of a dot-file beside it.
+
+    Raises:
+        OSError: it could not be written; the dot-file was removed if possible.
+    """
+    directory, name = os.path.split(path)
+    temporary = f"{directory}/.{name[:100]}.{secrets.token_hex(6)}"
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            _write_all(descriptor, content)
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, path)
+    except OSError:
+        try:
+            os.unlink(temporary)
+        except OSError:
+            pass  # swept by age, like every dot-file
+        raise
+
+
+def append(path: str, content: bytes) -> None:
+    """Add to the end of a file, made if it is missing."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _write_all(descriptor, content)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,167 @@
+"""What kind of filesystem a spool lies on, and whether it is fit to hold one."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+
+from gpu_queue import PROTOCOL
+from gpu_queue.errors import SpoolError
+from gpu_queue.spool.files import FileProblem, read_regular, write_whole
+from gpu_queue.spool.paths import OTHER_DIRECTORIES, STATE_DIRECTORIES, SpoolPaths
+
+LOCAL_TYPES = frozenset(
+    {
+        "ext2",
+        "ext3",
+        "ext4",
+        "xfs",
+        "btrfs",
+        "zfs",
+        "f2fs",
+        "tmpfs",
+        "ramfs",
+        "overlay",
+        "jfs",
+        "reiserfs",
+        "bcachefs",
+    }
+)
+"""Filesystems on which another host cannot write; everything else is taken for a network filesystem."""
+
+
+@dataclass(frozen=True)
+class Mount:
+    """The mount that a path lies on."""
+
+    point: str
+    kind: str
+    source: str
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this host writes here."""
+        return self.kind in LOCAL_TYPES
+
+    def __str__(self) -> str:
+        return f"{self.kind}, {'local' if self.is_local else 'network'}, mounted at {self.point}"
+
+
+def _unescape(text: str) -> str:
+    # /proc/self/mountinfo writes space, tab, newline and backslash as \ooo (proc(5)).
+    return text.encode("latin-1").decode("unicode_escape") if "\\" in text else text
+
+
+def mount_of(path: str, mountinfo: str | None = None) -> Mount:
+    """The mount of a path, by the longest mount point above it in ``/proc/self/mountinfo``."""
+    if mountinfo is None:
+        try:
+            with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+                mountinfo = file.read()
+        except OSError:
+            return Mount("?", "unknown", "?")
+    path = os.path.realpath(path)
+    best = Mount("?", "unknown", "?")
+    for line in mountinfo.splitlines():
+        left, separator, right = line.partition(" - ")
+        if not separator:
+            continue
+        point = _unescape(left.split(" ")[4])
+        kind, source = right.split(" ")[:2]
+        inside = path == point or path.startswith(point.rstrip("/") + "/")
+        # Later lines lie on top of earlier ones at the same point.
+        if inside and (best.point == "?" or len(point) >= len(best.point)):
+            best = Mount(point, kind, source)
+    return best
+
+
+def check_protocol(paths: SpoolPaths) -> bool:
+    """Whether the spool is made, in the protocol that we speak.
+
+    Raises:
+        SpoolError: it is of another protocol, or what stands there is no protocol number.
+    """
+    try:
+        content, _ = read_regular(paths.protocol, 100)
+    except FileProblem:
+        return False
+    text = content.decode("ascii", "replace").strip()
+    if text != str(PROTOCOL):
+        raise SpoolError(
+            f"{paths.protocol}: protocol {text!r}, expected {PROTOCOL}; "
+            "use the version of this program that made the spool, or another JOB_ID"
+        )
+    return True
+
+
+def make_spool(paths: SpoolPaths) -> None:
+    """Make what is missing of a spool; PROTOCOL is written last, so its presence says that the rest is there.
+
+    Raises:
+        SpoolError: it cannot be made, or is of another protocol.
+    """
+    try:
+        if check_protocol(paths):
+            return
+        for directory in ("", *STATE_DIRECTORIES, *OTHER_DIRECTORIES):
+            os.makedirs(os.path.join(paths.root, directory), mode=0o700, exist_ok=True)
+        write_whole(paths.protocol, f"{PROTOCOL}\n".encode())
+    except OSError as error:
+        raise SpoolError(f"{paths.root}: cannot make the spool: {error.strerror} ({error.filename})") from error
+
+
+def trusted_uids(paths: SpoolPaths) -> frozenset[int]:
+    """Whose scripts run here: the agent's user, and the owner of the spool, who can write it anyway.
+
+    (A container's root serving a user's directory on shared storage is the common case of two uids.)
+    """
+    return frozenset({os.geteuid(), os.stat(paths.root).st_uid})
+
+
+def check_trust(paths: SpoolPaths, allow_group: bool) -> None:
+    """Refuse a spool that strangers can write: whoever can write it runs code as the agent's user.
+
+    Raises:
+        SpoolError: a directory of it is open to others; the message says how to close it.
+    """
+    forbidden = 0o002 if allow_group else 0o022
+    trusted = trusted_uids(paths)
+    for directory in ("", *STATE_DIRECTORIES, "records", "control"):
+        path = os.path.join(paths.root, directory) if directory else paths.root
+        facts = os.lstat(path)
+        if (facts.st_mode & 0o170000) != 0o040000:
+            raise SpoolError(f"{path}: expected a directory that is no link; remove it and start again")
+        if facts.st_mode & forbidden:
+            raise SpoolError(
+                f"{path}: mode {facts.st_mode & 0o7777:04o} lets others write, who could then run code as you; "
+                f"chmod -R go-w {paths.root}" + ("" if allow_group else ", or pass --allow-group")
+            )
+        if facts.st_uid not in trusted:
+            raise SpoolError(f"{path}: belongs to uid {facts.st_uid}; expected the owner of {paths.root}")
+
+
+def check_one_filesystem(paths: SpoolPaths) -> None:
+    """Prove by a trial rename through all state directories that a transition is a rename and not a copy.
+
+    Raises:
+        SpoolError: the directories are not one filesystem, or it cannot be written.
+    """
+    name = f".probe-{secrets.token_hex(6)}"
+    places = [f"{paths.root}/{directory}/{name}" for directory in STATE_DIRECTORIES]
+    here = places[0]
+    try:
+        os.close(os.open(here, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        for there in places[1:]:
+            os.rename(here, there)
+            here = there
+    except OSError as error:
+        raise SpoolError(
+            f"{here}: cannot be made or renamed through {', '.join(STATE_DIRECTORIES)}: {error.strerror}; "
+            "they must be writable directories of one filesystem"
+        ) from error
+    finally:
+        try:
+            os.unlink(here)
+        except OSError:
+            pass

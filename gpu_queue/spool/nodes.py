@@ -1,0 +1,43 @@
+"""The node files: the beat and the facts of one agent, for its peers, its successor and people."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from gpu_queue import PROTOCOL
+from gpu_queue.spool import files
+from gpu_queue.spool.paths import SpoolPaths
+
+SEEN_KEPT = 200
+"""How many nonces of commands an agent remembers beyond its own life."""
+
+
+class NodeFiles:
+    """Writes one node's files; lives in the storage thread."""
+
+    def __init__(self, paths: SpoolPaths, node: str) -> None:
+        self._paths = paths
+        self._node = node
+
+    def seen_before(self) -> tuple[str, ...]:
+        """The nonces that this node's earlier agents obeyed: a restarted agent neither forgets nor repeats."""
+        try:
+            value = files.read_json(self._paths.node_json(self._node)).get("seen")
+        except (files.FileProblem, OSError):
+            return ()
+        return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
+
+    def beat(self, facts: dict[str, Any], text: str) -> float:
+        """Write both files; returns how far the server's clock is ahead of ours, in seconds.
+
+        Raises:
+            OSError: they could not be written.
+        """
+        path = self._paths.node_json(self._node)
+        files.write_whole(path, files.encode_json({"protocol": PROTOCOL, "node": self._node, **facts}))
+        wall = time.time()
+        ahead_s = os.stat(path).st_mtime - wall
+        files.write_whole(self._paths.node_text(self._node), text.encode("utf-8", "surrogateescape"))
+        return ahead_s

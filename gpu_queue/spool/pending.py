@@ -1,0 +1,267 @@
+"""What waits in pending/, in run order, read as far as it is needed.
+
+- A listing is cheap, reading scripts and records is not: names are kept in a cache, and a look reads at most so many
+  new files, in run order.
+- A full name was published whole and never changes; any other name is a hand drop and must settle first.
+- A full name whose task is running here already is a copy, and treated as a hand drop.  A claim's name that somebody
+  moved back by hand keeps its identity.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from gpu_queue.errors import BadScript
+from gpu_queue.spool import files, records
+from gpu_queue.spool.directives import HEAD_BYTES, read_needs
+from gpu_queue.spool.drops import DropFacts, DropTracker, SettleTimes
+from gpu_queue.spool.paths import SpoolPaths, is_skipped, parse_drop, parse_full, strip_claim
+from gpu_queue.spool.store import listing
+from gpu_queue.task import Needs, State, Waiting, current_round
+from gpu_queue.units import stamp
+
+SCRIPT_MAX_BYTES = 16 << 20
+READ_TIME_S = 0.05
+"""A look reads for so long at most; the next one goes on."""
+UPSTREAM_TTL_S = 60.0
+"""done/ and failed/ may be huge: for tasks that wait for others they are listed once a minute at most."""
+
+
+@dataclass(frozen=True)
+class PendingView:
+    """One look at pending/."""
+
+    waiting: tuple[Waiting, ...]
+    skipped: int
+    """Names that are never run: dot-files, editors' and copiers' temporaries."""
+    next_look_s: float | None
+    """When a hand drop will have settled, if it stands still; None: nothing is settling."""
+
+
+def refusal_of(head: bytes, size_bytes: int) -> str:
+    """Why these bytes can be no script; empty if they can."""
+    if size_bytes == 0:
+        return "the file is empty; expected a script"
+    if size_bytes > SCRIPT_MAX_BYTES:
+        return f"the file has {size_bytes} bytes; a script has at most {SCRIPT_MAX_BYTES}"
+    if head.startswith(b"\x7fELF") or b"\0" in head[:4096]:
+        return "the file is binary; expected a script (put the call of the program into one)"
+    return ""
+
+
+class PendingReader:
+    """Looks at pending/; lives in the storage thread."""
+
+    def __init__(
+        self, paths: SpoolPaths, times: SettleTimes, allowed_uids: frozenset[int], default_gpus: Callable[[], int]
+    ) -> None:
+        self._paths = paths
+        self._directory = paths.directory(State.PENDING)
+        self._uids = allowed_uids
+        self._default_gpus = default_gpus
+        self._drops = DropTracker(times)
+        self._known: dict[str, Waiting] = {}
+        self._order: list[str] = []
+        self._upstream: dict[str, State] = {}
+        self._upstream_listed_at = float("-inf")
+
+    def closed(self, name: str) -> None:
+        """A local event said that the writer of this file closed it."""
+        self._drops.closed(name)
+
+    def forget(self, name: str) -> None:
+        """This file was claimed or came back: what is known of it is old."""
+        self._known.pop(name, None)
+
+    def settled(self, task_id: str, state: State) -> None:
+        """This node settled a task: those that wait for it need not wait for the next listing."""
+        self._upstream[task_id] = state
+
+    def drop_facts(self, name: str) -> DropFacts | None:
+        """The facts of a hand drop that stood still; None for a full name."""
+        return self._drops.settled_facts(name)
+
+    def look(self, now: float, running_ids: frozenset[str], read_at_most: int) -> PendingView:
+        """List pending/ and read what is new at its head.
+
+        Args:
+            now: monotonic seconds.
+            running_ids: the tasks that run on this node.
+            read_at_most: how many new files may be read.
+
+        Raises:
+            OSError: the directory could not be listed.
+        """
+        names = listing(self._directory)
+        candidates = [name for name in names if not is_skipped(name)]
+        if len(candidates) != len(self._known) or not all(name in self._known for name in candidates):
+            self._relist(candidates, running_ids)
+        next_look_s = self._settle(now, running_ids)
+        self._read_some(read_at_most)
+        self._ask_upstream(now)
+        waiting = tuple(self._known[name] for name in self._order)
+        return PendingView(waiting, len(names) - len(candidates), next_look_s)
+
+    def _relist(self, candidates: Iterable[str], running_ids: frozenset[str]) -> None:
+        present = set(candidates)
+        self._drops.forget_all_but(present)
+        for name in [name for name in self._known if name not in present]:
+            del self._known[name]
+        for name in present:
+            if name not in self._known:
+                self._known[name] = self._first_sight(name, running_ids)
+        self._order = sorted(self._known, key=lambda name: self._known[name].key)
+
+    def _first_sight(self, name: str, running_ids: frozenset[str]) -> Waiting:
+        full = parse_full(strip_claim(name))
+        if full is not None and full[1] not in running_ids:
+            return Waiting(name, key=f"{full[0]:03d}-{full[1]}", priority=full[0], task_id=full[1])
+        priority, _ = parse_drop(name)
+        return Waiting(name, f"{priority:03d}-{stamp(0)}-{name}", priority, None, unready="it was not looked at yet")
+
+    def _settle(self, now: float, running_ids: frozenset[str]) -> float | None:
+        """Look at the hand drops that have not settled."""
+        soonest: float | None = None
+        changed = False
+        for name, known in list(self._known.items()):
+            if known.task_id is not None and known.task_id not in running_ids:
+                continue
+            if known.is_read and not known.unready:
+                continue
+            left_s, after = self._look_at_drop(known, now)
+            if left_s is not None:
+                soonest = left_s if soonest is None else min(soonest, left_s)
+            changed |= after.key != known.key
+            self._known[name] = after
+        if changed:
+            self._order.sort(key=lambda name: self._known[name].key)
+        return soonest
+
+    def _look_at_drop(self, known: Waiting, now: float) -> tuple[float | None, Waiting]:
+        path = f"{self._directory}/{known.name}"
+        known = replace(known, task_id=None, is_read=False)
+        try:
+            facts = os.lstat(path)
+            if not stat.S_ISREG(facts.st_mode):
+                kind = files.kind_of(facts.st_mode)
+                return None, replace(known, unready=f"ignored: it is a {kind}; expected a regular file")
+            if facts.st_uid not in self._uids:
+                return None, replace(
+                    known, unready=f"ignored: it belongs to uid {facts.st_uid}, who may not run tasks here"
+                )
+            last = self._last_byte(path, facts.st_size)
+        except OSError as error:
+            return None, replace(known, unready=f"cannot be looked at: {error.strerror}")
+        seen = DropFacts(facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, last in (b"\n", None))
+        left_s = self._drops.look(known.name, seen, now)
+        key = f"{known.priority:03d}-{stamp(facts.st_ctime)}-{known.name}"
+        if left_s > 0:
+            return left_s, replace(known, key=key, unready="settling: its writer may not have finished")
+        return None, replace(known, key=key, unready="")
+
+    def _last_byte(self, path: str, size_bytes: int) -> bytes | None:
+        """The last byte of a file; empty for an empty one; None where it cannot be read (that is a refusal later)."""
+        if size_bytes == 0:
+            return b""
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except PermissionError:
+            return None
+        try:
+            return os.pread(descriptor, 1, size_bytes - 1)
+        finally:
+            os.close(descriptor)
+
+    def _read_some(self, read_at_most: int) -> None:
+        deadline = time.monotonic() + READ_TIME_S
+        for name in self._order:
+            known = self._known[name]
+            if known.is_read or known.unready:
+                continue
+            if read_at_most <= 0 or time.monotonic() > deadline:
+                return
+            read_at_most -= 1
+            self._known[name] = self._read(known)
+
+    def _read(self, known: Waiting) -> Waiting:
+        """Script head and record of one task."""
+        path = f"{self._directory}/{known.name}"
+        try:
+            head, facts = files.read_regular(path, HEAD_BYTES, self._uids)
+        except files.Vanished:
+            return known
+        except files.FileProblem as problem:
+            try:
+                ours = stat.S_ISREG((mine := os.lstat(path)).st_mode) and mine.st_uid in self._uids
+            except OSError:
+                return known
+            # A stranger's file, or what is no file, is left where it is; our own unreadable script is refused.
+            return (
+                replace(known, is_read=ours, refusal=str(problem))
+                if ours
+                else replace(known, unready=f"ignored: {problem}")
+            )
+        except OSError:
+            return known
+        refusal = refusal_of(head, facts.st_size)
+        needs = Needs()
+        failures = 0
+        try:
+            submitted: dict[str, object] = {}
+            if known.task_id is not None:
+                submitted = records.read_submission(self._paths, known.task_id, self._uids).needs
+                tries = current_round(records.read_tries(self._paths, known.task_id))
+                failures = sum(one.end.why is None for one in tries)
+            if not refusal:
+                needs = read_needs(head, submitted, self._default_gpus())
+        except BadScript as bad:
+            refusal = str(bad)
+        except OSError:
+            return known
+        return replace(
+            known,
+            is_read=True,
+            refusal=refusal,
+            needs=needs,
+            failures=failures,
+            entered_at=facts.st_ctime,
+            unready="",
+        )
+
+    def _ask_upstream(self, now: float) -> None:
+        """Say of each task that others wait for where it is."""
+        waiters = [known for known in self._known.values() if known.needs.after]
+        if not waiters:
+            return
+        wanted = {one for known in waiters for one in known.needs.after}
+        alive = {known.task_id for known in self._known.values() if known.task_id}
+        if now - self._upstream_listed_at >= UPSTREAM_TTL_S and not wanted <= alive | set(self._upstream):
+            self._upstream_listed_at = now
+            self._list_settled(wanted)
+        for known in waiters:
+            states = tuple(
+                (one, State.PENDING if one in alive else self._upstream.get(one)) for one in known.needs.after
+            )
+            if states != known.upstream:
+                self._known[known.name] = replace(known, upstream=states)
+
+    def _list_settled(self, wanted: set[str]) -> None:
+        for state in (State.DONE, State.FAILED):
+            for name in listing(self._paths.directory(state)):
+                full = parse_full(name)
+                if full is not None and full[1] in wanted:
+                    self._upstream[full[1]] = state
+        directory = self._paths.directory(State.RUNNING)
+        for node in listing(directory):
+            try:
+                names = listing(f"{directory}/{node}")
+            except NotADirectoryError:
+                continue
+            for name in names:
+                full = parse_full(strip_claim(name))
+                if full is not None and full[1] in wanted:
+                    self._upstream.setdefault(full[1], State.RUNNING)

@@ -1,0 +1,116 @@
+"""What is known of a task beside its script: the submission, its tries, and what came of them.
+
+- ``records/<id>.json`` is written once by the submitter and never changed; for a hand drop by its claimer.
+- ``records/<id>.tryN.<hex>.json`` is written only by the owner of that claim.
+- ``records/<id>.tries.json`` repeats the ends of earlier tries under a name that can be found without listing
+  records/.  It is written by the owner of the claim before the task leaves it; should an entry be lost, a task is
+  tried once more than it should be, and nothing else.
+- Counters are derived from the set of tries, never incremented.
+- All of it is hostile input: whatever does not fit is dropped with a reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from gpu_queue import PROTOCOL
+from gpu_queue.spool.files import FileProblem, Vanished, encode_json, read_json, write_whole
+from gpu_queue.spool.paths import SpoolPaths
+from gpu_queue.task import Claim, End, TryResult, Why
+
+MAX_TRIES_KEPT = 100
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What the submitter said; every field but the id may be empty."""
+
+    task_id: str
+    name: str = ""
+    path: str = ""
+    cwd: str = ""
+    needs: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
+    """Why the record could not be used, if it was there; the task then runs by what its script says."""
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) and "\0" not in value else ""
+
+
+def read_submission(paths: SpoolPaths, task_id: str, allowed_uids: frozenset[int]) -> Submission:
+    """The submission of a task; a record that is missing or broken gives an empty one with the reason.
+
+    Raises:
+        OSError: the storage failed; ask again later.
+    """
+    try:
+        record = read_json(paths.record(task_id), allowed_uids)
+    except Vanished:
+        return Submission(task_id)
+    except FileProblem as problem:
+        return Submission(task_id, problem=f"records/{task_id}.json: {problem}")
+    if record.get("protocol", PROTOCOL) != PROTOCOL or record.get("id", task_id) != task_id:
+        return Submission(task_id, problem=f"records/{task_id}.json: it is of another protocol or task")
+    needs = record.get("needs", {})
+    return Submission(
+        task_id,
+        name=_text(record.get("name")),
+        path=_text(record.get("path")),
+        cwd=_text(record.get("cwd")),
+        needs=needs if isinstance(needs, dict) else {},
+        problem="" if isinstance(needs, dict) else f"records/{task_id}.json: needs is no object",
+    )
+
+
+def write_submission(paths: SpoolPaths, record: dict[str, Any]) -> None:
+    """Write the record of a hand drop."""
+    write_whole(paths.record(record["id"]), encode_json({"protocol": PROTOCOL, **record}))
+
+
+def write_try(paths: SpoolPaths, claim: Claim, facts: dict[str, Any]) -> None:
+    """Write the record of one try: at its start, and again with its outcome."""
+    value = {"protocol": PROTOCOL, "id": claim.task_id, "try": claim.number, "token": claim.token, **facts}
+    write_whole(paths.try_record(claim), encode_json(value))
+
+
+def _parse_try(value: object) -> TryResult | None:
+    if not isinstance(value, dict):
+        return None
+    number, token, status, why, final = (value.get(key) for key in ("try", "token", "status", "why", "final"))
+    if not isinstance(number, int) or not isinstance(token, str) or not isinstance(status, int):
+        return None
+    known = {one.value for one in Why}
+    reason = Why(why) if isinstance(why, str) and why in known else None
+    return TryResult(number, token, End(status, reason), final is True, _text(value.get("node")))
+
+
+def read_tries(paths: SpoolPaths, task_id: str) -> tuple[TryResult, ...]:
+    """The ends of earlier tries, oldest first; broken entries are dropped.
+
+    Raises:
+        OSError: the storage failed; ask again later.
+    """
+    try:
+        value = read_json(paths.tries_index(task_id)).get("tries")
+    except FileProblem:
+        return ()
+    parsed = [_parse_try(one) for one in value] if isinstance(value, list) else []
+    return tuple(one for one in parsed if one is not None)
+
+
+def write_tries(paths: SpoolPaths, task_id: str, tries: tuple[TryResult, ...]) -> None:
+    """Write the index of tries."""
+    entries = [
+        {
+            "try": one.number,
+            "token": one.token,
+            "status": one.end.status,
+            "why": one.end.why.value if one.end.why else None,
+            "final": one.final,
+            "node": one.node,
+        }
+        for one in tries[-MAX_TRIES_KEPT:]
+    ]
+    write_whole(paths.tries_index(task_id), encode_json({"protocol": PROTOCOL, "id": task_id, "tries": entries}))

@@ -1,0 +1,218 @@
+"""One node's view of one spool: everything that the storage thread does for an agent.
+
+A ``look`` is one observation.  What is due is the agent's to say; what a look does not include is None.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+from gpu_queue.config import Settings, read_config
+from gpu_queue.errors import SettingsError
+from gpu_queue.spool import files, filesystem
+from gpu_queue.spool.control import Mail, Mailbox
+from gpu_queue.spool.drops import SettleTimes
+from gpu_queue.spool.events import EventLog
+from gpu_queue.spool.filesystem import Mount
+from gpu_queue.spool.nodes import NodeFiles
+from gpu_queue.spool.paths import SpoolPaths, full_name, parse_full, safe_name
+from gpu_queue.spool.pending import PendingReader, PendingView
+from gpu_queue.spool.store import Moved, listing, move
+from gpu_queue.spool.transitions import Transitions
+from gpu_queue.task import State
+
+SETTLE_LOCAL_S = 2.0
+SETTLE_NETWORK_S = 10.0
+FLAG_TEXT_BYTES = 500
+
+
+@dataclass(frozen=True)
+class LookRequest:
+    """What an agent wants to see."""
+
+    now: float
+    """Monotonic seconds."""
+    running_ids: frozenset[str]
+    read_at_most: int = 100
+    commands: bool = True
+    root: bool = True
+    everywhere: bool = False
+    """Also whether anything runs on any node."""
+
+
+@dataclass(frozen=True)
+class RootView:
+    """What stands at the top of a spool."""
+
+    paused: str | None
+    draining: str | None
+    config: dict[str, str] | None
+    """None: it could not be read; ``config_problem`` says why."""
+    config_problem: str = ""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One observation."""
+
+    pending: PendingView
+    own_claims: tuple[str, ...]
+    mail: Mail | None
+    root: RootView | None
+    runs_somewhere: bool | None
+
+
+def node_name(host: str, directory_identity: tuple[int, int]) -> str:
+    """This node's name: two machines, pods or users never share one.
+
+    Args:
+        host: ``--node-name``, or empty for the host's own name.
+        directory_identity: ``(st_dev, st_ino)`` of the node's own directory.
+    """
+    facts = [str(os.geteuid()), f"{directory_identity[0]}:{directory_identity[1]}"]
+    for path in ("/proc/sys/kernel/random/boot_id", "/proc/1/stat"):
+        try:
+            with open(path, encoding="ascii", errors="replace") as file:
+                text = file.read()
+            # Of pid 1 its start time: the 22nd field, counted after the name in parentheses (proc(5)).
+            facts.append(text.rpartition(")")[2].split()[19] if path.endswith("stat") else text.strip())
+        except (OSError, IndexError):
+            facts.append("?")
+    try:
+        facts.append(os.readlink("/proc/self/ns/pid"))
+    except OSError:
+        facts.append("?")
+    name = host or socket.gethostname().split(".")[0]
+    return f"{safe_name(os.fsencode(name))[:60]}-{hashlib.sha256('|'.join(facts).encode()).hexdigest()[:8]}"
+
+
+class Spool:
+    """One spool as one node serves it."""
+
+    def __init__(self, paths: SpoolPaths, node: str, incarnation: str, settings: Settings, mount: Mount) -> None:
+        self.paths = paths
+        self.node = node
+        self.mount = mount
+        self.uids = filesystem.trusted_uids(paths) | frozenset(settings.allow_users)
+        self.default_gpus = settings.default_gpus
+        complete_s = settings.settle_s or (SETTLE_LOCAL_S if mount.is_local else SETTLE_NETWORK_S)
+        times = SettleTimes(complete_s, max(complete_s, settings.settle_unfinished_s))
+        self.reader = PendingReader(paths, times, self.uids, lambda: self.default_gpus)
+        self.events = EventLog(paths, node)
+        self.transitions = Transitions(paths, node, self.reader, self.events, self.uids)
+        self.mailbox = Mailbox(paths, node, incarnation, self.uids)
+        self.nodes = NodeFiles(paths, node)
+        self._config_seen: tuple[int, int, int] | None = None
+        self._config: dict[str, str] = {}
+
+    def enter(self) -> None:
+        """Make this node's running directory and its permanent file.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        os.makedirs(self.paths.running(self.node), mode=0o700, exist_ok=True)
+        keeper = self.paths.running_keeper(self.node)
+        os.close(os.open(keeper, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+    def look(self, request: LookRequest) -> Look:
+        """Observe.
+
+        Raises:
+            OSError: a directory could not be listed: nothing is known.
+        """
+        own = self._own_claims()
+        pending = self.reader.look(request.now, request.running_ids, request.read_at_most)
+        return Look(
+            pending,
+            own,
+            self.mailbox.look(request.now) if request.commands else None,
+            self._root() if request.root else None,
+            self._runs_somewhere() if request.everywhere else None,
+        )
+
+    def _own_claims(self) -> tuple[str, ...]:
+        try:
+            names = listing(self.paths.running(self.node))
+        except FileNotFoundError:
+            self.enter()  # somebody tidied an empty directory away
+            names = listing(self.paths.running(self.node))
+        return tuple(name for name in names if name != "node" and not name.startswith("."))
+
+    def _flag(self, name: str, names: list[str]) -> str | None:
+        if name not in names:
+            return None
+        try:
+            content, _ = files.read_regular(self.paths.flag(name), FLAG_TEXT_BYTES)
+        except (files.FileProblem, OSError):
+            return ""
+        return " ".join(content.decode("utf-8", "replace").split())
+
+    def _root(self) -> RootView:
+        names = listing(self.paths.root)
+        problem = ""
+        if "config.yaml" in names:
+            try:
+                facts = os.stat(self.paths.config)
+                seen = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
+                if seen != self._config_seen:
+                    self._config = read_config(self.paths.config)
+                    self._config_seen = seen
+            except SettingsError as error:
+                problem = str(error)
+            except OSError as error:
+                problem = f"{self.paths.config}: {error.strerror}"
+        else:
+            self._config, self._config_seen = {}, None
+        return RootView(
+            self._flag("paused", names), self._flag("draining", names), None if problem else self._config, problem
+        )
+
+    def _runs_somewhere(self) -> bool:
+        directory = self.paths.directory(State.RUNNING)
+        for node in listing(directory):
+            try:
+                if any(name != "node" and not name.startswith(".") for name in listing(f"{directory}/{node}")):
+                    return True
+            except NotADirectoryError:
+                continue
+        return False
+
+    def beat(self, facts: dict[str, Any], text: str, *, touch: bool) -> float:
+        """Write the node files; returns how far the server's clock is ahead of ours.
+
+        Args:
+            facts: for the node's JSON.
+            text: for people.
+            touch: also touch what is polled, since a listing may be stuck (NFSv3), and tidy commands.
+
+        Raises:
+            OSError: they could not be written.
+        """
+        ahead_s = self.nodes.beat(facts, text)
+        if touch:
+            for directory in (
+                self.paths.directory(State.PENDING),
+                self.paths.running(self.node),
+                self.paths.control,
+                self.paths.root,
+            ):
+                try:
+                    os.utime(directory)
+                except OSError:
+                    continue  # a hint for the cache; not allowed is no harm
+        return ahead_s
+
+    def cancel(self, names: list[str]) -> int:
+        """Move waiting tasks to failed/ (a person asked by hand); returns how many."""
+        count = 0
+        for name in names:
+            full = parse_full(name)
+            target = full_name(*full) if full else name
+            source = f"{self.paths.directory(State.PENDING)}/{name}"
+            count += move(source, f"{self.paths.directory(State.FAILED)}/{target}").moved is Moved.WON
+        return count

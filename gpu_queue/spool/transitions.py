@@ -1,0 +1,179 @@
+"""The steps of a task's life as this node makes them: claim, release, settle.
+
+- Each is one rename (``store.move``); what is written before it is what a crash must not lose, what is written
+  after it is for people.
+- Order at any end: try record, index of tries, rename, event.
+- All of it runs in the storage thread.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gpu_queue.spool import files, records, store
+from gpu_queue.spool.events import EventLog
+from gpu_queue.spool.paths import SpoolPaths, claim_name, ended_name, full_name, parse_drop
+from gpu_queue.spool.pending import SCRIPT_MAX_BYTES, PendingReader
+from gpu_queue.spool.store import Moved
+from gpu_queue.task import Claim, End, Needs, RetryPolicy, Settlement, State, TryResult, Waiting, settle
+from gpu_queue.units import format_utc
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A task that is ours, and what it takes to run it."""
+
+    claim: Claim
+    claim_path: str
+    log_path: str
+    needs: Needs
+    script: bytes
+    submission: records.Submission
+    tries: tuple[TryResult, ...]
+
+
+@dataclass(frozen=True)
+class NotClaimed:
+    """A task that did not become ours, and why."""
+
+    moved: Moved
+    reason: str
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What came of moving an ended task on."""
+
+    moved: Moved
+    settlement: Settlement
+    error: str = ""
+
+
+class Transitions:
+    """Claims and settles for one node."""
+
+    def __init__(
+        self, paths: SpoolPaths, node: str, reader: PendingReader, events: EventLog, uids: frozenset[int]
+    ) -> None:
+        self._paths = paths
+        self._node = node
+        self._reader = reader
+        self._events = events
+        self._uids = uids
+
+    def claim(self, waiting: Waiting, claim: Claim) -> Claimed | NotClaimed:
+        """Take a task: one rename into this node's running directory, then read what runs.
+
+        Raises:
+            OSError: the claim is ours, but its files could not be read: the caller gives it back.
+        """
+        path = self._paths.claim(self._node, claim)
+        result = store.move(f"{self._paths.directory(State.PENDING)}/{waiting.name}", path)
+        drop = self._reader.drop_facts(waiting.name) if waiting.task_id is None else None
+        self._reader.forget(waiting.name)
+        if result.moved is not Moved.WON:
+            return NotClaimed(result.moved, str(result))
+        try:
+            script, facts = files.read_regular(path, SCRIPT_MAX_BYTES + 1, self._uids)
+        except files.FileProblem:
+            # Unreadable, though ours: it was refused before, and it is only claimed to be moved on.
+            script, facts = b"", None
+        if drop is not None and facts is not None:
+            whole = drop.same_content(facts.st_ino, facts.st_size, facts.st_mtime_ns) and len(script) == facts.st_size
+            if not whole:
+                self._give_drop_back(path, waiting.name)
+                return NotClaimed(Moved.LOST, "it changed while it was taken; it settles anew")
+        submission = self._submission(waiting, claim)
+        tries = records.read_tries(self._paths, claim.task_id) if waiting.task_id else ()
+        return Claimed(claim, path, self._paths.log(claim), waiting.needs, script, submission, tries)
+
+    def _submission(self, waiting: Waiting, claim: Claim) -> records.Submission:
+        if waiting.task_id is not None:
+            return records.read_submission(self._paths, claim.task_id, self._uids)
+        name = parse_drop(waiting.name)[1].decode("utf-8", "surrogateescape")
+        record = {
+            "id": claim.task_id,
+            "name": name,
+            "dropped_as": waiting.name,
+            "submitted_at": format_utc(time.time()),
+        }
+        records.write_submission(self._paths, record)
+        return records.Submission(claim.task_id, name=name)
+
+    def _give_drop_back(self, path: str, name: str) -> None:
+        pending = self._paths.directory(State.PENDING)
+        if name in store.listing(pending):  # its writer has put a new one there by now: keep both
+            name = f"{secrets.token_hex(3)}_{name}"
+        store.move(path, f"{pending}/{name}")
+
+    def started(self, claimed: Claimed, facts: dict[str, Any]) -> None:
+        """Write down that a try begins."""
+        records.write_try(self._paths, claimed.claim, {"node": self._node, **facts})
+        self._events.add("started", claimed.claim, **facts)
+
+    def settle(
+        self,
+        claim: Claim,
+        named_end: End | None,
+        end: End,
+        policy: RetryPolicy,
+        facts: dict[str, Any],
+        refusal: str = "",
+    ) -> Settled:
+        """Move an ended try on.
+
+        Args:
+            claim: the try.
+            named_end: what its name in running/ says of its end; None: the plain claim stands there.
+            end: how it ended.
+            policy: how often what is tried again.
+            facts: for the record.
+            refusal: the task can never run: it goes to failed/ with this reason in its log.
+
+        Raises:
+            OSError: nothing was moved; ask again later.
+        """
+        source_name = claim_name(claim) if named_end is None else ended_name(claim, named_end)
+        earlier = records.read_tries(self._paths, claim.task_id) if claim.number > 1 or end.status else ()
+        result = Settlement(State.FAILED, "refused", refusal) if refusal else settle(end, earlier, policy)
+        final = result.to is not State.PENDING
+        outcome = {
+            "node": self._node,
+            "status": end.status,
+            "why": end.why.value if end.why else None,
+            "outcome": result.outcome,
+            "reason": result.reason,
+            "to": result.to.value,
+        }
+        self._write(lambda: records.write_try(self._paths, claim, {**facts, **outcome}))
+        if not (final and end.status == 0 and not earlier):
+            # A task that succeeds at its first try needs no index: the commonest end costs no file.
+            this = TryResult(claim.number, claim.token, end, final, self._node)
+            others = tuple(one for one in earlier if one.token != claim.token)
+            self._write(lambda: records.write_tries(self._paths, claim.task_id, (*others, this)))
+        if refusal or (result.reason and final):
+            line = f"==== {result.outcome}: {result.reason}\n".encode("utf-8", "surrogateescape")
+            self._write(lambda: files.append(self._paths.log(claim), line))
+        name = full_name(claim.priority, claim.task_id)
+        moved = store.move(
+            f"{self._paths.running(self._node)}/{source_name}", f"{self._paths.directory(result.to)}/{name}"
+        )
+        self._reader.forget(name)
+        if moved.moved is Moved.WON:
+            if final:
+                self._reader.settled(claim.task_id, result.to)
+            self._events.add("settled" if final else "returned", claim, outcome=result.outcome, status=end.status)
+        return Settled(moved.moved, result, str(moved.error or ""))
+
+    @staticmethod
+    def _write(write: Callable[[], None]) -> None:
+        """Write what a full disk may refuse: it still takes the rename, which must not wait for this."""
+        try:
+            write()
+        except OSError as error:
+            if files.is_transient(error):
+                raise
