@@ -7,8 +7,6 @@
 
 from __future__ import annotations
 
-# ruff: noqa: S108  /tmp is where the node's own directory belongs: 0700, ours, and checked before it is used
-
 import argparse
 import os
 import re

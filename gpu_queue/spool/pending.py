@@ -21,7 +21,7 @@ from gpu_queue.spool.directives import HEAD_BYTES, read_needs
 from gpu_queue.spool.drops import DropFacts, DropTracker, SettleTimes
 from gpu_queue.spool.paths import SpoolPaths, is_skipped, parse_drop, parse_full, strip_claim
 from gpu_queue.spool.store import listing
-from gpu_queue.task import Needs, State, Waiting, current_round
+from gpu_queue.task import Needs, State, TryResult, Waiting, current_round
 from gpu_queue.units import stamp
 
 SCRIPT_MAX_BYTES = 16 << 20
@@ -209,13 +209,12 @@ class PendingReader:
             return known
         refusal = refusal_of(head, facts.st_size)
         needs = Needs()
-        failures = 0
+        earlier: tuple[TryResult, ...] = ()
         try:
             submitted: dict[str, object] = {}
             if known.task_id is not None:
                 submitted = records.read_submission(self._paths, known.task_id, self._uids).needs
-                tries = current_round(records.read_tries(self._paths, known.task_id))
-                failures = sum(one.end.why is None for one in tries)
+                earlier = records.read_tries(self._paths, known.task_id)
             if not refusal:
                 needs = read_needs(head, submitted, self._default_gpus())
         except BadScript as bad:
@@ -225,11 +224,12 @@ class PendingReader:
         return replace(
             known,
             is_read=True,
+            unready="",
             refusal=refusal,
             needs=needs,
-            failures=failures,
+            tries=max((one.number for one in earlier), default=0),
+            failures=sum(one.end.why is None for one in current_round(earlier)),
             entered_at=facts.st_ctime,
-            unready="",
         )
 
     def _ask_upstream(self, now: float) -> None:
