@@ -1,0 +1,100 @@
+"""A fake ``libnvidia-ml.so.1`` and the scenarios that it plays, so that the real NVML layer runs without a GPU.
+
+A whole agent runs on it::
+
+    library = build(tmp_path)
+    scenario = Scenario(tmp_path / "scenario", gpus=[FakeGpu("GPU-a"), FakeGpu("GPU-b")])
+    subprocess.run([...], env={**os.environ, **environment(library, scenario)})
+    scenario.gpus[1].state = 15          # falls off the bus
+    scenario.write()
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+GIB = 1 << 30
+
+
+def build(directory: Path, without: Sequence[str] = ()) -> Path:
+    """Compile the library into a directory, if need be without some of its functions."""
+    library = directory / "libnvidia-ml.so.1"
+    directory.mkdir(parents=True, exist_ok=True)
+    renamed = [f"-D{name}=left_out_{place}" for place, name in enumerate(without)]
+    source = Path(__file__).with_name("nvml.c")
+    flags = ["-shared", "-fPIC", "-std=gnu99", "-Wall", "-Wextra", f"-Wl,-soname,{library.name}"]
+    subprocess.run(["cc", *flags, *renamed, "-o", library, source], check=True)
+    return library
+
+
+@dataclass
+class FakeSlice:
+    """One MIG device."""
+
+    uuid: str
+    total: int = 10 * GIB
+    used: int = 0
+    name: str = "NVIDIA H100 80GB HBM3 MIG 1g.10gb"
+
+    def text(self) -> str:
+        return " ".join(f"{key}={value}" for key, value in vars(self).items())
+
+
+@dataclass
+class FakeGpu:
+    """One card, in the units of NVML: bytes, milliwatts, millijoules."""
+
+    uuid: str
+    total: int = 80 * GIB
+    used: int = 0
+    reserved: int = GIB // 2
+    util: int = 0
+    power: int = 70_000
+    energy: int = 1_000_000
+    state: int = 0
+    """The code with which every question to it fails; 15: lost."""
+    mig: int = 0
+    slices: list[FakeSlice] = field(default_factory=list)
+    fails: dict[str, int] = field(default_factory=dict)
+    """Single functions that fail, with their codes."""
+    name: str = "NVIDIA H100 80GB HBM3"
+
+    def lines(self, place: int) -> list[str]:
+        values = {**vars(self), "mig": self.mig or int(bool(self.slices))}
+        facts = " ".join(f"{key}={value}" for key, value in values.items() if key not in ("slices", "fails"))
+        slices = [f"slice {place} {part.text()}" for part in self.slices]
+        return [f"gpu {facts}", *slices, *(f"fail {place} {name} {code}" for name, code in self.fails.items())]
+
+
+@dataclass
+class Scenario:
+    """What the library answers; ``write`` makes a change take effect, also in processes that run."""
+
+    path: Path
+    gpus: list[FakeGpu]
+    driver: str = "550.54.15"
+    init: int = 0
+    """The code with which nvmlInit fails."""
+    load: int = 1
+    """Another number: the driver has been reloaded."""
+
+    def __post_init__(self) -> None:
+        self.write()
+
+    def write(self) -> None:
+        lines = [f"init {self.init}", f"load {self.load}", f"driver {self.driver}"]
+        for place, gpu in enumerate(self.gpus):
+            lines += gpu.lines(place)
+        unfinished = self.path.with_name(f".{self.path.name}")
+        unfinished.write_text("\n".join(lines) + "\n")
+        unfinished.replace(self.path)
+
+
+def environment(library: Path, scenario: Scenario) -> dict[str, str]:
+    """Variables with which a program takes this library for NVML."""
+    paths = [str(library.parent), os.environ.get("LD_LIBRARY_PATH", "")]
+    return {"LD_LIBRARY_PATH": ":".join(filter(None, paths)), "FAKE_NVML_SCENARIO": str(scenario.path)}

@@ -1,0 +1,230 @@
+/* A stand-in for libnvidia-ml.so.1: as much of NVML as the agent asks for.
+ *
+ * What it answers stands in the file that $FAKE_NVML_SCENARIO names, read anew at each call:
+ *
+ *   init 9                       nvmlInit fails with this code
+ *   driver 550.54.15
+ *   load 2                       the driver was reloaded: UNINITIALIZED until nvmlInit is called again
+ *   gpu uuid=GPU-1 total=... used=... reserved=... util=40 power=<mW> energy=<mJ> state=<code> mig=1 name=to the end
+ *   slice 0 uuid=MIG-1 total=... used=... name=...        a MIG device of the card in the first place
+ *   fail 0 nvmlDeviceGetPowerUsage 3                      one question to that card and its slices fails so
+ *
+ * A function is left out by -DnvmlWhatever=left_out, which gives its symbol another name.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_CARDS = 16, MAX_SLICES = 8, MAX_FAILS = 32 };
+enum { OK = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6 };
+
+typedef struct { unsigned long long total, free, used; } Memory;
+typedef struct { unsigned version; unsigned long long total, reserved, free, used; } MemoryV2;
+typedef struct { unsigned gpu, memory; } Utilization;
+
+typedef struct {
+    char uuid[96], name[96];
+    unsigned long long total, used, reserved, util, power, energy, state, mig;
+} Device;
+
+static struct {
+    int init_code, load, cards, fails;
+    char driver[80];
+    Device card[MAX_CARDS], slice[MAX_CARDS][MAX_SLICES];
+    int slices[MAX_CARDS];
+    struct { int card, code; char function[64]; } fail[MAX_FAILS];
+} now;
+static int initialised_load = -1;
+
+static void parse_device(Device *device, char *text) {
+    char *name = strstr(text, "name=");
+    if (name) {
+        snprintf(device->name, sizeof device->name, "%s", name + 5);
+        *name = 0;
+    }
+    for (char *word = strtok(text, " "); word; word = strtok(NULL, " ")) {
+        char *value = strchr(word, '=');
+        if (!value) continue;
+        *value++ = 0;
+        unsigned long long number = strtoull(value, NULL, 10);
+        if (!strcmp(word, "uuid")) snprintf(device->uuid, sizeof device->uuid, "%s", value);
+        else if (!strcmp(word, "total")) device->total = number;
+        else if (!strcmp(word, "used")) device->used = number;
+        else if (!strcmp(word, "reserved")) device->reserved = number;
+        else if (!strcmp(word, "util")) device->util = number;
+        else if (!strcmp(word, "power")) device->power = number;
+        else if (!strcmp(word, "energy")) device->energy = number;
+        else if (!strcmp(word, "state")) device->state = number;
+        else if (!strcmp(word, "mig")) device->mig = number;
+    }
+}
+
+static void read_scenario(void) {
+    const char *path = getenv("FAKE_NVML_SCENARIO");
+    FILE *file = path ? fopen(path, "r") : NULL;
+    char line[1024];
+    memset(&now, 0, sizeof now);
+    while (file && fgets(line, sizeof line, file)) {
+        int card, skip = 0;
+        line[strcspn(line, "\n")] = 0;
+        if (sscanf(line, "init %d", &now.init_code) == 1) continue;
+        if (sscanf(line, "load %d", &now.load) == 1) continue;
+        if (sscanf(line, "driver %79s", now.driver) == 1) continue;
+        if (!strncmp(line, "gpu ", 4) && now.cards < MAX_CARDS) parse_device(&now.card[now.cards++], line + 4);
+        else if (sscanf(line, "slice %d %n", &card, &skip) == 1 && skip && card < MAX_CARDS
+                 && now.slices[card] < MAX_SLICES)
+            parse_device(&now.slice[card][now.slices[card]++], line + skip);
+        else if (now.fails < MAX_FAILS && sscanf(line, "fail %d %63s %d", &now.fail[now.fails].card,
+                        now.fail[now.fails].function, &now.fail[now.fails].code) == 3)
+            now.fails++;
+    }
+    if (file) fclose(file);
+}
+
+/* A handle is a number in the clothes of a pointer: the card's place + 1, and 100 times (the slice's place + 1). */
+static void *handle_of(int card, int slice) { return (void *)(intptr_t)(100 * (slice + 1) + card + 1); }
+
+static int failure(int card, const char *function) {
+    for (int i = 0; i < now.fails; i++)
+        if (now.fail[i].card == card && !strcmp(now.fail[i].function, function)) return now.fail[i].code;
+    return (int)now.card[card].state;
+}
+
+static int begin(void) {
+    read_scenario();
+    return now.load == initialised_load ? OK : UNINITIALIZED;
+}
+
+static int begin_on(void *handle, const char *function, Device **device, int *card, int *slice) {
+    int code = begin();
+    *card = (int)((intptr_t)handle % 100) - 1;
+    *slice = (int)((intptr_t)handle / 100) - 1;
+    if (code) return code;
+    if (*card < 0 || *card >= now.cards || *slice >= now.slices[*card]) return INVALID_ARGUMENT;
+    *device = *slice < 0 ? &now.card[*card] : &now.slice[*card][*slice];
+    return failure(*card, function);
+}
+
+#define ASK(handle)                                                    \
+    Device *device = NULL;                                             \
+    int card, slice, code = begin_on(handle, __func__, &device, &card, &slice); \
+    if (code) return code;
+#define ASK_WHOLE_CARD(handle) \
+    ASK(handle)                \
+    if (slice >= 0) return NOT_SUPPORTED;
+
+int nvmlInitWithFlags(unsigned flags) {
+    (void)flags;
+    read_scenario();
+    if (!now.init_code) initialised_load = now.load;
+    return now.init_code;
+}
+
+int nvmlShutdown(void) {
+    int code = begin();
+    initialised_load = -1;
+    return code;
+}
+
+const char *nvmlErrorString(int code) {
+    static char text[40];
+    snprintf(text, sizeof text, "fake error %d", code);
+    return text;
+}
+
+int nvmlSystemGetDriverVersion(char *version, unsigned length) {
+    int code = begin();
+    if (!code) snprintf(version, length, "%s", now.driver);
+    return code;
+}
+
+int nvmlDeviceGetCount_v2(unsigned *count) {
+    int code = begin();
+    *count = (unsigned)now.cards;
+    return code;
+}
+
+int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **handle) {
+    ASK(handle_of((int)index, -1))
+    *handle = handle_of(card, -1);
+    return OK;
+}
+
+int nvmlDeviceGetHandleByUUID(const char *uuid, void **handle) {
+    int code = begin();
+    for (int card = 0; !code && card < now.cards; card++)
+        if (!strcmp(now.card[card].uuid, uuid)) {
+            *handle = handle_of(card, -1);
+            return failure(card, __func__);
+        }
+    return code ? code : NOT_FOUND;
+}
+
+int nvmlDeviceGetUUID(void *handle, char *uuid, unsigned length) {
+    ASK(handle)
+    snprintf(uuid, length, "%s", device->uuid);
+    return OK;
+}
+
+int nvmlDeviceGetName(void *handle, char *name, unsigned length) {
+    ASK(handle)
+    snprintf(name, length, "%s", device->name);
+    return OK;
+}
+
+int nvmlDeviceGetMemoryInfo(void *handle, Memory *memory) {
+    ASK(handle)
+    memory->total = device->total;
+    memory->used = device->used + device->reserved;
+    memory->free = device->total - memory->used;
+    return OK;
+}
+
+int nvmlDeviceGetMemoryInfo_v2(void *handle, MemoryV2 *memory) {
+    ASK(handle)
+    memory->total = device->total;
+    memory->reserved = device->reserved;
+    memory->used = device->used;
+    memory->free = device->total - device->used - device->reserved;
+    return OK;
+}
+
+int nvmlDeviceGetUtilizationRates(void *handle, Utilization *rates) {
+    ASK_WHOLE_CARD(handle)
+    if (device->mig) return NOT_SUPPORTED;
+    rates->gpu = (unsigned)device->util;
+    rates->memory = 0;
+    return OK;
+}
+
+int nvmlDeviceGetPowerUsage(void *handle, unsigned *milliwatts) {
+    ASK_WHOLE_CARD(handle)
+    *milliwatts = (unsigned)device->power;
+    return OK;
+}
+
+int nvmlDeviceGetTotalEnergyConsumption(void *handle, unsigned long long *millijoules) {
+    ASK_WHOLE_CARD(handle)
+    *millijoules = device->energy;
+    return OK;
+}
+
+int nvmlDeviceGetMigMode(void *handle, unsigned *current, unsigned *pending) {
+    ASK_WHOLE_CARD(handle)
+    *current = *pending = (unsigned)device->mig;
+    return OK;
+}
+
+int nvmlDeviceGetMaxMigDeviceCount(void *handle, unsigned *count) {
+    ASK_WHOLE_CARD(handle)
+    *count = device->mig ? MAX_SLICES - 1 : 0;
+    return OK;
+}
+
+int nvmlDeviceGetMigDeviceHandleByIndex(void *handle, unsigned index, void **part) {
+    ASK_WHOLE_CARD(handle)
+    if ((int)index >= now.slices[card]) return NOT_FOUND;
+    *part = handle_of(card, (int)index);
+    return OK;
+}
