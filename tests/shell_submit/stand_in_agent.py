@@ -1,0 +1,28 @@
+"""A stand-in for perpetual_motion.py: says what an agent says, and writes down how it was started."""
+
+import json
+import os
+import signal
+import sys
+import time
+
+with open(os.environ["STAND_IN_FACTS"], "w") as file:
+    json.dump(
+        {
+            "pid": os.getpid(),
+            "flags": sys.argv[1:],
+            "python": sys.executable,
+            "leads_its_session": os.getsid(0) == os.getpid(),
+            "stdin": os.readlink("/proc/self/fd/0"),
+            "conda_env": os.environ.get("STAND_IN_CONDA", ""),
+        },
+        file,
+    )
+if os.environ["STAND_IN"] == "taken":
+    sys.exit("an agent already serves exp1 on this machine (process 4711)")
+if os.environ["STAND_IN"] == "serves":
+    print("[INFO] Started at: 2026-11-23 16:00:00")
+    print("[INFO] Auto-shutdown at: 2026-11-24 16:00:00 (24h)")
+signal.alarm(60)
+while True:
+    time.sleep(60)

@@ -1,0 +1,246 @@
+"""submit.sh, with a stand-in for the agent."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+SUBMIT = HERE.parents[1] / "submit.sh"
+
+
+@dataclass
+class Machine:
+    """A machine on which submit.sh is called."""
+
+    root: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    def submit(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", SUBMIT, *words], env={**self.env, **env}, check=False, capture_output=True, text=True, timeout=30
+        )
+
+    def dry_run(self, *words: str, **env: str) -> str:
+        done = self.submit(*words, "--dry-run", **env)
+        assert done.returncode == 0, done.stderr
+        assert not (self.root / "facts").exists()
+        return done.stdout
+
+    def refusal(self, *words: str, **env: str) -> str:
+        done = self.submit(*words, **env)
+        assert (done.returncode, done.stdout) == (100, "")
+        assert not (self.root / "facts").exists()
+        return done.stderr
+
+    @property
+    def agent(self) -> dict[str, Any]:
+        """How the stand-in was started."""
+        facts: dict[str, Any] = json.loads((self.root / "facts").read_text())
+        return facts
+
+    @property
+    def log(self) -> Path:
+        return self.root / "state" / "gpu-queue" / "exp1.log"
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    code = tmp_path / "the code"
+    code.mkdir()
+    shutil.copy(HERE / "stand_in_agent.py", code / "perpetual_motion.py")
+    made = Machine(
+        tmp_path,
+        {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path / "home"),
+            "XDG_STATE_HOME": str(tmp_path / "state"),
+            "CODE_DIR": str(code),
+            "PYTHON": sys.executable,
+            "STAND_IN": "serves",
+            "STAND_IN_FACTS": str(tmp_path / "facts"),
+        },
+    )
+    yield made
+    if (tmp_path / "facts").exists():
+        try:
+            os.kill(made.agent["pid"], signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def test_an_agent_is_started_that_survives_the_terminal(machine: Machine) -> None:
+    done = machine.submit("exp1")
+    assert done.returncode == 0, done.stderr
+    assert "Auto-shutdown at: 2026-11-24 16:00:00 (24h)" in done.stdout
+    assert f"process {machine.agent['pid']}" in done.stdout
+    assert str(machine.log) in done.stdout
+    assert machine.agent["leads_its_session"]
+    assert machine.agent["stdin"] == "/dev/null"
+    os.kill(machine.agent["pid"], 0)
+    assert machine.log.stat().st_mode & 0o077 == 0
+
+
+def test_by_default_it_gets_the_first_two_gpus_and_the_queues_of_the_home_directory(machine: Machine) -> None:
+    machine.submit("exp1")
+    assert machine.agent["flags"] == [
+        *("--job-id", "exp1", "--queue-root", f"{machine.root}/home/gpu_queue", "--gpus", "0,1")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "gpus"),
+    [
+        (["4"], {}, "0,1,2,3"),
+        (["1", "1"], {}, "0"),
+        (["all"], {}, "all"),
+        ([], {"GPU_QUEUE_SIMULATE": "4"}, "all"),
+        (["1"], {"GPU_QUEUE_SIMULATE": "4"}, "0"),
+    ],
+)
+def test_as_many_gpus_as_asked_are_passed_on(
+    machine: Machine, words: list[str], env: dict[str, str], gpus: str
+) -> None:
+    assert f" --gpus {gpus.replace(',', chr(92) + ',')} " in machine.dry_run("exp1", *words, **env)
+
+
+def test_a_grant_of_the_scheduler_is_not_exceeded(machine: Machine) -> None:
+    assert r" --gpus 4\,GPU-5 " in machine.dry_run("exp1", CUDA_VISIBLE_DEVICES="4,GPU-5,6")
+    assert " --gpus all " in machine.dry_run("exp1", "all", CUDA_VISIBLE_DEVICES="4,5")
+    assert r" --gpus 0\,1 " in machine.dry_run("exp1", "2", CUDA_VISIBLE_DEVICES="7", GPU_QUEUE_SIMULATE="4")
+    assert "CUDA_VISIBLE_DEVICES=4 grants only 1" in machine.refusal("exp1", "2", CUDA_VISIBLE_DEVICES="4")
+
+
+def test_flags_after_two_dashes_go_to_the_agent_and_come_last(machine: Machine) -> None:
+    machine.submit("exp1", "2", "--", "--gpus", "2,3", "--node-name", "a b")
+    assert machine.agent["flags"][-4:] == ["--gpus", "2,3", "--node-name", "a b"]
+
+
+def test_settings_come_from_the_environment(machine: Machine) -> None:
+    machine.submit("exp1", QUEUE_ROOT="/mnt/all queues")
+    assert machine.agent["flags"][2:4] == ["--queue-root", "/mnt/all queues"]
+
+
+def test_python_is_the_one_beside_the_code_if_there_is_one(machine: Machine) -> None:
+    assert "setsid python3 -u " in machine.dry_run("exp1", PYTHON="")
+    own = Path(machine.env["CODE_DIR"], ".venv", "bin", "python")
+    own.parent.mkdir(parents=True)
+    own.symlink_to(sys.executable)
+    assert "the\\ code/.venv/bin/python -u " in machine.dry_run("exp1", PYTHON="")
+
+
+def test_conda_is_activated_before_the_agent_starts(machine: Machine) -> None:
+    activate = machine.root / "activate"
+    activate.write_text('echo "$THIS_IS_NOT_SET"; export STAND_IN_CONDA=$1\n')
+    env = {"CONDA_PATH": str(activate), "CONDA_ENV": "swift"}
+    assert machine.submit("exp1", **env).returncode == 0
+    assert machine.agent["conda_env"] == "swift"
+
+
+def test_a_dry_run_prints_what_would_run_ready_for_a_shell(machine: Machine) -> None:
+    activate = machine.root / "activate"
+    activate.touch()
+    shown = machine.dry_run("exp1", CONDA_PATH=str(activate), CONDA_ENV="swift", PYTHON="")
+    conda, agent = shown.splitlines()
+    assert conda.split() == ["source", str(activate), "swift"]
+    assert agent.startswith("setsid python3 -u ")
+    assert agent.endswith(f" </dev/null >>{machine.log} 2>&1 &")
+    assert not machine.log.exists()
+
+
+def test_an_agent_that_ends_at_once_is_told_with_its_last_words(machine: Machine) -> None:
+    done = machine.submit("exp1", STAND_IN="taken")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "ended with status 1" in done.stderr
+    assert "  an agent already serves exp1 on this machine" in done.stderr
+
+
+def test_the_log_of_an_agent_that_runs_is_kept_when_a_second_is_refused(machine: Machine) -> None:
+    machine.log.parent.mkdir(parents=True)
+    machine.log.write_text("[INFO] Auto-shutdown at: yesterday\n")
+    done = machine.submit("exp1", STAND_IN="taken")
+    assert done.returncode == 1
+    assert "yesterday" not in done.stdout + done.stderr
+    assert machine.log.read_text().startswith("[INFO] Auto-shutdown at: yesterday\n")
+
+
+def test_an_agent_that_is_still_starting_is_left_alone_and_told(machine: Machine) -> None:
+    done = machine.submit("exp1", STAND_IN="slow", SUBMIT_WAIT_S="1")
+    assert done.returncode == 111
+    assert f"still starting after 1 s. Watch: tail -f {machine.log}" in done.stderr
+    os.kill(machine.agent["pid"], 0)
+
+
+def test_a_python_that_does_not_exist_is_told(machine: Machine) -> None:
+    done = machine.submit("exp1", PYTHON="/nowhere/python")
+    assert done.returncode == 1
+    assert "/nowhere/python" in done.stderr
+
+
+def test_without_a_driver_a_failure_tells_how_to_simulate(machine: Machine) -> None:
+    commands = machine.root / "bin"
+    commands.mkdir()
+    for name in ["bash", "dirname", "readlink", "seq", "setsid", "mkdir", "wc", "tail", "sed", "sleep", "grep"]:
+        (commands / name).symlink_to(shutil.which(name) or name)
+    if Path("/proc/driver/nvidia/version").exists():
+        pytest.skip("this machine has an NVIDIA driver")
+    done = machine.submit("exp1", STAND_IN="taken", PATH=str(commands))
+    assert "GPU_QUEUE_SIMULATE=4 ./submit.sh exp1" in done.stderr
+    done = machine.submit("exp1", STAND_IN="taken", PATH=str(commands), GPU_QUEUE_SIMULATE="4")
+    assert "GPU_QUEUE_SIMULATE=4" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ([], "expected: JOB_ID [GPUS] [NODES]"),
+        (["exp1", "2", "1", "more"], "expected: JOB_ID [GPUS] [NODES]"),
+        (["a/b"], "JOB_ID 'a/b': expected a name without /"),
+        ([".."], "JOB_ID '..'"),
+        (["exp1", "0"], "GPUS '0': expected a number or all"),
+        (["exp1", "2,3"], "-- --gpus 2,3"),
+        (["exp1", "2", "x"], "NODES 'x'"),
+        (["exp1", "8", "2"], "NODES 2: the local way starts one agent"),
+        (["exp1", "--way", "moon"], "--way 'moon': expected one of: local"),
+        (["exp1", "--way"], "expected one of: local"),
+        (
+            ["exp1", "--lifetime", "1h"],
+            "--lifetime is no option of submit.sh; flags for perpetual_motion.py come after --",
+        ),
+    ],
+)
+def test_what_cannot_be_obeyed_is_refused_with_what_was_expected(
+    machine: Machine, words: list[str], problem: str
+) -> None:
+    assert problem in machine.refusal(*words)
+
+
+@pytest.mark.parametrize(
+    ("env", "problem"),
+    [
+        ({"CODE_DIR": "/nowhere"}, "CODE_DIR '/nowhere' holds no perpetual_motion.py"),
+        ({"CONDA_PATH": "/nowhere"}, "CONDA_PATH '/nowhere' cannot be read"),
+        ({"CONDA_ENV": "swift"}, "CONDA_PATH is not set"),
+        ({"SUBMIT_WAY": "moon"}, "--way 'moon'"),
+        ({"XDG_STATE_HOME": "/proc"}, "cannot be written"),
+    ],
+)
+def test_settings_that_cannot_be_obeyed_are_refused(machine: Machine, env: dict[str, str], problem: str) -> None:
+    assert problem in machine.refusal("exp1", **env)
+
+
+def test_help_is_the_head_of_the_file(machine: Machine) -> None:
+    done = machine.submit("--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith("Start an agent that serves the queue of a JOB_ID.\n")
+    assert "Settings" not in done.stdout
