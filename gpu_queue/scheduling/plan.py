@@ -206,24 +206,30 @@ def _grant(needs: Needs, room: _Room) -> tuple[str, ...]:
     return tuple(gpu.uuid for gpu in chosen)
 
 
-def plan(facts: Facts) -> list[Start | Refuse]:
-    """What to start and what to refuse now, in order.
+@dataclass(frozen=True)
+class Plan:
+    """What to start and what to refuse now, in order."""
 
-    A task that was not read yet ends the plan: it may be the one that comes first.
-    """
+    actions: tuple[Start | Refuse, ...] = ()
+    needs_reading: bool = False
+    """It ended at a task that was not read yet, which may be the one that comes first."""
+
+
+def plan(facts: Facts) -> Plan:
+    """Decide."""
     actions: list[Start | Refuse] = []
     if facts.phase is not Phase.SERVING:
-        return actions
+        return Plan()
     for position, (task, found, granted) in enumerate(_judge(facts)):
         if not task.is_read and not task.unready:
-            break
+            return Plan(tuple(actions), needs_reading=True)
         if found is not None and found.exhausted and position >= LOOK_AHEAD:
             break  # nothing is left to give; refusals further back can wait
         if found is None:
             actions.append(Start(task, granted))
         elif found.refuse:
             actions.append(Refuse(task, found.text))
-    return actions
+    return Plan(tuple(actions))
 
 
 def explain(facts: Facts, at_most: int, names: frozenset[str] = frozenset()) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -64,14 +65,15 @@ class PendingReader:
         self._uids = allowed_uids
         self._default_gpus = default_gpus
         self._drops = DropTracker(times)
+        self._closed_names: deque[str] = deque(maxlen=10_000)
         self._known: dict[str, Waiting] = {}
         self._order: list[str] = []
         self._upstream: dict[str, State] = {}
         self._upstream_listed_at = float("-inf")
 
     def closed(self, name: str) -> None:
-        """A local event said that the writer of this file closed it."""
-        self._drops.closed(name)
+        """A local event said that the writer of this file closed it.  The one method for other threads."""
+        self._closed_names.append(name)
 
     def forget(self, name: str) -> None:
         """This file was claimed or came back: what is known of it is old."""
@@ -96,6 +98,8 @@ class PendingReader:
         Raises:
             OSError: the directory could not be listed.
         """
+        while self._closed_names:
+            self._drops.closed(self._closed_names.popleft())
         names = listing(self._directory)
         candidates = [name for name in names if not is_skipped(name)]
         if len(candidates) != len(self._known) or not all(name in self._known for name in candidates):

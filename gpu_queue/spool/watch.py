@@ -11,10 +11,8 @@ import os
 from collections.abc import Callable
 
 from watchdog.events import (
-    DirDeletedEvent,
     FileClosedEvent,
     FileCreatedEvent,
-    FileDeletedEvent,
     FileMovedEvent,
     FileSystemEvent,
     FileSystemEventHandler,
@@ -36,17 +34,11 @@ class _Handler(FileSystemEventHandler):
 
     def _tell(self, path: str | bytes, *, whole: bool) -> None:
         directory, name = os.path.split(os.fsdecode(path))
-        if name and not name.startswith("."):
+        if name and not name.startswith(".") and not name.endswith(".ack"):
             self._hint(directory, name, whole)
 
 
-EVENTS: list[type[FileSystemEvent]] = [
-    FileClosedEvent,
-    FileMovedEvent,
-    FileCreatedEvent,
-    FileDeletedEvent,
-    DirDeletedEvent,
-]
+EVENTS: list[type[FileSystemEvent]] = [FileClosedEvent, FileMovedEvent, FileCreatedEvent]
 
 
 class Watch:

@@ -1,0 +1,501 @@
+"""The agent: observe, plan, act, in one ``step(now)``.
+
+- Each wake-up (file event, child exit, timer, signal) does the same step on what is known by then; a missed event
+  costs time, never correctness.
+- Calls on shared storage are made by ``storage``, one at a time, and come back as completions: a server that hangs
+  keeps nobody from stopping tasks, reading GPUs or answering a signal.
+- Signals set flags.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from gpu_queue import __version__
+from gpu_queue.agent.commands import Commands
+from gpu_queue.agent.status import GpuLine, RunningLine, Status, as_json, as_text
+from gpu_queue.agent.tries import LiveTry, Stage, Tries
+from gpu_queue.config import Settings, live_changes, resolve
+from gpu_queue.errors import SettingsError
+from gpu_queue.execution.local import AgentDirectory, NodeDirectory
+from gpu_queue.gpus.devices import Devices, Gpu, Health
+from gpu_queue.gpus.leases import Leases
+from gpu_queue.scheduling.facts import Facts, GpuFact, GpuState, Phase, Policy
+from gpu_queue.scheduling.phase import Wishes, phase_of
+from gpu_queue.scheduling.plan import Start, explain, plan
+from gpu_queue.spool.control import Command
+from gpu_queue.spool.nodes import SEEN_KEPT
+from gpu_queue.spool.pending import PendingView
+from gpu_queue.spool.spool import Look, LookRequest, RootView, Spool
+from gpu_queue.spool.worker import Failed, Storage
+from gpu_queue.task import State, Why
+from gpu_queue.units import format_duration
+
+REASONS_PUBLISHED = 100
+COMMANDS_EVERY = 2
+"""Every second look at pending/ also looks at commands; every fifth at the top of the spool."""
+ROOT_EVERY = 5
+BUSY_TICK_S = 0.1
+ADOPTED_TICK_S = 0.5
+FOREIGN_TICK_S = 0.2
+STATUS_AT_MOST_EVERY_S = 1.0
+TOUCH_EVERY_S = 60.0
+HOURLY_S = 3600.0
+SNAPSHOT_TTL_S = 0.05
+HANG_SAID_AFTER_S = 10.0
+LEAVE_EXTRA_S = 10.0
+"""An agent that leaves waits so long beyond the grace for storage that does not answer."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What an agent stands on."""
+
+    spool: Spool
+    storage: Storage
+    home: AgentDirectory
+    node_directory: NodeDirectory
+    leases: Leases
+    devices: Devices
+    gpu_uuids: frozenset[str]
+    """The GPUs that are served."""
+    job_id: str
+    queue_root: str
+    incarnation: str
+    environment: Mapping[str, str]
+    flags: Mapping[str, object]
+    say: Callable[[str], None]
+
+
+class Agent:
+    """Serves one spool on one node."""
+
+    def __init__(self, around: Surroundings, settings: Settings, now: float, seen: tuple[str, ...] = ()) -> None:
+        self._around = around
+        self._spool = around.spool
+        self._storage = around.storage
+        self._say = around.say
+        self.settings = settings
+        self.tries = Tries(
+            around.spool,
+            around.storage,
+            around.home,
+            around.leases,
+            lambda: self.settings,
+            around.job_id,
+            around.queue_root,
+            around.environment,
+            around.say,
+            lambda: self._now,
+        )
+        self.commands = Commands(self.tries, self._answer, around.say, sweeps=settings.sweep, node=around.spool.node)
+        self._now = now
+        self._started_at = now
+        self._started_wall_s = time.time()
+        self._seen: deque[str] = deque(seen, maxlen=SEEN_KEPT)
+        self._view = PendingView((), 0, None)
+        self._has_looked = False
+        self._root = RootView(None, None, {})
+        self._runs_somewhere = True
+        self._ahead_s = 0.0
+        self._look_is_out = False
+        self._look_due = now
+        self._looks = 0
+        self._plan_is_due = False
+        self._beat_is_out = False
+        self._beat_due = now
+        self._status_is_old = False
+        self._touched_at = now
+        self._hourly_at = now
+        self._beaten_at = now
+        self._snapshot: tuple[Gpu, ...] = ()
+        self._snapshot_at = float("-inf")
+        self._hang_said = False
+        self._phase = Phase.SERVING
+        self._phase_reason = ""
+        self._leaving_since: float | None = None
+        self._config_problem = ""
+        self.was_terminated = False
+        self.finished = False
+        self.forced_out = False
+
+    # -- the step ---------------------------------------------------------------------------------------------------
+
+    def step(self, now: float) -> None:
+        """Observe, plan, act."""
+        self._now = now
+        self.tries.reap(now)
+        delivered = self._storage.deliver()
+        self.tries.advance(now)
+        self.commands.advance(now)
+        self._change_phase(now)
+        if self.tries.look_is_wanted:
+            self.tries.look_is_wanted = False
+            self._look_due = min(self._look_due, now)
+        if not self._look_is_out and now >= self._look_due:
+            self._look(now)
+        if delivered or self._plan_is_due:
+            self._plan(now)
+        self._notice_hanging(now)
+        if not self._beat_is_out and now >= self._next_beat(now):
+            self._beat(now)
+        if now - self._hourly_at >= HOURLY_S:
+            self._hourly_at = now
+            self._around.node_directory.refresh()
+        self._maybe_finish(now)
+
+    def wait_s(self, now: float) -> float:
+        """How long nothing is due."""
+        due = [self._next_beat(now) if not self._beat_is_out else now + 1.0]
+        if not self._look_is_out:
+            due.append(self._look_due)
+        stages = [one for one in self.tries.live.values() if one.stage is not Stage.SETTLING]
+        if any(one.ending is not None for one in stages) or self.commands.is_busy:
+            due.append(now + BUSY_TICK_S)
+        if any(one.pid is None and one.stage is Stage.RUNNING for one in stages):
+            due.append(now + ADOPTED_TICK_S)
+        due += [
+            one.started_at + one.needs.time_s for one in stages if one.needs.time_s is not None and one.why is None
+        ]
+        due += [
+            one.settle_at for one in self.tries.live.values() if one.stage is Stage.SETTLING and not one.settle_is_out
+        ]
+        due += [until for until in self.tries.resting.values() if until > now]
+        if self._view.waiting and any(fact.state is GpuState.FOREIGN for fact in self._gpu_facts(now)):
+            due.append(now + FOREIGN_TICK_S)
+        return max(0.0, min(due) - now)
+
+    # -- observing --------------------------------------------------------------------------------------------------
+
+    def hint(self, directory: str, name: str, whole: bool) -> None:
+        """A file event: look at once.  Called from the watching thread; it only sets what the step reads."""
+        if whole and directory == self._spool.paths.directory(State.PENDING):
+            self._spool.reader.closed(name)
+        self._look_due = 0.0
+
+    def _look(self, now: float) -> None:
+        # A try that is settling may be back in pending/ by the time that the listing is made.
+        live = self.tries.live.values()
+        running_ids = frozenset(one.claim.task_id for one in live if one.stage is not Stage.SETTLING)
+        settled_wait = not self.tries.live and not self._view.waiting
+        request = LookRequest(
+            now,
+            running_ids,
+            commands=self._looks % COMMANDS_EVERY == 0 or self._look_due == 0.0,
+            root=self._looks % ROOT_EVERY == 0 or self._look_due == 0.0,
+            everywhere=self.settings.until_empty and settled_wait,
+        )
+        self._looks += 1
+        self._look_is_out = True
+        self._look_due = now + self.settings.poll_s
+        taken_before = frozenset(self.tries.claimed_names)
+
+        def done(result: Look | Failed) -> None:
+            self._looked(result, taken_before)
+
+        self._storage.submit("look", lambda: self._spool.look(request), done)
+
+    def _looked(self, result: Look | Failed, taken_before: frozenset[str]) -> None:
+        now = self._now
+        self._look_is_out = False
+        if isinstance(result, Failed):
+            self._say(f"the spool could not be looked at: {result.error}")
+            return
+        # What was taken before this look was asked for is no longer in its listing, unless it came back.
+        self.tries.claimed_names -= taken_before
+        if len(result.pending.waiting) != len(self._view.waiting):
+            self._status_is_old = True
+        self._view = result.pending
+        self._has_looked = True
+        if result.pending.next_look_s is not None:
+            self._look_due = min(self._look_due, now + result.pending.next_look_s)
+        self.tries.recover(result.own_claims, now)
+        if result.root is not None:
+            self._take_root(result.root)
+        if result.runs_somewhere is not None:
+            self._runs_somewhere = result.runs_somewhere
+        if result.mail is not None:
+            for problem in result.mail.problems:
+                self._say(problem)
+            for command in result.mail.commands:
+                self._obey(command, now)
+        self._plan_is_due = True
+
+    def _take_root(self, root: RootView) -> None:
+        if root.config is not None and root.config != self._root.config:
+            try:
+                fresh = resolve(self._around.flags, self._around.environment, root.config)
+                self.settings, waiting = live_changes(self.settings, fresh)
+                self._spool.default_gpus = self.settings.default_gpus
+                self._config_problem = (
+                    f"config.yaml: {', '.join(waiting)} changed; the next agent obeys that" if waiting else ""
+                )
+                if self._has_looked:
+                    self._say("config.yaml was read again")
+            except SettingsError as error:
+                self._config_problem = f"{error}; the last good settings stay"
+        elif root.config_problem:
+            self._config_problem = f"{root.config_problem}; the last good settings stay"
+        config = root.config if root.config is not None else self._root.config
+        if (root.paused, root.draining) != (self._root.paused, self._root.draining):
+            self._status_is_old = True
+        self._root = replace(root, config=config)
+
+    def gpus(self, now: float) -> tuple[Gpu, ...]:
+        """The served GPUs, read at most every 50 ms."""
+        if now - self._snapshot_at > SNAPSHOT_TTL_S:
+            everything = self._around.devices.snapshot()
+            self.tries.all_gpus = everything
+            self._snapshot = tuple(gpu for gpu in everything if gpu.uuid in self._around.gpu_uuids)
+            self._snapshot_at = now
+        return self._snapshot
+
+    def _gpu_facts(self, now: float) -> list[GpuFact]:
+        gpus = self.gpus(now)
+        ours = {uuid for one in self.tries.live.values() if one.holds_gpus for uuid in one.gpus}
+        leased = set(self._around.leases.holders())
+        return [
+            GpuFact(gpu.uuid, gpu.index, self._state_of(gpu, ours, leased), gpu.memory_total_bytes) for gpu in gpus
+        ]
+
+    def _state_of(self, gpu: Gpu, ours: set[str], leased: set[str]) -> GpuState:
+        if gpu.health is Health.LOST:
+            return GpuState.LOST
+        if gpu.uuid in ours or gpu.uuid in leased:
+            return GpuState.BUSY
+        if gpu.health is not Health.OK or gpu.memory_used_bytes is None:
+            return GpuState.UNKNOWN
+        return GpuState.FOREIGN if gpu.memory_used_bytes > self.settings.foreign_memory_bytes else GpuState.IDLE
+
+    # -- planning ---------------------------------------------------------------------------------------------------
+
+    def lifetime_left_s(self, now: float) -> float | None:
+        """Seconds until the lifetime is over; None: it never is."""
+        left_s = self._started_at + self.settings.lifetime_s - now
+        return None if left_s == float("inf") else left_s
+
+    def _change_phase(self, now: float) -> None:
+        is_empty = self._has_looked and not self._view.waiting and not self.tries.live and not self._runs_somewhere
+        phase, reason = phase_of(
+            Wishes(
+                terminated=self.was_terminated,
+                shutdown=self.commands.shutdown,
+                paused=self._root.paused,
+                draining=self._root.draining,
+                lifetime_left_s=self.lifetime_left_s(now),
+                at_end=self.settings.at_end,
+                until_empty=self.settings.until_empty,
+                spool_is_empty=is_empty,
+            )
+        )
+        if (phase, reason) != (self._phase, self._phase_reason):
+            self._say(f"{phase.value}: {reason}" if reason else phase.value)
+            self._phase, self._phase_reason = phase, reason
+            self._status_is_old = self._plan_is_due = True
+        if phase is Phase.LEAVING:
+            if self._leaving_since is None:
+                self._leaving_since = now
+            for one in self.tries.live.values():
+                if one.why is None:
+                    self.tries.stop(one, Why.REQUEUE, now, self.settings.leave_grace_s)
+
+    def _facts(self, now: float) -> Facts:
+        policy = Policy(
+            cpu_slots=self.settings.cpu_slots,
+            retry_delay_s=self.settings.retry_delay_s,
+            infeasible=self.settings.infeasible,
+        )
+        live = self.tries.live.values()
+        return Facts(
+            now=now,
+            server_now=time.time() + self._ahead_s,
+            phase=self._phase,
+            phase_reason=self._phase_reason,
+            gpus=self._gpu_facts(now),
+            waiting=self._view.waiting,
+            cpu_tasks=sum(not one.gpus and not one.refusal and one.holds_gpus for one in live),
+            lifetime_left_s=self.lifetime_left_s(now),
+            resting=self.tries.resting,
+            claiming=frozenset(self.tries.claimed_names),
+            policy=policy,
+        )
+
+    def _plan(self, now: float) -> None:
+        self._plan_is_due = False
+        if not self._has_looked:
+            return
+        facts = self._facts(now)
+        decided = plan(facts)
+        for action in decided.actions:
+            if isinstance(action, Start):
+                if not self.tries.start(action.task, action.gpus, now):
+                    self._plan_is_due = False  # the next event or look plans again
+                    break
+            else:
+                self.tries.refuse(action.task, action.reason, now)
+            self._status_is_old = True
+        if decided.needs_reading and not self._look_is_out:
+            self._look_due = min(self._look_due, now)
+
+    # -- commands ---------------------------------------------------------------------------------------------------
+
+    def _obey(self, command: Command, now: float) -> None:
+        if command.nonce in self._seen:
+            return
+        self._seen.append(command.nonce)
+        self._status_is_old = True
+        self._beat_due = now  # a node file newer than the command says that we are at work on it
+        self._beaten_at = float("-inf")
+
+        def explain_named(names: frozenset[str]) -> list[tuple[str, str]]:
+            return explain(self._facts(now), 0, names)
+
+        self.commands.obey(command, now, self.settings.stop_grace_s, self._view.waiting, explain_named, self._cancel)
+
+    def _cancel(self, names: list[str]) -> None:
+        self.tries.claimed_names |= set(names)
+        self._storage.submit("cancel", lambda: self._spool.cancel(names), lambda _: None)
+
+    def _answer(self, command: Command, text: str) -> None:
+        def done(result: Failed | None) -> None:
+            if isinstance(result, Failed):
+                self._say(f"the answer to {command.entry} could not be written: {result.error}")
+
+        self._storage.submit("answer", lambda: self._spool.mailbox.answer(command, text), done)
+
+    # -- telling ----------------------------------------------------------------------------------------------------
+
+    def _next_beat(self, now: float) -> float:
+        if self._status_is_old:
+            return max(min(self._beat_due, now), self._beaten_at + STATUS_AT_MOST_EVERY_S)
+        return self._beat_due
+
+    def _beat(self, now: float, state: str = "") -> None:
+        status = self._status(now, state)
+        facts, text = as_json(status), as_text(status)
+        touch = now - self._touched_at >= TOUCH_EVERY_S
+        if touch:
+            self._touched_at = now
+        self._beat_is_out, self._status_is_old = True, False
+        self._beaten_at, self._beat_due = now, now + self.settings.beat_s
+
+        def done(result: float | Failed) -> None:
+            self._beat_is_out = False
+            if isinstance(result, Failed):
+                self._say(f"the node file could not be written: {result.error}")
+            else:
+                self._ahead_s = result
+
+        def call() -> float:
+            ahead_s = self._spool.beat(facts, text, touch=touch)
+            if touch:
+                self._spool.mailbox.sweep(time.time() + ahead_s)
+            return ahead_s
+
+        self._storage.submit("beat", call, done)
+
+    def _status(self, now: float, state: str) -> Status:
+        facts = self._facts(now)
+        by_uuid = {gpu.uuid: gpu for gpu in self._snapshot}
+        lines = []
+        for fact in facts.gpus:
+            gpu = by_uuid[fact.uuid]
+            lines.append(
+                GpuLine(fact, gpu.name, gpu.memory_used_bytes, gpu.utilization_percent, gpu.power_w, gpu.problem)
+            )
+        left_s = self.lifetime_left_s(now)
+        wall_s = time.time()
+        problems = [text for text in (self._config_problem, self._hanging_text(now)) if text]
+        waiting = [task for task in self._view.waiting if task.name not in facts.claiming]
+        return Status(
+            node=self._spool.node,
+            incarnation=self._around.incarnation,
+            state=state or self._phase.value,
+            state_reason=self._phase_reason,
+            version=__version__,
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            started_wall_s=self._started_wall_s,
+            ends_wall_s=None if left_s is None else wall_s + left_s,
+            now_wall_s=wall_s,
+            devices=self._around.devices.describe(),
+            gpus=lines,
+            running=[self._running_line(one, now) for one in self.tries.live.values() if one.started_wall_s],
+            waiting=len(waiting),
+            reasons=explain(facts, REASONS_PUBLISHED),
+            skipped=self._view.skipped,
+            settled=(self.tries.settled_counts[State.DONE], self.tries.settled_counts[State.FAILED]),
+            problems=problems,
+            seen=tuple(self._seen),
+        )
+
+    def _running_line(self, one: LiveTry, now: float) -> RunningLine:
+        indices = {gpu.uuid: gpu.index for gpu in self._snapshot}
+        gpus = tuple(sorted(indices[uuid] for uuid in one.gpus if uuid in indices))
+        stage = "ending" if one.why is not None and one.stage is Stage.RUNNING else one.stage.value
+        ending = one.why.value if one.why else ""
+        return RunningLine(one.name, one.title, stage, gpus, now - one.started_at, one.needs.time_s, ending)
+
+    def _hanging_text(self, now: float) -> str:
+        hanging = self._storage.hangs(now)
+        if hanging is None or hanging[1] < HANG_SAID_AFTER_S:
+            return ""
+        return f"the shared storage has not answered ({hanging[0]}) for {format_duration(hanging[1])}"
+
+    def _notice_hanging(self, now: float) -> None:
+        text = self._hanging_text(now)
+        if bool(text) != self._hang_said:
+            self._hang_said = bool(text)
+            self._say(text or "the shared storage answers again")
+
+    # -- the end ----------------------------------------------------------------------------------------------------
+
+    def _maybe_finish(self, now: float) -> None:
+        if self._phase not in (Phase.LEAVING, Phase.DRAINING) or self.finished:
+            return
+        if not self.tries.live and not self.commands.is_busy:
+            self.finished = True
+        elif self._leaving_since is not None:
+            patience_s = self.settings.leave_grace_s + LEAVE_EXTRA_S
+            if now - self._leaving_since > patience_s and all(
+                one.stage is not Stage.RUNNING for one in self.tries.live.values()
+            ):
+                self.finished = self.forced_out = True
+
+    def say_goodbye(self, now: float) -> None:
+        """Hand in the last node file."""
+        self._beat(now, state="stopped")
+
+
+def run(agent: Agent, storage_wake_fd: int, wake: Callable[[], None]) -> int:
+    """The loop around ``step``; returns the exit status.
+
+    Args:
+        agent: the agent.
+        storage_wake_fd: readable when something happened.
+        wake: makes it readable.
+    """
+
+    def on_signal(number: int, frame: object) -> None:  # noqa: ARG001
+        if number != signal.SIGCHLD:
+            agent.was_terminated = True
+        wake()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+        signal.signal(number, on_signal)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that closes takes no node down
+    poller = select.poll()
+    poller.register(storage_wake_fd, select.POLLIN)
+    while True:
+        agent.step(time.monotonic())
+        if agent.finished:
+            return 0
+        if poller.poll(agent.wait_s(time.monotonic()) * 1000):
+            os.read(storage_wake_fd, 65536)

@@ -1,0 +1,148 @@
+"""Obeying commands, and answering them when they have been obeyed (docs/spool.md, "Commands")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gpu_queue.agent.tries import LiveTry, Tries
+from gpu_queue.execution import processes
+from gpu_queue.spool.control import Command
+from gpu_queue.spool.paths import parse_claim, parse_full
+from gpu_queue.task import Waiting, Why
+
+ANSWER_KEPT_S = 600.0
+
+
+@dataclass
+class Stopping:
+    """A stop command that is being obeyed."""
+
+    command: Command
+    since: float
+    open_claims: dict[str, LiveTry]
+    lines: list[str] = field(default_factory=list)
+    sweep: processes.Sweep | None = None
+
+
+class Commands:
+    """Obeys commands for one agent."""
+
+    def __init__(
+        self,
+        tries: Tries,
+        answer: Callable[[Command, str], None],
+        say: Callable[[str], None],
+        *,
+        sweeps: bool,
+        node: str,
+    ) -> None:
+        self._tries = tries
+        self._answer = answer
+        self._say = say
+        self._sweeps = sweeps
+        self._node = node
+        self._stopping: list[Stopping] = []
+        self.shutdown = ""
+
+    def obey(
+        self,
+        command: Command,
+        now: float,
+        grace_s: float,
+        waiting: tuple[Waiting, ...],
+        explain: Callable[[frozenset[str]], list[tuple[str, str]]],
+        cancel: Callable[[list[str]], None],
+    ) -> None:
+        """Begin to obey a command; its answer comes when it has been obeyed."""
+        self._say(f"command {command.verb} from {command.sender or 'somebody'}")
+        if command.verb == "shutdown":
+            self.shutdown = "wait" if command.wait else "now"
+            count = len(self._tries.live)
+            what = "it ends when they have ended" if command.wait else "they go back to pending"
+            self._answer(
+                command, f"shuts down; {count} running task{'s' * (count != 1)}" + (f": {what}" if count else "")
+            )
+        elif command.verb == "explain":
+            self._answer(command, self._explain(command, waiting, explain))
+        else:
+            self._stop(command, now, grace_s, waiting, cancel)
+
+    def _explain(
+        self,
+        command: Command,
+        waiting: tuple[Waiting, ...],
+        explain: Callable[[frozenset[str]], list[tuple[str, str]]],
+    ) -> str:
+        asked = frozenset(
+            task.name for task in waiting if any(one in (task.name, task.task_id) for one in command.tasks)
+        )
+        reasons = [(name, reason) for name, reason in explain(asked) if name in asked]
+        return "\n".join(f"{name}: {reason}" for name, reason in reasons) or "none of these waits here"
+
+    def _stop(
+        self,
+        command: Command,
+        now: float,
+        grace_s: float,
+        waiting: tuple[Waiting, ...],
+        cancel: Callable[[list[str]], None],
+    ) -> None:
+        named = {name for name in command.claims if parse_claim(name) is not None}
+        if command.names:
+            named |= {one.name for one in self._tries.live.values() if _matches(command.names, one.title, one.name)}
+            cancel([task.name for task in waiting if _matches(command.names, task.name, task.name)])
+        stopping = Stopping(command, now, {})
+        for name in sorted(named):
+            one = self._tries.live.get(name)
+            if one is None:
+                # On its way to us, or elsewhere: if it shows up here it is stopped.
+                self._tries.stop_wanted[name] = Why.STOPPED
+            else:
+                self._tries.stop(one, Why.STOPPED, now, grace_s)
+                stopping.open_claims[name] = one
+        self._stopping.append(stopping)
+        self.advance(now)
+
+    def advance(self, now: float) -> None:
+        """Answer what has been obeyed by now."""
+        for stopping in list(self._stopping):
+            for name, one in list(stopping.open_claims.items()):
+                if self._tries.live.get(name) is one:
+                    continue
+                del stopping.open_claims[name]
+                status = one.end.status if one.end else 0
+                count = one.ended_processes
+                how = f"{count} process{'es' * (count != 1)} ended" if count else "it had ended"
+                stopping.lines.append(f"stopped {one.title} ({name}): {how}, status {status}")
+            if stopping.open_claims:
+                continue
+            if not self._swept(stopping, now):
+                continue
+            self._stopping.remove(stopping)
+            self._answer(stopping.command, "\n".join(stopping.lines) or "nothing of that runs here")
+
+    def _swept(self, stopping: Stopping, now: float) -> bool:
+        """On a dedicated node: end stray Python processes that hang on to GPUs.  Whether that is done."""
+        if not self._sweeps:
+            if stopping.command.verb == "sweep":
+                stopping.lines.append("not swept: this node is not dedicated (--sweep)")
+            return True
+        if stopping.sweep is None:
+            stopping.sweep = processes.Sweep()
+        if not stopping.sweep.step(now):
+            return False
+        count = stopping.sweep.ended
+        stopping.lines.append(f"swept {count} stray Python process{'es' * (count != 1)}")
+        return True
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a command is being obeyed."""
+        return bool(self._stopping)
+
+
+def _matches(parts: tuple[str, ...], title: str, name: str) -> bool:
+    full = parse_full(name)
+    nonce = full[1].split("-")[1] if full else ""
+    return any(part == "all" or (part and (part in title or part in name or part == nonce)) for part in parts)

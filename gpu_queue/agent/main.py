@@ -1,0 +1,272 @@
+"""From a command line to a running agent: what stands before the loop, and may refuse to begin it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import secrets
+import sys
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from logging.handlers import QueueHandler, QueueListener
+
+from gpu_queue import __version__
+from gpu_queue.agent.agent import Agent, Surroundings, run
+from gpu_queue.config import Settings, parser, queue_root, read_config, resolve
+from gpu_queue.errors import DeviceError, GpuQueueError, SettingsError
+from gpu_queue.execution.local import NodeDirectory
+from gpu_queue.gpus.devices import Devices, Gpu, select_gpus
+from gpu_queue.gpus.leases import Leases
+from gpu_queue.gpus.nvml import NvmlDevices
+from gpu_queue.gpus.simulated import SimulatedDevices
+from gpu_queue.spool import filesystem
+from gpu_queue.spool.paths import STATE_DIRECTORIES, SpoolPaths
+from gpu_queue.spool.spool import Spool, node_name
+from gpu_queue.spool.watch import Watch
+from gpu_queue.spool.worker import Failed, StorageThread
+from gpu_queue.task import State
+from gpu_queue.units import format_duration
+
+GOODBYE_S = 5.0
+EXIT_REFUSED = 1
+EXIT_FORCED = 111
+"""It had to leave before the storage answered: its last moves are left to its successor."""
+
+
+def devices_for(settings: Settings, environment: Mapping[str, str]) -> Devices:
+    """The device layer that was asked for; never the simulated one silently.
+
+    Raises:
+        SettingsError: ``--simulate`` cannot be understood.
+    """
+    if settings.simulate:
+        return SimulatedDevices.parse(settings.simulate, environment.get("GPU_QUEUE_SIMULATE_FILE"))
+    return NvmlDevices()
+
+
+def _paths(settings: Settings, environment: Mapping[str, str]) -> SpoolPaths:
+    if not settings.job_id:
+        raise SettingsError("no spool was named: pass --job-id ID or export JOB_ID=ID")
+    return SpoolPaths(os.path.join(queue_root(settings, environment), settings.job_id))
+
+
+def _served(devices: Devices, settings: Settings, environment: Mapping[str, str]) -> tuple[Gpu, ...]:
+    return select_gpus(devices.snapshot(), settings.gpus, environment.get("CUDA_VISIBLE_DEVICES"))
+
+
+class Speaker:
+    """Says lines on standard output from a thread of its own: a terminal or a file on a hung disk stops nobody."""
+
+    def __init__(self) -> None:
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setFormatter(logging.Formatter("[%(levelname)s] %(message)s"))
+        lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+        self._listener = QueueListener(lines, handler)
+        self._log = logging.getLogger("gpu_queue.agent")
+        self._log.setLevel(logging.INFO)
+        self._log.propagate = False
+        self._log.handlers = [QueueHandler(lines)]
+        self._listener.start()
+
+    def plain(self, text: str) -> None:
+        """A line without the time."""
+        self._log.info("%s", text)
+
+    def say(self, text: str) -> None:
+        """A line with the time."""
+        self._log.info("%s  %s", datetime.now().astimezone().strftime("%H:%M:%S"), text)
+
+    def close(self) -> None:
+        """Say what is left."""
+        self._listener.stop()
+
+
+def _local_time(epoch_s: float) -> str:
+    return datetime.fromtimestamp(epoch_s).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _announce(
+    speaker: Speaker, settings: Settings, around: Surroundings, served: tuple[Gpu, ...], started_s: float
+) -> None:
+    speaker.plain(f"Started at: {_local_time(started_s)}")
+    if settings.lifetime_s == float("inf"):
+        speaker.plain("Auto-shutdown at: never")
+    else:
+        hours = f"{settings.lifetime_s / 3600:.4g}h"
+        speaker.plain(f"Auto-shutdown at: {_local_time(started_s + settings.lifetime_s)} ({hours})")
+    indices = ", ".join(str(gpu.index) for gpu in served)
+    speaker.plain(f"Serving {around.spool.paths.root} ({around.spool.mount})")
+    speaker.plain(f"Node {around.spool.node}, GPUs {indices} of {around.devices.describe()}")
+    if settings.keepalive:
+        speaker.plain("Keep-alive: not part of this version; idle GPUs stay idle (--no-keepalive says so for good)")
+
+
+def _enter_spool(paths: SpoolPaths, settings: Settings) -> filesystem.Mount:
+    """Make or check the spool.
+
+    Raises:
+        SpoolError: it must not or cannot be served.
+    """
+    previous = os.umask(0o077)
+    try:
+        filesystem.make_spool(paths)
+    finally:
+        os.umask(previous)
+    filesystem.check_trust(paths, settings.allow_group)
+    filesystem.check_one_filesystem(paths)
+    return filesystem.mount_of(paths.root)
+
+
+def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[str, str]) -> int:
+    """Run an agent to its end; returns the exit status.
+
+    Raises:
+        GpuQueueError: it cannot begin; the message says why and what to do.
+    """
+    paths = _paths(settings, environment)
+    devices = devices_for(settings, environment)
+    served = _served(devices, settings, environment)
+    node_directory = NodeDirectory.open(settings.local_dir or None)
+    mount = _enter_spool(paths, settings)
+    node = node_name(settings.node_name, node_directory.identity())
+    home = node_directory.agent(paths.root, node)
+    if not home.lock():
+        raise SettingsError(
+            f"an agent already serves {paths.root} on this node ({node}); "
+            f"end it by gpu_shutdown, or serve another JOB_ID"
+        )
+    os.umask(0o077)
+    os.chdir("/")  # so that what it starts needs no shared storage to be where it is
+    speaker = Speaker()
+    incarnation = secrets.token_hex(6)
+    spool = Spool(paths, node, incarnation, settings, mount)
+    storage = StorageThread()
+    around = Surroundings(
+        spool=spool,
+        storage=storage,
+        home=home,
+        node_directory=node_directory,
+        leases=Leases(node_directory.path),
+        devices=devices,
+        gpu_uuids=frozenset(gpu.uuid for gpu in served),
+        job_id=settings.job_id,
+        queue_root=os.path.dirname(paths.root),
+        incarnation=incarnation,
+        environment=environment,
+        flags=flags,
+        say=speaker.say,
+    )
+    _announce(speaker, settings, around, served)
+    try:
+        spool.enter()
+        seen = spool.nodes.seen_before()
+        agent = Agent(around, settings, time.monotonic(), seen)
+
+        def hint(directory: str, name: str, whole: bool) -> None:
+            agent.hint(directory, name, whole)
+            storage.wake()
+
+        watch = Watch(hint)
+
+        def watching(result: str | Failed) -> None:
+            if result:
+                speaker.say(result if isinstance(result, str) else f"file events are off: {result.error}")
+
+        directories = [paths.directory(State.PENDING), paths.control, paths.root]
+        storage.submit("watch", lambda: watch.start(directories), watching)
+        run(agent, storage.wake_fd, storage.wake)
+        return _leave(agent, storage, speaker)
+    finally:
+        devices.close()
+        speaker.close()
+
+
+def _leave(agent: Agent, storage: StorageThread, speaker: Speaker) -> int:
+    agent.say_goodbye(time.monotonic())
+    deadline = time.monotonic() + GOODBYE_S
+    while storage.outstanding() and time.monotonic() < deadline:
+        storage.deliver()
+        time.sleep(0.005)
+    if storage.outstanding() or agent.forced_out:
+        speaker.say("left before the shared storage answered; the next agent on this node does the rest")
+        return EXIT_FORCED
+    speaker.say("ended")
+    return 0
+
+
+def check(settings: Settings, environment: Mapping[str, str]) -> int:
+    """``--check``: say what would be done here; 0 if it can be."""
+    problems: list[str] = []
+
+    def line(what: str, text: str) -> None:
+        print(f"{what:<12}{text}")  # noqa: T201
+
+    def try_(what: str, text: object) -> None:
+        try:
+            line(what, text() if callable(text) else str(text))
+        except (GpuQueueError, OSError) as error:
+            problems.append(str(error))
+            line(what, f"PROBLEM: {error}")
+
+    def spool_text() -> str:
+        paths = _paths(settings, environment)
+        if not filesystem.check_protocol(paths):
+            parent = os.path.dirname(paths.root)
+            while not os.path.isdir(parent):
+                parent = os.path.dirname(parent)
+            if not os.access(parent, os.W_OK):
+                raise SettingsError(f"{parent}: cannot be written, so {paths.root} cannot be made; set QUEUE_ROOT")
+            return f"{paths.root}: will be made ({filesystem.mount_of(parent)})"
+        filesystem.check_trust(paths, settings.allow_group)
+        filesystem.check_one_filesystem(paths)
+        counts = {state: len(os.listdir(f"{paths.root}/{state}")) for state in STATE_DIRECTORIES}
+        return f"{paths.root} ({filesystem.mount_of(paths.root)}), {counts['pending']} waiting"
+
+    def gpus_text() -> str:
+        devices = devices_for(settings, environment)
+        try:
+            served = _served(devices, settings, environment)
+            if not served:
+                raise DeviceError("no GPU to serve; --simulate 4 serves simulated ones")
+            return f"{devices.describe()}; serves {', '.join(str(gpu.index) for gpu in served)}"
+        finally:
+            devices.close()
+
+    def torch_text() -> str:
+        from importlib import metadata, util  # noqa: PLC0415
+
+        if util.find_spec("torch") is None:
+            return "not installed (only keep-alive needs it)"
+        return metadata.version("torch")
+
+    def node_text() -> str:
+        directory = NodeDirectory.open(settings.local_dir or None)
+        return f"{node_name(settings.node_name, directory.identity())}, own directory {directory.path}"
+
+    line("version", __version__)
+    try_("python", f"{sys.version.split()[0]} ({sys.executable})")
+    try_("spool", spool_text)
+    try_("GPUs", gpus_text)
+    try_("node", node_text)
+    try_("torch", torch_text)
+    lifetime = "never ends" if settings.lifetime_s == float("inf") else format_duration(settings.lifetime_s)
+    try_("lifetime", f"{lifetime}, then {settings.at_end} for running tasks")
+    line("result", f"{len(problems)} problem{'s' * (len(problems) != 1)}" if problems else "ready")
+    return EXIT_REFUSED if problems else 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The program."""
+    given = vars(parser().parse_args(arguments))
+    is_check = given.pop("check")
+    environment = dict(os.environ)
+    try:
+        settings = resolve(given, environment, {})
+        config = read_config(_paths(settings, environment).config) if settings.job_id else {}
+        settings = resolve(given, environment, config)
+        return check(settings, environment) if is_check else serve(settings, given, environment)
+    except GpuQueueError as error:
+        print(f"perpetual_motion.py: {error}", file=sys.stderr)  # noqa: T201
+        return EXIT_REFUSED

@@ -1,0 +1,142 @@
+"""What a node tells about itself: as JSON for programs, laid out for people.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gpu_queue.scheduling.facts import GpuFact
+from gpu_queue.units import format_duration, format_size, format_utc
+
+
+@dataclass(frozen=True)
+class RunningLine:
+    """One try in hand, for people."""
+
+    claim: str
+    title: str
+    stage: str
+    gpus: tuple[int, ...]
+    seconds: float
+    time_s: float | None
+    ending: str = ""
+
+
+@dataclass(frozen=True)
+class GpuLine:
+    """One GPU, for people."""
+
+    fact: GpuFact
+    name: str
+    used_bytes: int | None
+    utilization_percent: int | None
+    power_w: float | None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Status:
+    """All that a node file says."""
+
+    node: str
+    incarnation: str
+    state: str
+    state_reason: str
+    version: str
+    pid: int
+    host: str
+    started_wall_s: float
+    ends_wall_s: float | None
+    now_wall_s: float
+    devices: str
+    gpus: Sequence[GpuLine]
+    running: Sequence[RunningLine]
+    waiting: int
+    reasons: Sequence[tuple[str, str]]
+    skipped: int
+    settled: tuple[int, int]
+    problems: Sequence[str]
+    seen: Sequence[str]
+
+
+def as_json(status: Status) -> dict[str, Any]:
+    """The node's JSON."""
+    return {
+        "incarnation": status.incarnation,
+        "state": status.state,
+        "reason": status.state_reason,
+        "version": status.version,
+        "host": status.host,
+        "pid": status.pid,
+        "started_at": format_utc(status.started_wall_s),
+        "ends_at": format_utc(status.ends_wall_s) if status.ends_wall_s is not None else None,
+        "beat_at": format_utc(status.now_wall_s),
+        "devices": status.devices,
+        "gpus": [
+            {
+                "index": line.fact.index,
+                "uuid": line.fact.uuid,
+                "name": line.name,
+                "state": line.fact.state.value,
+                "memory_total_bytes": line.fact.memory_total_bytes,
+                "memory_used_bytes": line.used_bytes,
+                "utilization_percent": line.utilization_percent,
+                "power_w": line.power_w,
+                "problem": line.problem,
+            }
+            for line in status.gpus
+        ],
+        "running": [
+            {
+                "claim": one.claim,
+                "name": one.title,
+                "stage": one.stage,
+                "gpus": list(one.gpus),
+                "seconds": round(one.seconds),
+            }
+            for one in status.running
+        ],
+        "waiting": {"count": status.waiting, "reasons": [list(pair) for pair in status.reasons]},
+        "skipped": status.skipped,
+        "settled": {"done": status.settled[0], "failed": status.settled[1]},
+        "problems": list(status.problems),
+        "seen": list(status.seen),
+    }
+
+
+def _gpu_text(line: GpuLine) -> str:
+    total = format_size(line.fact.memory_total_bytes) if line.fact.memory_total_bytes is not None else "?"
+    used = format_size(line.used_bytes) if line.used_bytes is not None else "?"
+    utilization = "  ?" if line.utilization_percent is None else f"{line.utilization_percent:3d}"
+    power = "" if line.power_w is None else f"  {line.power_w:4.0f} W"
+    problem = f"  {line.problem}" if line.problem else ""
+    load = f"{utilization}%  {used:>6} of {total:<6}{power}"
+    return f"  GPU {line.fact.index:<2} {line.fact.state.value:<8} {load}  {line.name}{problem}"
+
+
+def _running_text(one: RunningLine) -> str:
+    gpus = ",".join(map(str, one.gpus)) or "-"
+    limit = f" of {format_duration(one.time_s)}" if one.time_s is not None else ""
+    ending = f"  ({one.ending})" if one.ending else ""
+    return f"  {one.stage:<8} {one.claim}  GPU {gpus}  {format_duration(one.seconds)}{limit}{ending}"
+
+
+def as_text(status: Status) -> str:
+    """The node's page for people: what ``gpu_status`` shows."""
+    left = ""
+    if status.ends_wall_s is not None and status.state != "stopped":
+        left = f", ends in {format_duration(status.ends_wall_s - status.now_wall_s)}"
+    lines = [f"node {status.node}  {status.state}{left}"]
+    if status.state_reason:
+        lines.append(f"  {status.state_reason}")
+    lines += [f"  problem: {problem}" for problem in status.problems]
+    lines += [_gpu_text(line) for line in status.gpus]
+    lines += [_running_text(one) for one in status.running]
+    lines += [
+        f"  waits {name!r}: {reason}" if "\n" in name else f"  waits {name}: {reason}"
+        for name, reason in status.reasons
+    ]
+    if status.waiting > len(status.reasons):
+        lines.append(f"  … and {status.waiting - len(status.reasons)} more wait")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,506 @@
+"""The tries of this node: started, watched, stopped and settled.
+
+A try goes through these stages, each left when a fact says so:
+
+- CLAIMING: its lock and its GPUs are taken here, and the storage thread renames the task into our directory.
+- RUNNING: its shim lives (our child, or adopted from our predecessor: its lock is held).
+- CLEANING: its shim has gone; what is left of its processes is ended, and only then are its GPUs free.
+- SETTLING: the storage thread moves it on; asked again until it is done.
+
+The main thread does only local things here; whatever touches shared storage is handed to ``storage``.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from gpu_queue.config import Settings
+from gpu_queue.execution import launcher, processes
+from gpu_queue.execution.local import AgentDirectory, TryDirectory
+from gpu_queue.gpus.devices import Gpu
+from gpu_queue.gpus.leases import Leases
+from gpu_queue.gpus.visible import visible_devices
+from gpu_queue.scheduling.recovery import NOBODY_KNOWS, ClaimFacts, Recovery, Step, recover
+from gpu_queue.spool.paths import claim_name, make_id, parse_claim, parse_drop, safe_name
+from gpu_queue.spool.spool import Spool
+from gpu_queue.spool.store import Moved
+from gpu_queue.spool.transitions import Claimed, NotClaimed, Settled
+from gpu_queue.spool.worker import Failed, Storage
+from gpu_queue.task import Claim, End, Needs, RetryPolicy, State, Waiting, Why
+from gpu_queue.units import format_utc
+
+LEFTOVER_GRACE_S = 5.0
+SETTLE_AGAIN_S = 1.0
+LOST_AFTER_S = 2.0
+"""Two good listings so far apart that lack a claim say that it is lost; one listing may be behind."""
+REST_S = 60.0
+"""A task that could not be started here rests so long on this node, doubled each time."""
+
+
+class Stage(Enum):
+    """How far a try is."""
+
+    CLAIMING = "starting"
+    RUNNING = "running"
+    CLEANING = "ending"
+    SETTLING = "settling"
+
+
+@dataclass
+class LiveTry:
+    """One try that this agent has in hand."""
+
+    claim: Claim
+    claim_path: str
+    directory: TryDirectory
+    stage: Stage
+    gpus: tuple[str, ...] = ()
+    needs: Needs = field(default_factory=Needs)
+    title: str = ""
+    """The script's own name, for people."""
+    started_at: float = 0.0
+    """Monotonic seconds."""
+    started_wall_s: float = 0.0
+    pid: int | None = None
+    """Of the shim, where it is our child."""
+    lock_fd: int | None = None
+    """Ours until the shim has it."""
+    why: Why | None = None
+    """Why it is being ended."""
+    ending: processes.Ending | None = None
+    end: End | None = None
+    named_end: End | None = None
+    refusal: str = ""
+    settle_at: float = 0.0
+    settle_is_out: bool = False
+    missing_since: float | None = None
+    ended_processes: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)
+    """For its record."""
+
+    @property
+    def name(self) -> str:
+        """The claim's name."""
+        return claim_name(self.claim)
+
+    @property
+    def holds_gpus(self) -> bool:
+        """Whether its GPUs are not free."""
+        return self.stage is not Stage.SETTLING
+
+
+class Tries:
+    """All tries of this node."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        storage: Storage,
+        home: AgentDirectory,
+        leases: Leases,
+        settings: Callable[[], Settings],
+        job_id: str,
+        queue_root: str,
+        environment: Mapping[str, str],
+        say: Callable[[str], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._spool = spool
+        self._clock = clock
+        self._storage = storage
+        self._home = home
+        self._leases = leases
+        self._settings = settings
+        self._job_id = job_id
+        self._queue_root = queue_root
+        self._environment = environment
+        self._say = say
+        self._shim = home.shim()
+        self._setpriv_works = True
+        self.live: dict[str, LiveTry] = {}
+        self.resting: dict[str, float] = {}
+        self._rests: dict[str, int] = {}
+        self.claimed_names: set[str] = set()
+        """Names taken from pending/ that an older listing may still show."""
+        self.stop_wanted: dict[str, Why] = {}
+        """Claims that a command named before we knew them."""
+        self.all_gpus: tuple[Gpu, ...] = ()
+        self.settled_counts = {State.DONE: 0, State.FAILED: 0}
+        self.look_is_wanted = False
+
+    # -- starting --------------------------------------------------------------------------------------------------
+
+    def start(self, task: Waiting, gpus: tuple[str, ...], now: float) -> bool:
+        """Take a waiting task: lock and GPUs here, then the claim.
+
+        Returns:
+            False where a GPU or the local disk is not to be had: the task waits.
+        """
+        claim = self._new_claim(task)
+        directory = self._home.try_directory(claim_name(claim))
+        try:
+            directory.create()
+            lock_fd = directory.lock()
+        except OSError as error:
+            self._say(f"cannot make {directory.path}: {error.strerror}; {task.name} waits")
+            self._rest(task.name, now)
+            return False
+        one = LiveTry(
+            claim,
+            self._spool.paths.claim(self._spool.node, claim),
+            directory,
+            Stage.CLAIMING,
+            gpus,
+            task.needs,
+            parse_drop(task.name)[1].decode("utf-8", "replace"),
+            started_at=now,
+            lock_fd=lock_fd,
+        )
+        if gpus and not self._leases.take(gpus, directory.path):
+            self._drop_local(one)
+            return False
+        self._submit_claim(one, task)
+        return True
+
+    def refuse(self, task: Waiting, reason: str, now: float) -> None:
+        """Take a task that can never run, only to move it to failed/ with its reason."""
+        claim = self._new_claim(task)
+        directory = self._home.try_directory(claim_name(claim))
+        path = self._spool.paths.claim(self._spool.node, claim)
+        one = LiveTry(claim, path, directory, Stage.CLAIMING, refusal=reason, started_at=now, title=task.name)
+        self._submit_claim(one, task)
+
+    def _new_claim(self, task: Waiting) -> Claim:
+        task_id = task.task_id
+        if task_id is None:
+            task_id = make_id(time.time(), secrets.token_hex(3), parse_drop(task.name)[1])
+        return Claim(task.priority, task_id, task.tries + 1, secrets.token_hex(3))
+
+    def _submit_claim(self, one: LiveTry, task: Waiting) -> None:
+        self.live[one.name] = one
+        self.claimed_names.add(task.name)
+
+        def done(result: Claimed | NotClaimed | Failed) -> None:
+            self._claim_ended(one, task, result)
+
+        self._storage.submit("claim", lambda: self._spool.transitions.claim(task, one.claim), done)
+
+    def _claim_ended(self, one: LiveTry, task: Waiting, result: Claimed | NotClaimed | Failed) -> None:
+        now = self._clock()
+        if isinstance(result, NotClaimed):
+            # UNKNOWN may still be done by the server later: it then shows up in our directory and is recovered.
+            self.live.pop(one.name, None)
+            self._drop_local(one)
+            self.look_is_wanted = True
+            if result.moved is Moved.UNKNOWN:
+                self._say(f"{task.name}: nobody knows whether the claim was done ({result.reason})")
+            return
+        if isinstance(result, Failed):
+            self._say(f"{task.name}: its files could not be read ({result.error}); it goes back")
+            self._close_lock(one)
+            self._settle(one, End(NOBODY_KNOWS, Why.REQUEUE), now)
+            return
+        if one.refusal:
+            self._settle(one, End(NOBODY_KNOWS), now)
+            return
+        one.title = result.submission.name or one.title
+        wanted = self.stop_wanted.pop(one.name, one.why)
+        if wanted is not None:
+            self._close_lock(one)
+            self._settle(one, End(NOBODY_KNOWS, wanted), now)
+            return
+        try:
+            self._launch(one, result, now)
+        except OSError as error:
+            self._not_started(one, f"{error.strerror or error}", now)
+
+    def _launch(self, one: LiveTry, claimed: Claimed, now: float) -> None:
+        settings = self._settings()
+        script, notes = launcher.prepare_script(claimed.script)
+        if claimed.submission.problem:
+            notes.append(f"{claimed.submission.problem}; the task runs by what its script says")
+        original = claimed.submission.path or claimed.claim_path
+        script_path = f"{one.directory.path}/script-{safe_name(os.fsencode(one.title))}"
+        launcher.write_script(script_path, script)
+        program = launcher.interpreter(one.title, script[:256], script_path)
+        granted = [gpu for gpu in self.all_gpus if gpu.uuid in one.gpus]
+        one.started_at, one.started_wall_s = now, time.time()
+        cwd = claimed.submission.cwd or self._environment.get("HOME") or "/"
+        environment = launcher.task_environment(
+            self._environment,
+            task_id=one.claim.task_id,
+            number=one.claim.number,
+            node=self._spool.node,
+            job_id=self._job_id,
+            queue_root=self._queue_root,
+            gpus=visible_devices(granted, self.all_gpus),
+            script_path=original,
+            program=program,
+        )
+        one.facts = {
+            "gpus": list(one.gpus),
+            "gpu_indices": [gpu.index for gpu in granted],
+            "name": one.title,
+            "cwd": cwd,
+            "started_at": format_utc(one.started_wall_s),
+        }
+        one.directory.write_facts(
+            {**one.facts, "started_monotonic": now, "started_wall_s": one.started_wall_s, "time_s": one.needs.time_s,
+             "retries": one.needs.retries}
+        )  # fmt: skip
+        assert one.lock_fd is not None
+        one.pid = launcher.launch(
+            launcher.LaunchSpec(
+                shim=self._shim,
+                claim_path=one.claim_path,
+                try_dir=one.directory.path,
+                log_path=claimed.log_path,
+                cwd=cwd,
+                header=self._header(one, granted, cwd, notes),
+                program=launcher.with_death_signal(program),
+                environment=environment,
+                lock_fd=one.lock_fd,
+                beat_s=settings.beat_s,
+                fence_s=0.0 if self._spool.mount.is_local else settings.fence_after_s,
+                grace_s=settings.stop_grace_s,
+            )
+        )
+        self._close_lock(one)
+        one.stage = Stage.RUNNING
+        record = dict(one.facts)
+
+        def done(result: Failed | None) -> None:
+            if isinstance(result, Failed):
+                self._say(f"{one.name}: its record could not be written ({result.error})")
+
+        self._storage.submit("record", lambda: self._spool.transitions.started(claimed, record), done)
+
+    def _header(self, one: LiveTry, granted: list[Gpu], cwd: str, notes: Iterable[str]) -> str:
+        gpus = ", ".join(f"{gpu.index} ({gpu.uuid})" for gpu in granted) or "none"
+        lines = [
+            f"task {one.claim.task_id}, try {one.claim.number}",
+            f"node {self._spool.node}, GPUs {gpus}",
+            f"in {cwd}",
+            f"started {format_utc(one.started_wall_s)}",
+            *(f"note: {note}" for note in notes),
+        ]
+        return "\n".join(f"==== {line}" for line in lines)
+
+    def _not_started(self, one: LiveTry, reason: str, now: float) -> None:
+        self._say(f"{one.name}: could not be started here: {reason}")
+        self._rest(f"{one.claim.priority:03d}-{one.claim.task_id}", now)
+        self._close_lock(one)
+        one.facts["problem"] = reason
+        self._settle(one, End(NOBODY_KNOWS, Why.NOSTART), now)
+
+    def _rest(self, name: str, now: float) -> None:
+        self._rests[name] = self._rests.get(name, 0) + 1
+        self.resting[name] = now + REST_S * 2.0 ** (self._rests[name] - 1)
+
+    def _close_lock(self, one: LiveTry) -> None:
+        if one.lock_fd is not None:
+            os.close(one.lock_fd)
+            one.lock_fd = None
+
+    def _drop_local(self, one: LiveTry) -> None:
+        self._close_lock(one)
+        one.directory.remove()
+
+    # -- watching --------------------------------------------------------------------------------------------------
+
+    def reap(self, now: float) -> None:
+        """Take the exit of every shim that is our child."""
+        for one in list(self.live.values()):
+            if one.pid is None or one.stage is not Stage.RUNNING:
+                continue
+            try:
+                pid, _ = os.waitpid(one.pid, os.WNOHANG)
+            except ChildProcessError:
+                pid = one.pid
+            if pid:
+                self._shim_has_gone(one, now)
+
+    def _shim_has_gone(self, one: LiveTry, now: float) -> None:
+        status, why = one.directory.status(), one.directory.why() or one.why
+        if status is None:
+            # The shim died without a word; its script died with it, or is found by its marker.
+            one.end = End(NOBODY_KNOWS, why or Why.LOST)
+            clean = True
+        else:
+            one.end = End(status, why)
+            shim_pid = one.pid or 0
+            clean = shim_pid == 0 or processes.may_have_leftovers(shim_pid, now - one.started_at)
+        one.pid = None
+        if one.ending is not None:
+            one.ended_processes += one.ending.ended
+            one.ending = None
+        if one.end.why is Why.NOSTART:
+            one.facts["problem"] = one.directory.reason() or "its shim could not start it"
+            self._not_started(one, one.facts["problem"], now)
+        elif clean:
+            one.stage = Stage.CLEANING
+            one.ending = processes.Ending(one.claim_path, LEFTOVER_GRACE_S)
+            self._clean(one, now)
+        else:
+            self._settle(one, one.end, now)
+
+    def _clean(self, one: LiveTry, now: float) -> None:
+        assert one.ending is not None
+        if one.ending.step(now):
+            one.ended_processes += one.ending.ended
+            if one.end is None:  # adopted, and its shim may have published the end: the next listing tells
+                self.live.pop(one.name, None)
+                self.look_is_wanted = True
+            else:
+                self._settle(one, one.end, now)
+
+    def advance(self, now: float) -> None:
+        """Everything that goes on by time: stops, time limits, adopted shims, settling that is asked again."""
+        for one in list(self.live.values()):
+            if one.stage is Stage.RUNNING:
+                self._advance_running(one, now)
+            elif one.stage is Stage.CLEANING:
+                self._clean(one, now)
+            elif one.stage is Stage.SETTLING and not one.settle_is_out and now >= one.settle_at:
+                assert one.end is not None
+                self._settle(one, one.end, now)
+
+    def _advance_running(self, one: LiveTry, now: float) -> None:
+        if one.pid is None and not one.directory.is_alive():
+            one.stage = Stage.CLEANING
+            one.ending = processes.Ending(one.claim_path, LEFTOVER_GRACE_S)
+            return
+        if one.needs.time_s is not None and now - one.started_at >= one.needs.time_s and one.why is None:
+            self._say(f"{one.name}: its --time of {one.needs.time_s:.0f} s is over")
+            self.stop(one, Why.TIMEOUT, now, self._settings().stop_grace_s)
+        if one.ending is not None:
+            one.ending.step(now)
+
+    def stop(self, one: LiveTry, why: Why, now: float, grace_s: float) -> None:
+        """End a try: the reason is durable before the first signal."""
+        if one.why is not None and one.why is not Why.REQUEUE:
+            return
+        one.why = why
+        if one.stage is not Stage.RUNNING:
+            return
+        try:
+            one.directory.write_why(why.value)
+        except OSError as error:
+            self._say(
+                f"{one.name}: the reason of its end could not be written ({error.strerror}); it is ended all the same"
+            )
+        one.ending = processes.Ending(one.claim_path, grace_s)
+        one.ending.step(now)
+
+    # -- settling --------------------------------------------------------------------------------------------------
+
+    def _settle(self, one: LiveTry, end: End, now: float) -> None:
+        settings = self._settings()
+        one.stage, one.end, one.settle_is_out = Stage.SETTLING, end, True
+        retries = one.needs.retries if one.needs.retries is not None else settings.retries
+        policy = RetryPolicy(retries, settings.max_lost)
+        facts = dict(one.facts)
+        if one.started_wall_s:
+            facts["ended_at"] = format_utc(time.time())
+            facts["duration_s"] = round(now - one.started_at, 3)
+
+        def done(result: Settled | Failed) -> None:
+            self._settle_ended(one, result)
+
+        def call() -> Settled:
+            return self._spool.transitions.settle(one.claim, one.named_end, end, policy, facts, one.refusal)
+
+        self._storage.submit("settle", call, done)
+
+    def _settle_ended(self, one: LiveTry, result: Settled | Failed) -> None:
+        now = self._clock()
+        one.settle_is_out = False
+        one.settle_at = now + SETTLE_AGAIN_S
+        if isinstance(result, Failed) or result.moved is Moved.UNKNOWN:
+            self._say(f"{one.name}: could not be moved on yet ({result.error})")
+            return
+        del self.live[one.name]
+        one.directory.remove()
+        self.stop_wanted.pop(one.name, None)
+        if result.moved is Moved.LOST:
+            self._say(f"{one.name}: its claim was taken away")
+            return
+        settlement = result.settlement
+        if settlement.to is State.PENDING:
+            self.look_is_wanted = True
+        else:
+            self.settled_counts[settlement.to] += 1
+        because = f" ({settlement.reason})" if settlement.reason else ""
+        self._say(f"{settlement.to.value:<8} {one.title}  {settlement.outcome}{because}  [{one.claim.task_id}]")
+
+    # -- recovery --------------------------------------------------------------------------------------------------
+
+    def recover(self, own_claims: Iterable[str], now: float) -> None:
+        """Take up the claims in our directory that are not in hand; notice those in hand that are no longer there."""
+        present = set()
+        for name in own_claims:
+            parsed = parse_claim(name)
+            if parsed is None:
+                continue
+            claim, named_end = parsed
+            present.add(claim_name(claim))
+            if claim_name(claim) not in self.live:
+                self._take_up(claim, named_end, now)
+        for one in list(self.live.values()):
+            if one.stage is not Stage.RUNNING or one.name in present:
+                one.missing_since = None
+            elif one.missing_since is None:
+                one.missing_since = now
+            elif now - one.missing_since >= LOST_AFTER_S:
+                self._say(f"{one.name}: its claim was removed; it is ended")
+                self.stop(one, Why.LOST, now, self._settings().stop_grace_s)
+
+    def _take_up(self, claim: Claim, named_end: End | None, now: float) -> None:
+        directory = self._home.try_directory(claim_name(claim))
+        facts = ClaimFacts(claim, named_end, directory.is_alive(), directory.status(), directory.why())
+        decision: Recovery = recover(facts)
+        path = self._spool.paths.claim(self._spool.node, claim)
+        one = LiveTry(claim, path, directory, Stage.RUNNING, named_end=named_end, end=decision.end, started_at=now)
+        self._remember(one, directory.facts() or {}, now)
+        self.live[one.name] = one
+        if decision.step is Step.ADOPT:
+            self._say(f"{one.name}: taken up again, its shim lives")
+            wanted = self.stop_wanted.pop(one.name, None)
+            if wanted is not None:
+                self.stop(one, wanted, now, self._settings().stop_grace_s)
+            return
+        assert decision.end is not None
+        why = decision.end.why.value if decision.end.why else "by itself"
+        self._say(f"{one.name}: found ended ({why}, status {decision.end.status})")
+        if decision.step is Step.SETTLE:
+            self._settle(one, decision.end, now)
+        else:
+            one.stage = Stage.CLEANING
+            one.ending = processes.Ending(one.claim_path, LEFTOVER_GRACE_S)
+            self._clean(one, now)
+
+    def _remember(self, one: LiveTry, facts: Mapping[str, Any], now: float) -> None:
+        """What our predecessor wrote about this try when it started it."""
+        gpus = facts.get("gpus")
+        one.gpus = tuple(uuid for uuid in gpus if isinstance(uuid, str)) if isinstance(gpus, list) else ()
+        name = facts.get("name")
+        one.title = name if isinstance(name, str) else one.claim.task_id.split("-", 2)[2]
+        started = facts.get("started_monotonic")
+        # The monotonic clock counts from boot, and this directory does not outlive one.
+        one.started_at = float(started) if isinstance(started, (int, float)) and 0 <= started <= now else now
+        wall = facts.get("started_wall_s")
+        one.started_wall_s = float(wall) if isinstance(wall, (int, float)) else 0.0
+        time_s, retries = facts.get("time_s"), facts.get("retries")
+        one.needs = Needs(
+            gpus_min=len(one.gpus),
+            gpus_max=len(one.gpus),
+            time_s=float(time_s) if isinstance(time_s, (int, float)) else None,
+            retries=retries if isinstance(retries, int) else None,
+        )
+        one.facts = {key: facts[key] for key in ("gpus", "gpu_indices", "name", "cwd", "started_at") if key in facts}
