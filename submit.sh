@@ -163,8 +163,8 @@ not_started() {
   {
     say "The agent of $JOB_ID ended with status $status. Last lines of its log $log:"
     since "$before" "$log" | tail -n 15 | sed 's/^/  /'
-    if [[ -z ${GPU_QUEUE_SIMULATE:-} && ! -e /proc/driver/nvidia/version ]] && ! command -v nvidia-smi >/dev/null; then
-      say "There is no NVIDIA driver on this machine. To try it without GPUs: GPU_QUEUE_SIMULATE=4 ./submit.sh $JOB_ID"
+    if grep -q -e '--simulate' < <(since "$before" "$log"); then
+      say "With submit.sh: GPU_QUEUE_SIMULATE=4 ./submit.sh $JOB_ID"
     fi
   } >&2
 }

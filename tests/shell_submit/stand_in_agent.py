@@ -20,6 +20,8 @@ with open(os.environ["STAND_IN_FACTS"], "w") as file:
     )
 if os.environ["STAND_IN"] == "taken":
     sys.exit("an agent already serves exp1 on this machine (process 4711)")
+if os.environ["STAND_IN"] == "no driver":
+    sys.exit("no NVIDIA driver is here. To try it without GPUs: --simulate 4")
 if os.environ["STAND_IN"] == "serves":
     print("[INFO] Started at: 2026-11-23 16:00:00")
     print("[INFO] Auto-shutdown at: 2026-11-24 16:00:00 (24h)")
