@@ -160,6 +160,26 @@ def test_a_mutex_that_a_cleaner_removed_is_made_anew(leases: Leases, live_try: T
         cleaner.join()
 
 
+def test_a_mutex_that_was_replaced_while_it_was_locked_does_not_count(
+    leases: Leases, live_try: Try, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = live_try("a")
+    locks = 0
+    flock = module._flock
+
+    def after_a_cleaner(descriptor: int, kind: int) -> bool:
+        nonlocal locks
+        locks += kind == fcntl.LOCK_EX
+        if locks == 1 and kind == fcntl.LOCK_EX:
+            (tmp_path / "grant.lock").unlink()
+            (tmp_path / "grant.lock").touch()
+        return flock(descriptor, kind)
+
+    monkeypatch.setattr(module, "_flock", after_a_cleaner)
+    assert leases.take(["GPU-1"], mine)
+    assert locks == 2
+
+
 def test_a_lease_that_cannot_be_written_leaves_none_behind(leases: Leases, live_try: Try, tmp_path: Path) -> None:
     mine = live_try("a")
     (tmp_path / "gpus" / "GPU-2").mkdir()
