@@ -1,0 +1,307 @@
+"""The node's own directory: locks, and what agent and shim tell each other about a try.
+
+::
+
+    <root>/                      /tmp/gpu-queue-<uid> unless told: 0700, ours, no symlink
+      gpus/  grant.lock          leases (gpu_queue.gpus.leases)
+      shims/<sha256-16>.sh       complete copies of shim.sh: a shell reads its script while it runs
+      agents/<key>/lock          held for an agent's life; key = spool and node
+      agents/<key>/tries/<claim name>/
+        lock                     held from before the fork until the shim has ended: shim alive <=> it is held
+        pid why status reason beat gone    one line each (see shim.sh);  facts: JSON, by the agent
+
+- Locks are raw flocks: a lock belongs to an open file description, so the shim holds on to the one that it inherited.
+  Nobody ever says LOCK_UN, which would free the shim's lock too; a copy is closed instead.
+- A cleaner of /tmp may remove a file that is locked, and the next one to come would lock another inode under the same
+  name.  So all files are touched hourly, and after locking the inode is compared with the name's.
+- What is read here may be torn, missing or garbage after a crash or a full disk; reading never raises.  Only a line
+  that ends in a newline counts.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import stat
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gpu_queue.errors import SpoolError
+from gpu_queue.execution.processes import start_of
+from gpu_queue.gpus.leases import is_held
+from gpu_queue.task import Why
+
+SHIM = Path(__file__).with_name("shim.sh")
+_READ_LIMIT = 1 << 20
+_PROBED_S = 0.5
+"""How long a lock may be kept busy by somebody who only looks whether it is held."""
+
+
+@dataclass(frozen=True)
+class TryDirectory:
+    """What one try leaves on its node."""
+
+    path: str
+
+    @property
+    def name(self) -> str:
+        """The name of the claim."""
+        return os.path.basename(self.path)
+
+    def create(self) -> None:
+        """Make the directory.  Claim names are never repeated, so one that is there already is an error."""
+        os.mkdir(self.path, 0o700)
+
+    def lock(self) -> int:
+        """Take the try's lock and return its descriptor, for the launcher; close it when the shim has been started.
+
+        Raises:
+            BlockingIOError: somebody else holds it.
+        """
+        descriptor = _open_lock(f"{self.path}/lock")
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def is_alive(self) -> bool:
+        """Whether somebody holds the try's lock: the agent that is about to start it, or the shim."""
+        try:
+            return is_held(self.path)
+        except OSError:
+            return True  # unknown is never "free"
+
+    def pid(self) -> tuple[int, int] | None:
+        """The shim's pid and start time in ticks; None unless it lives and has reported.
+
+        The pid is that of the shim for as long as the lock is held, so the lock is asked last.
+        """
+        pid = _number(_line(f"{self.path}/pid"), 1 << 30)
+        start = None if pid is None else start_of(pid)
+        if pid is None or start is None or not self.is_alive():
+            return None
+        return pid, start
+
+    def write_why(self, why: Why) -> None:
+        """Say why this try is about to be ended; before the first signal, so that a crash between loses nothing."""
+        _replace(f"{self.path}/why", f"{why.value}\n".encode())
+
+    def why(self) -> Why | None:
+        """Why this try was ended.  A word that this version does not know reads as *requeue*."""
+        line = _line(f"{self.path}/why")
+        if line is None:
+            return None
+        return Why(line) if line in {one.value for one in Why} else Why.REQUEUE
+
+    def status(self) -> int | None:
+        """The exit status that the shim has written."""
+        return _number(_line(f"{self.path}/status"), 256)
+
+    def reason(self) -> str | None:
+        """Why this node could not start it (*nostart*)."""
+        return _line(f"{self.path}/reason")
+
+    def write_facts(self, facts: dict[str, Any]) -> None:
+        """Note what the next agent must know if it adopts this try."""
+        _replace(f"{self.path}/facts", json.dumps(facts).encode())
+
+    def facts(self) -> dict[str, Any] | None:
+        """What the agent that started this try noted; None if nothing can be read."""
+        try:
+            facts = json.loads(_read(f"{self.path}/facts") or b"")
+        except (ValueError, RecursionError):
+            return None
+        return facts if isinstance(facts, dict) else None
+
+    def remove(self) -> None:
+        """Remove the directory; what cannot be removed stays, and does no harm."""
+        try:
+            for name in os.listdir(self.path):
+                os.unlink(f"{self.path}/{name}")
+            os.rmdir(self.path)
+        except OSError:
+            shutil.rmtree(self.path, ignore_errors=True)
+
+
+class AgentDirectory:
+    """One agent's part: at most one agent serves a spool under one node name."""
+
+    def __init__(self, path: str):
+        self.path = path
+        self._descriptor: int | None = None
+        os.makedirs(f"{path}/tries", mode=0o700, exist_ok=True)
+
+    def lock(self) -> bool:
+        """Take the lock for the rest of this agent's life; False if another agent holds it."""
+        if self._descriptor is not None:
+            return True
+        give_up_at = time.monotonic() + _PROBED_S
+        while (descriptor := _lock(f"{self.path}/lock")) is None:
+            if time.monotonic() > give_up_at:
+                return False
+            time.sleep(0.01)
+        os.truncate(descriptor, 0)
+        os.write(descriptor, b"%d\n" % os.getpid())
+        self._descriptor = descriptor
+        return True
+
+    def holder(self) -> int | None:
+        """The pid that the holder of the lock wrote into it, for messages."""
+        return _number(_line(f"{self.path}/lock"), 1 << 30)
+
+    def close(self) -> None:
+        """Give the lock back."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def try_directory(self, claim_name: str) -> TryDirectory:
+        """The directory of one try, whether it exists or not."""
+        return TryDirectory(f"{self.path}/tries/{claim_name}")
+
+    def tries(self) -> list[TryDirectory]:
+        """All that are there: running, ended, or left behind by a crash."""
+        return [self.try_directory(name) for name in _names(f"{self.path}/tries")]
+
+
+class NodeDirectory:
+    """The directory that all agents of one user on one node share."""
+
+    def __init__(self, root: str):
+        """Use :meth:`open`."""
+        self.root = root
+
+    @classmethod
+    def open(cls, path: str | None = None) -> NodeDirectory:
+        """Make it if it is missing, and refuse it unless it is safe.
+
+        Args:
+            path: where it is to be, on a local disk; None: ``/tmp/gpu-queue-<uid>``.  (``$XDG_RUNTIME_DIR`` would
+                vanish with the user's last login, under the feet of running tasks.)
+
+        Raises:
+            SpoolError: it cannot be made, or others could meddle with it.
+        """
+        root = os.path.abspath(path) if path else f"/tmp/gpu-queue-{os.geteuid()}"  # noqa: S108 - checked below
+        try:
+            try:
+                os.mkdir(root, 0o700)
+            except FileExistsError:
+                pass
+            found = os.lstat(root)
+            if not stat.S_ISDIR(found.st_mode):
+                raise SpoolError(
+                    f"{root}: expected a directory and no symlink; remove it, or give another --local-dir"
+                )
+            if found.st_uid != os.geteuid():
+                raise SpoolError(f"{root}: belongs to uid {found.st_uid}, not to us; give another --local-dir")
+            if found.st_mode & 0o077:
+                mode = stat.S_IMODE(found.st_mode)
+                raise SpoolError(
+                    f"{root}: open to others (mode {mode:03o}); chmod 700 it, or give another --local-dir"
+                )
+            for name in ("shims", "agents"):
+                os.makedirs(f"{root}/{name}", mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise SpoolError(f"{root}: cannot be used as this node's own directory: {error.strerror}") from error
+        return cls(root)
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """Device and inode: two machines that look alike do not share them with one lock directory."""
+        found = os.stat(self.root)
+        return found.st_dev, found.st_ino
+
+    def agent(self, spool: str, node: str) -> AgentDirectory:
+        """The part of the agent that serves this spool under this node name."""
+        key = hashlib.sha256(os.fsencode(f"{spool}\0{node}")).hexdigest()[:12]
+        return AgentDirectory(f"{self.root}/agents/{key}")
+
+    def install_shim(self) -> str:
+        """The path of a complete copy of shim.sh that no upgrade will touch."""
+        content = SHIM.read_bytes()
+        path = f"{self.root}/shims/{hashlib.sha256(content).hexdigest()[:16]}.sh"
+        if _read(path) != content:
+            _replace(path, content)
+        return path
+
+    def is_try_alive(self, claim_path: str) -> bool:
+        """Whether any agent's try of this claim has a living shim."""
+        name = os.path.basename(claim_path)
+        keys = _names(f"{self.root}/agents")
+        return any(TryDirectory(f"{self.root}/agents/{key}/tries/{name}").is_alive() for key in keys)
+
+    def refresh(self) -> None:
+        """Touch everything, so that no cleaner of old files takes a lock away.  Once an hour is enough."""
+        for directory, _, names in os.walk(self.root):
+            for path in [directory, *(f"{directory}/{name}" for name in names)]:
+                try:
+                    os.utime(path, follow_symlinks=False)
+                except OSError:
+                    pass  # it has just gone
+
+
+def _open_lock(path: str) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+def _lock(path: str) -> int | None:
+    """Lock the file that the path names; None if it is held."""
+    descriptor = _open_lock(path)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        mine, named = os.fstat(descriptor), os.stat(path)
+        if (mine.st_dev, mine.st_ino) == (named.st_dev, named.st_ino):
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(descriptor)
+    return None
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return [name for name in os.listdir(directory) if not name.startswith(".")]
+    except OSError:
+        return []
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        # Without O_NONBLOCK a named pipe of that name would hold us for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return None
+    try:
+        return os.read(descriptor, _READ_LIMIT)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _line(path: str) -> str | None:
+    """The first line, if it is complete."""
+    line, newline, _ = (_read(path) or b"").partition(b"\n")
+    return line.decode(errors="replace") if newline else None
+
+
+def _number(text: str | None, below: int) -> int | None:
+    if text is None or not (text.isascii() and text.isdigit()) or len(text) > 10:
+        return None
+    return int(text) if int(text) < below else None
+
+
+def _replace(path: str, content: bytes) -> None:
+    head, tail = os.path.split(path)
+    unfinished = f"{head}/.{tail}.{os.getpid()}"
+    with open(unfinished, "wb") as file:
+        file.write(content)
+    os.rename(unfinished, path)

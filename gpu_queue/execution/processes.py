@@ -1,0 +1,328 @@
+"""Processes of tries: finding them, ending them, and the strays of a node.
+
+- Whatever a try starts carries ``GPU_QUEUE_CLAIM=<claim path>`` in its environment, also where it fled the session.
+  What dropped its environment (``env -i``) is found by the shim's session and as a descendant of what was found.
+- A pid says nothing by itself: it is signalled only together with the start time it had when it was found, through a
+  pidfd where there are such.
+- Reading ``/proc/<pid>/environ`` or ``maps`` takes a lock of that process and may hang with it while its storage
+  hangs.  So :class:`Ending` reads in a thread of its own, and is a step, not a wait; the rest of /proc is safe.
+- What may be swept is decided by :func:`choose_strays`, which is pure.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+_MARKER = b"GPU_QUEUE_CLAIM="
+_SHIM = re.compile(r"/shims/[0-9a-f]{16}\.sh")
+_OURS = re.compile(r"perpetual_motion\.py|gpu_queue[./]keepalive")
+_PYTHON = re.compile(r"python[0-9.]*")
+_SHORT_S = 5.0
+_PATIENCE_S = 0.02
+"""A scan takes about 2 ms for 100 processes: worth waiting for within a step."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """One row of /proc: who it is, and where it hangs in the tree."""
+
+    pid: int
+    start_ticks: int
+    parent: int
+    session: int
+    state: str
+    name: str
+
+
+def read_process(pid: int) -> Process | None:
+    """The process with this pid now; None if there is none."""
+    raw = _proc(pid, "stat")
+    # The name stands in parentheses and may itself contain any byte, parentheses and newlines included.
+    opening, closing = raw.find(b"("), raw.rfind(b")")
+    fields = raw[closing + 1 :].split()
+    if closing < 0 or len(fields) < 20:
+        return None
+    name = os.fsdecode(raw[opening + 1 : closing])
+    return Process(pid, int(fields[19]), int(fields[1]), int(fields[3]), fields[0].decode(), name)
+
+
+def start_of(pid: int) -> int | None:
+    """When this pid's process was started, in ticks since boot."""
+    process = read_process(pid)
+    return None if process is None else process.start_ticks
+
+
+def claim_of(pid: int) -> str | None:
+    """The claim that a process carries in its environment.  May hang with the process."""
+    for entry in _proc(pid, "environ").split(b"\0"):
+        if entry.startswith(_MARKER):
+            return os.fsdecode(entry[len(_MARKER) :])
+    return None
+
+
+def pids() -> list[int]:
+    """All there are."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def find_marked(claim_path: str, among: Iterable[int] | None = None) -> list[Process]:
+    """The living processes that carry exactly this claim.  May hang with one of them."""
+    found = (read_process(pid) for pid in (pids() if among is None else among) if claim_of(pid) == claim_path)
+    return [process for process in found if process is not None and process.state != "Z"]
+
+
+def find_try(claim_path: str, shim_pid: int, among: Iterable[int] | None = None) -> list[Process]:
+    """All living processes of a try but its shim: marked, of the shim's session, or descendants of such.
+
+    Args:
+        claim_path: the marker's value.
+        shim_pid: the leader of the session; 0 if unknown.
+        among: pids that can only be in question (:func:`newer_than`); None: all.
+    """
+    rows = [row for pid in (pids() if among is None else among) if (row := read_process(pid)) and row.state != "Z"]
+    found = {row.pid: row for row in find_marked(claim_path, [row.pid for row in rows])}
+    found |= {row.pid: row for row in rows if shim_pid and row.session == shim_pid}
+    grew = True
+    while grew:
+        more = {row.pid: row for row in rows if row.parent in found and row.pid not in found}
+        found |= more
+        grew = bool(more)
+    found.pop(shim_pid, None)
+    return list(found.values())
+
+
+def newer_than(shim_pid: int, ran_s: float) -> list[int] | None:
+    """The pids given out since this shim was started, or None if that cannot be told: a cheap filter for short tries.
+
+    Pids are given out in order and begin anew at their maximum.  Within a few seconds they cannot come round to where
+    they were, so if the last one given is higher than the shim's, all later ones lie between.
+    """
+    if ran_s >= _SHORT_S:
+        return None
+    try:
+        with open("/proc/loadavg", "rb") as file:
+            last = int(file.read().split()[4])
+    except (OSError, ValueError, IndexError):
+        return None
+    return None if last < shim_pid else [pid for pid in pids() if pid > shim_pid]
+
+
+def send(process: Process, number: signal.Signals) -> bool:
+    """Signal exactly this process; False if it has gone (or is not ours)."""
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return False
+    except OSError:  # a kernel older than 5.3, or no descriptors left
+        if start_of(process.pid) != process.start_ticks:
+            return False
+        try:
+            os.kill(process.pid, number)
+        except OSError:
+            return False
+        return True
+    try:
+        if start_of(process.pid) != process.start_ticks:
+            return False
+        signal.pidfd_send_signal(descriptor, number)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+class Ending:
+    """Ends what a try has left: TERM, and KILL after a grace.  Call :meth:`step` until it says so.
+
+    Each step looks again, for a process may fork while it is being ended.  Nothing here waits.
+    """
+
+    def __init__(self, claim_path: str, shim_pid: int = 0, grace_s: float = 5.0, ran_s: float = float("inf")):
+        """Note what is to be ended.
+
+        Args:
+            claim_path: the marker's value.
+            shim_pid: the shim's pid, for its session; 0 if unknown (an adopted try).  The shim itself is spared.
+            grace_s: between TERM and KILL.
+            ran_s: how long the try ran: a short one needs no look at all processes.
+        """
+        self._claim_path = claim_path
+        self._shim_pid = shim_pid
+        self._grace_s = grace_s
+        self._ran_s = ran_s
+        self._told: set[tuple[int, int]] = set()
+        self._kill_at: float | None = None
+        self._scan: _Scan | None = None
+
+    @property
+    def ended(self) -> int:
+        """How many processes were told to end so far."""
+        return len(self._told)
+
+    def step(self, now: float) -> bool:
+        """Look, signal, and say whether nothing is left.
+
+        Args:
+            now: a monotonic clock's time.
+        """
+        if self._scan is None:
+            among = newer_than(self._shim_pid, self._ran_s) if self._shim_pid else None
+            if among == []:
+                return True
+            self._scan = _Scan(self._claim_path, self._shim_pid, among)
+        found = self._scan.result()
+        if found is None:
+            return False  # it still looks, or it hangs: a step costs _PATIENCE_S until it is done
+        self._scan = None
+        if not found:
+            return True
+        if self._kill_at is None:
+            self._kill_at = now + self._grace_s
+        for process in found:
+            key = (process.pid, process.start_ticks)
+            if now >= self._kill_at:
+                send(process, signal.SIGKILL)
+            elif key not in self._told:  # once: many programs take a second TERM for "at once"
+                send(process, signal.SIGTERM)
+            self._told.add(key)
+        return False
+
+
+class _Scan:
+    """One look at /proc in a thread: if it hangs, it hangs alone."""
+
+    def __init__(self, claim_path: str, shim_pid: int, among: list[int] | None):
+        self._found: list[Process] | None = None
+        self._thread = threading.Thread(target=self._look, args=(claim_path, shim_pid, among), daemon=True)
+        self._thread.start()
+
+    def _look(self, claim_path: str, shim_pid: int, among: list[int] | None) -> None:
+        self._found = find_try(claim_path, shim_pid, among)  # raises nothing: /proc is read tolerantly
+
+    def result(self) -> list[Process] | None:
+        """What was found; None if it still looks."""
+        self._thread.join(_PATIENCE_S)
+        return self._found
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a sweep knows about one process."""
+
+    process: Process
+    uid: int
+    arguments: tuple[str, ...] = ()
+    program: str = ""
+    """The base name of what it executes; empty if it cannot be read."""
+    claim: str | None = None
+    uses_gpu: bool = False
+
+
+def choose_strays(
+    facts: Mapping[int, Facts], *, uid: int, self_pid: int, is_claim_alive: Callable[[str], bool]
+) -> list[Process]:
+    """Which Python processes hang on to a GPU although nobody answers for them.  Pure.
+
+    Never one of another user, this process or its ancestors; nor an agent, a keep-alive worker, a shim, a process of
+    a try that is alive, or any descendant of these.
+
+    Args:
+        facts: all processes, by pid.
+        uid: ours.
+        self_pid: this agent.
+        is_claim_alive: whether the try of this claim path has a living shim.
+    """
+    answered = {pid for pid, one in facts.items() if _is_answered_for(one, self_pid, is_claim_alive)}
+    grew = True
+    while grew:
+        more = {pid for pid, one in facts.items() if one.process.parent in answered} - answered
+        answered |= more
+        grew = bool(more)
+    ancestor = facts.get(self_pid)
+    while ancestor is not None and ancestor.process.parent not in answered:
+        answered.add(ancestor.process.parent)  # the shell that started us; not its other children
+        ancestor = facts.get(ancestor.process.parent)
+    return [
+        one.process
+        for pid, one in facts.items()
+        if one.uid == uid and one.uses_gpu and pid not in answered and _is_python(one)
+    ]
+
+
+def _is_answered_for(one: Facts, self_pid: int, is_claim_alive: Callable[[str], bool]) -> bool:
+    return (
+        one.process.pid == self_pid
+        or any(_OURS.search(word) for word in one.arguments[:6])
+        or any(_SHIM.search(word) for word in one.arguments[:3])
+        or (one.claim is not None and is_claim_alive(one.claim))
+    )
+
+
+def _is_python(one: Facts) -> bool:
+    words = (one.program, one.process.name, os.path.basename(one.arguments[0]) if one.arguments else "")
+    return any(_PYTHON.fullmatch(word) for word in words)
+
+
+def read_facts(uid: int) -> dict[int, Facts]:
+    """All processes as a sweep sees them.  May hang with one of them: not for the main thread."""
+    facts: dict[int, Facts] = {}
+    for pid in pids():
+        process = read_process(pid)
+        if process is None or process.state == "Z":
+            continue
+        try:
+            owner = os.stat(f"/proc/{pid}").st_uid
+        except OSError:
+            continue
+        if owner != uid:
+            facts[pid] = Facts(process, owner)
+            continue
+        arguments = tuple(os.fsdecode(word) for word in _proc(pid, "cmdline").rstrip(b"\0").split(b"\0"))
+        one = Facts(process, owner, arguments, os.path.basename(_link(f"/proc/{pid}/exe")), claim_of(pid))
+        facts[pid] = Facts(process, owner, arguments, one.program, one.claim, _is_python(one) and uses_gpu(pid))
+    return facts
+
+
+def uses_gpu(pid: int) -> bool:
+    """Whether a process has an NVIDIA device open, or the driver's library loaded.  May hang with it."""
+    try:
+        descriptors = os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        descriptors = []
+    if any(_link(f"/proc/{pid}/fd/{one}").startswith("/dev/nvidia") for one in descriptors):
+        return True
+    return b"libcuda.so" in _proc(pid, "maps")
+
+
+def sweep_candidates(is_claim_alive: Callable[[str], bool], spared: Collection[int] = ()) -> list[Process]:
+    """The strays of this node, for a dedicated one.  May hang: not for the main thread.
+
+    Args:
+        is_claim_alive: ``NodeDirectory.is_try_alive``.
+        spared: pids that the caller answers for.
+    """
+    uid = os.geteuid()
+    strays = choose_strays(read_facts(uid), uid=uid, self_pid=os.getpid(), is_claim_alive=is_claim_alive)
+    return [stray for stray in strays if stray.pid not in spared]
+
+
+def _proc(pid: int, name: str) -> bytes:
+    """A file of /proc; empty when the process has gone or is not ours to look at."""
+    try:
+        with open(f"/proc/{pid}/{name}", "rb", buffering=0) as file:
+            return file.read() or b""
+    except OSError:
+        return b""
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""

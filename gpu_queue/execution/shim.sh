@@ -1,0 +1,262 @@
+#!/bin/sh
+# The parent of one try: starts the script, beats for its claim, ends it when it must end, says how it ended.
+#
+#   sh shim.sh CLAIM TRY LOG CWD AGENT_PID BEAT_S FENCE_S GRACE_S UMASK HEADER -- PROGRAM [ARGUMENT...]
+#
+# - It begins as launcher.py leaves it: own session, cwd /, stdio /dev/null, the try's lock on descriptor 9.  That
+#   lock is held exactly as long as this process lives; whatever else is started here closes it (9>&-).
+# - TRY is the try's directory on this machine.  Read: why.  Written: pid, status, reason, and why
+#   (requeue, lost, fenced, nostart), each one line.  A why that is there stays: the first reason counts.
+# - It starts the script only if its claim is listed and nobody has said why it should end.
+# - Every BEAT_S a process of its own touches the claim and lists its directory; a hung server holds that process
+#   only, and there is never a second one.  Lost: two good listings 2 s apart lack the claim.  Fenced: the last good
+#   touch began FENCE_S ago (0: never).  TERM from outside without a why: requeue.  Then TERM to all of the try's
+#   processes, and KILL after GRACE_S.  USR1 is passed on to the script.
+# - At the end: status, footer, and, if its parent is still AGENT_PID, exit: the agent makes the final move.  Else,
+#   or if there is a why, it ends what is left of the try; and without its agent it renames the claim itself.
+#
+# One process waits: the death of the script and that of the running "sleep" both raise CHLD, and the trap does what is
+# due.  So a try costs two forks, script and sleep, and a CHLD that somebody sends only makes it look at its clock.
+# The shim's own stderr is /dev/null: a full disk or a strange path must not write into the script's log.
+# Names begin with q_: a plain name may be exported in the task's environment, and setting it would change that.
+#
+# Called by traps only (2317); A && B || C is meant as it works (2015); there are no blanks in what grep says (2013):
+# shellcheck disable=SC2317,SC2015,SC2013
+
+q_clock() { # tenths of seconds since boot; no clock that can be set
+	read -r q_up q_line </proc/uptime
+	q_line=${q_up#*.}
+	q_now=$((${q_up%.*} * 10 + ${q_line%?}))
+}
+
+q_stat() { # PID: its state, parent and session, from behind the name, which may contain anything
+	# A shell reads /proc byte by byte, 0.1 ms a file: not for what is not there, and not more than needed.
+	[ -e "/proc/$1" ] || return 1
+	read -r q_line <"/proc/$1/stat" || return 1
+	# shellcheck disable=SC2086  # split on purpose: these are numbers
+	set -- ${q_line##*) }
+	q_state=$1 q_parent=$2 q_session=$4
+}
+
+q_running() { # PID: whether it is a child of ours that has not ended
+	q_stat "${1:-none}" && [ "$q_parent" = $$ ] && [ "$q_state" != Z ]
+}
+
+q_listed() { # 0: the claim is there; 1: it is not; 2: cannot tell, for even the permanent file is missing
+	q_seen=2
+	for q_entry in "${q_claim%/*}"/*; do
+		case $q_entry in
+		"$q_claim") return 0 ;;
+		*/node) q_seen=1 ;;
+		esac
+	done
+	return $q_seen
+}
+
+q_beat() { # touch alone succeeds on a missing file, and a listing alone proves no life
+	q_clock
+	touch -c -- "$q_claim" || return
+	q_listed
+	case $? in
+	0) printf '%s\n' "$q_now" >"$q_try/beat" ;;
+	1) q_really_gone && : >"$q_try/gone" ;;
+	esac
+}
+
+q_really_gone() { # one listing may miss an entry
+	sleep 2 9>&-
+	q_listed
+	[ $? -eq 1 ]
+}
+
+q_because() { # WHY: never over another one
+	set -C
+	printf '%s\n' "$1" >"$q_try/why"
+	set +C
+	q_why=$1
+}
+
+q_nap() { # SECONDS
+	sleep "$1" >/dev/null 9>&- &
+	q_timer=$!
+}
+
+q_end() { # WHY: the try is to end; the timer's death wakes us for what comes next
+	q_because "$1"
+	q_clock
+	q_kill_at=$((q_now + q_grace_s * 10))
+	q_signal TERM
+	! q_running "$q_timer" || kill -s KILL "$q_timer"
+}
+
+q_step() { # what is due now, by what is so, not by what has happened
+	q_running "$q_child" || { q_over=1 && return; }
+	if [ -z "$q_kill_at" ]; then
+		if [ -n "$q_asked" ]; then q_end requeue; elif [ -e "$q_try/gone" ]; then q_end lost; fi
+	fi
+	! q_running "$q_timer" || return
+	q_clock
+	if [ -z "$q_kill_at" ]; then
+		read -r q_line <"$q_try/beat" && q_good=$q_line
+		[ "$q_fence_s" -eq 0 ] || [ $((q_now - q_good)) -lt $((q_fence_s * 10)) ] || q_end fenced
+	elif [ "$q_now" -ge "$q_kill_at" ]; then
+		q_signal KILL
+	fi
+	if [ -n "$q_kill_at" ]; then
+		q_nap 1
+	else
+		q_nap "$q_beat_s"
+		q_running "$q_beater" || {
+			q_beat >/dev/null 9>&- &
+			q_beater=$!
+		}
+	fi
+}
+
+q_wake() { # a trap may come within a step: it only asks for another one
+	q_due=1
+	while [ -n "$q_due" ] && [ -z "$q_busy" ]; do
+		q_due='' q_busy=1
+		q_step
+		q_busy=''
+	done
+}
+
+q_marked() { # adds to q_found the processes that carry this claim in their environment
+	# Claim names are [A-Za-z0-9._+=-] only, so this is a sound pattern; the directory may hold anything.
+	for q_entry in $(LC_ALL=C grep -lsz "^GPU_QUEUE_CLAIM=.*/${q_claim##*/}\$" /proc/[0-9]*/environ 9>&-); do
+		q_entry=${q_entry#/proc/}
+		q_found="$q_found ${q_entry%/environ}"
+	done
+}
+
+q_family() { # adds to q_found the script, the rest of our session, and all descendants, marked or not
+	q_grew=1
+	while [ -n "$q_grew" ]; do
+		q_grew=''
+		for q_entry in /proc/[0-9]*; do
+			q_pid=${q_entry#/proc/}
+			case " $$ $q_found " in *" $q_pid "*) continue ;; esac
+			q_stat "$q_pid" && [ "$q_state" != Z ] || continue
+			case " $q_found " in *" $q_parent "*) q_session=$$ q_parent='' ;; esac
+			[ "$q_session" = $$ ] || continue
+			[ "$q_parent" != $$ ] || [ "$q_pid" = "$q_child" ] || continue # timer, beat and the like
+			q_found="$q_found $q_pid" q_grew=1
+		done
+	done
+}
+
+q_kill() { # SIGNAL: to those found, to each once: many programs take a second TERM for "at once"
+	for q_pid in $q_found; do
+		case " $q_told " in *" $q_pid "*) continue ;; esac
+		kill -s "$1" "$q_pid"
+		q_told="$q_told $q_pid"
+	done
+}
+
+q_signal() { # SIGNAL: to all of the try, in the background: to read the environment of a process may hang with it
+	(
+		q_found='' q_told=''
+		q_family
+		q_kill "$1"
+		q_marked
+		q_family
+		q_kill "$1"
+	) >/dev/null 9>&- &
+}
+
+q_left() { # whether anything of the try is left
+	q_found=''
+	q_marked
+	q_family
+	[ -n "$q_found" ]
+}
+
+q_clear() { # ends what has outlived the script
+	q_left || return
+	q_told=''
+	q_kill TERM
+	for q_entry in 1 2 3 4 5; do
+		sleep 1 9>&-
+		q_left || return
+	done
+	q_told=''
+	q_kill KILL
+}
+
+q_finish() { # STATUS
+	q_busy=1
+	trap - CHLD
+	if [ -n "$q_timer" ]; then
+		kill -s KILL "$q_timer"
+		wait "$q_timer" # a container's first process may reap nobody
+	fi
+	[ -z "$q_asked" ] || q_because requeue
+	read -r q_line <"$q_try/why" && q_why=$q_line
+	printf '%s\n' "$1" >"$q_try/status"
+	if [ -n "$q_begun" ]; then
+		q_clock
+		q_up=$((q_now - q_begun))
+		printf '==== exit %s after %s s%s\n' "$1" "$((q_up / 10)).$((q_up % 10))" "${q_why:+ ($q_why)}"
+	fi
+	q_stat $$
+	[ "$q_parent" != "$q_agent" ] || [ -n "$q_why" ] || exit "$1"
+	q_child=''
+	[ -z "$q_begun" ] || q_clear
+	q_stat $$
+	if [ "$q_parent" != "$q_agent" ] && [ "$q_why" != lost ]; then
+		exec mv -f -- "$q_claim" "$q_claim=$1${q_why:+-$q_why}" # it keeps the lock until it is done
+	fi
+	exit "$1"
+}
+
+q_refuse() { # REASON: this machine cannot start it
+	printf '%s\n' "$1" >"$q_try/reason"
+	printf '==== not started: %s\n' "$1"
+	q_because nostart
+	q_finish 255
+}
+
+q_main() {
+	q_claim=$1 q_try=$2 q_log=$3 q_cwd=$4 q_agent=$5 q_beat_s=$6 q_fence_s=$7 q_grace_s=$8 q_umask=$9
+	shift 9
+	q_header=$1
+	shift 2
+	q_why='' q_kill_at='' q_child='' q_timer='' q_beater='' q_begun='' q_asked='' q_over='' q_busy=1
+	trap : HUP
+	trap 'q_asked=1; q_wake' TERM
+	trap '! q_running "$q_child" || kill -s USR1 "$q_child"' USR1
+	trap q_wake CHLD
+	printf '%s\n' $$ >"$q_try/pid"
+
+	q_listed
+	case $? in
+	1) ! q_really_gone || { q_because lost && q_finish 255; } ;;
+	2) q_refuse "cannot list ${q_claim%/*}" ;;
+	esac
+	# "command": a redirection that fails must not end the shell.
+	command exec >>"$q_log" || q_refuse "cannot write the log $q_log"
+	cd -- "$q_cwd" || q_refuse "cannot enter $q_cwd"
+	[ -z "$q_asked" ] && [ ! -e "$q_try/why" ] || q_finish 143
+	printf '%s' "$q_header"
+	umask "$q_umask"
+	q_clock
+	q_begun=$q_now q_good=$q_now
+	GPU_QUEUE_CLAIM=$q_claim "$@" 2>&1 9>&- &
+	q_child=$!
+	q_nap "$q_beat_s"
+	q_busy=''
+
+	while [ -z "$q_over" ]; do
+		wait "$q_child"
+		q_status=$?
+		q_wake
+	done
+	# A wait that a trap broke off tells the trap's signal; asked again, it tells the truth (or 127: told already).
+	wait "$q_child"
+	q_again=$?
+	[ "$q_again" -eq 127 ] && [ "$q_status" -lt 128 ] || q_status=$q_again
+	q_finish "$q_status"
+}
+
+q_main "$@"; exit
