@@ -70,6 +70,8 @@ class Surroundings:
     queue_root: str
     incarnation: str
     environment: Mapping[str, str]
+    umask: int
+    """Of whoever started the agent: tasks get it back."""
     flags: Mapping[str, object]
     say: Callable[[str], None]
 
@@ -87,6 +89,8 @@ class Agent:
             around.spool,
             around.storage,
             around.home,
+            around.node_directory.install_shim(),
+            around.umask,
             around.leases,
             lambda: self.settings,
             around.job_id,
@@ -104,6 +108,7 @@ class Agent:
         self._has_looked = False
         self._root = RootView(None, None, {})
         self._runs_somewhere = True
+        self._busy_queues: Mapping[str, str] = {}
         self._ahead_s = 0.0
         self._look_is_out = False
         self._look_due = now
@@ -217,6 +222,7 @@ class Agent:
         if result.pending.next_look_s is not None:
             self._look_due = min(self._look_due, now + result.pending.next_look_s)
         self.tries.recover(result.own_claims, now)
+        self._busy_queues = result.busy_queues
         if result.root is not None:
             self._take_root(result.root)
         if result.runs_somewhere is not None:
@@ -324,8 +330,14 @@ class Agent:
             lifetime_left_s=self.lifetime_left_s(now),
             resting=self.tries.resting,
             claiming=frozenset(self.tries.claimed_names),
+            busy_queues=self._queues_now(),
             policy=policy,
         )
+
+    def _queues_now(self) -> dict[str, str]:
+        """Busy queues as the last look found them, and those of the tasks that were taken since."""
+        ours = {one.needs.queue: one.claim.task_id for one in self.tries.live.values() if one.needs.queue is not None}
+        return {**self._busy_queues, **ours}
 
     def _plan(self, now: float) -> None:
         self._plan_is_due = False

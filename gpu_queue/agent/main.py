@@ -87,9 +87,8 @@ def _local_time(epoch_s: float) -> str:
     return datetime.fromtimestamp(epoch_s).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _announce(
-    speaker: Speaker, settings: Settings, around: Surroundings, served: tuple[Gpu, ...], started_s: float
-) -> None:
+def _announce(speaker: Speaker, settings: Settings, around: Surroundings, served: tuple[Gpu, ...]) -> None:
+    started_s = time.time()
     speaker.plain(f"Started at: {_local_time(started_s)}")
     if settings.lifetime_s == float("inf"):
         speaker.plain("Auto-shutdown at: never")
@@ -130,14 +129,14 @@ def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[
     served = _served(devices, settings, environment)
     node_directory = NodeDirectory.open(settings.local_dir or None)
     mount = _enter_spool(paths, settings)
-    node = node_name(settings.node_name, node_directory.identity())
+    node = node_name(settings.node_name, node_directory.identity)
     home = node_directory.agent(paths.root, node)
     if not home.lock():
         raise SettingsError(
             f"an agent already serves {paths.root} on this node ({node}); "
             f"end it by gpu_shutdown, or serve another JOB_ID"
         )
-    os.umask(0o077)
+    umask = os.umask(0o077)
     os.chdir("/")  # so that what it starts needs no shared storage to be where it is
     speaker = Speaker()
     incarnation = secrets.token_hex(6)
@@ -148,13 +147,14 @@ def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[
         storage=storage,
         home=home,
         node_directory=node_directory,
-        leases=Leases(node_directory.path),
+        leases=Leases(node_directory.root),
         devices=devices,
         gpu_uuids=frozenset(gpu.uuid for gpu in served),
         job_id=settings.job_id,
         queue_root=os.path.dirname(paths.root),
         incarnation=incarnation,
         environment=environment,
+        umask=umask,
         flags=flags,
         say=speaker.say,
     )
@@ -243,7 +243,7 @@ def check(settings: Settings, environment: Mapping[str, str]) -> int:
 
     def node_text() -> str:
         directory = NodeDirectory.open(settings.local_dir or None)
-        return f"{node_name(settings.node_name, directory.identity())}, own directory {directory.path}"
+        return f"{node_name(settings.node_name, directory.identity)}, own directory {directory.root}"
 
     line("version", __version__)
     try_("python", f"{sys.version.split()[0]} ({sys.executable})")

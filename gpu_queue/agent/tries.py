@@ -23,6 +23,7 @@ from typing import Any
 from gpu_queue.config import Settings
 from gpu_queue.execution import launcher, processes
 from gpu_queue.execution.local import AgentDirectory, TryDirectory
+from gpu_queue.execution.script import prepare_script, write_script
 from gpu_queue.gpus.devices import Gpu
 from gpu_queue.gpus.leases import Leases
 from gpu_queue.gpus.visible import visible_devices
@@ -103,6 +104,8 @@ class Tries:
         spool: Spool,
         storage: Storage,
         home: AgentDirectory,
+        shim: str,
+        umask: int,
         leases: Leases,
         settings: Callable[[], Settings],
         job_id: str,
@@ -121,8 +124,8 @@ class Tries:
         self._queue_root = queue_root
         self._environment = environment
         self._say = say
-        self._shim = home.shim()
-        self._setpriv_works = True
+        self._shim = shim
+        self._umask = umask
         self.live: dict[str, LiveTry] = {}
         self.resting: dict[str, float] = {}
         self._rests: dict[str, int] = {}
@@ -217,21 +220,23 @@ class Tries:
             return
         try:
             self._launch(one, result, now)
-        except OSError as error:
-            self._not_started(one, f"{error.strerror or error}", now)
+        except (OSError, ValueError) as error:
+            self._not_started(one, str(error), now)
 
     def _launch(self, one: LiveTry, claimed: Claimed, now: float) -> None:
         settings = self._settings()
-        script, notes = launcher.prepare_script(claimed.script)
+        script, notes = prepare_script(claimed.script)
         if claimed.submission.problem:
             notes.append(f"{claimed.submission.problem}; the task runs by what its script says")
         original = claimed.submission.path or claimed.claim_path
         script_path = f"{one.directory.path}/script-{safe_name(os.fsencode(one.title))}"
-        launcher.write_script(script_path, script)
+        write_script(script_path, script)
         program = launcher.interpreter(one.title, script[:256], script_path)
         granted = [gpu for gpu in self.all_gpus if gpu.uuid in one.gpus]
         one.started_at, one.started_wall_s = now, time.time()
-        cwd = claimed.submission.cwd or self._environment.get("HOME") or "/"
+        cwd = claimed.submission.cwd
+        if not os.path.isabs(cwd):  # a hand drop has none
+            cwd = self._environment.get("HOME") or "/"
         environment = launcher.task_environment(
             self._environment,
             task_id=one.claim.task_id,
@@ -252,7 +257,7 @@ class Tries:
         }
         one.directory.write_facts(
             {**one.facts, "started_monotonic": now, "started_wall_s": one.started_wall_s, "time_s": one.needs.time_s,
-             "retries": one.needs.retries}
+             "retries": one.needs.retries, "queue": one.needs.queue}
         )  # fmt: skip
         assert one.lock_fd is not None
         one.pid = launcher.launch(
@@ -263,12 +268,13 @@ class Tries:
                 log_path=claimed.log_path,
                 cwd=cwd,
                 header=self._header(one, granted, cwd, notes),
-                program=launcher.with_death_signal(program),
+                program=tuple(launcher.with_death_signal(program)),
                 environment=environment,
                 lock_fd=one.lock_fd,
                 beat_s=settings.beat_s,
                 fence_s=0.0 if self._spool.mount.is_local else settings.fence_after_s,
                 grace_s=settings.stop_grace_s,
+                umask=self._umask,
             )
         )
         self._close_lock(one)
@@ -390,7 +396,7 @@ class Tries:
         if one.stage is not Stage.RUNNING:
             return
         try:
-            one.directory.write_why(why.value)
+            one.directory.write_why(why)
         except OSError as error:
             self._say(
                 f"{one.name}: the reason of its end could not be written ({error.strerror}); it is ended all the same"
@@ -414,7 +420,9 @@ class Tries:
             self._settle_ended(one, result)
 
         def call() -> Settled:
-            return self._spool.transitions.settle(one.claim, one.named_end, end, policy, facts, one.refusal)
+            return self._spool.transitions.settle(
+                one.claim, one.named_end, end, policy, facts, one.refusal, one.needs.queue
+            )
 
         self._storage.submit("settle", call, done)
 
@@ -496,11 +504,12 @@ class Tries:
         one.started_at = float(started) if isinstance(started, (int, float)) and 0 <= started <= now else now
         wall = facts.get("started_wall_s")
         one.started_wall_s = float(wall) if isinstance(wall, (int, float)) else 0.0
-        time_s, retries = facts.get("time_s"), facts.get("retries")
+        time_s, retries, queue = facts.get("time_s"), facts.get("retries"), facts.get("queue")
         one.needs = Needs(
             gpus_min=len(one.gpus),
             gpus_max=len(one.gpus),
             time_s=float(time_s) if isinstance(time_s, (int, float)) else None,
             retries=retries if isinstance(retries, int) else None,
+            queue=queue if isinstance(queue, str) else None,
         )
         one.facts = {key: facts[key] for key in ("gpus", "gpu_indices", "name", "cwd", "started_at") if key in facts}

@@ -71,4 +71,6 @@ class Facts:
     """Tasks that this node could not start, by file name: not again before this monotonic moment."""
     claiming: frozenset[str] = frozenset()
     """Names in pending/ that this node is taking at this moment."""
+    busy_queues: Mapping[str, str] = field(default_factory=dict)
+    """Busy queues with the ids of the tasks that hold them."""
     policy: Policy = Policy()

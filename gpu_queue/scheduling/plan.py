@@ -2,6 +2,7 @@
 
 - Order is name order: priority, then the moment of submission.  A task that could run here but does not fit yet
   *holds* the GPUs that it waits for: nothing behind it gets them, so nothing starves.
+- Inside a queue one task at a time, in order; a task in backoff keeps its queue.
 - A task that this node can never run holds nothing; another node may run it.
 - ``obstacle`` is the one judge: a task is claimed where it finds none, and what it finds is what people are told.
 """
@@ -9,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gpu_queue.scheduling.facts import Facts, GpuFact, GpuState, Phase
 from gpu_queue.task import Needs, State, Waiting
@@ -59,6 +60,8 @@ class _Room:
     cpu_slots: int
     held_by: str | None = None
     held: frozenset[str] = frozenset()
+    queue_heads: dict[str, str] = field(default_factory=dict)
+    """The first waiting task of each queue: whether it starts or not, those behind it do not."""
 
     def free(self) -> list[GpuFact]:
         """GPUs that may be given to the task in hand."""
@@ -125,9 +128,6 @@ def obstacle(task: Waiting, facts: Facts, room: _Room) -> Obstacle | None:
         return Obstacle("it was not read yet")
     if task.refusal:
         return Obstacle(task.refusal, never=True, refuse=True)
-    if task.needs.queue is not None:
-        # Running it out of its line would break the promise of the name; better that it says so and waits.
-        return Obstacle(f"queue {task.needs.queue}: serial queues are not served by this version", never=True)
     upstream = _upstream_obstacle(task) if task.needs.after else None
     if upstream is not None:
         return upstream
@@ -147,12 +147,27 @@ def obstacle(task: Waiting, facts: Facts, room: _Room) -> Obstacle | None:
             f"lifetime ({format_duration(left_s)}); it waits for the next agent",
             never=True,
         )
+    if task.needs.queue is not None:
+        waits = _queue_obstacle(task, task.needs.queue, facts, room)
+        if waits is not None:
+            return waits
     if task.needs.gpus_max == 0:
         if room.cpu_slots > 0:
             return None
         text = f"all {facts.policy.cpu_slots} slots for tasks without GPU are taken"
         return Obstacle(text, exhausted=room.is_exhausted())
     return _gpu_obstacle(task.needs, facts, room)
+
+
+def _queue_obstacle(task: Waiting, queue: str, facts: Facts, room: _Room) -> Obstacle | None:
+    """Inside a queue one task at a time, in order."""
+    holder = facts.busy_queues.get(queue)
+    if holder is not None:
+        # Only the holder may go on, whatever its place: what waits before it waits for it.
+        return None if holder == task.task_id else Obstacle(f"queue {queue} is busy with {holder}")
+    if queue in room.queue_heads:
+        return Obstacle(f"queue {queue}: {room.queue_heads[queue]} comes first")
+    return None
 
 
 def _gpu_obstacle(needs: Needs, facts: Facts, room: _Room) -> Obstacle | None:
@@ -194,6 +209,8 @@ def _judge(facts: Facts) -> Iterator[tuple[Waiting, Obstacle | None, tuple[str, 
             # In order of GPUs: what is idle and fits is kept; the rest of what it needs is still busy.
             room.held_by = task.name
             room.held = frozenset(gpu.uuid for gpu in _candidates(task.needs, room.idle))
+        if task.needs.queue is not None and not (found is not None and found.refuse):
+            room.queue_heads.setdefault(task.needs.queue, task.name)
         yield task, found, granted
 
 

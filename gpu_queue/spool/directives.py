@@ -82,8 +82,8 @@ def parse_gpu_count(text: str) -> tuple[int, int]:
     if match is None:
         raise ValueError(f"{text!r} is no number of GPUs; expected N or N-M, for example 2 or 1-4")
     least, most = int(match[1]), int(match[2] or match[1])
-    if least > most or most > _MAX_GPUS:
-        raise ValueError(f"{text!r} is no number of GPUs; expected N or N-M with N <= M <= {_MAX_GPUS}")
+    if least > most or most > _MAX_GPUS or (least == 0 and most > 0):
+        raise ValueError(f"{text!r} is no number of GPUs; expected 0, N or N-M with 1 <= N <= M <= {_MAX_GPUS}")
     return least, most
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from gpu_queue.spool.filesystem import Mount
 from gpu_queue.spool.nodes import NodeFiles
 from gpu_queue.spool.paths import SpoolPaths, full_name, parse_full, safe_name
 from gpu_queue.spool.pending import PendingReader, PendingView
+from gpu_queue.spool.queues import Queues
 from gpu_queue.spool.store import Moved, listing, move
 from gpu_queue.spool.transitions import Transitions
 from gpu_queue.task import State
@@ -64,6 +66,8 @@ class Look:
     mail: Mail | None
     root: RootView | None
     runs_somewhere: bool | None
+    busy_queues: Mapping[str, str]
+    """Busy queues with the ids of the tasks that hold them; only looked at while some task waits for a queue."""
 
 
 def node_name(host: str, directory_identity: tuple[int, int]) -> str:
@@ -103,7 +107,8 @@ class Spool:
         times = SettleTimes(complete_s, max(complete_s, settings.settle_unfinished_s))
         self.reader = PendingReader(paths, times, self.uids, lambda: self.default_gpus)
         self.events = EventLog(paths, node)
-        self.transitions = Transitions(paths, node, self.reader, self.events, self.uids)
+        self.queues = Queues(paths, settings.takeover_after_s)
+        self.transitions = Transitions(paths, node, self.reader, self.events, self.uids, self.queues)
         self.mailbox = Mailbox(paths, node, incarnation, self.uids)
         self.nodes = NodeFiles(paths, node)
         self._config_seen: tuple[int, int, int] | None = None
@@ -133,6 +138,7 @@ class Spool:
             self.mailbox.look(request.now) if request.commands else None,
             self._root() if request.root else None,
             self._runs_somewhere() if request.everywhere else None,
+            self.queues.busy(request.now) if any(task.needs.queue for task in pending.waiting) else {},
         )
 
     def _own_claims(self) -> tuple[str, ...]:

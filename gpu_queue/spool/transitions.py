@@ -18,6 +18,7 @@ from gpu_queue.spool import files, records, store
 from gpu_queue.spool.events import EventLog
 from gpu_queue.spool.paths import SpoolPaths, claim_name, ended_name, full_name, parse_drop
 from gpu_queue.spool.pending import SCRIPT_MAX_BYTES, PendingReader
+from gpu_queue.spool.queues import Queues
 from gpu_queue.spool.store import Moved
 from gpu_queue.task import Claim, End, Needs, RetryPolicy, Settlement, State, TryResult, Waiting, settle
 from gpu_queue.units import format_utc
@@ -57,13 +58,20 @@ class Transitions:
     """Claims and settles for one node."""
 
     def __init__(
-        self, paths: SpoolPaths, node: str, reader: PendingReader, events: EventLog, uids: frozenset[int]
+        self,
+        paths: SpoolPaths,
+        node: str,
+        reader: PendingReader,
+        events: EventLog,
+        uids: frozenset[int],
+        queues: Queues,
     ) -> None:
         self._paths = paths
         self._node = node
         self._reader = reader
         self._events = events
         self._uids = uids
+        self._queues = queues
 
     def claim(self, waiting: Waiting, claim: Claim) -> Claimed | NotClaimed:
         """Take a task: one rename into this node's running directory, then read what runs.
@@ -72,7 +80,12 @@ class Transitions:
             OSError: the claim is ours, but its files could not be read: the caller gives it back.
         """
         path = self._paths.claim(self._node, claim)
+        queue = waiting.needs.queue
+        if queue is not None and not self._queues.take(queue, claim.task_id, self._node):
+            return NotClaimed(Moved.LOST, f"queue {queue} was taken meanwhile")
         result = store.move(f"{self._paths.directory(State.PENDING)}/{waiting.name}", path)
+        if queue is not None and result.moved is Moved.LOST:
+            self._queues.release(queue, claim.task_id)
         drop = self._reader.drop_facts(waiting.name) if waiting.task_id is None else None
         self._reader.forget(waiting.name)
         if result.moved is not Moved.WON:
@@ -123,6 +136,7 @@ class Transitions:
         policy: RetryPolicy,
         facts: dict[str, Any],
         refusal: str = "",
+        queue: str | None = None,
     ) -> Settled:
         """Move an ended try on.
 
@@ -133,6 +147,7 @@ class Transitions:
             policy: how often what is tried again.
             facts: for the record.
             refusal: the task can never run: it goes to failed/ with this reason in its log.
+            queue: the queue that it holds, which is free when it is settled.
 
         Raises:
             OSError: nothing was moved; ask again later.
@@ -166,6 +181,8 @@ class Transitions:
         if moved.moved is Moved.WON:
             if final:
                 self._reader.settled(claim.task_id, result.to)
+                if queue is not None:
+                    self._queues.release(queue, claim.task_id)
             self._events.add("settled" if final else "returned", claim, outcome=result.outcome, status=end.status)
         return Settled(moved.moved, result, str(moved.error or ""))
 

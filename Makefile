@@ -1,0 +1,45 @@
+# Every target works on a fresh clone: the one virtual environment is made when it is needed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SHELL_FILES := client.sh submit.sh gpu_queue/execution/shim.sh examples/train.sh .ci/run examples/demo.sh
+
+.PHONY: help venv demo test lint format soak bench clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+venv: $(STAMP) ## make the virtual environment
+
+$(STAMP): pyproject.toml constraints.txt
+	@echo "setting up $(VENV) …"
+	@$(PYTHON) -m venv $(VENV) || { echo "cannot make a virtual environment with $(PYTHON): install python3-venv, or pass PYTHON=…" >&2; exit 1; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## start an agent here, submit examples/train.sh, follow it to its end
+	@PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/demo.sh
+
+test: $(STAMP) ## the test suite
+	@$(BIN)/python -m pytest
+
+lint: $(STAMP) ## ruff, mypy, shellcheck
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/shellcheck $(wildcard $(SHELL_FILES))
+
+format: $(STAMP) ## let ruff lay the code out
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+soak: $(STAMP) ## kill agents at random for minutes; nothing may be lost
+	$(BIN)/python -m pytest -m soak -n 0 -o timeout=0 -s
+
+bench: $(STAMP) ## start latency and throughput, beside tsp and a bare loop
+	$(BIN)/python benchmarks/bench.py
+
+clean: ## remove what make made
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .demo

@@ -1,0 +1,58 @@
+"""What follows from the end of a try: the table of why x status, row by row."""
+
+from __future__ import annotations
+
+import pytest
+
+from gpu_queue.task import End, RetryPolicy, State, TryResult, Why, settle
+
+
+def lost(number: int, *, final: bool = False) -> TryResult:
+    return TryResult(number, f"{number:06x}", End(255, Why.LOST), final)
+
+
+def failed(number: int, *, final: bool = False) -> TryResult:
+    return TryResult(number, f"{number:06x}", End(1), final)
+
+
+@pytest.mark.parametrize("why", [None, Why.REQUEUE, Why.STOPPED, Why.TIMEOUT, Why.FENCED, Why.LOST])
+def test_status_0_is_done_whatever_was_asked_meanwhile(why: Why | None) -> None:
+    assert settle(End(0, why), (), RetryPolicy()).to is State.DONE
+
+
+@pytest.mark.parametrize("why", [Why.REQUEUE, Why.FENCED])
+def test_a_requeued_or_fenced_try_goes_back_however_often(why: Why) -> None:
+    assert settle(End(143, why), tuple(lost(n) for n in range(2)), RetryPolicy()).to is State.PENDING
+
+
+def test_the_third_lost_try_gives_the_task_up() -> None:
+    policy = RetryPolicy(max_lost=3)
+    assert settle(End(255, Why.LOST), (lost(1),), policy).to is State.PENDING
+    given_up = settle(End(255, Why.LOST), (lost(1), lost(2)), policy)
+    assert given_up.to is State.FAILED
+    assert "3 tries" in given_up.reason
+
+
+def test_a_stopped_task_fails_and_is_never_retried() -> None:
+    assert settle(End(143, Why.STOPPED), (), RetryPolicy(retries=5)).to is State.FAILED
+
+
+def test_a_task_that_ran_out_of_time_fails() -> None:
+    assert settle(End(143, Why.TIMEOUT), (), RetryPolicy(retries=5)).outcome == "timeout"
+
+
+def test_a_failure_is_retried_while_retries_are_left() -> None:
+    policy = RetryPolicy(retries=2)
+    assert settle(End(1), (failed(1),), policy).to is State.PENDING
+    assert settle(End(1), (failed(1), failed(2)), policy).to is State.FAILED
+
+
+def test_a_retry_by_hand_starts_the_counters_anew() -> None:
+    assert settle(End(1), (failed(1), failed(2, final=True)), RetryPolicy(retries=1)).to is State.PENDING
+    assert settle(End(255, Why.LOST), (lost(1), lost(2), lost(3, final=True)), RetryPolicy()).to is State.PENDING
+
+
+def test_a_task_that_no_node_can_start_is_given_up_after_three() -> None:
+    earlier = tuple(TryResult(n, f"{n:06x}", End(255, Why.NOSTART), False) for n in (1, 2))
+    assert settle(End(255, Why.NOSTART), earlier[:1], RetryPolicy()).to is State.PENDING
+    assert settle(End(255, Why.NOSTART), earlier, RetryPolicy()).to is State.FAILED
