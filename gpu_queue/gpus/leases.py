@@ -127,14 +127,17 @@ class Leases:
 def is_held(try_dir: str) -> bool:
     """Whether somebody, this process included, holds the flock on ``<try_dir>/lock``.
 
-    The probe asks for a shared lock, so that two who look at once do not take each other for the holder.
+    The probe asks for a shared lock, so that two who look at once do not take each other for the holder.  A file that
+    cannot be asked counts as held: unknown is never free.
     """
     try:
         descriptor = os.open(f"{try_dir}/lock", os.O_RDONLY)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+    except OSError as error:
+        return not isinstance(error, (FileNotFoundError, NotADirectoryError))
     try:
         return not _flock(descriptor, fcntl.LOCK_SH)
+    except OSError:
+        return True
     finally:
         os.close(descriptor)
 

@@ -134,6 +134,13 @@ def test_two_who_look_at_once_do_not_take_each_other_for_the_holder(tmp_path: Pa
         assert not is_held(str(tmp_path))
 
 
+def test_a_lock_that_cannot_be_asked_counts_as_held(tmp_path: Path) -> None:
+    (tmp_path / "lock").symlink_to("lock")
+    assert is_held(str(tmp_path))
+    (tmp_path / "lock").unlink()
+    assert not is_held(str(tmp_path))
+
+
 def test_nothing_changes_while_the_mutex_stays_busy(
     leases: Leases, live_try: Try, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
