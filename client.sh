@@ -1,0 +1,1564 @@
+# shellcheck shell=bash disable=SC2015
+# client.sh: submit, watch and steer GPU jobs through a shared directory.  Source it from bash (4.2 or newer) or zsh.
+#
+#   export JOB_ID=train-exp1            # which instance of the queue; also: gpu_use train-exp1
+#   source /path/to/client.sh
+#   gpu_submit train.sh                 # and gpu_status, gpu_logs, gpu_stop …
+#
+# Instances
+#   gpu_use [ID]                        show or switch the instance          gpu_list    all instances
+# Submitting; the tasks' full names go to stdout, one a line, words for people to stderr
+#   gpu_submit FILE… [PRIORITY]         queue scripts; PRIORITY 000-999, smaller runs first, 500 if nothing is said
+#   gpu_run 'COMMAND' [PRIORITY]        queue one command line
+#     --gpus N|N-M   --memory 20G   --queue Q   --time 4h   --retries N     what it needs (also as #GPUQ lines in it)
+#     --after TASK   --name NAME    --priority PPP                          --after may be repeated
+# Watching
+#   gpu_status [--watch]                nodes, what waits in run order, what runs, how many are done
+#   gpu_logs [TASK]                     the newest logs; with TASK the logs of all its tries
+#   gpu_tail [TASK]                     follow a log until its task has ended: 0 done, 1 failed
+#   gpu_wait [TASK…] [--timeout 2h]     until they have ended: 0 all done, 1 one failed, 124 too late
+#   gpu_explain TASK                    why it waits, where it runs, how it ended
+# Steering
+#   gpu_cancel TASK   gpu_priority TASK PPP        a waiting task
+#   gpu_stop TASK|all                   stop what runs, cancel what waits
+#   gpu_retry TASK|all                  queue failed tasks again
+#   gpu_pause [WHY]   gpu_drain [WHY]   start nothing new; drain: and agents leave when their tasks have ended
+#   gpu_resume                          undo both
+#   gpu_shutdown [--wait]               end the agents; --wait: after the running tasks have ended
+#   gpu_clean --older-than 7d [--dry-run]          forget settled tasks, with their records and logs
+#   gpu_help                            this text
+#
+# TASK is a full name, an id, its six-digit nonce, or a part of the script's name.  Where it fits several tasks they
+# are listed and nothing is done; gpu_logs and gpu_tail take the newest.
+# Every failure is one line on stderr; the status is 2 for wrong usage, else 1.
+#
+# Settings: JOB_ID; QUEUE_ROOT (default ~/gpu_queue); NO_COLOR; GPU_QUEUE_PATIENCE, the seconds after which a node
+# without a sign of life counts as gone (10 on local filesystems, 40 on network ones).
+#
+# It needs nothing but coreutils and find.  Each command runs in a subshell that first puts all shell options in order
+# (__gpu_guest), so whatever your shell has set does not matter and stays as it is: options, traps, directory, IFS,
+# variables.  What lies on the disk, and which rename means what: docs/spool.md.
+
+# SC2015: in `a && b || c` here c is meant for a failure of a and of b.
+
+# Aliases, also zsh's global ones, would be expanded while the functions below are parsed.
+if [ -n "${ZSH_VERSION-}" ]; then
+  if [[ -o aliases ]]; then __gpu_aliases=on; setopt no_aliases; fi
+elif shopt -q expand_aliases; then
+  __gpu_aliases=on; shopt -u expand_aliases
+fi
+
+gpu_help()     ( __gpu_guest help "$@" )
+gpu_list()     ( __gpu_guest list "$@" )
+gpu_submit()   ( __gpu_guest submit "$@" )
+gpu_run()      ( __gpu_guest run "$@" )
+gpu_status()   ( __gpu_guest status "$@" )
+gpu_logs()     ( __gpu_guest logs "$@" )
+gpu_tail()     ( __gpu_guest tail "$@" )
+gpu_wait()     ( __gpu_guest wait "$@" )
+gpu_explain()  ( __gpu_guest explain "$@" )
+gpu_cancel()   ( __gpu_guest cancel "$@" )
+gpu_priority() ( __gpu_guest priority "$@" )
+gpu_stop()     ( __gpu_guest stop "$@" )
+gpu_retry()    ( __gpu_guest retry "$@" )
+gpu_pause()    ( __gpu_guest pause "$@" )
+gpu_drain()    ( __gpu_guest drain "$@" )
+gpu_resume()   ( __gpu_guest resume "$@" )
+gpu_shutdown() ( __gpu_guest shutdown "$@" )
+gpu_clean()    ( __gpu_guest clean "$@" )
+
+gpu_use() { # the only command that changes the shell it is called from: it sets JOB_ID
+  ( __gpu_guest use "$@" ) || return
+  if [ $# -gt 0 ]; then export JOB_ID="$1"; fi
+}
+
+# --- the subshell's manners ----------------------------------------------------------------------------------------
+# Functions below return a value in REPLY and a list in reply, as bash's and zsh's own do: no fork.  Both live in the
+# subshell only.  Words for people go through __gpu_say, __gpu_fail, __gpu_usage.
+
+__gpu_guest() { # VERB ARGUMENT…: the known state of a shell, then the verb
+  if [ -n "${ZSH_VERSION-}" ]; then
+    emulate -R ksh # the dialect that is nearest to bash: arrays from 0, words split, no nomatch
+    setopt no_local_options no_local_traps no_posix_builtins no_posix_strings no_xtrace typeset_silent null_glob bash_rematch
+    zmodload zsh/datetime zsh/mapfile
+    trap - DEBUG ZERR
+  else
+    set +aefkuvxCET +o pipefail +o posix
+    shopt -u failglob nocaseglob nocasematch dotglob globstar xpg_echo
+    shopt -u patsub_replacement 2>/dev/null # bash 5.2: & in a replacement
+    shopt -s nullglob
+    trap - DEBUG ERR RETURN
+  fi
+  unset GLOBIGNORE CDPATH POSIXLY_CORRECT
+  IFS=$' \t\n'
+  LC_ALL=C; export LC_ALL # names are bytes
+  umask 077
+  __gpu_verb=$1; __gpu_last_ms=0
+  shift
+  "__gpu_$__gpu_verb" "$@"
+}
+
+__gpu_say() { local line="$*"; printf '%s\n' "${line//[[:cntrl:]]/ }" >&2; }
+
+__gpu_fail() { __gpu_say "gpu_$__gpu_verb: $*"; return 1; }
+
+__gpu_usage() { __gpu_say "gpu_$__gpu_verb: $*"; return 2; }
+
+__gpu_read() { # FILE: byte for byte, in bash the first 1 MiB; 1: cannot be read, 2: there is a NUL in it
+  REPLY=
+  [ -r "$1" ] || return 1
+  if [ -n "${ZSH_VERSION-}" ]; then
+    # shellcheck disable=SC2154 # zsh's own
+    REPLY=${mapfile[$1]}
+    case $REPLY in *$'\0'*) return 2 ;; esac
+  elif { IFS= read -r -d '' -n 1048576 REPLY <"$1"; } 2>/dev/null; then
+    [ ${#REPLY} -eq 1048576 ] || return 2 # it ended neither with the file nor at the limit
+  fi
+}
+
+__gpu_write() { { printf '%s' "$2" >"$1"; } 2>/dev/null; } # FILE TEXT
+
+__gpu_cd() { # zsh would run the user's chpwd hooks
+  # shellcheck disable=SC2164 # the caller looks at the status
+  if [ -n "${ZSH_VERSION-}" ]; then builtin cd -q -- "$1"; else builtin cd -- "$1"; fi >/dev/null 2>&1
+}
+
+__gpu_ms() { # milliseconds since 1970
+  local moment=${EPOCHREALTIME-} part
+  case $moment in
+    *[.,]*) part=${moment#*[.,]}; REPLY=$((${moment%[.,]*} * 1000 + 10#${part:0:3})) ;;
+    *) REPLY=$(command date +%s%3N) ;; # bash before 5
+  esac
+}
+
+__gpu_stamp() { # a stamp above every one that this process gave before
+  local ms day
+  __gpu_ms
+  ms=$REPLY
+  if [ "$ms" -le "$__gpu_last_ms" ]; then ms=$((__gpu_last_ms + 1)); fi
+  __gpu_last_ms=$ms
+  if [ -n "${ZSH_VERSION-}" ]; then
+    TZ=UTC0 strftime -s day '%Y%m%dT%H%M%S' "$((ms / 1000))"
+  else
+    TZ=UTC0 printf -v day '%(%Y%m%dT%H%M%S)T' "$((ms / 1000))"
+  fi
+  ms=$((ms % 1000 + 1000))
+  REPLY=$day${ms#1}
+}
+
+__gpu_nonce() { # COUNT: so many random hex digits, at most 12
+  IFS= read -r REPLY </proc/sys/kernel/random/uuid || REPLY=$(command od -An -N6 -tx1 /dev/urandom)
+  REPLY=${REPLY//[!0-9a-f]/}
+  REPLY=${REPLY:0:$1}
+}
+
+__gpu_me() { # user@host, for records and commands
+  REPLY=${USER:-${LOGNAME:-}}
+  [ -n "$REPLY" ] || REPLY=$(command id -un 2>/dev/null)
+  REPLY=$REPLY@${HOSTNAME:-${HOST:-unknown}}
+}
+
+__gpu_json() { # TEXT: as a JSON string
+  local text=$1 out='' char back=$'\\' quote='"'
+  text=${text//"$back"/"$back$back"}
+  text=${text//"$quote"/"$back$quote"}
+  case $text in
+    *[[:cntrl:]]*)
+      while [ -n "$text" ]; do
+        char=${text:0:1}; text=${text:1}
+        case $char in [[:cntrl:]]) printf -v char '\\u%04x' "'$char" ;; esac
+        out+=$char
+      done
+      text=$out ;;
+  esac
+  REPLY=\"$text\"
+}
+
+__gpu_field() { # TEXT KEY: the still escaped value of the first such key; for files of our own making
+  local rest=${1#*"\"$2\":"} piece slashes
+  REPLY=
+  [ "$rest" != "$1" ] || return 1
+  rest=${rest#"${rest%%[! ]*}"}
+  case $rest in
+    '"'*) rest=${rest#?} ;;
+    *) REPLY=${rest%%[,\}]*}; return 0 ;;
+  esac
+  while case $rest in *'"'*) true ;; *) false ;; esac; do
+    piece=${rest%%\"*}; rest=${rest#*\"}
+    REPLY+=$piece; slashes=${piece##*[!\\]}
+    [ $((${#slashes} % 2)) -eq 1 ] || return 0 # an odd number of them: the quote is part of the value
+    REPLY+=\"
+  done
+}
+
+__gpu_plural() { if [ "$1" = 1 ]; then REPLY="1 $2"; else REPLY="$1 ${2}s"; fi; } # COUNT NOUN
+
+__gpu_age() { # SECONDS in two units at most
+  if [ "$1" -lt 60 ]; then REPLY=${1}s
+  elif [ "$1" -lt 3600 ]; then REPLY=$(($1 / 60))m
+  elif [ "$1" -lt 86400 ]; then REPLY=$(($1 / 3600))h$(($1 % 3600 / 60))m
+  else REPLY=$(($1 / 86400))d$(($1 % 86400 / 3600))h
+  fi
+}
+
+__gpu_duration() { # TEXT: seconds of 90, 30m, 1d12h, 1.5h
+  local rest=$1 number unit whole part total=0
+  __gpu_check time "$rest" || return 1
+  case $rest in *[dhmsDHMS]) ;; *) rest+=s ;; esac
+  while [ -n "$rest" ]; do
+    number=${rest%%[a-zA-Z]*}; rest=${rest#"$number"}; unit=${rest:0:1}; rest=${rest:1}
+    whole=${number%%.*}; part=${number#"$whole"}; part=${part#.}000
+    case $unit in [dD]) unit=86400 ;; [hH]) unit=3600 ;; [mM]) unit=60 ;; *) unit=1 ;; esac
+    total=$((total + (10#$whole * 1000 + 10#${part:0:3}) * unit))
+  done
+  REPLY=$((total / 1000))
+}
+
+# --- the spool -----------------------------------------------------------------------------------------------------
+
+__gpu_home() { # the directory of all instances
+  REPLY=${QUEUE_ROOT:-${HOME-}/gpu_queue}
+  case $REPLY in /*) ;; *) REPLY=$PWD/$REPLY ;; esac
+}
+
+__gpu_check_id() {
+  case $1 in
+    '') __gpu_usage "JOB_ID is not set; say which instance: export JOB_ID=NAME or gpu_use NAME (gpu_list shows them)" ;;
+    . | .. | */* | -*) __gpu_usage "JOB_ID '$1' cannot be a directory's name; use one without / and without - in front" ;;
+  esac
+}
+
+__gpu_enter() { # [make]: into the spool of JOB_ID; only `make` makes one
+  local root spool number='' patience=25
+  __gpu_check_id "${JOB_ID-}" || return
+  __gpu_home; root=$REPLY spool=$REPLY/$JOB_ID
+  if [ ! -d "$spool" ]; then
+    if [ "${1-}" != make ]; then
+      __gpu_fail "there is no instance $JOB_ID in $root; gpu_submit or ./submit.sh $JOB_ID makes it, gpu_list shows the others"
+      return
+    fi
+    command mkdir -p -- "$spool" 2>/dev/null
+  fi
+  __gpu_cd "$spool" || { __gpu_fail "cannot enter $spool; it must be a directory that you may read and write"; return; }
+  # Directories without PROTOCOL: somebody else is making it; after 5 s that somebody is taken to be dead.
+  until { IFS= read -r number <PROTOCOL; } 2>/dev/null || [ ! -d pending ] || [ "$patience" -eq 0 ]; do
+    command sleep 0.2
+    patience=$((patience - 1))
+  done
+  if [ ! -e PROTOCOL ] && [ -z "$number" ]; then
+    [ "${1-}" = make ] || { __gpu_fail "$spool has no PROTOCOL file, so it is no spool; gpu_submit makes it one"; return; }
+    __gpu_make && number=1 || { __gpu_fail "cannot make the spool $spool; check that you may write there and that it is not full"; return; }
+  fi
+  [ "$number" = 1 ] || __gpu_fail "$spool speaks protocol '$number', this client speaks 1; use the client.sh that came with its agents"
+}
+
+__gpu_make() { # the spool in the current directory: PROTOCOL last, it says that the rest is there
+  __gpu_nonce 12
+  command mkdir -p pending running 'done' failed records logs control nodes/gone queues gangs events &&
+    __gpu_write ".PROTOCOL.$REPLY" $'1\n' && command mv -T -f -- ".PROTOCOL.$REPLY" PROTOCOL
+} 2>/dev/null
+
+__gpu_listed() { # DIRECTORY NAME: asked by listing; on NFS a look at the name itself may be wrong for a minute
+  local entry
+  for entry in "$1"/*; do
+    if [ "$entry" = "$1/$2" ]; then return 0; fi
+  done
+  return 1
+}
+
+__gpu_move() { # SOURCE TARGET: one rename.  An error says nothing: its reply may have been lost, so the truth is listed.
+  command mv -T -f -- "$1" "$2" 2>/dev/null && return 0
+  __gpu_listed "${2%/*}" "${2##*/}" && ! __gpu_listed "${1%/*}" "${1##*/}"
+}
+
+__gpu_move_all() { # DIRECTORY FILE…: each by one rename; reply = those that did not arrive
+  local target=$1 file
+  shift
+  reply=()
+  [ $# -eq 0 ] || command mv -f -t "$target" -- "$@" 2>/dev/null && return 0
+  for file in "$@"; do
+    __gpu_listed "$target" "${file##*/}" || reply+=("$file")
+  done
+  [ ${#reply[@]} -eq 0 ]
+}
+
+__gpu_clock() { # DIRECTORY: the server's time in seconds, by a file just written there; else our own
+  local file
+  __gpu_nonce 12; file=$1/.now.$REPLY
+  if __gpu_write "$file" ''; then
+    REPLY=$(command stat -c %Y -- "$file" 2>/dev/null)
+    command rm -f -- "$file"
+  else
+    REPLY=
+  fi
+  [ -n "$REPLY" ] || { __gpu_ms; REPLY=$((REPLY / 1000)); }
+}
+
+# --- names (docs/spool.md, "Names") --------------------------------------------------------------------------------
+
+__gpu_plain() { # TEXT: with each run of strange bytes as one _
+  local text=${1//[!A-Za-z0-9._+-]/$'\001'}
+  while case $text in *$'\001\001'*) true ;; *) false ;; esac; do
+    text=${text//$'\001\001'/$'\001'}
+  done
+  REPLY=${text//$'\001'/_}
+}
+
+__gpu_safe_name() { # TEXT: as an id may carry it
+  __gpu_plain "$1"
+  REPLY=${REPLY:0:119}
+  [ -n "$REPLY" ] || REPLY=task
+  case $REPLY in
+    *.try[0-9]*.[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]) __gpu_is_claim "$REPLY" && REPLY+=_ ;;
+  esac
+  return 0
+}
+
+__gpu_is_claim() { # NAME: whether it ends like a claim
+  local number=${1%.??????}
+  case $1 in *.[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]) ;; *) return 1 ;; esac
+  case $number in *.try*) number=${number##*.try} ;; *) return 1 ;; esac
+  case $number in '' | *[!0-9]* | ??????????*) return 1 ;; esac
+}
+
+__gpu_strip() { # a claim's name, ended or not: brought back to PPP-<id>
+  REPLY=${1##*/}; REPLY=${REPLY%%=*}
+  if __gpu_is_claim "$REPLY"; then REPLY=${REPLY%.try*}; fi
+}
+
+__gpu_is_full() { # NAME: whether it is PPP-<id>
+  case $1 in
+    *[!A-Za-z0-9._+-]*) return 1 ;;
+    [0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-?*) ;;
+    *) return 1 ;;
+  esac
+  case $1 in *.try*) ! __gpu_is_claim "$1" ;; esac
+}
+
+__gpu_split() { # PATH of a task: priority, id, nonce, title, into the caller's variables of these names
+  local rest
+  __gpu_strip "$1"
+  priority=${REPLY%%-*} id=${REPLY#*-}
+  rest=${id#*-}; nonce=${rest%%-*} title=${rest#*-}
+}
+
+__gpu_tasks() { # STATE [PATTERN of the id]: reply = the paths of that state's tasks in run order
+  local file name pattern="$1/[0-9][0-9][0-9]-${2:-[0-9]*}"
+  if [ "$1" = running ]; then pattern='running/*/[0-9][0-9][0-9]-[0-9]*'; fi
+  reply=()
+  # shellcheck disable=SC2231 # the pattern is meant to be one; it is built from safe bytes only
+  for file in $pattern; do
+    name=${file##*/}
+    if [ "$1" = running ]; then
+      __gpu_strip "$name"; name=$REPLY
+      # shellcheck disable=SC2254 # as above
+      case ${name#????} in ${2:-*}) ;; *) continue ;; esac
+    fi
+    if __gpu_is_full "$name"; then reply+=("$file"); fi
+  done
+}
+
+__gpu_drops() { # reply = paths of hand drops in pending/; REPLY = how many files are skipped
+  local file name skipped=0
+  reply=()
+  for file in pending/* pending/.[!.]*; do
+    name=${file##*/}
+    if __gpu_is_full "$name"; then continue; fi
+    case $name in
+      .* | *'~' | *.tmp | *.swp) skipped=$((skipped + 1)) ;;
+      *) reply+=("$file") ;;
+    esac
+  done
+  REPLY=$skipped
+}
+
+__gpu_find() { # TEXT STATE…: reply = paths of the tasks that TEXT names; see TASK above
+  local text=$1 state file plain found=()
+  shift
+  __gpu_strip "$text"
+  if __gpu_is_full "$REPLY"; then REPLY=${REPLY#????}; fi
+  if __gpu_is_full "000-$REPLY"; then
+    plain=$REPLY
+    for state in "$@"; do __gpu_tasks "$state" "$plain"; found+=("${reply[@]}"); done
+    reply=("${found[@]}")
+    return
+  fi
+  case $text in
+    [0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f])
+      for state in "$@"; do __gpu_tasks "$state" "*T*-$text-*"; found+=("${reply[@]}"); done ;;
+  esac
+  if [ ${#found[@]} -eq 0 ]; then
+    __gpu_plain "$text"; plain=$REPLY
+    for state in "$@"; do
+      __gpu_tasks "$state" "*T*-??????-*$plain*"
+      for file in "${reply[@]}"; do
+        if [ "$plain" = "$text" ] || __gpu_titled "$file" "$text"; then found+=("$file"); fi
+      done
+      if [ "$state" = pending ]; then
+        __gpu_drops
+        for file in "${reply[@]}"; do
+          case ${file##*/} in *"$text"*) found+=("$file") ;; esac
+        done
+      fi
+    done
+  fi
+  reply=("${found[@]}")
+}
+
+__gpu_titled() { # PATH TEXT: whether the original name, which the record keeps, contains it
+  local text
+  __gpu_json "$2"; text=${REPLY#\"}; text=${text%\"}
+  __gpu_strip "$1"
+  __gpu_read "records/${REPLY#????}.json" && __gpu_field "$REPLY" name || return 1
+  case $REPLY in *"$text"*) ;; *) return 1 ;; esac
+}
+
+__gpu_one() { # TEXT STATES…: REPLY = the one task; each STATES is a group, a later one is asked if none is in the first
+  local text=$1 states file
+  shift
+  [ -n "$text" ] || { __gpu_usage "which task? a name, a part of it, or its six digits; gpu_status shows them"; return; }
+  for states in "$@"; do
+    # shellcheck disable=SC2086 # a group is a list of words
+    __gpu_find "$text" $states
+    if [ ${#reply[@]} -eq 1 ]; then REPLY=${reply[0]}; return 0; fi
+    if [ ${#reply[@]} -gt 1 ]; then
+      __gpu_fail "'$text' fits ${#reply[@]} tasks, and nothing was done; name one of them:"
+      for file in "${reply[@]:0:20}"; do __gpu_say "  $file"; done
+      return 1
+    fi
+  done
+  states="$*"
+  __gpu_fail "no task in ${states// //} is called '$text'; gpu_status and gpu_logs show what there is"
+}
+
+__gpu_where() { # ID: REPLY = the path of the task; fails where no state has it
+  local state
+  for state in pending running failed 'done'; do
+    __gpu_tasks "$state" "$1"
+    if [ ${#reply[@]} -gt 0 ]; then REPLY=${reply[0]}; return 0; fi
+  done
+  return 1
+}
+
+# --- what a task asks for (docs/spool.md, "The record", rules 1 to 6; gpu_queue/spool/directives.py says the same) ----
+
+__gpu_check() { # OPTION VALUE: fails, with the reason in REPLY, where nobody could obey it
+  local form example
+  case $1 in
+    gpus) form='^[0-9]{1,4}(-[0-9]{1,4})?$' example='2 or 1-4' ;;
+    memory) form='^[0-9]+(\.[0-9]+)? *[kmgtKMGT]?([iI]?[bB])?$' example='20G or 512M' ;;
+    time) form='^([0-9]+(\.[0-9]+)?|([0-9]+(\.[0-9]+)?[dhmsDHMS])+)$' example='90s, 30m, 4h or 1d12h' ;;
+    queue) form='^[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,63}$' example='car: letters, digits, . _ + -' ;;
+    retries) form='^[0-9]{1,4}$' example=2 ;;
+    sbatch-time) form='^([0-9]+-)?[0-9]+(:[0-9]+){0,2}$' example='30, 4:00:00 or 1-12:00:00' ;;
+  esac
+  REPLY="--$1 '$2' cannot be understood; for example $example"
+  [[ $2 =~ $form ]] || return 1
+  [ "$1" != gpus ] || { [ "$((10#${2%-*}))" -le "$((10#${2#*-}))" ] && [ "$((10#${2#*-}))" -le 1024 ]; }
+}
+
+__gpu_needs() { # TEXT [GIVEN]: REPLY = "<N or N-M> <devices or -> <rule> <words for people>"; or fails: "<word> <reason>"
+  local text=${1:0:65536} given=${2-} IFS=$'\n' line count='' words sbatch='' slurm='' duration='' value
+  set -f # the lines are split by IFS: no fork and no temporary file
+  for line in $text; do # the head
+    line=${line%$'\r'}
+    case $line in
+      '#GPUQ' | '#GPUQ'[[:space:]]*) __gpu_gpuq "$line" || { set +f; return 1; } ;;
+      '#SBATCH'*) __gpu_sbatch "$line" ;;
+      '#'*) ;;
+      *[![:space:]]*) break ;;
+    esac
+  done
+  if [ -z "$duration" ] && [ -n "$slurm" ] && ! __gpu_check sbatch-time "$slurm"; then
+    REPLY="time #SBATCH $REPLY"
+  elif [ -n "$given" ]; then REPLY="$given - given --gpus $given"
+  elif [ -n "$count" ]; then REPLY="$count - gpuq #GPUQ --gpus $count"
+  elif [ -n "$sbatch" ]; then REPLY="${sbatch%% *} - sbatch ${sbatch#* }"
+  elif case $text in *CUDA_VISIBLE_DEVICES=*) __gpu_body "$text" __gpu_visible ;; *) false ;; esac; then :
+  elif case $text in *--nproc[_-]per[_-]node*) __gpu_body "$text" __gpu_launcher nproc_per_node ;; *) false ;; esac; then :
+  elif case $text in *--num[_-]processes*) __gpu_body "$text" __gpu_launcher num_processes ;; *) false ;; esac; then :
+  elif case $text in *--num[_-]gpus*) __gpu_body "$text" __gpu_launcher num_gpus ;; *) false ;; esac; then :
+  else REPLY='1 - default the default'
+  fi
+  set +f
+  case $REPLY in time*) return 1 ;; esac
+  # Normal form: no leading zeros, N-N as N.
+  count=${REPLY%% *} words=${REPLY#* }
+  value=$((10#${count#*-})) count=$((10#${count%-*}))
+  [ "$count" = "$value" ] || count=$count-$value
+  REPLY="$count $words"
+}
+
+__gpu_gpuq() { # LINE of directives: into the caller's count, duration
+  local IFS=$' \t' name value line=${1#'#GPUQ'}
+  # shellcheck disable=SC2086 # directives are words
+  set -- ${line%%'#'*}
+  while [ $# -gt 0 ]; do
+    name=${1%%=*}
+    case $name in
+      --gpus | --memory | --queue | --time | --retries) ;;
+      *) REPLY="option #GPUQ knows no $name; expected --gpus, --memory, --queue, --time or --retries"; return 1 ;;
+    esac
+    case $1 in
+      *=*) value=${1#*=}; shift ;;
+      *)
+        [ $# -gt 1 ] || { REPLY="missing #GPUQ $name has no value"; return 1; }
+        value=$2; shift 2 ;;
+    esac
+    case $value in \"*\" | \'*\') value=${value#?}; value=${value%?} ;; esac
+    __gpu_check "${name#--}" "$value" || { REPLY="${name#--} #GPUQ $REPLY"; return 1; }
+    case $name in --gpus) count=$value ;; --time) duration=$value ;; esac
+  done
+}
+
+__gpu_sbatch() { # LINE: into the caller's sbatch ("<count> <words>") and slurm (time), the first of each
+  local gpus='(--gpus(-per-node)?|-G)[=[:space:]]*([A-Za-z][A-Za-z0-9_.-]*:)?([0-9]+)'
+  local gres='--gres[=[:space:]]+([^[:space:]]*,)?gpu(:[A-Za-z][A-Za-z0-9_.-]*)?(:([0-9]+))?([,[:space:]]|$)'
+  local limit='(--time[=[:space:]][[:space:]]*|-t[[:space:]]*)([0-9:-]+)'
+  if [ -z "$sbatch" ] && { [[ $1 =~ $gpus ]] || [[ $1 =~ $gres ]]; }; then
+    sbatch="${BASH_REMATCH[4]:-1} #SBATCH ${BASH_REMATCH[0]}"
+  fi
+  if [ -z "$slurm" ] && [[ $1 =~ $limit ]]; then slurm=${BASH_REMATCH[2]}; fi
+}
+
+__gpu_body() { # TEXT VERB…: until VERB accepts a line that is no comment; IFS and set -f are __gpu_needs's
+  local line text=$1
+  shift
+  for line in $text; do
+    case ${line#"${line%%[![:space:]]*}"} in
+      '#'*) ;;
+      *) if "$@" "$line"; then return 0; fi ;;
+    esac
+  done
+  return 1
+}
+
+__gpu_visible() { # LINE: the first CUDA_VISIBLE_DEVICES in it that is a literal list
+  local rest=" $1" before value device devices count IFS=,
+  while case $rest in *CUDA_VISIBLE_DEVICES=*) true ;; *) false ;; esac; do
+    before=${rest%%CUDA_VISIBLE_DEVICES=*}; rest=${rest#*CUDA_VISIBLE_DEVICES=}
+    case $before in *[[:space:]\;\&\|\(]) ;; *) continue ;; esac
+    case $rest in
+      \"*\"*) value=${rest#?}; value=${value%%\"*} ;;
+      \'*\'*) value=${rest#?}; value=${value%%\'*} ;;
+      *) value=${rest%%[[:space:]\;\&\|\)]*} ;;
+    esac
+    value=${value#"${value%%[![:space:]]*}"}; value=${value%"${value##*[![:space:]]}"}
+    case $value in
+      '' | -1) REPLY="0 - cuda_visible_devices CUDA_VISIBLE_DEVICES=$value"; return 0 ;;
+      *[!0-9,]* | ,* | *,,* | *[0-9][0-9][0-9][0-9][0-9]*) continue ;;
+    esac
+    count=0 devices=,
+    for device in $value; do
+      device=$((10#$device))
+      case $devices in *",$device,"*) ;; *) devices+=$device,; count=$((count + 1)) ;; esac
+    done
+    devices=${devices#,}
+    REPLY="$count ${devices%,} cuda_visible_devices CUDA_VISIBLE_DEVICES=$value"
+    return 0
+  done
+  return 1
+}
+
+__gpu_launcher() { # OPTION LINE: the first literal number that the line gives it, spelled with _ or -
+  local rest=" $2" before value option="--${1//_/[_-]}"
+  # shellcheck disable=SC2295 # the option is a pattern
+  while case $rest in *$option*) true ;; *) false ;; esac; do
+    before=${rest%%$option*}; rest=${rest#*$option}
+    case $before in *[[:space:]]) ;; *) continue ;; esac
+    case $rest in
+      =*) rest=${rest#=} ;;
+      [[:space:]]*) rest=${rest#"${rest%%[![:space:]]*}"} ;;
+      *) continue ;;
+    esac
+    rest=${rest#[\"\']}; value=${rest%%[!0-9]*}
+    rest=${rest#"$value"}; rest=${rest#[\"\']}
+    case $value in '' | ?????*) continue ;; esac
+    case $rest in
+      '' | [[:space:]\;\&\|\)\\]*) REPLY="$value - $1 --$1 $value"; return 0 ;;
+    esac
+  done
+  return 1
+}
+
+__gpu_asks() { # NEEDS: "2 GPUs (torchrun …)" from what __gpu_needs says
+  local count=${1%% *} rest=${1#* } devices words
+  devices=${rest%% *}; rest=${rest#* }; words=${rest#* }
+  case $count in
+    0) count='no GPU' ;;
+    1) count='1 GPU' ;;
+    *-*) count="${count%-*} to ${count#*-} GPUs" ;;
+    *) count="$count GPUs" ;;
+  esac
+  case $devices in
+    -) ;;
+    *,*) count="GPUs $devices" ;;
+    *) count="GPU $devices" ;;
+  esac
+  REPLY="$count ($words)"
+}
+
+# --- submitting ----------------------------------------------------------------------------------------------------
+
+__gpu_submit() {
+  local files=() texts=() asks=() needs='' name='' priority='' given='' after='' file index
+  __gpu_options "$@" || return
+  # A number at the end is a priority, unless a file is called so.
+  index=$((${#files[@]} - 1))
+  if [ "$index" -ge 0 ] && [ ! -e "${files[index]}" ] && __gpu_is_priority "${files[index]}"; then
+    priority=$((10#${files[index]}))
+    files=("${files[@]:0:$index}")
+  fi
+  [ ${#files[@]} -gt 0 ] || { __gpu_usage 'which script? gpu_submit FILE… [PRIORITY]; gpu_help shows the options'; return; }
+  [ -z "$name" ] || [ ${#files[@]} -eq 1 ] || { __gpu_usage '--name is for one script'; return; }
+  for file in "${files[@]}"; do # everything is looked at before anything is queued
+    __gpu_take "$file" || return
+  done
+  __gpu_finish_submit
+}
+
+__gpu_run() {
+  local files=() texts=() asks=() needs='' name='' priority='' given='' after='' command
+  __gpu_options "$@" || return
+  if [ ${#files[@]} -eq 2 ] && __gpu_is_priority "${files[1]}"; then priority=$((10#${files[1]})); files=("${files[0]}"); fi
+  [ ${#files[@]} -eq 1 ] || { __gpu_usage "one command, in quotes: gpu_run 'python train.py --epochs 10' [PRIORITY]"; return; }
+  case ${files[0]} in *[![:space:]]*) ;; *) __gpu_usage 'the command is empty'; return ;; esac
+  command=${files[0]} texts=("#!/usr/bin/env bash"$'\n'"${files[0]}"$'\n')
+  if [ -z "$name" ]; then # its first two words
+    set -f
+    # shellcheck disable=SC2086 # words are wanted
+    set -- $command
+    set +f
+    name=$1${2:+ $2}
+  fi
+  files=('')
+  __gpu_needs "${texts[0]}" "$given" || { __gpu_fail "${REPLY#* }; nothing was submitted"; return; }
+  asks=("$REPLY")
+  __gpu_finish_submit
+}
+
+__gpu_is_priority() { case $1 in [0-9] | [0-9][0-9] | [0-9][0-9][0-9]) ;; *) return 1 ;; esac; }
+
+__gpu_options() { # ARGUMENT…: into the caller's files, needs, name, priority, given (GPUs), after (names)
+  local option value
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --) shift; files+=("$@"); return 0 ;;
+      --?*) option=${1%%=*} ;;
+      *) files+=("$1"); shift; continue ;;
+    esac
+    case $option in
+      --gpus | --memory | --queue | --time | --retries | --name | --after | --priority) ;;
+      *) __gpu_usage "there is no option $option; gpu_help shows them"; return ;;
+    esac
+    case $1 in
+      *=*) value=${1#*=}; shift ;;
+      *)
+        [ $# -gt 1 ] || { __gpu_usage "$option needs a value"; return; }
+        value=$2; shift 2 ;;
+    esac
+    case $option in
+      --name) name=$value ;;
+      --after) after+=$value$'\n' ;;
+      --priority)
+        __gpu_is_priority "$value" || { __gpu_usage "--priority '$value' is no priority; 000 to 999, smaller runs first"; return; }
+        priority=$((10#$value)) ;;
+      *)
+        __gpu_check "${option#--}" "$value" || { __gpu_usage "$REPLY"; return; }
+        [ "$option" != --gpus ] || given=$value
+        needs+="${needs:+, }\"${option#--}\": \"$value\"" ;;
+    esac
+  done
+}
+
+__gpu_take() { # FILE: look at it; into the caller's texts and asks
+  local file=$1 why='' text
+  if [ ! -e "$file" ]; then why='there is no such file'
+  elif [ -d "$file" ]; then why='is a directory'
+  elif [ ! -f "$file" ]; then why='is no regular file'
+  elif [ ! -s "$file" ]; then why='is empty'
+  else
+    __gpu_read "$file"
+    case $? in 1) why='cannot be read' ;; 2) why='is a binary, no script' ;; esac
+    text=$REPLY
+    [ -n "$why" ] || __gpu_needs "$text" "$given" || why="asks for what cannot be: ${REPLY#* }"
+  fi
+  [ -z "$why" ] || { __gpu_fail "$file: $why; nothing was submitted"; return; }
+  texts+=("$text") asks+=("$REPLY")
+}
+
+__gpu_finish_submit() { # publish the caller's texts, some hundred at a time: a command line has its limits
+  local cwd=$PWD from=0
+  priority=$((${priority:-500} + 1000)); priority=${priority#1}
+  __gpu_enter make || return
+  __gpu_after || return
+  while [ "$from" -lt ${#files[@]} ]; do
+    __gpu_publish "$from" $((from + 200)) || return
+    from=$((from + 200))
+  done
+  # Many files in one call may have stamps ahead of the clock; the next call must not get lower ones.
+  __gpu_ms
+  from=$((__gpu_last_ms - REPLY))
+  if [ "$from" -gt 0 ]; then from=$((from + 1001)); command sleep "$((from / 1000 - 1)).${from:${#from}-3}"; fi
+  set -- nodes/*.json
+  if [ $# -eq 0 ]; then __gpu_say "no agent serves $JOB_ID yet; start one with ./submit.sh $JOB_ID"; fi
+}
+
+__gpu_after() { # what --after named becomes ids in the caller's needs
+  local rest=$after ids=''
+  while [ -n "$rest" ]; do
+    __gpu_one "${rest%%$'\n'*}" 'pending running' 'done failed' || return
+    __gpu_strip "$REPLY"
+    __gpu_is_full "$REPLY" || { __gpu_fail "--after $REPLY: it was dropped by hand and has no id before it runs"; return; }
+    ids+="${ids:+, }\"${REPLY#????}\""
+    rest=${rest#*$'\n'}
+  done
+  [ -z "$ids" ] || needs+="${needs:+, }\"after\": [$ids]"
+}
+
+__gpu_publish() { # FROM TO: these of the caller's files: records, then scripts, synced, then the rename that commits
+  local index=$1 stage='' title id stamp me file script record scripts=() records=() fulls=() where=0
+  __gpu_me
+  __gpu_json "${REPLY%@*}"; me="\"user\": $REPLY"
+  __gpu_json "${HOSTNAME:-${HOST:-}}"; me+=", \"host\": $REPLY"
+  __gpu_json "$cwd"; me="\"cwd\": $REPLY, $me"
+  if [ ${#files[@]} -gt 1 ]; then
+    __gpu_nonce 12; stage=pending/.$REPLY
+    command mkdir -- "$stage" 2>/dev/null || { __gpu_unwritten "$stage"; return; }
+  fi
+  while [ "$index" -lt "$2" ] && [ "$index" -lt ${#files[@]} ]; do
+    file=${files[index]}
+    title=${name:-${file##*/}}
+    __gpu_stamp; stamp=$REPLY
+    __gpu_nonce 6; id=$stamp-$REPLY
+    __gpu_safe_name "$title"; id+=-$REPLY
+    record="{\"protocol\": 1, \"id\": \"$id\""
+    __gpu_json "$title"; record+=", \"name\": $REPLY"
+    if [ -n "$file" ]; then
+      case $file in /*) ;; *) file=$cwd/${file#./} ;; esac
+      __gpu_json "$file"; record+=", \"path\": $REPLY"
+    fi
+    record+=", $me, \"submitted_at\": \"${stamp:0:4}-${stamp:4:2}-${stamp:6:5}:${stamp:11:2}:${stamp:13:2}Z\""
+    record+="${needs:+, \"needs\": {$needs\}}}"
+    script=pending/.$id
+    if [ -n "$stage" ]; then script=$stage/$priority-$id; fi
+    fulls+=("$priority-$id") scripts+=("$script") records+=("records/$id.json")
+    __gpu_write "records/$id.json" "$record"$'\n' && __gpu_script "$script" "${texts[index]}" "$file" ||
+      { __gpu_unwritten "$script"; return; }
+    index=$((index + 1))
+  done
+  command sync -- "${records[@]}" "${scripts[@]}" 2>/dev/null || { __gpu_unwritten "$script"; return; }
+  if [ -z "$stage" ]; then
+    __gpu_move "$script" "pending/${fulls[0]}" || where=1
+  else
+    __gpu_move_all pending "${scripts[@]}" || where=1
+    command rmdir -- "$stage" 2>/dev/null
+  fi
+  for ((index = 0; index < ${#fulls[@]}; index++)); do
+    id=${fulls[index]#????} file=${files[$1 + index]}
+    # Not in pending/ after an error: perhaps an agent was faster.
+    if [ "$where" -ne 0 ] && ! __gpu_where "$id"; then __gpu_unwritten "pending/${fulls[index]}"; return; fi
+    printf '%s\n' "${fulls[index]}"
+    __gpu_asks "${asks[$1 + index]}"
+    title=${name:-${file##*/}} stamp=${id#*-}
+    __gpu_say "$title: queued as ${stamp%%-*}, priority $priority, asks for $REPLY"
+  done
+}
+
+__gpu_script() { # TARGET TEXT FILE: the script as it is; one that was not read whole is copied
+  if [ ${#2} -lt 1048576 ]; then __gpu_write "$1" "$2"; else command cat -- "$3" >"$1" 2>/dev/null; fi
+}
+
+__gpu_unwritten() { # PATH: take back the caller's records and scripts that are not committed
+  command rm -f -- "${scripts[@]}" 2>/dev/null
+  [ ${#fulls[@]} -eq 0 ] || command rm -f -- "${records[@]}" 2>/dev/null
+  [ -z "$stage" ] || command rmdir -- "$stage" 2>/dev/null
+  __gpu_fail "$PWD/$1 could not be written, so it is not queued; check that the storage is not full and that you may write there"
+}
+
+# --- commands to agents (docs/spool.md, "Commands") ------------------------------------------------------------------
+
+__gpu_state() { # NODE: REPLY = its state, none where it has no node file; incarnation into the caller's variable
+  local text
+  incarnation=
+  __gpu_read "nodes/$1.json" || { REPLY=none; return 0; }
+  text=$REPLY
+  __gpu_field "$text" incarnation && incarnation=$REPLY
+  __gpu_field "$text" state || REPLY=unknown
+}
+
+__gpu_nodes() { # reply = the nodes that may answer: those that did not say that they stopped
+  local file node incarnation nodes=()
+  for file in nodes/*.json; do
+    node=${file#nodes/}; node=${node%.json}
+    __gpu_state "$node"
+    [ "$REPLY" = stopped ] || nodes+=("$node")
+  done
+  reply=("${nodes[@]}")
+}
+
+__gpu_post() { # COMMAND KEYS NODE…: REPLY = the command's name in control/, without .json
+  local command=$1 keys=$2 to='' node incarnation nonce entry
+  shift 2
+  for node in "$@"; do
+    __gpu_state "$node"
+    __gpu_json "$node/${incarnation:--}"; to+="${to:+, }$REPLY"
+  done
+  __gpu_stamp; entry=$REPLY
+  __gpu_nonce 12; nonce=$REPLY entry=$entry-$REPLY
+  __gpu_me; __gpu_json "$REPLY"
+  command="{\"protocol\": 1, \"nonce\": \"$nonce\", \"command\": \"$command\", \"to\": [$to], \"from\": $REPLY$keys}"$'\n'
+  __gpu_write "control/.$entry.json" "$command" && __gpu_move "control/.$entry.json" "control/$entry.json" ||
+    { __gpu_fail "cannot write into $PWD/control; check that the storage is not full and that you may write there"; return; }
+  # The copy is for people only, so its failure is none.
+  __gpu_write ".control.$nonce" "$command" && command mv -T -f -- ".control.$nonce" control.json 2>/dev/null
+  REPLY=$entry
+}
+
+__gpu_patience() { # seconds after which a node without a sign of life is gone
+  REPLY=${GPU_QUEUE_PATIENCE-}
+  case $REPLY in '' | *[!0-9]*) ;; *) return 0 ;; esac
+  case $(command stat -f -c %T . 2>/dev/null) in
+    ext2/ext3 | ext[234] | xfs | btrfs | tmpfs | ramfs | overlayfs | zfs | f2fs) REPLY=10 ;;
+    *) REPLY=40 ;;
+  esac
+}
+
+__gpu_await() { # ENTRY NODE…: show the answers; nodes without a sign of life go into the caller's gone
+  local entry=$1 node start now patience file alive='' left=() next=() pause=0.1 line
+  shift
+  left=("$@")
+  __gpu_patience; patience=$REPLY
+  __gpu_ms; start=$REPLY
+  while [ ${#left[@]} -gt 0 ]; do
+    # A node file newer than the command was written after the command was read (both times are the server's).
+    alive=$'\n'$(command find nodes -maxdepth 1 -name '*.json' -newer "control/$entry.json" 2>/dev/null)$'\n'
+    __gpu_ms; now=$(((REPLY - start) / 1000))
+    next=() reply=()
+    for node in "${left[@]}"; do
+      if __gpu_listed control "$entry.$node.ack"; then
+        __gpu_read "control/$entry.$node.ack"
+        while [ -n "$REPLY" ]; do
+          line=${REPLY%%$'\n'*}; REPLY=${REPLY#"$line"}; REPLY=${REPLY#$'\n'}
+          printf '%s: %s\n' "$node" "$line"
+        done
+        continue
+      fi
+      case $alive in
+        *$'\n'"nodes/$node.json"$'\n'*)
+          if [ "$now" -lt 90 ]; then next+=("$node"); continue; fi
+          __gpu_say "$node: its agent is alive but has not answered for 90 s; gpu_status shows what became of it" ;;
+        *)
+          __gpu_state "$node"
+          if [ "$now" -lt "$patience" ] && [ "$REPLY" != stopped ] && [ "$REPLY" != none ]; then next+=("$node"); continue; fi
+          gone+=("$node") ;;
+      esac
+    done
+    left=("${next[@]}")
+    [ ${#left[@]} -eq 0 ] || command sleep "$pause"
+    case $pause in 0.1) pause=0.2 ;; 0.2) pause=0.4 ;; *) pause=1 ;; esac
+  done
+}
+
+# --- looking -------------------------------------------------------------------------------------------------------
+
+__gpu_help() { # the comment at the top of this file
+  local line file
+  __gpu_file; file=$REPLY
+  [ -r "$file" ] || { __gpu_fail "client.sh is not at $file any more; its first lines are the manual"; return; }
+  while IFS= read -r line; do
+    case $line in '# shellcheck'*) ;; '#'*) line=${line#'#'}; printf '%s\n' "${line# }" ;; *) break ;; esac
+  done <"$file"
+}
+
+__gpu_use() {
+  local where
+  [ $# -le 1 ] || { __gpu_usage 'one instance: gpu_use NAME'; return; }
+  __gpu_check_id "${1-${JOB_ID-}}" || return
+  __gpu_home; where=$REPLY/${1-${JOB_ID-}}
+  [ $# -eq 1 ] || printf '%s\n' "$JOB_ID"
+  if [ -d "$where" ]; then __gpu_say "instance ${where##*/} in ${where%/*}"
+  else __gpu_say "instance ${where##*/} does not exist yet in ${where%/*}; gpu_submit or ./submit.sh ${where##*/} makes it"
+  fi
+}
+
+__gpu_list() {
+  local root spool mark
+  __gpu_home; root=$REPLY
+  __gpu_cd "$root" || { __gpu_fail "there is no $root yet; gpu_submit makes it, or set QUEUE_ROOT to where the queues lie"; return; }
+  printf '  %-24s %8s %8s %8s\n' instance waiting running agents
+  for spool in */; do
+    spool=${spool%/}
+    __gpu_cd "$root/$spool" && [ -e PROTOCOL ] || continue
+    mark=' '
+    if [ "$spool" = "${JOB_ID-}" ]; then mark='*'; fi
+    __gpu_count
+    printf '%s %-24s %8s %8s %8s\n' "$mark" "${spool//[[:cntrl:]]/?}" "$waiting" "$running" "$agents"
+  done
+}
+
+__gpu_count() { # of this spool: waiting, running, agents
+  local now node
+  __gpu_tasks pending; waiting=${#reply[@]}
+  __gpu_drops; waiting=$((waiting + ${#reply[@]}))
+  __gpu_tasks running; running=${#reply[@]}
+  agents=0
+  __gpu_nodes
+  [ ${#reply[@]} -gt 0 ] || return 0
+  __gpu_clock control; now=$REPLY
+  for node in "${reply[@]}"; do
+    __gpu_beat "$node" "$now" && agents=$((agents + 1))
+  done
+}
+
+__gpu_beat() { # NODE NOW: REPLY = seconds since its beat; whether that is a living agent
+  REPLY=$(command stat -c %Y -- "nodes/$1.json" 2>/dev/null) || REPLY=0
+  REPLY=$(($2 - REPLY))
+  [ "$REPLY" -le 90 ]
+}
+
+__gpu_status() {
+  local bold='' red='' plain='' text
+  case ${1-} in
+    '' | --watch) ;;
+    *) __gpu_usage "there is no option $1; gpu_status [--watch]"; return ;;
+  esac
+  if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then bold=$'\033[1m' red=$'\033[31m' plain=$'\033[0m'; fi
+  __gpu_enter || return
+  if [ -z "${1-}" ]; then __gpu_picture; return; fi
+  while :; do # Ctrl-C ends it
+    text=$(__gpu_picture)
+    if [ -t 1 ]; then printf '\033[H\033[2J'; fi
+    printf '%s\n\n' "$text"
+    command sleep 2
+  done
+}
+
+__gpu_picture() {
+  local flag file node text now incarnation alive=0 shown=0 count skipped priority id nonce title
+  printf '%s%s%s  %s\n' "$bold" "$JOB_ID" "$plain" "$PWD"
+  for flag in paused draining; do
+    [ -e "$flag" ] || continue
+    __gpu_read "$flag"
+    text=${REPLY%%$'\n'*}
+    printf '%s%s%s%s; gpu_resume ends it\n' "$red" "$flag" "$plain" "${text:+: ${text//[[:cntrl:]]/ }}"
+  done
+  __gpu_clock control; now=$REPLY
+  for file in nodes/*.json; do
+    node=${file#nodes/}; node=${node%.json}
+    printf '\n%s%s%s' "$bold" "$node" "$plain"
+    __gpu_state "$node"; flag=$REPLY
+    if [ "$flag" = stopped ]; then printf '  %sstopped%s\n' "$red" "$plain"
+    elif __gpu_beat "$node" "$now"; then alive=$((alive + 1)); printf '\n'
+    else __gpu_age "$REPLY"; printf '  %slast beat %s ago: its agent seems to be gone%s\n' "$red" "$REPLY" "$plain"
+    fi
+    if [ "$flag" != stopped ] && __gpu_read "nodes/$node.txt"; then printf '%s' "$REPLY"; case $REPLY in *$'\n' | '') ;; *) printf '\n' ;; esac; fi
+  done
+  __gpu_tasks pending
+  printf '\n%swaiting%s %s\n' "$bold" "$plain" "${#reply[@]}"
+  for file in "${reply[@]:0:20}"; do
+    __gpu_split "$file"
+    printf '  %s  %s  %s\n' "$priority" "$nonce" "$title"
+  done
+  [ ${#reply[@]} -le 20 ] || printf '  … and %s more\n' $((${#reply[@]} - 20))
+  __gpu_drops; skipped=$REPLY
+  [ ${#reply[@]} -eq 0 ] || printf '%sdropped by hand%s %s\n' "$bold" "$plain" "${#reply[@]}"
+  for file in "${reply[@]:0:20}"; do
+    file=${file#pending/}
+    printf '  settling or waiting  %s\n' "${file//[[:cntrl:]]/?}"
+  done
+  [ "$skipped" -eq 0 ] || printf '  %s skipped: dot-files, *~, *.tmp and *.swp are not run\n' "$skipped"
+  __gpu_tasks running
+  printf '%srunning%s %s\n' "$bold" "$plain" "${#reply[@]}"
+  for file in "${reply[@]}"; do
+    __gpu_split "$file"
+    node=${file#running/}; node=${node%/*} text=${file##*.try}
+    case $text in *=*) count=', has ended' ;; *) count='' ;; esac
+    printf '  %s  %s  %s  on %s, try %s%s\n' "$priority" "$nonce" "$title" "$node" "${text%%.*}" "$count"
+  done
+  # Counted by an unsorted listing: a hundred thousand names take a moment, sorted by a shell they take a second.
+  for shown in 'done' failed; do
+    count=$(command ls -U -- "$shown" 2>/dev/null | command wc -l)
+    printf '%s%s%s %s\n' "$bold" "$shown" "$plain" $((count))
+  done
+  [ "$alive" -gt 0 ] || printf '\n%sno agent is alive%s; start one with ./submit.sh %s\n' "$red" "$plain" "$JOB_ID"
+}
+
+__gpu_logs_of() { # ID: reply = the logs of its tries in order
+  local file numbered=() number=1 found=()
+  if [ -e "logs/$1.log" ]; then found=("logs/$1.log"); fi
+  numbered=(logs/"$1".try*.log)
+  while [ ${#numbered[@]} -gt 0 ] && [ "$number" -lt 1000 ]; do
+    reply=()
+    for file in "${numbered[@]}"; do
+      case ${file##*.try} in "$number".*) found+=("$file") ;; *) reply+=("$file") ;; esac
+    done
+    numbered=("${reply[@]}") number=$((number + 1))
+  done
+  reply=("${found[@]}")
+}
+
+__gpu_newest() { # [TEXT]: REPLY = path of the newest task that it fits; the newest of all is the one whose log grew last
+  local best='' file state
+  if [ -z "${1-}" ]; then
+    file=$(command ls -t -- logs 2>/dev/null | command head -n 1)
+    if [ -n "$file" ]; then
+      file=${file%.log}
+      __gpu_strip "000-$file"
+      __gpu_where "${REPLY#????}" || REPLY=logs/$REPLY
+      return 0
+    fi
+  fi
+  for state in running pending 'done' failed; do
+    if [ -n "${1-}" ]; then __gpu_find "$1" "$state"; else __gpu_tasks "$state"; fi
+    for file in "${reply[@]}"; do
+      __gpu_strip "$file"
+      __gpu_is_full "$REPLY" || continue
+      if [[ ${REPLY#????} > ${best#*$'\n'} ]]; then best=$file$'\n'${REPLY#????}; fi
+    done
+  done
+  REPLY=${best%%$'\n'*}
+  [ -n "$REPLY" ] || __gpu_fail "no task is called '${1-}'; gpu_logs shows the newest logs, gpu_status what waits and runs"
+}
+
+__gpu_logs() {
+  local file priority id nonce title
+  __gpu_enter || return
+  if [ $# -eq 0 ]; then
+    command ls -t -- logs 2>/dev/null | command head -n 20 | while IFS= read -r file; do
+      __gpu_split "000-${file%.log}"
+      printf '  %s  %-40s  %s\n' "$nonce" "$title" "logs/$file"
+    done
+    return 0
+  fi
+  __gpu_newest "$1" || return
+  __gpu_split "$REPLY"
+  __gpu_logs_of "$id"
+  [ ${#reply[@]} -gt 0 ] || { __gpu_fail "$title ($nonce) has no log yet; gpu_explain $nonce says why it waits"; return; }
+  [ ${#reply[@]} -gt 1 ] || { command cat -- "${reply[0]}"; return; }
+  for file in "${reply[@]}"; do
+    printf '==> %s <==\n' "$file"
+    command cat -- "$file"
+  done
+}
+
+__gpu_tail() {
+  local priority id nonce title log='' shown=0 size pause=0.2 absent=0 state
+  __gpu_enter || return
+  __gpu_newest "${1-}" || return
+  __gpu_split "$REPLY"
+  __gpu_say "$title ($nonce)"
+  # Read anew by name each time: over NFS a file that is kept open is seen late, and a new try has a new log.
+  while :; do
+    state=''
+    if __gpu_where "$id"; then state=${REPLY%%/*} absent=0; else absent=$((absent + 1)); fi
+    __gpu_logs_of "$id"
+    if [ ${#reply[@]} -gt 0 ]; then
+      if [ "$log" != "${reply[${#reply[@]} - 1]}" ]; then
+        [ -z "$log" ] || { command tail -c "+$((shown + 1))" -- "$log" 2>/dev/null; __gpu_say "a new try: ${reply[${#reply[@]} - 1]}"; }
+        log=${reply[${#reply[@]} - 1]}
+        shown=$(command wc -c <"$log" 2>/dev/null) || shown=0
+        shown=$((shown))
+        command head -c "$shown" -- "$log" | command tail -n 10
+      else
+        size=$(command wc -c <"$log" 2>/dev/null) || size=$shown
+        size=$((size))
+        [ "$size" -ge "$shown" ] || shown=0
+        if [ "$size" -gt "$shown" ]; then
+          command tail -c "+$((shown + 1))" -- "$log" | command head -c $((size - shown))
+          shown=$size pause=0.2
+        fi
+      fi
+    elif [ "$pause" = 0.2 ] && [ "$state" = pending ]; then __gpu_say 'it waits; its log will follow'
+    fi
+    case $state in
+      'done') return 0 ;;
+      failed) __gpu_fail "$title has failed; gpu_explain $nonce says how"; return ;;
+    esac
+    [ "$absent" -lt 5 ] || { __gpu_fail "$title ($nonce) is in no directory of the queue any more"; return; }
+    command sleep "$pause"
+    case $pause in 0.2) pause=0.5 ;; *) pause=1 ;; esac
+  done
+}
+
+__gpu_wait() {
+  local limit='' names=() ids=() left=() file id start pause=0.2 result=0 absent
+  typeset -A active misses
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --timeout=*) limit=${1#*=} ;;
+      --timeout) limit=${2-}; [ $# -lt 2 ] || shift ;;
+      --*) __gpu_usage "there is no option $1; gpu_wait [TASK…] [--timeout 2h]"; return ;;
+      *) names+=("$1") ;;
+    esac
+    shift
+    [ -z "$limit" ] || __gpu_duration "$limit" || { __gpu_usage "$REPLY"; return; }
+    [ -z "$limit" ] || limit=$REPLY
+  done
+  __gpu_enter || return
+  if [ ${#names[@]} -eq 0 ]; then
+    __gpu_tasks pending; ids=("${reply[@]}")
+    __gpu_tasks running; ids+=("${reply[@]}")
+    __gpu_drops
+    [ ${#reply[@]} -eq 0 ] || __gpu_say 'files dropped by hand have no id yet and are not waited for'
+  fi
+  for file in "${names[@]}"; do
+    __gpu_one "$file" 'pending running' 'done failed' || return
+    ids+=("$REPLY")
+  done
+  for file in "${ids[@]}"; do __gpu_strip "$file"; left+=("${REPLY#????}"); done
+  __gpu_ms; start=$REPLY
+  while [ ${#left[@]} -gt 0 ]; do
+    # Only what is small is listed; done/ and failed/ only for a task that two listings lack.
+    active=()
+    __gpu_tasks pending
+    for file in "${reply[@]}"; do active[${file#pending/???-}]=1; done
+    __gpu_tasks running
+    for file in "${reply[@]}"; do __gpu_strip "$file"; active[${REPLY#????}]=1; done
+    ids=("${left[@]}") left=()
+    for id in "${ids[@]}"; do
+      if [ -n "${active[$id]-}" ]; then misses[$id]=0; left+=("$id"); continue; fi
+      absent=$((${misses[$id]-0} + 1)); misses[$id]=$absent
+      if [ "$absent" -lt 2 ] || ! __gpu_where "$id"; then
+        if [ "$absent" -lt 30 ]; then left+=("$id"); continue; fi
+        __gpu_say "$id: it is in no directory of the queue any more"; result=1
+        continue
+      fi
+      case $REPLY in
+        done/*) printf 'done %s\n' "${REPLY#*/}" ;;
+        failed/*) printf 'failed %s\n' "${REPLY#*/}"; result=1 ;;
+        *) misses[$id]=0; left+=("$id") ;;
+      esac
+    done
+    [ ${#left[@]} -gt 0 ] || break
+    __gpu_ms
+    if [ -n "$limit" ] && [ $(((REPLY - start) / 1000)) -ge "$limit" ]; then
+      __gpu_plural ${#left[@]} task
+      __gpu_say "gpu_wait: after $limit s not ended: $REPLY; gpu_status shows them"
+      return 124
+    fi
+    command sleep "$pause"
+    case $pause in 0.2) pause=0.5 ;; 0.5) pause=1 ;; 1) pause=1.5 ;; *) pause=2 ;; esac
+  done
+  return "$result"
+}
+
+__gpu_explain() {
+  local task priority id nonce title file line entry nodes=() gone=()
+  [ $# -eq 1 ] || { __gpu_usage 'which task? gpu_explain TASK; gpu_status shows them'; return; }
+  __gpu_enter || return
+  __gpu_one "$1" 'pending running' 'done failed' || return
+  task=$REPLY file=${REPLY#*/}
+  case $task in
+    pending/*) ;;
+    running/*)
+      __gpu_split "$task"; __gpu_try "$task"
+      printf '%s (%s) runs on %s, try %s; gpu_tail %s follows its log\n' "$title" "$nonce" "${file%%/*}" "$REPLY" "$nonce"
+      return ;;
+    *) __gpu_explain_end "$task"; return ;;
+  esac
+  for entry in nodes/*.txt; do
+    __gpu_read "$entry"
+    line=${REPLY#*"  waits $file: "}
+    [ "$line" != "$REPLY" ] || continue
+    entry=${entry#nodes/} nodes+=("$entry")
+    printf '%s: %s\n' "${entry%.txt}" "${line%%$'\n'*}"
+  done
+  [ ${#nodes[@]} -eq 0 ] || return 0
+  __gpu_nodes; nodes=("${reply[@]}")
+  if [ ${#nodes[@]} -gt 0 ]; then
+    __gpu_json "$file"
+    __gpu_post explain ", \"tasks\": [$REPLY]" "${nodes[@]}" || return
+    __gpu_await "$REPLY" "${nodes[@]}"
+  fi
+  [ ${#gone[@]} -lt ${#nodes[@]} ] || printf 'no agent is alive; start one with ./submit.sh %s\n' "$JOB_ID"
+}
+
+__gpu_try() { REPLY=${1##*.try}; REPLY=${REPLY%%.*}; } # NAME of a claim or of what belongs to it: the try's number
+
+__gpu_explain_end() { # PATH in done/ or failed/
+  local priority id nonce title file number=0 last='' outcome='' reason=''
+  __gpu_split "$1"
+  for file in records/"$id".try*.json; do
+    __gpu_try "$file"
+    case $REPLY in '' | *[!0-9]*) continue ;; esac
+    if [ "$REPLY" -ge "$number" ]; then number=$REPLY last=$file; fi
+  done
+  if [ -n "$last" ] && __gpu_read "$last"; then
+    file=$REPLY
+    __gpu_field "$file" outcome && outcome=$REPLY
+    __gpu_field "$file" reason && reason=$REPLY
+  fi
+  case $1 in
+    done/*) printf '%s (%s) is done%s\n' "$title" "$nonce" "${outcome:+: $outcome}" ;;
+    *)
+      [ -n "$last" ] || outcome='cancelled while it waited, or never started'
+      printf '%s (%s) has failed%s%s; gpu_retry %s queues it again\n' "$title" "$nonce" "${outcome:+: $outcome}" "${reason:+, $reason}" "$nonce" ;;
+  esac
+  __gpu_logs_of "$id"
+  [ ${#reply[@]} -gt 0 ] || return 0
+  file=${reply[${#reply[@]} - 1]}
+  printf 'the end of %s:\n' "$file"
+  command tail -n 10 -- "$file"
+}
+
+# --- steering ------------------------------------------------------------------------------------------------------
+
+__gpu_cancel() {
+  [ $# -eq 1 ] || { __gpu_usage 'which task? gpu_cancel TASK; gpu_status shows what waits'; return; }
+  __gpu_enter || return
+  __gpu_one "$1" pending running || return
+  case $REPLY in
+    running/*) __gpu_started "$REPLY" ;;
+    *) __gpu_cancel_one "$REPLY" ;;
+  esac
+}
+
+__gpu_started() { # PATH of a claim
+  local priority id nonce title node=${1#running/}
+  __gpu_split "$1"
+  __gpu_fail "$title has just started on ${node%%/*}: gpu_stop $nonce"
+}
+
+__gpu_cancel_one() { # PATH in pending/
+  local file=${1#pending/} priority id nonce title
+  if ! __gpu_is_full "$file"; then # a hand drop gets its id now, as at a claim: names in failed/ must not collide
+    title=${file#[0-9][0-9][0-9][-_]}
+    __gpu_stamp; id=$REPLY
+    __gpu_nonce 6; id+=-$REPLY
+    __gpu_safe_name "$title"; id+=-$REPLY
+    priority=500
+    case $file in [0-9][0-9][0-9][-_]?*) priority=${file:0:3} ;; esac
+    __gpu_json "$title"
+    __gpu_write "records/$id.json" "{\"protocol\": 1, \"id\": \"$id\", \"name\": $REPLY}"$'\n'
+    file=$priority-$id
+  fi
+  __gpu_split "$file"
+  if __gpu_move "$1" "failed/$file"; then printf 'cancelled %s\n' "$file"; return 0; fi
+  if __gpu_where "$id"; then
+    case $REPLY in
+      running/*) __gpu_started "$REPLY"; return ;;
+      failed/*) printf 'cancelled %s\n' "$file"; return 0 ;;
+      done/*) __gpu_fail "$title is done already"; return ;;
+    esac
+  fi
+  __gpu_fail "$1 could not be moved to failed/; gpu_status shows where it is"
+}
+
+__gpu_priority() {
+  local task file new priority id nonce title
+  [ $# -eq 2 ] && __gpu_is_priority "$2" || { __gpu_usage 'gpu_priority TASK PPP; PPP is 000 to 999, smaller runs first'; return; }
+  new=$((10#$2 + 1000)); new=${new#1}
+  __gpu_enter || return
+  __gpu_one "$1" pending running || return
+  task=$REPLY file=${REPLY##*/}
+  case $task in running/*) __gpu_split "$task"; __gpu_fail "$title ($nonce) runs already; only a waiting task has a priority"; return ;; esac
+  if __gpu_is_full "$file"; then file=$new-${file#????}; else file=${new}_${file#[0-9][0-9][0-9][-_]}; fi
+  [ "$task" != "pending/$file" ] || { printf '%s\n' "$file"; return 0; }
+  ! __gpu_listed pending "$file" || { __gpu_fail "pending/$file is there already; give one of them another name"; return; }
+  if __gpu_move "$task" "pending/$file"; then printf '%s\n' "$file"; return 0; fi
+  if __gpu_where "${file#????}" && [ "${REPLY%%/*}" = running ]; then __gpu_started "$REPLY"; return; fi
+  __gpu_fail "$task could not be renamed; gpu_status shows where it is"
+}
+
+__gpu_stop() {
+  local task ids=() nodes=()
+  [ $# -eq 1 ] || { __gpu_usage 'which task? gpu_stop TASK or gpu_stop all; gpu_status shows them'; return; }
+  __gpu_enter || return
+  if [ "$1" = all ]; then
+    __gpu_cancel_all || return
+    __gpu_tasks running
+    for task in "${reply[@]}"; do __gpu_strip "$task"; ids+=("${REPLY#????}"); done
+    __gpu_living; nodes=("${reply[@]}") # those without a task, too: a dedicated node sweeps
+  else
+    __gpu_one "$1" 'pending running' 'done failed' || return
+    case $REPLY in
+      pending/*) __gpu_cancel_one "$REPLY" && return
+        __gpu_one "$1" running || return ;;
+      done/* | failed/*) __gpu_fail "it has ended already: $REPLY"; return ;;
+    esac
+    __gpu_strip "$REPLY"; ids=("${REPLY#????}")
+  fi
+  __gpu_stop_tries
+}
+
+__gpu_cancel_all() { # everything that waits goes to failed/
+  local drop waiting=() start
+  __gpu_drops
+  for drop in "${reply[@]}"; do __gpu_cancel_one "$drop"; done
+  __gpu_tasks pending; waiting=("${reply[@]}")
+  for ((start = 0; start < ${#waiting[@]}; start += 500)); do
+    # What did not arrive has started meanwhile, and is stopped as a running task.
+    __gpu_move_all failed "${waiting[@]:$start:500}" || __gpu_still_waiting || return
+  done
+  [ ${#waiting[@]} -eq 0 ] || { __gpu_plural ${#waiting[@]} 'waiting task'; printf 'cancelled %s\n' "$REPLY"; }
+}
+
+__gpu_still_waiting() { # of reply
+  local file
+  for file in "${reply[@]}"; do
+    ! __gpu_listed pending "${file##*/}" || { __gpu_fail "$file could not be moved to failed/; check that you may write there"; return; }
+  done
+}
+
+__gpu_living() { # reply = nodes whose agent has given a sign of life lately
+  local node now nodes=()
+  __gpu_clock control; now=$REPLY
+  __gpu_nodes
+  for node in "${reply[@]}"; do
+    if __gpu_beat "$node" "$now"; then nodes+=("$node"); fi
+  done
+  reply=("${nodes[@]}")
+}
+
+__gpu_stop_tries() { # of the caller's ids, wherever they are; nodes: also to be asked
+  local round id claims claim node listed left gone=()
+  for round in 1 2 3; do # a task that was requeued meanwhile is cancelled, one that was tried again is stopped again
+    claims=() left=()
+    for id in "${ids[@]}"; do
+      __gpu_where "$id" || continue
+      case $REPLY in
+        running/*) claims+=("$REPLY"); left+=("$id") ;;
+        pending/*) __gpu_cancel_one "$REPLY" || left+=("$id") ;;
+      esac
+    done
+    ids=("${left[@]}") listed=' '
+    for node in "${nodes[@]}"; do listed+="$node "; done
+    for claim in "${claims[@]}"; do
+      node=${claim#running/}; node=${node%%/*}
+      case $listed in *" $node "*) ;; *) nodes+=("$node"); listed+="$node " ;; esac
+    done
+    [ ${#nodes[@]} -gt 0 ] || break
+    __gpu_stop_claims || return
+    nodes=()
+  done
+  for id in "${ids[@]}"; do
+    if __gpu_where "$id" && [ "${REPLY%%/*}" = running ]; then
+      __gpu_fail "$REPLY still runs after $((round)) requests; try again"
+      return
+    fi
+  done
+}
+
+__gpu_stop_claims() { # the caller's claims on the caller's nodes
+  local start claim node keys='' silent=' '
+  gone=()
+  # A command has at most 64 KiB.
+  for ((start = 0; start == 0 || start < ${#claims[@]}; start += 200)); do
+    keys=''
+    for claim in "${claims[@]:$start:200}"; do claim=${claim##*/}; keys+="${keys:+, }\"${claim%%=*}\""; done
+    __gpu_post stop ", \"claims\": [$keys]" "${nodes[@]}" || return
+  done
+  __gpu_await "$REPLY" "${nodes[@]}"
+  for node in "${gone[@]}"; do silent+="$node "; done
+  for claim in "${claims[@]}"; do
+    node=${claim#running/}; node=${node%%/*}
+    case $silent in *" $node "*) ;; *) continue ;; esac
+    __gpu_take_off "$claim" "$node" || return
+  done
+}
+
+__gpu_take_off() { # CLAIM NODE: where no agent is alive, whoever asks moves the claim; its shim then ends the task
+  local target=failed
+  case $1 in *=0-nostart) ;; *=0 | *=0-*) target='done' ;; esac
+  __gpu_strip "$1"
+  if __gpu_move "$1" "$target/$REPLY"; then
+    printf '%s: no agent is alive there; moved to %s/%s, and should it still run, it ends itself within a minute\n' "$2" "$target" "$REPLY"
+  elif __gpu_listed "${1%/*}" "${1##*/}"; then
+    __gpu_fail "$1 could not be moved to $target/; check that you may write there"
+  fi
+}
+
+__gpu_retry() {
+  local tasks=() start
+  [ $# -eq 1 ] || { __gpu_usage 'which task? gpu_retry TASK or gpu_retry all'; return; }
+  __gpu_enter || return
+  if [ "$1" = all ]; then
+    __gpu_tasks failed; tasks=("${reply[@]}")
+    [ ${#tasks[@]} -gt 0 ] || { __gpu_say 'nothing has failed'; return 0; }
+  else
+    __gpu_one "$1" failed || return
+    tasks=("$REPLY")
+  fi
+  for ((start = 0; start < ${#tasks[@]}; start += 500)); do
+    __gpu_move_all pending "${tasks[@]:$start:500}" || __gpu_still_failed || return
+  done
+  for start in "${tasks[@]}"; do printf '%s\n' "${start#failed/}"; done
+}
+
+__gpu_still_failed() { # of reply; what is not there any more was retried by somebody else, or has started at once
+  local file
+  for file in "${reply[@]}"; do
+    ! __gpu_listed failed "${file##*/}" || { __gpu_fail "$file could not be moved to pending/; check that you may write there"; return; }
+  done
+}
+
+__gpu_flag() { # paused|draining WHY…: a file that agents obey while it exists
+  local flag=$1 who
+  shift
+  __gpu_enter || return
+  __gpu_me; who=$REPLY
+  __gpu_nonce 12
+  __gpu_write ".$flag.$REPLY" "$who${*:+: $*}"$'\n' && __gpu_move "./.$flag.$REPLY" "./$flag" ||
+    { __gpu_fail "cannot write $PWD/$flag; check that you may write there and that the storage is not full"; return; }
+  printf '%s; gpu_resume ends it\n' "$flag"
+}
+
+__gpu_pause() { __gpu_flag paused "$@"; }
+
+__gpu_drain() { __gpu_flag draining "$@"; }
+
+__gpu_resume() {
+  [ $# -eq 0 ] || { __gpu_usage 'it takes no argument'; return; }
+  __gpu_enter || return
+  command rm -f -- paused draining 2>/dev/null || { __gpu_fail "cannot remove paused and draining in $PWD; check that you may write there"; return; }
+  printf 'resumed\n'
+}
+
+__gpu_shutdown() {
+  local wait=false nodes=() gone=() node
+  case ${1-} in '') ;; --wait) wait=true ;; *) __gpu_usage "there is no option $1; gpu_shutdown [--wait]"; return ;; esac
+  __gpu_enter || return
+  __gpu_nodes; nodes=("${reply[@]}")
+  [ ${#nodes[@]} -gt 0 ] || { __gpu_fail "no agent is alive in $JOB_ID, so there is nothing to shut down"; return; }
+  __gpu_post shutdown ", \"wait\": $wait" "${nodes[@]}" || return
+  __gpu_await "$REPLY" "${nodes[@]}"
+  for node in "${gone[@]}"; do __gpu_say "$node: no agent is alive there"; done
+  [ ${#gone[@]} -lt ${#nodes[@]} ]
+}
+
+__gpu_clean() {
+  local age='' dry='' now file id doomed=() needed='' text count=0
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --dry-run) dry=yes ;;
+      --older-than=*) age=${1#*=} ;;
+      --older-than) age=${2-}; [ $# -lt 2 ] || shift ;;
+      *) __gpu_usage "there is no option $1; gpu_clean --older-than 7d [--dry-run]"; return ;;
+    esac
+    shift
+  done
+  __gpu_duration "$age" || { __gpu_usage 'how old? gpu_clean --older-than 7d [--dry-run]'; return; }
+  age=$REPLY
+  __gpu_enter || return
+  __gpu_clock control; now=$REPLY
+  __gpu_tasks pending # what they wait for is still asked for by name
+  for file in "${reply[@]}"; do
+    __gpu_read "records/${file#pending/????}.json" && text=${REPLY#*'"after":'}
+    [ "$text" = "$REPLY" ] || needed+=${text%%]*}
+  done
+  # ctime, by the server's clock: it changes at the rename that settled the task, while mtime is the script's own.
+  while IFS=' ' read -r id file; do
+    [ -n "$file" ] && [ $((now - ${id%%.*})) -ge "$age" ] || continue
+    __gpu_is_full "${file#*/}" || continue
+    case $needed in *"\"${file#*/????}\""*) continue ;; esac
+    count=$((count + 1))
+    printf '%s\n' "$file"
+    [ -z "$dry" ] || continue
+    id=${file#*/????}
+    # The task itself last: a clean that is cut off can be repeated.
+    doomed=(records/"$id".json records/"$id".tries.json records/"$id".try[0-9]*.json logs/"$id".log logs/"$id".try[0-9]*.log)
+    command rm -f -- "${doomed[@]}" "$file" 2>/dev/null || { __gpu_fail "cannot remove $file; check that you may write there"; return; }
+  done <<END
+$(command find 'done' failed -maxdepth 1 -type f -printf '%C@ %p\n' 2>/dev/null)
+END
+  __gpu_plural "$count" task
+  __gpu_say "$REPLY ${dry:+would be }forgotten"
+}
+
+# --- completion ----------------------------------------------------------------------------------------------------
+
+__gpu_candidates() { # COMMAND WORD: one a line
+  local states file priority id nonce title seen=$'\n'
+  case $1 in
+    gpu_use) __gpu_home; __gpu_cd "$REPLY" || return 0
+      for file in */; do printf '%s\n' "${file%/}"; done
+      return 0 ;;
+    gpu_cancel | gpu_priority) states=pending ;;
+    gpu_stop | gpu_wait) states='pending running' ;;
+    gpu_retry) states=failed ;;
+    gpu_explain) states='pending running done failed' ;;
+    gpu_logs | gpu_tail) states=logs ;;
+    *) return 0 ;;
+  esac
+  case $1 in gpu_stop | gpu_retry) printf 'all\n' ;; esac
+  __gpu_enter 2>/dev/null || return 0
+  if [ "$states" = logs ]; then
+    reply=()
+    for file in logs/*.log; do reply+=("000-${file#logs/}"); done
+    set -- "$1" "$2" "${reply[@]}"
+  else
+    # shellcheck disable=SC2086 # a list of words
+    __gpu_find "" $states
+    set -- "$1" "$2" "${reply[@]}"
+  fi
+  file=$2
+  shift 2
+  for id in "$@"; do
+    __gpu_split "${id%.log}"
+    __gpu_is_full "$priority-$id" || continue
+    case $seen in *$'\n'"$title"$'\n'*) ;; *) printf '%s\n' "$title"; seen+=$title$'\n' ;; esac
+    case $file in [0-9a-f]*) printf '%s\n%s\n' "$nonce" "$priority-$id" ;; esac
+  done
+}
+
+__gpu_words() { # COMMAND WORD: the options and candidates that begin with WORD
+  local options='' line
+  case $1 in
+    gpu_submit | gpu_run) options='--gpus --memory --queue --time --retries --after --name --priority' ;;
+    gpu_status) options=--watch ;;
+    gpu_wait) options=--timeout ;;
+    gpu_shutdown) options=--wait ;;
+    gpu_clean) options='--older-than --dry-run' ;;
+  esac
+  case $2 in
+    -*) for line in $options; do case $line in "$2"*) printf '%s\n' "$line" ;; esac; done ;;
+    *) __gpu_candidates "$@" | while IFS= read -r line; do case $line in "$2"*) printf '%s\n' "$line" ;; esac; done ;;
+  esac
+}
+
+__gpu_complete_bash() {
+  local line
+  COMPREPLY=()
+  while IFS= read -r line; do
+    if [ -n "$line" ]; then COMPREPLY+=("$line"); fi
+  done <<END
+$(__gpu_guest words "$1" "$2" 2>/dev/null)
+END
+}
+
+__gpu_complete_zsh() {
+  local -a found
+  # shellcheck disable=SC2154,SC2296,SC2206 # zsh's own words and flags
+  found=(${(f)"$(__gpu_guest words "${words[1]}" "${words[CURRENT]}" 2>/dev/null)"})
+  # shellcheck disable=SC2154 # zsh's own
+  if [ "$service" = gpu_submit ]; then _files; fi
+  if [ ${#found} -gt 0 ]; then compadd -- "${found[@]}"; fi
+}
+
+__gpu_register() {
+  local commands='gpu_use gpu_submit gpu_run gpu_status gpu_logs gpu_tail gpu_wait gpu_explain gpu_cancel gpu_priority gpu_stop gpu_retry gpu_shutdown gpu_clean'
+  if [ -n "${ZSH_VERSION-}" ]; then
+    if typeset -f compdef >/dev/null; then eval "compdef __gpu_complete_zsh $commands"; fi
+  else
+    case $- in *i*) eval "complete -F __gpu_complete_bash $commands; complete -o default -F __gpu_complete_bash gpu_submit" ;; esac
+  fi
+}
+__gpu_register || :
+unset -f __gpu_register
+
+# Where this file lies, for gpu_help.
+if [ -n "${ZSH_VERSION-}" ]; then
+  # shellcheck disable=SC2296 # zsh: the file that is being read
+  __gpu_source=${(%):-%x}
+else
+  __gpu_source=${BASH_SOURCE[0]-}
+fi
+case $__gpu_source in /*) ;; *) __gpu_source=$PWD/$__gpu_source ;; esac
+eval "__gpu_file() { REPLY=$(printf '%q' "$__gpu_source"); }"
+unset __gpu_source
+
+if [ -n "${__gpu_aliases-}" ]; then
+  unset __gpu_aliases
+  if [ -n "${ZSH_VERSION-}" ]; then setopt aliases; else shopt -s expand_aliases; fi
+fi
