@@ -99,7 +99,13 @@ class Agent:
             around.say,
             lambda: self._now,
         )
-        self.commands = Commands(self.tries, self._answer, around.say, sweeps=settings.sweep, node=around.spool.node)
+        self.commands = Commands(
+            self.tries,
+            self._answer,
+            around.say,
+            sweeps=settings.sweep,
+            is_claim_alive=around.node_directory.is_try_alive,
+        )
         self._now = now
         self._started_at = now
         self._started_wall_s = time.time()
@@ -211,7 +217,7 @@ class Agent:
         now = self._now
         self._look_is_out = False
         if isinstance(result, Failed):
-            self._say(f"the spool could not be looked at: {result.error}")
+            self._say(f"the spool could not be looked at: {result}")
             return
         # What was taken before this look was asked for is no longer in its listing, unless it came back.
         self.tries.claimed_names -= taken_before
@@ -378,7 +384,7 @@ class Agent:
     def _answer(self, command: Command, text: str) -> None:
         def done(result: Failed | None) -> None:
             if isinstance(result, Failed):
-                self._say(f"the answer to {command.entry} could not be written: {result.error}")
+                self._say(f"the answer to {command.entry} could not be written: {result}")
 
         self._storage.submit("answer", lambda: self._spool.mailbox.answer(command, text), done)
 
@@ -401,7 +407,7 @@ class Agent:
         def done(result: float | Failed) -> None:
             self._beat_is_out = False
             if isinstance(result, Failed):
-                self._say(f"the node file could not be written: {result.error}")
+                self._say(f"the node file could not be written: {result}")
             else:
                 self._ahead_s = result
 

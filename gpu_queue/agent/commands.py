@@ -6,12 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gpu_queue.agent.tries import LiveTry, Tries
-from gpu_queue.execution import processes
+from gpu_queue.execution.sweep import Sweep
 from gpu_queue.spool.control import Command
 from gpu_queue.spool.paths import parse_claim, parse_full
 from gpu_queue.task import Waiting, Why
-
-ANSWER_KEPT_S = 600.0
 
 
 @dataclass
@@ -22,7 +20,7 @@ class Stopping:
     since: float
     open_claims: dict[str, LiveTry]
     lines: list[str] = field(default_factory=list)
-    sweep: processes.Sweep | None = None
+    sweep: Sweep | None = None
 
 
 class Commands:
@@ -35,13 +33,13 @@ class Commands:
         say: Callable[[str], None],
         *,
         sweeps: bool,
-        node: str,
+        is_claim_alive: Callable[[str], bool],
     ) -> None:
         self._tries = tries
         self._answer = answer
         self._say = say
         self._sweeps = sweeps
-        self._node = node
+        self._is_claim_alive = is_claim_alive
         self._stopping: list[Stopping] = []
         self.shutdown = ""
 
@@ -129,7 +127,7 @@ class Commands:
                 stopping.lines.append("not swept: this node is not dedicated (--sweep)")
             return True
         if stopping.sweep is None:
-            stopping.sweep = processes.Sweep()
+            stopping.sweep = Sweep(self._is_claim_alive)
         if not stopping.sweep.step(now):
             return False
         count = stopping.sweep.ended

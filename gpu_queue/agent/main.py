@@ -53,7 +53,8 @@ def _paths(settings: Settings, environment: Mapping[str, str]) -> SpoolPaths:
 
 
 def _served(devices: Devices, settings: Settings, environment: Mapping[str, str]) -> tuple[Gpu, ...]:
-    return select_gpus(devices.snapshot(), settings.gpus, environment.get("CUDA_VISIBLE_DEVICES"))
+    granted = None if settings.simulate else environment.get("CUDA_VISIBLE_DEVICES")
+    return select_gpus(devices.snapshot(), settings.gpus, granted)
 
 
 class Speaker:
@@ -172,7 +173,7 @@ def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[
 
         def watching(result: str | Failed) -> None:
             if result:
-                speaker.say(result if isinstance(result, str) else f"file events are off: {result.error}")
+                speaker.say(result if isinstance(result, str) else f"file events are off: {result}")
 
         directories = [paths.directory(State.PENDING), paths.control, paths.root]
         storage.submit("watch", lambda: watch.start(directories), watching)

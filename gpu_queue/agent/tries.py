@@ -146,26 +146,25 @@ class Tries:
             False where a GPU or the local disk is not to be had: the task waits.
         """
         claim = self._new_claim(task)
-        directory = self._home.try_directory(claim_name(claim))
-        try:
-            directory.create()
-            lock_fd = directory.lock()
-        except OSError as error:
-            self._say(f"cannot make {directory.path}: {error.strerror}; {task.name} waits")
-            self._rest(task.name, now)
-            return False
         one = LiveTry(
             claim,
             self._spool.paths.claim(self._spool.node, claim),
-            directory,
+            self._home.try_directory(claim_name(claim)),
             Stage.CLAIMING,
             gpus,
             task.needs,
             parse_drop(task.name)[1].decode("utf-8", "replace"),
             started_at=now,
-            lock_fd=lock_fd,
         )
-        if gpus and not self._leases.take(gpus, directory.path):
+        try:
+            one.directory.create()
+            one.lock_fd = one.directory.lock()
+            granted = not gpus or self._leases.take(gpus, one.directory.path)
+        except OSError as error:
+            self._say(f"{task.name} waits: {one.directory.path}: {error.strerror}")
+            self._rest(task.name, now)
+            granted = False
+        if not granted:
             self._drop_local(one)
             return False
         self._submit_claim(one, task)
@@ -205,7 +204,7 @@ class Tries:
                 self._say(f"{task.name}: nobody knows whether the claim was done ({result.reason})")
             return
         if isinstance(result, Failed):
-            self._say(f"{task.name}: its files could not be read ({result.error}); it goes back")
+            self._say(f"{task.name}: its files could not be read ({result}); it goes back")
             self._close_lock(one)
             self._settle(one, End(NOBODY_KNOWS, Why.REQUEUE), now)
             return
@@ -283,7 +282,7 @@ class Tries:
 
         def done(result: Failed | None) -> None:
             if isinstance(result, Failed):
-                self._say(f"{one.name}: its record could not be written ({result.error})")
+                self._say(f"{one.name}: its record could not be written ({result})")
 
         self._storage.submit("record", lambda: self._spool.transitions.started(claimed, record), done)
 
@@ -296,7 +295,7 @@ class Tries:
             f"started {format_utc(one.started_wall_s)}",
             *(f"note: {note}" for note in notes),
         ]
-        return "\n".join(f"==== {line}" for line in lines)
+        return "".join(f"==== {line}\n" for line in lines)
 
     def _not_started(self, one: LiveTry, reason: str, now: float) -> None:
         self._say(f"{one.name}: could not be started here: {reason}")
@@ -334,37 +333,29 @@ class Tries:
 
     def _shim_has_gone(self, one: LiveTry, now: float) -> None:
         status, why = one.directory.status(), one.directory.why() or one.why
-        if status is None:
-            # The shim died without a word; its script died with it, or is found by its marker.
-            one.end = End(NOBODY_KNOWS, why or Why.LOST)
-            clean = True
-        else:
-            one.end = End(status, why)
-            shim_pid = one.pid or 0
-            clean = shim_pid == 0 or processes.may_have_leftovers(shim_pid, now - one.started_at)
-        one.pid = None
+        # A shim that died without a word took its script with it, or leaves it to be found by its marker.
+        one.end = End(NOBODY_KNOWS, why or Why.LOST) if status is None else End(status, why)
         if one.ending is not None:
             one.ended_processes += one.ending.ended
-            one.ending = None
-        if one.end.why is Why.NOSTART:
-            one.facts["problem"] = one.directory.reason() or "its shim could not start it"
-            self._not_started(one, one.facts["problem"], now)
-        elif clean:
-            one.stage = Stage.CLEANING
-            one.ending = processes.Ending(one.claim_path, LEFTOVER_GRACE_S)
-            self._clean(one, now)
-        else:
-            self._settle(one, one.end, now)
+        ran_s = now - one.started_at
+        one.stage = Stage.CLEANING
+        one.ending = processes.Ending(one.claim_path, one.pid or 0, LEFTOVER_GRACE_S, ran_s)
+        one.pid = None
+        self._clean(one, now)
 
     def _clean(self, one: LiveTry, now: float) -> None:
         assert one.ending is not None
-        if one.ending.step(now):
-            one.ended_processes += one.ending.ended
-            if one.end is None:  # adopted, and its shim may have published the end: the next listing tells
-                self.live.pop(one.name, None)
-                self.look_is_wanted = True
-            else:
-                self._settle(one, one.end, now)
+        if not one.ending.step(now):
+            return
+        one.ended_processes += one.ending.ended
+        one.ending = None
+        if one.end is None:  # adopted, and its shim may have published the end: the next listing tells
+            self.live.pop(one.name, None)
+            self.look_is_wanted = True
+        elif one.end.why is Why.NOSTART:
+            self._not_started(one, one.directory.reason() or "its shim could not start it", now)
+        else:
+            self._settle(one, one.end, now)
 
     def advance(self, now: float) -> None:
         """Everything that goes on by time: stops, time limits, adopted shims, settling that is asked again."""
@@ -380,7 +371,7 @@ class Tries:
     def _advance_running(self, one: LiveTry, now: float) -> None:
         if one.pid is None and not one.directory.is_alive():
             one.stage = Stage.CLEANING
-            one.ending = processes.Ending(one.claim_path, LEFTOVER_GRACE_S)
+            one.ending = processes.Ending(one.claim_path, grace_s=LEFTOVER_GRACE_S)
             return
         if one.needs.time_s is not None and now - one.started_at >= one.needs.time_s and one.why is None:
             self._say(f"{one.name}: its --time of {one.needs.time_s:.0f} s is over")
@@ -401,7 +392,7 @@ class Tries:
             self._say(
                 f"{one.name}: the reason of its end could not be written ({error.strerror}); it is ended all the same"
             )
-        one.ending = processes.Ending(one.claim_path, grace_s)
+        one.ending = processes.Ending(one.claim_path, one.pid or 0, grace_s)
         one.ending.step(now)
 
     # -- settling --------------------------------------------------------------------------------------------------
@@ -431,7 +422,7 @@ class Tries:
         one.settle_is_out = False
         one.settle_at = now + SETTLE_AGAIN_S
         if isinstance(result, Failed) or result.moved is Moved.UNKNOWN:
-            self._say(f"{one.name}: could not be moved on yet ({result.error})")
+            self._say(f"{one.name}: could not be moved on yet ({result if isinstance(result, Failed) else result.error})")
             return
         del self.live[one.name]
         one.directory.remove()
@@ -490,7 +481,7 @@ class Tries:
             self._settle(one, decision.end, now)
         else:
             one.stage = Stage.CLEANING
-            one.ending = processes.Ending(one.claim_path, LEFTOVER_GRACE_S)
+            one.ending = processes.Ending(one.claim_path, grace_s=LEFTOVER_GRACE_S)
             self._clean(one, now)
 
     def _remember(self, one: LiveTry, facts: Mapping[str, Any], now: float) -> None:

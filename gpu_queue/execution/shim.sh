@@ -17,6 +17,8 @@
 #
 # One process waits: the death of the script and that of the running "sleep" both raise CHLD, and the trap does what is
 # due.  So a try costs two forks, script and sleep, and a CHLD that somebody sends only makes it look at its clock.
+# A fork that fails ends a shell, except under "command eval": without a timer the shim then looks at its clock and
+# tries again, over and over, and lets nobody run on unwatched.
 # The shim's own stderr is /dev/null: a full disk or a strange path must not write into the script's log.
 # Names begin with q_: a plain name may be exported in the task's environment, and setting it would change that.
 #
@@ -77,8 +79,8 @@ q_because() { # WHY: never over another one
 }
 
 q_nap() { # SECONDS
-	sleep "$1" >/dev/null 9>&- &
-	q_timer=$!
+	q_timer=''
+	command eval 'sleep "$1" >/dev/null 9>&- &' && q_timer=$! || q_due=1
 }
 
 q_end() { # WHY: the try is to end; the timer's death wakes us for what comes next
@@ -106,10 +108,7 @@ q_step() { # what is due now, by what is so, not by what has happened
 		q_nap 1
 	else
 		q_nap "$q_beat_s"
-		q_running "$q_beater" || {
-			q_beat >/dev/null 9>&- &
-			q_beater=$!
-		}
+		q_running "$q_beater" || { command eval 'q_beat >/dev/null 9>&- &' && q_beater=$!; }
 	fi
 }
 
@@ -155,14 +154,16 @@ q_kill() { # SIGNAL: to those found, to each once: many programs take a second T
 }
 
 q_signal() { # SIGNAL: to all of the try, in the background: to read the environment of a process may hang with it
-	(
-		q_found='' q_told=''
-		q_family
-		q_kill "$1"
-		q_marked
-		q_family
-		q_kill "$1"
-	) >/dev/null 9>&- &
+	command eval 'q_signal_all "$1" >/dev/null 9>&- &' || kill -s "$1" "$q_child"
+}
+
+q_signal_all() {
+	q_found='' q_told=''
+	q_family
+	q_kill "$1"
+	q_marked
+	q_family
+	q_kill "$1"
 }
 
 q_left() { # whether anything of the try is left
@@ -222,7 +223,7 @@ q_main() {
 	shift 9
 	q_header=$1
 	shift 2
-	q_why='' q_kill_at='' q_child='' q_timer='' q_beater='' q_begun='' q_asked='' q_over='' q_busy=1
+	q_why='' q_kill_at='' q_child='' q_timer='' q_beater='' q_begun='' q_asked='' q_over='' q_due='' q_busy=1
 	trap : HUP
 	trap 'q_asked=1; q_wake' TERM
 	trap '! q_running "$q_child" || kill -s USR1 "$q_child"' USR1
@@ -240,13 +241,13 @@ q_main() {
 	[ -z "$q_asked" ] && [ ! -e "$q_try/why" ] || q_finish 143
 	printf '%s' "$q_header"
 	umask "$q_umask"
+	command eval 'GPU_QUEUE_CLAIM=$q_claim "$@" 2>&1 9>&- &' || q_refuse "cannot start another process"
+	q_child=$!
 	q_clock
 	q_begun=$q_now q_good=$q_now
-	GPU_QUEUE_CLAIM=$q_claim "$@" 2>&1 9>&- &
-	q_child=$!
 	q_nap "$q_beat_s"
-	q_busy=''
-
+	q_busy='' q_status=255
+	[ -z "$q_due" ] || q_wake # something came while the script was being started
 	while [ -z "$q_over" ]; do
 		wait "$q_child"
 		q_status=$?

@@ -77,7 +77,8 @@ class PendingReader:
 
     def forget(self, name: str) -> None:
         """This file was claimed or came back: what is known of it is old."""
-        self._known.pop(name, None)
+        if self._known.pop(name, None) is not None:
+            self._order.remove(name)
 
     def settled(self, task_id: str, state: State) -> None:
         """This node settled a task: those that wait for it need not wait for the next listing."""

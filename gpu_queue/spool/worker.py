@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -25,6 +26,12 @@ class Failed:
     """A call that raised."""
 
     error: BaseException
+
+    def __str__(self) -> str:
+        """What the storage said; a fault of our own with the place where it happened."""
+        if isinstance(self.error, OSError):
+            return str(self.error)
+        return "".join(traceback.format_exception(self.error)).rstrip()
 
 
 class Storage(Protocol):
