@@ -112,6 +112,21 @@ def newer_than(shim_pid: int, ran_s: float) -> list[int] | None:
     return None if last < shim_pid else [pid for pid in pids() if pid > shim_pid]
 
 
+def may_have_leftovers(shim_pid: int, ran_s: float, other_shims: Collection[int]) -> bool:
+    """Whether anything may have outlived a try, by what is cheap to ask: for the many short ones nothing has.
+
+    Args:
+        shim_pid: of the shim that has gone.
+        ran_s: how long its try ran.
+        other_shims: shims that live; what is in their sessions is theirs.
+    """
+    newer = newer_than(shim_pid, ran_s)
+    if newer is None:
+        return True
+    rows = (read_process(pid) for pid in newer if pid not in other_shims)
+    return any(row is not None and row.state != "Z" and row.session not in other_shims for row in rows)
+
+
 def send(process: Process, number: signal.Signals) -> bool:
     """Signal exactly this process; False if it has gone (or is not ours)."""
     try:
@@ -315,10 +330,18 @@ def sweep_candidates(is_claim_alive: Callable[[str], bool], spared: Collection[i
 def _proc(pid: int, name: str) -> bytes:
     """A file of /proc; empty when the process has gone or is not ours to look at."""
     try:
-        with open(f"/proc/{pid}/{name}", "rb", buffering=0) as file:
-            return file.read() or b""
+        descriptor = os.open(f"/proc/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return b""
+    try:
+        pieces = []
+        while piece := os.read(descriptor, 1 << 16):
+            pieces.append(piece)
+        return b"".join(pieces)
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)
 
 
 def _link(path: str) -> str:

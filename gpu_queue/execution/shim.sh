@@ -177,8 +177,8 @@ q_clear() { # ends what has outlived the script
 	q_left || return
 	q_told=''
 	q_kill TERM
-	for q_entry in 1 2 3 4 5; do
-		sleep 1 9>&-
+	for q_line in 0.1 0.2 0.7 1 1 1 1; do # fractions are no POSIX
+		sleep "$q_line" 9>&- || sleep 1 9>&-
 		q_left || return
 	done
 	q_told=''

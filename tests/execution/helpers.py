@@ -1,0 +1,151 @@
+"""A try laid out in real directories, started by the real launcher."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from gpu_queue.execution.launcher import LaunchSpec, launch
+from gpu_queue.execution.local import NodeDirectory, TryDirectory
+from gpu_queue.execution.processes import find_try, read_process, send
+
+SHELLS = {"dash": ("/bin/dash",), "bash": ("/bin/bash", "--posix"), "busybox": ("/bin/busybox", "sh")}
+CLAIM = "500-20260101T000000000-abcdef-train.sh.try1.0f0f0f"
+
+
+def wait_until(what: Callable[[], object], within_s: float = 15.0) -> None:
+    """Look until it is so; a deadline that passes fails the test."""
+    give_up_at = time.monotonic() + within_s
+    while not what():
+        assert time.monotonic() < give_up_at, "it did not come about"
+        time.sleep(0.01)
+
+
+def is_gone(pid: int) -> bool:
+    process = read_process(pid)
+    return process is None or process.state == "Z"
+
+
+@dataclass
+class Bench:
+    """A node's running directory, its own directory, and the tries started in them."""
+
+    base: Path
+    shell: tuple[str, ...] = ("/bin/sh",)
+    started: list[tuple[int, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.running.mkdir(parents=True)
+        (self.running / "node").touch()
+        self.node = NodeDirectory.open(str(self.base / "local"))
+        self.agent = self.node.agent("/spool", "node")
+
+    @property
+    def running(self) -> Path:
+        return self.base / "running"
+
+    @property
+    def claim(self) -> Path:
+        return self.running / CLAIM
+
+    @property
+    def log(self) -> str:
+        return (self.base / "log").read_text(errors="replace")
+
+    @property
+    def directory(self) -> TryDirectory:
+        return self.agent.try_directory(CLAIM)
+
+    def names(self) -> list[str]:
+        """What the running directory says about claims."""
+        return sorted(set(os.listdir(self.running)) - {"node"})
+
+    def spec(self, script: str, **changes: object) -> LaunchSpec:
+        path = self.base / "script.sh"
+        path.write_text(script)
+        environment = {"PATH": os.environ["PATH"], "HOME": "/"}
+        spec = LaunchSpec(
+            shim=self.node.install_shim(),
+            claim_path=str(self.claim),
+            try_dir=self.directory.path,
+            log_path=str(self.base / "log"),
+            cwd=str(self.base),
+            program=("bash", str(path)),
+            environment=environment,
+            lock_fd=-1,
+            beat_s=1,
+            fence_s=0,
+            grace_s=5,
+            shell=self.shell,
+        )
+        return replace(spec, **changes)  # type: ignore[arg-type]
+
+    def start(self, script: str, **changes: object) -> int:
+        """Start a try of this script as a child of ours: we are its agent."""
+        self.claim.touch()
+        if not os.path.exists(self.directory.path):
+            self.directory.create()
+        lock = self.directory.lock()
+        try:
+            spec = self.spec(script, **{"lock_fd": lock, **changes})
+            pid = launch(spec)
+        finally:
+            os.close(lock)
+        self.started.append((pid, spec.claim_path))
+        return pid
+
+    def start_orphan(self, script: str, **changes: object) -> None:
+        """Start a try whose agent dies at once."""
+        child = os.fork()
+        if child == 0:
+            try:
+                self.start(script, **changes)
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        self.started.append((0, str(self.claim)))
+
+    def run(self, script: str, **changes: object) -> int:
+        """The status of a whole try."""
+        return self.status(self.start(script, **changes))
+
+    def status(self, pid: int) -> int:
+        give_up_at = time.monotonic() + 20
+        while True:
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                self.started = [one for one in self.started if one[0] != pid]
+                return os.waitstatus_to_exitcode(status)
+            assert time.monotonic() < give_up_at, f"the shim is still there; its log: {self.log}"
+            time.sleep(0.005)
+
+    def wait_for(self, name: str) -> str:
+        """The content of a file that the script writes in its directory, complete with its newline."""
+        path = self.base / name
+        wait_until(lambda: path.exists() and path.read_text().endswith("\n"))
+        return path.read_text().strip()
+
+    def close(self) -> None:
+        for pid, claim in self.started:
+            for process in find_try(claim, pid):
+                send(process, signal.SIGKILL)
+            if pid:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
+                except (ProcessLookupError, ChildProcessError):
+                    pass
+
+
+@contextmanager
+def bench(base: Path, shell: str = "dash") -> Iterator[Bench]:
+    one = Bench(base, SHELLS[shell])
+    try:
+        yield one
+    finally:
+        one.close()

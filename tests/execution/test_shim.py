@@ -1,0 +1,322 @@
+"""The shim in each shell: real processes, real files, waits on conditions."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from gpu_queue.execution.launcher import with_death_signal
+from gpu_queue.execution.processes import pids, read_process
+from gpu_queue.task import Why
+from tests.execution.helpers import CLAIM, Bench, bench, is_gone, wait_until
+
+STAY = "echo $$ >script; while :; do sleep 60; done\n"
+STUBBORN = "trap '' TERM; echo $$ >script; while :; do sleep 0.2; done\n"
+
+
+def session_of(leader: int) -> list[int]:
+    """Living processes that the shim's session still has."""
+    rows = [read_process(pid) for pid in pids()]
+    return [row.pid for row in rows if row and row.session == leader and row.state != "Z"]
+
+
+# How it runs a script
+
+
+def test_a_script_that_succeeds_leaves_status_0_and_its_output_between_header_and_footer(each_shell: Bench) -> None:
+    assert each_shell.run("echo out; echo err >&2\n", header="==== try 1 on node\n") == 0
+    assert each_shell.directory.status() == 0
+    assert each_shell.directory.why() is None
+    assert each_shell.log == "==== try 1 on node\nout\nerr\n==== exit 0 after 0.0 s\n"
+    assert each_shell.names() == [CLAIM], "its agent is there: the claim is left to it"
+    assert not each_shell.directory.is_alive()
+
+
+@pytest.mark.parametrize(("script", "status"), [("exit 7\n", 7), ("kill -KILL $$\n", 137), ("exit 127\n", 127)])
+def test_a_script_that_fails_leaves_its_status(each_shell: Bench, script: str, status: int) -> None:
+    assert each_shell.run(script) == status
+    assert each_shell.directory.status() == status
+    assert each_shell.directory.why() is None
+
+
+def test_a_program_that_does_not_exist_is_the_tasks_own_failure(each_shell: Bench) -> None:
+    assert each_shell.run("", program=("/no/such/python", "x")) == 127
+    assert each_shell.directory.why() is None
+
+
+def test_an_agent_that_is_gone_finds_status_and_log_and_the_result_in_the_name(each_shell: Bench) -> None:
+    each_shell.start_orphan("sleep 0.2; echo bye; exit 3\n")
+    wait_until(lambda: each_shell.names() == [f"{CLAIM}=3"])
+    assert each_shell.directory.status() == 3
+    assert "bye" in each_shell.log
+    wait_until(lambda: not each_shell.directory.is_alive())
+
+
+def test_the_script_sees_its_claim_and_no_lock_and_the_shim_and_its_timer_see_no_claim(each_shell: Bench) -> None:
+    shim = each_shell.start("ls /proc/$$/fd | tr '\\n' ' ' >fds; echo $GPU_QUEUE_CLAIM >claim; " + STAY)
+    script = int(each_shell.wait_for("script"))
+    assert each_shell.wait_for("claim") == str(each_shell.claim)
+    assert "9" not in (each_shell.base / "fds").read_text().split()
+    marker = b"GPU_QUEUE_CLAIM="
+    assert marker in Path(f"/proc/{script}/environ").read_bytes()
+    wait_until(lambda: any(p != script for p in session_of(shim) if p != shim))
+    for pid in [shim, *(p for p in session_of(shim) if (row := read_process(p)) and row.parent == shim)]:
+        if pid != script:
+            assert marker not in Path(f"/proc/{pid}/environ").read_bytes()
+
+
+def test_the_environment_reaches_the_script_unchanged(each_shell: Bench) -> None:
+    # Names that a careless shim would use for itself, one that a shell would drop, and values that are no plain text.
+    given = {name: f"mine {name}" for name in ("status", "log", "claim", "dir", "cwd", "child", "why", "pid", "beat")}
+    given |= {
+        "BASH_FUNC_module%%": "() { echo loaded; }",
+        "LINES_OF": "a\nb 'c' \"d\" $(e) \\",
+        "PATH": os.environ["PATH"],
+    }
+    assert each_shell.run("module; env -0 >env\n", environment=given) == 0
+    seen = dict(one.split("=", 1) for one in (each_shell.base / "env").read_text().split("\0")[:-1])
+    assert {name: seen.get(name) for name in given if "%" not in name} == {
+        n: v for n, v in given.items() if "%" not in n
+    }
+    assert "loaded" in each_shell.log
+    added = set(seen) - set(given) - {"PWD", "OLDPWD", "SHLVL", "_"}
+    assert added == {"GPU_QUEUE_CLAIM"}
+
+
+def test_strange_paths_are_only_paths(each_shell: Bench, tmp_path: Path) -> None:
+    strange = tmp_path / "a b'c\"d$(touch oops)\n`touch oops`;*?[x] \\ é"
+    with bench(strange) as one:
+        one.shell = each_shell.shell
+        assert one.run("pwd >where; echo in\n", header="%s %d \\n\n") == 0
+        assert (one.base / "where").read_text() == f"{strange}\n"
+        assert one.log.startswith("%s %d \\n\nin\n")
+        one.directory.remove()
+        one.start_orphan(STAY)
+        one.wait_for("script")
+        shim = one.directory.pid()
+        assert shim is not None
+        os.kill(shim[0], signal.SIGTERM)
+        wait_until(lambda: one.names() == [f"{CLAIM}=143-requeue"])
+    assert not list(tmp_path.rglob("oops"))
+
+
+def test_the_scripts_umask_is_the_one_that_was_asked_for(each_shell: Bench) -> None:
+    assert each_shell.run("umask >mask\n", umask=0o027) == 0
+    assert each_shell.wait_for("mask") == "0027"
+
+
+# What keeps it from starting
+
+
+def test_a_claim_that_is_not_listed_is_not_started(all_shells: list[Bench]) -> None:
+    other = CLAIM.replace("try1", "try2")
+    shims = [one.start("echo ran >ran\n", claim_path=str(one.running / other)) for one in all_shells]
+    for one, shim in zip(all_shells, shims, strict=True):
+        assert one.status(shim) == 255
+        assert one.directory.why() is Why.LOST
+        assert not (one.base / "ran").exists()
+
+
+def test_a_directory_that_cannot_be_listed_says_nothing_about_the_claim(each_shell: Bench) -> None:
+    assert each_shell.run("echo ran >ran\n", claim_path=str(each_shell.base / "elsewhere" / CLAIM)) == 255
+    assert each_shell.directory.why() is Why.NOSTART
+    assert "cannot list" in (each_shell.directory.reason() or "")
+
+
+def test_a_try_that_is_to_end_before_it_began_is_not_started(each_shell: Bench) -> None:
+    each_shell.directory.create()
+    each_shell.directory.write_why(Why.STOPPED)
+    assert each_shell.run("echo ran >ran\n") == 143
+    assert each_shell.directory.why() is Why.STOPPED
+    assert not (each_shell.base / "ran").exists()
+
+
+def test_a_log_that_cannot_be_opened_or_a_missing_directory_is_this_nodes_fault(each_shell: Bench) -> None:
+    assert each_shell.run("echo ran >ran\n", log_path=str(each_shell.base / "no" / "log")) == 255
+    assert each_shell.directory.why() is Why.NOSTART
+    assert "cannot write the log" in (each_shell.directory.reason() or "")
+    each_shell.directory.remove()
+    assert each_shell.run("echo ran >ran\n", cwd=str(each_shell.base / "not there")) == 255
+    assert "cannot enter" in (each_shell.directory.reason() or "")
+    assert "not started: cannot enter" in each_shell.log, "people look there first"
+    assert not (each_shell.base / "ran").exists()
+
+
+def test_a_full_disk_under_the_log_costs_neither_the_shim_nor_the_status(each_shell: Bench) -> None:
+    assert each_shell.run("echo x >/dev/null; exit 5\n", log_path="/dev/full", header="header\n") == 5
+    assert each_shell.directory.status() == 5
+    assert each_shell.directory.why() is None
+
+
+# How it is ended
+
+
+def test_term_without_a_why_means_requeue_and_is_passed_on_once(each_shell: Bench) -> None:
+    script = "trap 'echo term >>terms' TERM; echo $$ >script; while [ ! -e stop ]; do sleep 0.05; done; exit 9\n"
+    shim = each_shell.start(script)
+    each_shell.wait_for("script")
+    os.kill(shim, signal.SIGTERM)
+    each_shell.wait_for("terms")
+    (each_shell.base / "stop").touch()
+    assert each_shell.status(shim) == 9
+    assert each_shell.directory.why() is Why.REQUEUE
+    assert (each_shell.base / "terms").read_text() == "term\n"
+    assert "(requeue)" in each_shell.log
+
+
+def test_the_why_that_its_agent_wrote_goes_into_the_name(each_shell: Bench) -> None:
+    each_shell.start_orphan(STAY)
+    each_shell.wait_for("script")
+    each_shell.directory.write_why(Why.STOPPED)
+    shim = each_shell.directory.pid()
+    assert shim is not None
+    os.kill(shim[0], signal.SIGTERM)
+    wait_until(lambda: each_shell.names() == [f"{CLAIM}=143-stopped"])
+
+
+def test_a_script_that_does_not_hear_term_is_killed_after_the_grace(all_shells: list[Bench]) -> None:
+    shims = [one.start(STUBBORN, grace_s=1) for one in all_shells]
+    for one, shim in zip(all_shells, shims, strict=True):
+        one.wait_for("script")
+        os.kill(shim, signal.SIGTERM)
+    for one, shim in zip(all_shells, shims, strict=True):
+        assert one.status(shim) == 137
+        assert one.directory.why() is Why.REQUEUE
+
+
+def test_usr1_is_passed_on_to_the_script(each_shell: Bench) -> None:
+    shim = each_shell.start("trap 'exit 4' USR1; echo $$ >script; while :; do sleep 0.05; done\n")
+    each_shell.wait_for("script")
+    os.kill(shim, signal.SIGUSR1)
+    assert each_shell.status(shim) == 4
+    assert each_shell.directory.why() is None
+
+
+def test_a_storm_of_signals_does_not_change_the_status(each_shell: Bench) -> None:
+    shim = each_shell.start("trap : USR1; echo $$ >script; while [ ! -e stop ]; do sleep 0.02; done; exit 6\n")
+    each_shell.wait_for("script")
+    for count in range(300):
+        os.kill(shim, signal.SIGUSR1 if count % 2 else signal.SIGCHLD)
+        time.sleep(0.001)  # signals that are pending already are merged
+    (each_shell.base / "stop").touch()
+    assert each_shell.status(shim) == 6
+
+
+def test_a_claim_that_is_taken_away_ends_the_whole_tree(all_shells: list[Bench]) -> None:
+    script = "setsid sleep 1000 & echo $! >daemon; env -i sleep 1000 & echo $! >bare; " + STAY
+    shims = [one.start(script) for one in all_shells]
+    for one in all_shells:
+        one.wait_for("script")
+        one.claim.unlink()
+    for one, shim in zip(all_shells, shims, strict=True):
+        assert one.status(shim) == 143
+        assert one.directory.why() is Why.LOST
+        assert one.names() == []
+        for name in ("script", "daemon", "bare"):
+            assert is_gone(int(one.wait_for(name))), name
+
+
+def test_a_server_that_hangs_fences_the_task_although_touch_never_returns(all_shells: list[Bench]) -> None:
+    shims = []
+    for one in all_shells:
+        hanging = one.base / "bin"
+        hanging.mkdir()
+        (hanging / "touch").write_text("#!/bin/sh\nexec sleep 1000\n")
+        (hanging / "touch").chmod(0o755)
+        shims.append(one.start(STAY, fence_s=2, environment={"PATH": f"{hanging}:{os.environ['PATH']}"}))
+    for one, shim in zip(all_shells, shims, strict=True):
+        assert one.status(shim) == 143
+        assert one.directory.why() is Why.FENCED
+        assert not session_of(shim), "the touch that hung is ended too"
+
+
+def test_beats_that_come_through_keep_the_fence_away(all_shells: list[Bench]) -> None:
+    shims = [one.start(STAY, fence_s=2) for one in all_shells]
+    for _ in range(3):
+        for one in all_shells:
+            os.utime(one.claim, (0, 0))
+        for one in all_shells:
+            wait_until(lambda claim=one.claim: claim.stat().st_mtime > 0)  # type: ignore[misc]
+    for one, shim in zip(all_shells, shims, strict=True):
+        assert one.directory.why() is None
+        assert (one.directory.pid() or (0, 0))[0] == shim, "it lives"
+
+
+def test_a_timer_that_somebody_killed_is_started_again(surroundings: Bench) -> None:
+    shim = surroundings.start(STAY)
+    script = int(surroundings.wait_for("script"))
+    for _ in range(2):
+        wait_until(lambda: timers(shim, script))
+        (timer,) = timers(shim, script)
+        os.kill(timer, signal.SIGKILL)
+        wait_until(lambda gone=timer: timers(shim, script) not in ([], [gone]))  # type: ignore[misc]
+
+
+def timers(shim: int, script: int) -> list[int]:
+    rows = [read_process(pid) for pid in session_of(shim)]
+    return [row.pid for row in rows if row and row.parent == shim and row.pid != script and row.name == "sleep"]
+
+
+# What is left
+
+
+@pytest.mark.skipif(len(with_death_signal([])) == 0, reason="no setpriv with --pdeathsig here")
+def test_the_kernel_ends_the_script_when_the_shim_is_killed(surroundings: Bench) -> None:
+    program = tuple(with_death_signal(["bash", str(surroundings.base / "script.sh")]))
+    shim = surroundings.start(STAY, program=program)
+    script = int(surroundings.wait_for("script"))
+    os.kill(shim, signal.SIGKILL)
+    assert surroundings.status(shim) == -9
+    wait_until(lambda: is_gone(script))
+    assert not surroundings.directory.is_alive()
+    assert surroundings.directory.status() is None
+
+
+def test_a_daemon_that_outlives_the_script_is_ended_before_an_orphan_publishes(each_shell: Bench) -> None:
+    each_shell.start_orphan("setsid sleep 1000 & echo $! >daemon; sleep 0.2\n")
+    daemon = int(each_shell.wait_for("daemon"))
+    wait_until(lambda: each_shell.names() == [f"{CLAIM}=0"])
+    assert is_gone(daemon)
+
+
+def test_nothing_is_left_of_70_short_tries(each_shell: Bench) -> None:
+    shims = []
+    for number in range(70):
+        each_shell.directory.remove()
+        script = ":\n" if number % 2 else "sleep 0.002\n"
+        shims.append(each_shell.start(script, program=("/bin/sh", "-c", script)))
+        assert each_shell.status(shims[-1]) == 0
+    left = {pid: row.session for pid in pids() if (row := read_process(pid))}
+    assert not [pid for pid, session in left.items() if session in shims]
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not all(map(shutil.which, ("setpriv", "dash"))), reason="needs root to become somebody else"
+)
+def test_a_shim_that_cannot_fork_lives_on_and_beats_when_it_can_again(all_shells: list[Bench]) -> None:
+    # bash passes too, but takes its time: it tries again by itself, after 1, 2, 4 and 8 s.
+    all_shells = [one for one in all_shells if "bash" not in one.shell[0]]
+    # A user of its own with room for 12 processes: the script takes all of them for three seconds.
+    script = "dash -c 'while :; do sleep 3 & done'; echo full >script; exec sleep 5"
+    shims = []
+    for uid, one in enumerate(all_shells, 54321):
+        become = ("setpriv", "--reuid", str(uid), "--clear-groups", "bash", "-c", 'ulimit -u 12; exec "$@"', "-")
+        one.claim.touch()
+        one.directory.create()
+        subprocess.run(["chown", "-R", str(uid), str(one.base)], check=True)
+        for parent in one.base.parents[:4]:
+            parent.chmod(0o755 | parent.stat().st_mode)
+        shell = (shutil.which(become[0]) or "", *become[1:], *one.shell)
+        shims.append(one.start("", shell=shell, program=("dash", "-c", script)))
+    for one in all_shells:
+        one.wait_for("script")
+        os.utime(one.claim, (0, 0))
+    for one, shim in zip(all_shells, shims, strict=True):
+        assert one.status(shim) == 0
+        assert one.claim.stat().st_mtime > 0
