@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import datetime, timedelta, timezone
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)([dhms]))", re.ASCII)
@@ -79,7 +80,7 @@ def format_size(size_bytes: float) -> str:
 
 def format_utc(epoch_s: float) -> str:
     """ISO 8601 in UTC with seconds: ``2026-11-23T01:44:15Z``."""
-    return datetime.fromtimestamp(epoch_s, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(epoch_s))
 
 
 def stamp(epoch_s: float) -> str:

@@ -128,6 +128,9 @@ class Agent:
         self._beaten_at = now
         self._snapshot: tuple[Gpu, ...] = ()
         self._snapshot_at = float("-inf")
+        self._leased: set[str] = set()
+        """GPUs that some agent of this node has leased, as of the last look; taking one is checked anew."""
+        self._waits_for_memory = False
         self._hang_said = False
         self._phase = Phase.SERVING
         self._phase_reason = ""
@@ -143,7 +146,7 @@ class Agent:
         """Observe, plan, act."""
         self._now = now
         self.tries.reap(now)
-        delivered = self._storage.deliver()
+        self._storage.deliver()
         self.tries.advance(now)
         self.commands.advance(now)
         self._change_phase(now)
@@ -152,9 +155,11 @@ class Agent:
             self._look_due = min(self._look_due, now)
         if not self._look_is_out and now >= self._look_due:
             self._look(now)
-        if delivered or self._plan_is_due:
+        if self.tries.plan_is_wanted or self._plan_is_due:
             self._plan(now)
         self._notice_hanging(now)
+        self._status_is_old |= self.tries.has_changed
+        self.tries.has_changed = False
         if not self._beat_is_out and now >= self._next_beat(now):
             self._beat(now)
         if now - self._hourly_at >= HOURLY_S:
@@ -179,7 +184,7 @@ class Agent:
             one.settle_at for one in self.tries.live.values() if one.stage is Stage.SETTLING and not one.settle_is_out
         ]
         due += [until for until in self.tries.resting.values() if until > now]
-        if self._view.waiting and any(fact.state is GpuState.FOREIGN for fact in self._gpu_facts(now)):
+        if self._waits_for_memory:
             due.append(now + FOREIGN_TICK_S)
         return max(0.0, min(due) - now)
 
@@ -225,6 +230,7 @@ class Agent:
             self._status_is_old = True
         self._view = result.pending
         self._has_looked = True
+        self._leased = self._around.leases.holders().keys() - self.tries.held_gpus(settling_too=True)
         if result.pending.next_look_s is not None:
             self._look_due = min(self._look_due, now + result.pending.next_look_s)
         self.tries.recover(result.own_claims, now)
@@ -271,16 +277,13 @@ class Agent:
 
     def _gpu_facts(self, now: float) -> list[GpuFact]:
         gpus = self.gpus(now)
-        ours = {uuid for one in self.tries.live.values() if one.holds_gpus for uuid in one.gpus}
-        leased = set(self._around.leases.holders())
-        return [
-            GpuFact(gpu.uuid, gpu.index, self._state_of(gpu, ours, leased), gpu.memory_total_bytes) for gpu in gpus
-        ]
+        ours = self.tries.held_gpus()
+        return [GpuFact(gpu.uuid, gpu.index, self._state_of(gpu, ours), gpu.memory_total_bytes) for gpu in gpus]
 
-    def _state_of(self, gpu: Gpu, ours: set[str], leased: set[str]) -> GpuState:
+    def _state_of(self, gpu: Gpu, ours: set[str]) -> GpuState:
         if gpu.health is Health.LOST:
             return GpuState.LOST
-        if gpu.uuid in ours or gpu.uuid in leased:
+        if gpu.uuid in ours or gpu.uuid in self._leased:
             return GpuState.BUSY
         if gpu.health is not Health.OK or gpu.memory_used_bytes is None:
             return GpuState.UNKNOWN
@@ -346,16 +349,16 @@ class Agent:
         return {**self._busy_queues, **ours}
 
     def _plan(self, now: float) -> None:
-        self._plan_is_due = False
+        self._plan_is_due = self.tries.plan_is_wanted = False
         if not self._has_looked:
             return
         facts = self._facts(now)
+        self._waits_for_memory = bool(facts.waiting) and any(gpu.state is GpuState.FOREIGN for gpu in facts.gpus)
         decided = plan(facts)
         for action in decided.actions:
             if isinstance(action, Start):
                 if not self.tries.start(action.task, action.gpus, now):
-                    self._plan_is_due = False  # the next event or look plans again
-                    break
+                    break  # the next look plans again
             else:
                 self.tries.refuse(action.task, action.reason, now)
             self._status_is_old = True

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import queue
 import secrets
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from logging.handlers import QueueHandler, QueueListener
 
 from gpu_queue import __version__
 from gpu_queue.agent.agent import Agent, Surroundings, run
@@ -61,27 +60,29 @@ class Speaker:
     """Says lines on standard output from a thread of its own: a terminal or a file on a hung disk stops nobody."""
 
     def __init__(self) -> None:
-        handler = logging.StreamHandler(sys.stdout)
-        handler.setFormatter(logging.Formatter("[%(levelname)s] %(message)s"))
-        lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
-        self._listener = QueueListener(lines, handler)
-        self._log = logging.getLogger("gpu_queue.agent")
-        self._log.setLevel(logging.INFO)
-        self._log.propagate = False
-        self._log.handlers = [QueueHandler(lines)]
-        self._listener.start()
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._speak, name="speaker", daemon=True)
+        self._thread.start()
 
     def plain(self, text: str) -> None:
         """A line without the time."""
-        self._log.info("%s", text)
+        self._lines.put(f"[INFO] {text}\n")
 
     def say(self, text: str) -> None:
         """A line with the time."""
-        self._log.info("%s  %s", datetime.now().astimezone().strftime("%H:%M:%S"), text)
+        self._lines.put(f"[INFO] {time.strftime('%H:%M:%S')}  {text}\n")
+
+    def _speak(self) -> None:
+        while (line := self._lines.get()) is not None:
+            try:
+                os.write(1, line.encode("utf-8", "backslashreplace"))
+            except OSError:
+                continue  # nobody listens (a closed terminal, a full disk): the agent goes on
 
     def close(self) -> None:
-        """Say what is left."""
-        self._listener.stop()
+        """Say what is left, if somebody listens."""
+        self._lines.put(None)
+        self._thread.join(2.0)
 
 
 def _local_time(epoch_s: float) -> str:

@@ -136,6 +136,14 @@ class Tries:
         self.all_gpus: tuple[Gpu, ...] = ()
         self.settled_counts = {State.DONE: 0, State.FAILED: 0}
         self.look_is_wanted = False
+        self.has_changed = False
+        """Something that people look for in the node file."""
+        self.plan_is_wanted = False
+        """Something became free, or may be tried elsewhere."""
+
+    def held_gpus(self, *, settling_too: bool = False) -> set[str]:
+        """GPUs that our tries hold."""
+        return {uuid for one in self.live.values() if one.holds_gpus or settling_too for uuid in one.gpus}
 
     # -- starting --------------------------------------------------------------------------------------------------
 
@@ -199,7 +207,7 @@ class Tries:
             # UNKNOWN may still be done by the server later: it then shows up in our directory and is recovered.
             self.live.pop(one.name, None)
             self._drop_local(one)
-            self.look_is_wanted = True
+            self.look_is_wanted = self.plan_is_wanted = True
             if result.moved is Moved.UNKNOWN:
                 self._say(f"{task.name}: nobody knows whether the claim was done ({result.reason})")
             return
@@ -278,6 +286,7 @@ class Tries:
         )
         self._close_lock(one)
         one.stage = Stage.RUNNING
+        self.has_changed = True
         record = dict(one.facts)
 
         def done(result: Failed | None) -> None:
@@ -337,21 +346,24 @@ class Tries:
         one.end = End(NOBODY_KNOWS, why or Why.LOST) if status is None else End(status, why)
         if one.ending is not None:
             one.ended_processes += one.ending.ended
+            one.ending = None
         ran_s = now - one.started_at
+        shim_pid, one.pid = one.pid or 0, None
         one.stage = Stage.CLEANING
-        one.ending = processes.Ending(one.claim_path, one.pid or 0, LEFTOVER_GRACE_S, ran_s)
-        one.pid = None
+        shims = {other.pid for other in self.live.values() if other.pid is not None}
+        if status is None or processes.may_have_leftovers(shim_pid, ran_s, shims):
+            one.ending = processes.Ending(one.claim_path, shim_pid, LEFTOVER_GRACE_S, ran_s)
         self._clean(one, now)
 
     def _clean(self, one: LiveTry, now: float) -> None:
-        assert one.ending is not None
-        if not one.ending.step(now):
-            return
-        one.ended_processes += one.ending.ended
-        one.ending = None
+        if one.ending is not None:
+            if not one.ending.step(now):
+                return
+            one.ended_processes += one.ending.ended
+            one.ending = None
         if one.end is None:  # adopted, and its shim may have published the end: the next listing tells
             self.live.pop(one.name, None)
-            self.look_is_wanted = True
+            self.look_is_wanted = self.plan_is_wanted = True
         elif one.end.why is Why.NOSTART:
             self._not_started(one, one.directory.reason() or "its shim could not start it", now)
         else:
@@ -384,6 +396,7 @@ class Tries:
         if one.why is not None and one.why is not Why.REQUEUE:
             return
         one.why = why
+        self.has_changed = True
         if one.stage is not Stage.RUNNING:
             return
         try:
@@ -399,6 +412,7 @@ class Tries:
 
     def _settle(self, one: LiveTry, end: End, now: float) -> None:
         settings = self._settings()
+        self.plan_is_wanted |= one.stage is not Stage.SETTLING
         one.stage, one.end, one.settle_is_out = Stage.SETTLING, end, True
         retries = one.needs.retries if one.needs.retries is not None else settings.retries
         policy = RetryPolicy(retries, settings.max_lost)
@@ -422,9 +436,12 @@ class Tries:
         one.settle_is_out = False
         one.settle_at = now + SETTLE_AGAIN_S
         if isinstance(result, Failed) or result.moved is Moved.UNKNOWN:
-            self._say(f"{one.name}: could not be moved on yet ({result if isinstance(result, Failed) else result.error})")
+            self._say(
+                f"{one.name}: could not be moved on yet ({result if isinstance(result, Failed) else result.error})"
+            )
             return
         del self.live[one.name]
+        self.has_changed = True
         one.directory.remove()
         self.stop_wanted.pop(one.name, None)
         if result.moved is Moved.LOST:
@@ -468,6 +485,7 @@ class Tries:
         one = LiveTry(claim, path, directory, Stage.RUNNING, named_end=named_end, end=decision.end, started_at=now)
         self._remember(one, directory.facts() or {}, now)
         self.live[one.name] = one
+        self.has_changed = True
         if decision.step is Step.ADOPT:
             self._say(f"{one.name}: taken up again, its shim lives")
             wanted = self.stop_wanted.pop(one.name, None)

@@ -44,12 +44,11 @@ class Obstacle:
     never: bool = False
     """It cannot run anywhere (``refuse``) or not on this node."""
     refuse: bool = False
-    exhausted: bool = False
-    """Neither a GPU nor a CPU slot is left: nothing behind it can start either."""
 
 
-LOOK_AHEAD = 200
-"""So many tasks are judged although nothing is left to give, so that what can never run is refused early."""
+LOOK_AHEAD = 50
+"""So many tasks are judged although no GPU is left to give, so that what can never run is refused early; of those
+behind them a plan looks only at such as need none."""
 
 
 @dataclass
@@ -59,17 +58,14 @@ class _Room:
     idle: list[GpuFact]
     cpu_slots: int
     held_by: str | None = None
-    held: frozenset[str] = frozenset()
+    kept: tuple[GpuFact, ...] = ()
+    """Idle GPUs that are kept for the task that holds them."""
     queue_heads: dict[str, str] = field(default_factory=dict)
     """The first waiting task of each queue: whether it starts or not, those behind it do not."""
 
     def free(self) -> list[GpuFact]:
         """GPUs that may be given to the task in hand."""
-        return [gpu for gpu in self.idle if gpu.uuid not in self.held]
-
-    def is_exhausted(self) -> bool:
-        """Whether nothing is left to give to anyone."""
-        return self.cpu_slots <= 0 and not self.free()
+        return [gpu for gpu in self.idle if gpu not in self.kept] if self.kept else self.idle
 
 
 def retry_at(task: Waiting, facts: Facts) -> float:
@@ -154,8 +150,7 @@ def obstacle(task: Waiting, facts: Facts, room: _Room) -> Obstacle | None:
     if task.needs.gpus_max == 0:
         if room.cpu_slots > 0:
             return None
-        text = f"all {facts.policy.cpu_slots} slots for tasks without GPU are taken"
-        return Obstacle(text, exhausted=room.is_exhausted())
+        return Obstacle(f"all {facts.policy.cpu_slots} slots for tasks without GPU are taken")
     return _gpu_obstacle(task.needs, facts, room)
 
 
@@ -174,8 +169,7 @@ def _gpu_obstacle(needs: Needs, facts: Facts, room: _Room) -> Obstacle | None:
     if len(_candidates(needs, room.free())) >= needs.gpus_min:
         return None
     if room.held_by is not None:
-        text = f"the idle GPUs are kept for {room.held_by}, which comes first"
-        return Obstacle(text, exhausted=room.is_exhausted())
+        return Obstacle(f"the idle GPUs are kept for {room.held_by}, which comes first")
     which = (
         f"GPU {', '.join(map(str, needs.devices))}"
         if needs.devices
@@ -195,12 +189,22 @@ def _rooms(facts: Facts) -> _Room:
     return _Room(idle, facts.policy.cpu_slots - facts.cpu_tasks)
 
 
-def _judge(facts: Facts) -> Iterator[tuple[Waiting, Obstacle | None, tuple[str, ...]]]:
-    """Each waiting task in order with its obstacle, or the GPUs that it gets."""
+def _judge(facts: Facts, look_ahead: int | None) -> Iterator[tuple[Waiting, Obstacle | None, tuple[str, ...]]]:
+    """Each waiting task in order with its obstacle, or the GPUs that it gets.
+
+    Args:
+        facts: the node.
+        look_ahead: so many are judged in any case; behind them those are passed over for which no GPU is left.
+    """
     room = _rooms(facts)
-    for task in facts.waiting:
+    for position, task in enumerate(facts.waiting):
         if task.name in facts.claiming:
             continue
+        if look_ahead is not None and position >= look_ahead and task.is_read and not room.free():
+            if room.cpu_slots <= 0:
+                return
+            if task.needs.gpus_min > 0 and task.needs.queue is None:
+                continue
         found = obstacle(task, facts, room)
         granted: tuple[str, ...] = ()
         if found is None:
@@ -208,7 +212,7 @@ def _judge(facts: Facts) -> Iterator[tuple[Waiting, Obstacle | None, tuple[str, 
         elif found.holds and room.held_by is None:
             # In order of GPUs: what is idle and fits is kept; the rest of what it needs is still busy.
             room.held_by = task.name
-            room.held = frozenset(gpu.uuid for gpu in _candidates(task.needs, room.idle))
+            room.kept = tuple(_candidates(task.needs, room.idle))
         if task.needs.queue is not None and not (found is not None and found.refuse):
             room.queue_heads.setdefault(task.needs.queue, task.name)
         yield task, found, granted
@@ -237,11 +241,9 @@ def plan(facts: Facts) -> Plan:
     actions: list[Start | Refuse] = []
     if facts.phase is not Phase.SERVING:
         return Plan()
-    for position, (task, found, granted) in enumerate(_judge(facts)):
+    for task, found, granted in _judge(facts, LOOK_AHEAD):
         if not task.is_read and not task.unready:
             return Plan(tuple(actions), needs_reading=True)
-        if found is not None and found.exhausted and position >= LOOK_AHEAD:
-            break  # nothing is left to give; refusals further back can wait
         if found is None:
             actions.append(Start(task, granted))
         elif found.refuse:
@@ -258,7 +260,7 @@ def explain(facts: Facts, at_most: int, names: frozenset[str] = frozenset()) -> 
         names: these as well, wherever they stand.
     """
     reasons = []
-    for position, (task, found, _) in enumerate(_judge(facts)):
+    for position, (task, found, _) in enumerate(_judge(facts, None)):
         if position >= at_most and not names:
             break
         if position < at_most or task.name in names:

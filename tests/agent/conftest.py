@@ -1,0 +1,18 @@
+"""Fixtures of the tests with real agents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.agent.harness import Cluster, a_cluster
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    base = tmp_path / "it's a $(touch pwned) dir"
+    base.mkdir()
+    with a_cluster(base) as made:
+        yield made

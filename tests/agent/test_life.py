@@ -1,0 +1,236 @@
+"""A task's life under a real agent: from the rename in pending/ to done/ or failed/ with its log."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from tests.agent.harness import Cluster, wait_until
+
+
+def test_a_published_script_runs_on_a_gpu_and_ends_in_done_with_its_log(cluster: Cluster) -> None:
+    cluster.start()
+    task = cluster.submit("#!/bin/bash\necho on $CUDA_VISIBLE_DEVICES try $GPU_QUEUE_TRY in $PWD of $JOB_ID\n")
+    cluster.wait_for(task, "done")
+    log = cluster.log(task)
+    assert f"==== task {task}, try 1\n" in log
+    assert f"on 0 try 1 in {cluster.base} of exp\n" in log
+    assert "==== exit 0 after " in log
+    (record,) = cluster.tries(task)
+    assert record["outcome"] == "succeeded"
+    assert record["gpu_indices"] == [0]
+
+
+def test_a_script_that_fails_goes_to_failed_with_its_status(cluster: Cluster) -> None:
+    cluster.start()
+    task = cluster.submit("exit 7\n")
+    cluster.wait_for(task, "failed")
+    assert cluster.tries(task)[0]["outcome"] == "failed(7)"
+    assert "==== exit 7" in cluster.log(task)
+
+
+def test_a_script_dropped_by_hand_gets_an_id_and_runs_in_the_home_directory(cluster: Cluster) -> None:
+    cluster.start()
+    Path(cluster.paths.root, "pending", "001_my train.sh").write_text("echo from $PWD\n")
+    wait_until(lambda: cluster.names("done"), "the drop in done/", dump=cluster.dump)
+    (name,) = cluster.names("done")
+    assert name.startswith("001-")
+    assert name.endswith("-my_train.sh")
+    assert f"from {cluster.base}\n" in cluster.log(cluster.ids("done")[0])
+
+
+def test_tasks_run_at_once_on_different_gpus_and_in_order_of_priority(cluster: Cluster) -> None:
+    wait = 'until [ -e "$QUEUE_ROOT/go" ]; do sleep 0.02; done; echo gpu=$CUDA_VISIBLE_DEVICES'
+    late = cluster.submit(wait, "late.sh", priority=900)
+    first = cluster.submit(wait, "first.sh", priority=100)
+    second = cluster.submit(wait, "second.sh")
+    cluster.start()
+    wait_until(lambda: len(cluster.ids("running")) == 2, "two tasks at once", dump=cluster.dump)
+    assert sorted(cluster.ids("running")) == sorted([first, second])
+    assert cluster.where(late) == ["pending"]
+    wait_until(lambda: "2 busy" in cluster.node_text(), "the reason of the third", dump=cluster.dump)
+    (cluster.queue_root / "go").touch()
+    for task in (first, second, late):
+        cluster.wait_for(task, "done")
+    assert {"gpu=0" in cluster.log(first), "gpu=0" in cluster.log(second)} == {True, False}
+
+
+def test_a_python_script_finds_the_modules_beside_it_and_shows_its_lines_at_once(cluster: Cluster) -> None:
+    source = cluster.base / "code" / "train.py"
+    source.parent.mkdir()
+    (source.parent / "model_of_mine.py").write_text("answer = 42\n")
+    task = cluster.submit("import model_of_mine\nprint('answer', model_of_mine.answer)\n", "train.py")
+    record = Path(cluster.paths.record(task))
+    record.write_text(record.read_text().replace('"name"', f'"path": "{source}", "name"'))
+    cluster.start()
+    cluster.wait_for(task, "done")
+    assert "answer 42" in cluster.log(task)
+
+
+def test_a_task_over_its_time_is_ended_with_its_whole_tree(cluster: Cluster) -> None:
+    cluster.start()
+    task = cluster.submit("#GPUQ --time 1s\nsetsid sleep 600 &\nsleep 600\n")
+    cluster.wait_for(task, "failed")
+    assert cluster.tries(task)[0]["outcome"] == "timeout"
+    wait_until(lambda: not any(b"sleep" in _cmdline(pid) for pid in cluster.own_processes()), "no sleep left")
+
+
+def _cmdline(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def test_a_failed_task_is_retried_as_often_as_it_asks_with_a_log_for_each_try(cluster: Cluster) -> None:
+    cluster.start()
+    task = cluster.submit("#GPUQ --retries 2\necho try $GPU_QUEUE_TRY; [ $GPU_QUEUE_TRY = 3 ]\n")
+    cluster.wait_for(task, "done")
+    assert [record["status"] for record in cluster.tries(task)] == [1, 1, 0]
+    assert all(f"try {number}\n" in cluster.log(task) for number in (1, 2, 3))
+
+
+def test_a_claim_removed_by_hand_ends_its_task(cluster: Cluster) -> None:
+    cluster.start()
+    task = cluster.submit("sleep 600\n")
+    wait_until(lambda: cluster.tries(task), "the task's start", dump=cluster.dump)
+    Path(cluster.paths.running(cluster.nodes()[0]["node"]), cluster.claim_of(task)).unlink()
+    wait_until(lambda: not any(b"sleep" in _cmdline(pid) for pid in cluster.own_processes()), "the end of the task")
+    assert cluster.where(task) == []
+
+
+def test_sigterm_sends_running_tasks_back_and_the_next_agent_runs_them_again(cluster: Cluster) -> None:
+    agent = cluster.start()
+    task = cluster.submit('[ "$GPU_QUEUE_TRY" = 2 ] || sleep 600\necho second\n')
+    wait_until(lambda: cluster.tries(task), "the task's start", dump=cluster.dump)
+    agent.send_signal(signal.SIGTERM)
+    assert agent.wait(20) == 0
+    assert cluster.where(task) == ["pending"]
+    assert cluster.tries(task)[0]["outcome"] == "requeued"
+    assert cluster.nodes()[0]["state"] == "stopped"
+    cluster.start()
+    cluster.wait_for(task, "done")
+
+
+def test_an_agent_killed_outright_is_followed_by_one_that_takes_its_tasks_up_again(cluster: Cluster) -> None:
+    agent = cluster.start()
+    task = cluster.submit('until [ -e "$QUEUE_ROOT/go" ]; do sleep 0.02; done; echo once\n')
+    wait_until(lambda: cluster.tries(task), "the task's start", dump=cluster.dump)
+    cluster.kill(agent)
+    cluster.start()
+    wait_until(lambda: "taken up again" in cluster.dump(), "the adoption", dump=cluster.dump)
+    wait_until(lambda: "GPU 0  busy" in cluster.node_text(), "the GPU still held", dump=cluster.dump)
+    (cluster.queue_root / "go").touch()
+    cluster.wait_for(task, "done")
+    assert len(cluster.tries(task)) == 1
+    assert cluster.log(task).count("once\n") == 1
+
+
+def test_a_task_that_ends_while_no_agent_lives_is_settled_by_the_next_and_not_run_again(cluster: Cluster) -> None:
+    agent = cluster.start()
+    task = cluster.submit('until [ -e "$QUEUE_ROOT/go" ]; do sleep 0.02; done; echo once\n')
+    wait_until(lambda: cluster.tries(task), "the task's start", dump=cluster.dump)
+    cluster.kill(agent)
+    (cluster.queue_root / "go").touch()
+    wait_until(lambda: cluster.claim_of(task).endswith("=0"), "the end in the claim's name", dump=cluster.dump)
+    cluster.start()
+    cluster.wait_for(task, "done")
+    assert cluster.log(task).count("once\n") == 1
+
+
+def test_a_shim_that_is_killed_costs_a_try_and_leaves_nothing_running(cluster: Cluster) -> None:
+    cluster.start()
+    task = cluster.submit('[ "$GPU_QUEUE_TRY" = 2 ] || { setsid sleep 600 & sleep 600; }\n')
+    wait_until(lambda: cluster.tries(task), "the task's start", dump=cluster.dump)
+    shim = wait_until(lambda: [pid for pid in cluster.own_processes() if b"/shims/" in _cmdline(pid)], "the shim")
+    os.kill(shim[0], signal.SIGKILL)
+    cluster.wait_for(task, "done")
+    assert [record["outcome"] for record in cluster.tries(task)] == ["lost", "succeeded"]
+    assert not any(b"sleep" in _cmdline(pid) for pid in cluster.own_processes())
+
+
+def test_a_second_agent_for_the_same_spool_on_one_node_is_refused(cluster: Cluster) -> None:
+    cluster.start()
+    second = cluster.start(wait=False)
+    assert second.wait(20) == 1
+    assert "an agent already serves" in cluster.output.read_text()
+
+
+def test_until_empty_ends_when_all_is_done(cluster: Cluster) -> None:
+    tasks = [cluster.submit("true\n") for _ in range(5)]
+    agent = cluster.start("--until-empty", wait=False)
+    assert agent.wait(30) == 0
+    assert sorted(cluster.ids("done")) == sorted(tasks)
+
+
+def test_at_the_end_of_its_lifetime_an_agent_lets_running_tasks_end_and_takes_no_new_ones(cluster: Cluster) -> None:
+    agent = cluster.start("--lifetime", "2s")
+    task = cluster.submit('until [ -e "$QUEUE_ROOT/go" ]; do sleep 0.02; done\n')
+    wait_until(lambda: cluster.tries(task), "the task's start", dump=cluster.dump)
+    wait_until(lambda: "draining" in cluster.node_text(), "the end of the lifetime", dump=cluster.dump)
+    late = cluster.submit("true\n")
+    (cluster.queue_root / "go").touch()
+    assert agent.wait(20) == 0
+    assert cluster.where(task) == ["done"]
+    assert cluster.where(late) == ["pending"]
+
+
+def test_at_end_stop_requeues_instead_of_waiting(cluster: Cluster) -> None:
+    agent = cluster.start("--lifetime", "2s", "--at-end", "stop")
+    task = cluster.submit("sleep 600\n")
+    assert agent.wait(30) == 0
+    assert cluster.where(task) == ["pending"]
+
+
+def test_a_task_without_gpus_takes_none_and_one_for_two_gets_two(cluster: Cluster) -> None:
+    cluster.start()
+    none = cluster.submit('#GPUQ --gpus 0\necho "[$CUDA_VISIBLE_DEVICES]"\n')
+    two = cluster.submit('#GPUQ --gpus 2\necho "[$CUDA_VISIBLE_DEVICES]"\n')
+    cluster.wait_for(none, "done")
+    cluster.wait_for(two, "done")
+    assert "[]\n" in cluster.log(none)
+    assert "[0,1]\n" in cluster.log(two)
+
+
+def test_tasks_of_a_queue_run_one_after_the_other(cluster: Cluster) -> None:
+    body = 'mkdir "$QUEUE_ROOT/inside" && sleep 0.1 && rmdir "$QUEUE_ROOT/inside"\n'
+    cluster.start()
+    tasks = [cluster.submit(body, queue="car") for _ in range(4)]
+    for task in tasks:
+        cluster.wait_for(task, "done")
+
+
+def test_a_task_waits_for_the_one_that_it_comes_after(cluster: Cluster) -> None:
+    cluster.start()
+    first = cluster.submit('until [ -e "$QUEUE_ROOT/go" ]; do sleep 0.02; done; touch "$QUEUE_ROOT/first"\n')
+    second = cluster.submit('ls "$QUEUE_ROOT/first"\n', after=[first])
+    wait_until(lambda: f"waits for {first}" in cluster.node_text(), "the reason", dump=cluster.dump)
+    (cluster.queue_root / "go").touch()
+    cluster.wait_for(second, "done")
+
+
+def test_two_agents_of_two_spools_on_one_node_never_share_a_gpu(cluster: Cluster, tmp_path: Path) -> None:
+    other = Cluster(cluster.base, "other")
+    body = 'mkdir "$QUEUE_ROOT/gpu-$CUDA_VISIBLE_DEVICES" && sleep 0.05 && rmdir "$QUEUE_ROOT/gpu-$CUDA_VISIBLE_DEVICES"\n'
+    try:
+        tasks = [(one, one.submit(body)) for _ in range(6) for one in (cluster, other)]
+        cluster.start(simulate="1")
+        other.start(simulate="1")
+        for one, task in tasks:
+            one.wait_for(task, "done", 40)
+    finally:
+        other.close()
+
+
+def test_paused_and_draining_are_files_that_agents_obey(cluster: Cluster) -> None:
+    flag = Path(cluster.paths.flag("paused"))
+    flag.write_text("alice: maintenance\n")
+    agent = cluster.start()
+    task = cluster.submit("true\n")
+    wait_until(lambda: "paused (alice: maintenance)" in cluster.node_text(), "the reason", dump=cluster.dump)
+    assert cluster.where(task) == ["pending"]
+    flag.unlink()
+    cluster.wait_for(task, "done")
+    Path(cluster.paths.flag("draining")).touch()
+    assert agent.wait(20) == 0
