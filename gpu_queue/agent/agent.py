@@ -73,6 +73,8 @@ class Surroundings:
     umask: int
     """Of whoever started the agent: tasks get it back."""
     flags: Mapping[str, object]
+    config: Mapping[str, str]
+    """What stood in config.yaml when the settings were made."""
     say: Callable[[str], None]
 
 
@@ -135,6 +137,8 @@ class Agent:
         self._phase = Phase.SERVING
         self._phase_reason = ""
         self._leaving_since: float | None = None
+        self._config_tried: Mapping[str, str] = around.config
+        self._config_verdict = ""
         self._config_problem = ""
         self.was_terminated = False
         self.finished = False
@@ -247,24 +251,31 @@ class Agent:
         self._plan_is_due = True
 
     def _take_root(self, root: RootView) -> None:
-        if root.config is not None and root.config != self._root.config:
-            try:
-                fresh = resolve(self._around.flags, self._around.environment, root.config)
-                self.settings, waiting = live_changes(self.settings, fresh)
-                self._spool.default_gpus = self.settings.default_gpus
-                self._config_problem = (
-                    f"config.yaml: {', '.join(waiting)} changed; the next agent obeys that" if waiting else ""
-                )
-                if self._has_looked:
-                    self._say("config.yaml was read again")
-            except SettingsError as error:
-                self._config_problem = f"{error}; the last good settings stay"
-        elif root.config_problem:
-            self._config_problem = f"{root.config_problem}; the last good settings stay"
-        config = root.config if root.config is not None else self._root.config
         if (root.paused, root.draining) != (self._root.paused, self._root.draining):
             self._status_is_old = True
-        self._root = replace(root, config=config)
+        self._root = root
+        if root.config is None:
+            problem = f"{root.config_problem}; the last good settings stay"
+        else:
+            if root.config != self._config_tried:
+                self._config_tried = root.config
+                self._config_verdict = self._take_config(root.config)
+            problem = self._config_verdict
+        if problem != self._config_problem:
+            self._config_problem = problem
+            self._status_is_old = True
+            self._say(problem or "config.yaml is in order again")
+
+    def _take_config(self, config: Mapping[str, str]) -> str:
+        """Take over the policy of a changed config.yaml; returns the problem, if there is one."""
+        try:
+            fresh = resolve(self._around.flags, self._around.environment, config)
+        except SettingsError as error:
+            return f"{error}; the last good settings stay"
+        self.settings, waiting = live_changes(self.settings, fresh)
+        self._spool.default_gpus = self.settings.default_gpus
+        self._say("config.yaml was read again")
+        return f"config.yaml: {', '.join(waiting)} changed, which only a new agent obeys" if waiting else ""
 
     def gpus(self, now: float) -> tuple[Gpu, ...]:
         """The served GPUs, read at most every 50 ms."""

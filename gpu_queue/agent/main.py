@@ -120,7 +120,9 @@ def _enter_spool(paths: SpoolPaths, settings: Settings) -> filesystem.Mount:
     return filesystem.mount_of(paths.root)
 
 
-def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[str, str]) -> int:
+def serve(
+    settings: Settings, flags: Mapping[str, object], environment: Mapping[str, str], config: Mapping[str, str]
+) -> int:
     """Run an agent to its end; returns the exit status.
 
     Raises:
@@ -158,6 +160,7 @@ def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[
         environment=environment,
         umask=umask,
         flags=flags,
+        config=config,
         say=speaker.say,
     )
     _announce(speaker, settings, around, served)
@@ -268,7 +271,7 @@ def main(arguments: list[str] | None = None) -> int:
         settings = resolve(given, environment, {})
         config = read_config(_paths(settings, environment).config) if settings.job_id else {}
         settings = resolve(given, environment, config)
-        return check(settings, environment) if is_check else serve(settings, given, environment)
+        return check(settings, environment) if is_check else serve(settings, given, environment, config)
     except GpuQueueError as error:
         print(f"perpetual_motion.py: {error}", file=sys.stderr)  # noqa: T201
         return EXIT_REFUSED

@@ -1,0 +1,48 @@
+"""The agent is killed at random moments while short tasks run: nothing is lost, nothing runs twice."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.agent.harness import Cluster, wait_until
+
+
+def kill_at_random(cluster: Cluster, tasks: int, kills: int, seed: int) -> None:
+    """Each task writes one line when it runs; the agent is killed and started again ``kills`` times meanwhile."""
+    chance = random.Random(seed)
+    ran = cluster.queue_root / "ran"
+    ran.mkdir()
+    ids = [
+        cluster.submit(
+            f'echo "$GPU_QUEUE_TRY" >>"$QUEUE_ROOT/ran/$GPU_QUEUE_TASK"\nsleep {chance.random() * 0.05:.3f}\n'
+        )
+        for _ in range(tasks)
+    ]
+    for _ in range(kills):
+        agent = cluster.start(simulate="3", wait=False)
+        alive_s = 0.3 + chance.random() * 0.7
+        deadline = time.monotonic() + alive_s
+        wait_until(lambda until=deadline: time.monotonic() > until, "the moment to strike")
+        cluster.kill(agent)
+        everywhere = [task for state in ("pending", "running", "done", "failed") for task in cluster.ids(state)]
+        assert sorted(everywhere) == sorted(ids), f"seed {seed}: tasks were lost or doubled\n{cluster.dump()}"
+    cluster.start(simulate="3", wait=False)
+    wait_until(
+        lambda: len(cluster.ids("done")) == tasks, f"all {tasks} tasks in done (seed {seed})", 120, cluster.dump
+    )
+    twice = {task: (ran / task).read_text().split() for task in ids if len((ran / task).read_text().split()) != 1}
+    assert twice == {}, f"seed {seed}: ran more than once\n{cluster.dump()}"
+    wait_until(lambda: not list(Path(cluster.local).glob("agents/*/tries/*")), "the local directories to go")
+
+
+def test_an_agent_killed_at_random_moments_loses_no_task_and_runs_none_twice(cluster: Cluster) -> None:
+    kill_at_random(cluster, tasks=60, kills=4, seed=random.randrange(1 << 30))
+
+
+@pytest.mark.soak
+def test_two_hundred_tasks_and_twenty_kills(cluster: Cluster) -> None:
+    kill_at_random(cluster, tasks=200, kills=20, seed=random.randrange(1 << 30))
