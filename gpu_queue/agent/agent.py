@@ -16,7 +16,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gpu_queue import __version__
 from gpu_queue.agent.commands import Commands
@@ -127,6 +127,7 @@ class Agent:
         self._status_is_old = False
         self._touched_at = now
         self._hourly_at = now
+        self._tidy_due = now
         self._beaten_at = now
         self._snapshot: tuple[Gpu, ...] = ()
         self._snapshot_at = float("-inf")
@@ -238,6 +239,9 @@ class Agent:
         if result.pending.next_look_s is not None:
             self._look_due = min(self._look_due, now + result.pending.next_look_s)
         self.tries.recover(result.own_claims, now)
+        if now >= self._tidy_due:
+            self._tidy_due = now + HOURLY_S
+            self.tries.tidy(result.own_claims)
         self._busy_queues = result.busy_queues
         if result.root is not None:
             self._take_root(result.root)

@@ -477,6 +477,13 @@ class Tries:
                 self._say(f"{one.name}: its claim was removed; it is ended")
                 self.stop(one, Why.LOST, now, self._settings().stop_grace_s)
 
+    def tidy(self, own_claims: Iterable[str]) -> None:
+        """Remove what killed agents left on this node: directories of tries that are over or never began."""
+        kept = self.live.keys() | {claim_name(parsed[0]) for parsed in map(parse_claim, own_claims) if parsed}
+        for directory in self._home.tries():
+            if directory.name not in kept and not directory.is_alive():
+                directory.remove()
+
     def _take_up(self, claim: Claim, named_end: End | None, now: float) -> None:
         directory = self._home.try_directory(claim_name(claim))
         facts = ClaimFacts(claim, named_end, directory.is_alive(), directory.status(), directory.why())

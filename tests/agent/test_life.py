@@ -212,7 +212,7 @@ def test_a_task_waits_for_the_one_that_it_comes_after(cluster: Cluster) -> None:
 
 def test_two_agents_of_two_spools_on_one_node_never_share_a_gpu(cluster: Cluster, tmp_path: Path) -> None:
     other = Cluster(cluster.base, "other")
-    body = 'mkdir "$QUEUE_ROOT/gpu-$CUDA_VISIBLE_DEVICES" && sleep 0.05 && rmdir "$QUEUE_ROOT/gpu-$CUDA_VISIBLE_DEVICES"\n'
+    body = 'cd "$QUEUE_ROOT" && mkdir "g$CUDA_VISIBLE_DEVICES" && sleep 0.05 && rmdir "g$CUDA_VISIBLE_DEVICES"\n'
     try:
         tasks = [(one, one.submit(body)) for _ in range(6) for one in (cluster, other)]
         cluster.start(simulate="1")
