@@ -43,9 +43,7 @@ def newest(names: list[str]) -> dict[str, Token]:
             continue
         token = Token(match[1], int(match[2]), match[3] is not None)
         known = found.get(token.queue)
-        if known is None or token.generation > known.generation:
-            found[token.queue] = token
-        elif token.generation == known.generation and token.is_free:
+        if known is None or (token.generation, token.is_free) > (known.generation, known.is_free):
             found[token.queue] = token
     return found
 
@@ -119,9 +117,13 @@ class Queues:
         except FileExistsError:
             return False
         try:
-            os.write(descriptor, f"{task_id}\n{node}\n".encode())
-        finally:
-            os.close(descriptor)
+            try:
+                os.write(descriptor, f"{task_id}\n{node}\n".encode())
+            finally:
+                os.close(descriptor)
+        except OSError:
+            self._free(queue, generation)  # a token that names nobody would hold the queue up for a long time
+            raise
         names = listing(self._directory)
         if newest(names)[queue].generation > generation:
             self._free(queue, generation)

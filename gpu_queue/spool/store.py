@@ -2,14 +2,13 @@
 
 - ``os.rename`` only, never a copying move.
 - An error does not mean "not done": a rename whose reply was lost reports ENOENT although it was done.  So after
-  an error the target directory is listed: the name is there (WON), or the source is gone too or still there and
-  the error was final (LOST), or nobody knows yet (UNKNOWN: ask again at the next step).
+  an error both directories are listed: the name is at its target (WON), or in neither (LOST), or where it was, or
+  nobody can tell (UNKNOWN: ask again at the next step).  A full or read-only disk loses nothing: the name stays.
 - Truth is asked by listing, never by ``stat`` of a name: on NFS a name once missed stays missing for a minute.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 from dataclasses import dataclass
 from enum import Enum
@@ -58,14 +57,13 @@ def move(source: str, target: str) -> MoveResult:
     except OSError as raised:
         error = raised
     try:
-        if os.path.basename(target) in listing(os.path.dirname(target)):
-            return MoveResult(Moved.WON, error)
+        target_is_there = os.path.basename(target) in listing(os.path.dirname(target))
         source_is_there = os.path.basename(source) in listing(os.path.dirname(source))
     except OSError:
         return MoveResult(Moved.UNKNOWN, error)
-    if files.is_transient(error):
-        return MoveResult(Moved.UNKNOWN, error)
-    if error.errno == errno.ENOENT and source_is_there:
-        # Either its directory is missing at the target, or a listing is behind: not lost, not won.
+    # Where both are there and the source was not missing, something else (a directory, say) stands at the target.
+    if target_is_there and (not source_is_there or isinstance(error, FileNotFoundError)):
+        return MoveResult(Moved.WON, error)
+    if source_is_there or files.is_transient(error):
         return MoveResult(Moved.UNKNOWN, error)
     return MoveResult(Moved.LOST, error)

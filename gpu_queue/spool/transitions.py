@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import secrets
 import time
 from collections.abc import Callable
@@ -92,12 +94,15 @@ class Transitions:
             return NotClaimed(result.moved, str(result))
         try:
             script, facts = files.read_regular(path, SCRIPT_MAX_BYTES + 1, self._uids)
-        except files.FileProblem:
+        except files.FileProblem as problem:
+            if not waiting.refusal:  # it must not run as an empty script, which would succeed
+                raise PermissionError(errno.EACCES, f"it cannot be read any more: {problem}", path) from None
             # Unreadable, though ours: it was refused before, and it is only claimed to be moved on.
             script, facts = b"", None
         if drop is not None and facts is not None:
-            whole = drop.same_content(facts.st_ino, facts.st_size, facts.st_mtime_ns) and len(script) == facts.st_size
-            if not whole:
+            after = os.lstat(path)  # it may have been written to while it was read
+            whole = all(drop.same_content(one.st_ino, one.st_size, one.st_mtime_ns) for one in (facts, after))
+            if not whole or len(script) != facts.st_size:
                 self._give_drop_back(path, waiting.name)
                 return NotClaimed(Moved.LOST, "it changed while it was taken; it settles anew")
         submission = self._submission(waiting, claim)
@@ -153,7 +158,9 @@ class Transitions:
             OSError: nothing was moved; ask again later.
         """
         source_name = claim_name(claim) if named_end is None else ended_name(claim, named_end)
-        earlier = records.read_tries(self._paths, claim.task_id) if claim.number > 1 or end.status else ()
+        known = records.read_tries(self._paths, claim.task_id) if claim.number > 1 or end.status else ()
+        # When this is asked again (a crash or an error before the rename) the index has this try already.
+        earlier = tuple(one for one in known if one.token != claim.token)
         result = Settlement(State.FAILED, "refused", refusal) if refusal else settle(end, earlier, policy)
         final = result.to is not State.PENDING
         outcome = {
@@ -168,8 +175,7 @@ class Transitions:
         if not (final and end.status == 0 and not earlier):
             # A task that succeeds at its first try needs no index: the commonest end costs no file.
             this = TryResult(claim.number, claim.token, end, final, self._node)
-            others = tuple(one for one in earlier if one.token != claim.token)
-            self._write(lambda: records.write_tries(self._paths, claim.task_id, (*others, this)))
+            self._write(lambda: records.write_tries(self._paths, claim.task_id, (*earlier, this)))
         if refusal or (result.reason and final):
             line = f"==== {result.outcome}: {result.reason}\n".encode("utf-8", "surrogateescape")
             self._write(lambda: files.append(self._paths.log(claim), line))
