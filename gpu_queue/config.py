@@ -87,8 +87,9 @@ def _lifetime(value: str) -> float:
 
 
 def _hours(value: str) -> float:
+    text = value.strip()
     try:
-        return _lifetime(value) * (3600 if re.fullmatch(r"[\d.]+", value.strip()) else 1)
+        return _lifetime(text if text == "0" or not re.fullmatch(r"[\d.]+", text) else f"{text}h")
     except ValueError:
         raise ValueError(f"{value!r}; expected hours, for example 24 or 0.5") from None
 
@@ -182,16 +183,18 @@ def read_config(path: str) -> dict[str, str]:
         SettingsError: it cannot be read, is no mapping, or holds a key that nobody knows.
     """
     try:
-        content, _ = files.read_regular(path, files.RECORD_MAX_BYTES)
+        content, _ = files.read_regular(path, files.RECORD_MAX_BYTES + 1)
     except files.Vanished:
         return {}
     except (files.FileProblem, OSError) as problem:
         raise SettingsError(f"{path}: {problem}") from None
+    if len(content) > files.RECORD_MAX_BYTES:
+        raise SettingsError(f"{path}: it is larger than {files.RECORD_MAX_BYTES} bytes")
     import yaml  # noqa: PLC0415  most spools have no config.yaml, and an idle agent is small
 
     try:
         value = yaml.safe_load(content)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except Exception as error:  # beside YAMLError the parser lets pass what its constructors stumble over
         raise SettingsError(f"{path}: no YAML: {' '.join(str(error).split())}") from None
     if value is None:
         return {}
@@ -202,10 +205,16 @@ def read_config(path: str) -> dict[str, str]:
     for key, given in value.items():
         if key not in known:
             raise SettingsError(f"{path}: unknown setting {key!r}; expected one of {', '.join(sorted(known))}")
-        one = " ".join(map(str, given)) if isinstance(given, list) else given
-        if not isinstance(one, (str, int, float)):
-            raise SettingsError(f"{path}: {key} is {one!r}; expected a single value")
-        result[key] = str(one)
+        # Looked at before it is shown: aliases in YAML make small files of huge values.
+        values = given if isinstance(given, list) else [given]
+        wrong = [one for one in values if not isinstance(one, (str, int, float))]
+        if wrong or (isinstance(given, list) and not given):
+            what = type(wrong[0]).__name__ if wrong else "an empty list"
+            raise SettingsError(f"{path}: {key} holds {what}; expected a single value, or a list of such")
+        try:
+            result[key] = ",".join(map(str, values))
+        except ValueError:  # a whole number of thousands of digits
+            raise SettingsError(f"{path}: {key} is a number that is too long") from None
     return result
 
 

@@ -8,22 +8,37 @@ from datetime import datetime, timedelta, timezone
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)([dhms]))", re.ASCII)
 _DURATION_UNIT_S = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+_LONGEST_S = 100 * 366 * 86400
+"""Sums of times stay within what a calendar and a float can tell."""
+_LARGEST_BYTES = 1 << 60
+_LAST_STAMP_S = 253402300799
+"""The end of the year 9999."""
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b)?", re.ASCII | re.IGNORECASE)
 _SIZE_UNIT_BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
+
+def _bounded(seconds: float, text: str) -> float:
+    if seconds > _LONGEST_S:
+        raise ValueError(f"{_short(text)} is more than a hundred years")
+    return seconds
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 80 else f"{text[:80]}…")
 
 
 def parse_duration_s(text: str) -> float:
     """Seconds of ``90``, ``90s``, ``4h``, ``1d12h``, ``1h30m``.
 
     Raises:
-        ValueError: the text is none of these.
+        ValueError: the text is none of these, or more than a hundred years.
     """
     text = text.strip().lower()
     if re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII):
-        return float(text)
+        return _bounded(float(text), text)
     if not text or _DURATION.sub("", text):
-        raise ValueError(f"{text!r} is no duration; expected for example 90s, 30m, 4h or 1d12h")
-    return sum(float(number) * _DURATION_UNIT_S[unit] for number, unit in _DURATION.findall(text))
+        raise ValueError(f"{_short(text)} is no duration; expected for example 90s, 30m, 4h or 1d12h")
+    return _bounded(sum(float(number) * _DURATION_UNIT_S[unit] for number, unit in _DURATION.findall(text)), text)
 
 
 def parse_slurm_time_s(text: str) -> float:
@@ -34,8 +49,8 @@ def parse_slurm_time_s(text: str) -> float:
     """
     days, dash, rest = text.strip().rpartition("-")
     parts = rest.split(":")
-    if len(parts) > 3 or not all(re.fullmatch(r"\d+", part, re.ASCII) for part in [days or "0", *parts]):
-        raise ValueError(f"{text!r} is no time as sbatch takes it, for example 30, 4:00:00 or 1-12:00:00")
+    if len(parts) > 3 or not all(re.fullmatch(r"\d{1,12}", part, re.ASCII) for part in [days or "0", *parts]):
+        raise ValueError(f"{_short(text)} is no time as sbatch takes it, for example 30, 4:00:00 or 1-12:00:00")
     numbers = [int(part) for part in parts]
     if dash:
         hours, minutes, seconds = (numbers + [0, 0])[:3]
@@ -43,19 +58,22 @@ def parse_slurm_time_s(text: str) -> float:
         hours, minutes, seconds = numbers
     else:
         hours, minutes, seconds = 0, numbers[0], numbers[1] if len(numbers) == 2 else 0
-    return int(days or "0") * 86400 + hours * 3600 + minutes * 60 + seconds
+    return _bounded(float(int(days or "0") * 86400 + hours * 3600 + minutes * 60 + seconds), text)
 
 
 def parse_size_bytes(text: str) -> int:
     """Bytes of ``20G``, ``20GB``, ``512M``, ``1.5g``; units are powers of 1024, as nvidia-smi shows them.
 
     Raises:
-        ValueError: the text is no size.
+        ValueError: the text is no size, or more than any machine has.
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is no size; expected for example 20G or 512M")
-    return int(float(match[1]) * _SIZE_UNIT_BYTES[match[2].lower()])
+        raise ValueError(f"{_short(text)} is no size; expected for example 20G or 512M")
+    size_bytes = float(match[1]) * _SIZE_UNIT_BYTES[match[2].lower()]
+    if size_bytes > _LARGEST_BYTES:
+        raise ValueError(f"{_short(text)} is more memory than there is")
+    return int(size_bytes)
 
 
 def format_duration(seconds: float) -> str:
@@ -85,5 +103,6 @@ def format_utc(epoch_s: float) -> str:
 
 def stamp(epoch_s: float) -> str:
     """The 18 characters that order names: ``20261123T014415123`` (UTC, milliseconds)."""
-    moment = datetime.fromtimestamp(0, timezone.utc) + timedelta(milliseconds=int(epoch_s * 1000))
+    bounded_s = min(max(epoch_s, 0.0), _LAST_STAMP_S)  # a server may show any time for a file
+    moment = datetime.fromtimestamp(0, timezone.utc) + timedelta(milliseconds=int(bounded_s * 1000))
     return moment.strftime("%Y%m%dT%H%M%S") + f"{moment.microsecond // 1000:03d}"

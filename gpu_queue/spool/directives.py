@@ -39,10 +39,21 @@ _LAUNCHERS = (
 )
 
 
-def _head_lines(text: str) -> list[str]:
+def _lines(text: str) -> list[str]:
+    """Lines as a shell sees them: only a newline ends one, and a CR before it does not matter."""
+    return [line.rstrip("\r") for line in text.split("\n")]
+
+
+def _quoted(text: str) -> str:
+    """What is wrong, for a message: a line of a script may have any length."""
+    text = text.strip()
+    return repr(text if len(text) <= 120 else f"{text[:120]}…")
+
+
+def _head_lines(lines: list[str]) -> list[str]:
     """The leading lines that are empty or begin with ``#``."""
     head = []
-    for line in text.splitlines():
+    for line in lines:
         if line.strip() and not line.startswith("#"):
             break
         head.append(line)
@@ -57,16 +68,16 @@ def _gpuq_options(head: list[str]) -> dict[str, str]:
         try:
             words = shlex.split(line[len("#GPUQ") :], comments=True)
         except ValueError as error:
-            raise BadScript(f"{line.strip()!r}: {error}") from None
+            raise BadScript(f"{_quoted(line)}: {error}") from None
         while words:
             word = words.pop(0)
             name, equals, value = word.partition("=")
             if not name.startswith("--") or name[2:] not in _OPTIONS:
                 expected = ", ".join(f"--{one}" for one in _OPTIONS)
-                raise BadScript(f"{line.strip()!r}: unknown option {name!r}; expected {expected}")
+                raise BadScript(f"{_quoted(line)}: unknown option {_quoted(name)}; expected {expected}")
             if not equals:
                 if not words:
-                    raise BadScript(f"{line.strip()!r}: {name} has no value")
+                    raise BadScript(f"{_quoted(line)}: {name} has no value")
                 value = words.pop(0)
             found[name[2:]] = value
     return found
@@ -80,7 +91,7 @@ def parse_gpu_count(text: str) -> tuple[int, int]:
     """
     match = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", text.strip(), re.ASCII)
     if match is None:
-        raise ValueError(f"{text!r} is no number of GPUs; expected N or N-M, for example 2 or 1-4")
+        raise ValueError(f"{_quoted(text)} is no number of GPUs; expected N or N-M, for example 2 or 1-4")
     least, most = int(match[1]), int(match[2] or match[1])
     if least > most or most > _MAX_GPUS or (least == 0 and most > 0):
         raise ValueError(f"{text!r} is no number of GPUs; expected 0, N or N-M with 1 <= N <= M <= {_MAX_GPUS}")
@@ -107,7 +118,7 @@ def _sbatch_time_s(head: list[str]) -> float | None:
                 try:
                     return parse_slurm_time_s(match[1])
                 except ValueError as error:
-                    raise BadScript(f"{line.strip()!r}: {error}") from None
+                    raise BadScript(f"{_quoted(line)}: {error}") from None
     return None
 
 
@@ -153,9 +164,9 @@ def read_needs(script: bytes, submitted: Mapping[str, Any], default_gpus: int) -
     Raises:
         BadScript: a directive or a flag that nobody can obey; the message quotes it.
     """
-    text = script[:HEAD_BYTES].decode("utf-8", "replace")
-    head = _head_lines(text)
-    body = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    lines = _lines(script[:HEAD_BYTES].decode("utf-8", "replace"))
+    head = _head_lines(lines)
+    body = [line for line in lines if not line.lstrip().startswith("#")]
     said = _gpuq_options(head)
     where = dict.fromkeys(said, "gpuq")
     for option in _OPTIONS:
@@ -164,7 +175,7 @@ def read_needs(script: bytes, submitted: Mapping[str, Any], default_gpus: int) -
             said[option] = str(value)
             where[option] = "gpu_submit"
         elif value is not None:
-            raise BadScript(f"record: needs.{option} is {value!r}; expected a string")
+            raise BadScript(f"record: needs.{option} is {_quoted(repr(value))}; expected a string")
     try:
         least, most, devices, reason = _gpus(said, where, head, body, default_gpus)
         return Needs(
@@ -184,13 +195,13 @@ def read_needs(script: bytes, submitted: Mapping[str, Any], default_gpus: int) -
 
 def _queue_name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,63}", text, re.ASCII):
-        raise ValueError(f"--queue {text!r} is no queue's name; expected up to 64 of A-Z a-z 0-9 . _ + -")
+        raise ValueError(f"--queue {_quoted(text)} is no queue's name; expected up to 64 of A-Z a-z 0-9 . _ + -")
     return text
 
 
 def _retries(text: str) -> int:
     if not re.fullmatch(r"\d{1,4}", text.strip(), re.ASCII):
-        raise ValueError(f"--retries {text!r}: expected a whole number")
+        raise ValueError(f"--retries {_quoted(text)}: expected a whole number")
     return int(text)
 
 
@@ -200,5 +211,5 @@ def _after(value: object) -> tuple[str, ...]:
     ids = value if isinstance(value, list) else [value]
     for one in ids:
         if not isinstance(one, str) or not is_id(one):
-            raise ValueError(f"record: needs.after holds {one!r}; expected task ids")
+            raise ValueError(f"record: needs.after holds {_quoted(repr(one))}; expected task ids")
     return tuple(ids)

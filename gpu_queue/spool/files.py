@@ -111,7 +111,10 @@ def read_json(path: str, allowed_uids: frozenset[int] | None = None) -> dict[str
 
 def encode_json(value: dict[str, Any]) -> bytes:
     """One line of JSON; surrogates go back to the bytes they came from."""
-    return json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "surrogateescape") + b"\n"
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "surrogateescape") + b"\n"
+    except UnicodeEncodeError:  # a surrogate that stands for no byte: JSON can spell it, UTF-8 cannot
+        return json.dumps(value, default=str).encode("ascii") + b"\n"
 
 
 def _write_all(descriptor: int, content: bytes) -> None:
@@ -144,8 +147,13 @@ def write_whole(path: str, content: bytes) -> None:
 
 
 def append(path: str, content: bytes) -> None:
-    """Add to the end of a file, made if it is missing."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Add to the end of a file, made if it is missing; a FIFO there makes nobody wait, a link leads nowhere.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    descriptor = os.open(path, flags, 0o600)
     try:
         _write_all(descriptor, content)
     finally:

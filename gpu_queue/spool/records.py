@@ -20,6 +20,8 @@ from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.task import Claim, End, TryResult, Why
 
 MAX_TRIES_KEPT = 100
+MAX_TRY_NUMBER = 10**8
+"""One more still is a number that a claim's name may carry."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,14 @@ class Submission:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) and "\0" not in value else ""
+    """A string that can be a path or an argument; everything else is empty."""
+    if not isinstance(value, str) or "\0" in value:
+        return ""
+    try:
+        value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # JSON can spell surrogates that stand for no byte
+        return ""
+    return value
 
 
 def read_submission(paths: SpoolPaths, task_id: str, allowed_uids: frozenset[int]) -> Submission:
@@ -79,7 +88,9 @@ def _parse_try(value: object) -> TryResult | None:
     if not isinstance(value, dict):
         return None
     number, token, status, why, final = (value.get(key) for key in ("try", "token", "status", "why", "final"))
-    if not isinstance(number, int) or not isinstance(token, str) or not isinstance(status, int):
+    if type(number) is not int or not isinstance(token, str) or type(status) is not int:
+        return None
+    if not 1 <= number <= MAX_TRY_NUMBER or not 0 <= status <= 255:
         return None
     known = {one.value for one in Why}
     reason = Why(why) if isinstance(why, str) and why in known else None
