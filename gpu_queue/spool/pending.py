@@ -77,8 +77,11 @@ class PendingReader:
 
     def forget(self, name: str) -> None:
         """This file was claimed or came back: what is known of it is old."""
-        if self._known.pop(name, None) is not None:
+        known = self._known.pop(name, None)
+        if known is not None:
             self._order.remove(name)
+            if known.task_id is not None:
+                self._upstream.pop(known.task_id, None)
 
     def settled(self, task_id: str, state: State) -> None:
         """This node settled a task: those that wait for it need not wait for the next listing."""
@@ -88,13 +91,21 @@ class PendingReader:
         """The facts of a hand drop that stood still; None for a full name."""
         return self._drops.settled_facts(name)
 
-    def look(self, now: float, running_ids: frozenset[str], read_at_most: int) -> PendingView:
+    def look(
+        self,
+        now: float,
+        running_ids: frozenset[str],
+        read_at_most: int,
+        ending_ids: frozenset[str] = frozenset(),
+    ) -> PendingView:
         """List pending/ and read what is new at its head.
 
         Args:
             now: monotonic seconds.
-            running_ids: the tasks that run on this node.
+            running_ids: the tasks whose claims stand in this node's directory: what bears their name is a copy.
             read_at_most: how many new files may be read.
+            ending_ids: tasks that this node has in hand although their claim is not there (moved back by hand, or
+                never made): they stay who they are, and wait until this node has let go of them.
 
         Raises:
             OSError: the directory could not be listed.
@@ -109,6 +120,9 @@ class PendingReader:
         self._read_some(read_at_most)
         self._ask_upstream(now)
         waiting = tuple(self._known[name] for name in self._order)
+        if ending_ids:
+            why = "its last try is still ending on this node"
+            waiting = tuple(replace(one, unready=why) if one.task_id in ending_ids else one for one in waiting)
         return PendingView(waiting, len(names) - len(candidates), next_look_s)
 
     def _relist(self, candidates: Iterable[str], running_ids: frozenset[str]) -> None:
@@ -244,8 +258,14 @@ class PendingReader:
             return
         wanted = {one for known in waiters for one in known.needs.after}
         alive = {known.task_id for known in self._known.values() if known.task_id}
-        if now - self._upstream_listed_at >= UPSTREAM_TTL_S and not wanted <= alive | set(self._upstream):
+        for one in wanted & alive:
+            self._upstream.pop(one, None)  # it was retried by hand: its last end no longer counts
+        done = {one for one in wanted if self._upstream.get(one) is State.DONE}
+        # Any other state changes: another node ends it, a person retries it.
+        if now - self._upstream_listed_at >= UPSTREAM_TTL_S and not wanted <= alive | done:
             self._upstream_listed_at = now
+            for one in wanted - done:
+                self._upstream.pop(one, None)
             self._list_settled(wanted)
         for known in waiters:
             states = tuple(

@@ -20,7 +20,7 @@ from gpu_queue.spool.drops import SettleTimes
 from gpu_queue.spool.events import EventLog
 from gpu_queue.spool.filesystem import Mount
 from gpu_queue.spool.nodes import NodeFiles
-from gpu_queue.spool.paths import SpoolPaths, full_name, parse_full, safe_name
+from gpu_queue.spool.paths import SpoolPaths, full_name, parse_claim, parse_full, safe_name, strip_claim
 from gpu_queue.spool.pending import PendingReader, PendingView
 from gpu_queue.spool.queues import Queues
 from gpu_queue.spool.store import Moved, listing, move
@@ -115,7 +115,7 @@ class Spool:
         self._config: dict[str, str] = {}
 
     def enter(self) -> None:
-        """Make this node's running directory and its permanent file.
+        """Make this node's running directory and its permanent file; from the first time on this agent is present.
 
         Raises:
             OSError: it cannot be made.
@@ -123,6 +123,9 @@ class Spool:
         os.makedirs(self.paths.running(self.node), mode=0o700, exist_ok=True)
         keeper = self.paths.running_keeper(self.node)
         os.close(os.open(keeper, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        if self.mailbox.present_since is None:
+            os.utime(keeper)
+            self.mailbox.present_since = os.stat(keeper).st_mtime  # the server's clock, as that of the commands
 
     def look(self, request: LookRequest) -> Look:
         """Observe.
@@ -131,7 +134,9 @@ class Spool:
             OSError: a directory could not be listed: nothing is known.
         """
         own = self._own_claims()
-        pending = self.reader.look(request.now, request.running_ids, request.read_at_most)
+        claimed = frozenset(parsed[0].task_id for name in own if (parsed := parse_claim(name)) is not None)
+        copied, ending = request.running_ids & claimed, request.running_ids - claimed
+        pending = self.reader.look(request.now, copied, request.read_at_most, ending)
         return Look(
             pending,
             own,
@@ -217,7 +222,7 @@ class Spool:
         """Move waiting tasks to failed/ (a person asked by hand); returns how many."""
         count = 0
         for name in names:
-            full = parse_full(name)
+            full = parse_full(strip_claim(name))
             target = full_name(*full) if full else name
             source = f"{self.paths.directory(State.PENDING)}/{name}"
             count += move(source, f"{self.paths.directory(State.FAILED)}/{target}").moved is Moved.WON
