@@ -1,8 +1,9 @@
 """Commands: what people ask of agents, and the agents' answers (docs/spool.md, "Commands").
 
 - A command is a file with a unique name in control/; an agent obeys what names it, once per nonce.
-- control.json without a nonce was written by a person: it is moved into control/ under a name of our own, so that
-  of several agents exactly one publishes it, and it then means all nodes.
+- control.json without a nonce was written by a person: it is moved into control/ by one rename to a name of our own,
+  so that of several agents exactly one publishes it, and no crash loses it.  There it means all nodes that were
+  present by then; one that comes later must not obey yesterday's ``stop all``.
 - Everything here is hostile input: what cannot be obeyed is set aside with the reason.
 """
 
@@ -18,13 +19,14 @@ from typing import Any
 from gpu_queue import PROTOCOL
 from gpu_queue.spool import files
 from gpu_queue.spool.paths import SpoolPaths
-from gpu_queue.spool.store import Moved, listing, move
+from gpu_queue.spool.store import listing, move
 from gpu_queue.units import stamp
 
 COMMANDS = ("stop", "sweep", "shutdown", "explain")
 EVERYBODY = "*"
 KEPT_S = 24 * 3600
 HAND_SETTLE_S = 5.0
+NONCE_MAX = 64
 _ENTRY = re.compile(r"\d{8}T\d{9}-([0-9a-f]{6,32})\.json", re.ASCII)
 
 
@@ -43,40 +45,50 @@ class Command:
     wait: bool = False
 
 
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:100]}…"
+
+
 def _strings(value: object, key: str) -> tuple[str, ...]:
     if value is None:
         return ()
     items = value if isinstance(value, list) else [value]
     if not all(isinstance(one, str) for one in items):
-        raise files.FileProblem(f"{key!r} is {value!r}; expected a list of strings")
+        raise files.FileProblem(f"{key!r} is {_shown(value)}; expected a list of strings")
     return tuple(items)
 
 
 def parse_command(entry: str, value: dict[str, Any], node: str, incarnation: str) -> Command | None:
     """A command for this agent; None if it is for others.
 
+    Without a nonce it was written by a person: its nonce is the one in its file's name, and it is for everybody.
+
     Raises:
         FileProblem: nobody can obey it; the message says which value is wrong.
     """
     if value.get("protocol", PROTOCOL) != PROTOCOL:
-        raise files.FileProblem(f"protocol {value.get('protocol')!r}; expected {PROTOCOL}")
+        raise files.FileProblem(f"protocol {_shown(value.get('protocol'))}; expected {PROTOCOL}")
     verb = value.get("command")
     if verb not in COMMANDS:
-        raise files.FileProblem(f"command {verb!r}; expected one of {', '.join(COMMANDS)}")
-    nonce = value.get("nonce")
-    if not isinstance(nonce, str) or not nonce:
-        raise files.FileProblem("it has no nonce")
+        raise files.FileProblem(f"command {_shown(verb)}; expected one of {', '.join(COMMANDS)}")
+    by_hand = not value.get("nonce")
+    nonce = entry.removesuffix(".json").rpartition("-")[2] if by_hand else value["nonce"]
+    if not isinstance(nonce, str) or len(nonce) > NONCE_MAX or not nonce.isprintable():
+        raise files.FileProblem(f"nonce {_shown(nonce)}; expected up to {NONCE_MAX} letters and digits")
     command = Command(
         entry,
         nonce,
         str(verb),
-        sender=str(value.get("from", ""))[:200],
+        sender="".join(one if one.isprintable() else "?" for one in str(value.get("from", ""))[:200]),
         claims=_strings(value.get("claims"), "claims"),
         tasks=_strings(value.get("tasks"), "tasks"),
         names=_strings(value.get("names"), "names"),
         wait=value.get("wait") is True,
     )
     to = _strings(value.get("to"), "to")
+    if by_hand and not to:
+        to = (EVERYBODY,)
     if EVERYBODY in to:
         return command
     # Stop names claims, and sweep and explain do no harm twice; a shutdown must not meet the next agent.
@@ -102,6 +114,8 @@ class Mailbox:
         self._node = node
         self._incarnation = incarnation
         self._uids = uids
+        self.present_since: float | None = None
+        """Since when, by the server's clock, this agent is there to be meant by a command for everybody."""
         self._looked_at: set[str] = set()
         self._hand_seen: tuple[tuple[int, int, int], float] | None = None
 
@@ -123,12 +137,13 @@ class Mailbox:
             if entry in self._looked_at:
                 continue
             try:
-                value = files.read_json(f"{self._paths.control}/{entry}", self._uids)
+                path = f"{self._paths.control}/{entry}"
+                value = files.read_json(path, self._uids)
                 command = parse_command(entry, value, self._node, self._incarnation)
-                if command is not None:
+                if command is not None and not self._came_before_us(path, value):
                     commands.append(command)
             except files.Vanished:
-                pass
+                continue  # swept, or a name that is not seen yet: the next listing tells
             except files.FileProblem as problem:
                 problems.append(f"control/{entry}: {problem}")
                 self._set_aside(f"{self._paths.control}/{entry}")
@@ -186,18 +201,12 @@ class Mailbox:
             return [f"control.json: {problem}"]
         except OSError:
             return []
-        self._publish_hand_command(path, value)
+        # By one rename to a name of our own: of several agents the one whose rename is done publishes it.
+        move(path, f"{self._paths.control}/{stamp(time.time())}-{secrets.token_hex(6)}.json")
         return []
 
-    def _publish_hand_command(self, path: str, value: dict[str, Any]) -> None:
-        # Under a name of our own first: of several agents the one whose rename is done publishes it.
-        nonce = secrets.token_hex(6)
-        mine = f"{self._paths.control}/.hand-{nonce}"
-        if move(path, mine).moved is not Moved.WON:
-            return
-        value = {"protocol": PROTOCOL, "to": [EVERYBODY], **value, "nonce": nonce}
-        files.write_whole(f"{self._paths.control}/{stamp(time.time())}-{nonce}.json", files.encode_json(value))
-        try:
-            os.unlink(mine)
-        except OSError:
-            pass  # swept with the rest of control/ after a day
+    def _came_before_us(self, path: str, value: dict[str, Any]) -> bool:
+        """Whether a command for everybody was published before this agent was present."""
+        if value.get("nonce") or self.present_since is None:
+            return False
+        return os.lstat(path).st_ctime < self.present_since
