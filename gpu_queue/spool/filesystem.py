@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from dataclasses import dataclass
 
 from gpu_queue import PROTOCOL
 from gpu_queue.errors import SpoolError
-from gpu_queue.spool.files import FileProblem, read_regular, write_whole
+from gpu_queue.spool.files import FileProblem, Vanished, read_regular, write_whole
 from gpu_queue.spool.paths import OTHER_DIRECTORIES, STATE_DIRECTORIES, SpoolPaths
 
 LOCAL_TYPES = frozenset(
@@ -50,7 +51,7 @@ class Mount:
 
 def _unescape(text: str) -> str:
     # /proc/self/mountinfo writes space, tab, newline and backslash as \ooo (proc(5)).
-    return text.encode("latin-1").decode("unicode_escape") if "\\" in text else text
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
 
 def mount_of(path: str, mountinfo: str | None = None) -> Mount:
@@ -84,8 +85,10 @@ def check_protocol(paths: SpoolPaths) -> bool:
     """
     try:
         content, _ = read_regular(paths.protocol, 100)
-    except FileProblem:
+    except Vanished:
         return False
+    except FileProblem as problem:
+        raise SpoolError(f"{paths.protocol}: {problem}") from None
     text = content.decode("ascii", "replace").strip()
     if text != str(PROTOCOL):
         raise SpoolError(
@@ -102,11 +105,12 @@ def make_spool(paths: SpoolPaths) -> None:
         SpoolError: it cannot be made, or is of another protocol.
     """
     try:
-        if check_protocol(paths):
-            return
+        is_made = check_protocol(paths)
+        # Also where it is made: somebody may have removed done/ to tidy up.
         for directory in ("", *STATE_DIRECTORIES, *OTHER_DIRECTORIES):
             os.makedirs(os.path.join(paths.root, directory), mode=0o700, exist_ok=True)
-        write_whole(paths.protocol, f"{PROTOCOL}\n".encode())
+        if not is_made:
+            write_whole(paths.protocol, f"{PROTOCOL}\n".encode())
     except OSError as error:
         raise SpoolError(f"{paths.root}: cannot make the spool: {error.strerror} ({error.filename})") from error
 
@@ -127,9 +131,12 @@ def check_trust(paths: SpoolPaths, allow_group: bool) -> None:
     """
     forbidden = 0o002 if allow_group else 0o022
     trusted = trusted_uids(paths)
-    for directory in ("", *STATE_DIRECTORIES, "records", "control"):
+    for directory in ("", *STATE_DIRECTORIES, *OTHER_DIRECTORIES):
         path = os.path.join(paths.root, directory) if directory else paths.root
-        facts = os.lstat(path)
+        try:
+            facts = os.lstat(path)
+        except OSError as error:
+            raise SpoolError(f"{path}: {error.strerror}; expected a directory") from error
         if (facts.st_mode & 0o170000) != 0o040000:
             raise SpoolError(f"{path}: expected a directory that is no link; remove it and start again")
         if facts.st_mode & forbidden:
