@@ -80,7 +80,7 @@ __gpu_guest() { # VERB ARGUMENT…: the known state of a shell, then the verb
   if [ -n "${ZSH_VERSION-}" ]; then
     emulate -R ksh # the dialect that is nearest to bash: arrays from 0, words split, no nomatch
     setopt no_local_options no_local_traps no_posix_builtins no_posix_strings no_xtrace typeset_silent null_glob bash_rematch
-    zmodload zsh/datetime zsh/mapfile
+    zmodload zsh/datetime zsh/mapfile zsh/system
     trap - DEBUG ZERR
   else
     set +aefkuvxCET +o pipefail +o posix
@@ -89,6 +89,9 @@ __gpu_guest() { # VERB ARGUMENT…: the known state of a shell, then the verb
     shopt -s nullglob
     trap - DEBUG ERR RETURN
   fi
+  # shellcheck disable=SC2154 # zsh's own
+  # A shell forgets an interrupt when the program that it waits for has just ended by itself.
+  trap 'trap - INT; kill -s INT "${BASHPID:-${sysparams[pid]}}"' INT
   unset GLOBIGNORE CDPATH POSIXLY_CORRECT
   IFS=$' \t\n'
   LC_ALL=C; export LC_ALL # names are bytes
@@ -153,7 +156,7 @@ __gpu_nonce() { # COUNT: so many random hex digits, at most 12
 }
 
 __gpu_me() { # user@host, for records and commands
-  REPLY=${USER:-${LOGNAME:-}}
+  REPLY=${USER:-${LOGNAME:-${USERNAME-}}} # the last is zsh's own
   [ -n "$REPLY" ] || REPLY=$(command id -un 2>/dev/null)
   REPLY=$REPLY@${HOSTNAME:-${HOST:-unknown}}
 }
@@ -1107,6 +1110,8 @@ __gpu_wait() {
     ids+=("$REPLY")
   done
   for file in "${ids[@]}"; do __gpu_strip "$file"; left+=("${REPLY#????}"); done
+  __gpu_plural ${#left[@]} task
+  __gpu_say "waiting for $REPLY"
   __gpu_ms; start=$REPLY
   while [ ${#left[@]} -gt 0 ]; do
     # Only what is small is listed; done/ and failed/ only for a task that two listings lack.
@@ -1311,33 +1316,32 @@ __gpu_living() { # reply = nodes whose agent has given a sign of life lately
   reply=("${nodes[@]}")
 }
 
-__gpu_stop_tries() { # of the caller's ids, wherever they are; nodes: also to be asked
-  local round id claims claim node listed left gone=()
-  for round in 1 2 3; do # a task that was requeued meanwhile is cancelled, one that was tried again is stopped again
-    claims=() left=()
-    for id in "${ids[@]}"; do
-      __gpu_where "$id" || continue
-      case $REPLY in
-        running/*) claims+=("$REPLY"); left+=("$id") ;;
-        pending/*) __gpu_cancel_one "$REPLY" || left+=("$id") ;;
-      esac
-    done
-    ids=("${left[@]}") listed=' '
+__gpu_stop_tries() { # of the caller's ids, wherever they are; the caller's nodes are asked in any case
+  local round id claims task node listed left gone=()
+  typeset -A wanted
+  for round in 1 2 3 last; do # one that was requeued meanwhile is cancelled, one that runs again is stopped again
+    claims=() left=() wanted=() listed=' '
+    for id in "${ids[@]}"; do wanted[$id]=1; done
     for node in "${nodes[@]}"; do listed+="$node "; done
-    for claim in "${claims[@]}"; do
-      node=${claim#running/}; node=${node%%/*}
+    __gpu_tasks running
+    for task in "${reply[@]}"; do
+      __gpu_strip "$task"; id=${REPLY#????}
+      [ -n "${wanted[$id]-}" ] || continue
+      claims+=("$task") left+=("$id")
+      node=${task#running/}; node=${node%%/*}
       case $listed in *" $node "*) ;; *) nodes+=("$node"); listed+="$node " ;; esac
     done
-    [ ${#nodes[@]} -gt 0 ] || break
+    __gpu_tasks pending
+    for task in "${reply[@]}"; do
+      id=${task#pending/????}
+      [ -z "${wanted[$id]-}" ] || __gpu_cancel_one "$task" || left+=("$id")
+    done
+    ids=("${left[@]}")
+    [ ${#nodes[@]} -gt 0 ] && [ "$round" != last ] || break
     __gpu_stop_claims || return
     nodes=()
   done
-  for id in "${ids[@]}"; do
-    if __gpu_where "$id" && [ "${REPLY%%/*}" = running ]; then
-      __gpu_fail "$REPLY still runs after $((round)) requests; try again"
-      return
-    fi
-  done
+  [ ${#claims[@]} -eq 0 ] || __gpu_fail "${claims[0]} was stopped three times and runs again; gpu_pause, then try again"
 }
 
 __gpu_stop_claims() { # the caller's claims on the caller's nodes

@@ -1,0 +1,3 @@
+#!/bin/bash
+#GPUQ --gpus 4-2
+python t.py

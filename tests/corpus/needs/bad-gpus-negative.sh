@@ -1,0 +1,3 @@
+#!/bin/bash
+#GPUQ --gpus -1
+python t.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+#GPUQ --gpus 2000
+python t.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+#GPUQ --gpus two
+python t.py

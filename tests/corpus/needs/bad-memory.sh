@@ -1,0 +1,3 @@
+#!/bin/bash
+#GPUQ --memory lots
+python t.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+#GPUQ --gpus
+python t.py

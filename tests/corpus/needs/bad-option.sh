@@ -1,0 +1,3 @@
+#!/bin/bash
+#GPUQ --gpu 2
+python t.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+#GPUQ --queue a/b
+python t.py

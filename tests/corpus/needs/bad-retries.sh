@@ -1,0 +1,3 @@
+#!/bin/bash
+#GPUQ --retries many
+python t.py

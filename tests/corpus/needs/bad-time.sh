@@ -1,0 +1,3 @@
+#!/bin/bash
+#GPUQ --time 4hours
+python t.py

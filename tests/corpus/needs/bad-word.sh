@@ -1,0 +1,3 @@
+#!/bin/bash
+#GPUQ gpus 2
+python t.py

@@ -1,0 +1,2 @@
+cd x;CUDA_VISIBLE_DEVICES=1 python t.py&
+wait

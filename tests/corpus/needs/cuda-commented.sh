@@ -1,0 +1,3 @@
+# CUDA_VISIBLE_DEVICES=0,1 python t.py
+  # CUDA_VISIBLE_DEVICES=0,1
+python t.py

@@ -1,0 +1,2 @@
+echo "CUDA_VISIBLE_DEVICES=$CUDA_VISIBLE_DEVICES"
+python t.py

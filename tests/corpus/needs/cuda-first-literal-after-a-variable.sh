@@ -1,0 +1,2 @@
+CUDA_VISIBLE_DEVICES=$N python t.py
+CUDA_VISIBLE_DEVICES=2,3 python t.py

@@ -1,0 +1,1 @@
+CUDA_VISIBLE_DEVICES=3,1 python t.py

@@ -1,0 +1,2 @@
+MY_CUDA_VISIBLE_DEVICES=0,1
+python t.py

@@ -1,0 +1,1 @@
+CUDA_VISIBLE_DEVICES=$N python t.py

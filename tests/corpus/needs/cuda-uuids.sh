@@ -1,0 +1,1 @@
+CUDA_VISIBLE_DEVICES=GPU-8932f937-d72c-4106-c12f-20bd9faed9f6 python t.py

@@ -1,0 +1,1 @@
+deepspeed --num_gpus $N t.py

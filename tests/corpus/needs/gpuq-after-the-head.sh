@@ -1,0 +1,4 @@
+#!/bin/bash
+cd /data
+#GPUQ --gpus 4
+python train.py

@@ -1,0 +1,7 @@
+#!/bin/bash
+
+   
+	
+# about
+#GPUQ --gpus 2
+x

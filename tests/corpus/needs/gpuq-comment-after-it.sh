@@ -1,0 +1,1 @@
+#GPUQ --gpus 2  # two of them

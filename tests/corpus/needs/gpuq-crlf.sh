@@ -1,0 +1,4 @@
+#!/bin/bash
+
+#GPUQ --gpus 2
+python train.py

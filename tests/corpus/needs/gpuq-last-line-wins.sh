@@ -1,0 +1,2 @@
+#GPUQ --gpus 2
+#GPUQ --gpus 3

@@ -1,0 +1,2 @@
+#GPUQUEUE --gpus 4
+python train.py

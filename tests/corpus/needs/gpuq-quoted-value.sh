@@ -1,0 +1,1 @@
+#GPUQ --queue "car" --gpus '2'

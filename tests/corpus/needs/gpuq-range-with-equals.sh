@@ -1,0 +1,4 @@
+#!/bin/bash
+
+#GPUQ --gpus=1-4
+python train.py

@@ -1,0 +1,2 @@
+ #GPUQ --gpus 4
+python train.py

@@ -1,0 +1,2 @@
+#GPUQ --memory 20G
+torchrun --nproc_per_node=2 train.py

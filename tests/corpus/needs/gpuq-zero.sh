@@ -1,0 +1,1 @@
+#GPUQ --gpus 0

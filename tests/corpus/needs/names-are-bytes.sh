@@ -1,0 +1,4 @@
+#!/bin/bash
+# шонч╗Г  ■
+#GPUQ --gpus 2
+python t.py

@@ -1,0 +1,2 @@
+#!/bin/bash
+#GPUQ --gpus 2

@@ -1,0 +1,2 @@
+#SBATCH --gpus=2
+#SBATCH --gpus=4

@@ -1,0 +1,1 @@
+#SBATCH --nodes=1 --gpus-per-node=4

@@ -1,0 +1,1 @@
+#SBATCH --gpus=a100:8

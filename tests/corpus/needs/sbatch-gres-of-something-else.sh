@@ -1,0 +1,2 @@
+#SBATCH --gres=shard:4
+python t.py

@@ -1,0 +1,1 @@
+torchrun --nproc_per_node auto t.py

@@ -1,0 +1,1 @@
+torchrun --nnodes=2 t.py

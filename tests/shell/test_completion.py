@@ -1,0 +1,67 @@
+"""Completion offers what fits the command, and registers only where somebody can press Tab."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from tests.shell.helpers import CLIENT, Shell, Spool
+
+NODE = "n1-00000001"
+
+
+@pytest.mark.parametrize(
+    ("command", "word", "offered"),
+    [
+        ("gpu_cancel", "", ["wait.sh"]),
+        ("gpu_priority", "w", ["wait.sh"]),
+        ("gpu_stop", "", ["all", "run.sh", "wait.sh"]),
+        ("gpu_retry", "", ["all", "bad.sh"]),
+        ("gpu_retry", "b", ["bad.sh"]),
+        ("gpu_tail", "", ["good.sh"]),
+        ("gpu_explain", "", ["bad.sh", "good.sh", "run.sh", "wait.sh"]),
+        ("gpu_cancel", "abc", ["abc001"]),
+        ("gpu_use", "", ["exp 1", "other"]),
+        ("gpu_submit", "--m", ["--memory"]),
+        ("gpu_status", "--", ["--watch"]),
+        ("gpu_list", "", []),
+    ],
+)
+def test_what_is_offered(shell: Shell, spool: Spool, command: str, word: str, offered: list[str]) -> None:
+    spool.add("pending", "wait.sh")
+    spool.add(f"running/{NODE}", "run.sh")
+    spool.log(spool.add("done", "good.sh"), "x")
+    spool.add("failed", "bad.sh")
+    Spool(shell.root / "other").make()
+    said = shell.ok(f"( __gpu_guest words {command} '{word}' )")
+    assert sorted(said.lines) == offered
+
+
+def test_bash_completes_into_compreply(shell: Shell, spool: Spool) -> None:
+    if shell.kind != "bash":
+        pytest.skip("bash's own way")
+    spool.add("pending", "wait.sh")
+    shell.hostile = False
+    said = shell.ok(
+        '__gpu_complete_bash gpu_cancel w gpu_cancel; echo "${COMPREPLY[@]}"; complete -p | command grep -c gpu_ || :'
+    )
+    assert said.lines == ["wait.sh", "0"]
+
+
+def test_an_interactive_shell_has_completions(shell: Shell) -> None:
+    shell.hostile = False
+    if shell.kind == "zsh":
+        script = f"autoload -Uz compinit; compinit -u -D; . '{CLIENT}'; print -r -- ${{_comps[gpu_stop]}}"
+        assert shell.ok(script).lines == ["__gpu_complete_zsh"]
+        return
+    done = subprocess.run(
+        [shell.program, "--norc", "-i", "-c", f". '{CLIENT}'; complete -p gpu_stop gpu_submit"],
+        env=shell.environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+        start_new_session=True,
+    )
+    assert "-F __gpu_complete_bash gpu_stop" in done.stdout
+    assert "-o default -F __gpu_complete_bash gpu_submit" in done.stdout

@@ -1,0 +1,119 @@
+"""What a client does alone: cancel, retry, priority, clean; and how it finds the task that is meant."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from tests.shell.helpers import Shell, Spool
+
+NODE = "n1-00000001"
+
+
+@pytest.mark.parametrize("name", ["{full}", "{id}", "{nonce}", "train", "ain.s"])
+def test_a_task_is_named_in_several_ways(shell: Shell, spool: Spool, name: str) -> None:
+    full = spool.add("pending", "train.sh")
+    spool.add("pending", "other.sh")
+    said = shell.ok("gpu_cancel " + name.format(full=full, id=full[4:], nonce=full[23:29]))
+    assert said.lines == [f"cancelled {full}"]
+    assert spool.names("failed") == [full]
+    assert len(spool.names("pending")) == 1
+
+
+def test_a_name_that_fits_several_lists_them_and_does_nothing(shell: Shell, spool: Spool) -> None:
+    names = sorted(spool.add("pending", f"train-{number}.sh") for number in range(3))
+    for command in ("gpu_cancel", "gpu_stop"):
+        said = shell.run(f"{command} train")
+        assert said.status == 1
+        assert said.out == ""
+        assert [line.rsplit("/", 1)[-1] for line in said.err.splitlines()[1:]] == names
+    assert spool.names("pending") == names
+
+
+def test_a_name_that_fits_nothing_says_so(shell: Shell, spool: Spool) -> None:
+    for command in ("gpu_cancel x", "gpu_retry x", "gpu_priority x 5", "gpu_explain x", "gpu_stop x", "gpu_tail x"):
+        said = shell.run(command)
+        assert (said.status, len(said.err.splitlines())) == (1, 1), said
+
+
+def test_a_waiting_task_is_meant_before_an_ended_one(shell: Shell, spool: Spool) -> None:
+    spool.add("done", "train.sh")
+    full = spool.add("pending", "train.sh")
+    assert shell.ok("gpu_stop train").lines == [f"cancelled {full}"]
+
+
+def test_cancel_of_a_task_that_just_started_says_where(shell: Shell, spool: Spool) -> None:
+    full = spool.add(f"running/{NODE}", "train.sh")
+    said = shell.run("gpu_cancel train")
+    assert said.status == 1
+    assert f"just started on {NODE}: gpu_stop {full[23:29]}" in said.err
+
+
+def test_a_cancelled_hand_drop_gets_an_id(shell: Shell, spool: Spool) -> None:
+    (spool.path / "pending" / "007_my train.sh").write_text("true\n")
+    shell.ok("gpu_cancel 'my train'")
+    (full,) = spool.names("failed")
+    assert (full[:4], full[30:]) == ("007-", "my_train.sh")
+    assert spool.names("pending") == []
+    assert spool.names("records") == [f"{full[4:]}.json"]
+
+
+def test_priority_is_one_rename(shell: Shell, spool: Spool) -> None:
+    full = spool.add("pending", "train.sh")
+    assert shell.ok("gpu_priority train 7").lines == [f"007-{full[4:]}"]
+    assert shell.ok("gpu_priority train 007").lines == [f"007-{full[4:]}"]
+    assert spool.names("pending") == [f"007-{full[4:]}"]
+    (spool.path / "pending" / "drop.sh").write_text("true\n")
+    assert shell.ok("gpu_priority drop 20").lines == ["020_drop.sh"]
+    spool.add(f"running/{NODE}", "busy.sh")
+    assert "runs already" in shell.run("gpu_priority busy 7").err
+
+
+@pytest.mark.parametrize("arguments", ["", "train", "train 1000", "train x", "train 7 8"])
+def test_priority_needs_a_task_and_a_number(shell: Shell, spool: Spool, arguments: str) -> None:
+    spool.add("pending", "train.sh")
+    assert shell.run(f"gpu_priority {arguments}").status == 2
+
+
+def test_retry_queues_again_under_the_same_name(shell: Shell, spool: Spool) -> None:
+    full = spool.add("failed", "train.sh")
+    others = sorted(spool.add("failed", "x.sh") for _ in range(3))
+    assert shell.ok("gpu_retry train").lines == [full]
+    assert shell.ok("gpu_retry all").lines == others
+    assert spool.names("pending") == sorted([full, *others])
+    assert spool.names("failed") == []
+    assert shell.ok("gpu_retry all").err == "nothing has failed\n"
+
+
+def test_clean_forgets_what_is_old_by_the_servers_clock(shell: Shell, spool: Spool) -> None:
+    full = spool.add("done", "train.sh")
+    failed = spool.add("failed", "bad.sh")
+    waiting = spool.add("pending", "later.sh")
+    spool.log(full, "x")
+    spool.log(full, "x", ".try2.abcdef")
+    (spool.path / "records" / f"{full[4:]}.try1.abcdef.json").write_text("{}")
+    (spool.path / "records" / f"{full[4:]}.tries.json").write_text("{}")
+    then = time.time() - 30 * 86400
+    os.utime(spool.path / "done" / full, (then, then))  # an old script that has just ended
+    assert shell.ok("gpu_clean --older-than 7d").lines == []
+    assert sorted(shell.ok("gpu_clean --older-than=0s --dry-run").lines) == [f"done/{full}", f"failed/{failed}"]
+    assert spool.names("done") == [full]
+    shell.ok("gpu_clean --older-than 0")
+    assert spool.names("done") + spool.names("failed") + spool.names("logs") == []
+    assert spool.names("records") == [f"{waiting[4:]}.json"]
+
+
+def test_clean_keeps_what_a_waiting_task_asks_for(shell: Shell, spool: Spool) -> None:
+    full = spool.add("done", "prepare.sh")
+    spool.add("pending", "train.sh", needs={"after": [full[4:]]})
+    shell.ok("gpu_clean --older-than 0")
+    assert spool.names("done") == [full]
+
+
+@pytest.mark.parametrize("arguments", ["", "--older-than", "--older-than soon", "7d"])
+def test_clean_needs_an_age(shell: Shell, spool: Spool, arguments: str) -> None:
+    full = spool.add("done")
+    assert shell.run(f"gpu_clean {arguments}").status == 2
+    assert spool.names("done") == [full]

@@ -1,0 +1,114 @@
+"""gpu_wait and gpu_tail: they end by themselves, and their status tells how the tasks ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+from tests.shell.helpers import Shell, Spool, end, read_until, wait_until
+
+NODE = "n1-00000001"
+
+
+def test_wait_without_names_waits_for_all_that_is_there(shell: Shell, spool: Spool) -> None:
+    waiting, running = spool.add("pending", "a.sh"), spool.add(f"running/{NODE}", "b.sh")
+    spool.add("failed", "old.sh")
+    process = shell.start("gpu_wait")
+    assert process.stderr is not None
+    assert process.stderr.readline() == "waiting for 2 tasks\n"
+    spool.move(running, f"running/{NODE}", "done")
+    read_until(process, f"done {running}")
+    spool.move(waiting, "pending", f"running/{NODE}")
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.5)
+    spool.move(waiting, f"running/{NODE}", "done")
+    read_until(process, f"done {waiting}")
+    assert process.wait(5) == 0
+    process.communicate()
+
+
+def test_wait_tells_that_one_failed(shell: Shell, spool: Spool) -> None:
+    good, bad = spool.add("done", "good.sh"), spool.add("failed", "bad.sh")
+    said = shell.run("gpu_wait good bad")
+    assert (said.status, sorted(said.lines)) == (1, sorted([f"done {good}", f"failed {bad}"]))
+    assert shell.ok("gpu_wait good").lines == [f"done {good}"]
+    assert shell.ok("gpu_wait").lines == []
+
+
+def test_wait_follows_a_task_whose_priority_changes(shell: Shell, spool: Spool) -> None:
+    full = spool.add("pending", "a.sh")
+    process = shell.start("gpu_wait a.sh")
+    assert process.stderr is not None
+    assert process.stderr.readline() == "waiting for 1 task\n"
+    renamed = f"001-{full[4:]}"
+    (spool.path / "pending" / full).rename(spool.path / "pending" / renamed)
+    spool.move(renamed, "pending", "done")
+    read_until(process, "done ")
+    assert process.wait(5) == 0
+    process.communicate()
+
+
+def test_wait_gives_up_in_time(shell: Shell, spool: Spool) -> None:
+    spool.add("pending", "a.sh")
+    said = shell.run("gpu_wait --timeout 0s")
+    assert (said.status, len(said.err.splitlines())) == (124, 2)
+    assert shell.run("gpu_wait --timeout soon").status == 2
+
+
+def test_tail_waits_for_the_log_follows_it_and_ends_with_the_task(shell: Shell, spool: Spool) -> None:
+    full = spool.add("pending", "train.sh")
+    process = shell.start("gpu_tail train")
+    assert process.stderr is not None
+    assert "train.sh" in process.stderr.readline()
+    assert "it waits" in process.stderr.readline()
+    spool.move(full, "pending", f"running/{NODE}")
+    log = spool.log(full, "one\n")
+    read_until(process, "one\n")
+    with log.open("a") as out:
+        out.write("two\n")
+    read_until(process, "two\n")
+    with log.open("a") as out:
+        out.write("three")
+    spool.move(full, f"running/{NODE}", "done")
+    out_text, _ = process.communicate(timeout=5)
+    assert (process.returncode, out_text) == (0, "three")
+
+
+def test_tail_of_a_failed_task_shows_the_end_and_fails(shell: Shell, spool: Spool) -> None:
+    full = spool.add("failed", "train.sh")
+    spool.log(full, "".join(f"line {number}\n" for number in range(100)))
+    said = shell.run("gpu_tail")
+    assert (said.status, said.lines) == (1, [f"line {number}" for number in range(90, 100)])
+    assert "has failed" in said.err
+
+
+def test_tail_goes_on_with_the_next_try(shell: Shell, spool: Spool) -> None:
+    full = spool.add(f"running/{NODE}", "train.sh")
+    spool.log(full, "first\n")
+    process = shell.start("gpu_tail train")
+    read_until(process, "first\n")
+    spool.log(full, "second\n", ".try2.abcdef")
+    read_until(process, "second\n")
+    end(process)
+
+
+def test_tail_ends_with_ctrl_c_and_leaves_no_process(shell: Shell, spool: Spool) -> None:
+    full = spool.add(f"running/{NODE}", "train.sh")
+    spool.log(full, "first\n")
+    process = shell.start("gpu_tail train")
+    read_until(process, "first\n")
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=5)
+    assert process.returncode != 0
+
+    def gone() -> bool:
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    wait_until(gone)
