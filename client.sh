@@ -119,7 +119,15 @@ __gpu_read() { # FILE: byte for byte, in bash the first 1 MiB; 1: cannot be read
   fi
 }
 
-__gpu_write() { { printf '%s' "$2" >"$1"; } 2>/dev/null; } # FILE TEXT
+__gpu_write() { # FILE TEXT: whole, or not at all
+  if [ -n "${ZSH_VERSION-}" ]; then
+    { syswrite -- "$2" >"$1"; } 2>/dev/null && return 0 # zsh's printf does not notice a full disk
+  else
+    { printf '%s' "$2" >"$1"; } 2>/dev/null && return 0
+  fi
+  command rm -f -- "$1" 2>/dev/null
+  return 1
+}
 
 __gpu_cd() { # zsh would run the user's chpwd hooks
   # shellcheck disable=SC2164 # the caller looks at the status
@@ -938,7 +946,7 @@ __gpu_status() {
 }
 
 __gpu_picture() {
-  local flag file node text now incarnation alive=0 shown=0 count skipped priority id nonce title
+  local flag file node text now incarnation alive=0 state count skipped priority id nonce title
   printf '%s%s%s  %s\n' "$bold" "$JOB_ID" "$plain" "$PWD"
   for flag in paused draining; do
     [ -e "$flag" ] || continue
@@ -949,13 +957,12 @@ __gpu_picture() {
   __gpu_clock control; now=$REPLY
   for file in nodes/*.json; do
     node=${file#nodes/}; node=${node%.json}
-    printf '\n%s%s%s' "$bold" "$node" "$plain"
-    __gpu_state "$node"; flag=$REPLY
-    if [ "$flag" = stopped ]; then printf '  %sstopped%s\n' "$red" "$plain"
-    elif __gpu_beat "$node" "$now"; then alive=$((alive + 1)); printf '\n'
-    else __gpu_age "$REPLY"; printf '  %slast beat %s ago: its agent seems to be gone%s\n' "$red" "$REPLY" "$plain"
+    __gpu_state "$node"
+    if [ "$REPLY" = stopped ]; then printf '\n%s  %sstopped%s\n' "$node" "$red" "$plain"; continue; fi
+    if __gpu_beat "$node" "$now"; then alive=$((alive + 1)); printf '\n'
+    else __gpu_age "$REPLY"; printf '\n%s  %slast beat %s ago: its agent seems to be gone%s\n' "$node" "$red" "$REPLY" "$plain"
     fi
-    if [ "$flag" != stopped ] && __gpu_read "nodes/$node.txt"; then printf '%s' "$REPLY"; case $REPLY in *$'\n' | '') ;; *) printf '\n' ;; esac; fi
+    __gpu_read "nodes/$node.txt" && printf '%s\n' "${REPLY%$'\n'}"
   done
   __gpu_tasks pending
   printf '\n%swaiting%s %s\n' "$bold" "$plain" "${#reply[@]}"
@@ -980,9 +987,9 @@ __gpu_picture() {
     printf '  %s  %s  %s  on %s, try %s%s\n' "$priority" "$nonce" "$title" "$node" "${text%%.*}" "$count"
   done
   # Counted by an unsorted listing: a hundred thousand names take a moment, sorted by a shell they take a second.
-  for shown in 'done' failed; do
-    count=$(command ls -U -- "$shown" 2>/dev/null | command wc -l)
-    printf '%s%s%s %s\n' "$bold" "$shown" "$plain" $((count))
+  for state in 'done' failed; do
+    count=$(command ls -U -- "$state" 2>/dev/null | command wc -l)
+    printf '%s%s%s %s\n' "$bold" "$state" "$plain" $((count))
   done
   [ "$alive" -gt 0 ] || printf '\n%sno agent is alive%s; start one with ./submit.sh %s\n' "$red" "$plain" "$JOB_ID"
 }

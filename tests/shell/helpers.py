@@ -164,6 +164,7 @@ class Shell:
     root: Path
     job_id: str = "exp 1"
     hostile: bool = True
+    sourced: bool = True
 
     @property
     def spool(self) -> Spool:
@@ -190,7 +191,8 @@ class Shell:
         """The command line that runs a script after the client was sourced."""
         body = HOSTILE[self.kind] if self.hostile else ""
         file = self.home / f"script{len(list(self.home.glob('script*')))}"
-        file.write_text(f"{body}\n. {shlex.quote(str(CLIENT))}\n{script}\n")
+        source = f". {shlex.quote(str(CLIENT))}" if self.sourced else ""
+        file.write_text(f"{body}\n{source}\n{script}\n")
         return [self.program, "-f", str(file)] if self.kind == "zsh" else [self.program, "--norc", str(file)]
 
     def run(self, script: str, **environment: str) -> Said:

@@ -70,7 +70,7 @@ COMMANDS = [
 
 
 def test_nothing_is_left_in_the_shell_and_nothing_is_changed(shell: Shell) -> None:
-    shell.hostile = False
+    shell.hostile = shell.sourced = False
     spool = shell.spool.make()
     spool.log(spool.add("done", "old.sh"), "hello\n")
     spool.add("pending", "other.sh")

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import stat
+import subprocess
 
 import pytest
 
@@ -229,6 +230,20 @@ def test_a_rename_that_failed_is_looked_after(shell: Shell, spool: Spool) -> Non
     assert "is not queued" in said.err
     assert len(spool.names("pending")) == 2
     assert len(spool.names("records")) == 3
+
+
+@pytest.mark.parametrize("files", ["big.sh", "small.sh big.sh"])
+def test_a_script_that_cannot_be_written_whole_is_not_queued(shell: Shell, spool: Spool, files: str) -> None:
+    """A limit on the size of files fails a write in its midst, as a full disk does."""
+    shell.file("big.sh", "echo hello\n" * 20000)
+    shell.file("small.sh", "true\n")
+    limited = ["sh", "-c", """trap '' XFSZ; ulimit -f 40; exec "$@" """, "sh", *shell.command(f"gpu_submit {files}")]
+    done = subprocess.run(
+        limited, cwd=shell.home, env=shell.environment(), capture_output=True, text=True, timeout=20, check=False
+    )
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1), done
+    assert "big.sh could not be written, so it is not queued" in done.stderr
+    assert spool.names("pending") + spool.names("records") == []
 
 
 def test_a_submit_starts_few_processes(shell: Shell, spool: Spool) -> None:
