@@ -148,6 +148,8 @@ class PendingReader:
         changed = False
         for name, known in list(self._known.items()):
             if known.task_id is not None and known.task_id not in running_ids:
+                if known.unready and self._is_ours_now(known.name):
+                    self._known[name] = replace(known, unready="")
                 continue
             if known.is_read and not known.unready:
                 continue
@@ -159,6 +161,14 @@ class PendingReader:
         if changed:
             self._order.sort(key=lambda name: self._known[name].key)
         return soonest
+
+    def _is_ours_now(self, name: str) -> bool:
+        """Whether a full name that was ignored has become a file that may run (its owner was put right, say)."""
+        try:
+            facts = os.lstat(f"{self._directory}/{name}")
+        except OSError:
+            return False
+        return stat.S_ISREG(facts.st_mode) and facts.st_uid in self._uids
 
     def _look_at_drop(self, known: Waiting, now: float) -> tuple[float | None, Waiting]:
         path = f"{self._directory}/{known.name}"

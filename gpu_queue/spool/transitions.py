@@ -83,8 +83,11 @@ class Transitions:
         """
         path = self._paths.claim(self._node, claim)
         queue = waiting.needs.queue
-        if queue is not None and not self._queues.take(queue, claim.task_id, self._node):
-            return NotClaimed(Moved.LOST, f"queue {queue} was taken meanwhile")
+        try:
+            if queue is not None and not self._queues.take(queue, claim.task_id, self._node):
+                return NotClaimed(Moved.LOST, f"queue {queue} was taken meanwhile")
+        except OSError as error:  # nothing was claimed, so there is nothing to give back
+            return NotClaimed(Moved.UNKNOWN, f"queue {queue}: {error.strerror}")
         result = store.move(f"{self._paths.directory(State.PENDING)}/{waiting.name}", path)
         if queue is not None and result.moved is Moved.LOST:
             self._queues.release(queue, claim.task_id)

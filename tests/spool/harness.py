@@ -148,14 +148,19 @@ class Node:
         """Step until nothing runs and nothing could start; children are waited for, never slept for."""
         quiet = 0
         for _ in range(steps):
-            self.step()
-            for one in self.agent.tries.live.values():
-                if one.stage is Stage.RUNNING:
-                    _wait_for_end(one.pid, one.directory)
+            self.go_on()
             quiet = 0 if self.agent.tries.live else quiet + 1
             if quiet >= 8:
                 return
         raise AssertionError(f"it does not come to rest: {self.agent.tries.live}, {self.said[-5:]}")
+
+    def go_on(self, steps: int = 1) -> None:
+        """Step, and wait for the children that run by then."""
+        for _ in range(steps):
+            self.step()
+            for one in self.agent.tries.live.values():
+                if one.stage is Stage.RUNNING:
+                    _wait_for_end(one.pid, one.directory)
 
     def reasons(self) -> dict[str, str]:
         """Why tasks wait, as gpu_explain tells it."""
