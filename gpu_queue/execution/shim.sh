@@ -17,8 +17,8 @@
 #
 # One process waits: the death of the script and that of the running "sleep" both raise CHLD, and the trap does what is
 # due.  So a try costs two forks, script and sleep, and a CHLD that somebody sends only makes it look at its clock.
-# A fork that fails ends a shell, except under "command eval": without a timer the shim then looks at its clock and
-# tries again, over and over, and lets nobody run on unwatched.
+# A shell that cannot fork ends.  Then the script ends too, and the try is lost: nobody runs on unwatched.  (Going on
+# after "command eval" was tried: dash and busybox come out of it with a damaged list of jobs.)
 # The shim's own stderr is /dev/null: a full disk or a strange path must not write into the script's log.
 # Names begin with q_: a plain name may be exported in the task's environment, and setting it would change that.
 #
@@ -79,8 +79,8 @@ q_because() { # WHY: never over another one
 }
 
 q_nap() { # SECONDS
-	q_timer=''
-	command eval 'sleep "$1" >/dev/null 9>&- &' && q_timer=$! || q_due=1
+	sleep "$1" >/dev/null 9>&- &
+	q_timer=$!
 }
 
 q_end() { # WHY: the try is to end; the timer's death wakes us for what comes next
@@ -93,6 +93,7 @@ q_end() { # WHY: the try is to end; the timer's death wakes us for what comes ne
 
 q_step() { # what is due now, by what is so, not by what has happened
 	q_running "$q_child" || { q_over=1 && return; }
+	[ -z "$q_told_usr1" ] || { q_told_usr1='' && kill -s USR1 "$q_child"; }
 	if [ -z "$q_kill_at" ]; then
 		if [ -n "$q_asked" ]; then q_end requeue; elif [ -e "$q_try/gone" ]; then q_end lost; fi
 	fi
@@ -108,7 +109,10 @@ q_step() { # what is due now, by what is so, not by what has happened
 		q_nap 1
 	else
 		q_nap "$q_beat_s"
-		q_running "$q_beater" || { command eval 'q_beat >/dev/null 9>&- &' && q_beater=$!; }
+		q_running "$q_beater" || {
+			q_beat >/dev/null 9>&- &
+			q_beater=$!
+		}
 	fi
 }
 
@@ -154,16 +158,14 @@ q_kill() { # SIGNAL: to those found, to each once: many programs take a second T
 }
 
 q_signal() { # SIGNAL: to all of the try, in the background: to read the environment of a process may hang with it
-	command eval 'q_signal_all "$1" >/dev/null 9>&- &' || kill -s "$1" "$q_child"
-}
-
-q_signal_all() {
-	q_found='' q_told=''
-	q_family
-	q_kill "$1"
-	q_marked
-	q_family
-	q_kill "$1"
+	(
+		q_found='' q_told=''
+		q_family
+		q_kill "$1"
+		q_marked
+		q_family
+		q_kill "$1"
+	) >/dev/null 9>&- &
 }
 
 q_left() { # whether anything of the try is left
@@ -187,7 +189,7 @@ q_clear() { # ends what has outlived the script
 
 q_finish() { # STATUS
 	q_busy=1
-	trap - CHLD
+	trap - CHLD EXIT
 	if [ -n "$q_timer" ]; then
 		kill -s KILL "$q_timer"
 		wait "$q_timer" # a container's first process may reap nobody
@@ -211,6 +213,12 @@ q_finish() { # STATUS
 	exit "$1"
 }
 
+q_died() { # of an error of the shell itself
+	! q_running "$q_child" || kill -s KILL "$q_child"
+	printf 'the shim ended of an error, as when there is no room for another process\n' >"$q_try/reason"
+	q_because lost
+}
+
 q_refuse() { # REASON: this machine cannot start it
 	printf '%s\n' "$1" >"$q_try/reason"
 	printf '==== not started: %s\n' "$1"
@@ -223,11 +231,14 @@ q_main() {
 	shift 9
 	q_header=$1
 	shift 2
-	q_why='' q_kill_at='' q_child='' q_timer='' q_beater='' q_begun='' q_asked='' q_over='' q_due='' q_busy=1
-	trap : HUP
+	q_why='' q_kill_at='' q_child='' q_timer='' q_beater='' q_begun='' q_asked='' q_told_usr1='' q_over='' q_due='' q_busy=1
+	# bash's POSIX mode loses the status of a child whose death breaks a wait off; outside it, CHLD breaks none off.
+	# shellcheck disable=SC3040
+	[ -z "$BASH_VERSION" ] || command set +o posix
+	trap q_died EXIT
+	trap q_wake CHLD HUP
 	trap 'q_asked=1; q_wake' TERM
-	trap '! q_running "$q_child" || kill -s USR1 "$q_child"' USR1
-	trap q_wake CHLD
+	trap 'q_told_usr1=1; q_wake' USR1
 	printf '%s\n' $$ >"$q_try/pid"
 
 	q_listed
@@ -241,22 +252,30 @@ q_main() {
 	[ -z "$q_asked" ] && [ ! -e "$q_try/why" ] || q_finish 143
 	printf '%s' "$q_header"
 	umask "$q_umask"
-	command eval 'GPU_QUEUE_CLAIM=$q_claim "$@" 2>&1 9>&- &' || q_refuse "cannot start another process"
-	q_child=$!
 	q_clock
 	q_begun=$q_now q_good=$q_now
+	GPU_QUEUE_CLAIM=$q_claim "$@" 2>&1 9>&- &
+	q_child=$!
 	q_nap "$q_beat_s"
-	q_busy='' q_status=255
+	q_busy='' q_status=145
 	[ -z "$q_due" ] || q_wake # something came while the script was being started
 	while [ -z "$q_over" ]; do
 		wait "$q_child"
 		q_status=$?
 		q_wake
 	done
-	# A wait that a trap broke off tells the trap's signal; asked again, it tells the truth (or 127: told already).
-	wait "$q_child"
-	q_again=$?
-	[ "$q_again" -eq 127 ] && [ "$q_status" -lt 128 ] || q_status=$q_again
+	# A wait that a trap broke off tells the trap's signal (129 HUP, 138 USR1, 143 TERM, 145 CHLD).  Then it is asked
+	# again without those traps; 127 then says that the end was told already, which some shells do only once.
+	q_busy=1
+	trap - CHLD
+	trap '' HUP USR1
+	for q_line in 1 2 3; do
+		case $q_status in 129 | 138 | 143 | 145) ;; *) break ;; esac
+		wait "$q_child"
+		q_again=$?
+		[ "$q_again" -ne 127 ] || [ "$q_status" -eq 145 ] || break
+		q_status=$q_again
+	done
 	q_finish "$q_status"
 }
 
