@@ -1,0 +1,248 @@
+"""Process trees by their marker, and which strays may be swept."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gpu_queue.execution import processes
+from gpu_queue.execution.processes import (
+    Ending,
+    Facts,
+    Process,
+    choose_strays,
+    claim_of,
+    find_marked,
+    find_try,
+    newer_than,
+    read_facts,
+    read_process,
+    send,
+    start_of,
+)
+from tests.execution.helpers import Bench, is_gone, wait_until
+
+CLAIM = "/run/a b\n'c/500-x.try1.abcdef"
+
+
+@pytest.fixture
+def started() -> Iterator[list[subprocess.Popen[bytes]]]:
+    children: list[subprocess.Popen[bytes]] = []
+    yield children
+    for child in children:
+        child.kill()
+        child.wait()
+
+
+def spawn(
+    started: list[subprocess.Popen[bytes]], *words: str, claim: str | None = CLAIM, session: bool = False
+) -> int:
+    environment = {"PATH": os.environ["PATH"], "Z_LAST": "1"} | ({"GPU_QUEUE_CLAIM": claim} if claim else {})
+    child = subprocess.Popen(words, env=environment, start_new_session=session)
+    started.append(child)
+    return child.pid
+
+
+def end(ending: Ending) -> None:
+    wait_until(lambda: ending.step(time.monotonic()))
+
+
+def test_only_exactly_this_claim_is_found(started: list[subprocess.Popen[bytes]]) -> None:
+    mine = spawn(started, "sleep", "60")
+    for other in (CLAIM + "0", "/other" + CLAIM, CLAIM.upper(), "", None):
+        spawn(started, "sleep", "60", claim=other)
+    spawn(started, "tail", "-f", "--", "/dev/null", CLAIM, claim=None)
+    wait_until(lambda: claim_of(mine) == CLAIM)
+    assert [one.pid for one in find_marked(CLAIM)] == [mine]
+
+
+def test_a_zombie_is_not_alive(started: list[subprocess.Popen[bytes]]) -> None:
+    pid = spawn(started, "true")
+    wait_until(lambda: (row := read_process(pid)) and row.state == "Z")
+    assert find_try(CLAIM, pid) == []
+
+
+def test_what_dropped_its_environment_is_found_by_session_or_parent(started: list[subprocess.Popen[bytes]]) -> None:
+    in_session = spawn(started, "sleep", "60", claim=None, session=True)
+    script = "env -i setsid sleep 60 & wait"
+    parent = spawn(started, "bash", "-c", script)
+    wait_until(lambda: any(one.parent == parent and one.name == "sleep" for one in find_try(CLAIM, 0)))
+    assert parent in {one.pid for one in find_try(CLAIM, 0)}
+    leader = spawn(started, "bash", "-c", "sleep 60 & wait", claim=None, session=True)
+    wait_until(lambda: find_try("/no/such", leader))
+    assert all(one.session == leader and one.pid != leader for one in find_try("/no/such", leader))
+    assert in_session not in {one.pid for one in find_try("/no/such", leader)}
+    end(Ending(CLAIM, grace_s=5))
+    end(Ending("/no/such", leader, grace_s=5))
+
+
+def test_a_name_with_parentheses_and_newlines_is_read_right(tmp_path: Path) -> None:
+    program = tmp_path / ") R 1\n1 (x"
+    program.symlink_to("/bin/sleep")
+    child = subprocess.Popen([str(program), "60"])
+    try:
+        wait_until(lambda: (row := read_process(child.pid)) and row.name == program.name)
+        row = read_process(child.pid)
+        assert row is not None
+        assert row.parent == os.getpid()
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_a_signal_goes_only_to_the_process_that_was_meant(started: list[subprocess.Popen[bytes]]) -> None:
+    pid = spawn(started, "sleep", "60")
+    row = read_process(pid)
+    assert row is not None
+    later = Process(pid, row.start_ticks + 1, row.parent, row.session, row.state, row.name)
+    assert not send(later, signal.SIGKILL)
+    assert not is_gone(pid)
+    assert send(row, signal.SIGKILL)
+    started[0].wait()
+    assert not send(row, signal.SIGKILL)
+    assert start_of(pid) is None
+
+
+def test_the_same_without_pidfds(started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(pid: int, flags: int = 0) -> int:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(os, "pidfd_open", missing)
+    test_a_signal_goes_only_to_the_process_that_was_meant(started)
+
+
+def test_an_ending_says_at_once_that_nothing_is_left() -> None:
+    ending = Ending("/nobody/500-x.try1.abcdef")
+    end(ending)
+    assert ending.ended == 0
+
+
+def test_an_ending_terms_once_then_kills_what_does_not_hear(
+    started: list[subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    heard = tmp_path / "heard"
+    spawn(started, "bash", "-c", f"trap 'echo term >>{heard}' TERM; while :; do sleep 0.02; done")
+    wait_until(lambda: b"trap" in Path(f"/proc/{started[0].pid}/cmdline").read_bytes())
+    wait_until(lambda: int(field(started[0].pid, "SigCgt"), 16) & 1 << signal.SIGTERM - 1)
+    ending = Ending(CLAIM, grace_s=100)
+    wait_until(lambda: not ending.step(0.0) and heard.exists())
+    assert not ending.step(99.0)
+    assert heard.read_text() == "term\n"
+    wait_until(lambda: ending.step(100.0))
+    assert started[0].wait() == -signal.SIGKILL
+    assert ending.ended >= 1
+
+
+def field(pid: int, name: str) -> str:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(line.split(":")[1].strip() for line in lines if line.startswith(name))
+
+
+def test_an_ending_catches_what_is_forked_while_it_ends(started: list[subprocess.Popen[bytes]]) -> None:
+    spawn(started, "bash", "-c", "trap 'sleep 60 & sleep 60 & exit' TERM; while :; do sleep 0.02; done")
+    wait_until(lambda: int(field(started[0].pid, "SigCgt"), 16) & 1 << signal.SIGTERM - 1)
+    end(Ending(CLAIM, grace_s=5))
+    assert find_try(CLAIM, 0) == []
+
+
+def test_a_look_that_hangs_does_not_hang_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = os.pipe()
+    monkeypatch.setattr(processes, "find_try", lambda *_: os.read(pipe[0], 1) and [])
+    ending = Ending(CLAIM)
+    before = time.monotonic()
+    assert not ending.step(before)
+    assert not ending.step(before)
+    assert time.monotonic() - before < 5
+    os.write(pipe[1], b"x")
+    end(ending)
+    os.close(pipe[0])
+    os.close(pipe[1])
+
+
+def test_a_short_try_needs_a_look_at_the_newer_pids_only(
+    started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = spawn(started, "sleep", "60"), spawn(started, "sleep", "60")
+    among = newer_than(old, 0.1)
+    assert among is None or (new in among and old not in among)
+    assert newer_than(old, 60.0) is None, "pids may have come round"
+    assert newer_than(1 << 29, 0.1) is None, "they have come round"
+
+
+def test_the_daemon_of_a_short_try_is_ended_by_its_agent(surroundings: Bench) -> None:
+    shim = surroundings.start("setsid sleep 1000 & env -i sleep 1000 & echo $! >bare; exit 0\n")
+    assert surroundings.status(shim) == 0
+    bare = int(surroundings.wait_for("bare"))
+    assert not is_gone(bare), "the agent is there: it does it"
+    ending = Ending(str(surroundings.claim), shim, grace_s=5, ran_s=0.1)
+    end(ending)
+    assert is_gone(bare)
+    assert ending.ended == 2
+
+
+def facts(pid: int, parent: int = 1, name: str = "python3", **more: object) -> Facts:
+    values = {"uid": 1000, "arguments": ("python3", "train.py"), "program": "python3.11", "uses_gpu": True, **more}
+    return Facts(Process(pid, 1, parent, 1, "S", name), **values)  # type: ignore[arg-type]
+
+
+def strays(*rows: Facts, alive: str = "") -> list[int]:
+    chosen = choose_strays(
+        {row.process.pid: row for row in rows}, uid=1000, self_pid=50, is_claim_alive=lambda claim: claim == alive
+    )
+    return [one.pid for one in chosen]
+
+
+AGENT = facts(50, parent=40, arguments=("python3", "-u", "perpetual_motion.py"))
+
+
+def test_a_python_process_that_hangs_on_to_a_gpu_is_a_stray() -> None:
+    assert strays(AGENT, facts(60)) == [60]
+    assert strays(AGENT, facts(60, name="pt_main_thread")) == [60], "torch renames its threads"
+    assert strays(AGENT, facts(60, claim="/dead")) == [60]
+
+
+@pytest.mark.parametrize(
+    "spared",
+    [
+        facts(60, uid=0),
+        facts(60, uses_gpu=False),
+        facts(60, name="nvidia-smi", program="nvidia-smi", arguments=("nvidia-smi",)),
+        facts(60, parent=50),
+        facts(60, arguments=("/venv/bin/python3", "/opt/q/perpetual_motion.py", "--job-id", "x")),
+        facts(60, arguments=("python3", "-m", "gpu_queue.keepalive.worker")),
+        facts(60, claim="/alive"),
+        facts(40),
+    ],
+    ids=["another user", "no gpu", "no python", "our child", "an agent", "a keep-alive", "a live try", "our parent"],
+)
+def test_what_somebody_answers_for_is_no_stray(spared: Facts) -> None:
+    assert strays(AGENT, spared, alive="/alive") == []
+
+
+def test_descendants_of_shims_and_live_tries_are_no_strays_but_siblings_of_ours_are() -> None:
+    shim = facts(
+        70, name="sh", arguments=("/bin/sh", "/tmp/gpu-queue-1000/shims/0123456789abcdef.sh", "c"), program="dash"
+    )
+    rows = [AGENT, facts(40, parent=1, name="bash", program="bash"), facts(41, parent=40), shim]
+    rows += [facts(71, parent=70), facts(72, parent=71), facts(80, claim="/alive"), facts(81, parent=80)]
+    assert strays(*rows, alive="/alive") == [41]
+
+
+def test_a_loop_in_the_facts_does_not_hang() -> None:
+    assert strays(facts(50, parent=51), facts(51, parent=50)) == []
+
+
+def test_facts_are_read_of_real_processes(started: list[subprocess.Popen[bytes]]) -> None:
+    pid = spawn(started, "sleep", "60")
+    wait_until(lambda: claim_of(pid) == CLAIM)
+    row = read_facts(os.geteuid())[pid]
+    assert row.arguments == ("sleep", "60")
+    assert (row.claim, row.uses_gpu, row.uid) == (CLAIM, False, os.geteuid())
+    assert row.program
+    assert 1 in read_facts(os.geteuid())
