@@ -1035,6 +1035,8 @@ __gpu_logs() {
   local file priority id nonce title
   __gpu_enter || return
   if [ $# -eq 0 ]; then
+    set -- logs/*
+    [ $# -gt 0 ] || { __gpu_say 'there are no logs yet; gpu_status shows what waits and runs'; return 0; }
     command ls -t -- logs 2>/dev/null | command head -n 20 | while IFS= read -r file; do
       __gpu_split "000-${file%.log}"
       printf '  %s  %-40s  %s\n' "$nonce" "$title" "logs/$file"
@@ -1115,6 +1117,8 @@ __gpu_wait() {
   for file in "${names[@]}"; do
     __gpu_one "$file" 'pending running' 'done failed' || return
     ids+=("$REPLY")
+    __gpu_strip "$REPLY"
+    __gpu_is_full "$REPLY" || { __gpu_fail "$REPLY was dropped by hand and has no id before it runs; wait for it then"; return; }
   done
   for file in "${ids[@]}"; do __gpu_strip "$file"; left+=("${REPLY#????}"); done
   __gpu_plural ${#left[@]} task
@@ -1285,11 +1289,12 @@ __gpu_stop() {
   else
     __gpu_one "$1" 'pending running' 'done failed' || return
     case $REPLY in
-      pending/*) __gpu_cancel_one "$REPLY" && return
-        __gpu_one "$1" running || return ;;
       done/* | failed/*) __gpu_fail "it has ended already: $REPLY"; return ;;
     esac
-    __gpu_strip "$REPLY"; ids=("${REPLY#????}")
+    task=$REPLY
+    __gpu_strip "$task"; ids=("${REPLY#????}")
+    # One that started in this moment is stopped as a running one.
+    case $task in pending/*) if __gpu_cancel_one "$task"; then return; fi ;; esac
   fi
   __gpu_stop_tries
 }
@@ -1348,7 +1353,7 @@ __gpu_stop_tries() { # of the caller's ids, wherever they are; the caller's node
     __gpu_stop_claims || return
     nodes=()
   done
-  [ ${#claims[@]} -eq 0 ] || __gpu_fail "${claims[0]} was stopped three times and runs again; gpu_pause, then try again"
+  [ ${#ids[@]} -eq 0 ] || __gpu_fail "${ids[0]} could not be stopped in three rounds; gpu_status shows where it is, gpu_pause keeps it from starting"
 }
 
 __gpu_stop_claims() { # the caller's claims on the caller's nodes
@@ -1532,7 +1537,9 @@ __gpu_complete_bash() {
   local line
   COMPREPLY=()
   while IFS= read -r line; do
-    if [ -n "$line" ]; then COMPREPLY+=("$line"); fi
+    [ -n "$line" ] || continue
+    printf -v line %q "$line"
+    COMPREPLY+=("$line")
   done <<END
 $(__gpu_guest words "$1" "$2" 2>/dev/null)
 END

@@ -51,6 +51,12 @@ def test_wait_follows_a_task_whose_priority_changes(shell: Shell, spool: Spool) 
     process.communicate()
 
 
+def test_wait_says_what_it_cannot_wait_for(shell: Shell, spool: Spool) -> None:
+    (spool.path / "pending" / "drop.sh").write_text("true\n")
+    assert "has no id before it runs" in shell.run("gpu_wait drop").err
+    assert "dropped by hand" in shell.ok("gpu_wait").err
+
+
 def test_wait_gives_up_in_time(shell: Shell, spool: Spool) -> None:
     spool.add("pending", "a.sh")
     said = shell.run("gpu_wait --timeout 0s")
