@@ -81,7 +81,7 @@ class Cluster:
         with self.output.open("ab") as out:
             agent = subprocess.Popen(
                 self.command(*flags, simulate=simulate),
-                env=self.environment(**env),
+                env=self.environment(**(env or {}), **more),
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
