@@ -75,7 +75,12 @@ class Cluster:
         return {**kept, "HOME": str(self.base), **QUICK, **more}
 
     def start(
-        self, *flags: str, simulate: str | None = "2", wait: bool = True, **env: str
+        self,
+        *flags: str,
+        simulate: str | None = "2",
+        wait: bool = True,
+        env: dict[str, str] | None = None,
+        **more: str,
     ) -> subprocess.Popen[bytes]:
         """Start an agent; returns when it has looked around."""
         with self.output.open("ab") as out:

@@ -15,7 +15,7 @@ from tests.agent.harness import ROOT, Cluster, wait_until
 
 @pytest.fixture(params=["bash", "zsh"])
 def shell(request: pytest.FixtureRequest) -> str:
-    found = shutil.which(request.param)
+    found = shutil.which(str(request.param))
     if found is None:
         pytest.skip(f"no {request.param} here; install it to test its users' way")
     return found
@@ -55,7 +55,8 @@ def test_wait_tells_a_failure_and_a_retry_brings_the_task_back(cluster: Cluster,
     done = typed(
         cluster,
         shell,
-        'task=$(gpu_submit t.sh); gpu_wait "$task" && exit 50; touch "$QUEUE_ROOT/fixed"; gpu_retry all; gpu_wait "$task"',
+        'task=$(gpu_submit t.sh); gpu_wait "$task" && exit 50\n'
+        'touch "$QUEUE_ROOT/fixed"; gpu_retry all; gpu_wait "$task"',
     )
     assert done.returncode == 0, done.stdout + done.stderr + cluster.dump()
     assert len(cluster.tries(cluster.ids("done")[0])) == 2

@@ -1,4 +1,4 @@
-"""A real agent on the real NVML layer, over the fake driver library: GPUs that are lost, foreign, or cut into slices."""
+"""A real agent on the real NVML layer, over the fake driver's library: lost, foreign and sliced GPUs."""
 
 from __future__ import annotations
 

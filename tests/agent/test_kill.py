@@ -10,7 +10,6 @@ import pytest
 
 from tests.agent.harness import Cluster, wait_until
 
-
 LONGEST_S = 0.25
 """Three at a time, about ten tasks a life: the last kill still strikes some."""
 
