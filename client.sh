@@ -471,6 +471,7 @@ __gpu_check() { # OPTION VALUE: fails, with the reason in REPLY, where nobody co
 
 __gpu_needs() { # TEXT [GIVEN]: REPLY = "<N or N-M> <devices or -> <rule> <words for people>"; or fails: "<word> <reason>"
   local text=${1:0:65536} given=${2-} IFS=$'\n' line count='' words sbatch='' slurm='' duration='' value
+  local devices=, named=0 hides='' most=''
   set -f # the lines are split by IFS: no fork and no temporary file
   for line in $text; do # the head
     line=${line%$'\r'}
@@ -486,10 +487,12 @@ __gpu_needs() { # TEXT [GIVEN]: REPLY = "<N or N-M> <devices or -> <rule> <words
   elif [ -n "$given" ]; then REPLY="$given - given --gpus $given"
   elif [ -n "$count" ]; then REPLY="$count - gpuq #GPUQ --gpus $count"
   elif [ -n "$sbatch" ]; then REPLY="${sbatch%% *} - sbatch ${sbatch#* }"
-  elif case $text in *CUDA_VISIBLE_DEVICES=*) __gpu_body "$text" __gpu_visible ;; *) false ;; esac; then :
-  elif case $text in *--nproc[_-]per[_-]node*) __gpu_body "$text" __gpu_launcher nproc_per_node ;; *) false ;; esac; then :
-  elif case $text in *--num[_-]processes*) __gpu_body "$text" __gpu_launcher num_processes ;; *) false ;; esac; then :
-  elif case $text in *--num[_-]gpus*) __gpu_body "$text" __gpu_launcher num_gpus ;; *) false ;; esac; then :
+  elif case $text in *CUDA_VISIBLE_DEVICES=*) __gpu_body __gpu_visible ;; *) false ;; esac; then
+    devices=${devices#,}; devices=${devices%,}
+    REPLY="$named ${devices:--} cuda_visible_devices CUDA_VISIBLE_DEVICES=${devices:-$hides}"
+  elif case $text in *--nproc[_-]per[_-]node*) __gpu_body __gpu_launcher nproc_per_node ;; *) false ;; esac; then :
+  elif case $text in *--num[_-]processes*) __gpu_body __gpu_launcher num_processes ;; *) false ;; esac; then :
+  elif case $text in *--num[_-]gpus*) __gpu_body __gpu_launcher num_gpus ;; *) false ;; esac; then :
   else REPLY='1 - default the default'
   fi
   set +f
@@ -533,20 +536,19 @@ __gpu_sbatch() { # LINE: into the caller's sbatch ("<count> <words>") and slurm 
   if [ -z "$slurm" ] && [[ $1 =~ $limit ]]; then slurm=${BASH_REMATCH[2]}; fi
 }
 
-__gpu_body() { # TEXT VERB…: until VERB accepts a line that is no comment; IFS and set -f are __gpu_needs's
-  local line text=$1
-  shift
+__gpu_body() { # VERB…: VERB for every line of $text that is no comment, then whether it found anything
+  local line # the rest is __gpu_needs's: text, what is found, IFS, set -f
   for line in $text; do
     case ${line#"${line%%[![:space:]]*}"} in
       '#'*) ;;
-      *) if "$@" "$line"; then return 0; fi ;;
+      *) "$@" "$line" ;;
     esac
   done
-  return 1
+  [ -n "$hides$most" ] || [ "$named" -gt 0 ]
 }
 
-__gpu_visible() { # LINE: the first CUDA_VISIBLE_DEVICES in it that is a literal list
-  local rest=" $1" before value device devices count IFS=,
+__gpu_visible() { # LINE: adds its literal lists of CUDA_VISIBLE_DEVICES to what __gpu_needs has found
+  local rest=" $1" before value device IFS=,
   while case $rest in *CUDA_VISIBLE_DEVICES=*) true ;; *) false ;; esac; do
     before=${rest%%CUDA_VISIBLE_DEVICES=*}; rest=${rest#*CUDA_VISIBLE_DEVICES=}
     case $before in *[[:space:]\;\&\|\(]) ;; *) continue ;; esac
@@ -557,22 +559,17 @@ __gpu_visible() { # LINE: the first CUDA_VISIBLE_DEVICES in it that is a literal
     esac
     value=${value#"${value%%[![:space:]]*}"}; value=${value%"${value##*[![:space:]]}"}
     case $value in
-      '' | -1) REPLY="0 - cuda_visible_devices CUDA_VISIBLE_DEVICES=$value"; return 0 ;;
+      '' | -1) hides=\'$value\'; continue ;;
       *[!0-9,]* | ,* | *,,* | *[0-9][0-9][0-9][0-9][0-9]*) continue ;;
     esac
-    count=0 devices=,
     for device in $value; do
       device=$((10#$device))
-      case $devices in *",$device,"*) ;; *) devices+=$device,; count=$((count + 1)) ;; esac
+      case $devices in *",$device,"*) ;; *) devices+=$device,; named=$((named + 1)) ;; esac
     done
-    devices=${devices#,}
-    REPLY="$count ${devices%,} cuda_visible_devices CUDA_VISIBLE_DEVICES=$value"
-    return 0
   done
-  return 1
 }
 
-__gpu_launcher() { # OPTION LINE: the first literal number that the line gives it, spelled with _ or -
+__gpu_launcher() { # OPTION LINE: the largest literal number that is given to it, spelled with _ or -
   local rest=" $2" before value option="--${1//_/[_-]}"
   # shellcheck disable=SC2295 # the option is a pattern
   while case $rest in *$option*) true ;; *) false ;; esac; do
@@ -587,10 +584,12 @@ __gpu_launcher() { # OPTION LINE: the first literal number that the line gives i
     rest=${rest#"$value"}; rest=${rest#[\"\']}
     case $value in '' | ?????*) continue ;; esac
     case $rest in
-      '' | [[:space:]\;\&\|\)\\]*) REPLY="$value - $1 --$1 $value"; return 0 ;;
+      '' | [[:space:]\;\&\|\)\\]*)
+        if [ -z "$most" ] || [ $((10#$value)) -gt $((10#$most)) ]; then most=$value; fi
+        REPLY="$most - $1 --$1 $most"
+        ;;
     esac
   done
-  return 1
 }
 
 __gpu_asks() { # NEEDS: "2 GPUs (torchrun …)" from what __gpu_needs says

@@ -123,15 +123,16 @@ def _sbatch_time_s(head: list[str]) -> float | None:
 
 
 def _own_devices(body: list[str]) -> tuple[int, ...] | None:
-    """The GPUs that the script itself names first by a literal list; () where it hides them all; else None."""
+    """All GPUs that the script itself names by literal lists; () where it only hides them; else None."""
+    named: dict[int, None] = {}
+    hides = False
     for line in body:
         for match in _VISIBLE.finditer(line):
             value = next(group for group in match.groups() if group is not None).strip()
-            if value in ("", "-1"):
-                return ()
+            hides |= value in ("", "-1")
             if _INDEX_LIST.fullmatch(value):
-                return tuple(dict.fromkeys(int(one) for one in value.rstrip(",").split(",")))
-    return None
+                named.update(dict.fromkeys(int(one) for one in value.rstrip(",").split(",")))
+    return tuple(named) if named or hides else None
 
 
 def _gpus(
@@ -146,10 +147,9 @@ def _gpus(
     if devices is not None:
         return len(devices), len(devices), devices, "cuda_visible_devices"
     for name, pattern in _LAUNCHERS:
-        for line in body:
-            match = pattern.search(line)
-            if match:
-                return int(match[1]), int(match[1]), (), name
+        counts = [int(match[1]) for line in body for match in pattern.finditer(line)]
+        if counts:
+            return max(counts), max(counts), (), name
     return default_gpus, default_gpus, (), "default"
 
 
