@@ -46,6 +46,7 @@ BUSY_TICK_S = 0.1
 ADOPTED_TICK_S = 0.5
 FOREIGN_TICK_S = 0.2
 STATUS_AT_MOST_EVERY_S = 1.0
+STATUS_LOCAL_EVERY_S = 0.2
 TOUCH_EVERY_S = 60.0
 HOURLY_S = 3600.0
 SNAPSHOT_TTL_S = 0.05
@@ -125,6 +126,7 @@ class Agent:
         self._beat_is_out = False
         self._beat_due = now
         self._status_is_old = False
+        self._status_every_s = STATUS_LOCAL_EVERY_S if around.spool.mount.is_local else STATUS_AT_MOST_EVERY_S
         self._touched_at = now
         self._hourly_at = now
         self._tidy_due = now
@@ -410,7 +412,7 @@ class Agent:
 
     def _next_beat(self, now: float) -> float:
         if self._status_is_old:
-            return max(min(self._beat_due, now), self._beaten_at + STATUS_AT_MOST_EVERY_S)
+            return max(min(self._beat_due, now), self._beaten_at + self._status_every_s)
         return self._beat_due
 
     def _beat(self, now: float, state: str = "") -> None:
