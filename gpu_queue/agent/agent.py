@@ -402,6 +402,9 @@ class Agent:
         self._storage.submit("cancel", lambda: self._spool.cancel(names), lambda _: None)
 
     def _answer(self, command: Command, text: str) -> None:
+        # Whoever reads the answer looks at the node file next: it is to tell what came of the command.
+        self._beat(self._now)
+
         def done(result: Failed | None) -> None:
             if isinstance(result, Failed):
                 self._say(f"the answer to {command.entry} could not be written: {result}")
