@@ -7,6 +7,8 @@
   is in ``/`` (it goes there at its start), the shim is a local copy, and log and ``cd`` are the shim's business.
 - dash and busybox drop variables whose names are no identifiers, such as bash's exported functions
   (``BASH_FUNC_module%%``); those are carried past the shim as arguments of ``env``.
+- A shell ignores INT and QUIT for what it runs in the background, and POSIX lets nothing undo that but a program of
+  its own: a script is ended by TERM.
 """
 
 from __future__ import annotations

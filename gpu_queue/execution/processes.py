@@ -218,7 +218,12 @@ class _Scan:
         self._thread.start()
 
     def _look(self, claim_path: str, shim_pid: int, among: list[int] | None) -> None:
-        self._found = find_try(claim_path, shim_pid, among)  # raises nothing: /proc is read tolerantly
+        # Twice: what forks and exits while it is looked for is on neither side of one look.
+        found = find_try(claim_path, shim_pid, among)
+        if not found:
+            newer = None if among is None else [pid for pid in pids() if pid > shim_pid]
+            found = find_try(claim_path, shim_pid, newer)
+        self._found = found
 
     def result(self) -> list[Process] | None:
         """What was found; None if it still looks."""

@@ -5,8 +5,8 @@
 #
 # - It begins as launcher.py leaves it: own session, cwd /, stdio /dev/null, the try's lock on descriptor 9.  That
 #   lock is held exactly as long as this process lives; whatever else is started here closes it (9>&-).
-# - TRY is the try's directory on this machine.  Read: why.  Written: pid, status, reason, and why
-#   (requeue, lost, fenced, nostart), each one line.  A why that is there stays: the first reason counts.
+# - TRY is the try's directory on this machine.  Read: why.  Written: pid, status, reason, why (requeue, lost, fenced,
+#   nostart), each one line; beat and gone are its own.  A why that is there stays: the first reason counts.
 # - It starts the script only if its claim is listed and nobody has said why it should end.
 # - Every BEAT_S a process of its own touches the claim and lists its directory; a hung server holds that process
 #   only, and there is never a second one.  Lost: two good listings 2 s apart lack the claim.  Fenced: the last good
@@ -208,6 +208,7 @@ q_finish() { # STATUS
 	[ -z "$q_begun" ] || q_clear
 	q_stat $$
 	if [ "$q_parent" != "$q_agent" ] && [ "$q_why" != lost ]; then
+		trap '' TERM
 		exec mv -f -- "$q_claim" "$q_claim=$1${q_why:+-$q_why}" # it keeps the lock until it is done
 	fi
 	exit "$1"
@@ -231,7 +232,8 @@ q_main() {
 	shift 9
 	q_header=$1
 	shift 2
-	q_why='' q_kill_at='' q_child='' q_timer='' q_beater='' q_begun='' q_asked='' q_told_usr1='' q_over='' q_due='' q_busy=1
+	q_why='' q_begun='' q_child='' q_timer='' q_beater='' q_kill_at=''
+	q_asked='' q_told_usr1='' q_over='' q_due='' q_busy=1
 	# bash's POSIX mode loses the status of a child whose death breaks a wait off; outside it, CHLD breaks none off.
 	# shellcheck disable=SC3040
 	[ -z "$BASH_VERSION" ] || command set +o posix

@@ -15,7 +15,6 @@ from gpu_queue.execution.local import NodeDirectory, TryDirectory
 from gpu_queue.execution.processes import find_try, read_process, send
 
 SHELLS = {"dash": ("/bin/dash",), "bash": ("/bin/bash", "--posix"), "busybox": ("/bin/busybox", "sh")}
-CLAIM = "500-20260101T000000000-abcdef-train.sh.try1.0f0f0f"
 
 
 def wait_until(what: Callable[[], object], within_s: float = 15.0) -> None:
@@ -37,6 +36,8 @@ class Bench:
 
     base: Path
     shell: tuple[str, ...] = ("/bin/sh",)
+    name: str = field(default_factory=lambda: f"500-20260101T000000000-abcdef-train.sh.try1.{os.urandom(3).hex()}")
+    """Of the claim.  Never the same twice, as in a spool: a shim knows its processes by it."""
     started: list[tuple[int, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -51,7 +52,7 @@ class Bench:
 
     @property
     def claim(self) -> Path:
-        return self.running / CLAIM
+        return self.running / self.name
 
     @property
     def log(self) -> str:
@@ -59,7 +60,7 @@ class Bench:
 
     @property
     def directory(self) -> TryDirectory:
-        return self.agent.try_directory(CLAIM)
+        return self.agent.try_directory(self.name)
 
     def names(self) -> list[str]:
         """What the running directory says about claims."""
