@@ -157,7 +157,7 @@ class Agent:
         self.tries.advance(now)
         self.commands.advance(now)
         self._change_phase(now)
-        if self.tries.look_is_wanted:
+        if self.tries.look_is_wanted or self.commands.questions:
             self.tries.look_is_wanted = False
             self._look_due = min(self._look_due, now)
         if not self._look_is_out and now >= self._look_due:
@@ -207,6 +207,7 @@ class Agent:
         # A try that is settling may be back in pending/ by the time that the listing is made.
         live = self.tries.live.values()
         running_ids = frozenset(one.claim.task_id for one in live if one.stage is not Stage.SETTLING)
+        questions = list(self.commands.questions)
         settled_wait = not self.tries.live and not self._view.waiting
         request = LookRequest(
             now,
@@ -214,6 +215,7 @@ class Agent:
             commands=self._looks % COMMANDS_EVERY == 0 or self._look_due == 0.0,
             root=self._looks % ROOT_EVERY == 0 or self._look_due == 0.0,
             everywhere=self.settings.until_empty and settled_wait,
+            asked_for=frozenset(one for question in questions for one in question.tasks),
         )
         self._looks += 1
         self._look_is_out = True
@@ -221,11 +223,11 @@ class Agent:
         taken_before = frozenset(self.tries.claimed_names)
 
         def done(result: Look | Failed) -> None:
-            self._looked(result, taken_before)
+            self._looked(result, taken_before, questions)
 
         self._storage.submit("look", lambda: self._spool.look(request), done)
 
-    def _looked(self, result: Look | Failed, taken_before: frozenset[str]) -> None:
+    def _looked(self, result: Look | Failed, taken_before: frozenset[str], questions: list[Command]) -> None:
         now = self._now
         self._look_is_out = False
         if isinstance(result, Failed):
@@ -254,6 +256,9 @@ class Agent:
                 self._say(problem)
             for command in result.mail.commands:
                 self._obey(command, now)
+        if questions:
+            facts = self._facts(now)
+            self.commands.explain(questions, self._view.waiting, lambda names: explain(facts, 0, names))
         self._plan_is_due = True
 
     def _take_root(self, root: RootView) -> None:
@@ -392,10 +397,7 @@ class Agent:
         self._beat_due = now  # a node file newer than the command says that we are at work on it
         self._beaten_at = float("-inf")
 
-        def explain_named(names: frozenset[str]) -> list[tuple[str, str]]:
-            return explain(self._facts(now), 0, names)
-
-        self.commands.obey(command, now, self.settings.stop_grace_s, self._view.waiting, explain_named, self._cancel)
+        self.commands.obey(command, now, self.settings.stop_grace_s, self._view.waiting, self._cancel)
 
     def _cancel(self, names: list[str]) -> None:
         self.tries.claimed_names |= set(names)

@@ -42,6 +42,8 @@ class Commands:
         self._is_claim_alive = is_claim_alive
         self._stopping: list[Stopping] = []
         self.shutdown = ""
+        self.questions: list[Command] = []
+        """Explain commands: answered after the next look, which reads what they name."""
 
     def obey(
         self,
@@ -49,7 +51,6 @@ class Commands:
         now: float,
         grace_s: float,
         waiting: tuple[Waiting, ...],
-        explain: Callable[[frozenset[str]], list[tuple[str, str]]],
         cancel: Callable[[list[str]], None],
     ) -> None:
         """Begin to obey a command; its answer comes when it has been obeyed."""
@@ -62,21 +63,24 @@ class Commands:
                 command, f"shuts down; {count} running task{'s' * (count != 1)}" + (f": {what}" if count else "")
             )
         elif command.verb == "explain":
-            self._answer(command, self._explain(command, waiting, explain))
+            self.questions.append(command)
         else:
             self._stop(command, now, grace_s, waiting, cancel)
 
-    def _explain(
+    def explain(
         self,
-        command: Command,
+        questions: list[Command],
         waiting: tuple[Waiting, ...],
-        explain: Callable[[frozenset[str]], list[tuple[str, str]]],
-    ) -> str:
-        asked = frozenset(
-            task.name for task in waiting if any(one in (task.name, task.task_id) for one in command.tasks)
-        )
-        reasons = [(name, reason) for name, reason in explain(asked) if name in asked]
-        return "\n".join(f"{name}: {reason}" for name, reason in reasons) or "none of these waits here"
+        reasons: Callable[[frozenset[str]], list[tuple[str, str]]],
+    ) -> None:
+        """Answer why tasks wait, from a look that was made after the question."""
+        for command in questions:
+            self.questions.remove(command)
+            asked = frozenset(
+                task.name for task in waiting if any(one in (task.name, task.task_id) for one in command.tasks)
+            )
+            lines = [f"{name}: {reason}" for name, reason in reasons(asked) if name in asked]
+            self._answer(command, "\n".join(lines) or "none of these waits here")
 
     def _stop(
         self,

@@ -97,6 +97,7 @@ class PendingReader:
         running_ids: frozenset[str],
         read_at_most: int,
         ending_ids: frozenset[str] = frozenset(),
+        asked_for: frozenset[str] = frozenset(),
     ) -> PendingView:
         """List pending/ and read what is new at its head.
 
@@ -106,6 +107,7 @@ class PendingReader:
             read_at_most: how many new files may be read.
             ending_ids: tasks that this node has in hand although their claim is not there (moved back by hand, or
                 never made): they stay who they are, and wait until this node has let go of them.
+            asked_for: names or ids of tasks that are read in any case.
 
         Raises:
             OSError: the directory could not be listed.
@@ -117,7 +119,7 @@ class PendingReader:
         if len(candidates) != len(self._known) or not all(name in self._known for name in candidates):
             self._relist(candidates, running_ids)
         next_look_s = self._settle(now, running_ids)
-        self._read_some(read_at_most)
+        self._read_some(read_at_most, asked_for)
         self._ask_upstream(now)
         waiting = tuple(self._known[name] for name in self._order)
         if ending_ids:
@@ -205,7 +207,11 @@ class PendingReader:
         finally:
             os.close(descriptor)
 
-    def _read_some(self, read_at_most: int) -> None:
+    def _read_some(self, read_at_most: int, asked_for: frozenset[str]) -> None:
+        if asked_for:
+            for name, known in list(self._known.items()):
+                if (name in asked_for or known.task_id in asked_for) and not (known.is_read or known.unready):
+                    self._known[name] = self._read(known)
         deadline = time.monotonic() + READ_TIME_S
         for name in self._order:
             known = self._known[name]

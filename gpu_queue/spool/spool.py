@@ -42,6 +42,8 @@ class LookRequest:
     read_at_most: int = 100
     commands: bool = True
     root: bool = True
+    asked_for: frozenset[str] = frozenset()
+    """Names or ids of tasks that are to be read in any case."""
     everywhere: bool = False
     """Also whether anything runs on any node."""
 
@@ -136,7 +138,7 @@ class Spool:
         own = self._own_claims()
         claimed = frozenset(parsed[0].task_id for name in own if (parsed := parse_claim(name)) is not None)
         copied, ending = request.running_ids & claimed, request.running_ids - claimed
-        pending = self.reader.look(request.now, copied, request.read_at_most, ending)
+        pending = self.reader.look(request.now, copied, request.read_at_most, ending, request.asked_for)
         return Look(
             pending,
             own,
