@@ -88,7 +88,7 @@ def test_shutdown_with_wait_lets_tasks_end(cluster: Cluster) -> None:
 
 def test_explain_answers_for_a_task_beyond_those_that_are_published(cluster: Cluster) -> None:
     cluster.start("--gpus", "0")
-    cluster.submit("sleep 600\n")
+    cluster.submit("sleep 600\n", priority=100)
     for _ in range(120):
         cluster.submit("true\n")
     last = cluster.submit("#GPUQ --gpus 8\ntrue\n", priority=999)
