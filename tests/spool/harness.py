@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import secrets
+import select
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,7 @@ from typing import TypeVar
 import pytest
 
 from gpu_queue.agent.agent import Agent, Surroundings
-from gpu_queue.agent.tries import Stage
+from gpu_queue.agent.livetry import Stage
 from gpu_queue.config import Settings
 from gpu_queue.execution.local import NodeDirectory, TryDirectory
 from gpu_queue.gpus.leases import Leases
@@ -168,7 +169,7 @@ class Node:
 
     def text(self) -> str:
         """The node's page for people."""
-        self.agent._status_is_old = True
+        self.agent.beat.is_old = True
         self.step(2.0)
         return Path(self.room.paths.node_text(self.spool.node)).read_text(errors="surrogateescape")
 
@@ -187,12 +188,20 @@ class Node:
 
 
 def _wait_for_end(pid: int | None, directory: TryDirectory) -> None:
-    if pid is not None:
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-        return
-    descriptor = os.open(f"{directory.path}/lock", os.O_RDONLY)
+    """Wait until a shim has ended, without reaping it."""
+    if pid is None:
+        reported = directory.pid()
+        if reported is None:
+            return
+        pid = reported[0]
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH)  # adopted: its shim holds the lock for as long as it lives
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
+        assert poller.poll(20_000), f"{directory.name} does not end"
     finally:
         os.close(descriptor)
 
@@ -275,8 +284,9 @@ class Room:
             node.die()
         for pid in self.orphans:
             try:
+                os.killpg(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
-            except ChildProcessError:
+            except (ProcessLookupError, ChildProcessError):
                 pass
 
     # -- what is so ----------------------------------------------------------------------------------------------
