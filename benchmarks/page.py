@@ -1,0 +1,135 @@
+"""The results as Markdown, and the place in docs/performance.md where they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
+Results = Mapping[str, Any]
+
+
+def put(page: Path, table: str) -> None:
+    """Replace what stands between the markers.
+
+    Raises:
+        ValueError: the page has no markers.
+    """
+    text = page.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{page}: expected the lines {BEGIN} and {END}, between which the results go")
+    page.write_text(f"{before}{BEGIN}\n{table}{END}{after}", encoding="utf-8")
+
+
+def render(results: Results) -> str:
+    """All sections that were measured."""
+    sections = {"start": _start, "submit": _submit, "drain": _drain, "idle": _idle, "scale": _scale}
+    parts = [_machine(results["machine"])]
+    parts += [write(results[name]) for name, write in sections.items() if name in results]
+    return "\n" + "\n".join(parts)
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    rule = ("---", *("---:" for _ in head[1:]))
+    return "".join(f"| {' | '.join(row)} |\n" for row in (head, rule, *rows))
+
+
+def _machine(facts: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}: {value}" for name, value in facts.items()) + ".\n"
+
+
+def _ms(value: float) -> str:
+    return f"{value:.2f}"
+
+
+def _ratio(results: Results, name: str) -> str:
+    return f"{results[name]:.2f}" if name in results else ""
+
+
+def _start(results: Results) -> str:
+    labels = {
+        "rename": "rename into `pending/`",
+        "rename_soon": "the same, 50 ms after another task ended",
+        "gpu_submit": "`gpu_submit script`",
+        "tsp": "`tsp script`",
+        "sh": "`sh script`",
+    }
+    rows = [
+        (label, _ms(results[name]["median_ms"]), _ms(results[name]["p95_ms"]), _ratio(results, f"{name}_over_tsp"))
+        for name, label in labels.items()
+        if name in results
+    ]
+    stages = [(name, _ms(value)) for name, value in results["stages_ms"].items()]
+    return (
+        "### Start: to the script's first line, from\n\n"
+        + _table((f"{results['sh']['count']} trials each", "median ms", "p95 ms", "over tsp"), rows)
+        + "\nWhere it goes, from the rename on (medians):\n\n"
+        + _table(("stage", "ms"), stages)
+    )
+
+
+def _submit(results: Results) -> str:
+    rows = [
+        ("`gpu_submit`, one file", results["one"]),
+        (f"`gpu_submit`, {results['batch']} files, each", results["each_of_batch"]),
+        ("`/bin/true`: a fork of the same bash", results["bare_fork"]),
+    ]
+    return "### Submission: the call alone\n\n" + _table(
+        ("call", "median ms", "p95 ms"), [(label, _ms(one["median_ms"]), _ms(one["p95_ms"])) for label, one in rows]
+    )
+
+
+def _drain(results: Results) -> str:
+    labels = {
+        "gpu_queue": "agent, two GPUs",
+        "tsp": "`tsp -S 2`",
+        "xargs": "`xargs -P2 -n1 sh`",
+        "loop": '`for s in *; do sh "$s"; done`',
+    }
+    rows = [
+        (label, f"{results[name]['tasks_per_s']:.0f}", _ratio(results, f"gpu_queue_over_{name}"))
+        for name, label in labels.items()
+        if name in results
+    ]
+    ours = results["gpu_queue"]
+    cpu = [
+        ("agent", _ms(ours["agent_cpu_ms"])),
+        ("shim, with all that it starts", _ms(ours["children_cpu_ms"])),
+        *((f"of that {name}, alone", _ms(value)) for name, value in results["pieces_cpu_ms"].items()),
+        ("the bare loop, for comparison", _ms(results["loop"]["cpu_ms"])),
+    ]
+    return (
+        f"### Draining {results['tasks']} scripts that do nothing\n\n"
+        + _table((f"median of {results['rounds']} rounds", "tasks/s", "agent over this"), rows)
+        + "\nProcessor time for each task:\n\n"
+        + _table(("on account of", "ms"), cpu)
+    )
+
+
+def _idle(results: Results) -> str:
+    listings = results["listings_per_s"]
+    rows = [
+        ("processor", f"{results['cpu_percent']:.2f} % of one core"),
+        ("resident memory", f"{results['resident_mb']:.0f} MB"),
+        ("listings", "not counted" if listings is None else f"{listings:.1f} per second"),
+    ]
+    return f"### An idle agent, over {results['seconds']:.0f} s\n\n" + _table(("", ""), rows)
+
+
+def _scale(results: Results) -> str:
+    rows = [
+        (label, _ms(results[name]["median_ms"]), _ms(results[name]["p99_ms"]))
+        for name, label in (
+            ("look_and_plan", "a look at the spool, and the plan"),
+            ("step_without_look", "a step without a look"),
+            ("gpu_status", "`gpu_status`"),
+        )
+    ]
+    return (
+        f"### {results['waiting']:,} tasks wait, {results['settled']:,} are settled\n\n"
+        + _table(("", "median ms", "p99 ms"), rows)
+        + f"\nTo read all waiting scripts once took {results['read_all_s']} s, spread over many steps.\n"
+    )
