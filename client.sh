@@ -384,6 +384,18 @@ __gpu_drops() { # reply = paths of hand drops in pending/; REPLY = how many file
   REPLY=$skipped
 }
 
+__gpu_latest() { # PATH…: reply = the paths, of each task the last one: it may have moved on while it was looked for
+  local all=("$@") seen=/ kept=() i
+  for ((i = $# - 1; i >= 0; i--)); do
+    __gpu_strip "${all[i]}"
+    if __gpu_is_full "$REPLY"; then REPLY=${REPLY#????}; fi
+    case $seen in *"/$REPLY/"*) continue ;; esac
+    if [ $# -le 100 ]; then seen+=$REPLY/; fi # more is a list for people, not a choice
+    kept=("${all[i]}" "${kept[@]}")
+  done
+  reply=("${kept[@]}")
+}
+
 __gpu_find() { # TEXT STATE…: reply = paths of the tasks that TEXT names; see TASK above
   local text=$1 state file plain found=()
   shift
@@ -392,7 +404,7 @@ __gpu_find() { # TEXT STATE…: reply = paths of the tasks that TEXT names; see 
   if __gpu_is_full "000-$REPLY"; then
     plain=$REPLY
     for state in "$@"; do __gpu_tasks "$state" "$plain"; found+=("${reply[@]}"); done
-    reply=("${found[@]}")
+    __gpu_latest "${found[@]}"
     return
   fi
   case $text in
@@ -414,7 +426,7 @@ __gpu_find() { # TEXT STATE…: reply = paths of the tasks that TEXT names; see 
       fi
     done
   fi
-  reply=("${found[@]}")
+  __gpu_latest "${found[@]}"
 }
 
 __gpu_titled() { # PATH TEXT: whether the original name, which the record keeps, contains it
@@ -428,6 +440,7 @@ __gpu_titled() { # PATH TEXT: whether the original name, which the record keeps,
 __gpu_one() { # TEXT STATES…: REPLY = the one task; each STATES is a group, a later one is asked if none is in the first
   local text=$1 states file
   shift
+  set -- "$@" "$@" # a task that moves on while it is looked for is found the second time
   [ -n "$text" ] || { __gpu_usage "which task? a name, a part of it, or its six digits; gpu_status shows them"; return; }
   for states in "$@"; do
     # shellcheck disable=SC2086 # a group is a list of words
@@ -439,7 +452,7 @@ __gpu_one() { # TEXT STATES…: REPLY = the one task; each STATES is a group, a 
       return 1
     fi
   done
-  states="$*"
+  states="${*:1:$(($# / 2))}"
   __gpu_fail "no task in ${states// //} is called '$text'; gpu_status and gpu_logs show what there is"
 }
 
