@@ -19,15 +19,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gpu_queue import __version__
+from gpu_queue.agent.beat import Beat
+from gpu_queue.agent.cards import Cards
 from gpu_queue.agent.commands import Commands
-from gpu_queue.agent.status import GpuLine, RunningLine, Status, as_json, as_text
-from gpu_queue.agent.tries import LiveTry, Stage, Tries
+from gpu_queue.agent.launching import Launching
+from gpu_queue.agent.livetry import LiveTry, Stage
+from gpu_queue.agent.status import GpuLine, RunningLine, Status
+from gpu_queue.agent.tries import Tries
 from gpu_queue.config import Settings, live_changes, resolve
 from gpu_queue.errors import SettingsError
 from gpu_queue.execution.local import AgentDirectory, NodeDirectory
-from gpu_queue.gpus.devices import Devices, Gpu, Health
+from gpu_queue.gpus.devices import Devices
 from gpu_queue.gpus.leases import Leases
-from gpu_queue.scheduling.facts import Facts, GpuFact, GpuState, Phase, Policy
+from gpu_queue.scheduling.facts import Facts, GpuState, Phase, Policy
 from gpu_queue.scheduling.phase import Wishes, phase_of
 from gpu_queue.scheduling.plan import Start, explain, plan
 from gpu_queue.spool.control import Command
@@ -45,11 +49,7 @@ ROOT_EVERY = 5
 BUSY_TICK_S = 0.1
 ADOPTED_TICK_S = 0.5
 FOREIGN_TICK_S = 0.2
-STATUS_AT_MOST_EVERY_S = 1.0
-STATUS_LOCAL_EVERY_S = 0.2
-TOUCH_EVERY_S = 60.0
 HOURLY_S = 3600.0
-SNAPSHOT_TTL_S = 0.05
 HANG_SAID_AFTER_S = 10.0
 LEAVE_EXTRA_S = 10.0
 """An agent that leaves waits so long beyond the grace for storage that does not answer."""
@@ -88,20 +88,27 @@ class Agent:
         self._storage = around.storage
         self._say = around.say
         self.settings = settings
+        self.cards = Cards(around.devices, around.leases, around.gpu_uuids)
+        launching = Launching(
+            spool=around.spool,
+            cards=self.cards,
+            settings=lambda: self.settings,
+            shim=around.node_directory.install_shim(),
+            job_id=around.job_id,
+            queue_root=around.queue_root,
+            environment=around.environment,
+            umask=around.umask,
+        )
         self.tries = Tries(
             around.spool,
             around.storage,
             around.home,
-            around.node_directory.install_shim(),
-            around.umask,
             around.leases,
-            lambda: self.settings,
-            around.job_id,
-            around.queue_root,
-            around.environment,
+            launching,
             around.say,
             lambda: self._now,
         )
+        self.beat = Beat(around.spool, around.storage, now, around.say)
         self.commands = Commands(
             self.tries,
             self._answer,
@@ -118,23 +125,12 @@ class Agent:
         self._root = RootView(None, None, {})
         self._runs_somewhere = True
         self._busy_queues: Mapping[str, str] = {}
-        self._ahead_s = 0.0
         self._look_is_out = False
         self._look_due = now
         self._looks = 0
         self._plan_is_due = False
-        self._beat_is_out = False
-        self._beat_due = now
-        self._status_is_old = False
-        self._status_every_s = STATUS_LOCAL_EVERY_S if around.spool.mount.is_local else STATUS_AT_MOST_EVERY_S
-        self._touched_at = now
         self._hourly_at = now
         self._tidy_due = now
-        self._beaten_at = now
-        self._snapshot: tuple[Gpu, ...] = ()
-        self._snapshot_at = float("-inf")
-        self._leased: set[str] = set()
-        """GPUs that some agent of this node has leased, as of the last look; taking one is checked anew."""
         self._waits_for_memory = False
         self._hang_said = False
         self._phase = Phase.SERVING
@@ -165,10 +161,10 @@ class Agent:
         if self.tries.plan_is_wanted or self._plan_is_due:
             self._plan(now)
         self._notice_hanging(now)
-        self._status_is_old |= self.tries.has_changed
+        self.beat.is_old |= self.tries.has_changed
         self.tries.has_changed = False
-        if not self._beat_is_out and now >= self._next_beat(now):
-            self._beat(now)
+        if now >= self.beat.next_at(now):
+            self._tell(now)
         if now - self._hourly_at >= HOURLY_S:
             self._hourly_at = now
             self._around.node_directory.refresh()
@@ -176,7 +172,7 @@ class Agent:
 
     def wait_s(self, now: float) -> float:
         """How long nothing is due."""
-        due = [self._next_beat(now) if not self._beat_is_out else now + 1.0]
+        due = [min(self.beat.next_at(now), now + 1.0)]
         if not self._look_is_out:
             due.append(self._look_due)
         stages = [one for one in self.tries.live.values() if one.stage is not Stage.SETTLING]
@@ -235,11 +231,11 @@ class Agent:
             return
         # What was taken before this look was asked for is no longer in its listing, unless it came back.
         self.tries.claimed_names -= taken_before
-        if len(result.pending.waiting) != len(self._view.waiting):
-            self._status_is_old = True
+        if result.pending.waiting != self._view.waiting:
+            self.beat.is_old = True
         self._view = result.pending
         self._has_looked = True
-        self._leased = self._around.leases.holders().keys() - self.tries.held_gpus(settling_too=True)
+        self.cards.ask_leases(self.tries.held_gpus(settling_too=True))
         if result.pending.next_look_s is not None:
             self._look_due = min(self._look_due, now + result.pending.next_look_s)
         self.tries.recover(result.own_claims, now)
@@ -263,7 +259,7 @@ class Agent:
 
     def _take_root(self, root: RootView) -> None:
         if (root.paused, root.draining) != (self._root.paused, self._root.draining):
-            self._status_is_old = True
+            self.beat.is_old = True
         self._root = root
         if root.config is None:
             problem = f"{root.config_problem}; the last good settings stay"
@@ -274,7 +270,7 @@ class Agent:
             problem = self._config_verdict
         if problem != self._config_problem:
             self._config_problem = problem
-            self._status_is_old = True
+            self.beat.is_old = True
             self._say(problem or "config.yaml is in order again")
 
     def _take_config(self, config: Mapping[str, str]) -> str:
@@ -287,29 +283,6 @@ class Agent:
         self._spool.default_gpus = self.settings.default_gpus
         self._say("config.yaml was read again")
         return f"config.yaml: {', '.join(waiting)} changed, which only a new agent obeys" if waiting else ""
-
-    def gpus(self, now: float) -> tuple[Gpu, ...]:
-        """The served GPUs, read at most every 50 ms."""
-        if now - self._snapshot_at > SNAPSHOT_TTL_S:
-            everything = self._around.devices.snapshot()
-            self.tries.all_gpus = everything
-            self._snapshot = tuple(gpu for gpu in everything if gpu.uuid in self._around.gpu_uuids)
-            self._snapshot_at = now
-        return self._snapshot
-
-    def _gpu_facts(self, now: float) -> list[GpuFact]:
-        gpus = self.gpus(now)
-        ours = self.tries.held_gpus()
-        return [GpuFact(gpu.uuid, gpu.index, self._state_of(gpu, ours), gpu.memory_total_bytes) for gpu in gpus]
-
-    def _state_of(self, gpu: Gpu, ours: set[str]) -> GpuState:
-        if gpu.health is Health.LOST:
-            return GpuState.LOST
-        if gpu.uuid in ours or gpu.uuid in self._leased:
-            return GpuState.BUSY
-        if gpu.health is not Health.OK or gpu.memory_used_bytes is None:
-            return GpuState.UNKNOWN
-        return GpuState.FOREIGN if gpu.memory_used_bytes > self.settings.foreign_memory_bytes else GpuState.IDLE
 
     # -- planning ---------------------------------------------------------------------------------------------------
 
@@ -335,7 +308,7 @@ class Agent:
         if (phase, reason) != (self._phase, self._phase_reason):
             self._say(f"{phase.value}: {reason}" if reason else phase.value)
             self._phase, self._phase_reason = phase, reason
-            self._status_is_old = self._plan_is_due = True
+            self.beat.is_old = self._plan_is_due = True
         if phase is Phase.LEAVING:
             if self._leaving_since is None:
                 self._leaving_since = now
@@ -352,10 +325,10 @@ class Agent:
         live = self.tries.live.values()
         return Facts(
             now=now,
-            server_now=time.time() + self._ahead_s,
+            server_now=time.time() + self.beat.ahead_s,
             phase=self._phase,
             phase_reason=self._phase_reason,
-            gpus=self._gpu_facts(now),
+            gpus=self.cards.facts(now, self.tries.held_gpus(), self.settings.foreign_memory_bytes),
             waiting=self._view.waiting,
             cpu_tasks=sum(not one.gpus and not one.refusal and one.holds_gpus for one in live),
             lifetime_left_s=self.lifetime_left_s(now),
@@ -383,7 +356,7 @@ class Agent:
                     break  # the next look plans again
             else:
                 self.tries.refuse(action.task, action.reason, now)
-            self._status_is_old = True
+            self.beat.is_old = True
         if decided.needs_reading and not self._look_is_out:
             self._look_due = min(self._look_due, now)
 
@@ -393,9 +366,7 @@ class Agent:
         if command.nonce in self._seen:
             return
         self._seen.append(command.nonce)
-        self._status_is_old = True
-        self._beat_due = now  # a node file newer than the command says that we are at work on it
-        self._beaten_at = float("-inf")
+        self.beat.hurry()  # a node file newer than the command says that we are at work on it
 
         self.commands.obey(command, now, self.settings.stop_grace_s, self._view.waiting, self._cancel)
 
@@ -405,7 +376,7 @@ class Agent:
 
     def _answer(self, command: Command, text: str) -> None:
         # Whoever reads the answer looks at the node file next: it is to tell what came of the command.
-        self._beat(self._now)
+        self._tell(self._now)
 
         def done(result: Failed | None) -> None:
             if isinstance(result, Failed):
@@ -415,38 +386,12 @@ class Agent:
 
     # -- telling ----------------------------------------------------------------------------------------------------
 
-    def _next_beat(self, now: float) -> float:
-        if self._status_is_old:
-            return max(min(self._beat_due, now), self._beaten_at + self._status_every_s)
-        return self._beat_due
-
-    def _beat(self, now: float, state: str = "") -> None:
-        status = self._status(now, state)
-        facts, text = as_json(status), as_text(status)
-        touch = now - self._touched_at >= TOUCH_EVERY_S
-        if touch:
-            self._touched_at = now
-        self._beat_is_out, self._status_is_old = True, False
-        self._beaten_at, self._beat_due = now, now + self.settings.beat_s
-
-        def done(result: float | Failed) -> None:
-            self._beat_is_out = False
-            if isinstance(result, Failed):
-                self._say(f"the node file could not be written: {result}")
-            else:
-                self._ahead_s = result
-
-        def call() -> float:
-            ahead_s = self._spool.beat(facts, text, touch=touch)
-            if touch:
-                self._spool.mailbox.sweep(time.time() + ahead_s)
-            return ahead_s
-
-        self._storage.submit("beat", call, done)
+    def _tell(self, now: float, state: str = "") -> None:
+        self.beat.write(now, self._status(now, state), self.settings.beat_s)
 
     def _status(self, now: float, state: str) -> Status:
         facts = self._facts(now)
-        by_uuid = {gpu.uuid: gpu for gpu in self._snapshot}
+        by_uuid = {gpu.uuid: gpu for gpu in self.cards.everything}
         lines = []
         for fact in facts.gpus:
             gpu = by_uuid[fact.uuid]
@@ -480,7 +425,7 @@ class Agent:
         )
 
     def _running_line(self, one: LiveTry, now: float) -> RunningLine:
-        indices = {gpu.uuid: gpu.index for gpu in self._snapshot}
+        indices = {gpu.uuid: gpu.index for gpu in self.cards.everything}
         gpus = tuple(sorted(indices[uuid] for uuid in one.gpus if uuid in indices))
         stage = "ending" if one.why is not None and one.stage is Stage.RUNNING else one.stage.value
         ending = one.why.value if one.why else ""
@@ -514,7 +459,7 @@ class Agent:
 
     def say_goodbye(self, now: float) -> None:
         """Hand in the last node file."""
-        self._beat(now, state="stopped")
+        self._tell(now, state="stopped")
 
 
 def run(agent: Agent, storage_wake_fd: int, wake: Callable[[], None]) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gpu_queue.agent.tries import LiveTry, Tries
+from gpu_queue.agent.livetry import LiveTry
+from gpu_queue.agent.tries import Tries
 from gpu_queue.execution.sweep import Sweep
 from gpu_queue.spool.control import Command
 from gpu_queue.spool.paths import parse_claim, parse_full

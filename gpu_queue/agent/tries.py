@@ -16,19 +16,15 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
-from gpu_queue.config import Settings
-from gpu_queue.execution import launcher, processes
-from gpu_queue.execution.local import AgentDirectory, TryDirectory
-from gpu_queue.execution.script import prepare_script, write_script
-from gpu_queue.gpus.devices import Gpu
+from gpu_queue.agent.launching import Launching
+from gpu_queue.agent.livetry import LiveTry, Stage
+from gpu_queue.execution import processes
+from gpu_queue.execution.local import AgentDirectory
 from gpu_queue.gpus.leases import Leases
-from gpu_queue.gpus.visible import visible_devices
 from gpu_queue.scheduling.recovery import NOBODY_KNOWS, ClaimFacts, Recovery, Step, recover
-from gpu_queue.spool.paths import claim_name, make_id, parse_claim, parse_drop, safe_name
+from gpu_queue.spool.paths import claim_name, make_id, parse_claim, parse_drop
 from gpu_queue.spool.spool import Spool
 from gpu_queue.spool.store import Moved
 from gpu_queue.spool.transitions import Claimed, NotClaimed, Settled
@@ -44,58 +40,6 @@ REST_S = 60.0
 """A task that could not be started here rests so long on this node, doubled each time."""
 
 
-class Stage(Enum):
-    """How far a try is."""
-
-    CLAIMING = "starting"
-    RUNNING = "running"
-    CLEANING = "ending"
-    SETTLING = "settling"
-
-
-@dataclass
-class LiveTry:
-    """One try that this agent has in hand."""
-
-    claim: Claim
-    claim_path: str
-    directory: TryDirectory
-    stage: Stage
-    gpus: tuple[str, ...] = ()
-    needs: Needs = field(default_factory=Needs)
-    title: str = ""
-    """The script's own name, for people."""
-    started_at: float = 0.0
-    """Monotonic seconds."""
-    started_wall_s: float = 0.0
-    pid: int | None = None
-    """Of the shim, where it is our child."""
-    lock_fd: int | None = None
-    """Ours until the shim has it."""
-    why: Why | None = None
-    """Why it is being ended."""
-    ending: processes.Ending | None = None
-    end: End | None = None
-    named_end: End | None = None
-    refusal: str = ""
-    settle_at: float = 0.0
-    settle_is_out: bool = False
-    missing_since: float | None = None
-    ended_processes: int = 0
-    facts: dict[str, Any] = field(default_factory=dict)
-    """For its record."""
-
-    @property
-    def name(self) -> str:
-        """The claim's name."""
-        return claim_name(self.claim)
-
-    @property
-    def holds_gpus(self) -> bool:
-        """Whether its GPUs are not free."""
-        return self.stage is not Stage.SETTLING
-
-
 class Tries:
     """All tries of this node."""
 
@@ -104,28 +48,19 @@ class Tries:
         spool: Spool,
         storage: Storage,
         home: AgentDirectory,
-        shim: str,
-        umask: int,
         leases: Leases,
-        settings: Callable[[], Settings],
-        job_id: str,
-        queue_root: str,
-        environment: Mapping[str, str],
+        launching: Launching,
         say: Callable[[str], None],
         clock: Callable[[], float],
     ) -> None:
         self._spool = spool
-        self._clock = clock
         self._storage = storage
         self._home = home
         self._leases = leases
-        self._settings = settings
-        self._job_id = job_id
-        self._queue_root = queue_root
-        self._environment = environment
+        self._launching = launching
+        self._settings = launching.settings
         self._say = say
-        self._shim = shim
-        self._umask = umask
+        self._clock = clock
         self.live: dict[str, LiveTry] = {}
         self.resting: dict[str, float] = {}
         self._rests: dict[str, int] = {}
@@ -133,7 +68,6 @@ class Tries:
         """Names taken from pending/ that an older listing may still show."""
         self.stop_wanted: dict[str, Why] = {}
         """Claims that a command named before we knew them."""
-        self.all_gpus: tuple[Gpu, ...] = ()
         self.settled_counts = {State.DONE: 0, State.FAILED: 0}
         self.look_is_wanted = False
         self.has_changed = False
@@ -231,59 +165,7 @@ class Tries:
             self._not_started(one, str(error), now)
 
     def _launch(self, one: LiveTry, claimed: Claimed, now: float) -> None:
-        settings = self._settings()
-        script, notes = prepare_script(claimed.script)
-        if claimed.submission.problem:
-            notes.append(f"{claimed.submission.problem}; the task runs by what its script says")
-        original = claimed.submission.path or claimed.claim_path
-        script_path = f"{one.directory.path}/script-{safe_name(os.fsencode(one.title))}"
-        write_script(script_path, script)
-        program = launcher.interpreter(one.title, script[:256], script_path)
-        granted = [gpu for gpu in self.all_gpus if gpu.uuid in one.gpus]
-        one.started_at, one.started_wall_s = now, time.time()
-        cwd = claimed.submission.cwd
-        if not os.path.isabs(cwd):  # a hand drop has none
-            cwd = self._environment.get("HOME") or "/"
-        environment = launcher.task_environment(
-            self._environment,
-            task_id=one.claim.task_id,
-            number=one.claim.number,
-            node=self._spool.node,
-            job_id=self._job_id,
-            queue_root=self._queue_root,
-            gpus=visible_devices(granted, self.all_gpus),
-            script_path=original,
-            program=program,
-        )
-        one.facts = {
-            "gpus": list(one.gpus),
-            "gpu_indices": [gpu.index for gpu in granted],
-            "name": one.title,
-            "cwd": cwd,
-            "started_at": format_utc(one.started_wall_s),
-        }
-        one.directory.write_facts(
-            {**one.facts, "started_monotonic": now, "started_wall_s": one.started_wall_s, "time_s": one.needs.time_s,
-             "retries": one.needs.retries, "queue": one.needs.queue}
-        )  # fmt: skip
-        assert one.lock_fd is not None
-        one.pid = launcher.launch(
-            launcher.LaunchSpec(
-                shim=self._shim,
-                claim_path=one.claim_path,
-                try_dir=one.directory.path,
-                log_path=claimed.log_path,
-                cwd=cwd,
-                header=self._header(one, granted, cwd, notes),
-                program=tuple(launcher.with_death_signal(program)),
-                environment=environment,
-                lock_fd=one.lock_fd,
-                beat_s=settings.beat_s,
-                fence_s=0.0 if self._spool.mount.is_local else settings.fence_after_s,
-                grace_s=settings.stop_grace_s,
-                umask=self._umask,
-            )
-        )
+        self._launching.launch(one, claimed, now)
         self._close_lock(one)
         one.stage = Stage.RUNNING
         self.has_changed = True
@@ -294,17 +176,6 @@ class Tries:
                 self._say(f"{one.name}: its record could not be written ({result})")
 
         self._storage.submit("record", lambda: self._spool.transitions.started(claimed, record), done)
-
-    def _header(self, one: LiveTry, granted: list[Gpu], cwd: str, notes: Iterable[str]) -> str:
-        gpus = ", ".join(f"{gpu.index} ({gpu.uuid})" for gpu in granted) or "none"
-        lines = [
-            f"task {one.claim.task_id}, try {one.claim.number}",
-            f"node {self._spool.node}, GPUs {gpus}",
-            f"in {cwd}",
-            f"started {format_utc(one.started_wall_s)}",
-            *(f"note: {note}" for note in notes),
-        ]
-        return "".join(f"==== {line}\n" for line in lines)
 
     def _not_started(self, one: LiveTry, reason: str, now: float) -> None:
         self._say(f"{one.name}: could not be started here: {reason}")

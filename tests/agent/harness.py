@@ -53,6 +53,7 @@ class Cluster:
         self.local = base / "local"
         self.agents: list[subprocess.Popen[bytes]] = []
         self.output = base / "agent.out"
+        self._stamp = 0.0
         previous = os.umask(0o077)
         make_spool(self.paths)
         os.umask(previous)
@@ -142,7 +143,8 @@ class Cluster:
 
     def submit(self, script: str, name: str = "task.sh", priority: int = 500, **needs: Any) -> str:
         """Publish a script as a client does; returns its id."""
-        task_id = make_id(time.time(), secrets.token_hex(3), name.encode())
+        self._stamp = max(time.time(), self._stamp + 0.001)  # like any client: never the same twice
+        task_id = make_id(self._stamp, secrets.token_hex(3), name.encode())
         record = {"protocol": 1, "id": task_id, "name": name, "cwd": str(self.base), "needs": needs}
         Path(self.paths.record(task_id)).write_text(json.dumps(record))
         hidden = Path(self.paths.root, "pending", f".{task_id}")

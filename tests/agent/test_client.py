@@ -83,7 +83,7 @@ def test_stop_all_empties_pending_and_stops_what_runs_and_retry_all_brings_it_ba
     done = typed(cluster, shell, "gpu_stop all")
     assert done.returncode == 0, done.stderr + cluster.dump()
     cluster.wait_for(running, "failed")
-    assert all(cluster.where(task) == ["failed"] for task in waiting)
+    assert [cluster.where(task) for task in waiting] == [["failed"]] * 3, done.stderr + cluster.dump()
     (cluster.queue_root / "fixed").touch()
     assert typed(cluster, shell, "gpu_retry all; gpu_wait").returncode == 0, cluster.dump()
     assert sorted(cluster.ids("done")) == sorted([running, *waiting])

@@ -1,0 +1,68 @@
+"""When the node files are written: at the beat, and soon after what people look for has changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from gpu_queue.agent.status import Status, as_json, as_text
+from gpu_queue.spool.spool import Spool
+from gpu_queue.spool.worker import Failed, Storage
+
+AT_MOST_EVERY_S = 1.0
+AT_MOST_EVERY_LOCAL_S = 0.2
+TOUCH_EVERY_S = 60.0
+"""Directories that are polled are touched so often: on NFSv3 a listing can get stuck."""
+
+
+class Beat:
+    """Hands the node files to the storage thread."""
+
+    def __init__(self, spool: Spool, storage: Storage, now: float, say: Callable[[str], None]) -> None:
+        self._spool = spool
+        self._storage = storage
+        self._say = say
+        self._pause_s = AT_MOST_EVERY_LOCAL_S if spool.mount.is_local else AT_MOST_EVERY_S
+        self._is_out = False
+        self._due = now
+        self._written_at = now
+        self._touched_at = now
+        self.is_old = False
+        """Something has changed that the files do not tell yet."""
+        self.ahead_s = 0.0
+        """How far the server's clock is ahead of ours."""
+
+    def next_at(self, now: float) -> float:
+        """When the files should be written next."""
+        if self._is_out:
+            return float("inf")
+        return max(min(self._due, now), self._written_at + self._pause_s) if self.is_old else self._due
+
+    def hurry(self) -> None:
+        """Write at the next step: somebody waits for a sign of life."""
+        self.is_old = True
+        self._written_at = float("-inf")
+
+    def write(self, now: float, status: Status, beat_s: float) -> None:
+        """Write both files, and from time to time touch and tidy what is polled."""
+        facts, text = as_json(status), as_text(status)
+        touch = now - self._touched_at >= TOUCH_EVERY_S
+        if touch:
+            self._touched_at = now
+        self._is_out, self.is_old = True, False
+        self._written_at, self._due = now, now + beat_s
+
+        def done(result: float | Failed) -> None:
+            self._is_out = False
+            if isinstance(result, Failed):
+                self._say(f"the node file could not be written: {result}")
+            else:
+                self.ahead_s = result
+
+        def call() -> float:
+            ahead_s = self._spool.beat(facts, text, touch=touch)
+            if touch:
+                self._spool.mailbox.sweep(time.time() + ahead_s)
+            return ahead_s
+
+        self._storage.submit("beat", call, done)

@@ -1,0 +1,119 @@
+"""From a claim to a running shim: what is started, with which environment, and what its log begins with."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from gpu_queue.agent.cards import Cards
+from gpu_queue.agent.livetry import LiveTry
+from gpu_queue.config import Settings
+from gpu_queue.execution import launcher
+from gpu_queue.execution.script import prepare_script, write_script
+from gpu_queue.gpus.devices import Gpu
+from gpu_queue.gpus.visible import visible_devices
+from gpu_queue.spool.paths import safe_name
+from gpu_queue.spool.spool import Spool
+from gpu_queue.spool.transitions import Claimed
+from gpu_queue.units import format_utc
+
+
+@dataclass(frozen=True)
+class Launching:
+    """Starts tries for one agent; touches only local things."""
+
+    spool: Spool
+    cards: Cards
+    settings: Callable[[], Settings]
+    shim: str
+    job_id: str
+    queue_root: str
+    environment: Mapping[str, str]
+    """The agent's own, as it was started."""
+    umask: int
+    """Of whoever started the agent: tasks get it back."""
+
+    def launch(self, one: LiveTry, claimed: Claimed, now: float) -> None:
+        """Start the shim of a claimed task.
+
+        Raises:
+            OSError: the local disk or the kernel took it not.
+            ValueError: something that no program can be started with.
+        """
+        assert one.lock_fd is not None
+        script, notes = prepare_script(claimed.script)
+        if claimed.submission.problem:
+            notes.append(f"{claimed.submission.problem}; the task runs by what its script says")
+        script_path = f"{one.directory.path}/script-{safe_name(os.fsencode(one.title))}"
+        write_script(script_path, script)
+        program = launcher.interpreter(one.title, script[:256], script_path)
+        granted = [gpu for gpu in self.cards.everything if gpu.uuid in one.gpus]
+        cwd = claimed.submission.cwd
+        if not os.path.isabs(cwd):  # a hand drop has none
+            cwd = self.environment.get("HOME") or "/"
+        one.started_at, one.started_wall_s = now, time.time()
+        self._note(one, granted, cwd)
+        settings = self.settings()
+        spec = launcher.LaunchSpec(
+            shim=self.shim,
+            claim_path=one.claim_path,
+            try_dir=one.directory.path,
+            log_path=claimed.log_path,
+            cwd=cwd,
+            header=self._header(one, granted, cwd, notes),
+            program=tuple(launcher.with_death_signal(program)),
+            environment=self._environment(one, claimed, granted, program),
+            lock_fd=one.lock_fd,
+            beat_s=settings.beat_s,
+            fence_s=0.0 if self.spool.mount.is_local else settings.fence_after_s,
+            grace_s=settings.stop_grace_s,
+            umask=self.umask,
+        )
+        one.pid = launcher.launch(spec)
+
+    def _note(self, one: LiveTry, granted: list[Gpu], cwd: str) -> None:
+        """What its record says, and what our successor must know to take it up."""
+        one.facts = {
+            "gpus": list(one.gpus),
+            "gpu_indices": [gpu.index for gpu in granted],
+            "name": one.title,
+            "cwd": cwd,
+            "started_at": format_utc(one.started_wall_s),
+        }
+        for_successor = {
+            "started_monotonic": one.started_at,
+            "started_wall_s": one.started_wall_s,
+            "time_s": one.needs.time_s,
+            "retries": one.needs.retries,
+            "queue": one.needs.queue,
+        }
+        one.directory.write_facts({**one.facts, **for_successor})
+
+    def _environment(self, one: LiveTry, claimed: Claimed, granted: list[Gpu], program: list[str]) -> dict[str, str]:
+        environment = launcher.task_environment(
+            self.environment,
+            task_id=one.claim.task_id,
+            number=one.claim.number,
+            node=self.spool.node,
+            job_id=self.job_id,
+            queue_root=self.queue_root,
+            gpus=visible_devices(granted, self.cards.everything),
+            script_path=claimed.submission.path or claimed.claim_path,
+            program=program,
+        )
+        # A log is a file, for which Python would hold its output back: gpu_tail would show nothing for minutes.
+        environment.setdefault("PYTHONUNBUFFERED", "1")
+        return environment
+
+    def _header(self, one: LiveTry, granted: list[Gpu], cwd: str, notes: Iterable[str]) -> str:
+        gpus = ", ".join(f"{gpu.index} ({gpu.uuid})" for gpu in granted) or "none"
+        lines = [
+            f"task {one.claim.task_id}, try {one.claim.number}",
+            f"node {self.spool.node}, GPUs {gpus}",
+            f"in {cwd}",
+            f"started {format_utc(one.started_wall_s)}",
+            *(f"note: {note}" for note in notes),
+        ]
+        return "".join(f"==== {line}\n" for line in lines)

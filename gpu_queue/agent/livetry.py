@@ -1,0 +1,64 @@
+"""One try that an agent has in hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from gpu_queue.execution import processes
+from gpu_queue.execution.local import TryDirectory
+from gpu_queue.spool.paths import claim_name
+from gpu_queue.task import Claim, End, Needs, Why
+
+
+class Stage(Enum):
+    """How far a try is."""
+
+    CLAIMING = "starting"
+    RUNNING = "running"
+    CLEANING = "ending"
+    SETTLING = "settling"
+
+
+@dataclass
+class LiveTry:
+    """One try that this agent has in hand."""
+
+    claim: Claim
+    claim_path: str
+    directory: TryDirectory
+    stage: Stage
+    gpus: tuple[str, ...] = ()
+    needs: Needs = field(default_factory=Needs)
+    title: str = ""
+    """The script's own name, for people."""
+    started_at: float = 0.0
+    """Monotonic seconds."""
+    started_wall_s: float = 0.0
+    pid: int | None = None
+    """Of the shim, where it is our child."""
+    lock_fd: int | None = None
+    """Ours until the shim has it."""
+    why: Why | None = None
+    """Why it is being ended."""
+    ending: processes.Ending | None = None
+    end: End | None = None
+    named_end: End | None = None
+    refusal: str = ""
+    settle_at: float = 0.0
+    settle_is_out: bool = False
+    missing_since: float | None = None
+    ended_processes: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)
+    """For its record."""
+
+    @property
+    def name(self) -> str:
+        """The claim's name."""
+        return claim_name(self.claim)
+
+    @property
+    def holds_gpus(self) -> bool:
+        """Whether its GPUs are not free."""
+        return self.stage is not Stage.SETTLING
