@@ -234,3 +234,14 @@ def test_paused_and_draining_are_files_that_agents_obey(cluster: Cluster) -> Non
     cluster.wait_for(task, "done")
     Path(cluster.paths.flag("draining")).touch()
     assert agent.wait(20) == 0
+
+
+def test_several_agents_on_one_spool_run_each_task_once(cluster: Cluster) -> None:
+    ran = cluster.queue_root / "ran"
+    tasks = [cluster.submit('echo "$GPU_QUEUE_NODE $GPU_QUEUE_TASK" >>"$QUEUE_ROOT/ran"\n') for _ in range(40)]
+    for name in ("n1", "n2", "n3"):
+        cluster.start("--node-name", name, "--local-dir", str(cluster.base / name), wait=False)
+    wait_until(lambda: len(cluster.ids("done")) == 40, "all forty in done", 40, cluster.dump)
+    lines = ran.read_text().split("\n")[:-1]
+    assert sorted(line.split()[1] for line in lines) == sorted(tasks)
+    assert len({line.split()[0] for line in lines}) > 1, "one agent did it all"
