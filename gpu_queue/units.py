@@ -49,7 +49,8 @@ def parse_slurm_time_s(text: str) -> float:
     """
     days, dash, rest = text.strip().rpartition("-")
     parts = rest.split(":")
-    if len(parts) > 3 or not all(re.fullmatch(r"\d{1,12}", part, re.ASCII) for part in [days or "0", *parts]):
+    numerals = [days, *parts] if dash else parts
+    if len(parts) > 3 or not all(re.fullmatch(r"\d{1,12}", part, re.ASCII) for part in numerals):
         raise ValueError(f"{_short(text)} is no time as sbatch takes it, for example 30, 4:00:00 or 1-12:00:00")
     numbers = [int(part) for part in parts]
     if dash:
