@@ -1,0 +1,201 @@
+"""What lies under a spool: mounts as mountinfo tells them, trust, and one filesystem."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gpu_queue.errors import SpoolError
+from gpu_queue.spool import filesystem
+from gpu_queue.spool.filesystem import check_one_filesystem, check_protocol, check_trust, make_spool, mount_of
+from gpu_queue.spool.paths import OTHER_DIRECTORIES, STATE_DIRECTORIES, SpoolPaths
+from tests.spool.harness import Room
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away and mount")
+
+
+def mountinfo(*mounts: tuple[str, str]) -> str:
+    return "".join(
+        f"{number} 1 0:{number} / {point} rw,relatime shared:{number} - {kind} source{number} rw\n"
+        for number, (point, kind) in enumerate(mounts, 20)
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "point"),
+    [
+        ("/nowhere", "/"),
+        ("/nowhere-else/x", "/"),
+        ("/net/home/a/gpu_queue", "/net/home"),
+        ("/net/home", "/net/home"),
+        ("/net/homes/a", "/"),
+        ("/net/home/a/scratch/x", "/net/home/a/scratch"),
+    ],
+)
+def test_the_deepest_mount_above_a_path_counts(path: str, point: str) -> None:
+    table = mountinfo(("/", "ext4"), ("/net/home/a/scratch", "xfs"), ("/net/home", "nfs4"))
+    assert mount_of(path, table).point == point
+
+
+def test_of_two_mounts_at_one_point_the_later_one_lies_on_top() -> None:
+    assert mount_of("/net/x", mountinfo(("/", "ext4"), ("/net", "autofs"), ("/net", "nfs"))).kind == "nfs"
+    assert mount_of("/x", mountinfo(("/", "rootfs"), ("/", "overlay"))).kind == "overlay"
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (r"/my\040disk", "/my disk"),
+        (r"/a\011b", "/a\tb"),
+        (r"/a\134b", "/a\\b"),
+        (r"/数据\040盘", "/数据 盘"),
+        ("/é", "/é"),
+    ],
+)
+def test_mount_points_with_strange_names_are_understood(written: str, read: str) -> None:
+    table = mountinfo(("/", "ext4"), (written, "nfs4"))
+    assert mount_of(f"{read}/x", table).point == read
+    assert mount_of("/nowhere", table).kind == "ext4", "whatever else is mounted"
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_local"),
+    [("ext4", True), ("xfs", True), ("tmpfs", True), ("overlay", True), ("zfs", True)]
+    + [
+        (kind, False)
+        for kind in ("nfs", "nfs4", "cifs", "lustre", "fuse.sshfs", "fuse.glusterfs", "9p", "gpfs", "new")
+    ],
+)
+def test_what_is_not_known_to_be_local_is_taken_for_a_network(kind: str, is_local: bool) -> None:
+    assert mount_of("/x", mountinfo(("/", kind))).is_local is is_local
+
+
+def test_a_table_that_cannot_be_understood_is_no_local_filesystem() -> None:
+    assert not mount_of("/x", "").is_local
+    assert not mount_of("/x", "no table at all\n").is_local
+
+
+def test_the_mount_of_this_machine_is_found(tmp_path: Path) -> None:
+    assert mount_of(str(tmp_path)).point != "?"
+
+
+# -- making and checking ------------------------------------------------------------------------------------------
+
+
+def test_a_spool_is_made_for_its_owner_alone_with_its_protocol_last(tmp_path: Path) -> None:
+    paths = SpoolPaths(str(tmp_path / "deep" / "er" / "spool"))
+    make_spool(paths)
+    assert Path(paths.protocol).read_text() == "1\n"
+    for directory in ("", *STATE_DIRECTORIES, *OTHER_DIRECTORIES):
+        assert os.stat(f"{paths.root}/{directory}").st_mode & 0o777 == 0o700
+    check_trust(paths, allow_group=False)
+    check_one_filesystem(paths)
+    make_spool(paths)
+
+
+def test_a_spool_that_was_half_made_is_made_whole(tmp_path: Path) -> None:
+    paths = SpoolPaths(str(tmp_path / "spool"))
+    (tmp_path / "spool" / "pending").mkdir(parents=True, mode=0o700)
+    os.chmod(tmp_path / "spool", 0o700)
+    assert not check_protocol(paths)
+    make_spool(paths)
+    check_trust(paths, allow_group=False)
+
+
+def test_a_directory_that_somebody_tidied_away_is_made_again(room: Room) -> None:
+    for name in ("done", "failed", "logs", "queues"):
+        os.rmdir(room.root / name)
+    with pytest.raises(SpoolError, match="done: No such file"):
+        check_trust(room.paths, allow_group=False)
+    make_spool(room.paths)
+    check_trust(room.paths, allow_group=False)
+
+
+@pytest.mark.parametrize("text", ["2\n", "", "1.0", "one", "11", "\0" * 50, "1\n2\n"])
+def test_a_spool_of_another_protocol_is_refused_and_left_as_it_is(room: Room, text: str) -> None:
+    Path(room.paths.protocol).write_text(text)
+    with pytest.raises(SpoolError, match="expected 1") as refused:
+        make_spool(room.paths)
+    assert room.paths.protocol in str(refused.value)
+    assert Path(room.paths.protocol).read_text() == text
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: os.symlink("nowhere", path)])
+def test_a_protocol_that_is_no_file_is_refused(room: Room, make: Callable[[str], None]) -> None:
+    os.unlink(room.paths.protocol)
+    make(room.paths.protocol)
+    with pytest.raises(SpoolError, match="expected a regular file"):
+        make_spool(room.paths)
+
+
+def test_a_file_where_the_spool_should_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "spool").write_text("mine")
+    with pytest.raises(SpoolError, match="spool"):
+        make_spool(SpoolPaths(str(tmp_path / "spool")))
+    with pytest.raises(SpoolError, match="cannot make the spool"):
+        make_spool(SpoolPaths(str(tmp_path / "spool" / "below")))
+
+
+@pytest.mark.parametrize("directory", ["", *STATE_DIRECTORIES, "records", "control", "logs", "nodes", "queues"])
+def test_a_directory_that_others_can_write_is_refused_with_the_way_to_close_it(room: Room, directory: str) -> None:
+    path = room.root / directory
+    path.chmod(0o770)
+    with pytest.raises(SpoolError, match=r"mode 0770.*chmod -R go-w"):
+        check_trust(room.paths, allow_group=False)
+    check_trust(room.paths, allow_group=True)
+    path.chmod(0o777)
+    with pytest.raises(SpoolError, match="mode 0777"):
+        check_trust(room.paths, allow_group=True)
+
+
+@pytest.mark.parametrize("directory", ["pending", "running", "done", "failed", "control", "logs"])
+def test_a_state_directory_that_is_a_link_is_refused(room: Room, directory: str) -> None:
+    elsewhere = room.base / "elsewhere"
+    os.rename(room.root / directory, elsewhere)
+    (room.root / directory).symlink_to(elsewhere)
+    with pytest.raises(SpoolError, match=f"{directory}: expected a directory that is no link"):
+        check_trust(room.paths, allow_group=False)
+
+
+@needs_root
+def test_a_directory_of_a_stranger_is_refused_and_a_spool_of_its_user_is_not(room: Room) -> None:
+    os.chown(room.root / "pending", 12345, 12345)
+    with pytest.raises(SpoolError, match="pending: belongs to uid 12345"):
+        check_trust(room.paths, allow_group=False)
+    subprocess.run(["chown", "-R", "12345", str(room.root)], check=True)
+    check_trust(room.paths, allow_group=False)
+    assert filesystem.trusted_uids(room.paths) == {0, 12345}
+
+
+@needs_root
+def test_directories_of_two_filesystems_are_refused(room: Room) -> None:
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(room.root / "done")], check=False, capture_output=True
+    )
+    if mounted.returncode != 0:
+        pytest.skip("a tmpfs cannot be mounted here")
+    try:
+        with pytest.raises(SpoolError, match="must be writable directories of one filesystem"):
+            check_one_filesystem(room.paths)
+    finally:
+        subprocess.run(["umount", "-l", str(room.root / "done")], check=True)
+
+
+def test_the_trial_leaves_nothing_behind(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_one_filesystem(room.paths)
+    real = os.rename
+
+    def fails_at_done(source: str, target: str) -> None:
+        if "/done/" in target:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        real(source, target)
+
+    monkeypatch.setattr(os, "rename", fails_at_done)
+    with pytest.raises(SpoolError, match="cross-device"):
+        check_one_filesystem(room.paths)
+    assert all(os.listdir(room.root / state) == [] for state in STATE_DIRECTORIES)
