@@ -1,0 +1,147 @@
+"""The rooms of the package, as its imports draw them: arrows point one way, one room does each dangerous thing."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "gpu_queue"
+MODULES = sorted(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in PACKAGE.rglob("*.py"))
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "task": set(),
+    "errors": set(),
+    "units": set(),
+    # Settings are checked with the reader of files; nothing else of the spool is known to them.
+    "config": {"errors", "units", "spool.files"},
+    "spool": {"task", "units", "errors", "config"},
+    "scheduling": {"task", "units"},
+    "gpus": {"task", "units", "errors"},
+    "execution": {"task", "units", "errors", "gpus"},
+    "keepalive": {"task", "units", "errors", "gpus"},
+    "jobfiles": {"task", "units", "errors", "config", "spool"},
+    "console": {"task", "units", "errors", "config", "spool", "jobfiles"},
+    "agent": {"task", "units", "errors", "config", "spool", "scheduling", "gpus", "execution", "keepalive"},
+    "cli": {"task", "units", "errors", "config", "spool", "gpus", "jobfiles", "console"},
+}
+"""A room's own modules are always allowed; ``spool.files`` stands for that module alone."""
+
+IMPURE = {"os", "time", "subprocess", "random", "secrets", "threading", "datetime", "socket", "pathlib", "shutil"}
+RENAMES = {"spool.store", "spool.files", "spool.filesystem", "spool.events"}
+FORKS = {"execution.launcher"}
+FORKING = {
+    ("os", name)
+    for name in ("fork", "forkpty", "posix_spawn", "posix_spawnp", "system", "popen", "execv", "execve", "execvp")
+} | {("subprocess", name) for name in ("run", "Popen", "call", "check_call", "check_output", "getoutput")}
+
+
+def tree(module: str) -> ast.Module:
+    path = PACKAGE.parent.joinpath(*module.split(".")).with_suffix(".py")
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def imports(module: str) -> set[str]:
+    """The full names of what a module imports; of ours down to the module."""
+    found = set()
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: a relative import hides the arrow"
+            assert node.module is not None
+            below = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name for name in below if name in MODULES} or {node.module}
+    return found
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[1]
+
+
+def calls(module: str) -> set[tuple[str, str]]:
+    """Calls of the form ``module.function(...)``, and names that were imported by themselves."""
+    found = set()
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            found.add((node.value.id, node.attr))
+        elif isinstance(node, ast.ImportFrom) and node.module in ("os", "subprocess", "shutil"):
+            found |= {(node.module, alias.name) for alias in node.names}
+    return found
+
+
+def with_room(room: str) -> list[str]:
+    return [module for module in MODULES if module.startswith(f"gpu_queue.{room}.") or module == f"gpu_queue.{room}"]
+
+
+OURS = [module for module in MODULES if module.count(".") > 0 and not module.endswith("__init__")]
+
+
+@pytest.mark.parametrize("module", OURS)
+def test_imports_point_one_way(module: str) -> None:
+    room = room_of(module)
+    assert room in MAY_IMPORT, f"{room}: a new room; say in this test what it may import"
+    for name in imports(module):
+        if not name.startswith("gpu_queue."):
+            continue
+        target = name.removeprefix("gpu_queue.")
+        allowed = MAY_IMPORT[room]
+        is_fine = target.split(".")[0] in {room, *allowed} or target in allowed
+        assert is_fine, f"{module} imports {name}: a wrong arrow"
+
+
+def test_nothing_but_the_agent_imports_the_agent() -> None:
+    users = {module for module in OURS if any(name.startswith("gpu_queue.agent") for name in imports(module))}
+    assert {room_of(module) for module in users} <= {"agent"}
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    graph = {module: {name for name in imports(module) if name in OURS} for module in OURS}
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, f"a circle: {' -> '.join((*path, module))}"
+        if module not in done:
+            for name in graph[module]:
+                visit(name, (*path, module))
+            done.add(module)
+
+    for module in OURS:
+        visit(module, ())
+
+
+@pytest.mark.parametrize("module", [*with_room("scheduling"), "gpu_queue.task"])
+def test_what_decides_knows_no_clock_no_chance_and_no_disk(module: str) -> None:
+    assert not {name.split(".")[0] for name in imports(module)} & IMPURE
+
+
+@pytest.mark.parametrize("module", ["gpu_queue.spool.drops", "gpu_queue.spool.directives", "gpu_queue.gpus.visible"])
+def test_what_calls_itself_pure_is_pure(module: str) -> None:
+    assert not {name.split(".")[0] for name in imports(module)} & IMPURE
+
+
+def test_only_the_store_and_the_writer_of_files_rename_in_a_spool() -> None:
+    renaming = {("os", "rename"), ("os", "replace"), ("os", "renames"), ("shutil", "move"), ("os", "link")}
+    found = {module.removeprefix("gpu_queue.") for module in with_room("spool") if calls(module) & renaming}
+    assert found == RENAMES
+    copying = {("shutil", "move"), ("os", "replace"), ("shutil", "copy"), ("shutil", "copyfile")}
+    assert not [module for module in OURS if calls(module) & copying]
+
+
+@pytest.mark.parametrize("room", ["agent", "scheduling", "gpus", "config"])
+def test_nobody_else_renames_what_lies_in_a_spool(room: str) -> None:
+    found = {module for module in with_room(room) if ("os", "rename") in calls(module)}
+    assert found <= {"gpu_queue.gpus.leases"}  # on the node's own disk
+
+
+def test_only_the_launcher_starts_processes() -> None:
+    found = {module.removeprefix("gpu_queue.") for module in OURS if calls(module) & FORKING}
+    assert found == FORKS
+
+
+def test_the_fast_part_of_the_agent_imports_nothing_heavy() -> None:
+    heavy = {"torch", "numpy", "fastapi", "psutil", "requests"}
+    for module in OURS:
+        if room_of(module) not in ("keepalive", "console", "jobfiles"):
+            assert not {name.split(".")[0] for name in imports(module)} & heavy, module
