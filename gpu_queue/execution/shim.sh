@@ -215,9 +215,10 @@ q_finish() { # STATUS
 }
 
 q_died() { # of an error of the shell itself
-	! q_running "$q_child" || kill -s KILL "$q_child"
+	trap - CHLD HUP TERM USR1
 	printf 'the shim ended of an error, as when there is no room for another process\n' >"$q_try/reason"
 	q_because lost
+	! q_running "$q_child" || kill -s KILL "$q_child"
 }
 
 q_refuse() { # REASON: this machine cannot start it
