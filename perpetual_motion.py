@@ -13,7 +13,7 @@ if __name__ == "__main__":
     except ModuleNotFoundError as error:
         sys.exit(
             f"perpetual_motion.py: {sys.executable} has no module {error.name!r}; run `make venv` here and use "
-            ".venv/bin/python, or: pip install nvidia-ml-py PyYAML watchdog"
+            ".venv/bin/python, or: pip install nvidia-ml-py PyYAML"
         )
     # No interpreter shut-down: a thread that hangs on shared storage must not keep the program from ending.
     status = main()

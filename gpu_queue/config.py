@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -120,7 +121,7 @@ def _uids(value: str) -> tuple[int, ...]:
 
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting("job_id", "--job-id", "JOB_ID", "", _job_id, "(needed)", "which spool in the queue root to serve", "ID"),
+    Setting("job_id", "--job-id", "JOB_ID", "", _job_id, "", "which spool in the queue root to serve (needed)", "ID"),
     Setting("queue_root", "--queue-root", "QUEUE_ROOT", "", _text, "~/gpu_queue", "the shared directory", "DIR"),
     Setting("lifetime_s", "--lifetime", "", "lifetime", _lifetime, "24h", "the agent ends itself after this; `never`", "24h"),
     Setting("gpus", "--gpus", "GPU_QUEUE_GPUS", "gpus", _text, "all", "GPUs to serve: `all`, indices or UUIDs", "LIST"),
@@ -130,7 +131,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("at_end", "--at-end", "GPU_QUEUE_AT_END", "at_end", _one_of("wait", "stop"), "wait", "at the end of the lifetime: `wait` for running tasks or `stop` (requeue) them", "WHAT"),
     Setting("until_empty", "--until-empty", "GPU_QUEUE_UNTIL_EMPTY", "", _flag, "off", "exit when nothing waits and nothing runs"),
     Setting("sweep", "--sweep", "GPU_QUEUE_SWEEP", "sweep", _flag, "off", "dedicated node: `gpu_stop` also ends stray Python processes of this user that hold GPUs"),
-    Setting("allow_group", "--allow-group", "GPU_QUEUE_ALLOW_GROUP", "", _flag, "off", "serve a spool that its group can write; only files of `allow_users` run"),
+    Setting("allow_group", "--allow-group", "GPU_QUEUE_ALLOW_GROUP", "", _flag, "off", "serve a spool that its group can write; beside your own files only those of `allow_users` run"),
     Setting("local_dir", "--local-dir", "GPU_QUEUE_LOCAL_DIR", "", _text, "/tmp/gpu-queue-$UID", "the node's own directory, on a local disk", "DIR"),
     Setting("default_gpus", "--default-gpus", "GPU_QUEUE_DEFAULT_GPUS", "default_gpus", _count, "1", "GPUs of a task that says nothing", "N", live=True),
     Setting("cpu_slots", "--cpu-slots", "GPU_QUEUE_CPU_SLOTS", "cpu_slots", _count, "4", "tasks of 0 GPUs that run at once", "N", live=True),
@@ -144,10 +145,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("poll_s", "--poll", "GPU_QUEUE_POLL", "poll", parse_duration_s, "1s", "how often pending/ is listed when no event tells", "TIME"),
     Setting("beat_s", "--beat", "GPU_QUEUE_BEAT", "beat", parse_duration_s, "30s", "how often node and tasks give a sign of life", "TIME"),
     Setting("fence_after_s", "--fence-after", "GPU_QUEUE_FENCE_AFTER", "fence_after", parse_duration_s, "12m", "on network storage a task ends itself after so long without a sign of life", "TIME"),
-    Setting("takeover_after_s", "--takeover-after", "GPU_QUEUE_TAKEOVER_AFTER", "takeover_after", parse_duration_s, "15m", "after so long without one a peer may take its tasks; the same on all nodes", "TIME"),
+    Setting("takeover_after_s", "--takeover-after", "GPU_QUEUE_TAKEOVER_AFTER", "takeover_after", parse_duration_s, "15m", "a queue whose task is nowhere for so long is free again; longer than `fence_after`, the same on all nodes", "TIME"),
     Setting("settle_s", "--settle", "GPU_QUEUE_SETTLE", "settle", parse_duration_s, "2s local, 10s network", "how long a file dropped by hand must stand still", "TIME"),
     Setting("settle_unfinished_s", "--settle-unfinished", "GPU_QUEUE_SETTLE_UNFINISHED", "settle_unfinished", parse_duration_s, "60s", "the same for one that is empty or ends without a newline", "TIME"),
-    Setting("allow_users", "", "", "allow_users", _uids, "", "with `--allow-group`: the uids whose scripts run"),
+    Setting("allow_users", "", "", "allow_users", _uids, "", "uids whose scripts run, beside yours and the spool's owner's"),
 )  # fmt: skip
 _HOURS_ENV = "AUTO_SHUTDOWN_HOURS"
 _HOURS_KEY = "auto_shutdown_hours"
@@ -164,9 +165,9 @@ def parser() -> argparse.ArgumentParser:
     for row in SETTINGS:
         if not row.flag:
             continue
-        text = row.meaning.replace("`", "").replace("%", "%%") + (
-            f" (default: {row.shown_default})" if row.shown_default else ""
-        )
+        meaning = f"do not {row.meaning}" if row.flag.startswith("--no-") else row.meaning
+        default = f" (default: {row.shown_default})" if row.shown_default and row.parse is not _flag else ""
+        text = (meaning + default).replace("`", "").replace("%", "%%")
         if row.parse is _flag:
             constant = "off" if row.flag.startswith("--no-") else "on"
             made.add_argument(row.flag, dest=row.field, action="store_const", const=constant, help=text)
@@ -204,7 +205,9 @@ def read_config(path: str) -> dict[str, str]:
     result: dict[str, str] = {}
     for key, given in value.items():
         if key not in known:
-            raise SettingsError(f"{path}: unknown setting {key!r}; expected one of {', '.join(sorted(known))}")
+            near = difflib.get_close_matches(str(key)[:100], known, 1)
+            hint = f"did you mean {near[0]}?" if near else "README, Settings, lists them"
+            raise SettingsError(f"{path}: unknown setting {str(key)[:100]!r}; {hint}")
         # Looked at before it is shown: aliases in YAML make small files of huge values.
         values = given if isinstance(given, list) else [given]
         wrong = [one for one in values if not isinstance(one, (str, int, float))]
@@ -274,7 +277,7 @@ def live_changes(old: Settings, new: Settings) -> tuple[Settings, list[str]]:
     live = {row.field for row in SETTINGS if row.live}
     taken = {field.name: getattr(new if field.name in live else old, field.name) for field in fields(Settings)}
     waiting = [
-        f.name for f in fields(Settings) if f.name not in live and getattr(old, f.name) != getattr(new, f.name)
+        row.key or row.flag for row in SETTINGS if not row.live and getattr(old, row.field) != getattr(new, row.field)
     ]
     return Settings(**taken), waiting
 
@@ -285,6 +288,10 @@ def queue_root(settings: Settings, env: Mapping[str, str]) -> str:
     return os.path.abspath(os.path.expanduser(settings.queue_root) if settings.queue_root else f"{home}/gpu_queue")
 
 
+def _code(text: str) -> str:
+    return f"`{text}" + ("" if text.endswith(")") else "`") if text else ""
+
+
 def settings_table() -> str:
     """The README's table of settings, in Markdown."""
     rows = ["| flag | environment | config.yaml | default | meaning |", "|---|---|---|---|---|"]
@@ -292,7 +299,7 @@ def settings_table() -> str:
         flag = f"`{row.flag}{' ' + row.metavar if row.metavar else ''}`" if row.flag else ""
         env, key = row.env, row.key
         if row.field == "lifetime_s":
-            env, key = f"{_HOURS_ENV} (hours)", f"lifetime` or `{_HOURS_KEY}"
-        cells = [flag, f"`{env}`" if env else "", f"`{key}`" if key else "", row.shown_default, row.meaning]
+            env, key = f"{_HOURS_ENV}` (hours)", f"lifetime`, `{_HOURS_KEY}` (hours)"
+        cells = [flag, _code(env), _code(key), row.shown_default, row.meaning]
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows)

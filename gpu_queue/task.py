@@ -137,6 +137,12 @@ class Settlement:
     reason: str = field(default="", compare=False)
 
 
+def short_name(task_id: str) -> str:
+    """A task as people call it: ``train.sh (4f0c2a)``."""
+    parts = task_id.split("-", 2)
+    return f"{parts[2]} ({parts[1]})" if len(parts) == 3 else task_id
+
+
 def current_round(tries: tuple[TryResult, ...]) -> tuple[TryResult, ...]:
     """The tries since the task was last settled: a retry by hand starts its counters anew."""
     for position in range(len(tries) - 1, -1, -1):

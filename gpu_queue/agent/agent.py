@@ -38,7 +38,8 @@ from gpu_queue.spool.control import Command
 from gpu_queue.spool.nodes import SEEN_KEPT
 from gpu_queue.spool.pending import PendingView
 from gpu_queue.spool.spool import Look, LookRequest, RootView, Spool
-from gpu_queue.spool.worker import Failed, Storage
+from gpu_queue.spool.watch import Watch
+from gpu_queue.spool.worker import Failed, Storage, StorageThread
 from gpu_queue.task import State, Why
 from gpu_queue.units import format_duration
 
@@ -194,7 +195,7 @@ class Agent:
     # -- observing --------------------------------------------------------------------------------------------------
 
     def hint(self, directory: str, name: str, whole: bool) -> None:
-        """A file event: look at once.  Called from the watching thread; it only sets what the step reads."""
+        """A file event: look at once."""
         if whole and directory == self._spool.paths.directory(State.PENDING):
             self._spool.reader.closed(name)
         self._look_due = 0.0
@@ -262,7 +263,7 @@ class Agent:
             self.beat.is_old = True
         self._root = root
         if root.config is None:
-            problem = f"{root.config_problem}; the last good settings stay"
+            problem = f"the last good settings stay: {root.config_problem}"
         else:
             if root.config != self._config_tried:
                 self._config_tried = root.config
@@ -278,11 +279,11 @@ class Agent:
         try:
             fresh = resolve(self._around.flags, self._around.environment, config)
         except SettingsError as error:
-            return f"{error}; the last good settings stay"
+            return f"the last good settings stay: {error}"
         self.settings, waiting = live_changes(self.settings, fresh)
         self._spool.default_gpus = self.settings.default_gpus
         self._say("config.yaml was read again")
-        return f"config.yaml: {', '.join(waiting)} changed, which only a new agent obeys" if waiting else ""
+        return f"config.yaml: a new agent is needed to obey {', '.join(waiting)}" if waiting else ""
 
     # -- planning ---------------------------------------------------------------------------------------------------
 
@@ -462,28 +463,34 @@ class Agent:
         self._tell(now, state="stopped")
 
 
-def run(agent: Agent, storage_wake_fd: int, wake: Callable[[], None]) -> int:
-    """The loop around ``step``; returns the exit status.
+def run(agent: Agent, storage: StorageThread, watch: Watch) -> None:
+    """The loop around ``step``: wakes at what happens, or when something is due.
 
     Args:
         agent: the agent.
-        storage_wake_fd: readable when something happened.
-        wake: makes it readable.
+        storage: wakes the loop when a call has ended; signals wake it the same way.
+        watch: file events.
     """
 
     def on_signal(number: int, frame: object) -> None:  # noqa: ARG001
         if number != signal.SIGCHLD:
             agent.was_terminated = True
-        wake()
+        storage.wake()
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
         signal.signal(number, on_signal)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that closes takes no node down
     poller = select.poll()
-    poller.register(storage_wake_fd, select.POLLIN)
+    poller.register(storage.wake_fd, select.POLLIN)
+    if watch.fd >= 0:
+        poller.register(watch.fd, select.POLLIN)
     while True:
         agent.step(time.monotonic())
         if agent.finished:
-            return 0
-        if poller.poll(agent.wait_s(time.monotonic()) * 1000):
-            os.read(storage_wake_fd, 65536)
+            return
+        for descriptor, _ in poller.poll(agent.wait_s(time.monotonic()) * 1000):
+            if descriptor == watch.fd:
+                for event in watch.read():
+                    agent.hint(*event)
+            else:
+                os.read(descriptor, 65536)

@@ -63,6 +63,7 @@ class Beat:
             ahead_s = self._spool.beat(facts, text, touch=touch)
             if touch:
                 self._spool.mailbox.sweep(time.time() + ahead_s)
+                self._spool.reader.sweep(time.time() + ahead_s)
             return ahead_s
 
         self._storage.submit("beat", call, done)

@@ -58,15 +58,21 @@ class Commands:
         self._say(f"command {command.verb} from {command.sender or 'somebody'}")
         if command.verb == "shutdown":
             self.shutdown = "wait" if command.wait else "now"
-            count = len(self._tries.live)
-            what = "it ends when they have ended" if command.wait else "they go back to pending"
-            self._answer(
-                command, f"shuts down; {count} running task{'s' * (count != 1)}" + (f": {what}" if count else "")
-            )
+            self._answer(command, self._shutdown_text(len(self._tries.live), wait=command.wait))
         elif command.verb == "explain":
             self.questions.append(command)
         else:
             self._stop(command, now, grace_s, waiting, cancel)
+
+    @staticmethod
+    def _shutdown_text(count: int, *, wait: bool) -> str:
+        if not count:
+            return "shuts down; nothing runs"
+        if wait:
+            return (
+                f"shuts down when {'its running task has' if count == 1 else f'its {count} running tasks have'} ended"
+            )
+        return f"shuts down; {'1 running task goes' if count == 1 else f'{count} running tasks go'} back to pending"
 
     def explain(
         self,

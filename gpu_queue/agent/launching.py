@@ -63,7 +63,9 @@ class Launching:
             log_path=claimed.log_path,
             cwd=cwd,
             header=self._header(one, granted, cwd, notes),
-            program=tuple(launcher.with_death_signal(program)),
+            # Where another node may take a silent task over, the script must not outlive its shim.  On a local disk
+            # only this node's agent runs it again, and it ends what is left of a try before it does.
+            program=tuple(program if self.spool.mount.is_local else launcher.with_death_signal(program)),
             environment=self._environment(one, claimed, granted, program),
             lock_fd=one.lock_fd,
             beat_s=settings.beat_s,

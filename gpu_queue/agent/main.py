@@ -26,7 +26,6 @@ from gpu_queue.spool.spool import Spool, node_name
 from gpu_queue.spool.watch import Watch
 from gpu_queue.spool.worker import Failed, StorageThread
 from gpu_queue.task import State
-from gpu_queue.units import format_duration
 
 GOODBYE_S = 5.0
 EXIT_REFUSED = 1
@@ -89,19 +88,23 @@ def _local_time(epoch_s: float) -> str:
     return datetime.fromtimestamp(epoch_s).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:.4g}h"
+
+
 def _announce(speaker: Speaker, settings: Settings, around: Surroundings, served: tuple[Gpu, ...]) -> None:
     started_s = time.time()
     speaker.plain(f"Started at: {_local_time(started_s)}")
     if settings.lifetime_s == float("inf"):
         speaker.plain("Auto-shutdown at: never")
     else:
-        hours = f"{settings.lifetime_s / 3600:.4g}h"
-        speaker.plain(f"Auto-shutdown at: {_local_time(started_s + settings.lifetime_s)} ({hours})")
+        ends = _local_time(started_s + settings.lifetime_s)
+        speaker.plain(f"Auto-shutdown at: {ends} ({_hours(settings.lifetime_s)})")
     indices = ", ".join(str(gpu.index) for gpu in served)
     speaker.plain(f"Serving {around.spool.paths.root} ({around.spool.mount})")
     speaker.plain(f"Node {around.spool.node}, GPUs {indices} of {around.devices.describe()}")
     if settings.keepalive:
-        speaker.plain("Keep-alive: not part of this version; idle GPUs stay idle (--no-keepalive says so for good)")
+        speaker.plain("Keep-alive: not part of this version; idle GPUs stay idle")
 
 
 def _enter_spool(paths: SpoolPaths, settings: Settings) -> filesystem.Mount:
@@ -169,19 +172,15 @@ def serve(
         seen = spool.nodes.seen_before()
         agent = Agent(around, settings, time.monotonic(), seen)
 
-        def hint(directory: str, name: str, whole: bool) -> None:
-            agent.hint(directory, name, whole)
-            storage.wake()
-
-        watch = Watch(hint)
+        watch = Watch()
 
         def watching(result: str | Failed) -> None:
             if result:
-                speaker.say(result if isinstance(result, str) else f"file events are off: {result}")
+                speaker.say(str(result))
 
         directories = [paths.directory(State.PENDING), paths.control, paths.root]
-        storage.submit("watch", lambda: watch.start(directories), watching)
-        run(agent, storage.wake_fd, storage.wake)
+        storage.submit("watch", lambda: watch.add(directories), watching)
+        run(agent, storage, watch)
         return _leave(agent, storage, speaker)
     finally:
         devices.close()
@@ -256,8 +255,9 @@ def check(settings: Settings, environment: Mapping[str, str]) -> int:
     try_("GPUs", gpus_text)
     try_("node", node_text)
     try_("torch", torch_text)
-    lifetime = "never ends" if settings.lifetime_s == float("inf") else format_duration(settings.lifetime_s)
-    try_("lifetime", f"{lifetime}, then {settings.at_end} for running tasks")
+    at_end = "waits for running tasks" if settings.at_end == "wait" else "requeues running tasks"
+    lifetime = "for ever" if settings.lifetime_s == float("inf") else f"{_hours(settings.lifetime_s)}, then {at_end}"
+    line("lifetime", lifetime)
     line("result", f"{len(problems)} problem{'s' * (len(problems) != 1)}" if problems else "ready")
     return EXIT_REFUSED if problems else 0
 

@@ -97,12 +97,24 @@ def as_json(status: Status) -> dict[str, Any]:
             }
             for one in status.running
         ],
-        "waiting": {"count": status.waiting, "reasons": [list(pair) for pair in status.reasons]},
+        "waiting": {
+            "count": status.waiting,
+            "reasons": [[name, reason[:REASON_MAX]] for name, reason in status.reasons],
+        },
         "skipped": status.skipped,
         "settled": {"done": status.settled[0], "failed": status.settled[1]},
         "problems": list(status.problems),
         "seen": list(status.seen),
     }
+
+
+REASON_MAX = 300
+
+
+def printable(text: str) -> str:
+    """What a terminal may be shown of a name or a reason: no control characters, and no end of it without end."""
+    cut = text if len(text) <= REASON_MAX else f"{text[:REASON_MAX]}…"
+    return "".join(letter if letter.isprintable() or "\udc80" <= letter <= "\udcff" else "?" for letter in cut)
 
 
 def _gpu_text(line: GpuLine) -> str:
@@ -130,13 +142,10 @@ def as_text(status: Status) -> str:
     lines = [f"node {status.node}  {status.state}{left}"]
     if status.state_reason:
         lines.append(f"  {status.state_reason}")
-    lines += [f"  problem: {problem}" for problem in status.problems]
+    lines += [f"  note: {printable(problem)}" for problem in status.problems]
     lines += [_gpu_text(line) for line in status.gpus]
     lines += [_running_text(one) for one in status.running]
-    lines += [
-        f"  waits {name!r}: {reason}" if "\n" in name else f"  waits {name}: {reason}"
-        for name, reason in status.reasons
-    ]
+    lines += [f"  waits {printable(name)}: {printable(reason)}" for name, reason in status.reasons]
     if status.waiting > len(status.reasons):
         lines.append(f"  … and {status.waiting - len(status.reasons)} more wait")
     return "\n".join(lines) + "\n"

@@ -24,7 +24,7 @@ from gpu_queue.execution import processes
 from gpu_queue.execution.local import AgentDirectory
 from gpu_queue.gpus.leases import Leases
 from gpu_queue.scheduling.recovery import NOBODY_KNOWS, ClaimFacts, Recovery, Step, recover
-from gpu_queue.spool.paths import claim_name, make_id, parse_claim, parse_drop
+from gpu_queue.spool.paths import claim_name, full_name, make_id, parse_claim, parse_drop
 from gpu_queue.spool.spool import Spool
 from gpu_queue.spool.store import Moved
 from gpu_queue.spool.transitions import Claimed, NotClaimed, Settled
@@ -38,6 +38,9 @@ LOST_AFTER_S = 2.0
 """Two good listings so far apart that lack a claim say that it is lost; one listing may be behind."""
 REST_S = 60.0
 """A task that could not be started here rests so long on this node, doubled each time."""
+REST_MAX_S = 3600.0
+CLAIM_AGAIN_S = 2.0
+"""The same where storage refused the claim: a full disk or a moment's trouble."""
 
 
 class Tries:
@@ -138,15 +141,17 @@ class Tries:
     def _claim_ended(self, one: LiveTry, task: Waiting, result: Claimed | NotClaimed | Failed) -> None:
         now = self._clock()
         if isinstance(result, NotClaimed):
-            # UNKNOWN may still be done by the server later: it then shows up in our directory and is recovered.
             self.live.pop(one.name, None)
             self._drop_local(one)
             self.look_is_wanted = self.plan_is_wanted = True
             if result.moved is Moved.UNKNOWN:
-                self._say(f"{task.name}: nobody knows whether the claim was done ({result.reason})")
+                # It may still be done by the server later: it then shows up in our directory and is recovered.
+                self._say(f"{task.name}: it could not be claimed, or nobody knows ({result.reason})")
+                self._rest(task.name, now, CLAIM_AGAIN_S)
             return
         if isinstance(result, Failed):
             self._say(f"{task.name}: its files could not be read ({result}); it goes back")
+            self._rest(task.name, now, CLAIM_AGAIN_S)
             self._close_lock(one)
             self._settle(one, End(NOBODY_KNOWS, Why.REQUEUE), now)
             return
@@ -166,6 +171,7 @@ class Tries:
 
     def _launch(self, one: LiveTry, claimed: Claimed, now: float) -> None:
         self._launching.launch(one, claimed, now)
+        self._rested(full_name(one.claim.priority, one.claim.task_id))
         self._close_lock(one)
         one.stage = Stage.RUNNING
         self.has_changed = True
@@ -179,14 +185,18 @@ class Tries:
 
     def _not_started(self, one: LiveTry, reason: str, now: float) -> None:
         self._say(f"{one.name}: could not be started here: {reason}")
-        self._rest(f"{one.claim.priority:03d}-{one.claim.task_id}", now)
+        self._rest(full_name(one.claim.priority, one.claim.task_id), now)
         self._close_lock(one)
         one.facts["problem"] = reason
         self._settle(one, End(NOBODY_KNOWS, Why.NOSTART), now)
 
-    def _rest(self, name: str, now: float) -> None:
+    def _rest(self, name: str, now: float, first_s: float = REST_S) -> None:
         self._rests[name] = self._rests.get(name, 0) + 1
-        self.resting[name] = now + REST_S * 2.0 ** (self._rests[name] - 1)
+        self.resting[name] = now + min(first_s * 2.0 ** min(self._rests[name] - 1, 20), REST_MAX_S)
+
+    def _rested(self, name: str) -> None:
+        self._rests.pop(name, None)
+        self.resting.pop(name, None)
 
     def _close_lock(self, one: LiveTry) -> None:
         if one.lock_fd is not None:

@@ -22,6 +22,7 @@ _MARKER = b"GPU_QUEUE_CLAIM="
 _SHIM = re.compile(r"/shims/[0-9a-f]{16}\.sh")
 _OURS = re.compile(r"perpetual_motion\.py|gpu_queue[./]keepalive")
 _PYTHON = re.compile(r"python[0-9.]*")
+_SHIMS_HELPERS = ("sleep", "touch")
 _SHORT_S = 5.0
 _PATIENCE_S = 0.02
 """A scan takes about 2 ms for 100 processes: worth waiting for within a step."""
@@ -172,13 +173,14 @@ class Ending:
         self._grace_s = grace_s
         self._ran_s = ran_s
         self._told: set[tuple[int, int]] = set()
+        self._helpers: set[tuple[int, int]] = set()
         self._kill_at: float | None = None
         self._scan: _Scan | None = None
 
     @property
     def ended(self) -> int:
-        """How many processes were told to end so far."""
-        return len(self._told)
+        """How many of the task's processes were told to end so far; the shim's own timer does not count."""
+        return len(self._told) - len(self._helpers)
 
     def step(self, now: float) -> bool:
         """Look, signal, and say whether nothing is left.
@@ -206,6 +208,8 @@ class Ending:
             elif key not in self._told:  # once: many programs take a second TERM for "at once"
                 send(process, signal.SIGTERM)
             self._told.add(key)
+            if process.parent == self._shim_pid and process.name in _SHIMS_HELPERS:
+                self._helpers.add(key)
         return False
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gpu_queue.scheduling.facts import Facts, GpuFact, GpuState, Phase
-from gpu_queue.task import Needs, State, Waiting
+from gpu_queue.task import Needs, State, Waiting, short_name
 from gpu_queue.units import format_duration, format_size
 
 
@@ -108,10 +108,10 @@ def _candidates(needs: Needs, gpus: list[GpuFact]) -> list[GpuFact]:
 def _upstream_obstacle(task: Waiting) -> Obstacle | None:
     for task_id, state in task.upstream:
         if state is State.FAILED:
-            return Obstacle(f"dependency {task_id} failed or was cancelled", never=True, refuse=True)
+            return Obstacle(f"dependency {short_name(task_id)} failed or was cancelled", never=True, refuse=True)
     open_ids = [task_id for task_id, state in task.upstream if state is not State.DONE]
     waited = open_ids or [one for one in task.needs.after if one not in dict(task.upstream)]
-    return Obstacle(f"waits for {', '.join(waited)}") if waited else None
+    return Obstacle(f"waits for {', '.join(map(short_name, waited))}") if waited else None
 
 
 def obstacle(task: Waiting, facts: Facts, room: _Room) -> Obstacle | None:
@@ -129,7 +129,8 @@ def obstacle(task: Waiting, facts: Facts, room: _Room) -> Obstacle | None:
         return upstream
     at = retry_at(task, facts)
     if at > facts.server_now:
-        return Obstacle(f"failed {task.failures} times; tried again in {format_duration(at - facts.server_now)}")
+        times = "once" if task.failures == 1 else f"{task.failures} times"
+        return Obstacle(f"failed {times}; tried again in {format_duration(at - facts.server_now)}")
     resting_until = facts.resting.get(task.name, 0.0)
     if resting_until > facts.now:
         return Obstacle(f"could not be started here; tried again in {format_duration(resting_until - facts.now)}")
@@ -159,7 +160,7 @@ def _queue_obstacle(task: Waiting, queue: str, facts: Facts, room: _Room) -> Obs
     holder = facts.busy_queues.get(queue)
     if holder is not None:
         # Only the holder may go on, whatever its place: what waits before it waits for it.
-        return None if holder == task.task_id else Obstacle(f"queue {queue} is busy with {holder}")
+        return None if holder == task.task_id else Obstacle(f"queue {queue} is busy with {short_name(holder)}")
     if queue in room.queue_heads:
         return Obstacle(f"queue {queue}: {room.queue_heads[queue]} comes first")
     return None

@@ -148,8 +148,13 @@ class SpoolPaths:
 
     def log(self, claim: Claim) -> str:
         """Where a try's output goes: the first try has the plain name."""
-        suffix = "" if claim.number == 1 else f".try{claim.number}.{claim.token}"
-        return f"{self.root}/logs/{claim.task_id}{suffix}.log"
+        if claim.number == 1:
+            return self.first_log(claim.task_id)
+        return f"{self.root}/logs/{claim.task_id}.try{claim.number}.{claim.token}.log"
+
+    def first_log(self, task_id: str) -> str:
+        """The log of a task's first try."""
+        return f"{self.root}/logs/{task_id}.log"
 
     @property
     def control(self) -> str:

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import time
 from collections import deque
@@ -20,12 +21,13 @@ from gpu_queue.errors import BadScript
 from gpu_queue.spool import files, records
 from gpu_queue.spool.directives import HEAD_BYTES, read_needs
 from gpu_queue.spool.drops import DropFacts, DropTracker, SettleTimes
-from gpu_queue.spool.paths import SpoolPaths, is_skipped, parse_drop, parse_full, strip_claim
+from gpu_queue.spool.paths import SpoolPaths, is_skipped, parse_claim, parse_drop, parse_full, strip_claim
 from gpu_queue.spool.store import listing
 from gpu_queue.task import Needs, State, TryResult, Waiting, current_round
 from gpu_queue.units import stamp
 
 SCRIPT_MAX_BYTES = 16 << 20
+UNFINISHED_KEPT_S = 24 * 3600
 READ_TIME_S = 0.05
 """A look reads for so long at most; the next one goes on."""
 UPSTREAM_TTL_S = 60.0
@@ -72,7 +74,7 @@ class PendingReader:
         self._upstream_listed_at = float("-inf")
 
     def closed(self, name: str) -> None:
-        """A local event said that the writer of this file closed it.  The one method for other threads."""
+        """A local event said that the writer of this file closed it: the one method that the main thread calls."""
         self._closed_names.append(name)
 
     def forget(self, name: str) -> None:
@@ -247,9 +249,14 @@ class PendingReader:
         earlier: tuple[TryResult, ...] = ()
         try:
             submitted: dict[str, object] = {}
+            tries = 0
             if known.task_id is not None:
+                if self._is_settled_as_well(known.name):
+                    # A copy (cp done/X pending/): what is run is another task, once the copy has settled.
+                    return replace(known, task_id=None, unready="it is a copy of a task that has ended; settling")
                 submitted = records.read_submission(self._paths, known.task_id, self._uids).needs
                 earlier = records.read_tries(self._paths, known.task_id)
+                tries = self._tries_before(known, earlier)
             if not refusal:
                 needs = read_needs(head, submitted, self._default_gpus())
         except BadScript as bad:
@@ -262,10 +269,43 @@ class PendingReader:
             unready="",
             refusal=refusal,
             needs=needs,
-            tries=max((one.number for one in earlier), default=0),
+            tries=tries,
             failures=sum(one.end.why is None for one in current_round(earlier)),
             entered_at=facts.st_ctime,
         )
+
+    def _is_settled_as_well(self, name: str) -> bool:
+        """Whether done/ or failed/ holds this very name too; asked of the listing where a look-up says so."""
+        plain = strip_claim(name)
+        return any(
+            os.path.lexists(f"{self._paths.directory(state)}/{plain}")
+            and plain in listing(self._paths.directory(state))
+            for state in (State.DONE, State.FAILED)
+        )
+
+    def _tries_before(self, known: Waiting, earlier: tuple[TryResult, ...]) -> int:
+        """The number of the last try, by all that tells it: index, name (moved back by hand), the first try's log."""
+        parsed = parse_claim(known.name)
+        by_name = parsed[0].number if parsed else 0
+        by_log = int(os.path.lexists(self._paths.first_log(known.task_id or "")))
+        return max(by_name, by_log, *(one.number for one in earlier), 0)
+
+    def sweep(self, server_now: float) -> None:
+        """Remove what a writer that died left half written, a day old by the server's clock."""
+        for name in listing(self._directory):
+            if not name.startswith("."):
+                continue
+            path = f"{self._directory}/{name}"
+            try:
+                facts = os.lstat(path)
+                if server_now - facts.st_ctime < UNFINISHED_KEPT_S or facts.st_uid not in self._uids:
+                    continue
+                if stat.S_ISDIR(facts.st_mode):
+                    shutil.rmtree(path)  # a client's staging directory: many scripts that were never published
+                else:
+                    os.unlink(path)
+            except OSError:
+                continue
 
     def _ask_upstream(self, now: float) -> None:
         """Say of each task that others wait for where it is."""

@@ -5,8 +5,8 @@
 - Take: create g+1 exclusively, list again (a higher one: ours is void), and only then claim.
 - Release, when the task is *settled* and not before: rename to ``.free``.  That is idempotent, so two breakers do no
   harm, and a task that goes back to pending keeps its queue.
-- Others break a token only when its task has been in pending/ and running/ nowhere for ``takeover_after_s`` of their
-  own watching.
+- Others break a token only when its task is settled, or has been in pending/ and running/ nowhere for
+  ``takeover_after_s`` of their own watching.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from gpu_queue.spool.store import listing, move
 from gpu_queue.task import State
 
 KEPT_GENERATIONS = 100
+SETTLED_AFTER_S = 5.0
+"""A holder that is nowhere for so long has not just been between two listings; a person may have settled it."""
+SETTLED_TTL_S = 60.0
 _TOKEN = re.compile(r"(.+)\.(\d{6,})(\.free)?", re.ASCII)
 
 
@@ -56,6 +59,7 @@ class Queues:
         self._directory = f"{paths.root}/queues"
         self._takeover_after_s = takeover_after_s
         self._nowhere_since: dict[Token, float] = {}
+        self._settled_listed_at = float("-inf")
 
     def _path(self, queue: str, generation: int, *, free: bool = False) -> str:
         return f"{self._directory}/{queue}.{generation:06d}" + (".free" if free else "")
@@ -86,9 +90,22 @@ class Queues:
         alive = self._alive_ids()
         nowhere = {token for token, holder in taken.items() if holder not in alive}
         self._nowhere_since = {token: self._nowhere_since.get(token, now) for token in nowhere}
+        settled = (
+            self._settled_ids(now)
+            if any(now - since >= SETTLED_AFTER_S for since in self._nowhere_since.values())
+            else set()
+        )
         for token, since in self._nowhere_since.items():
-            if now - since >= self._takeover_after_s:
+            if taken[token] in settled or now - since >= self._takeover_after_s:
                 self._free(token.queue, token.generation)
+
+    def _settled_ids(self, now: float) -> set[str]:
+        """Ids of settled tasks; done/ and failed/ may be huge, so they are listed once a minute at most."""
+        if now - self._settled_listed_at < SETTLED_TTL_S:
+            return set()
+        self._settled_listed_at = now
+        names = [name for state in (State.DONE, State.FAILED) for name in listing(self._paths.directory(state))]
+        return {full[1] for full in map(parse_full, names) if full is not None}
 
     def _alive_ids(self) -> set[str]:
         running = self._paths.directory(State.RUNNING)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +22,16 @@ from gpu_queue.spool.drops import SettleTimes
 from gpu_queue.spool.events import EventLog
 from gpu_queue.spool.filesystem import Mount
 from gpu_queue.spool.nodes import NodeFiles
-from gpu_queue.spool.paths import SpoolPaths, full_name, parse_claim, parse_full, safe_name, strip_claim
+from gpu_queue.spool.paths import (
+    SpoolPaths,
+    full_name,
+    make_id,
+    parse_claim,
+    parse_drop,
+    parse_full,
+    safe_name,
+    strip_claim,
+)
 from gpu_queue.spool.pending import PendingReader, PendingView
 from gpu_queue.spool.queues import Queues
 from gpu_queue.spool.store import Moved, listing, move
@@ -225,7 +236,10 @@ class Spool:
         count = 0
         for name in names:
             full = parse_full(strip_claim(name))
-            target = full_name(*full) if full else name
+            if full is None:  # a hand drop gets an id: two of one name must not meet in failed/
+                priority, raw = parse_drop(name)
+                full = priority, make_id(time.time(), secrets.token_hex(3), raw)
+            target = full_name(*full)
             source = f"{self.paths.directory(State.PENDING)}/{name}"
             count += move(source, f"{self.paths.directory(State.FAILED)}/{target}").moved is Moved.WON
         return count

@@ -1,71 +1,59 @@
 """File events as hints: they make the agent look sooner, and never decide anything.
 
 - On network filesystems other hosts' writes raise none, so the agent polls as well.
-- Starting to watch touches shared storage, so it is done by the storage thread; a filesystem that cannot be watched
-  costs time, never correctness.
+- Adding a directory touches its storage and is done by the storage thread; reading events touches none and never
+  waits, so the descriptor lies in the main loop's poll.
+- inotify(7) is called directly: a library that pairs the two halves of a rename holds every event back for half a
+  second after each claim (a claim is the first half of a rename out of ``pending/``), and we need no halves.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
-from collections.abc import Callable
+import struct
 
-from watchdog.events import (
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileMovedEvent,
-    FileSystemEvent,
-    FileSystemEventHandler,
-)
-from watchdog.observers import Observer
-
-
-class _Handler(FileSystemEventHandler):
-    def __init__(self, hint: Callable[[str, str, bool], None]) -> None:
-        self._hint = hint
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        if isinstance(event, FileClosedEvent):
-            self._tell(event.src_path, whole=True)
-        elif isinstance(event, FileMovedEvent):
-            self._tell(event.dest_path, whole=True)
-        elif isinstance(event, FileCreatedEvent):
-            self._tell(event.src_path, whole=False)
-
-    def _tell(self, path: str | bytes, *, whole: bool) -> None:
-        directory, name = os.path.split(os.fsdecode(path))
-        if name and not name.startswith(".") and not name.endswith(".ack"):
-            self._hint(directory, name, whole)
-
-
-EVENTS: list[type[FileSystemEvent]] = [FileClosedEvent, FileMovedEvent, FileCreatedEvent]
+_MODIFIED_AND_CLOSED = 0x008
+_MOVED_HERE = 0x080
+_CREATED = 0x100
+_MASK = _MODIFIED_AND_CLOSED | _MOVED_HERE | _CREATED | 0x01000000  # ONLYDIR
+_HEAD = struct.Struct("iIII")
+_READ_BYTES = 1 << 16
 
 
 class Watch:
     """Watches a few directories."""
 
-    def __init__(self, hint: Callable[[str, str, bool], None]) -> None:
-        """Make a watch.
+    def __init__(self) -> None:
+        self._directories: dict[int, str] = {}
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self.fd = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        """Readable when something happened; negative where there are no file events."""
 
-        Args:
-            hint: gets the directory, the name, and whether its writer has finished; called in a thread of its own.
-        """
-        self._handler = _Handler(hint)
-        self._observer = Observer()
-        self._observer.daemon = True
-
-    def start(self, directories: list[str]) -> str:
-        """Begin; returns why it could not, or an empty text."""
-        try:
-            for directory in directories:
-                self._observer.schedule(self._handler, directory, event_filter=EVENTS)
-            self._observer.start()
-        except OSError as error:
-            # inotify's limits (ENOSPC, EMFILE) are the usual cause: polling does the work then.
-            return f"file events are off: {error.strerror}"
+    def add(self, directories: list[str]) -> str:
+        """Watch directories; returns why that is not possible, or an empty text."""
+        for directory in directories:
+            descriptor = self._libc.inotify_add_watch(self.fd, os.fsencode(directory), _MASK)
+            if descriptor < 0:
+                # inotify's limits (ENOSPC, EMFILE) are the usual cause: polling does the work then.
+                return f"file events are off for {directory}: {os.strerror(ctypes.get_errno())}"
+            self._directories[descriptor] = directory
         return ""
 
-    def stop(self) -> None:
-        """End it."""
-        if self._observer.is_alive():
-            self._observer.stop()
+    def read(self) -> list[tuple[str, str, bool]]:
+        """What happened: directory, name, and whether the writer has finished with the file."""
+        try:
+            events = os.read(self.fd, _READ_BYTES)
+        except OSError:
+            return []
+        found = []
+        place = 0
+        while place + _HEAD.size <= len(events):
+            descriptor, mask, _, length = _HEAD.unpack_from(events, place)
+            place += _HEAD.size
+            name = os.fsdecode(events[place : place + length].rstrip(b"\0"))
+            place += length
+            directory = self._directories.get(descriptor)
+            if directory and name and not name.startswith(".") and not name.endswith(".ack"):
+                found.append((directory, name, bool(mask & (_MODIFIED_AND_CLOSED | _MOVED_HERE))))
+        return found

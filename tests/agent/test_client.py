@@ -125,7 +125,7 @@ def test_shutdown_prints_the_nodes_answer_and_requeues(cluster: Cluster, shell: 
     task = cluster.submit("sleep 600\n")
     cluster.wait_for_line(task, "==== started")
     done = typed(cluster, shell, "gpu_shutdown")
-    assert "go back to pending" in done.stdout + done.stderr
+    assert "back to pending" in done.stdout + done.stderr
     assert agent.wait(20) == 0
     assert cluster.where(task) == ["pending"]
 

@@ -68,7 +68,7 @@ def test_shutdown_requeues_what_runs_and_does_not_meet_the_next_agent(cluster: C
     task = cluster.submit("sleep 600\n")
     cluster.wait_for_line(task, "==== started")
     answer = cluster.ack(cluster.command_all("shutdown"))
-    assert "1 running task: they go back to pending" in answer
+    assert "1 running task goes back to pending" in answer
     assert agent.wait(20) == 0
     assert cluster.where(task) == ["pending"]
     again = cluster.start()

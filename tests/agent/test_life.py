@@ -6,6 +6,7 @@ import os
 import signal
 from pathlib import Path
 
+from gpu_queue.task import short_name
 from tests.agent.harness import Cluster, wait_until
 
 
@@ -205,7 +206,7 @@ def test_a_task_waits_for_the_one_that_it_comes_after(cluster: Cluster) -> None:
     cluster.start()
     first = cluster.submit('until [ -e "$QUEUE_ROOT/go" ]; do sleep 0.02; done; touch "$QUEUE_ROOT/first"\n')
     second = cluster.submit('ls "$QUEUE_ROOT/first"\n', after=[first])
-    wait_until(lambda: f"waits for {first}" in cluster.node_text(), "the reason", dump=cluster.dump)
+    wait_until(lambda: f"waits for {short_name(first)}" in cluster.node_text(), "the reason", dump=cluster.dump)
     (cluster.queue_root / "go").touch()
     cluster.wait_for(second, "done")
 

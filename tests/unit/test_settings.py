@@ -177,7 +177,7 @@ def test_a_running_agent_takes_over_policy_and_names_what_waits_for_the_next_one
     old = Settings(retries=1, poll_s=1.0)
     taken, waiting = live_changes(old, Settings(retries=2, stop_grace_s=3.0, poll_s=5.0, gpus="0"))
     assert taken == Settings(retries=2, stop_grace_s=3.0, poll_s=1.0)
-    assert sorted(waiting) == ["gpus", "poll_s"]
+    assert sorted(waiting) == ["gpus", "poll"]
 
 
 def test_the_queue_root_is_absolute_and_at_home_unless_told() -> None:
