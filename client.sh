@@ -397,7 +397,7 @@ __gpu_latest() { # PATH…: reply = the paths, of each task the last one: it may
 }
 
 __gpu_find() { # TEXT STATE…: reply = paths of the tasks that TEXT names; see TASK above
-  local text=$1 state file plain found=()
+  local text=$1 state file plain wanted priority id nonce title found=() exact=()
   shift
   __gpu_strip "$text"
   if __gpu_is_full "$REPLY"; then REPLY=${REPLY#????}; fi
@@ -413,28 +413,30 @@ __gpu_find() { # TEXT STATE…: reply = paths of the tasks that TEXT names; see 
   esac
   if [ ${#found[@]} -eq 0 ]; then
     __gpu_plain "$text"; plain=$REPLY
+    __gpu_json "$text"; wanted=${REPLY#\"}; wanted=${wanted%\"}
     for state in "$@"; do
       __gpu_tasks "$state" "*T*-??????-*$plain*"
       for file in "${reply[@]}"; do
-        if [ "$plain" = "$text" ] || __gpu_titled "$file" "$text"; then found+=("$file"); fi
+        __gpu_split "$file"
+        if [ "$plain" != "$text" ]; then # the original name is kept in the record
+          __gpu_read "records/$id.json" && __gpu_field "$REPLY" name && title=$REPLY || continue
+        fi
+        __gpu_fits "$title" "$wanted"
       done
-      if [ "$state" = pending ]; then
-        __gpu_drops
-        for file in "${reply[@]}"; do
-          case ${file##*/} in *"$text"*) found+=("$file") ;; esac
-        done
-      fi
+      [ "$state" = pending ] || continue
+      __gpu_drops
+      for file in "${reply[@]}"; do __gpu_fits "${file#pending/}" "$text"; done
     done
+    # The very name of a script, with or without its ending, is meant before a part of another's.
+    [ ${#exact[@]} -eq 0 ] || [ -z "$text" ] || found=("${exact[@]}")
   fi
   __gpu_latest "${found[@]}"
 }
 
-__gpu_titled() { # PATH TEXT: whether the original name, which the record keeps, contains it
-  local text
-  __gpu_json "$2"; text=${REPLY#\"}; text=${text%\"}
-  __gpu_strip "$1"
-  __gpu_read "records/${REPLY#????}.json" && __gpu_field "$REPLY" name || return 1
-  case $REPLY in *"$text"*) ;; *) return 1 ;; esac
+__gpu_fits() { # NAME TEXT: puts the caller's file to those that it found
+  local name=${1#[0-9][0-9][0-9]_}
+  if [ "$name" = "$2" ] || [ "${name%.*}" = "$2" ] || [ "$1" = "$2" ]; then exact+=("$file"); fi
+  case $1 in *"$2"*) found+=("$file") ;; esac
 }
 
 __gpu_one() { # TEXT STATES…: REPLY = the one task; each STATES is a group, a later one is asked if none is in the first
@@ -458,7 +460,7 @@ __gpu_one() { # TEXT STATES…: REPLY = the one task; each STATES is a group, a 
 
 __gpu_where() { # ID: REPLY = the path of the task; fails where no state has it
   local state
-  for state in pending running failed 'done'; do
+  for state in pending running 'done' failed; do # as a task moves on
     __gpu_tasks "$state" "$1"
     if [ ${#reply[@]} -gt 0 ]; then REPLY=${reply[0]}; return 0; fi
   done
@@ -644,7 +646,14 @@ __gpu_submit() {
 __gpu_run() {
   local files=() texts=() asks=() needs='' name='' priority='' given='' after='' command
   __gpu_options "$@" || return
-  if [ ${#files[@]} -eq 2 ] && __gpu_is_priority "${files[1]}"; then priority=$((10#${files[1]})); files=("${files[0]}"); fi
+  if [ ${#files[@]} -eq 2 ] && __gpu_is_priority "${files[1]}"; then
+    case ${files[0]} in
+      *[/[:space:]]*) ;;
+      *) [ -e "${files[0]}" ] ||
+        { __gpu_usage "quote the command: gpu_run '${files[*]}'; if ${files[1]} is its priority: gpu_run ${files[0]} --priority ${files[1]}"; return; } ;;
+    esac
+    priority=$((10#${files[1]})) files=("${files[0]}")
+  fi
   [ ${#files[@]} -eq 1 ] || { __gpu_usage "one command, in quotes: gpu_run 'python train.py --epochs 10' [PRIORITY]"; return; }
   case ${files[0]} in *[![:space:]]*) ;; *) __gpu_usage 'the command is empty'; return ;; esac
   command=${files[0]} texts=("#!/usr/bin/env bash"$'\n'"${files[0]}"$'\n')
@@ -959,7 +968,7 @@ __gpu_status() {
 }
 
 __gpu_picture() {
-  local flag file node text now incarnation alive=0 state count skipped priority id nonce title
+  local flag file node text now incarnation alive=0 state count skipped priority id nonce title stopped='' old=0
   printf '%s%s%s  %s\n' "$bold" "$JOB_ID" "$plain" "$PWD"
   for flag in paused draining; do
     [ -e "$flag" ] || continue
@@ -971,12 +980,22 @@ __gpu_picture() {
   for file in nodes/*.json; do
     node=${file#nodes/}; node=${node%.json}
     __gpu_state "$node"
-    if [ "$REPLY" = stopped ]; then printf '\n%s  %sstopped%s\n' "$node" "$red" "$plain"; continue; fi
-    if __gpu_beat "$node" "$now"; then alive=$((alive + 1)); printf '\n'
-    else __gpu_age "$REPLY"; printf '\n%s  %slast beat %s ago: its agent seems to be gone%s\n' "$node" "$red" "$REPLY" "$plain"
+    state=$REPLY
+    if __gpu_beat "$node" "$now" && [ "$state" != stopped ]; then
+      alive=$((alive + 1))
+      __gpu_read "nodes/$node.txt" && printf '\n%s\n' "${REPLY%$'\n'}"
+      continue
     fi
-    __gpu_read "nodes/$node.txt" && printf '%s\n' "${REPLY%$'\n'}"
+    if [ "$state" = stopped ] && [ "$REPLY" -gt 86400 ]; then old=$((old + 1)); continue; fi
+    __gpu_age "$REPLY"
+    if [ "$state" = stopped ]; then stopped+="node $node  stopped $REPLY ago"$'\n'; continue; fi
+    printf '\nnode %s  %slast beat %s ago: its agent seems to be gone%s\n' "$node" "$red" "$REPLY" "$plain"
+    while IFS= read -r text; do # what may still be so
+      case $text in 'node '* | '  GPU '* | '  waits '* | '  … '*) ;; *) printf '%s\n' "$text" ;; esac
+    done 2>/dev/null <"nodes/$node.txt"
   done
+  if [ "$old" -gt 0 ]; then __gpu_plural "$old" node; stopped+="${stopped:+and }$REPLY stopped more than a day ago"$'\n'; fi
+  [ -z "$stopped" ] || printf '\n%s' "$stopped"
   __gpu_tasks pending
   printf '\n%swaiting%s %s\n' "$bold" "$plain" "${#reply[@]}"
   for file in "${reply[@]:0:20}"; do
@@ -1021,66 +1040,116 @@ __gpu_logs_of() { # ID: reply = the logs of its tries in order
   reply=("${found[@]}")
 }
 
-__gpu_newest() { # [TEXT]: REPLY = path of the newest task that it fits; the newest of all is the one whose log grew last
-  local best='' file state
+__gpu_newest() { # [TEXT [logged]]: REPLY = path of the newest task that it fits, if it can be of one with a log;
+  local best='' file i logs # without TEXT the one whose log grew last
+  typeset -A paths
   if [ -z "${1-}" ]; then
     file=$(command ls -t -- logs 2>/dev/null | command head -n 1)
     if [ -n "$file" ]; then
-      file=${file%.log}
-      __gpu_strip "000-$file"
+      __gpu_strip "000-${file%.log}"
       __gpu_where "${REPLY#????}" || REPLY=logs/$REPLY
       return 0
     fi
   fi
-  for state in running pending 'done' failed; do
-    if [ -n "${1-}" ]; then __gpu_find "$1" "$state"; else __gpu_tasks "$state"; fi
-    for file in "${reply[@]}"; do
-      __gpu_strip "$file"
-      __gpu_is_full "$REPLY" || continue
-      if [[ ${REPLY#????} > ${best#*$'\n'} ]]; then best=$file$'\n'${REPLY#????}; fi
-    done
+  __gpu_find "${1-}" pending running 'done' failed
+  [ ${#reply[@]} -gt 0 ] || __gpu_find "${1-}" pending running 'done' failed # it may just have come back to pending/
+  for file in "${reply[@]}"; do
+    __gpu_strip "$file"
+    __gpu_is_full "$REPLY" || continue
+    paths[${REPLY#????}]=$file
+    if [[ ${REPLY#????} > $best ]]; then best=${REPLY#????}; fi
   done
-  REPLY=${best%%$'\n'*}
-  [ -n "$REPLY" ] || __gpu_fail "no task is called '${1-}'; gpu_logs shows the newest logs, gpu_status what waits and runs"
+  if [ -z "$best" ]; then
+    [ ${#reply[@]} -eq 0 ] || { __gpu_fail "${reply[0]} was dropped by hand and has no log before it runs"; return; }
+    __gpu_fail "no task is called '${1-}'; gpu_logs shows the newest logs, gpu_status what waits and runs"
+    return
+  fi
+  REPLY=${paths[$best]}
+  [ "${2-}" = logged ] || return 0
+  logs=(logs/*.log) # oldest first
+  for ((i = ${#logs[@]} - 1; i >= 0; i--)); do
+    file=${logs[i]#logs/}
+    __gpu_strip "000-${file%.log}"
+    file=${paths[${REPLY#????}]-}
+    if [ -n "$file" ]; then REPLY=$file; return 0; fi
+  done
+  REPLY=${paths[$best]}
+}
+
+__gpu_shown() { # PATH in the spool: whole, as one can paste it
+  local text=$PWD/$1
+  case ${text//[\/._+@%:,=-]/} in
+    *[[:punct:][:space:][:cntrl:]]*) printf -v REPLY %q "$text" ;;
+    *) REPLY=$text ;;
+  esac
+}
+
+__gpu_why() { # NAME in pending/: reply = why it waits, as each living node says; REPLY = the same in one line
+  local node line said=() joined=''
+  __gpu_living
+  if [ ${#reply[@]} -eq 0 ]; then REPLY="no agent is alive; start one with ./submit.sh $JOB_ID"; return 1; fi
+  for node in "${reply[@]}"; do
+    __gpu_read "nodes/$node.txt"
+    line=${REPLY#*"  waits $1: "}
+    [ "$line" != "$REPLY" ] || continue
+    line="$node: ${line%%$'\n'*}"
+    said+=("$line"); joined+="${joined:+; }$line"
+  done
+  reply=("${said[@]}"); REPLY=$joined
 }
 
 __gpu_logs() {
-  local file priority id nonce title
+  local file task priority id nonce title
   __gpu_enter || return
   if [ $# -eq 0 ]; then
     set -- logs/*
     [ $# -gt 0 ] || { __gpu_say 'there are no logs yet; gpu_status shows what waits and runs'; return 0; }
     command ls -t -- logs 2>/dev/null | command head -n 20 | while IFS= read -r file; do
       __gpu_split "000-${file%.log}"
-      printf '  %s  %-40s  %s\n' "$nonce" "$title" "logs/$file"
+      __gpu_shown "logs/$file"
+      printf '  %s  %s\n' "$nonce" "$REPLY"
     done
     return 0
   fi
-  __gpu_newest "$1" || return
-  __gpu_split "$REPLY"
+  __gpu_newest "$1" logged || return
+  task=$REPLY
+  __gpu_split "$task"
   __gpu_logs_of "$id"
-  [ ${#reply[@]} -gt 0 ] || { __gpu_fail "$title ($nonce) has no log yet; gpu_explain $nonce says why it waits"; return; }
+  if [ ${#reply[@]} -eq 0 ]; then
+    case $task in
+      pending/*) __gpu_why "${task#pending/}"; __gpu_fail "$title ($nonce) has not started yet${REPLY:+: $REPLY}" ;;
+      *) __gpu_fail "$title ($nonce) has no log; gpu_explain $nonce says what is known of it" ;;
+    esac
+    return
+  fi
   [ ${#reply[@]} -gt 1 ] || { command cat -- "${reply[0]}"; return; }
   for file in "${reply[@]}"; do
-    printf '==> %s <==\n' "$file"
+    __gpu_shown "$file"
+    printf '==> %s <==\n' "$REPLY"
     command cat -- "$file"
   done
 }
 
 __gpu_tail() {
-  local priority id nonce title log='' shown=0 size pause=0.2 absent=0 state
+  local priority id nonce title log='' shown=0 size pause=0.2 absent=0 task why='' turn=0
   __gpu_enter || return
   __gpu_newest "${1-}" || return
   __gpu_split "$REPLY"
   __gpu_say "$title ($nonce)"
   # Read anew by name each time: over NFS a file that is kept open is seen late, and a new try has a new log.
   while :; do
-    state=''
-    if __gpu_where "$id"; then state=${REPLY%%/*} absent=0; else absent=$((absent + 1)); fi
+    task=''
+    if __gpu_where "$id"; then task=$REPLY absent=0; else absent=$((absent + 1)); fi
+    case $task in
+      pending/*)
+        [ $((turn % 3)) -ne 0 ] || __gpu_tell_why "${task#pending/}"
+        turn=$((turn + 1)) ;;
+      *) turn=0 why='' ;;
+    esac
     __gpu_logs_of "$id"
     if [ ${#reply[@]} -gt 0 ]; then
       if [ "$log" != "${reply[${#reply[@]} - 1]}" ]; then
-        [ -z "$log" ] || { command tail -c "+$((shown + 1))" -- "$log" 2>/dev/null; __gpu_say "a new try: ${reply[${#reply[@]} - 1]}"; }
+        [ -z "$log" ] || { command tail -c "+$((shown + 1))" -- "$log" 2>/dev/null; __gpu_say 'a new try'; }
         log=${reply[${#reply[@]} - 1]}
         shown=$(command wc -c <"$log" 2>/dev/null) || shown=0
         shown=$((shown))
@@ -1094,16 +1163,23 @@ __gpu_tail() {
           shown=$size pause=0.2
         fi
       fi
-    elif [ "$pause" = 0.2 ] && [ "$state" = pending ]; then __gpu_say 'it waits; its log will follow'
     fi
-    case $state in
-      'done') return 0 ;;
-      failed) __gpu_fail "$title has failed; gpu_explain $nonce says how"; return ;;
+    case $task in
+      done/*) return 0 ;;
+      failed/*) __gpu_fail "$title has failed; gpu_explain $nonce says how"; return ;;
     esac
     [ "$absent" -lt 5 ] || { __gpu_fail "$title ($nonce) is in no directory of the queue any more"; return; }
     command sleep "$pause"
     case $pause in 0.2) pause=0.5 ;; *) pause=1 ;; esac
   done
+}
+
+__gpu_tell_why() { # NAME in pending/: why it waits, if that is not what the caller's why says
+  __gpu_why "$1"
+  local text=${REPLY:-its log will follow}
+  REPLY=${text%% tried again in *} # the same reason with less time left
+  [ "$REPLY" = "$why" ] || __gpu_say "it waits: $text"
+  why=$REPLY
 }
 
 __gpu_wait() {
@@ -1173,27 +1249,17 @@ __gpu_wait() {
 }
 
 __gpu_explain() {
-  local task priority id nonce title file line entry nodes=() gone=()
+  local task file nodes=() gone=()
   [ $# -eq 1 ] || { __gpu_usage 'which task? gpu_explain TASK; gpu_status shows them'; return; }
   __gpu_enter || return
   __gpu_one "$1" 'pending running' 'done failed' || return
   task=$REPLY file=${REPLY#*/}
   case $task in
     pending/*) ;;
-    running/*)
-      __gpu_split "$task"; __gpu_try "$task"
-      printf '%s (%s) runs on %s, try %s; gpu_tail %s follows its log\n' "$title" "$nonce" "${file%%/*}" "$REPLY" "$nonce"
-      return ;;
+    running/*) __gpu_explain_running "$task"; return ;;
     *) __gpu_explain_end "$task"; return ;;
   esac
-  for entry in nodes/*.txt; do
-    __gpu_read "$entry"
-    line=${REPLY#*"  waits $file: "}
-    [ "$line" != "$REPLY" ] || continue
-    entry=${entry#nodes/} nodes+=("$entry")
-    printf '%s: %s\n' "${entry%.txt}" "${line%%$'\n'*}"
-  done
-  [ ${#nodes[@]} -eq 0 ] || return 0
+  if __gpu_why "$file" && [ ${#reply[@]} -gt 0 ]; then printf '%s\n' "${reply[@]}"; return 0; fi
   __gpu_nodes; nodes=("${reply[@]}")
   if [ ${#nodes[@]} -gt 0 ]; then
     __gpu_json "$file"
@@ -1201,6 +1267,20 @@ __gpu_explain() {
     __gpu_await "$REPLY" "${nodes[@]}"
   fi
   [ ${#gone[@]} -lt ${#nodes[@]} ] || printf 'no agent is alive; start one with ./submit.sh %s\n' "$JOB_ID"
+}
+
+__gpu_explain_running() { # PATH of a claim
+  local priority id nonce title try node=${1#running/} claim=${1##*/} now where=''
+  node=${node%%/*} claim=${claim%%=*}
+  __gpu_split "$1"; __gpu_try "$1"; try=$REPLY
+  __gpu_clock control; now=$REPLY
+  if __gpu_beat "$node" "$now" && __gpu_read "nodes/$node.txt"; then
+    where=${REPLY#*" $claim  "}
+    if [ "$where" = "$REPLY" ]; then where=''; else where=${where%%$'\n'*}; where=", ${where/  /, for }"; fi
+  elif [ -e "nodes/$node.json" ]; then
+    __gpu_age "$REPLY"; where=", whose last beat was $REPLY ago"
+  fi
+  printf '%s (%s) runs on %s, try %s%s; gpu_tail %s follows its log\n' "$title" "$nonce" "$node" "$try" "$where" "$nonce"
 }
 
 __gpu_try() { REPLY=${1##*.try}; REPLY=${REPLY%%.*}; } # NAME of a claim or of what belongs to it: the try's number
@@ -1227,7 +1307,8 @@ __gpu_explain_end() { # PATH in done/ or failed/
   __gpu_logs_of "$id"
   [ ${#reply[@]} -gt 0 ] || return 0
   file=${reply[${#reply[@]} - 1]}
-  printf 'the end of %s:\n' "$file"
+  __gpu_shown "$file"
+  printf 'the end of %s\n' "$REPLY"
   command tail -n 10 -- "$file"
 }
 
@@ -1236,17 +1317,18 @@ __gpu_explain_end() { # PATH in done/ or failed/
 __gpu_cancel() {
   [ $# -eq 1 ] || { __gpu_usage 'which task? gpu_cancel TASK; gpu_status shows what waits'; return; }
   __gpu_enter || return
-  __gpu_one "$1" pending running || return
-  case $REPLY in
-    running/*) __gpu_started "$REPLY" ;;
-    *) __gpu_cancel_one "$REPLY" ;;
-  esac
+  __gpu_one "$1" pending running 'done failed' || return
+  case $REPLY in pending/*) __gpu_cancel_one "$REPLY" ;; *) __gpu_moved_on "$REPLY" ;; esac
 }
 
-__gpu_started() { # PATH of a claim
+__gpu_moved_on() { # PATH of a task that waits no more
   local priority id nonce title node=${1#running/}
   __gpu_split "$1"
-  __gpu_fail "$title has just started on ${node%%/*}: gpu_stop $nonce"
+  case $1 in
+    running/*) __gpu_fail "$title runs already, on ${node%%/*}; gpu_stop $nonce ends it" ;;
+    pending/*) __gpu_fail "$1 could not be moved; gpu_status shows where it is" ;;
+    *) __gpu_fail "it has ended already: $1" ;;
+  esac
 }
 
 __gpu_cancel_one() { # PATH in pending/
@@ -1263,31 +1345,39 @@ __gpu_cancel_one() { # PATH in pending/
     file=$priority-$id
   fi
   __gpu_split "$file"
-  if __gpu_move "$1" "failed/$file"; then printf 'cancelled %s\n' "$file"; return 0; fi
-  if __gpu_where "$id"; then
-    case $REPLY in
-      running/*) __gpu_started "$REPLY"; return ;;
-      failed/*) printf 'cancelled %s\n' "$file"; return 0 ;;
-      done/*) __gpu_fail "$title is done already"; return ;;
-    esac
+  if ! __gpu_move "$1" "failed/$file"; then
+    __gpu_where "$id" || REPLY=$1
+    case $REPLY in failed/*) ;; *) __gpu_moved_on "$REPLY"; return ;; esac
   fi
-  __gpu_fail "$1 could not be moved to failed/; gpu_status shows where it is"
+  printf 'cancelled %s\n' "$file"
+  __gpu_release "$id"
+}
+
+__gpu_release() { # [ID]: frees the serial queues that this task holds, or every settled one, when no agent settled it
+  local token holder
+  for token in queues/*.[0-9]*; do
+    case $token in *.free) continue ;; esac
+    [ ! -e "$token.free" ] && { IFS= read -r holder <"$token"; } 2>/dev/null || continue
+    [ "$holder" = "${1:-$holder}" ] && __gpu_where "$holder" || continue
+    case $REPLY in done/* | failed/*) __gpu_move "$token" "$token.free" ;; esac
+  done
+  return 0
 }
 
 __gpu_priority() {
-  local task file new priority id nonce title
+  local task file new
   [ $# -eq 2 ] && __gpu_is_priority "$2" || { __gpu_usage 'gpu_priority TASK PPP; PPP is 000 to 999, smaller runs first'; return; }
   new=$((10#$2 + 1000)); new=${new#1}
   __gpu_enter || return
-  __gpu_one "$1" pending running || return
+  __gpu_one "$1" pending running 'done failed' || return
   task=$REPLY file=${REPLY##*/}
-  case $task in running/*) __gpu_split "$task"; __gpu_fail "$title ($nonce) runs already; only a waiting task has a priority"; return ;; esac
+  case $task in pending/*) ;; *) __gpu_moved_on "$task"; return ;; esac
   if __gpu_is_full "$file"; then file=$new-${file#????}; else file=${new}_${file#[0-9][0-9][0-9][-_]}; fi
   [ "$task" != "pending/$file" ] || { printf '%s\n' "$file"; return 0; }
   ! __gpu_listed pending "$file" || { __gpu_fail "pending/$file is there already; give one of them another name"; return; }
   if __gpu_move "$task" "pending/$file"; then printf '%s\n' "$file"; return 0; fi
-  if __gpu_where "${file#????}" && [ "${REPLY%%/*}" = running ]; then __gpu_started "$REPLY"; return; fi
-  __gpu_fail "$task could not be renamed; gpu_status shows where it is"
+  __gpu_where "${file#????}" || REPLY=$task
+  __gpu_moved_on "$REPLY"
 }
 
 __gpu_stop() {
@@ -1301,9 +1391,7 @@ __gpu_stop() {
     __gpu_living; nodes=("${reply[@]}") # those without a task, too: a dedicated node sweeps
   else
     __gpu_one "$1" 'pending running' 'done failed' || return
-    case $REPLY in
-      done/* | failed/*) __gpu_fail "it has ended already: $REPLY"; return ;;
-    esac
+    case $REPLY in done/* | failed/*) __gpu_moved_on "$REPLY"; return ;; esac
     task=$REPLY
     __gpu_strip "$task"; ids=("${REPLY#????}")
     # One that started in this moment is stopped as a running one.
@@ -1321,6 +1409,7 @@ __gpu_cancel_all() { # everything that waits goes to failed/
     # What did not arrive has started meanwhile, and is stopped as a running task.
     __gpu_move_all failed "${waiting[@]:$start:500}" || __gpu_still_waiting || return
   done
+  __gpu_release
   [ ${#waiting[@]} -eq 0 ] || { __gpu_plural ${#waiting[@]} 'waiting task'; printf 'cancelled %s\n' "$REPLY"; }
 }
 
@@ -1392,6 +1481,7 @@ __gpu_take_off() { # CLAIM NODE: where no agent is alive, whoever asks moves the
   case $1 in *=0-nostart) ;; *=0 | *=0-*) target='done' ;; esac
   __gpu_strip "$1"
   if __gpu_move "$1" "$target/$REPLY"; then
+    __gpu_release "${REPLY#????}"
     printf '%s: no agent is alive there; moved to %s/%s, and should it still run, it ends itself within a minute\n' "$2" "$target" "$REPLY"
   elif __gpu_listed "${1%/*}" "${1##*/}"; then
     __gpu_fail "$1 could not be moved to $target/; check that you may write there"
@@ -1399,12 +1489,17 @@ __gpu_take_off() { # CLAIM NODE: where no agent is alive, whoever asks moves the
 }
 
 __gpu_retry() {
-  local tasks=() start
+  local tasks=() start file cancelled=0
+  typeset -A tried
   [ $# -eq 1 ] || { __gpu_usage 'which task? gpu_retry TASK or gpu_retry all'; return; }
   __gpu_enter || return
   if [ "$1" = all ]; then
     __gpu_tasks failed; tasks=("${reply[@]}")
     [ ${#tasks[@]} -gt 0 ] || { __gpu_say 'nothing has failed'; return 0; }
+    __gpu_tried # before an agent tries them again
+    for file in "${tasks[@]}"; do
+      [ -n "${tried[${file#failed/????}]-}" ] || cancelled=$((cancelled + 1))
+    done
   else
     __gpu_one "$1" failed || return
     tasks=("$REPLY")
@@ -1412,7 +1507,22 @@ __gpu_retry() {
   for ((start = 0; start < ${#tasks[@]}; start += 500)); do
     __gpu_move_all pending "${tasks[@]:$start:500}" || __gpu_still_failed || return
   done
-  for start in "${tasks[@]}"; do printf '%s\n' "${start#failed/}"; done
+  printf '%s\n' "${tasks[@]#failed/}"
+  [ "$1" = all ] || return 0
+  __gpu_plural ${#tasks[@]} task
+  if [ "$cancelled" -gt 0 ]; then REPLY+=", $cancelled of which had been cancelled"; fi
+  __gpu_say "retried $REPLY"
+}
+
+__gpu_tried() { # into the caller's tried: the ids of which a try is known; one listing serves all of them
+  local file
+  for file in records/*.tr[iy]*.json; do
+    file=${file#records/}; file=${file%.json}
+    case $file in
+      *.tries) tried[${file%.tries}]=1 ;;
+      *) if __gpu_is_claim "$file"; then tried[${file%.try*}]=1; fi ;;
+    esac
+  done
 }
 
 __gpu_still_failed() { # of reply; what is not there any more was retried by somebody else, or has started at once
@@ -1489,7 +1599,7 @@ __gpu_clean() {
     doomed=(records/"$id".json records/"$id".tries.json records/"$id".try[0-9]*.json logs/"$id".log logs/"$id".try[0-9]*.log)
     command rm -f -- "${doomed[@]}" "$file" 2>/dev/null || { __gpu_fail "cannot remove $file; check that you may write there"; return; }
   done <<END
-$(command find 'done' failed -maxdepth 1 -type f -printf '%C@ %p\n' 2>/dev/null)
+$(command find 'done' failed -maxdepth 1 -type f -printf '%C@ %p\n' 2>/dev/null | command sort -k 2)
 END
   __gpu_plural "$count" task
   __gpu_say "$REPLY ${dry:+would be }forgotten"

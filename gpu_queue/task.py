@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 DEFAULT_PRIORITY = 500
 """Smaller runs first; names carry three digits, 000-999."""
@@ -76,6 +77,19 @@ class Needs:
 
 
 @dataclass(frozen=True)
+class Submission:
+    """What the submitter said; every field but the id may be empty."""
+
+    task_id: str
+    name: str = ""
+    path: str = ""
+    cwd: str = ""
+    needs: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
+    """Why the record could not be used, if it was there; the task then runs by what its script says."""
+
+
+@dataclass(frozen=True)
 class Waiting:
     """A file in pending/, as far as it was read."""
 
@@ -89,6 +103,8 @@ class Waiting:
     is_read: bool = False
     """Whether script and record were looked at: needs, or a refusal, are known."""
     needs: Needs = field(default_factory=Needs)
+    submission: Submission | None = None
+    """Its record, which never changes; None for a hand drop."""
     refusal: str = ""
     """Why it can never run: whoever claims it moves it to failed/ with this reason."""
     unready: str = ""

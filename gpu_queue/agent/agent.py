@@ -129,6 +129,8 @@ class Agent:
         self._look_is_out = False
         self._look_due = now
         self._looks = 0
+        self._look_all_over = False
+        """A file event came from elsewhere than pending/."""
         self._plan_is_due = False
         self._hourly_at = now
         self._tidy_due = now
@@ -195,9 +197,12 @@ class Agent:
     # -- observing --------------------------------------------------------------------------------------------------
 
     def hint(self, directory: str, name: str, whole: bool) -> None:
-        """A file event: look at once."""
-        if whole and directory == self._spool.paths.directory(State.PENDING):
-            self._spool.reader.closed(name)
+        """A file event: look there at once."""
+        if directory == self._spool.paths.directory(State.PENDING):
+            if whole:
+                self._spool.reader.closed(name)
+        else:
+            self._look_all_over = True
         self._look_due = 0.0
 
     def _look(self, now: float) -> None:
@@ -209,12 +214,13 @@ class Agent:
         request = LookRequest(
             now,
             running_ids,
-            commands=self._looks % COMMANDS_EVERY == 0 or self._look_due == 0.0,
-            root=self._looks % ROOT_EVERY == 0 or self._look_due == 0.0,
+            commands=self._looks % COMMANDS_EVERY == 0 or self._look_all_over,
+            root=self._looks % ROOT_EVERY == 0 or self._look_all_over,
             everywhere=self.settings.until_empty and settled_wait,
             asked_for=frozenset(one for question in questions for one in question.tasks),
         )
         self._looks += 1
+        self._look_all_over = False
         self._look_is_out = True
         self._look_due = now + self.settings.poll_s
         taken_before = frozenset(self.tries.claimed_names)

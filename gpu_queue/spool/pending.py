@@ -23,7 +23,7 @@ from gpu_queue.spool.directives import HEAD_BYTES, read_needs
 from gpu_queue.spool.drops import DropFacts, DropTracker, SettleTimes
 from gpu_queue.spool.paths import SpoolPaths, is_skipped, parse_claim, parse_drop, parse_full, strip_claim
 from gpu_queue.spool.store import listing
-from gpu_queue.task import Needs, State, TryResult, Waiting, current_round
+from gpu_queue.task import Needs, State, Submission, TryResult, Waiting, current_round
 from gpu_queue.units import stamp
 
 SCRIPT_MAX_BYTES = 16 << 20
@@ -248,13 +248,15 @@ class PendingReader:
         needs = Needs()
         earlier: tuple[TryResult, ...] = ()
         try:
+            submission: Submission | None = None
             submitted: dict[str, object] = {}
             tries = 0
             if known.task_id is not None:
                 if self._is_settled_as_well(known.name):
                     # A copy (cp done/X pending/): what is run is another task, once the copy has settled.
                     return replace(known, task_id=None, unready="it is a copy of a task that has ended; settling")
-                submitted = records.read_submission(self._paths, known.task_id, self._uids).needs
+                submission = records.read_submission(self._paths, known.task_id, self._uids)
+                submitted = submission.needs
                 earlier = records.read_tries(self._paths, known.task_id)
                 tries = self._tries_before(known, earlier)
             if not refusal:
@@ -267,6 +269,7 @@ class PendingReader:
             known,
             is_read=True,
             unready="",
+            submission=submission,
             refusal=refusal,
             needs=needs,
             tries=tries,

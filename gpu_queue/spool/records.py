@@ -11,30 +11,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from gpu_queue import PROTOCOL
 from gpu_queue.spool.files import FileProblem, Vanished, encode_json, read_json, write_whole
 from gpu_queue.spool.paths import SpoolPaths
-from gpu_queue.task import Claim, End, TryResult, Why
+from gpu_queue.task import Claim, End, Submission, TryResult, Why
 
 MAX_TRIES_KEPT = 100
 MAX_TRY_NUMBER = 10**8
 """One more still is a number that a claim's name may carry."""
-
-
-@dataclass(frozen=True)
-class Submission:
-    """What the submitter said; every field but the id may be empty."""
-
-    task_id: str
-    name: str = ""
-    path: str = ""
-    cwd: str = ""
-    needs: dict[str, Any] = field(default_factory=dict)
-    problem: str = ""
-    """Why the record could not be used, if it was there; the task then runs by what its script says."""
 
 
 def _text(value: object) -> str:

@@ -22,7 +22,7 @@ from gpu_queue.spool.paths import SpoolPaths, claim_name, ended_name, full_name,
 from gpu_queue.spool.pending import SCRIPT_MAX_BYTES, PendingReader
 from gpu_queue.spool.queues import Queues
 from gpu_queue.spool.store import Moved
-from gpu_queue.task import Claim, End, Needs, RetryPolicy, Settlement, State, TryResult, Waiting, settle
+from gpu_queue.task import Claim, End, RetryPolicy, Settlement, State, Submission, TryResult, Waiting, settle
 from gpu_queue.units import format_utc
 
 
@@ -33,10 +33,8 @@ class Claimed:
     claim: Claim
     claim_path: str
     log_path: str
-    needs: Needs
     script: bytes
-    submission: records.Submission
-    tries: tuple[TryResult, ...]
+    submission: Submission
 
 
 @dataclass(frozen=True)
@@ -108,11 +106,10 @@ class Transitions:
             if not whole or len(script) != facts.st_size:
                 self._give_drop_back(path, waiting.name)
                 return NotClaimed(Moved.LOST, "it changed while it was taken; it settles anew")
-        submission = self._submission(waiting, claim)
-        tries = records.read_tries(self._paths, claim.task_id) if waiting.task_id else ()
-        return Claimed(claim, path, self._paths.log(claim), waiting.needs, script, submission, tries)
+        submission = waiting.submission or self._submission(waiting, claim)
+        return Claimed(claim, path, self._paths.log(claim), script, submission)
 
-    def _submission(self, waiting: Waiting, claim: Claim) -> records.Submission:
+    def _submission(self, waiting: Waiting, claim: Claim) -> Submission:
         if waiting.task_id is not None:
             return records.read_submission(self._paths, claim.task_id, self._uids)
         name = parse_drop(waiting.name)[1].decode("utf-8", "surrogateescape")
@@ -123,7 +120,7 @@ class Transitions:
             "submitted_at": format_utc(time.time()),
         }
         records.write_submission(self._paths, record)
-        return records.Submission(claim.task_id, name=name)
+        return Submission(claim.task_id, name=name)
 
     def _give_drop_back(self, path: str, name: str) -> None:
         pending = self._paths.directory(State.PENDING)

@@ -62,6 +62,24 @@ def test_stop_takes_the_task_off_a_node_without_an_agent(shell: Shell, spool: Sp
     assert f"{NODE}: no agent is alive there; moved to failed/{full}" in said.out
 
 
+def test_a_task_taken_off_gives_its_serial_queue_free(shell: Shell, spool: Spool) -> None:
+    full = spool.add(f"running/{NODE}", "train.sh")
+    (spool.path / "queues" / "car.000002").write_text(f"{full[4:]}\n{NODE}\n")
+    shell.ok("gpu_stop train")
+    assert spool.names("queues") == ["car.000002.free"]
+
+
+def test_stop_all_gives_the_serial_queues_of_what_waited_free(shell: Shell, spool: Spool) -> None:
+    waiting, running = spool.add("pending", "a.sh"), spool.add(f"running/{NODE}", "b.sh")
+    (spool.path / "queues" / "car.000002").write_text(f"{waiting[4:]}\n{NODE}\n")
+    (spool.path / "queues" / "bus.000001").write_text(f"{running[4:]}\n{NODE}\n")
+    spool.node(NODE)
+    process = shell.start("gpu_stop all")
+    wait_until(spool.commands)
+    assert spool.names("queues") == ["bus.000001", "car.000002.free"]
+    end(process)
+
+
 @pytest.mark.parametrize("there", ["stopped", "none"])
 def test_stop_does_not_wait_for_a_node_that_cannot_answer(shell: Shell, spool: Spool, there: str) -> None:
     full = spool.add(f"running/{NODE}", "train.sh")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 
 import pytest
@@ -55,14 +56,27 @@ def test_status_shows_claims_by_node_and_how_many_are_settled(shell: Shell, spoo
     assert not any("no agent is alive" in line for line in lines)
 
 
-def test_status_marks_a_node_whose_beat_is_old_or_that_stopped(shell: Shell, spool: Spool) -> None:
-    spool.node("n1-00000001", age_s=250)
-    spool.node("n2-00000002", state="stopped")
-    said = shell.ok("gpu_status")
-    assert "n1-00000001  last beat 4m ago: its agent seems to be gone" in said.lines
-    assert "n2-00000002  stopped" in said.lines
-    assert "no agent is alive" in said.out
+def test_status_marks_a_node_whose_beat_is_old_and_leaves_out_what_is_no_longer_true(
+    shell: Shell, spool: Spool
+) -> None:
+    text = f"node {NODE}  serving, ends in 2h\n  GPU 0  busy\n  running  a.try1.abcdef  GPU 0  3m\n  waits b: no GPU\n"
+    spool.node(NODE, age_s=250, text=text)
+    lines = shell.ok("gpu_status").lines
+    at = lines.index(f"node {NODE}  last beat 4m ago: its agent seems to be gone")
+    assert lines[at + 1 : at + 3] == ["  running  a.try1.abcdef  GPU 0  3m", ""]
+    assert not any(line.startswith(("  GPU", "  waits", f"node {NODE}  serving")) for line in lines)
+    assert lines[-1].startswith("no agent is alive")
     assert spool.names("control") == []
+
+
+def test_status_shows_a_stopped_node_in_one_line_and_counts_those_of_another_day(shell: Shell, spool: Spool) -> None:
+    spool.node("n1-00000001", state="stopped", age_s=3 * 3600 + 5, text="node n1-00000001  stopped\n  GPU 0  idle\n")
+    for number in range(2, 6):
+        spool.node(f"n{number}-00000001", state="stopped", age_s=90000)
+    lines = shell.ok("gpu_status").lines
+    at = lines.index("node n1-00000001  stopped 3h0m ago")
+    assert lines[at - 1 : at + 3] == ["", lines[at], "and 4 nodes stopped more than a day ago", ""]
+    assert not any("GPU" in line or "n2-" in line for line in lines)
 
 
 def test_status_shows_hand_drops_and_counts_what_is_skipped(shell: Shell, spool: Spool) -> None:
@@ -95,11 +109,78 @@ def test_status_watches_until_it_is_interrupted(shell: Shell, spool: Spool) -> N
     assert process.returncode != 0
 
 
-def test_logs_lists_the_newest(shell: Shell, spool: Spool) -> None:
+def test_logs_lists_the_newest_each_by_a_path_that_can_be_pasted(shell: Shell, spool: Spool) -> None:
     full = spool.add("done", "train.sh")
     spool.log(full, "hello\n")
     (line,) = shell.ok("gpu_logs").lines
-    assert line.split() == [full[23:29], "train.sh", f"logs/{full[4:]}.log"]
+    nonce, path = line.split(maxsplit=1)
+    assert nonce == full[23:29]
+    assert shell.ok(f"command cat {path}").out == "hello\n"
+
+
+def test_paths_of_plain_names_are_shown_as_they_are(shell: Shell) -> None:
+    plain = Shell(shell.program, shell.home, shell.home / "队列", "exp-1")
+    spool = plain.spool.make()
+    log = spool.log(spool.add("failed", "train.sh"), "hello\n")
+    assert plain.ok("gpu_logs").lines == [f"  abc001  {log}"]
+    assert f"the end of {log}" in plain.ok("gpu_explain train").lines
+
+
+def test_logs_of_a_name_prefer_the_newest_task_that_has_one(shell: Shell, spool: Spool) -> None:
+    spool.log(spool.add("done", "train.sh"), "oldest\n")
+    spool.log(spool.add("done", "train.sh"), "older\n", ".try2.abcdef")
+    spool.add("failed", "train.sh")
+    spool.add("pending", "train.sh")
+    assert shell.ok("gpu_logs train").out == "older\n"
+
+
+def test_logs_of_a_task_that_has_not_started_say_why(shell: Shell, spool: Spool) -> None:
+    full = spool.add("pending", "train.sh")
+    said = shell.run("gpu_logs train")
+    assert said.err == (
+        "gpu_logs: train.sh (abc001) has not started yet: no agent is alive; start one with ./submit.sh exp 1\n"
+    )
+    spool.node(NODE, text=f"head\n  waits {full}: needs 4 GPUs, 2 are free\n")
+    said = shell.run("gpu_logs train")
+    assert (said.status, said.out) == (1, "")
+    assert said.err == f"gpu_logs: train.sh (abc001) has not started yet: {NODE}: needs 4 GPUs, 2 are free\n"
+
+
+def test_logs_of_a_file_dropped_by_hand_say_that_there_are_none(shell: Shell, spool: Spool) -> None:
+    (spool.path / "pending" / "drop.sh").write_text("true\n")
+    assert "was dropped by hand and has no log before it runs" in shell.run("gpu_logs drop").err
+
+
+@pytest.mark.parametrize("command", ["gpu_logs", "gpu_tail"])
+def test_a_task_that_moves_on_while_it_is_looked_for_is_found(shell: Shell, spool: Spool, command: str) -> None:
+    """It is claimed after pending/ was listed, and requeued after that: each of both hides it from one listing."""
+    full = spool.add("pending", "train.sh")
+    spool.log(full, "hello\n")
+    claim = shlex.quote(str(spool.path / "running" / NODE / f"{full}.try1.abcdef"))
+    (spool.path / "running" / NODE).mkdir(parents=True)
+    pending, done = (shlex.quote(str(spool.path / state / full)) for state in ("pending", "done"))
+    body = shell.ok("typeset -f __gpu_tasks").out.replace("__gpu_tasks", "__gpu_listing", 1)
+    shell.hostile = False
+    moving = f"""{body}
+__gpu_tasks() {{
+  __gpu_listing "$@"
+  case $1 in
+    pending) [ ! -e {pending} ] || command mv {pending} {claim} ;;
+    running) [ ! -e {claim} ] || command mv {claim} {done} ;;
+  esac
+}}
+"""
+    assert shell.ok(f"{moving}{command} {full}").out == "hello\n"
+    backwards = f"""{body}
+__gpu_tasks() {{
+  [ "$1" != running ] || [ ! -e {claim} ] || command mv {claim} {pending}
+  __gpu_listing "$@"
+}}
+"""
+    spool.move(full, "done", f"running/{NODE}")
+    (spool.path / "running" / NODE / f"{full}.try2.0a0b0c").rename(spool.path / "running" / NODE / f"{full}.try1.abcdef")
+    if command == "gpu_logs":
+        assert shell.ok(f"{backwards}{command} {full}").out == "hello\n"
 
 
 def test_logs_shows_all_tries_of_the_newest_match_in_order(shell: Shell, spool: Spool) -> None:
@@ -153,6 +234,25 @@ def test_explain_tells_how_a_task_ended(shell: Shell, spool: Spool, state: str, 
     said = shell.ok("gpu_explain train")
     assert word in said.out
     assert said.lines[-1] == "the last words"
+
+
+def test_explain_of_a_running_task_says_on_what_and_how_long(shell: Shell, spool: Spool) -> None:
+    full = spool.add(f"running/{NODE}", "train.sh")
+    (claim,) = spool.names(f"running/{NODE}")
+    text = f"head\n  running  {full}.try1.000000  GPU 3  9m\n  running  {claim}  GPU 0,1  3m of 4h00m\nend\n"
+    spool.node(NODE, text=text)
+    where = f"train.sh (abc001) runs on {NODE}, try 1"
+    assert shell.ok("gpu_explain train").lines == [
+        f"{where}, GPU 0,1, for 3m of 4h00m; gpu_tail abc001 follows its log"
+    ]
+    spool.node(NODE, text=text, age_s=250)
+    assert f"{where}, whose last beat was 4m ago; " in shell.ok("gpu_explain train").out
+
+
+def test_explain_does_not_repeat_what_a_dead_node_said(shell: Shell, spool: Spool) -> None:
+    full = spool.add("pending", "train.sh")
+    spool.node(NODE, text=f"  waits {full}: needs 4 GPUs, 2 are free\n", age_s=250)
+    assert shell.ok("gpu_explain train").lines == ["no agent is alive; start one with ./submit.sh exp 1"]
 
 
 def test_explain_tells_where_a_task_runs_and_what_was_cancelled(shell: Shell, spool: Spool) -> None:

@@ -48,7 +48,46 @@ def test_cancel_of_a_task_that_just_started_says_where(shell: Shell, spool: Spoo
     full = spool.add(f"running/{NODE}", "train.sh")
     said = shell.run("gpu_cancel train")
     assert said.status == 1
-    assert f"just started on {NODE}: gpu_stop {full[23:29]}" in said.err
+    assert f"runs already, on {NODE}; gpu_stop {full[23:29]} ends it" in said.err
+
+
+@pytest.mark.parametrize("command", ["gpu_cancel train", "gpu_priority train 7", "gpu_stop train"])
+@pytest.mark.parametrize("state", ["done", "failed"])
+def test_a_task_that_has_ended_is_told_so(shell: Shell, spool: Spool, command: str, state: str) -> None:
+    full = spool.add(state, "train.sh")
+    said = shell.run(command)
+    assert (said.status, said.out) == (1, "")
+    assert said.err == f"{command.split()[0]}: it has ended already: {state}/{full}\n"
+    assert spool.names(state) == [full]
+
+
+@pytest.mark.parametrize("name", ["train", "train.sh"])
+def test_the_very_name_of_a_script_is_meant_before_a_part_of_others(shell: Shell, spool: Spool, name: str) -> None:
+    spool.add("pending", "python_train.sh")
+    full = spool.add("pending", "train.sh")
+    spool.add("pending", "train.sh.old")
+    (spool.path / "pending" / "my-train.sh").write_text("true\n")
+    assert shell.ok(f"gpu_cancel {name}").lines == [f"cancelled {full}"]
+    assert "fits 3 tasks" in shell.run(f"gpu_cancel {name}").err
+
+
+def test_the_very_name_may_have_any_bytes_and_be_of_a_file_dropped_by_hand(shell: Shell, spool: Spool) -> None:
+    spool.add("pending", "_.sh", name="再训练.sh")
+    full = spool.add("pending", "_.sh", name="训练.sh")
+    assert shell.ok("gpu_cancel 训练").lines == [f"cancelled {full}"]
+    for name in ("010_eval.sh", "re-eval.sh"):
+        (spool.path / "pending" / name).write_text("true\n")
+    assert shell.ok("gpu_priority eval 7").lines == ["007_eval.sh"]
+
+
+def test_a_cancelled_task_gives_its_serial_queue_free(shell: Shell, spool: Spool) -> None:
+    full = spool.add("pending", "train.sh")
+    queues = spool.path / "queues"
+    (queues / "car.000001.free").write_text(f"{full[4:]}\n{NODE}\n")
+    (queues / "car.000002").write_text(f"{full[4:]}\n{NODE}\n")
+    (queues / "bus.000007").write_text(f"20261123T014400001-ffffff-x.sh\n{NODE}\n")
+    shell.ok("gpu_cancel train")
+    assert spool.names("queues") == ["bus.000007", "car.000001.free", "car.000002.free"]
 
 
 def test_a_cancelled_hand_drop_gets_an_id(shell: Shell, spool: Spool) -> None:
@@ -81,10 +120,20 @@ def test_retry_queues_again_under_the_same_name(shell: Shell, spool: Spool) -> N
     full = spool.add("failed", "train.sh")
     others = sorted(spool.add("failed", "x.sh") for _ in range(3))
     assert shell.ok("gpu_retry train").lines == [full]
-    assert shell.ok("gpu_retry all").lines == others
+    said = shell.ok("gpu_retry all")
+    assert (said.lines, said.err) == (others, "retried 3 tasks, 3 of which had been cancelled\n")
     assert spool.names("pending") == sorted([full, *others])
     assert spool.names("failed") == []
     assert shell.ok("gpu_retry all").err == "nothing has failed\n"
+
+
+def test_retry_all_counts_those_that_had_been_cancelled(shell: Shell, spool: Spool) -> None:
+    for title, suffix in (("a.try.sh", ".tries"), ("b.tries", ".try1.abcdef"), ("c.sh", ".try12.000000")):
+        full = spool.add("failed", title)
+        (spool.path / "records" / f"{full[4:]}{suffix}.json").write_text("{}")
+    assert shell.ok("gpu_retry all").err == "retried 3 tasks\n"
+    spool.add("failed", "d.try.sh")
+    assert shell.ok("gpu_retry all").err == "retried 1 task, 1 of which had been cancelled\n"
 
 
 def test_clean_forgets_what_is_old_by_the_servers_clock(shell: Shell, spool: Spool) -> None:
@@ -110,6 +159,11 @@ def test_clean_keeps_what_a_waiting_task_asks_for(shell: Shell, spool: Spool) ->
     spool.add("pending", "train.sh", needs={"after": [full[4:]]})
     shell.ok("gpu_clean --older-than 0")
     assert spool.names("done") == [full]
+
+
+def test_clean_lists_in_order(shell: Shell, spool: Spool) -> None:
+    names = [f"{state}/{spool.add(state, priority=p)}" for state in ("failed", "done") for p in (900, 7, 500)]
+    assert shell.ok("gpu_clean --older-than 0 --dry-run").lines == sorted(names)
 
 
 @pytest.mark.parametrize("arguments", ["", "--older-than", "--older-than soon", "7d"])

@@ -210,6 +210,16 @@ def test_run_takes_one_command_in_quotes(shell: Shell, spool: Spool, arguments: 
     assert spool.names("pending") == []
 
 
+def test_run_does_not_take_a_commands_argument_for_its_priority(shell: Shell, spool: Spool) -> None:
+    said = shell.run("gpu_run sleep 100")
+    assert (said.status, said.out, len(said.err.splitlines())) == (2, "", 1)
+    assert said.err.startswith("gpu_run: quote the command: gpu_run 'sleep 100'; ")
+    assert spool.names("pending") == []
+    shell.file("train.sh", "true\n")
+    for command in ("train.sh 100", "./nowhere.sh 100", "sleep --priority 100", "'sleep 5' 100"):
+        assert shell.ok(f"gpu_run {command}").out.startswith("100-")
+
+
 def test_a_rename_that_failed_is_looked_after(shell: Shell, spool: Spool) -> None:
     """The reply to a rename may be lost: mv complains although it is done; or it complains and it is not done."""
     shell.file("a.sh", "true\n")

@@ -83,6 +83,22 @@ def test_tail_waits_for_the_log_follows_it_and_ends_with_the_task(shell: Shell, 
     assert (process.returncode, out_text) == (0, "three")
 
 
+def test_tail_says_why_a_task_waits_and_again_when_the_reason_changes(shell: Shell, spool: Spool) -> None:
+    full = spool.add("pending", "train.sh")
+    process = shell.start("gpu_tail train")
+    assert process.stderr is not None
+    assert process.stderr.readline() == "train.sh (abc001)\n"
+    assert process.stderr.readline() == "it waits: no agent is alive; start one with ./submit.sh exp 1\n"
+    spool.node(NODE, text=f"  waits {full}: failed once; tried again in 30s\n")
+    assert process.stderr.readline() == f"it waits: {NODE}: failed once; tried again in 30s\n"
+    spool.node(NODE, text=f"  waits {full}: failed once; tried again in 5s\n")
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(4)
+    spool.move(full, "pending", "done")
+    _, err = process.communicate(timeout=5)
+    assert (process.returncode, err) == (0, "")
+
+
 def test_tail_of_a_failed_task_shows_the_end_and_fails(shell: Shell, spool: Spool) -> None:
     full = spool.add("failed", "train.sh")
     spool.log(full, "".join(f"line {number}\n" for number in range(100)))
