@@ -2,6 +2,7 @@
 
 - A flag beats its environment variable, which beats ``config.yaml`` in the spool, which beats the default.
 - Units are in the names.  A value that cannot be obeyed is refused with the place that it came from.
+- Everything here is pure; ``spool.policy`` reads the file.
 - What is marked ``live`` is policy: it is taken over when config.yaml changes under a running agent.
 """
 
@@ -16,7 +17,6 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from gpu_queue.errors import SettingsError
-from gpu_queue.spool import files
 from gpu_queue.units import format_duration, parse_duration_s, parse_size_bytes
 
 
@@ -177,20 +177,16 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def read_config(path: str) -> dict[str, str]:
-    """The values of a config.yaml as strings; a missing file is empty.
+def parse_config(path: str, content: bytes) -> dict[str, str]:
+    """The values of a config.yaml as strings.
+
+    Args:
+        path: where it stands, for messages.
+        content: what stands in it.
 
     Raises:
-        SettingsError: it cannot be read, is no mapping, or holds a key that nobody knows.
+        SettingsError: it is no mapping, or holds a key that nobody knows or a value that is no single one.
     """
-    try:
-        content, _ = files.read_regular(path, files.RECORD_MAX_BYTES + 1)
-    except files.Vanished:
-        return {}
-    except (files.FileProblem, OSError) as problem:
-        raise SettingsError(f"{path}: {problem}") from None
-    if len(content) > files.RECORD_MAX_BYTES:
-        raise SettingsError(f"{path}: it is larger than {files.RECORD_MAX_BYTES} bytes")
     import yaml  # noqa: PLC0415  most spools have no config.yaml, and an idle agent is small
 
     try:

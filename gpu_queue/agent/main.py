@@ -13,7 +13,7 @@ from datetime import datetime
 
 from gpu_queue import __version__
 from gpu_queue.agent.agent import Agent, Surroundings, run
-from gpu_queue.config import Settings, parser, queue_root, read_config, resolve
+from gpu_queue.config import Settings, parser, queue_root, resolve
 from gpu_queue.errors import DeviceError, GpuQueueError, SettingsError
 from gpu_queue.execution.local import NodeDirectory
 from gpu_queue.gpus.devices import Devices, Gpu, select_gpus
@@ -22,6 +22,7 @@ from gpu_queue.gpus.nvml import NvmlDevices
 from gpu_queue.gpus.simulated import SimulatedDevices
 from gpu_queue.spool import filesystem
 from gpu_queue.spool.paths import STATE_DIRECTORIES, SpoolPaths
+from gpu_queue.spool.policy import read_config
 from gpu_queue.spool.spool import Spool, node_name
 from gpu_queue.spool.watch import Watch
 from gpu_queue.spool.worker import Failed, StorageThread

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gpu_queue.config import Settings, read_config
+from gpu_queue.config import Settings
 from gpu_queue.errors import SettingsError
 from gpu_queue.spool import files, filesystem
 from gpu_queue.spool.control import Mail, Mailbox
@@ -33,6 +33,7 @@ from gpu_queue.spool.paths import (
     strip_claim,
 )
 from gpu_queue.spool.pending import PendingReader, PendingView
+from gpu_queue.spool.policy import read_config
 from gpu_queue.spool.queues import Queues
 from gpu_queue.spool.store import Moved, listing, move
 from gpu_queue.spool.transitions import Transitions

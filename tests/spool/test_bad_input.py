@@ -19,13 +19,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gpu_queue.config import read_config, resolve
+from gpu_queue.config import resolve
 from gpu_queue.errors import BadScript, SettingsError
 from gpu_queue.spool import files
 from gpu_queue.spool.control import Mailbox, parse_command
 from gpu_queue.spool.directives import read_needs
 from gpu_queue.spool.nodes import NodeFiles
 from gpu_queue.spool.paths import SpoolPaths, full_name, is_skipped, parse_claim, parse_drop, parse_full, strip_claim
+from gpu_queue.spool.policy import read_config
 from gpu_queue.spool.records import MAX_TRY_NUMBER, read_submission, read_tries
 from tests.spool.harness import AT_ONCE, Node, Room, a_spool
 

@@ -14,8 +14,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "task": set(),
     "errors": set(),
     "units": set(),
-    # Settings are checked with the reader of files; nothing else of the spool is known to them.
-    "config": {"errors", "units", "spool.files"},
+    "config": {"errors", "units"},
     "spool": {"task", "units", "errors", "config"},
     "scheduling": {"task", "units"},
     "gpus": {"task", "units", "errors"},
@@ -26,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "agent": {"task", "units", "errors", "config", "spool", "scheduling", "gpus", "execution", "keepalive"},
     "cli": {"task", "units", "errors", "config", "spool", "gpus", "jobfiles", "console"},
 }
-"""A room's own modules are always allowed; ``spool.files`` stands for that module alone."""
+"""A room's own modules are always allowed."""
 
 IMPURE = {"os", "time", "subprocess", "random", "secrets", "threading", "datetime", "socket", "pathlib", "shutil"}
 RENAMES = {"spool.store", "spool.files", "spool.filesystem", "spool.events"}

@@ -14,11 +14,11 @@ from gpu_queue.config import (
     live_changes,
     parser,
     queue_root,
-    read_config,
     resolve,
     settings_table,
 )
 from gpu_queue.errors import SettingsError
+from gpu_queue.spool.policy import read_config
 
 EXAMPLES = {
     "job_id": ("car", "bike", "bus"),
