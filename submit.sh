@@ -135,7 +135,7 @@ local_gpus() {
   (IFS=, && say "${names[*]:0:GPUS}")
 }
 
-# Until the agent $1 has written to its log $2, past byte $3, that it serves.
+# Until the agent $1 has written to its log $2, past byte $3, what it serves.
 wait_until_ready() {
   local pid=$1 log=$2 before=$3 status=0 turn
   for ((turn = 0; turn < SUBMIT_WAIT_S * 5; turn++)); do
@@ -144,8 +144,10 @@ wait_until_ready() {
       not_started "$log" "$before" "$status"
       return 1
     fi
-    if grep -q 'Auto-shutdown at:' < <(since "$before" "$log"); then
-      grep -E 'Started at:|Auto-shutdown at:' < <(since "$before" "$log")
+    # On a draining queue it leaves right after these lines, unless tasks that it took up again still run.
+    if grep -qE "$LAST_LINE" < <(since "$before" "$log") && { ! is_draining || ((turn >= 15)); }; then
+      sed -E "/$LAST_LINE/q" < <(since "$before" "$log")
+      is_draining && say "$DRAINING"
       say "The agent of $JOB_ID runs here (process $pid). Its log: $log"
       say "To use it: export JOB_ID=$JOB_ID; source $(printf %q "$CODE_DIR/client.sh"); gpu_help"
       return 0
@@ -156,11 +158,17 @@ wait_until_ready() {
   return 111
 }
 
+LAST_LINE='^\[INFO\] Node ' # of the first lines of an agent
+DRAINING='the queue is draining; gpu_resume, then submit again'
+
+is_draining() { [[ -e $QUEUE_ROOT/$JOB_ID/draining ]]; }
+
 since() { tail -c "+$(($1 + 1))" -- "$2"; }
 
 not_started() {
   local log=$1 before=$2 status=$3
   {
+    ((status)) || ! is_draining || { say "$DRAINING" && return; }
     say "The agent of $JOB_ID ended with status $status. Last lines of its log $log:"
     since "$before" "$log" | tail -n 15 | sed 's/^/  /'
     if grep -q -e '--simulate' < <(since "$before" "$log"); then

@@ -22,9 +22,15 @@ if os.environ["STAND_IN"] == "taken":
     sys.exit("an agent already serves exp1 on this machine (process 4711)")
 if os.environ["STAND_IN"] == "no driver":
     sys.exit("no NVIDIA driver is here. To try it without GPUs: --simulate 4")
-if os.environ["STAND_IN"] == "serves":
+if os.environ["STAND_IN"] in ("serves", "leaves"):
     print("[INFO] Started at: 2026-11-23 16:00:00")
     print("[INFO] Auto-shutdown at: 2026-11-24 16:00:00 (24h)")
+    print("[INFO] Serving /queues/exp1 (ext4, local, mounted at /)")
+    print("[INFO] Node n1-00000001, GPUs 0, 1 of 2 GPUs (simulated 80G)")
+    print("[INFO] 16:00:01  what it does then")
+if os.environ["STAND_IN"] == "leaves":
+    time.sleep(0.5)
+    sys.exit(0)
 signal.alarm(60)
 while True:
     time.sleep(60)

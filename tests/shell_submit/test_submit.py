@@ -82,7 +82,13 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 def test_an_agent_is_started_that_survives_the_terminal(machine: Machine) -> None:
     done = machine.submit("exp1")
     assert done.returncode == 0, done.stderr
-    assert "Auto-shutdown at: 2026-11-24 16:00:00 (24h)" in done.stdout
+    assert done.stdout.splitlines()[:4] == [
+        "[INFO] Started at: 2026-11-23 16:00:00",
+        "[INFO] Auto-shutdown at: 2026-11-24 16:00:00 (24h)",
+        "[INFO] Serving /queues/exp1 (ext4, local, mounted at /)",
+        "[INFO] Node n1-00000001, GPUs 0, 1 of 2 GPUs (simulated 80G)",
+    ]
+    assert "what it does then" not in done.stdout
     assert f"process {machine.agent['pid']}" in done.stdout
     assert str(machine.log) in done.stdout
     assert machine.agent["leads_its_session"]
@@ -163,6 +169,19 @@ def test_an_agent_that_ends_at_once_is_told_with_its_last_words(machine: Machine
     assert (done.returncode, done.stdout) == (1, "")
     assert "ended with status 1" in done.stderr
     assert "  an agent already serves exp1 on this machine" in done.stderr
+
+
+@pytest.mark.parametrize("stand_in", ["leaves", "serves"])
+def test_a_draining_queue_is_told_with_how_to_go_on(machine: Machine, stand_in: str) -> None:
+    spool = machine.root / "home" / "gpu_queue" / "exp1"
+    spool.mkdir(parents=True)
+    (spool / "draining").touch()
+    done = machine.submit("exp1", STAND_IN=stand_in)
+    told = "the queue is draining; gpu_resume, then submit again"
+    if stand_in == "leaves":
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{told}\n")
+    else:  # tasks of an earlier agent still run
+        assert (done.returncode, told in done.stdout.splitlines()) == (0, True)
 
 
 def test_the_log_of_an_agent_that_runs_is_kept_when_a_second_is_refused(machine: Machine) -> None:
