@@ -397,7 +397,7 @@ __gpu_latest() { # PATH…: reply = the paths, of each task the last one: it may
 }
 
 __gpu_find() { # TEXT STATE…: reply = paths of the tasks that TEXT names; see TASK above
-  local text=$1 state file plain wanted priority id nonce title found=() exact=()
+  local text=$1 state file plain wanted priority id nonce title found=() exact=() bare=()
   shift
   __gpu_strip "$text"
   if __gpu_is_full "$REPLY"; then REPLY=${REPLY#????}; fi
@@ -428,6 +428,7 @@ __gpu_find() { # TEXT STATE…: reply = paths of the tasks that TEXT names; see 
       for file in "${reply[@]}"; do __gpu_fits "${file#pending/}" "$text"; done
     done
     # The very name of a script, with or without its ending, is meant before a part of another's.
+    [ ${#exact[@]} -gt 0 ] || exact=("${bare[@]}")
     [ ${#exact[@]} -eq 0 ] || [ -z "$text" ] || found=("${exact[@]}")
   fi
   __gpu_latest "${found[@]}"
@@ -435,7 +436,8 @@ __gpu_find() { # TEXT STATE…: reply = paths of the tasks that TEXT names; see 
 
 __gpu_fits() { # NAME TEXT: puts the caller's file to those that it found
   local name=${1#[0-9][0-9][0-9]_}
-  if [ "$name" = "$2" ] || [ "${name%.*}" = "$2" ] || [ "$1" = "$2" ]; then exact+=("$file"); fi
+  if [ "$name" = "$2" ] || [ "$1" = "$2" ]; then exact+=("$file"); fi
+  if [ "${name%.*}" = "$2" ]; then bare+=("$file"); fi
   case $1 in *"$2"*) found+=("$file") ;; esac
 }
 

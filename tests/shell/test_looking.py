@@ -59,7 +59,9 @@ def test_status_shows_claims_by_node_and_how_many_are_settled(shell: Shell, spoo
 def test_status_marks_a_node_whose_beat_is_old_and_leaves_out_what_is_no_longer_true(
     shell: Shell, spool: Spool
 ) -> None:
-    text = f"node {NODE}  serving, ends in 2h\n  GPU 0  busy\n  running  a.try1.abcdef  GPU 0  3m\n  waits b: no GPU\n"
+    text = (
+        f"node {NODE}  serving, ends in 2h\n  GPU 0  busy\n  running  a.try1.abcdef  GPU 0  3m\n  waits b: no GPU\n"
+    )
     spool.node(NODE, age_s=250, text=text)
     lines = shell.ok("gpu_status").lines
     at = lines.index(f"node {NODE}  last beat 4m ago: its agent seems to be gone")
@@ -178,7 +180,9 @@ __gpu_tasks() {{
 }}
 """
     spool.move(full, "done", f"running/{NODE}")
-    (spool.path / "running" / NODE / f"{full}.try2.0a0b0c").rename(spool.path / "running" / NODE / f"{full}.try1.abcdef")
+    (spool.path / "running" / NODE / f"{full}.try2.0a0b0c").rename(
+        spool.path / "running" / NODE / f"{full}.try1.abcdef"
+    )
     if command == "gpu_logs":
         assert shell.ok(f"{backwards}{command} {full}").out == "hello\n"
 
