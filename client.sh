@@ -28,8 +28,9 @@
 #   gpu_clean --older-than 7d [--dry-run]          forget settled tasks, with their records and logs
 #   gpu_help                            this text
 #
-# TASK is a full name, an id, its six-digit nonce, or a part of the script's name.  Where it fits several tasks they
-# are listed and nothing is done; gpu_logs and gpu_tail take the newest.
+# TASK is a full name, an id, its six-digit nonce, the script's name with or without its ending, or else a part of it.
+# Where it fits several tasks they are listed and nothing is done; gpu_tail takes the newest, gpu_logs the newest that
+# has a log.
 # Every failure is one line on stderr; the status is 2 for wrong usage, else 1.
 #
 # Settings: JOB_ID; QUEUE_ROOT (default ~/gpu_queue); NO_COLOR; GPU_QUEUE_PATIENCE, the seconds after which a node
@@ -1067,7 +1068,7 @@ __gpu_newest() { # [TEXT [logged]]: REPLY = path of the newest task that it fits
     return
   fi
   REPLY=${paths[$best]}
-  [ "${2-}" = logged ] || return 0
+  [ "${2-}" = logged ] && [ ! -e "logs/$best.log" ] || return 0
   logs=(logs/*.log) # oldest first
   for ((i = ${#logs[@]} - 1; i >= 0; i--)); do
     file=${logs[i]#logs/}
@@ -1179,7 +1180,7 @@ __gpu_tail() {
 __gpu_tell_why() { # NAME in pending/: why it waits, if that is not what the caller's why says
   __gpu_why "$1"
   local text=${REPLY:-its log will follow}
-  REPLY=${text%% tried again in *} # the same reason with less time left
+  REPLY=${text%% tried again in *}; REPLY=${REPLY%% lifetime (*} # the same reason with less time left
   [ "$REPLY" = "$why" ] || __gpu_say "it waits: $text"
   why=$REPLY
 }

@@ -153,38 +153,31 @@ def test_logs_of_a_file_dropped_by_hand_say_that_there_are_none(shell: Shell, sp
     assert "was dropped by hand and has no log before it runs" in shell.run("gpu_logs drop").err
 
 
-@pytest.mark.parametrize("command", ["gpu_logs", "gpu_tail"])
-def test_a_task_that_moves_on_while_it_is_looked_for_is_found(shell: Shell, spool: Spool, command: str) -> None:
-    """It is claimed after pending/ was listed, and requeued after that: each of both hides it from one listing."""
+@pytest.mark.parametrize("way", ["claimed", "requeued"])
+@pytest.mark.parametrize(("command", "status"), [("gpu_logs", 0), ("gpu_explain", 0), ("gpu_wait --timeout 0", 124)])
+def test_a_task_that_moves_on_while_it_is_looked_for_is_found(
+    shell: Shell, spool: Spool, way: str, command: str, status: int
+) -> None:
+    """Claimed when running/ was listed already, or requeued when pending/ was."""
     full = spool.add("pending", "train.sh")
     spool.log(full, "hello\n")
-    claim = shlex.quote(str(spool.path / "running" / NODE / f"{full}.try1.abcdef"))
     (spool.path / "running" / NODE).mkdir(parents=True)
-    pending, done = (shlex.quote(str(spool.path / state / full)) for state in ("pending", "done"))
-    body = shell.ok("typeset -f __gpu_tasks").out.replace("__gpu_tasks", "__gpu_listing", 1)
+    places = [spool.path / "pending" / full, spool.path / "running" / NODE / f"{full}.try1.abcdef"]
+    if way == "requeued":
+        places[0].rename(places[1])
+        places.reverse()
+    source, target = (shlex.quote(str(place)) for place in places)
+    move = f"[ $1 != running ] || [ ! -e {source} ] || command mv {source} {target}"
+    listing = '__gpu_listing "$@"'
+    steps = [listing, move] if way == "claimed" else [move, listing]
     shell.hostile = False
-    moving = f"""{body}
-__gpu_tasks() {{
-  __gpu_listing "$@"
-  case $1 in
-    pending) [ ! -e {pending} ] || command mv {pending} {claim} ;;
-    running) [ ! -e {claim} ] || command mv {claim} {done} ;;
-  esac
-}}
+    script = f"""
+eval "$(typeset -f __gpu_tasks | command sed 's/^__gpu_tasks/__gpu_listing/')"
+__gpu_tasks() {{ {"; ".join(steps)}; }}
+{command} {full}
 """
-    assert shell.ok(f"{moving}{command} {full}").out == "hello\n"
-    backwards = f"""{body}
-__gpu_tasks() {{
-  [ "$1" != running ] || [ ! -e {claim} ] || command mv {claim} {pending}
-  __gpu_listing "$@"
-}}
-"""
-    spool.move(full, "done", f"running/{NODE}")
-    (spool.path / "running" / NODE / f"{full}.try2.0a0b0c").rename(
-        spool.path / "running" / NODE / f"{full}.try1.abcdef"
-    )
-    if command == "gpu_logs":
-        assert shell.ok(f"{backwards}{command} {full}").out == "hello\n"
+    said = shell.run(script)
+    assert said.status == status, said
 
 
 def test_logs_shows_all_tries_of_the_newest_match_in_order(shell: Shell, spool: Spool) -> None:
