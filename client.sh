@@ -397,7 +397,7 @@ __gpu_latest() { # PATH…: reply = the paths, of each task the last one: it may
   reply=("${kept[@]}")
 }
 
-__gpu_find() { # TEXT STATE…: reply = paths of the tasks that TEXT names; see TASK above
+__gpu_find() { # TEXT STATE…: reply = paths of the tasks that TEXT names, is_part whether by a part of their names
   local text=$1 state file plain wanted priority id nonce title found=() exact=() bare=()
   shift
   __gpu_strip "$text"
@@ -430,7 +430,8 @@ __gpu_find() { # TEXT STATE…: reply = paths of the tasks that TEXT names; see 
     done
     # The very name of a script, with or without its ending, is meant before a part of another's.
     [ ${#exact[@]} -gt 0 ] || exact=("${bare[@]}")
-    [ ${#exact[@]} -eq 0 ] || [ -z "$text" ] || found=("${exact[@]}")
+    is_part=1
+    if [ ${#exact[@]} -gt 0 ] && [ -n "$text" ]; then found=("${exact[@]}") is_part=''; fi
   fi
   __gpu_latest "${found[@]}"
 }
@@ -443,13 +444,19 @@ __gpu_fits() { # NAME TEXT: puts the caller's file to those that it found
 }
 
 __gpu_one() { # TEXT STATES…: REPLY = the one task; each STATES is a group, a later one is asked if none is in the first
-  local text=$1 states file
+  local text=$1 states file is_part='' likely=()
   shift
   set -- "$@" "$@" # a task that moves on while it is looked for is found the second time
   [ -n "$text" ] || { __gpu_usage "which task? a name, a part of it, or its six digits; gpu_status shows them"; return; }
   for states in "$@"; do
     # shellcheck disable=SC2086 # a group is a list of words
     __gpu_find "$text" $states
+    if [ -n "$is_part" ] && [ ${#reply[@]} -gt 0 ]; then
+      # Another group may hold the very name: a part of a waiting one's is not what was meant then.
+      likely=("${reply[@]}")
+      __gpu_find "$text" pending running 'done' failed
+      [ -z "$is_part" ] || reply=("${likely[@]}")
+    fi
     if [ ${#reply[@]} -eq 1 ]; then REPLY=${reply[0]}; return 0; fi
     if [ ${#reply[@]} -gt 1 ]; then
       __gpu_fail "'$text' fits ${#reply[@]} tasks, and nothing was done; name one of them:"

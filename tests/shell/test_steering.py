@@ -68,7 +68,8 @@ def test_the_very_name_of_a_script_is_meant_before_a_part_of_others(shell: Shell
     spool.add("pending", "train.sh.old")
     (spool.path / "pending" / "my-train.sh").write_text("true\n")
     assert shell.ok(f"gpu_cancel {name}").lines == [f"cancelled {full}"]
-    assert "fits 3 tasks" in shell.run("gpu_cancel train").err
+    assert "it has ended already" in shell.run("gpu_cancel train").err, "and not one of the three others"
+    assert "fits 3 tasks" in shell.run("gpu_cancel trai").err
 
 
 def test_the_very_name_may_have_any_bytes_and_be_of_a_file_dropped_by_hand(shell: Shell, spool: Spool) -> None:
@@ -171,3 +172,11 @@ def test_clean_needs_an_age(shell: Shell, spool: Spool, arguments: str) -> None:
     full = spool.add("done")
     assert shell.run(f"gpu_clean {arguments}").status == 2
     assert spool.names("done") == [full]
+
+
+def test_the_very_name_of_a_task_that_has_ended_saves_another_that_waits(shell: Shell, spool: Spool) -> None:
+    waiting = spool.add("pending", "python_train.py")
+    ended = spool.add("done", "train.sh")
+    said = shell.run("gpu_stop train")
+    assert (said.status, said.err) == (1, f"gpu_stop: it has ended already: done/{ended}\n")
+    assert spool.names("pending") == [waiting]
