@@ -35,6 +35,11 @@ class Why(str, Enum):
     LOST = "lost"  # its claim vanished, or its shim died
     NOSTART = "nostart"  # this node could not start it: nothing of the script ran
 
+    @classmethod
+    def read(cls, word: str) -> Why:
+        """The why that a word means; one that this version does not know was on purpose too: *requeue*."""
+        return cls(word) if word in {one.value for one in cls} else cls.REQUEUE
+
 
 @dataclass(frozen=True)
 class Claim:

@@ -127,6 +127,7 @@ class Agent:
         self._runs_somewhere = True
         self._busy_queues: Mapping[str, str] = {}
         self._look_is_out = False
+        self._look_problem = ""
         self._look_due = now
         self._looks = 0
         self._look_all_over = False
@@ -156,8 +157,8 @@ class Agent:
         self.tries.advance(now)
         self.commands.advance(now)
         self._change_phase(now)
-        if self.tries.look_is_wanted or self.commands.questions:
-            self.tries.look_is_wanted = False
+        if self.tries.look_is_wanted or self.commands.look_is_wanted:
+            self.tries.look_is_wanted = self.commands.look_is_wanted = False
             self._look_due = min(self._look_due, now)
         if not self._look_is_out and now >= self._look_due:
             self._look(now)
@@ -217,6 +218,7 @@ class Agent:
             commands=self._looks % COMMANDS_EVERY == 0 or self._look_all_over,
             root=self._looks % ROOT_EVERY == 0 or self._look_all_over,
             everywhere=self.settings.until_empty and settled_wait,
+            default_gpus=self.settings.default_gpus,
             asked_for=frozenset(one for question in questions for one in question.tasks),
         )
         self._looks += 1
@@ -233,8 +235,12 @@ class Agent:
     def _looked(self, result: Look | Failed, taken_before: frozenset[str], questions: list[Command]) -> None:
         now = self._now
         self._look_is_out = False
+        problem = f"the spool could not be looked at: {result}" if isinstance(result, Failed) else ""
+        if problem != self._look_problem:
+            self._look_problem = problem
+            self._say(problem or "the spool can be looked at again")
+            self.beat.is_old = True
         if isinstance(result, Failed):
-            self._say(f"the spool could not be looked at: {result}")
             return
         # What was taken before this look was asked for is no longer in its listing, unless it came back.
         self.tries.claimed_names -= taken_before
@@ -287,7 +293,6 @@ class Agent:
         except SettingsError as error:
             return f"the last good settings stay: {error}"
         self.settings, waiting = live_changes(self.settings, fresh)
-        self._spool.default_gpus = self.settings.default_gpus
         self._say("config.yaml was read again")
         return f"config.yaml: a new agent is needed to obey {', '.join(waiting)}" if waiting else ""
 
@@ -407,7 +412,7 @@ class Agent:
             )
         left_s = self.lifetime_left_s(now)
         wall_s = time.time()
-        problems = [text for text in (self._config_problem, self._hanging_text(now)) if text]
+        problems = [text for text in (self._look_problem, self._config_problem, self._hanging_text(now)) if text]
         waiting = [task for task in self._view.waiting if task.name not in facts.claiming]
         return Status(
             node=self._spool.node,
@@ -427,6 +432,7 @@ class Agent:
             reasons=explain(facts, REASONS_PUBLISHED),
             skipped=self._view.skipped,
             settled=(self.tries.settled_counts[State.DONE], self.tries.settled_counts[State.FAILED]),
+            default_gpus=self.settings.default_gpus,
             problems=problems,
             seen=tuple(self._seen),
         )

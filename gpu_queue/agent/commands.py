@@ -18,7 +18,6 @@ class Stopping:
     """A stop command that is being obeyed."""
 
     command: Command
-    since: float
     open_claims: dict[str, LiveTry]
     lines: list[str] = field(default_factory=list)
     sweep: Sweep | None = None
@@ -43,6 +42,7 @@ class Commands:
         self._is_claim_alive = is_claim_alive
         self._stopping: list[Stopping] = []
         self.shutdown = ""
+        self.look_is_wanted = False
         self.questions: list[Command] = []
         """Explain commands: answered after the next look, which reads what they name."""
 
@@ -61,6 +61,7 @@ class Commands:
             self._answer(command, self._shutdown_text(len(self._tries.live), wait=command.wait))
         elif command.verb == "explain":
             self.questions.append(command)
+            self.look_is_wanted = True
         else:
             self._stop(command, now, grace_s, waiting, cancel)
 
@@ -101,12 +102,12 @@ class Commands:
         if command.names:
             named |= {one.name for one in self._tries.live.values() if _matches(command.names, one.title, one.name)}
             cancel([task.name for task in waiting if _matches(command.names, task.name, task.name)])
-        stopping = Stopping(command, now, {})
+        stopping = Stopping(command, {})
         for name in sorted(named):
             one = self._tries.live.get(name)
             if one is None:
                 # On its way to us, or elsewhere: if it shows up here it is stopped.
-                self._tries.stop_wanted[name] = Why.STOPPED
+                self._tries.stop_wanted[name] = now
             else:
                 self._tries.stop(one, Why.STOPPED, now, grace_s)
                 stopping.open_claims[name] = one

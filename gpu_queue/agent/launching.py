@@ -19,6 +19,18 @@ from gpu_queue.spool.spool import Spool
 from gpu_queue.spool.transitions import Claimed
 from gpu_queue.units import format_utc
 
+WHO_ASKED = {
+    "gpu_submit": "gpu_submit was told",
+    "gpuq": "its #GPUQ line asks",
+    "sbatch": "its #SBATCH line asks",
+    "cuda_visible_devices": "its CUDA_VISIBLE_DEVICES says",
+    "nproc_per_node": "its --nproc_per_node says",
+    "num_processes": "its --num_processes says",
+    "num_gpus": "its --num_gpus says",
+    "default": "is the default",
+}
+"""Where a number of GPUs comes from (``Needs.reason``), for the head of a log."""
+
 
 @dataclass(frozen=True)
 class Launching:
@@ -113,7 +125,7 @@ class Launching:
         gpus = ", ".join(f"{gpu.index} ({gpu.uuid})" for gpu in granted) or "none"
         lines = [
             f"task {one.claim.task_id}, try {one.claim.number}",
-            f"node {self.spool.node}, GPUs {gpus}",
+            f"node {self.spool.node}, GPUs {gpus}, as {WHO_ASKED[one.needs.reason]}",
             f"in {cwd}",
             f"started {format_utc(one.started_wall_s)}",
             *(f"note: {note}" for note in notes),

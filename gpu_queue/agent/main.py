@@ -15,6 +15,7 @@ from gpu_queue import __version__
 from gpu_queue.agent.agent import Agent, Surroundings, run
 from gpu_queue.config import Settings, parser, queue_root, resolve
 from gpu_queue.errors import DeviceError, GpuQueueError, SettingsError
+from gpu_queue.execution.launcher import with_death_signal
 from gpu_queue.execution.local import NodeDirectory
 from gpu_queue.gpus.devices import Devices, Gpu, select_gpus
 from gpu_queue.gpus.leases import Leases
@@ -141,11 +142,12 @@ def serve(
     home = node_directory.agent(paths.root, node)
     if not home.lock():
         raise SettingsError(
-            f"an agent already serves {paths.root} on this node ({node}); "
-            f"end it by gpu_shutdown, or serve another JOB_ID"
+            f"an agent already serves {paths.root} on this node ({node}, process {home.holder() or 'unknown'}); "
+            "end it by gpu_shutdown, or serve another JOB_ID"
         )
     umask = os.umask(0o077)
     os.chdir("/")  # so that what it starts needs no shared storage to be where it is
+    with_death_signal([])  # looks for a program once, now that nothing runs yet
     speaker = Speaker()
     incarnation = secrets.token_hex(6)
     spool = Spool(paths, node, incarnation, settings, mount)
@@ -201,9 +203,9 @@ def _leave(agent: Agent, storage: StorageThread, speaker: Speaker) -> int:
     return 0
 
 
-def check(settings: Settings, environment: Mapping[str, str]) -> int:
+def check(settings: Settings, environment: Mapping[str, str], config_problem: str = "") -> int:
     """``--check``: say what would be done here; 0 if it can be."""
-    problems: list[str] = []
+    problems = [config_problem] if config_problem else []
 
     def line(what: str, text: str) -> None:
         print(f"{what:<12}{text}")  # noqa: T201
@@ -252,6 +254,8 @@ def check(settings: Settings, environment: Mapping[str, str]) -> int:
 
     line("version", __version__)
     try_("python", f"{sys.version.split()[0]} ({sys.executable})")
+    if config_problem:
+        line("config", f"PROBLEM: {config_problem}")
     try_("spool", spool_text)
     try_("GPUs", gpus_text)
     try_("node", node_text)
@@ -270,8 +274,13 @@ def main(arguments: list[str] | None = None) -> int:
     environment = dict(os.environ)
     try:
         settings = resolve(given, environment, {})
-        config = read_config(_paths(settings, environment).config) if settings.job_id else {}
-        settings = resolve(given, environment, config)
+        try:
+            config = read_config(_paths(settings, environment).config) if settings.job_id else {}
+            settings = resolve(given, environment, config)
+        except SettingsError as error:
+            if not is_check:
+                raise
+            return check(settings, environment, str(error))
         return check(settings, environment) if is_check else serve(settings, given, environment, config)
     except GpuQueueError as error:
         print(f"perpetual_motion.py: {error}", file=sys.stderr)  # noqa: T201

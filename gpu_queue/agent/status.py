@@ -56,6 +56,7 @@ class Status:
     reasons: Sequence[tuple[str, str]]
     skipped: int
     settled: tuple[int, int]
+    default_gpus: int
     problems: Sequence[str]
     seen: Sequence[str]
 
@@ -102,6 +103,7 @@ def as_json(status: Status) -> dict[str, Any]:
             "reasons": [[name, reason[:REASON_MAX]] for name, reason in status.reasons],
         },
         "skipped": status.skipped,
+        "default_gpus": status.default_gpus,
         "settled": {"done": status.settled[0], "failed": status.settled[1]},
         "problems": list(status.problems),
         "seen": list(status.seen),

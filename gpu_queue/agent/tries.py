@@ -33,6 +33,7 @@ from gpu_queue.task import Claim, End, Needs, RetryPolicy, State, Waiting, Why
 from gpu_queue.units import format_utc
 
 LEFTOVER_GRACE_S = 5.0
+STOP_REMEMBERED_S = 600.0
 SETTLE_AGAIN_S = 1.0
 LOST_AFTER_S = 2.0
 """Two good listings so far apart that lack a claim say that it is lost; one listing may be behind."""
@@ -69,8 +70,8 @@ class Tries:
         self._rests: dict[str, int] = {}
         self.claimed_names: set[str] = set()
         """Names taken from pending/ that an older listing may still show."""
-        self.stop_wanted: dict[str, Why] = {}
-        """Claims that a command named before we knew them."""
+        self.stop_wanted: dict[str, float] = {}
+        """Claims that a stop command named before we knew them, and when; most of them are other nodes'."""
         self.settled_counts = {State.DONE: 0, State.FAILED: 0}
         self.look_is_wanted = False
         self.has_changed = False
@@ -159,10 +160,10 @@ class Tries:
             self._settle(one, End(NOBODY_KNOWS), now)
             return
         one.title = result.submission.name or one.title
-        wanted = self.stop_wanted.pop(one.name, one.why)
-        if wanted is not None:
+        why = Why.STOPPED if self.stop_wanted.pop(one.name, None) is not None else one.why
+        if why is not None:
             self._close_lock(one)
-            self._settle(one, End(NOBODY_KNOWS, wanted), now)
+            self._settle(one, End(NOBODY_KNOWS, why), now)
             return
         try:
             self._launch(one, result, now)
@@ -252,6 +253,8 @@ class Tries:
 
     def advance(self, now: float) -> None:
         """Everything that goes on by time: stops, time limits, adopted shims, settling that is asked again."""
+        if self.stop_wanted:
+            self.stop_wanted = {name: at for name, at in self.stop_wanted.items() if now - at < STOP_REMEMBERED_S}
         for one in list(self.live.values()):
             if one.stage is Stage.RUNNING:
                 self._advance_running(one, now)
@@ -376,9 +379,8 @@ class Tries:
         self.has_changed = True
         if decision.step is Step.ADOPT:
             self._say(f"{one.name}: taken up again, its shim lives")
-            wanted = self.stop_wanted.pop(one.name, None)
-            if wanted is not None:
-                self.stop(one, wanted, now, self._settings().stop_grace_s)
+            if self.stop_wanted.pop(one.name, None) is not None:
+                self.stop(one, Why.STOPPED, now, self._settings().stop_grace_s)
             return
         assert decision.end is not None
         why = decision.end.why.value if decision.end.why else "by itself"

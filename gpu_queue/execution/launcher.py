@@ -164,7 +164,10 @@ def _is_python(program: Sequence[str]) -> bool:
 
 
 def with_death_signal(program: Sequence[str]) -> list[str]:
-    """A program that the kernel kills when the shim dies, where ``setpriv`` can say so; else the program as it is."""
+    """A program that the kernel kills when the shim dies, where ``setpriv`` can say so; else the program as it is.
+
+    The first call looks for it in PATH, which may take its time: make it before anything must not wait.
+    """
     return [*_death_signal(), *program]
 
 

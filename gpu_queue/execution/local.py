@@ -96,9 +96,7 @@ class TryDirectory:
     def why(self) -> Why | None:
         """Why this try was ended.  A word that this version does not know reads as *requeue*."""
         line = _line(f"{self.path}/why")
-        if line is None:
-            return None
-        return Why(line) if line in {one.value for one in Why} else Why.REQUEUE
+        return None if line is None else Why.read(line)
 
     def status(self) -> int | None:
         """The exit status that the shim has written."""

@@ -16,13 +16,12 @@ import re
 import signal
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _MARKER = b"GPU_QUEUE_CLAIM="
 _SHIM = re.compile(r"/shims/[0-9a-f]{16}\.sh")
 _OURS = re.compile(r"perpetual_motion\.py|gpu_queue[./]keepalive")
 _PYTHON = re.compile(r"python[0-9.]*")
-_SHIMS_HELPERS = ("sleep", "touch")
 _SHORT_S = 5.0
 _PATIENCE_S = 0.02
 """A scan takes about 2 ms for 100 processes: worth waiting for within a step."""
@@ -38,6 +37,8 @@ class Process:
     session: int
     state: str
     name: str
+    is_helper: bool = False
+    """It is the shim's, not the task's: an unmarked child of the shim (its timer), or what that has started."""
 
 
 def read_process(pid: int) -> Process | None:
@@ -86,15 +87,22 @@ def find_try(claim_path: str, shim_pid: int, among: Iterable[int] | None = None)
         among: pids that can only be in question (:func:`newer_than`); None: all.
     """
     rows = [row for pid in (pids() if among is None else among) if (row := read_process(pid)) and row.state != "Z"]
-    found = {row.pid: row for row in find_marked(claim_path, [row.pid for row in rows])}
-    found |= {row.pid: row for row in rows if shim_pid and row.session == shim_pid}
+    marked = {row.pid for row in find_marked(claim_path, [row.pid for row in rows])}
+    _add_descendants(marked, rows)
+    found = marked | {row.pid for row in rows if shim_pid and row.session == shim_pid}
+    _add_descendants(found, rows)
+    found.discard(shim_pid)
+    helpers = {row.pid for row in rows if shim_pid and row.parent == shim_pid} - marked
+    _add_descendants(helpers, rows)
+    return [replace(row, is_helper=row.pid in helpers - marked) for row in rows if row.pid in found]
+
+
+def _add_descendants(found: set[int], rows: list[Process]) -> None:
     grew = True
     while grew:
-        more = {row.pid: row for row in rows if row.parent in found and row.pid not in found}
+        more = {row.pid for row in rows if row.parent in found} - found
         found |= more
         grew = bool(more)
-    found.pop(shim_pid, None)
-    return list(found.values())
 
 
 def newer_than(shim_pid: int, ran_s: float) -> list[int] | None:
@@ -173,14 +181,14 @@ class Ending:
         self._grace_s = grace_s
         self._ran_s = ran_s
         self._told: set[tuple[int, int]] = set()
-        self._helpers: set[tuple[int, int]] = set()
+        self._counted: set[tuple[int, int]] = set()
         self._kill_at: float | None = None
         self._scan: _Scan | None = None
 
     @property
     def ended(self) -> int:
-        """How many of the task's processes were told to end so far; the shim's own timer does not count."""
-        return len(self._told) - len(self._helpers)
+        """How many of the task's processes were told to end so far; helpers of the shim do not count."""
+        return len(self._counted)
 
     def step(self, now: float) -> bool:
         """Look, signal, and say whether nothing is left.
@@ -208,8 +216,8 @@ class Ending:
             elif key not in self._told:  # once: many programs take a second TERM for "at once"
                 send(process, signal.SIGTERM)
             self._told.add(key)
-            if process.parent == self._shim_pid and process.name in _SHIMS_HELPERS:
-                self._helpers.add(key)
+            if not process.is_helper:
+                self._counted.add(key)
         return False
 
 

@@ -41,9 +41,8 @@ class Obstacle:
     text: str
     holds: bool = False
     """It waits for GPUs here: those that are idle are kept for it."""
-    never: bool = False
-    """It cannot run anywhere (``refuse``) or not on this node."""
     refuse: bool = False
+    """It can never run: it goes to failed/ with this reason."""
 
 
 LOOK_AHEAD = 50
@@ -108,7 +107,7 @@ def _candidates(needs: Needs, gpus: list[GpuFact]) -> list[GpuFact]:
 def _upstream_obstacle(task: Waiting) -> Obstacle | None:
     for task_id, state in task.upstream:
         if state is State.FAILED:
-            return Obstacle(f"dependency {short_name(task_id)} failed or was cancelled", never=True, refuse=True)
+            return Obstacle(f"dependency {short_name(task_id)} failed or was cancelled", refuse=True)
     open_ids = [task_id for task_id, state in task.upstream if state is not State.DONE]
     waited = open_ids or [one for one in task.needs.after if one not in dict(task.upstream)]
     return Obstacle(f"waits for {', '.join(map(short_name, waited))}") if waited else None
@@ -123,7 +122,7 @@ def obstacle(task: Waiting, facts: Facts, room: _Room) -> Obstacle | None:
     if not task.is_read:
         return Obstacle("it was not read yet")
     if task.refusal:
-        return Obstacle(task.refusal, never=True, refuse=True)
+        return Obstacle(task.refusal, refuse=True)
     upstream = _upstream_obstacle(task) if task.needs.after else None
     if upstream is not None:
         return upstream
@@ -136,13 +135,12 @@ def obstacle(task: Waiting, facts: Facts, room: _Room) -> Obstacle | None:
         return Obstacle(f"could not be started here; tried again in {format_duration(resting_until - facts.now)}")
     never = _never_here(task.needs, facts)
     if never:
-        return Obstacle(never, never=True, refuse=facts.policy.infeasible == "fail")
+        return Obstacle(never, refuse=facts.policy.infeasible == "fail")
     left_s = facts.lifetime_left_s
     if task.needs.time_s is not None and left_s is not None and task.needs.time_s > left_s:
         return Obstacle(
             f"its --time of {format_duration(task.needs.time_s)} is longer than what remains of this node's "
-            f"lifetime ({format_duration(left_s)}); it waits for the next agent",
-            never=True,
+            f"lifetime ({format_duration(left_s)}); it waits for the next agent"
         )
     if task.needs.queue is not None:
         waits = _queue_obstacle(task, task.needs.queue, facts, room)

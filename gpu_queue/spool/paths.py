@@ -81,10 +81,7 @@ def parse_claim(name: str) -> tuple[Claim, End | None] | None:
     claim = Claim(int(full[1]), full[2], int(match[2]), match[3])
     if match[4] is None:
         return claim, None
-    why: Why | None = None
-    if match[5] is not None:
-        why = Why(match[5]) if match[5] in {one.value for one in Why} else Why.REQUEUE
-    return claim, End(int(match[4]), why)
+    return claim, End(int(match[4]), Why.read(match[5]) if match[5] is not None else None)
 
 
 def strip_claim(name: str) -> str:

@@ -14,7 +14,7 @@ import shutil
 import stat
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from gpu_queue.errors import BadScript
@@ -28,6 +28,7 @@ from gpu_queue.units import stamp
 
 SCRIPT_MAX_BYTES = 16 << 20
 UNFINISHED_KEPT_S = 24 * 3600
+READ_AT_MOST = 100
 READ_TIME_S = 0.05
 """A look reads for so long at most; the next one goes on."""
 UPSTREAM_TTL_S = 60.0
@@ -59,13 +60,11 @@ def refusal_of(head: bytes, size_bytes: int) -> str:
 class PendingReader:
     """Looks at pending/; lives in the storage thread."""
 
-    def __init__(
-        self, paths: SpoolPaths, times: SettleTimes, allowed_uids: frozenset[int], default_gpus: Callable[[], int]
-    ) -> None:
+    def __init__(self, paths: SpoolPaths, times: SettleTimes, allowed_uids: frozenset[int]) -> None:
         self._paths = paths
         self._directory = paths.directory(State.PENDING)
         self._uids = allowed_uids
-        self._default_gpus = default_gpus
+        self._default_gpus = 1
         self._drops = DropTracker(times)
         self._closed_names: deque[str] = deque(maxlen=10_000)
         self._known: dict[str, Waiting] = {}
@@ -97,7 +96,7 @@ class PendingReader:
         self,
         now: float,
         running_ids: frozenset[str],
-        read_at_most: int,
+        default_gpus: int = 1,
         ending_ids: frozenset[str] = frozenset(),
         asked_for: frozenset[str] = frozenset(),
     ) -> PendingView:
@@ -106,7 +105,7 @@ class PendingReader:
         Args:
             now: monotonic seconds.
             running_ids: the tasks whose claims stand in this node's directory: what bears their name is a copy.
-            read_at_most: how many new files may be read.
+            default_gpus: of tasks that say nothing.
             ending_ids: tasks that this node has in hand although their claim is not there (moved back by hand, or
                 never made): they stay who they are, and wait until this node has let go of them.
             asked_for: names or ids of tasks that are read in any case.
@@ -114,6 +113,9 @@ class PendingReader:
         Raises:
             OSError: the directory could not be listed.
         """
+        if default_gpus != self._default_gpus:
+            self._default_gpus = default_gpus
+            self._known = {name: replace(known, is_read=False) for name, known in self._known.items()}
         while self._closed_names:
             self._drops.closed(self._closed_names.popleft())
         names = listing(self._directory)
@@ -121,7 +123,7 @@ class PendingReader:
         if len(candidates) != len(self._known) or not all(name in self._known for name in candidates):
             self._relist(candidates, running_ids)
         next_look_s = self._settle(now, running_ids)
-        self._read_some(read_at_most, asked_for)
+        self._read_some(asked_for)
         self._ask_upstream(now)
         waiting = tuple(self._known[name] for name in self._order)
         if ending_ids:
@@ -209,7 +211,8 @@ class PendingReader:
         finally:
             os.close(descriptor)
 
-    def _read_some(self, read_at_most: int, asked_for: frozenset[str]) -> None:
+    def _read_some(self, asked_for: frozenset[str]) -> None:
+        read_at_most = READ_AT_MOST
         if asked_for:
             for name, known in list(self._known.items()):
                 if (name in asked_for or known.task_id in asked_for) and not (known.is_read or known.unready):
@@ -260,7 +263,7 @@ class PendingReader:
                 earlier = records.read_tries(self._paths, known.task_id)
                 tries = self._tries_before(known, earlier)
             if not refusal:
-                needs = read_needs(head, submitted, self._default_gpus())
+                needs = read_needs(head, submitted, self._default_gpus)
         except BadScript as bad:
             refusal = str(bad)
         except OSError:

@@ -78,8 +78,7 @@ def _parse_try(value: object) -> TryResult | None:
         return None
     if not 1 <= number <= MAX_TRY_NUMBER or not 0 <= status <= 255:
         return None
-    known = {one.value for one in Why}
-    reason = Why(why) if isinstance(why, str) and why in known else None
+    reason = Why.read(why) if isinstance(why, str) else None
     return TryResult(number, token, End(status, reason), final is True, _text(value.get("node")))
 
 

@@ -51,7 +51,8 @@ class LookRequest:
     now: float
     """Monotonic seconds."""
     running_ids: frozenset[str]
-    read_at_most: int = 100
+    default_gpus: int = 1
+    """Of tasks that say nothing; when it changes, what waits is read anew."""
     commands: bool = True
     root: bool = True
     asked_for: frozenset[str] = frozenset()
@@ -116,10 +117,9 @@ class Spool:
         self.node = node
         self.mount = mount
         self.uids = filesystem.trusted_uids(paths) | frozenset(settings.allow_users)
-        self.default_gpus = settings.default_gpus
         complete_s = settings.settle_s or (SETTLE_LOCAL_S if mount.is_local else SETTLE_NETWORK_S)
         times = SettleTimes(complete_s, max(complete_s, settings.settle_unfinished_s))
-        self.reader = PendingReader(paths, times, self.uids, lambda: self.default_gpus)
+        self.reader = PendingReader(paths, times, self.uids)
         self.events = EventLog(paths, node)
         self.queues = Queues(paths, settings.takeover_after_s)
         self.transitions = Transitions(paths, node, self.reader, self.events, self.uids, self.queues)
@@ -142,15 +142,26 @@ class Spool:
             self.mailbox.present_since = os.stat(keeper).st_mtime  # the server's clock, as that of the commands
 
     def look(self, request: LookRequest) -> Look:
-        """Observe.
+        """Observe; directories that somebody removed are made again.
 
         Raises:
             OSError: a directory could not be listed: nothing is known.
         """
+        try:
+            return self._look(request)
+        except FileNotFoundError:
+            # Not where the spool itself is gone: that may be a mount point whose server is away.
+            if not filesystem.check_protocol(self.paths):
+                raise
+            filesystem.make_spool(self.paths)
+            self.enter()
+            return self._look(request)
+
+    def _look(self, request: LookRequest) -> Look:
         own = self._own_claims()
         claimed = frozenset(parsed[0].task_id for name in own if (parsed := parse_claim(name)) is not None)
         copied, ending = request.running_ids & claimed, request.running_ids - claimed
-        pending = self.reader.look(request.now, copied, request.read_at_most, ending, request.asked_for)
+        pending = self.reader.look(request.now, copied, request.default_gpus, ending, request.asked_for)
         return Look(
             pending,
             own,
@@ -161,11 +172,7 @@ class Spool:
         )
 
     def _own_claims(self) -> tuple[str, ...]:
-        try:
-            names = listing(self.paths.running(self.node))
-        except FileNotFoundError:
-            self.enter()  # somebody tidied an empty directory away
-            names = listing(self.paths.running(self.node))
+        names = listing(self.paths.running(self.node))
         return tuple(name for name in names if name != "node" and not name.startswith("."))
 
     def _flag(self, name: str, names: list[str]) -> str | None:
@@ -213,7 +220,7 @@ class Spool:
         Args:
             facts: for the node's JSON.
             text: for people.
-            touch: also touch what is polled, since a listing may be stuck (NFSv3), and tidy commands.
+            touch: also touch what is polled, since a listing may be stuck (NFSv3).
 
         Raises:
             OSError: they could not be written.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -246,3 +247,21 @@ def test_several_agents_on_one_spool_run_each_task_once(cluster: Cluster) -> Non
     lines = ran.read_text().split("\n")[:-1]
     assert sorted(line.split()[1] for line in lines) == sorted(tasks)
     assert len({line.split()[0] for line in lines}) > 1, "one agent did it all"
+
+
+def test_a_directory_that_is_removed_under_an_agent_is_made_again(cluster: Cluster) -> None:
+    cluster.start()
+    shutil.rmtree(f"{cluster.paths.root}/pending")
+    shutil.rmtree(f"{cluster.paths.root}/control")
+    wait_until(lambda: Path(cluster.paths.root, "pending").is_dir(), "pending/ again", dump=cluster.dump)
+    task = cluster.submit("true\n")
+    cluster.wait_for(task, "done")
+
+
+def test_a_copy_of_a_task_that_has_ended_is_another_task(cluster: Cluster) -> None:
+    cluster.start()
+    task = cluster.submit('echo "ran as $GPU_QUEUE_TASK"\n')
+    cluster.wait_for(task, "done")
+    shutil.copy(f"{cluster.paths.root}/done/500-{task}", f"{cluster.paths.root}/pending/")
+    wait_until(lambda: len(cluster.ids("done")) == 2, "the copy in done/ beside it", dump=cluster.dump)
+    assert cluster.log(task).count("ran as") == 1

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gpu_queue.spool import pending as pending_module
 from gpu_queue.spool.drops import DropFacts, DropTracker, SettleTimes
 from gpu_queue.spool.paths import claim_name, full_name
 from gpu_queue.spool.pending import PendingReader, PendingView
@@ -106,11 +107,11 @@ def test_a_drop_is_taken_at_once_when_an_event_says_that_it_was_closed(room: Roo
 
 
 def a_reader(room: Room) -> PendingReader:
-    return PendingReader(room.paths, TIMES, frozenset({os.geteuid()}), lambda: 1)
+    return PendingReader(room.paths, TIMES, frozenset({os.geteuid()}))
 
 
 def look(reader: PendingReader, now: float = 0.0, **more: frozenset[str]) -> PendingView:
-    return reader.look(now, more.get("running", frozenset()), 100, more.get("ending", frozenset()))
+    return reader.look(now, more.get("running", frozenset()), 1, more.get("ending", frozenset()))
 
 
 def names(view: PendingView) -> list[str]:
@@ -136,12 +137,15 @@ def test_a_changed_priority_is_a_renamed_file_and_nothing_else(room: Room) -> No
     assert view.waiting[0].needs.gpus_min == 2
 
 
-def test_a_look_reads_a_bounded_number_of_new_files_from_the_head(room: Room) -> None:
+def test_a_look_reads_a_bounded_number_of_new_files_from_the_head(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pending_module, "READ_AT_MOST", 2)
     for _ in range(5):
         room.submit("#!/bin/sh\n")
     reader = a_reader(room)
-    assert [one.is_read for one in reader.look(0.0, frozenset(), 2).waiting] == [True, True, False, False, False]
-    assert [one.is_read for one in reader.look(0.0, frozenset(), 2).waiting] == [True, True, True, True, False]
+    assert [one.is_read for one in look(reader).waiting] == [True, True, False, False, False]
+    assert [one.is_read for one in look(reader).waiting] == [True, True, True, True, False]
 
 
 def test_what_vanished_is_forgotten_and_what_came_back_is_read_anew(room: Room) -> None:
