@@ -188,9 +188,10 @@ __gpu_json() { # TEXT: as a JSON string
 }
 
 __gpu_field() { # TEXT KEY: the still escaped value of the first such key; for files of our own making
-  local rest=${1#*"\"$2\":"} piece slashes
+  local piece=${1%%"\"$2\":"*} rest slashes # %% finds it in one pass; bash's # would take the square of its place
   REPLY=
-  [ "$rest" != "$1" ] || return 1
+  [ "$piece" != "$1" ] || return 1
+  rest=${1:${#piece}+${#2}+3}
   rest=${rest#"${rest%%[! ]*}"}
   case $rest in
     '"'*) rest=${rest#?} ;;
@@ -371,30 +372,34 @@ __gpu_tasks() { # STATE [PATTERN of the id]: reply = the paths of that state's t
   done
 }
 
-__gpu_drops() { # reply = paths of hand drops in pending/; REPLY = how many files are skipped
-  local file name skipped=0
+__gpu_drops() { # reply = paths of hand drops in pending/; REPLY = how many files are skipped, how many are ignored
+  local file name skipped=0 ignored=0
   reply=()
   for file in pending/* pending/.[!.]*; do
     name=${file##*/}
     if __gpu_is_full "$name"; then continue; fi
     case $name in
       .* | *'~' | *.tmp | *.swp) skipped=$((skipped + 1)) ;;
-      *) reply+=("$file") ;;
+      *) if __gpu_is_script "$file"; then reply+=("$file"); else ignored=$((ignored + 1)); fi ;;
     esac
   done
-  REPLY=$skipped
+  REPLY="$skipped $ignored"
 }
 
+__gpu_is_script() { [ -f "$1" ] && [ ! -L "$1" ]; } # PATH: directories, links, pipes and sockets stay where they are
+
 __gpu_latest() { # PATH…: reply = the paths, of each task the last one: it may have moved on while it was looked for
-  local all=("$@") seen=/ kept=() i
-  for ((i = $# - 1; i >= 0; i--)); do
+  local all=("$@") plain=() i
+  typeset -A final
+  for ((i = 0; i < $#; i++)); do
     __gpu_strip "${all[i]}"
     if __gpu_is_full "$REPLY"; then REPLY=${REPLY#????}; fi
-    case $seen in *"/$REPLY/"*) continue ;; esac
-    if [ $# -le 100 ]; then seen+=$REPLY/; fi # more is a list for people, not a choice
-    kept=("${all[i]}" "${kept[@]}")
+    plain+=("/$REPLY"); final[/$REPLY]=$i
   done
-  reply=("${kept[@]}")
+  reply=()
+  for ((i = 0; i < $#; i++)); do
+    if [ "${final[${plain[i]}]}" = "$i" ]; then reply+=("${all[i]}"); fi
+  done
 }
 
 __gpu_find() { # TEXT STATE…: reply = paths of the tasks that TEXT names, is_part whether by a part of their names
@@ -731,10 +736,11 @@ __gpu_take() { # FILE: look at it; into the caller's texts and asks
 }
 
 __gpu_finish_submit() { # publish the caller's texts, some hundred at a time: a command line has its limits
-  local cwd=$PWD from=0
+  local cwd=$PWD from=0 default=1
   priority=$((${priority:-500} + 1000)); priority=${priority#1}
   __gpu_enter make || return
   __gpu_after || return
+  case " ${asks[*]} " in *' - default '*) __gpu_default; default=$REPLY ;; esac
   while [ "$from" -lt ${#files[@]} ]; do
     __gpu_publish "$from" $((from + 200)) || return
     from=$((from + 200))
@@ -743,8 +749,20 @@ __gpu_finish_submit() { # publish the caller's texts, some hundred at a time: a 
   __gpu_ms
   from=$((__gpu_last_ms - REPLY))
   if [ "$from" -gt 0 ]; then from=$((from + 1001)); command sleep "$((from / 1000 - 1)).${from:${#from}-3}"; fi
-  set -- nodes/*.json
-  if [ $# -eq 0 ]; then __gpu_say "no agent serves $JOB_ID yet; start one with ./submit.sh $JOB_ID"; fi
+  __gpu_nodes
+  if [ ${#reply[@]} -eq 0 ]; then __gpu_say "no agent serves $JOB_ID yet; start one with ./submit.sh $JOB_ID"; fi
+}
+
+__gpu_default() { # REPLY = the GPUs that a script gets which says nothing, as the newest living agent has it; else 1
+  local node newest='' count now
+  __gpu_nodes
+  for node in "${reply[@]}"; do
+    if [ -z "$newest" ] || [ "nodes/$node.json" -nt "nodes/$newest.json" ]; then newest=$node; fi
+  done
+  __gpu_read "nodes/$newest.json" && __gpu_field "$REPLY" default_gpus && count=$REPLY || count=1
+  case $count in 1 | '' | *[!0-9]* | ?????*) REPLY=1; return 0 ;; esac
+  __gpu_clock control; now=$REPLY
+  if __gpu_beat "$newest" "$now"; then REPLY=$count; else REPLY=1; fi
 }
 
 __gpu_after() { # what --after named becomes ids in the caller's needs
@@ -802,7 +820,7 @@ __gpu_publish() { # FROM TO: these of the caller's files: records, then scripts,
     # Not in pending/ after an error: perhaps an agent was faster.
     if [ "$where" -ne 0 ] && ! __gpu_where "$id"; then __gpu_unwritten "pending/${fulls[index]}"; return; fi
     printf '%s\n' "${fulls[index]}"
-    __gpu_asks "${asks[$1 + index]}"
+    __gpu_asks "${asks[$1 + index]/#1 - default /$default - default }"
     title=${name:-${file##*/}} stamp=${id#*-}
     __gpu_say "$title: queued as ${stamp%%-*}, priority $priority, asks for $REPLY"
   done
@@ -821,21 +839,23 @@ __gpu_unwritten() { # PATH: take back the caller's records and scripts that are 
 
 # --- commands to agents (docs/spool.md, "Commands") ------------------------------------------------------------------
 
-__gpu_state() { # NODE: REPLY = its state, none where it has no node file; incarnation into the caller's variable
-  local text
+__gpu_state() { # NODE: REPLY = its state, none where it has no node file, "protocol 7" where it is no agent of ours;
+  local text # incarnation into the caller's variable
   incarnation=
   __gpu_read "nodes/$1.json" || { REPLY=none; return 0; }
   text=$REPLY
+  __gpu_field "$text" protocol || REPLY=unknown
+  [ "$REPLY" = 1 ] || { REPLY="protocol ${REPLY//[[:cntrl:]]/?}"; return 0; }
   __gpu_field "$text" incarnation && incarnation=$REPLY
   __gpu_field "$text" state || REPLY=unknown
 }
 
-__gpu_nodes() { # reply = the nodes that may answer: those that did not say that they stopped
+__gpu_nodes() { # reply = the nodes that may answer: those that speak our protocol and did not say that they stopped
   local file node incarnation nodes=()
   for file in nodes/*.json; do
     node=${file#nodes/}; node=${node%.json}
     __gpu_state "$node"
-    [ "$REPLY" = stopped ] || nodes+=("$node")
+    case $REPLY in stopped | 'protocol '*) ;; *) nodes+=("$node") ;; esac
   done
   reply=("${nodes[@]}")
 }
@@ -978,7 +998,7 @@ __gpu_status() {
 }
 
 __gpu_picture() {
-  local flag file node text now incarnation alive=0 state count skipped priority id nonce title stopped='' old=0
+  local flag file node text now incarnation alive=0 state count skipped ignored priority id nonce title stopped='' old=0
   printf '%s%s%s  %s\n' "$bold" "$JOB_ID" "$plain" "$PWD"
   for flag in paused draining; do
     [ -e "$flag" ] || continue
@@ -991,6 +1011,9 @@ __gpu_picture() {
     node=${file#nodes/}; node=${node%.json}
     __gpu_state "$node"
     state=$REPLY
+    case $state in
+      'protocol '*) printf '\nnode %s speaks %s; use the client that came with it\n' "$node" "$state"; continue ;;
+    esac
     if __gpu_beat "$node" "$now" && [ "$state" != stopped ]; then
       alive=$((alive + 1))
       __gpu_read "nodes/$node.txt" && printf '\n%s\n' "${REPLY%$'\n'}"
@@ -1013,12 +1036,13 @@ __gpu_picture() {
     printf '  %s  %s  %s\n' "$priority" "$nonce" "$title"
   done
   [ ${#reply[@]} -le 20 ] || printf '  … and %s more\n' $((${#reply[@]} - 20))
-  __gpu_drops; skipped=$REPLY
+  __gpu_drops; skipped=${REPLY% *} ignored=${REPLY#* }
   [ ${#reply[@]} -eq 0 ] || printf '%sdropped by hand%s %s\n' "$bold" "$plain" "${#reply[@]}"
   for file in "${reply[@]:0:20}"; do
     file=${file#pending/}
     printf '  settling or waiting  %s\n' "${file//[[:cntrl:]]/?}"
   done
+  [ "$ignored" -eq 0 ] || printf '  %s ignored: directories, links and whatever else is no regular file are not run\n' "$ignored"
   [ "$skipped" -eq 0 ] || printf '  %s skipped: dot-files, *~, *.tmp and *.swp are not run\n' "$skipped"
   __gpu_tasks running
   printf '%srunning%s %s\n' "$bold" "$plain" "${#reply[@]}"
@@ -1194,7 +1218,7 @@ __gpu_tell_why() { # NAME in pending/: why it waits, if that is not what the cal
 
 __gpu_wait() {
   local limit='' names=() ids=() left=() file id start pause=0.2 result=0 absent
-  typeset -A active misses
+  typeset -A active misses settled known
   while [ $# -gt 0 ]; do
     case $1 in
       --timeout=*) limit=${1#*=} ;;
@@ -1214,12 +1238,19 @@ __gpu_wait() {
     [ ${#reply[@]} -eq 0 ] || __gpu_say 'files dropped by hand have no id yet and are not waited for'
   fi
   for file in "${names[@]}"; do
+    __gpu_strip "$file"
+    # A full name needs no search; one that is nowhere is given up sooner than a task that was there.
+    if __gpu_is_full "$REPLY"; then ids+=("$REPLY"); misses[${REPLY#????}]=25; continue; fi
     __gpu_one "$file" 'pending running' 'done failed' || return
     ids+=("$REPLY")
     __gpu_strip "$REPLY"
     __gpu_is_full "$REPLY" || { __gpu_fail "$REPLY was dropped by hand and has no id before it runs; wait for it then"; return; }
   done
-  for file in "${ids[@]}"; do __gpu_strip "$file"; left+=("${REPLY#????}"); done
+  for file in "${ids[@]}"; do
+    __gpu_strip "$file"; id=${REPLY#????}
+    [ -n "${known[$id]-}" ] || left+=("$id")
+    known[$id]=1 misses[$id]=${misses[$id]-0}
+  done
   __gpu_plural ${#left[@]} task
   __gpu_say "waiting for $REPLY"
   __gpu_ms; start=$REPLY
@@ -1230,11 +1261,18 @@ __gpu_wait() {
     for file in "${reply[@]}"; do active[${file#pending/???-}]=1; done
     __gpu_tasks running
     for file in "${reply[@]}"; do __gpu_strip "$file"; active[${REPLY#????}]=1; done
+    ids=() settled=()
+    for id in "${left[@]}"; do
+      if [ -n "${active[$id]-}" ]; then misses[$id]=0; else misses[$id]=$((${misses[$id]} + 1)); fi
+      [ "${misses[$id]}" -lt 2 ] || ids+=("$id")
+    done
+    if [ ${#ids[@]} -gt 5 ]; then # one listing for all of them
+      for file in 'done'/*-* failed/*-*; do settled[${file#*/???-}]=$file; done
+    fi
     ids=("${left[@]}") left=()
     for id in "${ids[@]}"; do
-      if [ -n "${active[$id]-}" ]; then misses[$id]=0; left+=("$id"); continue; fi
-      absent=$((${misses[$id]-0} + 1)); misses[$id]=$absent
-      if [ "$absent" -lt 2 ] || ! __gpu_where "$id"; then
+      absent=${misses[$id]} REPLY=${settled[$id]-}
+      if [ "$absent" -lt 2 ] || { [ -z "$REPLY" ] && ! __gpu_where "$id"; }; then
         if [ "$absent" -lt 30 ]; then left+=("$id"); continue; fi
         __gpu_say "$id: it is in no directory of the queue any more"; result=1
         continue
@@ -1296,7 +1334,7 @@ __gpu_explain_running() { # PATH of a claim
 __gpu_try() { REPLY=${1##*.try}; REPLY=${REPLY%%.*}; } # NAME of a claim or of what belongs to it: the try's number
 
 __gpu_explain_end() { # PATH in done/ or failed/
-  local priority id nonce title file number=0 last='' outcome='' reason=''
+  local priority id nonce title file number=0 last='' outcome='' reason='' to=''
   __gpu_split "$1"
   for file in records/"$id".try*.json; do
     __gpu_try "$file"
@@ -1307,12 +1345,15 @@ __gpu_explain_end() { # PATH in done/ or failed/
     file=$REPLY
     __gpu_field "$file" outcome && outcome=$REPLY
     __gpu_field "$file" reason && reason=$REPLY
+    __gpu_field "$file" to && to=$REPLY
   fi
   case $1 in
     done/*) printf '%s (%s) is done%s\n' "$title" "$nonce" "${outcome:+: $outcome}" ;;
     *)
-      [ -n "$last" ] || outcome='cancelled while it waited, or never started'
-      printf '%s (%s) has failed%s%s; gpu_retry %s queues it again\n' "$title" "$nonce" "${outcome:+: $outcome}" "${reason:+, $reason}" "$nonce" ;;
+      outcome="has failed${outcome:+: $outcome}${reason:+, $reason}"
+      [ -n "$last" ] || outcome='has failed: cancelled while it waited, or never started'
+      [ "$to" != pending ] || outcome="was cancelled while it waited, after try $number" # that one went back to pending/
+      printf '%s (%s) %s; gpu_retry %s queues it again\n' "$title" "$nonce" "$outcome" "$nonce" ;;
   esac
   __gpu_logs_of "$id"
   [ ${#reply[@]} -gt 0 ] || return 0
@@ -1343,6 +1384,7 @@ __gpu_moved_on() { # PATH of a task that waits no more
 
 __gpu_cancel_one() { # PATH in pending/
   local file=${1#pending/} priority id nonce title
+  ! { [ -e "$1" ] || [ -L "$1" ]; } || __gpu_is_script "$1" || { __gpu_fail "$1 is no regular file; it is ignored and stays where it is"; return; }
   if ! __gpu_is_full "$file"; then # a hand drop gets its id now, as at a claim: names in failed/ must not collide
     title=${file#[0-9][0-9][0-9][-_]}
     __gpu_stamp; id=$REPLY
@@ -1414,7 +1456,10 @@ __gpu_cancel_all() { # everything that waits goes to failed/
   local drop waiting=() start
   __gpu_drops
   for drop in "${reply[@]}"; do __gpu_cancel_one "$drop"; done
-  __gpu_tasks pending; waiting=("${reply[@]}")
+  __gpu_tasks pending
+  for drop in "${reply[@]}"; do
+    if __gpu_is_script "$drop"; then waiting+=("$drop"); fi
+  done
   for ((start = 0; start < ${#waiting[@]}; start += 500)); do
     # What did not arrive has started meanwhile, and is stopped as a running task.
     __gpu_move_all failed "${waiting[@]:$start:500}" || __gpu_still_waiting || return
@@ -1441,7 +1486,7 @@ __gpu_living() { # reply = nodes whose agent has given a sign of life lately
 }
 
 __gpu_stop_tries() { # of the caller's ids, wherever they are; the caller's nodes are asked in any case
-  local round id claims task node listed left gone=()
+  local round id claims task node listed left incarnation gone=() result=0
   typeset -A wanted
   for round in 1 2 3 last; do # one that was requeued meanwhile is cancelled, one that runs again is stopped again
     claims=() left=() wanted=() listed=' '
@@ -1451,9 +1496,17 @@ __gpu_stop_tries() { # of the caller's ids, wherever they are; the caller's node
     for task in "${reply[@]}"; do
       __gpu_strip "$task"; id=${REPLY#????}
       [ -n "${wanted[$id]-}" ] || continue
-      claims+=("$task") left+=("$id")
       node=${task#running/}; node=${node%%/*}
-      case $listed in *" $node "*) ;; *) nodes+=("$node"); listed+="$node " ;; esac
+      case $listed in
+        *" $node "*) ;;
+        *)
+          __gpu_state "$node"
+          case $REPLY in
+            'protocol '*) __gpu_fail "$id is on node $node, which speaks $REPLY; use the client that came with it"; result=1; continue ;;
+          esac
+          nodes+=("$node"); listed+="$node " ;;
+      esac
+      claims+=("$task") left+=("$id")
     done
     __gpu_tasks pending
     for task in "${reply[@]}"; do
@@ -1465,7 +1518,8 @@ __gpu_stop_tries() { # of the caller's ids, wherever they are; the caller's node
     __gpu_stop_claims || return
     nodes=()
   done
-  [ ${#ids[@]} -eq 0 ] || __gpu_fail "${ids[0]} could not be stopped in three rounds; gpu_status shows where it is, gpu_pause keeps it from starting"
+  [ ${#ids[@]} -eq 0 ] || { __gpu_fail "${ids[0]} could not be stopped in three rounds; gpu_status shows where it is, gpu_pause keeps it from starting"; return; }
+  return "$result"
 }
 
 __gpu_stop_claims() { # the caller's claims on the caller's nodes
@@ -1618,7 +1672,8 @@ END
 # --- completion ----------------------------------------------------------------------------------------------------
 
 __gpu_candidates() { # COMMAND WORD: one a line
-  local states file priority id nonce title seen=$'\n'
+  local states file priority id nonce title
+  typeset -A seen
   case $1 in
     gpu_use) __gpu_home; __gpu_cd "$REPLY" || return 0
       for file in */; do printf '%s\n' "${file%/}"; done
@@ -1646,8 +1701,12 @@ __gpu_candidates() { # COMMAND WORD: one a line
   for id in "$@"; do
     __gpu_split "${id%.log}"
     __gpu_is_full "$priority-$id" || continue
-    case $seen in *$'\n'"$title"$'\n'*) ;; *) printf '%s\n' "$title"; seen+=$title$'\n' ;; esac
-    case $file in [0-9a-f]*) printf '%s\n%s\n' "$nonce" "$priority-$id" ;; esac
+    set -- "$title"
+    case $file in [0-9a-f]*) set -- "$title" "$nonce" "$priority-$id" ;; esac
+    for title in "$@"; do
+      [ -n "${seen[$title]-}" ] || printf '%s\n' "$title"
+      seen[$title]=1
+    done
   done
 }
 

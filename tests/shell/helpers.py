@@ -127,9 +127,9 @@ class Spool:
         name = full if not target.startswith("running/") else f"{full}.try2.0a0b0c"
         os.rename(found, self.path / target / name)
 
-    def node(self, name: str, state: str = "serving", text: str = "", age_s: float = 0.0) -> None:
+    def node(self, name: str, state: str = "serving", text: str = "", age_s: float = 0.0, **more: Any) -> None:
         """Write a node's files; with an age, as if it had been so long ago."""
-        facts = {"protocol": 1, "node": name, "incarnation": f"{name}1", "state": state, "seen": []}
+        facts = {"protocol": 1, "node": name, "incarnation": f"{name}1", "state": state, "seen": [], **more}
         target = self.path / "nodes" / f"{name}.json"
         target.write_text(json.dumps(facts, separators=(",", ":")))
         (self.path / "nodes" / f"{name}.txt").write_text(text)

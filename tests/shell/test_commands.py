@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import subprocess
 
 import pytest
@@ -182,3 +184,43 @@ def test_shutdown_without_an_agent_says_so(shell: Shell, spool: Spool) -> None:
     spool.node(NODE, age_s=3600)
     said = shell.run("gpu_shutdown")
     assert (said.status, f"{NODE}: no agent is alive there" in said.err) == (1, True)
+
+
+def test_a_node_of_another_protocol_is_neither_asked_nor_waited_for(shell: Shell, spool: Spool) -> None:
+    full = spool.add(f"running/{NODE}", "mine.sh")
+    strange = spool.add(f"running/{OTHER}", "strange.sh")
+    spool.node(NODE)
+    spool.node(OTHER, protocol=7)
+    process = shell.start("gpu_stop all")
+    wait_until(spool.commands)
+    ((entry, command),) = spool.commands()
+    assert command["to"] == [f"{NODE}/{NODE}1"]
+    spool.move(full, f"running/{NODE}", "failed")
+    spool.answer(entry, NODE, "stopped")
+    status, _, err = ended(process)
+    why = f"{strange[4:]} is on node {OTHER}, which speaks protocol 7; use the client that came with it"
+    assert (status, err) == (1, f"gpu_stop: {why}\n")
+    assert len(spool.names(f"running/{OTHER}")) == 1
+    (spool.path / "nodes" / f"{NODE}.json").unlink()
+    said = shell.run("gpu_shutdown")
+    assert (said.status, "no agent is alive" in said.err) == (1, True)
+    assert len(spool.commands()) == 1
+
+
+@pytest.mark.parametrize("kind", ["a directory", "a pipe", "a link", "a socket"])
+@pytest.mark.parametrize("name", ["thing.sh", "500-20261123T014415123-4f0c2a-thing.sh"])
+def test_what_is_no_regular_file_stays_in_pending(shell: Shell, spool: Spool, kind: str, name: str) -> None:
+    path = spool.path / "pending" / name
+    if kind == "a directory":
+        path.mkdir()
+    elif kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a link":
+        path.symlink_to(shell.home)
+    else:
+        os.mknod(path, stat.S_IFSOCK | 0o600)
+    full = spool.add("pending", "train.sh")
+    assert shell.run("gpu_cancel thing.sh").status == 1
+    assert shell.run("gpu_stop thing.sh").status == 1
+    shell.ok("gpu_stop all")
+    assert (spool.names("pending"), spool.names("failed")) == ([name], [full])

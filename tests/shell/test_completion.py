@@ -66,3 +66,20 @@ def test_an_interactive_shell_has_completions(shell: Shell) -> None:
     )
     assert "-F __gpu_complete_bash gpu_stop" in done.stdout
     assert "-o default -F __gpu_complete_bash gpu_submit" in done.stdout
+
+
+def test_no_task_is_offered_twice(shell: Shell, spool: Spool) -> None:
+    full = spool.add("done", "good.sh")
+    spool.log(full, "x")
+    spool.log(full, "x", ".try2.abcdef")
+    offered = shell.ok("( __gpu_guest words gpu_logs '' ); ( __gpu_guest words gpu_logs abc )").lines
+    assert offered == ["good.sh", "abc001"]
+    assert shell.ok("( __gpu_guest words gpu_logs 0 )").lines == [full.replace("500-", "000-", 1)]
+
+
+def test_a_task_that_moves_on_is_listed_once_also_among_very_many(shell: Shell, spool: Spool) -> None:
+    names = [spool.add("pending", "train.sh") for _ in range(120)]
+    (spool.path / "running" / NODE).mkdir(parents=True)
+    for full in names:  # as if each was claimed between two listings
+        (spool.path / "running" / NODE / f"{full}.try1.abcdef").write_text("")
+    assert "'train' fits 120 tasks" in shell.run("gpu_stop train").err

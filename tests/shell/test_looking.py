@@ -257,3 +257,37 @@ def test_explain_tells_where_a_task_runs_and_what_was_cancelled(shell: Shell, sp
     assert f"runs on {NODE}, try 1" in shell.ok("gpu_explain train").out
     spool.add("failed", "other.sh")
     assert "cancelled while it waited" in shell.ok("gpu_explain other").out
+
+
+def test_status_tells_of_a_node_of_another_protocol_and_counts_no_agent(shell: Shell, spool: Spool) -> None:
+    spool.node(NODE, protocol=7, text="what it says is not for us\n")
+    lines = shell.ok("gpu_status").lines
+    assert f"node {NODE} speaks protocol 7; use the client that came with it" in lines
+    assert lines[-1].startswith("no agent is alive")
+    assert "what it says is not for us" not in lines
+    assert shell.ok("gpu_list").lines[1].split()[-1] == "0"
+    spool.add("pending", "train.sh")
+    assert shell.ok("gpu_explain train").lines == ["no agent is alive; start one with ./submit.sh exp 1"]
+    assert spool.names("control") == []
+
+
+def test_status_counts_what_is_no_regular_file_as_ignored(shell: Shell, spool: Spool) -> None:
+    (spool.path / "pending" / "folder").mkdir()
+    os.mkfifo(spool.path / "pending" / "pipe")
+    (spool.path / "pending" / "link.sh").symlink_to("/dev/null")
+    (spool.path / "pending" / "drop.sh").write_text("true\n")
+    lines = shell.ok("gpu_status").lines
+    assert [line for line in lines if "settling" in line] == ["  settling or waiting  drop.sh"]
+    assert "  3 ignored: directories, links and whatever else is no regular file are not run" in lines
+    assert "dropped by hand 1" in lines
+
+
+def test_explain_of_a_task_cancelled_after_a_try_says_that_it_was_cancelled(shell: Shell, spool: Spool) -> None:
+    full = spool.add("failed", "train.sh")
+    record = spool.path / "records" / f"{full[4:]}.try2.abcdef.json"
+    record.write_text('{"outcome": "requeued", "reason": "the agent left", "to": "pending", "token": "failed"}')
+    assert shell.ok("gpu_explain train").lines == [
+        "train.sh (abc001) was cancelled while it waited, after try 2; gpu_retry abc001 queues it again"
+    ]
+    record.write_text('{"outcome": "failed(3)", "to": "failed"}')
+    assert "train.sh (abc001) has failed: failed(3); " in shell.ok("gpu_explain train").out

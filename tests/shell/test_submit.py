@@ -277,3 +277,27 @@ def test_a_submit_starts_few_processes(shell: Shell, spool: Spool) -> None:
     shell.ok("gpu_submit a.sh", PATH=str(tools))
     started = (shell.home / "started").read_text().split()
     assert [name for name in started if name not in ("bash", "zsh", "date")] == ["sync", "mv"]
+
+
+def test_a_script_that_says_nothing_gets_what_the_newest_living_agent_gives(shell: Shell, spool: Spool) -> None:
+    says_nothing = shell.file("a.sh", "true\n")
+
+    def asks() -> str:
+        return shell.ok(f"gpu_submit {says_nothing}").err.rpartition("asks for ")[2].strip()
+
+    assert shell.ok(f"gpu_submit {says_nothing}").err.splitlines()[0].endswith("asks for 1 GPU (the default)")
+    spool.node("n1-00000001", default_gpus=3, age_s=60)
+    assert asks() == "3 GPUs (the default)"
+    assert "asks for 3 GPUs (the default)" in shell.ok("gpu_run true").err
+    assert "asks for 2 GPUs (--gpus 2)" in shell.ok(f"gpu_submit {says_nothing} --gpus 2").err
+    spool.node("n2-00000002", default_gpus=0, age_s=30)
+    assert asks() == "no GPU (the default)"
+    spool.node("n3-00000003", default_gpus=5, protocol=7)
+    spool.node("n4-00000004", default_gpus=5, state="stopped")
+    assert asks() == "no GPU (the default)"
+    for broken in ({}, {"default_gpus": None}, {"default_gpus": "$(touch pwned)"}, {"default_gpus": -1}):
+        spool.node("n5-00000005", **broken)
+        assert asks() == "1 GPU (the default)"
+    for number in (1, 2, 5):
+        spool.node(f"n{number}-0000000{number}", default_gpus=4, age_s=3600)
+    assert asks() == "1 GPU (the default)"

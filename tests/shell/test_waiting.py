@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 
@@ -134,3 +135,32 @@ def test_tail_ends_with_ctrl_c_and_leaves_no_process(shell: Shell, spool: Spool)
         return False
 
     wait_until(gone)
+
+
+def test_a_task_that_is_named_twice_is_waited_for_once(shell: Shell, spool: Spool) -> None:
+    full = spool.add("done", "a.sh")
+    said = shell.ok(f"gpu_wait {full} a {full[4:]} {full[23:29]}")
+    assert (said.lines, said.err) == ([f"done {full}"], "waiting for 1 task\n")
+
+
+def test_wait_lists_what_has_ended_once_for_many_tasks(shell: Shell, spool: Spool) -> None:
+    """Not once for each: done/ may be huge."""
+    names = [spool.add("done" if number % 50 else "failed") for number in range(300)]
+    shell.hostile = False
+    script = f"""
+eval "$(typeset -f __gpu_tasks | command sed 's/^__gpu_tasks/__gpu_listing/')"
+__gpu_tasks() {{ echo x >>{shlex.quote(str(shell.home))}/listings; __gpu_listing "$@"; }}
+gpu_wait {" ".join(names)}
+"""
+    said = shell.run(script)
+    ends = [f"{'done' if number % 50 else 'failed'} {full}" for number, full in enumerate(names)]
+    assert (said.status, said.lines) == (1, ends)
+    assert len((shell.home / "listings").read_text().split()) < 20
+
+
+def test_wait_gives_up_a_task_that_is_nowhere(shell: Shell, spool: Spool) -> None:
+    full = spool.add("failed", "a.sh")
+    (spool.path / "failed" / full).unlink()
+    said = shell.run(f"gpu_wait {full}")
+    assert (said.status, said.out) == (1, "")
+    assert said.err.splitlines()[1:] == [f"{full[4:]}: it is in no directory of the queue any more"]
