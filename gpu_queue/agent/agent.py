@@ -180,7 +180,7 @@ class Agent:
         if not self._look_is_out:
             due.append(self._look_due)
         stages = [one for one in self.tries.live.values() if one.stage is not Stage.SETTLING]
-        if any(one.ending is not None for one in stages) or self.commands.is_busy:
+        if any(one.ending is not None or one.judge_at is not None for one in stages) or self.commands.is_busy:
             due.append(now + BUSY_TICK_S)
         if any(one.pid is None and one.stage is Stage.RUNNING for one in stages):
             due.append(now + ADOPTED_TICK_S)
@@ -248,7 +248,7 @@ class Agent:
             self.beat.is_old = True
         self._view = result.pending
         self._has_looked = True
-        self.cards.ask_leases(self.tries.held_gpus(settling_too=True))
+        self._ask_leases()
         if result.pending.next_look_s is not None:
             self._look_due = min(self._look_due, now + result.pending.next_look_s)
         self.tries.recover(result.own_claims, now)
@@ -269,6 +269,12 @@ class Agent:
             facts = self._facts(now)
             self.commands.explain(questions, self._view.waiting, lambda names: explain(facts, 0, names))
         self._plan_is_due = True
+
+    def _ask_leases(self) -> None:
+        try:
+            self.cards.ask_leases(self.tries.held_gpus(settling_too=True))
+        except OSError as error:  # what was known stays; taking a GPU is refused the same way
+            self._say(f"the node's own directory: {error}")
 
     def _take_root(self, root: RootView) -> None:
         if (root.paused, root.draining) != (self._root.paused, self._root.draining):
@@ -321,6 +327,7 @@ class Agent:
             self._say(f"{phase.value}: {reason}" if reason else phase.value)
             self._phase, self._phase_reason = phase, reason
             self.beat.is_old = self._plan_is_due = True
+        self.tries.is_leaving = phase is Phase.LEAVING
         if phase is Phase.LEAVING:
             if self._leaving_since is None:
                 self._leaving_since = now
@@ -434,7 +441,8 @@ class Agent:
             settled=(self.tries.settled_counts[State.DONE], self.tries.settled_counts[State.FAILED]),
             default_gpus=self.settings.default_gpus,
             problems=problems,
-            seen=tuple(self._seen),
+            # A command that is not answered yet is obeyed again by a successor, who would else forget it.
+            seen=tuple(nonce for nonce in self._seen if nonce not in self.commands.open_nonces()),
         )
 
     def _running_line(self, one: LiveTry, now: float) -> RunningLine:
@@ -465,9 +473,7 @@ class Agent:
             self.finished = True
         elif self._leaving_since is not None:
             patience_s = self.settings.leave_grace_s + LEAVE_EXTRA_S
-            if now - self._leaving_since > patience_s and all(
-                one.stage is not Stage.RUNNING for one in self.tries.live.values()
-            ):
+            if now - self._leaving_since > patience_s:
                 self.finished = self.forced_out = True
 
     def say_goodbye(self, now: float) -> None:

@@ -146,6 +146,10 @@ class Commands:
         stopping.lines.append(f"swept {count} stray Python process{'es' * (count != 1)}")
         return True
 
+    def open_nonces(self) -> set[str]:
+        """Commands that are being obeyed."""
+        return {one.command.nonce for one in self._stopping} | {one.nonce for one in self.questions}
+
     @property
     def is_busy(self) -> bool:
         """Whether a command is being obeyed."""

@@ -64,7 +64,7 @@ class Launching:
         granted = [gpu for gpu in self.cards.everything if gpu.uuid in one.gpus]
         cwd = claimed.submission.cwd
         if not os.path.isabs(cwd):  # a hand drop has none
-            cwd = self.environment.get("HOME") or "/"
+            cwd = self.environment.get("HOME") or os.path.expanduser("~")
         one.started_at, one.started_wall_s = now, time.time()
         self._note(one, granted, cwd)
         settings = self.settings()

@@ -49,6 +49,10 @@ class LiveTry:
     settle_at: float = 0.0
     settle_is_out: bool = False
     missing_since: float | None = None
+    judge_at: float | None = None
+    """When it is decided whether a TERM that was not ours took the node back."""
+    bare_since: float | None = None
+    """Since when only its shim is left of it."""
     ended_processes: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
     """For its record."""

@@ -14,7 +14,7 @@ from datetime import datetime
 from gpu_queue import __version__
 from gpu_queue.agent.agent import Agent, Surroundings, run
 from gpu_queue.config import Settings, parser, queue_root, resolve
-from gpu_queue.errors import DeviceError, GpuQueueError, SettingsError
+from gpu_queue.errors import DeviceError, GpuQueueError, SettingsError, SpoolError
 from gpu_queue.execution.launcher import with_death_signal
 from gpu_queue.execution.local import NodeDirectory
 from gpu_queue.gpus.devices import Devices, Gpu, select_gpus
@@ -49,7 +49,8 @@ def devices_for(settings: Settings, environment: Mapping[str, str]) -> Devices:
 def _paths(settings: Settings, environment: Mapping[str, str]) -> SpoolPaths:
     if not settings.job_id:
         raise SettingsError("no spool was named: pass --job-id ID or export JOB_ID=ID")
-    return SpoolPaths(os.path.join(queue_root(settings, environment), settings.job_id))
+    # The real path: claims are found by it in processes' environments, whichever way a spool was named.
+    return SpoolPaths(os.path.realpath(os.path.join(queue_root(settings, environment), settings.job_id)))
 
 
 def _served(devices: Devices, settings: Settings, environment: Mapping[str, str]) -> tuple[Gpu, ...]:
@@ -139,8 +140,17 @@ def serve(
     node_directory = NodeDirectory.open(settings.local_dir or None)
     mount = _enter_spool(paths, settings)
     node = node_name(settings.node_name, node_directory.identity)
-    home = node_directory.agent(paths.root, node)
-    if not home.lock():
+    try:
+        home = node_directory.agent(paths.root, node)
+        is_first = home.lock()
+        node_directory.install_shim()
+        leases = Leases(node_directory.root)
+    except OSError as error:
+        raise SettingsError(
+            f"{node_directory.root}: the node's own directory cannot be written ({error.strerror}); "
+            "make room, or give another --local-dir"
+        ) from error
+    if not is_first:
         raise SettingsError(
             f"an agent already serves {paths.root} on this node ({node}, process {home.holder() or 'unknown'}); "
             "end it by gpu_shutdown, or serve another JOB_ID"
@@ -157,11 +167,11 @@ def serve(
         storage=storage,
         home=home,
         node_directory=node_directory,
-        leases=Leases(node_directory.root),
+        leases=leases,
         devices=devices,
         gpu_uuids=frozenset(gpu.uuid for gpu in served),
         job_id=settings.job_id,
-        queue_root=os.path.dirname(paths.root),
+        queue_root=queue_root(settings, environment),
         incarnation=incarnation,
         environment=environment,
         umask=umask,
@@ -171,7 +181,10 @@ def serve(
     )
     _announce(speaker, settings, around, served)
     try:
-        spool.enter()
+        try:
+            spool.enter()
+        except OSError as error:
+            raise SpoolError(f"{paths.running(node)}: cannot be made: {error.strerror}") from error
         seen = spool.nodes.seen_before()
         agent = Agent(around, settings, time.monotonic(), seen)
 

@@ -12,8 +12,10 @@ The main thread does only local things here; whatever touches shared storage is 
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -34,6 +36,12 @@ from gpu_queue.units import format_utc
 
 LEFTOVER_GRACE_S = 5.0
 STOP_REMEMBERED_S = 600.0
+JUDGE_AFTER_S = 2.0
+"""So long a scheduler may take between telling a task's processes and telling the agent to end."""
+STUCK_AFTER_S = 10.0
+"""A shim that is still there so long after nothing else of its try is left does not end by itself."""
+NODE_REST_S = 60.0
+"""A node that could not start a task for its own reasons (a full local disk) starts none for so long."""
 SETTLE_AGAIN_S = 1.0
 LOST_AFTER_S = 2.0
 """Two good listings so far apart that lack a claim say that it is lost; one listing may be behind."""
@@ -74,6 +82,8 @@ class Tries:
         """Claims that a stop command named before we knew them, and when; most of them are other nodes'."""
         self.settled_counts = {State.DONE: 0, State.FAILED: 0}
         self.look_is_wanted = False
+        self.is_leaving = False
+        self._node_rests_until = float("-inf")
         self.has_changed = False
         """Something that people look for in the node file."""
         self.plan_is_wanted = False
@@ -91,6 +101,8 @@ class Tries:
         Returns:
             False where a GPU or the local disk is not to be had: the task waits.
         """
+        if now < self._node_rests_until:
+            return False
         claim = self._new_claim(task)
         one = LiveTry(
             claim,
@@ -167,8 +179,17 @@ class Tries:
             return
         try:
             self._launch(one, result, now)
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             self._not_started(one, str(error), now)
+        except OSError as error:
+            if error.errno == errno.E2BIG:
+                self._not_started(one, str(error), now)
+                return
+            # A full local disk or no room for a process is this node's trouble, and no try of the task's.
+            self._say(f"this node cannot start tasks ({error}); it tries again in {NODE_REST_S:.0f} s")
+            self._node_rests_until = now + NODE_REST_S
+            self._close_lock(one)
+            self._settle(one, End(NOBODY_KNOWS, Why.REQUEUE), now)
 
     def _launch(self, one: LiveTry, claimed: Claimed, now: float) -> None:
         self._launching.launch(one, claimed, now)
@@ -216,16 +237,25 @@ class Tries:
             if one.pid is None or one.stage is not Stage.RUNNING:
                 continue
             try:
-                pid, _ = os.waitpid(one.pid, os.WNOHANG)
+                pid, wait_status = os.waitpid(one.pid, os.WNOHANG)
             except ChildProcessError:
-                pid = one.pid
+                pid, wait_status = one.pid, None
             if pid:
-                self._shim_has_gone(one, now)
+                # The shim exits with the status that it writes down; on a full disk only the exit tells it.
+                exited = wait_status is not None and os.WIFEXITED(wait_status)
+                self._shim_has_gone(
+                    one, os.WEXITSTATUS(wait_status) if exited and wait_status is not None else None, now
+                )
 
-    def _shim_has_gone(self, one: LiveTry, now: float) -> None:
-        status, why = one.directory.status(), one.directory.why() or one.why
+    def _shim_has_gone(self, one: LiveTry, exit_status: int | None, now: float) -> None:
+        status = one.directory.status()
+        if status is None:
+            status = exit_status
+        why = one.directory.why() or one.why
         # A shim that died without a word took its script with it, or leaves it to be found by its marker.
         one.end = End(NOBODY_KNOWS, why or Why.LOST) if status is None else End(status, why)
+        if why is Why.REQUEUE and one.why is None and status != 0:
+            one.judge_at = now + JUDGE_AFTER_S
         if one.ending is not None:
             one.ended_processes += one.ending.ended
             one.ending = None
@@ -243,6 +273,14 @@ class Tries:
                 return
             one.ended_processes += one.ending.ended
             one.ending = None
+        if one.judge_at is not None and one.end is not None:
+            # Its shim was told TERM, and not by us.  A scheduler that takes the node back tells us as well, within
+            # moments; if it does not, the script did it itself (kill 0), and has ended by its own status.
+            if not self.is_leaving and now < one.judge_at:
+                return
+            if not self.is_leaving:
+                one.end = End(one.end.status)
+            one.judge_at = None
         if one.end is None:  # adopted, and its shim may have published the end: the next listing tells
             self.live.pop(one.name, None)
             self.look_is_wanted = self.plan_is_wanted = True
@@ -272,8 +310,21 @@ class Tries:
         if one.needs.time_s is not None and now - one.started_at >= one.needs.time_s and one.why is None:
             self._say(f"{one.name}: its --time of {one.needs.time_s:.0f} s is over")
             self.stop(one, Why.TIMEOUT, now, self._settings().stop_grace_s)
-        if one.ending is not None:
-            one.ending.step(now)
+        if one.ending is not None and one.ending.step(now):
+            self._end_stuck_shim(one, now)
+
+    def _end_stuck_shim(self, one: LiveTry, now: float) -> None:
+        """End a shim that does not end by itself although nothing of its try is left: it was stopped, or it hangs."""
+        if one.bare_since is None:
+            one.bare_since = now
+        if now - one.bare_since < STUCK_AFTER_S:
+            return
+        pid = one.pid or (one.directory.pid() or (0, 0))[0]
+        process = processes.read_process(pid) if pid else None
+        if process is not None:
+            self._say(f"{one.name}: its shim does not end; it is killed")
+            processes.send(process, signal.SIGKILL)
+        one.bare_since = now
 
     def stop(self, one: LiveTry, why: Why, now: float, grace_s: float) -> None:
         """End a try: the reason is durable before the first signal."""
@@ -379,8 +430,9 @@ class Tries:
         self.has_changed = True
         if decision.step is Step.ADOPT:
             self._say(f"{one.name}: taken up again, its shim lives")
-            if self.stop_wanted.pop(one.name, None) is not None:
-                self.stop(one, Why.STOPPED, now, self._settings().stop_grace_s)
+            wanted = Why.STOPPED if self.stop_wanted.pop(one.name, None) is not None else facts.why
+            if wanted is not None:  # our predecessor was ending it
+                self.stop(one, wanted, now, self._settings().stop_grace_s)
             return
         assert decision.end is not None
         why = decision.end.why.value if decision.end.why else "by itself"

@@ -10,17 +10,15 @@
         lock                     held from before the fork until the shim has ended: shim alive <=> it is held
         pid why status reason beat gone    one line each (see shim.sh);  facts: JSON, by the agent
 
-- Locks are raw flocks: a lock belongs to an open file description, so the shim holds on to the one that it inherited.
-  Nobody ever says LOCK_UN, which would free the shim's lock too; a copy is closed instead.
-- A cleaner of /tmp may remove a file that is locked, and the next one to come would lock another inode under the same
-  name.  So all files are touched hourly, and after locking the inode is compared with the name's.
+- Locks: see :mod:`gpu_queue.locks`.  The shim holds on to the one that it inherited; all files are touched hourly,
+  against cleaners.
 - What is read here may be torn, missing or garbage after a crash or a full disk; reading never raises.  Only a line
   that ends in a newline counts.
 """
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import hashlib
 import json
 import os
@@ -33,7 +31,7 @@ from typing import Any
 
 from gpu_queue.errors import SpoolError
 from gpu_queue.execution.processes import start_of
-from gpu_queue.gpus.leases import is_held
+from gpu_queue.locks import is_locked, try_lock
 from gpu_queue.task import Why
 
 SHIM = Path(__file__).with_name("shim.sh")
@@ -55,7 +53,11 @@ class TryDirectory:
 
     def create(self) -> None:
         """Make the directory.  Claim names are never repeated, so one that is there already is an error."""
-        os.mkdir(self.path, 0o700)
+        try:
+            os.mkdir(self.path, 0o700)
+        except FileNotFoundError:  # somebody tidied /tmp
+            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+            os.mkdir(self.path, 0o700)
 
     def lock(self) -> int:
         """Take the try's lock and return its descriptor, for the launcher; close it when the shim has been started.
@@ -63,20 +65,14 @@ class TryDirectory:
         Raises:
             BlockingIOError: somebody else holds it.
         """
-        descriptor = _open_lock(f"{self.path}/lock")
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            raise
+        descriptor = try_lock(f"{self.path}/lock")
+        if descriptor is None:
+            raise BlockingIOError(errno.EAGAIN, "another process holds the lock", f"{self.path}/lock")
         return descriptor
 
     def is_alive(self) -> bool:
         """Whether somebody holds the try's lock: the agent that is about to start it, or the shim."""
-        try:
-            return is_held(self.path)
-        except OSError:
-            return True  # unknown is never "free"
+        return is_locked(f"{self.path}/lock")
 
     def pid(self) -> tuple[int, int] | None:
         """The shim's pid and start time in ticks; None unless it lives and has reported.
@@ -141,7 +137,7 @@ class AgentDirectory:
         if self._descriptor is not None:
             return True
         give_up_at = time.monotonic() + _PROBED_S
-        while (descriptor := _lock(f"{self.path}/lock")) is None:
+        while (descriptor := try_lock(f"{self.path}/lock")) is None:
             if time.monotonic() > give_up_at:
                 return False
             time.sleep(0.01)
@@ -244,24 +240,6 @@ class NodeDirectory:
                     os.utime(path, follow_symlinks=False)
                 except OSError:
                     pass  # it has just gone
-
-
-def _open_lock(path: str) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-
-
-def _lock(path: str) -> int | None:
-    """Lock the file that the path names; None if it is held."""
-    descriptor = _open_lock(path)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        mine, named = os.fstat(descriptor), os.stat(path)
-        if (mine.st_dev, mine.st_ino) == (named.st_dev, named.st_ino):
-            return descriptor
-    except (BlockingIOError, FileNotFoundError):
-        pass
-    os.close(descriptor)
-    return None
 
 
 def _names(directory: str) -> list[str]:

@@ -11,11 +11,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+
+from gpu_queue.locks import is_locked, try_lock
 
 _WANT = ".want"
 _BUSY_AFTER_S = 2.0
@@ -89,7 +90,11 @@ class Leases:
             return mine
 
     def _names(self) -> list[str]:
-        return [name for name in os.listdir(self._gpus) if not name.startswith(".")]
+        try:
+            return [name for name in os.listdir(self._gpus) if not name.startswith(".")]
+        except FileNotFoundError:
+            os.makedirs(self._gpus, mode=0o700, exist_ok=True)  # somebody tidied /tmp
+            return []
 
     def _valid(self) -> Iterator[tuple[str, str]]:
         held: dict[str, bool] = {}
@@ -125,55 +130,18 @@ class Leases:
 
 
 def is_held(try_dir: str) -> bool:
-    """Whether somebody, this process included, holds the flock on ``<try_dir>/lock``.
-
-    The probe asks for a shared lock, so that two who look at once do not take each other for the holder.  A file that
-    cannot be asked counts as held: unknown is never free.
-    """
-    try:
-        descriptor = os.open(f"{try_dir}/lock", os.O_RDONLY)
-    except OSError as error:
-        return not isinstance(error, (FileNotFoundError, NotADirectoryError))
-    try:
-        return not _flock(descriptor, fcntl.LOCK_SH)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
+    """Whether somebody, this process included, holds the lock of this try."""
+    return is_locked(f"{try_dir}/lock")
 
 
 @contextmanager
 def _locked(path: str) -> Iterator[bool]:
-    """Hold the mutex; False if it stayed busy for two seconds.
-
-    A raw flock and not ``filelock``: after locking we must know that the file we hold is still the one that the path
-    names, for a cleaner of /tmp may have replaced it, and filelock shows its descriptor to nobody.
-    """
+    """Hold the mutex; False if it stayed busy for two seconds."""
     give_up_at = time.monotonic() + _BUSY_AFTER_S
-    while (descriptor := _lock(path)) is None and time.monotonic() < give_up_at:
+    while (descriptor := try_lock(path)) is None and time.monotonic() < give_up_at:
         time.sleep(_RETRY_S)
     try:
         yield descriptor is not None
     finally:
         if descriptor is not None:
             os.close(descriptor)
-
-
-def _lock(path: str) -> int | None:
-    """A descriptor that holds the lock of the file at this path, or None if another holds it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        if _flock(descriptor, fcntl.LOCK_EX) and os.path.samestat(os.fstat(descriptor), os.stat(path)):
-            return descriptor
-    except FileNotFoundError:
-        pass  # removed between our open and our look: the next attempt makes it anew
-    os.close(descriptor)
-    return None
-
-
-def _flock(descriptor: int, kind: int) -> bool:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

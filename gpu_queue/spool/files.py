@@ -123,6 +123,21 @@ def _write_all(descriptor: int, content: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
+def hand_over(path: str | int, directory: str) -> None:
+    """Give what root has made to the owner of the directory that it lies in.
+
+    Root serves a user's spool in many containers; the user must be able to read logs and node files.
+    """
+    if os.geteuid() != 0:
+        return
+    try:
+        owner = os.stat(directory)
+        if os.stat(path).st_uid != owner.st_uid:
+            os.chown(path, owner.st_uid, owner.st_gid)
+    except OSError:
+        pass  # storage that squashes root: it is as readable as that storage makes it
+
+
 def write_whole(path: str, content: bytes) -> None:
     """Put a file in place by a rename out of a dot-file beside it.
 
@@ -135,6 +150,7 @@ def write_whole(path: str, content: bytes) -> None:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             _write_all(descriptor, content)
+            hand_over(descriptor, directory)
         finally:
             os.close(descriptor)
         os.rename(temporary, path)
@@ -155,6 +171,7 @@ def append(path: str, content: bytes) -> None:
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     descriptor = os.open(path, flags, 0o600)
     try:
+        hand_over(descriptor, os.path.dirname(path))
         _write_all(descriptor, content)
     finally:
         os.close(descriptor)

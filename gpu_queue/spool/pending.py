@@ -70,6 +70,7 @@ class PendingReader:
         self._known: dict[str, Waiting] = {}
         self._order: list[str] = []
         self._upstream: dict[str, State] = {}
+        self._wanted: set[str] = set()
         self._upstream_listed_at = float("-inf")
 
     def closed(self, name: str) -> None:
@@ -253,7 +254,7 @@ class PendingReader:
         try:
             submission: Submission | None = None
             submitted: dict[str, object] = {}
-            tries = 0
+            tries, returned_at = 0, 0.0
             if known.task_id is not None:
                 if self._is_settled_as_well(known.name):
                     # A copy (cp done/X pending/): what is run is another task, once the copy has settled.
@@ -262,6 +263,8 @@ class PendingReader:
                 submitted = submission.needs
                 earlier = records.read_tries(self._paths, known.task_id)
                 tries = self._tries_before(known, earlier)
+                if earlier:  # the index was written when the last try ended; a change of priority leaves it alone
+                    returned_at = os.stat(self._paths.tries_index(known.task_id)).st_mtime
             if not refusal:
                 needs = read_needs(head, submitted, self._default_gpus)
         except BadScript as bad:
@@ -277,7 +280,7 @@ class PendingReader:
             needs=needs,
             tries=tries,
             failures=sum(one.end.why is None for one in current_round(earlier)),
-            entered_at=facts.st_ctime,
+            entered_at=returned_at,
         )
 
     def _is_settled_as_well(self, name: str) -> bool:
@@ -316,12 +319,15 @@ class PendingReader:
     def _ask_upstream(self, now: float) -> None:
         """Say of each task that others wait for where it is."""
         waiters = [known for known in self._known.values() if known.needs.after]
+        wanted = {one for known in waiters for one in known.needs.after}
+        new, self._wanted = wanted - self._wanted, wanted
         if not waiters:
             return
-        wanted = {one for known in waiters for one in known.needs.after}
         alive = {known.task_id for known in self._known.values() if known.task_id}
-        for one in wanted & alive:
-            self._upstream.pop(one, None)  # it was retried by hand: its last end no longer counts
+        for one in alive & self._upstream.keys():
+            self._upstream.pop(one)  # it was retried by hand: its last end no longer counts
+        if any(self._upstream.get(one) is not State.DONE for one in new - alive):
+            self._upstream_listed_at = float("-inf")  # what is remembered from an earlier question may be long over
         done = {one for one in wanted if self._upstream.get(one) is State.DONE}
         # Any other state changes: another node ends it, a person retries it.
         if now - self._upstream_listed_at >= UPSTREAM_TTL_S and not wanted <= alive | done:

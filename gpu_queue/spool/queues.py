@@ -167,5 +167,15 @@ class Queues:
         if token is not None and not token.is_free and self._holder(token) == task_id:
             self._free(queue, token.generation)
 
+    def release_all(self, task_id: str) -> None:
+        """Free whatever queue this task holds: a person has settled it.
+
+        Raises:
+            OSError: the tokens could not be listed or read.
+        """
+        for token in newest(listing(self._directory)).values():
+            if not token.is_free and self._holder(token) == task_id:
+                self._free(token.queue, token.generation)
+
     def _free(self, queue: str, generation: int) -> None:
         move(self._path(queue, generation), self._path(queue, generation, free=True))

@@ -134,9 +134,10 @@ class Spool:
         Raises:
             OSError: it cannot be made.
         """
-        os.makedirs(self.paths.running(self.node), mode=0o700, exist_ok=True)
-        keeper = self.paths.running_keeper(self.node)
-        os.close(os.open(keeper, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        directory, keeper = self.paths.running(self.node), self.paths.running_keeper(self.node)
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        files.hand_over(directory, self.paths.root)
+        files.append(keeper, b"")
         if self.mailbox.present_since is None:
             os.utime(keeper)
             self.mailbox.present_since = os.stat(keeper).st_mtime  # the server's clock, as that of the commands
@@ -249,5 +250,7 @@ class Spool:
                 full = priority, make_id(time.time(), secrets.token_hex(3), raw)
             target = full_name(*full)
             source = f"{self.paths.directory(State.PENDING)}/{name}"
-            count += move(source, f"{self.paths.directory(State.FAILED)}/{target}").moved is Moved.WON
+            if move(source, f"{self.paths.directory(State.FAILED)}/{target}").moved is Moved.WON:
+                count += 1
+                self.queues.release_all(full[1])
         return count

@@ -22,7 +22,7 @@ from gpu_queue.spool.paths import SpoolPaths, claim_name, ended_name, full_name,
 from gpu_queue.spool.pending import SCRIPT_MAX_BYTES, PendingReader
 from gpu_queue.spool.queues import Queues
 from gpu_queue.spool.store import Moved
-from gpu_queue.task import Claim, End, RetryPolicy, Settlement, State, Submission, TryResult, Waiting, settle
+from gpu_queue.task import Claim, End, RetryPolicy, Settlement, State, Submission, TryResult, Waiting, Why, settle
 from gpu_queue.units import format_utc
 
 
@@ -107,7 +107,10 @@ class Transitions:
                 self._give_drop_back(path, waiting.name)
                 return NotClaimed(Moved.LOST, "it changed while it was taken; it settles anew")
         submission = waiting.submission or self._submission(waiting, claim)
-        return Claimed(claim, path, self._paths.log(claim), script, submission)
+        log = self._paths.log(claim)
+        if os.geteuid() == 0:
+            files.append(log, b"")  # the shim would make it root's, and its owner could not read it
+        return Claimed(claim, path, log, script, submission)
 
     def _submission(self, waiting: Waiting, claim: Claim) -> Submission:
         if waiting.task_id is not None:
@@ -175,7 +178,10 @@ class Transitions:
         if not (final and end.status == 0 and not earlier):
             # A task that succeeds at its first try needs no index: the commonest end costs no file.
             this = TryResult(claim.number, claim.token, end, final, self._node)
-            self._write(lambda: records.write_tries(self._paths, claim.task_id, (*earlier, this)))
+            if final or end.why in (Why.REQUEUE, Why.FENCED):
+                self._write(lambda: records.write_tries(self._paths, claim.task_id, (*earlier, this)))
+            else:  # without it nobody would count this try: on a full disk it waits here instead of going round
+                records.write_tries(self._paths, claim.task_id, (*earlier, this))
         if refusal or (result.reason and final):
             line = f"==== {result.outcome}: {result.reason}\n".encode("utf-8", "surrogateescape")
             self._write(lambda: files.append(self._paths.log(claim), line))

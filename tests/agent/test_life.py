@@ -7,6 +7,8 @@ import shutil
 import signal
 from pathlib import Path
 
+import pytest
+
 from gpu_queue.task import short_name
 from tests.agent.harness import Cluster, wait_until
 
@@ -265,3 +267,72 @@ def test_a_copy_of_a_task_that_has_ended_is_another_task(cluster: Cluster) -> No
     shutil.copy(f"{cluster.paths.root}/done/500-{task}", f"{cluster.paths.root}/pending/")
     wait_until(lambda: len(cluster.ids("done")) == 2, "the copy in done/ beside it", dump=cluster.dump)
     assert cluster.log(task).count("ran as") == 1
+
+
+def test_a_script_that_ends_with_kill_0_has_its_own_status_and_is_not_run_for_ever(cluster: Cluster) -> None:
+    cluster.start()
+    task = cluster.submit("trap 'exit 4' TERM\nkill 0\nsleep 600\n")
+    cluster.wait_for(task, "failed")
+    (record,) = cluster.tries(task)
+    assert record["outcome"].startswith("failed(")
+
+
+def test_an_agent_started_through_a_link_knows_the_spool_for_the_same(cluster: Cluster) -> None:
+    agent = cluster.start()
+    task = cluster.submit('until [ -e "$QUEUE_ROOT/go" ]; do sleep 0.02; done; echo once\n')
+    cluster.wait_for_line(task, "==== started")
+    (cluster.base / "link").symlink_to(cluster.queue_root)
+    second = cluster.start("--queue-root", str(cluster.base / "link"), wait=False)
+    assert second.wait(20) == 1, "one agent is there already"
+    cluster.kill(agent)
+    cluster.start("--queue-root", str(cluster.base / "link"))
+    (cluster.queue_root / "go").touch()
+    cluster.wait_for(task, "done")
+    assert len(cluster.tries(task)) == 1
+
+
+def test_a_script_that_removes_its_local_directory_still_ends_by_its_own_status(cluster: Cluster) -> None:
+    cluster.start()
+    good = cluster.submit('rm -rf "$(dirname "$0")"; exit 0\n')
+    bad = cluster.submit('rm -rf "$(dirname "$0")"; exit 3\n')
+    cluster.wait_for(good, "done")
+    cluster.wait_for(bad, "failed")
+    assert cluster.tries(bad)[0]["outcome"] == "failed(3)"
+
+
+def test_an_agent_outlives_the_loss_of_the_nodes_own_directory(cluster: Cluster) -> None:
+    agent = cluster.start()
+    shutil.rmtree(cluster.local)
+    task = cluster.submit("true\n")
+    wait_until(
+        lambda: cluster.where(task) != ["pending"] or agent.poll() is not None, "it to go on", 20, cluster.dump
+    )
+    assert agent.poll() is None, cluster.dump()
+
+
+def test_a_stop_that_was_under_way_when_the_agent_died_is_gone_on_with(cluster: Cluster) -> None:
+    agent = cluster.start(GPU_QUEUE_STOP_GRACE="30s")
+    task = cluster.submit("trap '' TERM\nwhile :; do sleep 0.1; done\n")
+    cluster.wait_for_line(task, "==== started")
+    stem = cluster.command_all("stop", claims=[cluster.claim_of(task)])
+    wait_until(lambda: "ending" in cluster.node_text(), "the stop to begin", dump=cluster.dump)
+    cluster.kill(agent)
+    cluster.start(GPU_QUEUE_STOP_GRACE="0.5s")
+    cluster.wait_for(task, "failed")
+    assert "stopped" in cluster.ack(stem)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can serve another user's spool")
+def test_what_root_makes_in_a_users_spool_the_user_can_read(cluster: Cluster) -> None:
+    for directory, names, files in os.walk(cluster.paths.root):
+        for name in ["", *names, *files]:
+            os.chown(os.path.join(directory, name), 12345, 12345)
+    cluster.start()
+    task = cluster.submit("true\n")
+    os.chown(cluster.paths.record(task), 12345, 12345)
+    cluster.wait_for(task, "done")
+    made = [
+        os.path.join(where, name) for where, names, files in os.walk(cluster.paths.root) for name in names + files
+    ]
+    strange = [path for path in made if os.lstat(path).st_uid != 12345 and "/done/" not in path]
+    assert strange == []

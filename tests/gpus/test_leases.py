@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from gpu_queue import locks as locks_module
 from gpu_queue.gpus import leases as module
 from gpu_queue.gpus.leases import Leases, is_held
 
@@ -172,7 +173,7 @@ def test_a_mutex_that_was_replaced_while_it_was_locked_does_not_count(
 ) -> None:
     mine = live_try("a")
     locks = 0
-    flock = module._flock
+    flock = locks_module._flock
 
     def after_a_cleaner(descriptor: int, kind: int) -> bool:
         nonlocal locks
@@ -182,7 +183,7 @@ def test_a_mutex_that_was_replaced_while_it_was_locked_does_not_count(
             (tmp_path / "grant.lock").touch()
         return flock(descriptor, kind)
 
-    monkeypatch.setattr(module, "_flock", after_a_cleaner)
+    monkeypatch.setattr(locks_module, "_flock", after_a_cleaner)
     assert leases.take(["GPU-1"], mine)
     assert locks == 2
 
