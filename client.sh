@@ -1541,12 +1541,12 @@ __gpu_stop_claims() { # the caller's claims on the caller's nodes
 }
 
 __gpu_take_off() { # CLAIM NODE: where no agent is alive, whoever asks moves the claim; its shim then ends the task
-  local target=failed
+  local target=failed name
   case $1 in *=0-nostart) ;; *=0 | *=0-*) target='done' ;; esac
-  __gpu_strip "$1"
-  if __gpu_move "$1" "$target/$REPLY"; then
-    __gpu_release "${REPLY#????}"
-    printf '%s: no agent is alive there; moved to %s/%s, and should it still run, it ends itself within a minute\n' "$2" "$target" "$REPLY"
+  __gpu_strip "$1"; name=$REPLY
+  if __gpu_move "$1" "$target/$name"; then
+    __gpu_release "${name#????}"
+    printf '%s: no agent is alive there; moved to %s/%s, and should it still run, it ends itself within a minute\n' "$2" "$target" "$name"
   elif __gpu_listed "${1%/*}" "${1##*/}"; then
     __gpu_fail "$1 could not be moved to $target/; check that you may write there"
   fi

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The whole way once, on this machine: an agent, a task, its log, the end.  `make demo` runs it.
+# shellcheck disable=SC2119  # the client's functions do not mean this script's arguments
 set -euo pipefail
 code=$(cd -- "$(dirname -- "$0")/.." && pwd)
 export JOB_ID=demo

@@ -22,8 +22,8 @@
 # The shim's own stderr is /dev/null: a full disk or a strange path must not write into the script's log.
 # Names begin with q_: a plain name may be exported in the task's environment, and setting it would change that.
 #
-# Called by traps only (2317); A && B || C is meant as it works (2015); there are no blanks in what grep says (2013):
-# shellcheck disable=SC2317,SC2015,SC2013
+# Called by traps only (2317, 2329); A && B || C is meant as it works (2015); there are no blanks in what grep says (2013):
+# shellcheck disable=SC2317,SC2329,SC2015,SC2013
 
 q_clock() { # tenths of seconds since boot; no clock that can be set
 	read -r q_up q_line </proc/uptime
