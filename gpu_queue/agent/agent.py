@@ -419,7 +419,8 @@ class Agent:
             )
         left_s = self.lifetime_left_s(now)
         wall_s = time.time()
-        problems = [text for text in (self._look_problem, self._config_problem, self._hanging_text(now)) if text]
+        told = (self._look_problem, self.tries.node_problem, self._config_problem, self._hanging_text(now))
+        problems = [text for text in told if text]
         waiting = [task for task in self._view.waiting if task.name not in facts.claiming]
         return Status(
             node=self._spool.node,

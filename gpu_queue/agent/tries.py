@@ -84,6 +84,8 @@ class Tries:
         self.look_is_wanted = False
         self.is_leaving = False
         self._node_rests_until = float("-inf")
+        self.node_problem = ""
+        """Why this node starts nothing at present, for people."""
         self.has_changed = False
         """Something that people look for in the node file."""
         self.plan_is_wanted = False
@@ -119,8 +121,7 @@ class Tries:
             one.lock_fd = one.directory.lock()
             granted = not gpus or self._leases.take(gpus, one.directory.path)
         except OSError as error:
-            self._say(f"{task.name} waits: {one.directory.path}: {error.strerror}")
-            self._rest(task.name, now)
+            self._rest_node(error, now)
             granted = False
         if not granted:
             self._drop_local(one)
@@ -164,7 +165,7 @@ class Tries:
             return
         if isinstance(result, Failed):
             self._say(f"{task.name}: its files could not be read ({result}); it goes back")
-            self._rest(task.name, now, CLAIM_AGAIN_S)
+            self._rest(full_name(one.claim.priority, one.claim.task_id), now, CLAIM_AGAIN_S)
             self._close_lock(one)
             self._settle(one, End(NOBODY_KNOWS, Why.REQUEUE), now)
             return
@@ -185,15 +186,14 @@ class Tries:
             if error.errno == errno.E2BIG:
                 self._not_started(one, str(error), now)
                 return
-            # A full local disk or no room for a process is this node's trouble, and no try of the task's.
-            self._say(f"this node cannot start tasks ({error}); it tries again in {NODE_REST_S:.0f} s")
-            self._node_rests_until = now + NODE_REST_S
+            self._rest_node(error, now)
             self._close_lock(one)
             self._settle(one, End(NOBODY_KNOWS, Why.REQUEUE), now)
 
     def _launch(self, one: LiveTry, claimed: Claimed, now: float) -> None:
         self._launching.launch(one, claimed, now)
         self._rested(full_name(one.claim.priority, one.claim.task_id))
+        self.node_problem = ""
         self._close_lock(one)
         one.stage = Stage.RUNNING
         self.has_changed = True
@@ -211,6 +211,15 @@ class Tries:
         self._close_lock(one)
         one.facts["problem"] = reason
         self._settle(one, End(NOBODY_KNOWS, Why.NOSTART), now)
+
+    def _rest_node(self, error: OSError, now: float) -> None:
+        """A full local disk, or no room for a process: this node's trouble, and no try of the task's."""
+        self._node_rests_until = now + NODE_REST_S
+        problem = f"this node cannot start tasks ({error}); it tries again every {NODE_REST_S:.0f} s"
+        if problem != self.node_problem:
+            self._say(problem)
+        self.node_problem = problem
+        self.has_changed = True
 
     def _rest(self, name: str, now: float, first_s: float = REST_S) -> None:
         self._rests[name] = self._rests.get(name, 0) + 1
@@ -241,16 +250,12 @@ class Tries:
             except ChildProcessError:
                 pid, wait_status = one.pid, None
             if pid:
-                # The shim exits with the status that it writes down; on a full disk only the exit tells it.
-                exited = wait_status is not None and os.WIFEXITED(wait_status)
-                self._shim_has_gone(
-                    one, os.WEXITSTATUS(wait_status) if exited and wait_status is not None else None, now
-                )
+                self._shim_has_gone(one, wait_status, now)
 
-    def _shim_has_gone(self, one: LiveTry, exit_status: int | None, now: float) -> None:
+    def _shim_has_gone(self, one: LiveTry, wait_status: int | None, now: float) -> None:
         status = one.directory.status()
-        if status is None:
-            status = exit_status
+        if status is None and wait_status is not None and os.WIFEXITED(wait_status):
+            status = os.WEXITSTATUS(wait_status)  # a full disk takes no status; the shim exits with the same
         why = one.directory.why() or one.why
         # A shim that died without a word took its script with it, or leaves it to be found by its marker.
         one.end = End(NOBODY_KNOWS, why or Why.LOST) if status is None else End(status, why)

@@ -72,6 +72,7 @@ class Transitions:
         self._events = events
         self._uids = uids
         self._queues = queues
+        self._serves_somebody = os.geteuid() == 0 and os.stat(paths.root).st_uid != 0
 
     def claim(self, waiting: Waiting, claim: Claim) -> Claimed | NotClaimed:
         """Take a task: one rename into this node's running directory, then read what runs.
@@ -108,8 +109,8 @@ class Transitions:
                 return NotClaimed(Moved.LOST, "it changed while it was taken; it settles anew")
         submission = waiting.submission or self._submission(waiting, claim)
         log = self._paths.log(claim)
-        if os.geteuid() == 0:
-            files.append(log, b"")  # the shim would make it root's, and its owner could not read it
+        if self._serves_somebody:
+            files.append(log, b"")  # the shim would make it root's, and the owner of the spool could not read it
         return Claimed(claim, path, log, script, submission)
 
     def _submission(self, waiting: Waiting, claim: Claim) -> Submission:
