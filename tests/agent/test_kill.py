@@ -50,5 +50,6 @@ def test_an_agent_killed_at_random_moments_loses_no_task_and_runs_none_twice(clu
 
 
 @pytest.mark.soak
-def test_two_hundred_tasks_and_twenty_kills(cluster: Cluster) -> None:
+@pytest.mark.parametrize("life", range(8))
+def test_two_hundred_tasks_and_twenty_kills(cluster: Cluster, life: int) -> None:
     kill_at_random(cluster, tasks=200, kills=20, seed=random.randrange(1 << 30))
