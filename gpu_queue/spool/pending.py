@@ -137,14 +137,18 @@ class PendingReader:
         self._drops.forget_all_but(present)
         for name in [name for name in self._known if name not in present]:
             del self._known[name]
-        for name in present:
-            if name not in self._known:
-                self._known[name] = self._first_sight(name, running_ids)
+        taken = {known.task_id for known in self._known.values()} | running_ids
+        for name in sorted(
+            present - self._known.keys(), key=len
+        ):  # a plain name before a claim's, moved back by hand
+            first = self._first_sight(name, taken)
+            self._known[name] = first
+            taken |= {first.task_id}
         self._order = sorted(self._known, key=lambda name: self._known[name].key)
 
-    def _first_sight(self, name: str, running_ids: frozenset[str]) -> Waiting:
+    def _first_sight(self, name: str, taken: frozenset[str]) -> Waiting:
         full = parse_full(strip_claim(name))
-        if full is not None and full[1] not in running_ids:
+        if full is not None and full[1] not in taken:
             return Waiting(name, key=f"{full[0]:03d}-{full[1]}", priority=full[0], task_id=full[1])
         priority, _ = parse_drop(name)
         return Waiting(name, f"{priority:03d}-{stamp(0)}-{name}", priority, None, unready="it was not looked at yet")

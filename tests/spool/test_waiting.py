@@ -320,3 +320,11 @@ def test_a_failed_task_rests_before_it_is_tried_again(room: Room) -> None:
     again.settle_all()
     assert room.runs(task) == 1, "the rest outlives the agent"
     assert "failed once" in Path(room.paths.node_text("n1")).read_text()
+
+
+def test_of_two_files_of_one_task_the_plain_name_is_the_task_and_the_other_a_drop(room: Room) -> None:
+    task = room.submit("#!/bin/sh\n")
+    plain = full_name(500, task)
+    (room.root / "pending" / f"{plain}.try1.abcdef=0").write_text("#!/bin/sh\n")
+    found = {one.name: one.task_id for one in look(a_reader(room)).waiting}
+    assert found == {plain: task, f"{plain}.try1.abcdef=0": None}
