@@ -137,13 +137,12 @@ class PendingReader:
         self._drops.forget_all_but(present)
         for name in [name for name in self._known if name not in present]:
             del self._known[name]
-        taken = {known.task_id for known in self._known.values()} | running_ids
-        for name in sorted(
-            present - self._known.keys(), key=len
-        ):  # a plain name before a claim's, moved back by hand
-            first = self._first_sight(name, taken)
-            self._known[name] = first
-            taken |= {first.task_id}
+        # A listing that is made while a priority is changed may show a task under two plain names: it stays itself.
+        # Beside a plain name, though, the name of one of its claims is a copy that somebody put there.
+        plain = {full[1] for full in map(parse_full, present) if full is not None}
+        for name in present - self._known.keys():
+            taken = running_ids if parse_claim(name) is None else running_ids | plain
+            self._known[name] = self._first_sight(name, taken)
         self._order = sorted(self._known, key=lambda name: self._known[name].key)
 
     def _first_sight(self, name: str, taken: frozenset[str]) -> Waiting:
