@@ -359,8 +359,8 @@ class Agent:
 
     def _queues_now(self) -> dict[str, str]:
         """Busy queues as the last look found them, and those of the tasks that were taken since."""
-        ours = {one.needs.queue: one.claim.task_id for one in self.tries.live.values() if one.needs.queue is not None}
-        return {**self._busy_queues, **ours}
+        live = [one for one in self.tries.live.values() if not one.refusal]
+        return {**self._busy_queues, **{one.needs.queue: one.claim.task_id for one in live if one.needs.queue}}
 
     def _plan(self, now: float) -> None:
         self._plan_is_due = self.tries.plan_is_wanted = False

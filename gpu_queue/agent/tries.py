@@ -134,7 +134,9 @@ class Tries:
         claim = self._new_claim(task)
         directory = self._home.try_directory(claim_name(claim))
         path = self._spool.paths.claim(self._spool.node, claim)
-        one = LiveTry(claim, path, directory, Stage.CLAIMING, refusal=reason, started_at=now, title=task.name)
+        one = LiveTry(
+            claim, path, directory, Stage.CLAIMING, needs=task.needs, refusal=reason, started_at=now, title=task.name
+        )
         self._submit_claim(one, task)
 
     def _new_claim(self, task: Waiting) -> Claim:
@@ -150,7 +152,10 @@ class Tries:
         def done(result: Claimed | NotClaimed | Failed) -> None:
             self._claim_ended(one, task, result)
 
-        self._storage.submit("claim", lambda: self._spool.transitions.claim(task, one.claim), done)
+        def call() -> Claimed | NotClaimed:
+            return self._spool.transitions.claim(task, one.claim, to_run=not one.refusal)
+
+        self._storage.submit("claim", call, done)
 
     def _claim_ended(self, one: LiveTry, task: Waiting, result: Claimed | NotClaimed | Failed) -> None:
         now = self._clock()

@@ -332,16 +332,14 @@ def uses_gpu(pid: int) -> bool:
     return b"libcuda.so" in _proc(pid, "maps")
 
 
-def sweep_candidates(is_claim_alive: Callable[[str], bool], spared: Collection[int] = ()) -> list[Process]:
+def sweep_candidates(is_claim_alive: Callable[[str], bool]) -> list[Process]:
     """The strays of this node, for a dedicated one.  May hang: not for the main thread.
 
     Args:
         is_claim_alive: ``NodeDirectory.is_try_alive``.
-        spared: pids that the caller answers for.
     """
     uid = os.geteuid()
-    strays = choose_strays(read_facts(uid), uid=uid, self_pid=os.getpid(), is_claim_alive=is_claim_alive)
-    return [stray for stray in strays if stray.pid not in spared]
+    return choose_strays(read_facts(uid), uid=uid, self_pid=os.getpid(), is_claim_alive=is_claim_alive)
 
 
 def _proc(pid: int, name: str) -> bytes:

@@ -74,14 +74,19 @@ class Transitions:
         self._queues = queues
         self._serves_somebody = os.geteuid() == 0 and os.stat(paths.root).st_uid != 0
 
-    def claim(self, waiting: Waiting, claim: Claim) -> Claimed | NotClaimed:
+    def claim(self, waiting: Waiting, claim: Claim, *, to_run: bool = True) -> Claimed | NotClaimed:
         """Take a task: one rename into this node's running directory, then read what runs.
+
+        Args:
+            waiting: the task.
+            claim: the claim to make of it.
+            to_run: False where it is only taken to be refused, for which it needs no place in its queue.
 
         Raises:
             OSError: the claim is ours, but its files could not be read: the caller gives it back.
         """
         path = self._paths.claim(self._node, claim)
-        queue = waiting.needs.queue
+        queue = waiting.needs.queue if to_run else None
         try:
             if queue is not None and not self._queues.take(queue, claim.task_id, self._node):
                 return NotClaimed(Moved.LOST, f"queue {queue} was taken meanwhile")

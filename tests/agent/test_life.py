@@ -336,3 +336,19 @@ def test_what_root_makes_in_a_users_spool_the_user_can_read(cluster: Cluster) ->
     ]
     strange = [path for path in made if os.lstat(path).st_uid != 12345 and "/done/" not in path]
     assert strange == []
+
+
+def test_a_task_of_a_busy_queue_whose_dependency_failed_is_refused_at_once_and_takes_no_token(
+    cluster: Cluster,
+) -> None:
+    cluster.start()
+    holder = cluster.submit('until [ -e "$QUEUE_ROOT/go" ]; do sleep 0.02; done\n', queue="car")
+    failed = cluster.submit("exit 1\n")
+    cluster.wait_for_line(holder, "==== started")
+    cluster.wait_for(failed, "failed")
+    refused = cluster.submit("true\n", queue="car", after=[failed])
+    cluster.wait_for(refused, "failed", 8)
+    assert "dependency" in cluster.log(refused)
+    following = cluster.submit("true\n", queue="car")
+    (cluster.queue_root / "go").touch()
+    cluster.wait_for(following, "done", 8)
