@@ -3,6 +3,7 @@
 - ``4``, ``4x80G``: that many, all alike.  Their UUIDs are the same on every host, and nobody takes them for real.
 - They idle, unless the JSON file that ``GPU_QUEUE_SIMULATE_FILE`` names says otherwise; it may appear, change and
   vanish at any time: ``{"0": {"used": "10G", "utilization": 40}, "1": {"lost": true}}``.
+- The loads of a plant (:mod:`gpu_queue.gpus.plant`) come on top of what that file says.
 - A file that cannot be obeyed makes all of them *unknown*, with the reason, until it is put right.
 """
 
@@ -11,12 +12,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from gpu_queue.errors import SettingsError
 from gpu_queue.gpus.devices import Gpu, Health, failing, summarize
+from gpu_queue.gpus.plant import Plant, Usage
 from gpu_queue.units import format_size, parse_size_bytes
 
 STATE_FILE_VARIABLE = "GPU_QUEUE_SIMULATE_FILE"
@@ -29,7 +32,7 @@ class SimulatedDevices:
 
     kind = "simulated"
 
-    def __init__(self, count: int, memory_bytes: int, state_file: str | None = None):
+    def __init__(self, count: int, memory_bytes: int, state_file: str | None = None, plant: str | None = None):
         name = f"simulated {format_size(memory_bytes)}"
         self._idle = tuple(
             Gpu(
@@ -46,16 +49,18 @@ class SimulatedDevices:
             for index in range(count)
         )
         self._state_file = state_file
+        self._plant = None if plant is None else Plant(plant)
         self._read_version: tuple[int, int, int] | None = None
         self._gpus = self._idle
 
     @classmethod
-    def parse(cls, text: str, state_file: str | None = None) -> SimulatedDevices:
+    def parse(cls, text: str, state_file: str | None = None, plant: str | None = None) -> SimulatedDevices:
         """GPUs as ``--simulate`` and ``GPU_QUEUE_SIMULATE`` tell them.
 
         Args:
             text: ``4``, ``4x80G``.
             state_file: what drives their state; by default what ``GPU_QUEUE_SIMULATE_FILE`` names, if anything.
+            plant: the directory of the loads that they carry, if any.
 
         Raises:
             SettingsError: the text is none of these.
@@ -68,7 +73,7 @@ class SimulatedDevices:
             count = memory_bytes = 0
         if count < 1 or memory_bytes < 1:
             raise SettingsError(f"--simulate (GPU_QUEUE_SIMULATE): {text!r}; expected for example 4 or 4x80G")
-        return cls(count, memory_bytes, state_file or os.environ.get(STATE_FILE_VARIABLE))
+        return cls(count, memory_bytes, state_file or os.environ.get(STATE_FILE_VARIABLE), plant)
 
     def describe(self) -> str:
         """One line for people."""
@@ -76,10 +81,13 @@ class SimulatedDevices:
         return f"{summarize(self.snapshot())}{driven}"
 
     def snapshot(self) -> tuple[Gpu, ...]:
-        """All of them, as the state file has them now."""
+        """All of them, as the state file and the plant have them now."""
         if self._state_file:
             self._reread(self._state_file)
-        return self._gpus
+        if self._plant is None:
+            return self._gpus
+        usages = self._plant.read(time.monotonic_ns())
+        return tuple(_loaded(gpu, usages.get(gpu.uuid)) for gpu in self._gpus)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -124,6 +132,18 @@ def _one(gpu: Gpu, state: Any) -> Gpu:
     if lost:
         return failing(gpu, Health.LOST, "lost, as simulated")
     return replace(gpu, memory_used_bytes=_used_bytes(gpu, state), utilization_percent=utilization)
+
+
+def _loaded(gpu: Gpu, usage: Usage | None) -> Gpu:
+    """The GPU with its loads; no card holds more than it has."""
+    if usage is None or gpu.health is not Health.OK:
+        return gpu
+    used_bytes = (gpu.memory_used_bytes or 0) + usage.held_bytes
+    return replace(
+        gpu,
+        memory_used_bytes=min(used_bytes, gpu.memory_total_bytes or 0),
+        utilization_percent=min(100, (gpu.utilization_percent or 0) + round(100 * usage.busy_share)),
+    )
 
 
 def _used_bytes(gpu: Gpu, state: Mapping[str, Any]) -> int:

@@ -1,0 +1,1 @@
+"""The filler: keeps idle GPUs busy inside a band, and gives them back at once."""
