@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "scheduling": {"task", "units"},
     "gpus": {"task", "units", "errors", "locks"},
     "execution": {"task", "units", "errors", "gpus", "locks"},
-    "keepalive": {"task", "units", "errors", "gpus"},
+    "keepalive": {"task", "units", "errors", "gpus", "locks"},
     "jobfiles": {"task", "units", "errors", "config", "spool"},
     "console": {"task", "units", "errors", "config", "spool", "jobfiles"},
     "agent": {"task", "units", "errors", "config", "spool", "scheduling", "gpus", "execution", "keepalive"},
@@ -119,6 +119,14 @@ def test_what_decides_knows_no_clock_no_chance_and_no_disk(module: str) -> None:
 @pytest.mark.parametrize("module", ["gpu_queue.spool.drops", "gpu_queue.spool.directives", "gpu_queue.gpus.visible"])
 def test_what_calls_itself_pure_is_pure(module: str) -> None:
     assert not {name.split(".")[0] for name in imports(module)} & IMPURE
+
+
+@pytest.mark.parametrize("name", ["sizes", "controller", "tenant", "quiet", "hours", "ledger"])
+def test_what_the_filler_is_judged_by_is_pure(name: str) -> None:
+    module = f"gpu_queue.keepalive.{name}"
+    assert not {name.split(".")[0] for name in imports(module)} & (IMPURE - {"datetime"} | {"torch"})
+    reads_a_clock = {("datetime", "now"), ("datetime", "today"), ("datetime", "utcnow"), ("date", "today")}
+    assert not calls(module) & reads_a_clock, f"{module}: the moment is an argument"
 
 
 def test_only_the_store_and_the_writer_of_files_rename_in_a_spool() -> None:

@@ -1,0 +1,134 @@
+"""Whether a card is quiet enough for a filler: left idle by its task, or left by a tenant.  Pure.
+
+Both want quiet without a break, judged by readings of the device alone; one that failed is not quiet.
+"""
+
+from __future__ import annotations
+
+from gpu_queue.units import format_duration
+
+FIRST_WAIT_S = 60.0
+LONGEST_WAIT_S = 1800.0
+_QUIET_PERCENT = 5.0
+_BASELINE_SLACK_BYTES = 64 << 20
+_LEAST_FREE_BYTES = 4 << 30
+_LONGEST_GAP_S = 30.0
+
+
+class IdleWatch:
+    """Whether a card that a task holds is left idle, so that a light filler may hold it beside the task.
+
+    It is when the utilisation was low and much memory was free in every reading of ``after_s``.  A reading that
+    failed, or a gap between readings of more than 30 s, begins anew: unknown is busy.  Do not feed it while a filler
+    is on the card (its own work would be seen): ``reset`` when one starts or the task changes.
+
+    Args:
+        after_s: ``hold_leased_after``.
+        below_percent: utilisation above it is work.
+        least_free_fraction: of the card's memory, free for the task to grow into; and never less than 4 GiB.
+    """
+
+    def __init__(self, after_s: float, below_percent: float = 5.0, least_free_fraction: float = 0.2) -> None:
+        self._after_s = after_s
+        self._below_percent = below_percent
+        self._least_free_fraction = least_free_fraction
+        self._since_s: float | None = None
+        self._last_s = 0.0
+
+    def reset(self) -> None:
+        """Begin anew."""
+        self._since_s = None
+
+    def feed(
+        self, now_s: float, utilization_percent: float | None, used_bytes: int | None, total_bytes: int | None
+    ) -> bool:
+        """Whether the card is left idle by now.  Monotonic time; one reading of the device."""
+        if self._since_s is not None and now_s - self._last_s > _LONGEST_GAP_S:
+            self._since_s = None
+        self._last_s = now_s
+        if not self._is_idle(utilization_percent, used_bytes, total_bytes):
+            self._since_s = None
+            return False
+        if self._since_s is None:
+            self._since_s = now_s
+        return now_s - self._since_s >= self._after_s
+
+    def _is_idle(self, utilization_percent: float | None, used_bytes: int | None, total_bytes: int | None) -> bool:
+        if utilization_percent is None or used_bytes is None or total_bytes is None:
+            return False
+        least_free_bytes = max(_LEAST_FREE_BYTES, int(self._least_free_fraction * total_bytes))
+        return utilization_percent <= self._below_percent and total_bytes - used_bytes >= least_free_bytes
+
+
+class ComeBack:
+    """When a filler may come back to a card after a tenant: after a while of quiet that doubles each time.
+
+    Quiet is memory back at what it was before, and nothing at work, in every reading of the while: 60 s at first,
+    twice as long after each further tenant, 30 min at most.  A tenant that comes 30 min or more after the filler came
+    back finds the first while again.  One for each card; it outlives the workers.
+
+    Args:
+        has_gauge: the device reports its utilisation; without it (MIG) memory alone is judged.
+    """
+
+    def __init__(self, *, has_gauge: bool = True) -> None:
+        self._has_gauge = has_gauge
+        self._wait_s = 0.0
+        self._quiet_since_s: float | None = None
+        self._last_s = 0.0
+        self._back_s: float | None = None
+
+    @property
+    def wait_s(self) -> float:
+        """How long it must be quiet; 0 as long as no tenant was seen."""
+        return self._wait_s
+
+    def tenant_seen(self, now_s: float) -> None:
+        """A tenant was seen and the filler has left, or leaves.  Call it once for each time."""
+        long_ago = self._back_s is not None and now_s - self._back_s >= LONGEST_WAIT_S
+        self._wait_s = FIRST_WAIT_S if long_ago or not self._wait_s else min(2 * self._wait_s, LONGEST_WAIT_S)
+        self._quiet_since_s = None
+        self._back_s = None
+
+    def may_come(
+        self, now_s: float, used_bytes: int | None, utilization_percent: float | None, baseline_bytes: int
+    ) -> bool:
+        """Whether the filler may come back now.  Feed it with every reading while the filler is away.
+
+        Args:
+            now_s: monotonic.
+            used_bytes: of the whole card.
+            utilization_percent: of the whole card.
+            baseline_bytes: used memory before the tenant came, without the filler's.
+        """
+        if not self._wait_s:
+            return True
+        if self._quiet_since_s is not None and now_s - self._last_s > _LONGEST_GAP_S:
+            self._quiet_since_s = None
+        self._last_s = now_s
+        if not self._is_quiet(used_bytes, utilization_percent, baseline_bytes):
+            self._quiet_since_s = None
+            return False
+        if self._quiet_since_s is None:
+            self._quiet_since_s = now_s
+        if now_s - self._quiet_since_s < self._wait_s:
+            return False
+        if self._back_s is None:
+            self._back_s = now_s
+        return True
+
+    def explain(self, now_s: float) -> str:
+        """What is waited for, in words: ``quiet for 20s of 60s``, ``waiting for the tenant to leave``."""
+        if not self._wait_s:
+            return ""
+        if self._quiet_since_s is None:
+            return "waiting for the tenant to leave"
+        quiet_s = min(now_s - self._quiet_since_s, self._wait_s)
+        return f"quiet for {format_duration(quiet_s)} of {format_duration(self._wait_s)}"
+
+    def _is_quiet(self, used_bytes: int | None, utilization_percent: float | None, baseline_bytes: int) -> bool:
+        if used_bytes is None or used_bytes > baseline_bytes + _BASELINE_SLACK_BYTES:
+            return False
+        if utilization_percent is None:
+            return not self._has_gauge
+        return utilization_percent < _QUIET_PERCENT
