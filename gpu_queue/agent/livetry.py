@@ -46,6 +46,8 @@ class LiveTry:
     end: End | None = None
     named_end: End | None = None
     refusal: str = ""
+    record_at: float | None = None
+    """When its record is to say that it runs; None: it does, or has no need to."""
     settle_at: float = 0.0
     settle_is_out: bool = False
     missing_since: float | None = None
