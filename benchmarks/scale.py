@@ -17,6 +17,7 @@ from gpu_queue.config import Settings
 from gpu_queue.execution.local import NodeDirectory
 from gpu_queue.gpus.leases import Leases
 from gpu_queue.gpus.simulated import SimulatedDevices
+from gpu_queue.keepalive.supervisor import Host
 from gpu_queue.spool.filesystem import mount_of
 from gpu_queue.spool.paths import make_id
 from gpu_queue.spool.spool import Spool, node_name
@@ -86,6 +87,7 @@ def _agent(base: Path, filled: Filled) -> tuple[Agent, StorageInline]:
         home=home,
         node_directory=node_directory,
         leases=Leases(node_directory.root),
+        keepalive=Host(lambda _: 0, lambda _uuid, _beside: None, lambda _: None, lambda engine: engine),
         devices=devices,
         gpu_uuids=frozenset(gpu.uuid for gpu in devices.snapshot()),
         job_id="scale",

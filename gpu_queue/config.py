@@ -17,6 +17,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from gpu_queue.errors import SettingsError
+from gpu_queue.keepalive.controller import Band
+from gpu_queue.keepalive.hours import parse_quiet_hours
 from gpu_queue.units import format_duration, parse_duration_s, parse_size_bytes
 
 
@@ -30,6 +32,15 @@ class Settings:
     gpus: str = "all"
     simulate: str = ""
     keepalive: bool = True
+    keepalive_engine: str = "matmul"
+    keepalive_quiet: str = ""
+    keepalive_python: str = ""
+    gpu_util_threshold: int = 50
+    gpu_util_target: int = 70
+    gpu_util_high: int = 85
+    memory_usage_target: float = 0.6
+    hold_leased: str = "auto"
+    hold_leased_after_s: float = 600.0
     node_name: str = ""
     at_end: str = "wait"
     until_empty: bool = False
@@ -101,6 +112,27 @@ def _count(value: str) -> int:
     return int(value)
 
 
+def _percent(value: str) -> int:
+    if not re.fullmatch(r"\d{1,3}", value.strip()) or int(value) > 100:
+        raise ValueError(f"{value!r}; expected a percentage, 0 to 100")
+    return int(value)
+
+
+def _fraction(value: str) -> float:
+    """``0.6``, ``60%``; 0 holds no memory at all."""
+    text = value.strip()
+    if re.fullmatch(r"\d{1,3}%", text) and int(text[:-1]) <= _FRACTION_MAX * 100:
+        return int(text[:-1]) / 100
+    if re.fullmatch(r"\d?\.\d{1,6}|0", text) and float(text) <= _FRACTION_MAX:
+        return float(text)
+    raise ValueError(f"{value!r}; expected a part of the memory from 0 to {_FRACTION_MAX}, for example 0.6")
+
+
+def _quiet(value: str) -> str:
+    parse_quiet_hours(value)
+    return value
+
+
 def _one_of(*words: str) -> Callable[[str], str]:
     def parse(value: str) -> str:
         if value not in words:
@@ -126,7 +158,16 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("lifetime_s", "--lifetime", "", "lifetime", _lifetime, "24h", "the agent ends itself after this; `never`", "24h"),
     Setting("gpus", "--gpus", "GPU_QUEUE_GPUS", "gpus", _text, "all", "GPUs to serve: `all`, indices or UUIDs", "LIST"),
     Setting("simulate", "--simulate", "GPU_QUEUE_SIMULATE", "simulate", _text, "", "simulated GPUs, for demos and tests: `4` or `4x80G`", "N"),
-    Setting("keepalive", "--no-keepalive", "GPU_QUEUE_KEEPALIVE", "keepalive", _flag, "on", "keep idle GPUs busy"),
+    Setting("keepalive", "--no-keepalive", "GPU_QUEUE_KEEPALIVE", "keepalive", _flag, "on", "keep idle GPUs busy", live=True),
+    Setting("keepalive_engine", "--keepalive-engine", "GPU_QUEUE_KEEPALIVE_ENGINE", "keepalive.engine", _one_of("matmul", "zeros", "spin", "cpu"), "matmul", "what they are kept busy with: `matmul`, `zeros`, `spin` (or `cpu`, for simulated GPUs)", "NAME", live=True),
+    Setting("gpu_util_threshold", "", "GPU_UTIL_THRESHOLD", "keepalive.gpu_util_threshold", _percent, "50", "utilisation in % below which keep-alive catches up at once", live=True),
+    Setting("gpu_util_target", "", "GPU_UTIL_TARGET", "keepalive.gpu_util_target", _percent, "70", "lower end of the band that is held", live=True),
+    Setting("gpu_util_high", "", "GPU_UTIL_HIGH", "keepalive.gpu_util_high", _percent, "85", "upper end of the band", live=True),
+    Setting("memory_usage_target", "", "MEMORY_USAGE_TARGET", "keepalive.memory_usage_target", _fraction, "0.6", "part of a card's memory that keep-alive holds", live=True),
+    Setting("keepalive_quiet", "", "GPU_QUEUE_KEEPALIVE_QUIET", "keepalive.quiet_hours", _quiet, "", "when it rests, in the node's local time: `22:00-07:00`, `mon-fri 09:00-18:00`", live=True),
+    Setting("hold_leased", "", "GPU_QUEUE_HOLD_LEASED", "keepalive.hold_leased", _one_of("auto", "on", "off"), "auto", "also hold a GPU that a task has but leaves idle; `auto`: on dedicated nodes (`--sweep`)", live=True),
+    Setting("hold_leased_after_s", "", "GPU_QUEUE_HOLD_LEASED_AFTER", "keepalive.hold_leased_after", parse_duration_s, "10m", "after it was idle for so long", live=True),
+    Setting("keepalive_python", "", "GPU_QUEUE_KEEPALIVE_PYTHON", "keepalive.python", _text, "the agent's", "the Python that has torch, where the agent's has none"),
     Setting("node_name", "--node-name", "GPU_QUEUE_NODE_NAME", "", _text, "the host's name", "how this node is called", "NAME"),
     Setting("at_end", "--at-end", "GPU_QUEUE_AT_END", "at_end", _one_of("wait", "stop"), "wait", "at the end of the lifetime: `wait` for running tasks or `stop` (requeue) them", "WHAT"),
     Setting("until_empty", "--until-empty", "GPU_QUEUE_UNTIL_EMPTY", "", _flag, "off", "exit when nothing waits and nothing runs"),
@@ -150,8 +191,11 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("settle_unfinished_s", "--settle-unfinished", "GPU_QUEUE_SETTLE_UNFINISHED", "settle_unfinished", parse_duration_s, "60s", "the same for one that is empty or ends without a newline", "TIME"),
     Setting("allow_users", "", "", "allow_users", _uids, "", "uids whose scripts run, beside yours and the spool's owner's"),
 )  # fmt: skip
+_FRACTION_MAX = 0.95
 _HOURS_ENV = "AUTO_SHUTDOWN_HOURS"
 _HOURS_KEY = "auto_shutdown_hours"
+_GROUP = "keepalive"
+"""The one setting that may be a mapping of its own: ``enabled`` stands for its plain value."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -199,7 +243,7 @@ def parse_config(path: str, content: bytes) -> dict[str, str]:
         raise SettingsError(f"{path}: holds a {type(value).__name__}; expected a mapping of settings")
     known = {row.key for row in SETTINGS if row.key} | {_HOURS_KEY}
     result: dict[str, str] = {}
-    for key, given in value.items():
+    for key, given in _flattened(path, value).items():
         if key not in known:
             near = difflib.get_close_matches(str(key)[:100], known, 1)
             hint = f"did you mean {near[0]}?" if near else "README, Settings, lists them"
@@ -215,6 +259,19 @@ def parse_config(path: str, content: bytes) -> dict[str, str]:
         except ValueError:  # a whole number of thousands of digits
             raise SettingsError(f"{path}: {key} is a number that is too long") from None
     return result
+
+
+def _flattened(path: str, value: dict[Any, Any]) -> dict[Any, Any]:
+    """With what stands below ``keepalive:`` as ``keepalive.engine`` and so on."""
+    group = value.get(_GROUP)
+    if not isinstance(group, dict):
+        return value
+    flat = {key: given for key, given in value.items() if key != _GROUP}
+    for key, given in group.items():
+        if isinstance(key, bool):  # YAML 1.1 reads the words on and off, even as keys, as true and false
+            raise SettingsError(f"{path}: {_GROUP}: write 'enabled: on' or 'enabled: off'")
+        flat[_GROUP if key == "enabled" else f"{_GROUP}.{str(key)[:100]}"] = given
+    return flat
 
 
 def _chosen(
@@ -266,6 +323,10 @@ def _check(settings: Settings) -> None:
             f"fence_after + stop_grace + beat + 60 s is {format_duration(needed)}, which is more than takeover_after "
             f"({format_duration(settings.takeover_after_s)}): a task must end itself before a peer may take it"
         )
+    try:
+        Band(settings.gpu_util_threshold, settings.gpu_util_target, settings.gpu_util_high)
+    except ValueError as error:
+        raise SettingsError(f"keepalive: {error}") from None
 
 
 def live_changes(old: Settings, new: Settings) -> tuple[Settings, list[str]]:

@@ -22,6 +22,7 @@ from gpu_queue import __version__
 from gpu_queue.agent.beat import Beat
 from gpu_queue.agent.cards import Cards
 from gpu_queue.agent.commands import Commands
+from gpu_queue.agent.keeping import LEDGER_EVERY_S, Keeping
 from gpu_queue.agent.launching import Launching
 from gpu_queue.agent.livetry import LiveTry, Stage
 from gpu_queue.agent.status import GpuLine, RunningLine, Status
@@ -31,6 +32,7 @@ from gpu_queue.errors import SettingsError
 from gpu_queue.execution.local import AgentDirectory, NodeDirectory
 from gpu_queue.gpus.devices import Devices
 from gpu_queue.gpus.leases import Leases
+from gpu_queue.keepalive.supervisor import CLEARING_TICK_S, Host
 from gpu_queue.scheduling.facts import Facts, GpuState, Phase, Policy
 from gpu_queue.scheduling.phase import Wishes, phase_of
 from gpu_queue.scheduling.plan import Start, explain, plan
@@ -65,6 +67,7 @@ class Surroundings:
     home: AgentDirectory
     node_directory: NodeDirectory
     leases: Leases
+    keepalive: Host
     devices: Devices
     gpu_uuids: frozenset[str]
     """The GPUs that are served."""
@@ -83,13 +86,18 @@ class Surroundings:
 class Agent:
     """Serves one spool on one node."""
 
-    def __init__(self, around: Surroundings, settings: Settings, now: float, seen: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, around: Surroundings, settings: Settings, now: float, seen: tuple[str, ...] = (), ledger: str = ""
+    ) -> None:
         self._around = around
         self._spool = around.spool
         self._storage = around.storage
         self._say = around.say
         self.settings = settings
         self.cards = Cards(around.devices, around.leases, around.gpu_uuids)
+        self.keeping = Keeping(
+            around.keepalive, self.cards, around.leases, around.gpu_uuids, settings, ledger, around.say
+        )
         launching = Launching(
             spool=around.spool,
             cards=self.cards,
@@ -108,6 +116,7 @@ class Agent:
             launching,
             around.say,
             lambda: self._now,
+            lambda gpus: self.keeping.are_clear(gpus, self._now),
         )
         self.beat = Beat(around.spool, around.storage, now, around.say)
         self.commands = Commands(
@@ -123,7 +132,7 @@ class Agent:
         self._seen: deque[str] = deque(seen, maxlen=SEEN_KEPT)
         self._view = PendingView((), 0, None)
         self._has_looked = False
-        self._root = RootView(None, None, {})
+        self._root = RootView(None, None, None, {})
         self._runs_somewhere = True
         self._busy_queues: Mapping[str, str] = {}
         self._look_is_out = False
@@ -140,6 +149,7 @@ class Agent:
         self._phase = Phase.SERVING
         self._phase_reason = ""
         self._leaving_since: float | None = None
+        self._keep_due = now
         self._config_tried: Mapping[str, str] = around.config
         self._config_verdict = ""
         self._config_problem = ""
@@ -154,6 +164,8 @@ class Agent:
         self._now = now
         self.tries.reap(now)
         self._storage.deliver()
+        if now >= self._keep_due:
+            self._keep(now)
         self.tries.advance(now)
         self.commands.advance(now)
         self._change_phase(now)
@@ -164,6 +176,8 @@ class Agent:
             self._look(now)
         if self.tries.plan_is_wanted or self._plan_is_due:
             self._plan(now)
+        if self._keep_due <= 0.0:
+            self._keep(now)
         self._notice_hanging(now)
         self.beat.is_old |= self.tries.has_changed
         self.tries.has_changed = False
@@ -176,18 +190,19 @@ class Agent:
 
     def wait_s(self, now: float) -> float:
         """How long nothing is due."""
-        due = [min(self.beat.next_at(now), now + 1.0)]
+        due = [min(self.beat.next_at(now), now + 1.0), self._keep_due]
         if not self._look_is_out:
             due.append(self._look_due)
         stages = [one for one in self.tries.live.values() if one.stage is not Stage.SETTLING]
         if any(one.ending is not None or one.judge_at is not None for one in stages) or self.commands.is_busy:
             due.append(now + BUSY_TICK_S)
+        if any(one.stage is Stage.CLEARING for one in stages):
+            due.append(now + CLEARING_TICK_S)
         if any(one.pid is None and one.stage is Stage.RUNNING for one in stages):
             due.append(now + ADOPTED_TICK_S)
         due += [
             one.started_at + one.needs.time_s for one in stages if one.needs.time_s is not None and one.why is None
         ]
-        due += [one.record_at for one in stages if one.record_at is not None and one.stage is Stage.RUNNING]
         due += [
             one.settle_at for one in self.tries.live.values() if one.stage is Stage.SETTLING and not one.settle_is_out
         ]
@@ -200,12 +215,21 @@ class Agent:
 
     def hint(self, directory: str, name: str, whole: bool) -> None:
         """A file event: look there at once."""
+        if directory == self._around.leases.directory:
+            if name not in self.tries.held_gpus():
+                self.keeping.leases_are_old = True
+                self._keep_due = 0.0
+            return
         if directory == self._spool.paths.directory(State.PENDING):
             if whole:
                 self._spool.reader.closed(name)
         else:
             self._look_all_over = True
         self._look_due = 0.0
+
+    def hear_keepalive(self) -> None:
+        """The keep-alive's processes have something to say."""
+        self._keep_due = 0.0
 
     def _look(self, now: float) -> None:
         # A try that is settling may be back in pending/ by the time that the listing is made.
@@ -249,7 +273,7 @@ class Agent:
             self.beat.is_old = True
         self._view = result.pending
         self._has_looked = True
-        self._ask_leases()
+        self.keeping.ask_leases(now, self.tries)
         if result.pending.next_look_s is not None:
             self._look_due = min(self._look_due, now + result.pending.next_look_s)
         self.tries.recover(result.own_claims, now)
@@ -271,15 +295,32 @@ class Agent:
             self.commands.explain(questions, self._view.waiting, lambda names: explain(facts, 0, names))
         self._plan_is_due = True
 
-    def _ask_leases(self) -> None:
-        try:
-            self.cards.ask_leases(self.tries.held_gpus(settling_too=True))
-        except OSError as error:  # what was known stays; taking a GPU is refused the same way
-            self._say(f"the node's own directory: {error}")
+    def _keep(self, now: float) -> None:
+        """Hold what is idle, and give up what is not."""
+        self.keeping.step(now, self.tries, self._phase, self.settings, self._root.keepalive_off)
+        self._keep_due = now + self.keeping.tick_s
+        if self.keeping.take_changed():
+            self.beat.is_old = self._plan_is_due = True
+        if now - self.keeping.ledger_at >= LEDGER_EVERY_S:
+            self._write_ledger(now)
+
+    def _write_ledger(self, now: float) -> None:
+        text = self.keeping.ledger_text(now)
+
+        def done(result: Failed | None) -> None:
+            if isinstance(result, Failed):
+                self._say(f"the ledger could not be written: {result}")
+
+        self._storage.submit("ledger", lambda: self._spool.nodes.write_ledger(text), done)
 
     def _take_root(self, root: RootView) -> None:
-        if (root.paused, root.draining) != (self._root.paused, self._root.draining):
+        if (root.paused, root.draining, root.keepalive_off) != (
+            self._root.paused,
+            self._root.draining,
+            self._root.keepalive_off,
+        ):
             self.beat.is_old = True
+            self._keep_due = 0.0
         self._root = root
         if root.config is None:
             problem = f"the last good settings stay: {root.config_problem}"
@@ -300,6 +341,7 @@ class Agent:
         except SettingsError as error:
             return f"the last good settings stay: {error}"
         self.settings, waiting = live_changes(self.settings, fresh)
+        self.keeping.obey(self.settings)
         self._say("config.yaml was read again")
         return f"config.yaml: a new agent is needed to obey {', '.join(waiting)}" if waiting else ""
 
@@ -328,6 +370,7 @@ class Agent:
             self._say(f"{phase.value}: {reason}" if reason else phase.value)
             self._phase, self._phase_reason = phase, reason
             self.beat.is_old = self._plan_is_due = True
+            self._keep_due = 0.0
         self.tries.is_leaving = phase is Phase.LEAVING
         if phase is Phase.LEAVING:
             if self._leaving_since is None:
@@ -370,6 +413,8 @@ class Agent:
         facts = self._facts(now)
         self._waits_for_memory = bool(facts.waiting) and any(gpu.state is GpuState.FOREIGN for gpu in facts.gpus)
         decided = plan(facts)
+        if decided.actions and not self.keeping.is_empty:
+            self._keep_due = 0.0  # a worker may have to go
         for action in decided.actions:
             if isinstance(action, Start):
                 if not self.tries.start(action.task, action.gpus, now):
@@ -416,7 +461,15 @@ class Agent:
         for fact in facts.gpus:
             gpu = by_uuid[fact.uuid]
             lines.append(
-                GpuLine(fact, gpu.name, gpu.memory_used_bytes, gpu.utilization_percent, gpu.power_w, gpu.problem)
+                GpuLine(
+                    fact,
+                    gpu.name,
+                    gpu.memory_used_bytes,
+                    gpu.utilization_percent,
+                    gpu.power_w,
+                    gpu.problem,
+                    self.keeping.line(gpu),
+                )
             )
         left_s = self.lifetime_left_s(now)
         wall_s = time.time()
@@ -436,7 +489,11 @@ class Agent:
             now_wall_s=wall_s,
             devices=self._around.devices.describe(),
             gpus=lines,
-            running=[self._running_line(one, now) for one in self.tries.live.values() if one.started_wall_s],
+            running=[
+                self._running_line(one, now)
+                for one in self.tries.live.values()
+                if one.started_wall_s or one.stage is Stage.CLEARING
+            ],
             waiting=len(waiting),
             reasons=explain(facts, REASONS_PUBLISHED),
             skipped=self._view.skipped,
@@ -471,7 +528,7 @@ class Agent:
     def _maybe_finish(self, now: float) -> None:
         if self._phase not in (Phase.LEAVING, Phase.DRAINING) or self.finished:
             return
-        if not self.tries.live and not self.commands.is_busy:
+        if not self.tries.live and not self.commands.is_busy and self.keeping.is_empty:
             self.finished = True
         elif self._leaving_since is not None:
             patience_s = self.settings.leave_grace_s + LEAVE_EXTRA_S
@@ -480,6 +537,7 @@ class Agent:
 
     def say_goodbye(self, now: float) -> None:
         """Hand in the last node file."""
+        self._write_ledger(now)
         self._tell(now, state="stopped")
 
 
@@ -502,6 +560,7 @@ def run(agent: Agent, storage: StorageThread, watch: Watch) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that closes takes no node down
     poller = select.poll()
     poller.register(storage.wake_fd, select.POLLIN)
+    poller.register(agent.keeping.fd, select.POLLIN)
     if watch.fd >= 0:
         poller.register(watch.fd, select.POLLIN)
     while True:
@@ -512,5 +571,7 @@ def run(agent: Agent, storage: StorageThread, watch: Watch) -> None:
             if descriptor == watch.fd:
                 for event in watch.read():
                     agent.hint(*event)
+            elif descriptor == agent.keeping.fd:
+                agent.hear_keepalive()
             else:
                 os.read(descriptor, 65536)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from gpu_queue.gpus.devices import Devices, Gpu, Health
 from gpu_queue.gpus.leases import Leases
 from gpu_queue.scheduling.facts import GpuFact, GpuState
@@ -17,7 +19,11 @@ class Cards:
         self._leases = leases
         self._served = served
         self._read_at = float("-inf")
-        self._leased: set[str] = set()
+        self.leased_elsewhere: set[str] = set()
+        """GPUs that other agents of this node have leased."""
+        self.kept_bytes: Mapping[str, int | None] = {}
+        """What keep-alive workers hold, by GPU; None: all that is used, as far as anybody knows."""
+        self.foreign_memory_bytes = 0
         self.everything: tuple[Gpu, ...] = ()
         """All GPUs of the node, served or not, as of the last reading."""
 
@@ -30,7 +36,7 @@ class Cards:
 
     def ask_leases(self, ours: set[str]) -> None:
         """Note which GPUs other agents of this node have leased; taking one is checked again."""
-        self._leased = self._leases.holders().keys() - ours
+        self.leased_elsewhere = self._leases.holders().keys() - ours
 
     def facts(self, now: float, ours: set[str], foreign_memory_bytes: int) -> list[GpuFact]:
         """The served GPUs, judged.
@@ -44,10 +50,22 @@ class Cards:
         def state_of(gpu: Gpu) -> GpuState:
             if gpu.health is Health.LOST:
                 return GpuState.LOST
-            if gpu.uuid in ours or gpu.uuid in self._leased:
+            if gpu.uuid in ours or gpu.uuid in self.leased_elsewhere:
                 return GpuState.BUSY
             if gpu.health is not Health.OK or gpu.memory_used_bytes is None:
                 return GpuState.UNKNOWN
-            return GpuState.FOREIGN if gpu.memory_used_bytes > foreign_memory_bytes else GpuState.IDLE
+            foreign = self._foreign_bytes(gpu.uuid, gpu.memory_used_bytes) > foreign_memory_bytes
+            return GpuState.FOREIGN if foreign else GpuState.IDLE
 
+        self.foreign_memory_bytes = foreign_memory_bytes
         return [GpuFact(gpu.uuid, gpu.index, state_of(gpu), gpu.memory_total_bytes) for gpu in self.read(now)]
+
+    def _foreign_bytes(self, uuid: str, used_bytes: int) -> int:
+        """What of the used memory is neither a task's nor the keep-alive's."""
+        kept = self.kept_bytes.get(uuid, 0)
+        return 0 if kept is None else max(0, used_bytes - kept)
+
+    def is_empty(self, uuid: str) -> bool:
+        """Whether nobody holds memory on a GPU worth mentioning."""
+        used = [gpu.memory_used_bytes for gpu in self.everything if gpu.uuid == uuid]
+        return all(one is None or one <= self.foreign_memory_bytes for one in used)

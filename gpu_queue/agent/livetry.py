@@ -9,6 +9,7 @@ from typing import Any
 from gpu_queue.execution import processes
 from gpu_queue.execution.local import TryDirectory
 from gpu_queue.spool.paths import claim_name
+from gpu_queue.spool.transitions import Claimed
 from gpu_queue.task import Claim, End, Needs, Why
 
 
@@ -16,6 +17,7 @@ class Stage(Enum):
     """How far a try is."""
 
     CLAIMING = "starting"
+    CLEARING = "clearing"
     RUNNING = "running"
     CLEANING = "ending"
     SETTLING = "settling"
@@ -46,8 +48,8 @@ class LiveTry:
     end: End | None = None
     named_end: End | None = None
     refusal: str = ""
-    record_at: float | None = None
-    """When its record is to say that it runs; None: it does, or has no need to."""
+    claimed: Claimed | None = None
+    """What it is started from, while its GPUs are being cleared."""
     settle_at: float = 0.0
     settle_is_out: bool = False
     missing_since: float | None = None

@@ -8,19 +8,20 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from gpu_queue import __version__
 from gpu_queue.agent.agent import Agent, Surroundings, run
 from gpu_queue.config import Settings, parser, queue_root, resolve
 from gpu_queue.errors import DeviceError, GpuQueueError, SettingsError, SpoolError
-from gpu_queue.execution.launcher import with_death_signal
+from gpu_queue.execution.launcher import start_companion, with_death_signal
 from gpu_queue.execution.local import NodeDirectory
 from gpu_queue.gpus.devices import Devices, Gpu, select_gpus
 from gpu_queue.gpus.leases import Leases
 from gpu_queue.gpus.nvml import NvmlDevices
 from gpu_queue.gpus.simulated import SimulatedDevices
+from gpu_queue.keepalive.supervisor import Host
 from gpu_queue.spool import filesystem
 from gpu_queue.spool.paths import STATE_DIRECTORIES, SpoolPaths
 from gpu_queue.spool.policy import read_config
@@ -30,19 +31,28 @@ from gpu_queue.spool.worker import Failed, StorageThread
 from gpu_queue.task import State
 
 GOODBYE_S = 5.0
+PLANT_VARIABLE = "GPU_QUEUE_SIMULATE_PLANT"
+"""Where the engine `cpu` notes its load when the GPUs come from a driver, which can only be a stand-in for one."""
+PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 EXIT_REFUSED = 1
 EXIT_FORCED = 111
 """It had to leave before the storage answered: its last moves are left to its successor."""
 
 
-def devices_for(settings: Settings, environment: Mapping[str, str]) -> Devices:
+def devices_for(settings: Settings, environment: Mapping[str, str], plant: str = "") -> Devices:
     """The device layer that was asked for; never the simulated one silently.
+
+    Args:
+        settings: ``simulate`` decides.
+        environment: the agent's.
+        plant: where simulated load is noted.
 
     Raises:
         SettingsError: ``--simulate`` cannot be understood.
     """
     if settings.simulate:
-        return SimulatedDevices.parse(settings.simulate, environment.get("GPU_QUEUE_SIMULATE_FILE"))
+        state_file = environment.get("GPU_QUEUE_SIMULATE_FILE")
+        return SimulatedDevices.parse(settings.simulate, state_file, plant=plant)
     return NvmlDevices()
 
 
@@ -106,8 +116,42 @@ def _announce(speaker: Speaker, settings: Settings, around: Surroundings, served
     indices = ", ".join(str(gpu.index) for gpu in served)
     speaker.plain(f"Serving {around.spool.paths.root} ({around.spool.mount})")
     speaker.plain(f"Node {around.spool.node}, GPUs {indices} of {around.devices.describe()}")
-    if settings.keepalive:
-        speaker.plain("Keep-alive: not part of this version; idle GPUs stay idle")
+    speaker.plain(f"Keep-alive: {_keepalive_text(settings, around.devices.kind)}")
+
+
+def _keepalive_text(settings: Settings, kind: str) -> str:
+    if not settings.keepalive:
+        return "off; idle GPUs stay idle"
+    engine = "cpu" if kind == "simulated" else settings.keepalive_engine
+    band = f"{settings.gpu_util_target}-{settings.gpu_util_high} %"
+    memory = f"{settings.memory_usage_target * 100:.0f} % of the memory"
+    quiet = f", quiet hours {settings.keepalive_quiet}" if settings.keepalive_quiet else ""
+    return f"idle GPUs at {band} by {engine}, {memory}{quiet}"
+
+
+def _keepalive_host(
+    settings: Settings,
+    environment: Mapping[str, str],
+    devices: Devices,
+    node_directory: NodeDirectory,
+    leases: Leases,
+    say: Callable[[str], None],
+) -> Host:
+    """What the keep-alive is lent: the start of its process, its place on a GPU, the engine that fits the devices."""
+    python = settings.keepalive_python or sys.executable
+    kept = {name: value for name, value in environment.items() if name != "CUDA_VISIBLE_DEVICES"}
+    kept["PYTHONPATH"] = os.pathsep.join(filter(None, [PACKAGE_PARENT, environment.get("PYTHONPATH", "")]))
+    is_simulated = devices.kind == "simulated"
+    plant = node_directory.plant if is_simulated else environment.get(PLANT_VARIABLE, "")
+    return Host(
+        start_zygote=lambda descriptor: start_companion(
+            [python, "-m", "gpu_queue.keepalive.zygote", "--fd"], kept, descriptor
+        ),
+        lock_place=leases.lock_filler,
+        say=say,
+        engine=lambda wanted: "cpu" if is_simulated else wanted,
+        plant=plant,
+    )
 
 
 def _enter_spool(paths: SpoolPaths, settings: Settings) -> filesystem.Mount:
@@ -135,9 +179,9 @@ def serve(
         GpuQueueError: it cannot begin; the message says why and what to do.
     """
     paths = _paths(settings, environment)
-    devices = devices_for(settings, environment)
-    served = _served(devices, settings, environment)
     node_directory = NodeDirectory.open(settings.local_dir or None)
+    devices = devices_for(settings, environment, node_directory.plant)
+    served = _served(devices, settings, environment)
     mount = _enter_spool(paths, settings)
     node = node_name(settings.node_name, node_directory.identity)
     try:
@@ -168,6 +212,7 @@ def serve(
         home=home,
         node_directory=node_directory,
         leases=leases,
+        keepalive=_keepalive_host(settings, environment, devices, node_directory, leases, speaker.say),
         devices=devices,
         gpu_uuids=frozenset(gpu.uuid for gpu in served),
         job_id=settings.job_id,
@@ -186,9 +231,10 @@ def serve(
         except OSError as error:
             raise SpoolError(f"{paths.running(node)}: cannot be made: {error.strerror}") from error
         seen = spool.nodes.seen_before()
-        agent = Agent(around, settings, time.monotonic(), seen)
+        agent = Agent(around, settings, time.monotonic(), seen, spool.nodes.ledger_before())
 
         watch = Watch()
+        watch.add([leases.directory])
 
         def watching(result: str | Failed) -> None:
             if result:
@@ -196,7 +242,10 @@ def serve(
 
         directories = [paths.directory(State.PENDING), paths.control, paths.root]
         storage.submit("watch", lambda: watch.add(directories), watching)
-        run(agent, storage, watch)
+        try:
+            run(agent, storage, watch)
+        finally:
+            agent.keeping.close()
         return _leave(agent, storage, speaker)
     finally:
         devices.close()

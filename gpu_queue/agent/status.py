@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gpu_queue.scheduling.facts import GpuFact
+from gpu_queue.scheduling.facts import GpuFact, GpuState
 from gpu_queue.units import format_duration, format_size, format_utc
 
 
@@ -24,6 +24,21 @@ class RunningLine:
 
 
 @dataclass(frozen=True)
+class KeepLine:
+    """The keep-alive of one GPU, for people."""
+
+    state: str
+    reason: str
+    duty: float | None
+    """The share of the time in which it is to work; None: it does not."""
+    held_bytes: int
+    is_open_loop: bool
+    """No reading of the utilisation tells how far it is reached."""
+    today_j: float | None
+    """What it spent today; None: the device does not tell."""
+
+
+@dataclass(frozen=True)
 class GpuLine:
     """One GPU, for people."""
 
@@ -33,6 +48,7 @@ class GpuLine:
     utilization_percent: int | None
     power_w: float | None
     problem: str = ""
+    keep: KeepLine | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +101,7 @@ def as_json(status: Status) -> dict[str, Any]:
                 "utilization_percent": line.utilization_percent,
                 "power_w": line.power_w,
                 "problem": line.problem,
+                "keepalive": None if line.keep is None else _keep_json(line.keep),
             }
             for line in status.gpus
         ],
@@ -110,14 +127,23 @@ def as_json(status: Status) -> dict[str, Any]:
     }
 
 
+def _keep_json(keep: KeepLine) -> dict[str, Any]:
+    return {
+        "state": keep.state,
+        "reason": keep.reason,
+        "duty": None if keep.duty is None else round(keep.duty, 3),
+        "held_bytes": keep.held_bytes,
+        "open_loop": keep.is_open_loop,
+        "today_j": None if keep.today_j is None else round(keep.today_j),
+    }
+
+
 REASON_MAX = 300
 
 
 def printable(text: str) -> str:
     """What a terminal may be shown of a name or a reason: no control characters, and no end of it without end."""
     cut = text if len(text) <= REASON_MAX else f"{text[:REASON_MAX]}…"
-    if cut.isprintable():  # as nearly all are: a hundred reasons are looked at letter by letter otherwise
-        return cut
     return "".join(letter if letter.isprintable() or "\udc80" <= letter <= "\udcff" else "?" for letter in cut)
 
 
@@ -129,6 +155,23 @@ def _gpu_text(line: GpuLine) -> str:
     problem = f"  {line.problem}" if line.problem else ""
     load = f"{utilization}%  {used:>6} of {total:<6}{power}"
     return f"  GPU {line.fact.index:<2} {line.fact.state.value:<8} {load}  {line.name}{problem}"
+
+
+def _keep_text(line: GpuLine) -> str:
+    """The keep-alive's line under its GPU; none where a task is at work and nothing else is to be said."""
+    keep = line.keep
+    if keep is None or (keep.state == "off" and (not keep.reason or line.fact.state is GpuState.BUSY)):
+        return ""
+    words = [f"keep-alive {keep.state}"]
+    if keep.duty is not None:
+        words.append(f"duty {keep.duty * 100:.0f}%{' (not regulated: no utilisation reading)' * keep.is_open_loop}")
+    if keep.held_bytes:
+        words.append(f"holds {format_size(keep.held_bytes)}")
+    if keep.today_j:
+        words.append(f"{keep.today_j / 3.6e6:.2f} kWh today")
+    if keep.reason:
+        words.append(printable(keep.reason))
+    return f"         {', '.join(words)}"
 
 
 def _running_text(one: RunningLine) -> str:
@@ -147,7 +190,8 @@ def as_text(status: Status) -> str:
     if status.state_reason:
         lines.append(f"  {status.state_reason}")
     lines += [f"  note: {printable(problem)}" for problem in status.problems]
-    lines += [_gpu_text(line) for line in status.gpus]
+    for gpu in status.gpus:
+        lines += [text for text in (_gpu_text(gpu), _keep_text(gpu)) if text]
     lines += [_running_text(one) for one in status.running]
     lines += [f"  waits {printable(name)}: {printable(reason)}" for name, reason in status.reasons]
     if status.waiting > len(status.reasons):

@@ -3,6 +3,7 @@
 A try goes through these stages, each left when a fact says so:
 
 - CLAIMING: its lock and its GPUs are taken here, and the storage thread renames the task into our directory.
+- CLEARING: it is claimed, and the keep-alive leaves its GPUs; it is started when they are empty.
 - RUNNING: its shim lives (our child, or adopted from our predecessor: its lock is held).
 - CLEANING: its shim has gone; what is left of its processes is ended, and only then are its GPUs free.
 - SETTLING: the storage thread moves it on; asked again until it is done.
@@ -48,8 +49,6 @@ LOST_AFTER_S = 2.0
 REST_S = 60.0
 """A task that could not be started here rests so long on this node, doubled each time."""
 REST_MAX_S = 3600.0
-RECORD_AFTER_S = 0.3
-"""A try that ended within so long has one record, that of its end, which tells all that the first would have told."""
 CLAIM_AGAIN_S = 2.0
 """The same where storage refused the claim: a full disk or a moment's trouble."""
 
@@ -66,6 +65,7 @@ class Tries:
         launching: Launching,
         say: Callable[[str], None],
         clock: Callable[[], float],
+        are_clear: Callable[[tuple[str, ...]], bool],
     ) -> None:
         self._spool = spool
         self._storage = storage
@@ -75,6 +75,7 @@ class Tries:
         self._settings = launching.settings
         self._say = say
         self._clock = clock
+        self._are_clear = are_clear
         self.live: dict[str, LiveTry] = {}
         self.resting: dict[str, float] = {}
         self._rests: dict[str, int] = {}
@@ -180,13 +181,22 @@ class Tries:
             self._settle(one, End(NOBODY_KNOWS), now)
             return
         one.title = result.submission.name or one.title
-        why = Why.STOPPED if self.stop_wanted.pop(one.name, None) is not None else one.why
-        if why is not None:
+        if self.stop_wanted.pop(one.name, None) is not None:
+            one.why = Why.STOPPED
+        one.stage, one.claimed = Stage.CLEARING, result
+        self._start_when_clear(one, now)
+
+    def _start_when_clear(self, one: LiveTry, now: float) -> None:
+        assert one.claimed is not None
+        if one.why is not None:
             self._close_lock(one)
-            self._settle(one, End(NOBODY_KNOWS, why), now)
+            self._settle(one, End(NOBODY_KNOWS, one.why), now)
             return
+        if not self._are_clear(one.gpus):
+            return
+        claimed, one.claimed = one.claimed, None
         try:
-            self._launch(one, result, now)
+            self._launch(one, claimed, now)
         except ValueError as error:
             self._not_started(one, str(error), now)
         except OSError as error:
@@ -203,19 +213,14 @@ class Tries:
         self.node_problem = ""
         self._close_lock(one)
         one.stage = Stage.RUNNING
-        one.record_at = now + RECORD_AFTER_S
         self.has_changed = True
-
-    def _record(self, one: LiveTry, *, is_news: bool) -> None:
-        one.record_at = None
         record = dict(one.facts)
-        started_at = one.started_wall_s if is_news else None
 
         def done(result: Failed | None) -> None:
             if isinstance(result, Failed):
                 self._say(f"{one.name}: its record could not be written ({result})")
 
-        self._storage.submit("record", lambda: self._spool.transitions.runs(one.claim, record, started_at), done)
+        self._storage.submit("record", lambda: self._spool.transitions.started(claimed, record), done)
 
     def _not_started(self, one: LiveTry, reason: str, now: float) -> None:
         self._say(f"{one.name}: could not be started here: {reason}")
@@ -313,6 +318,8 @@ class Tries:
         for one in list(self.live.values()):
             if one.stage is Stage.RUNNING:
                 self._advance_running(one, now)
+            elif one.stage is Stage.CLEARING:
+                self._start_when_clear(one, now)
             elif one.stage is Stage.CLEANING:
                 self._clean(one, now)
             elif one.stage is Stage.SETTLING and not one.settle_is_out and now >= one.settle_at:
@@ -320,8 +327,6 @@ class Tries:
                 self._settle(one, one.end, now)
 
     def _advance_running(self, one: LiveTry, now: float) -> None:
-        if one.record_at is not None and now >= one.record_at:
-            self._record(one, is_news=True)
         if one.pid is None and not one.directory.is_alive():
             one.stage = Stage.CLEANING
             one.ending = processes.Ending(one.claim_path, grace_s=LEFTOVER_GRACE_S)
@@ -371,7 +376,6 @@ class Tries:
         retries = one.needs.retries if one.needs.retries is not None else settings.retries
         policy = RetryPolicy(retries, settings.max_lost)
         facts = dict(one.facts)
-        started = None if one.record_at is None else (one.started_wall_s, dict(one.facts))
         if one.started_wall_s:
             facts["ended_at"] = format_utc(time.time())
             facts["duration_s"] = round(now - one.started_at, 3)
@@ -381,7 +385,7 @@ class Tries:
 
         def call() -> Settled:
             return self._spool.transitions.settle(
-                one.claim, one.named_end, end, policy, facts, one.refusal, one.needs.queue, started
+                one.claim, one.named_end, end, policy, facts, one.refusal, one.needs.queue
             )
 
         self._storage.submit("settle", call, done)
@@ -450,7 +454,6 @@ class Tries:
         self.has_changed = True
         if decision.step is Step.ADOPT:
             self._say(f"{one.name}: taken up again, its shim lives")
-            self._record(one, is_news=False)  # our predecessor may have died before it did
             wanted = Why.STOPPED if self.stop_wanted.pop(one.name, None) is not None else facts.why
             if wanted is not None:  # our predecessor was ending it
                 self.stop(one, wanted, now, self._settings().stop_grace_s)

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 LOCK_DESCRIPTOR = 9
 """The highest that every POSIX shell can name."""
 
+COMPANION_DESCRIPTOR = 3
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _CLAIM_NAME = re.compile(r"[A-Za-z0-9._+=-]+", re.ASCII)
 _ALL_SIGNALS = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
@@ -92,6 +93,35 @@ def launch(spec: LaunchSpec) -> int:
         )
     finally:
         os.close(lock)
+
+
+def start_companion(arguments: Sequence[str], environment: Mapping[str, str], descriptor: int) -> int:
+    """Start a process that serves the agent itself and goes with it; returns its pid.
+
+    It gets a session of its own, so that a Ctrl-C in the agent's terminal is the agent's to answer; /dev/null as
+    stdio; and one descriptor, whose number is its last argument: the socket by which it learns of the agent's end.
+
+    Raises:
+        OSError: it could not be started.
+    """
+    inherited = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, LOCK_DESCRIPTOR + 1)
+    try:
+        return os.posix_spawn(
+            arguments[0],
+            [*arguments, str(COMPANION_DESCRIPTOR)],
+            dict(environment),
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0),
+                (os.POSIX_SPAWN_DUP2, 0, 1),
+                (os.POSIX_SPAWN_DUP2, 0, 2),
+                (os.POSIX_SPAWN_DUP2, inherited, COMPANION_DESCRIPTOR),
+            ],
+            setsid=True,
+            setsigmask=(),
+            setsigdef=_ALL_SIGNALS,
+        )
+    finally:
+        os.close(inherited)
 
 
 def _carried(environment: Mapping[str, str]) -> list[str]:

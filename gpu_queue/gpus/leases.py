@@ -5,8 +5,9 @@
   shim.  A crash of anything therefore needs no tidying, and a task keeps its GPU when its agent dies.
 - All changes are made under ``grant.lock``, so of two agents one gets a GPU; each file is replaced by a rename, so
   readers need no lock.
-- ``gpus/<uuid>.want`` names a try whose agent asks the others' fillers to leave that GPU; valid like a lease.  Of
-  several who want one GPU any may be named: it is asked again in each step for as long as it is wanted.
+- ``gpus/<uuid>.filler`` is locked for as long as a keep-alive worker lives on that GPU, whichever agent's it is.  A
+  filler begins only where no lease is valid, and that is asked under the same mutex: so either the filler sees the
+  lease and does not begin, or who takes the lease sees the filler, and waits until it has gone.
 """
 
 from __future__ import annotations
@@ -18,10 +19,9 @@ from contextlib import contextmanager
 
 from gpu_queue.locks import is_locked, try_lock
 
-_WANT = ".want"
+_FILLER = ".filler"
 _BUSY_AFTER_S = 2.0
 _RETRY_S = 0.01
-_PATH_MAX_BYTES = 1 << 16
 
 
 class Leases:
@@ -37,13 +37,19 @@ class Leases:
         self._mutex = f"{root}/grant.lock"
         os.makedirs(self._gpus, mode=0o700, exist_ok=True)
 
+    @property
+    def directory(self) -> str:
+        """Where leases appear: a hint to whoever waits for one."""
+        return self._gpus
+
     def holders(self) -> dict[str, str]:
         """The directory of the try that holds it, by UUID of the GPU."""
-        return {name: try_dir for name, try_dir in self._valid() if not name.endswith(_WANT)}
+        return dict(self._valid())
 
-    def wanted(self) -> dict[str, str]:
-        """The directory of a try that wants it, by UUID of the GPU."""
-        return {name.removesuffix(_WANT): try_dir for name, try_dir in self._valid() if name.endswith(_WANT)}
+    def fillers(self) -> set[str]:
+        """The GPUs on which a keep-alive worker lives, ours or another agent's."""
+        names = [name for name in self._names() if name.endswith(_FILLER)]
+        return {name.removesuffix(_FILLER) for name in names if is_locked(f"{self._gpus}/{name}")}
 
     def take(self, uuids: Sequence[str], try_dir: str) -> bool:
         """Lease all of these GPUs to a try, or none.
@@ -59,7 +65,8 @@ class Leases:
         with _locked(self._mutex) as mine:
             if not mine:
                 return False
-            if any(holder != try_dir and is_held(holder) for holder in map(self._read, uuids) if holder is not None):
+            holders = self.holders()
+            if any(holders.get(uuid, try_dir) != try_dir for uuid in uuids):
                 return False
             try:
                 self._write(dict.fromkeys(uuids, try_dir))
@@ -68,26 +75,21 @@ class Leases:
                 raise
             return True
 
-    def release(self, try_dir: str) -> bool:
-        """Drop all leases and wishes of a try; those that stay when the mutex is busy end with the try's lock."""
-        with _locked(self._mutex) as mine:
-            if mine:
-                self._remove(self._names(), try_dir)
-            return mine
+    def lock_filler(self, uuid: str, beside: str = "") -> int | None:
+        """Take the place of the filler of a GPU.
 
-    def want(self, uuid: str, try_dir: str) -> bool:
-        """Ask the fillers of other agents to leave a GPU."""
-        with _locked(self._mutex) as mine:
-            if mine:
-                self._write({uuid + _WANT: try_dir})
-            return mine
+        Args:
+            uuid: the GPU.
+            beside: the directory of a try whose lease does not count: a task that leaves its GPU idle.
 
-    def unwant(self, uuid: str, try_dir: str) -> bool:
-        """Take back what this try asked; another's wish stays."""
+        Returns:
+            A descriptor to be handed to the worker, which holds the place for as long as it keeps it open; None if
+            the GPU is leased, has a filler, or the mutex stayed busy.
+        """
         with _locked(self._mutex) as mine:
-            if mine:
-                self._remove([uuid + _WANT], try_dir)
-            return mine
+            if not mine or self.holders().get(uuid, beside) != beside:
+                return None
+            return try_lock(f"{self._gpus}/{uuid}{_FILLER}")
 
     def _names(self) -> list[str]:
         try:
@@ -99,6 +101,8 @@ class Leases:
     def _valid(self) -> Iterator[tuple[str, str]]:
         held: dict[str, bool] = {}
         for name in self._names():
+            if name.endswith(_FILLER):
+                continue
             try_dir = self._read(name)
             if try_dir is None:
                 continue
@@ -109,28 +113,18 @@ class Leases:
 
     def _read(self, name: str) -> str | None:
         """The directory that a file names; None if it has just gone."""
-        path = f"{self._gpus}/{name}"
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            with open(f"{self._gpus}/{name}", "rb") as file:
+                return os.fsdecode(file.read().removesuffix(b"\n"))
         except FileNotFoundError:
             return None
-        try:
-            return os.fsdecode(os.read(descriptor, _PATH_MAX_BYTES).removesuffix(b"\n"))
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, path) from None
-        finally:
-            os.close(descriptor)
 
     def _write(self, files: Mapping[str, str]) -> None:
         # One fixed name for the unfinished file is enough under the mutex, and a crash leaves no more than it.
-        os.makedirs(self._gpus, mode=0o700, exist_ok=True)  # somebody may have tidied /tmp
         unfinished = f"{self._gpus}/.unfinished"
         for name, try_dir in files.items():
-            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            try:
-                os.write(descriptor, os.fsencode(try_dir) + b"\n")
-            finally:
-                os.close(descriptor)
+            with open(unfinished, "wb") as file:
+                file.write(os.fsencode(try_dir) + b"\n")
             os.rename(unfinished, f"{self._gpus}/{name}")
 
     def _remove(self, names: Iterable[str], try_dir: str) -> None:

@@ -96,6 +96,11 @@ class Ledger:
         """In the table's order."""
         return iter(sorted(self._lines.values(), key=lambda line: (line.day, line.index, line.uuid)))
 
+    def joules(self, day: str, uuid: str, kind: Kind) -> float:
+        """What one GPU spent on one day; seconds whose energy is not known count for nothing."""
+        line = self._lines.get((day, uuid))
+        return line.joules[kind] if line else 0.0
+
     def add(
         self, day: str, uuid: str, name: str, index: int, kind: Kind, seconds: float, joules: float | None
     ) -> None:

@@ -10,6 +10,8 @@ from gpu_queue import PROTOCOL
 from gpu_queue.spool import files
 from gpu_queue.spool.paths import SpoolPaths
 
+LEDGER_MAX_BYTES = 4 << 20
+"""400 days of 64 GPUs are less."""
 SEEN_KEPT = 200
 """How many nonces of commands an agent remembers beyond its own life."""
 
@@ -28,6 +30,24 @@ class NodeFiles:
         except (files.FileProblem, OSError):
             return ()
         return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
+
+    def ledger_before(self) -> str:
+        """The ledger that this node's earlier agents kept; empty where there is none that can be read."""
+        try:
+            content, _ = files.read_regular(self._paths.ledger(self._node), LEDGER_MAX_BYTES)
+        except (files.FileProblem, OSError):
+            return ""
+        return content.decode("utf-8", "replace")
+
+    def write_ledger(self, text: str) -> None:
+        """Replace the ledger.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        path = self._paths.ledger(self._node)
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)  # spools of earlier versions have none
+        files.write_whole(path, text.encode("utf-8", "replace"))
 
     def beat(self, facts: dict[str, Any], text: str) -> float:
         """Write both files; returns how far the server's clock is ahead of ours, in seconds.

@@ -25,7 +25,7 @@ _STRANGE = re.compile(rb"[^A-Za-z0-9._+-]+")
 _LIKE_A_CLAIM = re.compile(r"\.try\d{1,9}\.[0-9a-f]{6}$", re.ASCII)
 _SKIPPED_ENDINGS = ("~", ".tmp", ".swp")
 STATE_DIRECTORIES = tuple(state.value for state in State)
-OTHER_DIRECTORIES = ("records", "logs", "control", "nodes", "nodes/gone", "queues", "gangs", "events")
+OTHER_DIRECTORIES = ("records", "logs", "control", "nodes", "nodes/gone", "ledger", "queues", "gangs", "events")
 
 
 def safe_name(raw: bytes) -> str:
@@ -175,12 +175,16 @@ class SpoolPaths:
         """The same, laid out for people."""
         return f"{self.root}/nodes/{node}.txt"
 
+    def ledger(self, node: str) -> str:
+        """What a node's GPUs did and spent, by day."""
+        return f"{self.root}/ledger/{node}.tsv"
+
     def events(self, node: str) -> str:
         """A node's history."""
         return f"{self.root}/events/{node}.jsonl"
 
     def flag(self, name: str) -> str:
-        """A state as a file: ``paused`` or ``draining``."""
+        """A state as a file: ``paused``, ``draining`` or ``keepalive-off``."""
         return f"{self.root}/{name}"
 
     @property

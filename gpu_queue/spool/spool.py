@@ -67,6 +67,7 @@ class RootView:
 
     paused: str | None
     draining: str | None
+    keepalive_off: str | None
     config: dict[str, str] | None
     """None: it could not be read; ``config_problem`` says why."""
     config_problem: str = ""
@@ -202,7 +203,11 @@ class Spool:
         else:
             self._config, self._config_seen = {}, None
         return RootView(
-            self._flag("paused", names), self._flag("draining", names), None if problem else self._config, problem
+            self._flag("paused", names),
+            self._flag("draining", names),
+            self._flag("keepalive-off", names),
+            None if problem else self._config,
+            problem,
         )
 
     def _runs_somewhere(self) -> bool:

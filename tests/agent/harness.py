@@ -79,6 +79,7 @@ class Cluster:
         self,
         *flags: str,
         simulate: str | None = "2",
+        keepalive: bool = False,
         wait: bool = True,
         env: dict[str, str] | None = None,
         **more: str,
@@ -86,7 +87,7 @@ class Cluster:
         """Start an agent; returns when it has looked around."""
         with self.output.open("ab") as out:
             agent = subprocess.Popen(
-                self.command(*flags, simulate=simulate),
+                self.command(*flags, *(() if keepalive else ("--no-keepalive",)), simulate=simulate),
                 env=self.environment(**(env or {}), **more),
                 stdout=out,
                 stderr=subprocess.STDOUT,

@@ -104,27 +104,42 @@ def test_a_try_must_hold_its_own_lock_before_it_takes(leases: Leases, live_try: 
         leases.take(["GPU-1"], dead)
 
 
-def test_a_release_drops_what_this_try_has_and_nothing_else(leases: Leases, live_try: Try) -> None:
+def test_a_filler_holds_its_place_as_long_as_it_keeps_the_descriptor(leases: Leases) -> None:
+    place = leases.lock_filler("GPU-1")
+    assert place is not None
+    assert leases.fillers() == {"GPU-1"}
+    assert leases.holders() == {}, "a filler is no lease"
+    assert leases.lock_filler("GPU-1") is None, "one filler on a GPU, whichever agent's"
+    os.close(place)
+    assert leases.fillers() == set()
+
+
+def test_no_filler_begins_where_a_task_has_the_gpu(leases: Leases, live_try: Try) -> None:
     mine, other = live_try("a"), live_try("b")
     assert leases.take(["GPU-1"], mine)
-    assert leases.take(["GPU-2"], other)
-    assert leases.want("GPU-3", mine)
-    assert leases.release(mine)
-    assert leases.holders() == {"GPU-2": other}
-    assert leases.wanted() == {}
-
-
-def test_a_wish_lasts_until_it_is_taken_back_or_its_try_ends(leases: Leases, live_try: Try) -> None:
-    mine, other = live_try("a"), live_try("b")
-    assert leases.want("GPU-1", mine)
-    assert leases.want("GPU-2", other)
-    assert leases.wanted() == {"GPU-1": mine, "GPU-2": other}
-    assert leases.unwant("GPU-2", mine)
-    assert "GPU-2" in leases.wanted(), "another's wish stays"
-    assert leases.unwant("GPU-2", other)
+    assert leases.lock_filler("GPU-1") is None
+    assert leases.lock_filler("GPU-1", beside=other) is None
     end(mine)
-    assert leases.wanted() == {}
-    assert leases.holders() == {}
+    place = leases.lock_filler("GPU-1")
+    assert place is not None
+    os.close(place)
+
+
+def test_a_filler_may_sit_beside_the_task_that_it_was_let_in_for(leases: Leases, live_try: Try) -> None:
+    mine = live_try("a")
+    assert leases.take(["GPU-1"], mine)
+    place = leases.lock_filler("GPU-1", beside=mine)
+    assert place is not None
+    os.close(place)
+
+
+def test_who_takes_a_gpu_sees_its_filler(leases: Leases, live_try: Try, tmp_path: Path) -> None:
+    place = leases.lock_filler("GPU-1")
+    assert place is not None
+    others = Leases(str(tmp_path))
+    assert others.take(["GPU-1"], live_try("a")), "a filler keeps no task away"
+    assert others.fillers() == {"GPU-1"}, "but it has to be waited for"
+    os.close(place)
 
 
 def test_two_who_look_at_once_do_not_take_each_other_for_the_holder(tmp_path: Path) -> None:
@@ -150,9 +165,7 @@ def test_nothing_changes_while_the_mutex_stays_busy(
     with (tmp_path / "grant.lock").open("w") as busy:
         fcntl.flock(busy, fcntl.LOCK_EX)
         assert not leases.take(["GPU-1"], mine)
-        assert not leases.want("GPU-1", mine)
-        assert not leases.unwant("GPU-1", mine)
-        assert not leases.release(mine)
+        assert leases.lock_filler("GPU-1") is None
         assert leases.holders() == {}
     assert leases.take(["GPU-1"], mine)
 

@@ -22,6 +22,7 @@ from gpu_queue.config import Settings
 from gpu_queue.execution.local import NodeDirectory, TryDirectory
 from gpu_queue.gpus.leases import Leases
 from gpu_queue.gpus.simulated import SimulatedDevices
+from gpu_queue.keepalive.supervisor import Host
 from gpu_queue.scheduling.plan import explain
 from gpu_queue.spool import filesystem
 from gpu_queue.spool.filesystem import Mount
@@ -33,7 +34,14 @@ T = TypeVar("T")
 LOCAL = Mount("/", "ext4", "/dev/sda1")
 NETWORK = Mount("/home", "nfs4", "server:/home")
 AT_ONCE = Settings(
-    retry_delay_s=0.0, settle_s=2.0, poll_s=1.0, stop_grace_s=2.0, leave_grace_s=2.0, cpu_slots=8, beat_s=30.0
+    retry_delay_s=0.0,
+    settle_s=2.0,
+    poll_s=1.0,
+    stop_grace_s=2.0,
+    leave_grace_s=2.0,
+    cpu_slots=8,
+    beat_s=30.0,
+    keepalive=False,
 )
 
 
@@ -263,6 +271,7 @@ class Room:
             home=home,
             node_directory=node_directory,
             leases=Leases(node_directory.root),
+            keepalive=Host(lambda _: 0, lambda _uuid, _beside: None, lambda _: None, lambda engine: engine),
             devices=devices,
             gpu_uuids=frozenset(gpu.uuid for gpu in devices.snapshot()),
             job_id="spool",

@@ -1,0 +1,243 @@
+"""The keep-alive within the agent's step: what it is told of tasks, and what tasks and people are told of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from gpu_queue.agent.cards import Cards
+from gpu_queue.agent.livetry import Stage
+from gpu_queue.agent.status import KeepLine
+from gpu_queue.agent.tries import Tries
+from gpu_queue.config import Settings
+from gpu_queue.gpus.devices import Gpu
+from gpu_queue.gpus.leases import Leases
+from gpu_queue.keepalive.controller import Band
+from gpu_queue.keepalive.hours import parse_quiet_hours
+from gpu_queue.keepalive.keeper import KeepState, Rules
+from gpu_queue.keepalive.ledger import EnergySample, Kind, joules_between, parse_ledger
+from gpu_queue.keepalive.supervisor import CardFacts, Host, Supervisor
+from gpu_queue.scheduling.facts import Phase
+
+LEASES_EVERY_S = 1.0
+COUNT_EVERY_S = 1.0
+LEDGER_EVERY_S = 300.0
+CLEAR_WITHIN_S = 15.0
+"""A task that waits longer for its GPUs to be empty starts all the same."""
+SUSPENDED_S = 60.0
+"""A gap of this length between two steps is nobody's time: the machine slept."""
+
+
+def rules_of(settings: Settings) -> Rules:
+    """The keep-alive's rules out of the settings."""
+    return Rules(
+        band=Band(settings.gpu_util_threshold, settings.gpu_util_target, settings.gpu_util_high),
+        memory_fraction=settings.memory_usage_target,
+        engine=settings.keepalive_engine,
+        hold_leased=settings.hold_leased == "on" or (settings.hold_leased == "auto" and settings.sweep),
+        hold_leased_after_s=settings.hold_leased_after_s,
+    )
+
+
+class Keeping:
+    """One agent's keep-alive."""
+
+    def __init__(
+        self,
+        host: Host,
+        cards: Cards,
+        leases: Leases,
+        served: frozenset[str],
+        settings: Settings,
+        ledger: str,
+        say: Callable[[str], None],
+    ) -> None:
+        self._cards = cards
+        self._leases = leases
+        self._say = say
+        self.supervisor = Supervisor(host, served, rules_of(settings))
+        self._fillers: set[str] = set()
+        self._leases_at = float("-inf")
+        self.leases_are_old = True
+        """Another agent may have taken a GPU."""
+        self._waiting_since: dict[str, float] = {}
+        """GPUs that a task waits for, by when it began."""
+        self._met_filler: set[str] = set()
+        """Of these, the ones on which another agent's worker was."""
+        self.ledger = parse_ledger(ledger)
+        self._counted: dict[str, EnergySample] = {}
+        self._counted_at: float | None = None
+        self.ledger_at = 0.0
+        """When the ledger was handed to the storage last."""
+        self._rest = ""
+
+    # -- the step ------------------------------------------------------------------------------------------------
+
+    def step(self, now: float, tries: Tries, phase: Phase, settings: Settings, switched_off: str | None) -> None:
+        """Observe, judge, act.
+
+        Args:
+            now: monotonic seconds.
+            tries: whose GPUs are not to be touched.
+            phase: what the agent is up to.
+            settings: of this moment.
+            switched_off: who switched it off by a command; None: nobody.
+        """
+        if self.leases_are_old or now - self._leases_at >= LEASES_EVERY_S:
+            self.ask_leases(now, tries)
+        rest = _rest(phase, settings, switched_off)
+        if self._rest and not rest:
+            self.supervisor.try_again()
+        self._rest = rest
+        holders = {
+            uuid: (one.directory.path, one.stage is Stage.RUNNING and one.why is None)
+            for one in tries.live.values()
+            if one.holds_gpus
+            for uuid in one.gpus
+        }
+        gpus = self._cards.read(now)
+        before = self._ours()
+        self.supervisor.step(now, self._facts(gpus, holders), rest)
+        self._fillers -= before - self._ours()  # the end of a worker frees its place
+        kept: dict[str, int | None] = {uuid: keeper.kept_bytes for uuid, keeper in self.supervisor.keepers.items()}
+        self._cards.kept_bytes = kept | dict.fromkeys(self._fillers - self._ours())
+        if self._counted_at is None or now - self._counted_at >= COUNT_EVERY_S:
+            self._count(gpus, set(holders), now)
+
+    def _ours(self) -> set[str]:
+        return {uuid for uuid in self.supervisor.keepers if self.supervisor.has_worker(uuid)}
+
+    def _facts(self, gpus: tuple[Gpu, ...], holders: dict[str, tuple[str, bool]]) -> Iterator[CardFacts]:
+        for gpu in gpus:
+            holder, runs = holders.get(gpu.uuid, ("", False))
+            if not holder and gpu.uuid in self._cards.leased_elsewhere:
+                holder = "another agent"
+            yield CardFacts(gpu, holder, runs, gpu.uuid in self._fillers)
+
+    def ask_leases(self, now: float, tries: Tries) -> None:
+        """Read what other agents of this node have, and where workers live."""
+        self._leases_at, self.leases_are_old = now, False
+        try:
+            self._cards.ask_leases(tries.held_gpus(settling_too=True))
+            self._fillers = self._leases.fillers()
+        except OSError as error:  # what was known stays; taking a GPU is refused the same way
+            self._say(f"the node's own directory: {error}")
+
+    def obey(self, settings: Settings) -> None:
+        """Take over changed settings."""
+        self.supervisor.obey(rules_of(settings))
+
+    # -- giving GPUs to tasks -------------------------------------------------------------------------------------
+
+    def are_clear(self, uuids: tuple[str, ...], now: float) -> bool:
+        """Whether a task that has a lease on these GPUs may start: no worker lives on them, their memory is back."""
+        if not uuids:
+            return True
+        try:
+            fillers = self._leases.fillers()
+        except OSError:
+            fillers = self._fillers
+        open_ones = [uuid for uuid in uuids if not self._is_clear(uuid, fillers)]
+        since = min((self._waiting_since.setdefault(uuid, now) for uuid in open_ones), default=now)
+        if open_ones and now - since < CLEAR_WITHIN_S:
+            return False
+        late = [uuid for uuid in uuids if uuid in open_ones or self.supervisor.is_late(uuid)]
+        for gpu in self._cards.everything:
+            if gpu.uuid in late:
+                self._say(f"GPU {gpu.index}: what the keep-alive held is not back yet; the task starts all the same")
+        for uuid in uuids:
+            self._waiting_since.pop(uuid, None)
+            self._met_filler.discard(uuid)
+        return True
+
+    def _is_clear(self, uuid: str, fillers: set[str]) -> bool:
+        if not self.supervisor.is_clear(uuid):
+            return False
+        if uuid in fillers:
+            self._met_filler.add(uuid)
+            return False
+        return uuid not in self._met_filler or self._cards.is_empty(uuid)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no worker of ours is left."""
+        return self.supervisor.is_empty
+
+    @property
+    def fd(self) -> int:
+        """Readable when a worker has something to say."""
+        return self.supervisor.fd
+
+    def take_changed(self) -> bool:
+        """Whether something has changed, since this was asked last, that people look for in the node file."""
+        changed, self.supervisor.has_changed = self.supervisor.has_changed, False
+        return changed
+
+    @property
+    def tick_s(self) -> float:
+        """How long the agent may wait before the next step."""
+        return self.supervisor.tick_s()
+
+    # -- counting ------------------------------------------------------------------------------------------------
+
+    def _count(self, gpus: tuple[Gpu, ...], held: set[str], now: float) -> None:
+        seconds = 0.0 if self._counted_at is None else now - self._counted_at
+        self._counted_at = now
+        day = time.strftime("%Y-%m-%d")
+        for gpu in gpus:
+            sample = EnergySample(now, gpu.energy_j, gpu.power_w)
+            before = self._counted.get(gpu.uuid)
+            self._counted[gpu.uuid] = sample
+            if before is None or not 0 < seconds < SUSPENDED_S:
+                continue
+            joules = joules_between(before, sample)
+            self.ledger.add(day, gpu.uuid, gpu.name, gpu.index, self._kind(gpu.uuid, held), seconds, joules)
+
+    def _kind(self, uuid: str, held: set[str]) -> Kind:
+        if uuid in held:
+            return Kind.TASK
+        return Kind.FILLER if self.supervisor.has_worker(uuid) else Kind.IDLE
+
+    def ledger_text(self, now: float) -> str:
+        """The whole ledger, to be written."""
+        self.ledger_at = now
+        self.ledger.drop_older(time.strftime("%Y-%m-%d"))
+        return self.ledger.text()
+
+    # -- telling -------------------------------------------------------------------------------------------------
+
+    def line(self, gpu: Gpu) -> KeepLine | None:
+        """What people are told of one GPU."""
+        keeper = self.supervisor.keepers.get(gpu.uuid)
+        if keeper is None:
+            return None
+        spent_j = self.ledger.joules(time.strftime("%Y-%m-%d"), gpu.uuid, Kind.FILLER)
+        return KeepLine(
+            keeper.state.value,
+            keeper.reason,
+            keeper.duty if keeper.state is KeepState.HOLDING else None,
+            self.supervisor.held_bytes(gpu.uuid),
+            keeper.is_open_loop,
+            spent_j if gpu.energy_j is not None or gpu.power_w is not None else None,
+        )
+
+    def close(self) -> None:
+        """End everything that was started."""
+        self.supervisor.close()
+
+
+def _rest(phase: Phase, settings: Settings, switched_off: str | None) -> str:
+    """Why no GPU is to be kept busy now; empty: they are."""
+    if phase in (Phase.DRAINING, Phase.LEAVING):
+        return "the agent is about to end"
+    if not settings.keepalive:
+        return "switched off by the settings"
+    if switched_off is not None:
+        return f"switched off{f' by {switched_off}' if switched_off else ''}"
+    if settings.keepalive_quiet:
+        local = datetime.now()
+        hours = parse_quiet_hours(settings.keepalive_quiet)
+        if hours.contains(local):
+            return f"quiet hours until {hours.until(local)}"
+    return ""

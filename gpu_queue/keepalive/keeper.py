@@ -1,0 +1,431 @@
+"""One GPU's keep-alive: how it stands, and what is to be done next.  Pure: facts in, an order out.
+
+::
+
+    OFF -> STARTING -> HOLDING -> YIELDING -> OFF
+              |           |
+              |           +-> BACKING_OFF -> OFF      somebody else works on this GPU
+              +-----------+-> OFF or FAILED           its worker ended by itself: again later, or never
+
+- An order says what is wanted at this moment; it is given anew at each step until the facts fit it, so a message that
+  was lost costs a moment.
+- A worker leaves for whatever comes: a task, a switch, quiet hours, a tenant.  Only its exit gives all memory back,
+  so ``is_clear`` waits for that, and then for the device to report it.
+- On a GPU that a task holds but leaves idle a *light* worker may sit: without ballast, and gone at the first sign.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from gpu_queue.gpus.devices import Gpu, Health
+from gpu_queue.keepalive.controller import Band, Controller
+from gpu_queue.keepalive.quiet import ComeBack, IdleWatch
+from gpu_queue.keepalive.sizes import memory_goal_bytes
+from gpu_queue.keepalive.tenant import Sample, TenantWatch
+from gpu_queue.units import format_duration, format_size
+
+REST_BEFORE_S = 1.0
+"""A GPU must be without a task for so long: the next one may be on its way."""
+START_TIMEOUT_S = 180.0
+"""CUDA starts in half a second, on some machines in ten; cold container storage takes longer."""
+SILENT_AFTER_S = 10.0
+"""A worker that has not reported for so long hangs; it reports each half second."""
+LEAVE_TIMEOUT_S = 2.0
+"""Between the word to leave and KILL."""
+MEMORY_BACK_S = 10.0
+"""So long a task waits for the memory that a worker held; then it starts all the same."""
+MEMORY_SLACK_BYTES = 256 << 20
+RESTART_FIRST_S = 1.0
+RESTART_MAX_S = 60.0
+CRASHES_MAX = 5
+"""So many ends in a row, without a good spell between, and the GPU is given up."""
+GOOD_SPELL_S = 600.0
+RESERVE_BYTES = 3 << 29
+"""Left free for whoever comes, and for the worker's own context."""
+BUSY_PERCENT = 10.0
+"""A free GPU whose utilisation is above this is somebody else's at this moment."""
+MEASURE_AFTER_S = 1.0
+RETRY_SMALL_S = 30.0
+"""A GPU with too little free memory is looked at again after this."""
+
+
+class KeepState(str, Enum):
+    """How the keep-alive of one GPU stands."""
+
+    OFF = "off"
+    STARTING = "starting"
+    HOLDING = "holding"
+    YIELDING = "yielding"
+    BACKING_OFF = "backing off"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the owner of the node decides."""
+
+    band: Band
+    memory_fraction: float = 0.6
+    engine: str = "matmul"
+    hold_leased: bool = False
+    hold_leased_after_s: float = 600.0
+
+
+@dataclass(frozen=True)
+class WorkerFacts:
+    """What is known of a worker."""
+
+    is_ready: bool = False
+    held_bytes: int = 0
+    busy: float | None = None
+    """The share of its last report in which its kernels ran, 0 to 1."""
+    stretch: float | None = None
+    """In its last report: its kernels' time over what they take alone."""
+    reports: int = 0
+    """How many there were."""
+    heard_at: float | None = None
+    """When it said something last."""
+    tenant: str = ""
+    """It paused itself, and why."""
+
+
+@dataclass(frozen=True)
+class KeepFacts:
+    """One GPU at one moment."""
+
+    now: float
+    """Monotonic seconds."""
+    gpu: Gpu
+    utilization: float | None
+    """Percent, the mean of the last few readings; None: there are none."""
+    rest: str = ""
+    """Why no GPU of this node is to be kept busy now; empty: they are."""
+    holder: str = ""
+    """The try that has a lease on it; empty: none."""
+    holder_runs: bool = False
+    """It is a running try of this agent."""
+    filler_elsewhere: bool = False
+    """A filler of another agent sits on it."""
+    worker: WorkerFacts | None = None
+    """None: there is no process."""
+    ended: str | None = None
+    """Its worker has just ended, and how; told once."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be done now."""
+
+    start_bytes: int | None = None
+    """Start a worker that holds so much."""
+    duty: float | None = None
+    """Go on with this share."""
+    leave: bool = False
+    kill: bool = False
+
+
+class Keeper:
+    """The keep-alive of one GPU."""
+
+    def __init__(self, uuid: str, rules: Rules) -> None:
+        self.uuid = uuid
+        self.state = KeepState.OFF
+        self.reason = ""
+        """For people: why it is in this state."""
+        self.duty = 0.0
+        self.is_light = False
+        self.is_late = False
+        """The memory of its last worker did not come back in time."""
+        self._footprint_bytes: int | None = None
+        """What its worker takes of the GPU, with its context; None: not known (yet)."""
+        self._rules = rules
+        self._is_outdated = False
+        """The worker holds by rules that have changed."""
+        self._controller = Controller(rules.band)
+        self._tenant = TenantWatch(None)
+        self._reports_seen = 0
+        self._come_back: ComeBack | None = None
+        self._idle_lease = IdleWatch(rules.hold_leased_after_s)
+        self._left_idle = False
+        self._beside = ""
+        """The holder beside which a light worker sits."""
+        self._since = float("-inf")
+        self._free_since: float | None = None
+        self._baseline_bytes: int | None = None
+        """Used on this GPU before our worker came."""
+        self._gone_at: float | None = None
+        """When the last worker had gone; None: its memory is back."""
+        self._measured_at = float("-inf")
+        self._measured_held = -1
+        self._goal_bytes = 0
+        self._crashes = 0
+        self._not_before = float("-inf")
+
+    # -- what others ask --------------------------------------------------------------------------------------------
+
+    @property
+    def beside(self) -> str:
+        """The try beside which a light worker may be started."""
+        return self._beside if self.is_light else ""
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the memory of the worker that was here last is back, or was waited for long enough."""
+        return self._gone_at is None
+
+    @property
+    def kept_bytes(self) -> int | None:
+        """What of the used memory is the keep-alive's; None: all, as far as anybody knows."""
+        if self.state is KeepState.BACKING_OFF:
+            return self._footprint_bytes or 0
+        if self.state in (KeepState.STARTING, KeepState.HOLDING, KeepState.YIELDING) or not self.is_clear:
+            return self._footprint_bytes
+        return 0
+
+    @property
+    def is_open_loop(self) -> bool:
+        """No reading tells how far the duty is reached."""
+        return self.state is KeepState.HOLDING and self._controller.is_open_loop
+
+    def try_again(self) -> None:
+        """Forget failures: somebody switched it on anew."""
+        self._crashes = 0
+        self._not_before = float("-inf")
+        if self.state is KeepState.FAILED:
+            self._enter(KeepState.OFF, "", self._since)
+
+    def obey(self, rules: Rules) -> None:
+        """Take over changed rules; a worker that holds by old ones makes place for another."""
+        old, self._rules = self._rules, rules
+        if rules.hold_leased_after_s != old.hold_leased_after_s:
+            self._idle_lease = IdleWatch(rules.hold_leased_after_s)
+        changed = (rules.band, rules.engine, rules.memory_fraction) != (old.band, old.engine, old.memory_fraction)
+        self._is_outdated |= changed and self.state in (KeepState.STARTING, KeepState.HOLDING)
+
+    # -- the step ---------------------------------------------------------------------------------------------------
+
+    def step(self, facts: KeepFacts) -> Order:
+        """Judge the facts; what is to be done now."""
+        self._note_memory(facts)
+        if facts.ended is not None:
+            self._note_end(facts)
+        match self.state:
+            case KeepState.STARTING:
+                return self._starting(facts)
+            case KeepState.HOLDING:
+                return self._holding(facts)
+            case KeepState.YIELDING:
+                return self._leaving(facts)
+            case KeepState.BACKING_OFF:
+                return self._backing_off(facts)
+            case _:
+                return self._off(facts)
+
+    def _enter(self, state: KeepState, reason: str, now: float) -> None:
+        self.state, self.reason, self._since = state, reason, now
+        if state is not KeepState.HOLDING:
+            self.duty = 0.0
+
+    def _note_memory(self, facts: KeepFacts) -> None:
+        """Whether what a worker held has come back."""
+        if facts.worker is not None or self._gone_at is None:
+            return
+        used, before = facts.gpu.memory_used_bytes, self._baseline_bytes
+        if used is None or before is None or used <= before + MEMORY_SLACK_BYTES:
+            self._gone_at = None
+        elif facts.now - self._gone_at >= MEMORY_BACK_S:
+            self._gone_at, self.is_late = None, True
+
+    def _note_end(self, facts: KeepFacts) -> None:
+        """Its worker has gone: as it was told, or by itself."""
+        self._footprint_bytes = None
+        if self.state is KeepState.BACKING_OFF:  # what is used is the tenant's
+            return
+        self._gone_at = facts.now
+        self._note_memory(facts)
+        if self.state is KeepState.YIELDING:
+            return
+        if self.state is KeepState.HOLDING and facts.now - self._since >= GOOD_SPELL_S:
+            self._crashes = 0
+        self._crashes += 1
+        if self._crashes >= CRASHES_MAX:
+            self._enter(KeepState.FAILED, f"given up after {self._crashes} workers ended: {facts.ended}", facts.now)
+            return
+        rest_s = min(RESTART_FIRST_S * 2.0 ** (self._crashes - 1), RESTART_MAX_S)
+        self._not_before = facts.now + rest_s
+        self._enter(KeepState.OFF, f"its worker ended ({facts.ended}); again in {format_duration(rest_s)}", facts.now)
+
+    def _obstacle(self, facts: KeepFacts) -> str:
+        """Why this GPU is not to be held now; empty: it may be."""
+        if facts.gpu.health is not Health.OK:
+            return f"the GPU is {facts.gpu.health.value}"
+        if facts.rest:
+            return facts.rest
+        if facts.holder:
+            return "a task has it" if not self._may_sit_beside(facts) else ""
+        if facts.filler_elsewhere:
+            return "another agent keeps it busy"
+        return "its settings have changed" if self._is_outdated else ""
+
+    def _may_sit_beside(self, facts: KeepFacts) -> bool:
+        if not (self._rules.hold_leased and facts.holder_runs):
+            return False
+        if self.state in (KeepState.STARTING, KeepState.HOLDING):
+            return self.is_light and self._beside == facts.holder
+        return self._left_idle
+
+    # -- off --------------------------------------------------------------------------------------------------------
+
+    def _off(self, facts: KeepFacts) -> Order:
+        now = facts.now
+        self._watch_lease(facts)
+        if facts.worker is not None:  # one that nobody ordered
+            return Order(leave=True)
+        obstacle = self._obstacle(facts)
+        if obstacle or self._gone_at is not None:
+            self._free_since = None
+            if self.state is not KeepState.FAILED and obstacle:
+                self.reason = obstacle
+            return Order()
+        if self._free_since is None:
+            self._free_since = now
+        if self.state is KeepState.FAILED or now < self._not_before:
+            return Order()
+        if facts.utilization is not None and facts.utilization > BUSY_PERCENT:
+            self._free_since = now
+            self.reason = f"somebody else is at work on it ({facts.utilization:.0f} %)"
+            return Order()
+        if now - self._free_since < REST_BEFORE_S:
+            return Order()
+        return self._start(facts)
+
+    def _watch_lease(self, facts: KeepFacts) -> None:
+        gpu = facts.gpu
+        if facts.holder != self._beside:
+            self._beside = facts.holder
+            self._idle_lease.reset()
+        self._left_idle = (
+            facts.holder_runs
+            and self._rules.hold_leased
+            and gpu.health is Health.OK
+            and self._idle_lease.feed(facts.now, facts.utilization, gpu.memory_used_bytes, gpu.memory_total_bytes)
+        )
+
+    def _start(self, facts: KeepFacts) -> Order:
+        gpu = facts.gpu
+        goal_bytes = 0
+        if not facts.holder:
+            total, used = gpu.memory_total_bytes, gpu.memory_used_bytes
+            if total is None or used is None:
+                self.reason = "its memory cannot be read"
+                return Order()
+            goal_bytes = memory_goal_bytes(total, total - used, self._rules.memory_fraction, RESERVE_BYTES)
+            if goal_bytes == 0 and self._rules.memory_fraction > 0:
+                self.reason = f"only {format_size(total - used)} of its memory are free"
+                self._not_before = facts.now + RETRY_SMALL_S
+                return Order()
+        self.is_light, self._beside = bool(facts.holder), facts.holder
+        self.is_late = self._is_outdated = False
+        self._baseline_bytes = gpu.memory_used_bytes
+        self._footprint_bytes = None
+        self._controller = Controller(self._rules.band)
+        self._tenant = TenantWatch(gpu.memory_used_bytes, strict=self.is_light)
+        self._reports_seen = 0
+        self._goal_bytes = goal_bytes
+        self._enter(KeepState.STARTING, "", facts.now)
+        return Order(start_bytes=goal_bytes)
+
+    # -- with a worker ----------------------------------------------------------------------------------------------
+
+    def _starting(self, facts: KeepFacts) -> Order:
+        obstacle = self._obstacle(facts)
+        if obstacle:
+            return self._leave(obstacle, facts)
+        if facts.worker is not None and facts.worker.is_ready:
+            self._enter(KeepState.HOLDING, "", facts.now)
+            self._measured_at, self._measured_held = facts.now, -1
+            self._controller.restart(facts.now)
+            return self._holding(facts)
+        if facts.worker is not None and facts.now - self._since > START_TIMEOUT_S:
+            return Order(kill=True)
+        return Order(start_bytes=self._goal_bytes) if facts.worker is None else Order()
+
+    def _holding(self, facts: KeepFacts) -> Order:
+        worker = facts.worker
+        if worker is None:  # its end will be told
+            return Order()
+        obstacle = self._obstacle(facts)
+        if obstacle:
+            return self._leave(obstacle, facts)
+        if worker.heard_at is not None and facts.now - worker.heard_at > SILENT_AFTER_S:
+            return Order(kill=True)
+        self._measure(facts, worker)
+        found = worker.tenant or self._tenant.feed(self._sample(facts, worker))
+        if found:
+            return self._give_way(found, facts)
+        self.duty = self._controller.step(facts.now, facts.utilization, hold=self._tenant.suspects)
+        return Order(duty=self.duty)
+
+    def _sample(self, facts: KeepFacts, worker: WorkerFacts) -> Sample:
+        is_new = worker.reports != self._reports_seen
+        self._reports_seen = worker.reports
+        return Sample(
+            facts.now,
+            facts.gpu.memory_used_bytes,
+            facts.gpu.utilization_percent,
+            worker.held_bytes,
+            worker.busy,
+            worker.stretch if is_new else None,
+        )
+
+    def _give_way(self, found: str, facts: KeepFacts) -> Order:
+        if self.is_light:  # it is the task that it sits beside
+            self._idle_lease.reset()
+            self._left_idle = False
+            return self._leave("the task uses its GPU again", facts)
+        if self._come_back is None:
+            self._come_back = ComeBack(has_gauge=facts.gpu.utilization_percent is not None)
+        self._come_back.tenant_seen(facts.now)
+        self._enter(KeepState.BACKING_OFF, f"somebody else works on this GPU: {found}", facts.now)
+        return Order(leave=True)
+
+    def _measure(self, facts: KeepFacts, worker: WorkerFacts) -> None:
+        """What our worker takes, context and all: what is used now less what was used before it came."""
+        used = facts.gpu.memory_used_bytes
+        if used is None or self._baseline_bytes is None or worker.held_bytes == self._measured_held:
+            return
+        if self._measured_held >= 0:  # it let go of some: measured anew
+            self._footprint_bytes, self._measured_held, self._measured_at = None, -1, facts.now
+        if facts.now - self._measured_at >= MEASURE_AFTER_S:
+            self._footprint_bytes = max(0, used - self._baseline_bytes)
+            self._measured_held = worker.held_bytes
+
+    def _leave(self, reason: str, facts: KeepFacts) -> Order:
+        self._enter(KeepState.YIELDING, reason, facts.now)
+        return self._leaving(facts)
+
+    def _leaving(self, facts: KeepFacts) -> Order:
+        if facts.worker is not None:
+            return Order(leave=True, kill=facts.now - self._since >= LEAVE_TIMEOUT_S)
+        if self._gone_at is None:
+            self._free_since, self._is_outdated = None, False
+            self._enter(KeepState.OFF, self.reason, facts.now)
+        return Order()
+
+    def _backing_off(self, facts: KeepFacts) -> Order:
+        if facts.worker is not None:
+            return Order(leave=True, kill=facts.now - self._since >= LEAVE_TIMEOUT_S)
+        obstacle = self._obstacle(facts)
+        if obstacle:
+            self._enter(KeepState.OFF, obstacle, facts.now)
+            return Order()
+        assert self._come_back is not None
+        gpu = facts.gpu
+        if self._come_back.may_come(
+            facts.now, gpu.memory_used_bytes, gpu.utilization_percent, self._baseline_bytes or 0
+        ):
+            self._free_since = facts.now
+            self._enter(KeepState.OFF, "", facts.now)
+        return Order()
