@@ -35,6 +35,8 @@ _SURPRISE_PERCENT = 9.0
 _LEAST_WEIGHT = 0.2
 _GAIN_BOUNDS = (0.5, 2.5)
 _SATURATING_PERCENT = 94.0
+_SILENT_S = 10.0
+"""So long without a reading is open loop."""
 _BLIND_AFTER = 10
 """So many readings of 0 in a row, while the filler works, are no readings."""
 
@@ -103,7 +105,7 @@ class Controller:
 
     @property
     def is_open_loop(self) -> bool:
-        """No readings stand behind the duty: there were none so far, or the gauge does not show the filler."""
+        """No readings stand behind the duty: there are none, or the gauge does not show the filler."""
         return not self._heard
 
     def restart(self, now_s: float) -> None:
@@ -120,6 +122,8 @@ class Controller:
         """
         if self._moved_s is None:
             self._moved_s = now_s
+        if reading_percent is None and now_s - (self._stepped_s or self._moved_s) > _SILENT_S:
+            self._heard = False
         if reading_percent is None or hold:
             return self._duty
         if self._stepped_s is not None and now_s - self._stepped_s < _SOONEST_S:
