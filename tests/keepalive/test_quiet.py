@@ -1,0 +1,137 @@
+"""When a filler may come: to a card that its task leaves idle, and back to one that a tenant has left."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpu_queue.keepalive.quiet import ComeBack, IdleWatch
+
+MIB = 1 << 20
+GIB = 1 << 30
+TOTAL = 80 * GIB
+
+
+def test_a_card_is_left_idle_after_the_whole_time_without_a_break() -> None:
+    watch = IdleWatch(600.0)
+    answers = [watch.feed(float(second), 0, 10 * GIB, TOTAL) for second in range(620)]
+    assert answers.index(True) == 600
+
+
+@pytest.mark.parametrize(
+    ("utilization", "used"),
+    [(6, 10 * GIB), (100, 10 * GIB), (None, 10 * GIB), (0, None), (0, 65 * GIB)],
+    ids=["works", "works hard", "no reading", "no memory reading", "little memory left"],
+)
+def test_one_reading_that_is_not_idle_begins_anew(utilization: int | None, used: int | None) -> None:
+    watch = IdleWatch(600.0)
+    for second in range(599):
+        watch.feed(float(second), 0, 10 * GIB, TOTAL)
+    assert not watch.feed(599.0, utilization, used, TOTAL)
+    answers = [watch.feed(600.0 + second, 0, 10 * GIB, TOTAL) for second in range(610)]
+    assert answers.index(True) == 600
+
+
+def test_what_nobody_looked_at_was_not_idle() -> None:
+    watch = IdleWatch(600.0)
+    watch.feed(0.0, 0, 0, TOTAL)
+    assert not watch.feed(700.0, 0, 0, TOTAL)
+
+
+def test_after_a_reset_idleness_begins_anew() -> None:
+    watch = IdleWatch(10.0)
+    for second in range(11):
+        watch.feed(float(second), 0, 0, TOTAL)
+    watch.reset()
+    assert not watch.feed(11.0, 0, 0, TOTAL)
+
+
+def test_a_small_card_keeps_four_gib_for_its_task() -> None:
+    watch = IdleWatch(0.0)
+    assert not watch.feed(0.0, 0, 9 * GIB, 12 * GIB)
+    assert watch.feed(1.0, 0, 8 * GIB, 12 * GIB)
+
+
+def stay_away(comeback: ComeBack, since_s: float) -> float:
+    """How long a filler stays away from a card that is quiet from this moment on."""
+    now_s = since_s
+    while not comeback.may_come(now_s, 600 * MIB, 0, 600 * MIB):
+        now_s += 1
+    return now_s - since_s
+
+
+def test_nothing_is_waited_for_before_the_first_tenant() -> None:
+    assert ComeBack().may_come(0.0, None, None, 0)
+
+
+def test_the_while_of_quiet_doubles_from_a_minute_to_half_an_hour() -> None:
+    comeback, now_s, waits = ComeBack(), 0.0, []
+    for _ in range(8):
+        comeback.tenant_seen(now_s)
+        waits.append(stay_away(comeback, now_s))
+        now_s += waits[-1] + 100
+    assert waits == [60, 120, 240, 480, 960, 1800, 1800, 1800]
+
+
+def test_a_tenant_long_after_the_last_one_finds_the_first_while_again() -> None:
+    comeback = ComeBack()
+    for now_s in (0.0, 200.0):
+        comeback.tenant_seen(now_s)
+        stay_away(comeback, now_s)
+    comeback.tenant_seen(200 + 120 + 1800)
+    assert comeback.wait_s == 60
+
+
+def test_time_spent_away_does_not_count_as_undisturbed() -> None:
+    comeback = ComeBack()
+    comeback.tenant_seen(0.0)
+    comeback.tenant_seen(7200.0)
+    assert comeback.wait_s == 120
+
+
+@pytest.mark.parametrize(
+    ("used", "utilization"),
+    [(600 * MIB + 65 * MIB, 0), (600 * MIB, 5), (None, 0), (600 * MIB, None)],
+    ids=["memory is still held", "something works", "no memory reading", "no reading"],
+)
+def test_it_must_be_quiet_without_a_break(used: int | None, utilization: int | None) -> None:
+    comeback = ComeBack()
+    comeback.tenant_seen(0.0)
+    for second in range(59):
+        assert not comeback.may_come(float(second), 600 * MIB, 0, 600 * MIB)
+    assert not comeback.may_come(59.0, used, utilization, 600 * MIB)
+    assert comeback.explain(59.0) == "waiting for the tenant to leave"
+    assert stay_away(comeback, 60.0) == 60
+
+
+def test_without_a_gauge_memory_alone_is_judged() -> None:
+    comeback = ComeBack(has_gauge=False)
+    comeback.tenant_seen(0.0)
+    answers = [comeback.may_come(float(second), 600 * MIB, None, 600 * MIB) for second in range(62)]
+    assert answers.index(True) == 60
+
+
+def test_a_gap_between_readings_is_not_quiet() -> None:
+    comeback = ComeBack()
+    comeback.tenant_seen(0.0)
+    assert not comeback.may_come(0.0, 0, 0, 0)
+    assert not comeback.may_come(100.0, 0, 0, 0)
+
+
+def test_what_is_waited_for_is_told() -> None:
+    comeback = ComeBack()
+    assert comeback.explain(0.0) == ""
+    comeback.tenant_seen(0.0)
+    for second in range(21):
+        comeback.may_come(float(second), 0, 0, 0)
+    assert comeback.explain(20.0) == "quiet for 20s of 1m00s"
+
+
+@given(st.lists(st.floats(0, 10_000), max_size=20))
+def test_the_while_stays_within_its_bounds(gaps: list[float]) -> None:
+    comeback, now_s = ComeBack(), 0.0
+    for gap_s in gaps:
+        now_s += gap_s
+        comeback.tenant_seen(now_s)
+        assert 60 <= comeback.wait_s <= 1800
