@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpu_queue.keepalive.controller import Band, Controller
-from gpu_queue.keepalive.tenant import Sample, TenantWatch
+from gpu_queue.keepalive.tenant import Listener, Sample, TenantWatch
 from tests.keepalive.plant_model import Plant
 
 MIB = 1 << 20
@@ -215,3 +215,30 @@ def test_what_is_not_known_is_no_sign() -> None:
     words = [watch.feed(Sample(float(second), None, None, BALLAST, None, None)) for second in range(20)]
     words += [watch.feed(Sample(20.0 + second, HELD, 100, BALLAST)) for second in range(10)]  # no report of our share
     assert set(words) == {""}
+
+
+def test_work_that_hides_behind_the_filler_is_heard_in_a_turn_of_silence() -> None:
+    came_s = 200.0
+    for seed in range(10):
+        plant = Plant(1.0, 1.0, 1.0, 2.0, random.Random(seed), lambda now_s: 0.2 if now_s >= came_s else 0.0)
+        listener, silent, silent_s = Listener(), False, 0.0
+        heard = ""
+        while not heard and plant.now_s < 300:
+            plant.run(0.0 if silent else 0.775, 0.5)
+            silent_s += 0.5 * silent
+            silent, heard = listener.step(plant.now_s, plant.reading())
+            assert not heard or plant.now_s > came_s
+        assert heard.endswith("while we were silent")
+        assert plant.now_s <= came_s + 70
+        assert silent_s / plant.now_s < 0.08
+
+
+def test_a_gauge_that_fails_in_a_turn_of_silence_tells_nothing_and_the_turn_ends() -> None:
+    listener = Listener(every_s=10.0, for_s=3.5)
+    turns = [listener.step(step / 2, None) for step in range(50)]
+    assert {words for _, words in turns} == {""}
+    assert [step / 2 for step in range(50) if turns[step][0]] == [10 + step / 2 for step in range(7)] + [
+        23.5,
+        24,
+        24.5,
+    ]
