@@ -203,6 +203,7 @@ class Agent:
         due += [
             one.started_at + one.needs.time_s for one in stages if one.needs.time_s is not None and one.why is None
         ]
+        due += [one.record_at for one in stages if one.record_at is not None and one.stage is Stage.RUNNING]
         due += [
             one.settle_at for one in self.tries.live.values() if one.stage is Stage.SETTLING and not one.settle_is_out
         ]

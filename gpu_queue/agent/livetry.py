@@ -48,6 +48,8 @@ class LiveTry:
     end: End | None = None
     named_end: End | None = None
     refusal: str = ""
+    record_at: float | None = None
+    """When its record is to say that it runs; None: it does, or has no need to."""
     claimed: Claimed | None = None
     """What it is started from, while its GPUs are being cleared."""
     settle_at: float = 0.0

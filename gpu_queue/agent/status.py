@@ -144,6 +144,8 @@ REASON_MAX = 300
 def printable(text: str) -> str:
     """What a terminal may be shown of a name or a reason: no control characters, and no end of it without end."""
     cut = text if len(text) <= REASON_MAX else f"{text[:REASON_MAX]}…"
+    if cut.isprintable():  # as nearly all are: a hundred reasons are looked at letter by letter otherwise
+        return cut
     return "".join(letter if letter.isprintable() or "\udc80" <= letter <= "\udcff" else "?" for letter in cut)
 
 

@@ -49,6 +49,8 @@ LOST_AFTER_S = 2.0
 REST_S = 60.0
 """A task that could not be started here rests so long on this node, doubled each time."""
 REST_MAX_S = 3600.0
+RECORD_AFTER_S = 0.3
+"""A try that ended within so long has one record, that of its end, which tells all that the first would have told."""
 CLAIM_AGAIN_S = 2.0
 """The same where storage refused the claim: a full disk or a moment's trouble."""
 
@@ -213,14 +215,19 @@ class Tries:
         self.node_problem = ""
         self._close_lock(one)
         one.stage = Stage.RUNNING
+        one.record_at = now + RECORD_AFTER_S
         self.has_changed = True
+
+    def _record(self, one: LiveTry, *, is_news: bool) -> None:
+        one.record_at = None
         record = dict(one.facts)
+        started_at = one.started_wall_s if is_news else None
 
         def done(result: Failed | None) -> None:
             if isinstance(result, Failed):
                 self._say(f"{one.name}: its record could not be written ({result})")
 
-        self._storage.submit("record", lambda: self._spool.transitions.started(claimed, record), done)
+        self._storage.submit("record", lambda: self._spool.transitions.runs(one.claim, record, started_at), done)
 
     def _not_started(self, one: LiveTry, reason: str, now: float) -> None:
         self._say(f"{one.name}: could not be started here: {reason}")
@@ -327,6 +334,8 @@ class Tries:
                 self._settle(one, one.end, now)
 
     def _advance_running(self, one: LiveTry, now: float) -> None:
+        if one.record_at is not None and now >= one.record_at:
+            self._record(one, is_news=True)
         if one.pid is None and not one.directory.is_alive():
             one.stage = Stage.CLEANING
             one.ending = processes.Ending(one.claim_path, grace_s=LEFTOVER_GRACE_S)
@@ -376,6 +385,7 @@ class Tries:
         retries = one.needs.retries if one.needs.retries is not None else settings.retries
         policy = RetryPolicy(retries, settings.max_lost)
         facts = dict(one.facts)
+        started = None if one.record_at is None else (one.started_wall_s, dict(one.facts))
         if one.started_wall_s:
             facts["ended_at"] = format_utc(time.time())
             facts["duration_s"] = round(now - one.started_at, 3)
@@ -385,7 +395,7 @@ class Tries:
 
         def call() -> Settled:
             return self._spool.transitions.settle(
-                one.claim, one.named_end, end, policy, facts, one.refusal, one.needs.queue
+                one.claim, one.named_end, end, policy, facts, one.refusal, one.needs.queue, started
             )
 
         self._storage.submit("settle", call, done)
@@ -454,6 +464,7 @@ class Tries:
         self.has_changed = True
         if decision.step is Step.ADOPT:
             self._say(f"{one.name}: taken up again, its shim lives")
+            self._record(one, is_news=False)  # our predecessor may have died before it did
             wanted = Why.STOPPED if self.stop_wanted.pop(one.name, None) is not None else facts.why
             if wanted is not None:  # our predecessor was ending it
                 self.stop(one, wanted, now, self._settings().stop_grace_s)

@@ -103,8 +103,11 @@ class TryDirectory:
         return _line(f"{self.path}/reason")
 
     def write_facts(self, facts: dict[str, Any]) -> None:
-        """Note what the next agent must know if it adopts this try."""
-        _replace(f"{self.path}/facts", json.dumps(facts).encode())
+        """Note what the next agent must know if it adopts this try; before the shim is told to begin.
+
+        Written in place: an agent that dies in the middle of it leaves no try that could be adopted.
+        """
+        _write(f"{self.path}/facts", json.dumps(facts).encode())
 
     def facts(self) -> dict[str, Any] | None:
         """What the agent that started this try noted; None if nothing can be read."""
@@ -283,6 +286,15 @@ def _number(text: str | None, below: int) -> int | None:
 def _replace(path: str, content: bytes) -> None:
     head, tail = os.path.split(path)
     unfinished = f"{head}/.{tail}.{os.getpid()}"
-    with open(unfinished, "wb") as file:
-        file.write(content)
+    _write(unfinished, content)
     os.rename(unfinished, path)
+
+
+def _write(path: str, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(descriptor, view) :]
+    finally:
+        os.close(descriptor)

@@ -23,6 +23,8 @@ _SHIM = re.compile(r"/shims/[0-9a-f]{16}\.sh")
 _OURS = re.compile(r"perpetual_motion\.py|gpu_queue[./]keepalive")
 _PYTHON = re.compile(r"python[0-9.]*")
 _SHORT_S = 5.0
+_FEW_PIDS = 100
+"""More are not asked one by one."""
 _PATIENCE_S = 0.02
 """A scan takes about 2 ms for 100 processes: worth waiting for within a step."""
 
@@ -113,27 +115,39 @@ def newer_than(shim_pid: int, ran_s: float) -> list[int] | None:
     """
     if ran_s >= _SHORT_S:
         return None
+    there = pids()
+    last = _last_pid()  # asked after the listing: what was forked meanwhile is counted
+    return None if last is None or last < shim_pid else [pid for pid in there if shim_pid < pid <= last]
+
+
+def _last_pid() -> int | None:
+    """The pid that was given out last; a thread's too."""
     try:
-        with open("/proc/loadavg", "rb") as file:
-            last = int(file.read().split()[4])
-    except (OSError, ValueError, IndexError):
+        return int(_proc_file("loadavg").split()[4])
+    except (ValueError, IndexError):
         return None
-    return None if last < shim_pid else [pid for pid in pids() if pid > shim_pid]
 
 
-def may_have_leftovers(shim_pid: int, ran_s: float, other_shims: Collection[int]) -> bool:
+def may_have_leftovers(shim_pid: int, ran_s: float, others: Collection[int]) -> bool:
     """Whether anything may have outlived a try, by what is cheap to ask: for the many short ones nothing has.
 
     Args:
         shim_pid: of the shim that has gone.
         ran_s: how long its try ran.
-        other_shims: shims that live; what is in their sessions is theirs.
+        others: living children of this agent; what is in their sessions is theirs.
     """
-    newer = newer_than(shim_pid, ran_s)
-    if newer is None:
+    if ran_s >= _SHORT_S:
         return True
-    rows = (read_process(pid) for pid in newer if pid not in other_shims)
-    return any(row is not None and row.state != "Z" and row.session not in other_shims for row in rows)
+    asked = shim_pid
+    while (last := _last_pid()) != asked:
+        if last is None or not asked < last <= shim_pid + _FEW_PIDS:
+            return True
+        for pid in range(asked + 1, last + 1):
+            row = None if pid in others else read_process(pid)
+            if row is not None and row.state != "Z" and row.session not in others:
+                return True
+        asked = last  # what forked and ended before it was looked at has a child behind this one
+    return False
 
 
 def send(process: Process, number: signal.Signals) -> bool:
@@ -343,9 +357,13 @@ def sweep_candidates(is_claim_alive: Callable[[str], bool]) -> list[Process]:
 
 
 def _proc(pid: int, name: str) -> bytes:
-    """A file of /proc; empty when the process has gone or is not ours to look at."""
+    """A process's file in /proc; empty when it has gone or is not ours to look at."""
+    return _proc_file(f"{pid}/{name}")
+
+
+def _proc_file(name: str) -> bytes:
     try:
-        descriptor = os.open(f"/proc/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(f"/proc/{name}", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return b""
     try:

@@ -22,6 +22,7 @@ from gpu_queue.locks import is_locked, try_lock
 _FILLER = ".filler"
 _BUSY_AFTER_S = 2.0
 _RETRY_S = 0.01
+_PATH_MAX_BYTES = 1 << 16
 
 
 class Leases:
@@ -65,8 +66,7 @@ class Leases:
         with _locked(self._mutex) as mine:
             if not mine:
                 return False
-            holders = self.holders()
-            if any(holders.get(uuid, try_dir) != try_dir for uuid in uuids):
+            if any(holder != try_dir and is_held(holder) for holder in map(self._read, uuids) if holder is not None):
                 return False
             try:
                 self._write(dict.fromkeys(uuids, try_dir))
@@ -113,18 +113,28 @@ class Leases:
 
     def _read(self, name: str) -> str | None:
         """The directory that a file names; None if it has just gone."""
+        path = f"{self._gpus}/{name}"
         try:
-            with open(f"{self._gpus}/{name}", "rb") as file:
-                return os.fsdecode(file.read().removesuffix(b"\n"))
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
+        try:
+            return os.fsdecode(os.read(descriptor, _PATH_MAX_BYTES).removesuffix(b"\n"))
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, path) from None
+        finally:
+            os.close(descriptor)
 
     def _write(self, files: Mapping[str, str]) -> None:
         # One fixed name for the unfinished file is enough under the mutex, and a crash leaves no more than it.
+        os.makedirs(self._gpus, mode=0o700, exist_ok=True)  # somebody may have tidied /tmp
         unfinished = f"{self._gpus}/.unfinished"
         for name, try_dir in files.items():
-            with open(unfinished, "wb") as file:
-                file.write(os.fsencode(try_dir) + b"\n")
+            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                os.write(descriptor, os.fsencode(try_dir) + b"\n")
+            finally:
+                os.close(descriptor)
             os.rename(unfinished, f"{self._gpus}/{name}")
 
     def _remove(self, names: Iterable[str], try_dir: str) -> None:

@@ -137,10 +137,17 @@ class Transitions:
             name = f"{secrets.token_hex(3)}_{name}"
         store.move(path, f"{pending}/{name}")
 
-    def started(self, claimed: Claimed, facts: dict[str, Any]) -> None:
-        """Write down that a try begins."""
-        records.write_try(self._paths, claimed.claim, {"node": self._node, **facts})
-        self._events.add("started", claimed.claim, **facts)
+    def runs(self, claim: Claim, facts: dict[str, Any], started_at: float | None) -> None:
+        """Write down that a try runs.
+
+        Args:
+            claim: the try.
+            facts: for the record.
+            started_at: when it was started, in epoch seconds; None: the history has it already.
+        """
+        records.write_try(self._paths, claim, {"node": self._node, **facts})
+        if started_at is not None:
+            self._events.add(claim, ("started", started_at, facts))
 
     def settle(
         self,
@@ -151,6 +158,7 @@ class Transitions:
         facts: dict[str, Any],
         refusal: str = "",
         queue: str | None = None,
+        started: tuple[float, dict[str, Any]] | None = None,
     ) -> Settled:
         """Move an ended try on.
 
@@ -162,6 +170,7 @@ class Transitions:
             facts: for the record.
             refusal: the task can never run: it goes to failed/ with this reason in its log.
             queue: the queue that it holds, which is free when it is settled.
+            started: when it was started (epoch seconds), and facts, where :meth:`runs` was not called for it.
 
         Raises:
             OSError: nothing was moved; ask again later.
@@ -201,7 +210,9 @@ class Transitions:
                 self._reader.settled(claim.task_id, result.to)
                 if queue is not None:
                     self._queues.release(queue, claim.task_id)
-            self._events.add("settled" if final else "returned", claim, outcome=result.outcome, status=end.status)
+            end_facts = {"outcome": result.outcome, "status": end.status}
+            ended = ("settled" if final else "returned", time.time(), end_facts)
+            self._events.add(claim, *([("started", *started)] if started else []), ended)
         return Settled(moved.moved, result, str(moved.error or ""))
 
     @staticmethod

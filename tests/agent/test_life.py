@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -24,6 +25,24 @@ def test_a_published_script_runs_on_a_gpu_and_ends_in_done_with_its_log(cluster:
     (record,) = cluster.tries(task)
     assert record["outcome"] == "succeeded"
     assert record["gpu_indices"] == [0]
+
+
+def test_a_try_is_recorded_while_it_runs_and_its_history_tells_start_and_end(cluster: Cluster) -> None:
+    cluster.start()
+    long = cluster.submit('until [ -e "$QUEUE_ROOT/go" ]; do sleep 0.02; done\n')
+    short = cluster.submit("exit 0\n")
+    wait_until(lambda: cluster.tries(long), "the record of a running try", dump=cluster.dump)
+    assert "outcome" not in cluster.tries(long)[0]
+    (cluster.queue_root / "go").touch()
+    for task in (long, short):
+        cluster.wait_for(task, "done")
+    (record,) = cluster.tries(short)
+    assert record["started_at"] <= record["ended_at"]
+    (history,) = Path(cluster.paths.root, "events").glob("*.jsonl")
+    wait_until(lambda: history.read_text().count('"settled"') == 2, "the end of the history", dump=cluster.dump)
+    events = [json.loads(line) for line in history.read_text().splitlines() if line]
+    for task in (long, short):
+        assert [one["event"] for one in events if task in one["claim"]] == ["started", "settled"]
 
 
 def test_a_script_that_fails_goes_to_failed_with_its_status(cluster: Cluster) -> None:

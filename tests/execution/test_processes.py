@@ -20,6 +20,7 @@ from gpu_queue.execution.processes import (
     claim_of,
     find_marked,
     find_try,
+    may_have_leftovers,
     newer_than,
     read_facts,
     read_process,
@@ -173,6 +174,40 @@ def test_a_short_try_needs_a_look_at_the_newer_pids_only(
     assert among is None or (new in among and old not in among)
     assert newer_than(old, 60.0) is None, "pids may have come round"
     assert newer_than(1 << 29, 0.1) is None, "they have come round"
+
+
+def test_what_has_a_high_pid_from_before_they_came_round_is_not_newer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "pids", lambda: [1, 90, 101, 102, 30000])
+    monkeypatch.setattr(processes, "_last_pid", lambda: 110)
+    assert newer_than(100, 0.1) == [101, 102]
+
+
+def test_only_what_was_started_since_and_belongs_to_nobody_may_be_left_of_a_short_try(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    there: dict[int, Process] = {}
+    last = [105]
+    monkeypatch.setattr(processes, "_last_pid", lambda: last[0])
+    monkeypatch.setattr(processes, "read_process", there.get)
+    there[102] = Process(102, 1, 1, 102, "S", "sh")
+    there[103] = Process(103, 1, 102, 102, "S", "its script")
+    there[104] = Process(104, 1, 1, 100, "Z", "over")
+    there[30000] = Process(30000, 1, 1, 1, "S", "older, from before the pids came round")
+    assert not may_have_leftovers(100, 0.1, {102})
+    assert may_have_leftovers(100, 0.1, set())
+    assert may_have_leftovers(100, 60.0, {102}), "pids may have come round"
+    assert may_have_leftovers(30000, 0.1, {102}), "they have come round"
+    last[0] = 10_000
+    assert may_have_leftovers(100, 0.1, {102}), "too many to ask"
+
+
+def test_a_leftover_that_forks_and_ends_while_it_is_looked_for_is_found_by_its_child(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    last = iter([101, 102, 102])
+    monkeypatch.setattr(processes, "_last_pid", lambda: next(last))
+    monkeypatch.setattr(processes, "read_process", {102: Process(102, 1, 1, 100, "S", "child")}.get)
+    assert may_have_leftovers(100, 0.1, set())
 
 
 def test_the_daemon_of_a_short_try_is_ended_by_its_agent(surroundings: Bench) -> None:

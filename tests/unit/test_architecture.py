@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 IMPURE = {"os", "time", "subprocess", "random", "secrets", "threading", "datetime", "socket", "pathlib", "shutil"}
 RENAMES = {"spool.store", "spool.files", "spool.filesystem", "spool.events"}
-FORKS = {"execution.launcher"}
+FORKS = {"execution.launcher", "keepalive.zygote"}
 FORKING = {
     ("os", name)
     for name in ("fork", "forkpty", "posix_spawn", "posix_spawnp", "system", "popen", "execv", "execve", "execvp")
@@ -54,6 +54,12 @@ def imports(module: str) -> set[str]:
             below = {f"{node.module}.{alias.name}" for alias in node.names}
             found |= {name for name in below if name in MODULES} or {node.module}
     return found
+
+
+def strings(module: str) -> set[str]:
+    return {
+        node.value for node in ast.walk(tree(module)) if isinstance(node, ast.Constant) and type(node.value) is str
+    }
 
 
 def room_of(module: str) -> str:
@@ -116,7 +122,15 @@ def test_what_decides_knows_no_clock_no_chance_and_no_disk(module: str) -> None:
     assert not {name.split(".")[0] for name in imports(module)} & IMPURE
 
 
-@pytest.mark.parametrize("module", ["gpu_queue.spool.drops", "gpu_queue.spool.directives", "gpu_queue.gpus.visible"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "gpu_queue.spool.drops",
+        "gpu_queue.spool.directives",
+        "gpu_queue.gpus.visible",
+        "gpu_queue.keepalive.pace",
+    ],
+)
 def test_what_calls_itself_pure_is_pure(module: str) -> None:
     assert not {name.split(".")[0] for name in imports(module)} & IMPURE
 
@@ -143,7 +157,7 @@ def test_nobody_else_renames_what_lies_in_a_spool(room: str) -> None:
     assert found <= {"gpu_queue.gpus.leases"}  # on the node's own disk
 
 
-def test_only_the_launcher_starts_processes() -> None:
+def test_only_the_launcher_and_the_zygote_start_processes() -> None:
     found = {module.removeprefix("gpu_queue.") for module in OURS if calls(module) & FORKING}
     assert found == FORKS
 
@@ -151,5 +165,13 @@ def test_only_the_launcher_starts_processes() -> None:
 def test_the_fast_part_of_the_agent_imports_nothing_heavy() -> None:
     heavy = {"torch", "numpy", "fastapi", "psutil", "requests"}
     for module in OURS:
-        if room_of(module) not in ("keepalive", "console", "jobfiles"):
+        if room_of(module) not in ("console", "jobfiles") and module != "gpu_queue.keepalive.engines":
             assert not {name.split(".")[0] for name in imports(module)} & heavy, module
+
+
+def test_only_the_engines_import_torch_and_nobody_imports_the_engines() -> None:
+    # The zygote does, by name and after it has taken care of what a missing torch looks like.
+    assert [module for module in OURS if "torch" in imports(module)] == ["gpu_queue.keepalive.engines"]
+    assert not [module for module in OURS if "gpu_queue.keepalive.engines" in imports(module)]
+    naming = {module for module in OURS if "gpu_queue.keepalive.engines" in strings(module)}
+    assert naming == {"gpu_queue.keepalive.zygote"}

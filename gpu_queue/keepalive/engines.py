@@ -1,0 +1,411 @@
+"""What loads a card.  The only module that imports torch.
+
+==========  ==========================================================================================
+``matmul``  fp16 products of random matrices: what people mean by a busy GPU, at a busy GPU's power
+``zeros``   the same kernels on zeros: as busy by every counter, at much less power
+``spin``    one thread that waits on the GPU's clock: busy for ``utilization.gpu`` and for nothing else
+``cpu``     for simulated cards: a real small product on the host, and a load in the plant
+==========  ==========================================================================================
+
+On a real card, all of them:
+
+- see exactly one GPU, told by UUID before CUDA starts, and make sure afterwards that it is the one;
+- sleep, not spin, while a kernel runs; have one launch in flight; allocate nothing between launches;
+- take the matrices first, then whatever is left to the goal as blocks that are never touched (ballast).  When memory
+  runs out they give all ballast back and try half, a few times, then none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import math
+import os
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any, TypeVar
+
+import torch
+
+from gpu_queue.gpus.devices import Health
+from gpu_queue.gpus.plant import Load, Plant
+from gpu_queue.gpus.simulated import STATE_FILE_VARIABLE, SimulatedDevices
+from gpu_queue.keepalive.protocol import WorkerSpec
+from gpu_queue.keepalive.worker import Engine
+
+OUT_OF_MEMORY: type[BaseException] = getattr(torch, "OutOfMemoryError", None) or torch.cuda.OutOfMemoryError
+STEP = 1024
+"""Sizes of matrices are multiples of this: what tensor cores like, and what was promised."""
+BLOCK_BYTES = 1 << 30
+"""Of ballast: few large ones are given back fast, and one more or less is no great miss of the goal."""
+LIGHT_SIZE = 8192
+"""The largest matrices of a filler without ballast: 384 MiB for three."""
+HALVINGS = 6
+_PROBE_SIZE = 4096
+_WARM_UP = 10
+_MEASURED = 10
+_HEADROOM_BYTES = 1 << 30
+"""Above its goal, for the libraries' workspaces and matrices that are only tried."""
+_BLOCKING_SYNC = 4
+"""CU_CTX_SCHED_BLOCKING_SYNC"""
+
+Look = Callable[[], None]
+Block = TypeVar("Block")
+
+
+def describe() -> tuple[str, bool]:
+    """The version of torch, and whether it was built for GPUs; the driver is not asked."""
+    return str(torch.__version__), bool(torch.version.cuda or getattr(torch.version, "hip", None))
+
+
+def make(spec: WorkerSpec) -> Engine:
+    """The engine that is asked for; nothing is touched yet."""
+    kinds: dict[str, Callable[[WorkerSpec], Engine]] = {"matmul": Matmul, "zeros": Zeros, "spin": Spin, "cpu": Cpu}
+    return kinds[spec.engine](spec)
+
+
+def fill(
+    goal_bytes: int, allocate: Callable[[int], Block], give_back: Callable[[], None], look: Look
+) -> tuple[list[Block], int]:
+    """Blocks that come to a goal, or to half of it, or to a quarter, and so on to none.
+
+    Args:
+        goal_bytes: to come to; nothing below 0.
+        allocate: takes a number of bytes; raises :data:`OUT_OF_MEMORY`.
+        give_back: called when blocks were dropped, to make them free for others.
+        look: called before each block; may raise.
+
+    Returns:
+        The blocks, and how often the goal was halved.
+    """
+    blocks: list[Block] = []
+    for halvings in range(HALVINGS + 1):
+        left_bytes = max(0, goal_bytes) >> halvings
+        try:
+            while left_bytes > 0:
+                look()
+                blocks.append(allocate(min(left_bytes, BLOCK_BYTES)))
+                left_bytes -= BLOCK_BYTES
+            return blocks, halvings
+        except OUT_OF_MEMORY:
+            blocks.clear()
+        # Only here, where the error with its frames has gone, is nothing referred to any more.
+        give_back()
+    return blocks, HALVINGS + 1
+
+
+def choose_tile(largest: int, tile_s: float, measure: Callable[[int], float]) -> int:
+    """The largest multiple of 1024, up to a limit, of which one product takes no longer than wanted; at least 1024.
+
+    Args:
+        largest: the limit.
+        tile_s: how long it may take.
+        measure: seconds that a product of this size takes; infinity if there is no room for it.
+    """
+    times: dict[int, float] = {}
+
+    def time_of(size: int) -> float:
+        if size not in times:
+            times[size] = measure(size)
+        return times[size]
+
+    probe = min(_PROBE_SIZE, _whole_steps(largest))
+    # Time grows with the cube of the size; a little less in truth, for large products use a card better.
+    size = min(_whole_steps(probe * (tile_s / time_of(probe)) ** (1 / 3)), _whole_steps(largest))
+    while size > STEP and time_of(size) > tile_s:
+        size -= STEP
+    while size + STEP <= largest and time_of(size + STEP) <= tile_s:
+        size += STEP
+    return size
+
+
+def _whole_steps(size: float) -> int:
+    return max(STEP, int(size) // STEP * STEP)
+
+
+def largest_size(spec: WorkerSpec) -> int:
+    """N of the largest three matrices of which a spec allows: the documented size, if the goal has room for it."""
+    limit = spec.matrix_size if spec.goal_bytes else min(spec.matrix_size, LIGHT_SIZE)
+    room = math.isqrt(spec.goal_bytes // 6) if spec.goal_bytes else limit
+    return _whole_steps(min(limit, room))
+
+
+class _Card:
+    """What the engines on a real card have in common."""
+
+    def __init__(self, spec: WorkerSpec):
+        self.tile = 0
+        self.halvings = 0
+        self._spec = spec
+        self._ballast: list[Any] = []
+        self._begun: Any = None
+        self._ended: Any = None
+
+    @property
+    def held_bytes(self) -> int:
+        """All but the context, which only the driver knows."""
+        return int(torch.cuda.memory_reserved(0)) if self._begun is not None else 0
+
+    def hold(self, look: Look) -> float:
+        """Start CUDA on the one card, prepare the kernel, measure it, and fill up."""
+        _start_cuda(self._spec)
+        # Blocking: the host sleeps while it waits.  Without it, it spins on a core of its own.
+        self._begun = torch.cuda.Event(enable_timing=True, blocking=True)
+        self._ended = torch.cuda.Event(enable_timing=True, blocking=True)
+        look()
+        self._prepare(look)
+        kernel_s = self._measure(_WARM_UP, _MEASURED)
+        torch.cuda.empty_cache()
+        missing_bytes = self._spec.goal_bytes - self.held_bytes
+        self._ballast, self.halvings = fill(missing_bytes, _ballast, torch.cuda.empty_cache, look)
+        return kernel_s
+
+    def launch(self) -> float:
+        """One kernel, by the card's own clock."""
+        self._begun.record()
+        self._enqueue()
+        self._ended.record()
+        self._ended.synchronize()
+        return float(self._begun.elapsed_time(self._ended)) / 1000
+
+    def free(self) -> None:
+        """All memory back to the driver; the context goes with the process."""
+        self._ballast.clear()
+        self._drop()
+        if self._begun is not None:
+            torch.cuda.empty_cache()
+
+    def _prepare(self, look: Look) -> None:
+        raise NotImplementedError
+
+    def _enqueue(self) -> None:
+        raise NotImplementedError
+
+    def _drop(self) -> None:
+        """Let go of what :meth:`_prepare` made."""
+
+    def _measure(self, warm_up: int, measured: int) -> float:
+        for _ in range(warm_up):
+            self.launch()
+        return median(self.launch() for _ in range(measured))
+
+
+class Matmul(_Card):
+    """Products of random matrices."""
+
+    def __init__(self, spec: WorkerSpec):
+        super().__init__(spec)
+        self._matrices: tuple[Any, Any, Any] | None = None
+
+    def _prepare(self, look: Look) -> None:
+        def measure(size: int) -> float:
+            look()
+            try:
+                self._make_matrices(size)
+                return self._measure(3, 5)
+            except OUT_OF_MEMORY:
+                return math.inf
+
+        self.tile = choose_tile(largest_size(self._spec), self._spec.tile_s, measure)
+        look()
+        self._make_matrices(self.tile)
+
+    def _make_matrices(self, size: int) -> None:
+        self._drop()
+        torch.cuda.empty_cache()
+        a, b = self._data(size), self._data(size)
+        self._matrices = (a, b, torch.empty_like(a))
+
+    def _data(self, size: int) -> Any:
+        return torch.randn(size, size, dtype=torch.float16, device="cuda")
+
+    def _enqueue(self) -> None:
+        assert self._matrices is not None
+        a, b, c = self._matrices
+        # Never c into the next one: fp16 overflows after a few products, and NaN is cheap to multiply.
+        torch.mm(a, b, out=c)
+
+    def _drop(self) -> None:
+        self._matrices = None
+
+
+class Zeros(Matmul):
+    """Products of zeros: no transistor changes its mind."""
+
+    def _data(self, size: int) -> Any:
+        return torch.zeros(size, size, dtype=torch.float16, device="cuda")
+
+
+class Spin(_Card):
+    """One thread that reads the card's clock until enough cycles have passed.
+
+    The cycles are trimmed all the time, for they are cycles of a clock that heat and power change.
+    """
+
+    _SIZE = 256
+    _MOST_PRODUCTS = 500
+    _MOST_CYCLES = 1 << 40
+
+    def __init__(self, spec: WorkerSpec):
+        super().__init__(spec)
+        # Not part of torch's public interface; where it is missing, a run of tiny products does nearly as well.
+        self._sleep = getattr(torch.cuda, "_sleep", None) if hasattr(torch._C, "_cuda_sleep") else None
+        self._count = 1_000_000 if self._sleep else 1
+        self._matrices: tuple[Any, Any, Any] | None = None
+
+    def launch(self) -> float:
+        """One spin; its length is kept at what was asked for."""
+        kernel_s = super().launch()
+        # What is far off is no drift, and not for us to trim away: somebody else may be on the card.
+        if self._sleep and 0.7 < kernel_s / self._spec.tile_s < 1.4:
+            self._set_count(self._count * (1 + 0.05 * (self._spec.tile_s / kernel_s - 1)))
+        return kernel_s
+
+    def _prepare(self, look: Look) -> None:
+        if not self._sleep:
+            a = torch.randn(self._SIZE, self._SIZE, dtype=torch.float16, device="cuda")
+            self._matrices = (a, torch.randn_like(a), torch.empty_like(a))
+            self.tile = self._SIZE
+        for _ in range(3):  # clocks rise while it is measured
+            look()
+            self._set_count(self._count * self._spec.tile_s / max(1e-9, self._measure(3, 5)))
+
+    def _set_count(self, count: float) -> None:
+        self._count = max(1, min(int(count), self._MOST_CYCLES if self._sleep else self._MOST_PRODUCTS))
+
+    def _enqueue(self) -> None:
+        if self._sleep:
+            self._sleep(self._count)
+            return
+        assert self._matrices is not None
+        a, b, c = self._matrices
+        for _ in range(self._count):
+            torch.mm(a, b, out=c)
+
+    def _drop(self) -> None:
+        self._matrices = None
+
+
+class Cpu:
+    """The engine of simulated cards.
+
+    Its kernel has a modelled length, as a GPU's does not depend on when the host gets to look: twice as long while
+    another load runs on the card, as time slicing has it.  What it holds is only booked.
+    """
+
+    KERNEL_S = 0.004
+    _SIZE = 64
+    _CARDS = 64
+    """As many as the state file of simulated cards may speak of."""
+
+    def __init__(self, spec: WorkerSpec):
+        """Nothing is booked yet."""
+        self.tile = self._SIZE
+        self.halvings = 0
+        self._spec = spec
+        self._plant = Plant(spec.plant)
+        state_file = os.environ.get(STATE_FILE_VARIABLE)
+        self._cards = SimulatedDevices(self._CARDS, spec.total_bytes, state_file, spec.plant)
+        self._load: Load | None = None
+        self._matrices: tuple[Any, Any, Any] | None = None
+
+    @property
+    def held_bytes(self) -> int:
+        """What is booked."""
+        return self._load.held_bytes if self._load else 0
+
+    def hold(self, look: Look) -> float:
+        """Book the memory, as far as the card has room."""
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        torch.set_num_threads(1)
+        load = self._load = Load(self._spec.plant, self._spec.uuid)
+        self._matrices = _host_matrices(self._SIZE)
+        book = 3 * self._SIZE**2 * 2
+        self._book(book)
+        self.halvings = fill(self._spec.goal_bytes - book, self._book, lambda: load.hold(book), look)[1]
+        return self.KERNEL_S
+
+    def launch(self) -> float:
+        """One product, and then the rest of the modelled time."""
+        assert self._load is not None
+        assert self._matrices is not None
+        begin_ns = time.monotonic_ns()
+        is_shared = self._plant.is_busy(self._spec.uuid, begin_ns, besides=self._load)
+        kernel_s = self.KERNEL_S * (2 if is_shared else 1)
+        end_ns = begin_ns + int(kernel_s * 1e9)
+        self._load.book(begin_ns, end_ns)
+        a, b, c = self._matrices
+        torch.mm(a, b, out=c)
+        time.sleep(max(0, end_ns - time.monotonic_ns()) / 1e9)
+        return kernel_s
+
+    def free(self) -> None:
+        """Book nothing any more."""
+        if self._load:
+            self._load.close()
+            self._load = None
+
+    def _book(self, size_bytes: int) -> None:
+        assert self._load is not None
+        if self._used_bytes() + size_bytes > self._spec.total_bytes:
+            raise OUT_OF_MEMORY(f"simulated card: out of memory. Tried to allocate {size_bytes} bytes")
+        self._load.hold(self._load.held_bytes + size_bytes)
+
+    def _used_bytes(self) -> int:
+        """What is held on the card by all, ourselves included."""
+        for card in self._cards.snapshot():
+            if card.uuid == self._spec.uuid and card.health is Health.OK:
+                return card.memory_used_bytes or 0
+        usage = self._plant.read(time.monotonic_ns()).get(self._spec.uuid)
+        return usage.held_bytes if usage else 0
+
+
+def _host_matrices(size: int) -> tuple[Any, Any, Any]:
+    for kind in (torch.float16, torch.float32):
+        a = torch.randn(size, size).to(kind)
+        matrices = (a, a.clone(), torch.empty_like(a))
+        try:
+            torch.mm(matrices[0], matrices[1], out=matrices[2])
+        except RuntimeError:
+            continue  # older ones multiply no fp16 on the host
+        return matrices
+    raise RuntimeError("torch multiplies no matrices on this host")
+
+
+def _ballast(size_bytes: int) -> Any:
+    return torch.empty(size_bytes, dtype=torch.uint8, device="cuda")
+
+
+def _start_cuda(spec: WorkerSpec) -> None:
+    """Start CUDA on the card of a spec and on no other.
+
+    Raises:
+        RuntimeError: CUDA does not start, or shows another card.
+    """
+    os.environ["CUDA_VISIBLE_DEVICES"] = spec.visible or spec.uuid
+    _ask_for_blocking_sync()
+    torch.cuda.init()
+    count = torch.cuda.device_count()
+    if count != 1:
+        raise RuntimeError(f"CUDA shows {count} GPUs for CUDA_VISIBLE_DEVICES={os.environ['CUDA_VISIBLE_DEVICES']}")
+    card = torch.cuda.get_device_properties(0)
+    found = str(getattr(card, "uuid", ""))  # torch before 2.4 does not tell
+    if spec.uuid.startswith("GPU-") and found and _bare(found) != _bare(spec.uuid):
+        raise RuntimeError(f"CUDA shows GPU {found} for {spec.uuid}")
+    # In case something here takes more than was meant: a filler must not be what makes a task run out of memory.
+    most_bytes = max(spec.goal_bytes, 6 * largest_size(spec) ** 2) + _HEADROOM_BYTES
+    torch.cuda.set_per_process_memory_fraction(min(1.0, most_bytes / card.total_memory), 0)
+
+
+def _bare(uuid: str) -> str:
+    return uuid.lower().removeprefix("gpu-")
+
+
+def _ask_for_blocking_sync() -> None:
+    """Let waits that go without our events sleep as well; it has to be said before the context is made."""
+    with contextlib.suppress(OSError, AttributeError):  # no driver, which torch will tell, or one that cannot
+        driver = ctypes.CDLL("libcuda.so.1")
+        device = ctypes.c_int()
+        if driver.cuInit(0) == 0 and driver.cuDeviceGet(ctypes.byref(device), 0) == 0:
+            driver.cuDevicePrimaryCtxSetFlags_v2(device, _BLOCKING_SYNC)
