@@ -22,6 +22,7 @@ _LONGEST_GAP_S = 60.0
 """Two readings of the power tell what lay between them no longer than this."""
 _MOST_W = 5000.0
 """No card takes more: a counter that rose faster was not counting energy."""
+_MOST_S = 1e9
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _NUMBER = re.compile(r"\d{1,15}(\.\d{1,6})?", re.ASCII)
 
@@ -112,12 +113,14 @@ class Ledger:
             name: its model; the latest is shown.
             index: its place on the node; the latest is shown.
             kind: what it did.
-            seconds: for how long.
+            seconds: for how long; nothing is counted unless it is above 0.
             joules: from ``joules_between``.
         """
+        if not 0 < seconds < _MOST_S:
+            return
         line = self._line(day, uuid, name, index)
         line.seconds[kind] += seconds
-        if joules is None:
+        if joules is None or not 0 <= joules <= _MOST_W * seconds + _MOST_W:
             line.unmetered_s += seconds
         else:
             line.joules[kind] += joules

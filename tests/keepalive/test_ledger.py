@@ -120,7 +120,22 @@ def test_days_older_than_400_are_dropped() -> None:
     assert [(today - date.fromisoformat(line.day)).days for line in ledger.lines()] == [400, 399, 0]
 
 
-amounts = st.floats(0, 1e9, allow_nan=False)
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_time_that_is_none_is_not_counted(seconds: float) -> None:
+    ledger = Ledger()
+    ledger.add("2026-11-23", "GPU-a", H100, 0, Kind.TASK, seconds, 1)
+    assert ledger.text() == HEADER + "\n"
+
+
+@pytest.mark.parametrize("joules", [-1.0, float("nan"), float("inf"), 1e9])
+def test_energy_that_no_card_can_spend_is_not_known(joules: float) -> None:
+    ledger = Ledger()
+    ledger.add("2026-11-23", "GPU-a", H100, 0, Kind.TASK, 10, joules)
+    (line,) = parse_ledger(ledger.text()).lines()
+    assert (line.joules[Kind.TASK], line.unmetered_s) == (0, 10)
+
+
+amounts = st.floats(0, 1e8, exclude_min=True)
 additions = st.tuples(
     st.dates(date(2020, 1, 1), date(2030, 1, 1)).map(date.isoformat),
     st.sampled_from(["GPU-a", "GPU-b", "MIG-c"]),

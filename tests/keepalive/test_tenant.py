@@ -105,6 +105,27 @@ def test_a_tenant_that_works_from_the_first_second_is_told_by_its_share() -> Non
     assert words[-1] == "utilisation 95 % where ours explains 60 %"
 
 
+def test_ten_points_more_than_ours_are_no_sign() -> None:
+    watch = a_quiet_watch(busy=0.6, reading=60)
+    words = [watch.feed(Sample(11.0 + second, HELD, 70, BALLAST, 0.6)) for second in range(10)]
+    assert set(words) == {""}
+    assert not watch.suspects
+
+
+@pytest.mark.parametrize(("first_s", "stretch"), [(0.0, 1.0), (3.0, 1.4)], ids=["our calibration", "beside a tenant"])
+def test_what_the_gauge_shows_while_we_are_not_alone_with_our_duty_is_not_learned(
+    first_s: float, stretch: float
+) -> None:
+    watch = TenantWatch(BEFORE)
+    readings = [(0.0, 60, 1.0), *((first_s + step / 2, 78, stretch) for step in range(6))]
+    readings += [(10.0 + second, 60, 1.0) for second in range(6)]
+    assert {
+        watch.feed(Sample(now_s, HELD, reading, BALLAST, 0.6, slower)) for now_s, reading, slower in readings
+    } == {""}
+    watch.feed(Sample(20.0, HELD, 78, BALLAST, 0.6))
+    assert watch.feed(Sample(21.0, HELD, 78, BALLAST, 0.6)) == "utilisation 78 % where ours explains 60 %"
+
+
 def test_a_gauge_that_counts_short_pauses_as_work_is_learned_and_a_tenant_still_told() -> None:
     watch = a_quiet_watch(busy=0.62, reading=78)
     assert watch.feed(Sample(11.0, HELD, 86, BALLAST, 0.62)) == ""
