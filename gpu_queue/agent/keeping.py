@@ -22,7 +22,7 @@ from gpu_queue.scheduling.facts import Phase
 
 LEASES_EVERY_S = 1.0
 COUNT_EVERY_S = 1.0
-LEDGER_EVERY_S = 300.0
+LEDGER_EVERY_S = 60.0
 CLEAR_WITHIN_S = 15.0
 """A task that waits longer for its GPUs to be empty starts all the same."""
 SUSPENDED_S = 60.0

@@ -23,7 +23,7 @@ from gpu_queue.gpus.devices import Gpu, Health
 from gpu_queue.keepalive.controller import Band, Controller
 from gpu_queue.keepalive.quiet import ComeBack, IdleWatch
 from gpu_queue.keepalive.sizes import memory_goal_bytes
-from gpu_queue.keepalive.tenant import Sample, TenantWatch
+from gpu_queue.keepalive.tenant import Listener, Sample, TenantWatch
 from gpu_queue.units import format_duration, format_size
 
 REST_BEFORE_S = 1.0
@@ -47,6 +47,7 @@ RESERVE_BYTES = 3 << 29
 BUSY_PERCENT = 10.0
 """A free GPU whose utilisation is above this is somebody else's at this moment."""
 MEASURE_AFTER_S = 1.0
+OPEN_LOOP_AFTER_S = 10.0
 RETRY_SMALL_S = 30.0
 """A GPU with too little free memory is looked at again after this."""
 
@@ -145,7 +146,11 @@ class Keeper:
         """The worker holds by rules that have changed."""
         self._controller = Controller(rules.band)
         self._tenant = TenantWatch(None)
+        self._listener: Listener | None = None
+        """Of a light worker: it is silent from time to time, to hear the task beside it."""
         self._reports_seen = 0
+        self._is_old = False
+        """It holds for long enough to be judged."""
         self._come_back: ComeBack | None = None
         self._idle_lease = IdleWatch(rules.hold_leased_after_s)
         self._left_idle = False
@@ -186,8 +191,8 @@ class Keeper:
 
     @property
     def is_open_loop(self) -> bool:
-        """No reading tells how far the duty is reached."""
-        return self.state is KeepState.HOLDING and self._controller.is_open_loop
+        """No reading has told, for a while, how far the duty is reached."""
+        return self.state is KeepState.HOLDING and self._is_old and self._controller.is_open_loop
 
     def try_again(self) -> None:
         """Forget failures: somebody switched it on anew."""
@@ -265,6 +270,8 @@ class Keeper:
             return facts.rest
         if facts.holder:
             return "a task has it" if not self._may_sit_beside(facts) else ""
+        if self.is_light and self.state in (KeepState.STARTING, KeepState.HOLDING):
+            return "its task has ended"
         if facts.filler_elsewhere:
             return "another agent keeps it busy"
         return "its settings have changed" if self._is_outdated else ""
@@ -295,7 +302,7 @@ class Keeper:
             return Order()
         if facts.utilization is not None and facts.utilization > BUSY_PERCENT:
             self._free_since = now
-            self.reason = f"somebody else is at work on it ({facts.utilization:.0f} %)"
+            self.reason = "somebody else is at work on it"
             return Order()
         if now - self._free_since < REST_BEFORE_S:
             return Order()
@@ -332,6 +339,7 @@ class Keeper:
         self._footprint_bytes = None
         self._controller = Controller(self._rules.band)
         self._tenant = TenantWatch(gpu.memory_used_bytes, strict=self.is_light)
+        self._listener = Listener() if self.is_light else None
         self._reports_seen = 0
         self._goal_bytes = goal_bytes
         self._enter(KeepState.STARTING, "", facts.now)
@@ -346,7 +354,6 @@ class Keeper:
         if facts.worker is not None and facts.worker.is_ready:
             self._enter(KeepState.HOLDING, "", facts.now)
             self._measured_at, self._measured_held = facts.now, -1
-            self._controller.restart(facts.now)
             return self._holding(facts)
         if facts.worker is not None and facts.now - self._since > START_TIMEOUT_S:
             return Order(kill=True)
@@ -361,10 +368,19 @@ class Keeper:
             return self._leave(obstacle, facts)
         if worker.heard_at is not None and facts.now - worker.heard_at > SILENT_AFTER_S:
             return Order(kill=True)
+        self._is_old = facts.now - self._since >= OPEN_LOOP_AFTER_S
         self._measure(facts, worker)
         found = worker.tenant or self._tenant.feed(self._sample(facts, worker))
+        is_silent = False
+        if self._listener is not None and not found:
+            is_silent, found = self._listener.step(facts.now, facts.gpu.utilization_percent)
         if found:
             return self._give_way(found, facts)
+        if is_silent:
+            self.duty = 0.0
+            return Order(duty=0.0)
+        if not self.duty:
+            self._controller.restart(facts.now)
         self.duty = self._controller.step(facts.now, facts.utilization, hold=self._tenant.suspects)
         return Order(duty=self.duty)
 

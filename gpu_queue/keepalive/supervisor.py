@@ -39,7 +39,7 @@ from gpu_queue.keepalive.protocol import (
     WorkerSpec,
 )
 from gpu_queue.keepalive.sizes import matrix_size
-from gpu_queue.units import format_size
+from gpu_queue.units import format_duration, format_size
 
 BUSY_TICK_S = 0.1
 """How often memory and utilisation are read while a worker lives."""
@@ -50,9 +50,12 @@ MEAN_OVER_S = 0.5
 DUTY_FOR_S = 3.0
 """How long a worker may go on without hearing from us."""
 AGAIN_S = 0.5
+SETTLED_S = 4.0
 ZYGOTE_TIMEOUT_S = 300.0
 """Importing torch takes two seconds, on cold container storage twenty."""
 ZYGOTE_FALLS_MAX = 5
+PROBLEM_REST_S = 600.0
+"""What keeps the whole node from being held is tried again after this."""
 FAREWELL_S = 2.0
 """Between the end of the zygote's socket and KILL; it gives its workers a second of it."""
 
@@ -114,9 +117,13 @@ class Supervisor:
         self._zygote_not_before = float("-inf")
         self.problem = ""
         """Why nothing can be held on this node."""
+        self._problem_at = float("-inf")
+        self._problem_said = ""
         self._epoll = select.epoll()
         self.has_changed = False
         """Something that people look for in the node file."""
+        self._tell_at: dict[str, float] = {}
+        """GPUs that were taken a moment ago: their readings are worth telling when they have settled."""
 
     @property
     def fd(self) -> int:
@@ -135,6 +142,11 @@ class Supervisor:
         """
         self._listen(now)
         self._watch_zygote(now)
+        if self.problem and now - self._problem_at >= PROBLEM_REST_S:
+            self.try_again()
+        for uuid in [uuid for uuid, at in self._tell_at.items() if now >= at]:
+            del self._tell_at[uuid]
+            self.has_changed = True
         for card in cards:
             keeper = self.keepers.get(card.gpu.uuid)
             if keeper is not None:
@@ -157,9 +169,10 @@ class Supervisor:
         order = keeper.step(facts)
         if (keeper.state, keeper.reason) != before:
             self.has_changed = True
-            if keeper.state in (KeepState.BACKING_OFF, KeepState.FAILED) or (
-                facts.ended is not None and keeper.reason
-            ):
+            if keeper.state is KeepState.HOLDING:
+                self._tell_at[uuid] = now + SETTLED_S
+            has_trouble = facts.ended is not None and bool(keeper.reason) and keeper.state is KeepState.OFF
+            if has_trouble or keeper.state in (KeepState.BACKING_OFF, KeepState.FAILED):
                 self._host.say(f"keep-alive, GPU {card.gpu.index}: {keeper.state.value}: {keeper.reason}")
         self._carry_out(keeper, card.gpu, order, now)
 
@@ -235,17 +248,21 @@ class Supervisor:
             self._zygote_pid = self._host.start_zygote(theirs.fileno())
         except OSError as error:
             ours.close()
-            self._give_up(f"its process cannot be started: {error}")
+            self._give_up(f"its process cannot be started: {error}", now)
             return
         finally:
             theirs.close()
         self._zygote, self._zygote_is_ready, self._zygote_since = ours, False, now
         self._epoll.register(ours.fileno(), select.EPOLLIN)
 
-    def _give_up(self, problem: str) -> None:
-        if not self.problem:
-            self.problem = problem
-            self.has_changed = True
+    def _give_up(self, problem: str, now: float) -> None:
+        """For some time: somebody may install torch."""
+        if self.problem:
+            return
+        self.problem, self._problem_at = problem, now
+        self.has_changed = True
+        if problem != self._problem_said:
+            self._problem_said = problem
             self._host.say(f"keep-alive: off: {problem}")
 
     def _watch_zygote(self, now: float) -> None:
@@ -253,7 +270,7 @@ class Supervisor:
             return
         if self._zygote_pid is not None:
             _kill(self._zygote_pid)
-        self._give_up(f"torch was not imported within {ZYGOTE_TIMEOUT_S / 60:.0f} min")
+        self._give_up(f"torch was not imported within {ZYGOTE_TIMEOUT_S / 60:.0f} min", now)
 
     def _zygote_has_gone(self, now: float) -> None:
         """With it all workers go; the kernel sees to that."""
@@ -265,10 +282,17 @@ class Supervisor:
             self._close(worker.channel)
         self._workers.clear()
         self._reap()
+        if self.problem:
+            return
         self._zygote_falls += 1
-        self._zygote_not_before = now + 2.0**self._zygote_falls
+        rest_s = 2.0**self._zygote_falls
+        self._zygote_not_before = now + rest_s
         if self._zygote_falls >= ZYGOTE_FALLS_MAX:
-            self._give_up(f"the process that starts its workers ended {self._zygote_falls} times")
+            self._give_up(f"the process that starts its workers ended {self._zygote_falls} times", now)
+        else:
+            self._host.say(
+                f"keep-alive: the process that starts its workers ended; again in {format_duration(rest_s)}"
+            )
 
     def _reap(self) -> bool:
         """Whether no zygote is left."""
@@ -310,7 +334,7 @@ class Supervisor:
                     case Ready():
                         self._zygote_is_ready = True
                     case Failed():
-                        self._give_up(message.problem)
+                        self._give_up(message.problem, now)
                     case Spawned() if message.uuid in self._workers:
                         self._workers[message.uuid].pid = message.pid
                     case Refused() if message.uuid in self._workers:
