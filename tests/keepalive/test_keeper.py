@@ -99,6 +99,12 @@ class World:
         if not memory_lingers:
             self.worker_bytes = 0
 
+    def state(self) -> KeepState:
+        return self.keeper.state
+
+    def is_clear(self) -> bool:
+        return self.keeper.is_clear
+
     def run(self, seconds: float) -> None:
         for _ in range(round(seconds / TICK_S)):
             self.step()
@@ -126,7 +132,7 @@ def holding(world: World) -> World:
 def test_an_idle_gpu_is_held_with_its_share_of_the_memory(holding: World) -> None:
     started = [order.start_bytes for order in holding.orders if order.start_bytes is not None]
     assert started == [int(0.6 * 80 * GIB)]
-    assert holding.keeper.state is KeepState.HOLDING
+    assert holding.state() is KeepState.HOLDING
     assert holding.keeper.duty == pytest.approx(0.775, abs=0.03)
 
 
@@ -164,14 +170,14 @@ def test_a_task_gets_the_gpu_when_the_worker_has_gone_and_its_memory_is_back(hol
     holding.obeys = False
     holding.holder = TASK
     assert holding.step().leave
-    assert holding.keeper.state is KeepState.YIELDING
+    assert holding.state() is KeepState.YIELDING
     holding.end("status 0", memory_lingers=True)
     holding.step()
-    assert not holding.keeper.is_clear, "the driver has not given the memory back"
+    assert not holding.is_clear(), "the driver has not given the memory back"
     holding.worker_bytes = 0
     holding.step()
-    assert holding.keeper.is_clear
-    assert holding.keeper.state is KeepState.OFF
+    assert holding.is_clear()
+    assert holding.state() is KeepState.OFF
     holding.run(5)
     assert holding.worker is None, "a task has it"
 
@@ -182,9 +188,9 @@ def test_memory_that_does_not_come_back_is_not_waited_for_for_ever(holding: Worl
     holding.step()
     holding.end("status 0", memory_lingers=True)
     holding.run(MEMORY_BACK_S - 1)
-    assert not holding.keeper.is_clear
+    assert not holding.is_clear()
     holding.run(2)
-    assert holding.keeper.is_clear
+    assert holding.is_clear()
     assert holding.keeper.is_late, "the task starts all the same, with a warning"
 
 
@@ -241,10 +247,10 @@ def test_a_tenant_is_given_way_to_and_waited_for(holding: World) -> None:
     holding.run(3)
     assert holding.worker is None
     holding.run(120)
-    assert holding.keeper.state is KeepState.BACKING_OFF, "the tenant is still there"
+    assert holding.state() is KeepState.BACKING_OFF, "the tenant is still there"
     holding.used_by_others = 0
     holding.run(55)
-    assert holding.keeper.state is KeepState.BACKING_OFF
+    assert holding.state() is KeepState.BACKING_OFF
     holding.until(KeepState.HOLDING, 10)
 
 
@@ -264,7 +270,7 @@ def test_what_the_worker_noticed_itself_counts_at_once(holding: World) -> None:
     assert holding.worker is not None
     holding.worker = replace(holding.worker, tenant="kernel time 2.1x for two launches")
     holding.step()
-    assert holding.keeper.state is KeepState.BACKING_OFF
+    assert holding.state() is KeepState.BACKING_OFF
     assert "2.1x" in holding.keeper.reason
 
 
@@ -281,7 +287,7 @@ def test_a_worker_that_crashes_is_started_again_later_each_time_and_given_up_at_
     assert waits[-1] > 2 * waits[0]
     holding.end("status 1: CUDA error")
     holding.run(100)
-    assert holding.keeper.state is KeepState.FAILED
+    assert holding.state() is KeepState.FAILED
     assert "CUDA error" in holding.keeper.reason
     assert holding.worker is None
     holding.keeper.try_again()
@@ -292,7 +298,7 @@ def test_crashes_far_apart_do_not_add_up(holding: World) -> None:
     for _ in range(3 * CRASHES_MAX):
         holding.end("signal 9")
         holding.run(700)
-        assert holding.keeper.state is KeepState.HOLDING
+        assert holding.state() is KeepState.HOLDING
 
 
 def test_a_worker_that_says_nothing_any_more_is_killed(holding: World) -> None:
@@ -315,7 +321,7 @@ def test_changed_rules_replace_the_worker(holding: World) -> None:
     assert len([order for order in holding.orders if order.leave]) == before, "nothing that concerns it has changed"
 
 
-# -- beside a task ----------------------------------------------------------------------------------------------------
+# -- beside a task ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
