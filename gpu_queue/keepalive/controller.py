@@ -5,7 +5,7 @@
 - What the gauge shows for a duty (the gain) is estimated from the readings: one that surprises is believed, since
   the plant has changed (a clock went down, a kernel takes longer); others are averaged, so noise moves nothing.
 - A reading speaks of the past: of a window of up to 1 s that ended up to 1 s ago.  So after a change that matters
-  the next reading is left out: it mixes both duties.  This is what keeps the loop from ringing.
+  the next readings are left out: they mix both duties.  This is what keeps the loop from ringing.
 - Zones, in the readings' percent: below ``threshold`` to the duty that the estimate asks for, at once; from there to
   ``low`` the same, but in two steps if the reading may be noise; within the band leave alone, as long as the estimate
   lies within ``DEAD_PERCENT`` of the aim, else drift to it, so that it does not sit on an edge; above ``high`` slow
@@ -25,8 +25,9 @@ DEAD_PERCENT = 2.0
 PERIOD_S = 1.0
 """How often a reading is taken into account; what comes sooner after the last one is left out."""
 _SOONEST_S = 0.85 * PERIOD_S
-_SETTLED_S = 1.85 * PERIOD_S
-"""So long after a change the readings speak of the new duty only."""
+_SETTLED_S = 2.35
+"""So long after a change the readings speak of the new duty, but for a remainder: they show a window of up to 1 s,
+for as long, and are a mean over half a second."""
 _MOVED_DUTY = 0.03
 """A smaller change hides in the noise: the readings need not wait for it."""
 _KI = 0.3
@@ -82,7 +83,7 @@ class Band:
 
 
 class Controller:
-    """The duty of one GPU's filler.  Call ``step`` with each reading, about once a second.
+    """The duty of one GPU's filler.  Call ``step`` with each reading, once a second or more often.
 
     ``restart`` says that the worker begins, or works again after a pause: what was learned stays.  Make a new one for
     a new worker, or a new band.
@@ -93,7 +94,7 @@ class Controller:
         self._gain = 1.0
         self._seen = 0
         self._zeros = 0
-        self._heard = False
+        self._heard_s: float | None = None
         self._stepped_s: float | None = None
         self._moved_s: float | None = None
         self._duty = self._wanted()
@@ -106,7 +107,7 @@ class Controller:
     @property
     def is_open_loop(self) -> bool:
         """No readings stand behind the duty: there are none, or the gauge does not show the filler."""
-        return not self._heard
+        return self._heard_s is None
 
     def restart(self, now_s: float) -> None:
         """The worker begins to work at this moment (monotonic): readings of what was before say nothing."""
@@ -116,25 +117,28 @@ class Controller:
         """Take a reading into account, and tell the duty, 0.05..1.
 
         Args:
-            now_s: monotonic; a reading sooner than 0.85 s after the last one is left out.
+            now_s: monotonic; a reading sooner than 0.85 s after the last one that counted is left out.
             reading_percent: utilisation as the device reports it; None: it could not be read.
             hold: someone else may be at work on the card: the reading is not only ours, the duty stays.
         """
         if self._moved_s is None:
             self._moved_s = now_s
-        if reading_percent is None and now_s - (self._stepped_s or self._moved_s) > _SILENT_S:
-            self._heard = False
-        if reading_percent is None or hold:
+        if reading_percent is None:
+            if self._heard_s is not None and now_s - self._heard_s > _SILENT_S:
+                self._heard_s = None
+            return self._duty
+        if reading_percent > 0:
+            self._heard_s = now_s
+        if hold:
+            return self._duty
+        if now_s - self._moved_s < _SETTLED_S:
             return self._duty
         if self._stepped_s is not None and now_s - self._stepped_s < _SOONEST_S:
             return self._duty
         self._stepped_s = now_s
-        if now_s - self._moved_s < _SETTLED_S:
-            return self._duty
         if reading_percent <= 0:
             return self._nothing_seen(now_s)
         self._zeros = 0
-        self._heard = True
         self._learn(min(reading_percent, 100.0))
         return self._correct(now_s, reading_percent)
 
@@ -142,7 +146,7 @@ class Controller:
         """0 while the filler works is no answer to the duty: after some, go on without the gauge."""
         self._zeros += 1
         if self._zeros == _BLIND_AFTER:
-            self._heard = False
+            self._heard_s = None
             self._gain, self._seen = 1.0, 0
             self._move(now_s, self._wanted())
         return self._duty
