@@ -34,8 +34,8 @@ from gpu_queue.locks import is_locked, try_lock
 ROOT = Path(__file__).resolve().parents[2]
 GIB = 1 << 30
 HAS_TORCH = importlib.util.find_spec("torch") is not None
-needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="torch is not installed: pip install torch")
 """Asked without importing it, which takes seconds."""
+needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="torch is not installed: pip install torch")
 
 Word = TypeVar("Word")
 
@@ -68,7 +68,7 @@ class Listener:
 
     def listen(self, wait_s: float = 0.0) -> None:
         """Take in what has come, or the first thing that comes."""
-        if self.is_closed or not select.select([self.channel], [], [], wait_s)[0]:
+        if self.is_closed or self.channel.fileno() < 0 or not select.select([self.channel], [], [], wait_s)[0]:
             return
         try:
             while message := self.channel.receive():

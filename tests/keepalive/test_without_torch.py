@@ -1,0 +1,66 @@
+"""A zygote where torch is missing or broken."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.keepalive.nursery import Nursery
+
+Start = Callable[..., Nursery]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    started: list[Nursery] = []
+
+    def one(*python: str, **environment: str) -> Nursery:
+        started.append(Nursery(tmp_path, environment, (sys.executable, *python)))
+        return started[-1]
+
+    yield one
+    for nursery in started:
+        nursery.end()
+
+
+def a_module(directory: Path, content: str) -> str:
+    (directory / "torch.py").write_text(content)
+    return str(directory)
+
+
+def last_words(nursery: Nursery) -> str:
+    problem = nursery.failed()
+    nursery.wait_for_end()
+    assert nursery.process.wait(10) == 1
+    assert nursery.process.stdout is not None
+    assert nursery.process.stdout.read() == b""
+    return problem
+
+
+def test_without_torch_it_says_for_which_python(start: Start) -> None:
+    # -S: without what is installed beside this Python.
+    problem = last_words(start("-S"))
+    assert problem == f"torch is not installed for {sys.executable} (No module named 'torch')"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("raise ImportError('libcudart.so.12: cannot open shared object file')", "ImportError: libcudart.so.12"),
+        ("raise OSError('libtorch_cpu.so: failed to map\\nmore')", "OSError: libtorch_cpu.so: failed to map"),
+        ("import nowhere_at_all", "No module named 'nowhere_at_all'"),
+        ("print('noise'); raise RuntimeError('built for another CPU')", "built for another CPU"),
+    ],
+)
+def test_a_broken_torch_is_told_in_one_line(start: Start, tmp_path: Path, content: str, problem: str) -> None:
+    words = last_words(start(PYTHONPATH=a_module(tmp_path, content)))
+    assert words.startswith(f"torch cannot be imported by {sys.executable} ({problem}")
+
+
+def test_it_leaves_with_its_agent_while_it_still_imports(start: Start, tmp_path: Path) -> None:
+    nursery = start(PYTHONPATH=a_module(tmp_path, "import time; time.sleep(0.5); raise ImportError('late')"))
+    nursery.channel.close()
+    assert nursery.process.wait(10) == 1
