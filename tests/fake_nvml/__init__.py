@@ -81,12 +81,16 @@ class Scenario:
     """The code with which nvmlInit fails."""
     load: int = 1
     """Another number: the driver has been reloaded."""
+    plant: str = ""
+    """A directory of loads that its cards carry."""
 
     def __post_init__(self) -> None:
         self.write()
 
     def write(self) -> None:
         lines = [f"init {self.init}", f"load {self.load}", f"driver {self.driver}"]
+        if self.plant:
+            lines.append(f"plant {self.plant}")
         for place, gpu in enumerate(self.gpus):
             lines += gpu.lines(place)
         unfinished = self.path.with_name(f".{self.path.name}")

@@ -7,16 +7,24 @@
  *   load 2                       the driver was reloaded: UNINITIALIZED until nvmlInit is called again
  *   gpu uuid=GPU-1 total=... used=... reserved=... util=40 power=<mW> energy=<mJ> state=<code> mig=1 name=to the end
  *   slice 0 uuid=MIG-1 total=... used=... name=...        a MIG device of the card in the first place
+ *   plant /tmp/x/simulated       a directory of loads (gpu_queue/gpus/plant.py), which come on top of used= and util=
  *   fail 0 nvmlDeviceGetPowerUsage 3                      one question to that card and its slices fails so
  *
  * A function is left out by -DnvmlWhatever=left_out, which gives its symbol another name.
  */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
 
 enum { MAX_CARDS = 16, MAX_SLICES = 8, MAX_FAILS = 32 };
+enum { KERNELS = 256, MAX_LOADS = 64 };  /* of a load's file; of all cards together */
 enum { OK = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6 };
 
 typedef struct { unsigned long long total, free, used; } Memory;
@@ -30,7 +38,7 @@ typedef struct {
 
 static struct {
     int init_code, load, cards, fails;
-    char driver[80];
+    char driver[80], plant[512];
     Device card[MAX_CARDS], slice[MAX_CARDS][MAX_SLICES];
     int slices[MAX_CARDS];
     struct { int card, code; char function[64]; } fail[MAX_FAILS];
@@ -60,6 +68,61 @@ static void parse_device(Device *device, char *text) {
     }
 }
 
+/* What plant.py writes: three numbers, and a ring of the last kernels. */
+typedef struct { uint64_t begin, end; } Kernel;
+typedef struct { uint64_t held, ended, since; Kernel kernel[KERNELS]; } Load;
+static const uint64_t WINDOW_NS = 500000000;
+
+static int earlier(const void *one, const void *other) {
+    uint64_t a = ((const Kernel *)one)->begin, b = ((const Kernel *)other)->begin;
+    return a < b ? -1 : a > b;
+}
+
+/* Whether the file belongs to a writer that lives: then its lock is held. */
+static int read_load(const char *path, Load *load) {
+    int file = open(path, O_RDONLY | O_CLOEXEC), lives;
+    if (file < 0) return 0;
+    lives = flock(file, LOCK_SH | LOCK_NB) && read(file, load, sizeof *load) == (ssize_t)sizeof *load;
+    close(file);
+    return lives;
+}
+
+/* Adds the loads of one device to what the scenario says of it. */
+static void add_loads(Device *device) {
+    static Kernel all[MAX_LOADS * (KERNELS + 1)];
+    struct timespec clock;
+    DIR *directory = now.plant[0] ? opendir(now.plant) : NULL;
+    size_t length = strlen(device->uuid), count = 0;
+    clock_gettime(CLOCK_MONOTONIC, &clock);
+    uint64_t at = (uint64_t)clock.tv_sec * 1000000000u + (uint64_t)clock.tv_nsec, start = at - WINDOW_NS, busy = 0;
+    if (!directory) return;
+    for (struct dirent *entry; (entry = readdir(directory));) {
+        char path[1024];
+        Load load;
+        if (strncmp(entry->d_name, device->uuid, length) || entry->d_name[length] != '.') continue;
+        snprintf(path, sizeof path, "%s/%s", now.plant, entry->d_name);
+        if (count + KERNELS + 1 > sizeof all / sizeof *all || !read_load(path, &load)) continue;
+        device->used += load.held;
+        uint64_t oldest = load.ended < KERNELS ? 0 : UINT64_MAX;
+        for (uint64_t i = 0; i < KERNELS && i < load.ended; i++) {
+            all[count++] = load.kernel[i];
+            if (load.ended >= KERNELS && load.kernel[i].begin < oldest) oldest = load.kernel[i].begin;
+        }
+        if (load.since) all[count++] = (Kernel){load.since, at};
+        if (oldest > start) start = oldest; /* what is older is not known */
+    }
+    closedir(directory);
+    if (device->used > device->total) device->used = device->total;
+    qsort(all, count, sizeof *all, earlier);
+    uint64_t reached = start;
+    for (size_t i = 0; i < count; i++) { /* at the same time counts once */
+        uint64_t begin = all[i].begin > reached ? all[i].begin : reached, end = all[i].end < at ? all[i].end : at;
+        if (end > begin) busy += end - begin, reached = end;
+    }
+    if (at > start) device->util += (200 * busy / (at - start) + 1) / 2;
+    if (device->util > 100) device->util = 100;
+}
+
 static void read_scenario(void) {
     const char *path = getenv("FAKE_NVML_SCENARIO");
     FILE *file = path ? fopen(path, "r") : NULL;
@@ -71,6 +134,7 @@ static void read_scenario(void) {
         if (sscanf(line, "init %d", &now.init_code) == 1) continue;
         if (sscanf(line, "load %d", &now.load) == 1) continue;
         if (sscanf(line, "driver %79s", now.driver) == 1) continue;
+        if (sscanf(line, "plant %511[^\n]", now.plant) == 1) continue;
         if (!strncmp(line, "gpu ", 4) && now.cards < MAX_CARDS) parse_device(&now.card[now.cards++], line + 4);
         else if (sscanf(line, "slice %d %n", &card, &skip) == 1 && skip && card < MAX_CARDS
                  && now.slices[card] < MAX_SLICES)
@@ -103,6 +167,7 @@ static int begin_on(void *handle, const char *function, Device **device, int *ca
     if (code) return code;
     if (*card < 0 || *card >= now.cards || *slice >= now.slices[*card]) return INVALID_ARGUMENT;
     *device = *slice < 0 ? &now.card[*card] : &now.slice[*card][*slice];
+    add_loads(*device);
     return failure(*card, function);
 }
 

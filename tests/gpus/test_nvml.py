@@ -6,6 +6,7 @@ import ctypes
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +18,8 @@ import pytest
 from gpu_queue.errors import DeviceError
 from gpu_queue.gpus.devices import Devices, Gpu, Health
 from gpu_queue.gpus.nvml import NvmlDevices
+from gpu_queue.gpus.plant import Load, Plant
+from tests.execution.helpers import wait_until
 from tests.fake_nvml import GIB, FakeGpu, FakeSlice, Scenario, build, environment
 
 UNINITIALIZED, NOT_SUPPORTED, TIMEOUT, LOST, RESET_REQUIRED, MISMATCH, UNKNOWN = 1, 3, 10, 15, 16, 18, 999
@@ -336,3 +339,43 @@ def test_a_program_finds_the_fake_library_as_it_finds_the_real_one(library: Path
         text=True,
     )
     assert told.stdout == "3 GPUs (NVIDIA H100 80GB HBM3), driver 550.54.15, NVML\n"
+
+
+def test_its_cards_carry_the_loads_of_a_plant(node: Scenario, tmp_path: Path) -> None:
+    node.plant = str(tmp_path / "simulated loads")
+    node.gpus[0].used, node.gpus[0].util = GIB, 10
+    node.write()
+    devices = NvmlDevices()
+    assert [gpu.utilization_percent for gpu in devices.snapshot()] == [10, 0, 0]
+    first, second, running = Load(node.plant, "GPU-a"), Load(node.plant, "GPU-a"), Load(node.plant, "GPU-b")
+    first.hold(2 * GIB)
+    second.hold(3 * GIB)
+    running.begin()
+    now_ns = time.monotonic_ns()
+    for load, each_ms in ((first, 4), (second, 6)):
+        for place in range(200):  # also ahead of now, so that it does not matter how late it is read
+            begin_ns = now_ns + (place - 100) * 10_000_000
+            load.book(begin_ns, begin_ns + each_ms * 1_000_000)
+    plant = Plant(node.plant).read(time.monotonic_ns())
+    one, other, idle = devices.snapshot()
+    assert one.memory_used_bytes == 6 * GIB
+    assert one.utilization_percent == pytest.approx(10 + 60, abs=3)
+    assert 100 * plant["GPU-a"].busy_share == pytest.approx(60, abs=3)
+    wait_until(lambda: devices.snapshot()[1].utilization_percent == 100)
+    assert (other.memory_used_bytes, idle.memory_used_bytes, idle.utilization_percent) == (0, 0, 0)
+    for load in (first, second, running):
+        load.close()
+    assert [gpu.memory_used_bytes for gpu in devices.snapshot()] == [GIB, 0, 0]
+
+
+def test_a_load_whose_writer_died_weighs_nothing_for_its_cards(node: Scenario, tmp_path: Path) -> None:
+    node.plant = str(tmp_path)
+    node.write()
+    load = Load(node.plant, "GPU-c")
+    load.hold(GIB)
+    devices = NvmlDevices()
+    assert devices.snapshot()[2].memory_used_bytes == GIB
+    left_behind = Path(load.path).read_bytes()
+    load.close()
+    Path(load.path).write_bytes(left_behind)
+    assert devices.snapshot()[2].memory_used_bytes == 0
