@@ -5,8 +5,6 @@ Both want quiet without a break, judged by readings of the device alone; one tha
 
 from __future__ import annotations
 
-from gpu_queue.units import format_duration
-
 FIRST_WAIT_S = 60.0
 LONGEST_WAIT_S = 1800.0
 _QUIET_PERCENT = 5.0
@@ -116,15 +114,6 @@ class ComeBack:
         if self._back_s is None:
             self._back_s = now_s
         return True
-
-    def explain(self, now_s: float) -> str:
-        """What is waited for, in words: ``quiet for 20s of 60s``, ``waiting for the tenant to leave``."""
-        if not self._wait_s:
-            return ""
-        if self._quiet_since_s is None:
-            return "waiting for the tenant to leave"
-        quiet_s = min(now_s - self._quiet_since_s, self._wait_s)
-        return f"quiet for {format_duration(quiet_s)} of {format_duration(self._wait_s)}"
 
     def _is_quiet(self, used_bytes: int | None, utilization_percent: float | None, baseline_bytes: int) -> bool:
         if used_bytes is None or used_bytes > baseline_bytes + _BASELINE_SLACK_BYTES:

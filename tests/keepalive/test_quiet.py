@@ -101,7 +101,6 @@ def test_it_must_be_quiet_without_a_break(used: int | None, utilization: int | N
     for second in range(59):
         assert not comeback.may_come(float(second), 600 * MIB, 0, 600 * MIB)
     assert not comeback.may_come(59.0, used, utilization, 600 * MIB)
-    assert comeback.explain(59.0) == "waiting for the tenant to leave"
     assert stay_away(comeback, 60.0) == 60
 
 
@@ -117,15 +116,6 @@ def test_a_gap_between_readings_is_not_quiet() -> None:
     comeback.tenant_seen(0.0)
     assert not comeback.may_come(0.0, 0, 0, 0)
     assert not comeback.may_come(100.0, 0, 0, 0)
-
-
-def test_what_is_waited_for_is_told() -> None:
-    comeback = ComeBack()
-    assert comeback.explain(0.0) == ""
-    comeback.tenant_seen(0.0)
-    for second in range(21):
-        comeback.may_come(float(second), 0, 0, 0)
-    assert comeback.explain(20.0) == "quiet for 20s of 1m00s"
 
 
 @given(st.lists(st.floats(0, 10_000), max_size=20))
