@@ -394,6 +394,7 @@ class Keeper:
             worker.held_bytes,
             worker.busy,
             worker.stretch if is_new else None,
+            self.duty,
         )
 
     def _give_way(self, found: str, facts: KeepFacts) -> Order:

@@ -60,6 +60,8 @@ class Sample:
     """The filler's share of time with a kernel running, 0..1, from its last report; 0 while it is paused."""
     stretch: float | None = None
     """Mean kernel time against the calibrated one, only with a new report."""
+    duty: float | None = None
+    """What the filler was told last: it explains what the gauge shows before the next report does."""
 
 
 class TenantWatch:
@@ -79,6 +81,7 @@ class TenantWatch:
         self._others_bytes: int | None = None  # used by all but our ballast, when we had just settled
         self._fallen: tuple[float, int] | None = None
         self._busy: deque[tuple[float, float]] = deque()
+        self._duty: float | None = None
         self._offset_percent: float | None = None
         self._learned: list[float] = []
         self._unexplained_s: float | None = None
@@ -101,6 +104,9 @@ class TenantWatch:
             self._holding_since_s = sample.now_s
         if sample.busy is not None:
             self._busy.append((sample.now_s, sample.busy))
+        if sample.duty is not None and sample.duty != self._duty:
+            self._duty = sample.duty
+            self._busy.append((sample.now_s, sample.duty))
         while self._busy and sample.now_s - self._busy[0][0] > _GAUGE_LOOKS_BACK_S:
             self._busy.popleft()
         return self._by_memory(sample) or self._by_stretch(sample) or self._by_utilization(sample)

@@ -254,6 +254,29 @@ def test_work_that_hides_behind_the_filler_is_heard_in_a_turn_of_silence() -> No
         assert silent_s / plant.now_s < 0.08
 
 
+@pytest.mark.parametrize(("window_s", "lag_s"), [(0.167, 0.0), (0.167, 0.3), (0.5, 0.0), (1.0, 1.0)])
+@pytest.mark.parametrize("strict", [False, True], ids=["alone", "light"])
+def test_a_filler_that_works_again_after_a_silence_is_not_taken_for_somebody_else(
+    window_s: float, lag_s: float, strict: bool
+) -> None:
+    plant = Plant(window_s, lag_s, 1.0, 2.0, random.Random(1))
+    watch, listener = TenantWatch(BEFORE, strict=strict), Listener(every_s=10.0)
+    busy, duty = None, 0.0
+    turns = 0
+    for tick in range(1200):
+        plant.run(duty, 0.1)
+        if tick % 5 == 4:
+            busy = plant.truth(0.5) / 100
+        reading = plant.reading()
+        stretch = 1.0 if busy is not None and tick % 5 == 4 else None
+        assert watch.feed(Sample(plant.now_s, HELD, reading, BALLAST, busy, stretch, duty)) == ""
+        silent, heard = listener.step(plant.now_s, reading)
+        assert heard == ""
+        turns += silent and duty > 0
+        duty = 0.0 if silent else 0.775
+    assert turns >= 8
+
+
 def test_a_gauge_that_fails_in_a_turn_of_silence_tells_nothing_and_the_turn_ends() -> None:
     listener = Listener(every_s=10.0, for_s=3.5)
     turns = [listener.step(step / 2, None) for step in range(50)]
