@@ -21,6 +21,7 @@ import contextlib
 import ctypes
 import math
 import os
+import re
 import time
 from collections.abc import Callable
 from statistics import median
@@ -45,10 +46,14 @@ HALVINGS = 6
 _PROBE_SIZE = 4096
 _WARM_UP = 10
 _MEASURED = 10
+_CLOCKS_RISE_S = 0.1
+"""An idle card's clocks are low; before anything is measured it works for so long."""
 _HEADROOM_BYTES = 1 << 30
 """Above its goal, for the libraries' workspaces and matrices that are only tried."""
 _BLOCKING_SYNC = 4
 """CU_CTX_SCHED_BLOCKING_SYNC"""
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 Look = Callable[[], None]
 Block = TypeVar("Block")
@@ -155,6 +160,7 @@ class _Card:
         self._ended = torch.cuda.Event(enable_timing=True, blocking=True)
         look()
         self._prepare(look)
+        look()
         kernel_s = self._measure(_WARM_UP, _MEASURED)
         torch.cuda.empty_cache()
         missing_bytes = self._spec.goal_bytes - self.held_bytes
@@ -185,6 +191,13 @@ class _Card:
     def _drop(self) -> None:
         """Let go of what :meth:`_prepare` made."""
 
+    def _warm_up(self) -> None:
+        busy_s = 0.0
+        for _ in range(1000):
+            busy_s += self.launch()
+            if busy_s >= _CLOCKS_RISE_S:
+                return
+
     def _measure(self, warm_up: int, measured: int) -> float:
         for _ in range(warm_up):
             self.launch()
@@ -199,10 +212,16 @@ class Matmul(_Card):
         self._matrices: tuple[Any, Any, Any] | None = None
 
     def _prepare(self, look: Look) -> None:
+        is_warm = False
+
         def measure(size: int) -> float:
+            nonlocal is_warm
             look()
             try:
                 self._make_matrices(size)
+                if not is_warm:
+                    self._warm_up()
+                    is_warm = True
                 return self._measure(3, 5)
             except OUT_OF_MEMORY:
                 return math.inf
@@ -246,6 +265,7 @@ class Spin(_Card):
     _SIZE = 256
     _MOST_PRODUCTS = 500
     _MOST_CYCLES = 1 << 40
+    _TRIALS = 10
 
     def __init__(self, spec: WorkerSpec):
         super().__init__(spec)
@@ -267,9 +287,13 @@ class Spin(_Card):
             a = torch.randn(self._SIZE, self._SIZE, dtype=torch.float16, device="cuda")
             self._matrices = (a, torch.randn_like(a), torch.empty_like(a))
             self.tile = self._SIZE
-        for _ in range(3):  # clocks rise while it is measured
+        self._warm_up()
+        for _ in range(self._TRIALS):
             look()
-            self._set_count(self._count * self._spec.tile_s / max(1e-9, self._measure(3, 5)))
+            wanted = self._spec.tile_s / max(1e-6, self._measure(3, 5))
+            self._set_count(self._count * wanted)
+            if 0.95 < wanted < 1.05:
+                return  # else the clocks may still be rising
 
     def _set_count(self, count: float) -> None:
         self._count = max(1, min(int(count), self._MOST_CYCLES if self._sleep else self._MOST_PRODUCTS))
@@ -390,8 +414,8 @@ def _start_cuda(spec: WorkerSpec) -> None:
     if count != 1:
         raise RuntimeError(f"CUDA shows {count} GPUs for CUDA_VISIBLE_DEVICES={os.environ['CUDA_VISIBLE_DEVICES']}")
     card = torch.cuda.get_device_properties(0)
-    found = str(getattr(card, "uuid", ""))  # torch before 2.4 does not tell
-    if spec.uuid.startswith("GPU-") and found and _bare(found) != _bare(spec.uuid):
+    found = _bare(str(getattr(card, "uuid", "")))  # torch before 2.4 does not tell
+    if spec.uuid.startswith("GPU-") and _UUID.fullmatch(found) and found != _bare(spec.uuid):
         raise RuntimeError(f"CUDA shows GPU {found} for {spec.uuid}")
     # In case something here takes more than was meant: a filler must not be what makes a task run out of memory.
     most_bytes = max(spec.goal_bytes, 6 * largest_size(spec) ** 2) + _HEADROOM_BYTES

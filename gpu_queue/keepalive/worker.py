@@ -42,6 +42,7 @@ NICENESS = 10
 PROCESS_NAME = b"gpuq-keepalive"
 """What ``ps`` and ``top`` show; the kernel keeps 15 bytes."""
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
+_LIBC = ctypes.CDLL(None)
 
 
 class Engine(Protocol):
@@ -207,13 +208,17 @@ class _Tally:
         return Report(round(busy, 4), round(stretch, 4), held_bytes, self._bursts)
 
 
+def die_with_parent(does: bool) -> None:
+    """Whether the kernel kills this process when its parent (strictly, the thread that started it) ends."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL if does else 0))
+
+
 def become_worker(zygote_pid: int) -> None:
     """Make a freshly forked process a worker: its name, its priority, and that it dies with its zygote."""
-    libc = ctypes.CDLL(None)
-    libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    die_with_parent(True)
     if os.getppid() != zygote_pid:
         os._exit(1)  # it died before we asked to be told
-    libc.prctl(_PR_SET_NAME, PROCESS_NAME, 0, 0, 0)
+    _LIBC.prctl(_PR_SET_NAME, PROCESS_NAME)
     os.nice(NICENESS)
 
 

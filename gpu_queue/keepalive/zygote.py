@@ -36,7 +36,7 @@ from gpu_queue.keepalive.protocol import (
     Spawned,
     WorkerSpec,
 )
-from gpu_queue.keepalive.worker import become_worker, explain, serve
+from gpu_queue.keepalive.worker import become_worker, die_with_parent, explain, serve
 
 LEAVE_S = 1.0
 """What workers have to leave when the agent is gone."""
@@ -47,6 +47,7 @@ _LOOK_S = 0.01
 _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",  # the host's cores are the tasks'
     "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",  # numpy's, which starts its threads when it is imported, before our forks
     "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
     "CUDA_MODULE_LOADING": "LAZY",  # a smaller context
     "CUDA_MPS_CLIENT_PRIORITY": "1",  # below others, where MPS runs; elsewhere nothing reads it
@@ -194,8 +195,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Be the zygote of this process."""
     parser = argparse.ArgumentParser(prog="python -m gpu_queue.keepalive.zygote")
     parser.add_argument("--fd", type=int, required=True, help="the socket to the agent, inherited")
-    channel = Channel.of_descriptor(parser.parse_args(arguments).fd)
+    descriptor = parser.parse_args(arguments).fd
+    _keep_only([descriptor])
     _silence()
+    channel = Channel.of_descriptor(descriptor)
+    # While it imports it does not listen, and on cold storage that takes its time.
+    die_with_parent(True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     woken, waker = socket.socketpair()
     woken.setblocking(False)
@@ -210,6 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # What is frozen is not touched by the collector, so its pages stay shared with the workers.
     gc.collect()
     gc.freeze()
+    die_with_parent(False)  # from here on it reads the end, and its workers are given a moment
     channel.send(Ready(*engines.describe()), patience_s=_PATIENCE_S)
     try:
         Zygote(channel, engines, woken).run()

@@ -350,6 +350,18 @@ def test_a_spin_follows_the_clock_but_not_a_tenant(fake: FakeTorch) -> None:
     assert engine.launch() == pytest.approx(0.016, rel=0.01)
 
 
+def test_clocks_that_rise_while_it_is_measured_do_not_shorten_a_spin(fake: FakeTorch) -> None:
+    fake.clock_hz = 0.3e9
+    rising = fake.run
+
+    def run(ms: float) -> None:
+        fake.clock_hz = min(2e9, fake.clock_hz * 1.05)
+        rising(ms)
+
+    fake.run = run  # type: ignore[method-assign]
+    assert held(engines().make(replace(SPEC, engine="spin"))) == pytest.approx(0.008, rel=0.06)
+
+
 def test_without_a_spin_in_torch_tiny_products_do(fake: FakeTorch) -> None:
     del fake._C._cuda_sleep
     engine = engines().make(replace(SPEC, engine="spin"))
@@ -375,8 +387,8 @@ def test_another_card_than_the_one_meant_is_left_alone(fake: FakeTorch, uuid: st
     assert fake.live_bytes == 0
 
 
-@pytest.mark.parametrize("uuid", [UUID, UUID.upper().removeprefix("GPU-"), ""])
-def test_the_same_card_is_known_however_it_is_spelled(fake: FakeTorch, uuid: str) -> None:
+@pytest.mark.parametrize("uuid", [UUID, UUID.upper().removeprefix("GPU-"), "", "\x8f\x6d<\x1e"])
+def test_the_same_card_is_known_however_it_is_spelled_or_not_at_all(fake: FakeTorch, uuid: str) -> None:
     fake.uuid = uuid
     assert held(engines().make(SPEC)) > 0
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.keepalive.nursery import Nursery
+from tests.keepalive.nursery import ROOT, Nursery, is_gone, wait_until
 
 Start = Callable[..., Nursery]
 
@@ -64,3 +67,24 @@ def test_it_leaves_with_its_agent_while_it_still_imports(start: Start, tmp_path:
     nursery = start(PYTHONPATH=a_module(tmp_path, "import time; time.sleep(0.5); raise ImportError('late')"))
     nursery.channel.close()
     assert nursery.process.wait(10) == 1
+
+
+AGENT = """
+import sys, time
+from pathlib import Path
+from tests.keepalive.nursery import Nursery
+print(Nursery(Path(sys.argv[1])).process.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_it_dies_with_an_agent_that_is_killed_while_it_imports(tmp_path: Path) -> None:
+    modules = a_module(tmp_path, f"open({str(tmp_path / 'imports')!r}, 'w').close(); import time; time.sleep(600)")
+    command = [sys.executable, "-c", AGENT, str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": modules}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as agent:
+        assert agent.stdout is not None
+        zygote = int(agent.stdout.readline())
+        wait_until((tmp_path / "imports").exists)
+        agent.send_signal(signal.SIGKILL)
+    wait_until(lambda: is_gone(zygote), within_s=5)
