@@ -60,6 +60,7 @@ class Settings:
     beat_s: float = 30.0
     fence_after_s: float = 720.0
     takeover_after_s: float = 900.0
+    cache_s: float = 60.0
     settle_s: float = 0.0
     settle_unfinished_s: float = 60.0
     allow_users: tuple[int, ...] = ()
@@ -186,7 +187,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("poll_s", "--poll", "GPU_QUEUE_POLL", "poll", parse_duration_s, "1s", "how often pending/ is listed when no event tells", "TIME"),
     Setting("beat_s", "--beat", "GPU_QUEUE_BEAT", "beat", parse_duration_s, "30s", "how often node and tasks give a sign of life", "TIME"),
     Setting("fence_after_s", "--fence-after", "GPU_QUEUE_FENCE_AFTER", "fence_after", parse_duration_s, "12m", "on network storage a task ends itself after so long without a sign of life", "TIME"),
-    Setting("takeover_after_s", "--takeover-after", "GPU_QUEUE_TAKEOVER_AFTER", "takeover_after", parse_duration_s, "15m", "a queue whose task is nowhere for so long is free again; longer than `fence_after`, the same on all nodes", "TIME"),
+    Setting("takeover_after_s", "--takeover-after", "GPU_QUEUE_TAKEOVER_AFTER", "takeover_after", parse_duration_s, "15m", "a task is taken over from a node that gave no sign of life for so long; longer than `fence_after`, the same on all nodes", "TIME"),
+    Setting("cache_s", "--cache", "GPU_QUEUE_CACHE", "cache", parse_duration_s, "60s", "how old a state of its files the storage may show to another node (NFS: `acregmax`)", "TIME"),
     Setting("settle_s", "--settle", "GPU_QUEUE_SETTLE", "settle", parse_duration_s, "2s local, 10s network", "how long a file dropped by hand must stand still", "TIME"),
     Setting("settle_unfinished_s", "--settle-unfinished", "GPU_QUEUE_SETTLE_UNFINISHED", "settle_unfinished", parse_duration_s, "60s", "the same for one that is empty or ends without a newline", "TIME"),
     Setting("allow_users", "", "", "allow_users", _uids, "", "uids whose scripts run, beside yours and the spool's owner's"),
@@ -317,10 +319,10 @@ def resolve(flags: Mapping[str, Any], env: Mapping[str, str], config: Mapping[st
 def _check(settings: Settings) -> None:
     if settings.poll_s <= 0 or settings.beat_s <= 0:
         raise SettingsError("poll and beat must be longer than 0 s")
-    needed = settings.fence_after_s + settings.stop_grace_s + settings.beat_s + 60
+    needed = settings.fence_after_s + settings.stop_grace_s + settings.beat_s + settings.cache_s
     if needed > settings.takeover_after_s:
         raise SettingsError(
-            f"fence_after + stop_grace + beat + 60 s is {format_duration(needed)}, which is more than takeover_after "
+            f"fence_after + stop_grace + beat + cache is {format_duration(needed)}, which is more than takeover_after "
             f"({format_duration(settings.takeover_after_s)}): a task must end itself before a peer may take it"
         )
     try:

@@ -134,6 +134,11 @@ class TryResult:
     final: bool
     """The task was settled by this try; what came later began anew."""
     node: str = ""
+    """Where it ran."""
+    ended_at: str = ""
+    """When that was written down, for people."""
+    reason: str = ""
+    """What is known of how it came to be lost, for people."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +167,17 @@ def short_name(task_id: str) -> str:
     """A task as people call it: ``train.sh (4f0c2a)``."""
     parts = task_id.split("-", 2)
     return f"{parts[2]} ({parts[1]})" if len(parts) == 3 else task_id
+
+
+def story_of(tries: tuple[TryResult, ...]) -> list[str]:
+    """What became of lost tries, a line each: where, when, why."""
+    return [
+        f"try {one.number} on {one.node or 'a node that nobody noted'}"
+        + (f", {one.ended_at}" if one.ended_at else "")
+        + f": {one.reason or 'its shim died'}"
+        for one in current_round(tries)
+        if one.end.why is Why.LOST
+    ]
 
 
 def current_round(tries: tuple[TryResult, ...]) -> tuple[TryResult, ...]:

@@ -25,6 +25,7 @@ from gpu_queue.agent.commands import Commands
 from gpu_queue.agent.keeping import LEDGER_EVERY_S, Keeping
 from gpu_queue.agent.launching import Launching
 from gpu_queue.agent.livetry import LiveTry, Stage
+from gpu_queue.agent.peers import Peers
 from gpu_queue.agent.status import GpuLine, RunningLine, Status
 from gpu_queue.agent.tries import Tries
 from gpu_queue.config import Settings, live_changes, resolve
@@ -33,6 +34,7 @@ from gpu_queue.execution.local import AgentDirectory, NodeDirectory
 from gpu_queue.gpus.devices import Devices
 from gpu_queue.gpus.leases import Leases
 from gpu_queue.keepalive.supervisor import CLEARING_TICK_S, Host
+from gpu_queue.scheduling.cadence import Cadence
 from gpu_queue.scheduling.facts import Facts, GpuState, Phase, Policy
 from gpu_queue.scheduling.phase import Wishes, phase_of
 from gpu_queue.scheduling.plan import Start, explain, plan
@@ -46,9 +48,8 @@ from gpu_queue.task import State, Why
 from gpu_queue.units import format_duration
 
 REASONS_PUBLISHED = 100
-COMMANDS_EVERY = 2
-"""Every second look at pending/ also looks at commands; every fifth at the top of the spool."""
-ROOT_EVERY = 5
+BUSY_FOR_S = 10.0
+"""So long after something ran here, or was commanded, it looks around more often."""
 BUSY_TICK_S = 0.1
 ADOPTED_TICK_S = 0.5
 FOREIGN_TICK_S = 0.2
@@ -119,6 +120,15 @@ class Agent:
             lambda gpus: self.keeping.are_clear(gpus, self._now),
         )
         self.beat = Beat(around.spool, around.storage, now, around.say)
+        self.peers = Peers(
+            around.spool,
+            around.storage,
+            around.node_directory,
+            self.tries,
+            settings,
+            around.say,
+            lambda: self._now,
+        )
         self.commands = Commands(
             self.tries,
             self._answer,
@@ -138,7 +148,8 @@ class Agent:
         self._look_is_out = False
         self._look_problem = ""
         self._look_due = now
-        self._looks = 0
+        self._cadence = Cadence(settings.poll_s)
+        self._busy_until = now
         self._look_all_over = False
         """A file event came from elsewhere than pending/."""
         self._plan_is_due = False
@@ -168,10 +179,14 @@ class Agent:
             self._keep(now)
         self.tries.advance(now)
         self.commands.advance(now)
+        self.peers.advance(now)
         self._change_phase(now)
         if self.tries.look_is_wanted or self.commands.look_is_wanted:
             self.tries.look_is_wanted = self.commands.look_is_wanted = False
             self._look_due = min(self._look_due, now)
+        if self.peers.look_is_wanted:
+            self.peers.look_is_wanted = False
+            self._look_all_over, self._look_due = True, now
         if not self._look_is_out and now >= self._look_due:
             self._look(now)
         if self.tries.plan_is_wanted or self._plan_is_due:
@@ -194,7 +209,8 @@ class Agent:
         if not self._look_is_out:
             due.append(self._look_due)
         stages = [one for one in self.tries.live.values() if one.stage is not Stage.SETTLING]
-        if any(one.ending is not None or one.judge_at is not None for one in stages) or self.commands.is_busy:
+        is_ending = any(one.ending is not None or one.judge_at is not None for one in stages)
+        if is_ending or self.commands.is_busy or self.peers.is_busy:
             due.append(now + BUSY_TICK_S)
         if any(one.stage is Stage.CLEARING for one in stages):
             due.append(now + CLEARING_TICK_S)
@@ -238,16 +254,21 @@ class Agent:
         running_ids = frozenset(one.claim.task_id for one in live if one.stage is not Stage.SETTLING)
         questions = list(self.commands.questions)
         settled_wait = not self.tries.live and not self._view.waiting
+        if self.tries.live or self.commands.is_busy:
+            self._busy_until = now + BUSY_FOR_S
+        due = self._cadence.due(now, is_busy=now < self._busy_until, everything=self._look_all_over)
+        if "peers" in due:
+            self.peers.look()
         request = LookRequest(
             now,
             running_ids,
-            commands=self._looks % COMMANDS_EVERY == 0 or self._look_all_over,
-            root=self._looks % ROOT_EVERY == 0 or self._look_all_over,
+            own="own" in due,
+            commands="commands" in due,
+            root="root" in due,
             everywhere=self.settings.until_empty and settled_wait,
             default_gpus=self.settings.default_gpus,
             asked_for=frozenset(one for question in questions for one in question.tasks),
         )
-        self._looks += 1
         self._look_all_over = False
         self._look_is_out = True
         self._look_due = now + self.settings.poll_s
@@ -277,10 +298,11 @@ class Agent:
         self.keeping.ask_leases(now, self.tries)
         if result.pending.next_look_s is not None:
             self._look_due = min(self._look_due, now + result.pending.next_look_s)
-        self.tries.recover(result.own_claims, now)
-        if now >= self._tidy_due:
-            self._tidy_due = now + HOURLY_S
-            self.tries.tidy(result.own_claims)
+        if result.own_claims is not None:
+            self.tries.recover(result.own_claims, now)
+            if now >= self._tidy_due:
+                self._tidy_due = now + HOURLY_S
+                self.tries.tidy(result.own_claims)
         self._busy_queues = result.busy_queues
         if result.root is not None:
             self._take_root(result.root)
@@ -500,6 +522,7 @@ class Agent:
             skipped=self._view.skipped,
             settled=(self.tries.settled_counts[State.DONE], self.tries.settled_counts[State.FAILED]),
             default_gpus=self.settings.default_gpus,
+            watching=self.peers.silent(),
             problems=problems,
             # A command that is not answered yet is obeyed again by a successor, who would else forget it.
             seen=tuple(nonce for nonce in self._seen if nonce not in self.commands.open_nonces()),

@@ -60,6 +60,10 @@ class LiveTry:
     bare_since: float | None = None
     """Since when only its shim is left of it."""
     ended_processes: int = 0
+    because: str = ""
+    """How it came to be lost, for people."""
+    is_inherited: bool = False
+    """Nothing is known of it here but its claim: another node began it, or the local disk forgot it."""
     facts: dict[str, Any] = field(default_factory=dict)
     """For its record."""
 

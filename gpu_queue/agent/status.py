@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpu_queue.scheduling.facts import GpuFact, GpuState
+from gpu_queue.scheduling.watch import Silent, told
 from gpu_queue.units import format_duration, format_size, format_utc
 
 
@@ -73,6 +74,7 @@ class Status:
     skipped: int
     settled: tuple[int, int]
     default_gpus: int
+    watching: Sequence[Silent]
     problems: Sequence[str]
     seen: Sequence[str]
 
@@ -122,6 +124,16 @@ def as_json(status: Status) -> dict[str, Any]:
         "skipped": status.skipped,
         "default_gpus": status.default_gpus,
         "settled": {"done": status.settled[0], "failed": status.settled[1]},
+        "watching": [
+            {
+                "node": one.node,
+                "tries": one.tries,
+                "beating": one.beating,
+                "silent_s": round(one.silent_s),
+                "left_s": round(one.left_s),
+            }
+            for one in status.watching
+        ],
         "problems": list(status.problems),
         "seen": list(status.seen),
     }
@@ -195,6 +207,7 @@ def as_text(status: Status) -> str:
     for gpu in status.gpus:
         lines += [text for text in (_gpu_text(gpu), _keep_text(gpu)) if text]
     lines += [_running_text(one) for one in status.running]
+    lines += [f"  watches {one.node}: {told(one)}" for one in status.watching]
     lines += [f"  waits {printable(name)}: {printable(reason)}" for name, reason in status.reasons]
     if status.waiting > len(status.reasons):
         lines.append(f"  … and {status.waiting - len(status.reasons)} more wait")

@@ -85,6 +85,8 @@ class Tries:
         """Names taken from pending/ that an older listing may still show."""
         self.stop_wanted: dict[str, float] = {}
         """Claims that a stop command named before we knew them, and when; most of them are other nodes'."""
+        self.stories: dict[str, tuple[str, str]] = {}
+        """Claims that were taken over: from which node, and how they came to be lost."""
         self.settled_counts = {State.DONE: 0, State.FAILED: 0}
         self.look_is_wanted = False
         self.is_leaving = False
@@ -395,7 +397,16 @@ class Tries:
 
         def call() -> Settled:
             return self._spool.transitions.settle(
-                one.claim, one.named_end, end, policy, facts, one.refusal, one.needs.queue, started
+                one.claim,
+                one.named_end,
+                end,
+                policy,
+                facts,
+                one.refusal,
+                one.needs.queue,
+                started,
+                because=one.because,
+                inherited=one.is_inherited,
             )
 
         self._storage.submit("settle", call, done)
@@ -459,7 +470,12 @@ class Tries:
         decision: Recovery = recover(facts)
         path = self._spool.paths.claim(self._spool.node, claim)
         one = LiveTry(claim, path, directory, Stage.RUNNING, named_end=named_end, end=decision.end, started_at=now)
-        self._remember(one, directory.facts() or {}, now)
+        known = directory.facts()
+        one.is_inherited = known is None
+        from_node, one.because = self.stories.pop(one.name, ("", ""))
+        self._remember(one, known or {}, now)
+        if from_node:
+            one.facts["node"] = from_node
         self.live[one.name] = one
         self.has_changed = True
         if decision.step is Step.ADOPT:

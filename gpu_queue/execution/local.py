@@ -149,6 +149,10 @@ class AgentDirectory:
         self._descriptor = descriptor
         return True
 
+    def is_held(self) -> bool:
+        """Whether an agent lives that serves the spool under this name."""
+        return is_locked(f"{self.path}/lock")
+
     def holder(self) -> int | None:
         """The pid that the holder of the lock wrote into it, for messages."""
         return _number(_line(f"{self.path}/lock"), 1 << 30)
@@ -221,10 +225,18 @@ class NodeDirectory:
         """Where the load of simulated GPUs is noted."""
         return f"{self.root}/simulated"
 
+    def _agent_path(self, spool: str, node: str) -> str:
+        key = hashlib.sha256(os.fsencode(f"{spool}\0{node}")).hexdigest()[:12]
+        return f"{self.root}/agents/{key}"
+
     def agent(self, spool: str, node: str) -> AgentDirectory:
         """The part of the agent that serves this spool under this node name."""
-        key = hashlib.sha256(os.fsencode(f"{spool}\0{node}")).hexdigest()[:12]
-        return AgentDirectory(f"{self.root}/agents/{key}")
+        return AgentDirectory(self._agent_path(spool, node))
+
+    def find_agent(self, spool: str, node: str) -> AgentDirectory | None:
+        """The same, if such an agent was ever here."""
+        path = self._agent_path(spool, node)
+        return AgentDirectory(path) if os.path.isdir(f"{path}/tries") else None
 
     def install_shim(self) -> str:
         """The path of a complete copy of shim.sh that no upgrade will touch."""

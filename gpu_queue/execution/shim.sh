@@ -52,6 +52,16 @@ q_listed() { # 0: the claim is there; 1: it is not; 2: cannot tell, for even the
 		*/node) q_seen=1 ;;
 		esac
 	done
+	[ $q_seen -eq 1 ] || q_put_away || return 2
+	return 1
+}
+
+q_put_away() { # whether peers took this node for dead: its directory is not listed, but that of a living one is
+	q_seen=1
+	for q_entry in "${q_claim%/*/*}"/*; do
+		[ "$q_entry" != "${q_claim%/*}" ] || return 1
+		! [ -e "$q_entry/node" ] || q_seen=0
+	done
 	return $q_seen
 }
 

@@ -22,15 +22,14 @@ class EventLog:
         self._before = b"\n"
         self._calls = 0
 
-    def add(self, claim: Claim, *events: tuple[str, float, dict[str, Any]]) -> None:
-        """Write events of one try, each its name, its moment (epoch seconds) and its facts.
+    def add(self, claim: Claim | None, *events: tuple[str, float, dict[str, Any]]) -> None:
+        """Write events of one try, or of none, each its name, its moment (epoch seconds) and its facts.
 
         A disk that takes none costs the events and nothing else.
         """
-        name = claim_name(claim)
+        whose = {} if claim is None else {"claim": claim_name(claim)}
         lines = [
-            files.encode_json({"at": format_utc(at), "event": event, "claim": name, **facts})
-            for event, at, facts in events
+            files.encode_json({"at": format_utc(at), "event": event, **whose, **facts}) for event, at, facts in events
         ]
         try:
             files.append(self._path, self._before + b"".join(lines))

@@ -89,6 +89,30 @@ def read_regular(
         os.close(descriptor)
 
 
+def mark_of(path: str) -> tuple[int, int] | None:
+    """Inode and mtime of a regular file, as the server has them now; None if it is not there.
+
+    It is opened for that: on NFS only an open asks the server (close-to-open), a ``stat`` may be a minute behind.
+
+    Raises:
+        OSError: the storage failed.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if is_transient(error):
+            raise
+        facts = os.lstat(path)  # only its owner may read it, or it is no file at all: it may stand still as well
+    else:
+        try:
+            facts = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+    return facts.st_ino, facts.st_mtime_ns
+
+
 def read_json(path: str, allowed_uids: frozenset[int] | None = None) -> dict[str, Any]:
     """A JSON object of at most 64 KiB; undecodable bytes of names survive as surrogates.
 

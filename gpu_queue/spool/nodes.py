@@ -25,10 +25,15 @@ class NodeFiles:
 
     def seen_before(self) -> tuple[str, ...]:
         """The nonces that this node's earlier agents obeyed: a restarted agent neither forgets nor repeats."""
-        try:
-            value = files.read_json(self._paths.node_json(self._node)).get("seen")
-        except (files.FileProblem, OSError):
-            return ()
+        value = None
+        for path in (self._paths.node_json(self._node), f"{self._paths.gone}/{self._node}.json"):
+            try:
+                value = files.read_json(path).get("seen")
+                break
+            except files.Vanished:
+                continue  # put away by a peer while nobody was here
+            except (files.FileProblem, OSError):
+                return ()
         return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
 
     def ledger_before(self) -> str:

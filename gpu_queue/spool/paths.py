@@ -119,6 +119,11 @@ class SpoolPaths:
         """``pending``, ``done``, ``failed``, or the parent of all nodes' running directories."""
         return f"{self.root}/{state.value}"
 
+    @property
+    def all_running(self) -> str:
+        """The parent of all nodes' running directories."""
+        return f"{self.root}/running"
+
     def running(self, node: str) -> str:
         """The claims of one node."""
         return f"{self.root}/running/{node}"
@@ -178,6 +183,20 @@ class SpoolPaths:
     def ledger(self, node: str) -> str:
         """What a node's GPUs did and spent, by day."""
         return f"{self.root}/ledger/{node}.tsv"
+
+    @property
+    def nodes(self) -> str:
+        """All nodes' files."""
+        return f"{self.root}/nodes"
+
+    @property
+    def gone(self) -> str:
+        """The files of nodes that were watched dead."""
+        return f"{self.root}/nodes/gone"
+
+    def forgotten(self, node: str) -> str:
+        """Who said that a node is dead."""
+        return f"{self.gone}/{node}.why"
 
     def events(self, node: str) -> str:
         """A node's history."""

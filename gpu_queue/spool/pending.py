@@ -72,6 +72,9 @@ class PendingReader:
         self._upstream: dict[str, State] = {}
         self._wanted: set[str] = set()
         self._upstream_listed_at = float("-inf")
+        self._names: list[str] | None = None
+        self._ids: dict[str, str] = {}
+        """The ids that the names in pending/ bear, also those of copies."""
 
     def closed(self, name: str) -> None:
         """A local event said that the writer of this file closed it: the one method that the main thread calls."""
@@ -92,6 +95,22 @@ class PendingReader:
     def drop_facts(self, name: str) -> DropFacts | None:
         """The facts of a hand drop that stood still; None for a full name."""
         return self._drops.settled_facts(name)
+
+    def list_names(self, running_ids: frozenset[str]) -> bool:
+        """List pending/ for the next ``look``; whether a name there bears the id of one of these tasks.
+
+        Raises:
+            OSError: the directory could not be listed.
+        """
+        self._names = listing(self._directory)
+        if not running_ids:
+            return False
+        present = set(self._names)
+        self._ids = {name: one for name, one in self._ids.items() if name in present}
+        for name in present - self._ids.keys():
+            full = parse_full(strip_claim(name))
+            self._ids[name] = full[1] if full is not None else ""
+        return not running_ids.isdisjoint(self._ids.values())
 
     def look(
         self,
@@ -119,7 +138,8 @@ class PendingReader:
             self._known = {name: replace(known, is_read=False) for name, known in self._known.items()}
         while self._closed_names:
             self._drops.closed(self._closed_names.popleft())
-        names = listing(self._directory)
+        names = listing(self._directory) if self._names is None else self._names
+        self._names = None
         candidates = [name for name in names if not is_skipped(name)]
         if len(candidates) != len(self._known) or not all(name in self._known for name in candidates):
             self._relist(candidates, running_ids)

@@ -19,6 +19,8 @@ from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.task import Claim, End, Submission, TryResult, Why
 
 MAX_TRIES_KEPT = 100
+TEXT_MAX = 200
+"""Of what an entry of the index says for people: a hundred entries must stay below the size of a record."""
 MAX_TRY_NUMBER = 10**8
 """One more still is a number that a claim's name may carry."""
 
@@ -79,7 +81,23 @@ def _parse_try(value: object) -> TryResult | None:
     if not 1 <= number <= MAX_TRY_NUMBER or not 0 <= status <= 255:
         return None
     reason = Why.read(why) if isinstance(why, str) else None
-    return TryResult(number, token, End(status, reason), final is True, _text(value.get("node")))
+    told = (_text(value.get(key))[:TEXT_MAX] for key in ("node", "ended_at", "reason"))
+    return TryResult(number, token, End(status, reason), final is True, *told)
+
+
+def read_try(paths: SpoolPaths, claim: Claim) -> dict[str, Any]:
+    """What the node that started a try wrote down about it; empty if nothing can be read.
+
+    Raises:
+        OSError: the storage failed; ask again later.
+    """
+    try:
+        value = read_json(paths.try_record(claim))
+    except FileProblem:
+        return {}
+    if value.get("id") != claim.task_id or value.get("token") != claim.token:
+        return {}
+    return {key: value[key] for key in ("node", "gpus", "gpu_indices", "name", "cwd", "started_at") if key in value}
 
 
 def read_tries(paths: SpoolPaths, task_id: str) -> tuple[TryResult, ...]:
@@ -106,6 +124,8 @@ def write_tries(paths: SpoolPaths, task_id: str, tries: tuple[TryResult, ...]) -
             "why": one.end.why.value if one.end.why else None,
             "final": one.final,
             "node": one.node,
+            "ended_at": one.ended_at,
+            "reason": one.reason,
         }
         for one in tries[-MAX_TRIES_KEPT:]
     ]

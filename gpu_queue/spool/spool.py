@@ -32,6 +32,7 @@ from gpu_queue.spool.paths import (
     safe_name,
     strip_claim,
 )
+from gpu_queue.spool.peers import PeerFiles
 from gpu_queue.spool.pending import PendingReader, PendingView
 from gpu_queue.spool.policy import read_config
 from gpu_queue.spool.queues import Queues
@@ -53,6 +54,8 @@ class LookRequest:
     running_ids: frozenset[str]
     default_gpus: int = 1
     """Of tasks that say nothing; when it changes, what waits is read anew."""
+    own: bool = True
+    """Also this node's claims; they are looked at in any case where a name in pending/ may be one of them."""
     commands: bool = True
     root: bool = True
     asked_for: frozenset[str] = frozenset()
@@ -78,7 +81,7 @@ class Look:
     """One observation."""
 
     pending: PendingView
-    own_claims: tuple[str, ...]
+    own_claims: tuple[str, ...] | None
     mail: Mail | None
     root: RootView | None
     runs_somewhere: bool | None
@@ -126,6 +129,7 @@ class Spool:
         self.transitions = Transitions(paths, node, self.reader, self.events, self.uids, self.queues)
         self.mailbox = Mailbox(paths, node, incarnation, self.uids)
         self.nodes = NodeFiles(paths, node)
+        self.peers = PeerFiles(paths, node, self.events)
         self._config_seen: tuple[int, int, int] | None = None
         self._config: dict[str, str] = {}
 
@@ -160,8 +164,10 @@ class Spool:
             return self._look(request)
 
     def _look(self, request: LookRequest) -> Look:
-        own = self._own_claims()
-        claimed = frozenset(parsed[0].task_id for name in own if (parsed := parse_claim(name)) is not None)
+        # pending/ is listed first: a claim that is moved back between the two listings then is no copy.
+        met = self.reader.list_names(request.running_ids)
+        own = self._own_claims() if request.own or met else None
+        claimed = frozenset(parsed[0].task_id for name in own or () if (parsed := parse_claim(name)) is not None)
         copied, ending = request.running_ids & claimed, request.running_ids - claimed
         pending = self.reader.look(request.now, copied, request.default_gpus, ending, request.asked_for)
         return Look(
@@ -175,6 +181,8 @@ class Spool:
 
     def _own_claims(self) -> tuple[str, ...]:
         names = listing(self.paths.running(self.node))
+        if "node" not in names:  # a peer took us for dead and was putting our directory away
+            self.enter()
         return tuple(name for name in names if name != "node" and not name.startswith("."))
 
     def _flag(self, name: str, names: list[str]) -> str | None:

@@ -13,16 +13,31 @@ import os
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from gpu_queue.errors import BadScript
 from gpu_queue.spool import files, records, store
+from gpu_queue.spool.directives import HEAD_BYTES, read_needs
 from gpu_queue.spool.events import EventLog
 from gpu_queue.spool.paths import SpoolPaths, claim_name, ended_name, full_name, parse_drop
 from gpu_queue.spool.pending import SCRIPT_MAX_BYTES, PendingReader
 from gpu_queue.spool.queues import Queues
 from gpu_queue.spool.store import Moved
-from gpu_queue.task import Claim, End, RetryPolicy, Settlement, State, Submission, TryResult, Waiting, Why, settle
+from gpu_queue.task import (
+    Claim,
+    End,
+    Needs,
+    RetryPolicy,
+    Settlement,
+    State,
+    Submission,
+    TryResult,
+    Waiting,
+    Why,
+    settle,
+    story_of,
+)
 from gpu_queue.units import format_utc
 
 
@@ -159,6 +174,9 @@ class Transitions:
         refusal: str = "",
         queue: str | None = None,
         started: tuple[float, dict[str, Any]] | None = None,
+        *,
+        because: str = "",
+        inherited: bool = False,
     ) -> Settled:
         """Move an ended try on.
 
@@ -171,39 +189,36 @@ class Transitions:
             refusal: the task can never run: it goes to failed/ with this reason in its log.
             queue: the queue that it holds, which is free when it is settled.
             started: when it was started (epoch seconds), and facts, where :meth:`runs` was not called for it.
+            because: how it came to be lost, for people.
+            inherited: nothing of it is known here (another node began it, or the local disk forgot it): what it may
+                try again and which queue it holds is read from the task.
 
         Raises:
             OSError: nothing was moved; ask again later.
         """
         source_name = claim_name(claim) if named_end is None else ended_name(claim, named_end)
+        source = f"{self._paths.running(self._node)}/{source_name}"
+        if inherited:
+            needs = self._needs(claim, source)
+            policy = replace(policy, retries=policy.retries if needs.retries is None else needs.retries)
+            facts, queue = {**records.read_try(self._paths, claim), **facts}, needs.queue
         known = records.read_tries(self._paths, claim.task_id) if claim.number > 1 or end.status else ()
         # When this is asked again (a crash or an error before the rename) the index has this try already.
         earlier = tuple(one for one in known if one.token != claim.token)
         result = Settlement(State.FAILED, "refused", refusal) if refusal else settle(end, earlier, policy)
         final = result.to is not State.PENDING
-        outcome = {
-            "node": self._node,
-            "status": end.status,
-            "why": end.why.value if end.why else None,
-            "outcome": result.outcome,
-            "reason": result.reason,
-            "to": result.to.value,
-        }
-        self._write(lambda: records.write_try(self._paths, claim, {**facts, **outcome}))
-        if not (final and end.status == 0 and not earlier):
-            # A task that succeeds at its first try needs no index: the commonest end costs no file.
-            this = TryResult(claim.number, claim.token, end, final, self._node)
-            if final or end.why in (Why.REQUEUE, Why.FENCED):
-                self._write(lambda: records.write_tries(self._paths, claim.task_id, (*earlier, this)))
-            else:  # without it nobody would count this try: on a full disk it waits here instead of going round
-                records.write_tries(self._paths, claim.task_id, (*earlier, this))
-        if refusal or (result.reason and final):
-            line = f"==== {result.outcome}: {result.reason}\n".encode("utf-8", "surrogateescape")
-            self._write(lambda: files.append(self._paths.log(claim), line))
+        # Who was cut off while a peer took its claim writes nothing more: records belong to the owner of the claim.
+        if final and end.status == 0 and not earlier:
+            self._write(lambda: self._write_outcome(claim, facts, end, result, because))
+        elif source_name in store.listing(self._paths.running(self._node)):
+            self._write_end(claim, facts, end, earlier, result, because)
+            if refusal or (result.reason and final):
+                story = self._story(claim, earlier, end, facts, because)
+                lines = [f"{result.outcome}: {result.reason}", *(f"  {line}" for line in story)]
+                text = "".join(f"==== {line}\n" for line in lines).encode("utf-8", "surrogateescape")
+                self._write(lambda: files.append(self._paths.log(claim), text))
         name = full_name(claim.priority, claim.task_id)
-        moved = store.move(
-            f"{self._paths.running(self._node)}/{source_name}", f"{self._paths.directory(result.to)}/{name}"
-        )
+        moved = store.move(source, f"{self._paths.directory(result.to)}/{name}")
         self._reader.forget(name)
         if moved.moved is Moved.WON:
             if final:
@@ -214,6 +229,64 @@ class Transitions:
             ended = ("settled" if final else "returned", time.time(), end_facts)
             self._events.add(claim, *([("started", *started)] if started else []), ended)
         return Settled(moved.moved, result, str(moved.error or ""))
+
+    def _write_end(
+        self,
+        claim: Claim,
+        facts: dict[str, Any],
+        end: End,
+        earlier: tuple[TryResult, ...],
+        result: Settlement,
+        because: str,
+    ) -> None:
+        """The record of a try and the index of all, for a task that is tried again, was, or has failed."""
+        final = result.to is not State.PENDING
+        self._write(lambda: self._write_outcome(claim, facts, end, result, because))
+        this = self._as_tried(claim, facts, end, because, final=final)
+        if final or end.why in (Why.REQUEUE, Why.FENCED):
+            self._write(lambda: records.write_tries(self._paths, claim.task_id, (*earlier, this)))
+        else:  # without it nobody would count this try: on a full disk it waits here instead of going round
+            records.write_tries(self._paths, claim.task_id, (*earlier, this))
+
+    def _write_outcome(self, claim: Claim, facts: dict[str, Any], end: End, result: Settlement, because: str) -> None:
+        outcome = {
+            "status": end.status,
+            "why": end.why.value if end.why else None,
+            "outcome": result.outcome,
+            "reason": result.reason or (because if end.why is Why.LOST else ""),
+            "to": result.to.value,
+        }
+        where = {"node": self._node} if facts.get("node", self._node) == self._node else {"settled_by": self._node}
+        records.write_try(self._paths, claim, {**facts, **where, **outcome})
+
+    def _as_tried(self, claim: Claim, facts: dict[str, Any], end: End, because: str, *, final: bool) -> TryResult:
+        node = facts.get("node")
+        return TryResult(
+            claim.number,
+            claim.token,
+            end,
+            final,
+            node if isinstance(node, str) else self._node,
+            format_utc(time.time()),
+            because if end.why is Why.LOST else "",
+        )
+
+    def _story(
+        self, claim: Claim, earlier: tuple[TryResult, ...], end: End, facts: dict[str, Any], because: str
+    ) -> list[str]:
+        """Where a task was lost so often, for the end of its log."""
+        if end.why is not Why.LOST:
+            return []
+        return story_of((*earlier, self._as_tried(claim, facts, end, because, final=False)))
+
+    def _needs(self, claim: Claim, source: str) -> Needs:
+        """What a task asks for, by its record and its script; nothing where they cannot be read."""
+        submission = records.read_submission(self._paths, claim.task_id, self._uids)
+        try:
+            head, _ = files.read_regular(source, HEAD_BYTES, self._uids)
+            return read_needs(head, submission.needs, 1)
+        except (files.FileProblem, BadScript):
+            return Needs()
 
     @staticmethod
     def _write(write: Callable[[], None]) -> None:

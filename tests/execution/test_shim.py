@@ -125,9 +125,18 @@ def test_a_claim_that_is_not_listed_is_not_started(all_shells: list[Bench]) -> N
 
 
 def test_a_directory_that_cannot_be_listed_says_nothing_about_the_claim(each_shell: Bench) -> None:
-    assert each_shell.run("echo ran >ran\n", claim_path=str(each_shell.base / "elsewhere" / each_shell.name)) == 255
+    elsewhere = each_shell.base / "elsewhere"
+    elsewhere.mkdir()
+    assert each_shell.run("echo ran >ran\n", claim_path=str(elsewhere / each_shell.name)) == 255
     assert each_shell.directory.why() is Why.NOSTART
     assert "cannot list" in (each_shell.directory.reason() or "")
+
+
+def test_where_peers_have_put_the_whole_directory_away_the_claim_is_lost(each_shell: Bench) -> None:
+    """Theirs are listed beside it: the storage answers, and what is not there is not there."""
+    assert each_shell.run("echo ran >ran\n", claim_path=str(each_shell.base / "gone" / each_shell.name)) == 255
+    assert each_shell.directory.why() is Why.LOST
+    assert not (each_shell.base / "ran").exists()
 
 
 def test_a_try_that_is_to_end_before_it_began_is_not_started(each_shell: Bench) -> None:

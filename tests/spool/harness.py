@@ -254,9 +254,25 @@ class Room:
 
     # -- agents --------------------------------------------------------------------------------------------------
 
-    def start(self, settings: Settings = AT_ONCE, *, name: str = "n1", gpus: str = "2", mount: Mount = LOCAL) -> Node:
-        """Start an agent on this node: the first, or the one after a crash."""
-        local = self.base / f"local-{name}"
+    def start(
+        self,
+        settings: Settings = AT_ONCE,
+        *,
+        name: str = "n1",
+        gpus: str = "2",
+        mount: Mount = LOCAL,
+        machine: str = "",
+    ) -> Node:
+        """Start an agent on this node: the first, or the one after a crash.
+
+        Args:
+            settings: its settings.
+            name: the node's.
+            gpus: simulated ones.
+            mount: what the spool lies on, as far as the agent knows.
+            machine: whose local directory it uses; empty: one of its own.
+        """
+        local = self.base / f"local-{machine or name}"
         node_directory = NodeDirectory.open(str(local))
         home = node_directory.agent(self.paths.root, name)
         assert home.lock(), "two agents on one node"

@@ -44,6 +44,7 @@ EXAMPLES = {
     "foreign_memory_bytes": ("2G", "3G", "4G"),
     "fence_after_s": ("1s", "2s", "3s"),
     "takeover_after_s": ("1h", "2h", "3h"),
+    "cache_s": ("1s", "2s", "3s"),
     "allow_users": ("1", "2", "3"),
 }
 

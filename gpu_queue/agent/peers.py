@@ -1,0 +1,254 @@
+"""What an agent does about the other nodes of its spool: watch them, take over from the dead, put them away.
+
+- The storage thread looks, ``scheduling.watch`` judges, the storage thread renames.  What was taken over stands in
+  our directory as a try that has ended, and is settled like any other.
+- Without watching, death is proven only inside one boot, pid namespace and local directory (the end of a node's name
+  says whether they are the same): an agent that ran here under another ``--node-name``.  Its lock and those of its
+  tries tell what lives; what is left of a dead try is ended before it goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gpu_queue.agent.tries import Tries
+from gpu_queue.config import Settings
+from gpu_queue.execution import processes
+from gpu_queue.execution.local import AgentDirectory, NodeDirectory
+from gpu_queue.scheduling.cadence import BUSY
+from gpu_queue.scheduling.recovery import NOBODY_KNOWS, ClaimFacts, Step, recover
+from gpu_queue.scheduling.watch import (
+    ClaimSeen,
+    Judgement,
+    NodeSeen,
+    Round,
+    Silent,
+    Terms,
+    Verdict,
+    Watches,
+    judge,
+    observe,
+    silent,
+    silent_s,
+    told,
+)
+from gpu_queue.spool.paths import claim_name
+from gpu_queue.spool.peers import PeerClaim, PeerSeen
+from gpu_queue.spool.spool import Spool
+from gpu_queue.spool.store import Moved
+from gpu_queue.spool.worker import Failed, Storage
+from gpu_queue.task import End, Why, short_name
+from gpu_queue.units import format_duration
+
+OLD_BEATS = 1.5
+"""A node file that is so many beats old is a reason to look at the node's claims."""
+ENDED_BEATS = 2.0
+"""An owner that missed so many leaves the settling of its ended tries to others: a minute."""
+GAP_S = 60.0
+GAP_ROUNDS = 3
+LEFTOVER_GRACE_S = 5.0
+
+
+def terms_of(settings: Settings) -> Terms:
+    """How long what must stand still, by the settings."""
+    gap_s = min(GAP_S, settings.takeover_after_s / 3)
+    return Terms(
+        takeover_after_s=settings.takeover_after_s,
+        ended_after_s=ENDED_BEATS * settings.beat_s,
+        gap_s=max(gap_s, GAP_ROUNDS * BUSY["peers"] * settings.poll_s),
+    )
+
+
+@dataclass
+class Clearing:
+    """A dead try of our own machine whose processes are being ended."""
+
+    node: str
+    one: PeerClaim
+    end: End
+    ending: processes.Ending
+    directory: AgentDirectory
+
+
+class Peers:
+    """Watches the other nodes for one agent."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        storage: Storage,
+        node_directory: NodeDirectory,
+        tries: Tries,
+        settings: Settings,
+        say: Callable[[str], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._spool = spool
+        self._storage = storage
+        self._node_directory = node_directory
+        self._tries = tries
+        self._settings = settings
+        self._terms = terms_of(settings)
+        self._say = say
+        self._clock = clock
+        self._watches = Watches()
+        self._seen: dict[str, PeerSeen] = {}
+        self._is_out = False
+        self._in_hand: set[tuple[str, str]] = set()
+        """Nodes and claims with which the storage thread is busy, or whose processes are being ended."""
+        self._clearings: list[Clearing] = []
+        self._said: set[str] = set()
+        self.look_is_wanted = False
+        """Something was taken over: it stands in our directory."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether processes of a dead try are being ended."""
+        return bool(self._clearings)
+
+    def look(self) -> None:
+        """Have the storage thread look at the other nodes."""
+        if self._is_out:
+            return
+        self._is_out = True
+        old_after_s = OLD_BEATS * self._settings.beat_s
+        suspects = frozenset(name for name in self._watches.nodes if silent_s(self._watches, name) >= old_after_s)
+        began: list[float] = []
+
+        def is_suspect(node: str) -> bool:
+            return node in suspects or self._former(node) is not None
+
+        def call() -> dict[str, PeerSeen]:
+            began.append(self._clock())
+            return self._spool.peers.look(old_after_s, is_suspect)
+
+        def done(result: dict[str, PeerSeen] | Failed) -> None:
+            self._is_out = False
+            if isinstance(result, Failed):
+                return  # a gap: the next good round tells whether it was too long
+            self._looked(began[0], result)
+
+        self._storage.submit("peers", call, done)
+
+    def _looked(self, began_at: float, seen: dict[str, PeerSeen]) -> None:
+        self._seen = seen
+        nodes = {
+            name: NodeSeen(
+                one.beat,
+                None
+                if one.claims is None
+                else {claim: ClaimSeen(it.mark, it.end is not None) for claim, it in one.claims.items()},
+                one.is_bare,
+                one.age_s,
+            )
+            for name, one in seen.items()
+        }
+        self._watches = observe(self._watches, Round(began_at, self._clock(), nodes), self._terms)
+        self._tell()
+        if self._tries.is_leaving:
+            return
+        for name, one in seen.items():
+            former = self._former(name)
+            if former is not None:
+                self._clear_former(name, one, former)
+        for judgement in judge(self._watches, self._terms):
+            self._act(judgement)
+
+    def _act(self, judgement: Judgement) -> None:
+        one = self._seen[judgement.node]
+        if judgement.verdict is Verdict.RETIRE:
+            self._retire(judgement.node, one)
+            return
+        assert one.claims is not None
+        because = f"{judgement.node} gave no sign of life for {format_duration(judgement.silent_s)}"
+        if one.forgotten_by:
+            because = f"{one.forgotten_by} said that {judgement.node} is dead"
+        self._take_over(judgement.node, one.claims[judgement.claim], End(NOBODY_KNOWS, Why.LOST), because)
+
+    def _take_over(self, node: str, one: PeerClaim, end: End, because: str, *, is_proven: bool = False) -> None:
+        key = (node, claim_name(one.claim))
+        if key in self._in_hand:
+            return
+        self._in_hand.add(key)
+        beat = self._seen[node].beat
+
+        def done(result: Moved | Failed) -> None:
+            self._in_hand.discard(key)
+            if isinstance(result, Failed):
+                self._say(f"{key[1]} of {node}: could not be taken over yet: {result}")
+            elif result is Moved.WON:
+                self._tries.stories[key[1]] = node, f"{because}; {self._spool.node} took it over"
+                self._say(f"{short_name(one.claim.task_id)}: taken over, {because}")
+                self.look_is_wanted = True
+
+        def call() -> Moved:
+            return self._spool.peers.take_over(node, one, end, beat, is_proven=is_proven)
+
+        self._storage.submit("take over", call, done)
+
+    def _retire(self, node: str, one: PeerSeen) -> None:
+        key = (node, "")
+        if key in self._in_hand:
+            return
+        self._in_hand.add(key)
+
+        def done(result: bool | Failed) -> None:
+            self._in_hand.discard(key)
+            if result is True:
+                self._say(f"{node}: dead and empty, put away")
+
+        self._storage.submit("retire", lambda: self._spool.peers.retire(node, one.beat), done)
+
+    # -- former agents of this very machine ------------------------------------------------------------------------
+
+    def _former(self, node: str) -> AgentDirectory | None:
+        """The local directory of an agent that ran here under another name, if it is proven dead."""
+        own = self._spool.node
+        if node == own or node.rpartition("-")[2] != own.rpartition("-")[2]:
+            return None
+        directory = self._node_directory.find_agent(self._spool.paths.root, node)
+        return None if directory is None or directory.is_held() else directory
+
+    def _clear_former(self, node: str, seen: PeerSeen, directory: AgentDirectory) -> None:
+        for one in (seen.claims or {}).values():
+            name = claim_name(one.claim)
+            if (node, name) in self._in_hand:
+                continue
+            local = directory.try_directory(name)
+            decision = recover(ClaimFacts(one.claim, one.end, local.is_alive(), local.status(), local.why()))
+            because = f"its agent ({node}) and its shim were found dead on this machine"
+            if decision.step is Step.SETTLE:
+                self._take_over(node, one, End(NOBODY_KNOWS), because, is_proven=True)
+            elif decision.step is Step.CLEAN and decision.end is not None:
+                path = self._spool.paths.claim(node, one.claim)
+                self._in_hand.add((node, name))
+                ending = processes.Ending(path, grace_s=LEFTOVER_GRACE_S)
+                self._clearings.append(Clearing(node, one, decision.end, ending, directory))
+
+    def advance(self, now: float) -> None:
+        """Go on with ending what is left of dead tries."""
+        for clearing in list(self._clearings):
+            if not clearing.ending.step(now):
+                continue
+            self._clearings.remove(clearing)
+            name = claim_name(clearing.one.claim)
+            self._in_hand.discard((clearing.node, name))
+            if clearing.node in self._seen:
+                because = f"its agent ({clearing.node}) and its shim were found dead on this machine"
+                self._take_over(clearing.node, clearing.one, clearing.end, because, is_proven=True)
+
+    # -- telling ---------------------------------------------------------------------------------------------------
+
+    def silent(self) -> list[Silent]:
+        """The nodes whose tasks are taken over if they stay silent."""
+        return silent(self._watches, self._terms, ENDED_BEATS * self._settings.beat_s)
+
+    def _tell(self) -> None:
+        now_silent = {one.node: one for one in self.silent()}
+        for node in now_silent.keys() - self._said:
+            self._say(f"watches {node}: {told(now_silent[node])}")
+        for node in self._said - now_silent.keys():
+            if node in self._watches.nodes and self._seen[node].claims is None:
+                self._say(f"{node} gives signs of life again")
+        self._said = set(now_silent)

@@ -1,0 +1,201 @@
+"""When another node counts as dead: by watching that nothing of it changes.  Pure.
+
+- What is watched are *marks*: values that change with every sign of life (of a file its inode and mtime).  They are
+  compared with earlier ones and never with a clock; times are this machine's own monotonic ones.
+- A mark stood still from the *end* of the round in which it was first seen until the *beginning* of the last one.
+- A round that took long, or came long after the one before it, proves nothing: the storage hung, or this process was
+  stopped, and the others may have been too.  Then all watches begin anew.
+- Whoever holds a claim gives up earlier than anybody may take it: its shim ends the task ``fence_after`` after its
+  last touch, and ``config`` refuses settings by which that might be too late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from gpu_queue.units import format_duration
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How long what must stand still."""
+
+    takeover_after_s: float = 900.0
+    ended_after_s: float = 60.0
+    """A try that has ended is settled by others when its owner's beat stood still for so long."""
+    gap_s: float = 60.0
+    """A round, or the pause before it, that is longer interrupts every watch."""
+
+
+@dataclass(frozen=True)
+class ClaimSeen:
+    """One claim as a round saw it."""
+
+    mark: Hashable
+    has_ended: bool
+    """Its name tells its end: it is settled, and never run from there."""
+
+
+@dataclass(frozen=True)
+class NodeSeen:
+    """One other node as a round saw it."""
+
+    beat: Hashable | None
+    """The mark of its node file; None: it has none."""
+    claims: Mapping[str, ClaimSeen] | None = None
+    """Its running directory; None: it was not looked at."""
+    is_bare: bool = False
+    """Nothing at all is in its running directory, or there is none."""
+    age_s: float | None = None
+    """How old its node file was by the storage server's clock; for people."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """One good look at all other nodes."""
+
+    began_at: float
+    ended_at: float
+    nodes: Mapping[str, NodeSeen]
+
+
+@dataclass(frozen=True)
+class Still:
+    """A mark, and since when it is known to stand still."""
+
+    mark: Hashable
+    since: float
+
+
+@dataclass(frozen=True)
+class NodeWatch:
+    """What is known of one node."""
+
+    beat: Still
+    claims: Mapping[str, Still] = field(default_factory=dict)
+    seen: NodeSeen = NodeSeen(None)
+
+
+@dataclass(frozen=True)
+class Watches:
+    """What is known of all other nodes."""
+
+    nodes: Mapping[str, NodeWatch] = field(default_factory=dict)
+    began_at: float = float("-inf")
+    """When the last good round began: until then what stands still is known to."""
+    ended_at: float = float("-inf")
+
+
+class Verdict(Enum):
+    """What may be done to a node's things."""
+
+    TAKE_OVER = "take over"  # its try is lost
+    SETTLE = "settle"  # its try has ended, and its owner does not settle it
+    RETIRE = "retire"  # it is dead and has nothing left
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict on one claim, or on the node itself (``claim`` is empty)."""
+
+    verdict: Verdict
+    node: str
+    claim: str
+    silent_s: float
+    """So long its beat has stood still, as far as was watched."""
+
+
+def _still(before: Still | None, mark: Hashable, now: float) -> Still:
+    return before if before is not None and before.mark == mark else Still(mark, now)
+
+
+def observe(before: Watches, seen: Round, terms: Terms) -> Watches:
+    """What is known after one more round."""
+    longest_s = max(seen.ended_at - seen.began_at, seen.began_at - before.ended_at)
+    known = before.nodes if longest_s <= terms.gap_s else {}
+    nodes = {}
+    for name, node in seen.nodes.items():
+        old = known.get(name)
+        beat = _still(old.beat if old else None, node.beat, seen.ended_at)
+        claims = {
+            claim: _still(old.claims.get(claim) if old else None, one.mark, seen.ended_at)
+            for claim, one in (node.claims or {}).items()
+        }
+        nodes[name] = NodeWatch(beat, claims, node)
+    return Watches(nodes, seen.began_at, seen.ended_at)
+
+
+def silent_s(watches: Watches, node: str) -> float:
+    """For how long a node's beat is known to have stood still."""
+    return max(0.0, watches.began_at - watches.nodes[node].beat.since)
+
+
+def judge(watches: Watches, terms: Terms) -> list[Judgement]:
+    """What may be done after the last round."""
+    found = []
+    for name, node in watches.nodes.items():
+        silence_s = silent_s(watches, name)
+        has_owner = node.seen.beat is not None  # a node without a file was retired, or a person forgot it
+        for claim, still in node.claims.items():
+            assert node.seen.claims is not None
+            if node.seen.claims[claim].has_ended:
+                if not has_owner or silence_s >= terms.ended_after_s:
+                    found.append(Judgement(Verdict.SETTLE, name, claim, silence_s))
+            elif min(silence_s, watches.began_at - still.since) >= terms.takeover_after_s:
+                found.append(Judgement(Verdict.TAKE_OVER, name, claim, silence_s))
+        if node.seen.is_bare and silence_s >= terms.takeover_after_s:
+            found.append(Judgement(Verdict.RETIRE, name, "", silence_s))
+    return found
+
+
+@dataclass(frozen=True)
+class Silent:
+    """A node with tries whose agent gives no sign of life, for people."""
+
+    node: str
+    tries: int
+    """Tries that are taken over if it stays silent."""
+    beating: int
+    """Tries that give signs of life themselves: their shims live, and nobody takes them."""
+    silent_s: float
+    left_s: float
+    """Until the first of them is taken over."""
+
+
+def silent(watches: Watches, terms: Terms, said_after_s: float) -> list[Silent]:
+    """The nodes whose tries will be taken over if they stay silent.
+
+    Args:
+        watches: what is known.
+        terms: how long what must stand still.
+        said_after_s: a sign of life that is no older than this is none to speak of.
+    """
+    found = []
+    for name, node in sorted(watches.nodes.items()):
+        seen = node.seen.claims or {}
+        still_s = [
+            watches.began_at - still.since for claim, still in node.claims.items() if not seen[claim].has_ended
+        ]
+        watched_s = silent_s(watches, name)
+        so_far_s = max(watched_s, node.seen.age_s or 0.0)
+        if not still_s or so_far_s < said_after_s:
+            continue
+        # Before a beat would have been due nobody can tell, and silence is what is to be feared.
+        beating = sum(one_s < said_after_s for one_s in still_s) if watched_s >= 2 * said_after_s else 0
+        left_s = max(0.0, terms.takeover_after_s - max(0.0, min(watched_s, max(still_s))))
+        found.append(Silent(name, len(still_s) - beating, beating, so_far_s, left_s))
+    return found
+
+
+def told(one: Silent) -> str:
+    """A silent node in one line."""
+    text = f"not heard of for {format_duration(one.silent_s)}"
+    if one.tries:
+        tasks = "its task is" if one.tries == 1 else f"its {one.tries} tasks are"
+        text += f"; {tasks} taken over in {format_duration(one.left_s)} if it stays silent"
+    if one.beating:
+        tasks = "1 task gives" if one.beating == 1 else f"{one.beating} tasks give"
+        text += f"; {tasks} signs of life there and may go on"
+    return text
