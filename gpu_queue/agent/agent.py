@@ -88,7 +88,7 @@ class Agent:
     """Serves one spool on one node."""
 
     def __init__(
-        self, around: Surroundings, settings: Settings, now: float, seen: tuple[str, ...] = (), ledger: str = ""
+        self, around: Surroundings, settings: Settings, now: float, seen: tuple[str, ...] = (), ledger: str | None = ""
     ) -> None:
         self._around = around
         self._spool = around.spool
@@ -324,7 +324,7 @@ class Agent:
         self._keep_due = now + self.keeping.tick_s
         if self.keeping.take_changed():
             self.beat.is_old = self._plan_is_due = True
-        if now - self.keeping.ledger_at >= LEDGER_EVERY_S:
+        if self.keeping.has_ledger and now - self.keeping.ledger_at >= LEDGER_EVERY_S:
             self._write_ledger(now)
 
     def _write_ledger(self, now: float) -> None:
@@ -561,7 +561,8 @@ class Agent:
 
     def say_goodbye(self, now: float) -> None:
         """Hand in the last node file."""
-        self._write_ledger(now)
+        if self.keeping.has_ledger:
+            self._write_ledger(now)
         self._tell(now, state="stopped")
 
 

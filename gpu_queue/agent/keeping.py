@@ -50,7 +50,7 @@ class Keeping:
         leases: Leases,
         served: frozenset[str],
         settings: Settings,
-        ledger: str,
+        ledger: str | None,
         say: Callable[[str], None],
     ) -> None:
         self._cards = cards
@@ -65,7 +65,11 @@ class Keeping:
         """GPUs that a task waits for, by when it began."""
         self._met_filler: set[str] = set()
         """Of these, the ones on which another agent's worker was."""
-        self.ledger = parse_ledger(ledger)
+        self.has_ledger = ledger is not None
+        """What earlier agents counted could be read, so that it may be written anew."""
+        if not self.has_ledger:
+            say("the ledger of this node cannot be read; this agent adds nothing to it")
+        self.ledger = parse_ledger(ledger or "")
         self._counted: dict[str, EnergySample] = {}
         self._counted_at: float | None = None
         self.ledger_at = 0.0
@@ -239,5 +243,6 @@ def _rest(phase: Phase, settings: Settings, switched_off: str | None) -> str:
         local = datetime.now()
         hours = parse_quiet_hours(settings.keepalive_quiet)
         if hours.contains(local):
-            return f"quiet hours until {hours.until(local)}"
+            until = hours.until(local)
+            return f"quiet hours until {until}" if until else "quiet hours without end"
     return ""

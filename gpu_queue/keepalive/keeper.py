@@ -248,8 +248,9 @@ class Keeper:
         self._footprint_bytes = None
         if self.state is KeepState.BACKING_OFF:  # what is used is the tenant's
             return
-        self._gone_at = facts.now
-        self._note_memory(facts)
+        if not self.is_light:  # it held next to nothing, and what is used beside it is a task's
+            self._gone_at = facts.now
+            self._note_memory(facts)
         if self.state is KeepState.YIELDING:
             return
         if self.state is KeepState.HOLDING and facts.now - self._since >= GOOD_SPELL_S:

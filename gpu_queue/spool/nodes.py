@@ -36,12 +36,14 @@ class NodeFiles:
                 return ()
         return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
 
-    def ledger_before(self) -> str:
-        """The ledger that this node's earlier agents kept; empty where there is none that can be read."""
+    def ledger_before(self) -> str | None:
+        """The ledger that this node's earlier agents kept; None: there is one that cannot be read."""
         try:
             content, _ = files.read_regular(self._paths.ledger(self._node), LEDGER_MAX_BYTES)
-        except (files.FileProblem, OSError):
+        except files.Vanished:
             return ""
+        except (files.FileProblem, OSError):
+            return None
         return content.decode("utf-8", "replace")
 
     def write_ledger(self, text: str) -> None:

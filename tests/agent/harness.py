@@ -228,9 +228,9 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def a_cluster(base: Path) -> Iterator[Cluster]:
+def a_cluster(base: Path, job_id: str = "exp") -> Iterator[Cluster]:
     """A spool whose agents and tasks are gone afterwards."""
-    cluster = Cluster(base)
+    cluster = Cluster(base, job_id)
     try:
         yield cluster
     finally:

@@ -1,0 +1,321 @@
+"""Real agents, the real zygote and real workers on GPUs that are not: held, given to tasks, left to others."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpu_queue.gpus.plant import Load
+from gpu_queue.gpus.simulated import SimulatedDevices
+from tests.agent.harness import Cluster, a_cluster, wait_until
+from tests.keepalive.nursery import card, is_gone, needs_torch
+
+GIB = 1 << 30
+ROOT = str(Path(__file__).parents[2])
+HELD = int(0.6 * 80 * GIB)
+COMES_UP_S = 60.0
+"""Importing torch takes two seconds on a machine that does nothing else."""
+
+
+def keep(cluster: Cluster, index: int = 0) -> dict[str, Any]:
+    """What the node file says of one GPU's keep-alive."""
+    for node in cluster.nodes():
+        for gpu in node["gpus"]:
+            if gpu["index"] == index and gpu["keepalive"] is not None:
+                return dict(gpu["keepalive"])
+    return {}
+
+
+def state(cluster: Cluster, index: int = 0) -> str:
+    return str(keep(cluster, index).get("state"))
+
+
+def wait_for_state(cluster: Cluster, wanted: str, index: int = 0, within_s: float = COMES_UP_S) -> None:
+    wait_until(lambda: state(cluster, index) == wanted, f"GPU {index} {wanted}", within_s, cluster.dump)
+
+
+def devices(cluster: Cluster) -> SimulatedDevices:
+    """The simulated cards as any process on the node sees them."""
+    return SimulatedDevices.parse("2", plant=plant(cluster))
+
+
+def plant(cluster: Cluster) -> str:
+    return str(cluster.local / "simulated")
+
+
+def used(cluster: Cluster, index: int = 0) -> int:
+    value = devices(cluster).snapshot()[index].memory_used_bytes
+    assert value is not None
+    return value
+
+
+def look(cluster: Cluster, needs: str = "") -> str:
+    """A script that says how much of each simulated card is used."""
+    return (
+        f"#!{sys.executable}\n{needs}\nimport sys\nsys.path.insert(0, {ROOT!r})\n"
+        f"from gpu_queue.gpus.simulated import SimulatedDevices\n"
+        f"cards = SimulatedDevices.parse('2', plant={plant(cluster)!r}).snapshot()\n"
+        f"print('used', [card.memory_used_bytes for card in cards])\n"
+    )
+
+
+def fillers(cluster: Cluster) -> list[int]:
+    """The processes of the keep-alive, found by the environment that only this cluster's have."""
+    needle = os.fsencode(f"HOME={cluster.base}")
+    found = []
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            arguments = Path(f"/proc/{name}/cmdline").read_bytes()
+            if b"gpu_queue.keepalive" in arguments and needle in Path(f"/proc/{name}/environ").read_bytes():
+                found.append(int(name))
+    return [pid for pid in found if not is_gone(pid)]
+
+
+@pytest.fixture
+def held(cluster: Cluster) -> Cluster:
+    """A node with two idle GPUs that are held."""
+    cluster.start(keepalive=True)
+    for index in (0, 1):
+        wait_for_state(cluster, "holding", index)
+    return cluster
+
+
+@needs_torch
+def test_idle_gpus_are_held_in_the_band_with_their_share_of_the_memory(held: Cluster) -> None:
+    assert used(held) == used(held, 1) == HELD
+    node = held.nodes()[0]
+    assert [gpu["state"] for gpu in node["gpus"]] == ["idle", "idle"], "they may be granted"
+    readings: list[int] = []
+
+    def settled() -> bool:
+        value = devices(held).snapshot()[0].utilization_percent
+        readings.append(value or 0)
+        last = readings[-100:]
+        return len(last) == 100 and sum(70 <= one <= 85 for one in last) >= 95
+
+    wait_until(settled, "95 of 100 readings in 70-85 %", 60, lambda: f"{readings[-100:]}\n{held.dump()}")
+
+
+@needs_torch
+def test_a_task_finds_its_gpu_empty_and_the_filler_comes_back_after_it(held: Cluster) -> None:
+    task = held.submit(look(held), "look.py")
+    held.wait_for(task, "done")
+    assert f"used [0, {HELD}]" in held.log(task)
+    assert "starts all the same" not in held.output.read_text()
+    assert state(held, 1) == "holding", "the other GPU is none of its business"
+    wait_for_state(held, "holding")
+
+
+@needs_torch
+def test_a_task_that_is_stopped_while_its_gpu_is_cleared_never_starts(held: Cluster) -> None:
+    for pid in fillers(held):
+        os.kill(pid, signal.SIGSTOP)  # nobody leaves now
+    task = held.submit("echo it ran\n")
+    wait_until(lambda: held.where(task) == ["running"], "the claim", dump=held.dump)
+    held.command_all("stop", claims=[held.claim_of(task)])
+    held.wait_for(task, "failed")
+    assert "it ran" not in held.log(task)
+    for pid in fillers(held):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+@needs_torch
+def test_nothing_is_left_when_the_agent_is_told_to_end(held: Cluster) -> None:
+    assert fillers(held)
+    held.agents[0].send_signal(signal.SIGTERM)
+    assert held.agents[0].wait(15) == 0
+    assert fillers(held) == []
+    assert used(held) == 0
+
+
+@needs_torch
+def test_the_fillers_of_an_agent_that_was_killed_are_gone_within_5_s_and_its_successors_come(held: Cluster) -> None:
+    before = fillers(held)
+    held.kill(held.agents[0])
+    wait_until(lambda: all(is_gone(pid) for pid in before), "the end of the fillers", 5, held.dump)
+    held.start(keepalive=True)
+    wait_until(lambda: used(held) == HELD and state(held) == "holding", "a new filler", COMES_UP_S, held.dump)
+
+
+@needs_torch
+def test_a_worker_that_dies_is_replaced(held: Cluster) -> None:
+    workers = [pid for pid in fillers(held) if Path(f"/proc/{pid}/comm").read_text().startswith("gpuq-keepalive")]
+    assert len(workers) == 2
+    os.kill(workers[0], signal.SIGKILL)
+
+    wait_until(lambda: "signal 9" in held.output.read_text(), "the line that says so", dump=held.dump)
+    wait_until(lambda: used(held) == used(held, 1) == HELD, "another worker", dump=held.dump)
+
+
+@needs_torch
+def test_a_tenant_is_given_way_to_and_its_gpu_is_its_own(held: Cluster) -> None:
+    load = Load(plant(held), card(0))
+    load.hold(10 * GIB)
+    wait_for_state(held, "backing off", within_s=10)
+    assert "memory grew" in keep(held)["reason"]
+    wait_until(lambda: used(held) == 10 * GIB, "the filler's end", dump=held.dump)
+    wait_until(
+        lambda: [gpu["state"] for gpu in held.nodes()[0]["gpus"]] == ["foreign", "idle"],
+        "a GPU that is somebody else's",
+        40,
+        held.dump,
+    )
+    assert state(held, 1) == "holding"
+    load.close()
+
+
+@needs_torch
+def test_a_tenant_that_only_computes_is_noticed_by_the_time_that_kernels_take(held: Cluster) -> None:
+    busy = subprocess.Popen(
+        [sys.executable, "-m", "gpu_queue.gpus.plant", "--directory", plant(held), "--uuid", card(1)]
+        + ["--busy", "0.9", "--for", "60s"],
+        cwd=ROOT,
+    )
+    try:
+        wait_for_state(held, "backing off", 1, within_s=15)
+        assert "somebody else works on this GPU" in keep(held, 1)["reason"]
+    finally:
+        busy.kill()
+        busy.wait()
+
+
+@needs_torch
+def test_where_memory_is_short_less_is_held(cluster: Cluster) -> None:
+    driven = cluster.base / "state.json"
+    driven.write_text(json.dumps({"0": {"used": "50G"}}))
+    cluster.start(keepalive=True, env={"GPU_QUEUE_SIMULATE_FILE": str(driven)})
+    wait_for_state(cluster, "holding")
+    assert keep(cluster)["held_bytes"] == 30 * GIB - (3 << 29)
+
+
+@needs_torch
+def test_a_lost_gpu_is_left_and_the_other_held_on(cluster: Cluster) -> None:
+    driven = cluster.base / "state.json"
+    driven.write_text("{}")
+    cluster.start(keepalive=True, env={"GPU_QUEUE_SIMULATE_FILE": str(driven)})
+    wait_for_state(cluster, "holding")
+    wait_for_state(cluster, "holding", 1)
+    driven.write_text(json.dumps({"0": {"lost": True}}))
+    wait_for_state(cluster, "off", within_s=10)
+    assert "lost" in keep(cluster)["reason"]
+    assert state(cluster, 1) == "holding"
+    driven.write_text("{}")
+    wait_for_state(cluster, "holding", within_s=20)
+
+
+@needs_torch
+def test_it_is_switched_off_and_on_by_a_file_and_by_settings(held: Cluster) -> None:
+    flag = Path(held.paths.root, "keepalive-off")
+    flag.write_text("yzy: the cluster is ours today\n")
+    wait_until(lambda: used(held) == 0 and state(held) == "off", "empty GPUs", dump=held.dump)
+    assert "yzy: the cluster is ours today" in keep(held)["reason"]
+    flag.unlink()
+    wait_for_state(held, "holding")
+    hour = time.localtime().tm_hour
+    config = Path(held.paths.config)
+    config.write_text(f"keepalive:\n  quiet_hours: ['{hour:02d}:00-{(hour + 2) % 24:02d}:00']\n")
+    wait_until(lambda: "quiet hours" in keep(held)["reason"], "quiet hours", dump=held.dump)
+    config.write_text("keepalive:\n  memory_usage_target: 0.25\n")
+    wait_until(lambda: used(held) == 20 * GIB, "less memory", COMES_UP_S, held.dump)
+
+
+@needs_torch
+def test_another_agent_of_the_user_gets_the_gpu_that_this_ones_filler_holds(held: Cluster, tmp_path: Path) -> None:
+    base = tmp_path / "other"
+    base.mkdir()
+    with a_cluster(base, "other") as other:
+        other.local = held.local
+        other.start(keepalive=True)
+        wait_until(lambda: "another agent keeps it busy" in keep(other)["reason"], "the filler seen", dump=other.dump)
+        assert [gpu["state"] for gpu in other.nodes()[0]["gpus"]] == ["idle", "idle"]
+        task = other.submit(look(held, "#GPUQ --gpus 2"), "look.py")
+        other.wait_for(task, "done")
+        assert "used [0, 0]" in other.log(task)
+        assert "starts all the same" not in other.output.read_text()
+        for index in (0, 1):
+            wait_for_either(held, other, index)
+
+
+def wait_for_either(first: Cluster, second: Cluster, index: int) -> None:
+    wait_until(lambda: "holding" in (state(first, index), state(second, index)), "a filler again", 30, first.dump)
+
+
+@needs_torch
+def test_a_sweep_of_strays_leaves_the_fillers_alone(cluster: Cluster) -> None:
+    cluster.start("--sweep", keepalive=True)
+    wait_for_state(cluster, "holding")
+    before = fillers(cluster)
+    answer = cluster.ack(cluster.command_all("sweep"))
+    assert "swept" in answer
+    assert fillers(cluster) == before
+
+
+@needs_torch
+def test_a_gpu_that_a_task_leaves_idle_is_held_lightly_until_the_task_works(cluster: Cluster) -> None:
+    cluster.start(
+        keepalive=True, env={"GPU_QUEUE_HOLD_LEASED": "on", "GPU_QUEUE_HOLD_LEASED_AFTER": "1s"}, simulate="1"
+    )
+    go = Path(cluster.paths.root, "go")
+    task = cluster.submit(
+        f"#!{sys.executable}\nimport os, sys, time\nsys.path.insert(0, {ROOT!r})\n"
+        f"while not os.path.exists({str(go)!r}):\n    time.sleep(0.05)\n"
+        f"from gpu_queue.gpus.plant import main\n"
+        f"main(['--directory', {plant(cluster)!r}, '--uuid', {card(0)!r}, '--memory', '20G', '--busy', '0.5'])\n",
+        "late.py",
+    )
+    wait_for_state(cluster, "holding")
+    assert used(cluster) < GIB, "no ballast: the memory is the task's"
+    assert cluster.where(task) == ["running"]
+    go.touch()
+    wait_for_state(cluster, "off", within_s=10)
+    wait_until(lambda: used(cluster) == 20 * GIB, "the task alone on its GPU", dump=cluster.dump)
+
+
+def test_without_torch_one_line_says_so_and_the_agent_goes_on(cluster: Cluster) -> None:
+    broken = cluster.base / "broken"
+    broken.mkdir()
+    (broken / "torch.py").write_text("raise ImportError('no torch here')\n")
+    cluster.start(keepalive=True, env={"PYTHONPATH": str(broken)})
+    wait_until(lambda: "no torch here" in cluster.output.read_text(), "the line", dump=cluster.dump)
+    wait_until(lambda: "no torch here" in keep(cluster).get("reason", ""), "the reason", dump=cluster.dump)
+    task = cluster.submit("true\n")
+    cluster.wait_for(task, "done")
+    assert cluster.output.read_text().count("no torch here") == 1
+
+
+@pytest.fixture
+def ledger(held: Cluster) -> list[list[str]]:
+    """The ledger of an agent that has ended, as rows."""
+    task = held.submit("sleep 1.5\n")
+    held.wait_for(task, "done")
+    held.agents[0].send_signal(signal.SIGTERM)
+    held.agents[0].wait(15)
+    (path,) = Path(held.paths.root, "ledger").glob("*.tsv")
+    return [line.split("\t") for line in path.read_text().splitlines()]
+
+
+@needs_torch
+def test_what_the_gpus_did_is_counted_and_kept(ledger: list[list[str]], held: Cluster) -> None:
+    head, first, second = ledger
+    columns = {name: place for place, name in enumerate(head)}
+    assert float(first[columns["task_s"]]) >= 1
+    assert float(second[columns["filler_s"]]) >= 1
+    assert float(second[columns["task_s"]]) == 0
+    held.start(keepalive=False)
+    held.agents[-1].send_signal(signal.SIGTERM)
+    held.agents[-1].wait(15)
+    (path,) = Path(held.paths.root, "ledger").glob("*.tsv")
+    again = path.read_text().splitlines()[1].split("\t")
+    assert float(again[columns["task_s"]]) >= float(first[columns["task_s"]]), "the next agent goes on counting"
