@@ -88,7 +88,12 @@ class Agent:
     """Serves one spool on one node."""
 
     def __init__(
-        self, around: Surroundings, settings: Settings, now: float, seen: tuple[str, ...] = (), ledger: str | None = ""
+        self,
+        around: Surroundings,
+        settings: Settings,
+        now: float,
+        seen: tuple[str, ...] = (),
+        ledger: str | None = "",
     ) -> None:
         self._around = around
         self._spool = around.spool

@@ -369,7 +369,7 @@ class Keeper:
             return self._leave(obstacle, facts)
         if worker.heard_at is not None and facts.now - worker.heard_at > SILENT_AFTER_S:
             return Order(kill=True)
-        self._is_old = facts.now - self._since >= OPEN_LOOP_AFTER_S
+        self._is_old = facts.gpu.utilization_percent is None or facts.now - self._since >= OPEN_LOOP_AFTER_S
         self._measure(facts, worker)
         found = worker.tenant or self._tenant.feed(self._sample(facts, worker))
         is_silent = False

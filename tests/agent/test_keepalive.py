@@ -17,6 +17,7 @@ import pytest
 from gpu_queue.gpus.plant import Load
 from gpu_queue.gpus.simulated import SimulatedDevices
 from tests.agent.harness import Cluster, a_cluster, wait_until
+from tests.fake_nvml import FakeGpu, FakeSlice, Scenario, build, environment
 from tests.keepalive.nursery import card, is_gone, needs_torch
 
 GIB = 1 << 30
@@ -319,3 +320,50 @@ def test_what_the_gpus_did_is_counted_and_kept(ledger: list[list[str]], held: Cl
     (path,) = Path(held.paths.root, "ledger").glob("*.tsv")
     again = path.read_text().splitlines()[1].split("\t")
     assert float(again[columns["task_s"]]) >= float(first[columns["task_s"]]), "the next agent goes on counting"
+
+
+# -- the real NVML layer, over the fake driver's library ------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("nvml"))
+
+
+def on_nvml(cluster: Cluster, library: Path, *gpus: FakeGpu) -> Scenario:
+    """An agent whose GPUs a driver shows, and a driver whose GPUs carry the load of the workers."""
+    loads = str(cluster.base / "loads")
+    scenario = Scenario(cluster.base / "scenario", gpus=list(gpus), plant=loads)
+    more = {"GPU_QUEUE_SIMULATE_PLANT": loads, "GPU_QUEUE_KEEPALIVE_ENGINE": "cpu"}
+    cluster.start(simulate=None, keepalive=True, env={**more, **environment(library, scenario)})
+    return scenario
+
+
+@needs_torch
+def test_utilisation_as_nvml_tells_it_is_held_and_a_lost_gpu_left(cluster: Cluster, library: Path) -> None:
+    scenario = on_nvml(cluster, library, FakeGpu("GPU-aaaa"), FakeGpu("GPU-bbbb"))
+    wait_for_state(cluster, "holding")
+    wait_for_state(cluster, "holding", 1)
+
+    def is_in_band() -> bool:
+        gpus = cluster.nodes()[0]["gpus"]
+        return all(70 <= gpu["utilization_percent"] <= 85 and not gpu["keepalive"]["open_loop"] for gpu in gpus)
+
+    wait_until(is_in_band, "two GPUs in the band", 40, cluster.dump)
+    assert keep(cluster)["today_j"] is not None, "this driver counts energy"
+    scenario.gpus[0].state = 15
+    scenario.write()
+    wait_for_state(cluster, "off", within_s=10)
+    assert state(cluster, 1) == "holding"
+    task = cluster.submit("echo [$CUDA_VISIBLE_DEVICES]\n")
+    cluster.wait_for(task, "done")
+    assert "[GPU-bbbb]" in cluster.log(task)
+
+
+@needs_torch
+def test_a_mig_device_has_no_reading_and_is_held_without_one(cluster: Cluster, library: Path) -> None:
+    on_nvml(cluster, library, FakeGpu("GPU-aaaa", mig=1, slices=[FakeSlice("MIG-one")]))
+    wait_for_state(cluster, "holding")
+    wait_until(lambda: keep(cluster)["open_loop"], "open loop", 40, cluster.dump)
+    assert keep(cluster)["duty"] == pytest.approx(0.775)
+    assert "not regulated: no utilisation reading" in cluster.node_text()
