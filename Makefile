@@ -1,6 +1,8 @@
 # Every target works on a fresh clone: the one virtual environment is made when it is needed.
 
 PYTHON ?= python3
+# What is installed: dev, or dev,torch for the keep-alive and its tests.
+EXTRAS ?= dev
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -16,7 +18,7 @@ venv: $(STAMP) ## make the virtual environment
 $(STAMP): pyproject.toml constraints.txt
 	@echo "setting up $(VENV) …"
 	@$(PYTHON) -m venv $(VENV) || { echo "cannot make a virtual environment with $(PYTHON): install python3-venv, or pass PYTHON=…" >&2; exit 1; }
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	@touch $@
 
 demo: $(STAMP) ## start an agent here, submit examples/train.sh, follow it to its end

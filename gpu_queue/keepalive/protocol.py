@@ -76,7 +76,7 @@ class WorkerSpec:
         if self.tile_s <= 0 or self.period_s <= 0:
             raise BadMessage(f"tile_s {self.tile_s}, period_s {self.period_s}; expected more than 0")
         if self.engine == "cpu" and not self.plant:
-            raise BadMessage("engine 'cpu' without plant; expected the directory of simulated loads")
+            raise BadMessage("the engine cpu is for simulated GPUs; expected matmul, zeros or spin")
 
 
 @dataclass(frozen=True)

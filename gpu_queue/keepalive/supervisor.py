@@ -213,15 +213,19 @@ class Supervisor:
         if self._zygote is None or not self._zygote_is_ready:
             return
         total_bytes = gpu.memory_total_bytes or 0
-        spec = WorkerSpec(
-            uuid=keeper.uuid,
-            engine=self._host.engine(self._rules.engine),
-            total_bytes=total_bytes,
-            goal_bytes=goal_bytes,
-            matrix_size=matrix_size(total_bytes),
-            plant=self._host.plant,
-            visible=gpu.uuid,
-        )
+        try:
+            spec = WorkerSpec(
+                uuid=keeper.uuid,
+                engine=self._host.engine(self._rules.engine),
+                total_bytes=total_bytes,
+                goal_bytes=goal_bytes,
+                matrix_size=matrix_size(total_bytes),
+                plant=self._host.plant,
+                visible=gpu.uuid,
+            )
+        except BadMessage as error:
+            self._give_up(f"{error}", now)
+            return
         try:
             place = self._host.lock_place(keeper.uuid, keeper.beside)
         except OSError as error:

@@ -367,3 +367,13 @@ def test_a_mig_device_has_no_reading_and_is_held_without_one(cluster: Cluster, l
     wait_until(lambda: keep(cluster)["open_loop"], "open loop", 40, cluster.dump)
     assert keep(cluster)["duty"] == pytest.approx(0.775)
     assert "not regulated: no utilisation reading" in cluster.node_text()
+
+
+@needs_torch
+def test_the_engine_for_simulated_gpus_is_refused_on_others(cluster: Cluster, library: Path) -> None:
+    scenario = Scenario(cluster.base / "scenario", gpus=[FakeGpu("GPU-aaaa")])
+    more = {"GPU_QUEUE_KEEPALIVE_ENGINE": "cpu"}
+    cluster.start(simulate=None, keepalive=True, env={**more, **environment(library, scenario)})
+    wait_until(lambda: "for simulated GPUs" in keep(cluster).get("reason", ""), "the reason", 40, cluster.dump)
+    task = cluster.submit("true\n")
+    cluster.wait_for(task, "done")
