@@ -101,7 +101,7 @@ def test_what_is_no_message_is_told_with_what_was_expected(datagram: bytes, prob
     ("changes", "problem"),
     [
         ({"engine": "conv"}, "engine 'conv'; expected one of matmul, zeros, spin, cpu"),
-        ({"engine": "cpu"}, "engine 'cpu' without plant"),
+        ({"engine": "cpu"}, "for simulated GPUs"),
         ({"uuid": ""}, "uuid is empty"),
         ({"goal_bytes": 81 << 30}, "of a card of"),
         ({"tile_s": 0.0}, "tile_s 0.0"),
