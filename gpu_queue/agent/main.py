@@ -15,7 +15,7 @@ from gpu_queue import __version__
 from gpu_queue.agent.agent import Agent, Surroundings, run
 from gpu_queue.config import Settings, parser, queue_root, resolve
 from gpu_queue.errors import DeviceError, GpuQueueError, SettingsError, SpoolError
-from gpu_queue.execution.launcher import start_companion, with_death_signal
+from gpu_queue.execution.launcher import first_line, start_companion, with_death_signal
 from gpu_queue.execution.local import NodeDirectory
 from gpu_queue.gpus.devices import Devices, Gpu, select_gpus
 from gpu_queue.gpus.leases import Leases
@@ -303,12 +303,13 @@ def check(settings: Settings, environment: Mapping[str, str], config_problem: st
         finally:
             devices.close()
 
-    def torch_text() -> str:
-        from importlib import metadata, util  # noqa: PLC0415
-
-        if util.find_spec("torch") is None:
-            return "not installed (only keep-alive needs it)"
-        return metadata.version("torch")
+    def keepalive_text() -> str:
+        text = _keepalive_text(settings, "simulated" if settings.simulate else "nvml")
+        if not settings.keepalive:
+            return text
+        python = settings.keepalive_python or sys.executable
+        version = first_line([python, "-c", "from importlib.metadata import version; print(version('torch'))"])
+        return f"{text}; torch {version}" if version else f"off: torch is not installed for {python}"
 
     def node_text() -> str:
         directory = NodeDirectory.open(settings.local_dir or None)
@@ -321,7 +322,7 @@ def check(settings: Settings, environment: Mapping[str, str], config_problem: st
     try_("spool", spool_text)
     try_("GPUs", gpus_text)
     try_("node", node_text)
-    try_("torch", torch_text)
+    try_("keep-alive", keepalive_text)
     at_end = "waits for running tasks" if settings.at_end == "wait" else "requeues running tasks"
     lifetime = "for ever" if settings.lifetime_s == float("inf") else f"{_hours(settings.lifetime_s)}, then {at_end}"
     line("lifetime", lifetime)

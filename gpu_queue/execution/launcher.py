@@ -201,6 +201,17 @@ def with_death_signal(program: Sequence[str]) -> list[str]:
     return [*_death_signal(), *program]
 
 
+def first_line(arguments: Sequence[str], timeout_s: float = 10.0) -> str:
+    """What a program says first; empty if it fails or says nothing.  It is waited for."""
+    try:
+        done = subprocess.run(
+            list(arguments), stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.decode(errors="replace").partition("\n")[0] if done.returncode == 0 else ""
+
+
 @functools.cache
 def _death_signal() -> tuple[str, ...]:
     setpriv = shutil.which("setpriv")
