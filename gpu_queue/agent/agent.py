@@ -23,7 +23,7 @@ from gpu_queue.agent.beat import Beat
 from gpu_queue.agent.cards import Cards
 from gpu_queue.agent.commands import Commands
 from gpu_queue.agent.keeping import LEDGER_EVERY_S, Keeping
-from gpu_queue.agent.launching import Launching
+from gpu_queue.agent.launching import Launching, scripts_environment
 from gpu_queue.agent.livetry import LiveTry, Stage
 from gpu_queue.agent.peers import Peers
 from gpu_queue.agent.status import GpuLine, RunningLine, Status
@@ -31,6 +31,7 @@ from gpu_queue.agent.tries import Tries
 from gpu_queue.config import Settings, live_changes, resolve
 from gpu_queue.errors import SettingsError
 from gpu_queue.execution.local import AgentDirectory, NodeDirectory
+from gpu_queue.execution.shims import Shims
 from gpu_queue.gpus.devices import Devices
 from gpu_queue.gpus.leases import Leases
 from gpu_queue.keepalive.supervisor import CLEARING_TICK_S, Host
@@ -104,14 +105,14 @@ class Agent:
         self.keeping = Keeping(
             around.keepalive, self.cards, around.leases, around.gpu_uuids, settings, ledger, around.say
         )
+        environment = scripts_environment(
+            around.environment, node=around.spool.node, job_id=around.job_id, queue_root=around.queue_root
+        )
         launching = Launching(
             spool=around.spool,
             cards=self.cards,
             settings=lambda: self.settings,
-            shim=around.node_directory.install_shim(),
-            job_id=around.job_id,
-            queue_root=around.queue_root,
-            environment=around.environment,
+            environment=environment,
             umask=around.umask,
         )
         self.tries = Tries(
@@ -119,6 +120,7 @@ class Agent:
             around.storage,
             around.home,
             around.leases,
+            Shims(around.home, around.node_directory.install_shim(), environment),
             launching,
             around.say,
             lambda: self._now,
@@ -198,6 +200,7 @@ class Agent:
             self._plan(now)
         if self._keep_due <= 0.0:
             self._keep(now)
+        self.tries.keep_spares(now, serves=self._has_looked and self._phase is Phase.SERVING)
         self._notice_hanging(now)
         self.beat.is_old |= self.tries.has_changed
         self.tries.has_changed = False

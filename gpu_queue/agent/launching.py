@@ -1,4 +1,4 @@
-"""From a claim to a running shim: what is started, with which environment, and what its log begins with."""
+"""From a claim to a running script: what is started, with which environment, and what its log begins with."""
 
 from __future__ import annotations
 
@@ -32,6 +32,14 @@ WHO_ASKED = {
 """Where a number of GPUs comes from (``Needs.reason``), for the head of a log."""
 
 
+def scripts_environment(agents_own: Mapping[str, str], *, node: str, job_id: str, queue_root: str) -> dict[str, str]:
+    """What the scripts of all tasks get: the agent's own environment, as it was started, and where they are."""
+    environment = launcher.common_environment(agents_own, node=node, job_id=job_id, queue_root=queue_root)
+    # A log is a file, for which Python would hold its output back: gpu_tail would show nothing for minutes.
+    environment.setdefault("PYTHONUNBUFFERED", "1")
+    return environment
+
+
 @dataclass(frozen=True)
 class Launching:
     """Starts tries for one agent; touches only local things."""
@@ -39,22 +47,19 @@ class Launching:
     spool: Spool
     cards: Cards
     settings: Callable[[], Settings]
-    shim: str
-    job_id: str
-    queue_root: str
     environment: Mapping[str, str]
-    """The agent's own, as it was started."""
+    """What the scripts of all tasks get: :func:`scripts_environment`."""
     umask: int
     """Of whoever started the agent: tasks get it back."""
 
     def launch(self, one: LiveTry, claimed: Claimed, now: float) -> None:
-        """Start the shim of a claimed task.
+        """Tell the shim of a claimed task to begin.
 
         Raises:
             OSError: the local disk or the kernel took it not.
             ValueError: something that no program can be started with.
         """
-        assert one.lock_fd is not None
+        assert one.shim is not None
         script, notes = prepare_script(claimed.script)
         if claimed.submission.problem:
             notes.append(f"{claimed.submission.problem}; the task runs by what its script says")
@@ -69,7 +74,6 @@ class Launching:
         self._note(one, granted, cwd)
         settings = self.settings()
         spec = launcher.LaunchSpec(
-            shim=self.shim,
             claim_path=one.claim_path,
             try_dir=one.directory.path,
             log_path=claimed.log_path,
@@ -79,13 +83,13 @@ class Launching:
             # only this node's agent runs it again, and it ends what is left of a try before it does.
             program=tuple(program if self.spool.mount.is_local else launcher.with_death_signal(program)),
             environment=self._environment(one, claimed, granted, program),
-            lock_fd=one.lock_fd,
             beat_s=settings.beat_s,
             fence_s=0.0 if self.spool.mount.is_local else settings.fence_after_s,
             grace_s=settings.stop_grace_s,
             umask=self.umask,
         )
-        one.pid = launcher.launch(spec)
+        one.shim.begin(spec)
+        one.pid, one.shim = one.shim.pid, None
 
     def _note(self, one: LiveTry, granted: list[Gpu], cwd: str) -> None:
         """What its record says, and what our successor must know to take it up."""
@@ -106,20 +110,14 @@ class Launching:
         one.directory.write_facts({**one.facts, **for_successor})
 
     def _environment(self, one: LiveTry, claimed: Claimed, granted: list[Gpu], program: list[str]) -> dict[str, str]:
-        environment = launcher.task_environment(
+        return launcher.task_environment(
             self.environment,
             task_id=one.claim.task_id,
             number=one.claim.number,
-            node=self.spool.node,
-            job_id=self.job_id,
-            queue_root=self.queue_root,
             gpus=visible_devices(granted, self.cards.everything),
             script_path=claimed.submission.path or claimed.claim_path,
             program=program,
         )
-        # A log is a file, for which Python would hold its output back: gpu_tail would show nothing for minutes.
-        environment.setdefault("PYTHONUNBUFFERED", "1")
-        return environment
 
     def _header(self, one: LiveTry, granted: list[Gpu], cwd: str, notes: Iterable[str]) -> str:
         gpus = ", ".join(f"{gpu.index} ({gpu.uuid})" for gpu in granted) or "none"

@@ -8,6 +8,7 @@ from typing import Any
 
 from gpu_queue.execution import processes
 from gpu_queue.execution.local import TryDirectory
+from gpu_queue.execution.shims import Shim
 from gpu_queue.spool.paths import claim_name
 from gpu_queue.spool.transitions import Claimed
 from gpu_queue.task import Claim, End, Needs, Why
@@ -40,8 +41,8 @@ class LiveTry:
     started_wall_s: float = 0.0
     pid: int | None = None
     """Of the shim, where it is our child."""
-    lock_fd: int | None = None
-    """Ours until the shim has it."""
+    shim: Shim | None = None
+    """It waits to be told that the task is ours."""
     why: Why | None = None
     """Why it is being ended."""
     ending: processes.Ending | None = None

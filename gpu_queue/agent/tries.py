@@ -2,7 +2,8 @@
 
 A try goes through these stages, each left when a fact says so:
 
-- CLAIMING: its lock and its GPUs are taken here, and the storage thread renames the task into our directory.
+- CLAIMING: a shim that waits, its lock and its GPUs are taken here, and the storage thread renames the task into our
+  directory.
 - CLEARING: it is claimed, and the keep-alive leaves its GPUs; it is started when they are empty.
 - RUNNING: its shim lives (our child, or adopted from our predecessor: its lock is held).
 - CLEANING: its shim has gone; what is left of its processes is ended, and only then are its GPUs free.
@@ -25,6 +26,7 @@ from gpu_queue.agent.launching import Launching
 from gpu_queue.agent.livetry import LiveTry, Stage
 from gpu_queue.execution import processes
 from gpu_queue.execution.local import AgentDirectory
+from gpu_queue.execution.shims import Shims
 from gpu_queue.gpus.leases import Leases
 from gpu_queue.scheduling.recovery import NOBODY_KNOWS, ClaimFacts, Recovery, Step, recover
 from gpu_queue.spool.paths import claim_name, full_name, make_id, parse_claim, parse_drop
@@ -64,6 +66,7 @@ class Tries:
         storage: Storage,
         home: AgentDirectory,
         leases: Leases,
+        shims: Shims,
         launching: Launching,
         say: Callable[[str], None],
         clock: Callable[[], float],
@@ -73,6 +76,7 @@ class Tries:
         self._storage = storage
         self._home = home
         self._leases = leases
+        self._shims = shims
         self._launching = launching
         self._settings = launching.settings
         self._say = say
@@ -124,8 +128,7 @@ class Tries:
             started_at=now,
         )
         try:
-            one.directory.create()
-            one.lock_fd = one.directory.lock()
+            one.shim = self._shims.take(one.name)
             granted = not gpus or self._leases.take(gpus, one.directory.path)
         except OSError as error:
             self._rest_node(error, now)
@@ -178,7 +181,7 @@ class Tries:
         if isinstance(result, Failed):
             self._say(f"{task.name}: its files could not be read ({result}); it goes back")
             self._rest(full_name(one.claim.priority, one.claim.task_id), now, CLAIM_AGAIN_S)
-            self._close_lock(one)
+            self._dismiss_shim(one)
             self._settle(one, End(NOBODY_KNOWS, Why.REQUEUE), now)
             return
         if one.refusal:
@@ -193,7 +196,7 @@ class Tries:
     def _start_when_clear(self, one: LiveTry, now: float) -> None:
         assert one.claimed is not None
         if one.why is not None:
-            self._close_lock(one)
+            self._dismiss_shim(one)
             self._settle(one, End(NOBODY_KNOWS, one.why), now)
             return
         if not self._are_clear(one.gpus):
@@ -208,14 +211,13 @@ class Tries:
                 self._not_started(one, str(error), now)
                 return
             self._rest_node(error, now)
-            self._close_lock(one)
+            self._dismiss_shim(one)
             self._settle(one, End(NOBODY_KNOWS, Why.REQUEUE), now)
 
     def _launch(self, one: LiveTry, claimed: Claimed, now: float) -> None:
         self._launching.launch(one, claimed, now)
         self._rested(full_name(one.claim.priority, one.claim.task_id))
         self.node_problem = ""
-        self._close_lock(one)
         one.stage = Stage.RUNNING
         one.record_at = now + RECORD_AFTER_S
         self.has_changed = True
@@ -234,7 +236,7 @@ class Tries:
     def _not_started(self, one: LiveTry, reason: str, now: float) -> None:
         self._say(f"{one.name}: could not be started here: {reason}")
         self._rest(full_name(one.claim.priority, one.claim.task_id), now)
-        self._close_lock(one)
+        self._dismiss_shim(one)
         one.facts["problem"] = reason
         self._settle(one, End(NOBODY_KNOWS, Why.NOSTART), now)
 
@@ -255,14 +257,26 @@ class Tries:
         self._rests.pop(name, None)
         self.resting.pop(name, None)
 
-    def _close_lock(self, one: LiveTry) -> None:
-        if one.lock_fd is not None:
-            os.close(one.lock_fd)
-            one.lock_fd = None
+    def _dismiss_shim(self, one: LiveTry) -> None:
+        if one.shim is not None:
+            self._shims.dismiss(one.shim)
+            one.shim = None
 
     def _drop_local(self, one: LiveTry) -> None:
-        self._close_lock(one)
-        one.directory.remove()
+        if one.shim is not None:
+            self._shims.give_back(one.shim)
+            one.shim = None
+
+    def keep_spares(self, now: float, *, serves: bool) -> None:
+        """Have shims ready for the next tasks, as long as this agent takes any."""
+        self._shims.reap()
+        if not serves:
+            self._shims.drop_spares()
+        elif now >= self._node_rests_until and not any(one.stage is Stage.CLAIMING for one in self.live.values()):
+            try:
+                self._shims.refill()
+            except OSError as error:
+                self._rest_node(error, now)
 
     # -- watching --------------------------------------------------------------------------------------------------
 
@@ -293,10 +307,14 @@ class Tries:
         ran_s = now - one.started_at
         shim_pid, one.pid = one.pid or 0, None
         one.stage = Stage.CLEANING
-        shims = {other.pid for other in self.live.values() if other.pid is not None}
-        if status is None or processes.may_have_leftovers(shim_pid, ran_s, shims):
+        if status is None or processes.may_have_leftovers(shim_pid, ran_s, self._children()):
             one.ending = processes.Ending(one.claim_path, shim_pid, LEFTOVER_GRACE_S, ran_s)
         self._clean(one, now)
+
+    def _children(self) -> set[int]:
+        """Shims that have a try, wait for one, or belong to none; and what else we started."""
+        pids = {one.pid for one in self.live.values() if one.pid is not None}
+        return pids | {one.shim.pid for one in self.live.values() if one.shim is not None} | self._shims.pids
 
     def _clean(self, one: LiveTry, now: float) -> None:
         if one.ending is not None:
@@ -460,8 +478,9 @@ class Tries:
     def tidy(self, own_claims: Iterable[str]) -> None:
         """Remove what killed agents left on this node: directories of tries that are over or never began."""
         kept = self.live.keys() | {claim_name(parsed[0]) for parsed in map(parse_claim, own_claims) if parsed}
-        for directory in self._home.tries():
-            if directory.name not in kept and not directory.is_alive():
+        left = [directory for directory in self._home.tries() if directory.name not in kept]
+        for directory in (*left, *self._home.spares()):
+            if not directory.is_alive():
                 directory.remove()
 
     def _take_up(self, claim: Claim, named_end: End | None, now: float) -> None:

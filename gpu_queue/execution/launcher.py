@@ -1,8 +1,9 @@
-"""Starts the shim of one try.
+"""Starts shims, and says in which words a shim is told its try.
 
 - One ``posix_spawn``: no copy of a large agent, no Python between fork and exec.  The shim gets its own session,
-  /dev/null as stdio, default signals, the try's lock on descriptor 9, and its parameters as arguments; no shell line
-  is ever built, and no variable of its own gets into the script's environment.
+  /dev/null for output, default signals, the try's lock on descriptor 9, and a pipe as its input, through which it is
+  told its parameters (see shim.sh); no shell line is ever built, and no variable of its own gets into the script's
+  environment.
 - Only local things are touched here: a spawn returns after the exec, and on hung storage it would not.  So the agent
   is in ``/`` (it goes there at its start), the shim is a local copy, and log and ``cd`` are the shim's business.
 - dash and busybox drop variables whose names are no identifiers, such as bash's exported functions
@@ -13,6 +14,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import functools
 import math
@@ -26,19 +28,17 @@ from dataclasses import dataclass
 
 LOCK_DESCRIPTOR = 9
 """The highest that every POSIX shell can name."""
+TIMER_DESCRIPTOR = 8
 
 COMPANION_DESCRIPTOR = 3
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _CLAIM_NAME = re.compile(r"[A-Za-z0-9._+=-]+", re.ASCII)
 _ALL_SIGNALS = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 
 
 @dataclass(frozen=True)
 class LaunchSpec:
-    """All that one try is started with."""
+    """All that a shim is told of its try."""
 
-    shim: str
-    """``NodeDirectory.install_shim()``."""
     claim_path: str
     try_dir: str
     log_path: str
@@ -46,8 +46,7 @@ class LaunchSpec:
     program: tuple[str, ...]
     """``with_death_signal(interpreter(...))``, and the arguments of a task that has some."""
     environment: Mapping[str, str]
-    lock_fd: int
-    """``TryDirectory.lock()``; the caller closes it after :func:`launch`."""
+    """The script's; what the shim was started with may be left out, or stand here with another value."""
     header: str = ""
     """Written into the log before the script starts."""
     beat_s: float = 30.0
@@ -57,42 +56,51 @@ class LaunchSpec:
     """Between TERM and KILL."""
     umask: int = 0o077
     """The script's; the agent's own is 077, which is not what a user expects of his files."""
-    shell: tuple[str, ...] = ("/bin/sh",)
 
 
-def launch(spec: LaunchSpec) -> int:
-    """Start the shim and return its pid.
+def spawn_shim(
+    shim: str,
+    environment: Mapping[str, str],
+    lock: int,
+    pipe: int,
+    timer: int = -1,
+    shell: Sequence[str] = ("/bin/sh",),
+) -> int:
+    """Start a shim that waits for its try; returns its pid.
+
+    Args:
+        shim: ``NodeDirectory.install_shim()``.
+        environment: what all scripts get.
+        lock: holds the lock of the directory that will be its try's.
+        pipe: the reading end of what :func:`tell` writes.
+        timer: its part in a shared timer; negative: it has none.
+        shell: what runs it.
 
     Raises:
-        OSError: the shim could not be started (no memory, no processes left, arguments too long).
-        ValueError: a claim whose name no spool would have, or a NUL byte.
+        OSError: the kernel could not (no memory, no processes left).
     """
-    if not _CLAIM_NAME.fullmatch(os.path.basename(spec.claim_path)):
-        raise ValueError(f"{spec.claim_path!r} is no claim")
-    if not os.path.isabs(spec.cwd):
-        raise ValueError(f"{spec.cwd!r} is no absolute path")
-    numbers = (math.ceil(spec.beat_s), math.ceil(spec.fence_s), math.ceil(spec.grace_s))
-    shim = [*spec.shell, spec.shim, spec.claim_path, spec.try_dir, spec.log_path, spec.cwd, str(os.getpid())]
-    shim += [*(str(number) for number in numbers), f"{spec.umask:03o}", spec.header, "--"]
+    wanted = {0: pipe, LOCK_DESCRIPTOR: lock} | ({TIMER_DESCRIPTOR: timer} if timer >= 0 else {})
     # Away from the descriptors that are set below: dup2 of 9 onto 9 would leave it close-on-exec.
-    lock = fcntl.fcntl(spec.lock_fd, fcntl.F_DUPFD_CLOEXEC, LOCK_DESCRIPTOR + 1)
+    copies = {
+        number: fcntl.fcntl(have, fcntl.F_DUPFD_CLOEXEC, LOCK_DESCRIPTOR + 1) for number, have in wanted.items()
+    }
     try:
         return os.posix_spawn(
-            shim[0],
-            [*shim, *_carried(spec.environment), *spec.program],
-            {name: value for name, value in spec.environment.items() if _IDENTIFIER.fullmatch(name)},
+            shell[0],
+            [*shell, shim, str(os.getpid())],
+            {name: value for name, value in environment.items() if _is_identifier(name)},
             file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0),
-                (os.POSIX_SPAWN_DUP2, 0, 1),
-                (os.POSIX_SPAWN_DUP2, 0, 2),
-                (os.POSIX_SPAWN_DUP2, lock, LOCK_DESCRIPTOR),
+                (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_RDWR, 0),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+                *((os.POSIX_SPAWN_DUP2, copy, number) for number, copy in copies.items()),
             ],
             setsid=True,
             setsigmask=(),
             setsigdef=_ALL_SIGNALS,
         )
     finally:
-        os.close(lock)
+        for copy in copies.values():
+            os.close(copy)
 
 
 def start_companion(arguments: Sequence[str], environment: Mapping[str, str], descriptor: int) -> int:
@@ -104,11 +112,24 @@ def start_companion(arguments: Sequence[str], environment: Mapping[str, str], de
     Raises:
         OSError: it could not be started.
     """
+    return _spawn_beside([*arguments, str(COMPANION_DESCRIPTOR)], environment, descriptor)
+
+
+def spawn_sleep(seconds: int, held: int) -> int:
+    """Start a ``sleep`` that holds a copy of a descriptor until it ends; returns its pid.
+
+    Raises:
+        OSError: there is no such program, or the kernel could not.
+    """
+    return _spawn_beside([_sleep(), str(seconds)], {}, held)
+
+
+def _spawn_beside(arguments: Sequence[str], environment: Mapping[str, str], descriptor: int) -> int:
     inherited = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, LOCK_DESCRIPTOR + 1)
     try:
         return os.posix_spawn(
             arguments[0],
-            [*arguments, str(COMPANION_DESCRIPTOR)],
+            list(arguments),
             dict(environment),
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0),
@@ -124,9 +145,63 @@ def start_companion(arguments: Sequence[str], environment: Mapping[str, str], de
         os.close(inherited)
 
 
-def _carried(environment: Mapping[str, str]) -> list[str]:
-    strange = [f"{name}={value}" for name, value in environment.items() if not _IDENTIFIER.fullmatch(name)]
-    return ["env", "--", *strange] if strange else []
+@functools.cache
+def _sleep() -> str:
+    return shutil.which("sleep", path="/bin:/usr/bin") or shutil.which("sleep") or "/bin/sleep"
+
+
+def words(spec: LaunchSpec, environment: Mapping[str, str], *, timed: bool) -> bytes:
+    """What a shim reads of its try.
+
+    Args:
+        spec: the try.
+        environment: what the shim was started with.
+        timed: whether it has its part in a shared timer.
+
+    Raises:
+        ValueError: a claim whose name no spool would have, a directory that is none, or a NUL byte.
+    """
+    if not _CLAIM_NAME.fullmatch(os.path.basename(spec.claim_path)):
+        raise ValueError(f"{spec.claim_path!r} is no claim")
+    if not os.path.isabs(spec.cwd):
+        raise ValueError(f"{spec.cwd!r} is no absolute path")
+    numbers = [str(math.ceil(number)) for number in (spec.beat_s, spec.fence_s, spec.grace_s)]
+    variables = {name: value for name, value in spec.environment.items() if environment.get(name) != value}
+    strange = {name: value for name, value in {**environment, **spec.environment}.items() if not _is_identifier(name)}
+    carried = ["env", "--", *(f"{name}={value}" for name, value in strange.items())] if strange else []
+    told = [
+        *(f"!{name}={value}" for name, value in variables.items() if name not in strange),
+        *(f"={word}" for word in (spec.claim_path, spec.try_dir, spec.log_path, spec.cwd, *numbers)),
+        f"={spec.umask:03o}",
+        "=1" if timed else "=",
+        *(f"={word}" for word in (spec.header, *carried, *spec.program)),
+    ]
+    text = b"".join(os.fsencode(one).replace(b"\n", b"\n+") + b"\n" for one in told)
+    if b"\0" in text:
+        raise ValueError("embedded null byte")
+    return text + b".\n"
+
+
+def tell(pipe: int, text: bytes) -> None:
+    """Hand a shim its words.  One that is dead is found dead later, like one that dies a moment later.
+
+    Raises:
+        OSError: they are too many for a pipe.
+    """
+    try:
+        if os.write(pipe, text) == len(text):
+            return
+    except BrokenPipeError:
+        return
+    except BlockingIOError:
+        pass
+    raise OSError(
+        errno.E2BIG, f"{len(text)} bytes of paths, arguments and variables are too much to start a script with"
+    )
+
+
+def _is_identifier(name: str) -> bool:
+    return name.isascii() and name.isidentifier()
 
 
 def interpreter(script_name: str, head: bytes, script_path: str) -> list[str]:
@@ -146,14 +221,24 @@ def interpreter(script_name: str, head: bytes, script_path: str) -> list[str]:
     return ["python3" if script_name.endswith(".py") else "bash", script_path]
 
 
+def common_environment(base: Mapping[str, str], *, node: str, job_id: str, queue_root: str) -> dict[str, str]:
+    """What the scripts of all tasks find in their environment.
+
+    Args:
+        base: the agent's environment; its own ``GPU_QUEUE_*`` are dropped.
+        node: the node's name.
+        job_id: the spool's name.
+        queue_root: the directory of all spools.
+    """
+    environment = {name: value for name, value in base.items() if not name.startswith("GPU_QUEUE_")}
+    return environment | {"GPU_QUEUE_NODE": node, "JOB_ID": job_id, "QUEUE_ROOT": queue_root}
+
+
 def task_environment(
-    base: Mapping[str, str],
+    common: Mapping[str, str],
     *,
     task_id: str,
     number: int,
-    node: str,
-    job_id: str,
-    queue_root: str,
     script_path: str,
     gpus: Mapping[str, str],
     program: Sequence[str] = (),
@@ -161,29 +246,23 @@ def task_environment(
     """The environment of a script; ``GPU_QUEUE_CLAIM`` is added by the shim, for its children only.
 
     Args:
-        base: the agent's environment; its own ``GPU_QUEUE_*`` are dropped.
+        common: :func:`common_environment`.
         task_id: the task.
         number: which try.
-        node: the node's name.
-        job_id: the spool's name.
-        queue_root: the directory of all spools.
         script_path: where the script was submitted from.
         gpus: what :mod:`gpu_queue.gpus.visible` says.
         program: what will run it: a Python program also finds the modules beside the original script.
     """
-    environment = {name: value for name, value in base.items() if not name.startswith("GPU_QUEUE_")}
-    environment |= {
+    environment = {
+        **common,
         "GPU_QUEUE_TASK": task_id,
         "GPU_QUEUE_TRY": str(number),
-        "GPU_QUEUE_NODE": node,
         "GPU_QUEUE_SCRIPT": script_path,
-        "JOB_ID": job_id,
-        "QUEUE_ROOT": queue_root,
         **gpus,
     }
     beside = os.path.dirname(script_path)
     if beside and ":" not in beside and _is_python(program):
-        environment["PYTHONPATH"] = ":".join(filter(None, [base.get("PYTHONPATH", ""), beside]))
+        environment["PYTHONPATH"] = ":".join(filter(None, [common.get("PYTHONPATH", ""), beside]))
     return environment
 
 

@@ -6,6 +6,7 @@
       gpus/  grant.lock          leases (gpu_queue.gpus.leases)
       shims/<sha256-16>.sh       complete copies of shim.sh: a shell reads its script while it runs
       agents/<key>/lock          held for an agent's life; key = spool and node
+      agents/<key>/spares/<nonce>/       becomes that of a try by a rename (gpu_queue.execution.shims);  lock
       agents/<key>/tries/<claim name>/
         lock                     held from before the fork until the shim has ended: shim alive <=> it is held
         pid why status reason beat gone    one line each (see shim.sh);  facts: JSON, by the agent
@@ -69,6 +70,21 @@ class TryDirectory:
         if descriptor is None:
             raise BlockingIOError(errno.EAGAIN, "another process holds the lock", f"{self.path}/lock")
         return descriptor
+
+    def rename(self, target: TryDirectory) -> None:
+        """Make this directory another one; whoever holds its lock goes on holding it.
+
+        Raises:
+            OSError: it is no longer there, or the local disk takes it not.
+        """
+        os.rename(self.path, target.path)
+
+    def is_locked_by(self, descriptor: int) -> bool:
+        """Whether the lock that this descriptor holds is still the one in this directory."""
+        try:
+            return os.path.samestat(os.fstat(descriptor), os.stat(f"{self.path}/lock"))
+        except OSError:
+            return False
 
     def is_alive(self) -> bool:
         """Whether somebody holds the try's lock: the agent that is about to start it, or the shim."""
@@ -134,6 +150,7 @@ class AgentDirectory:
         self.path = path
         self._descriptor: int | None = None
         os.makedirs(f"{path}/tries", mode=0o700, exist_ok=True)
+        os.makedirs(f"{path}/spares", mode=0o700, exist_ok=True)
 
     def lock(self) -> bool:
         """Take the lock for the rest of this agent's life; False if another agent holds it."""
@@ -166,6 +183,14 @@ class AgentDirectory:
     def try_directory(self, claim_name: str) -> TryDirectory:
         """The directory of one try, whether it exists or not."""
         return TryDirectory(f"{self.path}/tries/{claim_name}")
+
+    def spare_directory(self, nonce: str) -> TryDirectory:
+        """The directory of a try that has no name yet."""
+        return TryDirectory(f"{self.path}/spares/{nonce}")
+
+    def spares(self) -> list[TryDirectory]:
+        """All of those that are there: of this agent, or left behind by a crash."""
+        return [self.spare_directory(name) for name in _names(f"{self.path}/spares")]
 
     def tries(self) -> list[TryDirectory]:
         """All that are there: running, ended, or left behind by a crash."""

@@ -1,10 +1,16 @@
 #!/bin/sh
 # The parent of one try: starts the script, beats for its claim, ends it when it must end, says how it ended.
 #
-#   sh shim.sh CLAIM TRY LOG CWD AGENT_PID BEAT_S FENCE_S GRACE_S UMASK HEADER -- PROGRAM [ARGUMENT...]
+#   sh shim.sh AGENT_PID <pipe
 #
-# - It begins as launcher.py leaves it: own session, cwd /, stdio /dev/null, the try's lock on descriptor 9.  That
+# - It begins as launcher.py leaves it: own session, cwd /, output to /dev/null, the try's lock on descriptor 9.  That
 #   lock is held exactly as long as this process lives; whatever else is started here closes it (9>&-).
+# - It may wait long before its agent writes into the pipe which try it is for: CLAIM TRY LOG CWD BEAT_S FENCE_S GRACE_S
+#   UMASK TIMED HEADER PROGRAM [ARGUMENT...].  A line "=X" is one of them, "!N=X" a variable of the script's environment,
+#   "+X" one more line of what came before, and "." the end.  A pipe that ends before: the agent is gone, or needs no
+#   shim; nothing was started, and it dies without a word.
+# - TIMED: descriptor 8 is a pipe whose end the kernel tells by HUP, a few seconds after the start, whatever becomes of
+#   the agent.  Until then there is no timer of its own, so that a short try costs none.
 # - TRY is the try's directory on this machine.  Read: why.  Written: pid, status, reason, why (requeue, lost, fenced,
 #   nostart), each one line; beat and gone are its own.  A why that is there stays: the first reason counts.
 # - It starts the script only if its claim is listed and nobody has said why it should end.
@@ -16,7 +22,8 @@
 #   or if there is a why, it ends what is left of the try; and without its agent it renames the claim itself.
 #
 # One process waits: the death of the script and that of the running "sleep" both raise CHLD, and the trap does what is
-# due.  So a try costs two forks, script and sleep, and a CHLD that somebody sends only makes it look at its clock.
+# due.  So a try costs two forks, script and sleep, a short one the first alone, and a CHLD or HUP that somebody sends
+# only makes it look at its clock.
 # A shell that cannot fork ends.  Then the script ends too, and the try is lost: nobody runs on unwatched.  (Going on
 # after "command eval" was tried: dash and busybox come out of it with a damaged list of jobs.)
 # The shim's own stderr is /dev/null: a full disk or a strange path must not write into the script's log.
@@ -76,7 +83,7 @@ q_beat() { # touch alone succeeds on a missing file, and a listing alone proves 
 }
 
 q_really_gone() { # one listing may miss an entry
-	sleep 2 9>&-
+	sleep 2 8>&- 9>&-
 	q_listed
 	[ $? -eq 1 ]
 }
@@ -89,7 +96,7 @@ q_because() { # WHY: never over another one
 }
 
 q_nap() { # SECONDS
-	sleep "$1" >/dev/null 9>&- &
+	sleep "$1" >/dev/null 8>&- 9>&- &
 	q_timer=$!
 }
 
@@ -120,7 +127,7 @@ q_step() { # what is due now, by what is so, not by what has happened
 	else
 		q_nap "$q_beat_s"
 		q_running "$q_beater" || {
-			q_beat >/dev/null 9>&- &
+			q_beat >/dev/null 8>&- 9>&- &
 			q_beater=$!
 		}
 	fi
@@ -137,7 +144,7 @@ q_wake() { # a trap may come within a step: it only asks for another one
 
 q_marked() { # adds to q_found the processes that carry this claim in their environment
 	# Claim names are [A-Za-z0-9._+=-] only, so this is a sound pattern; the directory may hold anything.
-	for q_entry in $(LC_ALL=C grep -lsz "^GPU_QUEUE_CLAIM=.*/${q_claim##*/}\$" /proc/[0-9]*/environ 9>&-); do
+	for q_entry in $(LC_ALL=C grep -lsz "^GPU_QUEUE_CLAIM=.*/${q_claim##*/}\$" /proc/[0-9]*/environ 8>&- 9>&-); do
 		q_entry=${q_entry#/proc/}
 		q_found="$q_found ${q_entry%/environ}"
 	done
@@ -175,7 +182,7 @@ q_signal() { # SIGNAL: to all of the try, in the background: to read the environ
 		q_marked
 		q_family
 		q_kill "$1"
-	) >/dev/null 9>&- &
+	) >/dev/null 8>&- 9>&- &
 }
 
 q_left() { # whether anything of the try is left
@@ -190,7 +197,7 @@ q_clear() { # ends what has outlived the script
 	q_told=''
 	q_kill TERM
 	for q_line in 0.1 0.2 0.7 1 1 1 1; do # fractions are no POSIX
-		sleep "$q_line" 9>&- || sleep 1 9>&-
+		sleep "$q_line" 8>&- 9>&- || sleep 1 8>&- 9>&-
 		q_left || return
 	done
 	q_told=''
@@ -218,7 +225,7 @@ q_finish() { # STATUS
 	[ -z "$q_begun" ] || q_clear
 	q_stat $$
 	if [ "$q_parent" != "$q_agent" ] && [ "$q_why" != lost ]; then
-		trap '' TERM
+		trap '' TERM HUP
 		exec mv -f -- "$q_claim" "$q_claim=$1${q_why:+-$q_why}" # it keeps the lock until it is done
 	fi
 	exit "$1"
@@ -239,19 +246,39 @@ q_refuse() { # REASON: this machine cannot start it
 }
 
 q_main() {
-	q_claim=$1 q_try=$2 q_log=$3 q_cwd=$4 q_agent=$5 q_beat_s=$6 q_fence_s=$7 q_grace_s=$8 q_umask=$9
-	shift 9
-	q_header=$1
-	shift 2
+	q_agent=$1
 	q_why='' q_begun='' q_child='' q_timer='' q_beater='' q_kill_at=''
 	q_asked='' q_told_usr1='' q_over='' q_due='' q_busy=1
 	# bash's POSIX mode loses the status of a child whose death breaks a wait off; outside it, CHLD breaks none off.
 	# shellcheck disable=SC3040
 	[ -z "$BASH_VERSION" ] || command set +o posix
-	trap q_died EXIT
 	trap q_wake CHLD HUP
 	trap 'q_asked=1; q_wake' TERM
 	trap 'q_told_usr1=1; q_wake' USR1
+
+	set -- # from here on what the agent tells
+	q_kind=none q_value=''
+	while IFS= read -r q_line; do
+		case $q_line in +*)
+			q_value="$q_value
+${q_line#+}"
+			continue
+			;;
+		esac
+		case $q_kind in
+		word) set -- "$@" "$q_value" ;;
+		variable) export "${q_value?}" ;;
+		esac
+		q_value=${q_line#?}
+		case $q_line in =*) q_kind=word ;; !*) q_kind=variable ;; *) q_kind='' && break ;; esac
+	done
+	[ -z "$q_kind" ] || kill -s KILL $$ # an exit status would be taken for the script's
+	exec </dev/null
+	q_claim=$1 q_try=$2 q_log=$3 q_cwd=$4 q_beat_s=$5 q_fence_s=$6 q_grace_s=$7 q_umask=$8 q_timed=$9
+	shift 9
+	q_header=$1
+	shift
+	trap q_died EXIT
 	printf '%s\n' $$ >"$q_try/pid"
 
 	q_listed
@@ -267,9 +294,9 @@ q_main() {
 	umask "$q_umask"
 	q_clock
 	q_begun=$q_now q_good=$q_now
-	GPU_QUEUE_CLAIM=$q_claim "$@" 2>&1 9>&- &
+	GPU_QUEUE_CLAIM=$q_claim "$@" 2>&1 8>&- 9>&- &
 	q_child=$!
-	q_nap "$q_beat_s"
+	[ -n "$q_timed" ] || q_nap "$q_beat_s"
 	q_busy='' q_status=145
 	[ -z "$q_due" ] || q_wake # something came while the script was being started
 	while [ -z "$q_over" ]; do

@@ -166,8 +166,8 @@ def test_a_shim_that_is_killed_costs_a_try_and_leaves_nothing_running(cluster: C
     cluster.start()
     task = cluster.submit('[ "$GPU_QUEUE_TRY" = 2 ] || { setsid sleep 600 & sleep 600; }\n')
     wait_until(lambda: cluster.tries(task), "the task's start", dump=cluster.dump)
-    shim = wait_until(lambda: [pid for pid in cluster.own_processes() if b"/shims/" in _cmdline(pid)], "the shim")
-    os.kill(shim[0], signal.SIGKILL)
+    (shim,) = cluster.local.glob("agents/*/tries/*/pid")
+    os.kill(int(shim.read_text()), signal.SIGKILL)
     cluster.wait_for(task, "done")
     assert [record["outcome"] for record in cluster.tries(task)] == ["lost", "succeeded"]
     assert not any(b"sleep" in _cmdline(pid) for pid in cluster.own_processes())
@@ -371,3 +371,34 @@ def test_a_task_of_a_busy_queue_whose_dependency_failed_is_refused_at_once_and_t
     following = cluster.submit("true\n", queue="car")
     (cluster.queue_root / "go").touch()
     cluster.wait_for(following, "done", 8)
+
+
+def shims_of(cluster: Cluster) -> list[int]:
+    return [pid for pid in cluster.own_processes() if b"/shims/" in _cmdline(pid)]
+
+
+def test_an_idle_agent_has_two_shims_ready_and_none_while_it_takes_nothing(cluster: Cluster) -> None:
+    agent = cluster.start()
+    wait_until(lambda: len(shims_of(cluster)) == 2, "two shims that wait")
+    paused = Path(cluster.paths.root, "paused")
+    paused.write_text("by hand\n")
+    wait_until(lambda: not shims_of(cluster), "their end while it is paused", dump=cluster.dump)
+    paused.unlink()
+    wait_until(lambda: len(shims_of(cluster)) == 2, "two that wait again", dump=cluster.dump)
+    agent.send_signal(signal.SIGTERM)
+    assert agent.wait(20) == 0
+    wait_until(lambda: not shims_of(cluster), "their end with the agent's")
+    assert not list(cluster.local.glob("agents/*/spares/*"))
+
+
+def test_shims_that_wait_die_with_a_killed_agent_and_the_next_one_tidies_up_after_them(cluster: Cluster) -> None:
+    agent = cluster.start()
+    wait_until(lambda: len(shims_of(cluster)) == 2, "two shims that wait")
+    left = set(cluster.local.glob("agents/*/spares/*"))
+    cluster.kill(agent)
+    wait_until(lambda: not shims_of(cluster), "their end")
+    task = cluster.submit("true\n")
+    cluster.start()
+    cluster.wait_for(task, "done")
+    assert [record["try"] for record in cluster.tries(task)] == [1]
+    wait_until(lambda: not left & set(cluster.local.glob("agents/*/spares/*")), "their directories to go")

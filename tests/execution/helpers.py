@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from gpu_queue.execution.launcher import LaunchSpec, launch
+from gpu_queue.execution.launcher import LaunchSpec
 from gpu_queue.execution.local import NodeDirectory, TryDirectory
 from gpu_queue.execution.processes import find_try, read_process, send
+from gpu_queue.execution.shims import SharedTimer, Shim
 
 SHELLS = {"dash": ("/bin/dash",), "bash": ("/bin/bash", "--posix"), "busybox": ("/bin/busybox", "sh")}
 
@@ -71,36 +73,36 @@ class Bench:
         path.write_text(script)
         environment = {"PATH": os.environ["PATH"], "HOME": "/"}
         spec = LaunchSpec(
-            shim=self.node.install_shim(),
             claim_path=str(self.claim),
             try_dir=self.directory.path,
             log_path=str(self.base / "log"),
             cwd=str(self.base),
             program=("bash", str(path)),
             environment=environment,
-            lock_fd=-1,
             beat_s=1,
             fence_s=0,
             grace_s=5,
-            shell=self.shell,
         )
         return replace(spec, **changes)  # type: ignore[arg-type]
 
-    def start(self, script: str, **changes: object) -> int:
-        """Start a try of this script as a child of ours: we are its agent."""
-        self.claim.touch()
-        if not os.path.exists(self.directory.path):
-            self.directory.create()
-        lock = self.directory.lock()
-        try:
-            spec = self.spec(script, **{"lock_fd": lock, **changes})
-            pid = launch(spec)
-        finally:
-            os.close(lock)
-        self.started.append((pid, spec.claim_path))
-        return pid
+    def wait_shim(self, timer: SharedTimer | None = None, shell: tuple[str, ...] = ()) -> Shim:
+        """A shim that waits for its try: we are its agent."""
+        common = {"PATH": os.environ["PATH"], "HOME": "/"}
+        return Shim(self.directory, self.node.install_shim(), common, timer, shell or self.shell)
 
-    def start_orphan(self, script: str, **changes: object) -> None:
+    def begin(self, shim: Shim, script: str, **changes: object) -> int:
+        """Tell a shim to run this script; returns its pid."""
+        self.claim.touch()
+        spec = self.spec(script, **changes)
+        shim.begin(spec)
+        self.started.append((shim.pid, spec.claim_path))
+        return shim.pid
+
+    def start(self, script: str, timer: SharedTimer | None = None, **changes: object) -> int:
+        """Start a try of this script."""
+        return self.begin(self.wait_shim(timer), script, **changes)
+
+    def start_orphan(self, script: str, **changes: Any) -> None:
         """Start a try whose agent dies at once."""
         child = os.fork()
         if child == 0:
@@ -111,7 +113,7 @@ class Bench:
         os.waitpid(child, 0)
         self.started.append((0, str(self.claim)))
 
-    def run(self, script: str, **changes: object) -> int:
+    def run(self, script: str, **changes: Any) -> int:
         """The status of a whole try."""
         return self.status(self.start(script, **changes))
 

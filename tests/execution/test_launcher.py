@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from gpu_queue.execution.launcher import LaunchSpec, interpreter, launch, task_environment, with_death_signal
+from gpu_queue.execution import launcher
+from gpu_queue.execution.launcher import (
+    LaunchSpec,
+    common_environment,
+    interpreter,
+    task_environment,
+    with_death_signal,
+)
 from tests.execution.helpers import Bench
 
 COPY = "/local/script"
@@ -39,12 +46,9 @@ def test_the_first_line_decides_and_then_the_name(name: str, head: bytes, words:
 
 def environment(program: list[str], script: str = "/home/a/train.py", **base: str) -> dict[str, str]:
     return task_environment(
-        base,
+        common_environment(base, node="n1", job_id="job", queue_root="/q"),
         task_id="the-id",
         number=2,
-        node="n1",
-        job_id="job",
-        queue_root="/q",
         script_path=script,
         gpus={"CUDA_VISIBLE_DEVICES": "0,1"},
         program=program,
@@ -126,13 +130,17 @@ def test_a_lock_that_happens_to_be_descriptor_9_is_inherited_all_the_same(surrou
     except OSError:
         saved = -1
     lock = surroundings.directory.lock()
+    reading, writing = os.pipe2(os.O_CLOEXEC)
     try:
         os.dup2(lock, 9, inheritable=False)
         if lock != 9:
             os.close(lock)
-        shim = launch(surroundings.spec("echo $$ >script; exec sleep 60\n", lock_fd=9))
+        spec = surroundings.spec("echo $$ >script; exec sleep 60\n")
+        shim = launcher.spawn_shim(surroundings.node.install_shim(), spec.environment, 9, reading)
+        launcher.tell(writing, launcher.words(spec, spec.environment, timed=False))
     finally:
-        os.close(9)
+        for descriptor in {9, reading, writing}:
+            os.close(descriptor)
         if saved >= 0:
             os.dup2(saved, 9)
             os.close(saved)
@@ -157,9 +165,10 @@ def test_a_shim_has_a_session_of_its_own_and_stands_in_the_root(surroundings: Be
 
 @pytest.mark.parametrize("change", [{"claim_path": "/run/a b"}, {"claim_path": "/run/x[1]"}, {"cwd": "-"}])
 def test_what_no_spool_would_say_is_refused(change: dict[str, str]) -> None:
-    values = {"shim": "s", "claim_path": "/run/c", "try_dir": "/t", "log_path": "/l", "cwd": "/", **change}
+    values = {"claim_path": "/run/c", "try_dir": "/t", "log_path": "/l", "cwd": "/", **change}
+    spec = LaunchSpec(program=("true",), environment={}, **values)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="is no"):
-        launch(LaunchSpec(**values, program=("true",), environment={}, lock_fd=0))  # type: ignore[arg-type]
+        launcher.words(spec, {}, timed=False)
 
 
 def test_the_death_signal_is_put_before_the_program_where_it_works() -> None:

@@ -79,6 +79,7 @@ def test_the_environment_reaches_the_script_unchanged(each_shell: Bench) -> None
         "BASH_FUNC_module%%": "() { echo loaded; }",
         "LINES_OF": "a\nb 'c' \"d\" $(e) \\",
         "PATH": os.environ["PATH"],
+        "HOME": "/of mine",
     }
     assert each_shell.run("module; env -0 >env\n", environment=given) == 0
     seen = dict(one.split("=", 1) for one in (each_shell.base / "env").read_text().split("\0")[:-1])
@@ -140,9 +141,9 @@ def test_where_peers_have_put_the_whole_directory_away_the_claim_is_lost(each_sh
 
 
 def test_a_try_that_is_to_end_before_it_began_is_not_started(each_shell: Bench) -> None:
-    each_shell.directory.create()
+    shim = each_shell.wait_shim()
     each_shell.directory.write_why(Why.STOPPED)
-    assert each_shell.run("echo ran >ran\n") == 143
+    assert each_shell.status(each_shell.begin(shim, "echo ran >ran\n")) == 143
     assert each_shell.directory.why() is Why.STOPPED
     assert not (each_shell.base / "ran").exists()
 
@@ -320,12 +321,14 @@ def test_a_shim_that_cannot_fork_takes_its_script_along(all_shells: list[Bench])
             continue
         become = ("setpriv", "--reuid", str(uid), "--clear-groups", "bash", "-c", 'ulimit -u 12; exec "$@"', "-")
         one.claim.touch()
-        one.directory.create()
-        subprocess.run(["chown", "-R", str(uid), str(one.base)], check=True)
+        one.node.install_shim()
+        hand_over = ["chown", "-R", str(uid), str(one.base)]
+        subprocess.run(hand_over, check=True)
         for parent in one.base.parents[:4]:
             parent.chmod(0o755 | parent.stat().st_mode)
-        shell = (shutil.which(become[0]) or "", *become[1:], *one.shell)
-        shims[one.start("", shell=shell, program=tuple(with_death_signal(["bash", "-c", script])))] = one
+        waiting = one.wait_shim(shell=(shutil.which(become[0]) or "", *become[1:], *one.shell))
+        subprocess.run(hand_over, check=True)
+        shims[one.begin(waiting, "", program=tuple(with_death_signal(["bash", "-c", script])))] = one
     for shim, one in shims.items():
         pid = int(one.wait_for("script"))
         assert one.status(shim) != 0

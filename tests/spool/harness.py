@@ -186,12 +186,10 @@ class Node:
         if not self.lived:
             return
         self.lived = False
-        for one in self.agent.tries.live.values():
-            if one.lock_fd is not None:
-                os.close(one.lock_fd)
-                one.lock_fd = None
-            if one.pid is not None:
-                self.room.orphans.append(one.pid)
+        tries = self.agent.tries
+        for shim in (*tries._shims._spares, *(one.shim for one in tries.live.values() if one.shim is not None)):
+            shim.close()
+        self.room.orphans += tries._children()
         self.around.home.close()
 
 
