@@ -18,6 +18,7 @@
 #   gpu_tail [TASK]                     follow a log until its task has ended: 0 done, 1 failed
 #   gpu_wait [TASK…] [--timeout 2h]     until they have ended: 0 all done, 1 one failed, 124 too late
 #   gpu_explain TASK                    why it waits, where it runs, how it ended
+#   gpu_report [--days N] [--by-gpu]    GPU-hours and energy of tasks, keep-alive and idling, by day or by GPU
 # Steering
 #   gpu_cancel TASK   gpu_priority TASK PPP        a waiting task
 #   gpu_stop TASK|all                   stop what runs, cancel what waits
@@ -25,6 +26,8 @@
 #   gpu_pause [WHY]   gpu_drain [WHY]   start nothing new; drain: and agents leave when their tasks have ended
 #   gpu_resume                          undo both
 #   gpu_shutdown [--wait]               end the agents; --wait: after the running tasks have ended
+#   gpu_keepalive [status]              what keeps idle GPUs busy, on each node
+#   gpu_keepalive off [WHY]   gpu_keepalive on     let idle GPUs be idle; undo it
 #   gpu_clean --older-than 7d [--dry-run]          forget settled tasks, with their records and logs
 #   gpu_help                            this text
 #
@@ -36,7 +39,7 @@
 # Settings: JOB_ID; QUEUE_ROOT (default ~/gpu_queue); NO_COLOR; GPU_QUEUE_PATIENCE, the seconds after which a node
 # without a sign of life counts as gone (10 on local filesystems, 40 on network ones).
 #
-# It needs nothing but coreutils and find.  Each command runs in a subshell that first puts all shell options in order
+# It needs nothing but coreutils and find, gpu_report also awk.  Each command runs in a subshell that first puts all shell options in order
 # (__gpu_guest), so whatever your shell has set does not matter and stays as it is: options, traps, directory, IFS,
 # variables.  What lies on the disk, and which rename means what: docs/spool.md.
 
@@ -67,6 +70,8 @@ gpu_drain()    ( __gpu_guest drain "$@" )
 gpu_resume()   ( __gpu_guest resume "$@" )
 gpu_shutdown() ( __gpu_guest shutdown "$@" )
 gpu_clean()    ( __gpu_guest clean "$@" )
+gpu_keepalive() ( __gpu_guest keepalive "$@" )
+gpu_report()   ( __gpu_guest report "$@" )
 
 gpu_use() { # the only command that changes the shell it is called from: it sets JOB_ID
   ( __gpu_guest use "$@" ) || return
@@ -268,7 +273,7 @@ __gpu_enter() { # [make]: into the spool of JOB_ID; only `make` makes one
 
 __gpu_make() { # the spool in the current directory: PROTOCOL last, it says that the rest is there
   __gpu_nonce 12
-  command mkdir -p pending running 'done' failed records logs control nodes/gone queues gangs events &&
+  command mkdir -p pending running 'done' failed records logs control nodes/gone ledger queues gangs events &&
     __gpu_write ".PROTOCOL.$REPLY" $'1\n' && command mv -T -f -- ".PROTOCOL.$REPLY" PROTOCOL
 } 2>/dev/null
 
@@ -1000,11 +1005,11 @@ __gpu_status() {
 __gpu_picture() {
   local flag file node text now incarnation alive=0 state count skipped ignored priority id nonce title stopped='' old=0
   printf '%s%s%s  %s\n' "$bold" "$JOB_ID" "$plain" "$PWD"
-  for flag in paused draining; do
-    [ -e "$flag" ] || continue
-    __gpu_read "$flag"
-    text=${REPLY%%$'\n'*}
-    printf '%s%s%s%s; gpu_resume ends it\n' "$red" "$flag" "$plain" "${text:+: ${text//[[:cntrl:]]/ }}"
+  for flag in paused draining keepalive-off; do
+    __gpu_who "$flag" || continue
+    text=gpu_resume state=$flag
+    if [ "$flag" = keepalive-off ]; then text='gpu_keepalive on' state='keep-alive is off'; fi
+    printf '%s%s%s%s; %s ends it\n' "$red" "$state" "$plain" "${REPLY:+: $REPLY}" "$text"
   done
   __gpu_clock control; now=$REPLY
   for file in nodes/*.json; do
@@ -1596,20 +1601,24 @@ __gpu_still_failed() { # of reply; what is not there any more was retried by som
   done
 }
 
-__gpu_flag() { # paused|draining WHY…: a file that agents obey while it exists
+__gpu_who() { # paused|draining|keepalive-off: whether it is there; REPLY = who made it and why
+  [ -e "$1" ] || return 1
+  __gpu_read "$1"
+  REPLY=${REPLY%%$'\n'*}; REPLY=${REPLY//[[:cntrl:]]/ }
+}
+
+__gpu_flag() { # paused|draining|keepalive-off WHY…: a file that agents obey while it exists
   local flag=$1 who
   shift
-  __gpu_enter || return
   __gpu_me; who=$REPLY
   __gpu_nonce 12
   __gpu_write ".$flag.$REPLY" "$who${*:+: $*}"$'\n' && __gpu_move "./.$flag.$REPLY" "./$flag" ||
     { __gpu_fail "cannot write $PWD/$flag; check that you may write there and that the storage is not full"; return; }
-  printf '%s; gpu_resume ends it\n' "$flag"
 }
 
-__gpu_pause() { __gpu_flag paused "$@"; }
+__gpu_pause() { __gpu_enter && __gpu_flag paused "$@" && printf 'paused; gpu_resume ends it\n'; }
 
-__gpu_drain() { __gpu_flag draining "$@"; }
+__gpu_drain() { __gpu_enter && __gpu_flag draining "$@" && printf 'draining; gpu_resume ends it\n'; }
 
 __gpu_resume() {
   [ $# -eq 0 ] || { __gpu_usage 'it takes no argument'; return; }
@@ -1669,12 +1678,224 @@ END
   __gpu_say "$REPLY ${dry:+would be }forgotten"
 }
 
+# --- the keep-alive ------------------------------------------------------------------------------------------------
+
+__gpu_keepalive() {
+  local verb=${1:-status}
+  [ $# -eq 0 ] || shift
+  case $verb in
+    on | status) [ $# -eq 0 ] || { __gpu_usage "$verb takes no argument"; return; } ;;
+    off) ;;
+    *) __gpu_usage "there is no '$verb'; gpu_keepalive on, off [WHY] or status"; return ;;
+  esac
+  __gpu_enter || return
+  case $verb in
+    status) __gpu_kept_status; return ;;
+    off)
+      __gpu_flag keepalive-off "$@" || return
+      printf 'keep-alive is off; gpu_keepalive on ends it\n' ;;
+    on)
+      if __gpu_who keepalive-off; then
+        command rm -f -- keepalive-off 2>/dev/null || { __gpu_fail "cannot remove $PWD/keepalive-off; check that you may write there"; return; }
+        printf 'keep-alive is on\n'
+      else
+        printf 'keep-alive was not switched off\n'
+      fi ;;
+  esac
+  __gpu_keepalive_seen "$verb"
+}
+
+__gpu_keepalive_seen() { # on|off: what the living agents have made of it within some seconds
+  local node left=() next=() start now limit pause=0.2
+  __gpu_living; left=("${reply[@]}")
+  if [ ${#left[@]} -eq 0 ]; then __gpu_say 'no agent is alive now'; return 0; fi
+  __gpu_patience; limit=$((REPLY < 6 ? REPLY : 6))
+  __gpu_ms; start=$REPLY
+  while :; do
+    __gpu_ms; now=$(((REPLY - start) / 1000))
+    next=()
+    for node in "${left[@]}"; do
+      if __gpu_kept "$node" "$1"; then printf '%s: %s\n' "$node" "$REPLY"
+      elif [ "$now" -lt "$limit" ]; then next+=("$node")
+      else printf '%s: still %s; gpu_keepalive status shows when it has obeyed\n' "$node" "$REPLY"
+      fi
+    done
+    left=("${next[@]}")
+    [ ${#left[@]} -gt 0 ] || break
+    command sleep "$pause"
+    case $pause in 0.2) pause=0.5 ;; *) pause=1 ;; esac
+  done
+}
+
+__gpu_kept() { # NODE on|off: whether its page shows that it obeys; REPLY = "1 holding, 1 off (a task has it)"
+  local line word reason='' states='' count under='' late=0 told=0
+  typeset -A counts
+  while IFS= read -r line; do
+    case $line in
+      '  GPU '*) under=yes; continue ;;
+      '         keep-alive '*) [ -n "$under" ] || continue ;;
+      *) under=''; continue ;;
+    esac
+    line=${line#*keep-alive } word=${line%%,*} under=''
+    case $word in # each of these and "off" has a reason at most
+      holding | starting | yielding | 'backing off') late=$((late + 1)) ;;
+      failed) ;;
+      *) word=off ;;
+    esac
+    count=${counts[$word]-0}
+    if [ "$count" -eq 0 ]; then states+="$word,"; fi
+    counts[$word]=$((count + 1))
+    case $word$line in off*,*) reason=${line#*, } ;; esac
+    case $line in *', switched off by the settings'*) ;; *', switched off'*) told=$((told + 1)) ;; esac
+  done 2>/dev/null <"nodes/$1.txt"
+  REPLY=''
+  while [ -n "$states" ]; do
+    word=${states%%,*} states=${states#*,}
+    REPLY+="${REPLY:+, }${counts[$word]} $word"
+    if [ "$word" = off ]; then REPLY+=${reason:+ (${reason//[[:cntrl:]]/ })}; fi
+  done
+  REPLY=${REPLY:-no idle GPU}
+  if [ "$2" = off ]; then [ "$late" -eq 0 ]; else [ "$told" -eq 0 ]; fi
+}
+
+__gpu_kept_status() {
+  local node line nodes=() under=''
+  if __gpu_who keepalive-off; then printf 'keep-alive is off%s; gpu_keepalive on ends it\n' "${REPLY:+: $REPLY}"
+  else printf 'keep-alive is on\n'
+  fi
+  __gpu_living; nodes=("${reply[@]}")
+  for node in "${nodes[@]}"; do
+    printf '\nnode %s\n' "$node"
+    while IFS= read -r line; do
+      case $line in
+        '  GPU '*) under=yes ;;
+        '         keep-alive '*) [ -n "$under" ] || continue; under='' ;;
+        *) under=''; continue ;;
+      esac
+      printf '%s\n' "$line"
+    done 2>/dev/null <"nodes/$node.txt"
+  done
+  [ ${#nodes[@]} -gt 0 ] || printf 'no agent is alive; start one with ./submit.sh %s\n' "$JOB_ID"
+}
+
+__gpu_report() {
+  local days=30 by=day now first file files=() text age=''
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --by-gpu) by=gpu ;;
+      --days=*) days=${1#*=} ;;
+      --days) days=${2-}; [ $# -lt 2 ] || shift ;;
+      *) __gpu_usage "there is no option $1; gpu_report [--days N] [--by-gpu]"; return ;;
+    esac
+    shift
+    case $days in '' | *[!0-9]* | ?????*) days=0 ;; esac
+    [ $((10#$days)) -gt 0 ] || { __gpu_usage 'how many days? gpu_report --days 7'; return; }
+  done
+  days=$((10#$days))
+  __gpu_enter || return
+  for file in ledger/*.tsv; do
+    if [ -f "$file" ] && [ -r "$file" ]; then files+=("$file"); fi
+  done
+  __gpu_clock control; now=$REPLY
+  __gpu_day $((now - (days - 1) * 86400)); first=$REPLY
+  if [ ${#files[@]} -gt 0 ]; then
+    text=$(__gpu_sums "$by" "$first" "${files[@]}") || { __gpu_fail "awk could not read $PWD/ledger; is awk installed here?"; return; }
+  fi
+  if [ -z "$text" ]; then
+    __gpu_plural "$days" day
+    __gpu_say "nothing was counted in the last $REPLY; agents count while they live, and write it down each minute"
+    return 0
+  fi
+  printf '%s\n' "$text"
+  # As far as the living agent that wrote least lately; where none lives, as far as the last one came.
+  __gpu_living
+  for file in "${reply[@]}"; do
+    file=$(command stat -c %Y -- "ledger/$file.tsv" 2>/dev/null) || continue
+    if [ -z "$age" ] || [ $((now - file)) -gt "$age" ]; then age=$((now - file)); fi
+  done
+  if [ -n "$age" ]; then
+    __gpu_age $((age > 0 ? age : 0)); printf 'counted until %s ago; agents write it down each minute\n' "$REPLY"
+  else
+    age=$(command stat -c %Y -- "${files[@]}" 2>/dev/null | command sort -n | command tail -n 1)
+    __gpu_age $((age > 0 && now > age ? now - age : 0)); printf 'counted until %s ago; no agent is alive\n' "$REPLY"
+  fi
+}
+
+__gpu_day() { # SECONDS since 1970: REPLY = 2026-11-23, local
+  if [ -n "${ZSH_VERSION-}" ]; then strftime -s REPLY %Y-%m-%d "$1"; else printf -v REPLY '%(%Y-%m-%d)T' "$1"; fi
+}
+
+__gpu_sums() { # day|gpu FIRST_DAY FILE…: the table, nothing where no line counts; FILEs as gpu_queue/keepalive/ledger.py writes them
+  # shellcheck disable=SC2016 # awk's own $; the dialect is what mawk, busybox and gawk have in common
+  command awk -v by="$1" -v first="$2" '
+    function number(text) { return length(text) < 24 && text ~ /^[0-9]+(\.[0-9]+)?$/ }
+    function energy(key, kind,   name) {  # kWh; unmetered seconds belong to no kind, so all kinds at work may lack some
+      name = key SUBSEP kind
+      if (!partial[name]) return sprintf("%.2f", joules[name] / 3600000)
+      if (joules[name] == 0) { unknown = 1; return "-" }
+      least = 1
+      return sprintf(">%.2f", joules[name] / 3600000)
+    }
+    function row(key, title) {
+      printf form, title, \
+        hours[key, 2] / 3600, hours[key, 1] / 3600, hours[key, 3] / 3600, energy(key, 2), energy(key, 1), energy(key, 3)
+    }
+    function count(key,   kind) {
+      for (kind = 1; kind <= 3; kind++) {
+        hours[key, kind] += $(4 + kind)
+        joules[key, kind] += $(7 + kind)
+        if ($11 + 0 > 0 && $(4 + kind) + 0 > 0) partial[key, kind] = 1
+      }
+    }
+    BEGIN { FS = "\t" }
+    NF < 11 || length($1) != 10 || $1 !~ /^[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]$/ || $1 "" < first "" { next }
+    $2 == "" || $3 !~ /^[0-9]+$/ || length($3) > 6 { next }
+    {
+      sub(/\r$/, "", $11)
+      for (i = 5; i <= 11; i++) if (!number($i)) next
+      key = $1
+      if (by == "gpu") {
+        host = FILENAME
+        sub(/^ledger\//, "", host); sub(/\.tsv$/, "", host); sub(/-[0-9a-f]+$/, "", host)  # each boot is a node of its own
+        key = host "\t" $2
+        if (!(key in last) || $1 "" >= last[key]) {
+          last[key] = $1
+          label = host " GPU " $3 "  " substr($4, 1, 40)
+          gsub(/[\001-\037\177]/, "?", label)
+          titles[key] = label
+          order[key] = host sprintf("\t%06d\t", $3) $2
+        }
+      } else {
+        titles[key] = order[key] = key
+      }
+      if (!(key in known)) { known[key] = 1; keys[++total] = key }
+      count(key)
+      count("")
+    }
+    END {
+      if (!total) exit
+      wide = 10
+      for (i = 1; i <= total; i++) {
+        if (length(titles[keys[i]]) > wide) wide = length(titles[keys[i]])
+        for (j = i; j > 1 && order[keys[j]] < order[keys[j - 1]]; j--) { key = keys[j]; keys[j] = keys[j - 1]; keys[j - 1] = key }
+      }
+      printf "%-" wide "s   GPU-hours                          kWh\n", ""
+      printf "%-" wide "s %10s %10s %10s   %10s %10s %10s\n", by == "gpu" ? "GPU" : "day", "tasks", "keep-alive", "idle", "tasks", "keep-alive", "idle"
+      form = "%-" wide "s %10.2f %10.2f %10.2f   %10s %10s %10s\n"
+      for (i = 1; i <= total; i++) row(keys[i], titles[keys[i]])
+      row("", "total")
+      if (unknown) print "-  not measured: the GPU told neither energy nor power"
+      if (least) print ">  at least so much: part of it was not measured"
+    }' "${@:3}" 2>/dev/null
+}
+
 # --- completion ----------------------------------------------------------------------------------------------------
 
 __gpu_candidates() { # COMMAND WORD: one a line
   local states file priority id nonce title
   typeset -A seen
   case $1 in
+    gpu_keepalive) printf '%s\n' on off status; return 0 ;;
     gpu_use) __gpu_home; __gpu_cd "$REPLY" || return 0
       for file in */; do printf '%s\n' "${file%/}"; done
       return 0 ;;
@@ -1717,6 +1938,7 @@ __gpu_words() { # COMMAND WORD: the options and candidates that begin with WORD
     gpu_status) options=--watch ;;
     gpu_wait) options=--timeout ;;
     gpu_shutdown) options=--wait ;;
+    gpu_report) options='--days --by-gpu' ;;
     gpu_clean) options='--older-than --dry-run' ;;
   esac
   case $2 in
@@ -1747,7 +1969,7 @@ __gpu_complete_zsh() {
 }
 
 __gpu_register() {
-  local commands='gpu_use gpu_submit gpu_run gpu_status gpu_logs gpu_tail gpu_wait gpu_explain gpu_cancel gpu_priority gpu_stop gpu_retry gpu_shutdown gpu_clean'
+  local commands='gpu_use gpu_submit gpu_run gpu_status gpu_logs gpu_tail gpu_wait gpu_explain gpu_cancel gpu_priority gpu_stop gpu_retry gpu_shutdown gpu_clean gpu_keepalive gpu_report'
   if [ -n "${ZSH_VERSION-}" ]; then
     if typeset -f compdef >/dev/null; then eval "compdef __gpu_complete_zsh $commands"; fi
   else

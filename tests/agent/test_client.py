@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.agent.harness import ROOT, Cluster, wait_until
+from tests.keepalive.nursery import HAS_TORCH
 
 
 @pytest.fixture(params=["bash", "zsh"])
@@ -203,3 +205,31 @@ def test_submit_sh_starts_an_agent_once_and_the_client_ends_it(cluster: Cluster,
         str(part) for part in typed(cluster, "/bin/bash", "gpu_shutdown").__dict__.values()
     )
     wait_until(lambda: not cluster.own_processes(), "nothing left running", 20)
+
+
+@pytest.mark.skipif(not HAS_TORCH, reason="workers need torch")
+def test_the_keep_alive_is_switched_off_and_on_and_what_it_did_is_reported(cluster: Cluster, shell: str) -> None:
+    agent = cluster.start(keepalive=True)
+    wait_until(lambda: "keep-alive holding" in cluster.node_text(), "GPUs that are held", dump=cluster.dump)
+    done = typed(cluster, shell, "gpu_keepalive off 'too hot'; gpu_keepalive")
+    assert done.returncode == 0, done.stderr + cluster.dump()
+    lines = done.stdout.splitlines()
+    assert lines[0] == "keep-alive is off; gpu_keepalive on ends it"
+    assert re.fullmatch(r".*: 2 off \(switched off by .*: too hot\)", lines[1])
+    assert re.fullmatch(r"keep-alive is off: .*: too hot; gpu_keepalive on ends it", lines[2])
+    done = typed(cluster, shell, "gpu_keepalive on; gpu_pause; gpu_status")
+    assert done.stdout.startswith("keep-alive is on\n"), done.stderr + cluster.dump()
+    assert "keep-alive off" not in done.stdout
+    wait_until(lambda: "keep-alive holding" in cluster.node_text(), "GPUs that are held again", dump=cluster.dump)
+    agent.terminate()
+    assert agent.wait(20) == 0
+    done = typed(cluster, shell, "gpu_report --days 2")
+    assert re.search(r"^total +0\.00 +\d+\.\d\d +\d+\.\d\d ", done.stdout, re.MULTILINE), done.stdout + done.stderr
+
+
+def test_an_agent_that_was_started_without_keep_alive_says_so(cluster: Cluster, shell: str) -> None:
+    cluster.start()
+    done = typed(cluster, shell, "gpu_keepalive off; gpu_keepalive on; gpu_keepalive")
+    assert done.returncode == 0, done.stderr + cluster.dump()
+    assert "2 off (switched off by the settings)" in done.stdout
+    assert done.stdout.count("keep-alive off, switched off by the settings") == 2

@@ -65,6 +65,11 @@ COMMANDS = [
     "gpu_resume",
     "gpu_shutdown",
     "gpu_clean --older-than 7d --dry-run",
+    "gpu_keepalive off noise",
+    "gpu_keepalive",
+    "gpu_keepalive on",
+    "gpu_report",
+    "gpu_report --by-gpu",
     "gpu_status --nonsense",
 ]
 
@@ -74,6 +79,8 @@ def test_nothing_is_left_in_the_shell_and_nothing_is_changed(shell: Shell) -> No
     spool = shell.spool.make()
     spool.log(spool.add("done", "old.sh"), "hello\n")
     spool.add("pending", "other.sh")
+    (spool.path / "ledger").mkdir()
+    (spool.path / "ledger" / "n.tsv").write_text("2099-01-01\tGPU-a\t0\tH100\t1.0\t1.0\t1.0\t1.0\t1.0\t1.0\t0.0\n")
     shell.file("train.sh", "true\n")
     source = f". '{CLIENT}'"
     body = "\n".join(f"{command} >/dev/null 2>&1 || :" for command in COMMANDS)
