@@ -158,7 +158,7 @@ wait_until_ready() {
   return 111
 }
 
-LAST_LINE='^\[INFO\] Node ' # of the first lines of an agent
+LAST_LINE='^\[INFO\] Keep-alive: ' # of the first lines of an agent
 DRAINING='the queue is draining; gpu_resume, then submit again'
 
 is_draining() { [[ -e $QUEUE_ROOT/$JOB_ID/draining ]]; }

@@ -27,6 +27,7 @@ if os.environ["STAND_IN"] in ("serves", "leaves"):
     print("[INFO] Auto-shutdown at: 2026-11-24 16:00:00 (24h)")
     print("[INFO] Serving /queues/exp1 (ext4, local, mounted at /)")
     print("[INFO] Node n1-00000001, GPUs 0, 1 of 2 GPUs (simulated 80G)")
+    print("[INFO] Keep-alive: idle GPUs at 70-85 % by cpu, 60 % of the memory")
     print("[INFO] 16:00:01  what it does then")
 if os.environ["STAND_IN"] == "leaves":
     time.sleep(0.5)

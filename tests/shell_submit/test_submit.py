@@ -82,11 +82,12 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 def test_an_agent_is_started_that_survives_the_terminal(machine: Machine) -> None:
     done = machine.submit("exp1")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[:4] == [
+    assert done.stdout.splitlines()[:5] == [
         "[INFO] Started at: 2026-11-23 16:00:00",
         "[INFO] Auto-shutdown at: 2026-11-24 16:00:00 (24h)",
         "[INFO] Serving /queues/exp1 (ext4, local, mounted at /)",
         "[INFO] Node n1-00000001, GPUs 0, 1 of 2 GPUs (simulated 80G)",
+        "[INFO] Keep-alive: idle GPUs at 70-85 % by cpu, 60 % of the memory",
     ]
     assert "what it does then" not in done.stdout
     assert f"process {machine.agent['pid']}" in done.stdout
