@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SHELL_FILES := client.sh submit.sh gpu_queue/execution/shim.sh examples/train.sh .ci/run examples/demo.sh
 
-.PHONY: help venv demo test lint format soak bench clean
+.PHONY: help venv demo test lint format soak bench gpu-report clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,9 @@ soak: $(STAMP) ## kill agents at random for minutes; nothing may be lost
 
 bench: $(STAMP) ## start latency and throughput, beside tsp and a bare loop
 	$(BIN)/python benchmarks/bench.py
+
+gpu-report: ## the keep-alive, measured on a GPU that nobody uses, by a Python that has torch
+	@$(PYTHON) benchmarks/gpu_report.py
 
 clean: ## remove what make made
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .demo

@@ -10,18 +10,19 @@ BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 Results = Mapping[str, Any]
 
 
-def put(page: Path, table: str) -> None:
+def put(page: Path, table: str, marks: tuple[str, str] = (BEGIN, END)) -> None:
     """Replace what stands between the markers.
 
     Raises:
         ValueError: the page has no markers.
     """
+    first, last = marks
     text = page.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = text.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"{page}: expected the lines {BEGIN} and {END}, between which the results go")
-    page.write_text(f"{before}{BEGIN}\n{table}{END}{after}", encoding="utf-8")
+        raise ValueError(f"{page}: expected the lines {first} and {last}, between which the results go")
+    page.write_text(f"{before}{first}\n{table}{last}{after}", encoding="utf-8")
 
 
 def render(results: Results) -> str:
