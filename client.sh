@@ -39,9 +39,9 @@
 # Settings: JOB_ID; QUEUE_ROOT (default ~/gpu_queue); NO_COLOR; GPU_QUEUE_PATIENCE, the seconds after which a node
 # without a sign of life counts as gone (10 on local filesystems, 40 on network ones).
 #
-# It needs nothing but coreutils and find, gpu_report also awk.  Each command runs in a subshell that first puts all shell options in order
-# (__gpu_guest), so whatever your shell has set does not matter and stays as it is: options, traps, directory, IFS,
-# variables.  What lies on the disk, and which rename means what: docs/spool.md.
+# It needs nothing but coreutils and find, gpu_report also awk.  Each command runs in a subshell that first puts all
+# shell options in order (__gpu_guest), so whatever your shell has set does not matter and stays as it is: options,
+# traps, directory, IFS, variables.  What lies on the disk, and which rename means what: docs/spool.md.
 
 # SC2015: in `a && b || c` here c is meant for a failure of a and of b.
 

@@ -219,7 +219,7 @@ def test_the_keep_alive_is_switched_off_and_on_and_what_it_did_is_reported(clust
     assert re.fullmatch(r"keep-alive is off: .*: too hot; gpu_keepalive on ends it", lines[2])
     done = typed(cluster, shell, "gpu_keepalive on; gpu_pause; gpu_status")
     assert done.stdout.startswith("keep-alive is on\n"), done.stderr + cluster.dump()
-    assert "keep-alive off" not in done.stdout
+    assert "\nkeep-alive is off" not in done.stdout
     wait_until(lambda: "keep-alive holding" in cluster.node_text(), "GPUs that are held again", dump=cluster.dump)
     agent.terminate()
     assert agent.wait(20) == 0
