@@ -6,12 +6,13 @@ EXTRAS ?= dev
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SHELL_FILES := client.sh submit.sh gpu_queue/execution/shim.sh examples/train.sh .ci/run examples/demo.sh
+SHELL_FILES := client.sh submit.sh gpu_queue/execution/shim.sh examples/train.sh .ci/run examples/demo.sh \
+	tests/sharedfs/guest.sh
 
-.PHONY: help venv demo test lint format soak bench gpu-report clean
+.PHONY: help venv demo test test-sharedfs lint format soak bench gpu-report clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 venv: $(STAMP) ## make the virtual environment
 
@@ -26,6 +27,9 @@ demo: $(STAMP) ## start an agent here, submit examples/train.sh, follow it to it
 
 test: $(STAMP) ## the test suite
 	@$(BIN)/python -m pytest
+
+test-sharedfs: $(STAMP) ## real NFS and GlusterFS, broken on purpose; FAST=1 ALL=1 TABLE=1 ONLY=word
+	@$(BIN)/python -m tests.sharedfs $(if $(FAST),--fast) $(if $(ALL),--all) $(if $(TABLE),--table) $(if $(ONLY),--only $(ONLY))
 
 lint: $(STAMP) ## ruff, mypy, shellcheck
 	$(BIN)/ruff check .

@@ -56,6 +56,8 @@ ADOPTED_TICK_S = 0.5
 FOREIGN_TICK_S = 0.2
 HOURLY_S = 3600.0
 HANG_SAID_AFTER_S = 10.0
+PUSH_LOGS_EVERY_S = 3.0
+"""On a network filesystem: so late, and the reader's own second, another host's gpu_tail shows what a task prints."""
 LEAVE_EXTRA_S = 10.0
 """An agent that leaves waits so long beyond the grace for storage that does not answer."""
 
@@ -163,6 +165,8 @@ class Agent:
         self._hourly_at = now
         self._tidy_due = now
         self._waits_for_memory = False
+        self._push_due = now
+        self._push_is_out = False
         self._hang_said = False
         self._phase = Phase.SERVING
         self._phase_reason = ""
@@ -201,6 +205,8 @@ class Agent:
         if self._keep_due <= 0.0:
             self._keep(now)
         self.tries.keep_spares(now, serves=self._has_looked and self._phase is Phase.SERVING)
+        if self._has_logs_to_push() and now >= self._push_due:
+            self._push_logs(now)
         self._notice_hanging(now)
         self.beat.is_old |= self.tries.has_changed
         self.tries.has_changed = False
@@ -234,6 +240,8 @@ class Agent:
         due += [until for until in self.tries.resting.values() if until > now]
         if self._waits_for_memory:
             due.append(now + FOREIGN_TICK_S)
+        if self._has_logs_to_push():
+            due.append(self._push_due)
         return max(0.0, min(due) - now)
 
     # -- observing --------------------------------------------------------------------------------------------------
@@ -484,6 +492,21 @@ class Agent:
 
     def _tell(self, now: float, state: str = "") -> None:
         self.beat.write(now, self._status(now, state), self.settings.beat_s)
+
+    def _has_logs_to_push(self) -> bool:
+        if self._spool.mount.is_local or self._push_is_out:
+            return False
+        return any(one.stage is Stage.RUNNING for one in self.tries.live.values())
+
+    def _push_logs(self, now: float) -> None:
+        running = (one for one in self.tries.live.values() if one.stage is Stage.RUNNING)
+        logs = tuple(self._spool.paths.log(one.claim) for one in running)
+        self._push_due, self._push_is_out = now + PUSH_LOGS_EVERY_S, True
+
+        def done(_: Failed | None) -> None:
+            self._push_is_out = False
+
+        self._storage.submit("logs", lambda: self._spool.logs.push(logs), done)
 
     def _status(self, now: float, state: str) -> Status:
         facts = self._facts(now)

@@ -21,6 +21,7 @@ from gpu_queue.spool.control import Mail, Mailbox
 from gpu_queue.spool.drops import SettleTimes
 from gpu_queue.spool.events import EventLog
 from gpu_queue.spool.filesystem import Mount
+from gpu_queue.spool.logs import LogPusher
 from gpu_queue.spool.nodes import NodeFiles
 from gpu_queue.spool.paths import (
     SpoolPaths,
@@ -130,6 +131,7 @@ class Spool:
         self.mailbox = Mailbox(paths, node, incarnation, self.uids)
         self.nodes = NodeFiles(paths, node)
         self.peers = PeerFiles(paths, node, self.events)
+        self.logs = LogPusher()
         self._config_seen: tuple[int, int, int] | None = None
         self._config: dict[str, str] = {}
 
