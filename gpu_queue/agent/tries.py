@@ -54,7 +54,8 @@ REST_MAX_S = 3600.0
 RECORD_AFTER_S = 0.3
 """A try that ended within so long has one record, that of its end, which tells all that the first would have told."""
 CLAIM_AGAIN_S = 2.0
-"""The same where storage refused the claim: a full disk or a moment's trouble."""
+CLAIM_AGAIN_MAX_S = 60.0
+"""The same where storage refused the claim: a full disk or a moment's trouble.  When it is over nobody waits long."""
 
 
 class Tries:
@@ -176,11 +177,11 @@ class Tries:
             if result.moved is Moved.UNKNOWN:
                 # It may still be done by the server later: it then shows up in our directory and is recovered.
                 self._say(f"{task.name}: it could not be claimed, or nobody knows ({result.reason})")
-                self._rest(task.name, now, CLAIM_AGAIN_S)
+                self._rest(task.name, now, CLAIM_AGAIN_S, CLAIM_AGAIN_MAX_S)
             return
         if isinstance(result, Failed):
-            self._say(f"{task.name}: its files could not be read ({result}); it goes back")
-            self._rest(full_name(one.claim.priority, one.claim.task_id), now, CLAIM_AGAIN_S)
+            self._say(f"{task.name}: its files could not be read or made ({result}); it goes back")
+            self._rest(full_name(one.claim.priority, one.claim.task_id), now, CLAIM_AGAIN_S, CLAIM_AGAIN_MAX_S)
             self._dismiss_shim(one)
             self._settle(one, End(NOBODY_KNOWS, Why.REQUEUE), now)
             return
@@ -249,9 +250,9 @@ class Tries:
         self.node_problem = problem
         self.has_changed = True
 
-    def _rest(self, name: str, now: float, first_s: float = REST_S) -> None:
+    def _rest(self, name: str, now: float, first_s: float = REST_S, max_s: float = REST_MAX_S) -> None:
         self._rests[name] = self._rests.get(name, 0) + 1
-        self.resting[name] = now + min(first_s * 2.0 ** min(self._rests[name] - 1, 20), REST_MAX_S)
+        self.resting[name] = now + min(first_s * 2.0 ** min(self._rests[name] - 1, 20), max_s)
 
     def _rested(self, name: str) -> None:
         self._rests.pop(name, None)

@@ -20,6 +20,9 @@ RECORD_MAX_BYTES = 64 << 10
 TRANSIENT_ERRNOS = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EINTR, errno.EAGAIN, errno.EREMOTEIO})
 """Errors after which nobody knows whether the thing was done, or whether it will be."""
 
+REFUSING_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+"""Errors of storage that takes nothing at present: it is full, or may only be read, or a token has expired."""
+
 
 class FileProblem(Exception):
     """A file that cannot be used: ``str()`` is the reason for people."""
@@ -32,6 +35,11 @@ class Vanished(FileProblem):
 def is_transient(error: OSError) -> bool:
     """Whether asking again later may give another answer."""
     return error.errno in TRANSIENT_ERRNOS
+
+
+def is_storages(error: OSError) -> bool:
+    """Whether the storage is to blame, and not the one name that was asked for."""
+    return is_transient(error) or error.errno in REFUSING_ERRNOS
 
 
 def kind_of(mode: int) -> str:

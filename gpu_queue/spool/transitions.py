@@ -87,7 +87,6 @@ class Transitions:
         self._events = events
         self._uids = uids
         self._queues = queues
-        self._serves_somebody = os.geteuid() == 0 and os.stat(paths.root).st_uid != 0
 
     def claim(self, waiting: Waiting, claim: Claim, *, to_run: bool = True) -> Claimed | NotClaimed:
         """Take a task: one rename into this node's running directory, then read what runs.
@@ -98,7 +97,7 @@ class Transitions:
             to_run: False where it is only taken to be refused, for which it needs no place in its queue.
 
         Raises:
-            OSError: the claim is ours, but its files could not be read: the caller gives it back.
+            OSError: the claim is ours, but its files could not be read, or its log not made: the caller gives it back.
         """
         path = self._paths.claim(self._node, claim)
         queue = waiting.needs.queue if to_run else None
@@ -129,9 +128,18 @@ class Transitions:
                 return NotClaimed(Moved.LOST, "it changed while it was taken; it settles anew")
         submission = waiting.submission or self._submission(waiting, claim)
         log = self._paths.log(claim)
-        if self._serves_somebody:
-            files.append(log, b"")  # the shim would make it root's, and the owner of the spool could not read it
+        self._make_log(log)
         return Claimed(claim, path, log, script, submission)
+
+    @staticmethod
+    def _make_log(log: str) -> None:
+        """Make the log here and not in the shim, which would make it root's, and count a full disk as a try."""
+        try:
+            files.append(log, b"")
+        except OSError as error:
+            if files.is_storages(error):
+                raise
+            # What stands in its place (a directory, say) the shim tells as the reason why it could not start.
 
     def _submission(self, waiting: Waiting, claim: Claim) -> Submission:
         if waiting.task_id is not None:
