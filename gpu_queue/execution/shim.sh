@@ -26,7 +26,9 @@
 # only makes it look at its clock.
 # A shell that cannot fork ends.  Then the script ends too, and the try is lost: nobody runs on unwatched.  (Going on
 # after "command eval" was tried: dash and busybox come out of it with a damaged list of jobs.)
-# The shim's own stderr is /dev/null: a full disk or a strange path must not write into the script's log.
+# Its own output is /dev/null: a full disk or a strange path must not write into the script's log, and no process that
+# ends a try may hold the log.  Whoever closes a file of a hung server waits for the server, a child that only sends
+# its own output elsewhere as well: timer, beat and signals hung with it, and the fence was none.
 # Names begin with q_: a plain name may be exported in the task's environment, and setting it would change that.
 #
 # Called by traps only (2317, 2329); A && B || C is meant as it works (2015); there are no blanks in what grep says (2013):
@@ -204,6 +206,11 @@ q_clear() { # ends what has outlived the script
 	q_kill KILL
 }
 
+q_is_short() { # whether the agent makes the final move
+	q_stat $$
+	[ "$q_parent" = "$q_agent" ] && [ -z "$q_why" ]
+}
+
 q_finish() { # STATUS
 	q_busy=1
 	trap - CHLD EXIT
@@ -214,15 +221,15 @@ q_finish() { # STATUS
 	[ -z "$q_asked" ] || q_because requeue
 	read -r q_line <"$q_try/why" && q_why=$q_line
 	printf '%s\n' "$1" >"$q_try/status"
+	q_child='' q_cleared=''
 	if [ -n "$q_begun" ]; then
 		q_clock
 		q_up=$((q_now - q_begun))
-		printf '==== exit %s after %s s%s\n' "$1" "$((q_up / 10)).$((q_up % 10))" "${q_why:+ ($q_why)}"
+		q_is_short || { q_clear; q_cleared=1; } # before the log, which may hang
+		printf '==== exit %s after %s s%s\n' "$1" "$((q_up / 10)).$((q_up % 10))" "${q_why:+ ($q_why)}" >>"$q_log"
 	fi
-	q_stat $$
-	[ "$q_parent" != "$q_agent" ] || [ -n "$q_why" ] || exit "$1"
-	q_child=''
-	[ -z "$q_begun" ] || q_clear
+	! q_is_short || exit "$1"
+	[ -z "$q_begun" ] || [ -n "$q_cleared" ] || q_clear
 	q_stat $$
 	if [ "$q_parent" != "$q_agent" ] && [ "$q_why" != lost ]; then
 		trap '' TERM HUP
@@ -240,7 +247,7 @@ q_died() { # of an error of the shell itself
 
 q_refuse() { # REASON: this machine cannot start it
 	printf '%s\n' "$1" >"$q_try/reason"
-	printf '==== not started: %s\n' "$1"
+	printf '==== not started: %s\n' "$1" >>"$q_log"
 	q_because nostart
 	q_finish 255
 }
@@ -282,19 +289,26 @@ ${q_line#+}"
 	printf '%s\n' $$ >"$q_try/pid"
 
 	q_listed
-	case $? in
+	q_found=$?
+	for q_line in 1 2; do # a moment's trouble of the storage is not this machine's
+		[ "$q_found" -eq 2 ] || break
+		sleep "$q_line" 8>&- 9>&-
+		q_listed
+		q_found=$?
+	done
+	case $q_found in
 	1) ! q_really_gone || { q_because lost && q_finish 255; } ;;
 	2) q_refuse "cannot list ${q_claim%/*}" ;;
 	esac
-	# "command": a redirection that fails must not end the shell.
-	command exec >>"$q_log" || q_refuse "cannot write the log $q_log"
 	cd -- "$q_cwd" || q_refuse "cannot enter $q_cwd"
 	[ -z "$q_asked" ] && [ ! -e "$q_try/why" ] || q_finish 143
-	printf '%s' "$q_header"
+	# A full disk may refuse the words, and takes the script all the same.  "command": a redirection that fails must
+	# not end the shell.
+	printf '%s' "$q_header" >>"$q_log" || command : >>"$q_log" || q_refuse "cannot write the log $q_log"
 	umask "$q_umask"
 	q_clock
 	q_begun=$q_now q_good=$q_now
-	GPU_QUEUE_CLAIM=$q_claim "$@" 2>&1 8>&- 9>&- &
+	GPU_QUEUE_CLAIM=$q_claim "$@" >>"$q_log" 2>&1 8>&- 9>&- &
 	q_child=$!
 	[ -n "$q_timed" ] || q_nap "$q_beat_s"
 	q_busy='' q_status=145

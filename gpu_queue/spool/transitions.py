@@ -97,7 +97,7 @@ class Transitions:
             to_run: False where it is only taken to be refused, for which it needs no place in its queue.
 
         Raises:
-            OSError: the claim is ours, but its files could not be read, or its log not made: the caller gives it back.
+            OSError: the claim is ours, but its files could not be read or made: the caller gives it back.
         """
         path = self._paths.claim(self._node, claim)
         queue = waiting.needs.queue if to_run else None

@@ -136,10 +136,25 @@ def _growing(path: Path) -> Callable[[], bool]:
     return grown
 
 
+ENDLESS = """import os, sys, threading, time
+def talk():
+    while True:
+        print("step", flush=True)
+        time.sleep(0.2)
+threading.Thread(target=talk, daemon=True).start()
+while not os.path.exists({finish!r}):
+    open({alive!r}, "a").write("x")
+    time.sleep(0.5)
+os._exit(0)
+"""
+"""Prints into its log all the while, as a training does, and lives on where that hangs with the server."""
+
+
 def _endless(pair: Pair, name: str) -> tuple[str, Path, Path]:
     """The body of a task that says each half second, on the local disk, that it lives, until it is let go."""
-    alive, finish = pair.scratch / f"alive-{name}", pair.scratch / f"finish-{name}"
-    return f"until [ -e {finish} ]; do echo x >>{alive}; sleep 0.5; done", alive, finish
+    alive, finish, program = (pair.scratch / f"{word}-{name}" for word in ("alive", "finish", "program"))
+    program.write_text(ENDLESS.format(alive=str(alive), finish=str(finish)))
+    return f"exec {shlex.quote(sys.executable)} {shlex.quote(str(program))}", alive, finish
 
 
 def _stopped_growing(path: Path, still_s: float = 3.0) -> Callable[[], bool]:

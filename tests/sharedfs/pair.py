@@ -65,7 +65,7 @@ class Pair:
             self.agents[side] = subprocess.Popen(
                 [
                     *(sys.executable, str(program), "--job-id", self.job_id, "--queue-root", self.mounts[side]),
-                    *("--node-name", side, "--local-dir", str(local), "--simulate", "2", *flags),
+                    *("--node-name", side, "--local-dir", str(local), "--simulate", "2", "--no-keepalive", *flags),
                 ],
                 env={**kept, **hooks, "HOME": str(self.scratch), **environment},
                 stdout=out,

@@ -30,7 +30,12 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def a_talking_task(room: Room, node: Node) -> str:
     task = room.submit(room.script("echo hello; sleep 600"))
-    wait_until(lambda: (node.step(0.2), "hello" in room.log(task))[1], "the task's word")
+
+    def spoke() -> bool:
+        node.step(0.2)
+        return "hello" in room.log(task)
+
+    wait_until(spoke, "the task's word")
     return task
 
 
