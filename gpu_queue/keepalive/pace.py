@@ -98,6 +98,8 @@ class Stretch:
         self._long = 0
         self._unjudged = 0
         self._ended_at = -math.inf
+        self.has_judged = False
+        """The last kernel was one by which anything can be told."""
 
     def note(self, kernel_s: float, now: float) -> str | None:
         """Note one kernel.
@@ -112,6 +114,7 @@ class Stretch:
         if now - self._ended_at >= _COLD_AFTER_S:
             self._unjudged = _COLD_KERNELS
         self._ended_at = now
+        self.has_judged = not self._unjudged
         if self._unjudged:
             self._unjudged -= 1
             return None

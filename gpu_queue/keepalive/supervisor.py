@@ -336,7 +336,7 @@ class Supervisor:
             while (message := self._next(zygote)) is not None:
                 match message:
                     case Ready():
-                        self._zygote_is_ready = True
+                        self._zygote_says_ready(message, now)
                     case Failed():
                         self._give_up(message.problem, now)
                     case Spawned() if message.uuid in self._workers:
@@ -353,6 +353,14 @@ class Supervisor:
                         pass
         except Closed:
             self._zygote_has_gone(now)
+
+    def _zygote_says_ready(self, ready: Ready, now: float) -> None:
+        if ready.cuda or self._host.engine(self._rules.engine) == "cpu":
+            self._zygote_is_ready = True
+            return
+        self._give_up(f"torch {ready.torch} was built without CUDA; install one that was", now)
+        if self._zygote_pid is not None:
+            _kill(self._zygote_pid)  # the next one imports what is installed by then
 
     def _hear_worker(self, uuid: str, worker: Worker, now: float) -> None:
         try:

@@ -19,6 +19,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from statistics import fmean
 from typing import NoReturn, Protocol
 
 from gpu_queue.keepalive.pace import Pace, Stretch
@@ -154,9 +155,11 @@ class Worker:
 
     def _launch(self) -> None:
         kernel_s = self._engine.launch()
-        self._tally.add(kernel_s, kernel_s / self._stretch.normal_s)
+        stretch = kernel_s / self._stretch.normal_s
         self._pace.ran(kernel_s)
         evidence = self._stretch.note(kernel_s, self._clock())
+        # The first after a rest run at a low clock: to the agent they would look like somebody else's work.
+        self._tally.add(kernel_s, stretch if self._stretch.has_judged else None)
         if evidence is not None:
             self._pace.pause()
             self._channel.send(Tenant(evidence))
@@ -193,18 +196,19 @@ class _Tally:
         self.due_at = now + REPORT_S
         self._since = now
         self._busy_s = 0.0
-        self._stretches = 0.0
+        self._stretches: list[float] = []
         self._bursts = 0
 
-    def add(self, kernel_s: float, stretch: float) -> None:
+    def add(self, kernel_s: float, stretch: float | None) -> None:
         self._busy_s += kernel_s
-        self._stretches += stretch
         self._bursts += 1
+        if stretch is not None:
+            self._stretches.append(stretch)
 
     def report(self, now: float, held_bytes: int) -> Report:
         """All since it was begun."""
         busy = min(1.0, self._busy_s / (now - self._since))
-        stretch = self._stretches / self._bursts if self._bursts else 1.0
+        stretch = fmean(self._stretches) if self._stretches else 1.0
         return Report(round(busy, 4), round(stretch, 4), held_bytes, self._bursts)
 
 
@@ -242,6 +246,8 @@ def serve(spec: WorkerSpec, channel: Channel, make_engine: Callable[[WorkerSpec]
             worker.is_told_to_leave = True
 
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # The zygote's: a child that some library starts would wake this loop when it ends, and then for ever.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, leave)
         status = worker.run()
     except BaseException as error:  # nothing may get out into the zygote's own loop

@@ -51,6 +51,7 @@ _ENVIRONMENT = {
     "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
     "CUDA_MODULE_LOADING": "LAZY",  # a smaller context
     "CUDA_MPS_CLIENT_PRIORITY": "1",  # below others, where MPS runs; elsewhere nothing reads it
+    "TORCH_DEVICE_BACKEND_AUTOLOAD": "0",  # plug-ins for other devices may start what survives no fork
     "PYTORCH_NVML_BASED_CUDA_CHECK": "1",  # the other way of asking for GPUs would spoil the forks
 }
 _FOREIGN = (
@@ -58,6 +59,7 @@ _FOREIGN = (
     "PYTORCH_ALLOC_CONF",
     "PYTORCH_CUDA_ALLOC_CONF",
     "PYTORCH_NO_CUDA_MEMORY_CACHING",
+    "PYTORCH_TUNABLEOP_ENABLED",
 )
 """Set by people for their own programs; a filler does what is written here."""
 

@@ -6,11 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from gpu_queue.execution.launcher import start_companion
+from gpu_queue.gpus.devices import Gpu, Health
+from gpu_queue.keepalive.controller import Band
+from gpu_queue.keepalive.keeper import Rules
+from gpu_queue.keepalive.supervisor import CardFacts, Host, Supervisor
 from tests.keepalive.nursery import ROOT, Nursery, is_gone, wait_until
 
 Start = Callable[..., Nursery]
@@ -67,6 +73,52 @@ def test_it_leaves_with_its_agent_while_it_still_imports(start: Start, tmp_path:
     nursery = start(PYTHONPATH=a_module(tmp_path, "import time; time.sleep(0.5); raise ImportError('late')"))
     nursery.channel.close()
     assert nursery.process.wait(10) == 1
+
+
+TORCH_WITHOUT_CUDA = """
+__version__ = "2.9.1+cpu"
+class version: cuda = None
+class cuda: OutOfMemoryError = MemoryError
+"""
+
+
+def a_gpu() -> Gpu:
+    return Gpu("GPU-1", 0, "NVIDIA A100", 80 << 30, 0, 0, 60.0, 1000.0, Health.OK)
+
+
+@pytest.mark.parametrize(
+    ("engine", "problem"),
+    [("matmul", "torch 2.9.1+cpu was built without CUDA; install one that was"), ("cpu", "")],
+)
+def test_a_torch_without_cuda_is_told_before_any_worker_fails(tmp_path: Path, engine: str, problem: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": f"{a_module(tmp_path, TORCH_WITHOUT_CUDA)}{os.pathsep}{ROOT}"}
+    command = [sys.executable, "-m", "gpu_queue.keepalive.zygote", "--fd"]
+    asked: list[str] = []
+    said: list[str] = []
+
+    def lock_place(uuid: str, _beside: str) -> None:
+        asked.append(uuid)
+
+    def start_zygote(descriptor: int) -> int:
+        return start_companion(command, environment, descriptor)
+
+    supervisor = Supervisor(
+        Host(start_zygote, lock_place, said.append, lambda wanted: wanted, "plant"),
+        ["GPU-1"],
+        Rules(Band(), engine=engine),
+    )
+
+    def is_decided() -> bool:
+        supervisor.step(time.monotonic(), [CardFacts(a_gpu())], "")
+        return bool(supervisor.problem or asked)
+
+    try:
+        wait_until(is_decided)
+        assert supervisor.problem == problem
+        assert said == ([f"keep-alive: off: {problem}"] if problem else [])
+        assert bool(asked) is not bool(problem)
+    finally:
+        supervisor.close()
 
 
 AGENT = """

@@ -199,6 +199,18 @@ def test_a_second_party_pauses_it_at_once_until_the_next_word(stage: Stage) -> N
     resumed.agent.close()
 
 
+def test_kernels_that_are_slow_after_a_rest_are_not_told_as_stretched(stage: Stage) -> None:
+    stage.factor = lambda _count: 3.0 if sum(at > stage.now - 1.0 for at in stage.launches) <= 5 else 1.0
+    stage.at(2.0, Duty(0.775, 0.6))
+    stage.at(5.0, Duty(0.775, 0.6))
+    stage.at(7.0, Exit())
+    stage.run()
+    reports = [report for report in stage.heard(Report) if isinstance(report, Report)]
+    assert sum(report.bursts for report in reports) == len(stage.launches) > 40
+    assert {report.stretch for report in reports} == {1.0}
+    assert not stage.heard(Tenant)
+
+
 def test_memory_that_ran_out_is_told(stage: Stage) -> None:
     stage.halvings = 2
     stage.at(3.0, Exit())
