@@ -90,6 +90,8 @@ FACTS = (
     Row("torch imported by the zygote", "gauge.zygote_ready_s", " s", 1),
     Row("fork to context and kernel ready, light spin", "gauge.context_s", " s", 2),
     Row("memory of its context", "gauge.context_bytes", " GiB", 2, scale=1 / GIB),
+    Row("60 % of the memory freed, the context still there", "pause.freeing.freed_ms", " ms", 0),
+    Row("the context gone as well", "pause.freeing.gone_ms", " ms", 0),
     Row("load on to the gauge's first move", "gauge.on_first_change_ms", " ms", 0),
     Row("load on to the gauge's full value", "gauge.on_arrived_ms", " ms", 0),
     Row("load off to the gauge's first move", "gauge.off_first_change_ms", " ms", 0),

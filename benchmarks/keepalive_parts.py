@@ -46,7 +46,7 @@ from rigs import Spool, Stopwatch, wait_until
 
 from gpu_queue.keepalive.controller import Band
 from gpu_queue.keepalive.keeper import KeepState, Rules
-from gpu_queue.keepalive.protocol import Duty, Report, Tenant
+from gpu_queue.keepalive.protocol import Duty, Exit, Report, Tenant
 from gpu_queue.task import State
 
 AIM = 0.775
@@ -219,7 +219,23 @@ def measure_pause(bench: Bench) -> Values:
             filler.say(Duty(AIM, LONG_S))
             time.sleep(0.06 + random.uniform(0, 0.03))  # at any moment of its period
             taken.append(pause_s(filler))
-        return {**spread_ms(taken), "kernel_ms": round(filler.holding.kernel_s * 1000, 2)}
+        values = {**spread_ms(taken), "kernel_ms": round(filler.holding.kernel_s * 1000, 2)}
+        return {**values, "freeing": _freeing(bench.card, filler)}
+
+
+def _freeing(card: Card, filler: Filler) -> Values:
+    """A worker that holds its full share leaves: until that is free, and until its context is gone as well."""
+    held_bytes, used_bytes = filler.holding.held_bytes, card.used_bytes
+    begun_s = time.monotonic()
+    filler.say(Exit())
+    wait_until(lambda: card.used_bytes <= used_bytes - 0.98 * held_bytes, "what it held", 0.001)
+    freed_s = time.monotonic()
+    gone_s = card.wait_empty(0.001)
+    return {
+        "held_bytes": held_bytes,
+        "freed_ms": round((freed_s - begun_s) * 1000, 1),
+        "gone_ms": round((gone_s - begun_s) * 1000, 1),
+    }
 
 
 # -- two contexts ---------------------------------------------------------------------------------------------------
