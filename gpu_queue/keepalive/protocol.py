@@ -165,8 +165,8 @@ class Report:
     busy: float
     """Share of the time in which its kernels ran, 0 to 1."""
     stretch: float
-    """Mean time of its kernels over what they take on a card that is theirs alone, without the first after a rest; 1 if
-    there were none."""
+    """Mean time of its kernels, without the first after a rest, over what they take on a card that is theirs alone;
+    1 if there were none."""
     held_bytes: int
     bursts: int
     """How many kernels."""
