@@ -46,6 +46,7 @@ RESERVE_BYTES = 3 << 29
 """Left free for whoever comes, and for the worker's own context."""
 BUSY_PERCENT = 10.0
 """A free GPU whose utilisation is above this is somebody else's at this moment."""
+GAUGE_LOOKS_BACK_S = 3.0
 MEASURE_AFTER_S = 1.0
 OPEN_LOOP_AFTER_S = 10.0
 RETRY_SMALL_S = 30.0
@@ -158,6 +159,7 @@ class Keeper:
         """The holder beside which a light worker sits."""
         self._since = float("-inf")
         self._free_since: float | None = None
+        self._quiet_since = float("-inf")
         self._baseline_bytes: int | None = None
         """Used on this GPU before our worker came."""
         self._gone_at: float | None = None
@@ -297,15 +299,16 @@ class Keeper:
             if self.state is not KeepState.FAILED and obstacle:
                 self.reason = obstacle
             return Order()
-        if self._free_since is None:
-            self._free_since = now
         if self.state is KeepState.FAILED or now < self._not_before:
             return Order()
+        if self._free_since is None:
+            self._free_since = self._quiet_since = now
+            self.reason = ""
         if facts.utilization is not None and facts.utilization > BUSY_PERCENT:
-            self._free_since = now
-            self.reason = "somebody else is at work on it"
-            return Order()
-        if now - self._free_since < REST_BEFORE_S:
+            self._quiet_since = now
+            if now - self._free_since >= GAUGE_LOOKS_BACK_S:  # before, it may be what has just ended here
+                self.reason = "somebody else is at work on it"
+        if now - self._quiet_since < REST_BEFORE_S:
             return Order()
         return self._start(facts)
 
@@ -444,6 +447,6 @@ class Keeper:
         if self._come_back.may_come(
             facts.now, gpu.memory_used_bytes, gpu.utilization_percent, self._baseline_bytes or 0
         ):
-            self._free_since = facts.now
+            self._free_since = None
             self._enter(KeepState.OFF, "", facts.now)
         return Order()

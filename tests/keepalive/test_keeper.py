@@ -166,6 +166,17 @@ def test_a_gpu_at_which_somebody_works_is_not_held(world: World) -> None:
     assert "somebody else" in world.keeper.reason
 
 
+def test_what_the_gauge_still_shows_of_a_task_that_has_ended_is_nobody_elses(holding: World) -> None:
+    holding.holder, holding.work_of_others = TASK, 90
+    holding.run(5)
+    holding.holder = ""
+    holding.run(1)
+    assert holding.keeper.reason == ""
+    assert holding.worker is None
+    holding.work_of_others = 0
+    holding.until(KeepState.HOLDING, 3)
+
+
 def test_a_task_gets_the_gpu_when_the_worker_has_gone_and_its_memory_is_back(holding: World) -> None:
     holding.obeys = False
     holding.holder = TASK
