@@ -126,14 +126,14 @@ def _measure(bench: Bench, options: argparse.Namespace) -> dict[str, Any]:
     begun_s = time.monotonic()
     card = bench.card
     results: dict[str, Any] = {
-        "device": "simulated" if card.is_simulated else card.gpu.name,
+        "device": "simulated" if card.plant else card.gpu.name,
         "devices": card.describe(),
         "memory_total_bytes": card.total_bytes,
         "machine": facts(bench.base),
         "quick": options.quick,
         "parts": {},
     }
-    if "peers" in options.parts and not card.is_simulated:
+    if "peers" in options.parts and not card.plant:
         bench.peers = Installation(bench.base)  # made while others measure
         bench.stack.callback(bench.peers.close)
     for name, part in PARTS.items():
@@ -174,7 +174,7 @@ def _name_of(part: Part) -> str:
 def _write(results: Mapping[str, Any], text: str, options: argparse.Namespace) -> None:
     if options.output:
         options.output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    if options.output or options.simulate or options.quick:
+    if options.output or options.quick or results["device"] == "simulated":
         return
     path = RESULTS / f"keepalive-{_file_name(results['device'])}.json"
     whole = dict(results)

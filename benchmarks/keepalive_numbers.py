@@ -76,7 +76,7 @@ def settled_at(readings: Sequence[Reading], for_s: float = IN_BAND_FOR_S) -> flo
 def mean_w(readings: Sequence[Reading]) -> float | None:
     """Mean power: of the energy counter, which misses nothing, else of the samples.  None: neither is there."""
     energies = [(one.at_s, one.energy_j) for one in readings if one.energy_j is not None]
-    if len(energies) > 1 and energies[-1][0] > energies[0][0]:
+    if len(energies) > 1 and energies[-1][1] > energies[0][1]:  # one that stands still counts nothing
         (first_s, first_j), (last_s, last_j) = energies[0], energies[-1]
         return (last_j - first_j) / (last_s - first_s)
     powers = [one.power_w for one in readings if one.power_w is not None]

@@ -85,6 +85,7 @@ TARGETS = (
     Row("a task at work again beside a light filler: second 1", "light.first_second_slower_percent", " % slower"),
     Row("the same, after it has gone", "light.afterwards_slower_percent", " % slower", 1),
     Row("its first kernel to the light filler's end", "light.gone_after_ms", " ms", 0),
+    Row("processor of a light worker, of one core", "light.worker_cpu_percent", " %", 2),
 )  # fmt: skip
 FACTS = (
     Row("torch imported by the zygote", "gauge.zygote_ready_s", " s", 1),
@@ -96,7 +97,9 @@ FACTS = (
     Row("load on to the gauge's full value", "gauge.on_arrived_ms", " ms", 0),
     Row("load off to the gauge's first move", "gauge.off_first_change_ms", " ms", 0),
     Row("load off to the gauge's rest", "gauge.off_arrived_ms", " ms", 0),
-    Row("one endless thread reads", "gauge.spin_percent", " %", 1),
+    Row("one reading of all GPUs of the node, p50", "gauge.snapshot.p50_ms", " ms", 2),
+    Row("the same, p99", "gauge.snapshot.p99_ms", " ms", 2),
+    Row("one thread that spins at duty 100 % reads", "gauge.spin_percent", " %", 1),
     Row("the same at duty 77.5 %", "gauge.spin_at_aim_percent", " %", 1),
     Row("matmul's kernels beside another context", "contexts.matmul.stretch", " x", 2),
     Row("spin's kernels beside another context", "contexts.spin.stretch", " x", 2),

@@ -39,6 +39,7 @@ from keepalive_rig import (
     Nursery,
     Sampler,
     pause_s,
+    processes_below,
     watch,
 )
 from machine import cpu_of
@@ -146,6 +147,7 @@ def measure_gauge(bench: Bench) -> Values:
                 if what == "on" and number == 0:
                     values["spin_percent"] = _mean_percent(readings[-20:])
         filler.say(Duty(AIM, LONG_S))
+        values["snapshot"] = spread_ms([_timed(card.read) for _ in range(100)])
         time.sleep(max(1.2, sizes.edge_s))
         filler.drop(Report)
         values["spin_at_aim_percent"] = _mean_percent(watch(card, max(0.6, sizes.watts_s / 2)))
@@ -155,6 +157,12 @@ def measure_gauge(bench: Bench) -> Values:
         values[f"{what}_arrived_ms"] = _median_ms([one.arrived_s for one in found_edges])
     values["levels_seen"] = len(levels)
     return values
+
+
+def _timed(call: Callable[[], object]) -> float:
+    begun_s = time.perf_counter()
+    call()
+    return time.perf_counter() - begun_s
 
 
 def _mean_percent(readings: list[Reading]) -> float | None:
@@ -179,7 +187,7 @@ def measure_watts(bench: Bench) -> Values:
     card, seconds = bench.card, bench.sizes.watts_s
     card.wait_quiet()
     values: Values = {"idle_w": _watts(watch(card, seconds))}
-    if card.is_simulated:
+    if card.plant:
         bench.notes.append("watts: a simulated card has no power")
     for engine in ENGINES:
         with bench.nursery.filler(engine) as filler:
@@ -389,7 +397,7 @@ def measure_tenant(bench: Bench) -> Values:
         noticed: list[float] = []
 
         def look() -> None:
-            keeping.step()
+            keeping.step_if_due()
             if not noticed and keeping.keeper.state is KeepState.BACKING_OFF:
                 noticed.append(time.monotonic())
 
@@ -398,7 +406,7 @@ def measure_tenant(bench: Bench) -> Values:
         begun_s = second.say("go")
         while time.monotonic() < begun_s + seconds:
             look()
-            time.sleep(0.02)
+            time.sleep(0.005)
         ended_s = second.say("stop")
         second.listen()
         beside = rate_per_s(second.marks, begun_s, ended_s)
@@ -428,20 +436,26 @@ def measure_light(bench: Bench) -> Values:
         keeping = stack.enter_context(closing(Keeping(card, rules)))
         keeping.holder = "a task"
         keeping.run_to(KeepState.HOLDING)
-        keeping.run_for(max(2.5, IN_BAND_FOR_S))
+        keeping.run_for(1.0)
+        worker = processes_below(os.getpid())["worker"]
+        before, since_s = cpu_of(worker), time.monotonic()
+        keeping.run_for(max(2.0, IN_BAND_FOR_S - 1.0))
+        used_s = (cpu_of(worker) - before).own_s
+        cpu_percent = round(100 * used_s / (time.monotonic() - since_s), 2)
         held_percent = card.read().utilization_percent
         left: list[float] = []
         begun_s = program.say("go")
         while time.monotonic() < begun_s + seconds:
-            keeping.step()
+            keeping.step_if_due()
             if not left and not keeping.supervisor.has_worker(card.uuid):
                 left.append(time.monotonic())
-            time.sleep(0.02)
+            time.sleep(0.005)
         ended_s = program.say("stop")
         program.listen()
         marks = program.marks
         values: Values = {
             "percent_while_idle": held_percent,
+            "worker_cpu_percent": cpu_percent,
             "gone_after_ms": round((left[0] - begun_s) * 1000) if left else None,
             "first_second_slower_percent": slower_percent(alone, rate_per_s(marks, begun_s, begun_s + 1)),
             "slower_percent": slower_percent(alone, rate_per_s(marks, begun_s, ended_s)),

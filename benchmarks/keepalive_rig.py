@@ -21,6 +21,7 @@ from keepalive_numbers import Reading
 from machine import ROOT
 from rigs import PATIENCE_S, Spool, environment, wait_until
 
+from gpu_queue.agent.main import PLANT_VARIABLE
 from gpu_queue.execution.launcher import start_companion
 from gpu_queue.gpus.devices import Devices, Gpu, Health, select_gpus
 from gpu_queue.gpus.leases import Leases
@@ -79,7 +80,8 @@ class Card:
         self.is_simulated = is_simulated
         self.node = base / "node"
         self.node.mkdir(mode=0o700)
-        self.plant = str(self.node / "simulated") if is_simulated else ""
+        # A driver that is a stand-in says where its load is noted; then there is no GPU either.
+        self.plant = str(self.node / "simulated") if is_simulated else os.environ.get(PLANT_VARIABLE, "")
         self._devices = self.devices()
         visible = None if is_simulated else os.environ.get("CUDA_VISIBLE_DEVICES")
         found = select_gpus(self._devices.snapshot(), wanted, visible)
@@ -101,7 +103,7 @@ class Card:
 
     def engine(self, wanted: str) -> str:
         """The engine that is used here for the one that is meant."""
-        return "cpu" if self.is_simulated else wanted
+        return "cpu" if self.plant else wanted
 
     def read(self) -> Gpu:
         return _of(self._devices, self.uuid)
@@ -331,18 +333,25 @@ class Keeping:
         self.supervisor = Supervisor(host, [card.uuid], rules or Rules(Band()))
         self.holder = ""
         """A task that has, or wants, the card."""
-        self.rest = ""
+        self._stepped_s = float("-inf")
 
     @property
     def keeper(self) -> Keeper:
         return self.supervisor.keepers[self._card.uuid]
 
     def step(self) -> None:
+        self._stepped_s = time.monotonic()
         lives = self._card.uuid in self._leases.fillers()
         facts = CardFacts(self._card.read(), self.holder, bool(self.holder), lives)
-        self.supervisor.step(time.monotonic(), [facts], self.rest)
+        self.supervisor.step(time.monotonic(), [facts], "")
         if self.supervisor.problem or self.keeper.state is KeepState.FAILED:
             raise RuntimeError(self.supervisor.problem or self.keeper.reason)
+
+    def step_if_due(self) -> None:
+        """Step when an agent would: when there is a message, or its tick has passed."""
+        is_due = time.monotonic() - self._stepped_s >= self.supervisor.tick_s()
+        if is_due or select.select([self.supervisor.fd], [], [], 0)[0]:
+            self.step()
 
     def run_until(self, condition: Callable[[], bool], what: str, patience_s: float = START_S) -> float:
         """Step as the agent does until it is so; the moment (monotonic)."""
@@ -430,6 +439,8 @@ class KeepingAgent:
         devices = ["--simulate", SIMULATED] if card.is_simulated else ["--gpus", card.uuid]
         # HOME stays: torch may be installed below it.
         env = {**environment(base), "HOME": os.environ.get("HOME", str(base))}
+        if card.plant:
+            env[PLANT_VARIABLE] = card.plant
         self.output = base / "agent.out"
         self.begun_s = time.monotonic()
         with self.output.open("wb") as output:
@@ -438,7 +449,7 @@ class KeepingAgent:
                 [
                     sys.executable, str(ROOT / "perpetual_motion.py"), "--job-id", spool.job_id,
                     "--queue-root", str(spool.queue_root), "--local-dir", str(self.local),
-                    "--lifetime", "never", *devices,
+                    "--lifetime", "never", "--keepalive-engine", card.engine("matmul"), *devices,
                 ],
                 env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             )
@@ -455,12 +466,7 @@ class KeepingAgent:
 
     def children(self) -> dict[str, int]:
         """Its zygote and its worker, as far as they are there."""
-        found: dict[str, int] = {}
-        for pid in _children_of(self.pid):
-            if b"gpu_queue.keepalive.zygote" in _command_of(pid):
-                found["zygote"] = pid
-                found.update(zip(["worker"], _children_of(pid), strict=False))
-        return found
+        return processes_below(self.pid)
 
     def close(self) -> None:
         self._process.send_signal(signal.SIGTERM)
@@ -469,6 +475,16 @@ class KeepingAgent:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def processes_below(parent: int) -> dict[str, int]:
+    """The zygote and the worker that a process has started; the zygote that has a worker, if there are several."""
+    found: dict[str, int] = {}
+    for pid in _children_of(parent):
+        if b"gpu_queue.keepalive.zygote" in _command_of(pid) and "worker" not in found:
+            found["zygote"] = pid
+            found.update(zip(["worker"], _children_of(pid), strict=False))
+    return found
 
 
 def _children_of(pid: int) -> list[int]:

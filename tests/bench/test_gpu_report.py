@@ -12,14 +12,16 @@ from typing import Any
 
 import pytest
 
+from tests.fake_nvml import GIB, FakeGpu, Scenario, build, environment
+
 ROOT = Path(__file__).parents[2]
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
 
 
-def report(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def report(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, str(ROOT / "benchmarks/gpu_report.py"), *arguments],
-        env={**os.environ, **environment},
+        env={**os.environ, **variables},
         capture_output=True,
         text=True,
         timeout=240,
@@ -45,6 +47,25 @@ def test_the_report_drives_the_real_pieces_and_writes_nothing_into_the_repositor
     assert parts["peers"]["problem"] == "they know no simulated card"
     assert "- peers: they know no simulated card" in done.stdout
     assert in_the_repository() == before
+
+
+@needs_torch
+def test_a_card_is_read_through_nvml(tmp_path: Path) -> None:
+    plant = str(tmp_path / "plant")
+    gpus = [FakeGpu("GPU-a", used=20 * GIB), FakeGpu("GPU-b")]
+    scenario = Scenario(tmp_path / "scenario", gpus, plant=plant)
+    driver = environment(build(tmp_path / "lib"), scenario)
+    output = tmp_path / "report.json"
+    done = report("--quick", "--only", "pause", "--output", str(output), **driver, GPU_QUEUE_SIMULATE_PLANT=plant)
+    assert done.returncode == 0, done.stderr
+    results = json.loads(output.read_text(encoding="utf-8"))
+    assert results["parts"]["pause"]["freeing"]["held_bytes"] == int(0.6 * 80 * GIB)
+    assert results["device"] == "simulated"  # a stand-in for a driver is no GPU
+    gpus[1].util = 60
+    scenario.write()
+    refused = report("--only", "pause", **driver)
+    assert refused.returncode == 1
+    assert "no GPU is free to be measured (GPU 0: 20.0 GiB used, 0 %, GPU 1: 0.0 GiB used, 60 %)" in refused.stderr
 
 
 @pytest.mark.soak

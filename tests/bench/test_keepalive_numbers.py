@@ -56,6 +56,8 @@ def test_a_touch_of_the_band_is_not_settled() -> None:
 def test_power_is_of_the_energy_counter_and_else_of_the_samples() -> None:
     counted = [Reading(float(second), 0, 0, 999.0, 1000.0 + 150.0 * second) for second in range(5)]
     assert mean_w(counted) == pytest.approx(150.0)
+    stuck = [Reading(float(second), 0, 0, 300.0, 1000.0) for second in range(5)]
+    assert mean_w(stuck) == 300.0
     sampled = [Reading(float(second), 0, 0, power_w, None) for second, power_w in enumerate((100.0, 200.0))]
     assert mean_w(sampled) == 150.0
     assert mean_w(readings(lambda _: 0, 1)) is None
