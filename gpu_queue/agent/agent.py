@@ -38,7 +38,7 @@ from gpu_queue.keepalive.supervisor import CLEARING_TICK_S, Host
 from gpu_queue.scheduling.cadence import Cadence
 from gpu_queue.scheduling.facts import Facts, GpuState, Phase, Policy
 from gpu_queue.scheduling.phase import Wishes, phase_of
-from gpu_queue.scheduling.plan import Start, explain, plan
+from gpu_queue.scheduling.plan import LOOK_AHEAD, Start, explain, plan, positions_without_gpu
 from gpu_queue.spool.control import Command
 from gpu_queue.spool.nodes import SEEN_KEPT
 from gpu_queue.spool.pending import PendingView
@@ -150,6 +150,7 @@ class Agent:
         self._started_wall_s = time.time()
         self._seen: deque[str] = deque(seen, maxlen=SEEN_KEPT)
         self._view = PendingView((), 0, None)
+        self._without_gpu: tuple[int, ...] = ()
         self._has_looked = False
         self._root = RootView(None, None, None, {})
         self._runs_somewhere = True
@@ -310,6 +311,7 @@ class Agent:
         if result.pending.waiting != self._view.waiting:
             self.beat.is_old = True
         self._view = result.pending
+        self._without_gpu = positions_without_gpu(self._view.waiting)
         self._has_looked = True
         self.keeping.ask_leases(now, self.tries)
         if result.pending.next_look_s is not None:
@@ -432,6 +434,7 @@ class Agent:
             phase_reason=self._phase_reason,
             gpus=self.cards.facts(now, self.tries.held_gpus(), self.settings.foreign_memory_bytes),
             waiting=self._view.waiting,
+            without_gpu=self._without_gpu,
             cpu_tasks=sum(not one.gpus and not one.refusal and one.holds_gpus for one in live),
             lifetime_left_s=self.lifetime_left_s(now),
             resting=self.tries.resting,
@@ -446,12 +449,14 @@ class Agent:
         return {**self._busy_queues, **{one.needs.queue: one.claim.task_id for one in live if one.needs.queue}}
 
     def _plan(self, now: float) -> None:
+        # What can never run is found when it was listed, not again each time that a GPU becomes free.
+        look_ahead = LOOK_AHEAD if self._plan_is_due else 0
         self._plan_is_due = self.tries.plan_is_wanted = False
         if not self._has_looked:
             return
         facts = self._facts(now)
         self._waits_for_memory = bool(facts.waiting) and any(gpu.state is GpuState.FOREIGN for gpu in facts.gpus)
-        decided = plan(facts)
+        decided = plan(facts, look_ahead)
         if decided.actions and not self.keeping.is_empty:
             self._keep_due = 0.0  # a worker may have to go
         for action in decided.actions:

@@ -46,7 +46,7 @@ class LaunchSpec:
     program: tuple[str, ...]
     """``with_death_signal(interpreter(...))``, and the arguments of a task that has some."""
     environment: Mapping[str, str]
-    """The script's; what the shim was started with may be left out, or stand here with another value."""
+    """The script's, whole; variables that are the same as the shim's need not be told."""
     header: str = ""
     """Written into the log before the script starts."""
     beat_s: float = 30.0
@@ -166,20 +166,19 @@ def words(spec: LaunchSpec, environment: Mapping[str, str], *, timed: bool) -> b
     if not os.path.isabs(spec.cwd):
         raise ValueError(f"{spec.cwd!r} is no absolute path")
     numbers = [str(math.ceil(number)) for number in (spec.beat_s, spec.fence_s, spec.grace_s)]
-    variables = {name: value for name, value in spec.environment.items() if environment.get(name) != value}
-    strange = {name: value for name, value in {**environment, **spec.environment}.items() if not _is_identifier(name)}
-    carried = ["env", "--", *(f"{name}={value}" for name, value in strange.items())] if strange else []
-    told = [
-        *(f"!{name}={value}" for name, value in variables.items() if name not in strange),
-        *(f"={word}" for word in (spec.claim_path, spec.try_dir, spec.log_path, spec.cwd, *numbers)),
-        f"={spec.umask:03o}",
-        "=1" if timed else "=",
-        *(f"={word}" for word in (spec.header, *carried, *spec.program)),
-    ]
-    text = b"".join(os.fsencode(one).replace(b"\n", b"\n+") + b"\n" for one in told)
-    if b"\0" in text:
+    told, carried = [], []
+    for name, value in spec.environment.items():
+        if not _is_identifier(name):
+            carried.append(f"{name}={value}")
+        elif environment.get(name) != value:
+            told.append(f"!{name}={value}")
+    told += [f"={word}" for word in (spec.claim_path, spec.try_dir, spec.log_path, spec.cwd, *numbers)]
+    told += [f"={spec.umask:03o}", "=1" if timed else "=", f"={spec.header}"]
+    told += [f"={word}" for word in (*(("env", "--", *carried) if carried else ()), *spec.program)]
+    text = "".join(one.replace("\n", "\n+") + "\n" for one in told) + ".\n"
+    if "\0" in text:
         raise ValueError("embedded null byte")
-    return text + b".\n"
+    return os.fsencode(text)
 
 
 def tell(pipe: int, text: bytes) -> None:

@@ -127,7 +127,8 @@ class Leases:
 
     def _write(self, files: Mapping[str, str]) -> None:
         # One fixed name for the unfinished file is enough under the mutex, and a crash leaves no more than it.
-        os.makedirs(self._gpus, mode=0o700, exist_ok=True)  # somebody may have tidied /tmp
+        if not os.path.isdir(self._gpus):  # somebody tidied /tmp
+            os.makedirs(self._gpus, mode=0o700, exist_ok=True)
         unfinished = f"{self._gpus}/.unfinished"
         for name, try_dir in files.items():
             descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)

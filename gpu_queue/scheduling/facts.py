@@ -64,6 +64,8 @@ class Facts:
     gpus: Sequence[GpuFact] = ()
     waiting: Sequence[Waiting] = ()
     """In run order."""
+    without_gpu: Sequence[int] | None = None
+    """``plan.positions_without_gpu(waiting)``; None: nobody has asked yet."""
     cpu_tasks: int = 0
     """Tasks of 0 GPUs that run here or are on their way."""
     lifetime_left_s: float | None = None

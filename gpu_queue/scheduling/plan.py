@@ -9,7 +9,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gpu_queue.scheduling.facts import Facts, GpuFact, GpuState, Phase
@@ -196,14 +197,9 @@ def _judge(facts: Facts, look_ahead: int | None) -> Iterator[tuple[Waiting, Obst
         look_ahead: so many are judged in any case; behind them those are passed over for which no GPU is left.
     """
     room = _rooms(facts)
-    for position, task in enumerate(facts.waiting):
+    for task in _in_question(facts, room, look_ahead):
         if task.name in facts.claiming:
             continue
-        if look_ahead is not None and position >= look_ahead and task.is_read and not room.free():
-            if room.cpu_slots <= 0:
-                return
-            if task.needs.gpus_min > 0 and task.needs.queue is None:
-                continue
         found = obstacle(task, facts, room)
         granted: tuple[str, ...] = ()
         if found is None:
@@ -215,6 +211,30 @@ def _judge(facts: Facts, look_ahead: int | None) -> Iterator[tuple[Waiting, Obst
         if task.needs.queue is not None and not (found is not None and found.refuse):
             room.queue_heads.setdefault(task.needs.queue, task.name)
         yield task, found, granted
+
+
+def needs_no_free_gpu(task: Waiting) -> bool:
+    """Whether a task is judged although no GPU is left: it may start without one, keep its queue, or be unread."""
+    return not task.is_read or task.needs.gpus_min == 0 or task.needs.queue is not None
+
+
+def positions_without_gpu(waiting: Sequence[Waiting]) -> tuple[int, ...]:
+    """Where those stand that a plan judges although no GPU is left: asked once for all plans of one listing."""
+    return tuple(position for position, task in enumerate(waiting) if needs_no_free_gpu(task))
+
+
+def _in_question(facts: Facts, room: _Room, look_ahead: int | None) -> Iterator[Waiting]:
+    for position, task in enumerate(facts.waiting):
+        if look_ahead is not None and position >= look_ahead and not room.free():
+            break  # and none will be left for what follows
+        yield task
+    else:
+        return
+    positions = positions_without_gpu(facts.waiting) if facts.without_gpu is None else facts.without_gpu
+    for at in positions[bisect_left(positions, position) :]:
+        if room.cpu_slots <= 0 and facts.waiting[at].is_read:
+            return
+        yield facts.waiting[at]
 
 
 def _grant(needs: Needs, room: _Room) -> tuple[str, ...]:
@@ -235,12 +255,17 @@ class Plan:
     """It ended at a task that was not read yet, which may be the one that comes first."""
 
 
-def plan(facts: Facts) -> Plan:
-    """Decide."""
+def plan(facts: Facts, look_ahead: int = LOOK_AHEAD) -> Plan:
+    """Decide.
+
+    Args:
+        facts: the node.
+        look_ahead: so many are judged in any case; 0 where an earlier plan has judged what waits.
+    """
     actions: list[Start | Refuse] = []
     if facts.phase is not Phase.SERVING:
         return Plan()
-    for task, found, granted in _judge(facts, LOOK_AHEAD):
+    for task, found, granted in _judge(facts, look_ahead):
         if not task.is_read and not task.unready:
             return Plan(tuple(actions), needs_reading=True)
         if found is None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpu_queue.scheduling.facts import Facts, GpuFact, GpuState, Phase, Policy
-from gpu_queue.scheduling.plan import Refuse, Start, explain, plan
+from gpu_queue.scheduling.plan import Refuse, Start, explain, plan, positions_without_gpu
 from gpu_queue.task import Needs, State, Waiting
 from tests.builders import a_node, a_task, gpus
 
@@ -181,6 +181,18 @@ def test_no_gpu_is_given_twice_and_none_that_is_not_idle(
     for one in starts:
         assert one.task.needs.gpus_min <= len(one.gpus) <= one.task.needs.gpus_max
     assert sum(not one.gpus for one in starts) <= slots
+
+
+@given(CARDS, st.lists(TASKS, max_size=12), st.integers(0, 3))
+def test_a_plan_that_looks_no_further_than_it_must_starts_the_same_tasks(
+    states: list[GpuState], tasks: list[Waiting], slots: int
+) -> None:
+    facts = facts_from(states, tasks, slots)
+    whole = plan(facts).actions
+    for known in (facts, replace(facts, without_gpu=positions_without_gpu(facts.waiting))):
+        short = plan(known, look_ahead=0).actions
+        assert [one for one in short if isinstance(one, Start)] == [one for one in whole if isinstance(one, Start)]
+        assert set(short) <= set(whole)
 
 
 @given(CARDS, st.lists(TASKS, max_size=12), st.integers(0, 3))
