@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -127,9 +128,8 @@ def _measure(bench: Bench, options: argparse.Namespace) -> dict[str, Any]:
     card = bench.card
     results: dict[str, Any] = {
         "device": "simulated" if card.plant else card.gpu.name,
-        "devices": card.describe(),
         "memory_total_bytes": card.total_bytes,
-        "machine": facts(bench.base),
+        "machine": {**facts(bench.base), "GPUs": card.describe(), "torch": metadata.version("torch")},
         "quick": options.quick,
         "parts": {},
     }

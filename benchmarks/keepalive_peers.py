@@ -57,6 +57,7 @@ def _measure(bench: Bench, name: str, directory: Path) -> dict[str, Any]:
         known = known_percents(readings)
         watts, share = mean_w(readings), share_in_band(readings)
         values: dict[str, Any] = {
+            "arguments": " ".join(PEERS[name][2]),
             "seconds": seconds,
             "share_percent": None if share is None else round(share, 2),
             "mean_percent": round(sum(known) / len(known), 1) if known else None,

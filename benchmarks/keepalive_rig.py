@@ -449,7 +449,7 @@ class KeepingAgent:
                 [
                     sys.executable, str(ROOT / "perpetual_motion.py"), "--job-id", spool.job_id,
                     "--queue-root", str(spool.queue_root), "--local-dir", str(self.local),
-                    "--lifetime", "never", "--keepalive-engine", card.engine("matmul"), *devices,
+                    "--lifetime", "20m", "--keepalive-engine", card.engine("matmul"), *devices,
                 ],
                 env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             )

@@ -43,9 +43,11 @@ def _field(path: str, name: str) -> str:
 
 
 def _commit() -> str:
-    asked = subprocess.run(
-        ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    )
+    command = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return "?"  # no git, as in many a container
     return asked.stdout.strip() or "?"
 
 
