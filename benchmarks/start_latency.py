@@ -18,12 +18,11 @@ from rigs import PATIENCE_S, QUIET_S, TSP, Agent, Shell, Spool, Stopwatch, envir
 
 SOON_S = 0.05
 STAGES = (
-    "agent: noticed, planned, made the try's directory",
+    "agent: noticed, planned, named the try's directory",
     "agent: leased a GPU, claimed",
     "agent: read the script, wrote its copy and the facts",
-    "shim: started",
-    "shim: listed its claim, opened the log",
-    "the script's first line",
+    "shim: read what it is to run",
+    "shim: listed its claim, opened the log; the script's first line",
 )
 
 
@@ -120,12 +119,11 @@ class _Rig:
         started = self._watch.read()
         self._await_end()
         moments = {_what(appeared, name): moment for moment, appeared in reversed(seen)}
-        marks = [moments[mark] for mark in ("directory", "claim", "facts", "pid", "log")]
+        marks = [moments[mark] for mark in ("directory", "claim", "facts", "pid")]
         return [later - earlier for earlier, later in itertools.pairwise([begun, *marks, started])]
 
     def _watch_stages(self, events: Events) -> None:
         events.watch(self._spool.running)
-        events.watch(Path(self._spool.paths.root) / "logs")
         [tries] = self._agent.local.glob("agents/*/tries")
         events.watch(tries)
 
@@ -134,7 +132,7 @@ def _what(path: Path, task: str) -> str:
     """What a file that appeared is to a start."""
     if path.name.startswith(task):
         return "directory" if path.parent.name == "tries" else "claim"
-    return "log" if path.suffix == ".log" else path.name
+    return path.name
 
 
 def _median_stages(trials: Sequence[Sequence[float]]) -> dict[str, float]:
