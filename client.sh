@@ -28,6 +28,7 @@
 #   gpu_shutdown [--wait]               end the agents; --wait: after the running tasks have ended
 #   gpu_keepalive [status]              what keeps idle GPUs busy, on each node
 #   gpu_keepalive off [WHY]   gpu_keepalive on     let idle GPUs be idle; undo it
+#   gpu_forget NODE [--force]           that node is dead: its tasks go on elsewhere now, not after 15 minutes
 #   gpu_clean --older-than 7d [--dry-run]          forget settled tasks, with their records and logs
 #   gpu_help                            this text
 #
@@ -69,6 +70,7 @@ gpu_pause()    ( __gpu_guest pause "$@" )
 gpu_drain()    ( __gpu_guest drain "$@" )
 gpu_resume()   ( __gpu_guest resume "$@" )
 gpu_shutdown() ( __gpu_guest shutdown "$@" )
+gpu_forget()   ( __gpu_guest forget "$@" )
 gpu_clean()    ( __gpu_guest clean "$@" )
 gpu_keepalive() ( __gpu_guest keepalive "$@" )
 gpu_report()   ( __gpu_guest report "$@" )
@@ -1029,10 +1031,11 @@ __gpu_picture() {
     if [ "$state" = stopped ]; then stopped+="node $node  stopped $REPLY ago"$'\n'; continue; fi
     printf '\nnode %s  %slast beat %s ago: its agent seems to be gone%s\n' "$node" "$red" "$REPLY" "$plain"
     while IFS= read -r text; do # what may still be so
-      case $text in 'node '* | '  GPU '* | '  waits '* | '  … '*) ;; *) printf '%s\n' "$text" ;; esac
+      case $text in 'node '* | '  GPU '* | '  waits '* | '  watches '* | '  … '*) ;; *) printf '%s\n' "$text" ;; esac
     done 2>/dev/null <"nodes/$node.txt"
   done
-  if [ "$old" -gt 0 ]; then __gpu_plural "$old" node; stopped+="${stopped:+and }$REPLY stopped more than a day ago"$'\n'; fi
+  __gpu_dead
+  if [ "$old" -gt 0 ]; then __gpu_plural "$old" node; stopped+="${stopped:+and }$REPLY gone for more than a day"$'\n'; fi
   [ -z "$stopped" ] || printf '\n%s' "$stopped"
   __gpu_tasks pending
   printf '\n%swaiting%s %s\n' "$bold" "$plain" "${#reply[@]}"
@@ -1063,6 +1066,22 @@ __gpu_picture() {
     printf '%s%s%s %s\n' "$bold" "$state" "$plain" $((count))
   done
   [ "$alive" -gt 0 ] || printf '\n%sno agent is alive%s; start one with ./submit.sh %s\n' "$red" "$plain" "$JOB_ID"
+}
+
+__gpu_dead() { # nodes that were put away: into the caller's stopped and old
+  local file node text
+  for file in nodes/gone/*.json; do
+    node=${file#nodes/gone/}; node=${node%.json}
+    [ ! -e "nodes/$node.json" ] && text=$(command stat -c %Y -- "$file" 2>/dev/null) || continue # it has come back
+    if [ $((now - text)) -gt 86400 ]; then old=$((old + 1)); continue; fi
+    __gpu_read "$file" && __gpu_field "$REPLY" state || REPLY=
+    if [ "$REPLY" = stopped ]; then
+      __gpu_age $((now - text)); stopped+="node $node  stopped $REPLY ago"$'\n'
+    else
+      text=$(command date -d "@$text" '+%Y-%m-%d %H:%M:%S' 2>/dev/null)
+      stopped+="node $node  dead since $text"$'\n'
+    fi
+  done
 }
 
 __gpu_logs_of() { # ID: reply = the logs of its tries in order
@@ -1332,8 +1351,24 @@ __gpu_explain_running() { # PATH of a claim
     if [ "$where" = "$REPLY" ]; then where=''; else where=${where%%$'\n'*}; where=", ${where/  /, for }"; fi
   elif [ -e "nodes/$node.json" ]; then
     __gpu_age "$REPLY"; where=", whose last beat was $REPLY ago"
+    __gpu_watched "$node"; where+="; $REPLY"
   fi
+  case $1 in *=*) printf '%s (%s) has ended on %s, try %s%s; an agent moves it on\n' "$title" "$nonce" "$node" "$try" "$where"; return ;; esac
   printf '%s (%s) runs on %s, try %s%s; gpu_tail %s follows its log\n' "$title" "$nonce" "$node" "$try" "$where" "$nonce"
+}
+
+__gpu_watched() { # NODE that is silent: REPLY = what becomes of its tasks, as a living node says
+  local node line
+  __gpu_living
+  if [ ${#reply[@]} -eq 0 ]; then REPLY="no agent is alive to take it over; start one with ./submit.sh $JOB_ID"; return; fi
+  for node in "${reply[@]}"; do
+    __gpu_read "nodes/$node.txt"
+    line=${REPLY#*"  watches $1: "}
+    [ "$line" != "$REPLY" ] || continue
+    REPLY="$node watches it: ${line%%$'\n'*}"
+    return
+  done
+  REPLY="gpu_forget $1 gives it up at once, should it be dead"
 }
 
 __gpu_try() { REPLY=${1##*.try}; REPLY=${REPLY%%.*}; } # NAME of a claim or of what belongs to it: the try's number
@@ -1639,6 +1674,118 @@ __gpu_shutdown() {
   [ ${#gone[@]} -lt ${#nodes[@]} ]
 }
 
+__gpu_forget() {
+  local wanted='' force='' node file now age state incarnation claims=() ended=0 priority id nonce title
+  for file in "$@"; do
+    case $file in
+      --force) force=yes ;;
+      -*) __gpu_usage "there is no option $file; gpu_forget NODE [--force]"; return ;;
+      *) [ -z "$wanted" ] || { __gpu_usage 'one node at a time: gpu_forget NODE [--force]'; return; }; wanted=$file ;;
+    esac
+  done
+  [ -n "$wanted" ] || { __gpu_usage 'which node is dead? gpu_forget NODE [--force]; gpu_status shows them'; return; }
+  __gpu_enter || return
+  __gpu_node_called "$wanted" || return
+  node=$REPLY
+  __gpu_state "$node"; state=$REPLY
+  case $state in 'protocol '*) __gpu_fail "$node speaks $state; use the client that came with it"; return ;; esac
+  __gpu_clock control; now=$REPLY
+  if [ -z "$force" ] && [ "$state" != none ] && [ "$state" != stopped ] && __gpu_beat "$node" "$now"; then
+    __gpu_age "$REPLY"
+    __gpu_fail "$node gave a sign of life $REPLY ago; gpu_shutdown ends agents, and if you know that it is dead: gpu_forget $node --force"
+    return
+  fi
+  for file in running/"$node"/[0-9][0-9][0-9]-[0-9]*; do
+    __gpu_strip "$file"
+    __gpu_is_full "$REPLY" || continue
+    case $file in *=*) ended=$((ended + 1)); continue ;; esac
+    claims+=("$file")
+    [ -z "$force" ] || continue
+    # Its shim touches it every 30 s; before the first time only the rename that claimed it tells.
+    age=$(command stat -c '%Y %Z' -- "$file" 2>/dev/null) || continue
+    if [ "${age% *}" -lt "${age#* }" ]; then age=${age#* }; else age=${age% *}; fi
+    if [ $((now - age)) -le 90 ]; then
+      __gpu_split "$file"; __gpu_age $((now - age))
+      __gpu_fail "$title ($nonce) gave a sign of life on $node $REPLY ago; if you know that it is dead: gpu_forget $node --force"
+      return
+    fi
+  done
+  # Lost, says the name: whoever settles it counts it so, and a shim that lives after all ends its task.
+  for file in "${claims[@]}"; do
+    __gpu_move "$file" "$file=255-lost" || ! __gpu_listed "${file%/*}" "${file##*/}" ||
+      { __gpu_fail "$file could not be renamed; check that you may write there"; return; }
+  done
+  __gpu_me
+  __gpu_write "nodes/gone/$node.why" "$REPLY"$'\n'
+  for file in "$node.json" "$node.txt"; do
+    [ ! -e "nodes/$file" ] || __gpu_move "nodes/$file" "nodes/gone/$file" ||
+      { __gpu_fail "nodes/$file could not be put away; check that you may write there"; return; }
+  done
+  if [ $((${#claims[@]} + ended)) -eq 0 ]; then # else the agents put the directory away when it is empty
+    command rm -f -- "running/$node/node" 2>/dev/null && command rmdir -- "running/$node" 2>/dev/null
+    printf 'forgotten %s; it had no task\n' "$node"
+    return 0
+  fi
+  __gpu_plural $((${#claims[@]} + ended)) task
+  printf 'forgotten %s; it had %s\n' "$node" "$REPLY"
+  __gpu_see_off "$node"
+}
+
+__gpu_see_off() { # NODE that was forgotten: say where its tasks went, as agents settle them
+  local file left=() next=() turn=0 priority id nonce title
+  for file in running/"$1"/[0-9][0-9][0-9]-*=*; do left+=("$file"); done
+  __gpu_living
+  if [ ${#reply[@]} -eq 0 ]; then
+    __gpu_say "no agent is alive in $JOB_ID; the next one moves them on: ./submit.sh $JOB_ID"
+    return 0
+  fi
+  while [ ${#left[@]} -gt 0 ] && [ "$turn" -lt 60 ]; do
+    [ "$turn" -eq 0 ] || command sleep 0.5
+    turn=$((turn + 1)) next=()
+    for file in "${left[@]}"; do
+      __gpu_split "$file"
+      if __gpu_where "$id"; then
+        case $REPLY in
+          running/*=*) next+=("$file") ;;
+          running/*) file=${REPLY#*/}; printf '%s (%s) runs again, on %s\n' "$title" "$nonce" "${file%%/*}" ;;
+          pending/*) printf '%s (%s) waits again\n' "$title" "$nonce" ;;
+          *) printf '%s (%s) is %s\n' "$title" "$nonce" "${REPLY%%/*}" ;;
+        esac
+      else
+        next+=("$file")
+      fi
+    done
+    left=("${next[@]}")
+  done
+  [ ${#left[@]} -eq 0 ] || __gpu_say 'the agents have not moved all of them on yet; gpu_status shows what became of them'
+}
+
+__gpu_node_names() { # reply = all nodes that have a file or a directory here
+  local file
+  typeset -A known
+  reply=()
+  for file in nodes/*.json running/*/; do
+    file=${file%/}; file=${file#*/}; file=${file%.json}
+    [ -n "${known[$file]-}" ] || reply+=("$file")
+    known[$file]=1
+  done
+}
+
+__gpu_node_called() { # TEXT: REPLY = the one node of that name, or of a part of it
+  local node found=()
+  __gpu_node_names
+  for node in "${reply[@]}"; do
+    if [ "$node" = "$1" ]; then REPLY=$node; return 0; fi
+    case $node in *"$1"*) found+=("$node") ;; esac
+  done
+  case ${#found[@]} in
+    1) REPLY=${found[0]}; return 0 ;;
+    0) if [ -e "nodes/gone/$1.json" ]; then __gpu_fail "$1 was put away already"; return; fi
+      __gpu_fail "no node is called '$1'; gpu_status shows them" ;;
+    *) __gpu_fail "'$1' fits ${#found[@]} nodes, and nothing was done: ${found[*]}" ;;
+  esac
+}
+
 __gpu_clean() {
   local age='' dry='' now file id doomed=() needed='' text count=0
   while [ $# -gt 0 ]; do
@@ -1899,6 +2046,10 @@ __gpu_candidates() { # COMMAND WORD: one a line
     gpu_use) __gpu_home; __gpu_cd "$REPLY" || return 0
       for file in */; do printf '%s\n' "${file%/}"; done
       return 0 ;;
+    gpu_forget) __gpu_enter 2>/dev/null || return 0
+      __gpu_node_names
+      for file in "${reply[@]}"; do printf '%s\n' "$file"; done
+      return 0 ;;
     gpu_cancel | gpu_priority) states=pending ;;
     gpu_stop | gpu_wait) states='pending running' ;;
     gpu_retry) states=failed ;;
@@ -1939,6 +2090,7 @@ __gpu_words() { # COMMAND WORD: the options and candidates that begin with WORD
     gpu_wait) options=--timeout ;;
     gpu_shutdown) options=--wait ;;
     gpu_report) options='--days --by-gpu' ;;
+    gpu_forget) options=--force ;;
     gpu_clean) options='--older-than --dry-run' ;;
   esac
   case $2 in
@@ -1969,7 +2121,7 @@ __gpu_complete_zsh() {
 }
 
 __gpu_register() {
-  local commands='gpu_use gpu_submit gpu_run gpu_status gpu_logs gpu_tail gpu_wait gpu_explain gpu_cancel gpu_priority gpu_stop gpu_retry gpu_shutdown gpu_clean gpu_keepalive gpu_report'
+  local commands='gpu_use gpu_submit gpu_run gpu_status gpu_logs gpu_tail gpu_wait gpu_explain gpu_cancel gpu_priority gpu_stop gpu_retry gpu_shutdown gpu_forget gpu_clean gpu_keepalive gpu_report'
   if [ -n "${ZSH_VERSION-}" ]; then
     if typeset -f compdef >/dev/null; then eval "compdef __gpu_complete_zsh $commands"; fi
   else

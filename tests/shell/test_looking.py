@@ -77,7 +77,7 @@ def test_status_shows_a_stopped_node_in_one_line_and_counts_those_of_another_day
         spool.node(f"n{number}-00000001", state="stopped", age_s=90000)
     lines = shell.ok("gpu_status").lines
     at = lines.index("node n1-00000001  stopped 3h0m ago")
-    assert lines[at - 1 : at + 3] == ["", lines[at], "and 4 nodes stopped more than a day ago", ""]
+    assert lines[at - 1 : at + 3] == ["", lines[at], "and 4 nodes gone for more than a day", ""]
     assert not any("GPU" in line or "n2-" in line for line in lines)
 
 
