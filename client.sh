@@ -1031,7 +1031,7 @@ __gpu_picture() {
     if [ "$state" = stopped ]; then stopped+="node $node  stopped $REPLY ago"$'\n'; continue; fi
     printf '\nnode %s  %slast beat %s ago: its agent seems to be gone%s\n' "$node" "$red" "$REPLY" "$plain"
     while IFS= read -r text; do # what may still be so
-      case $text in 'node '* | '  GPU '* | '  waits '* | '  watches '* | '  … '*) ;; *) printf '%s\n' "$text" ;; esac
+      case $text in 'node '* | '  GPU '* | '  waits '* | '  watches '* | '  … '* | '         '*) ;; *) printf '%s\n' "$text" ;; esac
     done 2>/dev/null <"nodes/$node.txt"
   done
   __gpu_dead
@@ -1675,7 +1675,7 @@ __gpu_shutdown() {
 }
 
 __gpu_forget() {
-  local wanted='' force='' node file now age state incarnation claims=() ended=0 priority id nonce title
+  local wanted='' force='' node file now age state incarnation claims=() ended=() priority id nonce title
   for file in "$@"; do
     case $file in
       --force) force=yes ;;
@@ -1698,7 +1698,7 @@ __gpu_forget() {
   for file in running/"$node"/[0-9][0-9][0-9]-[0-9]*; do
     __gpu_strip "$file"
     __gpu_is_full "$REPLY" || continue
-    case $file in *=*) ended=$((ended + 1)); continue ;; esac
+    case $file in *=*) ended+=("$file"); continue ;; esac
     claims+=("$file")
     [ -z "$force" ] || continue
     # Its shim touches it every 30 s; before the first time only the rename that claimed it tells.
@@ -1721,19 +1721,19 @@ __gpu_forget() {
     [ ! -e "nodes/$file" ] || __gpu_move "nodes/$file" "nodes/gone/$file" ||
       { __gpu_fail "nodes/$file could not be put away; check that you may write there"; return; }
   done
-  if [ $((${#claims[@]} + ended)) -eq 0 ]; then # else the agents put the directory away when it is empty
+  claims+=("${ended[@]}")
+  if [ ${#claims[@]} -eq 0 ]; then # else the agents put the directory away when it is empty
     command rm -f -- "running/$node/node" 2>/dev/null && command rmdir -- "running/$node" 2>/dev/null
     printf 'forgotten %s; it had no task\n' "$node"
     return 0
   fi
-  __gpu_plural $((${#claims[@]} + ended)) task
+  __gpu_plural ${#claims[@]} task
   printf 'forgotten %s; it had %s\n' "$node" "$REPLY"
-  __gpu_see_off "$node"
+  __gpu_see_off "${claims[@]}"
 }
 
-__gpu_see_off() { # NODE that was forgotten: say where its tasks went, as agents settle them
-  local file left=() next=() turn=0 priority id nonce title
-  for file in running/"$1"/[0-9][0-9][0-9]-*=*; do left+=("$file"); done
+__gpu_see_off() { # CLAIM… of a forgotten node: say where the tasks went, as agents settle them
+  local file left=("$@") next=() turn=0 priority id nonce title
   __gpu_living
   if [ ${#reply[@]} -eq 0 ]; then
     __gpu_say "no agent is alive in $JOB_ID; the next one moves them on: ./submit.sh $JOB_ID"

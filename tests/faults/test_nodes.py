@@ -118,8 +118,8 @@ def test_the_task_of_a_node_that_lost_its_power_goes_on_elsewhere(cluster: Clust
     cluster.wait_for(task, "done")
     (lost,) = tries(cluster, task)[:1]
     assert (lost["why"], lost["node"]) == ("lost", one.node)
-    wait_until(lambda: not os.path.exists(cluster.paths.running(one.node)), "the dead node to be put away", 30)
-    assert not one.is_there
+    wait_until(lambda: not one.is_there, "the dead node to be put away", 30)
+    assert not os.path.exists(cluster.paths.running(one.node))
 
 
 def test_the_next_agent_that_is_submitted_takes_over_what_a_lone_dead_node_had(cluster: Cluster) -> None:
