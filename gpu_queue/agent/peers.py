@@ -95,6 +95,7 @@ class Peers:
         self._watches = Watches()
         self._seen: dict[str, PeerSeen] = {}
         self._is_out = False
+        self._problem = ""
         self._in_hand: set[tuple[str, str]] = set()
         """Nodes and claims with which the storage thread is busy, or whose processes are being ended."""
         self._clearings: list[Clearing] = []
@@ -125,6 +126,10 @@ class Peers:
 
         def done(result: dict[str, PeerSeen] | Failed) -> None:
             self._is_out = False
+            problem = f"the other nodes could not be looked at: {result}" if isinstance(result, Failed) else ""
+            if problem != self._problem:
+                self._problem = problem
+                self._say(problem or "the other nodes can be looked at again")
             if isinstance(result, Failed):
                 return  # a gap: the next good round tells whether it was too long
             self._looked(began[0], result)

@@ -57,7 +57,8 @@ class Machine:
         return found
 
     def power_off(self) -> None:
-        """Everything of it is gone at once."""
+        """Everything of it is gone at once: no shim has a moment left in which to say how its script ended."""
+        self.suspend()
         self.agent.kill()
         self.agent.wait()
         while pids := self.processes():
