@@ -41,18 +41,29 @@ class Machine:
     def __init__(self, cluster: Cluster, name: str, *flags: str, simulate: str = "1") -> None:
         self.cluster = cluster
         known = {node["node"] for node in cluster.nodes()}
-        local = cluster.base / f"local-{name}"
-        named = ("--node-name", name, "--local-dir", str(local))
+        self.local = cluster.base / f"local-{name}"
+        named = ("--node-name", name, "--local-dir", str(self.local))
         self.agent = cluster.start(*named, *flags, simulate=simulate, env=TIMES)
         (self.node,) = {node["node"] for node in cluster.nodes()} - known
 
     def processes(self) -> list[int]:
         """What the agent has started, shims and scripts."""
-        needle = os.fsencode(f"{self.cluster.paths.running(self.node)}/")
+        needles = [os.fsencode(f"{place}/") for place in (self.cluster.paths.running(self.node), self.local)]
         found = []
         for pid in self.cluster.own_processes():
             with contextlib.suppress(OSError):
-                if needle in Path(f"/proc/{pid}/cmdline").read_bytes() + Path(f"/proc/{pid}/environ").read_bytes():
+                told = Path(f"/proc/{pid}/cmdline").read_bytes() + Path(f"/proc/{pid}/environ").read_bytes()
+                if any(needle in told for needle in needles):
+                    found.append(pid)
+        return found
+
+    def tries(self) -> list[int]:
+        """The processes of its scripts."""
+        marker = os.fsencode(f"GPU_QUEUE_CLAIM={self.cluster.paths.running(self.node)}/")
+        found = []
+        for pid in self.processes():
+            with contextlib.suppress(OSError):
+                if marker in Path(f"/proc/{pid}/environ").read_bytes():
                     found.append(pid)
         return found
 
@@ -149,7 +160,7 @@ def test_a_node_that_stood_still_for_longer_than_the_takeover_finds_its_claim_go
     wait_until(lambda: not one.is_there, "the node to be put away", 30, cluster.dump)
     resumed_at = time.time()
     one.resume()
-    wait_until(lambda: not one.processes(), "the first try to end", 30, cluster.dump)
+    wait_until(lambda: not one.tries(), "the first try to end", 30, cluster.dump)
     wait_until(lambda: one.is_there, "the node to come back", 30, cluster.dump)
     between = [at for number, at in ticks(cluster) if number == 1 and suspended_at + 0.5 < at < resumed_at - 0.5]
     assert between == [], "it stood still"
