@@ -363,8 +363,16 @@ __gpu_split() { # PATH of a task: priority, id, nonce, title, into the caller's 
   rest=${id#*-}; nonce=${rest%%-*} title=${rest#*-}
 }
 
+__gpu_full() { # STATE: reply = the paths of that state's tasks in run order; false if a name must be looked at to tell
+  # By the shell's own globbing alone: looking at ten thousand names one by one takes it a fifth of a second.
+  reply=("$1"/*[!A-Za-z0-9._+-]* "$1"/*.try*)
+  [ ${#reply[@]} -eq 0 ] || return
+  reply=("$1"/[0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-?*)
+}
+
 __gpu_tasks() { # STATE [PATTERN of the id]: reply = the paths of that state's tasks in run order
   local file name pattern="$1/[0-9][0-9][0-9]-${2:-[0-9]*}"
+  if [ "$1" = pending ] && [ -z "${2-}" ] && __gpu_full pending; then return; fi
   if [ "$1" = running ]; then pattern='running/*/[0-9][0-9][0-9]-[0-9]*'; fi
   reply=()
   # shellcheck disable=SC2231 # the pattern is meant to be one; it is built from safe bytes only
@@ -380,9 +388,10 @@ __gpu_tasks() { # STATE [PATTERN of the id]: reply = the paths of that state's t
 }
 
 __gpu_drops() { # reply = paths of hand drops in pending/; REPLY = how many files are skipped, how many are ignored
-  local file name skipped=0 ignored=0
+  local file name skipped=0 ignored=0 everything=(pending/* pending/.[!.]*)
+  if __gpu_full pending && [ ${#reply[@]} -eq ${#everything[@]} ]; then reply=() REPLY='0 0'; return; fi
   reply=()
-  for file in pending/* pending/.[!.]*; do
+  for file in "${everything[@]}"; do
     name=${file##*/}
     if __gpu_is_full "$name"; then continue; fi
     case $name in
