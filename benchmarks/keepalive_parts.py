@@ -42,7 +42,7 @@ from keepalive_rig import (
     processes_below,
     watch,
 )
-from machine import cpu_of
+from machine import cpu_of, resident_mb
 from rigs import Spool, Stopwatch, wait_until
 
 from gpu_queue.keepalive.controller import Band
@@ -508,6 +508,7 @@ def measure_band(bench: Bench) -> Values:
             if pids.get(name) is not None:
                 used_s = (cpu_of(pids[name]) - earlier).own_s
                 values[f"{name}_cpu_percent"] = round(100 * used_s / (ended_s - begun_s), 2)
+                values[f"{name}_resident_mb"] = round(resident_mb(pids[name]), 1)
         values["first_line"] = _drops(bench, agent, sampler, watch_, spool)
         return values
 
