@@ -24,7 +24,7 @@ from rigs import PATIENCE_S, Spool, environment, wait_until
 from gpu_queue.agent.main import PLANT_VARIABLE
 from gpu_queue.execution.launcher import start_companion
 from gpu_queue.gpus.devices import Devices, Gpu, Health, select_gpus
-from gpu_queue.gpus.leases import Leases
+from gpu_queue.gpus.leases import UNTOLD, Leases
 from gpu_queue.gpus.nvml import NvmlDevices
 from gpu_queue.gpus.simulated import SimulatedDevices
 from gpu_queue.keepalive.controller import Band
@@ -299,7 +299,7 @@ class Nursery(Ear):
             plant=card.plant,
             visible=card.uuid,
         )
-        place = self._leases.lock_filler(card.uuid)
+        place = self._leases.lock_filler(card.uuid, UNTOLD)
         if place is None:
             raise RuntimeError("another filler sits on the card")
         ours, theirs = Channel.pair()
@@ -329,7 +329,7 @@ class Keeping:
         self._card = card
         self._leases = Leases(str(card.node))
         self.said: list[str] = []
-        host = Host(start_zygote, self._leases.lock_filler, self.said.append, card.engine, card.plant)
+        host = Host(start_zygote, self._leases, self.said.append, card.engine, card.plant)
         self.supervisor = Supervisor(host, [card.uuid], rules or Rules(Band()))
         self.holder = ""
         """A task that has, or wants, the card."""

@@ -126,7 +126,7 @@ class Agent:
             launching,
             around.say,
             lambda: self._now,
-            lambda gpus: self.keeping.are_clear(gpus, self._now),
+            lambda gpus, since: self.keeping.are_clear(gpus, since, self._now),
         )
         self.beat = Beat(around.spool, around.storage, now, around.say)
         self.peers = Peers(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gpu_queue.gpus.devices import Devices, Gpu, Health
-from gpu_queue.gpus.leases import Leases
+from gpu_queue.gpus.leases import Footprint, Leases
 from gpu_queue.scheduling.facts import GpuFact, GpuState
 
 SNAPSHOT_TTL_S = 0.05
@@ -21,8 +21,8 @@ class Cards:
         self._read_at = float("-inf")
         self.leased_elsewhere: set[str] = set()
         """GPUs that other agents of this node have leased."""
-        self.kept_bytes: Mapping[str, int | None] = {}
-        """What keep-alive workers hold, by GPU; None: all that is used, as far as anybody knows."""
+        self.fillers: Mapping[str, Footprint] = {}
+        """The keep-alive workers of this node, and those that have just gone, by GPU."""
         self.foreign_memory_bytes = 0
         self.everything: tuple[Gpu, ...] = ()
         """All GPUs of the node, served or not, as of the last reading."""
@@ -54,18 +54,18 @@ class Cards:
                 return GpuState.BUSY
             if gpu.health is not Health.OK or gpu.memory_used_bytes is None:
                 return GpuState.UNKNOWN
-            foreign = self._foreign_bytes(gpu.uuid, gpu.memory_used_bytes) > foreign_memory_bytes
-            return GpuState.FOREIGN if foreign else GpuState.IDLE
+            is_foreign = self._others_bytes(gpu.uuid, gpu.memory_used_bytes) > foreign_memory_bytes
+            return GpuState.FOREIGN if is_foreign else GpuState.IDLE
 
         self.foreign_memory_bytes = foreign_memory_bytes
         return [GpuFact(gpu.uuid, gpu.index, state_of(gpu), gpu.memory_total_bytes) for gpu in self.read(now)]
 
-    def _foreign_bytes(self, uuid: str, used_bytes: int) -> int:
+    def _others_bytes(self, uuid: str, used_bytes: int) -> int:
         """What of the used memory is neither a task's nor the keep-alive's."""
-        kept = self.kept_bytes.get(uuid, 0)
-        return 0 if kept is None else max(0, used_bytes - kept)
+        filler = self.fillers.get(uuid)
+        return used_bytes if filler is None else filler.others_bytes(used_bytes)
 
-    def is_empty(self, uuid: str) -> bool:
+    def is_empty(self, uuid: str, now: float) -> bool:
         """Whether nobody holds memory on a GPU worth mentioning."""
-        used = [gpu.memory_used_bytes for gpu in self.everything if gpu.uuid == uuid]
+        used = [gpu.memory_used_bytes for gpu in self.read(now) if gpu.uuid == uuid]
         return all(one is None or one <= self.foreign_memory_bytes for one in used)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
 from gpu_queue.agent.cards import Cards
@@ -12,7 +12,7 @@ from gpu_queue.agent.status import KeepLine
 from gpu_queue.agent.tries import Tries
 from gpu_queue.config import Settings
 from gpu_queue.gpus.devices import Gpu
-from gpu_queue.gpus.leases import Leases
+from gpu_queue.gpus.leases import Footprint, Leases
 from gpu_queue.keepalive.controller import Band
 from gpu_queue.keepalive.hours import parse_quiet_hours
 from gpu_queue.keepalive.keeper import KeepState, Rules
@@ -57,14 +57,13 @@ class Keeping:
         self._leases = leases
         self._say = say
         self.supervisor = Supervisor(host, served, rules_of(settings))
-        self._fillers: set[str] = set()
+        self._fillers: dict[str, Footprint] = {}
+        """Those that live on this node, ours and other agents'."""
         self._leases_at = float("-inf")
         self.leases_are_old = True
         """Another agent may have taken a GPU."""
-        self._waiting_since: dict[str, float] = {}
-        """GPUs that a task waits for, by when it began."""
         self._met_filler: set[str] = set()
-        """Of these, the ones on which another agent's worker was."""
+        """GPUs that a task waits for and on which another agent's worker was."""
         self.has_ledger = ledger is not None
         """What earlier agents counted could be read, so that it may be written anew."""
         if not self.has_ledger:
@@ -103,14 +102,23 @@ class Keeping:
         gpus = self._cards.read(now)
         before = self._ours()
         self.supervisor.step(now, self._facts(gpus, holders), rest)
-        self._fillers -= before - self._ours()  # the end of a worker frees its place
-        kept: dict[str, int | None] = {uuid: keeper.kept_bytes for uuid, keeper in self.supervisor.keepers.items()}
-        self._cards.kept_bytes = kept | dict.fromkeys(self._fillers - self._ours())
+        for uuid in before - self._ours():  # the end of a worker frees its place
+            self._fillers.pop(uuid, None)
+        self._tell_cards()
         if self._counted_at is None or now - self._counted_at >= COUNT_EVERY_S:
             self._count(gpus, set(holders), now)
 
     def _ours(self) -> set[str]:
         return {uuid for uuid in self.supervisor.keepers if self.supervisor.has_worker(uuid)}
+
+    def _tell_cards(self) -> None:
+        """Whose memory is whose; of our own fillers we know more than what other agents are told."""
+        ours = {
+            uuid: keeper.footprint
+            for uuid, keeper in self.supervisor.keepers.items()
+            if self.supervisor.has_worker(uuid) or not keeper.is_clear
+        }
+        self._cards.fillers = self._fillers | ours
 
     def _facts(self, gpus: tuple[Gpu, ...], holders: dict[str, tuple[str, bool]]) -> Iterator[CardFacts]:
         for gpu in gpus:
@@ -127,6 +135,7 @@ class Keeping:
             self._fillers = self._leases.fillers()
         except OSError as error:  # what was known stays; taking a GPU is refused the same way
             self._say(f"the node's own directory: {error}")
+        self._tell_cards()
 
     def obey(self, settings: Settings) -> None:
         """Take over changed settings."""
@@ -134,34 +143,37 @@ class Keeping:
 
     # -- giving GPUs to tasks -------------------------------------------------------------------------------------
 
-    def are_clear(self, uuids: tuple[str, ...], now: float) -> bool:
-        """Whether a task that has a lease on these GPUs may start: no worker lives on them, their memory is back."""
+    def are_clear(self, uuids: tuple[str, ...], since: float, now: float) -> bool:
+        """Whether a task that has a lease on these GPUs may start: no worker lives on them, their memory is back.
+
+        Args:
+            uuids: its GPUs.
+            since: when it began to wait.
+            now: monotonic seconds, as ``since``.
+        """
         if not uuids:
             return True
         try:
             fillers = self._leases.fillers()
         except OSError:
             fillers = self._fillers
-        open_ones = [uuid for uuid in uuids if not self._is_clear(uuid, fillers)]
-        since = min((self._waiting_since.setdefault(uuid, now) for uuid in open_ones), default=now)
+        open_ones = [uuid for uuid in uuids if not self._is_clear(uuid, fillers, now)]
         if open_ones and now - since < CLEAR_WITHIN_S:
             return False
         late = [uuid for uuid in uuids if uuid in open_ones or self.supervisor.is_late(uuid)]
         for gpu in self._cards.everything:
             if gpu.uuid in late:
                 self._say(f"GPU {gpu.index}: what the keep-alive held is not back yet; the task starts all the same")
-        for uuid in uuids:
-            self._waiting_since.pop(uuid, None)
-            self._met_filler.discard(uuid)
+        self._met_filler.difference_update(uuids)
         return True
 
-    def _is_clear(self, uuid: str, fillers: set[str]) -> bool:
+    def _is_clear(self, uuid: str, fillers: Mapping[str, Footprint], now: float) -> bool:
         if not self.supervisor.is_clear(uuid):
             return False
         if uuid in fillers:
             self._met_filler.add(uuid)
             return False
-        return uuid not in self._met_filler or self._cards.is_empty(uuid)
+        return uuid not in self._met_filler or self._cards.is_empty(uuid, now)
 
     @property
     def is_empty(self) -> bool:

@@ -53,6 +53,8 @@ class LiveTry:
     """When its record is to say that it runs; None: it does, or has no need to."""
     claimed: Claimed | None = None
     """What it is started from, while its GPUs are being cleared."""
+    clearing_since: float = 0.0
+    """Monotonic seconds."""
     settle_at: float = 0.0
     settle_is_out: bool = False
     missing_since: float | None = None

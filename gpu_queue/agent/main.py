@@ -147,7 +147,7 @@ def _keepalive_host(
         start_zygote=lambda descriptor: start_companion(
             [python, "-m", "gpu_queue.keepalive.zygote", "--fd"], kept, descriptor
         ),
-        lock_place=leases.lock_filler,
+        leases=leases,
         say=say,
         engine=lambda wanted: "cpu" if is_simulated else wanted,
         plant=plant,

@@ -71,7 +71,7 @@ class Tries:
         launching: Launching,
         say: Callable[[str], None],
         clock: Callable[[], float],
-        are_clear: Callable[[tuple[str, ...]], bool],
+        are_clear: Callable[[tuple[str, ...], float], bool],
     ) -> None:
         self._spool = spool
         self._storage = storage
@@ -191,7 +191,7 @@ class Tries:
         one.title = result.submission.name or one.title
         if self.stop_wanted.pop(one.name, None) is not None:
             one.why = Why.STOPPED
-        one.stage, one.claimed = Stage.CLEARING, result
+        one.stage, one.claimed, one.clearing_since = Stage.CLEARING, result, now
         self._start_when_clear(one, now)
 
     def _start_when_clear(self, one: LiveTry, now: float) -> None:
@@ -200,7 +200,7 @@ class Tries:
             self._dismiss_shim(one)
             self._settle(one, End(NOBODY_KNOWS, one.why), now)
             return
-        if not self._are_clear(one.gpus):
+        if not self._are_clear(one.gpus, one.clearing_since):
             return
         claimed, one.claimed = one.claimed, None
         try:

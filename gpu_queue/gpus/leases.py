@@ -7,7 +7,8 @@
   readers need no lock.
 - ``gpus/<uuid>.filler`` is locked for as long as a keep-alive worker lives on that GPU, whichever agent's it is.  A
   filler begins only where no lease is valid, and that is asked under the same mutex: so either the filler sees the
-  lease and does not begin, or who takes the lease sees the filler, and waits until it has gone.
+  lease and does not begin, or who takes the lease sees the filler, and waits until it has gone.  The file tells what
+  of the GPU's memory is the filler's, so that every agent of the node can tell a tenant from it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from gpu_queue.locks import is_locked, try_lock
 
@@ -23,6 +25,24 @@ _FILLER = ".filler"
 _BUSY_AFTER_S = 2.0
 _RETRY_S = 0.01
 _PATH_MAX_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a keep-alive worker has of the memory of its GPU, as far as its agent knows."""
+
+    before_bytes: int
+    """Used before it came, by others."""
+    most_bytes: int
+    """The most that is its own, with its context."""
+
+    def others_bytes(self, used_bytes: int) -> int:
+        """What of the memory that is used on its GPU is not its own."""
+        return max(min(used_bytes, self.before_bytes), used_bytes - self.most_bytes)
+
+
+UNTOLD = Footprint(0, 1 << 62)
+"""Of a file that tells nothing, as earlier versions wrote it: all that is used may be the filler's."""
 
 
 class Leases:
@@ -47,10 +67,11 @@ class Leases:
         """The directory of the try that holds it, by UUID of the GPU."""
         return dict(self._valid())
 
-    def fillers(self) -> set[str]:
-        """The GPUs on which a keep-alive worker lives, ours or another agent's."""
+    def fillers(self) -> dict[str, Footprint]:
+        """The keep-alive workers that live, ours or another agent's, by UUID of the GPU."""
         names = [name for name in self._names() if name.endswith(_FILLER)]
-        return {name.removesuffix(_FILLER) for name in names if is_locked(f"{self._gpus}/{name}")}
+        living = [name for name in names if is_locked(f"{self._gpus}/{name}")]
+        return {name.removesuffix(_FILLER): _parse_footprint(self._read(name)) for name in living}
 
     def take(self, uuids: Sequence[str], try_dir: str) -> bool:
         """Lease all of these GPUs to a try, or none.
@@ -75,21 +96,44 @@ class Leases:
                 raise
             return True
 
-    def lock_filler(self, uuid: str, beside: str = "") -> int | None:
+    def lock_filler(self, uuid: str, footprint: Footprint, beside: str = "") -> int | None:
         """Take the place of the filler of a GPU.
 
         Args:
             uuid: the GPU.
+            footprint: what the worker will take, as far as is known before it starts.
             beside: the directory of a try whose lease does not count: a task that leaves its GPU idle.
 
         Returns:
             A descriptor to be handed to the worker, which holds the place for as long as it keeps it open; None if
             the GPU is leased, has a filler, or the mutex stayed busy.
+
+        Raises:
+            OSError: the node's own directory cannot be written.
         """
         with _locked(self._mutex) as mine:
             if not mine or self.holders().get(uuid, beside) != beside:
                 return None
-            return try_lock(f"{self._gpus}/{uuid}{_FILLER}")
+            place = try_lock(f"{self._gpus}/{uuid}{_FILLER}")
+            if place is not None:
+                try:
+                    os.pwrite(place, _footprint_text(footprint), 0)
+                except OSError:
+                    os.close(place)
+                    raise
+            return place
+
+    def note_footprint(self, uuid: str, footprint: Footprint) -> None:
+        """Tell more exactly what our filler of a GPU takes.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        descriptor = os.open(f"{self._gpus}/{uuid}{_FILLER}", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.pwrite(descriptor, _footprint_text(footprint), 0)
+        finally:
+            os.close(descriptor)
 
     def _names(self) -> list[str]:
         try:
@@ -142,6 +186,18 @@ class Leases:
         for name in names:
             if self._read(name) == try_dir:
                 os.unlink(f"{self._gpus}/{name}")
+
+
+def _footprint_text(footprint: Footprint) -> bytes:
+    # Always as long, so that it is written over in place: the file is a lock, and must stay the same one.
+    return b"%020d %020d\n" % (max(0, footprint.before_bytes), max(0, footprint.most_bytes))
+
+
+def _parse_footprint(text: str | None) -> Footprint:
+    words = (text or "").split()
+    if len(words) != 2 or not all(word.isascii() and word.isdigit() for word in words):
+        return UNTOLD
+    return Footprint(int(words[0]), int(words[1]))
 
 
 def is_held(try_dir: str) -> bool:

@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from enum import Enum
 
 from gpu_queue.gpus.devices import Gpu, Health
+from gpu_queue.gpus.leases import Footprint
 from gpu_queue.keepalive.controller import Band, Controller
 from gpu_queue.keepalive.quiet import ComeBack, IdleWatch
 from gpu_queue.keepalive.sizes import memory_goal_bytes
-from gpu_queue.keepalive.tenant import Listener, Sample, TenantWatch
+from gpu_queue.keepalive.tenant import CONTEXT_BYTES, Listener, Sample, TenantWatch
 from gpu_queue.units import format_duration, format_size
 
 REST_BEFORE_S = 1.0
@@ -140,8 +141,8 @@ class Keeper:
         self.is_light = False
         self.is_late = False
         """The memory of its last worker did not come back in time."""
-        self._footprint_bytes: int | None = None
-        """What its worker takes of the GPU, with its context; None: not known (yet)."""
+        self._footprint = Footprint(0, 0)
+        """What its worker takes of the GPU."""
         self._rules = rules
         self._is_outdated = False
         """The worker holds by rules that have changed."""
@@ -183,13 +184,10 @@ class Keeper:
         return self._gone_at is None
 
     @property
-    def kept_bytes(self) -> int | None:
-        """What of the used memory is the keep-alive's; None: all, as far as anybody knows."""
-        if self.state is KeepState.BACKING_OFF:
-            return self._footprint_bytes or 0
-        if self.state in (KeepState.STARTING, KeepState.HOLDING, KeepState.YIELDING) or not self.is_clear:
-            return self._footprint_bytes
-        return 0
+    def footprint(self) -> Footprint:
+        """What its worker takes, as long as there is one or its memory is not back."""
+        # Where somebody works no task is to start, so all that is used is taken for theirs.
+        return Footprint(0, 0) if self.state is KeepState.BACKING_OFF else self._footprint
 
     @property
     def is_open_loop(self) -> bool:
@@ -247,7 +245,6 @@ class Keeper:
 
     def _note_end(self, facts: KeepFacts) -> None:
         """Its worker has gone: as it was told, or by itself."""
-        self._footprint_bytes = None
         if self.state is KeepState.BACKING_OFF:  # what is used is the tenant's
             return
         if not self.is_light:  # it held next to nothing, and what is used beside it is a task's
@@ -340,7 +337,7 @@ class Keeper:
         self.is_light, self._beside = bool(facts.holder), facts.holder
         self.is_late = self._is_outdated = False
         self._baseline_bytes = gpu.memory_used_bytes
-        self._footprint_bytes = None
+        self._footprint = Footprint(gpu.memory_used_bytes or 0, goal_bytes + CONTEXT_BYTES)
         self._controller = Controller(self._rules.band)
         self._tenant = TenantWatch(gpu.memory_used_bytes, strict=self.is_light)
         self._listener = Listener() if self.is_light else None
@@ -418,9 +415,10 @@ class Keeper:
         if used is None or self._baseline_bytes is None or worker.held_bytes == self._measured_held:
             return
         if self._measured_held >= 0:  # it let go of some: measured anew
-            self._footprint_bytes, self._measured_held, self._measured_at = None, -1, facts.now
+            self._measured_held, self._measured_at = -1, facts.now
         if facts.now - self._measured_at >= MEASURE_AFTER_S:
-            self._footprint_bytes = max(0, used - self._baseline_bytes)
+            taken_bytes = max(0, used - self._baseline_bytes)
+            self._footprint = Footprint(0, min(taken_bytes, self._goal_bytes + CONTEXT_BYTES))
             self._measured_held = worker.held_bytes
 
     def _leave(self, reason: str, facts: KeepFacts) -> Order:

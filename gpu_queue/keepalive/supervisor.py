@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from gpu_queue.gpus.devices import Gpu
+from gpu_queue.gpus.leases import Footprint, Leases
 from gpu_queue.keepalive.keeper import Keeper, KeepFacts, KeepState, Order, Rules, WorkerFacts
 from gpu_queue.keepalive.protocol import (
     BadMessage,
@@ -66,8 +67,7 @@ class Host:
 
     start_zygote: Callable[[int], int]
     """Start the process ``gpu_queue.keepalive.zygote`` on this descriptor; returns its pid."""
-    lock_place: Callable[[str, str], int | None]
-    """``Leases.lock_filler``."""
+    leases: Leases
     say: Callable[[str], None]
     engine: Callable[[str], str]
     """The engine that is used here, for the one that was asked for."""
@@ -80,6 +80,8 @@ class Worker:
     """A worker process, or one that the zygote is about to start."""
 
     channel: Channel
+    noted: Footprint
+    """What other agents are told of it."""
     pid: int | None = None
     facts: WorkerFacts = field(default_factory=WorkerFacts)
     problem: str = ""
@@ -193,6 +195,7 @@ class Supervisor:
             if order.start_bytes is not None:
                 self._start(keeper, gpu, order.start_bytes, now)
             return
+        self._note_footprint(keeper, worker, gpu)
         if order.kill and worker.pid is not None:
             _kill(worker.pid)
         if order.leave:
@@ -206,6 +209,15 @@ class Supervisor:
             return
         if worker.channel.fileno() >= 0 and worker.channel.send(word):
             worker.told, worker.told_at = word, now
+
+    def _note_footprint(self, keeper: Keeper, worker: Worker, gpu: Gpu) -> None:
+        if worker.noted == keeper.footprint:
+            return
+        worker.noted = keeper.footprint
+        try:
+            self._host.leases.note_footprint(keeper.uuid, keeper.footprint)
+        except OSError as error:  # the next change is told again
+            self._host.say(f"keep-alive, GPU {gpu.index}: other agents cannot be told what it holds: {error}")
 
     def _start(self, keeper: Keeper, gpu: Gpu, goal_bytes: int, now: float) -> None:
         if self._zygote is None:
@@ -227,7 +239,7 @@ class Supervisor:
             self._give_up(f"{error}", now)
             return
         try:
-            place = self._host.lock_place(keeper.uuid, keeper.beside)
+            place = self._host.leases.lock_filler(keeper.uuid, keeper.footprint, keeper.beside)
         except OSError as error:
             self._host.say(f"keep-alive, GPU {gpu.index}: its place cannot be taken: {error}")
             place = None
@@ -235,7 +247,7 @@ class Supervisor:
             return
         ours, theirs = Channel.pair()
         if self._zygote.send(Spawn(spec), [theirs.fileno(), place]):
-            self._workers[keeper.uuid] = Worker(ours)
+            self._workers[keeper.uuid] = Worker(ours, keeper.footprint)
             self._epoll.register(ours.fileno(), select.EPOLLIN)
         else:
             ours.close()  # wanted again at the next step

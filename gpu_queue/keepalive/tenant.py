@@ -28,7 +28,7 @@ UNEXPLAINED_PERCENT = 10.0
 STRETCH = 1.5
 STRICT_STRETCH = 1.3
 
-_CONTEXT_BYTES = 1536 << 20
+CONTEXT_BYTES = 1536 << 20
 """What the filler may use beyond what it holds: context, kernels' code, workspaces.  More is not ours."""
 _GAUGE_LOOKS_BACK_S = 2.5
 """Window and lag of the gauge, each up to 1 s, and the filler's reports, each about 0.5 s."""
@@ -134,7 +134,7 @@ class TenantWatch:
         if now_s - self._own_changed_s < _BOOKS_SETTLE_S:
             return ""
         self._others_bytes = others_bytes
-        if self._before_bytes is None or others_bytes - self._before_bytes <= _CONTEXT_BYTES:
+        if self._before_bytes is None or others_bytes - self._before_bytes <= CONTEXT_BYTES:
             return ""
         return f"memory grew by {format_size(others_bytes - self._before_bytes)} that is not ours while we started"
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,15 @@ def keep(cluster: Cluster, index: int = 0) -> dict[str, Any]:
             if gpu["index"] == index and gpu["keepalive"] is not None:
                 return dict(gpu["keepalive"])
     return {}
+
+
+def gpu(cluster: Cluster, index: int = 0) -> dict[str, Any]:
+    """What the node file says of one GPU."""
+    return dict(cluster.nodes()[0]["gpus"][index])
+
+
+def is_told(cluster: Cluster, used_bytes: int) -> bool:
+    return bool(gpu(cluster)["memory_used_bytes"] == used_bytes)
 
 
 def state(cluster: Cluster, index: int = 0) -> str:
@@ -199,6 +209,29 @@ def test_where_memory_is_short_less_is_held(cluster: Cluster) -> None:
     cluster.start(keepalive=True, env={"GPU_QUEUE_SIMULATE_FILE": str(driven)})
     wait_for_state(cluster, "holding")
     assert keep(cluster)["held_bytes"] == 30 * GIB - (3 << 29)
+
+
+@needs_torch
+def test_a_gpu_of_which_somebody_holds_memory_is_granted_to_nobody_also_while_it_is_held(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    driven = {"GPU_QUEUE_SIMULATE_FILE": str(cluster.base / "state.json")}
+    Path(driven["GPU_QUEUE_SIMULATE_FILE"]).write_text(json.dumps({"0": {"used": "20G"}}))
+    base = tmp_path / "other"
+    base.mkdir()
+    with a_cluster(base, "other") as other:
+        other.local = cluster.local
+        other.start(env=driven, simulate="1")
+        cluster.start(keepalive=True, env=driven, simulate="1")
+        tasks = [cluster.submit("true\n"), other.submit("true\n")]
+        wait_until(lambda: keep(cluster).get("duty"), "a GPU that is held", COMES_UP_S, cluster.dump)
+        for one in (cluster, other):
+            wait_until(partial(is_told, one, 20 * GIB + HELD), "news of what is used", 40, one.dump)
+            assert gpu(one)["state"] == "foreign", one.dump()
+        assert (cluster.where(tasks[0]), other.where(tasks[1])) == (["pending"], ["pending"])
+        Path(driven["GPU_QUEUE_SIMULATE_FILE"]).unlink()
+        cluster.wait_for(tasks[0], "done")
+        other.wait_for(tasks[1], "done")
 
 
 @needs_torch

@@ -14,8 +14,10 @@ import pytest
 
 from gpu_queue import locks as locks_module
 from gpu_queue.gpus import leases as module
-from gpu_queue.gpus.leases import Leases, is_held
+from gpu_queue.gpus.leases import UNTOLD, Footprint, Leases, is_held
 
+GIB = 1 << 30
+FILLER = Footprint(before_bytes=20 * GIB, most_bytes=49 * GIB)
 Try = Callable[[str], str]
 
 
@@ -105,22 +107,43 @@ def test_a_try_must_hold_its_own_lock_before_it_takes(leases: Leases, live_try: 
 
 
 def test_a_filler_holds_its_place_as_long_as_it_keeps_the_descriptor(leases: Leases) -> None:
-    place = leases.lock_filler("GPU-1")
+    place = leases.lock_filler("GPU-1", FILLER)
     assert place is not None
-    assert leases.fillers() == {"GPU-1"}
+    assert leases.fillers() == {"GPU-1": FILLER}
     assert leases.holders() == {}, "a filler is no lease"
-    assert leases.lock_filler("GPU-1") is None, "one filler on a GPU, whichever agent's"
+    assert leases.lock_filler("GPU-1", FILLER) is None, "one filler on a GPU, whichever agent's"
     os.close(place)
-    assert leases.fillers() == set()
+    assert leases.fillers() == {}
+
+
+def test_a_filler_tells_whose_memory_is_whose(leases: Leases, tmp_path: Path) -> None:
+    place = leases.lock_filler("GPU-1", FILLER)
+    assert place is not None
+    others = Leases(str(tmp_path))
+    told = others.fillers()["GPU-1"]
+    assert told.others_bytes(20 * GIB) == 20 * GIB, "it has taken nothing yet"
+    assert told.others_bytes(60 * GIB) == 20 * GIB, "its own comes on top of what was there"
+    assert told.others_bytes(75 * GIB) == 26 * GIB, "more than it takes: somebody has come"
+    leases.note_footprint("GPU-1", Footprint(before_bytes=0, most_bytes=48 * GIB))
+    assert others.fillers()["GPU-1"].others_bytes(50 * GIB) == 2 * GIB, "measured by now"
+    os.close(place)
+
+
+def test_the_filler_of_an_agent_that_tells_nothing_may_have_it_all(leases: Leases, tmp_path: Path) -> None:
+    place = locks_module.try_lock(str(tmp_path / "gpus" / "GPU-1.filler"))
+    assert place is not None
+    assert leases.fillers() == {"GPU-1": UNTOLD}
+    assert UNTOLD.others_bytes(80 * GIB) == 0
+    os.close(place)
 
 
 def test_no_filler_begins_where_a_task_has_the_gpu(leases: Leases, live_try: Try) -> None:
     mine, other = live_try("a"), live_try("b")
     assert leases.take(["GPU-1"], mine)
-    assert leases.lock_filler("GPU-1") is None
-    assert leases.lock_filler("GPU-1", beside=other) is None
+    assert leases.lock_filler("GPU-1", FILLER) is None
+    assert leases.lock_filler("GPU-1", FILLER, beside=other) is None
     end(mine)
-    place = leases.lock_filler("GPU-1")
+    place = leases.lock_filler("GPU-1", FILLER)
     assert place is not None
     os.close(place)
 
@@ -128,17 +151,17 @@ def test_no_filler_begins_where_a_task_has_the_gpu(leases: Leases, live_try: Try
 def test_a_filler_may_sit_beside_the_task_that_it_was_let_in_for(leases: Leases, live_try: Try) -> None:
     mine = live_try("a")
     assert leases.take(["GPU-1"], mine)
-    place = leases.lock_filler("GPU-1", beside=mine)
+    place = leases.lock_filler("GPU-1", FILLER, beside=mine)
     assert place is not None
     os.close(place)
 
 
 def test_who_takes_a_gpu_sees_its_filler(leases: Leases, live_try: Try, tmp_path: Path) -> None:
-    place = leases.lock_filler("GPU-1")
+    place = leases.lock_filler("GPU-1", FILLER)
     assert place is not None
     others = Leases(str(tmp_path))
     assert others.take(["GPU-1"], live_try("a")), "a filler keeps no task away"
-    assert others.fillers() == {"GPU-1"}, "but it has to be waited for"
+    assert others.fillers() == {"GPU-1": FILLER}, "but it has to be waited for"
     os.close(place)
 
 
@@ -165,7 +188,7 @@ def test_nothing_changes_while_the_mutex_stays_busy(
     with (tmp_path / "grant.lock").open("w") as busy:
         fcntl.flock(busy, fcntl.LOCK_EX)
         assert not leases.take(["GPU-1"], mine)
-        assert leases.lock_filler("GPU-1") is None
+        assert leases.lock_filler("GPU-1", FILLER) is None
         assert leases.holders() == {}
     assert leases.take(["GPU-1"], mine)
 

@@ -150,6 +150,18 @@ def test_where_somebody_holds_memory_less_is_taken(world: World) -> None:
     assert held.held_bytes == 20 * GIB - (3 << 29), "what is free, less a reserve"
 
 
+def test_what_others_have_on_the_gpu_is_never_taken_for_the_workers(world: World) -> None:
+    world.used_by_others = 20 * GIB
+    world.until(KeepState.STARTING, 5)
+    assert world.keeper.footprint.others_bytes(20 * GIB) == 20 * GIB
+    assert world.keeper.footprint.others_bytes(68 * GIB) == 20 * GIB, "the worker has begun to fill up"
+    assert world.keeper.footprint.others_bytes(79 * GIB) > 28 * GIB, "somebody takes more, while it starts"
+    world.until(KeepState.HOLDING, 5)
+    world.run(3)
+    assert world.keeper.footprint.others_bytes(world.used_by_others + world.worker_bytes) == 20 * GIB
+    assert world.keeper.footprint.others_bytes(world.worker_bytes) == 0, "they have gone"
+
+
 def test_a_full_gpu_is_not_held_and_looked_at_again(world: World) -> None:
     world.used_by_others = 79 * GIB
     world.run(10)
@@ -254,7 +266,7 @@ def test_a_tenant_is_given_way_to_and_waited_for(holding: World) -> None:
     holding.used_by_others = GIB
     holding.until(KeepState.BACKING_OFF, 3)
     assert "memory grew" in holding.keeper.reason
-    assert holding.keeper.kept_bytes is not None, "so that the planner sees whose memory it is"
+    assert holding.keeper.footprint.others_bytes(50 * GIB) == 50 * GIB, "no task is to start where somebody works"
     holding.run(3)
     assert holding.worker is None
     holding.run(120)

@@ -285,7 +285,7 @@ class Room:
             home=home,
             node_directory=node_directory,
             leases=Leases(node_directory.root),
-            keepalive=Host(lambda _: 0, lambda _uuid, _beside: None, lambda _: None, lambda engine: engine),
+            keepalive=Host(lambda _: 0, Leases(node_directory.root), lambda _: None, lambda engine: engine),
             devices=devices,
             gpu_uuids=frozenset(gpu.uuid for gpu in devices.snapshot()),
             job_id="spool",
