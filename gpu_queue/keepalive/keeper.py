@@ -232,6 +232,8 @@ class Keeper:
         self.state, self.reason, self._since = state, reason, now
         if state is not KeepState.HOLDING:
             self.duty = 0.0
+        if state not in (KeepState.STARTING, KeepState.HOLDING):
+            self._is_outdated = False
 
     def _note_memory(self, facts: KeepFacts) -> None:
         """Whether what a worker held has come back."""
@@ -335,7 +337,7 @@ class Keeper:
                 self._not_before = facts.now + RETRY_SMALL_S
                 return Order()
         self.is_light, self._beside = bool(facts.holder), facts.holder
-        self.is_late = self._is_outdated = False
+        self.is_late = False
         self._baseline_bytes = gpu.memory_used_bytes
         self._footprint = Footprint(gpu.memory_used_bytes or 0, goal_bytes + CONTEXT_BYTES)
         self._controller = Controller(self._rules.band)
@@ -349,16 +351,17 @@ class Keeper:
     # -- with a worker ----------------------------------------------------------------------------------------------
 
     def _starting(self, facts: KeepFacts) -> Order:
+        if facts.worker is None:  # until torch is imported, which may take minutes, the GPU is judged anew each time
+            self._enter(KeepState.OFF, "", facts.now)
+            return self._off(facts)
         obstacle = self._obstacle(facts)
         if obstacle:
             return self._leave(obstacle, facts)
-        if facts.worker is not None and facts.worker.is_ready:
+        if facts.worker.is_ready:
             self._enter(KeepState.HOLDING, "", facts.now)
             self._measured_at, self._measured_held = facts.now, -1
             return self._holding(facts)
-        if facts.worker is not None and facts.now - self._since > START_TIMEOUT_S:
-            return Order(kill=True)
-        return Order(start_bytes=self._goal_bytes) if facts.worker is None else Order()
+        return Order(kill=facts.now - self._since > START_TIMEOUT_S)
 
     def _holding(self, facts: KeepFacts) -> Order:
         worker = facts.worker
@@ -429,7 +432,7 @@ class Keeper:
         if facts.worker is not None:
             return Order(leave=True, kill=facts.now - self._since >= LEAVE_TIMEOUT_S)
         if self._gone_at is None:
-            self._free_since, self._is_outdated = None, False
+            self._free_since = None
             self._enter(KeepState.OFF, self.reason, facts.now)
         return Order()
 

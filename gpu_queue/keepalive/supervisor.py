@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 
 from gpu_queue.gpus.devices import Gpu
 from gpu_queue.gpus.leases import Footprint, Leases
-from gpu_queue.keepalive.keeper import Keeper, KeepFacts, KeepState, Order, Rules, WorkerFacts
+from gpu_queue.keepalive.keeper import GOOD_SPELL_S, Keeper, KeepFacts, KeepState, Order, Rules, WorkerFacts
 from gpu_queue.keepalive.protocol import (
     BadMessage,
     Channel,
@@ -54,6 +54,8 @@ AGAIN_S = 0.5
 SETTLED_S = 4.0
 ZYGOTE_TIMEOUT_S = 300.0
 """Importing torch takes two seconds, on cold container storage twenty."""
+ZYGOTE_ANSWERS_S = 10.0
+"""So long it may take to tell of a fork, or of the end of a worker; then it hangs."""
 ZYGOTE_FALLS_MAX = 5
 PROBLEM_REST_S = 600.0
 """What keeps the whole node from being held is tried again after this."""
@@ -82,6 +84,8 @@ class Worker:
     channel: Channel
     noted: Footprint
     """What other agents are told of it."""
+    owed_since: float | None
+    """Since when the zygote owes a word: that it has forked it, or that it has ended."""
     pid: int | None = None
     facts: WorkerFacts = field(default_factory=WorkerFacts)
     problem: str = ""
@@ -116,11 +120,14 @@ class Supervisor:
         self._zygote_is_ready = False
         self._zygote_since = 0.0
         self._zygote_falls = 0
+        self._zygote_end = ""
+        """How the last one ended."""
         self._zygote_not_before = float("-inf")
         self.problem = ""
         """Why nothing can be held on this node."""
         self._problem_at = float("-inf")
         self._problem_said = ""
+        self._place_said = ""
         self._epoll = select.epoll()
         self.has_changed = False
         """Something that people look for in the node file."""
@@ -241,13 +248,16 @@ class Supervisor:
         try:
             place = self._host.leases.lock_filler(keeper.uuid, keeper.footprint, keeper.beside)
         except OSError as error:
-            self._host.say(f"keep-alive, GPU {gpu.index}: its place cannot be taken: {error}")
-            place = None
+            problem = f"keep-alive: no place on a GPU can be taken: {error}"
+            if problem != self._place_said:
+                self._host.say(problem)
+            self._place_said, place = problem, None
         if place is None:
             return
+        self._place_said = ""
         ours, theirs = Channel.pair()
         if self._zygote.send(Spawn(spec), [theirs.fileno(), place]):
-            self._workers[keeper.uuid] = Worker(ours, keeper.footprint)
+            self._workers[keeper.uuid] = Worker(ours, keeper.footprint, now)
             self._epoll.register(ours.fileno(), select.EPOLLIN)
         else:
             ours.close()  # wanted again at the next step
@@ -282,11 +292,19 @@ class Supervisor:
             self._host.say(f"keep-alive: off: {problem}")
 
     def _watch_zygote(self, now: float) -> None:
-        if self._zygote is None or self._zygote_is_ready or now - self._zygote_since < ZYGOTE_TIMEOUT_S:
+        if self._zygote is None or self._zygote_pid is None:
             return
-        if self._zygote_pid is not None:
-            _kill(self._zygote_pid)
-        self._give_up(f"torch was not imported within {ZYGOTE_TIMEOUT_S / 60:.0f} min", now)
+        if not self._zygote_is_ready:
+            if now - self._zygote_since >= ZYGOTE_TIMEOUT_S:
+                _kill(self._zygote_pid)
+                self._give_up(f"torch was not imported within {ZYGOTE_TIMEOUT_S / 60:.0f} min", now)
+            return
+        waits_s = [now - worker.owed_since for worker in self._workers.values() if worker.owed_since is not None]
+        if max(waits_s, default=0.0) >= ZYGOTE_ANSWERS_S:
+            self._host.say("keep-alive: the process that starts its workers does not answer; it is killed")
+            _kill(self._zygote_pid)  # its workers go with it, and new ones come
+            for worker in self._workers.values():
+                worker.owed_since = None
 
     def _zygote_has_gone(self, now: float) -> None:
         """With it all workers go; the kernel sees to that."""
@@ -300,25 +318,28 @@ class Supervisor:
         self._reap()
         if self.problem:
             return
+        if now - self._zygote_since >= GOOD_SPELL_S:
+            self._zygote_falls = 0
         self._zygote_falls += 1
         rest_s = 2.0**self._zygote_falls
         self._zygote_not_before = now + rest_s
         if self._zygote_falls >= ZYGOTE_FALLS_MAX:
-            self._give_up(f"the process that starts its workers ended {self._zygote_falls} times", now)
+            times = f"{self._zygote_falls} times{self._zygote_end}"
+            self._give_up(f"the process that starts its workers ended {times}", now)
         else:
-            self._host.say(
-                f"keep-alive: the process that starts its workers ended; again in {format_duration(rest_s)}"
-            )
+            how = f"ended{self._zygote_end}; again in {format_duration(rest_s)}"
+            self._host.say(f"keep-alive: the process that starts its workers {how}")
 
     def _reap(self) -> bool:
         """Whether no zygote is left."""
         if self._zygote_pid is not None:
             try:
-                pid, _ = os.waitpid(self._zygote_pid, os.WNOHANG)
+                pid, wait_status = os.waitpid(self._zygote_pid, os.WNOHANG)
             except ChildProcessError:
-                pid = self._zygote_pid
+                pid, wait_status = self._zygote_pid, 0
             if pid:
                 self._zygote_pid = None
+                self._zygote_end = f" ({_how(os.waitstatus_to_exitcode(wait_status))})"
         return self._zygote_pid is None
 
     # -- listening --------------------------------------------------------------------------------------------------
@@ -352,15 +373,14 @@ class Supervisor:
                     case Failed():
                         self._give_up(message.problem, now)
                     case Spawned() if message.uuid in self._workers:
-                        self._workers[message.uuid].pid = message.pid
+                        worker = self._workers[message.uuid]
+                        worker.pid, worker.owed_since = message.pid, None
                     case Refused() if message.uuid in self._workers:
                         self._has_ended(message.uuid, message.problem)
                     case Refused():
                         self._host.say(f"keep-alive: {message.problem}")
                     case Exited():
-                        status = message.status
-                        how = f"signal {-status}" if status < 0 else f"status {status}"
-                        self._has_ended(message.uuid, how, message.pid)
+                        self._has_ended(message.uuid, _how(message.status), message.pid)
                     case _:
                         pass
         except Closed:
@@ -380,6 +400,7 @@ class Supervisor:
                 self._note(uuid, worker, message, now)
         except Closed:  # it is about to go; the zygote tells when it has gone
             self._close(worker.channel)
+            worker.owed_since = now
 
     def _note(self, uuid: str, worker: Worker, message: Message, now: float) -> None:
         facts = replace(worker.facts, heard_at=now)
@@ -483,6 +504,11 @@ class Supervisor:
             self._close(worker.channel)
         self._workers.clear()
         self._epoll.close()
+
+
+def _how(status: int) -> str:
+    """How a process ended."""
+    return f"signal {-status}" if status < 0 else f"status {status}"
 
 
 def _kill(pid: int) -> None:

@@ -344,6 +344,32 @@ def test_changed_rules_replace_the_worker(holding: World) -> None:
     assert len([order for order in holding.orders if order.leave]) == before, "nothing that concerns it has changed"
 
 
+def test_a_worker_that_crashes_when_the_rules_change_is_replaced_all_the_same(holding: World) -> None:
+    holding.keeper.obey(Rules(Band(), memory_fraction=0.3))
+    holding.end("signal 9")
+    holding.run(1)
+    holding.until(KeepState.HOLDING, 10)
+    assert holding.worker is not None
+    assert holding.worker.held_bytes == int(0.3 * 80 * GIB)
+
+
+def test_who_comes_before_the_process_of_a_worker_does_is_left_alone(world: World) -> None:
+    world.obeys = False  # torch is still being imported
+    world.until(KeepState.STARTING, 5)
+    world.used_by_others = 60 * GIB
+    assert world.step().start_bytes == 20 * GIB - (3 << 29), "so much is left now"
+    world.work_of_others = 50
+    world.step()
+    assert world.state() is KeepState.OFF
+    world.run(3)
+    assert world.keeper.reason == "somebody else is at work on it"
+    world.work_of_others = 0
+    world.until(KeepState.STARTING, 3)
+    world.used_by_others = 79 * GIB
+    assert world.step().start_bytes is None
+    assert "of its memory are free" in world.keeper.reason
+
+
 # -- beside a task ------------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from gpu_queue.execution.launcher import start_companion
 from gpu_queue.gpus.devices import Gpu, Health
+from gpu_queue.gpus.leases import Leases
 from gpu_queue.keepalive.controller import Band
 from gpu_queue.keepalive.keeper import Rules
 from gpu_queue.keepalive.supervisor import CardFacts, Host, Supervisor
@@ -93,30 +94,27 @@ def a_gpu() -> Gpu:
 def test_a_torch_without_cuda_is_told_before_any_worker_fails(tmp_path: Path, engine: str, problem: str) -> None:
     environment = {**os.environ, "PYTHONPATH": f"{a_module(tmp_path, TORCH_WITHOUT_CUDA)}{os.pathsep}{ROOT}"}
     command = [sys.executable, "-m", "gpu_queue.keepalive.zygote", "--fd"]
-    asked: list[str] = []
     said: list[str] = []
-
-    def lock_place(uuid: str, _beside: str) -> None:
-        asked.append(uuid)
+    leases = Leases(str(tmp_path))
 
     def start_zygote(descriptor: int) -> int:
         return start_companion(command, environment, descriptor)
 
     supervisor = Supervisor(
-        Host(start_zygote, lock_place, said.append, lambda wanted: wanted, "plant"),
+        Host(start_zygote, leases, said.append, lambda wanted: wanted, "plant"),
         ["GPU-1"],
         Rules(Band(), engine=engine),
     )
 
     def is_decided() -> bool:
         supervisor.step(time.monotonic(), [CardFacts(a_gpu())], "")
-        return bool(supervisor.problem or asked)
+        return bool(supervisor.problem or supervisor.has_worker("GPU-1"))
 
     try:
         wait_until(is_decided)
         assert supervisor.problem == problem
         assert said == ([f"keep-alive: off: {problem}"] if problem else [])
-        assert bool(asked) is not bool(problem)
+        assert supervisor.has_worker("GPU-1") is not bool(problem)
     finally:
         supervisor.close()
 
