@@ -28,8 +28,9 @@ demo: $(STAMP) ## start an agent here, submit examples/train.sh, follow it to it
 test: $(STAMP) ## the test suite
 	@$(BIN)/python -m pytest
 
-test-sharedfs: $(STAMP) ## real NFS and GlusterFS, broken on purpose; FAST=1 ALL=1 TABLE=1 ONLY=word
-	@$(BIN)/python -m tests.sharedfs $(if $(FAST),--fast) $(if $(ALL),--all) $(if $(TABLE),--table) $(if $(ONLY),--only $(ONLY))
+test-sharedfs: $(STAMP) ## real NFS and GlusterFS, broken on purpose; FAST=1 ALL=1 TABLE=1 ONLY=word JOBS=2
+	@$(BIN)/python -m tests.sharedfs \
+		$(if $(FAST),--fast) $(if $(ALL),--all) $(if $(TABLE),--table) $(if $(ONLY),--only $(ONLY)) $(if $(JOBS),--jobs $(JOBS))
 
 lint: $(STAMP) ## ruff, mypy, shellcheck
 	$(BIN)/ruff check .

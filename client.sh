@@ -1646,8 +1646,8 @@ __gpu_still_failed() { # of reply; what is not there any more was retried by som
 }
 
 __gpu_who() { # paused|draining|keepalive-off: whether it is there; REPLY = who made it and why
-  [ -e "$1" ] || return 1
-  __gpu_read "$1"
+  __gpu_listed . "$1" || return 1
+  __gpu_read "$1" || REPLY=
   REPLY=${REPLY%%$'\n'*}; REPLY=${REPLY//[[:cntrl:]]/ }
 }
 
@@ -1660,6 +1660,17 @@ __gpu_flag() { # paused|draining|keepalive-off WHY…: a file that agents obey w
     { __gpu_fail "cannot write $PWD/$flag; check that you may write there and that the storage is not full"; return; }
 }
 
+__gpu_lift() { # FLAG…: take such files away
+  local flag
+  for flag in "$@"; do
+    command rm -f -- "$flag" 2>/dev/null
+    __gpu_listed . "$flag" || continue
+    # NFS may remember for a minute that there is no such file, and then removes none: a new one in its place is known.
+    __gpu_flag "$flag" 2>/dev/null && command rm -f -- "$flag" 2>/dev/null
+    ! __gpu_listed . "$flag" || { __gpu_fail "cannot remove $PWD/$flag; check that you may write there"; return; }
+  done
+}
+
 __gpu_pause() { __gpu_enter && __gpu_flag paused "$@" && printf 'paused; gpu_resume ends it\n'; }
 
 __gpu_drain() { __gpu_enter && __gpu_flag draining "$@" && printf 'draining; gpu_resume ends it\n'; }
@@ -1667,7 +1678,7 @@ __gpu_drain() { __gpu_enter && __gpu_flag draining "$@" && printf 'draining; gpu
 __gpu_resume() {
   [ $# -eq 0 ] || { __gpu_usage 'it takes no argument'; return; }
   __gpu_enter || return
-  command rm -f -- paused draining 2>/dev/null || { __gpu_fail "cannot remove paused and draining in $PWD; check that you may write there"; return; }
+  __gpu_lift paused draining || return
   printf 'resumed\n'
 }
 
@@ -1852,7 +1863,7 @@ __gpu_keepalive() {
       printf 'keep-alive is off; gpu_keepalive on ends it\n' ;;
     on)
       if __gpu_who keepalive-off; then
-        command rm -f -- keepalive-off 2>/dev/null || { __gpu_fail "cannot remove $PWD/keepalive-off; check that you may write there"; return; }
+        __gpu_lift keepalive-off || return
         printf 'keep-alive is on\n'
       else
         printf 'keep-alive was not switched off\n'

@@ -535,6 +535,7 @@ class Agent:
         told = (self._look_problem, self.tries.node_problem, self._config_problem, self._hanging_text(now))
         problems = [text for text in told if text]
         waiting = [task for task in self._view.waiting if task.name not in facts.claiming]
+        open_nonces = self.commands.open_nonces()
         return Status(
             node=self._spool.node,
             incarnation=self._around.incarnation,
@@ -561,7 +562,7 @@ class Agent:
             watching=self.peers.silent(),
             problems=problems,
             # A command that is not answered yet is obeyed again by a successor, who would else forget it.
-            seen=tuple(nonce for nonce in self._seen if nonce not in self.commands.open_nonces()),
+            seen=tuple(nonce for nonce in self._seen if nonce not in open_nonces),
         )
 
     def _running_line(self, one: LiveTry, now: float) -> RunningLine:

@@ -130,8 +130,12 @@ class Mailbox:
         """
         problems = self._take_hand_command(now)
         names = listing(self._paths.control)
+        present = frozenset(names)
         entries = sorted(name for name in names if _ENTRY.fullmatch(name))
         self._looked_at &= set(entries)
+        # What bears our answer was obeyed by an earlier agent of this node, however long ago that is.
+        answer = f".{self._node}.ack"
+        self._looked_at |= {entry for entry in entries if entry.removesuffix(".json") + answer in present}
         commands = []
         for entry in entries:
             if entry in self._looked_at:

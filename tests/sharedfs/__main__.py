@@ -1,9 +1,9 @@
 """``make test-sharedfs``: bring up real network filesystems, break them, and say what came out.
 
-python -m tests.sharedfs [--fast] [--all] [--table] [--only WORD]
+python -m tests.sharedfs [--fast] [--all] [--table] [--only WORD] [--jobs N]
 
 --fast: the part that runs with every change; --all: MooseFS and sshfs too; --table: rewrite docs/reliability.md;
---only: machines and cases whose names contain this.
+--only: machines and cases whose names contain this; --jobs: so many machines at once.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import platform
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 
@@ -58,32 +59,37 @@ def main() -> int:
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--only", default="")
+    parser.add_argument("--jobs", type=int, default=1)
     given = parser.parse_args()
     machines = chosen(FAST if given.fast else ALL if given.all else FULL, given.only)
     install(machines)
     results: dict[tuple[str, str], Result] = {}
-    problems = []
-    for machine in machines:
+    problems: list[str] = []
+
+    def try_(machine: Machine) -> None:
         reason = machine.missing()
         if reason:
             print(f"######## SKIPPED: {machine.name} was not tried: {reason}", flush=True)
-            continue
-        print(f"---- {machine.name}", flush=True)
+            return
+        told = []
 
-        def tell(result: Result, machine: Machine = machine) -> None:
+        def tell(result: Result) -> None:
+            told.append(result)
             results[machine.column, result.case] = result
             case = CASES[result.case].name
-            print(f"{result.verdict:<9}{case}: {result.text}  [{result.seconds:.0f} s]", flush=True)
+            print(f"{machine.name}: {result.verdict}: {case}: {result.text}  [{result.seconds:.0f} s]", flush=True)
             if result.verdict == "FAILED":
                 problems.append(f"{machine.name}, {case}")
 
         incomplete = machine.run(tell)
         if incomplete:
             # The tools are there and yet it does not come up: no reason to hold anybody up, and none to be silent.
-            came_up = any(column == machine.column for column, _ in results)
-            print(f"######## {'FAILED' if came_up else 'SKIPPED'}: {machine.name}: {incomplete}", flush=True)
-            if came_up:
+            print(f"######## {'FAILED' if told else 'SKIPPED'}: {machine.name}: {incomplete}", flush=True)
+            if told:
                 problems.append(f"{machine.name} {incomplete.splitlines()[0]}")
+
+    with ThreadPoolExecutor(given.jobs) as pool:
+        list(pool.map(try_, machines))
     if given.table:
         columns = list(dict.fromkeys(machine.column for machine in machines))
         made_on = f"{date.today().isoformat()}, Linux {platform.release().split('-')[0]}, {os.cpu_count()} cores"
