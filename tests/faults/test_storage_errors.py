@@ -29,8 +29,6 @@ ONCE = [
     error("rename", "/running/", "EIO", after=True),
     error("rename", "/running/", "ESTALE"),
     error("rename", "/running/", "ENOSPC"),
-    error("rename", "/running/", "EROFS"),
-    error("rename", "/running/", "EACCES"),
     error("rename", "/done/", "ENOENT", after=True),
     error("rename", "/done/", "EEXIST", after=True),
     error("rename", "/done/", "EIO"),
@@ -41,7 +39,6 @@ ONCE = [
     error("read", "/running/", "EIO"),
     error("create", "/records/", "ENOSPC"),
     error("create", "/logs/", "ENOSPC"),
-    error("create", "/logs/", "EIO"),
     error("flush", "/records/", "EDQUOT"),
 ]
 """The faults; `times` is more where the kernel itself asks once more."""
