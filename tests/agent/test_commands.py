@@ -12,14 +12,14 @@ import pytest
 
 from tests.agent.harness import Cluster, wait_until
 
-TREE = "trap '' TERM\nsetsid sleep 600 &\nsleep 600 & sleep 600\n"
+TREE = "trap '' TERM\nsetsid sleep 600 &\nsleep 600 & echo up\nsleep 600\n"
 
 
 def test_stop_ends_the_whole_tree_of_a_task_and_says_so(cluster: Cluster) -> None:
     cluster.start(GPU_QUEUE_STOP_GRACE="0.5s")
     task = cluster.submit(TREE)
     other = cluster.submit("sleep 600\n", "other.sh")
-    cluster.wait_for_line(task, "==== started")
+    cluster.wait_for_line(task, "up")
     cluster.wait_for_line(other, "==== started")
     answer = cluster.ack(cluster.command_all("stop", claims=[cluster.claim_of(task)]))
     assert "stopped task.sh" in answer
