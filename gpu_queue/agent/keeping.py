@@ -201,12 +201,13 @@ class Keeping:
         seconds = 0.0 if self._counted_at is None else now - self._counted_at
         self._counted_at = now
         day = time.strftime("%Y-%m-%d")
+        others = self._cards.leased_elsewhere | (self._fillers.keys() - self._ours())
         for gpu in gpus:
             sample = EnergySample(now, gpu.energy_j, gpu.power_w)
             before = self._counted.get(gpu.uuid)
             self._counted[gpu.uuid] = sample
-            if before is None or not 0 < seconds < SUSPENDED_S:
-                continue
+            if before is None or not 0 < seconds < SUSPENDED_S or gpu.uuid in others:
+                continue  # what other agents have is in their ledgers
             joules = joules_between(before, sample)
             self.ledger.add(day, gpu.uuid, gpu.name, gpu.index, self._kind(gpu.uuid, held), seconds, joules)
 

@@ -180,8 +180,8 @@ class Supervisor:
             self.has_changed = True
             if keeper.state is KeepState.HOLDING:
                 self._tell_at[uuid] = now + SETTLED_S
-            has_trouble = facts.ended is not None and bool(keeper.reason) and keeper.state is KeepState.OFF
-            if has_trouble or keeper.state in (KeepState.BACKING_OFF, KeepState.FAILED):
+            has_fallen = facts.ended is not None and before[0] in (KeepState.STARTING, KeepState.HOLDING)
+            if has_fallen or keeper.state in (KeepState.BACKING_OFF, KeepState.FAILED):
                 self._host.say(f"keep-alive, GPU {card.gpu.index}: {keeper.state.value}: {keeper.reason}")
         self._carry_out(keeper, card.gpu, order, now)
 
@@ -495,7 +495,8 @@ class Supervisor:
         if self._zygote is not None:
             self._close(self._zygote)
             self._zygote = None
-        kill_at = time.monotonic() + FAREWELL_S
+        # One that is importing torch has no workers, and does not listen.
+        kill_at = time.monotonic() + (FAREWELL_S if self._zygote_is_ready else 0.0)
         while not self._reap() and time.monotonic() < kill_at + FAREWELL_S:
             if time.monotonic() >= kill_at and self._zygote_pid is not None:
                 _kill(self._zygote_pid)  # its workers have asked the kernel to die with it

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +16,8 @@ from gpu_queue.gpus.devices import Gpu, Health
 from gpu_queue.gpus.leases import Leases
 from gpu_queue.keepalive.controller import Band
 from gpu_queue.keepalive.keeper import GOOD_SPELL_S, KeepState, Rules
-from gpu_queue.keepalive.protocol import Channel, Holding, Ready, Spawn, Spawned
-from gpu_queue.keepalive.supervisor import ZYGOTE_ANSWERS_S, ZYGOTE_FALLS_MAX, CardFacts, Host, Supervisor
+from gpu_queue.keepalive.protocol import Channel, Exited, Holding, Ready, Spawn, Spawned
+from gpu_queue.keepalive.supervisor import FAREWELL_S, ZYGOTE_ANSWERS_S, ZYGOTE_FALLS_MAX, CardFacts, Host, Supervisor
 
 GIB = 1 << 30
 CARD = Gpu("GPU-0", 0, "a card", 80 * GIB, 0, 0, None, None, Health.OK)
@@ -149,6 +150,28 @@ def test_zygotes_that_end_at_once_are_given_up_and_people_are_told_how_they_ende
         nursery.step(times=200)
     assert nursery.supervisor.problem == "the process that starts its workers ended 5 times (signal 9)"
     assert nursery.state() is KeepState.OFF
+
+
+def test_a_worker_that_leaves_as_it_was_told_is_no_news_and_one_that_falls_is(nursery: Nursery) -> None:
+    nursery.fork()
+    nursery.rest = "a task wants it"
+    nursery.step()
+    nursery.zygotes[-1].send(Exited("GPU-0", NO_PID, 0))
+    nursery.step()
+    assert nursery.state() is KeepState.OFF
+    assert nursery.said == []
+    nursery.rest = ""
+    nursery.fork()
+    nursery.zygotes[-1].send(Exited("GPU-0", NO_PID, -9))
+    nursery.step()
+    assert nursery.said == ["keep-alive, GPU 0: off: its worker ended (signal 9); again in 1.0s"]
+
+
+def test_an_agent_that_ends_does_not_wait_for_torch_to_be_imported(nursery: Nursery) -> None:
+    nursery.step(times=8)
+    begun = time.monotonic()
+    nursery.supervisor.close()
+    assert time.monotonic() - begun < FAREWELL_S / 2
 
 
 def test_a_place_that_cannot_be_taken_is_told_once(nursery: Nursery, monkeypatch: pytest.MonkeyPatch) -> None:
