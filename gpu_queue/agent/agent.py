@@ -122,7 +122,7 @@ class Agent:
             around.storage,
             around.home,
             around.leases,
-            Shims(around.home, around.node_directory.install_shim(), environment),
+            Shims(around.home, around.node_directory.install_shim, environment),
             launching,
             around.say,
             lambda: self._now,

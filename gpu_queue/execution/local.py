@@ -268,6 +268,7 @@ class NodeDirectory:
         content = SHIM.read_bytes()
         path = f"{self.root}/shims/{hashlib.sha256(content).hexdigest()[:16]}.sh"
         if _read(path) != content:
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
             _replace(path, content)
         return path
 

@@ -18,7 +18,7 @@ import signal
 import struct
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gpu_queue.execution import launcher
@@ -217,16 +217,17 @@ class Shim:
 class Shims:
     """The shims of one agent that have no try yet."""
 
-    def __init__(self, home: AgentDirectory, shim: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, home: AgentDirectory, install: Callable[[], str], environment: Mapping[str, str]) -> None:
         """Start none yet.
 
         Args:
             home: where their directories are.
-            shim: ``NodeDirectory.install_shim()``.
+            install: ``NodeDirectory.install_shim``.
             environment: what all scripts get.
         """
         self._home = home
-        self._shim = shim
+        self._install = install
+        self._shim = install()
         self._environment = environment
         self._timer = SharedTimer()
         self._spares: list[Shim] = []
@@ -283,6 +284,8 @@ class Shims:
         self._dismissed = [shim for shim in self._dismissed if not shim.has_ended()]
 
     def _new(self, directory: TryDirectory) -> Shim:
+        if not os.path.exists(self._shim):  # somebody tidied /tmp; a shell without its script fails every task
+            self._shim = self._install()
         return Shim(directory, self._shim, self._environment, self._timer)
 
 

@@ -35,7 +35,7 @@ def timer(monkeypatch: pytest.MonkeyPatch) -> Iterator[SharedTimer]:
 
 @pytest.fixture
 def waiting(surroundings: Bench) -> Iterator[Shims]:
-    one = Shims(surroundings.agent, surroundings.node.install_shim(), {"PATH": os.environ["PATH"]})
+    one = Shims(surroundings.agent, surroundings.node.install_shim, {"PATH": os.environ["PATH"]})
     yield one
     one.drop_spares()
     for pid in one.pids:
