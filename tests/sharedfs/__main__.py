@@ -2,7 +2,8 @@
 
 python -m tests.sharedfs [--fast] [--all] [--table] [--only WORD] [--jobs N]
 
---fast: the part that runs with every change; --all: MooseFS and sshfs too; --table: rewrite docs/reliability.md;
+--fast: the part that runs with every change; --all: MooseFS and sshfs too; --table: rewrite the table in
+docs/reliability.md from the newest results (build/sharedfs.json);
 --only: machines and cases whose names contain this; --jobs: so many machines at once.
 """
 
@@ -90,10 +91,11 @@ def main() -> int:
 
     with ThreadPoolExecutor(given.jobs) as pool:
         list(pool.map(try_, machines))
+    kept = table.keep(results)
     if given.table:
-        columns = list(dict.fromkeys(machine.column for machine in machines))
+        columns = list(dict.fromkeys(machine.column for machine in ALL))
         made_on = f"{date.today().isoformat()}, Linux {platform.release().split('-')[0]}, {os.cpu_count()} cores"
-        table.write(table.as_markdown(columns, results, made_on))
+        table.write(table.as_markdown(columns, kept, made_on))
     for problem in problems:
         print(f"failed: {problem}")
     return 1 if problems else 0

@@ -56,6 +56,12 @@ class Pair:
 
     def start(self, side: str, *flags: str, hook: str = "", **environment: str) -> subprocess.Popen[bytes]:
         """Start the agent of a side; ``hook``: stopped before its first rename into that directory."""
+        agent = self.launch(side, *flags, hook=hook, **environment)
+        self.wait_for_words(side, "Serving", 60)
+        return agent
+
+    def launch(self, side: str, *flags: str, hook: str = "", **environment: str) -> subprocess.Popen[bytes]:
+        """The same without waiting until it serves."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("GPU_QUEUE_", "JOB_ID"))}
         hooks = {"HOOK_DIRECTORY": hook, "HOOK_FILES": str(self.scratch / "hook")} if hook else {}
         program = ROOT / ("tests/sharedfs/hooked_agent.py" if hook else "perpetual_motion.py")
@@ -73,8 +79,6 @@ class Pair:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        said = self.said_by(side)
-        wait_until(lambda: "Serving" in said.read_text(), f"the agent of {side}", 60, said.read_text)
         return self.agents[side]
 
     def said_by(self, side: str) -> Path:

@@ -144,8 +144,11 @@ def moose(base: Path) -> Service:
     _run("mfsmaster", "-c", f"{base}/master", "start")
     _run("mfschunkserver", "-c", f"{base}/chunkserver", "start")
     mounts = {side: f"{base}/{side}" for side in ("a", "b")}
-    for point in mounts.values():
+    clients: dict[str, list[int]] = {}
+    for side, point in mounts.items():  # its processes tell nobody what they were called with
+        others = _pids("mfsmount")
         _run("mfsmount", point, "-H", address)
+        clients[side] = [pid for pid in _pids("mfsmount") if pid not in others]
 
     def writable() -> bool:
         try:
@@ -155,7 +158,6 @@ def moose(base: Path) -> Service:
         return True
 
     wait_until(writable, "a chunk server that has registered", 60)
-    clients = {side: [_pid_of_mount(point)] for side, point in mounts.items()}
     server = _pids("mfsmaster") + _pids("mfschunkserver")
     return Service(mounts, mounts["b"], Freezer(clients, server), base / "scratch")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from tests.agent.harness import ROOT
@@ -10,7 +12,20 @@ from tests.sharedfs.cases import CASES
 from tests.sharedfs.inside import Result
 
 PAGE = ROOT / "docs" / "reliability.md"
+KEPT = ROOT / "build" / "sharedfs.json"
+"""The newest result of each case on each filesystem, so that a part can be tried again."""
 BEGIN, END = "<!-- sharedfs -->", "<!-- /sharedfs -->"
+
+
+def keep(results: Mapping[tuple[str, str], Result], path: Path = KEPT) -> dict[tuple[str, str], Result]:
+    """Add results to those that are kept; returns all."""
+    kept: dict[tuple[str, str], Result] = {}
+    if path.exists():
+        kept = {(column, one["case"]): Result(**one) for column, one in json.loads(path.read_text())}
+    kept |= results
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps([[column, asdict(result)] for (column, _), result in kept.items()], indent=1))
+    return kept
 
 
 def as_markdown(columns: Sequence[str], results: Mapping[tuple[str, str], Result], made_on: str) -> str:
