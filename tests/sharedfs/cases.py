@@ -19,6 +19,7 @@ from pathlib import Path
 
 from gpu_queue.agent.main import EXIT_FORCED
 from tests.agent.harness import wait_until
+from tests.sharedfs.faults import KernelNfs
 from tests.sharedfs.pair import FENCE_S, FENCING, QUICK, TAKEOVER_S, Pair
 
 PROMISED_S = 60.0
@@ -253,7 +254,9 @@ def tail(pair: Pair) -> str:
     # The first lines were printed before gpu_tail was asked.
     delays = delays[10:]
     assert len(delays) > 20, f"{len(delays)} lines\n{pair.dump()}"
-    assert max(delays) < 10, f"{sorted(delays)[-5:]}"
+    # The agent pushes what is printed; what a reader's own client keeps is not in its hand (MooseFS: half a minute).
+    limit_s = 10.0 if isinstance(pair.faults, KernelNfs) else PROMISED_S
+    assert max(delays) < limit_s, f"{sorted(delays)[-5:]}"
     return f"{statistics.median(delays):.1f} s, at most {max(delays):.1f} s"
 
 
