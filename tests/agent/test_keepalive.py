@@ -254,7 +254,7 @@ def test_it_is_switched_off_and_on_by_a_file_and_by_settings(held: Cluster) -> N
     flag = Path(held.paths.root, "keepalive-off")
     flag.write_text("yzy: the cluster is ours today\n")
     wait_until(lambda: used(held) == 0 and state(held) == "off", "empty GPUs", dump=held.dump)
-    assert "yzy: the cluster is ours today" in keep(held)["reason"]
+    wait_until(lambda: "yzy: the cluster is ours today" in keep(held)["reason"], "who and why", 40, held.dump)
     flag.unlink()
     wait_for_state(held, "holding")
     hour = time.localtime().tm_hour

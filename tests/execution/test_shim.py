@@ -259,6 +259,27 @@ def test_beats_that_come_through_keep_the_fence_away(all_shells: list[Bench]) ->
         assert (one.directory.pid() or (0, 0))[0] == shim, "it lives"
 
 
+def test_a_script_that_another_user_dropped_is_not_fenced_because_it_cannot_be_touched(
+    all_shells: list[Bench],
+) -> None:
+    shims = []
+    for one in all_shells:
+        refusing = one.base / "bin"
+        refusing.mkdir()
+        (refusing / "touch").write_text('#!/bin/sh\ncase $* in */node) exec /usr/bin/touch "$@" ;; esac\nexit 1\n')
+        (refusing / "touch").chmod(0o755)
+        shims.append(one.start(STAY, fence_s=2, environment={"PATH": f"{refusing}:{os.environ['PATH']}"}))
+    nodes = [one.claim.with_name("node") for one in all_shells]
+    for _ in range(3):
+        for node in nodes:
+            os.utime(node, (0, 0))
+        for node in nodes:
+            wait_until(lambda node=node: node.stat().st_mtime > 0)  # type: ignore[misc]
+    for one, shim in zip(all_shells, shims, strict=True):
+        assert one.directory.why() is None
+        assert (one.directory.pid() or (0, 0))[0] == shim, "it lives"
+
+
 def test_a_timer_that_somebody_killed_is_started_again(surroundings: Bench) -> None:
     shim = surroundings.start(STAY)
     script = int(surroundings.wait_for("script"))

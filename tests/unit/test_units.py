@@ -110,7 +110,8 @@ def test_a_size_that_people_are_shown_is_off_by_a_twentieth_of_its_unit_at_most(
     assert math.isclose(parse_size_bytes(shown), size, rel_tol=0.05, abs_tol=1)
 
 
-@given(st.datetimes(datetime(1970, 1, 1), datetime(9999, 1, 1), timezones=st.just(timezone.utc)))
+# Later than that a float tells no microseconds any more.
+@given(st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(timezone.utc)))
 def test_a_stamp_is_the_moment_in_milliseconds(moment: datetime) -> None:
     text = stamp(moment.timestamp())
     assert len(text) == 18
