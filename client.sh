@@ -794,7 +794,7 @@ __gpu_after() { # what --after named becomes ids in the caller's needs
 }
 
 __gpu_publish() { # FROM TO: these of the caller's files: records, then scripts, synced, then the rename that commits
-  local index=$1 stage='' title id stamp me file script record scripts=() records=() fulls=() where=0
+  local index=$1 stage='' title id stamp me file script record scripts=() records=() fulls=() where=0 lost=()
   __gpu_me
   __gpu_json "${REPLY%@*}"; me="\"user\": $REPLY"
   __gpu_json "${HOSTNAME:-${HOST:-}}"; me+=", \"host\": $REPLY"
@@ -834,12 +834,19 @@ __gpu_publish() { # FROM TO: these of the caller's files: records, then scripts,
   for ((index = 0; index < ${#fulls[@]}; index++)); do
     id=${fulls[index]#????} file=${files[$1 + index]}
     # Not in pending/ after an error: perhaps an agent was faster.
-    if [ "$where" -ne 0 ] && ! __gpu_where "$id"; then __gpu_unwritten "pending/${fulls[index]}"; return; fi
+    if [ "$where" -ne 0 ] && ! __gpu_where "$id"; then lost+=("${fulls[index]}"); continue; fi
     printf '%s\n' "${fulls[index]}"
     __gpu_asks "${asks[$1 + index]/#1 - default /$default - default }"
     title=${name:-${file##*/}} stamp=${id#*-}
     __gpu_say "$title: queued as ${stamp%%-*}, priority $priority, asks for $REPLY"
   done
+  [ ${#lost[@]} -gt 0 ] || return 0
+  scripts=() records=() # of the others are in use
+  for script in "${lost[@]}"; do
+    if [ -z "$stage" ]; then scripts+=("pending/.${script#????}"); else scripts+=("$stage/$script"); fi
+    records+=("records/${script#????}.json")
+  done
+  __gpu_unwritten "pending/${lost[0]}"
 }
 
 __gpu_script() { # TARGET TEXT FILE: the script as it is; one that was not read whole is copied
