@@ -53,6 +53,7 @@ class Settings:
     max_lost: int = 3
     retry_delay_s: float = 30.0
     infeasible: str = "wait"
+    log: str = "direct"
     foreign_memory_bytes: int = 1 << 30
     stop_grace_s: float = 10.0
     leave_grace_s: float = 20.0
@@ -181,6 +182,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("max_lost", "--max-lost", "GPU_QUEUE_MAX_LOST", "max_lost", _count, "3", "tries lost with their shim or node before a task is given up", "N", live=True),
     Setting("retry_delay_s", "--retry-delay", "GPU_QUEUE_RETRY_DELAY", "retry_delay", parse_duration_s, "30s", "before the first retry; doubles, up to 1 h", "TIME", live=True),
     Setting("infeasible", "--infeasible", "GPU_QUEUE_INFEASIBLE", "infeasible", _one_of("wait", "fail"), "wait", "a task that this node can never run: `wait` (for another node) or `fail`", "WHAT", live=True),
+    Setting("log", "--log", "GPU_QUEUE_LOG", "log", _one_of("direct", "pump"), "direct", "`pump`: what a task prints goes through a process that drops it where the disk is full, so that no training ends by its log", "WAY", live=True),
     Setting("foreign_memory_bytes", "--foreign-memory", "GPU_QUEUE_FOREIGN_MEMORY", "foreign_memory", parse_size_bytes, "1G", "a GPU without a task of ours that uses more is somebody else's", "SIZE", live=True),
     Setting("stop_grace_s", "--stop-grace", "GPU_QUEUE_STOP_GRACE", "stop_grace", parse_duration_s, "10s", "between TERM and KILL when a task is stopped", "TIME", live=True),
     Setting("leave_grace_s", "--leave-grace", "GPU_QUEUE_LEAVE_GRACE", "leave_grace", parse_duration_s, "20s", "the same when the node is taken back", "TIME", live=True),

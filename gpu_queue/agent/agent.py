@@ -103,7 +103,7 @@ class Agent:
         self._storage = around.storage
         self._say = around.say
         self.settings = settings
-        self.cards = Cards(around.devices, around.leases, around.gpu_uuids)
+        self.cards = Cards(around.devices, around.gpu_uuids)
         self.keeping = Keeping(
             around.keepalive, self.cards, around.leases, around.gpu_uuids, settings, ledger, around.say
         )
@@ -173,6 +173,7 @@ class Agent:
         self._phase_reason = ""
         self._leaving_since: float | None = None
         self._keep_due = now
+        self._ledger_is_out = False
         self._config_tried: Mapping[str, str] = around.config
         self._config_verdict = ""
         self._config_problem = ""
@@ -342,13 +343,15 @@ class Agent:
         self._keep_due = now + self.keeping.tick_s
         if self.keeping.take_changed():
             self.beat.is_old = self._plan_is_due = True
-        if self.keeping.has_ledger and now - self.keeping.ledger_at >= LEDGER_EVERY_S:
+        if self.keeping.has_ledger and not self._ledger_is_out and now - self.keeping.ledger_at >= LEDGER_EVERY_S:
             self._write_ledger(now)
 
     def _write_ledger(self, now: float) -> None:
         text = self.keeping.ledger_text(now)
+        self._ledger_is_out = True
 
         def done(result: Failed | None) -> None:
+            self._ledger_is_out = False
             if isinstance(result, Failed):
                 self._say(f"the ledger could not be written: {result}")
 

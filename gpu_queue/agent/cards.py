@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gpu_queue.gpus.devices import Devices, Gpu, Health
-from gpu_queue.gpus.leases import Footprint, Leases
+from gpu_queue.gpus.leases import Footprint
 from gpu_queue.scheduling.facts import GpuFact, GpuState
 
 SNAPSHOT_TTL_S = 0.05
@@ -14,9 +14,8 @@ SNAPSHOT_TTL_S = 0.05
 class Cards:
     """The GPUs that one agent serves."""
 
-    def __init__(self, devices: Devices, leases: Leases, served: frozenset[str]) -> None:
+    def __init__(self, devices: Devices, served: frozenset[str]) -> None:
         self._devices = devices
-        self._leases = leases
         self._served = served
         self._read_at = float("-inf")
         self.leased_elsewhere: set[str] = set()
@@ -34,9 +33,9 @@ class Cards:
             self._read_at = now
         return tuple(gpu for gpu in self.everything if gpu.uuid in self._served)
 
-    def ask_leases(self, ours: set[str]) -> None:
+    def note_leases(self, holders: Mapping[str, str], ours: set[str]) -> None:
         """Note which GPUs other agents of this node have leased; taking one is checked again."""
-        self.leased_elsewhere = self._leases.holders().keys() - ours
+        self.leased_elsewhere = holders.keys() - ours
 
     def facts(self, now: float, ours: set[str], foreign_memory_bytes: int) -> list[GpuFact]:
         """The served GPUs, judged.

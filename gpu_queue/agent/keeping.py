@@ -19,6 +19,7 @@ from gpu_queue.keepalive.keeper import KeepState, Rules
 from gpu_queue.keepalive.ledger import EnergySample, Kind, joules_between, parse_ledger
 from gpu_queue.keepalive.supervisor import CardFacts, Host, Supervisor
 from gpu_queue.scheduling.facts import Phase
+from gpu_queue.units import format_duration, format_size
 
 LEASES_EVERY_S = 1.0
 COUNT_EVERY_S = 1.0
@@ -87,8 +88,7 @@ class Keeping:
             settings: of this moment.
             switched_off: who switched it off by a command; None: nobody.
         """
-        if self.leases_are_old or now - self._leases_at >= LEASES_EVERY_S:
-            self.ask_leases(now, tries)
+        self.ask_leases(now, tries)
         rest = _rest(phase, settings, switched_off)
         if self._rest and not rest:
             self.supervisor.try_again()
@@ -129,10 +129,12 @@ class Keeping:
 
     def ask_leases(self, now: float, tries: Tries) -> None:
         """Read what other agents of this node have, and where workers live."""
+        if not self.leases_are_old and now - self._leases_at < LEASES_EVERY_S:
+            return
         self._leases_at, self.leases_are_old = now, False
         try:
-            self._cards.ask_leases(tries.held_gpus(settling_too=True))
-            self._fillers = self._leases.fillers()
+            holders, self._fillers = self._leases.look()
+            self._cards.note_leases(holders, tries.held_gpus(settling_too=True))
         except OSError as error:  # what was known stays; taking a GPU is refused the same way
             self._say(f"the node's own directory: {error}")
         self._tell_cards()
@@ -163,7 +165,12 @@ class Keeping:
         late = [uuid for uuid in uuids if uuid in open_ones or self.supervisor.is_late(uuid)]
         for gpu in self._cards.everything:
             if gpu.uuid in late:
-                self._say(f"GPU {gpu.index}: what the keep-alive held is not back yet; the task starts all the same")
+                used = "an unknown part" if gpu.memory_used_bytes is None else format_size(gpu.memory_used_bytes)
+                waited = format_duration(now - since)
+                self._say(
+                    f"GPU {gpu.index}: {used} of its memory is in use {waited} after the keep-alive was told to "
+                    "leave; the task starts all the same"
+                )
         self._met_filler.difference_update(uuids)
         return True
 

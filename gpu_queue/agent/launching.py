@@ -73,6 +73,7 @@ class Launching:
         one.started_at, one.started_wall_s = now, time.time()
         self._note(one, granted, cwd)
         settings = self.settings()
+        watched = program if settings.log == "direct" else launcher.with_pump(program)
         spec = launcher.LaunchSpec(
             claim_path=one.claim_path,
             try_dir=one.directory.path,
@@ -81,7 +82,7 @@ class Launching:
             header=self._header(one, granted, cwd, notes),
             # Where another node may take a silent task over, the script must not outlive its shim.  On a local disk
             # only this node's agent runs it again, and it ends what is left of a try before it does.
-            program=tuple(program if self.spool.mount.is_local else launcher.with_death_signal(program)),
+            program=tuple(watched if self.spool.mount.is_local else launcher.with_death_signal(watched)),
             environment=self._environment(one, claimed, granted, program),
             beat_s=settings.beat_s,
             fence_s=0.0 if self.spool.mount.is_local else settings.fence_after_s,

@@ -486,7 +486,9 @@ class Tries:
 
     def _take_up(self, claim: Claim, named_end: End | None, now: float) -> None:
         directory = self._home.try_directory(claim_name(claim))
-        facts = ClaimFacts(claim, named_end, directory.is_alive(), directory.status(), directory.why())
+        facts = ClaimFacts(
+            claim, named_end, directory.is_alive(), directory.status(), directory.why(), directory.never_began()
+        )
         decision: Recovery = recover(facts)
         path = self._spool.paths.claim(self._spool.node, claim)
         one = LiveTry(claim, path, directory, Stage.RUNNING, named_end=named_end, end=decision.end, started_at=now)

@@ -23,6 +23,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,7 @@ LOCK_DESCRIPTOR = 9
 TIMER_DESCRIPTOR = 8
 
 COMPANION_DESCRIPTOR = 3
+PUMP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pump.py")
 _CLAIM_NAME = re.compile(r"[A-Za-z0-9._+=-]+", re.ASCII)
 _ALL_SIGNALS = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 
@@ -288,6 +290,11 @@ def first_line(arguments: Sequence[str], timeout_s: float = 10.0) -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.decode(errors="replace").partition("\n")[0] if done.returncode == 0 else ""
+
+
+def with_pump(program: Sequence[str]) -> list[str]:
+    """A program whose output goes through a pump (:mod:`gpu_queue.execution.pump`): its log cannot end it."""
+    return [sys.executable, "-I", "-S", PUMP, *program]
 
 
 @functools.cache

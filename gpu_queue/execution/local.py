@@ -133,6 +133,11 @@ class TryDirectory:
             return None
         return facts if isinstance(facts, dict) else None
 
+    def never_began(self) -> bool:
+        """Whether this try was prepared, and no shim was told of it: its facts are written right before that."""
+        names = _names(self.path)
+        return bool(names) and "facts" not in names
+
     def remove(self) -> None:
         """Remove the directory; what cannot be removed stays, and does no harm."""
         try:

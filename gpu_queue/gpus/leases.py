@@ -3,8 +3,8 @@
 - A lease is the file ``gpus/<uuid>`` in the node's own directory; it names the directory of a try.
 - It is valid <=> somebody holds the flock on that directory's file ``lock``: the agent from before the fork, then the
   shim.  A crash of anything therefore needs no tidying, and a task keeps its GPU when its agent dies.
-- All changes are made under ``grant.lock``, so of two agents one gets a GPU; each file is replaced by a rename, so
-  readers need no lock.
+- All changes are made under ``grant.lock``, so of two agents one gets a GPU.  Readers need no lock: what they take
+  for free is asked again under it.
 - ``gpus/<uuid>.filler`` is locked for as long as a keep-alive worker lives on that GPU, whichever agent's it is.  A
   filler begins only where no lease is valid, and that is asked under the same mutex: so either the filler sees the
   lease and does not begin, or who takes the lease sees the filler, and waits until it has gone.  The file tells what
@@ -65,13 +65,16 @@ class Leases:
 
     def holders(self) -> dict[str, str]:
         """The directory of the try that holds it, by UUID of the GPU."""
-        return dict(self._valid())
+        return dict(self._valid(self._names()))
 
     def fillers(self) -> dict[str, Footprint]:
         """The keep-alive workers that live, ours or another agent's, by UUID of the GPU."""
-        names = [name for name in self._names() if name.endswith(_FILLER)]
-        living = [name for name in names if is_locked(f"{self._gpus}/{name}")]
-        return {name.removesuffix(_FILLER): _parse_footprint(self._read(name)) for name in living}
+        return self._living(self._names())
+
+    def look(self) -> tuple[dict[str, str], dict[str, Footprint]]:
+        """Both, by one listing."""
+        names = self._names()
+        return dict(self._valid(names)), self._living(names)
 
     def take(self, uuids: Sequence[str], try_dir: str) -> bool:
         """Lease all of these GPUs to a try, or none.
@@ -142,9 +145,13 @@ class Leases:
             os.makedirs(self._gpus, mode=0o700, exist_ok=True)  # somebody tidied /tmp
             return []
 
-    def _valid(self) -> Iterator[tuple[str, str]]:
+    def _living(self, names: Iterable[str]) -> dict[str, Footprint]:
+        living = [name for name in names if name.endswith(_FILLER) and is_locked(f"{self._gpus}/{name}")]
+        return {name.removesuffix(_FILLER): _parse_footprint(self._read(name)) for name in living}
+
+    def _valid(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:
         held: dict[str, bool] = {}
-        for name in self._names():
+        for name in names:
             if name.endswith(_FILLER):
                 continue
             try_dir = self._read(name)
@@ -163,24 +170,31 @@ class Leases:
         except FileNotFoundError:
             return None
         try:
-            return os.fsdecode(os.read(descriptor, _PATH_MAX_BYTES).removesuffix(b"\n"))
+            return os.fsdecode(os.read(descriptor, _PATH_MAX_BYTES).partition(b"\n")[0])
         except OSError as error:
             raise OSError(error.errno, error.strerror, path) from None
         finally:
             os.close(descriptor)
 
     def _write(self, files: Mapping[str, str]) -> None:
-        # One fixed name for the unfinished file is enough under the mutex, and a crash leaves no more than it.
-        if not os.path.isdir(self._gpus):  # somebody tidied /tmp
-            os.makedirs(self._gpus, mode=0o700, exist_ok=True)
-        unfinished = f"{self._gpus}/.unfinished"
+        # In place: a rename over another file makes ext4 write that out at once, which takes longer than the rest.
+        # Who reads half of a line takes it for a try that does not live, and asks again under the mutex.
         for name, try_dir in files.items():
-            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            descriptor = self._open(name)
             try:
-                os.write(descriptor, os.fsencode(try_dir) + b"\n")
+                line = os.fsencode(try_dir) + b"\n"
+                os.write(descriptor, line)
+                os.ftruncate(descriptor, len(line))
             finally:
                 os.close(descriptor)
-            os.rename(unfinished, f"{self._gpus}/{name}")
+
+    def _open(self, name: str) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            return os.open(f"{self._gpus}/{name}", flags, 0o600)
+        except FileNotFoundError:  # somebody tidied /tmp
+            os.makedirs(self._gpus, mode=0o700, exist_ok=True)
+            return os.open(f"{self._gpus}/{name}", flags, 0o600)
 
     def _remove(self, names: Iterable[str], try_dir: str) -> None:
         for name in names:

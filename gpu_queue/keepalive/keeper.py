@@ -154,6 +154,8 @@ class Keeper:
         self._is_old = False
         """It holds for long enough to be judged."""
         self._come_back: ComeBack | None = None
+        self._tenant_said = ""
+        """Who is waited for to leave; empty: nobody."""
         self._idle_lease = IdleWatch(rules.hold_leased_after_s)
         self._left_idle = False
         self._beside = ""
@@ -293,12 +295,17 @@ class Keeper:
         if facts.worker is not None:  # one that nobody ordered
             return Order(leave=True)
         obstacle = self._obstacle(facts)
+        if facts.holder:  # it was judged free, and given
+            self._tenant_said = ""
         if obstacle or self._gone_at is not None:
             self._free_since = None
             if self.state is not KeepState.FAILED and obstacle:
                 self.reason = obstacle
             return Order()
         if self.state is KeepState.FAILED or now < self._not_before:
+            return Order()
+        if self._tenant_said:  # a rest came between
+            self._enter(KeepState.BACKING_OFF, self._tenant_said, now)
             return Order()
         if self._free_since is None:
             self._free_since = self._quiet_since = now
@@ -407,9 +414,10 @@ class Keeper:
             self._left_idle = False
             return self._leave("the task uses its GPU again", facts)
         if self._come_back is None:
-            self._come_back = ComeBack(has_gauge=facts.gpu.utilization_percent is not None)
+            self._come_back = ComeBack(has_gauge=not facts.gpu.is_mig)
         self._come_back.tenant_seen(facts.now)
-        self._enter(KeepState.BACKING_OFF, f"somebody else works on this GPU: {found}", facts.now)
+        self._tenant_said = f"somebody else works on this GPU: {found}"
+        self._enter(KeepState.BACKING_OFF, self._tenant_said, facts.now)
         return Order(leave=True)
 
     def _measure(self, facts: KeepFacts, worker: WorkerFacts) -> None:
@@ -448,6 +456,6 @@ class Keeper:
         if self._come_back.may_come(
             facts.now, gpu.memory_used_bytes, gpu.utilization_percent, self._baseline_bytes or 0
         ):
-            self._free_since = None
+            self._free_since, self._tenant_said = None, ""
             self._enter(KeepState.OFF, "", facts.now)
         return Order()

@@ -34,6 +34,8 @@ class ClaimFacts:
     """Its try lock is held."""
     status: int | None = None
     why: Why | None = None
+    never_began: bool = False
+    """Its agent died before it told a shim of this try: nothing ran."""
 
 
 @dataclass(frozen=True)
@@ -54,4 +56,6 @@ def recover(facts: ClaimFacts) -> Recovery:
         return Recovery(Step.CLEAN, End(facts.status, facts.why))
     # No status: its shim died, or never started.  A why that stands there was meant for it (stopped, say).
     why = facts.why if facts.why in (Why.STOPPED, Why.TIMEOUT, Why.REQUEUE, Why.NOSTART) else Why.LOST
+    if why is Why.LOST and facts.never_began:
+        why = Why.REQUEUE
     return Recovery(Step.CLEAN, End(NOBODY_KNOWS, why))

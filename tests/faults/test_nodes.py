@@ -42,8 +42,8 @@ class Machine:
         self.cluster = cluster
         known = {node["node"] for node in cluster.nodes()}
         self.local = cluster.base / f"local-{name}"
-        named = ("--node-name", name, "--local-dir", str(self.local))
-        self.agent = cluster.start(*named, *flags, simulate=simulate, env=TIMES)
+        self.flags = ("--node-name", name, "--local-dir", str(self.local), *flags)
+        self.agent = cluster.start(*self.flags, simulate=simulate, env=TIMES)
         (self.node,) = {node["node"] for node in cluster.nodes()} - known
 
     def processes(self) -> list[int]:

@@ -103,6 +103,23 @@ def test_a_disk_without_inodes_costs_no_task_a_try(few_inodes: Cluster) -> None:
     assert ran.read_text().split().count(waits) == 1
 
 
+def test_a_disk_that_its_log_fills_ends_no_training_where_the_log_is_pumped(few_inodes: Cluster) -> None:
+    cluster = few_inodes
+    ballast, printed, go = cluster.queue_root / "ballast", cluster.base / "printed", cluster.base / "go"
+    ballast.write_bytes(bytes(1 << 20))
+    cluster.start("--log", "pump")
+    task = cluster.submit(
+        f"set -e\nhead -c 8000000 /dev/zero | tr '\\0' x\ntouch {str(printed)!r}\n"
+        f"until [ -e {str(go)!r} ]; do echo still here; sleep 0.05; done\n"
+    )
+    wait_until(printed.exists, "its going on", dump=cluster.dump)
+    ballast.unlink()
+    cluster.wait_for_line(task, "bytes of output were lost: No space left on device")
+    cluster.wait_for_line(task, "still here")
+    go.touch()
+    cluster.wait_for(task, "done")
+
+
 def test_names_that_are_missed_for_a_minute_hide_nothing_from_agents_and_people(tmp_path: Path) -> None:
     with bad_storage(tmp_path, kept_s=60.0) as bad:
         cluster = bad.cluster

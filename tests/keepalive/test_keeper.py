@@ -289,6 +289,34 @@ def test_a_tenant_that_comes_again_is_waited_for_longer(holding: World) -> None:
         holding.run(10)
 
 
+def test_a_tenant_is_not_forgotten_over_quiet_hours(holding: World) -> None:
+    holding.used_by_others = GIB
+    holding.until(KeepState.BACKING_OFF, 3)
+    holding.run(2)
+    holding.rest = "quiet hours until 07:00"
+    holding.run(5)
+    assert holding.keeper.reason == holding.rest
+    holding.rest = ""
+    holding.run(10)
+    assert holding.state() is KeepState.BACKING_OFF
+    assert "memory grew" in holding.keeper.reason
+    assert holding.worker is None
+    holding.used_by_others = 0
+    holding.run(50)
+    assert holding.worker is None
+    holding.until(KeepState.HOLDING, 20)
+
+
+def test_a_task_that_had_the_gpu_ends_the_wait_for_a_tenant(holding: World) -> None:
+    holding.used_by_others = GIB
+    holding.until(KeepState.BACKING_OFF, 3)
+    holding.run(2)
+    holding.used_by_others, holding.holder = 0, TASK
+    holding.run(5)
+    holding.holder = ""
+    holding.until(KeepState.HOLDING, 5)
+
+
 def test_what_the_worker_noticed_itself_counts_at_once(holding: World) -> None:
     assert holding.worker is not None
     holding.worker = replace(holding.worker, tenant="kernel time 2.1x for two launches")

@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 IMPURE = {"os", "time", "subprocess", "random", "secrets", "threading", "datetime", "socket", "pathlib", "shutil"}
 RENAMES = {"spool.store", "spool.files", "spool.filesystem", "spool.events"}
-FORKS = {"execution.launcher", "keepalive.zygote"}
+FORKS = {"execution.pump", "execution.launcher", "keepalive.zygote"}
 FORKING = {
     ("os", name)
     for name in ("fork", "forkpty", "posix_spawn", "posix_spawnp", "system", "popen", "execv", "execve", "execvp")

@@ -40,6 +40,7 @@ EXAMPLES = {
     "sweep": ("on", "off", "on"),
     "allow_group": ("on", "off", "on"),
     "local_dir": ("/a", "/b", "/c"),
+    "log": ("pump", "direct", "pump"),
     "infeasible": ("fail", "wait", "fail"),
     "foreign_memory_bytes": ("2G", "3G", "4G"),
     "fence_after_s": ("1s", "2s", "3s"),
