@@ -10,8 +10,6 @@
 from __future__ import annotations
 
 import os
-import select
-import signal
 import socket
 import time
 from collections import deque
@@ -24,9 +22,11 @@ from gpu_queue.agent.cards import Cards
 from gpu_queue.agent.commands import Commands
 from gpu_queue.agent.keeping import LEDGER_EVERY_S, Keeping
 from gpu_queue.agent.launching import Launching, scripts_environment
-from gpu_queue.agent.livetry import LiveTry, Stage
+from gpu_queue.agent.livetry import Stage
+from gpu_queue.agent.logs import Logs
 from gpu_queue.agent.peers import Peers
-from gpu_queue.agent.status import GpuLine, RunningLine, Status
+from gpu_queue.agent.status import Status
+from gpu_queue.agent.telling import gpu_lines, running_lines
 from gpu_queue.agent.tries import Tries
 from gpu_queue.config import Settings, live_changes, resolve
 from gpu_queue.errors import SettingsError
@@ -43,8 +43,7 @@ from gpu_queue.spool.control import Command
 from gpu_queue.spool.nodes import SEEN_KEPT
 from gpu_queue.spool.pending import PendingView
 from gpu_queue.spool.spool import Look, LookRequest, RootView, Spool
-from gpu_queue.spool.watch import Watch
-from gpu_queue.spool.worker import Failed, Storage, StorageThread
+from gpu_queue.spool.worker import Failed, Storage
 from gpu_queue.task import State, Why
 from gpu_queue.units import format_duration
 
@@ -56,8 +55,6 @@ ADOPTED_TICK_S = 0.5
 FOREIGN_TICK_S = 0.2
 HOURLY_S = 3600.0
 HANG_SAID_AFTER_S = 10.0
-PUSH_LOGS_EVERY_S = 3.0
-"""On a network filesystem: so late, and the reader's own second, another host's gpu_tail shows what a task prints."""
 LEAVE_EXTRA_S = 10.0
 """An agent that leaves waits so long beyond the grace for storage that does not answer."""
 
@@ -166,8 +163,7 @@ class Agent:
         self._hourly_at = now
         self._tidy_due = now
         self._waits_for_memory = False
-        self._push_due = now
-        self._push_is_out = False
+        self.logs = Logs(around.spool, around.storage, self.tries, now)
         self._hang_said = False
         self._phase = Phase.SERVING
         self._phase_reason = ""
@@ -207,8 +203,7 @@ class Agent:
         if self._keep_due <= 0.0:
             self._keep(now)
         self.tries.keep_spares(now, serves=self._has_looked and self._phase is Phase.SERVING)
-        if self._has_logs_to_push() and now >= self._push_due:
-            self._push_logs(now)
+        self.logs.advance(now)
         self._notice_hanging(now)
         self.beat.is_old |= self.tries.has_changed
         self.tries.has_changed = False
@@ -242,8 +237,7 @@ class Agent:
         due += [until for until in self.tries.resting.values() if until > now]
         if self._waits_for_memory:
             due.append(now + FOREIGN_TICK_S)
-        if self._has_logs_to_push():
-            due.append(self._push_due)
+        due.append(self.logs.next_at())
         return max(0.0, min(due) - now)
 
     # -- observing --------------------------------------------------------------------------------------------------
@@ -501,38 +495,8 @@ class Agent:
     def _tell(self, now: float, state: str = "") -> None:
         self.beat.write(now, self._status(now, state), self.settings.beat_s)
 
-    def _has_logs_to_push(self) -> bool:
-        if self._spool.mount.is_local or self._push_is_out:
-            return False
-        return any(one.stage is Stage.RUNNING for one in self.tries.live.values())
-
-    def _push_logs(self, now: float) -> None:
-        running = (one for one in self.tries.live.values() if one.stage is Stage.RUNNING)
-        logs = tuple(self._spool.paths.log(one.claim) for one in running)
-        self._push_due, self._push_is_out = now + PUSH_LOGS_EVERY_S, True
-
-        def done(_: Failed | None) -> None:
-            self._push_is_out = False
-
-        self._storage.submit("logs", lambda: self._spool.logs.push(logs), done)
-
     def _status(self, now: float, state: str) -> Status:
         facts = self._facts(now)
-        by_uuid = {gpu.uuid: gpu for gpu in self.cards.everything}
-        lines = []
-        for fact in facts.gpus:
-            gpu = by_uuid[fact.uuid]
-            lines.append(
-                GpuLine(
-                    fact,
-                    gpu.name,
-                    gpu.memory_used_bytes,
-                    gpu.utilization_percent,
-                    gpu.power_w,
-                    gpu.problem,
-                    self.keeping.line(gpu),
-                )
-            )
         left_s = self.lifetime_left_s(now)
         wall_s = time.time()
         told = (self._look_problem, self.tries.node_problem, self._config_problem, self._hanging_text(now))
@@ -551,12 +515,8 @@ class Agent:
             ends_wall_s=None if left_s is None else wall_s + left_s,
             now_wall_s=wall_s,
             devices=self._around.devices.describe(),
-            gpus=lines,
-            running=[
-                self._running_line(one, now)
-                for one in self.tries.live.values()
-                if one.started_wall_s or one.stage is Stage.CLEARING
-            ],
+            gpus=gpu_lines(facts.gpus, self.cards.everything, self.keeping.line),
+            running=running_lines(self.tries.live.values(), self.cards.everything, now),
             waiting=len(waiting),
             reasons=explain(facts, REASONS_PUBLISHED),
             skipped=self._view.skipped,
@@ -567,13 +527,6 @@ class Agent:
             # A command that is not answered yet is obeyed again by a successor, who would else forget it.
             seen=tuple(nonce for nonce in self._seen if nonce not in open_nonces),
         )
-
-    def _running_line(self, one: LiveTry, now: float) -> RunningLine:
-        indices = {gpu.uuid: gpu.index for gpu in self.cards.everything}
-        gpus = tuple(sorted(indices[uuid] for uuid in one.gpus if uuid in indices))
-        stage = "ending" if one.why is not None and one.stage is Stage.RUNNING else one.stage.value
-        ending = one.why.value if one.why else ""
-        return RunningLine(one.name, one.title, stage, gpus, now - one.started_at, one.needs.time_s, ending)
 
     def _hanging_text(self, now: float) -> str:
         hanging = self._storage.hangs(now)
@@ -604,39 +557,3 @@ class Agent:
         if self.keeping.has_ledger:
             self._write_ledger(now)
         self._tell(now, state="stopped")
-
-
-def run(agent: Agent, storage: StorageThread, watch: Watch) -> None:
-    """The loop around ``step``: wakes at what happens, or when something is due.
-
-    Args:
-        agent: the agent.
-        storage: wakes the loop when a call has ended; signals wake it the same way.
-        watch: file events.
-    """
-
-    def on_signal(number: int, frame: object) -> None:  # noqa: ARG001
-        if number != signal.SIGCHLD:
-            agent.was_terminated = True
-        storage.wake()
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
-        signal.signal(number, on_signal)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that closes takes no node down
-    poller = select.poll()
-    poller.register(storage.wake_fd, select.POLLIN)
-    poller.register(agent.keeping.fd, select.POLLIN)
-    if watch.fd >= 0:
-        poller.register(watch.fd, select.POLLIN)
-    while True:
-        agent.step(time.monotonic())
-        if agent.finished:
-            return
-        for descriptor, _ in poller.poll(agent.wait_s(time.monotonic()) * 1000):
-            if descriptor == watch.fd:
-                for event in watch.read():
-                    agent.hint(*event)
-            elif descriptor == agent.keeping.fd:
-                agent.hear_keepalive()
-            else:
-                os.read(descriptor, 65536)

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from gpu_queue import __version__
-from gpu_queue.agent.agent import Agent, Surroundings, run
+from gpu_queue.agent.agent import Agent, Surroundings
+from gpu_queue.agent.loop import run
 from gpu_queue.config import Settings, parser, queue_root, resolve
 from gpu_queue.errors import DeviceError, GpuQueueError, SettingsError, SpoolError
 from gpu_queue.execution.launcher import first_line, start_companion, with_death_signal

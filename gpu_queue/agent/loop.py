@@ -1,0 +1,48 @@
+"""The loop around the agent's step: it wakes at what happens, or when something is due."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+
+from gpu_queue.agent.agent import Agent
+from gpu_queue.spool.watch import Watch
+from gpu_queue.spool.worker import StorageThread
+
+
+def run(agent: Agent, storage: StorageThread, watch: Watch) -> None:
+    """Take steps until the agent has finished.
+
+    Args:
+        agent: the agent.
+        storage: wakes the loop when a call has ended; signals wake it the same way.
+        watch: file events.
+    """
+
+    def on_signal(number: int, frame: object) -> None:  # noqa: ARG001
+        if number != signal.SIGCHLD:
+            agent.was_terminated = True
+        storage.wake()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+        signal.signal(number, on_signal)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that closes takes no node down
+    poller = select.poll()
+    poller.register(storage.wake_fd, select.POLLIN)
+    poller.register(agent.keeping.fd, select.POLLIN)
+    if watch.fd >= 0:
+        poller.register(watch.fd, select.POLLIN)
+    while True:
+        agent.step(time.monotonic())
+        if agent.finished:
+            return
+        for descriptor, _ in poller.poll(agent.wait_s(time.monotonic()) * 1000):
+            if descriptor == watch.fd:
+                for event in watch.read():
+                    agent.hint(*event)
+            elif descriptor == agent.keeping.fd:
+                agent.hear_keepalive()
+            else:
+                os.read(descriptor, 65536)
