@@ -215,7 +215,7 @@ def test_where_memory_is_short_less_is_held(cluster: Cluster) -> None:
 def test_a_gpu_of_which_somebody_holds_memory_is_granted_to_nobody_also_while_it_is_held(
     cluster: Cluster, tmp_path: Path
 ) -> None:
-    driven = {"GPU_QUEUE_SIMULATE_FILE": str(cluster.base / "state.json")}
+    driven = {"GPU_QUEUE_SIMULATE_FILE": str(cluster.base / "state.json"), "GPU_QUEUE_BEAT": "1s"}
     Path(driven["GPU_QUEUE_SIMULATE_FILE"]).write_text(json.dumps({"0": {"used": "20G"}}))
     base = tmp_path / "other"
     base.mkdir()

@@ -96,7 +96,7 @@ def test_a_disk_without_inodes_costs_no_task_a_try(few_inodes: Cluster) -> None:
     go.touch()
     cluster.wait_for(runs, "done")  # a rename needs no inode
     wait_until(lambda: f"{waits}.log'); it goes back" in cluster.output.read_text(), "the reason", dump=cluster.dump)
-    assert cluster.where(waits) == ["pending"]
+    wait_until(lambda: cluster.where(waits) == ["pending"], "its way back", dump=cluster.dump)
     for file in ballast.iterdir():
         file.unlink()
     cluster.wait_for(waits, "done")
