@@ -428,7 +428,8 @@ class Keeper:
         if self._measured_held >= 0:  # it let go of some: measured anew
             self._measured_held, self._measured_at = -1, facts.now
         if facts.now - self._measured_at >= MEASURE_AFTER_S:
-            taken_bytes = max(0, used - self._baseline_bytes)
+            # Never less than it says: who was here before may have left since.
+            taken_bytes = max(used - self._baseline_bytes, min(used, worker.held_bytes))
             self._footprint = Footprint(0, min(taken_bytes, self._goal_bytes + CONTEXT_BYTES))
             self._measured_held = worker.held_bytes
 

@@ -162,6 +162,15 @@ def test_what_others_have_on_the_gpu_is_never_taken_for_the_workers(world: World
     assert world.keeper.footprint.others_bytes(world.worker_bytes) == 0, "they have gone"
 
 
+def test_who_leaves_while_the_filler_comes_is_not_looked_for_in_its_memory(world: World) -> None:
+    world.used_by_others = 20 * GIB
+    world.until(KeepState.HOLDING, 5)
+    world.used_by_others = 0
+    world.run(5)
+    assert world.state() is KeepState.HOLDING
+    assert world.keeper.footprint.others_bytes(world.worker_bytes) < GIB, "a task may have this GPU"
+
+
 def test_a_full_gpu_is_not_held_and_looked_at_again(world: World) -> None:
     world.used_by_others = 79 * GIB
     world.run(10)
