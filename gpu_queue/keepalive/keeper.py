@@ -309,7 +309,7 @@ class Keeper:
             return Order()
         if self._free_since is None:
             self._free_since = self._quiet_since = now
-            self.reason = ""
+            self.reason = "about to start"
         if facts.utilization is not None and facts.utilization > BUSY_PERCENT:
             self._quiet_since = now
             if now - self._free_since >= GAUGE_LOOKS_BACK_S:  # before, it may be what has just ended here

@@ -192,7 +192,7 @@ def test_what_the_gauge_still_shows_of_a_task_that_has_ended_is_nobody_elses(hol
     holding.run(5)
     holding.holder = ""
     holding.run(1)
-    assert holding.keeper.reason == ""
+    assert holding.keeper.reason == "about to start"
     assert holding.worker is None
     holding.work_of_others = 0
     holding.until(KeepState.HOLDING, 3)
