@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from keepalive_numbers import Reading
 from machine import ROOT
-from rigs import PATIENCE_S, Spool, environment, wait_until
+from rigs import Spool, end, environment, wait_until
 
 from gpu_queue.agent.main import PLANT_VARIABLE
 from gpu_queue.execution.launcher import start_companion
@@ -469,12 +469,7 @@ class KeepingAgent:
         return processes_below(self.pid)
 
     def close(self) -> None:
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process)
 
 
 def processes_below(parent: int) -> dict[str, int]:

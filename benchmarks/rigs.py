@@ -183,12 +183,17 @@ class Agent:
         wait_until(lambda: self.spool.count(State.DONE) + self.spool.count(State.FAILED) >= count, "settled tasks")
 
     def close(self) -> None:
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End an agent, by force if it does not go."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def environment(base: Path) -> dict[str, str]:

@@ -221,7 +221,8 @@ class Peers:
             if (node, name) in self._in_hand:
                 continue
             local = directory.try_directory(name)
-            decision = recover(ClaimFacts(one.claim, one.end, local.is_alive(), local.status(), local.why()))
+            facts = ClaimFacts(one.claim, one.end, local.is_alive(), local.status(), local.why(), local.never_began())
+            decision = recover(facts)
             because = f"its agent ({node}) and its shim were found dead on this machine"
             if decision.step is Step.SETTLE:
                 self._take_over(node, one, End(NOBODY_KNOWS), because, is_proven=True)

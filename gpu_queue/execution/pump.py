@@ -96,7 +96,8 @@ class Log:
 
 def main(program: list[str]) -> int:
     """Run a program with its output pumped; returns its status, or ends by its signal."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
     reading, writing = os.pipe()
     try:
         child = subprocess.Popen(program, stdout=writing, stderr=writing, preexec_fn=_as_before)  # noqa: PLW1509
@@ -118,7 +119,8 @@ def main(program: list[str]) -> int:
 
 
 def _as_before() -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _pump(reading: int, log: Log) -> None:

@@ -143,6 +143,22 @@ def test_a_task_that_is_stopped_while_its_gpu_is_cleared_never_starts(held: Clus
 
 
 @needs_torch
+def test_an_agent_that_is_killed_while_a_gpu_is_cleared_costs_the_task_no_try(held: Cluster) -> None:
+    stopped = fillers(held)
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    task = held.submit("echo it ran\n")
+    wait_until(lambda: held.where(task) == ["running"], "the claim", dump=held.dump)
+    held.kill(held.agents[0])
+    for pid in stopped:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+    held.start("--max-lost", "0")
+    held.wait_for(task, "done")
+    assert held.log(task).count("it ran") == 1
+
+
+@needs_torch
 def test_nothing_is_left_when_the_agent_is_told_to_end(held: Cluster) -> None:
     assert fillers(held)
     held.agents[0].send_signal(signal.SIGTERM)

@@ -210,3 +210,12 @@ time.sleep(60)
     child.wait()
     child.stdout.close()
     assert node.agent("/a", "n").lock()
+
+
+def test_a_try_began_when_its_shim_may_have_been_told_of_it(one_try: TryDirectory) -> None:
+    os.close(one_try.lock())
+    assert one_try.never_began()
+    one_try.write_facts({})
+    assert not one_try.never_began()
+    one_try.remove()
+    assert not one_try.never_began(), "of what is not there nobody knows"
