@@ -77,8 +77,9 @@ q_put_away() { # whether peers took this node for dead: its directory is not lis
 q_beat() { # touch alone succeeds on a missing file, and a listing alone proves no life
 	q_clock
 	# A script that another user dropped (--allow-group) is not ours to touch; that this node reaches the storage, its
-	# permanent file shows as well.  What is taken away meanwhile is missed in the listing.
-	touch -c -- "$q_claim" || touch -c -- "${q_claim%/*}/node" || return
+	# permanent file shows as well.  What is taken away meanwhile is missed in the listing.  One that was killed (it
+	# hung, and the try ends) has no successor, which would hang as well.
+	touch -c -- "$q_claim" || { [ $? -lt 128 ] && touch -c -- "${q_claim%/*}/node"; } || return
 	q_listed
 	case $? in
 	0) printf '%s\n' "$q_now" >"$q_try/beat" ;;
