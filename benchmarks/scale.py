@@ -18,10 +18,10 @@ from gpu_queue.execution.local import NodeDirectory
 from gpu_queue.gpus.leases import Leases
 from gpu_queue.gpus.simulated import SimulatedDevices
 from gpu_queue.keepalive.supervisor import Host
+from gpu_queue.node.side import NodeSide, node_name
+from gpu_queue.node.storage import StorageInline
 from gpu_queue.spool.filesystem import mount_of
 from gpu_queue.spool.paths import make_id
-from gpu_queue.spool.spool import Spool, node_name
-from gpu_queue.spool.worker import StorageInline
 from gpu_queue.task import State
 
 _LINKS_PER_FILE = 10_000
@@ -78,7 +78,7 @@ def _agent(base: Path, filled: Filled) -> tuple[Agent, StorageInline]:
     node = node_name("", node_directory.identity)
     home = node_directory.agent(filled.paths.root, node)
     home.lock()
-    spool = Spool(filled.paths, node, "bench", settings, mount_of(filled.paths.root))
+    spool = NodeSide(filled.paths, node, "bench", settings, mount_of(filled.paths.root))
     spool.enter()
     storage, devices = StorageInline(), SimulatedDevices.parse("2")
     around = Surroundings(

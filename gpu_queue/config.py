@@ -2,7 +2,7 @@
 
 - A flag beats its environment variable, which beats ``config.yaml`` in the spool, which beats the default.
 - Units are in the names.  A value that cannot be obeyed is refused with the place that it came from.
-- Everything here is pure; ``spool.policy`` reads the file.
+- Everything here is pure; ``node.policy`` reads the file.
 - What is marked ``live`` is policy: it is taken over when config.yaml changes under a running agent.
 """
 

@@ -35,15 +35,15 @@ from gpu_queue.execution.shims import Shims
 from gpu_queue.gpus.devices import Devices
 from gpu_queue.gpus.leases import Leases
 from gpu_queue.keepalive.supervisor import CLEARING_TICK_S, Host
+from gpu_queue.node.pending import PendingView
+from gpu_queue.node.side import Look, LookRequest, NodeSide, RootView
+from gpu_queue.node.storage import Failed, Storage
 from gpu_queue.scheduling.cadence import Cadence
 from gpu_queue.scheduling.facts import Facts, GpuState, Phase, Policy
 from gpu_queue.scheduling.phase import Wishes, phase_of
 from gpu_queue.scheduling.plan import LOOK_AHEAD, Start, explain, plan, positions_without_gpu
-from gpu_queue.spool.control import Command
+from gpu_queue.spool.commands import Command
 from gpu_queue.spool.nodes import SEEN_KEPT
-from gpu_queue.spool.pending import PendingView
-from gpu_queue.spool.spool import Look, LookRequest, RootView, Spool
-from gpu_queue.spool.worker import Failed, Storage
 from gpu_queue.task import State, Why
 from gpu_queue.units import format_duration
 
@@ -63,7 +63,7 @@ LEAVE_EXTRA_S = 10.0
 class Surroundings:
     """What an agent stands on."""
 
-    spool: Spool
+    spool: NodeSide
     storage: Storage
     home: AgentDirectory
     node_directory: NodeDirectory

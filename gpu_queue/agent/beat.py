@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 
 from gpu_queue.agent.status import Status, as_json, as_text
-from gpu_queue.spool.spool import Spool
-from gpu_queue.spool.worker import Failed, Storage
+from gpu_queue.node.side import NodeSide
+from gpu_queue.node.storage import Failed, Storage
 
 AT_MOST_EVERY_S = 1.0
 AT_MOST_EVERY_LOCAL_S = 0.2
@@ -18,7 +18,7 @@ TOUCH_EVERY_S = 60.0
 class Beat:
     """Hands the node files to the storage thread."""
 
-    def __init__(self, spool: Spool, storage: Storage, now: float, say: Callable[[str], None]) -> None:
+    def __init__(self, spool: NodeSide, storage: Storage, now: float, say: Callable[[str], None]) -> None:
         self._spool = spool
         self._storage = storage
         self._say = say

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from gpu_queue.agent.livetry import LiveTry
 from gpu_queue.agent.tries import Tries
 from gpu_queue.execution.sweep import Sweep
-from gpu_queue.spool.control import Command
+from gpu_queue.spool.commands import Command
 from gpu_queue.spool.paths import parse_claim, parse_full
 from gpu_queue.task import Waiting, Why
 

@@ -14,9 +14,9 @@ from gpu_queue.execution import launcher
 from gpu_queue.execution.script import prepare_script, write_script
 from gpu_queue.gpus.devices import Gpu
 from gpu_queue.gpus.visible import visible_devices
+from gpu_queue.node.side import NodeSide
+from gpu_queue.node.transitions import Claimed
 from gpu_queue.spool.paths import safe_name
-from gpu_queue.spool.spool import Spool
-from gpu_queue.spool.transitions import Claimed
 from gpu_queue.units import format_utc
 
 WHO_ASKED = {
@@ -44,7 +44,7 @@ def scripts_environment(agents_own: Mapping[str, str], *, node: str, job_id: str
 class Launching:
     """Starts tries for one agent; touches only local things."""
 
-    spool: Spool
+    spool: NodeSide
     cards: Cards
     settings: Callable[[], Settings]
     environment: Mapping[str, str]

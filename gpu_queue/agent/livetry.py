@@ -9,8 +9,8 @@ from typing import Any
 from gpu_queue.execution import processes
 from gpu_queue.execution.local import TryDirectory
 from gpu_queue.execution.shims import Shim
+from gpu_queue.node.transitions import Claimed
 from gpu_queue.spool.paths import claim_name
-from gpu_queue.spool.transitions import Claimed
 from gpu_queue.task import Claim, End, Needs, Why
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from gpu_queue.agent.livetry import Stage
 from gpu_queue.agent.tries import Tries
-from gpu_queue.spool.spool import Spool
-from gpu_queue.spool.worker import Failed, Storage
+from gpu_queue.node.side import NodeSide
+from gpu_queue.node.storage import Failed, Storage
 
 PUSH_LOGS_EVERY_S = 3.0
 """On a network filesystem: so late, and the reader's own second, another host's gpu_tail shows what a task prints."""
@@ -14,7 +14,7 @@ PUSH_LOGS_EVERY_S = 3.0
 class Logs:
     """Hands the logs of running tries to the storage thread; on a local disk there is nothing to do."""
 
-    def __init__(self, spool: Spool, storage: Storage, tries: Tries, now: float) -> None:
+    def __init__(self, spool: NodeSide, storage: Storage, tries: Tries, now: float) -> None:
         self._spool = spool
         self._storage = storage
         self._tries = tries

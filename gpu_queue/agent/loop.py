@@ -8,17 +8,17 @@ import signal
 import time
 
 from gpu_queue.agent.agent import Agent
-from gpu_queue.spool.watch import Watch
-from gpu_queue.spool.worker import StorageThread
+from gpu_queue.node.hints import Hints
+from gpu_queue.node.storage import StorageThread
 
 
-def run(agent: Agent, storage: StorageThread, watch: Watch) -> None:
+def run(agent: Agent, storage: StorageThread, hints: Hints) -> None:
     """Take steps until the agent has finished.
 
     Args:
         agent: the agent.
         storage: wakes the loop when a call has ended; signals wake it the same way.
-        watch: file events.
+        hints: file events.
     """
 
     def on_signal(number: int, frame: object) -> None:  # noqa: ARG001
@@ -32,15 +32,15 @@ def run(agent: Agent, storage: StorageThread, watch: Watch) -> None:
     poller = select.poll()
     poller.register(storage.wake_fd, select.POLLIN)
     poller.register(agent.keeping.fd, select.POLLIN)
-    if watch.fd >= 0:
-        poller.register(watch.fd, select.POLLIN)
+    if hints.fd >= 0:
+        poller.register(hints.fd, select.POLLIN)
     while True:
         agent.step(time.monotonic())
         if agent.finished:
             return
         for descriptor, _ in poller.poll(agent.wait_s(time.monotonic()) * 1000):
-            if descriptor == watch.fd:
-                for event in watch.read():
+            if descriptor == hints.fd:
+                for event in hints.read():
                     agent.hint(*event)
             elif descriptor == agent.keeping.fd:
                 agent.hear_keepalive()

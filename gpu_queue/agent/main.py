@@ -23,12 +23,12 @@ from gpu_queue.gpus.leases import Leases
 from gpu_queue.gpus.nvml import NvmlDevices
 from gpu_queue.gpus.simulated import SimulatedDevices
 from gpu_queue.keepalive.supervisor import Host
+from gpu_queue.node.hints import Hints
+from gpu_queue.node.policy import read_config
+from gpu_queue.node.side import NodeSide, node_name
+from gpu_queue.node.storage import Failed, StorageThread
 from gpu_queue.spool import filesystem
 from gpu_queue.spool.paths import STATE_DIRECTORIES, SpoolPaths
-from gpu_queue.spool.policy import read_config
-from gpu_queue.spool.spool import Spool, node_name
-from gpu_queue.spool.watch import Watch
-from gpu_queue.spool.worker import Failed, StorageThread
 from gpu_queue.task import State
 
 GOODBYE_S = 5.0
@@ -205,7 +205,7 @@ def serve(
     with_death_signal([])  # looks for a program once, now that nothing runs yet
     speaker = Speaker()
     incarnation = secrets.token_hex(6)
-    spool = Spool(paths, node, incarnation, settings, mount)
+    spool = NodeSide(paths, node, incarnation, settings, mount)
     storage = StorageThread()
     around = Surroundings(
         spool=spool,
@@ -234,17 +234,17 @@ def serve(
         seen = spool.nodes.seen_before()
         agent = Agent(around, settings, time.monotonic(), seen, spool.nodes.ledger_before())
 
-        watch = Watch()
-        watch.add([leases.directory])
+        hints = Hints()
+        hints.add([leases.directory])
 
         def watching(result: str | Failed) -> None:
             if result:
                 speaker.say(str(result))
 
         directories = [paths.directory(State.PENDING), paths.control, paths.root]
-        storage.submit("watch", lambda: watch.add(directories), watching)
+        storage.submit("watch", lambda: hints.add(directories), watching)
         try:
-            run(agent, storage, watch)
+            run(agent, storage, hints)
         finally:
             agent.keeping.close()
         return _leave(agent, storage, speaker)

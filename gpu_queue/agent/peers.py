@@ -16,6 +16,9 @@ from gpu_queue.agent.tries import Tries
 from gpu_queue.config import Settings
 from gpu_queue.execution import processes
 from gpu_queue.execution.local import AgentDirectory, NodeDirectory
+from gpu_queue.node.peers import PeerClaim, PeerSeen
+from gpu_queue.node.side import NodeSide
+from gpu_queue.node.storage import Failed, Storage
 from gpu_queue.scheduling.cadence import BUSY
 from gpu_queue.scheduling.recovery import NOBODY_KNOWS, ClaimFacts, Step, recover
 from gpu_queue.scheduling.watch import (
@@ -34,10 +37,7 @@ from gpu_queue.scheduling.watch import (
     told,
 )
 from gpu_queue.spool.paths import claim_name
-from gpu_queue.spool.peers import PeerClaim, PeerSeen
-from gpu_queue.spool.spool import Spool
 from gpu_queue.spool.store import Moved
-from gpu_queue.spool.worker import Failed, Storage
 from gpu_queue.task import End, Why, short_name
 from gpu_queue.units import format_duration
 
@@ -76,7 +76,7 @@ class Peers:
 
     def __init__(
         self,
-        spool: Spool,
+        spool: NodeSide,
         storage: Storage,
         node_directory: NodeDirectory,
         tries: Tries,

@@ -28,12 +28,12 @@ from gpu_queue.execution import processes
 from gpu_queue.execution.local import AgentDirectory
 from gpu_queue.execution.shims import Shims
 from gpu_queue.gpus.leases import Leases
+from gpu_queue.node.side import NodeSide
+from gpu_queue.node.storage import Failed, Storage
+from gpu_queue.node.transitions import Claimed, NotClaimed, Settled
 from gpu_queue.scheduling.recovery import NOBODY_KNOWS, ClaimFacts, Recovery, Step, recover
 from gpu_queue.spool.paths import claim_name, full_name, make_id, parse_claim, parse_drop
-from gpu_queue.spool.spool import Spool
 from gpu_queue.spool.store import Moved
-from gpu_queue.spool.transitions import Claimed, NotClaimed, Settled
-from gpu_queue.spool.worker import Failed, Storage
 from gpu_queue.task import Claim, End, Needs, RetryPolicy, State, Waiting, Why
 from gpu_queue.units import format_utc
 
@@ -63,7 +63,7 @@ class Tries:
 
     def __init__(
         self,
-        spool: Spool,
+        spool: NodeSide,
         storage: Storage,
         home: AgentDirectory,
         leases: Leases,

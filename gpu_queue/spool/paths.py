@@ -22,6 +22,7 @@ _FULL = re.compile(rf"(\d{{3}})-({_ID})", re.ASCII)
 _CLAIM_END = re.compile(r"(.+)\.try(\d{1,9})\.([0-9a-f]{6})(?:=(\d{1,3})(?:-([a-z]+))?)?", re.ASCII)
 _DROP_PRIORITY = re.compile(rb"(\d{3})[-_](.+)", re.DOTALL)
 _STRANGE = re.compile(rb"[^A-Za-z0-9._+-]+")
+_COMMAND = re.compile(r"\d{8}T\d{9}-([0-9a-f]{6,32})\.json", re.ASCII)
 _LIKE_A_CLAIM = re.compile(r"\.try\d{1,9}\.[0-9a-f]{6}$", re.ASCII)
 _SKIPPED_ENDINGS = ("~", ".tmp", ".swp")
 STATE_DIRECTORIES = tuple(state.value for state in State)
@@ -106,6 +107,16 @@ def parse_drop(name: str) -> tuple[int, bytes]:
     raw = os.fsencode(name)
     match = _DROP_PRIORITY.fullmatch(raw)
     return (int(match[1]), match[2]) if match else (DEFAULT_PRIORITY, raw)
+
+
+def command_entry(epoch_s: float, nonce: str) -> str:
+    """The name of a command in control/."""
+    return f"{stamp(epoch_s)}-{nonce}.json"
+
+
+def is_command_entry(name: str) -> bool:
+    """Whether a name in control/ is a command's; answers, dot-files and what else lies there are none."""
+    return _COMMAND.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ import pytest
 
 from gpu_queue.agent import agent as agent_module
 from gpu_queue.agent.agent import Agent
-from gpu_queue.spool.spool import Look, LookRequest, Spool
-from gpu_queue.spool.worker import StorageThread
+from gpu_queue.node.side import Look, LookRequest, NodeSide
+from gpu_queue.node.storage import StorageThread
 from tests.agent.harness import wait_until
-from tests.spool.harness import AT_ONCE, Room
+from tests.node.harness import AT_ONCE, Room
 
 
 class Server:
@@ -29,13 +29,13 @@ class Server:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     server = Server()
-    look = Spool.look
+    look = NodeSide.look
 
-    def slow_look(spool: Spool, request: LookRequest) -> Look:
+    def slow_look(spool: NodeSide, request: LookRequest) -> Look:
         server.answers.wait()
         return look(spool, request)
 
-    monkeypatch.setattr(Spool, "look", slow_look)
+    monkeypatch.setattr(NodeSide, "look", slow_look)
     yield server
     server.answers.set()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.agent.harness import Cluster, a_cluster
-from tests.spool.harness import Room, a_spool
+from tests.node.harness import Room, a_spool
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from gpu_queue.scheduling.cadence import Cadence
-from tests.spool.harness import AT_ONCE, NETWORK, Node, Room
+from tests.node.harness import AT_ONCE, NETWORK, Node, Room
 
 USUAL = replace(AT_ONCE, poll_s=1.0, beat_s=30.0)
 MINUTES = 10

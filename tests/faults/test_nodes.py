@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from gpu_queue.spool import spool as spool_module
-from gpu_queue.spool.spool import node_name
+from gpu_queue.node import side as side_module
+from gpu_queue.node.side import node_name
 from tests.agent.harness import ROOT, Cluster, wait_until
 
 TAKEOVER_S = 6.0
@@ -249,7 +249,7 @@ def test_hosts_that_were_cloned_are_told_apart(monkeypatch: pytest.MonkeyPatch) 
 
     def name(directory: tuple[int, int] = (1, 2), **changed: str) -> str:
         with monkeypatch.context() as patch:
-            patch.setattr(spool_module, "open", opened, raising=False)
+            patch.setattr(side_module, "open", opened, raising=False)
             patch.setattr(os, "readlink", lambda _: changed.get("namespace", "pid:[1]"))
             patch.setattr(os, "geteuid", lambda: int(changed.get("uid", "1000")))
             patch.setitem(facts, "/proc/sys/kernel/random/boot_id", changed.get("boot", "b1"))

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from gpu_queue.spool.control import Command, Mailbox
+from gpu_queue.node.mailbox import Mailbox
+from gpu_queue.spool.commands import Command
 from gpu_queue.units import stamp
-from tests.spool.harness import Room
+from tests.node.harness import Room
 
 CLIENTS, COMMANDS = 50, 20
 

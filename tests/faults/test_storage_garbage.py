@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gpu_queue.task import State
-from tests.spool.harness import a_spool
+from tests.node.harness import a_spool
 
 PLACES = [
     *("running/n1", "running/other", "running", "nodes", "nodes/gone", "queues", "gangs", "control", "records"),

@@ -14,7 +14,7 @@ import pytest
 from gpu_queue.agent.livetry import Stage
 from gpu_queue.spool.paths import claim_name, parse_claim
 from tests.agent.harness import wait_until
-from tests.spool.harness import AT_ONCE, Crash, Fault, Node, Room, failing_renames
+from tests.node.harness import AT_ONCE, Crash, Fault, Node, Room, failing_renames
 
 WATCHED = replace(AT_ONCE, beat_s=30.0, takeover_after_s=900.0)
 DEAD = "n1-aaaaaaaa"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.spool.harness import Room, a_spool
+from tests.node.harness import Room, a_spool
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from gpu_queue.errors import SpoolError
 from gpu_queue.spool import filesystem
 from gpu_queue.spool.filesystem import check_one_filesystem, check_protocol, check_trust, make_spool, mount_of
 from gpu_queue.spool.paths import OTHER_DIRECTORIES, STATE_DIRECTORIES, SpoolPaths
-from tests.spool.harness import Room
+from tests.node.harness import Room
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away and mount")
 

@@ -11,7 +11,7 @@ from gpu_queue.spool import queues
 from gpu_queue.spool.paths import full_name
 from gpu_queue.spool.queues import Queues, Token, newest
 from gpu_queue.spool.store import listing
-from tests.spool.harness import Room
+from tests.node.harness import Room
 
 
 def a_queue(room: Room, takeover_after_s: float = 900.0) -> Queues:

@@ -16,14 +16,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "units": set(),
     "locks": set(),
     "config": {"errors", "units", "keepalive.controller", "keepalive.hours"},
-    "spool": {"task", "units", "errors", "config"},
+    "spool": {"task", "units", "errors"},
+    "node": {"task", "units", "errors", "config", "spool"},
     "scheduling": {"task", "units"},
     "gpus": {"task", "units", "errors", "locks"},
     "execution": {"task", "units", "errors", "gpus", "locks"},
     "keepalive": {"task", "units", "errors", "gpus", "locks"},
     "jobfiles": {"task", "units", "errors", "config", "spool"},
     "console": {"task", "units", "errors", "config", "spool", "jobfiles"},
-    "agent": {"task", "units", "errors", "config", "spool", "scheduling", "gpus", "execution", "keepalive"},
+    "agent": {"task", "units", "errors", "config", "spool", "node", "scheduling", "gpus", "execution", "keepalive"},
     "cli": {"task", "units", "errors", "config", "spool", "gpus", "jobfiles", "console"},
 }
 """A room's own modules are always allowed."""
@@ -125,7 +126,7 @@ def test_what_decides_knows_no_clock_no_chance_and_no_disk(module: str) -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        "gpu_queue.spool.drops",
+        "gpu_queue.node.drops",
         "gpu_queue.spool.directives",
         "gpu_queue.gpus.visible",
         "gpu_queue.keepalive.pace",
@@ -151,7 +152,7 @@ def test_only_the_store_and_the_writer_of_files_rename_in_a_spool() -> None:
     assert not [module for module in OURS if calls(module) & copying]
 
 
-@pytest.mark.parametrize("room", ["agent", "scheduling", "gpus", "config"])
+@pytest.mark.parametrize("room", ["node", "agent", "scheduling", "gpus", "config"])
 def test_nobody_else_renames_what_lies_in_a_spool(room: str) -> None:
     found = {module for module in with_room(room) if ("os", "rename") in calls(module)}
     assert found <= {"gpu_queue.gpus.leases"}  # on the node's own disk

@@ -18,7 +18,7 @@ from gpu_queue.config import (
     settings_table,
 )
 from gpu_queue.errors import SettingsError
-from gpu_queue.spool.policy import read_config
+from gpu_queue.node.policy import read_config
 
 EXAMPLES = {
     "job_id": ("car", "bike", "bus"),

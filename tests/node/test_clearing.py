@@ -11,7 +11,7 @@ from gpu_queue.agent.keeping import CLEAR_WITHIN_S
 from gpu_queue.agent.livetry import Stage
 from gpu_queue.gpus.leases import UNTOLD
 from gpu_queue.task import Why
-from tests.spool.harness import Node, Room
+from tests.node.harness import Node, Room
 
 ON_A_GPU = "#GPUQ --gpus 1"
 

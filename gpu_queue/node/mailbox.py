@@ -1,6 +1,6 @@
-"""Commands: what people ask of agents, and the agents' answers (docs/spool.md, "Commands").
+"""One agent's mailbox: which commands are for it, and its answers (docs/spool.md, "Commands").
 
-- A command is a file with a unique name in control/; an agent obeys what names it, once per nonce.
+- An agent obeys what names it, once per nonce.
 - control.json without a nonce was written by a person: it is moved into control/ by one rename to a name of our own,
   so that of several agents exactly one publishes it, and no crash loses it.  There it means all nodes that were
   present by then; one that comes later must not obey yesterday's ``stop all``.
@@ -10,92 +10,18 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import time
 from dataclasses import dataclass
 from typing import Any
 
-from gpu_queue import PROTOCOL
 from gpu_queue.spool import files
-from gpu_queue.spool.paths import SpoolPaths
+from gpu_queue.spool.commands import Command, command_for
+from gpu_queue.spool.paths import SpoolPaths, command_entry, is_command_entry
 from gpu_queue.spool.store import listing, move
-from gpu_queue.units import stamp
 
-COMMANDS = ("stop", "sweep", "shutdown", "explain")
-EVERYBODY = "*"
 KEPT_S = 24 * 3600
 HAND_SETTLE_S = 5.0
-NONCE_MAX = 64
-_ENTRY = re.compile(r"\d{8}T\d{9}-([0-9a-f]{6,32})\.json", re.ASCII)
-
-
-@dataclass(frozen=True)
-class Command:
-    """One command that names this agent."""
-
-    entry: str
-    nonce: str
-    verb: str
-    sender: str = ""
-    claims: tuple[str, ...] = ()
-    tasks: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-    """Parts of scripts' names, or ``all``: how a person says it by hand."""
-    wait: bool = False
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 100 else f"{text[:100]}…"
-
-
-def _strings(value: object, key: str) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    items = value if isinstance(value, list) else [value]
-    if not all(isinstance(one, str) for one in items):
-        raise files.FileProblem(f"{key!r} is {_shown(value)}; expected a list of strings")
-    return tuple(items)
-
-
-def parse_command(entry: str, value: dict[str, Any], node: str, incarnation: str) -> Command | None:
-    """A command for this agent; None if it is for others.
-
-    Without a nonce it was written by a person: its nonce is the one in its file's name, and it is for everybody.
-
-    Raises:
-        FileProblem: nobody can obey it; the message says which value is wrong.
-    """
-    if value.get("protocol", PROTOCOL) != PROTOCOL:
-        raise files.FileProblem(f"protocol {_shown(value.get('protocol'))}; expected {PROTOCOL}")
-    verb = value.get("command")
-    if verb not in COMMANDS:
-        raise files.FileProblem(f"command {_shown(verb)}; expected one of {', '.join(COMMANDS)}")
-    by_hand = not value.get("nonce")
-    nonce = entry.removesuffix(".json").rpartition("-")[2] if by_hand else value["nonce"]
-    if not isinstance(nonce, str) or len(nonce) > NONCE_MAX or not nonce.isprintable():
-        raise files.FileProblem(f"nonce {_shown(nonce)}; expected up to {NONCE_MAX} letters and digits")
-    command = Command(
-        entry,
-        nonce,
-        str(verb),
-        sender="".join(one if one.isprintable() else "?" for one in str(value.get("from", ""))[:200]),
-        claims=_strings(value.get("claims"), "claims"),
-        tasks=_strings(value.get("tasks"), "tasks"),
-        names=_strings(value.get("names"), "names"),
-        wait=value.get("wait") is True,
-    )
-    to = _strings(value.get("to"), "to")
-    if by_hand and not to:
-        to = (EVERYBODY,)
-    if EVERYBODY in to:
-        return command
-    # Stop names claims, and sweep and explain do no harm twice; a shutdown must not meet the next agent.
-    here = [one for one in to if one.partition("/")[0] == node]
-    if verb == "shutdown":
-        here = [one for one in here if one == f"{node}/{incarnation}"]
-    return command if here else None
 
 
 @dataclass(frozen=True)
@@ -131,7 +57,7 @@ class Mailbox:
         problems = self._take_hand_command(now)
         names = listing(self._paths.control)
         present = frozenset(names)
-        entries = sorted(name for name in names if _ENTRY.fullmatch(name))
+        entries = sorted(name for name in names if is_command_entry(name))
         self._looked_at &= set(entries)
         # What bears our answer was obeyed by an earlier agent of this node, however long ago that is.
         answer = f".{self._node}.ack"
@@ -143,7 +69,7 @@ class Mailbox:
             try:
                 path = f"{self._paths.control}/{entry}"
                 value = files.read_json(path, self._uids)
-                command = parse_command(entry, value, self._node, self._incarnation)
+                command = command_for(self._node, self._incarnation, entry, value)
                 if command is not None and not self._came_before_us(path, value):
                     commands.append(command)
             except files.Vanished:
@@ -206,7 +132,7 @@ class Mailbox:
         except OSError:
             return []
         # By one rename to a name of our own: of several agents the one whose rename is done publishes it.
-        move(path, f"{self._paths.control}/{stamp(time.time())}-{secrets.token_hex(6)}.json")
+        move(path, f"{self._paths.control}/{command_entry(time.time(), secrets.token_hex(6))}")
         return []
 
     def _came_before_us(self, path: str, value: dict[str, Any]) -> bool:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from gpu_queue.spool import pending as pending_module
-from gpu_queue.spool.drops import DropFacts, DropTracker, SettleTimes
+from gpu_queue.node import pending as pending_module
+from gpu_queue.node.drops import DropFacts, DropTracker, SettleTimes
+from gpu_queue.node.pending import PendingReader, PendingView
 from gpu_queue.spool.paths import claim_name, full_name
-from gpu_queue.spool.pending import PendingReader, PendingView
 from gpu_queue.task import Claim, State, short_name
-from tests.spool.harness import AT_ONCE, LOCAL, NETWORK, Room
+from tests.node.harness import AT_ONCE, LOCAL, NETWORK, Room
 
 TIMES = SettleTimes(complete_s=2.0, unfinished_s=60.0)
 WHOLE = DropFacts(inode=7, size_bytes=10, mtime_ns=1, ctime_ns=1, looks_complete=True)

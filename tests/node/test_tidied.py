@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from tests.spool.harness import Room
+from tests.node.harness import Room
 
 
 def test_tasks_run_although_the_nodes_own_directory_has_gone(room: Room) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from gpu_queue.spool.paths import ended_name, full_name
 from gpu_queue.task import Claim, End, Why
-from tests.spool.harness import AT_ONCE, FAULTS, Fault, Room, a_spool, faults, run_through
+from tests.node.harness import AT_ONCE, FAULTS, Fault, Room, a_spool, faults, run_through
 
 RETRIED = replace(AT_ONCE, retries=1)
 

@@ -21,7 +21,7 @@ _HEAD = struct.Struct("iIII")
 _READ_BYTES = 1 << 16
 
 
-class Watch:
+class Hints:
     """Watches a few directories."""
 
     def __init__(self) -> None:

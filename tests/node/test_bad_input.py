@@ -21,14 +21,15 @@ from hypothesis import strategies as st
 
 from gpu_queue.config import resolve
 from gpu_queue.errors import BadScript, SettingsError
+from gpu_queue.node.mailbox import Mailbox
+from gpu_queue.node.policy import read_config
 from gpu_queue.spool import files
-from gpu_queue.spool.control import Mailbox, parse_command
+from gpu_queue.spool.commands import command_for
 from gpu_queue.spool.directives import read_needs
 from gpu_queue.spool.nodes import NodeFiles
 from gpu_queue.spool.paths import SpoolPaths, full_name, is_skipped, parse_claim, parse_drop, parse_full, strip_claim
-from gpu_queue.spool.policy import read_config
 from gpu_queue.spool.records import MAX_TRY_NUMBER, read_submission, read_tries
-from tests.spool.harness import AT_ONCE, Node, Room, a_spool
+from tests.node.harness import AT_ONCE, Node, Room, a_spool
 
 IS_ROOT = os.geteuid() == 0
 STRANGER = 12345
@@ -621,7 +622,7 @@ def test_any_bytes_in_any_file_are_read_without_surprise(room: Room, content: by
 @fuzzed
 @given(value=OBJECTS)
 def test_any_command_is_obeyed_or_refused(value: dict[str, object]) -> None:
-    unless_refused(lambda: parse_command("20260101T000000000-abcdef.json", value, "n1", "i"), files.FileProblem)
+    unless_refused(lambda: command_for("n1", "i", "20260101T000000000-abcdef.json", value), files.FileProblem)
 
 
 YAML = st.one_of(

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from gpu_queue.spool.control import Command, Mailbox
-from tests.spool.harness import FAULTS, Crash, Fault, Room, failing_renames
+from gpu_queue.node.mailbox import Mailbox
+from gpu_queue.spool.commands import Command
+from tests.node.harness import FAULTS, Crash, Fault, Room, failing_renames
 
 HERE = frozenset({os.geteuid()})
 

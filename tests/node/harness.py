@@ -23,12 +23,12 @@ from gpu_queue.execution.local import NodeDirectory, TryDirectory
 from gpu_queue.gpus.leases import Leases
 from gpu_queue.gpus.simulated import SimulatedDevices
 from gpu_queue.keepalive.supervisor import Host
+from gpu_queue.node.side import NodeSide
+from gpu_queue.node.storage import Failed, StorageInline
 from gpu_queue.scheduling.plan import explain
 from gpu_queue.spool import filesystem
 from gpu_queue.spool.filesystem import Mount
 from gpu_queue.spool.paths import SpoolPaths, full_name, make_id, parse_full, strip_claim
-from gpu_queue.spool.spool import Spool
-from gpu_queue.spool.worker import Failed, StorageInline
 
 T = TypeVar("T")
 LOCAL = Mount("/", "ext4", "/dev/sda1")
@@ -146,7 +146,7 @@ class Node:
     lived: bool = True
 
     @property
-    def spool(self) -> Spool:
+    def spool(self) -> NodeSide:
         return self.around.spool
 
     def step(self, seconds: float = 1.0) -> None:
@@ -276,7 +276,7 @@ class Room:
         assert home.lock(), "two agents on one node"
         said: list[str] = []
         incarnation = secrets.token_hex(6)
-        spool = Spool(self.paths, name, incarnation, settings, mount)
+        spool = NodeSide(self.paths, name, incarnation, settings, mount)
         spool.enter()
         devices = SimulatedDevices.parse(gpus)
         around = Surroundings(

@@ -18,9 +18,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from gpu_queue.errors import BadScript
+from gpu_queue.node.drops import DropFacts, DropTracker, SettleTimes
 from gpu_queue.spool import files, records
 from gpu_queue.spool.directives import HEAD_BYTES, read_needs
-from gpu_queue.spool.drops import DropFacts, DropTracker, SettleTimes
 from gpu_queue.spool.paths import SpoolPaths, is_skipped, parse_claim, parse_drop, parse_full, strip_claim
 from gpu_queue.spool.store import listing
 from gpu_queue.task import Needs, State, Submission, TryResult, Waiting, current_round

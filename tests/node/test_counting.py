@@ -6,7 +6,7 @@ import os
 
 from gpu_queue.gpus.leases import UNTOLD
 from gpu_queue.keepalive.ledger import Kind
-from tests.spool.harness import Room
+from tests.node.harness import Room
 
 
 def test_what_another_agent_has_is_counted_by_that_one_alone(room: Room) -> None:

@@ -16,12 +16,16 @@ from typing import Any
 
 from gpu_queue.config import Settings
 from gpu_queue.errors import SettingsError
+from gpu_queue.node.drops import SettleTimes
+from gpu_queue.node.logs import LogPusher
+from gpu_queue.node.mailbox import Mail, Mailbox
+from gpu_queue.node.peers import PeerFiles
+from gpu_queue.node.pending import PendingReader, PendingView
+from gpu_queue.node.policy import read_config
+from gpu_queue.node.transitions import Transitions
 from gpu_queue.spool import files, filesystem
-from gpu_queue.spool.control import Mail, Mailbox
-from gpu_queue.spool.drops import SettleTimes
 from gpu_queue.spool.events import EventLog
 from gpu_queue.spool.filesystem import Mount
-from gpu_queue.spool.logs import LogPusher
 from gpu_queue.spool.nodes import NodeFiles
 from gpu_queue.spool.paths import (
     SpoolPaths,
@@ -33,12 +37,8 @@ from gpu_queue.spool.paths import (
     safe_name,
     strip_claim,
 )
-from gpu_queue.spool.peers import PeerFiles
-from gpu_queue.spool.pending import PendingReader, PendingView
-from gpu_queue.spool.policy import read_config
 from gpu_queue.spool.queues import Queues
 from gpu_queue.spool.store import Moved, listing, move
-from gpu_queue.spool.transitions import Transitions
 from gpu_queue.task import State
 
 SETTLE_LOCAL_S = 2.0
@@ -114,7 +114,7 @@ def node_name(host: str, directory_identity: tuple[int, int]) -> str:
     return f"{safe_name(os.fsencode(name))[:60]}-{hashlib.sha256('|'.join(facts).encode()).hexdigest()[:8]}"
 
 
-class Spool:
+class NodeSide:
     """One spool as one node serves it."""
 
     def __init__(self, paths: SpoolPaths, node: str, incarnation: str, settings: Settings, mount: Mount) -> None:

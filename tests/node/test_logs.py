@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from gpu_queue.agent.livetry import Stage
-from gpu_queue.spool.logs import LogPusher
+from gpu_queue.node.logs import LogPusher
 from tests.agent.harness import wait_until
-from tests.spool.harness import LOCAL, NETWORK, Node, Room
+from tests.node.harness import LOCAL, NETWORK, Node, Room
 
 
 @pytest.fixture

@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gpu_queue.errors import BadScript
+from gpu_queue.node.pending import SCRIPT_MAX_BYTES, PendingReader
 from gpu_queue.spool import files, records, store
 from gpu_queue.spool.directives import HEAD_BYTES, read_needs
 from gpu_queue.spool.events import EventLog
 from gpu_queue.spool.paths import SpoolPaths, claim_name, ended_name, full_name, parse_drop
-from gpu_queue.spool.pending import SCRIPT_MAX_BYTES, PendingReader
 from gpu_queue.spool.queues import Queues
 from gpu_queue.spool.store import Moved
 from gpu_queue.task import (
