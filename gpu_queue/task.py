@@ -3,7 +3,7 @@
 - A *task* is one script; its id never changes.  A *try* is one execution of it.  A *claim* is the right to
   run a try: the presence of its file in a node's running directory.
 - How a try ended is data: a status and, where somebody ended it on purpose, a *why*.
-- ``settle`` is the only table of what follows from an end.  Everything here is pure and imports nothing of ours.
+- ``settle`` is the only table of what follows from an end.  Everything here is pure.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
+
+from gpu_queue.reasons import Reason
 
 DEFAULT_PRIORITY = 500
 """Smaller runs first; names carry three digits, 000-999."""
@@ -112,7 +114,7 @@ class Waiting:
     """Its record, which never changes; None for a hand drop."""
     refusal: str = ""
     """Why it can never run: whoever claims it moves it to failed/ with this reason."""
-    unready: str = ""
+    unready: Reason | None = None
     """Why it cannot be claimed yet: it is being written, or was never meant to run (a directory)."""
     tries: int = 0
     """Tries that were made before."""

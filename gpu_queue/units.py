@@ -102,6 +102,15 @@ def format_utc(epoch_s: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(epoch_s))
 
 
+def parse_utc_s(text: str) -> float | None:
+    """Epoch seconds of what ``format_utc`` writes; None for any other text."""
+    try:
+        moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        return None
+    return (moment - datetime(1970, 1, 1)).total_seconds()
+
+
 def stamp(epoch_s: float) -> str:
     """The 18 characters that order names: ``20261123T014415123`` (UTC, milliseconds)."""
     bounded_s = min(max(epoch_s, 0.0), _LAST_STAMP_S)  # a server may show any time for a file

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gpu_queue.scheduling.facts import Facts, GpuFact, GpuState, Phase
+from gpu_queue.scheduling.facts import Facts, GpuFact, Phase
+from gpu_queue.states import GpuState
 from gpu_queue.task import Needs, Waiting
 
 GIB = 1 << 30

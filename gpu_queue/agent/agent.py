@@ -25,8 +25,7 @@ from gpu_queue.agent.launching import Launching, scripts_environment
 from gpu_queue.agent.livetry import Stage
 from gpu_queue.agent.logs import Logs
 from gpu_queue.agent.peers import Peers
-from gpu_queue.agent.status import Status
-from gpu_queue.agent.telling import gpu_lines, running_lines
+from gpu_queue.agent.telling import gpu_pages, silent_pages, try_pages, wait_pages
 from gpu_queue.agent.tries import Tries
 from gpu_queue.config import Settings, live_changes, resolve
 from gpu_queue.errors import SettingsError
@@ -38,14 +37,18 @@ from gpu_queue.keepalive.supervisor import CLEARING_TICK_S, Host
 from gpu_queue.node.pending import PendingView
 from gpu_queue.node.side import Look, LookRequest, NodeSide, RootView
 from gpu_queue.node.storage import Failed, Storage
+from gpu_queue.reasons import Reason
 from gpu_queue.scheduling.cadence import Cadence
-from gpu_queue.scheduling.facts import Facts, GpuState, Phase, Policy
+from gpu_queue.scheduling.facts import Facts, Phase, Policy
 from gpu_queue.scheduling.phase import Wishes, phase_of
 from gpu_queue.scheduling.plan import LOOK_AHEAD, Start, explain, plan, positions_without_gpu
 from gpu_queue.spool.commands import Command
 from gpu_queue.spool.nodes import SEEN_KEPT
+from gpu_queue.spool.pages import NodePage
+from gpu_queue.states import AgentState, GpuState
 from gpu_queue.task import State, Why
 from gpu_queue.units import format_duration
+from gpu_queue.words import in_words
 
 REASONS_PUBLISHED = 100
 BUSY_FOR_S = 10.0
@@ -166,7 +169,7 @@ class Agent:
         self.logs = Logs(around.spool, around.storage, self.tries, now)
         self._hang_said = False
         self._phase = Phase.SERVING
-        self._phase_reason = ""
+        self._phase_reason: Reason | None = None
         self._leaving_since: float | None = None
         self._keep_due = now
         self._ledger_is_out = False
@@ -405,7 +408,7 @@ class Agent:
             )
         )
         if (phase, reason) != (self._phase, self._phase_reason):
-            self._say(f"{phase.value}: {reason}" if reason else phase.value)
+            self._say(f"{phase.value}: {in_words(reason)}" if reason else phase.value)
             self._phase, self._phase_reason = phase, reason
             self.beat.is_old = self._plan_is_due = True
             self._keep_due = 0.0
@@ -461,7 +464,7 @@ class Agent:
                 if not self.tries.start(action.task, action.gpus, now):
                     break  # the next look plans again
             else:
-                self.tries.refuse(action.task, action.reason, now)
+                self.tries.refuse(action.task, in_words(action.reason), now)
             self.beat.is_old = True
         if decided.needs_reading and not self._look_is_out:
             self._look_due = min(self._look_due, now)
@@ -492,38 +495,38 @@ class Agent:
 
     # -- telling ----------------------------------------------------------------------------------------------------
 
-    def _tell(self, now: float, state: str = "") -> None:
-        self.beat.write(now, self._status(now, state), self.settings.beat_s)
+    def _tell(self, now: float, state: AgentState | None = None) -> None:
+        self.beat.write(now, self._page(now, state), self.settings.beat_s)
 
-    def _status(self, now: float, state: str) -> Status:
+    def _page(self, now: float, state: AgentState | None) -> NodePage:
         facts = self._facts(now)
         left_s = self.lifetime_left_s(now)
         wall_s = time.time()
         told = (self._look_problem, self.tries.node_problem, self._config_problem, self._hanging_text(now))
-        problems = [text for text in told if text]
         waiting = [task for task in self._view.waiting if task.name not in facts.claiming]
         open_nonces = self.commands.open_nonces()
-        return Status(
+        return NodePage(
             node=self._spool.node,
             incarnation=self._around.incarnation,
-            state=state or self._phase.value,
-            state_reason=self._phase_reason,
+            state=state or AgentState(self._phase.value),
+            reason=self._phase_reason,
             version=__version__,
-            pid=os.getpid(),
             host=socket.gethostname(),
-            started_wall_s=self._started_wall_s,
-            ends_wall_s=None if left_s is None else wall_s + left_s,
-            now_wall_s=wall_s,
-            devices=self._around.devices.describe(),
-            gpus=gpu_lines(facts.gpus, self.cards.everything, self.keeping.line),
-            running=running_lines(self.tries.live.values(), self.cards.everything, now),
-            waiting=len(waiting),
-            reasons=explain(facts, REASONS_PUBLISHED),
-            skipped=self._view.skipped,
-            settled=(self.tries.settled_counts[State.DONE], self.tries.settled_counts[State.FAILED]),
+            pid=os.getpid(),
+            started_s=self._started_wall_s,
+            ends_s=None if left_s is None else wall_s + left_s,
+            beat_s=wall_s,
             default_gpus=self.settings.default_gpus,
-            watching=self.peers.silent(),
-            problems=problems,
+            devices=self._around.devices.describe(),
+            gpus=gpu_pages(facts.gpus, self.cards.everything, self.keeping.page),
+            running=try_pages(self.tries.live.values(), self.cards.everything, now),
+            waiting_count=len(waiting),
+            waiting=wait_pages(explain(facts, REASONS_PUBLISHED)),
+            skipped=self._view.skipped,
+            done=self.tries.settled_counts[State.DONE],
+            failed=self.tries.settled_counts[State.FAILED],
+            watching=silent_pages(self.peers.silent()),
+            problems=tuple(text for text in told if text),
             # A command that is not answered yet is obeyed again by a successor, who would else forget it.
             seen=tuple(nonce for nonce in self._seen if nonce not in open_nonces),
         )
@@ -556,4 +559,4 @@ class Agent:
         """Hand in the last node file."""
         if self.keeping.has_ledger:
             self._write_ledger(now)
-        self._tell(now, state="stopped")
+        self._tell(now, AgentState.STOPPED)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from gpu_queue.agent.status import Status, as_json, as_text
 from gpu_queue.node.side import NodeSide
 from gpu_queue.node.storage import Failed, Storage
+from gpu_queue.spool.pages import NodePage
 
 AT_MOST_EVERY_S = 1.0
 AT_MOST_EVERY_LOCAL_S = 0.2
@@ -43,9 +43,8 @@ class Beat:
         self.is_old = True
         self._written_at = float("-inf")
 
-    def write(self, now: float, status: Status, beat_s: float) -> None:
+    def write(self, now: float, page: NodePage, beat_s: float) -> None:
         """Write both files, and from time to time touch and tidy what is polled."""
-        facts, text = as_json(status), as_text(status)
         touch = now - self._touched_at >= TOUCH_EVERY_S
         if touch:
             self._touched_at = now
@@ -60,7 +59,7 @@ class Beat:
                 self.ahead_s = result
 
         def call() -> float:
-            ahead_s = self._spool.beat(facts, text, touch=touch)
+            ahead_s = self._spool.beat(page, touch=touch)
             if touch:
                 self._spool.mailbox.sweep(time.time() + ahead_s)
                 self._spool.reader.sweep(time.time() + ahead_s)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from gpu_queue.gpus.devices import Devices, Gpu, Health
 from gpu_queue.gpus.leases import Footprint
-from gpu_queue.scheduling.facts import GpuFact, GpuState
+from gpu_queue.scheduling.facts import GpuFact
+from gpu_queue.states import GpuState
 
 SNAPSHOT_TTL_S = 0.05
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from gpu_queue.agent.livetry import LiveTry
 from gpu_queue.agent.tries import Tries
 from gpu_queue.execution.sweep import Sweep
+from gpu_queue.reasons import Reason
 from gpu_queue.spool.commands import Command
 from gpu_queue.spool.paths import parse_claim, parse_full
 from gpu_queue.task import Waiting, Why
+from gpu_queue.words import in_words
 
 
 @dataclass
@@ -79,7 +81,7 @@ class Commands:
         self,
         questions: list[Command],
         waiting: tuple[Waiting, ...],
-        reasons: Callable[[frozenset[str]], list[tuple[str, str]]],
+        reasons: Callable[[frozenset[str]], list[tuple[str, Reason]]],
     ) -> None:
         """Answer why tasks wait, from a look that was made after the question."""
         for command in questions:
@@ -87,7 +89,7 @@ class Commands:
             asked = frozenset(
                 task.name for task in waiting if any(one in (task.name, task.task_id) for one in command.tasks)
             )
-            lines = [f"{name}: {reason}" for name, reason in reasons(asked) if name in asked]
+            lines = [f"{name}: {in_words(reason)}" for name, reason in reasons(asked) if name in asked]
             self._answer(command, "\n".join(lines) or "none of these waits here")
 
     def _stop(

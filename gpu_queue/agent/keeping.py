@@ -8,7 +8,6 @@ from datetime import datetime
 
 from gpu_queue.agent.cards import Cards
 from gpu_queue.agent.livetry import Stage
-from gpu_queue.agent.status import KeepLine
 from gpu_queue.agent.tries import Tries
 from gpu_queue.config import Settings
 from gpu_queue.gpus.devices import Gpu
@@ -19,6 +18,7 @@ from gpu_queue.keepalive.keeper import KeepState, Rules
 from gpu_queue.keepalive.ledger import EnergySample, Kind, joules_between, parse_ledger
 from gpu_queue.keepalive.supervisor import CardFacts, Host, Supervisor
 from gpu_queue.scheduling.facts import Phase
+from gpu_queue.spool.pages import KeepPage
 from gpu_queue.units import format_duration, format_size
 
 LEASES_EVERY_S = 1.0
@@ -231,13 +231,13 @@ class Keeping:
 
     # -- telling -------------------------------------------------------------------------------------------------
 
-    def line(self, gpu: Gpu) -> KeepLine | None:
+    def page(self, gpu: Gpu) -> KeepPage | None:
         """What people are told of one GPU."""
         keeper = self.supervisor.keepers.get(gpu.uuid)
         if keeper is None:
             return None
         spent_j = self.ledger.joules(time.strftime("%Y-%m-%d"), gpu.uuid, Kind.FILLER)
-        return KeepLine(
+        return KeepPage(
             keeper.state.value,
             keeper.reason,
             keeper.duty if keeper.state is KeepState.HOLDING else None,

@@ -1,17 +1,21 @@
-"""The lines of a node's page, from what the agent has in hand."""
+"""The parts of a node's page, from what the agent has in hand."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
 from gpu_queue.agent.livetry import LiveTry, Stage
-from gpu_queue.agent.status import GpuLine, KeepLine, RunningLine
 from gpu_queue.gpus.devices import Gpu
+from gpu_queue.reasons import Reason
 from gpu_queue.scheduling.facts import GpuFact
+from gpu_queue.scheduling.watch import Silent
+from gpu_queue.spool.pages import GpuPage, KeepPage, SilentPage, TryPage, WaitPage
 
 
-def gpu_lines(facts: Iterable[GpuFact], gpus: Iterable[Gpu], keep: Callable[[Gpu], KeepLine | None]) -> list[GpuLine]:
-    """A line for each served GPU.
+def gpu_pages(
+    facts: Iterable[GpuFact], gpus: Iterable[Gpu], keep: Callable[[Gpu], KeepPage | None]
+) -> tuple[GpuPage, ...]:
+    """Each served GPU.
 
     Args:
         facts: the served ones, judged.
@@ -19,22 +23,43 @@ def gpu_lines(facts: Iterable[GpuFact], gpus: Iterable[Gpu], keep: Callable[[Gpu
         keep: what the keep-alive says of one.
     """
     by_uuid = {gpu.uuid: gpu for gpu in gpus}
-    return [_gpu_line(fact, by_uuid[fact.uuid], keep(by_uuid[fact.uuid])) for fact in facts]
+    return tuple(_gpu_page(fact, by_uuid[fact.uuid], keep(by_uuid[fact.uuid])) for fact in facts)
 
 
-def _gpu_line(fact: GpuFact, gpu: Gpu, keep: KeepLine | None) -> GpuLine:
-    used, utilization = gpu.memory_used_bytes, gpu.utilization_percent
-    return GpuLine(fact, gpu.name, used, utilization, gpu.power_w, gpu.problem, keep)
+def _gpu_page(fact: GpuFact, gpu: Gpu, keep: KeepPage | None) -> GpuPage:
+    return GpuPage(
+        uuid=gpu.uuid,
+        index=gpu.index,
+        name=gpu.name,
+        state=fact.state,
+        memory_total_bytes=gpu.memory_total_bytes,
+        memory_used_bytes=gpu.memory_used_bytes,
+        utilization_percent=gpu.utilization_percent,
+        power_w=gpu.power_w,
+        problem=gpu.problem,
+        keepalive=keep,
+    )
 
 
-def running_lines(tries: Iterable[LiveTry], gpus: Sequence[Gpu], now: float) -> list[RunningLine]:
-    """A line for each try that has begun, or waits for its GPUs to be cleared."""
+def try_pages(tries: Iterable[LiveTry], gpus: Sequence[Gpu], now: float) -> tuple[TryPage, ...]:
+    """Each try that has begun, or waits for its GPUs to be cleared."""
     indices = {gpu.uuid: gpu.index for gpu in gpus}
-    return [_running_line(one, indices, now) for one in tries if one.started_wall_s or one.stage is Stage.CLEARING]
+    begun = (one for one in tries if one.started_wall_s or one.stage is Stage.CLEARING)
+    return tuple(_try_page(one, indices, now) for one in begun)
 
 
-def _running_line(one: LiveTry, indices: dict[str, int], now: float) -> RunningLine:
+def _try_page(one: LiveTry, indices: dict[str, int], now: float) -> TryPage:
     gpus = tuple(sorted(indices[uuid] for uuid in one.gpus if uuid in indices))
     stage = "ending" if one.why is not None and one.stage is Stage.RUNNING else one.stage.value
     ending = one.why.value if one.why else ""
-    return RunningLine(one.name, one.title, stage, gpus, now - one.started_at, one.needs.time_s, ending)
+    return TryPage(one.name, one.title, stage, gpus, now - one.started_at, one.needs.time_s, ending)
+
+
+def silent_pages(silent: Iterable[Silent]) -> tuple[SilentPage, ...]:
+    """Each node that is watched."""
+    return tuple(SilentPage(one.node, one.tries, one.beating, one.silent_s, one.left_s) for one in silent)
+
+
+def wait_pages(reasons: Iterable[tuple[str, Reason]]) -> tuple[WaitPage, ...]:
+    """Each waiting task whose reason is told."""
+    return tuple(WaitPage(name, reason) for name, reason in reasons)

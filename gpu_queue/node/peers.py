@@ -168,7 +168,7 @@ class PeerFiles:
             if "node" not in listing(directory):
                 files.append(self._paths.running_keeper(node), b"")  # something has come into it meanwhile
             return False
-        for path in (self._paths.node_json(node), self._paths.node_text(node)):
+        for path in (self._paths.node_json(node), self._paths.node_lines(node)):
             move(path, f"{self._paths.gone}/{os.path.basename(path)}")
         self._events.add(None, ("retired", time.time(), {"node": node}))
         return True

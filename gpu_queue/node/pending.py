@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 
 from gpu_queue.errors import BadScript
 from gpu_queue.node.drops import DropFacts, DropTracker, SettleTimes
+from gpu_queue.reasons import Code, Reason, reason
 from gpu_queue.spool import files, records
 from gpu_queue.spool.directives import HEAD_BYTES, read_needs
 from gpu_queue.spool.paths import SpoolPaths, is_skipped, parse_claim, parse_drop, parse_full, strip_claim
@@ -148,7 +149,7 @@ class PendingReader:
         self._ask_upstream(now)
         waiting = tuple(self._known[name] for name in self._order)
         if ending_ids:
-            why = "its last try is still ending on this node"
+            why = Reason(Code.ENDING)
             waiting = tuple(replace(one, unready=why) if one.task_id in ending_ids else one for one in waiting)
         return PendingView(waiting, len(names) - len(candidates), next_look_s)
 
@@ -170,7 +171,7 @@ class PendingReader:
         if full is not None and full[1] not in taken:
             return Waiting(name, key=f"{full[0]:03d}-{full[1]}", priority=full[0], task_id=full[1])
         priority, _ = parse_drop(name)
-        return Waiting(name, f"{priority:03d}-{stamp(0)}-{name}", priority, None, unready="it was not looked at yet")
+        return Waiting(name, f"{priority:03d}-{stamp(0)}-{name}", priority, None, unready=Reason(Code.UNREAD))
 
     def _settle(self, now: float, running_ids: frozenset[str]) -> float | None:
         """Look at the hand drops that have not settled."""
@@ -178,10 +179,10 @@ class PendingReader:
         changed = False
         for name, known in list(self._known.items()):
             if known.task_id is not None and known.task_id not in running_ids:
-                if known.unready and self._is_ours_now(known.name):
-                    self._known[name] = replace(known, unready="")
+                if known.unready is not None and self._is_ours_now(known.name):
+                    self._known[name] = replace(known, unready=None)
                 continue
-            if known.is_read and not known.unready:
+            if known.is_read and known.unready is None:
                 continue
             left_s, after = self._look_at_drop(known, now)
             if left_s is not None:
@@ -198,29 +199,31 @@ class PendingReader:
             facts = os.lstat(f"{self._directory}/{name}")
         except OSError:
             return False
-        return stat.S_ISREG(facts.st_mode) and facts.st_uid in self._uids
+        return self._ignored(facts) is None
+
+    def _ignored(self, facts: os.stat_result) -> Reason | None:
+        """Why a file is left where it is: it is none, or a stranger's; None where it may run."""
+        if not stat.S_ISREG(facts.st_mode):
+            return reason(Code.NOT_A_FILE, kind=files.kind_of(facts.st_mode))
+        return None if facts.st_uid in self._uids else reason(Code.OWNER, uid=facts.st_uid)
 
     def _look_at_drop(self, known: Waiting, now: float) -> tuple[float | None, Waiting]:
         path = f"{self._directory}/{known.name}"
         known = replace(known, task_id=None, is_read=False)
         try:
             facts = os.lstat(path)
-            if not stat.S_ISREG(facts.st_mode):
-                kind = files.kind_of(facts.st_mode)
-                return None, replace(known, unready=f"ignored: it is a {kind}; expected a regular file")
-            if facts.st_uid not in self._uids:
-                return None, replace(
-                    known, unready=f"ignored: it belongs to uid {facts.st_uid}, who may not run tasks here"
-                )
+            ignored = self._ignored(facts)
+            if ignored is not None:
+                return None, replace(known, unready=ignored)
             last = self._last_byte(path, facts.st_size)
         except OSError as error:
-            return None, replace(known, unready=f"cannot be looked at: {error.strerror}")
+            return None, replace(known, unready=reason(Code.STORAGE, problem=str(error.strerror)))
         seen = DropFacts(facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, last in (b"\n", None))
         left_s = self._drops.look(known.name, seen, now)
         key = f"{known.priority:03d}-{stamp(facts.st_ctime)}-{known.name}"
         if left_s > 0:
-            return left_s, replace(known, key=key, unready="settling: its writer may not have finished")
-        return None, replace(known, key=key, unready="")
+            return left_s, replace(known, key=key, unready=Reason(Code.SETTLING))
+        return None, replace(known, key=key, unready=None)
 
     def _last_byte(self, path: str, size_bytes: int) -> bytes | None:
         """The last byte of a file; empty for an empty one; None where it cannot be read (that is a refusal later)."""
@@ -239,12 +242,14 @@ class PendingReader:
         read_at_most = READ_AT_MOST
         if asked_for:
             for name, known in list(self._known.items()):
-                if (name in asked_for or known.task_id in asked_for) and not (known.is_read or known.unready):
+                if (name in asked_for or known.task_id in asked_for) and not (
+                    known.is_read or known.unready is not None
+                ):
                     self._known[name] = self._read(known)
         deadline = time.monotonic() + READ_TIME_S
         for name in self._order:
             known = self._known[name]
-            if known.is_read or known.unready:
+            if known.is_read or known.unready is not None:
                 continue
             if read_at_most <= 0 or time.monotonic() > deadline:
                 return
@@ -260,15 +265,13 @@ class PendingReader:
             return known
         except files.FileProblem as problem:
             try:
-                ours = stat.S_ISREG((mine := os.lstat(path)).st_mode) and mine.st_uid in self._uids
+                ignored = self._ignored(os.lstat(path))
             except OSError:
                 return known
             # A stranger's file, or what is no file, is left where it is; our own unreadable script is refused.
-            return (
-                replace(known, is_read=ours, refusal=str(problem))
-                if ours
-                else replace(known, unready=f"ignored: {problem}")
-            )
+            if ignored is not None:
+                return replace(known, unready=ignored)
+            return replace(known, is_read=True, refusal=str(problem))
         except OSError:
             return known
         refusal = refusal_of(head, facts.st_size)
@@ -281,7 +284,7 @@ class PendingReader:
             if known.task_id is not None:
                 if self._is_settled_as_well(known.name):
                     # A copy (cp done/X pending/): what is run is another task, once the copy has settled.
-                    return replace(known, task_id=None, unready="it is a copy of a task that has ended; settling")
+                    return replace(known, task_id=None, unready=reason(Code.SETTLING, copy=1))
                 submission = records.read_submission(self._paths, known.task_id, self._uids)
                 submitted = submission.needs
                 earlier = records.read_tries(self._paths, known.task_id)
@@ -297,7 +300,7 @@ class PendingReader:
         return replace(
             known,
             is_read=True,
-            unready="",
+            unready=None,
             submission=submission,
             refusal=refusal,
             needs=needs,

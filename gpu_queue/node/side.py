@@ -12,7 +12,6 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from gpu_queue.config import Settings
 from gpu_queue.errors import SettingsError
@@ -27,6 +26,7 @@ from gpu_queue.spool import files, filesystem
 from gpu_queue.spool.events import EventLog
 from gpu_queue.spool.filesystem import Mount
 from gpu_queue.spool.nodes import NodeFiles
+from gpu_queue.spool.pages import NodePage, write_page
 from gpu_queue.spool.paths import (
     SpoolPaths,
     full_name,
@@ -230,18 +230,17 @@ class NodeSide:
                 continue
         return False
 
-    def beat(self, facts: dict[str, Any], text: str, *, touch: bool) -> float:
+    def beat(self, page: NodePage, *, touch: bool) -> float:
         """Write the node files; returns how far the server's clock is ahead of ours.
 
         Args:
-            facts: for the node's JSON.
-            text: for people.
+            page: what this node tells.
             touch: also touch what is polled, since a listing may be stuck (NFSv3).
 
         Raises:
             OSError: they could not be written.
         """
-        ahead_s = self.nodes.beat(facts, text)
+        ahead_s = write_page(self.paths, page)
         if touch:
             for directory in (
                 self.paths.directory(State.PENDING),

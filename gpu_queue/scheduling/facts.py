@@ -6,17 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
+from gpu_queue.reasons import Reason
+from gpu_queue.states import GpuState
 from gpu_queue.task import Waiting
-
-
-class GpuState(str, Enum):
-    """Five words for a GPU; only an idle one may be granted, and *unknown* counts as busy."""
-
-    IDLE = "idle"
-    BUSY = "busy"  # leased to a task of ours
-    FOREIGN = "foreign"  # used by somebody else
-    LOST = "lost"  # the driver does not reach it
-    UNKNOWN = "unknown"  # its memory could not be read
 
 
 @dataclass(frozen=True)
@@ -60,7 +52,8 @@ class Facts:
     server_now: float
     """The storage server's clock, epoch seconds."""
     phase: Phase
-    phase_reason: str = ""
+    phase_reason: Reason | None = None
+    """None while it serves."""
     gpus: Sequence[GpuFact] = ()
     waiting: Sequence[Waiting] = ()
     """In run order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gpu_queue.reasons import Code, Reason, reason
 from gpu_queue.scheduling.facts import Phase
 
 
@@ -26,23 +27,23 @@ class Wishes:
     """Nothing waits, and nothing runs on any node."""
 
 
-def phase_of(wishes: Wishes) -> tuple[Phase, str]:
-    """The phase, and the reason for people."""
+def phase_of(wishes: Wishes) -> tuple[Phase, Reason | None]:
+    """The phase, and why it is not *serving*."""
     if wishes.terminated:
-        return Phase.LEAVING, "told to end by a signal: running tasks go back to pending"
+        return Phase.LEAVING, reason(Code.LEAVING, cause="signal")
     if wishes.shutdown == "now":
-        return Phase.LEAVING, "gpu_shutdown: running tasks go back to pending"
+        return Phase.LEAVING, reason(Code.LEAVING, cause="shutdown")
     over = wishes.lifetime_left_s is not None and wishes.lifetime_left_s <= 0
     if over and wishes.at_end == "stop":
-        return Phase.LEAVING, "its lifetime is over: running tasks go back to pending"
+        return Phase.LEAVING, reason(Code.LEAVING, cause="lifetime")
     if over:
-        return Phase.DRAINING, "its lifetime is over: it ends with its running tasks"
+        return Phase.DRAINING, reason(Code.DRAINING, cause="lifetime")
     if wishes.shutdown == "wait":
-        return Phase.DRAINING, "gpu_shutdown --wait: it ends with its running tasks"
+        return Phase.DRAINING, reason(Code.DRAINING, cause="shutdown")
     if wishes.draining is not None:
-        return Phase.DRAINING, f"the spool is draining ({wishes.draining or 'gpu_resume ends it'})"
+        return Phase.DRAINING, reason(Code.DRAINING, cause="spool", by=wishes.draining)
     if wishes.until_empty and wishes.spool_is_empty:
-        return Phase.DRAINING, "nothing waits and nothing runs (--until-empty)"
+        return Phase.DRAINING, reason(Code.DRAINING, cause="empty")
     if wishes.paused is not None:
-        return Phase.PAUSED, f"the spool is paused ({wishes.paused or 'gpu_resume ends it'})"
-    return Phase.SERVING, ""
+        return Phase.PAUSED, reason(Code.PAUSED, by=wishes.paused)
+    return Phase.SERVING, None

@@ -13,9 +13,10 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from gpu_queue.scheduling.facts import Facts, GpuFact, GpuState, Phase
-from gpu_queue.task import Needs, State, Waiting, short_name
-from gpu_queue.units import format_duration, format_size
+from gpu_queue.reasons import Code, Reason, reason
+from gpu_queue.scheduling.facts import Facts, GpuFact, Phase
+from gpu_queue.states import GpuState
+from gpu_queue.task import Needs, State, Waiting
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,14 @@ class Refuse:
     """Claim this task only to move it to failed/ with this reason."""
 
     task: Waiting
-    reason: str
+    reason: Reason
 
 
 @dataclass(frozen=True)
 class Obstacle:
     """Why a task does not start now."""
 
-    text: str
+    reason: Reason
     holds: bool = False
     """It waits for GPUs here: those that are idle are kept for it."""
     refuse: bool = False
@@ -76,24 +77,21 @@ def retry_at(task: Waiting, facts: Facts) -> float:
     return task.entered_at + min(delay_s, facts.policy.retry_delay_max_s)
 
 
-def _never_here(needs: Needs, facts: Facts) -> str:
-    """Why this node can never run a task; empty if it can, once GPUs are free."""
+def _never_here(needs: Needs, facts: Facts) -> Reason | None:
+    """Why this node can never run a task; None if it can, once GPUs are free."""
     served = {gpu.index: gpu for gpu in facts.gpus}
-    missing = [index for index in needs.devices if index not in served]
+    missing = tuple(index for index in needs.devices if index not in served)
     if missing:
-        have = ", ".join(map(str, sorted(served))) or "none"
-        return f"its script sets CUDA_VISIBLE_DEVICES to GPU {', '.join(map(str, missing))}; this node serves {have}"
+        return reason(Code.PINNED, devices=missing, served=tuple(sorted(served)))
     large_enough = [
         gpu for gpu in facts.gpus if needs.memory_bytes is None or (gpu.memory_total_bytes or 0) >= needs.memory_bytes
     ]
     if needs.gpus_min > len(facts.gpus):
-        return f"needs {needs.gpus_min} GPUs; this node serves {len(facts.gpus)}"
+        return reason(Code.INFEASIBLE, needed=needs.gpus_min, served=len(facts.gpus))
     if needs.gpus_min > len(large_enough):
-        return (
-            f"needs {needs.gpus_min} GPU{'s' * (needs.gpus_min > 1)} of {format_size(needs.memory_bytes or 0)}; "
-            f"this node has {len(large_enough)}"
-        )
-    return ""
+        memory_bytes = needs.memory_bytes or 0
+        return reason(Code.MEMORY, needed=needs.gpus_min, memory_bytes=memory_bytes, have=len(large_enough))
+    return None
 
 
 def _candidates(needs: Needs, gpus: list[GpuFact]) -> list[GpuFact]:
@@ -108,41 +106,37 @@ def _candidates(needs: Needs, gpus: list[GpuFact]) -> list[GpuFact]:
 def _upstream_obstacle(task: Waiting) -> Obstacle | None:
     for task_id, state in task.upstream:
         if state is State.FAILED:
-            return Obstacle(f"dependency {short_name(task_id)} failed or was cancelled", refuse=True)
+            return Obstacle(reason(Code.AFTER, failed=task_id), refuse=True)
     open_ids = [task_id for task_id, state in task.upstream if state is not State.DONE]
     waited = open_ids or [one for one in task.needs.after if one not in dict(task.upstream)]
-    return Obstacle(f"waits for {', '.join(map(short_name, waited))}") if waited else None
+    return Obstacle(reason(Code.AFTER, tasks=tuple(waited))) if waited else None
 
 
 def obstacle(task: Waiting, facts: Facts, room: _Room) -> Obstacle | None:
     """Why a task does not start now; None: it does."""
-    if task.unready:
+    if task.unready is not None:
         return Obstacle(task.unready)
     if facts.phase is not Phase.SERVING:
-        return Obstacle(facts.phase_reason)
+        return Obstacle(facts.phase_reason or Reason(Code(facts.phase.value)))
     if not task.is_read:
-        return Obstacle("it was not read yet")
+        return Obstacle(reason(Code.UNREAD))
     if task.refusal:
-        return Obstacle(task.refusal, refuse=True)
+        return Obstacle(reason(Code.SCRIPT, problem=task.refusal), refuse=True)
     upstream = _upstream_obstacle(task) if task.needs.after else None
     if upstream is not None:
         return upstream
     at = retry_at(task, facts)
     if at > facts.server_now:
-        times = "once" if task.failures == 1 else f"{task.failures} times"
-        return Obstacle(f"failed {times}; tried again in {format_duration(at - facts.server_now)}")
+        return Obstacle(reason(Code.BACKOFF, failures=task.failures, left_s=at - facts.server_now))
     resting_until = facts.resting.get(task.name, 0.0)
     if resting_until > facts.now:
-        return Obstacle(f"could not be started here; tried again in {format_duration(resting_until - facts.now)}")
+        return Obstacle(reason(Code.NOT_STARTED, left_s=resting_until - facts.now))
     never = _never_here(task.needs, facts)
-    if never:
+    if never is not None:
         return Obstacle(never, refuse=facts.policy.infeasible == "fail")
     left_s = facts.lifetime_left_s
     if task.needs.time_s is not None and left_s is not None and task.needs.time_s > left_s:
-        return Obstacle(
-            f"its --time of {format_duration(task.needs.time_s)} is longer than what remains of this node's "
-            f"lifetime ({format_duration(left_s)}); it waits for the next agent"
-        )
+        return Obstacle(reason(Code.LIFETIME, time_s=task.needs.time_s, left_s=left_s))
     if task.needs.queue is not None:
         waits = _queue_obstacle(task, task.needs.queue, facts, room)
         if waits is not None:
@@ -150,7 +144,7 @@ def obstacle(task: Waiting, facts: Facts, room: _Room) -> Obstacle | None:
     if task.needs.gpus_max == 0:
         if room.cpu_slots > 0:
             return None
-        return Obstacle(f"all {facts.policy.cpu_slots} slots for tasks without GPU are taken")
+        return Obstacle(reason(Code.CPU_SLOTS, slots=facts.policy.cpu_slots))
     return _gpu_obstacle(task.needs, facts, room)
 
 
@@ -159,9 +153,9 @@ def _queue_obstacle(task: Waiting, queue: str, facts: Facts, room: _Room) -> Obs
     holder = facts.busy_queues.get(queue)
     if holder is not None:
         # Only the holder may go on, whatever its place: what waits before it waits for it.
-        return None if holder == task.task_id else Obstacle(f"queue {queue} is busy with {short_name(holder)}")
+        return None if holder == task.task_id else Obstacle(reason(Code.QUEUE, queue=queue, holder=holder))
     if queue in room.queue_heads:
-        return Obstacle(f"queue {queue}: {room.queue_heads[queue]} comes first")
+        return Obstacle(reason(Code.QUEUE, queue=queue, first=room.queue_heads[queue]))
     return None
 
 
@@ -169,19 +163,10 @@ def _gpu_obstacle(needs: Needs, facts: Facts, room: _Room) -> Obstacle | None:
     if len(_candidates(needs, room.free())) >= needs.gpus_min:
         return None
     if room.held_by is not None:
-        return Obstacle(f"the idle GPUs are kept for {room.held_by}, which comes first")
-    which = (
-        f"GPU {', '.join(map(str, needs.devices))}"
-        if needs.devices
-        else f"{needs.gpus_min} GPU{'s' * (needs.gpus_min > 1)}"
-    )
-    others = [
-        f"{sum(gpu.state is state for gpu in facts.gpus)} {state.value}"
-        for state in GpuState
-        if state is not GpuState.IDLE and any(gpu.state is state for gpu in facts.gpus)
-    ]
-    idle = len(_candidates(needs, room.idle))
-    return Obstacle(f"waits for {which}: {idle} idle" + (f" ({', '.join(others)})" if others else ""), holds=True)
+        return Obstacle(reason(Code.BEHIND, first=room.held_by))
+    counts = {state.value: sum(gpu.state is state for gpu in facts.gpus) for state in GpuState}
+    counts[GpuState.IDLE.value] = len(_candidates(needs, room.idle))
+    return Obstacle(reason(Code.GPUS, needed=needs.gpus_min, devices=needs.devices, **counts), holds=True)
 
 
 def _rooms(facts: Facts) -> _Room:
@@ -266,16 +251,16 @@ def plan(facts: Facts, look_ahead: int = LOOK_AHEAD) -> Plan:
     if facts.phase is not Phase.SERVING:
         return Plan()
     for task, found, granted in _judge(facts, look_ahead):
-        if not task.is_read and not task.unready:
+        if not task.is_read and task.unready is None:
             return Plan(tuple(actions), needs_reading=True)
         if found is None:
             actions.append(Start(task, granted))
         elif found.refuse:
-            actions.append(Refuse(task, found.text))
+            actions.append(Refuse(task, found.reason))
     return Plan(tuple(actions))
 
 
-def explain(facts: Facts, at_most: int, names: frozenset[str] = frozenset()) -> list[tuple[str, str]]:
+def explain(facts: Facts, at_most: int, names: frozenset[str] = frozenset()) -> list[tuple[str, Reason]]:
     """Why tasks wait: name and reason, in run order.
 
     Args:
@@ -288,5 +273,5 @@ def explain(facts: Facts, at_most: int, names: frozenset[str] = frozenset()) -> 
         if position >= at_most and not names:
             break
         if position < at_most or task.name in names:
-            reasons.append((task.name, found.text if found else "it starts at the next step"))
+            reasons.append((task.name, found.reason if found else Reason(Code.NEXT)))
     return reasons

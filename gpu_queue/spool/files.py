@@ -121,17 +121,28 @@ def mark_of(path: str) -> tuple[int, int] | None:
     return facts.st_ino, facts.st_mtime_ns
 
 
-def read_json(path: str, allowed_uids: frozenset[int] | None = None) -> dict[str, Any]:
-    """A JSON object of at most 64 KiB; undecodable bytes of names survive as surrogates.
+def read_json(
+    path: str, allowed_uids: frozenset[int] | None = None, limit_bytes: int = RECORD_MAX_BYTES
+) -> dict[str, Any]:
+    """A JSON object of a bounded size; undecodable bytes of names survive as surrogates.
 
     Raises:
         Vanished: it is not there.
         FileProblem: it is too large, no JSON, or no object.
         OSError: the storage failed; ask again later.
     """
-    content, _ = read_regular(path, RECORD_MAX_BYTES + 1, allowed_uids)
-    if len(content) > RECORD_MAX_BYTES:
-        raise FileProblem(f"it is larger than {RECORD_MAX_BYTES} bytes")
+    content, _ = read_regular(path, limit_bytes + 1, allowed_uids)
+    if len(content) > limit_bytes:
+        raise FileProblem(f"it is larger than {limit_bytes} bytes")
+    return decode_json(content)
+
+
+def decode_json(content: bytes) -> dict[str, Any]:
+    """A JSON object from the bytes of a file.
+
+    Raises:
+        FileProblem: it is no JSON, or no object.
+    """
     try:
         value = json.loads(content.decode("utf-8", "surrogateescape"))
     except (ValueError, RecursionError) as error:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
-from typing import Any
 
-from gpu_queue import PROTOCOL
 from gpu_queue.spool import files
 from gpu_queue.spool.paths import SpoolPaths
 
@@ -55,16 +52,3 @@ class NodeFiles:
         path = self._paths.ledger(self._node)
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)  # spools of earlier versions have none
         files.write_whole(path, text.encode("utf-8", "replace"))
-
-    def beat(self, facts: dict[str, Any], text: str) -> float:
-        """Write both files; returns how far the server's clock is ahead of ours, in seconds.
-
-        Raises:
-            OSError: they could not be written.
-        """
-        path = self._paths.node_json(self._node)
-        files.write_whole(path, files.encode_json({"protocol": PROTOCOL, "node": self._node, **facts}))
-        wall = time.time()
-        ahead_s = os.stat(path).st_mtime - wall
-        files.write_whole(self._paths.node_text(self._node), text.encode("utf-8", "surrogateescape"))
-        return ahead_s

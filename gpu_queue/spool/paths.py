@@ -187,9 +187,9 @@ class SpoolPaths:
         """A node's beat and facts."""
         return f"{self.root}/nodes/{node}.json"
 
-    def node_text(self, node: str) -> str:
-        """The same, laid out for people."""
-        return f"{self.root}/nodes/{node}.txt"
+    def node_lines(self, node: str) -> str:
+        """The same in lines, for shells."""
+        return f"{self.root}/nodes/{node}.tsv"
 
     def ledger(self, node: str) -> str:
         """What a node's GPUs did and spent, by day."""

@@ -210,7 +210,7 @@ class Cluster:
         return [json.loads(path.read_text()) for path in Path(self.paths.root, "nodes").glob("[!.]*.json")]
 
     def node_text(self) -> str:
-        return "\n".join(path.read_text() for path in Path(self.paths.root, "nodes").glob("[!.]*.txt"))
+        return "\n".join(path.read_text() for path in Path(self.paths.root, "nodes").glob("[!.]*.tsv"))
 
     def claim_of(self, task_id: str) -> str:
         """The name of the live claim of a task."""

@@ -210,7 +210,7 @@ def test_submit_sh_starts_an_agent_once_and_the_client_ends_it(cluster: Cluster,
 @pytest.mark.skipif(not HAS_TORCH, reason="workers need torch")
 def test_the_keep_alive_is_switched_off_and_on_and_what_it_did_is_reported(cluster: Cluster, shell: str) -> None:
     agent = cluster.start(keepalive=True)
-    wait_until(lambda: "keep-alive holding" in cluster.node_text(), "GPUs that are held", dump=cluster.dump)
+    wait_until(lambda: "\tholding\t" in cluster.node_text(), "GPUs that are held", dump=cluster.dump)
     done = typed(cluster, shell, "gpu_keepalive off 'too hot'; gpu_keepalive")
     assert done.returncode == 0, done.stderr + cluster.dump()
     lines = done.stdout.splitlines()
@@ -220,7 +220,7 @@ def test_the_keep_alive_is_switched_off_and_on_and_what_it_did_is_reported(clust
     done = typed(cluster, shell, "gpu_keepalive on; gpu_pause; gpu_status")
     assert done.stdout.startswith("keep-alive is on\n"), done.stderr + cluster.dump()
     assert "\nkeep-alive is off" not in done.stdout
-    wait_until(lambda: "keep-alive holding" in cluster.node_text(), "GPUs that are held again", dump=cluster.dump)
+    wait_until(lambda: "\tholding\t" in cluster.node_text(), "GPUs that are held again", dump=cluster.dump)
     agent.terminate()
     assert agent.wait(20) == 0
     done = typed(cluster, shell, "gpu_report --days 2")

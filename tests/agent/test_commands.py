@@ -93,7 +93,7 @@ def test_explain_answers_for_a_task_beyond_those_that_are_published(cluster: Clu
         cluster.submit("true\n")
     last = cluster.submit("#GPUQ --gpus 8\ntrue\n", priority=999)
     assert "needs 8 GPUs; this node serves 1" in cluster.ack(cluster.command_all("explain", tasks=[last]))
-    wait_until(lambda: "… and 21 more wait" in cluster.node_text(), "counts for the rest", dump=cluster.dump)
+    wait_until(lambda: "waiting\t121\n" in cluster.node_text(), "counts for the rest", dump=cluster.dump)
 
 
 def test_a_command_written_by_hand_is_obeyed(cluster: Cluster) -> None:
@@ -164,7 +164,7 @@ def test_config_that_breaks_under_a_running_agent_is_told_and_the_last_good_one_
     cluster.wait_for(task, "done")
     config.write_text("default_gpus: 2\n")
     two = cluster.submit("echo [$CUDA_VISIBLE_DEVICES]\n")
-    wait_until(lambda: "problem" not in cluster.node_text(), "the problem gone", dump=cluster.dump)
+    wait_until(lambda: "note" not in cluster.node_text(), "the problem gone", dump=cluster.dump)
     cluster.wait_for(two, "done")
     three = cluster.submit("echo [$CUDA_VISIBLE_DEVICES]\n")
     cluster.wait_for(three, "done")

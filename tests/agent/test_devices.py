@@ -24,7 +24,7 @@ def test_a_gpu_that_is_lost_takes_no_task_and_the_others_go_on(cluster: Cluster,
     assert "[0]" in cluster.log(whole)
     scenario.gpus[0].state = 15
     scenario.write()
-    wait_until(lambda: " lost " in cluster.node_text(), "the lost GPU in the node file", 40, cluster.dump)
+    wait_until(lambda: "\tlost\t" in cluster.node_text(), "the lost GPU in the node file", 40, cluster.dump)
     rest = cluster.submit("echo [$CUDA_VISIBLE_DEVICES]\n")
     cluster.wait_for(rest, "done")
     assert "[GPU-bbbb]" in cluster.log(rest), "an index may mean another card now"

@@ -143,7 +143,7 @@ def test_an_agent_killed_outright_is_followed_by_one_that_takes_its_tasks_up_aga
     cluster.kill(agent)
     cluster.start()
     wait_until(lambda: "taken up again" in cluster.dump(), "the adoption", dump=cluster.dump)
-    wait_until(lambda: "GPU 0  busy" in cluster.node_text(), "the GPU still held", dump=cluster.dump)
+    wait_until(lambda: "\tbusy\t" in cluster.node_text(), "the GPU still held", dump=cluster.dump)
     (cluster.queue_root / "go").touch()
     cluster.wait_for(task, "done")
     assert len(cluster.tries(task)) == 1

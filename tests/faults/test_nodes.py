@@ -17,6 +17,7 @@ import pytest
 
 from gpu_queue.node import side as side_module
 from gpu_queue.node.side import node_name
+from gpu_queue.spool.pages import read_page
 from tests.agent.harness import ROOT, Cluster, wait_until
 
 TAKEOVER_S = 6.0
@@ -189,7 +190,8 @@ def test_a_task_that_lives_without_its_agent_is_left_alone_and_settled_by_a_peer
     while time.monotonic() < watched_until:
         assert [name for name in os.listdir(cluster.paths.running(one.node)) if task in name], cluster.dump()
         time.sleep(0.2)  # the pace of looking
-    assert "gives signs of life there and may go on" in Path(cluster.paths.node_text(two.node)).read_text()
+    (watched,) = read_page(cluster.paths.node_json(two.node), two.node).watching
+    assert (watched.node, watched.tries, watched.beating) == (one.node, 0, 1)
     (cluster.queue_root / "finish").touch()
     cluster.wait_for(task, "done", 30)
     assert {number for number, _ in ticks(cluster)} == {1}

@@ -28,7 +28,9 @@ from gpu_queue.node.storage import Failed, StorageInline
 from gpu_queue.scheduling.plan import explain
 from gpu_queue.spool import filesystem
 from gpu_queue.spool.filesystem import Mount
+from gpu_queue.spool.pages import NodePage, read_page
 from gpu_queue.spool.paths import SpoolPaths, full_name, make_id, parse_full, strip_claim
+from gpu_queue.words import in_words
 
 T = TypeVar("T")
 LOCAL = Mount("/", "ext4", "/dev/sda1")
@@ -173,13 +175,18 @@ class Node:
 
     def reasons(self) -> dict[str, str]:
         """Why tasks wait, as gpu_explain tells it."""
-        return dict(explain(self.agent._facts(self.room.now), 1000))
+        return {name: in_words(why) for name, why in explain(self.agent._facts(self.room.now), 1000)}
 
-    def text(self) -> str:
-        """The node's page for people."""
+    def page(self) -> NodePage:
+        """What the node tells of itself now."""
         self.agent.beat.is_old = True
         self.step(2.0)
-        return Path(self.room.paths.node_text(self.spool.node)).read_text(errors="surrogateescape")
+        return read_page(self.room.paths.node_json(self.spool.node), self.spool.node)
+
+    def text(self) -> str:
+        """The same in lines, as shells read it."""
+        self.page()
+        return Path(self.room.paths.node_lines(self.spool.node)).read_text(errors="surrogateescape")
 
     def die(self) -> None:
         """What the kernel does when a process is killed: descriptors are closed, children go on."""

@@ -11,6 +11,7 @@ import pytest
 from gpu_queue.node import pending as pending_module
 from gpu_queue.node.drops import DropFacts, DropTracker, SettleTimes
 from gpu_queue.node.pending import PendingReader, PendingView
+from gpu_queue.reasons import Code, Reason
 from gpu_queue.spool.paths import claim_name, full_name
 from gpu_queue.task import Claim, State, short_name
 from tests.node.harness import AT_ONCE, LOCAL, NETWORK, Room
@@ -177,7 +178,7 @@ def test_a_copy_of_a_running_task_is_a_new_task(room: Room) -> None:
     task = room.submit("#!/bin/sh\n")
     (copy,) = look(a_reader(room), running=frozenset({task})).waiting
     assert copy.task_id is None
-    assert "settling" in copy.unready
+    assert copy.unready == Reason(Code.SETTLING)
 
 
 def test_a_copy_of_a_running_task_runs_beside_it_under_a_name_of_its_own(room: Room) -> None:
@@ -202,16 +203,16 @@ def test_a_claim_moved_back_by_hand_keeps_its_identity(room: Room) -> None:
     claim = claim_name(Claim(500, task, 1, "0f0f0f"))
     os.rename(room.root / "pending" / full_name(500, task), room.root / "pending" / claim)
     (back,) = look(a_reader(room)).waiting
-    assert (back.task_id, back.needs.gpus_min, back.unready) == (task, 3, "")
+    assert (back.task_id, back.needs.gpus_min, back.unready) == (task, 3, None)
 
 
 def test_a_task_that_is_moved_back_while_it_runs_waits_for_the_end_of_its_try(room: Room) -> None:
     task = room.submit("#!/bin/sh\n", gpus="3")
     reader = a_reader(room)
     (ending,) = look(reader, ending=frozenset({task})).waiting
-    assert (ending.task_id, ending.unready) == (task, "its last try is still ending on this node")
+    assert (ending.task_id, ending.unready) == (task, Reason(Code.ENDING))
     (free,) = look(reader).waiting
-    assert (free.task_id, free.needs.gpus_min, free.unready) == (task, 3, "")
+    assert (free.task_id, free.needs.gpus_min, free.unready) == (task, 3, None)
 
 
 def test_mv_of_a_running_task_back_to_pending_ends_its_try_and_runs_it_again_as_itself(room: Room) -> None:
@@ -320,7 +321,7 @@ def test_a_failed_task_rests_before_it_is_tried_again(room: Room) -> None:
     again = room.start(replace(AT_ONCE, retries=1, retry_delay_s=3600.0))
     again.settle_all()
     assert room.runs(task) == 1, "the rest outlives the agent"
-    assert "failed once" in Path(room.paths.node_text("n1")).read_text()
+    assert "failed once" in Path(room.paths.node_lines("n1")).read_text()
 
 
 def test_of_two_files_of_one_task_the_plain_name_is_the_task_and_the_other_a_drop(room: Room) -> None:

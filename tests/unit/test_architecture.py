@@ -10,22 +10,26 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "gpu_queue"
 MODULES = sorted(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in PACKAGE.rglob("*.py"))
 
+NOUNS = {"task", "units", "errors", "reasons", "states", "words"}
 MAY_IMPORT: dict[str, set[str]] = {
-    "task": set(),
+    "reasons": set(),
+    "states": set(),
+    "task": {"reasons"},
     "errors": set(),
     "units": set(),
+    "words": {"task", "reasons", "states", "units"},
     "locks": set(),
     "config": {"errors", "units", "keepalive.controller", "keepalive.hours"},
-    "spool": {"task", "units", "errors"},
-    "node": {"task", "units", "errors", "config", "spool"},
-    "scheduling": {"task", "units"},
+    "spool": {"task", "units", "errors", "reasons", "states", "words"},
+    "node": {"task", "units", "errors", "reasons", "config", "spool"},
+    "scheduling": {"task", "units", "reasons", "states"},
     "gpus": {"task", "units", "errors", "locks"},
     "execution": {"task", "units", "errors", "gpus", "locks"},
     "keepalive": {"task", "units", "errors", "gpus", "locks"},
-    "jobfiles": {"task", "units", "errors", "config", "spool"},
-    "console": {"task", "units", "errors", "config", "spool", "jobfiles"},
-    "agent": {"task", "units", "errors", "config", "spool", "node", "scheduling", "gpus", "execution", "keepalive"},
-    "cli": {"task", "units", "errors", "config", "spool", "gpus", "jobfiles", "console"},
+    "experiments": {*NOUNS, "config", "spool"},
+    "console": {*NOUNS, "config", "spool", "experiments"},
+    "agent": {*NOUNS, "config", "spool", "node", "scheduling", "gpus", "execution", "keepalive"},
+    "cli": {*NOUNS, "config", "spool", "experiments", "console"},
 }
 """A room's own modules are always allowed."""
 
@@ -118,7 +122,9 @@ def test_no_module_imports_itself_in_a_circle() -> None:
         visit(module, ())
 
 
-@pytest.mark.parametrize("module", [*with_room("scheduling"), "gpu_queue.task"])
+@pytest.mark.parametrize(
+    "module", [*with_room("scheduling"), *(f"gpu_queue.{noun}" for noun in sorted(NOUNS - {"units"}))]
+)
 def test_what_decides_knows_no_clock_no_chance_and_no_disk(module: str) -> None:
     assert not {name.split(".")[0] for name in imports(module)} & IMPURE
 
@@ -166,7 +172,7 @@ def test_only_the_launcher_and_the_zygote_start_processes() -> None:
 def test_the_fast_part_of_the_agent_imports_nothing_heavy() -> None:
     heavy = {"torch", "numpy", "fastapi", "psutil", "requests"}
     for module in OURS:
-        if room_of(module) not in ("console", "jobfiles") and module != "gpu_queue.keepalive.engines":
+        if room_of(module) not in ("console", "experiments") and module != "gpu_queue.keepalive.engines":
             assert not {name.split(".")[0] for name in imports(module)} & heavy, module
 
 

@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_queue.scheduling.facts import Facts, GpuFact, GpuState, Phase, Policy
+from gpu_queue.reasons import Code, Reason, reason
+from gpu_queue.scheduling.facts import Facts, GpuFact, Phase, Policy
 from gpu_queue.scheduling.plan import Refuse, Start, explain, plan, positions_without_gpu
+from gpu_queue.states import GpuState
 from gpu_queue.task import Needs, State, Waiting
+from gpu_queue.words import in_words
 from tests.builders import a_node, a_task, gpus
 
 GIB = 1 << 30
@@ -20,14 +23,14 @@ def started(facts: Facts) -> dict[str, tuple[str, ...]]:
     return {one.task.name: one.gpus for one in plan(facts).actions if isinstance(one, Start)}
 
 
-def reason(facts: Facts, name: str) -> str:
-    return dict(explain(facts, 1000))[name]
+def waits_for(facts: Facts, name: str) -> str:
+    return in_words(dict(explain(facts, 1000))[name])
 
 
 def test_tasks_start_in_name_order_on_the_lowest_idle_gpus() -> None:
     facts = a_node(gpus(2), a_task("b", priority=500), a_task("a", priority=100), a_task("c", priority=500))
     assert started(facts) == {"a": ("GPU-0",), "b": ("GPU-1",)}
-    assert "waits for 1 GPU: 0 idle" in reason(facts, "c")
+    assert "waits for 1 GPU: 0 idle" in waits_for(facts, "c")
 
 
 def test_several_tasks_share_a_node_on_different_gpus() -> None:
@@ -43,27 +46,27 @@ def test_gpus_that_are_busy_foreign_lost_or_unknown_are_never_given() -> None:
     states = [GpuState.BUSY, GpuState.FOREIGN, GpuState.LOST, GpuState.UNKNOWN]
     facts = a_node([replace(gpu, state=state) for gpu, state in zip(gpus(4), states, strict=True)], a_task("t"))
     assert started(facts) == {}
-    assert reason(facts, "t") == "waits for 1 GPU: 0 idle (1 busy, 1 foreign, 1 lost, 1 unknown)"
+    assert waits_for(facts, "t") == "waits for 1 GPU: 0 idle (1 busy, 1 foreign, 1 lost, 1 unknown)"
 
 
 def test_a_large_task_at_the_head_keeps_the_idle_gpus_from_smaller_ones_behind_it() -> None:
     cards = [replace(gpus(4)[0], state=GpuState.BUSY), *gpus(4)[1:]]
     facts = a_node(cards, a_task("large", least=4), a_task("small"))
     assert started(facts) == {}
-    assert "kept for large" in reason(facts, "small")
+    assert "kept for large" in waits_for(facts, "small")
 
 
 def test_a_task_that_never_fits_this_node_holds_nothing() -> None:
     facts = a_node(gpus(2), a_task("huge", least=8), a_task("small"))
     assert started(facts) == {"small": ("GPU-0",)}
-    assert reason(facts, "huge") == "needs 8 GPUs; this node serves 2"
+    assert waits_for(facts, "huge") == "needs 8 GPUs; this node serves 2"
 
 
 def test_a_task_that_never_fits_fails_where_that_is_configured() -> None:
     facts = replace(a_node(gpus(2), a_task("huge", least=8)), policy=Policy(infeasible="fail"))
     (refused,) = plan(facts).actions
     assert isinstance(refused, Refuse)
-    assert "needs 8 GPUs" in refused.reason
+    assert "needs 8 GPUs" in in_words(refused.reason)
 
 
 def test_a_script_that_names_its_gpus_gets_those_and_waits_for_those() -> None:
@@ -73,12 +76,12 @@ def test_a_script_that_names_its_gpus_gets_those_and_waits_for_those() -> None:
     cards[3] = replace(cards[3], state=GpuState.BUSY)
     facts = a_node(cards, named, a_task("any"))
     assert started(facts) == {"any": ("GPU-0",)}, "GPU 1 is kept, GPU 0 is not"
-    assert reason(facts, "named") == "waits for GPU 1, 3: 1 idle (1 busy)"
+    assert waits_for(facts, "named") == "waits for GPU 1, 3: 1 idle (1 busy)"
 
 
 def test_a_script_that_names_a_gpu_which_is_not_served_is_told_so() -> None:
     facts = a_node(gpus(2), a_task("t", needs=Needs(1, 1, devices=(7,))))
-    assert reason(facts, "t") == "its script sets CUDA_VISIBLE_DEVICES to GPU 7; this node serves 0, 1"
+    assert waits_for(facts, "t") == "its script sets CUDA_VISIBLE_DEVICES to GPU 7; this node serves 0, 1"
 
 
 def test_memory_is_asked_of_each_gpu() -> None:
@@ -86,7 +89,7 @@ def test_memory_is_asked_of_each_gpu() -> None:
     large = a_task("large", needs=Needs(memory_bytes=40 * GIB))
     assert started(a_node(cards, large)) == {"large": ("GPU-2",)}
     two = a_node(cards, a_task("two", needs=Needs(2, 2, memory_bytes=40 * GIB)))
-    assert reason(two, "two") == "needs 2 GPUs of 40G; this node has 1"
+    assert waits_for(two, "two") == "needs 2 GPUs of 40G; this node has 1"
 
 
 def test_a_task_without_gpus_takes_a_slot_and_no_gpu() -> None:
@@ -94,7 +97,7 @@ def test_a_task_without_gpus_takes_a_slot_and_no_gpu() -> None:
     facts = replace(a_node(busy, a_task("gpu"), a_task("cpu", least=0)), policy=Policy(cpu_slots=1))
     assert started(facts) == {"cpu": ()}
     full = replace(facts, cpu_tasks=1)
-    assert reason(full, "cpu") == "all 1 slots for tasks without GPU are taken"
+    assert waits_for(full, "cpu") == "all 1 slots for tasks without GPU are taken"
 
 
 def test_a_task_longer_than_what_remains_of_the_lifetime_is_held() -> None:
@@ -102,28 +105,28 @@ def test_a_task_longer_than_what_remains_of_the_lifetime_is_held() -> None:
     assert started(replace(a_node(gpus(1), long), lifetime_left_s=7201.0))
     held = replace(a_node(gpus(1), long, a_task("short")), lifetime_left_s=3600.0)
     assert started(held) == {"short": ("GPU-0",)}
-    assert "longer than what remains" in reason(held, "long")
+    assert "longer than what remains" in waits_for(held, "long")
 
 
 @pytest.mark.parametrize("phase", [Phase.PAUSED, Phase.DRAINING, Phase.LEAVING])
 def test_nothing_starts_unless_the_agent_serves(phase: Phase) -> None:
-    facts = replace(a_node(gpus(1), a_task("t")), phase=phase, phase_reason="because")
+    facts = replace(a_node(gpus(1), a_task("t")), phase=phase, phase_reason=reason(Code.OTHER, text="because"))
     assert plan(facts).actions == ()
-    assert reason(facts, "t") == "because"
+    assert waits_for(facts, "t") == "because"
 
 
 def test_a_failed_task_waits_for_its_backoff_by_the_servers_clock() -> None:
     failed = replace(a_task("t"), failures=2, entered_at=1000.0)
     facts = replace(a_node(gpus(1), failed), server_now=1059.0)
-    assert "failed 2 times; tried again in 1.0s" in reason(facts, "t")
+    assert "failed 2 times; tried again in 1.0s" in waits_for(facts, "t")
     assert started(replace(facts, server_now=1060.0))
 
 
 def test_a_task_waits_for_the_tasks_that_it_names_and_fails_with_them() -> None:
     upstream = "20260101T000000000-abcdef-first"
     task = a_task("t", needs=Needs(after=(upstream,)))
-    assert "waits for" in reason(a_node(gpus(1), replace(task, upstream=((upstream, None),))), "t")
-    assert "waits for" in reason(a_node(gpus(1), replace(task, upstream=((upstream, State.RUNNING),))), "t")
+    assert "waits for" in waits_for(a_node(gpus(1), replace(task, upstream=((upstream, None),))), "t")
+    assert "waits for" in waits_for(a_node(gpus(1), replace(task, upstream=((upstream, State.RUNNING),))), "t")
     assert started(a_node(gpus(1), replace(task, upstream=((upstream, State.DONE),))))
     (refused,) = plan(a_node(gpus(1), replace(task, upstream=((upstream, State.FAILED),)))).actions
     assert isinstance(refused, Refuse)
@@ -136,14 +139,14 @@ def test_a_plan_ends_at_a_task_that_was_not_read_yet() -> None:
 
 
 def test_a_file_that_still_settles_holds_nobody_up() -> None:
-    settling = replace(a_task("a"), is_read=False, unready="settling")
+    settling = replace(a_task("a"), is_read=False, unready=Reason(Code.SETTLING))
     assert started(a_node(gpus(1), settling, a_task("b"))) == {"b": ("GPU-0",)}
 
 
 def test_a_task_that_can_never_run_is_refused_with_its_reason() -> None:
     (refused,) = plan(a_node(gpus(1), replace(a_task("a"), refusal="the file is empty"))).actions
     assert isinstance(refused, Refuse)
-    assert refused.reason == "the file is empty"
+    assert in_words(refused.reason) == "the file is empty"
 
 
 TASKS = st.builds(
@@ -252,11 +255,11 @@ def in_queue(name: str, queue: str = "car", **more: int) -> Waiting:
 def test_inside_a_queue_one_task_at_a_time_and_across_queues_in_parallel() -> None:
     facts = a_node(gpus(4), in_queue("a"), in_queue("b"), in_queue("c", "bike"))
     assert started(facts) == {"a": ("GPU-0",), "c": ("GPU-1",)}
-    assert reason(facts, "b") == "queue car: a comes first"
+    assert waits_for(facts, "b") == "queue car: a comes first"
 
 
 def test_a_busy_queue_lets_only_its_holder_start() -> None:
     holder = in_queue("b")
     facts = replace(a_node(gpus(4), in_queue("a"), holder), busy_queues={"car": holder.task_id or ""})
-    assert "queue car is busy" in reason(facts, "a")
+    assert "queue car is busy" in waits_for(facts, "a")
     assert started(facts) == {"b": ("GPU-0",)}

@@ -1,0 +1,76 @@
+"""Why a task waits, as data: a code and its parameters.
+
+The planner, the readers of ``pending/`` and the clients' door speak in these; ``words`` turns them into sentences, so
+that nobody takes a sentence apart.  Codes and parameters are part of the protocol (docs/spool.md, "Reasons").  Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+Param = str | int | float | tuple[str, ...] | tuple[int, ...]
+
+
+class Code(str, Enum):
+    """What kind of thing a task waits for."""
+
+    # For what others hold
+    GPUS = "gpus"  # needed, devices, idle, busy, foreign, lost, unknown
+    BEHIND = "behind"  # first: the idle GPUs are kept for that one
+    CPU_SLOTS = "cpu_slots"  # slots
+    QUEUE = "queue"  # queue; holder: the task that has it, or first: the one that comes first
+    AFTER = "after"  # tasks that are not done yet, or failed: the one that never will be
+    # For a moment to come
+    BACKOFF = "backoff"  # failures, left_s
+    NOT_STARTED = "not_started"  # left_s: this node could not start it, and tries again
+    LIFETIME = "lifetime"  # time_s, left_s
+    ENDING = "ending"  # its last try is still ending on this node
+    NEXT = "next"  # it starts at the next step
+    # Never, on this node
+    INFEASIBLE = "infeasible"  # needed, served
+    MEMORY = "memory"  # needed, memory_bytes, have
+    PINNED = "pinned"  # devices, served
+    # Because of its file
+    SETTLING = "settling"  # copy: true for a copy of a task that has ended
+    UNREAD = "unread"
+    OWNER = "owner"  # uid
+    NOT_A_FILE = "not_a_file"  # kind
+    SCRIPT = "script"  # problem: it can never run as it was written
+    STORAGE = "storage"  # problem
+    # Because of the agents
+    PAUSED = "paused"  # by: who and why
+    DRAINING = "draining"  # cause: spool, lifetime, shutdown, empty; by
+    LEAVING = "leaving"  # cause: signal, shutdown, lifetime
+    NO_AGENT = "no_agent"
+    SILENT = "silent"  # node, silent_s
+    OTHER = "other"  # one that this version does not know; text
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a task waits."""
+
+    code: Code
+    params: Mapping[str, Param] = field(default_factory=dict)
+
+    def number(self, name: str) -> float:
+        """A parameter that is a number; 0 where it is none."""
+        value = self.params.get(name, 0)
+        return value if isinstance(value, (int, float)) else 0
+
+    def text(self, name: str) -> str:
+        """A parameter that is a text; empty where it is none."""
+        value = self.params.get(name, "")
+        return value if isinstance(value, str) else ""
+
+    def items(self, name: str) -> tuple[str, ...]:
+        """A parameter that is a list, as texts; empty where it is none."""
+        value = self.params.get(name, ())
+        return tuple(map(str, value)) if isinstance(value, tuple) else ()
+
+
+def reason(code: Code, **params: Param) -> Reason:
+    """A reason with its parameters, written shortly."""
+    return Reason(code, params)

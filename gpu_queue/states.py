@@ -1,0 +1,38 @@
+"""Words for what a GPU and an agent are up to; what a reader does not know is *unknown*, which is never free."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TypeVar
+
+
+class GpuState(str, Enum):
+    """Five words for a GPU; only an idle one may be granted, and *unknown* counts as busy."""
+
+    IDLE = "idle"
+    BUSY = "busy"  # leased to a task of ours
+    FOREIGN = "foreign"  # used by somebody else
+    LOST = "lost"  # the driver does not reach it
+    UNKNOWN = "unknown"  # its memory could not be read
+
+
+class AgentState(str, Enum):
+    """What an agent says of itself in its node file."""
+
+    SERVING = "serving"
+    PAUSED = "paused"  # takes nothing new
+    DRAINING = "draining"  # takes nothing new, and exits when its tasks have ended
+    LEAVING = "leaving"  # requeues what runs, and exits
+    STOPPED = "stopped"  # has ended: no answer will come
+    UNKNOWN = "unknown"
+
+
+WordT = TypeVar("WordT", GpuState, AgentState)
+
+
+def read_word(kind: type[WordT], text: object) -> WordT:
+    """The state that a word means; one that this version does not know reads as *unknown*."""
+    try:
+        return kind(text)
+    except ValueError:
+        return kind("unknown")

@@ -1,0 +1,272 @@
+"""Reasons in words, in English and Chinese: the one place where a code becomes a sentence.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from gpu_queue.reasons import Code, Reason
+from gpu_queue.states import GpuState
+from gpu_queue.task import short_name
+from gpu_queue.units import format_duration, format_size
+
+Language = Literal["en", "zh"]
+LANGUAGES: tuple[Language, ...] = ("en", "zh")
+_STATES_ZH = {"busy": "在用", "foreign": "被他人占用", "lost": "失联", "unknown": "状态未知"}
+_KINDS_ZH = {
+    "symbolic link": "符号链接",
+    "directory": "目录",
+    "FIFO": "命名管道",
+    "socket": "套接字",
+    "device": "设备文件",
+}
+
+
+def language_of(locale: str) -> Language:
+    """The language for a locale's name (``zh_CN.UTF-8``): Chinese, or else English."""
+    return "zh" if locale.lower().startswith("zh") else "en"
+
+
+def in_words(reason: Reason, language: Language = "en") -> str:
+    """A sentence for people, without a full stop.
+
+    Args:
+        reason: why a task waits.
+        language: ``en`` or ``zh``.
+    """
+    english, chinese = _WORDS[reason.code]
+    return chinese(reason) if language == "zh" else english(reason)
+
+
+def _gpus(count: float) -> str:
+    return f"{count:.0f} GPU{'s' * (count != 1)}"
+
+
+def _named(ids: tuple[str, ...]) -> str:
+    return ", ".join(map(short_name, ids))
+
+
+def _asked(reason: Reason) -> str:
+    devices = reason.items("devices")
+    return f"GPU {', '.join(devices)}" if devices else _gpus(reason.number("needed"))
+
+
+def _others(reason: Reason) -> list[tuple[int, str]]:
+    """How many GPUs are in each state but idle."""
+    counts = [(int(reason.number(state.value)), state.value) for state in GpuState if state is not GpuState.IDLE]
+    return [(count, word) for count, word in counts if count]
+
+
+def _gpus_en(reason: Reason) -> str:
+    others = ", ".join(f"{count} {word}" for count, word in _others(reason))
+    return f"waits for {_asked(reason)}: {reason.number('idle'):.0f} idle" + (f" ({others})" if others else "")
+
+
+def _gpus_zh(reason: Reason) -> str:
+    devices = reason.items("devices")
+    asked = f"GPU {', '.join(devices)}" if devices else f"{reason.number('needed'):.0f} 张 GPU"
+    others = "，".join(f"{count} 张{_STATES_ZH[word]}" for count, word in _others(reason))
+    return f"等待 {asked}：空闲 {reason.number('idle'):.0f} 张" + (f"（{others}）" if others else "")
+
+
+def _queue_en(reason: Reason) -> str:
+    queue, holder = reason.text("queue"), reason.text("holder")
+    if holder:
+        return f"queue {queue} is busy with {short_name(holder)}"
+    return f"queue {queue}: {reason.text('first')} comes first" if reason.text("first") else f"queue {queue} is busy"
+
+
+def _queue_zh(reason: Reason) -> str:
+    queue, holder = reason.text("queue"), reason.text("holder")
+    if holder:
+        return f"队列 {queue} 正在运行 {short_name(holder)}"
+    return f"队列 {queue}：先轮到 {reason.text('first')}" if reason.text("first") else f"队列 {queue} 正忙"
+
+
+def _after_en(reason: Reason) -> str:
+    failed = reason.text("failed")
+    if failed:
+        return f"dependency {short_name(failed)} failed or was cancelled"
+    return f"waits for {_named(reason.items('tasks'))}"
+
+
+def _after_zh(reason: Reason) -> str:
+    failed = reason.text("failed")
+    if failed:
+        return f"所依赖的 {short_name(failed)} 失败或已取消"
+    return f"等待 {_named(reason.items('tasks'))} 完成"
+
+
+def _cpu_slots_en(reason: Reason) -> str:
+    slots = reason.number("slots")
+    if not slots:
+        return "this node runs no tasks without GPU (cpu_slots: 0)"
+    return f"all {slots:.0f} slots for tasks without GPU are taken"
+
+
+def _cpu_slots_zh(reason: Reason) -> str:
+    slots = reason.number("slots")
+    if not slots:
+        return "本节点不运行不需要 GPU 的任务（cpu_slots: 0）"
+    return f"不需要 GPU 的任务的 {slots:.0f} 个名额已满"
+
+
+def _backoff_en(reason: Reason) -> str:
+    failures = reason.number("failures")
+    times = "once" if failures == 1 else f"{failures:.0f} times"
+    return f"failed {times}; tried again in {_left(reason)}"
+
+
+def _left(reason: Reason) -> str:
+    return format_duration(reason.number("left_s"))
+
+
+def _lifetime_en(reason: Reason) -> str:
+    return (
+        f"its --time of {format_duration(reason.number('time_s'))} is longer than what remains of this node's "
+        f"lifetime ({_left(reason)}); it waits for the next agent"
+    )
+
+
+def _lifetime_zh(reason: Reason) -> str:
+    return (
+        f"它的 --time（{format_duration(reason.number('time_s'))}）长于本节点剩余的寿命（{_left(reason)}）；"
+        "等待下一个 agent"
+    )
+
+
+def _memory_en(reason: Reason) -> str:
+    size = format_size(reason.number("memory_bytes"))
+    return f"needs {_gpus(reason.number('needed'))} of {size}; this node has {reason.number('have'):.0f}"
+
+
+def _memory_zh(reason: Reason) -> str:
+    size = format_size(reason.number("memory_bytes"))
+    needed, have = reason.number("needed"), reason.number("have")
+    return f"需要 {needed:.0f} 张显存不少于 {size} 的 GPU；本节点有 {have:.0f} 张"
+
+
+def _pinned_en(reason: Reason) -> str:
+    served = ", ".join(reason.items("served")) or "none"
+    return (
+        f"its script sets CUDA_VISIBLE_DEVICES to GPU {', '.join(reason.items('devices'))}; this node serves {served}"
+    )
+
+
+def _pinned_zh(reason: Reason) -> str:
+    served = ", ".join(reason.items("served")) or "无"
+    return f"脚本把 CUDA_VISIBLE_DEVICES 设为 GPU {', '.join(reason.items('devices'))}；本节点提供：{served}"
+
+
+def _settling_en(reason: Reason) -> str:
+    if reason.number("copy"):
+        return "it is a copy of a task that has ended; settling"
+    return "settling: its writer may not have finished"
+
+
+def _settling_zh(reason: Reason) -> str:
+    return "它是一个已结束任务的副本；等待写完" if reason.number("copy") else "等待写完：写入者可能尚未写完"
+
+
+_DRAINING = {
+    "lifetime": ("its lifetime is over: it ends with its running tasks", "寿命已到：正在运行的任务结束后退出"),
+    "shutdown": (
+        "gpu_shutdown --wait: it ends with its running tasks",
+        "gpu_shutdown --wait：正在运行的任务结束后退出",
+    ),
+    "empty": ("nothing waits and nothing runs (--until-empty)", "没有等待和运行中的任务（--until-empty）"),
+}
+_LEAVING = {
+    "signal": ("told to end by a signal: running tasks go back to pending", "收到结束信号：运行中的任务回到 pending"),
+    "shutdown": ("gpu_shutdown: running tasks go back to pending", "gpu_shutdown：运行中的任务回到 pending"),
+    "lifetime": ("its lifetime is over: running tasks go back to pending", "寿命已到：运行中的任务回到 pending"),
+}
+
+
+def _by(reason: Reason) -> str:
+    return reason.text("by") or "gpu_resume ends it"
+
+
+def _by_zh(reason: Reason) -> str:
+    return reason.text("by") or "gpu_resume 可恢复"
+
+
+def _draining_en(reason: Reason) -> str:
+    known = _DRAINING.get(reason.text("cause"))
+    return known[0] if known else f"the spool is draining ({_by(reason)})"
+
+
+def _draining_zh(reason: Reason) -> str:
+    known = _DRAINING.get(reason.text("cause"))
+    return known[1] if known else f"队列正在排空（{_by_zh(reason)}）"
+
+
+def _leaving(reason: Reason, language: int) -> str:
+    return _LEAVING.get(reason.text("cause"), ("the agent is leaving", "agent 正在退出"))[language]
+
+
+def _not_a_file_zh(reason: Reason) -> str:
+    kind = reason.text("kind")
+    return f"已忽略：它是{_KINDS_ZH.get(kind, kind)}；应为普通文件"
+
+
+_WORDS: dict[Code, tuple[Callable[[Reason], str], Callable[[Reason], str]]] = {
+    Code.GPUS: (_gpus_en, _gpus_zh),
+    Code.BEHIND: (
+        lambda one: f"the idle GPUs are kept for {one.text('first')}, which comes first",
+        lambda one: f"空闲的 GPU 留给排在前面的 {one.text('first')}",
+    ),
+    Code.CPU_SLOTS: (_cpu_slots_en, _cpu_slots_zh),
+    Code.QUEUE: (_queue_en, _queue_zh),
+    Code.AFTER: (_after_en, _after_zh),
+    Code.BACKOFF: (
+        _backoff_en,
+        lambda one: f"已失败 {one.number('failures'):.0f} 次；{_left(one)} 后重试",
+    ),
+    Code.NOT_STARTED: (
+        lambda one: f"could not be started here; tried again in {_left(one)}",
+        lambda one: f"在本节点未能启动；{_left(one)} 后再试",
+    ),
+    Code.LIFETIME: (_lifetime_en, _lifetime_zh),
+    Code.ENDING: (
+        lambda _: "its last try is still ending on this node",
+        lambda _: "它的上一次运行还在本节点上收尾",
+    ),
+    Code.NEXT: (lambda _: "it starts at the next step", lambda _: "即将启动"),
+    Code.INFEASIBLE: (
+        lambda one: f"needs {_gpus(one.number('needed'))}; this node serves {one.number('served'):.0f}",
+        lambda one: f"需要 {one.number('needed'):.0f} 张 GPU；本节点提供 {one.number('served'):.0f} 张",
+    ),
+    Code.MEMORY: (_memory_en, _memory_zh),
+    Code.PINNED: (_pinned_en, _pinned_zh),
+    Code.SETTLING: (_settling_en, _settling_zh),
+    Code.UNREAD: (lambda _: "it was not read yet", lambda _: "尚未读取"),
+    Code.OWNER: (
+        lambda one: f"ignored: it belongs to uid {one.number('uid'):.0f}, who may not run tasks here",
+        lambda one: f"已忽略：它属于 uid {one.number('uid'):.0f}，该用户不得在此运行任务",
+    ),
+    Code.NOT_A_FILE: (
+        lambda one: f"ignored: it is a {one.text('kind')}; expected a regular file",
+        _not_a_file_zh,
+    ),
+    Code.SCRIPT: (lambda one: one.text("problem"), lambda one: f"脚本无法运行：{one.text('problem')}"),
+    Code.STORAGE: (
+        lambda one: f"cannot be looked at: {one.text('problem')}",
+        lambda one: f"无法查看：{one.text('problem')}",
+    ),
+    Code.PAUSED: (
+        lambda one: f"the spool is paused ({_by(one)})",
+        lambda one: f"队列已暂停（{_by_zh(one)}）",
+    ),
+    Code.DRAINING: (_draining_en, _draining_zh),
+    Code.LEAVING: (lambda one: _leaving(one, 0), lambda one: _leaving(one, 1)),
+    Code.NO_AGENT: (
+        lambda _: "no agent is alive; start one with ./submit.sh",
+        lambda _: "没有存活的 agent；用 ./submit.sh 启动一个",
+    ),
+    Code.SILENT: (
+        lambda one: f"{one.text('node')} has not been heard of for {format_duration(one.number('silent_s'))}",
+        lambda one: f"{one.text('node')} 已 {format_duration(one.number('silent_s'))} 没有音讯",
+    ),
+    Code.OTHER: (lambda one: one.text("text"), lambda one: one.text("text")),
+}
