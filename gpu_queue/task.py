@@ -92,6 +92,13 @@ class Submission:
     path: str = ""
     cwd: str = ""
     needs: dict[str, Any] = field(default_factory=dict)
+    """As it was given to ``gpu_submit``: texts in the notation of ``#GPUQ``; ``after`` is a list of ids."""
+    user: str = ""
+    host: str = ""
+    submitted_at: str = ""
+    """UTC, by the submitter's clock, for people."""
+    dropped_as: str = ""
+    """The name that a hand drop had in pending/."""
     problem: str = ""
     """Why the record could not be used, if it was there; the task then runs by what its script says."""
 

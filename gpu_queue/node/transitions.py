@@ -145,14 +145,10 @@ class Transitions:
         if waiting.task_id is not None:
             return records.read_submission(self._paths, claim.task_id, self._uids)
         name = parse_drop(waiting.name)[1].decode("utf-8", "surrogateescape")
-        record = {
-            "id": claim.task_id,
-            "name": name,
-            "dropped_as": waiting.name,
-            "submitted_at": format_utc(time.time()),
-        }
-        records.write_submission(self._paths, record)
-        return Submission(claim.task_id, name=name)
+        when = format_utc(time.time())
+        submission = Submission(claim.task_id, name=name, dropped_as=waiting.name, submitted_at=when)
+        records.write_submission(self._paths, submission)
+        return submission
 
     def _give_drop_back(self, path: str, name: str) -> None:
         pending = self._paths.directory(State.PENDING)
@@ -168,7 +164,7 @@ class Transitions:
             facts: for the record.
             started_at: when it was started, in epoch seconds; None: the history has it already.
         """
-        records.write_try(self._paths, claim, {"node": self._node, **facts})
+        records.write_try(self._paths, records.parse_try(claim, {"node": self._node, **facts}))
         if started_at is not None:
             self._events.add(claim, ("started", started_at, facts))
 
@@ -209,7 +205,7 @@ class Transitions:
         if inherited:
             needs = self._needs(claim, source)
             policy = replace(policy, retries=policy.retries if needs.retries is None else needs.retries)
-            facts, queue = {**records.read_try(self._paths, claim), **facts}, needs.queue
+            facts, queue = {**self._written(claim), **facts}, needs.queue
         known = records.read_tries(self._paths, claim.task_id) if claim.number > 1 or end.status else ()
         # When this is asked again (a crash or an error before the rename) the index has this try already.
         earlier = tuple(one for one in known if one.token != claim.token)
@@ -257,15 +253,35 @@ class Transitions:
             records.write_tries(self._paths, claim.task_id, (*earlier, this))
 
     def _write_outcome(self, claim: Claim, facts: dict[str, Any], end: End, result: Settlement, because: str) -> None:
-        outcome = {
-            "status": end.status,
-            "why": end.why.value if end.why else None,
-            "outcome": result.outcome,
-            "reason": result.reason or (because if end.why is Why.LOST else ""),
-            "to": result.to.value,
+        record = records.parse_try(claim, facts)
+        records.write_try(
+            self._paths,
+            replace(
+                record,
+                node=record.node or self._node,
+                settled_by="" if record.node in ("", self._node) else self._node,
+                status=end.status,
+                why=end.why,
+                outcome=result.outcome,
+                reason=result.reason or (because if end.why is Why.LOST else ""),
+                to=result.to.value,
+            ),
+        )
+
+    def _written(self, claim: Claim) -> dict[str, Any]:
+        """What the node that began a try wrote down of its start."""
+        record = records.read_try(self._paths, claim)
+        if record is None:
+            return {}
+        kept = {
+            "node": record.node,
+            "gpus": list(record.gpus),
+            "gpu_indices": list(record.gpu_indices),
+            "name": record.name,
+            "cwd": record.cwd,
+            "started_at": record.started_at,
         }
-        where = {"node": self._node} if facts.get("node", self._node) == self._node else {"settled_by": self._node}
-        records.write_try(self._paths, claim, {**facts, **where, **outcome})
+        return {key: value for key, value in kept.items() if value}
 
     def _as_tried(self, claim: Claim, facts: dict[str, Any], end: End, because: str, *, final: bool) -> TryResult:
         node = facts.get("node")

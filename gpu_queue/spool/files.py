@@ -14,6 +14,8 @@ import json
 import os
 import secrets
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 RECORD_MAX_BYTES = 64 << 10
@@ -66,6 +68,13 @@ def read_regular(
         FileProblem: it is no regular file, belongs to a stranger, or may not be read.
         OSError: the storage failed; ask again later.
     """
+    with _opened(path, allowed_uids) as (descriptor, facts):
+        return _read_all(descriptor, limit_bytes, 0), facts
+
+
+@contextmanager
+def _opened(path: str, allowed_uids: frozenset[int] | None) -> Iterator[tuple[int, os.stat_result]]:
+    """A regular file, opened without following a link and without waiting."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -84,17 +93,44 @@ def read_regular(
             raise FileProblem(f"it is a {kind_of(facts.st_mode)}; expected a regular file")
         if allowed_uids is not None and facts.st_uid not in allowed_uids:
             raise FileProblem(f"it belongs to uid {facts.st_uid}, who may not run tasks here")
-        pieces = []
-        left = limit_bytes
-        while left > 0:
-            piece = os.read(descriptor, left)
-            if not piece:
-                break
-            pieces.append(piece)
-            left -= len(piece)
-        return b"".join(pieces), facts
+        yield descriptor, facts
     finally:
         os.close(descriptor)
+
+
+def _read_all(descriptor: int, limit_bytes: int, offset: int) -> bytes:
+    pieces = []
+    while limit_bytes > 0:
+        piece = os.pread(descriptor, limit_bytes, offset)
+        if not piece:
+            break
+        pieces.append(piece)
+        limit_bytes -= len(piece)
+        offset += len(piece)
+    return b"".join(pieces)
+
+
+def read_tail(path: str, inode: int, offset: int, limit_bytes: int) -> tuple[bytes, os.stat_result]:
+    """The end of a regular file that grows: what came after an offset, but no more than the limit.
+
+    Args:
+        path: the file.
+        inode: of the file that the offset was found in; of another one, or one that was cut, the end is read.
+        offset: where the last reading ended.
+        limit_bytes: the most; where more has come the first line is likely torn.
+
+    Returns:
+        The bytes up to the end, and what was opened; its ``st_size`` is where they end.
+
+    Raises:
+        Vanished: it is not there.
+        FileProblem: it is no regular file, or may not be read.
+        OSError: the storage failed; ask again later.
+    """
+    with _opened(path, None) as (descriptor, facts):
+        start = offset if facts.st_ino == inode and offset <= facts.st_size else 0
+        start = max(start, facts.st_size - limit_bytes)
+        return _read_all(descriptor, facts.st_size - start, start), facts
 
 
 def mark_of(path: str) -> tuple[int, int] | None:

@@ -11,9 +11,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from gpu_queue import PROTOCOL
+from gpu_queue.spool.fields import Fields
 from gpu_queue.spool.files import FileProblem, Vanished, encode_json, read_json, write_whole
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.task import Claim, End, Submission, TryResult, Why
@@ -25,68 +28,166 @@ MAX_TRY_NUMBER = 10**8
 """One more still is a number that a claim's name may carry."""
 
 
-def _text(value: object) -> str:
-    """A string that can be a path or an argument; everything else is empty."""
-    if not isinstance(value, str) or "\0" in value:
-        return ""
-    try:
-        value.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # JSON can spell surrogates that stand for no byte
-        return ""
-    return value
+# -- submissions ----------------------------------------------------------------------------------------------------
 
 
-def read_submission(paths: SpoolPaths, task_id: str, allowed_uids: frozenset[int]) -> Submission:
+def encode_submission(submission: Submission) -> bytes:
+    """The content of ``records/<id>.json``; what is empty is left out."""
+    said = {
+        "name": submission.name,
+        "path": submission.path,
+        "cwd": submission.cwd,
+        "user": submission.user,
+        "host": submission.host,
+        "submitted_at": submission.submitted_at,
+        "dropped_as": submission.dropped_as,
+        "needs": submission.needs,
+    }
+    given = {key: value for key, value in said.items() if value}
+    return encode_json({"protocol": PROTOCOL, "id": submission.task_id, **given})
+
+
+def write_submission(paths: SpoolPaths, submission: Submission) -> None:
+    """Write a record.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    write_whole(paths.record(submission.task_id), encode_submission(submission))
+
+
+def read_submission(paths: SpoolPaths, task_id: str, allowed_uids: frozenset[int] | None) -> Submission:
     """The submission of a task; a record that is missing or broken gives an empty one with the reason.
+
+    Args:
+        paths: of the spool.
+        task_id: whose.
+        allowed_uids: whose files are believed; None: anybody's, for people who only look.
 
     Raises:
         OSError: the storage failed; ask again later.
     """
     try:
-        record = read_json(paths.record(task_id), allowed_uids)
+        record = Fields(read_json(paths.record(task_id), allowed_uids))
     except Vanished:
         return Submission(task_id)
     except FileProblem as problem:
         return Submission(task_id, problem=f"records/{task_id}.json: {problem}")
-    if record.get("protocol", PROTOCOL) != PROTOCOL or record.get("id", task_id) != task_id:
+    protocol, whose = record.raw("protocol"), record.raw("id")
+    if protocol not in (None, PROTOCOL) or whose not in (None, task_id):
         return Submission(task_id, problem=f"records/{task_id}.json: it is of another protocol or task")
-    needs = record.get("needs", {})
+    needs = record.raw("needs")
+    is_fine = needs is None or isinstance(needs, dict)
     return Submission(
         task_id,
-        name=_text(record.get("name")),
-        path=_text(record.get("path")),
-        cwd=_text(record.get("cwd")),
+        name=record.name("name"),
+        path=record.name("path"),
+        cwd=record.name("cwd"),
         needs=needs if isinstance(needs, dict) else {},
-        problem="" if isinstance(needs, dict) else f"records/{task_id}.json: needs is no object",
+        user=record.text("user"),
+        host=record.text("host"),
+        submitted_at=record.text("submitted_at"),
+        dropped_as=record.name("dropped_as"),
+        problem="" if is_fine else f"records/{task_id}.json: needs is no object",
     )
 
 
-def write_submission(paths: SpoolPaths, record: dict[str, Any]) -> None:
-    """Write the record of a hand drop."""
-    write_whole(paths.record(record["id"]), encode_json({"protocol": PROTOCOL, **record}))
+# -- tries ----------------------------------------------------------------------------------------------------------
 
 
-def write_try(paths: SpoolPaths, claim: Claim, facts: dict[str, Any]) -> None:
-    """Write the record of one try: at its start, and again with its outcome."""
-    value = {"protocol": PROTOCOL, "id": claim.task_id, "try": claim.number, "token": claim.token, **facts}
-    write_whole(paths.try_record(claim), encode_json(value))
+@dataclass(frozen=True)
+class TryRecord:
+    """One try, as the owner of its claim wrote it down; what is empty or None was not written."""
+
+    claim: Claim
+    """Its priority is not kept in the record: 0."""
+    node: str = ""
+    gpus: tuple[str, ...] = ()
+    """UUIDs."""
+    gpu_indices: tuple[int, ...] = ()
+    name: str = ""
+    cwd: str = ""
+    started_at: str = ""
+    """UTC by the node's clock, as all moments here."""
+    ended_at: str = ""
+    duration_s: float | None = None
+    status: int | None = None
+    """None: it has not ended, as far as this tells."""
+    why: Why | None = None
+    outcome: str = ""
+    reason: str = ""
+    to: str = ""
+    """The state that the task went to."""
+    problem: str = ""
+    """Why this node could not start it."""
+    settled_by: str = ""
+    """The node that moved it on, where that was another."""
 
 
-def _parse_try(value: object) -> TryResult | None:
-    if not isinstance(value, dict):
-        return None
-    number, token, status, why, final = (value.get(key) for key in ("try", "token", "status", "why", "final"))
-    if type(number) is not int or not isinstance(token, str) or type(status) is not int:
-        return None
-    if not 1 <= number <= MAX_TRY_NUMBER or not 0 <= status <= 255:
-        return None
-    reason = Why.read(why) if isinstance(why, str) else None
-    told = (_text(value.get(key))[:TEXT_MAX] for key in ("node", "ended_at", "reason"))
-    return TryResult(number, token, End(status, reason), final is True, *told)
+def parse_try(claim: Claim, value: Mapping[str, Any]) -> TryRecord:
+    """The record of a try from what its JSON, or the node's own notes, hold."""
+    record = Fields(value)
+    why = record.raw("why")
+    return TryRecord(
+        claim,
+        node=record.text("node"),
+        gpus=record.texts("gpus"),
+        gpu_indices=record.integers("gpu_indices"),
+        name=record.name("name"),
+        cwd=record.name("cwd"),
+        started_at=record.text("started_at"),
+        ended_at=record.text("ended_at"),
+        duration_s=record.number("duration_s"),
+        status=record.integer("status"),
+        why=Why.read(why) if isinstance(why, str) else None,
+        outcome=record.text("outcome"),
+        reason=record.text("reason", 2000),
+        to=record.text("to"),
+        problem=record.text("problem", 2000),
+        settled_by=record.text("settled_by"),
+    )
 
 
-def read_try(paths: SpoolPaths, claim: Claim) -> dict[str, Any]:
-    """What the node that started a try wrote down about it; empty if nothing can be read.
+def encode_try(record: TryRecord) -> bytes:
+    """The content of ``records/<id>.tryN.<hex>.json``."""
+    value: dict[str, Any] = {
+        "protocol": PROTOCOL,
+        "id": record.claim.task_id,
+        "try": record.claim.number,
+        "token": record.claim.token,
+    }
+    if record.node:
+        value["node"] = record.node
+    if record.started_at:
+        value |= {"gpus": list(record.gpus), "gpu_indices": list(record.gpu_indices)}
+    for key in ("name", "cwd", "started_at", "ended_at", "duration_s"):
+        if getattr(record, key) not in ("", None):
+            value[key] = getattr(record, key)
+    if record.status is not None:
+        value |= {
+            "status": record.status,
+            "why": record.why.value if record.why else None,
+            "outcome": record.outcome,
+            "reason": record.reason,
+            "to": record.to,
+        }
+    for key in ("problem", "settled_by"):
+        if getattr(record, key):
+            value[key] = getattr(record, key)
+    return encode_json(value)
+
+
+def write_try(paths: SpoolPaths, record: TryRecord) -> None:
+    """Write the record of one try: at its start, and again with its outcome.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    write_whole(paths.try_record(record.claim), encode_try(record))
+
+
+def read_try(paths: SpoolPaths, claim: Claim) -> TryRecord | None:
+    """What the owner of a claim wrote down about its try; None if nothing can be read.
 
     Raises:
         OSError: the storage failed; ask again later.
@@ -94,10 +195,24 @@ def read_try(paths: SpoolPaths, claim: Claim) -> dict[str, Any]:
     try:
         value = read_json(paths.try_record(claim))
     except FileProblem:
-        return {}
+        return None
     if value.get("id") != claim.task_id or value.get("token") != claim.token:
-        return {}
-    return {key: value[key] for key in ("node", "gpus", "gpu_indices", "name", "cwd", "started_at") if key in value}
+        return None
+    return parse_try(claim, value)
+
+
+# -- the index of tries ---------------------------------------------------------------------------------------------
+
+
+def _parse_result(entry: Fields) -> TryResult | None:
+    number, status, token, why = entry.integer("try"), entry.integer("status"), entry.raw("token"), entry.raw("why")
+    if number is None or status is None or not isinstance(token, str):
+        return None
+    if not 1 <= number <= MAX_TRY_NUMBER or not 0 <= status <= 255:
+        return None
+    end = End(status, Why.read(why) if isinstance(why, str) else None)
+    told = (entry.text(key, TEXT_MAX) for key in ("node", "ended_at", "reason"))
+    return TryResult(number, token, end, entry.flag("final"), *told)
 
 
 def read_tries(paths: SpoolPaths, task_id: str) -> tuple[TryResult, ...]:
@@ -107,10 +222,10 @@ def read_tries(paths: SpoolPaths, task_id: str) -> tuple[TryResult, ...]:
         OSError: the storage failed; ask again later.
     """
     try:
-        value = read_json(paths.tries_index(task_id)).get("tries")
+        index = Fields(read_json(paths.tries_index(task_id)))
     except FileProblem:
         return ()
-    parsed = [_parse_try(one) for one in value] if isinstance(value, list) else []
+    parsed = map(_parse_result, index.objects("tries"))
     return tuple(one for one in parsed if one is not None)
 
 
