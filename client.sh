@@ -102,8 +102,10 @@ __gpu_guest() { # VERB ARGUMENT…: the known state of a shell, then the verb
   trap 'trap - INT; kill -s INT "${BASHPID:-${sysparams[pid]}}"' INT
   unset GLOBIGNORE CDPATH POSIXLY_CORRECT
   IFS=$' \t\n'
+  case ${LC_ALL:-${LC_MESSAGES:-${LANG-}}} in [zZ][hH]*) __gpu_zh=yes ;; *) __gpu_zh='' ;; esac
   LC_ALL=C; export LC_ALL # names are bytes
   umask 077
+  __gpu_odd=$'[\001-\010\013-\037\177]' # a pattern: what a terminal must not get, but for tab and newline
   __gpu_verb=$1; __gpu_last_ms=0
   shift
   "__gpu_$__gpu_verb" "$@"
@@ -214,12 +216,29 @@ __gpu_field() { # TEXT KEY: the still escaped value of the first such key; for f
 
 __gpu_plural() { if [ "$1" = 1 ]; then REPLY="1 $2"; else REPLY="$1 ${2}s"; fi; } # COUNT NOUN
 
-__gpu_age() { # SECONDS in two units at most
-  if [ "$1" -lt 60 ]; then REPLY=${1}s
-  elif [ "$1" -lt 3600 ]; then REPLY=$(($1 / 60))m
-  elif [ "$1" -lt 86400 ]; then REPLY=$(($1 / 3600))h$(($1 % 3600 / 60))m
-  else REPLY=$(($1 / 86400))d$(($1 % 86400 / 3600))h
+__gpu_age() { # SECONDS in two units at most: 7s, 4m05s, 3h20m, 2d04h
+  local large small
+  if [ "$1" -lt 60 ]; then REPLY=${1}s; return 0
+  elif [ "$1" -lt 3600 ]; then large=$(($1 / 60))m small=$(($1 % 60))s
+  elif [ "$1" -lt 86400 ]; then large=$(($1 / 3600))h small=$(($1 % 3600 / 60))m
+  else large=$(($1 / 86400))d small=$(($1 % 86400 / 3600))h
   fi
+  case $small in ?[smh]) small=0$small ;; esac
+  REPLY=$large$small
+}
+
+__gpu_number() { case $1 in '' | *[!0-9]* | 0?* | ????????????????*) return 1 ;; esac; } # TEXT: whether one may count with it
+
+__gpu_size() { # BYTES as 80G, 512M, 79.6G; "?" where it is no number
+  local unit=B one=1 tenths
+  __gpu_number "$1" || { REPLY='?'; return 0; }
+  if [ "$1" -ge 1099511627776 ]; then unit=T one=1099511627776
+  elif [ "$1" -ge 1073741824 ]; then unit=G one=1073741824
+  elif [ "$1" -ge 1048576 ]; then unit=M one=1048576
+  fi
+  tenths=$((($1 * 10 + one / 2) / one))
+  REPLY=${tenths%?}.${tenths#"${tenths%?}"}; REPLY=${REPLY%.0}$unit
+  case $REPLY in .*) REPLY=0$REPLY ;; esac
 }
 
 __gpu_duration() { # TEXT: seconds of 90, 30m, 1d12h, 1.5h
@@ -498,6 +517,131 @@ __gpu_where() { # ID: REPLY = the path of the task; fails where no state has it
   return 1
 }
 
+# --- a node's page: lines of fields, - for none (docs/spool.md, "The node file in lines") ----------------------------
+
+__gpu_sentence() { # ENGLISH CHINESE: REPLY = the one that this shell's locale wants
+  REPLY=$1
+  [ -z "$__gpu_zh" ] || REPLY=$2
+}
+
+__gpu_each() { # NODE VERB: VERB with the fields of each line of its page
+  local line verb=$2 IFS=$'\t' # no fork; an empty field would be lost, so there is none
+  [ -f "nodes/$1.tsv" ] || return 1
+  set -f
+  while IFS= read -r line; do
+    # shellcheck disable=SC2254,SC2295 # a pattern
+    case $line in *$__gpu_odd*) line=${line//$__gpu_odd/?} ;; esac
+    # shellcheck disable=SC2086 # fields are words
+    "$verb" $line
+  done 2>/dev/null <"nodes/$1.tsv"
+  set +f
+}
+
+__gpu_line() { # NODE KIND KEY: REPLY = the rest of that line of its page
+  local start=$'\n'$2$'\t'$3$'\t' text
+  [ -f "nodes/$1.tsv" ] && __gpu_read "nodes/$1.tsv" || return 1
+  text=${REPLY#*"$start"}
+  [ "$text" != "$REPLY" ] || return 1
+  REPLY=${text%%$'\n'*}
+}
+
+__gpu_fields() { # LINE: into the caller's fields
+  local IFS=$'\t'
+  set -f
+  # shellcheck disable=SC2206,SC2295 # fields are words; a pattern
+  fields=(${1//$__gpu_odd/?})
+  set +f
+}
+
+__gpu_state() { # NODE: REPLY = its state, none where it has no page, "protocol 7" where it is no agent of ours;
+  local kind protocol node default rest # incarnation into the caller's variable
+  incarnation='' kind='' protocol=''
+  [ -f "nodes/$1.tsv" ] || { REPLY=none; return 0; }
+  { IFS=$'\t' read -r kind protocol node incarnation REPLY default rest <"nodes/$1.tsv"; } 2>/dev/null
+  [ "$kind" = agent ] || protocol=unknown
+  [ "$protocol" = 1 ] || { REPLY="protocol ${protocol//[![:alnum:]]/?}"; return 0; }
+  [ "$incarnation" != - ] || incarnation=''
+  [ -n "$REPLY" ] || REPLY=unknown
+}
+
+__gpu_lay_out() { # KIND FIELD…: a line for people; with the caller's is_gone only what may still be so of a dead node
+  local words
+  case $1 in
+    agent) # protocol node incarnation state default-gpus left-s code english chinese
+      words=''
+      if __gpu_number "$7" && [ "$5" != stopped ]; then __gpu_age "$7"; words=", ends in $REPLY"; fi
+      [ -n "$is_gone" ] || printf 'node %s  %s%s\n' "$3" "$5" "$words"
+      __gpu_sentence "$9" "${10}"
+      case $REPLY in '' | -) ;; *) printf '  %s\n' "$REPLY" ;; esac
+      return 0 ;;
+    note) [ -z "$2" ] || printf '  note: %s\n' "$2"; return 0 ;;
+    try) # claim stage gpus seconds limit-s ending name
+      __gpu_try_words "$4" "$5" "$6" "$7"
+      printf '  %-8s %s  %s\n' "$3" "$2" "$REPLY"
+      return 0 ;;
+  esac
+  [ -z "$is_gone" ] || return 0
+  case $1 in
+    gpu) # index uuid state utilization used total power name problem
+      busy=$4
+      __gpu_size "$6"; words=$REPLY
+      __gpu_size "$7"; printf -v words '%6s of %-6s' "$words" "$REPLY"
+      if __gpu_number "$8"; then printf -v words '%s  %4s W' "$words" "$8"; fi
+      printf '  GPU %-2s %-8s %3s%%  %s  %s' "$2" "$4" "${5/#-/?}" "$words" "$9"
+      case ${10} in '' | -) printf '\n' ;; *) printf '  %s\n' "${10}" ;; esac ;;
+    keepalive)
+      if __gpu_keeps "$@"; then printf '         keep-alive %s\n' "$REPLY"; fi ;;
+    watch) # node tries beating silent-s left-s
+      __gpu_watch_words "$3" "$4" "$5" "$6"
+      printf '  watches %s: %s\n' "$2" "$REPLY" ;;
+    wait)
+      told=$((told + 1))
+      __gpu_sentence "$4" "$5"
+      printf '  waits %s: %s\n' "$2" "$REPLY" ;;
+    waiting)
+      if __gpu_number "$2" && [ "$2" -gt "$told" ]; then printf '  … and %s more wait\n' $(($2 - told)); fi ;;
+  esac
+}
+
+__gpu_try_words() { # GPUS SECONDS LIMIT ENDING: REPLY = "GPU 0,1  3m20s of 4h00m  (stopped)"
+  local words="GPU $1"
+  if __gpu_number "$2"; then __gpu_age "$2"; words+="  $REPLY"; fi
+  if __gpu_number "$3"; then __gpu_age "$3"; words+=" of $REPLY"; fi
+  [ "${4:--}" = - ] || words+="  ($4)"
+  REPLY=$words
+}
+
+__gpu_watch_words() { # TRIES BEATING SILENT LEFT: what becomes of a silent node's tasks
+  local words tasks
+  __gpu_number "$1" && __gpu_number "$2" && __gpu_number "$3" && __gpu_number "$4" || { REPLY='not heard of'; return 0; }
+  __gpu_age "$3"; words="not heard of for $REPLY"
+  if [ "$1" -gt 0 ]; then
+    if [ "$1" = 1 ]; then tasks='its task is'; else tasks="its $1 tasks are"; fi
+    __gpu_age "$4"; words+="; $tasks taken over in $REPLY if it stays silent"
+  fi
+  if [ "$2" -gt 0 ]; then
+    if [ "$2" = 1 ]; then tasks='1 task gives'; else tasks="$2 tasks give"; fi
+    words+="; $tasks signs of life there and may go on"
+  fi
+  REPLY=$words
+}
+
+__gpu_keeps() { # keepalive FIELD…: REPLY = what it does with a GPU, in words; false where nothing is to be said
+  # index state duty-percent held-bytes open spent-wh off-by reason; the caller's busy is the state of the GPU above
+  [ "$3" != off ] || { [ "${9:--}" != - ] && [ "$busy" != busy ]; } || return 1
+  local words=$3
+  if __gpu_number "$4"; then
+    words+=", duty $4%"
+    [ "$6" != open ] || words+=' (not regulated: no utilisation reading)'
+  fi
+  if __gpu_number "$5" && [ "$5" -gt 0 ]; then __gpu_size "$5"; words+=", holds $REPLY"; fi
+  if __gpu_number "$7" && [ "$7" -gt 0 ]; then
+    REPLY=$(($7 + 1000)); words+=", $((REPLY / 1000 - 1)).${REPLY:${#REPLY}-3:2} kWh today"
+  fi
+  [ "${9:--}" = - ] || words+=", $9"
+  REPLY=$words
+}
+
 # --- what a task asks for (docs/spool.md, "The record", rules 1 to 6; gpu_queue/spool/directives.py says the same) ----
 
 __gpu_check() { # OPTION VALUE: fails, with the reason in REPLY, where nobody could obey it
@@ -773,12 +917,19 @@ __gpu_default() { # REPLY = the GPUs that a script gets which says nothing, as t
   local node newest='' count now
   __gpu_nodes
   for node in "${reply[@]}"; do
-    if [ -z "$newest" ] || [ "nodes/$node.json" -nt "nodes/$newest.json" ]; then newest=$node; fi
+    if [ -z "$newest" ] || [ "nodes/$node.tsv" -nt "nodes/$newest.tsv" ]; then newest=$node; fi
   done
-  __gpu_read "nodes/$newest.json" && __gpu_field "$REPLY" default_gpus && count=$REPLY || count=1
+  __gpu_default_of "$newest"; count=$REPLY
   case $count in 1 | '' | *[!0-9]* | ?????*) REPLY=1; return 0 ;; esac
   __gpu_clock control; now=$REPLY
   if __gpu_beat "$newest" "$now"; then REPLY=$count; else REPLY=1; fi
+}
+
+__gpu_default_of() { # NODE: REPLY = that field of its page
+  local kind protocol node incarnation state rest
+  REPLY=''
+  [ -f "nodes/$1.tsv" ] && { IFS=$'\t' read -r kind protocol node incarnation state REPLY rest <"nodes/$1.tsv"; } 2>/dev/null
+  return 0
 }
 
 __gpu_after() { # what --after named becomes ids in the caller's needs
@@ -862,21 +1013,10 @@ __gpu_unwritten() { # PATH: take back the caller's records and scripts that are 
 
 # --- commands to agents (docs/spool.md, "Commands") ------------------------------------------------------------------
 
-__gpu_state() { # NODE: REPLY = its state, none where it has no node file, "protocol 7" where it is no agent of ours;
-  local text # incarnation into the caller's variable
-  incarnation=
-  __gpu_read "nodes/$1.json" || { REPLY=none; return 0; }
-  text=$REPLY
-  __gpu_field "$text" protocol || REPLY=unknown
-  [ "$REPLY" = 1 ] || { REPLY="protocol ${REPLY//[[:cntrl:]]/?}"; return 0; }
-  __gpu_field "$text" incarnation && incarnation=$REPLY
-  __gpu_field "$text" state || REPLY=unknown
-}
-
 __gpu_nodes() { # reply = the nodes that may answer: those that speak our protocol and did not say that they stopped
   local file node incarnation nodes=()
-  for file in nodes/*.json; do
-    node=${file#nodes/}; node=${node%.json}
+  for file in nodes/*.tsv; do
+    node=${file#nodes/}; node=${node%.tsv}
     __gpu_state "$node"
     case $REPLY in stopped | 'protocol '*) ;; *) nodes+=("$node") ;; esac
   done
@@ -918,7 +1058,7 @@ __gpu_await() { # ENTRY NODE…: show the answers; nodes without a sign of life 
   __gpu_ms; start=$REPLY
   while [ ${#left[@]} -gt 0 ]; do
     # A node file newer than the command was written after the command was read (both times are the server's).
-    alive=$'\n'$(command find nodes -maxdepth 1 -name '*.json' -newer "control/$entry.json" 2>/dev/null)$'\n'
+    alive=$'\n'$(command find nodes -maxdepth 1 -name '*.tsv' -newer "control/$entry.json" 2>/dev/null)$'\n'
     __gpu_ms; now=$(((REPLY - start) / 1000))
     next=() reply=()
     for node in "${left[@]}"; do
@@ -931,7 +1071,7 @@ __gpu_await() { # ENTRY NODE…: show the answers; nodes without a sign of life 
         continue
       fi
       case $alive in
-        *$'\n'"nodes/$node.json"$'\n'*)
+        *$'\n'"nodes/$node.tsv"$'\n'*)
           if [ "$now" -lt 90 ]; then next+=("$node"); continue; fi
           __gpu_say "$node: its agent is alive but has not answered for 90 s; gpu_status shows what became of it" ;;
         *)
@@ -998,7 +1138,7 @@ __gpu_count() { # of this spool: waiting, running, agents
 }
 
 __gpu_beat() { # NODE NOW: REPLY = seconds since its beat; whether that is a living agent
-  REPLY=$(command stat -c %Y -- "nodes/$1.json" 2>/dev/null) || REPLY=0
+  REPLY=$(command stat -c %Y -- "nodes/$1.tsv" 2>/dev/null) || REPLY=0
   REPLY=$(($2 - REPLY))
   [ "$REPLY" -le 90 ]
 }
@@ -1021,7 +1161,7 @@ __gpu_status() {
 }
 
 __gpu_picture() {
-  local flag file node text now incarnation alive=0 state count skipped ignored priority id nonce title stopped='' old=0
+  local flag file node text now incarnation alive=0 state count skipped ignored priority id nonce title stopped='' old=0 told is_gone busy=''
   printf '%s%s%s  %s\n' "$bold" "$JOB_ID" "$plain" "$PWD"
   for flag in paused draining keepalive-off; do
     __gpu_who "$flag" || continue
@@ -1030,8 +1170,8 @@ __gpu_picture() {
     printf '%s%s%s%s; %s ends it\n' "$red" "$state" "$plain" "${REPLY:+: $REPLY}" "$text"
   done
   __gpu_clock control; now=$REPLY
-  for file in nodes/*.json; do
-    node=${file#nodes/}; node=${node%.json}
+  for file in nodes/*.tsv; do
+    node=${file#nodes/}; node=${node%.tsv}
     __gpu_state "$node"
     state=$REPLY
     case $state in
@@ -1039,16 +1179,16 @@ __gpu_picture() {
     esac
     if __gpu_beat "$node" "$now" && [ "$state" != stopped ]; then
       alive=$((alive + 1))
-      __gpu_read "nodes/$node.txt" && printf '\n%s\n' "${REPLY%$'\n'}"
+      printf '\n'; told=0 is_gone=''
+      __gpu_each "$node" __gpu_lay_out
       continue
     fi
     if [ "$state" = stopped ] && [ "$REPLY" -gt 86400 ]; then old=$((old + 1)); continue; fi
     __gpu_age "$REPLY"
     if [ "$state" = stopped ]; then stopped+="node $node  stopped $REPLY ago"$'\n'; continue; fi
     printf '\nnode %s  %slast beat %s ago: its agent seems to be gone%s\n' "$node" "$red" "$REPLY" "$plain"
-    while IFS= read -r text; do # what may still be so
-      case $text in 'node '* | '  GPU '* | '  waits '* | '  watches '* | '  … '* | '         '*) ;; *) printf '%s\n' "$text" ;; esac
-    done 2>/dev/null <"nodes/$node.txt"
+    is_gone=yes
+    __gpu_each "$node" __gpu_lay_out
   done
   __gpu_dead
   if [ "$old" -gt 0 ]; then __gpu_plural "$old" node; stopped+="${stopped:+and }$REPLY gone for more than a day"$'\n'; fi
@@ -1085,12 +1225,12 @@ __gpu_picture() {
 }
 
 __gpu_dead() { # nodes that were put away: into the caller's stopped and old
-  local file node text
-  for file in nodes/gone/*.json; do
-    node=${file#nodes/gone/}; node=${node%.json}
-    [ ! -e "nodes/$node.json" ] && text=$(command stat -c %Y -- "$file" 2>/dev/null) || continue # it has come back
+  local file node text incarnation
+  for file in nodes/gone/*.tsv; do
+    node=${file#nodes/gone/}; node=${node%.tsv}
+    [ ! -e "nodes/$node.tsv" ] && text=$(command stat -c %Y -- "$file" 2>/dev/null) || continue # it has come back
     if [ $((now - text)) -gt 86400 ]; then old=$((old + 1)); continue; fi
-    __gpu_read "$file" && __gpu_field "$REPLY" state || REPLY=
+    __gpu_state "gone/$node"
     if [ "$REPLY" = stopped ]; then
       __gpu_age $((now - text)); stopped+="node $node  stopped $REPLY ago"$'\n'
     else
@@ -1158,22 +1298,26 @@ __gpu_shown() { # PATH in the spool: whole, as one can paste it
   esac
 }
 
-__gpu_why() { # NAME in pending/: reply = why it waits, as each living node says; REPLY = the same in one line
-  local node line said=() joined=''
+__gpu_why() { # NAME in pending/: reply = why it waits, as each living node says; REPLY = the same in one line;
+  local node said=() joined='' fields # what of it does not change by the second into the caller's same
+  same=''
   __gpu_living
   if [ ${#reply[@]} -eq 0 ]; then REPLY="no agent is alive; start one with ./submit.sh $JOB_ID"; return 1; fi
   for node in "${reply[@]}"; do
-    __gpu_read "nodes/$node.txt"
-    line=${REPLY#*"  waits $1: "}
-    [ "$line" != "$REPLY" ] || continue
-    line="$node: ${line%%$'\n'*}"
-    said+=("$line"); joined+="${joined:+; }$line"
+    __gpu_line "$node" wait "$1" || continue
+    __gpu_fields "$REPLY"
+    __gpu_sentence "${fields[1]}" "${fields[2]}"; REPLY=${REPLY//[[:cntrl:]]/?}
+    said+=("$node: $REPLY"); joined+="${joined:+; }$node: $REPLY"
+    case ${fields[0]} in
+      backoff | not_started | lifetime) same+="$node ${fields[0]};" ;; # the same reason with less time left
+      *) same+="$node $REPLY;" ;;
+    esac
   done
   reply=("${said[@]}"); REPLY=$joined
 }
 
 __gpu_logs() {
-  local file task priority id nonce title
+  local file task priority id nonce title same
   __gpu_enter || return
   if [ $# -eq 0 ]; then
     set -- logs/*
@@ -1249,11 +1393,10 @@ __gpu_tail() {
 }
 
 __gpu_tell_why() { # NAME in pending/: why it waits, if that is not what the caller's why says
+  local same
   __gpu_why "$1"
-  local text=${REPLY:-its log will follow}
-  REPLY=${text%% tried again in *}; REPLY=${REPLY%% lifetime (*} # the same reason with less time left
-  [ "$REPLY" = "$why" ] || __gpu_say "it waits: $text"
-  why=$REPLY
+  [ "$same" = "$why" ] && [ -n "$why" ] || __gpu_say "it waits: ${REPLY:-its log will follow}"
+  why=${same:-nobody says}
 }
 
 __gpu_wait() {
@@ -1337,7 +1480,7 @@ __gpu_wait() {
 }
 
 __gpu_explain() {
-  local task file nodes=() gone=()
+  local task file nodes=() gone=() same
   [ $# -eq 1 ] || { __gpu_usage 'which task? gpu_explain TASK; gpu_status shows them'; return; }
   __gpu_enter || return
   __gpu_one "$1" 'pending running' 'done failed' || return
@@ -1358,14 +1501,17 @@ __gpu_explain() {
 }
 
 __gpu_explain_running() { # PATH of a claim
-  local priority id nonce title try node=${1#running/} claim=${1##*/} now where=''
+  local priority id nonce title try node=${1#running/} claim=${1##*/} now where='' fields
   node=${node%%/*} claim=${claim%%=*}
   __gpu_split "$1"; __gpu_try "$1"; try=$REPLY
   __gpu_clock control; now=$REPLY
-  if __gpu_beat "$node" "$now" && __gpu_read "nodes/$node.txt"; then
-    where=${REPLY#*" $claim  "}
-    if [ "$where" = "$REPLY" ]; then where=''; else where=${where%%$'\n'*}; where=", ${where/  /, for }"; fi
-  elif [ -e "nodes/$node.json" ]; then
+  if __gpu_beat "$node" "$now"; then
+    if __gpu_line "$node" try "$claim"; then
+      __gpu_fields "$REPLY"
+      __gpu_try_words "${fields[1]}" "${fields[2]}" "${fields[3]}" "${fields[4]}"
+      where=", ${REPLY/  /, for }"
+    fi
+  elif [ -e "nodes/$node.tsv" ]; then
     __gpu_age "$REPLY"; where=", whose last beat was $REPLY ago"
     __gpu_watched "$node"; where+="; $REPLY"
   fi
@@ -1374,14 +1520,14 @@ __gpu_explain_running() { # PATH of a claim
 }
 
 __gpu_watched() { # NODE that is silent: REPLY = what becomes of its tasks, as a living node says
-  local node line
+  local node fields
   __gpu_living
   if [ ${#reply[@]} -eq 0 ]; then REPLY="no agent is alive to take it over; start one with ./submit.sh $JOB_ID"; return; fi
   for node in "${reply[@]}"; do
-    __gpu_read "nodes/$node.txt"
-    line=${REPLY#*"  watches $1: "}
-    [ "$line" != "$REPLY" ] || continue
-    REPLY="$node watches it: ${line%%$'\n'*}"
+    __gpu_line "$node" watch "$1" || continue
+    __gpu_fields "$REPLY"
+    __gpu_watch_words "${fields[0]}" "${fields[1]}" "${fields[2]}" "${fields[3]}"
+    REPLY="$node watches it: $REPLY"
     return
   done
   REPLY="gpu_forget $1 gives it up at once, should it be dead"
@@ -1744,7 +1890,7 @@ __gpu_forget() {
   done
   __gpu_me
   __gpu_write "nodes/gone/$node.why" "$REPLY"$'\n'
-  for file in "$node.json" "$node.txt"; do
+  for file in "$node.json" "$node.tsv"; do
     [ ! -e "nodes/$file" ] || __gpu_move "nodes/$file" "nodes/gone/$file" ||
       { __gpu_fail "nodes/$file could not be put away; check that you may write there"; return; }
   done
@@ -1791,8 +1937,8 @@ __gpu_node_names() { # reply = all nodes that have a file or a directory here
   local file
   typeset -A known
   reply=()
-  for file in nodes/*.json running/*/; do
-    file=${file%/}; file=${file#*/}; file=${file%.json}
+  for file in nodes/*.tsv running/*/; do
+    file=${file%/}; file=${file#*/}; file=${file%.tsv}
     [ -n "${known[$file]-}" ] || reply+=("$file")
     known[$file]=1
   done
@@ -1807,7 +1953,7 @@ __gpu_node_called() { # TEXT: REPLY = the one node of that name, or of a part of
   done
   case ${#found[@]} in
     1) REPLY=${found[0]}; return 0 ;;
-    0) if [ -e "nodes/gone/$1.json" ]; then __gpu_fail "$1 was put away already"; return; fi
+    0) if [ -e "nodes/gone/$1.tsv" ]; then __gpu_fail "$1 was put away already"; return; fi
       __gpu_fail "no node is called '$1'; gpu_status shows them" ;;
     *) __gpu_fail "'$1' fits ${#found[@]} nodes, and nothing was done: ${found[*]}" ;;
   esac
@@ -1902,55 +2048,46 @@ __gpu_keepalive_seen() { # on|off: what the living agents have made of it within
 }
 
 __gpu_kept() { # NODE on|off: whether its page shows that it obeys; REPLY = "1 holding, 1 off (a task has it)"
-  local line word reason='' states='' count under='' late=0 told=0
+  local reason='' states='' word late=0 told=0 busy=''
   typeset -A counts
-  while IFS= read -r line; do
-    case $line in
-      '  GPU '*) under=yes; continue ;;
-      '         keep-alive '*) [ -n "$under" ] || continue ;;
-      *) under=''; continue ;;
-    esac
-    line=${line#*keep-alive } word=${line%%,*} under=''
-    case $word in # each of these and "off" has a reason at most
-      holding | starting | yielding | 'backing off') late=$((late + 1)) ;;
-      failed) ;;
-      *) word=off ;;
-    esac
-    count=${counts[$word]-0}
-    if [ "$count" -eq 0 ]; then states+="$word,"; fi
-    counts[$word]=$((count + 1))
-    case $word$line in off*,*) reason=${line#*, } ;; esac
-    case $line in *', switched off by the settings'*) ;; *', switched off'*) told=$((told + 1)) ;; esac
-  done 2>/dev/null <"nodes/$1.txt"
+  __gpu_each "$1" __gpu_count_kept
   REPLY=''
   while [ -n "$states" ]; do
     word=${states%%,*} states=${states#*,}
     REPLY+="${REPLY:+, }${counts[$word]} $word"
-    if [ "$word" = off ]; then REPLY+=${reason:+ (${reason//[[:cntrl:]]/ })}; fi
+    if [ "$word" = off ]; then REPLY+=${reason:+ ($reason)}; fi
   done
   REPLY=${REPLY:-no idle GPU}
   if [ "$2" = off ]; then [ "$late" -eq 0 ]; else [ "$told" -eq 0 ]; fi
 }
 
+__gpu_count_kept() { # KIND FIELD…: into __gpu_kept's variables
+  local word=${3-}
+  case $1 in gpu) busy=$4; return ;; keepalive) __gpu_keeps "$@" || return 0 ;; *) return ;; esac
+  case $word in
+    holding | starting | yielding | 'backing off') late=$((late + 1)) ;;
+    failed) ;;
+    *) word=off; [ "$9" = - ] || reason=$9 ;;
+  esac
+  [ "$8" != people ] || told=$((told + 1)) # switched off by gpu_keepalive, as it was when the page was written
+  if [ -z "${counts[$word]-}" ]; then states+="$word,"; fi
+  counts[$word]=$((${counts[$word]-0} + 1))
+}
+
 __gpu_kept_status() {
-  local node line nodes=() under=''
+  local node nodes=() busy=''
   if __gpu_who keepalive-off; then printf 'keep-alive is off%s; gpu_keepalive on ends it\n' "${REPLY:+: $REPLY}"
   else printf 'keep-alive is on\n'
   fi
   __gpu_living; nodes=("${reply[@]}")
   for node in "${nodes[@]}"; do
     printf '\nnode %s\n' "$node"
-    while IFS= read -r line; do
-      case $line in
-        '  GPU '*) under=yes ;;
-        '         keep-alive '*) [ -n "$under" ] || continue; under='' ;;
-        *) under=''; continue ;;
-      esac
-      printf '%s\n' "$line"
-    done 2>/dev/null <"nodes/$node.txt"
+    __gpu_each "$node" __gpu_lay_out_gpu
   done
   [ ${#nodes[@]} -gt 0 ] || printf 'no agent is alive; start one with ./submit.sh %s\n' "$JOB_ID"
 }
+
+__gpu_lay_out_gpu() { case $1 in gpu | keepalive) is_gone='' __gpu_lay_out "$@" ;; esac; }
 
 __gpu_report() {
   local days=30 by=day now first file files=() text age=''

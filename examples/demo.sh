@@ -32,7 +32,7 @@ say "perpetual_motion.py --job-id $JOB_ID ${agent_flags[*]} &"
 python3 "$code/perpetual_motion.py" "${agent_flags[@]}" >"$QUEUE_ROOT/agent.out" 2>&1 &
 agent=$!
 for _ in $(seq 150); do
-    if compgen -G "$QUEUE_ROOT/$JOB_ID/nodes/*.txt" >/dev/null; then break; fi
+    if compgen -G "$QUEUE_ROOT/$JOB_ID/nodes/*.tsv" >/dev/null; then break; fi
     if ! kill -0 "$agent" 2>/dev/null; then
         cat "$QUEUE_ROOT/agent.out"
         exit 1

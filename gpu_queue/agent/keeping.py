@@ -74,7 +74,7 @@ class Keeping:
         self._counted_at: float | None = None
         self.ledger_at = 0.0
         """When the ledger was handed to the storage last."""
-        self._rest = ""
+        self._rest = self._off_by = ""
 
     # -- the step ------------------------------------------------------------------------------------------------
 
@@ -89,7 +89,7 @@ class Keeping:
             switched_off: who switched it off by a command; None: nobody.
         """
         self.ask_leases(now, tries)
-        rest = _rest(phase, settings, switched_off)
+        rest, self._off_by = _rest(phase, settings, switched_off)
         if self._rest and not rest:
             self.supervisor.try_again()
         self._rest = rest
@@ -244,6 +244,7 @@ class Keeping:
             self.supervisor.held_bytes(gpu.uuid),
             keeper.is_open_loop,
             spent_j if gpu.energy_j is not None or gpu.power_w is not None else None,
+            self._off_by if keeper.state is KeepState.OFF and keeper.reason == self._rest else "",
         )
 
     def close(self) -> None:
@@ -251,18 +252,18 @@ class Keeping:
         self.supervisor.close()
 
 
-def _rest(phase: Phase, settings: Settings, switched_off: str | None) -> str:
-    """Why no GPU is to be kept busy now; empty: they are."""
+def _rest(phase: Phase, settings: Settings, switched_off: str | None) -> tuple[str, str]:
+    """Why no GPU is to be kept busy now, and who switched it off; empty: they are, and nobody did."""
     if phase in (Phase.DRAINING, Phase.LEAVING):
-        return "the agent is about to end"
+        return "the agent is about to end", ""
     if not settings.keepalive:
-        return "switched off by the settings"
+        return "switched off by the settings", "settings"
     if switched_off is not None:
-        return f"switched off{f' by {switched_off}' if switched_off else ''}"
+        return f"switched off{f' by {switched_off}' if switched_off else ''}", "people"
     if settings.keepalive_quiet:
         local = datetime.now()
         hours = parse_quiet_hours(settings.keepalive_quiet)
         if hours.contains(local):
             until = hours.until(local)
-            return f"quiet hours until {until}" if until else "quiet hours without end"
-    return ""
+            return f"quiet hours until {until}" if until else "quiet hours without end", ""
+    return "", ""

@@ -45,6 +45,8 @@ class KeepPage:
     """No reading of the utilisation tells how far it is reached."""
     today_j: float | None = None
     """What it spent today; None: the device does not tell."""
+    off_by: str = ""
+    """Who switched it off: ``people`` (the spool's ``keepalive-off``) or ``settings``; empty: nobody."""
 
 
 @dataclass(frozen=True)
@@ -232,6 +234,7 @@ def _gpu_json(gpu: GpuPage) -> dict[str, Any]:
             "held_bytes": keep.held_bytes,
             "open_loop": keep.is_open_loop,
             "today_j": _rounded(keep.today_j),
+            "off_by": keep.off_by,
         },
     }
 
@@ -270,7 +273,7 @@ def _lines(page: NodePage) -> Iterator[tuple[object, ...]]:
             duty = None if keep.duty is None else keep.duty * 100
             spent_wh = None if keep.today_j is None else keep.today_j / 3600
             held = (keep.held_bytes, "open" if keep.is_open_loop else None, spent_wh)
-            yield ("keepalive", gpu.index, keep.state, duty, *held, keep.reason)
+            yield ("keepalive", gpu.index, keep.state, duty, *held, keep.off_by, keep.reason)
     for one in page.running:
         gpus = ",".join(map(str, one.gpus))
         yield "try", one.claim, one.stage, gpus, one.seconds, one.limit_s, one.ending, one.name
@@ -391,6 +394,7 @@ def _parse_gpu(gpu: Fields) -> GpuPage:
             keep.count("held_bytes"),
             keep.flag("open_loop"),
             keep.number("today_j"),
+            keep.text("off_by"),
         )
         if keep
         else None,

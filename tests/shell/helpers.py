@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gpu_queue.spool.pages import NodePage, encode_json, encode_lines
+from gpu_queue.states import AgentState, read_word
+
 CLIENT = Path(__file__).resolve().parents[2] / "client.sh"
 WEIRD = "a b'c\"d $(touch pwned) [x]*\nline;&"
 STAMP = re.compile(r"\d{8}T\d{9}")
@@ -127,15 +130,20 @@ class Spool:
         name = full if not target.startswith("running/") else f"{full}.try2.0a0b0c"
         os.rename(found, self.path / target / name)
 
-    def node(self, name: str, state: str = "serving", text: str = "", age_s: float = 0.0, **more: Any) -> None:
-        """Write a node's files; with an age, as if it had been so long ago."""
-        facts = {"protocol": 1, "node": name, "incarnation": f"{name}1", "state": state, "seen": [], **more}
-        target = self.path / "nodes" / f"{name}.json"
-        target.write_text(json.dumps(facts, separators=(",", ":")))
-        (self.path / "nodes" / f"{name}.txt").write_text(text)
-        if age_s:
-            then = time.time() - age_s
-            os.utime(target, (then, then))
+    def node(self, name: str, state: str = "serving", age_s: float = 0.0, **more: Any) -> None:
+        """Write a node's page as an agent does; with an age, as if it had been so long ago."""
+        page = NodePage(name, **{"incarnation": f"{name}1", "state": read_word(AgentState, state), **more})
+        for ending, content in (("tsv", encode_lines(page)), ("json", encode_json(page))):
+            target = self.path / "nodes" / f"{name}.{ending}"
+            target.write_bytes(content)
+            if age_s:
+                then = time.time() - age_s
+                os.utime(target, (then, then))
+
+    def put_away(self, name: str) -> None:
+        """What a peer does with the page of a dead node."""
+        for ending in ("tsv", "json"):
+            os.rename(self.path / "nodes" / f"{name}.{ending}", self.path / "nodes/gone" / f"{name}.{ending}")
 
     def commands(self) -> list[tuple[str, dict[str, Any]]]:
         """Commands in control/ and what they say, oldest first."""

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from gpu_queue.spool.pages import SilentPage
 from tests.shell.helpers import Shell, Spool, wait_until
 
 NODE = "n1-00000001"
@@ -32,7 +33,7 @@ __gpu_clock() { __gpu_real_clock; REPLY=$((REPLY + 600)); }
 
 
 def test_the_tasks_of_a_dead_node_become_lost_tries_and_the_node_is_put_away(shell: Shell, spool: Spool) -> None:
-    spool.node(NODE, text="node\n", age_s=700)
+    spool.node(NODE, age_s=700)
     full = spool.add(f"running/{NODE}", "train.sh")
     name = old(spool, full)
     (spool.path / "running" / NODE / "node").touch()
@@ -40,7 +41,7 @@ def test_the_tasks_of_a_dead_node_become_lost_tries_and_the_node_is_put_away(she
     assert said.lines == [f"forgotten {NODE}; it had 1 task"]
     assert said.err == "no agent is alive in exp 1; the next one moves them on: ./submit.sh exp 1\n"
     assert spool.names(f"running/{NODE}") == [f"{name}=255-lost", "node"]
-    assert sorted(spool.names("nodes/gone")) == [f"{NODE}.json", f"{NODE}.txt", f"{NODE}.why"]
+    assert sorted(spool.names("nodes/gone")) == [f"{NODE}.json", f"{NODE}.tsv", f"{NODE}.why"]
     assert (spool.path / "nodes/gone" / f"{NODE}.why").read_text().startswith("alice@")
     assert spool.names("nodes") == ["gone"]
 
@@ -139,10 +140,10 @@ def test_explain_says_who_watches_a_silent_node_and_until_when(shell: Shell, spo
     spool.node(NODE, age_s=240)
     full = spool.add(f"running/{NODE}", "train.sh")
     told = "not heard of for 4m00s; its task is taken over in 11m00s if it stays silent"
-    spool.node(PEER, text=f"node {PEER}  serving\n  watches {NODE}: {told}\n")
+    spool.node(PEER, watching=(SilentPage(NODE, tries=1, beating=0, silent_s=240, left_s=660),))
     (line,) = shell.ok("gpu_explain train").lines
     assert line == (
-        f"train.sh ({full[23:29]}) runs on {NODE}, try 1, whose last beat was 4m ago; {PEER} watches it: {told}; "
+        f"train.sh ({full[23:29]}) runs on {NODE}, try 1, whose last beat was 4m00s ago; {PEER} watches it: {told}; "
         f"gpu_tail {full[23:29]} follows its log"
     )
 
@@ -155,21 +156,21 @@ def test_explain_says_that_nobody_is_there_to_take_it_over(shell: Shell, spool: 
 
 
 def test_status_shows_dead_nodes_apart_from_living_ones(shell: Shell, spool: Spool) -> None:
-    spool.node(PEER, text=f"node {PEER}  serving\n")
+    spool.node(PEER)
     for name, state, age_s in ((NODE, "serving", 4000), ("n3-00000003", "stopped", 4000), ("n4-00000004", "x", 1e6)):
         spool.node(name, state, age_s=age_s)
-        os.rename(spool.path / "nodes" / f"{name}.json", spool.path / "nodes/gone" / f"{name}.json")
+        spool.put_away(name)
     lines = shell.ok("gpu_status").lines
     since = time.strftime("%Y-%m-%d %H:", time.localtime(time.time() - 4000))
     assert any(line.startswith(f"node {NODE}  dead since 20") for line in lines), (lines, since)
-    assert "node n3-00000003  stopped 1h6m ago" in lines
+    assert "node n3-00000003  stopped 1h06m ago" in lines
     assert "and 1 node gone for more than a day" in lines
 
 
 def test_a_node_that_has_come_back_is_no_longer_shown_as_dead(shell: Shell, spool: Spool) -> None:
     spool.node(NODE, age_s=4000)
-    os.rename(spool.path / "nodes" / f"{NODE}.json", spool.path / "nodes/gone" / f"{NODE}.json")
-    spool.node(NODE, text=f"node {NODE}  serving\n")
+    spool.put_away(NODE)
+    spool.node(NODE)
     said = shell.ok("gpu_status").out
     assert "dead since" not in said
     assert f"node {NODE}  serving" in said

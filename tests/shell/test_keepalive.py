@@ -12,18 +12,27 @@ from pathlib import Path
 import pytest
 
 from gpu_queue.keepalive.ledger import Kind, Ledger
+from gpu_queue.spool.pages import GpuPage, KeepPage, TryPage
+from gpu_queue.states import GpuState
 from tests.shell.helpers import Shell, Spool, read_until
 
 NODE = "n1-00000001"
 OTHER = "n2-00000002"
-GPU = "  GPU 0  idle      77%     48G of 80G     simulated 80G\n"
-HOLDING = "         keep-alive holding, duty 78%, holds 48G\n"
+HOLDING = KeepPage("holding", duty=0.78, held_bytes=48 << 30)
 TODAY = time.strftime("%Y-%m-%d")
 YESTERDAY = time.strftime("%Y-%m-%d", time.localtime(time.time() - 86400))
 
 
-def off(reason: str) -> str:
-    return f"         keep-alive off, {reason}\n"
+def off(reason: str, off_by: str = "") -> KeepPage:
+    return KeepPage("off", reason, off_by=off_by)
+
+
+def gpus(*keeps: KeepPage | None, state: GpuState = GpuState.IDLE) -> tuple[GpuPage, ...]:
+    """A GPU for each, in order."""
+    return tuple(
+        GpuPage(f"GPU-{index}", index, "simulated 80G", state, 80 << 30, 48 << 30, 77, keepalive=keep)
+        for index, keep in enumerate(keeps)
+    )
 
 
 def ledger(spool: Spool, node: str, *entries: tuple[str, str, int, Kind, float, float | None]) -> None:
@@ -71,34 +80,46 @@ def test_resume_leaves_the_keep_alive_off(shell: Shell, spool: Spool) -> None:
 
 
 def test_status_shows_the_gpus_of_living_nodes_and_nothing_else(shell: Shell, spool: Spool) -> None:
-    page = f"node {NODE}  serving\n  note: keep-alive\n{GPU}{HOLDING}  GPU 1  busy\n  running  x  GPU 1\n{HOLDING}"
-    spool.node(NODE, text=page)
-    spool.node(OTHER, text=f"{GPU}{HOLDING}", age_s=3600)
-    expected = ["keep-alive is on", "", f"node {NODE}", *f"{GPU}{HOLDING}  GPU 1  busy".splitlines()]
-    assert shell.ok("gpu_keepalive").lines == expected
+    spool.node(
+        NODE, gpus=gpus(HOLDING, None), problems=("keep-alive",), running=(TryPage("x", "x", "running", (1,), 1.0),)
+    )
+    spool.node(OTHER, gpus=gpus(HOLDING), age_s=3600)
+    assert shell.ok("gpu_keepalive").lines == [
+        "keep-alive is on",
+        "",
+        f"node {NODE}",
+        "  GPU 0  idle      77%     48G of 80G     simulated 80G",
+        "         keep-alive holding, duty 78%, holds 48G",
+        "  GPU 1  idle      77%     48G of 80G     simulated 80G",
+    ]
+
+
+def test_what_a_task_keeps_the_filler_from_is_not_worth_a_line(shell: Shell, spool: Spool) -> None:
+    spool.node(NODE, gpus=gpus(off("a task has it"), state=GpuState.BUSY))
+    assert not any("keep-alive off" in line for line in shell.ok("gpu_keepalive").lines)
 
 
 def test_on_and_off_tell_what_the_agents_make_of_it(shell: Shell, spool: Spool) -> None:
-    spool.node(NODE, text=GPU + HOLDING + GPU)
+    spool.node(NODE, gpus=gpus(HOLDING, None))
     process = shell.start("gpu_keepalive off hot; gpu_keepalive on", GPU_QUEUE_PATIENCE="10")
     read_until(process, "ends it\n")
-    spool.node(NODE, text=GPU + off("switched off by alice@n: hot"))
+    spool.node(NODE, gpus=gpus(off("switched off by alice@n: hot", "people")))
     assert read_until(process, "\n") == f"{NODE}: 1 off (switched off by alice@n: hot)\n"
     assert read_until(process, "\n") == "keep-alive is on\n"
-    spool.node(NODE, text=GPU + HOLDING + GPU + off("a task has it") + GPU + HOLDING + GPU)
+    spool.node(NODE, gpus=gpus(HOLDING, off("a task has it"), HOLDING, None))
     out, err = process.communicate(timeout=8)
     assert (process.returncode, out) == (0, f"{NODE}: 2 holding, 1 off (a task has it)\n"), err
 
 
 def test_what_an_agents_own_settings_say_is_told_and_not_waited_for(shell: Shell, spool: Spool) -> None:
-    spool.node(NODE, text=GPU + off("switched off by the settings"))
+    spool.node(NODE, gpus=gpus(off("switched off by the settings", "settings")))
     said = shell.ok("gpu_keepalive on", GPU_QUEUE_PATIENCE="900")
     assert said.lines[1] == f"{NODE}: 1 off (switched off by the settings)"
 
 
 def test_an_agent_that_does_not_obey_soon_is_not_waited_for(shell: Shell, spool: Spool) -> None:
-    spool.node(NODE, text=GPU + HOLDING)
-    spool.node(OTHER, text="  GPU 0  busy\n")
+    spool.node(NODE, gpus=gpus(HOLDING))
+    spool.node(OTHER, gpus=gpus(None, state=GpuState.BUSY))
     said = shell.ok("gpu_keepalive off")
     assert said.lines[1:] == [
         f"{OTHER}: no idle GPU",
@@ -240,12 +261,12 @@ def test_report_says_until_when_it_is_complete(shell: Shell, spool: Spool) -> No
         os.utime(spool.path / "ledger" / f"{node}.tsv", (then, then))
 
     written("gone-00000003", 7200)
-    assert shell.ok("gpu_report").lines[-1] == "counted until 2h0m ago; no agent is alive"
+    assert shell.ok("gpu_report").lines[-1] == "counted until 2h00m ago; no agent is alive"
     spool.node(NODE)
     spool.node(OTHER)
     written(NODE, 0)
     written(OTHER, 190)
-    assert shell.ok("gpu_report").lines[-1].startswith("counted until 3m ago; agents write it down")
+    assert shell.ok("gpu_report").lines[-1].startswith("counted until 3m")
 
 
 def test_without_awk_it_says_what_is_missing(shell: Shell, spool: Spool, tmp_path: Path) -> None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 
 import pytest
 
+from gpu_queue.reasons import Code, Reason, reason
+from gpu_queue.spool.pages import GpuPage, SilentPage, TryPage, WaitPage
+from gpu_queue.states import GpuState
 from tests.shell.helpers import Shell, Spool, read_until, wait_until
 
 NODE = "n1-00000001"
+GPU = GpuPage("GPU-1", 0, "NVIDIA H100", GpuState.BUSY, 80 << 30, 48 << 30, 97, 312.4)
+FOUR = reason(Code.GPUS, needed=4, idle=2, busy=2)
 
 
 def test_status_shows_an_empty_spool_and_how_to_get_an_agent(shell: Shell, spool: Spool) -> None:
@@ -42,14 +48,14 @@ def test_status_shows_twenty_and_counts_the_rest(shell: Shell, spool: Spool) -> 
 
 
 def test_status_shows_claims_by_node_and_how_many_are_settled(shell: Shell, spool: Spool) -> None:
-    spool.node(NODE, text="GPU 0  busy  train.sh\n  waits x: no GPU is free\n")
+    spool.node(NODE, gpus=(GPU,))
     full = spool.add(f"running/{NODE}", "train.sh")
     (spool.path / "running" / NODE / "node").touch()
     spool.add("done")
     spool.add("failed")
     spool.add("failed")
     lines = shell.ok("gpu_status").lines
-    assert "GPU 0  busy  train.sh" in lines
+    assert "  GPU 0  busy      97%     48G of 80G      312 W  NVIDIA H100" in lines
     assert "running 1" in lines
     assert f"  500  {full[23:29]}  train.sh  on {NODE}, try 1" in lines
     assert {"done 1", "failed 2"} <= set(lines)
@@ -59,24 +65,33 @@ def test_status_shows_claims_by_node_and_how_many_are_settled(shell: Shell, spoo
 def test_status_marks_a_node_whose_beat_is_old_and_leaves_out_what_is_no_longer_true(
     shell: Shell, spool: Spool
 ) -> None:
-    text = (
-        f"node {NODE}  serving, ends in 2h\n  GPU 0  busy\n  running  a.try1.abcdef  GPU 0  3m\n  waits b: no GPU\n"
+    spool.node(
+        NODE,
+        age_s=250,
+        ends_s=7200.0,
+        beat_s=0.0,
+        gpus=(GPU,),
+        running=(TryPage("a.try1.abcdef", "a", "running", (0,), 180.0),),
+        waiting=(WaitPage("b", Reason(Code.NEXT)),),
+        waiting_count=3,
+        watching=(SilentPage("n9", 1, 0, 60.0, 600.0),),
     )
-    spool.node(NODE, age_s=250, text=text)
     lines = shell.ok("gpu_status").lines
-    at = lines.index(f"node {NODE}  last beat 4m ago: its agent seems to be gone")
-    assert lines[at + 1 : at + 3] == ["  running  a.try1.abcdef  GPU 0  3m", ""]
-    assert not any(line.startswith(("  GPU", "  waits", f"node {NODE}  serving")) for line in lines)
+    at = lines.index(f"node {NODE}  last beat 4m10s ago: its agent seems to be gone")
+    assert lines[at + 1 : at + 3] == ["  running  a.try1.abcdef  GPU 0  3m00s", ""]
+    assert not any(
+        line.startswith(("  GPU", "  waits", "  watches", "  …", f"node {NODE}  serving")) for line in lines
+    )
     assert lines[-1].startswith("no agent is alive")
     assert spool.names("control") == []
 
 
 def test_status_shows_a_stopped_node_in_one_line_and_counts_those_of_another_day(shell: Shell, spool: Spool) -> None:
-    spool.node("n1-00000001", state="stopped", age_s=3 * 3600 + 5, text="node n1-00000001  stopped\n  GPU 0  idle\n")
+    spool.node("n1-00000001", state="stopped", age_s=3 * 3600 + 5, gpus=(GPU,))
     for number in range(2, 6):
         spool.node(f"n{number}-00000001", state="stopped", age_s=90000)
     lines = shell.ok("gpu_status").lines
-    at = lines.index("node n1-00000001  stopped 3h0m ago")
+    at = lines.index("node n1-00000001  stopped 3h00m ago")
     assert lines[at - 1 : at + 3] == ["", lines[at], "and 4 nodes gone for more than a day", ""]
     assert not any("GPU" in line or "n2-" in line for line in lines)
 
@@ -142,10 +157,10 @@ def test_logs_of_a_task_that_has_not_started_say_why(shell: Shell, spool: Spool)
     assert said.err == (
         "gpu_logs: train.sh (abc001) has not started yet: no agent is alive; start one with ./submit.sh exp 1\n"
     )
-    spool.node(NODE, text=f"head\n  waits {full}: needs 4 GPUs, 2 are free\n")
+    spool.node(NODE, waiting=(WaitPage(full, FOUR),))
     said = shell.run("gpu_logs train")
     assert (said.status, said.out) == (1, "")
-    assert said.err == f"gpu_logs: train.sh (abc001) has not started yet: {NODE}: needs 4 GPUs, 2 are free\n"
+    assert said.err == f"gpu_logs: train.sh (abc001) has not started yet: {NODE}: waits for 4 GPUs: 2 idle (2 busy)\n"
 
 
 def test_logs_of_a_file_dropped_by_hand_say_that_there_are_none(shell: Shell, spool: Spool) -> None:
@@ -202,8 +217,18 @@ def test_a_chinese_name_is_found_by_the_record(shell: Shell, spool: Spool) -> No
 
 def test_explain_repeats_what_the_nodes_say(shell: Shell, spool: Spool) -> None:
     full = spool.add("pending", "train.sh")
-    spool.node(NODE, text=f"head\n  waits {full}: needs 4 GPUs, 2 are free\nend\n")
-    assert shell.ok("gpu_explain train").lines == [f"{NODE}: needs 4 GPUs, 2 are free"]
+    spool.node(NODE, waiting=(WaitPage("x", Reason(Code.UNREAD)), WaitPage(full, FOUR), WaitPage("y", FOUR)))
+    assert shell.ok("gpu_explain train").lines == [f"{NODE}: waits for 4 GPUs: 2 idle (2 busy)"]
+
+
+def test_reasons_are_told_in_the_language_of_the_shell(shell: Shell, spool: Spool) -> None:
+    full = spool.add("pending", "train.sh")
+    spool.node(NODE, waiting=(WaitPage(full, FOUR),), reason=reason(Code.PAUSED, by="alice: 维护"))
+    assert shell.ok("gpu_explain train", LC_ALL="zh_CN.UTF-8").lines == [
+        f"{NODE}: 等待 4 张 GPU：空闲 2 张（2 张在用）"
+    ]
+    assert "  队列已暂停（alice: 维护）" in shell.ok("gpu_status", LC_ALL="", LANG="zh_CN.UTF-8").lines
+    assert "  the spool is paused (alice: 维护)" in shell.ok("gpu_status", LC_ALL="C", LANG="zh_CN.UTF-8").lines
 
 
 def test_explain_asks_the_agents_where_nothing_is_written(shell: Shell, spool: Spool) -> None:
@@ -236,19 +261,22 @@ def test_explain_tells_how_a_task_ended(shell: Shell, spool: Spool, state: str, 
 def test_explain_of_a_running_task_says_on_what_and_how_long(shell: Shell, spool: Spool) -> None:
     full = spool.add(f"running/{NODE}", "train.sh")
     (claim,) = spool.names(f"running/{NODE}")
-    text = f"head\n  running  {full}.try1.000000  GPU 3  9m\n  running  {claim}  GPU 0,1  3m of 4h00m\nend\n"
-    spool.node(NODE, text=text)
+    tries = (
+        TryPage(f"{full}.try1.000000", "other", "running", (3,), 540.0),
+        TryPage(claim, "train.sh", "running", (0, 1), 180.0, 4 * 3600.0),
+    )
+    spool.node(NODE, running=tries)
     where = f"train.sh (abc001) runs on {NODE}, try 1"
     assert shell.ok("gpu_explain train").lines == [
-        f"{where}, GPU 0,1, for 3m of 4h00m; gpu_tail abc001 follows its log"
+        f"{where}, GPU 0,1, for 3m00s of 4h00m; gpu_tail abc001 follows its log"
     ]
-    spool.node(NODE, text=text, age_s=250)
-    assert f"{where}, whose last beat was 4m ago; " in shell.ok("gpu_explain train").out
+    spool.node(NODE, running=tries, age_s=250)
+    assert f"{where}, whose last beat was 4m10s ago; " in shell.ok("gpu_explain train").out
 
 
 def test_explain_does_not_repeat_what_a_dead_node_said(shell: Shell, spool: Spool) -> None:
     full = spool.add("pending", "train.sh")
-    spool.node(NODE, text=f"  waits {full}: needs 4 GPUs, 2 are free\n", age_s=250)
+    spool.node(NODE, waiting=(WaitPage(full, FOUR),), age_s=250)
     assert shell.ok("gpu_explain train").lines == ["no agent is alive; start one with ./submit.sh exp 1"]
 
 
@@ -260,11 +288,11 @@ def test_explain_tells_where_a_task_runs_and_what_was_cancelled(shell: Shell, sp
 
 
 def test_status_tells_of_a_node_of_another_protocol_and_counts_no_agent(shell: Shell, spool: Spool) -> None:
-    spool.node(NODE, protocol=7, text="what it says is not for us\n")
+    spool.node(NODE, protocol=7, problems=("what it says is not for us",))
     lines = shell.ok("gpu_status").lines
     assert f"node {NODE} speaks protocol 7; use the client that came with it" in lines
     assert lines[-1].startswith("no agent is alive")
-    assert "what it says is not for us" not in lines
+    assert not any("what it says is not for us" in line for line in lines)
     assert shell.ok("gpu_list").lines[1].split()[-1] == "0"
     spool.add("pending", "train.sh")
     assert shell.ok("gpu_explain train").lines == ["no agent is alive; start one with ./submit.sh exp 1"]
@@ -291,3 +319,27 @@ def test_explain_of_a_task_cancelled_after_a_try_says_that_it_was_cancelled(shel
     ]
     record.write_text('{"outcome": "failed(3)", "to": "failed"}')
     assert "train.sh (abc001) has failed: failed(3); " in shell.ok("gpu_explain train").out
+
+
+def test_a_page_that_is_no_page_makes_nobody_stumble(shell: Shell, spool: Spool) -> None:
+    hostile = [
+        b"",
+        b"agent\n",
+        b"agent\t1\tn\ti\tserving\n\x1b[31mnote\t\x1b]0;x\x07\x9b\nnote\n",
+        b"agent\t1\tn\ti\tserving\t1\ta[$(touch pwned)]\t-\t-\t-\ntry\tx\ty\t0\ta[$(touch pwned)]\n",
+        b"agent\t1\tn\ti\tserving\t1\t-\t-\t-\t-\nwaiting\ta[$(touch pwned)]\ngpu\t*\t*\t*\t*\t*\t*\t*\t*\t*\n",
+        b"agent\t1\tn\t*\t*\nkeepalive\t0\tholding\t" + b"9" * 40 + b"\t08\t-\t08\t-\t-\nwatch\tn\t$(id)\n",
+        bytes(range(1, 256)) * 40,
+    ]
+    for number, content in enumerate(hostile):
+        (spool.path / "nodes" / f"n{number}.tsv").write_bytes(content)
+    os.mkfifo(spool.path / "nodes" / "pipe.tsv")
+    (spool.path / "nodes" / "folder.tsv").mkdir()
+    spool.node(NODE, gpus=(GPU,))
+    full = spool.add("pending", "train.sh")
+    said = shell.ok("gpu_status; gpu_keepalive status")
+    assert "  GPU 0  busy      97%     48G of 80G      312 W  NVIDIA H100" in said.lines
+    assert f"  500  {full[23:29]}  train.sh" in said.lines
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f]", said.out)
+    assert not list(shell.home.rglob("pwned"))
+    assert not (spool.path / "pwned").exists()

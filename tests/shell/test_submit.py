@@ -295,8 +295,8 @@ def test_a_script_that_says_nothing_gets_what_the_newest_living_agent_gives(shel
     spool.node("n3-00000003", default_gpus=5, protocol=7)
     spool.node("n4-00000004", default_gpus=5, state="stopped")
     assert asks() == "no GPU (the default)"
-    for broken in ({}, {"default_gpus": None}, {"default_gpus": "$(touch pwned)"}, {"default_gpus": -1}):
-        spool.node("n5-00000005", **broken)
+    for broken in ("", None, "a[$(touch pwned)]", -1):
+        spool.node("n5-00000005", default_gpus=broken)
         assert asks() == "1 GPU (the default)"
     for number in (1, 2, 5):
         spool.node(f"n{number}-0000000{number}", default_gpus=4, age_s=3600)

@@ -9,6 +9,8 @@ import subprocess
 
 import pytest
 
+from gpu_queue.reasons import Code, reason
+from gpu_queue.spool.pages import WaitPage
 from tests.shell.helpers import Shell, Spool, end, read_until, wait_until
 
 NODE = "n1-00000001"
@@ -90,9 +92,9 @@ def test_tail_says_why_a_task_waits_and_again_when_the_reason_changes(shell: She
     assert process.stderr is not None
     assert process.stderr.readline() == "train.sh (abc001)\n"
     assert process.stderr.readline() == "it waits: no agent is alive; start one with ./submit.sh exp 1\n"
-    spool.node(NODE, text=f"  waits {full}: failed once; tried again in 30s\n")
+    spool.node(NODE, waiting=(WaitPage(full, reason(Code.BACKOFF, failures=1, left_s=30)),))
     assert process.stderr.readline() == f"it waits: {NODE}: failed once; tried again in 30s\n"
-    spool.node(NODE, text=f"  waits {full}: failed once; tried again in 5s\n")
+    spool.node(NODE, waiting=(WaitPage(full, reason(Code.BACKOFF, failures=1, left_s=5)),))
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(4)
     spool.move(full, "pending", "done")
