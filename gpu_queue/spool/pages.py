@@ -26,6 +26,7 @@ from gpu_queue.words import in_words
 PAGE_MAX_BYTES = 1 << 20
 """64 GPUs, hundreds of tries and a hundred reasons are a tenth of it."""
 FIELD_MAX = 500
+LIST_MAX = 1000
 NONE = "-"
 """In a line: nobody knows, or there is none."""
 
@@ -410,12 +411,18 @@ def _parse_reason(value: Fields) -> Reason | None:
     except ValueError:
         return Reason(Code.OTHER, {"text": value.text("text")})
     given = value.raw("params")
-    params: dict[str, Param] = {}
-    for name, one in (given if isinstance(given, dict) else {}).items():
-        if isinstance(one, str):
-            params[name] = printable(one)
-        elif isinstance(one, (int, float)) and abs(one) < 1e18:
-            params[name] = one
-        elif isinstance(one, list):
-            params[name] = tuple(printable(item) if isinstance(item, str) else str(item)[:100] for item in one[:1000])
-    return Reason(code, params)
+    params = {name: _parse_param(one) for name, one in (given if isinstance(given, dict) else {}).items()}
+    return Reason(code, {name: one for name, one in params.items() if one is not None})
+
+
+def _parse_param(value: object) -> Param | None:
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, (int, float)):
+        return value if abs(value) < 1e18 else None
+    if not isinstance(value, list):
+        return None
+    items = value[:LIST_MAX]
+    if all(type(one) is int and abs(one) < 1e18 for one in items):
+        return tuple(items)
+    return tuple(printable(one) for one in items if isinstance(one, str))

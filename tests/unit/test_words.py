@@ -1,0 +1,105 @@
+"""Reasons in words: every code has its sentences, in both languages, whatever its parameters are."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpu_queue.reasons import Code, Param, Reason, reason
+from gpu_queue.words import LANGUAGES, Language, in_words, language_of
+from tests.unit.test_docs import ROOT
+
+NAMES = sorted(
+    set(re.findall(r"[a-z_]+(?=[,:;]|$)", "by,first,queue,holder,tasks,failed,left_s,time_s,needed,devices"))
+)
+PARAMS: st.SearchStrategy[Param] = st.one_of(
+    st.text(max_size=20),
+    st.integers(-(10**15), 10**15),
+    st.floats(allow_nan=False, allow_infinity=False, width=32),
+    st.lists(st.text(max_size=5), max_size=3).map(tuple),
+    st.lists(st.integers(0, 99), max_size=3).map(tuple),
+)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@given(
+    code=st.sampled_from(Code), params=st.dictionaries(st.sampled_from([*NAMES, "idle", "served", "cause"]), PARAMS)
+)
+def test_any_parameters_make_a_sentence(language: Language, code: Code, params: dict[str, Param]) -> None:
+    assert isinstance(in_words(Reason(code, params), language), str)
+
+
+@pytest.mark.parametrize("code", [code for code in Code if code not in (Code.OTHER, Code.SCRIPT)])
+def test_a_reason_without_parameters_still_says_something_in_both_languages(code: Code) -> None:
+    english, chinese = in_words(Reason(code)), in_words(Reason(code), "zh")
+    assert english.isascii()
+    assert re.search("[一-鿿]", chinese), chinese
+
+
+@pytest.mark.parametrize("code", [code for code in Code if code is not Code.OTHER])
+def test_every_code_stands_in_the_protocol(code: Code) -> None:
+    page = (ROOT / "docs" / "spool.md").read_text(encoding="utf-8")
+    assert re.search(rf"^\| `{code.value}` \|", page, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("why", "english", "chinese"),
+    [
+        (
+            reason(Code.GPUS, needed=1, idle=0, busy=2, lost=1),
+            "waits for 1 GPU: 0 idle (2 busy, 1 lost)",
+            "等待 1 张 GPU：空闲 0 张（2 张在用，1 张失联）",
+        ),
+        (
+            reason(Code.GPUS, needed=2, devices=(0, 3), idle=1, foreign=1),
+            "waits for GPU 0, 3: 1 idle (1 foreign)",
+            "等待 GPU 0, 3：空闲 1 张（1 张被他人占用）",
+        ),
+        (
+            reason(Code.INFEASIBLE, needed=8, served=2),
+            "needs 8 GPUs; this node serves 2",
+            "需要 8 张 GPU；本节点提供 2 张",
+        ),
+        (
+            reason(Code.MEMORY, needed=1, memory_bytes=80 << 30, have=0),
+            "needs 1 GPU of 80G; this node has 0",
+            "需要 1 张显存不少于 80G 的 GPU；本节点有 0 张",
+        ),
+        (
+            reason(Code.QUEUE, queue="car", holder="20261123T014415123-4f0c2a-train.sh"),
+            "queue car is busy with train.sh (4f0c2a)",
+            "队列 car 正在运行 train.sh (4f0c2a)",
+        ),
+        (
+            reason(Code.CPU_SLOTS, slots=4),
+            "all 4 slots for tasks without GPU are taken",
+            "不需要 GPU 的任务的 4 个名额已满",
+        ),
+        (
+            reason(Code.BACKOFF, failures=2, left_s=90),
+            "failed 2 times; tried again in 1m30s",
+            "已失败 2 次；1m30s 后重试",
+        ),
+        (reason(Code.PAUSED, by="alice: hot"), "the spool is paused (alice: hot)", "队列已暂停（alice: hot）"),
+        (
+            reason(Code.DRAINING, cause="lifetime"),
+            "its lifetime is over: it ends with its running tasks",
+            "寿命已到：正在运行的任务结束后退出",
+        ),
+    ],
+)
+def test_sentences(why: Reason, english: str, chinese: str) -> None:
+    assert (in_words(why), in_words(why, "zh")) == (english, chinese)
+
+
+def test_the_language_is_that_of_the_locale() -> None:
+    assert [language_of(one) for one in ("zh_CN.UTF-8", "zh", "en_US.UTF-8", "C", "")] == [
+        "zh",
+        "zh",
+        "en",
+        "en",
+        "en",
+    ]
