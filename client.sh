@@ -652,30 +652,24 @@ __gpu_check() { # OPTION VALUE: fails, with the reason in REPLY, where nobody co
     time) form='^([0-9]+(\.[0-9]+)?|([0-9]+(\.[0-9]+)?[dhmsDHMS])+)$' example='90s, 30m, 4h or 1d12h' ;;
     queue) form='^[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,63}$' example='car: letters, digits, . _ + -' ;;
     retries) form='^[0-9]{1,4}$' example=2 ;;
-    sbatch-time) form='^([0-9]+-)?[0-9]+(:[0-9]+){0,2}$' example='30, 4:00:00 or 1-12:00:00' ;;
+    sbatch-time) form='^ *([0-9]{1,12}-)?[0-9]{1,12}(:[0-9]{1,12}){0,2} *$' example='30, 4:00:00 or 1-12:00:00' ;;
   esac
-  REPLY="--$1 '$2' cannot be understood; for example $example"
+  REPLY="--${1#sbatch-} '$2' cannot be understood; for example $example"
   [[ $2 =~ $form ]] || return 1
   [ "$1" != gpus ] || { [ "$((10#${2%-*}))" -le "$((10#${2#*-}))" ] && [ "$((10#${2#*-}))" -le 1024 ]; }
 }
 
 __gpu_needs() { # TEXT [GIVEN]: REPLY = "<N or N-M> <devices or -> <rule> <words for people>"; or fails: "<word> <reason>"
-  local text=${1:0:65536} given=${2-} IFS=$'\n' line count='' words sbatch='' slurm='' duration='' value
-  local devices=, named=0 hides='' most=''
+  local text=${1:0:65536} given=${2-} IFS=$'\n' count='' duration='' sbatch='' slurm='' each='' tasks='' here='' words
+  local value devices=, named=0 hides='' most=''
   set -f # the lines are split by IFS: no fork and no temporary file
-  for line in $text; do # the head
-    line=${line%$'\r'}
-    case $line in
-      '#GPUQ' | '#GPUQ'[[:space:]]*) __gpu_gpuq "$line" || { set +f; return 1; } ;;
-      '#SBATCH'*) __gpu_sbatch "$line" ;;
-      '#'*) ;;
-      *[![:space:]]*) break ;;
-    esac
-  done
+  __gpu_head || { set +f; return 1; }
   if [ -z "$duration" ] && [ -n "$slurm" ] && ! __gpu_check sbatch-time "$slurm"; then
     REPLY="time #SBATCH $REPLY"
   elif [ -n "$given" ]; then REPLY="$given - given --gpus $given"
   elif [ -n "$count" ]; then REPLY="$count - gpuq #GPUQ --gpus $count"
+  elif [ -n "$sbatch" ] && [ "${sbatch%% *}" -gt 1024 ]; then
+    REPLY="gpus ${sbatch#* } is no number of GPUs that a task can have; at most 1024"
   elif [ -n "$sbatch" ]; then REPLY="${sbatch%% *} - sbatch ${sbatch#* }"
   elif case $text in *CUDA_VISIBLE_DEVICES=*) __gpu_body __gpu_visible ;; *) false ;; esac; then
     devices=${devices#,}; devices=${devices%,}
@@ -686,12 +680,29 @@ __gpu_needs() { # TEXT [GIVEN]: REPLY = "<N or N-M> <devices or -> <rule> <words
   else REPLY='1 - default the default'
   fi
   set +f
-  case $REPLY in time*) return 1 ;; esac
+  case $REPLY in time* | gpus*) return 1 ;; esac
   # Normal form: no leading zeros, N-N as N.
   count=${REPLY%% *} words=${REPLY#* }
   value=$((10#${count#*-})) count=$((10#${count%-*}))
   [ "$count" = "$value" ] || count=$count-$value
   REPLY="$count $words"
+}
+
+__gpu_head() { # into __gpu_needs's count, duration, sbatch ("<count> <words>") and slurm (a time) what its text says
+  local line
+  for line in $text; do
+    line=${line%$'\r'}
+    case $line in
+      '#GPUQ' | '#GPUQ'[[:space:]]*) __gpu_gpuq "$line" || return ;;
+      '#SBATCH'[[:space:]-]*) __gpu_sbatch "$line" ;; # sbatch asks for no blank before the first option
+      '#'*) ;;
+      *[![:space:]]*) break ;;
+    esac
+  done
+  if [ -z "$sbatch" ] && [ -n "$each" ]; then
+    tasks=${tasks:-${here:-1}}
+    sbatch="$((${each%% *} * tasks)) ${each#* }, tasks: $tasks"
+  fi
 }
 
 __gpu_gpuq() { # LINE of directives: into the caller's count, duration
@@ -716,14 +727,106 @@ __gpu_gpuq() { # LINE of directives: into the caller's count, duration
   done
 }
 
-__gpu_sbatch() { # LINE: into the caller's sbatch ("<count> <words>") and slurm (time), the first of each
-  local gpus='(--gpus(-per-node)?|-G)[=[:space:]]*([A-Za-z][A-Za-z0-9_.-]*:)?([0-9]+)'
-  local gres='--gres[=[:space:]]+([^[:space:]]*,)?gpu(:[A-Za-z][A-Za-z0-9_.-]*)?(:([0-9]+))?([,[:space:]]|$)'
-  local limit='(--time[=[:space:]][[:space:]]*|-t[[:space:]]*)([0-9:-]+)'
-  if [ -z "$sbatch" ] && { [[ $1 =~ $gpus ]] || [[ $1 =~ $gres ]]; }; then
-    sbatch="${BASH_REMATCH[4]:-1} #SBATCH ${BASH_REMATCH[0]}"
-  fi
-  if [ -z "$slurm" ] && [[ $1 =~ $limit ]]; then slurm=${BASH_REMATCH[2]}; fi
+__gpu_sbatch() { # LINE: its options one by one to __gpu_slurm, as getopt_long and directives.py tell them apart
+  local word option='' # that waits for its argument
+  __gpu_tokens "${1#'#SBATCH'}"
+  for word in "${reply[@]}"; do
+    if [ -n "$option" ]; then __gpu_slurm "$option" "$word"; option=''; continue; fi
+    case $word in
+      --*=*) __gpu_slurm "${word%%=*}" "${word#*=}" ;;
+      --account | --acctg-freq | --array | --batch | --bb | --bbf | --begin | --chdir | --checkpoint | --checkpoint-dir | \
+        --cluster | --cluster-constraint | --clusters | --comment | --conn-type | --constraint | --container | \
+        --container-id | --context | --core-spec | --cores-per-socket | --cpu-bind | --cpu-freq | --cpus-per-gpu | \
+        --cpus-per-task | --deadline | --delay-boot | --dependency | --distribution | --error | --exclude | --export | \
+        --export-file | --extra | --extra-node-info | --geometry | --gid | --gpu-bind | --gpu-freq | --gpus | \
+        --gpus-per-node | --gpus-per-socket | --gpus-per-task | --gres | --gres-flags | --hint | --input | --job-name | \
+        --jobid | --kill-on-invalid-dep | --licenses | --mail-type | --mail-user | --mcs-label | --mem | --mem-bind | \
+        --mem-per-cpu | --mem-per-gpu | --mem-update | --mincpus | --network | --nodefile | --nodelist | --nodes | \
+        --ntasks | --ntasks-per-core | --ntasks-per-gpu | --ntasks-per-node | --ntasks-per-socket | --ntasks-per-tres | \
+        --open-mode | --output | --partition | --power | --prefer | --priority | --profile | --qos | --reservation | \
+        --resources | --runtime | --segment | --signal | --sockets-per-node | --switches | --tasks | --tasks-per-node | \
+        --thread-spec | --threads-per-core | --time | --time-min | --tmp | --tres-bind | --tres-per-task | --uid | \
+        --wait-all-nodes | --wckey | --workdir | --wrap) option=$word ;;
+      --*) ;;
+      -*)
+        word=${word#-}; word=${word#"${word%%[!HOQVWhsv]*}"} # flags
+        case $word in
+          [ABCDFGJLMNSabcdeimnopqtwx]) option=-$word ;;
+          [ABCDFGJLMNSabcdeimnopqtwx]*) __gpu_slurm "-${word:0:1}" "${word:1}" ;;
+        esac ;;
+    esac
+  done
+}
+
+__gpu_tokens() { # TEXT: reply = its words by sbatch's rules, where \ counts in '' too and # begins a comment anywhere
+  local rest='' more=$1 word='' begun='' quote='' piece
+  reply=()
+  while :; do
+    # A piece at a time: each of the steps below copies the rest.
+    if [ ${#rest} -lt 2 ]; then rest+=${more:0:256}; more=${more:256}; fi
+    case $quote in
+      '') piece=${rest%%[[:space:]\\\"\'#]*} ;;
+      \") piece=${rest%%[\\\"]*} ;;
+      *) piece=${rest%%[\\\']*} ;;
+    esac
+    if [ -n "$piece" ]; then word+=$piece; rest=${rest:${#piece}}; begun=1; fi
+    case $rest in
+      '') [ -n "$more" ] || break ;;
+      '#'*) break ;;
+      \\) if [ -z "$more" ]; then rest='' begun=1; fi ;; # what it escapes comes with the next piece
+      \\*) word+=${rest:1:1}; rest=${rest:2}; begun=1 ;;
+      [\"\']*) if [ -n "$quote" ]; then quote=''; else quote=${rest:0:1}; fi; rest=${rest:1}; begun=1 ;;
+      *) if [ -n "$begun" ]; then reply+=("$word"); fi; word='' begun='' rest=${rest:1} ;;
+    esac
+  done
+  if [ -n "$begun" ]; then reply+=("$word"); fi
+}
+
+__gpu_slurm() { # OPTION VALUE: into __gpu_needs's sbatch, slurm, each (--gpus-per-task), tasks, here (per node)
+  local said="#SBATCH $1 $2"
+  case $1 in --*) said="#SBATCH $1=$2" ;; esac
+  case $1 in
+    --gpus | -G | --gpus-per-node) if __gpu_gres '' "$2"; then sbatch="$REPLY $said"; fi ;;
+    --gres)
+      if __gpu_gres gres "$2"; then sbatch="$REPLY $said"
+      else case $sbatch in "${sbatch%% *} #SBATCH --gres="*) sbatch='' ;; esac # it stands in the place of an earlier one
+      fi ;;
+    --gpus-per-task) if __gpu_gres '' "$2"; then each="$REPLY $said"; fi ;;
+    --ntasks | -n | --tasks) if __gpu_number "$2"; then tasks=$REPLY; fi ;;
+    --ntasks-per-node | --tasks-per-node) if __gpu_number "$2"; then here=$REPLY; fi ;;
+    --time | -t)
+      case $2 in
+        -1 | [Ii][Nn][Ff][Ii][Nn][Ii][Tt][Ee] | [Uu][Nn][Ll][Ii][Mm][Ii][Tt][Ee][Dd]) slurm='' ;;
+        *) slurm=${2:-$slurm} ;;
+      esac ;;
+  esac
+}
+
+__gpu_number() { # TEXT: REPLY = its number, from 9999 on all alike
+  case $1 in '' | *[!0-9]*) return 1 ;; esac
+  REPLY=${1#"${1%%[!0]*}"}
+  case $REPLY in '') REPLY=0 ;; ?????*) REPLY=9999 ;; esac
+}
+
+__gpu_gres() { # KIND LIST (a100:2,2080ti:1; of the kind gres gpu:a100:2,shard:1): REPLY = its GPUs; fails: it tells of none
+  local IFS=, item total=''
+  for item in $2; do
+    if [ -n "$1" ]; then
+      item=${item#gres[/:]}
+      case $item in
+        gpu) item=1 ;;
+        gpu[:=]*) item=${item#gpu?} ;;
+        *) continue ;;
+      esac
+    fi
+    if ! __gpu_number "${item##*[:=]}"; then
+      case $item in '' | *: | [!A-Za-z0-9]* | *[!A-Za-z0-9_.:-]*) continue ;; esac
+      REPLY=1 # a type alone
+    fi
+    total=$((total + REPLY))
+  done
+  REPLY=$total
+  [ -n "$total" ]
 }
 
 __gpu_body() { # VERB…: VERB for every line of $text that is no comment, then whether it found anything

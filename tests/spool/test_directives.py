@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpu_queue.errors import BadScript
-from gpu_queue.spool.directives import HEAD_BYTES, parse_gpu_count, read_needs
+from gpu_queue.spool.directives import (
+    _SBATCH_LETTERS,
+    _SBATCH_TAKES_WORD,
+    HEAD_BYTES,
+    parse_gpu_count,
+    read_needs,
+)
 from gpu_queue.task import Needs
 
 CORPUS = Path(__file__).parent.parent / "corpus" / "needs"
@@ -22,6 +28,7 @@ class Row(NamedTuple):
     gpus: str
     devices: str
     rule: str
+    time_s: str
 
 
 def corpus() -> list[Row]:
@@ -35,9 +42,10 @@ def as_row(file: str, script: bytes) -> Row:
     try:
         needs = read_needs(script, {}, 1)
     except BadScript:
-        return Row(file, "error", "-", "")
+        return Row(file, "error", "-", "", "-")
     count = str(needs.gpus_min) + (f"-{needs.gpus_max}" if needs.gpus_max != needs.gpus_min else "")
-    return Row(file, count, ",".join(map(str, needs.devices)) or "-", needs.reason)
+    time_s = "-" if needs.time_s is None else f"{needs.time_s:g}"
+    return Row(file, count, ",".join(map(str, needs.devices)) or "-", needs.reason, time_s)
 
 
 def test_the_corpus_is_complete() -> None:
@@ -90,6 +98,35 @@ def test_the_default_is_for_scripts_that_say_nothing() -> None:
 def test_sbatchs_times_are_understood(line: str, seconds: int) -> None:
     assert needs_of(f"#!/bin/sh\n#SBATCH {line}\n").time_s == seconds
     assert needs_of(f"#!/bin/sh\n#SBATCH {line}\n#GPUQ --time 5s\n").time_s == 5
+
+
+READ = (
+    "--gpus --gpus-per-node --gpus-per-task -G --gres --time -t "
+    "--ntasks --tasks --ntasks-per-node --tasks-per-node -n"
+)
+NOT_READ = sorted(
+    ({f"--{name}" for name in _SBATCH_TAKES_WORD} | {f"-{letter}" for letter in _SBATCH_LETTERS}) - set(READ.split())
+)
+HOSTILE = st.sampled_from(["--gpus=8", "-G8", "-t1", "--time=1", "x-t3", " -G 4", "--gres=gpu:8", "-n 9", "a b", "#"])
+ARGUMENT = st.lists(
+    HOSTILE | st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), max_size=20), max_size=4
+).map("".join)
+
+
+def quoted(argument: str) -> str:
+    r"""In quotes as sbatch takes them: a ``\\`` counts in them."""
+    return '"' + argument.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+@given(st.sampled_from(NOT_READ), ARGUMENT, st.booleans())
+def test_the_argument_of_another_option_is_only_that(option: str, argument: str, attached: bool) -> None:
+    between = " " if not attached else "=" if option.startswith("--") else ""
+    between = between or ("x" if not argument else "")  # an empty attached argument is the next word
+    words = f"{option}{between}{quoted(argument)}"
+    needs = needs_of(f"#SBATCH -G 2 {words} --time=1:00:00\n")
+    assert (needs.gpus_min, needs.time_s, needs.reason) == (2, 3600, "sbatch")
+    needs = needs_of(f"#SBATCH {words}\n")
+    assert (needs.gpus_min, needs.time_s, needs.reason) == (1, None, "default")
 
 
 @pytest.mark.parametrize("text", ["0-3", "3-1", "-1", "1-", "1.5", "", "1025", "1-1025", "1 2", "٣"])

@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH -t=30
+python t.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH --no-such a100 -y foo -G2
+python t.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH -t30 -G2 -Jx -N1
+python t.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH -HQG4 -vt 1:30:00
+python t.py

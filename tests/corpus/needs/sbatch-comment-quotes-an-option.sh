@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH --comment="--gpus=8 later" --gpus=2
+python t.py

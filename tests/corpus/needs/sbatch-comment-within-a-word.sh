@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH --gpus=2#4 --gpus=8
+python t.py

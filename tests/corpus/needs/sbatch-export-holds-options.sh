@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH --export=ALL,ARGS=--gpus=8,T=-t1
+python t.py

@@ -1,2 +1,0 @@
-#SBATCH --gpus=2
-#SBATCH --gpus=4

@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH -kG8 -t5
+python t.py

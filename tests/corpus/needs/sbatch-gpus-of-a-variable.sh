@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH --gpus=$N --gres=gpu:{n}
+torchrun --nproc_per_node 4 t.py

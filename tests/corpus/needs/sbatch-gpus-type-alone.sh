@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH --gpus=v100
+python t.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH --gres=none
+torchrun --nproc_per_node 4 t.py

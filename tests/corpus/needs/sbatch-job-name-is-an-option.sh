@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH --job-name --gpus=8
+python t.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH -G 0002 --ntasks=08
+python t.py

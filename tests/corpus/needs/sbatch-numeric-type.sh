@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH --gres=gpu:3090:2
+python t.py

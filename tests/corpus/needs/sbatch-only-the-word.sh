@@ -1,0 +1,4 @@
+#!/bin/bash
+#SBATCH
+#SBATCH 
+python t.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH --exclusive=user --nice=-G9 --gpus=3
+python t.py

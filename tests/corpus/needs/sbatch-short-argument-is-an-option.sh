@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH -J -G8
+python t.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH --time=infinite
+python t.py

@@ -1,0 +1,4 @@
+#!/bin/bash
+#SBATCH -t 5
+#SBATCH --time=UNLIMITED
+python t.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH --gpus=a100:2,v100:1
+python t.py

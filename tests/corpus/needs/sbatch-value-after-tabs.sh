@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH 	--gpus		2	-t	20
+python t.py
