@@ -792,8 +792,8 @@ __gpu_slurm() { # OPTION VALUE: into __gpu_needs's sbatch, slurm, each (--gpus-p
       else case $sbatch in "${sbatch%% *} #SBATCH --gres="*) sbatch='' ;; esac # it stands in the place of an earlier one
       fi ;;
     --gpus-per-task) if __gpu_gres '' "$2"; then each="$REPLY $said"; fi ;;
-    --ntasks | -n | --tasks) if __gpu_number "$2"; then tasks=$REPLY; fi ;;
-    --ntasks-per-node | --tasks-per-node) if __gpu_number "$2"; then here=$REPLY; fi ;;
+    --ntasks | -n | --tasks) if __gpu_tally "$2"; then tasks=$REPLY; fi ;;
+    --ntasks-per-node | --tasks-per-node) if __gpu_tally "$2"; then here=$REPLY; fi ;;
     --time | -t)
       case $2 in
         -1 | [Ii][Nn][Ff][Ii][Nn][Ii][Tt][Ee] | [Uu][Nn][Ll][Ii][Mm][Ii][Tt][Ee][Dd]) slurm='' ;;
@@ -802,7 +802,7 @@ __gpu_slurm() { # OPTION VALUE: into __gpu_needs's sbatch, slurm, each (--gpus-p
   esac
 }
 
-__gpu_number() { # TEXT: REPLY = its number, from 9999 on all alike
+__gpu_tally() { # TEXT: REPLY = its number, from 9999 on all alike
   case $1 in '' | *[!0-9]*) return 1 ;; esac
   REPLY=${1#"${1%%[!0]*}"}
   case $REPLY in '') REPLY=0 ;; ?????*) REPLY=9999 ;; esac
@@ -819,7 +819,7 @@ __gpu_gres() { # KIND LIST (a100:2,2080ti:1; of the kind gres gpu:a100:2,shard:1
         *) continue ;;
       esac
     fi
-    if ! __gpu_number "${item##*[:=]}"; then
+    if ! __gpu_tally "${item##*[:=]}"; then
       case $item in '' | *: | [!A-Za-z0-9]* | *[!A-Za-z0-9_.:-]*) continue ;; esac
       REPLY=1 # a type alone
     fi
