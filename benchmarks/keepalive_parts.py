@@ -45,7 +45,7 @@ from keepalive_rig import (
 from machine import cpu_of, resident_mb
 from rigs import Spool, Stopwatch, wait_until
 
-from gpu_queue.keepalive.controller import Band
+from gpu_queue.band import Band
 from gpu_queue.keepalive.keeper import KeepState, Rules
 from gpu_queue.keepalive.protocol import Duty, Exit, Report, Tenant
 from gpu_queue.task import State

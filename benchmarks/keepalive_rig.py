@@ -22,12 +22,12 @@ from machine import ROOT
 from rigs import Spool, end, environment, wait_until
 
 from gpu_queue.agent.main import PLANT_VARIABLE
+from gpu_queue.band import Band
 from gpu_queue.execution.launcher import start_companion
 from gpu_queue.gpus.devices import Devices, Gpu, Health, select_gpus
 from gpu_queue.gpus.leases import UNTOLD, Leases
 from gpu_queue.gpus.nvml import NvmlDevices
 from gpu_queue.gpus.simulated import SimulatedDevices
-from gpu_queue.keepalive.controller import Band
 from gpu_queue.keepalive.keeper import RESERVE_BYTES, Keeper, KeepState, Rules
 from gpu_queue.keepalive.protocol import (
     Channel,

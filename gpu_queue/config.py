@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from gpu_queue.band import Band
 from gpu_queue.errors import SettingsError
-from gpu_queue.keepalive.controller import Band
-from gpu_queue.keepalive.hours import parse_quiet_hours
+from gpu_queue.hours import parse_quiet_hours
 from gpu_queue.units import format_duration, parse_duration_s, parse_size_bytes
 
 

@@ -9,11 +9,11 @@ from datetime import datetime
 from gpu_queue.agent.cards import Cards
 from gpu_queue.agent.livetry import Stage
 from gpu_queue.agent.tries import Tries
+from gpu_queue.band import Band
 from gpu_queue.config import Settings
 from gpu_queue.gpus.devices import Gpu
 from gpu_queue.gpus.leases import Footprint, Leases
-from gpu_queue.keepalive.controller import Band
-from gpu_queue.keepalive.hours import parse_quiet_hours
+from gpu_queue.hours import parse_quiet_hours
 from gpu_queue.keepalive.keeper import KeepState, Rules
 from gpu_queue.keepalive.ledger import EnergySample, Kind, joules_between, parse_ledger
 from gpu_queue.keepalive.supervisor import CardFacts, Host, Supervisor

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from gpu_queue.band import Band
 from gpu_queue.gpus.devices import Gpu, Health, failing
-from gpu_queue.keepalive.controller import Band
 from gpu_queue.keepalive.keeper import (
     CRASHES_MAX,
     LEAVE_TIMEOUT_S,

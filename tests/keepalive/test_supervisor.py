@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from gpu_queue.band import Band
 from gpu_queue.gpus.devices import Gpu, Health
 from gpu_queue.gpus.leases import Leases
-from gpu_queue.keepalive.controller import Band
 from gpu_queue.keepalive.keeper import GOOD_SPELL_S, KeepState, Rules
 from gpu_queue.keepalive.protocol import Channel, Exited, Holding, Ready, Spawn, Spawned
 from gpu_queue.keepalive.supervisor import FAREWELL_S, ZYGOTE_ANSWERS_S, ZYGOTE_FALLS_MAX, CardFacts, Host, Supervisor

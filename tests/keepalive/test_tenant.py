@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpu_queue.keepalive.controller import Band, Controller
+from gpu_queue.band import Band
+from gpu_queue.keepalive.controller import Controller
 from gpu_queue.keepalive.tenant import Listener, Sample, TenantWatch
 from tests.keepalive.plant_model import Plant
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from gpu_queue.band import Band
 from gpu_queue.execution.launcher import start_companion
 from gpu_queue.gpus.devices import Gpu, Health
 from gpu_queue.gpus.leases import Leases
-from gpu_queue.keepalive.controller import Band
 from gpu_queue.keepalive.keeper import Rules
 from gpu_queue.keepalive.supervisor import CardFacts, Host, Supervisor
 from tests.keepalive.nursery import ROOT, Nursery, is_gone, wait_until

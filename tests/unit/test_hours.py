@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_queue.keepalive.hours import DAYS, parse_quiet_hours
+from gpu_queue.hours import DAYS, parse_quiet_hours
 
 MONDAY = datetime(2026, 11, 23)
 
