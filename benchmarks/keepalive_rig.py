@@ -84,7 +84,7 @@ class Card:
         self.plant = str(self.node / "simulated") if is_simulated else os.environ.get(PLANT_VARIABLE, "")
         self._devices = self.devices()
         visible = None if is_simulated else os.environ.get("CUDA_VISIBLE_DEVICES")
-        found = select_gpus(self._devices.snapshot(), wanted, visible)
+        found = select_gpus(self._devices.snapshot(), wanted.split(","), visible)
         free = [gpu for gpu in found if _is_free(gpu)]
         if not free:
             uses = ", ".join(f"GPU {gpu.index}: {gpu.problem or _use(gpu)}" for gpu in found)

@@ -13,7 +13,7 @@ from rigs import Shell, environment
 from rigs import Spool as Filled
 
 from gpu_queue.agent.agent import Agent, Surroundings
-from gpu_queue.config import Settings
+from gpu_queue.config import Config, Keepalive, Settings
 from gpu_queue.execution.local import NodeDirectory
 from gpu_queue.gpus.leases import Leases
 from gpu_queue.gpus.simulated import SimulatedDevices
@@ -73,7 +73,7 @@ def _fill_done(filled: Filled, count: int) -> None:
 
 
 def _agent(base: Path, filled: Filled) -> tuple[Agent, StorageInline]:
-    settings = Settings(job_id="scale", queue_root=str(filled.queue_root), keepalive=False)
+    settings = Settings(job_id="scale", queue_root=str(filled.queue_root), keepalive=Keepalive(enabled=False))
     node_directory = NodeDirectory.open(str(base / "local"))
     node = node_name("", node_directory.identity)
     home = node_directory.agent(filled.paths.root, node)
@@ -96,7 +96,7 @@ def _agent(base: Path, filled: Filled) -> tuple[Agent, StorageInline]:
         environment=environment(base),
         umask=0o077,
         flags={},
-        config={},
+        config=Config(),
         say=lambda _: None,
     )
     return Agent(around, settings, time.monotonic()), storage

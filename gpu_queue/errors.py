@@ -18,7 +18,11 @@ class GpuQueueError(Exception):
 
 
 class SettingsError(GpuQueueError):
-    """A setting that cannot be obeyed; the message says where it came from."""
+    """Settings that cannot be obeyed: a line for each of them, which says where it came from."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
 
 
 class SpoolError(GpuQueueError):

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_LONG_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_GROUPS = {"daily": range(7), "weekdays": range(5), "weekend": range(5, 7)}
+LONG_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+GROUPS = {"daily": range(7), "weekdays": range(5), "weekend": range(5, 7)}
 _DAY_MIN = 24 * 60
 _WEEK_MIN = 7 * _DAY_MIN
 _ENTRY = re.compile(r"(?P<days>[a-z][a-z -]*?)?\s*(?P<times>\d{1,2}:\d{2}\s*-\s*\d{1,2}:\d{2})?", re.ASCII)
@@ -27,6 +27,8 @@ class QuietHours:
 
     spans: tuple[tuple[int, int], ...] = ()
     """(beginning, end) in minutes since Monday 00:00; an end beyond the week's goes on at its beginning."""
+    text: str = ""
+    """As they were written, for people; empty: there are none."""
 
     def contains(self, local: datetime) -> bool:
         """Whether the moment, in the node's local time, is quiet."""
@@ -55,6 +57,9 @@ class QuietHours:
         return any((minute - start) % _WEEK_MIN < stop - start for start, stop in self.spans)
 
 
+NO_HOURS = QuietHours()
+
+
 def parse_quiet_hours(text: str) -> QuietHours:
     """Quiet hours from their text; none from an empty one, ``none`` and ``off``.
 
@@ -63,7 +68,7 @@ def parse_quiet_hours(text: str) -> QuietHours:
     """
     lowered = text.strip().lower()
     if lowered in ("", "none", "off", "never"):
-        return QuietHours()
+        return NO_HOURS
     spans: list[tuple[int, int]] = []
     for group in re.split(r"[;\n]", lowered):
         waiting: set[int] = set()  # days named before a comma: they share the hours that follow
@@ -82,20 +87,20 @@ def parse_quiet_hours(text: str) -> QuietHours:
                 spans += (_span(day, start, stop) for day in sorted(waiting or range(7)))
                 waiting = set()
         spans += (_span(day, 0, _DAY_MIN) for day in sorted(waiting))
-    return QuietHours(tuple(dict.fromkeys(spans)))
+    return QuietHours(tuple(dict.fromkeys(spans)), text.strip() if spans else "")
 
 
 def _days(text: str, entry: str) -> set[int]:
     text = text.strip()
-    if text in _GROUPS:
-        return set(_GROUPS[text])
+    if text in GROUPS:
+        return set(GROUPS[text])
     first, dash, last = (part.strip() for part in text.partition("-"))
     start, stop = _day(first, entry), _day(last if dash else first, entry)
     return {(start + offset) % 7 for offset in range((stop - start) % 7 + 1)}
 
 
 def _day(name: str, entry: str) -> int:
-    for names in (DAYS, _LONG_DAYS):
+    for names in (DAYS, LONG_DAYS):
         if name in names:
             return names.index(name)
     raise ValueError(f"{_short(name)} in {_short(entry.strip())} is no day; expected {', '.join(DAYS)}, or mon-fri")

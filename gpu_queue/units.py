@@ -8,9 +8,9 @@ from datetime import datetime, timedelta, timezone
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)([dhms]))", re.ASCII)
 _DURATION_UNIT_S = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-_LONGEST_S = 100 * 366 * 86400
+LONGEST_S = 100 * 366 * 86400
 """Sums of times stay within what a calendar and a float can tell."""
-_LARGEST_BYTES = 1 << 60
+LARGEST_BYTES = 1 << 60
 _LAST_STAMP_S = 253402300799
 """The end of the year 9999."""
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b)?", re.ASCII | re.IGNORECASE)
@@ -18,7 +18,7 @@ _SIZE_UNIT_BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 4
 
 
 def _bounded(seconds: float, text: str) -> float:
-    if seconds > _LONGEST_S:
+    if seconds > LONGEST_S:
         raise ValueError(f"{_short(text)} is more than a hundred years")
     return seconds
 
@@ -72,7 +72,7 @@ def parse_size_bytes(text: str) -> int:
     if match is None:
         raise ValueError(f"{_short(text)} is no size; expected for example 20G or 512M")
     size_bytes = float(match[1]) * _SIZE_UNIT_BYTES[match[2].lower()]
-    if size_bytes > _LARGEST_BYTES:
+    if size_bytes > LARGEST_BYTES:
         raise ValueError(f"{_short(text)} is more memory than there is")
     return int(size_bytes)
 

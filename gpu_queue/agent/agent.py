@@ -27,7 +27,7 @@ from gpu_queue.agent.logs import Logs
 from gpu_queue.agent.peers import Peers
 from gpu_queue.agent.telling import gpu_pages, silent_pages, try_pages, wait_pages
 from gpu_queue.agent.tries import Tries
-from gpu_queue.config import Settings, live_changes, resolve
+from gpu_queue.config import Config, Settings, live_changes, resolve
 from gpu_queue.errors import SettingsError
 from gpu_queue.execution.local import AgentDirectory, NodeDirectory
 from gpu_queue.execution.shims import Shims
@@ -82,7 +82,7 @@ class Surroundings:
     umask: int
     """Of whoever started the agent: tasks get it back."""
     flags: Mapping[str, object]
-    config: Mapping[str, str]
+    config: Config
     """What stood in config.yaml when the settings were made."""
     say: Callable[[str], None]
 
@@ -152,7 +152,7 @@ class Agent:
         self._view = PendingView((), 0, None)
         self._without_gpu: tuple[int, ...] = ()
         self._has_looked = False
-        self._root = RootView(None, None, None, {})
+        self._root = RootView(None, None, None, Config())
         self._runs_somewhere = True
         self._busy_queues: Mapping[str, str] = {}
         self._look_is_out = False
@@ -173,7 +173,7 @@ class Agent:
         self._leaving_since: float | None = None
         self._keep_due = now
         self._ledger_is_out = False
-        self._config_tried: Mapping[str, str] = around.config
+        self._config_tried = around.config
         self._config_verdict = ""
         self._config_problem = ""
         self.was_terminated = False
@@ -375,12 +375,13 @@ class Agent:
             self.beat.is_old = True
             self._say(problem or "config.yaml is in order again")
 
-    def _take_config(self, config: Mapping[str, str]) -> str:
-        """Take over the policy of a changed config.yaml; returns the problem, if there is one."""
+    def _take_config(self, config: Config) -> str:
+        """Take over the policy of a changed config.yaml; returns its problems, if there are any."""
         try:
             fresh = resolve(self._around.flags, self._around.environment, config)
         except SettingsError as error:
-            return f"the last good settings stay: {error}"
+            here = f"{self._spool.paths.root}/"
+            return f"the last good settings stay: {'; '.join(one.removeprefix(here) for one in error.problems)}"
         self.settings, waiting = live_changes(self.settings, fresh)
         self.keeping.obey(self.settings)
         self._say("config.yaml was read again")

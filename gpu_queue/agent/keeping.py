@@ -9,11 +9,9 @@ from datetime import datetime
 from gpu_queue.agent.cards import Cards
 from gpu_queue.agent.livetry import Stage
 from gpu_queue.agent.tries import Tries
-from gpu_queue.band import Band
 from gpu_queue.config import Settings
 from gpu_queue.gpus.devices import Gpu
 from gpu_queue.gpus.leases import Footprint, Leases
-from gpu_queue.hours import parse_quiet_hours
 from gpu_queue.keepalive.keeper import KeepState, Rules
 from gpu_queue.keepalive.ledger import EnergySample, Kind, joules_between, parse_ledger
 from gpu_queue.keepalive.supervisor import CardFacts, Host, Supervisor
@@ -32,12 +30,13 @@ SUSPENDED_S = 60.0
 
 def rules_of(settings: Settings) -> Rules:
     """The keep-alive's rules out of the settings."""
+    wanted = settings.keepalive
     return Rules(
-        band=Band(settings.gpu_util_threshold, settings.gpu_util_target, settings.gpu_util_high),
-        memory_fraction=settings.memory_usage_target,
-        engine=settings.keepalive_engine,
-        hold_leased=settings.hold_leased == "on" or (settings.hold_leased == "auto" and settings.sweep),
-        hold_leased_after_s=settings.hold_leased_after_s,
+        band=wanted.band,
+        memory_fraction=wanted.memory_usage_target,
+        engine=wanted.engine,
+        hold_leased=wanted.hold_leased == "on" or (wanted.hold_leased == "auto" and settings.sweep),
+        hold_leased_after_s=wanted.hold_leased_after_s,
     )
 
 
@@ -256,14 +255,12 @@ def _rest(phase: Phase, settings: Settings, switched_off: str | None) -> tuple[s
     """Why no GPU is to be kept busy now, and who switched it off; empty: they are, and nobody did."""
     if phase in (Phase.DRAINING, Phase.LEAVING):
         return "the agent is about to end", ""
-    if not settings.keepalive:
+    if not settings.keepalive.enabled:
         return "switched off by the settings", "settings"
     if switched_off is not None:
         return f"switched off{f' by {switched_off}' if switched_off else ''}", "people"
-    if settings.keepalive_quiet:
-        local = datetime.now()
-        hours = parse_quiet_hours(settings.keepalive_quiet)
-        if hours.contains(local):
-            until = hours.until(local)
-            return f"quiet hours until {until}" if until else "quiet hours without end", ""
+    hours, local = settings.keepalive.quiet_hours, datetime.now()
+    if hours.contains(local):
+        until = hours.until(local)
+        return f"quiet hours until {until}" if until else "quiet hours without end", ""
     return "", ""

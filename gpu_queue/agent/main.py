@@ -14,7 +14,7 @@ from datetime import datetime
 from gpu_queue import __version__
 from gpu_queue.agent.agent import Agent, Surroundings
 from gpu_queue.agent.loop import run
-from gpu_queue.config import Settings, parser, queue_root, resolve
+from gpu_queue.config import TABLE, Config, Settings, examine, parser, queue_root
 from gpu_queue.errors import DeviceError, GpuQueueError, SettingsError, SpoolError
 from gpu_queue.execution.launcher import first_line, start_companion, with_death_signal
 from gpu_queue.execution.local import NodeDirectory
@@ -121,12 +121,13 @@ def _announce(speaker: Speaker, settings: Settings, around: Surroundings, served
 
 
 def _keepalive_text(settings: Settings, kind: str) -> str:
-    if not settings.keepalive:
+    wanted = settings.keepalive
+    if not wanted.enabled:
         return "off; idle GPUs stay idle"
-    engine = "cpu" if kind == "simulated" else settings.keepalive_engine
-    band = f"{settings.gpu_util_target}-{settings.gpu_util_high} %"
-    memory = f"{settings.memory_usage_target * 100:.0f} % of the memory"
-    quiet = f", quiet hours {settings.keepalive_quiet}" if settings.keepalive_quiet else ""
+    engine = "cpu" if kind == "simulated" else wanted.engine
+    band = f"{wanted.gpu_util_target}-{wanted.gpu_util_high} %"
+    memory = f"{wanted.memory_usage_target * 100:.0f} % of the memory"
+    quiet = f", quiet hours {wanted.quiet_hours.text}" if wanted.quiet_hours.text else ""
     return f"idle GPUs at {band} by {engine}, {memory}{quiet}"
 
 
@@ -139,7 +140,7 @@ def _keepalive_host(
     say: Callable[[str], None],
 ) -> Host:
     """What the keep-alive is lent: the start of its process, its place on a GPU, the engine that fits the devices."""
-    python = settings.keepalive_python or sys.executable
+    python = settings.keepalive.python or sys.executable
     kept = {name: value for name, value in environment.items() if name != "CUDA_VISIBLE_DEVICES"}
     kept["PYTHONPATH"] = os.pathsep.join(filter(None, [PACKAGE_PARENT, environment.get("PYTHONPATH", "")]))
     is_simulated = devices.kind == "simulated"
@@ -171,9 +172,7 @@ def _enter_spool(paths: SpoolPaths, settings: Settings) -> filesystem.Mount:
     return filesystem.mount_of(paths.root)
 
 
-def serve(
-    settings: Settings, flags: Mapping[str, object], environment: Mapping[str, str], config: Mapping[str, str]
-) -> int:
+def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[str, str], config: Config) -> int:
     """Run an agent to its end; returns the exit status.
 
     Raises:
@@ -266,9 +265,9 @@ def _leave(agent: Agent, storage: StorageThread, speaker: Speaker) -> int:
     return 0
 
 
-def check(settings: Settings, environment: Mapping[str, str], config_problem: str = "") -> int:
-    """``--check``: say what would be done here; 0 if it can be."""
-    problems = [config_problem] if config_problem else []
+def check(settings: Settings, environment: Mapping[str, str], refused: tuple[str, ...] = ()) -> int:
+    """``--check``: say what would be done here, were it not for the settings that are ``refused``; 0 if it can be."""
+    problems = list(refused)
 
     def line(what: str, text: str) -> None:
         print(f"{what:<12}{text}")  # noqa: T201
@@ -306,9 +305,9 @@ def check(settings: Settings, environment: Mapping[str, str], config_problem: st
 
     def keepalive_text() -> str:
         text = _keepalive_text(settings, "simulated" if settings.simulate else "nvml")
-        if not settings.keepalive:
+        if not settings.keepalive.enabled:
             return text
-        python = settings.keepalive_python or sys.executable
+        python = settings.keepalive.python or sys.executable
         version = first_line([python, "-c", "from importlib.metadata import version; print(version('torch'))"])
         return f"{text}; torch {version}" if version else f"off: torch is not installed for {python}"
 
@@ -318,8 +317,8 @@ def check(settings: Settings, environment: Mapping[str, str], config_problem: st
 
     line("version", __version__)
     try_("python", f"{sys.version.split()[0]} ({sys.executable})")
-    if config_problem:
-        line("config", f"PROBLEM: {config_problem}")
+    for problem in refused:
+        line("settings", f"PROBLEM: {problem}")
     try_("spool", spool_text)
     try_("GPUs", gpus_text)
     try_("node", node_text)
@@ -337,15 +336,20 @@ def main(arguments: list[str] | None = None) -> int:
     is_check = given.pop("check")
     environment = dict(os.environ)
     try:
-        settings = resolve(given, environment, {})
-        try:
-            config = read_config(_paths(settings, environment).config) if settings.job_id else {}
-            settings = resolve(given, environment, config)
-        except SettingsError as error:
-            if not is_check:
-                raise
-            return check(settings, environment, str(error))
-        return check(settings, environment) if is_check else serve(settings, given, environment, config)
+        settings, _ = examine(TABLE, given, environment)  # where config.yaml lies is known without it
+        config = Config()
+        if settings.job_id:
+            try:
+                config = read_config(_paths(settings, environment).config)
+            except SettingsError as error:
+                config = Config(problems=error.problems)
+        settings, problems = examine(TABLE, given, environment, config)
+        if is_check:
+            return check(settings, environment, problems)
+        if problems:
+            raise SettingsError(*problems)
+        return serve(settings, given, environment, config)
     except GpuQueueError as error:
-        print(f"perpetual_motion.py: {error}", file=sys.stderr)  # noqa: T201
+        for line in str(error).splitlines():
+            print(f"perpetual_motion.py: {line}", file=sys.stderr)  # noqa: T201
         return EXIT_REFUSED

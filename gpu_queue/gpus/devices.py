@@ -86,20 +86,20 @@ def summarize(gpus: Sequence[Gpu]) -> str:
     return ", ".join([f"{len(gpus)} {noun} ({kinds})", *(f"{count} {health}" for health, count in ill.items())])
 
 
-def select_gpus(gpus: Sequence[Gpu], wanted: str, visible: str | None) -> tuple[Gpu, ...]:
+def select_gpus(gpus: Sequence[Gpu], wanted: Sequence[str], visible: str | None) -> tuple[Gpu, ...]:
     """The GPUs that an agent serves.
 
     Args:
         gpus: all devices of the node.
-        wanted: ``all``, or indices and UUIDs separated by commas, as ``--gpus`` takes them; a UUID may be cut as
-            long as it fits one device.
+        wanted: ``all`` alone, or indices and UUIDs, as ``--gpus`` takes them; a UUID may be cut as long as it fits
+            one device.
         visible: ``CUDA_VISIBLE_DEVICES`` as the agent inherited it, None if it is not set.  It is a scheduler's
             grant and bounds ``all``; GPUs that are named win over it.
 
     Raises:
         SettingsError: a name fits no device or several, or nothing is left.
     """
-    if wanted.strip().lower() != "all":
+    if [name.strip().lower() for name in wanted] != ["all"]:
         return _named(gpus, wanted)
     if visible is None:
         return tuple(gpus)
@@ -112,17 +112,18 @@ def select_gpus(gpus: Sequence[Gpu], wanted: str, visible: str | None) -> tuple[
     return granted
 
 
-def _named(gpus: Sequence[Gpu], wanted: str) -> tuple[Gpu, ...]:
+def _named(gpus: Sequence[Gpu], wanted: Sequence[str]) -> tuple[Gpu, ...]:
     chosen: list[Gpu] = []
-    for token in wanted.split(","):
+    named = ",".join(wanted)[:200]
+    for token in wanted:
         found = _matches(gpus, token)
         if len(found) != 1:
             fits = f"fits {len(found)} devices" if found else "is no GPU of this node"
             raise SettingsError(
-                f"--gpus {wanted}: {token.strip()!r} {fits}; expected all, or some of {_choices(gpus)}"
+                f"--gpus {named}: {token.strip()!r} {fits}; expected all, or some of {_choices(gpus)}"
             )
         if found[0] in chosen:
-            raise SettingsError(f"--gpus {wanted}: GPU {found[0].index} ({found[0].uuid}) is named twice")
+            raise SettingsError(f"--gpus {named}: GPU {found[0].index} ({found[0].uuid}) is named twice")
         chosen += found
     return tuple(chosen)
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gpu_queue.config import Settings
+from gpu_queue.config import Config, Settings
 from gpu_queue.errors import SettingsError
 from gpu_queue.node.drops import SettleTimes
 from gpu_queue.node.logs import LogPusher
@@ -72,7 +72,7 @@ class RootView:
     paused: str | None
     draining: str | None
     keepalive_off: str | None
-    config: dict[str, str] | None
+    config: Config | None
     """None: it could not be read; ``config_problem`` says why."""
     config_problem: str = ""
 
@@ -133,7 +133,7 @@ class NodeSide:
         self.peers = PeerFiles(paths, node, self.events)
         self.logs = LogPusher()
         self._config_seen: tuple[int, int, int] | None = None
-        self._config: dict[str, str] = {}
+        self._config = Config()
 
     def enter(self) -> None:
         """Make this node's running directory and its permanent file; from the first time on this agent is present.
@@ -211,7 +211,7 @@ class NodeSide:
             except OSError as error:
                 problem = f"{self.paths.config}: {error.strerror}"
         else:
-            self._config, self._config_seen = {}, None
+            self._config, self._config_seen = Config(), None
         return RootView(
             self._flag("paused", names),
             self._flag("draining", names),

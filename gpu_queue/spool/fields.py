@@ -85,9 +85,9 @@ class Fields:
         """The objects of a list."""
         return [Fields(one) for one in self.items(key) if isinstance(one, dict)]
 
-    def texts(self, key: str) -> tuple[str, ...]:
+    def texts(self, key: str, at_most: int = TEXT_MAX) -> tuple[str, ...]:
         """The texts of a list, for people."""
-        return tuple(printable(one) for one in self.items(key) if isinstance(one, str))
+        return tuple(printable(one, at_most) for one in self.items(key) if isinstance(one, str))
 
     def integers(self, key: str) -> tuple[int, ...]:
         """The whole numbers of a list."""

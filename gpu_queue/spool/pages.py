@@ -25,7 +25,8 @@ from gpu_queue.words import in_words
 
 PAGE_MAX_BYTES = 1 << 20
 """64 GPUs, hundreds of tries and a hundred reasons are a tenth of it."""
-FIELD_MAX = 500
+NOTE_MAX = 3000
+"""All that is wrong in a config.yaml is one note."""
 LIST_MAX = 1000
 NONE = "-"
 """In a line: nobody knows, or there is none."""
@@ -251,7 +252,7 @@ def _field(value: object) -> str:
         return NONE
     if isinstance(value, float):
         return str(round(value))
-    return printable(str(value), FIELD_MAX)
+    return printable(str(value), NOTE_MAX)
 
 
 def _sentences(reason: Reason | None) -> tuple[object, object, object]:
@@ -366,7 +367,7 @@ def parse_page(node: str, value: Mapping[str, Any]) -> NodePage:
             )
             for one in page.objects("watching")
         ),
-        problems=page.texts("problems"),
+        problems=page.texts("problems", NOTE_MAX),
         seen=page.texts("seen"),
         protocol=_or(page.integer("protocol"), 0),
     )

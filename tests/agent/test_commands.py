@@ -171,11 +171,25 @@ def test_config_that_breaks_under_a_running_agent_is_told_and_the_last_good_one_
     assert "[0,1]" in cluster.log(three)
 
 
-def test_a_broken_config_keeps_an_agent_from_starting_with_a_clear_line(cluster: Cluster) -> None:
-    Path(cluster.paths.config).write_text("lifetime: soon\n")
+def test_all_that_breaks_a_config_under_a_running_agent_is_told(cluster: Cluster) -> None:
+    config = Path(cluster.paths.config)
+    cluster.start()
+    config.write_text("retires: 1\nkeepalive:\n  gpu_util_high: 101\n")
+    told = (
+        "note: the last good settings stay: config.yaml:1: unknown setting 'retires'; did you mean retries?; "
+        "config.yaml:3: keepalive.gpu_util_high: 101; expected a percentage, 0 to 100\n"
+    )
+    wait_until(lambda: told in cluster.node_text(), "the problems", dump=cluster.dump)
+
+
+def test_a_broken_config_keeps_an_agent_from_starting_with_a_line_for_each_problem(cluster: Cluster) -> None:
+    config = Path(cluster.paths.config)
+    config.write_text("lifetime: soon\nkeepalive: maybe\n")
     agent = cluster.start(wait=False)
     assert agent.wait(20) == 1
-    assert "config.yaml: lifetime: 'soon' is no duration" in cluster.output.read_text()
+    said = cluster.output.read_text()
+    assert f"perpetual_motion.py: {config}:1: lifetime: 'soon' is no duration" in said
+    assert f"\nperpetual_motion.py: {config}:2: keepalive: 'maybe'; expected true or false\n" in said
 
 
 def run_check(cluster: Cluster, *flags: str, simulate: str | None = "2") -> subprocess.CompletedProcess[str]:
@@ -188,6 +202,18 @@ def test_check_says_what_would_be_done_and_exits_0(cluster: Cluster) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     for word in ("spool", "GPUs", "2 GPUs", "torch", "ready", "local"):
         assert word in done.stdout
+
+
+def test_check_names_each_problem_of_the_settings_and_judges_the_rest(cluster: Cluster) -> None:
+    config = Path(cluster.paths.config)
+    config.write_text("retires: 2\npoll: soon\n")
+    done = run_check(cluster, "--at-end", "never")
+    assert done.returncode == 1, done.stdout + done.stderr
+    problems = [line for line in done.stdout.splitlines() if "PROBLEM: " in line]
+    places = [f"{config}:1: unknown setting 'retires'", f"{config}:2: poll: 'soon'", "--at-end: 'never'"]
+    assert all(place in line for place, line in zip(places, problems, strict=True))
+    assert "2 GPUs" in done.stdout
+    assert "3 problems" in done.stdout
 
 
 def test_check_without_gpus_says_how_to_simulate_and_exits_1(cluster: Cluster) -> None:

@@ -10,7 +10,7 @@ from tests.gpus.gpu_builders import a_gpu, four
 
 
 def indices(wanted: str, visible: str | None = None) -> list[int]:
-    return [gpu.index for gpu in select_gpus(four(), wanted, visible)]
+    return [gpu.index for gpu in select_gpus(four(), wanted.split(","), visible)]
 
 
 def test_all_means_every_gpu_of_the_node() -> None:
@@ -61,7 +61,7 @@ def test_a_name_that_fits_no_gpu_is_told_with_what_exists(wanted: str, problem: 
 
 def test_a_whole_uuid_wins_over_longer_ones_that_begin_with_it() -> None:
     gpus = (a_gpu(0, "MIG-1"), a_gpu(1, "MIG-12"))
-    assert select_gpus(gpus, "MIG-1", None) == gpus[:1]
+    assert select_gpus(gpus, ["MIG-1"], None) == gpus[:1]
 
 
 def test_a_summary_counts_the_kinds_and_what_fails() -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from gpu_queue.agent.agent import Agent, Surroundings
 from gpu_queue.agent.livetry import Stage
-from gpu_queue.config import Settings
+from gpu_queue.config import Config, Keepalive, Settings
 from gpu_queue.execution.local import NodeDirectory, TryDirectory
 from gpu_queue.gpus.leases import Leases
 from gpu_queue.gpus.simulated import SimulatedDevices
@@ -43,7 +43,7 @@ AT_ONCE = Settings(
     leave_grace_s=2.0,
     cpu_slots=8,
     beat_s=30.0,
-    keepalive=False,
+    keepalive=Keepalive(enabled=False),
 )
 
 
@@ -301,7 +301,7 @@ class Room:
             environment={"PATH": os.environ["PATH"], "HOME": str(self.base)},
             umask=0o022,
             flags={},
-            config={},
+            config=Config(),
             say=said.append,
         )
         agent = Agent(around, settings, self.now, spool.nodes.seen_before())

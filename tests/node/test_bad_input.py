@@ -586,13 +586,12 @@ T = TypeVar("T")
 
 
 def unless_refused(call: Callable[[], T], error: type[Exception], place: str = "") -> T | None:
-    """The result, or None where it was refused as documented, in few words, with the place."""
+    """The result, or None where it was refused as documented, each problem in few words, with the place."""
     try:
         return call()
     except error as refused:
         text = str(refused)
-    assert len(text) < 600
-    assert re.search(place, text)
+    assert all(len(line) < 600 and re.search(place, line) for line in text.splitlines() or [text])
     return None
 
 
@@ -640,16 +639,15 @@ YAML = st.one_of(
 @given(content=YAML)
 def test_any_config_is_obeyed_or_refused_with_its_place(room: Room, content: bytes) -> None:
     Path(room.paths.config).write_bytes(content)
-    place = r"config\.yaml|takeover_after|poll and beat"
-    unless_refused(lambda: resolve({}, {}, read_config(room.paths.config)), SettingsError, place)
+    unless_refused(lambda: resolve({}, {}, read_config(room.paths.config)), SettingsError, r"config\.yaml")
 
 
 def test_a_config_whose_aliases_make_a_huge_value_is_refused_at_once(room: Room) -> None:
     lines = ["gpus:", "- &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"- &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 20)]
     Path(room.paths.config).write_text("\n".join(lines))
-    with pytest.raises(SettingsError, match="gpus holds list"):
-        read_config(room.paths.config)
+    with pytest.raises(SettingsError, match=r"config\.yaml:2: gpus\[0\]: a list"):
+        resolve({}, {}, read_config(room.paths.config))
 
 
 DIRECTIVE = st.builds(

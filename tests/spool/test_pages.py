@@ -16,6 +16,7 @@ from gpu_queue.reasons import Code, Reason, reason
 from gpu_queue.spool.fields import TEXT_MAX
 from gpu_queue.spool.files import FileProblem, Vanished
 from gpu_queue.spool.pages import (
+    NOTE_MAX,
     PAGE_MAX_BYTES,
     GpuPage,
     KeepPage,
@@ -138,7 +139,8 @@ def test_what_others_wrote_brings_no_control_characters_and_has_an_end() -> None
     value = json.loads(encode_json(FULL)) | {"host": hostile, "problems": [hostile]}
     page = parse_page(FULL.node, value)
     assert page.host.startswith("?[31m????xxx")
-    assert len(page.problems[0]) <= TEXT_MAX + 1
+    assert len(page.host) <= TEXT_MAX + 1
+    assert len(page.problems[0]) <= NOTE_MAX + 1
 
 
 def test_lines_are_fields_without_control_characters_and_never_empty() -> None:

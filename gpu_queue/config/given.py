@@ -1,0 +1,27 @@
+"""What a config.yaml says, as values that have their places."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Given:
+    """A value, and where it stands."""
+
+    value: Any
+    place: str
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a config.yaml says."""
+
+    values: Mapping[str, Given] = field(default_factory=dict)
+    """By key; of those only that can be obeyed."""
+    broken: frozenset[str] = frozenset()
+    """Keys whose values cannot be."""
+    problems: tuple[str, ...] = ()
+    """All of them, each with its place; the last may count those that are left out."""
