@@ -80,9 +80,9 @@ class ListOf:
         several = {"type": "array", "minItems": self.least, "items": self.item.schema}
         if not self.separator:
             return {"anyOf": [self.item.schema, several]}
-        pattern = self.item.schema["pattern"].removeprefix("^").removesuffix("$")
+        one = _pattern_of(self.item.schema)
         empty = "" if self.least else "?"
-        text = {"type": "string", "pattern": rf"^\s*(?:{pattern}(?:{self.separator}{pattern})*){empty}\s*$"}
+        text = {"type": "string", "pattern": rf"^\s*(?:{one}(?:{self.separator}{one})*){empty}\s*$"}
         return {"anyOf": [self.item.schema, text, several]}
 
 
@@ -131,6 +131,13 @@ def _text_of(value: Plain, expected: str) -> str:
     if isinstance(value, float) and math.isfinite(value):
         return repr(value) if "e" not in repr(value) else f"{value:f}"
     return str(value)
+
+
+def _pattern_of(schema: Mapping[str, Any]) -> str:
+    """The texts that a scalar's schema accepts, to be part of a longer pattern."""
+    words = [re.escape(word) for word in schema.get("enum", ()) if isinstance(word, str)]
+    patterns = [schema["pattern"].removeprefix("^").removesuffix("$")] if "pattern" in schema else []
+    return f"(?:{'|'.join(words + patterns + [_pattern_of(one) for one in schema.get('anyOf', ())]) or '.*'})"
 
 
 def _any_case(*words: str) -> str:
