@@ -173,7 +173,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("allow_group", "--allow-group", "GPU_QUEUE_ALLOW_GROUP", "", FLAG, "off", "serve a spool that its group can write; beside your own files only those of `allow_users` run"),
     Setting("local_dir", "--local-dir", "GPU_QUEUE_LOCAL_DIR", "", TEXT, "/tmp/gpu-queue-$UID", "the node's own directory, on a local disk", "DIR"),
     Setting("default_gpus", "--default-gpus", "GPU_QUEUE_DEFAULT_GPUS", "default_gpus", COUNT, "1", "GPUs of a task that says nothing", "N", live=True),
-    Setting("cpu_slots", "--cpu-slots", "GPU_QUEUE_CPU_SLOTS", "cpu_slots", COUNT, "4", "tasks of 0 GPUs that run at once", "N", live=True),
+    Setting("cpu_slots", "--cpu-slots", "GPU_QUEUE_CPU_SLOTS", "cpu_slots", COUNT, "4", "tasks of 0 GPUs that run at once; 0: this node runs none", "N", live=True),
     Setting("retries", "--retries", "GPU_QUEUE_RETRIES", "retries", COUNT, "0", "tries after a failure, for tasks that do not say", "N", live=True),
     Setting("max_lost", "--max-lost", "GPU_QUEUE_MAX_LOST", "max_lost", COUNT, "3", "tries lost with their shim or node before a task is given up", "N", live=True),
     Setting("retry_delay_s", "--retry-delay", "GPU_QUEUE_RETRY_DELAY", "retry_delay", DURATION, "30s", "before the first retry; doubles, up to 1 h", "TIME", live=True),

@@ -35,7 +35,7 @@ class Policy:
     """What the owner of the spool decides."""
 
     cpu_slots: int = 4
-    """How many tasks of 0 GPUs run at once."""
+    """How many tasks of 0 GPUs run at once; 0: none can."""
     retry_delay_s: float = 30.0
     """Before the first retry; doubled for each later one."""
     retry_delay_max_s: float = 3600.0

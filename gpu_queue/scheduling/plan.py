@@ -78,7 +78,9 @@ def retry_at(task: Waiting, facts: Facts) -> float:
 
 
 def _never_here(needs: Needs, facts: Facts) -> Reason | None:
-    """Why this node can never run a task; None if it can, once GPUs are free."""
+    """Why this node can never run a task; None if it can, once GPUs or slots are free."""
+    if needs.gpus_max == 0:
+        return None if facts.policy.cpu_slots else reason(Code.CPU_SLOTS, slots=0)
     served = {gpu.index: gpu for gpu in facts.gpus}
     missing = tuple(index for index in needs.devices if index not in served)
     if missing:

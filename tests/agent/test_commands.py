@@ -171,6 +171,18 @@ def test_config_that_breaks_under_a_running_agent_is_told_and_the_last_good_one_
     assert "[0,1]" in cluster.log(three)
 
 
+def test_slots_for_tasks_without_gpus_can_be_none_and_a_running_agent_is_given_some(cluster: Cluster) -> None:
+    config = Path(cluster.paths.config)
+    config.write_text("cpu_slots: 0\n")
+    cluster.start()
+    task = cluster.submit("#GPUQ --gpus 0\ntrue\n")
+    says_so = "this node runs no tasks without GPU (cpu_slots: 0)"
+    wait_until(lambda: says_so in cluster.node_text(), "the reason", dump=cluster.dump)
+    assert cluster.where(task) == ["pending"]
+    config.write_text("cpu_slots: 1\n")
+    cluster.wait_for(task, "done")
+
+
 def test_all_that_breaks_a_config_under_a_running_agent_is_told(cluster: Cluster) -> None:
     config = Path(cluster.paths.config)
     cluster.start()

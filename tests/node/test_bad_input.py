@@ -252,6 +252,17 @@ def test_a_task_that_needs_too_much_fails_where_that_is_the_policy(room: Room) -
     assert "200G" in room.log(task)
 
 
+def test_a_task_without_gpus_waits_on_a_node_without_slots_for_one_that_has_some(room: Room) -> None:
+    task = room.submit(room.script(head="#GPUQ --gpus 0"))
+    behind = room.submit(room.script(head="#GPUQ --gpus 2"))
+    node = room.start(replace(AT_ONCE, cpu_slots=0))
+    node.settle_all()
+    assert (room.where(task), room.where(behind)) == (["pending"], ["done"])
+    assert node.reasons()[full_name(500, task)] == "this node runs no tasks without GPU (cpu_slots: 0)"
+    room.start(name="n2").settle_all()
+    assert room.where(task) == ["done"]
+
+
 # -- whose files run ----------------------------------------------------------------------------------------------
 
 

@@ -100,6 +100,18 @@ def test_a_task_without_gpus_takes_a_slot_and_no_gpu() -> None:
     assert waits_for(full, "cpu") == "all 1 slots for tasks without GPU are taken"
 
 
+def test_a_node_without_slots_runs_no_task_without_gpus_and_holds_nothing_for_it() -> None:
+    facts = a_node(gpus(1), a_task("cpu", least=0), a_task("gpu"))
+    facts = replace(facts, policy=Policy(cpu_slots=0))
+    assert started(facts) == {"gpu": ("GPU-0",)}
+    assert reason(facts, "cpu") == "this node runs no tasks without GPU (cpu_slots: 0)"
+    still_running = replace(facts, cpu_tasks=3)  # they began when there were slots
+    assert reason(still_running, "cpu") == "this node runs no tasks without GPU (cpu_slots: 0)"
+    (refused, start) = plan(replace(facts, policy=Policy(cpu_slots=0, infeasible="fail"))).actions
+    assert isinstance(refused, Refuse)
+    assert isinstance(start, Start)
+
+
 def test_a_task_longer_than_what_remains_of_the_lifetime_is_held() -> None:
     long = a_task("long", needs=Needs(time_s=7200.0))
     assert started(replace(a_node(gpus(1), long), lifetime_left_s=7201.0))

@@ -197,6 +197,12 @@ def test_a_value_in_config_yaml_is_looked_at_also_where_a_flag_beats_it() -> Non
         resolve({"retries": "2"}, {}, config("retries: many\n"))
 
 
+def test_no_slots_are_none_wherever_that_is_said() -> None:
+    assert resolve({"cpu_slots": "0"}, {}, config("cpu_slots: 2")).cpu_slots == 0
+    assert resolve({}, {"GPU_QUEUE_CPU_SLOTS": "0"}).cpu_slots == 0
+    assert resolve({}, {}, config("cpu_slots: 0")).cpu_slots == 0
+
+
 def test_settings_are_known_besides_those_that_are_refused() -> None:
     settings, problems = examine(TABLE, {"job_id": "car", "retries": "x"}, {}, config("poll: soon\nmax_lost: 7\n"))
     assert settings == Settings(job_id="car", max_lost=7)
