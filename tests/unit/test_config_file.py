@@ -169,7 +169,6 @@ LAUGHS = "\n".join(
 )
 
 
-@pytest.mark.timeout(20)
 @pytest.mark.parametrize(
     ("text", "word"),
     [
@@ -366,7 +365,6 @@ def test_what_is_wrong_within_is_told_by_its_line_and_path(text: str, told: list
     assert [one.removeprefix("config.yaml:") for one in config.problems] == told
 
 
-@pytest.mark.timeout(20)
 def test_aliases_of_a_group_in_a_list_count_as_often_as_they_are_used() -> None:
     text = f"notify: [&a {{{', '.join(f'k{number}: 1' for number in range(3000))}}}{', *a' * 8000}]"
     config = read("config.yaml", text.encode(), NESTED)

@@ -104,9 +104,9 @@ def test_a_node_without_slots_runs_no_task_without_gpus_and_holds_nothing_for_it
     facts = a_node(gpus(1), a_task("cpu", least=0), a_task("gpu"))
     facts = replace(facts, policy=Policy(cpu_slots=0))
     assert started(facts) == {"gpu": ("GPU-0",)}
-    assert reason(facts, "cpu") == "this node runs no tasks without GPU (cpu_slots: 0)"
+    assert waits_for(facts, "cpu") == "this node runs no tasks without GPU (cpu_slots: 0)"
     still_running = replace(facts, cpu_tasks=3)  # they began when there were slots
-    assert reason(still_running, "cpu") == "this node runs no tasks without GPU (cpu_slots: 0)"
+    assert waits_for(still_running, "cpu") == "this node runs no tasks without GPU (cpu_slots: 0)"
     (refused, start) = plan(replace(facts, policy=Policy(cpu_slots=0, infeasible="fail"))).actions
     assert isinstance(refused, Refuse)
     assert isinstance(start, Start)
