@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 SHELL_FILES := client.sh submit.sh gpu_queue/execution/shim.sh examples/train.sh .ci/run examples/demo.sh \
 	tests/sharedfs/guest.sh
 
-.PHONY: help venv demo test test-sharedfs lint format soak bench gpu-report clean
+.PHONY: help venv demo test test-sharedfs lint format docs soak bench gpu-report clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,13 @@ lint: $(STAMP) ## ruff, mypy, shellcheck
 format: $(STAMP) ## let ruff lay the code out
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
+
+docs: $(STAMP) ## write anew what is made from the code: the schema of config.yaml, the man page
+	$(BIN)/python -m gpu_queue.config >docs/config.schema.json
+	COLUMNS=100 $(BIN)/argparse-manpage --module gpu_queue.cli --function build_parser --project-name gpu-queue \
+		--manual-title "gpu-queue" --format single-commands-section --output docs/gpu-queue.1 \
+		--version "$$($(BIN)/gpu-queue --version | cut -d ' ' -f 2)" \
+		--description "a queue for GPU jobs that needs nothing but a shared directory"
 
 soak: $(STAMP) ## kill agents at random for minutes; nothing may be lost
 	$(BIN)/python -m pytest -m soak -n 0 -o timeout=0 -s

@@ -330,9 +330,14 @@ def check(settings: Settings, environment: Mapping[str, str], refused: tuple[str
     return EXIT_REFUSED if problems else 0
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The program."""
-    given = vars(parser().parse_args(arguments))
+def main(program: str = "perpetual_motion.py", arguments: list[str] | None = None) -> int:
+    """The program.
+
+    Args:
+        program: its name, for messages.
+        arguments: the command line; None: that of this process.
+    """
+    given = vars(parser(program).parse_args(arguments))
     is_check = given.pop("check")
     environment = dict(os.environ)
     try:
@@ -351,5 +356,5 @@ def main(arguments: list[str] | None = None) -> int:
         return serve(settings, given, environment, config)
     except GpuQueueError as error:
         for line in str(error).splitlines():
-            print(f"perpetual_motion.py: {line}", file=sys.stderr)  # noqa: T201
+            print(f"{program}: {line}", file=sys.stderr)  # noqa: T201
         return EXIT_REFUSED

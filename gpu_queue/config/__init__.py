@@ -7,7 +7,7 @@
 """
 
 from gpu_queue.config.given import Config
-from gpu_queue.config.pages import json_schema, parser, settings_table
+from gpu_queue.config.pages import ELSEWHERE, SERVES, add_flags, json_schema, parser, settings_table
 from gpu_queue.config.resolving import examine, live_changes, queue_root, resolve
 from gpu_queue.config.table import SETTINGS, TABLE, Keepalive, Setting, Settings
 
@@ -26,12 +26,15 @@ def parse_config(path: str, content: bytes) -> Config:
 
 
 __all__ = [
+    "ELSEWHERE",
+    "SERVES",
     "SETTINGS",
     "TABLE",
     "Config",
     "Keepalive",
     "Setting",
     "Settings",
+    "add_flags",
     "examine",
     "json_schema",
     "live_changes",

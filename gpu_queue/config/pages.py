@@ -13,14 +13,20 @@ from gpu_queue.config.table import ENABLED, SETTINGS, TABLE, Setting, Table, Tre
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def parser() -> argparse.ArgumentParser:
+SERVES = "Serve one spool on this node: run its scripts on free GPUs."
+ELSEWHERE = "Each flag has an environment variable and most a place in config.yaml: see README, Settings."
+
+
+def parser(program: str = "perpetual_motion.py") -> argparse.ArgumentParser:
     """The agent's command line."""
-    made = argparse.ArgumentParser(
-        prog="perpetual_motion.py",
-        description="Serve one spool on this node: run its scripts on free GPUs.",
-        epilog="Each flag has an environment variable and most a place in config.yaml: see README, Settings.",
-        allow_abbrev=False,
-    )
+    made = argparse.ArgumentParser(prog=program, description=SERVES, epilog=ELSEWHERE, allow_abbrev=False)
+    add_flags(made)
+    return made
+
+
+def add_flags(made: argparse.ArgumentParser) -> list[tuple[Setting, argparse.Action]]:
+    """Give a parser the agent's flags; returns what was made of each row."""
+    actions: list[tuple[Setting, argparse.Action]] = []
     for row in SETTINGS:
         if not row.flag:
             continue
@@ -29,11 +35,12 @@ def parser() -> argparse.ArgumentParser:
         text = (meaning + default).replace("`", "").replace("%", "%%")
         if row.kind is FLAG:
             constant = "off" if row.flag.startswith("--no-") else "on"
-            made.add_argument(row.flag, dest=row.field, action="store_const", const=constant, help=text)
+            action = made.add_argument(row.flag, dest=row.field, action="store_const", const=constant, help=text)
         else:
-            made.add_argument(row.flag, dest=row.field, metavar=row.metavar, help=text)
+            action = made.add_argument(row.flag, dest=row.field, metavar=row.metavar, help=text)
+        actions.append((row, action))
     made.add_argument("--check", action="store_true", help="say what would be done here, and exit 0 if it can be")
-    return made
+    return actions
 
 
 def settings_table() -> str:

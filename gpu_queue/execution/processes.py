@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 
 _MARKER = b"GPU_QUEUE_CLAIM="
 _SHIM = re.compile(r"/shims/[0-9a-f]{16}\.sh")
-_OURS = re.compile(r"perpetual_motion\.py|gpu_queue[./]keepalive")
+_OURS = re.compile(r"perpetual_motion\.py|gpu_queue[./](?:agent|keepalive)")
 _PYTHON = re.compile(r"python[0-9.]*")
 _SHORT_S = 5.0
 _FEW_PIDS = 100

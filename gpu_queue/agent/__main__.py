@@ -1,0 +1,45 @@
+"""The agent as a program: what ``perpetual_motion.py`` and ``gpu-queue agent`` run."""
+
+import os
+import sys
+from typing import NoReturn
+
+
+def _open_standard_streams() -> None:
+    """Whoever closed one would otherwise find it taken by the next file that is opened: a lock, say."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def run(program: str) -> NoReturn:
+    """Serve until the end, and end the process.
+
+    Args:
+        program: its name, for messages.
+    """
+    _open_standard_streams()
+    if sys.version_info < (3, 10):  # noqa: UP036  an older one would stumble over our syntax without a word
+        sys.exit(f"{program}: needs Python 3.10 or newer; this is {sys.version.split()[0]}")
+    try:
+        from gpu_queue.agent.main import main  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        sys.exit(
+            f"{program}: {sys.executable} has no module {error.name!r}; run `make venv` where you cloned it and use "
+            ".venv/bin/python, or: pip install nvidia-ml-py PyYAML"
+        )
+    # No interpreter shut-down: a thread that hangs on shared storage must not keep the program from ending.
+    status = main(program)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    # Run as a file: in the place of its directory comes the package's, so that no file there is taken for a module.
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+    run("gpu-queue agent")

@@ -1,0 +1,144 @@
+"""The installed command: one parser makes help, man page and completion, and ``gpu-queue agent`` is the agent."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gpu_queue import __version__
+from gpu_queue.cli import SHELLS, build_parser, main
+from gpu_queue.config import SETTINGS
+from tests.unit.test_docs import ROOT
+
+HEAVY = ("torch", "pynvml", "yaml", "shtab", "psutil", "gpu_queue.agent", "gpu_queue.node", "gpu_queue.keepalive")
+
+
+def command(*words: str) -> list[str]:
+    """As the installed script calls it."""
+    return [sys.executable, "-c", "import sys; from gpu_queue.cli import main; sys.exit(main())", *words]
+
+
+def run(*words: str, cwd: Path = ROOT, **more: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **more}
+    return subprocess.run(
+        command(*words), env=environment, cwd=cwd, capture_output=True, text=True, timeout=50, check=False
+    )
+
+
+def verbs() -> dict[str, argparse.ArgumentParser]:
+    (commands,) = [one for one in build_parser()._actions if isinstance(one, argparse._SubParsersAction)]
+    return dict(commands.choices)
+
+
+def test_without_a_word_it_says_what_it_can(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    said = capsys.readouterr().out
+    assert all(verb in said for verb in verbs())
+
+
+def test_it_tells_its_version() -> None:
+    assert run("--version").stdout == f"gpu-queue {__version__}\n"
+
+
+def test_an_unknown_word_is_refused_with_the_known_ones() -> None:
+    done = run("agnet")
+    assert done.returncode == 2
+    assert "agent" in done.stderr
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = "import sys; from gpu_queue.cli import main; main([]); print([one for one in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = done.stdout.splitlines()[-1]
+    assert not [name for name in (*HEAVY, "gpu_queue.config") if f"'{name}'" in loaded]
+
+
+@pytest.mark.parametrize("flag", sorted({row.flag for row in SETTINGS if row.flag}))
+def test_every_flag_of_the_agent_is_one_of_the_command(flag: str) -> None:
+    assert flag in {option for action in verbs()["agent"]._actions for option in action.option_strings}
+
+
+def test_agent_is_the_agent(tmp_path: Path) -> None:
+    done = run("agent", "--check", "--simulate", "2", "--job-id", "a b", QUEUE_ROOT=str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, ""), done
+    assert done.stdout.splitlines()[-1].split() == ["result", "ready"]
+    assert f"{tmp_path}/a b: will be made" in done.stdout
+
+
+def test_what_the_agent_refuses_bears_the_commands_name(tmp_path: Path) -> None:
+    done = run("agent", "--at-end", "never", "--job-id", "x", QUEUE_ROOT=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr == "gpu-queue agent: --at-end: 'never'; expected wait or stop\n"
+
+
+def test_files_of_the_working_directory_are_not_taken_for_modules(tmp_path: Path) -> None:
+    for name in ("socket", "queue", "yaml", "loop", "main"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong file')\n")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    agent = str(ROOT / "gpu_queue" / "agent" / "__main__.py")
+    words = [sys.executable, agent, "--check", "--simulate", "1", "--job-id", "x", "--queue-root", str(tmp_path)]
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1].split() == ["result", "ready"], done
+
+
+# -- completion and man page
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion_knows_every_verb_and_flag(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert all(verb in script for verb in verbs())
+    assert all(row.flag.lstrip("-") in script for row in SETTINGS if row.flag)
+
+
+def test_bash_offers_words_where_only_some_are_right() -> None:
+    script = f"""
+        eval "$({" ".join(map(repr, command("completion", "bash")))})"
+        COMP_WORDS=(gpu-queue agent --at-end '') COMP_CWORD=3
+        _shtab_gpu_queue gpu-queue '' --at-end
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["wait", "stop"], done
+
+
+def test_zsh_takes_what_it_is_given() -> None:
+    if shutil.which("zsh") is None:
+        pytest.skip("no zsh here; install it to test its users' way")
+    script = run("completion", "zsh").stdout
+    checked = subprocess.run(
+        ["zsh", "-f", "-n", "/dev/stdin"], input=script, capture_output=True, text=True, check=False
+    )
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert script.startswith("#compdef gpu-queue")
+
+
+def test_without_shtab_completion_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "shtab.py").write_text("raise ModuleNotFoundError(name='shtab')\n")
+    done = run("completion", "bash", PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "gpu-queue: completion needs the package shtab: pip install shtab\n"
+
+
+def test_the_man_page_tells_every_flag_as_the_help_does() -> None:
+    page = re.sub(r"\\f.|\\,|\\/", "", (ROOT / "docs" / "gpu-queue.1").read_text(encoding="utf-8")).replace(
+        "\\-", "-"
+    )
+    told = " ".join(page.replace("\n", " ").split())
+    for verb, parser in verbs().items():
+        assert f"gpu-queue {verb}" in told
+        for action in parser._actions:
+            if action.help and action.option_strings != ["-h", "--help"]:
+                words = " ".join((action.help % {"prog": "", "default": ""}).replace("'", "").split())
+                assert words in told.replace("\\(aq", "").replace("'", ""), (
+                    f"{action.option_strings}: run `make docs`"
+                )
