@@ -188,7 +188,7 @@ def test_all_that_breaks_a_config_under_a_running_agent_is_told(cluster: Cluster
     cluster.start()
     config.write_text("retires: 1\nkeepalive:\n  gpu_util_high: 101\n")
     told = (
-        "note: the last good settings stay: config.yaml:1: unknown setting 'retires'; did you mean retries?; "
+        "note\tthe last good settings stay: config.yaml:1: unknown setting 'retires'; did you mean retries?; "
         "config.yaml:3: keepalive.gpu_util_high: 101; expected a percentage, 0 to 100\n"
     )
     wait_until(lambda: told in cluster.node_text(), "the problems", dump=cluster.dump)

@@ -26,9 +26,13 @@ def kill_at_random(cluster: Cluster, tasks: int, kills: int, seed: int) -> None:
         for _ in range(tasks)
     ]
     struck = 0
-    for _ in range(kills):
+    for number in range(kills):
         agent = cluster.start(simulate="3", wait=False)
-        strike_at = time.monotonic() + 0.3 + chance.random() * 0.7
+        if number % 4:  # each fourth is struck while it starts, the others in the midst of their work
+            wait_until(
+                lambda: cluster.ids("running") or not cluster.ids("pending"), "something to run", 20, cluster.dump
+            )
+        strike_at = time.monotonic() + chance.random() * 0.7
         while time.monotonic() < strike_at:
             time.sleep(0.01)  # the moment itself is what is random here
         struck += bool(cluster.ids("running"))
