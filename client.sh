@@ -230,15 +230,15 @@ __gpu_age() { # SECONDS in two units at most: 7s, 4m05s, 3h20m, 2d04h
 __gpu_number() { case $1 in '' | *[!0-9]* | 0?* | ????????????????*) return 1 ;; esac; } # TEXT: whether one may count with it
 
 __gpu_size() { # BYTES as 80G, 512M, 79.6G; "?" where it is no number
-  local unit=B one=1 tenths
+  local unit tenths=$1
   __gpu_number "$1" || { REPLY='?'; return 0; }
-  if [ "$1" -ge 1099511627776 ]; then unit=T one=1099511627776
-  elif [ "$1" -ge 1073741824 ]; then unit=G one=1073741824
-  elif [ "$1" -ge 1048576 ]; then unit=M one=1048576
-  fi
-  tenths=$((($1 * 10 + one / 2) / one))
+  [ "$1" -ge 1024 ] || { REPLY=${1}B; return 0; }
+  tenths=$(($1 * 10))
+  for unit in K M G T; do
+    tenths=$(((tenths + 512) / 1024))
+    [ "$tenths" -ge 10240 ] && [ "$unit" != T ] || break
+  done
   REPLY=${tenths%?}.${tenths#"${tenths%?}"}; REPLY=${REPLY%.0}$unit
-  case $REPLY in .*) REPLY=0$REPLY ;; esac
 }
 
 __gpu_duration() { # TEXT: seconds of 90, 30m, 1d12h, 1.5h

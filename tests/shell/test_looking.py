@@ -62,6 +62,24 @@ def test_status_shows_claims_by_node_and_how_many_are_settled(shell: Shell, spoo
     assert not any("no agent is alive" in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("size_bytes", "shown"),
+    [
+        (0, "0B"),
+        (1023, "1023B"),
+        (1024, "1K"),
+        (1536 << 10, "1.5M"),
+        (80 << 30, "80G"),
+        (85485158400, "79.6G"),
+        (3 << 40, "3T"),
+    ],
+)
+def test_sizes_are_shown_as_people_write_them(shell: Shell, spool: Spool, size_bytes: int, shown: str) -> None:
+    spool.node(NODE, gpus=(GpuPage("GPU-1", 0, "H100", GpuState.IDLE, size_bytes, None),))
+    (line,) = [line for line in shell.ok("gpu_status").lines if line.startswith("  GPU 0")]
+    assert line.split()[4:7] == ["?", "of", shown]
+
+
 def test_status_marks_a_node_whose_beat_is_old_and_leaves_out_what_is_no_longer_true(
     shell: Shell, spool: Spool
 ) -> None:
