@@ -1714,7 +1714,9 @@ __gpu_release() { # [ID]: frees the serial queues that this task holds, or every
   local token holder
   for token in queues/*.[0-9]*; do
     case $token in *.free) continue ;; esac
-    [ ! -e "$token.free" ] && { IFS= read -r holder <"$token"; } 2>/dev/null || continue
+    [ -f "$token" ] && { IFS= read -r holder <"$token"; } 2>/dev/null || continue
+    # In this order: a token that was read before its task was found settled is of a claim that is over, even if the
+    # task is retried and claimed in this moment: that claim has another one.
     [ "$holder" = "${1:-$holder}" ] && __gpu_where "$holder" || continue
     case $REPLY in done/* | failed/*) __gpu_move "$token" "$token.free" ;; esac
   done

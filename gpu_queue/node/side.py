@@ -257,6 +257,10 @@ class NodeSide:
     def cancel(self, names: list[str]) -> int:
         """Move waiting tasks to failed/ (a person asked by hand); returns how many."""
         count = 0
+        try:
+            tokens = self.queues.tokens()  # before they are moved: what is retried later has tokens of its own
+        except OSError:
+            tokens = ()  # they are broken in time
         for name in names:
             full = parse_full(strip_claim(name))
             if full is None:  # a hand drop gets an id: two of one name must not meet in failed/
@@ -266,5 +270,5 @@ class NodeSide:
             source = f"{self.paths.directory(State.PENDING)}/{name}"
             if move(source, f"{self.paths.directory(State.FAILED)}/{target}").moved is Moved.WON:
                 count += 1
-                self.queues.release_all(full[1])
+                self.queues.free(*(one for one in tokens if one.holder == full[1]))
         return count

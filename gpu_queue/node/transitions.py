@@ -22,7 +22,7 @@ from gpu_queue.spool import files, records, store
 from gpu_queue.spool.directives import HEAD_BYTES, read_needs
 from gpu_queue.spool.events import EventLog
 from gpu_queue.spool.paths import SpoolPaths, claim_name, ended_name, full_name, parse_drop
-from gpu_queue.spool.queues import Queues
+from gpu_queue.spool.queues import Queues, Token
 from gpu_queue.spool.store import Moved
 from gpu_queue.task import (
     Claim,
@@ -101,14 +101,17 @@ class Transitions:
         """
         path = self._paths.claim(self._node, claim)
         queue = waiting.needs.queue if to_run else None
+        reserved: Token | None = None
         try:
-            if queue is not None and not self._queues.take(queue, claim.task_id, self._node):
-                return NotClaimed(Moved.LOST, f"queue {queue} was taken meanwhile")
+            if queue is not None:
+                reserved = self._queues.reserve(queue, claim.task_id, self._node)
+                if reserved is None:
+                    return NotClaimed(Moved.LOST, f"queue {queue} was taken meanwhile")
         except OSError as error:  # nothing was claimed, so there is nothing to give back
             return NotClaimed(Moved.UNKNOWN, f"queue {queue}: {error.strerror}")
         result = store.move(f"{self._paths.directory(State.PENDING)}/{waiting.name}", path)
-        if queue is not None and result.moved is Moved.LOST:
-            self._queues.release(queue, claim.task_id)
+        if reserved is not None and result.moved is Moved.LOST:
+            self._queues.free(reserved)
         drop = self._reader.drop_facts(waiting.name) if waiting.task_id is None else None
         self._reader.forget(waiting.name)
         if result.moved is not Moved.WON:
@@ -117,6 +120,8 @@ class Transitions:
             script, facts = files.read_regular(path, SCRIPT_MAX_BYTES + 1, self._uids)
         except files.FileProblem as problem:
             if not waiting.refusal:  # it must not run as an empty script, which would succeed
+                if reserved is not None:
+                    self._queues.free(reserved)  # it may wait for long
                 raise PermissionError(errno.EACCES, f"it cannot be read any more: {problem}", path) from None
             # Unreadable, though ours: it was refused before, and it is only claimed to be moved on.
             script, facts = b"", None
@@ -125,11 +130,23 @@ class Transitions:
             whole = all(drop.same_content(one.st_ino, one.st_size, one.st_mtime_ns) for one in (facts, after))
             if not whole or len(script) != facts.st_size:
                 self._give_drop_back(path, waiting.name)
+                if reserved is not None:
+                    self._queues.free(reserved)
                 return NotClaimed(Moved.LOST, "it changed while it was taken; it settles anew")
         submission = waiting.submission or self._submission(waiting, claim)
         log = self._paths.log(claim)
         self._make_log(log)
+        if reserved is not None and not self._queues.hold(reserved, self._node, lambda: self._is_here(path)):
+            back = store.move(
+                path, f"{self._paths.directory(State.PENDING)}/{full_name(claim.priority, claim.task_id)}"
+            )
+            if back.moved is Moved.UNKNOWN and back.error is not None:
+                raise back.error
+            return NotClaimed(Moved.LOST, f"queue {queue} was taken meanwhile")
         return Claimed(claim, path, log, script, submission)
+
+    def _is_here(self, path: str) -> bool:
+        return os.path.basename(path) in store.listing(self._paths.running(self._node))
 
     @staticmethod
     def _make_log(log: str) -> None:
@@ -191,11 +208,11 @@ class Transitions:
             policy: how often what is tried again.
             facts: for the record.
             refusal: the task can never run: it goes to failed/ with this reason in its log.
-            queue: the queue that it holds, which is free when it is settled.
+            queue: the queue that it holds, which is free when it is settled; a refused task's is looked for.
             started: when it was started (epoch seconds), and facts, where :meth:`runs` was not called for it.
             because: how it came to be lost, for people.
             inherited: nothing of it is known here (another node began it, or the local disk forgot it): what it may
-                try again and which queue it holds is read from the task.
+                try again is read from the task, and its queue is looked for.
 
         Raises:
             OSError: nothing was moved; ask again later.
@@ -205,12 +222,15 @@ class Transitions:
         if inherited:
             needs = self._needs(claim, source)
             policy = replace(policy, retries=policy.retries if needs.retries is None else needs.retries)
-            facts, queue = {**self._written(claim), **facts}, needs.queue
+            facts = {**self._written(claim), **facts}
         known = records.read_tries(self._paths, claim.task_id) if claim.number > 1 or end.status else ()
         # When this is asked again (a crash or an error before the rename) the index has this try already.
         earlier = tuple(one for one in known if one.token != claim.token)
         result = Settlement(State.FAILED, "refused", refusal) if refusal else settle(end, earlier, policy)
         final = result.to is not State.PENDING
+        # Read before the rename: a person may retry it right after that, and its next claim has tokens of its own.
+        may_hold = final and (queue is not None or inherited or bool(refusal))
+        held = self._queues.tokens_of(claim.task_id) if may_hold else ()
         # Who was cut off while a peer took its claim writes nothing more: records belong to the owner of the claim.
         if final and end.status == 0 and not earlier:
             self._write(lambda: self._write_outcome(claim, facts, end, result, because))
@@ -227,8 +247,7 @@ class Transitions:
         if moved.moved is Moved.WON:
             if final:
                 self._reader.settled(claim.task_id, result.to)
-                if queue is not None:
-                    self._queues.release(queue, claim.task_id)
+                self._queues.free(*held)
             end_facts = {"outcome": result.outcome, "status": end.status}
             ended = ("settled" if final else "returned", time.time(), end_facts)
             self._events.add(claim, *([("started", *started)] if started else []), ended)

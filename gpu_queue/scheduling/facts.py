@@ -67,5 +67,5 @@ class Facts:
     claiming: frozenset[str] = frozenset()
     """Names in pending/ that this node is taking at this moment."""
     busy_queues: Mapping[str, str] = field(default_factory=dict)
-    """Busy queues with the ids of the tasks that hold them."""
+    """Busy queues with the ids of the tasks that hold them; empty where nobody may go on now."""
     policy: Policy = Policy()

@@ -1,20 +1,24 @@
-"""Tokens of serial queues: inside a queue one task at a time, across queues in parallel.
+"""Tokens of serial queues: inside a queue one task at a time, in order; across queues in parallel.
 
-- ``queues/<queue>.<g>`` (g = 000001, 000002 …) holds the id of a task.  A queue is busy while its highest
-  generation has no ``.free`` twin.
-- Take: create g+1 exclusively, list again (a higher one: ours is void), and only then claim.
-- Release, when the task is *settled* and not before: rename to ``.free``.  That is idempotent, so two breakers do no
-  harm, and a task that goes back to pending keeps its queue.
-- Others break a token only when its task is settled, or has been in pending/ and running/ nowhere for
-  ``takeover_after_s`` of their own watching.
+- ``queues/<queue>.<g>`` (g = 000001, 000002 …) names a task.  A queue is busy while any is there that does not end
+  in ``.free``; one that cannot be read is somebody's.
+- *Reserve*, claim, *hold*.  A reservation is made before the task's file is renamed, so that nobody takes what waits
+  behind it while it is on its way.  It keeps the order and decides nothing: anybody may free it at any time.
+- What counts is the token that is made *while the task's file is ours*, in a generation that was never used, when a
+  listing after that shows no token of another task.  Of two such tasks one at least sees the other's and gives way.
+- So a token is dead for ever once it was read and its task was seen outside running/ after that, or is held by
+  whoever asks.  Only such tokens are freed, each by its own name: it does no harm however late that comes.
+- A task that goes back to pending/ keeps its tokens, and with them its queue.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import NamedTuple
 
 from gpu_queue.spool import files
 from gpu_queue.spool.paths import SpoolPaths, parse_full, strip_claim
@@ -25,79 +29,172 @@ KEPT_GENERATIONS = 100
 SETTLED_AFTER_S = 5.0
 """A holder that is nowhere for so long has not just been between two listings; a person may have settled it."""
 SETTLED_TTL_S = 60.0
-_TOKEN = re.compile(r"(.+)\.(\d{6,})(\.free)?", re.ASCII)
+HOLD_ATTEMPTS = 10
+"""Others who reserve the queue for the same task may be faster to a generation, or be about to write their token."""
+_TOKEN = re.compile(r"([^.].*)\.(\d{6,12})(\.free)?", re.ASCII)
 
 
-@dataclass(frozen=True)
-class Token:
-    """The newest generation of one queue."""
+class Token(NamedTuple):
+    """A token that is not free."""
 
     queue: str
     generation: int
-    is_free: bool
+    holder: str
+    """The task's id; empty: it cannot be read (yet)."""
 
 
-def newest(names: list[str]) -> dict[str, Token]:
-    """The newest generation of each queue, from a listing."""
-    found: dict[str, Token] = {}
-    for name in names:
-        match = _TOKEN.fullmatch(name)
-        if match is None or name.startswith("."):
-            continue
-        token = Token(match[1], int(match[2]), match[3] is not None)
-        known = found.get(token.queue)
-        if known is None or (token.generation, token.is_free) > (known.generation, known.is_free):
-            found[token.queue] = token
+class Doubt(Enum):
+    """Why a token may be one that nobody will free."""
+
+    NOWHERE = "its task neither waits nor runs"
+    SURPLUS = "its task waits, and so does another that has a token of this queue: each would wait for the other"
+
+
+# -- rules: pure ----------------------------------------------------------------------------------------------------
+
+
+def parse_token(name: str) -> tuple[str, int, bool] | None:
+    """Queue, generation, and whether it is free; None for any other name."""
+    match = _TOKEN.fullmatch(name)
+    if match is None or match[2] != f"{int(match[2]):06d}":
+        return None
+    return match[1], int(match[2]), match[3] is not None
+
+
+def next_generation(names: Iterable[str], queue: str) -> int:
+    """The generation after all of a queue's."""
+    parsed = map(parse_token, names)
+    return 1 + max((one[1] for one in parsed if one is not None and one[0] == queue), default=0)
+
+
+def is_open(tokens: Iterable[Token], task_id: str) -> bool:
+    """Whether a task may reserve or hold a queue with these tokens."""
+    return all(one.holder == task_id for one in tokens)
+
+
+def is_held(own: Token, names: Iterable[str], tokens: Iterable[Token]) -> bool:
+    """Whether a token that was made while its task was ours gives us the queue.
+
+    Args:
+        own: the token.
+        names: a listing that was begun after the token was made.
+        tokens: the queue's tokens in that listing.
+    """
+    parsed = [one for one in map(parse_token, names) if one is not None and one[0] == own.queue]
+    free = {generation for _, generation, is_free in parsed if is_free}
+    # Whoever freed this generation in an earlier life may still be about to free it once more, and would free ours.
+    is_new = own.generation not in free and own.generation > max(free, default=0) - KEPT_GENERATIONS
+    return is_new and own in (tokens := list(tokens)) and is_open(tokens, own.holder)
+
+
+def doubts(tokens: Iterable[Token], pending: set[str], running: set[str]) -> dict[Token, Doubt]:
+    """Tokens that may be abandoned.
+
+    Args:
+        tokens: as they were read.
+        pending: the ids of what waits, as listed after that.
+        running: the ids of what runs, as listed after that.
+    """
+    tokens = sorted(tokens)
+    found = {one: Doubt.NOWHERE for one in tokens if one.holder not in pending | running}
+    run = {one.queue for one in tokens if one.holder in running}
+    first: dict[str, str] = {}
+    for one in tokens:
+        if one not in found and one.queue not in run and first.setdefault(one.queue, one.holder) != one.holder:
+            found[one] = Doubt.SURPLUS
     return found
+
+
+def holders(tokens: Iterable[Token], running: set[str]) -> dict[str, str]:
+    """Each busy queue with the only task that may go on in it; empty where there is none or nobody knows."""
+    found: dict[str, set[str]] = {}
+    for one in tokens:
+        found.setdefault(one.queue, set()).add(one.holder)
+    return {
+        queue: ids.pop() if len(ids) == 1 else next(iter(sorted(ids & running)), "") for queue, ids in found.items()
+    }
+
+
+def forgettable(names: Iterable[str], queue: str) -> list[str]:
+    """Names of free generations that are a hundred generations old."""
+    names = list(names)
+    oldest = next_generation(names, queue) - KEPT_GENERATIONS
+    parsed = ((name, parse_token(name)) for name in names)
+    return [name for name, one in parsed if one is not None and one[0] == queue and one[2] and one[1] < oldest]
+
+
+# -- storage --------------------------------------------------------------------------------------------------------
 
 
 class Queues:
     """The tokens of one spool; lives in the storage thread."""
 
-    def __init__(self, paths: SpoolPaths, takeover_after_s: float) -> None:
+    def __init__(
+        self, paths: SpoolPaths, takeover_after_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._paths = paths
+        self._clock = clock
         self._directory = f"{paths.root}/queues"
         self._takeover_after_s = takeover_after_s
-        self._nowhere_since: dict[Token, float] = {}
+        self._doubted_since: dict[tuple[Token, Doubt], float] = {}
         self._settled_listed_at = float("-inf")
 
     def _path(self, queue: str, generation: int, *, free: bool = False) -> str:
         return f"{self._directory}/{queue}.{generation:06d}" + (".free" if free else "")
 
-    def _holder(self, token: Token) -> str:
+    def _holder(self, queue: str, generation: int) -> str:
         try:
-            content, _ = files.read_regular(self._path(token.queue, token.generation), 400)
+            content, _ = files.read_regular(self._path(queue, generation), 400)
         except files.FileProblem:
             return ""
-        return content.decode("utf-8", "replace").split("\n")[0].strip()
+        line, end, _ = content.decode("utf-8", "replace").partition("\n")
+        return line.strip() if end else ""
+
+    def _read(self, names: Iterable[str], queue: str | None = None) -> list[Token]:
+        parsed = [one for one in map(parse_token, names) if one is not None and not one[2]]
+        return [Token(*one[:2], self._holder(*one[:2])) for one in parsed if queue in (None, one[0])]
+
+    def tokens(self) -> tuple[Token, ...]:
+        """All that are not free.  Who then moves a task to done/ or failed/ may free those of them that name it.
+
+        Raises:
+            OSError: they could not be listed or read; ask again.
+        """
+        return tuple(self._read(listing(self._directory)))
+
+    def tokens_of(self, task_id: str) -> tuple[Token, ...]:
+        """All that name a task.
+
+        Raises:
+            OSError: they could not be listed or read; ask again.
+        """
+        return tuple(one for one in self.tokens() if one.holder == task_id)
 
     def busy(self, now: float) -> dict[str, str]:
-        """Each busy queue with the id of the task that holds it; tokens of vanished tasks are broken in time.
+        """Each busy queue with the id of the task that holds it; abandoned tokens are broken in time.
+
+        The id is empty where nobody may go on at present: several tasks have tokens, or one cannot be read.
 
         Raises:
             OSError: the tokens could not be listed.
         """
-        taken = {
-            token: self._holder(token) for token in newest(listing(self._directory)).values() if not token.is_free
-        }
-        self._break_abandoned(taken, now)
-        return {token.queue: holder for token, holder in taken.items()}
+        tokens = self.tokens()
+        if not tokens:
+            self._doubted_since = {}
+            return {}
+        pending, running = self._alive_ids()
+        self._break_abandoned(doubts(tokens, pending, running), now)
+        return holders(tokens, running)
 
-    def _break_abandoned(self, taken: Mapping[Token, str], now: float) -> None:
-        if not taken:
-            self._nowhere_since = {}
-            return
-        alive = self._alive_ids()
-        nowhere = {token for token, holder in taken.items() if holder not in alive}
-        self._nowhere_since = {token: self._nowhere_since.get(token, now) for token in nowhere}
-        settled = (
-            self._settled_ids(now)
-            if any(now - since >= SETTLED_AFTER_S for since in self._nowhere_since.values())
-            else set()
-        )
-        for token, since in self._nowhere_since.items():
-            if taken[token] in settled or now - since >= self._takeover_after_s:
-                self._free(token.queue, token.generation)
+    def _break_abandoned(self, doubted: dict[Token, Doubt], now: float) -> None:
+        self._doubted_since = {key: self._doubted_since.get(key, now) for key in doubted.items()}
+        stood = [key for key, since in self._doubted_since.items() if now - since >= SETTLED_AFTER_S]
+        settled = self._settled_ids(now) if any(doubt is Doubt.NOWHERE for _, doubt in stood) else set()
+        for key in stood:
+            token, doubt = key
+            is_long = now - self._doubted_since[key] >= self._takeover_after_s
+            if doubt is Doubt.SURPLUS or token.holder in settled or is_long:
+                self.free(token)
 
     def _settled_ids(self, now: float) -> set[str]:
         """Ids of settled tasks; done/ and failed/ may be huge, so they are listed once a minute at most."""
@@ -107,75 +204,88 @@ class Queues:
         names = [name for state in (State.DONE, State.FAILED) for name in listing(self._paths.directory(state))]
         return {full[1] for full in map(parse_full, names) if full is not None}
 
-    def _alive_ids(self) -> set[str]:
-        running = self._paths.directory(State.RUNNING)
-        names = listing(self._paths.directory(State.PENDING))
-        for node in listing(running):
+    def _alive_ids(self) -> tuple[set[str], set[str]]:
+        pending = listing(self._paths.directory(State.PENDING))
+        running: list[str] = []
+        for node in listing(self._paths.all_running):
             try:
-                names += listing(f"{running}/{node}")
-            except NotADirectoryError:
-                continue
-        return {full[1] for full in (parse_full(strip_claim(name)) for name in names) if full is not None}
+                running += listing(f"{self._paths.all_running}/{node}")
+            except (NotADirectoryError, FileNotFoundError):
+                continue  # no node's, or put away in this moment
+        return _ids(pending), _ids(running)
 
-    def take(self, queue: str, task_id: str, node: str) -> bool:
-        """Take a queue for a task; True as well where the task has it already.
+    def reserve(self, queue: str, task_id: str, node: str) -> Token | None:
+        """Reserve a queue for a task that is about to be claimed; None: it is another task's now.
 
         Raises:
-            OSError: nobody knows; a token that was made names the task, so asking again is right.
+            OSError: nobody knows; a reservation that was made keeps the queue for the task, so asking again is right.
         """
-        token = newest(listing(self._directory)).get(queue)
-        if token is not None and not token.is_free:
-            return self._holder(token) == task_id
-        generation = (token.generation if token else 0) + 1
+        names = listing(self._directory)
+        if not is_open(self._read(names, queue), task_id):
+            return None
+        token = Token(queue, next_generation(names, queue), task_id)
+        return token if self._make(token, node) else None
+
+    def hold(self, reserved: Token, node: str, is_ours: Callable[[], bool]) -> bool:
+        """Take the reserved queue for a task that was claimed; its other tokens are freed.
+
+        Args:
+            reserved: the reservation; where this fails the task keeps it, and goes back to pending/.
+            node: this node, for people.
+            is_ours: whether the claim is there.
+
+        Raises:
+            OSError: nobody knows; the task's tokens keep the queue for it.
+        """
+        for _ in range(HOLD_ATTEMPTS):
+            own = Token(reserved.queue, next_generation(listing(self._directory), reserved.queue), reserved.holder)
+            if self._make(own, node):
+                break
+        else:
+            return False
+        for _ in range(HOLD_ATTEMPTS):
+            names = listing(self._directory)
+            tokens = self._read(names, own.queue)
+            if all(one.holder for one in tokens):
+                break  # else somebody may be writing it in this moment
+        # In this order: a token that was read before the claim was seen, and is not its own, is of an earlier claim.
+        if not is_ours() or not is_held(own, names, tokens):
+            self.free(own)
+            return False
+        self.free(*(one for one in tokens if one != own))
+        for name in forgettable(names, own.queue):
+            try:
+                os.unlink(f"{self._directory}/{name}")
+            except OSError:
+                continue  # another agent tidies the same
+        return True
+
+    def _make(self, token: Token, node: str) -> bool:
+        path = self._path(token.queue, token.generation)
+        began_at = self._clock()
         try:
-            descriptor = os.open(
-                self._path(queue, generation), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
-            )
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except FileExistsError:
             return False
         try:
             try:
-                os.write(descriptor, f"{task_id}\n{node}\n".encode())
+                files.hand_over(descriptor, self._directory)
+                os.write(descriptor, f"{token.holder}\n{node}\n".encode())
             finally:
                 os.close(descriptor)
         except OSError:
-            self._free(queue, generation)  # a token that names nobody would hold the queue up for a long time
+            self.free(token)  # a token that names nobody would hold the queue up for a long time
             raise
-        names = listing(self._directory)
-        if newest(names)[queue].generation > generation:
-            self._free(queue, generation)
-            return False
-        self._forget_old(queue, generation, names)
-        return True
+        if self._clock() - began_at < self._takeover_after_s / 2:
+            return True
+        self.free(token)  # it named nobody for so long that somebody may be about to break it
+        return False
 
-    def _forget_old(self, queue: str, generation: int, names: list[str]) -> None:
-        for name in names:
-            match = _TOKEN.fullmatch(name)
-            if match is not None and match[1] == queue and int(match[2]) <= generation - KEPT_GENERATIONS:
-                try:
-                    os.unlink(f"{self._directory}/{name}")
-                except OSError:
-                    continue  # another agent tidies the same
+    def free(self, *tokens: Token) -> None:
+        """Free tokens; one that cannot be freed now is broken in time."""
+        for one in tokens:
+            move(self._path(one.queue, one.generation), self._path(one.queue, one.generation, free=True))
 
-    def release(self, queue: str, task_id: str) -> None:
-        """Free a queue that this task holds.
 
-        Raises:
-            OSError: the tokens could not be listed or read; ask again.
-        """
-        token = newest(listing(self._directory)).get(queue)
-        if token is not None and not token.is_free and self._holder(token) == task_id:
-            self._free(queue, token.generation)
-
-    def release_all(self, task_id: str) -> None:
-        """Free whatever queue this task holds: a person has settled it.
-
-        Raises:
-            OSError: the tokens could not be listed or read.
-        """
-        for token in newest(listing(self._directory)).values():
-            if not token.is_free and self._holder(token) == task_id:
-                self._free(token.queue, token.generation)
-
-    def _free(self, queue: str, generation: int) -> None:
-        move(self._path(queue, generation), self._path(queue, generation, free=True))
+def _ids(names: Iterable[str]) -> set[str]:
+    return {full[1] for full in (parse_full(strip_claim(name)) for name in names) if full is not None}
