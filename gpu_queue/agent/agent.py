@@ -34,6 +34,7 @@ from gpu_queue.execution.shims import Shims
 from gpu_queue.gpus.devices import Devices
 from gpu_queue.gpus.leases import Leases
 from gpu_queue.keepalive.supervisor import CLEARING_TICK_S, Host
+from gpu_queue.node.kept import SEEN_KEPT
 from gpu_queue.node.pending import PendingView
 from gpu_queue.node.side import Look, LookRequest, NodeSide, RootView
 from gpu_queue.node.storage import Failed, Storage
@@ -43,7 +44,6 @@ from gpu_queue.scheduling.facts import Facts, Phase, Policy
 from gpu_queue.scheduling.phase import Wishes, phase_of
 from gpu_queue.scheduling.plan import LOOK_AHEAD, Start, explain, plan, positions_without_gpu
 from gpu_queue.spool.commands import Command
-from gpu_queue.spool.nodes import SEEN_KEPT
 from gpu_queue.spool.pages import NodePage
 from gpu_queue.states import AgentState, GpuState
 from gpu_queue.task import State, Why
@@ -352,7 +352,7 @@ class Agent:
             if isinstance(result, Failed):
                 self._say(f"the ledger could not be written: {result}")
 
-        self._storage.submit("ledger", lambda: self._spool.nodes.write_ledger(text), done)
+        self._storage.submit("ledger", lambda: self._spool.kept.write_ledger(text), done)
 
     def _take_root(self, root: RootView) -> None:
         if (root.paused, root.draining, root.keepalive_off) != (

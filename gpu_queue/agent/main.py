@@ -230,8 +230,8 @@ def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[
             spool.enter()
         except OSError as error:
             raise SpoolError(f"{paths.running(node)}: cannot be made: {error.strerror}") from error
-        seen = spool.nodes.seen_before()
-        agent = Agent(around, settings, time.monotonic(), seen, spool.nodes.ledger_before())
+        seen = spool.kept.seen_before()
+        agent = Agent(around, settings, time.monotonic(), seen, spool.kept.ledger_before())
 
         hints = Hints()
         hints.add([leases.directory])

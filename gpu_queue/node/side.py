@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from gpu_queue.config import Config, Settings
 from gpu_queue.errors import SettingsError
 from gpu_queue.node.drops import SettleTimes
+from gpu_queue.node.kept import Kept
 from gpu_queue.node.logs import LogPusher
 from gpu_queue.node.mailbox import Mail, Mailbox
 from gpu_queue.node.peers import PeerFiles
@@ -25,7 +26,6 @@ from gpu_queue.node.transitions import Transitions
 from gpu_queue.spool import files, filesystem
 from gpu_queue.spool.events import EventLog
 from gpu_queue.spool.filesystem import Mount
-from gpu_queue.spool.nodes import NodeFiles
 from gpu_queue.spool.pages import NodePage, write_page
 from gpu_queue.spool.paths import (
     SpoolPaths,
@@ -129,7 +129,7 @@ class NodeSide:
         self.queues = Queues(paths, settings.takeover_after_s)
         self.transitions = Transitions(paths, node, self.reader, self.events, self.uids, self.queues)
         self.mailbox = Mailbox(paths, node, incarnation, self.uids)
-        self.nodes = NodeFiles(paths, node)
+        self.kept = Kept(paths, node)
         self.peers = PeerFiles(paths, node, self.events)
         self.logs = LogPusher()
         self._config_seen: tuple[int, int, int] | None = None

@@ -304,7 +304,7 @@ class Room:
             config=Config(),
             say=said.append,
         )
-        agent = Agent(around, settings, self.now, spool.nodes.seen_before())
+        agent = Agent(around, settings, self.now, spool.kept.seen_before())
         node = Node(self, agent, around, said)
         self.nodes.append(node)
         return node

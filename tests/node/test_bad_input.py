@@ -21,12 +21,12 @@ from hypothesis import strategies as st
 
 from gpu_queue.config import resolve
 from gpu_queue.errors import BadScript, SettingsError
+from gpu_queue.node.kept import Kept
 from gpu_queue.node.mailbox import Mailbox
 from gpu_queue.node.policy import read_config
 from gpu_queue.spool import files
 from gpu_queue.spool.commands import command_for
 from gpu_queue.spool.directives import read_needs
-from gpu_queue.spool.nodes import NodeFiles
 from gpu_queue.spool.paths import SpoolPaths, full_name, is_skipped, parse_claim, parse_drop, parse_full, strip_claim
 from gpu_queue.spool.records import MAX_TRY_NUMBER, read_submission, read_tries
 from tests.node.harness import AT_ONCE, Node, Room, a_spool
@@ -621,7 +621,7 @@ def test_any_bytes_in_any_file_are_read_without_surprise(room: Room, content: by
     files.encode_json({"name": submission.name, "cwd": submission.cwd}).decode("utf-8", "surrogateescape")
     os.fsencode(submission.cwd + submission.name + submission.path)
     assert all(1 <= one.number <= MAX_TRY_NUMBER for one in read_tries(paths, ID))
-    files.encode_json({"seen": NodeFiles(paths, "n1").seen_before()})
+    files.encode_json({"seen": Kept(paths, "n1").seen_before()})
     unless_refused(lambda: read_needs(b"#!/bin/sh\n", submission.needs, 1), BadScript)
     mailbox = Mailbox(paths, "n1", "i", uids)
     for now in (0.0, 10.0):

@@ -1,10 +1,11 @@
-"""The node files: the beat and the facts of one agent, for its peers, its successor and people."""
+"""What a node's earlier agents left for it: the commands that they obeyed, and its ledger."""
 
 from __future__ import annotations
 
 import os
 
 from gpu_queue.spool import files
+from gpu_queue.spool.pages import read_page
 from gpu_queue.spool.paths import SpoolPaths
 
 LEDGER_MAX_BYTES = 4 << 20
@@ -13,8 +14,8 @@ SEEN_KEPT = 200
 """How many nonces of commands an agent remembers beyond its own life."""
 
 
-class NodeFiles:
-    """Writes one node's files; lives in the storage thread."""
+class Kept:
+    """One node's; lives in the storage thread."""
 
     def __init__(self, paths: SpoolPaths, node: str) -> None:
         self._paths = paths
@@ -22,16 +23,14 @@ class NodeFiles:
 
     def seen_before(self) -> tuple[str, ...]:
         """The nonces that this node's earlier agents obeyed: a restarted agent neither forgets nor repeats."""
-        value = None
         for path in (self._paths.node_json(self._node), f"{self._paths.gone}/{self._node}.json"):
             try:
-                value = files.read_json(path).get("seen")
-                break
+                return read_page(path, self._node).seen
             except files.Vanished:
                 continue  # put away by a peer while nobody was here
             except (files.FileProblem, OSError):
                 return ()
-        return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
+        return ()
 
     def ledger_before(self) -> str | None:
         """The ledger that this node's earlier agents kept; None: there is one that cannot be read."""
