@@ -110,7 +110,9 @@ class Transitions:
         except OSError as error:  # nothing was claimed, so there is nothing to give back
             return NotClaimed(Moved.UNKNOWN, f"queue {queue}: {error.strerror}")
         result = store.move(f"{self._paths.directory(State.PENDING)}/{waiting.name}", path)
-        if reserved is not None and result.moved is Moved.LOST:
+        # A drop gets another id the next time; should this claim turn up late, it goes back and needs no place.
+        is_given_up = result.moved is Moved.LOST or (result.moved is Moved.UNKNOWN and waiting.task_id is None)
+        if reserved is not None and is_given_up:
             self._queues.free(reserved)
         drop = self._reader.drop_facts(waiting.name) if waiting.task_id is None else None
         self._reader.forget(waiting.name)
