@@ -1,5 +1,24 @@
 """A queue for GPU jobs that needs nothing but a shared directory."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gpu_queue.spool.publishing import Options, Script
+    from gpu_queue.spool.spool import Spool
+
+__all__ = ["PROTOCOL", "Options", "Script", "Spool", "__version__"]
+
 __version__ = "0.1.0"
 PROTOCOL = 1
 """The number of the spool protocol (docs/spool.md); a spool that carries another number is refused."""
+
+
+def __getattr__(name: str) -> object:
+    """The public face; only whoever asks for it pays for it."""
+    if name in ("Options", "Script", "Spool"):
+        import gpu_queue.spool.spool  # noqa: PLC0415
+
+        return getattr(gpu_queue.spool.spool, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,7 +4,8 @@
 
     GpuQueueError            anything this package raises on purpose
     ├── SettingsError        a flag, variable or config.yaml that cannot be obeyed
-    ├── SpoolError           a spool that must not or cannot be served
+    ├── SpoolError           a spool that must not or cannot be served, or used
+    │   └── NotPublished     the storage did not take all that was to be submitted
     ├── BadScript            a task's script or directives that can never run
     └── DeviceError          no device layer could be started
 
@@ -27,6 +28,14 @@ class SettingsError(GpuQueueError):
 
 class SpoolError(GpuQueueError):
     """A spool that must not be served (another protocol, others may write) or cannot be (not one filesystem)."""
+
+
+class NotPublished(SpoolError):
+    """Scripts could not be queued; nothing of them is left behind.  ``published``: the names of those that were."""
+
+    def __init__(self, message: str, published: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.published = published
 
 
 class BadScript(GpuQueueError):

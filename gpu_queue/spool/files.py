@@ -241,6 +241,48 @@ def write_whole(path: str, content: bytes) -> None:
         raise
 
 
+def write_new(path: str, content: bytes) -> None:
+    """Write a file that nobody looks at yet: whoever made its name up renames it, or what names it, later.
+
+    Raises:
+        OSError: it could not be written; what there is of it was removed if possible.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            _write_all(descriptor, content)
+            hand_over(descriptor, os.path.dirname(path))
+        finally:
+            os.close(descriptor)
+    except OSError:
+        remove(path)
+        raise
+
+
+def sync(path: str) -> None:
+    """Have a file on its storage before this returns.
+
+    Raises:
+        OSError: it is not.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove(path: str) -> bool:
+    """Remove a file; whether there is none now, as far as the storage says."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
 def append(path: str, content: bytes) -> None:
     """Add to the end of a file, made if it is missing; a FIFO there makes nobody wait, a link leads nowhere.
 

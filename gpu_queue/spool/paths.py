@@ -24,14 +24,20 @@ _DROP_PRIORITY = re.compile(rb"(\d{3})[-_](.+)", re.DOTALL)
 _STRANGE = re.compile(rb"[^A-Za-z0-9._+-]+")
 _COMMAND = re.compile(r"\d{8}T\d{9}-([0-9a-f]{6,32})\.json", re.ASCII)
 _LIKE_A_CLAIM = re.compile(r"\.try\d{1,9}\.[0-9a-f]{6}$", re.ASCII)
+_STAMP_AND_NONCE = len("YYYYMMDDTHHMMSSmmm-NNNNNN-")
 _SKIPPED_ENDINGS = ("~", ".tmp", ".swp")
 STATE_DIRECTORIES = tuple(state.value for state in State)
 OTHER_DIRECTORIES = ("records", "logs", "control", "nodes", "nodes/gone", "ledger", "queues", "gangs", "events")
 
 
+def plain(raw: bytes) -> str:
+    """Any bytes as ids spell them: each run of bytes outside ``[A-Za-z0-9._+-]`` is one ``_``."""
+    return _STRANGE.sub(b"_", raw).decode("ascii")
+
+
 def safe_name(raw: bytes) -> str:
     """A script's name as an id may carry it: bytes outside ``[A-Za-z0-9._+-]`` become one ``_``, cut at 119."""
-    name = _STRANGE.sub(b"_", raw)[: NAME_MAX_BYTES - 1].decode("ascii") or "task"
+    name = plain(raw)[: NAME_MAX_BYTES - 1] or "task"
     return f"{name}_" if _LIKE_A_CLAIM.search(name) else name
 
 
@@ -109,6 +115,20 @@ def parse_drop(name: str) -> tuple[int, bytes]:
     return (int(match[1]), match[2]) if match else (DEFAULT_PRIORITY, raw)
 
 
+def parse_try_file(name: str, ending: str) -> Claim | None:
+    """The try that a record or a log is of, by its name (its priority is not known: 0); None: of no try's.
+
+    The log of a first try has the plain name of its task, and is of none here.
+    """
+    parsed = parse_claim(f"000-{name.removesuffix(ending)}") if name.endswith(ending) else None
+    return None if parsed is None or parsed[1] is not None else parsed[0]
+
+
+def same_submission(name: str) -> str:
+    """The stamp and nonce with which the names of all of a task's records and logs begin."""
+    return name[:_STAMP_AND_NONCE]
+
+
 def command_entry(epoch_s: float, nonce: str) -> str:
     """The name of a command in control/."""
     return f"{stamp(epoch_s)}-{nonce}.json"
@@ -146,6 +166,21 @@ class SpoolPaths:
     def claim(self, node: str, claim: Claim) -> str:
         """A live claim."""
         return f"{self.running(node)}/{claim_name(claim)}"
+
+    @property
+    def records(self) -> str:
+        """The records of all tasks and tries."""
+        return f"{self.root}/records"
+
+    @property
+    def logs(self) -> str:
+        """The logs of all tries."""
+        return f"{self.root}/logs"
+
+    @property
+    def queues(self) -> str:
+        """The tokens of serial queues."""
+        return f"{self.root}/queues"
 
     def record(self, task_id: str) -> str:
         """The submission."""

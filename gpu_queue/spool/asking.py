@@ -1,0 +1,264 @@
+"""Asking agents: a command is posted, each node answers or turns out to be gone (docs/spool.md, "Commands").
+
+- Who is asked is named as it was found.  An answer is a file; nothing else says that a command was obeyed.
+- A node file newer than the command was written after the command was read: its agent is alive and at work on it.
+- All these times are the server's; ours only measures how long we have waited.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from gpu_queue import PROTOCOL
+from gpu_queue.errors import SpoolError
+from gpu_queue.spool import files, store
+from gpu_queue.spool.commands import Command, address, encode_command
+from gpu_queue.spool.fields import printable
+from gpu_queue.spool.filesystem import mount_of
+from gpu_queue.spool.find import listed
+from gpu_queue.spool.pages import NodePage, read_page
+from gpu_queue.spool.paths import SpoolPaths, command_entry
+from gpu_queue.spool.people import signature
+from gpu_queue.spool.publishing import next_stamp_s
+from gpu_queue.spool.store import Moved
+from gpu_queue.states import AgentState
+
+ALIVE_S = 90.0
+"""A beat is 30 s; also how long an agent that is alive may take for an answer."""
+LOCAL_PATIENCE_S = 10.0
+NETWORK_PATIENCE_S = 40.0
+ACK_MAX_BYTES = 64 << 10
+NODES_PER_COMMAND = 300
+"""A command has at most 64 KiB."""
+
+
+class Reply(str, Enum):
+    """What became of a question to one node."""
+
+    ANSWERED = "answered"
+    GONE = "gone"
+    """No agent is alive there."""
+    SILENT = "silent"
+    """Its agent is alive and has not answered for 90 s."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one node said to a command."""
+
+    node: str
+    reply: Reply
+    lines: tuple[str, ...] = ()
+    """For people; empty where it did not answer."""
+
+
+# -- who is there ---------------------------------------------------------------------------------------------------
+
+
+def node_names(paths: SpoolPaths) -> list[str]:
+    """Nodes that have a page.
+
+    Raises:
+        SpoolError: they cannot be listed now.
+    """
+    names = listed(paths.nodes)
+    return [name.removesuffix(".json") for name in names if name.endswith(".json") and not name.startswith(".")]
+
+
+def page_of(paths: SpoolPaths, node: str) -> NodePage | None:
+    """What a node says of itself; None where it has no page.
+
+    One that cannot be read has protocol 0; where the storage fails, its state is unknown.
+    """
+    try:
+        return read_page(paths.node_json(node), node)
+    except files.Vanished:
+        return None
+    except files.FileProblem:
+        return NodePage(node, protocol=0)
+    except OSError:
+        return NodePage(node)
+
+
+def askable(paths: SpoolPaths) -> list[NodePage]:
+    """The nodes that may answer: those that speak our protocol and did not say that they stopped.
+
+    Raises:
+        SpoolError: they cannot be listed now.
+    """
+    pages = [page for node in node_names(paths) if (page := page_of(paths, node)) is not None]
+    return [page for page in pages if page.protocol == PROTOCOL and page.state is not AgentState.STOPPED]
+
+
+def server_now_s(paths: SpoolPaths) -> float:
+    """The server's time in epoch seconds, by a file that is just written there; else our own."""
+    path = f"{paths.control}/.now.{secrets.token_hex(6)}"
+    try:
+        files.write_new(path, b"")
+        return os.stat(path).st_mtime
+    except OSError:
+        return time.time()
+    finally:
+        files.remove(path)
+
+
+def beat_age_s(paths: SpoolPaths, node: str, now_s: float) -> float:
+    """How long ago a node wrote its page, by the server's clock; very long where there is none."""
+    try:
+        mark = files.mark_of(paths.node_json(node))
+    except OSError:
+        mark = None
+    return float("inf") if mark is None else now_s - mark[1] / 1e9
+
+
+def living(paths: SpoolPaths) -> list[NodePage]:
+    """The nodes whose agent gave a sign of life within 90 s.
+
+    Raises:
+        SpoolError: they cannot be listed now.
+    """
+    pages = askable(paths)
+    now_s = server_now_s(paths) if pages else 0.0
+    return [page for page in pages if beat_age_s(paths, page.node, now_s) <= ALIVE_S]
+
+
+def default_gpus(paths: SpoolPaths) -> int:
+    """What a script gets that says nothing, as the newest living agent has it; else 1.
+
+    Raises:
+        SpoolError: the nodes cannot be listed now.
+    """
+    pages = living(paths)
+    return min(pages, key=lambda page: beat_age_s(paths, page.node, 0.0)).default_gpus if pages else 1
+
+
+def patience_s(paths: SpoolPaths) -> float:
+    """After how long a node without a sign of life is gone: GPU_QUEUE_PATIENCE, or by the filesystem."""
+    said = os.environ.get("GPU_QUEUE_PATIENCE", "")
+    if said.isascii() and said.isdigit():
+        return float(said)
+    return LOCAL_PATIENCE_S if mount_of(paths.root).is_local else NETWORK_PATIENCE_S
+
+
+# -- asking ---------------------------------------------------------------------------------------------------------
+
+
+def place(target: str, content: bytes) -> None:
+    """Put a file in place by a rename whose lost reply does not matter.
+
+    Raises:
+        SpoolError: it is not there.
+    """
+    directory, name = os.path.split(target)
+    hidden = f"{directory}/.{name[:100]}.{secrets.token_hex(6)}"
+    error: OSError | None = None
+    try:
+        files.write_new(hidden, content)
+    except OSError as raised:
+        error = raised
+    else:
+        result = store.move(hidden, target)
+        if result.moved is Moved.WON:
+            return
+        files.remove(hidden)
+        error = result.error
+    why = error.strerror if error is not None else "it was taken away"
+    raise SpoolError(
+        f"cannot write {target}: {why}; check that you may write there and that the storage is not full"
+    ) from error
+
+
+def post(paths: SpoolPaths, command: Command, pages: Iterable[NodePage]) -> dict[str, str]:
+    """Ask nodes for something.
+
+    Args:
+        paths: of the spool.
+        command: without entry, nonce, sender and addressees.
+        pages: of the nodes that are asked.
+
+    Returns:
+        For each node the entry in control/ that it answers to.
+
+    Raises:
+        SpoolError: the command cannot be written.
+    """
+    pages = list(pages)
+    entries: dict[str, str] = {}
+    for start in range(0, len(pages), NODES_PER_COMMAND):
+        asked = pages[start : start + NODES_PER_COMMAND]
+        nonce = secrets.token_hex(6)
+        entry = command_entry(next_stamp_s(), nonce)
+        to = tuple(address(page.node, page.incarnation) for page in asked)
+        content = encode_command(replace(command, entry=entry, nonce=nonce, to=to, sender=signature()))
+        place(f"{paths.control}/{entry}", content)
+        entries |= {page.node: entry for page in asked}
+        try:
+            place(paths.hand_command, content)
+        except SpoolError:
+            pass  # the copy is for people
+    return entries
+
+
+def answers(paths: SpoolPaths, entries: Mapping[str, str], limit_s: float) -> Iterator[Answer]:
+    """The answers to a command, each as it comes.
+
+    Args:
+        paths: of the spool.
+        entries: what ``post`` returned.
+        limit_s: after how long a node without a sign of life is gone.
+
+    Raises:
+        SpoolError: control/ cannot be listed.
+    """
+    left = dict(entries)
+    asked_ns = {entry: _mtime_ns(f"{paths.control}/{entry}") for entry in set(entries.values())}
+    started_s = time.monotonic()
+    pause_s = 0.1
+    while left:
+        waited_s = time.monotonic() - started_s
+        # In this order: what looks gone may have answered just before it went.
+        verdicts = {node: _judge(paths, node, asked_ns[entry], waited_s, limit_s) for node, entry in left.items()}
+        present = set(listed(paths.control))
+        for node, entry in list(left.items()):
+            ack = os.path.basename(paths.ack(entry, node))
+            verdict = verdicts[node]
+            if ack in present:
+                del left[node]
+                yield Answer(node, Reply.ANSWERED, _lines(f"{paths.control}/{ack}"))
+            elif verdict is not None:
+                del left[node]
+                yield Answer(node, verdict)
+        if left:
+            time.sleep(pause_s)
+            pause_s = min(1.0, pause_s * 2)
+
+
+def _mtime_ns(path: str) -> int:
+    try:
+        mark = files.mark_of(path)
+    except OSError:
+        mark = None
+    return 0 if mark is None else mark[1]
+
+
+def _judge(paths: SpoolPaths, node: str, asked_ns: int, waited_s: float, limit_s: float) -> Reply | None:
+    """Whether there is still somebody to wait for (None)."""
+    page = page_of(paths, node)
+    if page is None or page.state is AgentState.STOPPED:
+        return Reply.GONE
+    if asked_ns and _mtime_ns(paths.node_json(node)) > asked_ns:
+        return None if waited_s < ALIVE_S else Reply.SILENT
+    return None if waited_s < limit_s else Reply.GONE
+
+
+def _lines(path: str) -> tuple[str, ...]:
+    try:
+        content, _ = files.read_regular(path, ACK_MAX_BYTES)
+    except (files.FileProblem, OSError):
+        return ()
+    return tuple(printable(line, 2000) for line in content.decode("utf-8", "replace").splitlines())

@@ -1,0 +1,274 @@
+"""What a person may do with tasks and with a queue as a whole, without any agent (docs/spool.md, "Commands").
+
+- Each step of a task is one rename.  What came of it is data: a task that moved on meanwhile is no error.
+- Whoever settles a task by hand frees the serial queues that it holds, after the rename.
+- Files that are no regular files stay where they are.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from gpu_queue.errors import SpoolError
+from gpu_queue.spool import files, store
+from gpu_queue.spool.asking import place
+from gpu_queue.spool.fields import printable
+from gpu_queue.spool.find import LIFE, Finder, Task, Unclear, is_script, listed, look, where
+from gpu_queue.spool.paths import SpoolPaths, full_name, make_id, parse_drop
+from gpu_queue.spool.people import signature
+from gpu_queue.spool.publishing import next_stamp_s
+from gpu_queue.spool.records import write_submission
+from gpu_queue.spool.store import Moved
+from gpu_queue.task import State, Submission
+from gpu_queue.units import format_utc
+
+FLAGS = ("paused", "draining", "keepalive-off")
+FLAG_MAX_BYTES = 500
+_TOKEN = re.compile(r"[^.].*\.\d{6,12}", re.ASCII)
+
+
+class What(str, Enum):
+    """What became of a wish."""
+
+    DONE = "done"
+    GONE = "gone"
+    """The task is elsewhere by now: it runs, it has ended, it was taken away."""
+    REFUSED = "refused"
+    """Nothing was changed."""
+    UNKNOWN = "unknown"
+    """The storage does not tell whether it was done; ask again."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a wish about one task."""
+
+    what: What
+    name: str
+    """``PPP-<id>``, or a hand drop's file; as it was asked for, where no task or several fit."""
+    task_id: str | None = None
+    """None where it has none."""
+    where: str = ""
+    """``pending``, ``running/<node>``, ``done`` or ``failed``; empty where it is nowhere or not known."""
+    reason: str = ""
+    """Why it was not done, in a sentence for people."""
+
+    def __bool__(self) -> bool:
+        return self.what is What.DONE
+
+
+def done(task: Task, reason: str = "") -> Outcome:
+    """It was done; ``task`` is where it is now."""
+    return Outcome(What.DONE, str(task), task.id, task.where, reason)
+
+
+def refused(task: Task, reason: str) -> Outcome:
+    """Nothing was changed."""
+    return Outcome(What.REFUSED, str(task), task.id, task.where, reason)
+
+
+def moved_on(task: Task, now: Task | None) -> Outcome:
+    """It is not where it would have to be."""
+    if now is None:
+        return Outcome(What.GONE, str(task), task.id, "", "it is in no directory of the queue any more")
+    if now.state is State.RUNNING:
+        reason = f"it runs already, on {now.node}; stop ends it"
+    elif now.state is State.PENDING:
+        return refused(now, f"{now.where}/{printable(now.file)} could not be moved; check that you may write there")
+    else:
+        reason = f"it has ended already: {now.where}/{now}"
+    return Outcome(What.GONE, str(now), now.id, now.where, reason)
+
+
+def unclear(text: str, found: Unclear) -> Outcome:
+    """A name that names no one task."""
+    return Outcome(What.REFUSED, text, reason=found.reason)
+
+
+# -- one rename -----------------------------------------------------------------------------------------------------
+
+
+def transfer(paths: SpoolPaths, task: Task, target: Task) -> Outcome:
+    """Move a task by one rename, and say what came of it."""
+    source = task.path(paths)
+    if os.path.lexists(source) and not is_script(source):
+        return refused(task, f"{task.where}/{printable(task.file)} is no regular file; it stays where it is")
+    if store.move(source, target.path(paths)).moved is Moved.WON:
+        return done(target)
+    try:
+        now = where(paths, target.id) if target.id else None
+        is_left = task.file in listed(os.path.dirname(source))
+    except SpoolError as error:
+        return Outcome(What.UNKNOWN, str(task), task.id, reason=str(error))
+    if now is not None and (now.file == target.file or now.state is not task.state) and now.state is target.state:
+        return done(now)  # somebody else did the same
+    return moved_on(task, task if now is None and is_left else now)
+
+
+# -- what waits -----------------------------------------------------------------------------------------------------
+
+
+def cancel(paths: SpoolPaths, task: Task, *, release: bool = True) -> Outcome:
+    """Take a waiting task out of the queue: it goes to failed/.
+
+    Args:
+        paths: of the spool.
+        task: as it was found.
+        release: free the serial queues that it holds; False where the caller frees those of many tasks at once.
+    """
+    if task.state is not State.PENDING:
+        return moved_on(task, task)
+    source = task.path(paths)
+    if task.id is None and is_script(source):
+        # A hand drop gets its id now, as at a claim: names in failed/ must not collide.
+        priority, raw_name = parse_drop(task.file)
+        now_s = next_stamp_s()
+        task_id = make_id(now_s, secrets.token_hex(3), raw_name)
+        submission = Submission(
+            task_id, name=os.fsdecode(raw_name), dropped_as=task.file, submitted_at=format_utc(now_s)
+        )
+        target = Task(State.FAILED, full_name(priority, task_id))
+        try:
+            write_submission(paths, submission)
+        except OSError:
+            pass  # it is for people; a later retry runs without it
+        outcome = transfer(paths, task, target)
+        if outcome.what in (What.GONE, What.REFUSED):
+            files.remove(paths.record(task_id))
+        return outcome
+    outcome = transfer(paths, task, Task(State.FAILED, str(task)))
+    if outcome and release and task.id is not None:
+        release_queues(paths, task.id)
+    return outcome
+
+
+def retry(paths: SpoolPaths, task: Task) -> Outcome:
+    """Queue a failed task again."""
+    if task.state is not State.FAILED:
+        return Outcome(What.GONE, str(task), task.id, task.where, f"it has not failed: {task.where}/{task}")
+    outcome = transfer(paths, task, Task(State.PENDING, task.file))
+    if outcome.what is What.GONE and outcome.where.startswith(State.RUNNING.value):
+        return replace(outcome, what=What.DONE, reason="it runs again already")  # an agent was faster than our look
+    return outcome
+
+
+def set_priority(paths: SpoolPaths, task: Task, priority: int) -> Outcome:
+    """Have a waiting task run earlier or later.
+
+    Args:
+        paths: of the spool.
+        task: as it was found.
+        priority: 0 to 999, smaller runs first.
+    """
+    if task.state is not State.PENDING:
+        return moved_on(task, task)
+    bare = re.sub(r"\A[0-9]{3}[-_]", "", task.file) if task.id is None else ""
+    file = full_name(priority, task.id) if task.id is not None else f"{priority:03d}_{bare}"
+    target = Task(State.PENDING, file)
+    if file == task.file:
+        return done(task)
+    if file in listed(paths.directory(State.PENDING)):
+        return refused(task, f"pending/{printable(file)} is there already; give one of them another name")
+    return transfer(paths, task, target)
+
+
+def each(
+    finder: Finder, texts: Iterable[str | Task], everything: State, *groups: tuple[State, ...]
+) -> Iterator[tuple[str, Task | Unclear]]:
+    """The tasks that are meant, one by one.
+
+    Args:
+        finder: of the spool.
+        texts: what they are called; ``all``: all of a state.
+        everything: the state that ``all`` means.
+        groups: where to look for one that is named.
+    """
+    for one in texts:
+        text = one if isinstance(one, str) else one.id or one.file
+        if text == "all":
+            yield from ((str(task), task) for task in list(finder.tasks(everything)))
+        else:
+            yield text, finder.one(text, *groups)
+
+
+WAITING_FIRST = ((State.PENDING, State.RUNNING), (State.DONE, State.FAILED))
+
+# -- serial queues --------------------------------------------------------------------------------------------------
+
+
+def release_queues(paths: SpoolPaths, task_id: str | None = None) -> None:
+    """Free the serial queues of a settled task, or of all that are settled, when no agent settled them.
+
+    One that cannot be freed now is broken by an agent in time.
+    """
+    try:
+        held = {name: holder for name in _taken(paths) if (holder := _holder(f"{paths.queues}/{name}"))}
+        if task_id is not None:
+            held = {name: holder for name, holder in held.items() if holder == task_id}
+        if not held:
+            return
+        # Only now: a token that was read before its task was seen settled is dead for ever.
+        first: dict[str, State] = {}
+        for state in LIFE:
+            for task in look(paths, state):
+                if task.id is not None:
+                    first.setdefault(task.id, state)
+    except SpoolError:
+        return
+    for name, holder in held.items():
+        if first.get(holder) in (State.DONE, State.FAILED):
+            store.move(f"{paths.queues}/{name}", f"{paths.queues}/{name}.free")
+
+
+def _taken(paths: SpoolPaths) -> list[str]:
+    present = listed(paths.queues)
+    free = {name.removesuffix(".free") for name in present if name.endswith(".free")}
+    return [name for name in present if _TOKEN.fullmatch(name) and name not in free]
+
+
+def _holder(path: str) -> str:
+    try:
+        content, _ = files.read_regular(path, 400)
+    except (files.FileProblem, OSError):
+        return ""
+    line, end, _ = content.decode("utf-8", "replace").partition("\n")
+    return line.strip() if end else ""
+
+
+# -- flags ----------------------------------------------------------------------------------------------------------
+
+
+def raise_flag(paths: SpoolPaths, flag: str, why: str = "") -> None:
+    """Make one of ``FLAGS``, which agents obey while it exists; it says who and why.
+
+    Raises:
+        SpoolError: it cannot be written.
+    """
+    said = printable(f"{signature()}: {why}" if why else signature(), FLAG_MAX_BYTES)
+    content = said.encode("utf-8", "replace")[: FLAG_MAX_BYTES - 1].decode("utf-8", "ignore")
+    place(paths.flag(flag), f"{content}\n".encode())
+
+
+def lift_flag(paths: SpoolPaths, flag: str) -> None:
+    """Take such a file away.
+
+    Raises:
+        SpoolError: it is still there.
+    """
+    path = paths.flag(flag)
+    files.remove(path)
+    if flag not in listed(paths.root):
+        return
+    # NFS may remember for a minute that there is no such file, and then removes none; a new one in its place is seen.
+    try:
+        raise_flag(paths, flag)
+    except SpoolError:
+        pass
+    files.remove(path)
+    if flag in listed(paths.root):
+        raise SpoolError(f"cannot remove {path}; check that you may write there")

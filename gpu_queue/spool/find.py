@@ -1,0 +1,256 @@
+"""Which task is meant: by its full name, its id, its nonce, its script's name, or a part of that.
+
+- Truth is a listing: directories are listed in the order of a task's life, so that one which moves on meanwhile is
+  seen twice rather than never; of two places the later one counts.
+- ``client.sh`` finds by the same rules; ``tests/doors`` holds both to them.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from gpu_queue.errors import SpoolError
+from gpu_queue.spool import paths as names
+from gpu_queue.spool.fields import is_argument, printable
+from gpu_queue.spool.paths import SpoolPaths
+from gpu_queue.spool.records import read_submission
+from gpu_queue.spool.store import listing
+from gpu_queue.task import Needs, State
+
+LIFE = (State.PENDING, State.RUNNING, State.DONE, State.FAILED)
+"""The order in which a task moves on."""
+LISTED_MAX = 20
+"""Of tasks that a name fits, in a message."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task as it was found: one file in one directory.  It may have moved on since."""
+
+    state: State
+    file: str
+    """The file's name; of a claim with its end, where it has one."""
+    node: str = ""
+    """Where it is claimed."""
+    needs: Needs | None = field(default=None, compare=False)
+    """What it asks for; only known of one that was just submitted."""
+
+    @cached_property
+    def full(self) -> tuple[int, str] | None:
+        """Priority and id; None for a file that was dropped by hand and has no id yet."""
+        return names.parse_full(names.strip_claim(self.file))
+
+    @property
+    def id(self) -> str | None:
+        """What names it for ever; None for a hand drop."""
+        return None if self.full is None else self.full[1]
+
+    @property
+    def priority(self) -> int:
+        """000 to 999, smaller first."""
+        return names.parse_drop(self.file)[0] if self.full is None else self.full[0]
+
+    @property
+    def name(self) -> str:
+        """The script's name as the id carries it; of a hand drop the file's."""
+        return os.fsdecode(names.parse_drop(self.file)[1]) if self.full is None else self.full[1].split("-", 2)[2]
+
+    @property
+    def where(self) -> str:
+        """``pending``, ``running/<node>``, ``done`` or ``failed``."""
+        return f"{self.state.value}/{self.node}" if self.node else self.state.value
+
+    def path(self, paths: SpoolPaths) -> str:
+        """Its file."""
+        return f"{paths.root}/{self.where}/{self.file}"
+
+    def __str__(self) -> str:
+        return self.file if self.full is None else names.full_name(*self.full)
+
+
+@dataclass(frozen=True)
+class Unclear:
+    """A name that does not name one task."""
+
+    reason: str
+    tasks: tuple[Task, ...] = ()
+    """Those that it fits; none or several."""
+
+
+# -- looking --------------------------------------------------------------------------------------------------------
+
+
+def listed(directory: str) -> list[str]:
+    """The names in a directory of the spool, in order; none where it is missing.
+
+    Raises:
+        SpoolError: it cannot be listed now.
+    """
+    try:
+        return sorted(listing(directory))
+    except (FileNotFoundError, NotADirectoryError):
+        return []  # put away in this moment, or removed by somebody who tidied up
+    except OSError as error:
+        raise SpoolError(f"{directory}: cannot be listed: {error.strerror}; try again") from error
+
+
+def is_script(path: str) -> bool:
+    """Whether a regular file stands there: directories, links, pipes and sockets are never touched."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def look(paths: SpoolPaths, state: State) -> list[Task]:
+    """The tasks of a state, in run order; in pending/ also those that were dropped by hand.
+
+    Raises:
+        SpoolError: the directory cannot be listed now.
+    """
+    directory = paths.directory(state)
+    if state is State.RUNNING:
+        nodes = [node for node in listed(directory) if not node.startswith(".")]
+        found = [Task(state, name, node) for node in nodes for name in listed(paths.running(node))]
+        return [task for task in found if task.full is not None]
+    found = [Task(state, name) for name in listed(directory)]
+    if state is State.PENDING:
+        return [task for task in found if task.full is not None or _is_drop(directory, task.file)]
+    return [task for task in found if names.parse_full(task.file) is not None]
+
+
+def _is_drop(directory: str, name: str) -> bool:
+    return not names.is_skipped(name) and is_script(f"{directory}/{name}")
+
+
+def where(paths: SpoolPaths, task_id: str) -> Task | None:
+    """Where a task is; None where no directory has it.
+
+    Raises:
+        SpoolError: a directory cannot be listed now.
+    """
+    for state in LIFE:
+        for task in look(paths, state):
+            if task.id == task_id:
+                return task
+    return None
+
+
+# -- what fits ------------------------------------------------------------------------------------------------------
+
+
+def latest(tasks: Iterable[Task]) -> tuple[Task, ...]:
+    """Of each task the last place: it may have moved on while it was looked for."""
+    last = {task.id or f"/{task.file}": task for task in tasks}
+    return tuple(last.values())
+
+
+def fit_name(tasks: Iterable[Task], text: str, title_of: Callable[[Task], str | None]) -> tuple[list[Task], bool]:
+    """The tasks whose script's name is, or begins like, or holds a text, and whether it is only a part of it.
+
+    The very name, with or without its ending, is meant before a part of another's.
+
+    Args:
+        tasks: among these.
+        text: as a person says it.
+        title_of: the name as it was submitted, for texts that no id can hold; None where nobody knows.
+    """
+    plain = names.plain(os.fsencode(text))
+    exact, bare, part = [], [], []
+    for task in tasks:
+        if task.id is None:
+            title: str | None = task.file
+        elif plain not in task.name:
+            continue
+        else:
+            title = task.name if plain == text else title_of(task)
+        if title is None:
+            continue
+        has_number = len(title) > 3 and title[:3].isascii() and title[:3].isdigit() and title[3] == "_"
+        name = title[4:] if has_number else title
+        if text in (name, title):
+            exact.append(task)
+        if (name.rpartition(".")[0] if "." in name else name) == text:
+            bare.append(task)
+        if text in title:
+            part.append(task)
+    meant = exact or bare
+    return (meant, False) if meant and text else (part, True)
+
+
+class Finder:
+    """Finds tasks of one spool by what people call them; what was listed serves all questions asked of it."""
+
+    def __init__(self, paths: SpoolPaths) -> None:
+        self._paths = paths
+        self._seen: dict[State, list[Task]] = {}
+        self._by_id: dict[State, dict[str, Task]] = {}
+
+    def tasks(self, state: State) -> list[Task]:
+        """All of a state.
+
+        Raises:
+            SpoolError: it cannot be listed now.
+        """
+        if state not in self._seen:
+            self._seen[state] = look(self._paths, state)
+            self._by_id[state] = {task.id: task for task in self._seen[state] if task.id is not None}
+        return self._seen[state]
+
+    def fit(self, text: str, states: Iterable[State]) -> tuple[tuple[Task, ...], bool]:
+        """The tasks that a text names, each once, and whether by a part of their names only.
+
+        Raises:
+            SpoolError: a directory cannot be listed now.
+        """
+        if not is_argument(text):
+            return (), True
+        states = tuple(states)
+        bare = names.strip_claim(text)
+        full = names.parse_full(bare)
+        task_id = full[1] if full else bare
+        if names.is_id(task_id):
+            for state in states:
+                self.tasks(state)
+            return latest(self._by_id[state][task_id] for state in states if task_id in self._by_id[state]), False
+        tasks = [task for state in states for task in self.tasks(state)]
+        found = [task for task in tasks if task.id is not None and task.id[19:25] == text]
+        is_part = False
+        if not found:
+            found, is_part = fit_name(tasks, text, self._title_of)
+        return latest(found), is_part
+
+    def _title_of(self, task: Task) -> str | None:
+        try:
+            return read_submission(self._paths, task.id or "", None).name or None
+        except OSError:
+            return None
+
+    def one(self, text: str, *groups: tuple[State, ...]) -> Task | Unclear:
+        """The one task that is meant; a later group is asked if nothing in the first fits.
+
+        Raises:
+            SpoolError: a directory cannot be listed now.
+        """
+        if not text:
+            return Unclear("which task? a name, a part of it, or its six digits")
+        for _ in range(2):  # one that moves on while it is looked for is found the second time
+            for states in groups:
+                tasks, is_part = self.fit(text, states)
+                if is_part and tasks:
+                    # Another group may hold the very name: a part of a waiting one's is not what was meant then.
+                    very, is_part_too = self.fit(text, LIFE)
+                    tasks = tasks if is_part_too else very
+                if len(tasks) == 1:
+                    return tasks[0]
+                if tasks:
+                    shown = ", ".join(f"{task.where}/{printable(task.file)}" for task in tasks[:LISTED_MAX])
+                    fits = f"{printable(text)!r} fits {len(tasks)} tasks, and nothing was done"
+                    return Unclear(f"{fits}; name one of them: {shown}", tasks)
+            self._seen.clear()
+        asked = " ".join(state.value for states in groups for state in states)
+        return Unclear(f"no task in {asked} is called {printable(text)!r}")

@@ -1,0 +1,375 @@
+"""Publishing: one script or thousands become tasks (docs/spool.md, "Publishing").
+
+- Everything is looked at before anything is written: a wrong script or option costs the others nothing.
+- Records first, then the scripts as dot-files, all of it synced, then the rename that commits.
+- What was not committed is taken back.  What was is told, also where the rest failed.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gpu_queue.errors import BadScript, NotPublished, SpoolError
+from gpu_queue.spool import files, store
+from gpu_queue.spool.directives import HEAD_BYTES, read_needs
+from gpu_queue.spool.fields import printable
+from gpu_queue.spool.find import Finder, Task, Unclear, where
+from gpu_queue.spool.paths import SpoolPaths, full_name, make_id
+from gpu_queue.spool.people import me
+from gpu_queue.spool.records import encode_submission
+from gpu_queue.spool.store import Moved
+from gpu_queue.task import DEFAULT_PRIORITY, Needs, State, Submission
+from gpu_queue.units import format_utc
+
+SCRIPT_MAX_BYTES = 16 << 20
+
+# -- stamps ---------------------------------------------------------------------------------------------------------
+
+
+class _Stamps:
+    """Moments in whole milliseconds, none of them twice and none before another: they order names."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last_ms = 0
+
+    def next_s(self) -> float:
+        """A new one, in epoch seconds."""
+        with self._lock:
+            self._last_ms = max(time.time_ns() // 1_000_000, self._last_ms + 1)
+            return self._last_ms / 1000 + 0.0002  # well inside the millisecond: a float is not exact
+
+    def ahead_s(self) -> float:
+        """How far the last one is ahead of the clock."""
+        return max(0.0, self._last_ms / 1000 - time.time())
+
+    def forget_lock(self) -> None:
+        """After a fork: another thread may have held it."""
+        self._lock = threading.Lock()
+
+
+_STAMPS = _Stamps()
+next_stamp_s = _STAMPS.next_s
+os.register_at_fork(after_in_child=_STAMPS.forget_lock)
+
+# -- what is published ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is said about a task beside its script.  All of it may be left out."""
+
+    gpus: int | str | None = None
+    """``2``, or ``"1-4"``: as many of them as are free, at least the first; ``0``: none."""
+    memory: int | str | None = None
+    """That each of its GPUs must have: ``"20G"``, ``"512M"``, or bytes."""
+    queue: str | None = None
+    """Of tasks with the same queue one runs at a time."""
+    time: float | str | None = None
+    """After which it is ended: ``"4h"``, ``"1d12h"``, or seconds."""
+    retries: int | str | None = None
+    """How often it is tried again after a failure of its own."""
+    after: tuple[str | Task, ...] = ()
+    """Tasks that must be done first."""
+    name: str | None = None
+    """In place of the script's own."""
+    priority: int = DEFAULT_PRIORITY
+    """000 to 999, smaller runs first."""
+    cwd: str | None = None
+    """Where it runs; else the directory that it was submitted from."""
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script that need not lie in a file."""
+
+    name: str
+    content: str | bytes
+    path: str = ""
+    """Where it came from, for people."""
+    options: Options | None = None
+    """Its own, in place of those that are given for all."""
+
+
+ScriptLike = str | os.PathLike[str] | Script
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A script that was read."""
+
+    name: str
+    content: bytes
+    path: str
+    options: Options | None = None
+
+
+def read_script(source: ScriptLike) -> _Source:
+    """A script, from where it lies.
+
+    Args:
+        source: a path (a link is followed), or the script itself.
+
+    Raises:
+        BadScript: it is missing, no regular file, empty, binary, too large, or cannot be read.
+    """
+    if isinstance(source, Script):
+        given = source.content
+        content = given.encode("utf-8", "surrogateescape") if isinstance(given, str) else bytes(given)
+        if problem := _problem_of(content):
+            raise BadScript(f"{printable(source.name)}: {problem}")
+        return _Source(source.name, content, source.path, source.options)
+    path = os.fspath(source)
+    if not isinstance(path, str):
+        raise BadScript(f"{path!r} is no path; a script that lies in no file is Script(name, content)")
+    try:
+        # A link is followed here, and nowhere in the spool: it is the submitter's own.
+        content, facts = files.read_regular(os.path.realpath(path), SCRIPT_MAX_BYTES + 1)
+        problem = _problem_of(content, facts.st_size)
+    except files.Vanished:
+        problem = "there is no such file"
+    except files.FileProblem as why:
+        problem = "is a directory" if os.path.isdir(path) else _in_our_words(why)
+    except (OSError, ValueError) as error:
+        problem = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+    if problem:
+        raise BadScript(f"{printable(path)}: {problem}")
+    here = path.removeprefix("./")
+    return _Source(os.path.basename(path), content, path if os.path.isabs(path) else f"{working_directory()}/{here}")
+
+
+def _in_our_words(why: files.FileProblem) -> str:
+    return "cannot be read; chmod u+r it" if "cannot be read" in str(why) else "is no regular file"
+
+
+def _problem_of(content: bytes, size_bytes: int | None = None) -> str:
+    if not content:
+        return "is empty"
+    if len(content) > SCRIPT_MAX_BYTES:
+        return f"has {max(size_bytes or 0, len(content))} bytes; a script has at most {SCRIPT_MAX_BYTES}"
+    return "is a binary, no script" if b"\0" in content or content.startswith(b"\x7fELF") else ""
+
+
+def working_directory() -> str:
+    """Where we are, as the user spells it: another host may know the place by that name only."""
+    said = os.environ.get("PWD", "")
+    try:
+        return said if said.startswith("/") and os.path.samefile(said, ".") else os.getcwd()
+    except OSError:
+        try:
+            return os.getcwd()
+        except OSError:
+            return said  # it was removed
+
+
+# -- what is asked for ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A task that is about to be published."""
+
+    task: Task
+    task_id: str
+    script: bytes
+    record: bytes
+
+
+def _given(options: Options) -> dict[str, Any]:
+    """The needs as a record holds them: texts in the notation of the command line."""
+    said = {name: getattr(options, name) for name in ("gpus", "memory", "queue", "time", "retries")}
+    for name, value in said.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float, str, type(None))):
+            raise BadScript(f"{name}={printable(repr(value))}: expected a text or a number")
+    return {name: _text(value) for name, value in said.items() if value is not None}
+
+
+def _text(value: float | str) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}".rstrip("0").rstrip(".")
+    return str(value)
+
+
+def is_priority(value: object) -> bool:
+    """Whether a task may have it."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 999
+
+
+def _check(options: Options) -> None:
+    if not is_priority(options.priority):
+        raise BadScript(f"priority={printable(repr(options.priority))}; expected 0 to 999, smaller runs first")
+    for name in ("name", "cwd"):
+        value = getattr(options, name)
+        if value is not None and (not isinstance(value, str) or "\0" in value):
+            raise BadScript(f"{name}={printable(repr(value))}: expected a text")
+
+
+def _upstream(finder: Finder, after: Iterable[str | Task]) -> list[str]:
+    ids = []
+    for one in after:
+        text = (one.id or one.file) if isinstance(one, Task) else one
+        found = finder.one(text, (State.PENDING, State.RUNNING), (State.DONE, State.FAILED))
+        if isinstance(found, Unclear):
+            raise BadScript(f"after: {found.reason}")
+        if found.id is None:
+            raise BadScript(f"after: {printable(found.file)} was dropped by hand and has no id before it runs")
+        ids.append(found.id)
+    return ids
+
+
+def _prepare(
+    script: _Source, options: Options, after: list[str], default_gpus: Callable[[], int], where_from: str
+) -> Callable[[], _Entry]:
+    """Look at one; what is left is to give it an id, when all are known to be fine."""
+    content = script.content
+    given = _given(options) | ({"after": after} if after else {})
+    title = options.name or script.name
+    try:
+        needs = _needs(content, given, default_gpus)
+    except BadScript as problem:
+        raise BadScript(f"{printable(title)}: asks for what cannot be: {problem}; nothing was submitted") from None
+    user, host = me()
+    cwd = where_from if options.cwd is None else os.path.abspath(options.cwd)
+
+    def entry() -> _Entry:
+        now_s = next_stamp_s()
+        task_id = make_id(now_s, secrets.token_hex(3), os.fsencode(title))
+        submission = Submission(task_id, title, script.path, cwd, given, user, host, format_utc(now_s))
+        task = Task(State.PENDING, full_name(options.priority, task_id), needs=needs)
+        return _Entry(task, task_id, content, encode_submission(submission))
+
+    size_bytes = len(encode_submission(Submission("0" * 150, title, script.path, cwd, given, user, host, "0" * 20)))
+    if size_bytes > files.RECORD_MAX_BYTES:
+        raise BadScript(
+            f"{printable(title)}: its record would have {size_bytes} bytes of at most {files.RECORD_MAX_BYTES}; "
+            "name fewer tasks in after"
+        )
+    return entry
+
+
+def _needs(content: bytes, given: dict[str, Any], default_gpus: Callable[[], int]) -> Needs:
+    needs = read_needs(content[:HEAD_BYTES], given, 1)
+    return read_needs(content[:HEAD_BYTES], given, default_gpus()) if needs.reason == "default" else needs
+
+
+# -- publishing -----------------------------------------------------------------------------------------------------
+
+
+def prepare(
+    finder: Finder, sources: Iterable[ScriptLike], options: Options, default_gpus: Callable[[], int]
+) -> list[Callable[[], _Entry]]:
+    """Look at all that is to be published; nothing is written.
+
+    Args:
+        finder: of the spool, for what ``after`` names.
+        sources: paths and scripts.
+        options: of all that bring none themselves.
+        default_gpus: how many a script gets that says nothing; asked once at most.
+
+    Raises:
+        BadScript: one of them can never run; the message says which and why.
+        SpoolError: the spool cannot be listed.
+    """
+    here = working_directory()
+    counted: list[int] = []
+    upstream: dict[tuple[str | Task, ...], list[str]] = {}
+
+    def count() -> int:
+        if not counted:
+            counted.append(default_gpus())
+        return counted[0]
+
+    prepared = []
+    for source in sources:
+        script = read_script(source)
+        own = script.options or options
+        _check(own)
+        after = (own.after,) if isinstance(own.after, (str, Task)) else tuple(own.after)
+        if after not in upstream:
+            upstream[after] = _upstream(finder, after)
+        prepared.append(_prepare(script, own, upstream[after], count, here))
+    return prepared
+
+
+def publish(paths: SpoolPaths, prepared: Sequence[Callable[[], _Entry]]) -> tuple[Task, ...]:
+    """Write records and scripts, sync them, and commit each by its rename.
+
+    Returns when no stamp is ahead of the clock any more, so that what is submitted next comes after: a thousand tasks
+    take a second at least.
+
+    Raises:
+        NotPublished: the storage did not take all of it; it names those that were queued.
+    """
+    entries = [one() for one in prepared]
+    if not entries:
+        return ()
+    pending = paths.directory(State.PENDING)
+    # One needs no directory of its own: its dot-file lies where it will be renamed.
+    stage = f"{pending}/.{secrets.token_hex(6)}" if len(entries) > 1 else ""
+    hidden = [f"{stage}/{one.task.file}" if stage else f"{pending}/.{one.task_id}" for one in entries]
+    written: list[str] = []
+    try:
+        if stage:
+            os.mkdir(stage, 0o700)
+            files.hand_over(stage, pending)
+        for one, path in zip(entries, hidden, strict=True):
+            for target, content in ((paths.record(one.task_id), one.record), (path, one.script)):
+                written.append(target)
+                files.write_new(target, content)
+        for path in written:
+            files.sync(path)
+    except OSError as error:
+        _take_back(written, stage)
+        raise NotPublished(_unwritten(error.filename or pending, error), ()) from error
+    return _commit(paths, entries, hidden, stage)
+
+
+def _commit(paths: SpoolPaths, entries: list[_Entry], hidden: list[str], stage: str) -> tuple[Task, ...]:
+    queued: list[Task] = []
+    leftover: list[str] = []
+    problem = ""
+    for one, path in zip(entries, hidden, strict=True):
+        result = store.move(path, one.task.path(paths))
+        if result.moved is Moved.WON or _is_there(paths, one.task_id):
+            queued.append(one.task)
+            continue
+        problem = problem or _unwritten(path, result.error)
+        if result.moved is Moved.LOST or os.path.lexists(path):
+            leftover += [path, paths.record(one.task_id)]
+    _take_back(leftover, stage)
+    if problem:
+        raise NotPublished(problem, tuple(map(str, queued)))
+    time.sleep(_STAMPS.ahead_s())
+    return tuple(queued)
+
+
+def _is_there(paths: SpoolPaths, task_id: str) -> bool:
+    """After an error: an agent may have been faster than our listing."""
+    try:
+        return where(paths, task_id) is not None
+    except SpoolError:
+        return False
+
+
+def _take_back(written: Iterable[str], stage: str) -> None:
+    for path in reversed(list(written)):
+        files.remove(path)
+    if stage:
+        try:
+            os.rmdir(stage)
+        except OSError:
+            pass  # removed by an agent when it is a day old
+
+
+def _unwritten(path: str, error: OSError | None) -> str:
+    why = f" ({error.strerror})" if error is not None else ""
+    return (
+        f"{path} could not be written{why}, so it is not queued; check that the storage is not full and that you may "
+        "write there"
+    )

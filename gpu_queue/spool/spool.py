@@ -1,0 +1,575 @@
+"""The public face of a spool: what a person may do with a queue, from Python."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gpu_queue.errors import SpoolError
+from gpu_queue.reasons import Code, reason
+from gpu_queue.spool import asking, clearing, desk, files, publishing, stopping
+from gpu_queue.spool.asking import Answer
+from gpu_queue.spool.clearing import Forgotten
+from gpu_queue.spool.commands import Command
+from gpu_queue.spool.desk import WAITING_FIRST, Outcome, each, unclear
+from gpu_queue.spool.fields import printable
+from gpu_queue.spool.filesystem import check_protocol, make_spool
+from gpu_queue.spool.find import LIFE, Finder, Task, Unclear, listed
+from gpu_queue.spool.paths import SpoolPaths, parse_claim, parse_try_file, same_submission
+from gpu_queue.spool.publishing import Options, Script, ScriptLike
+from gpu_queue.spool.records import TryRecord, read_submission, read_try
+from gpu_queue.spool.stopping import Stopped
+from gpu_queue.task import DEFAULT_PRIORITY, Claim, State, Submission
+from gpu_queue.units import parse_duration_s
+from gpu_queue.words import in_words
+
+LOG_TAIL_BYTES = 64 << 10
+MAKING_S = 5.0
+"""A spool without PROTOCOL is being made by somebody else; after so long that somebody is taken to be dead."""
+
+TaskLike = str | Task
+"""A task, or what people call it: its full name, its id, its six digits, its script's name or a part of that."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a task waits, where it runs, or how it ended."""
+
+    task: Task
+    lines: tuple[str, ...]
+    """For people."""
+    answers: tuple[Answer, ...] = ()
+    """Of nodes that had to be asked, since none had published its reason."""
+
+
+class Spool:
+    """A queue: the directory ``$QUEUE_ROOT/<JOB_ID>``.
+
+    It needs no agent, no GPU and no setting, and it keeps nothing in memory: any number of them, in any number of
+    processes, may be at work on the same queue, with ``client.sh`` and with agents.
+
+    >>> from gpu_queue import Script, Spool
+    >>> spool = Spool("train-exp1", queue_root)
+
+    The first submission makes the queue.  A script is a path, or a ``Script`` with a name and a text:
+
+    >>> train = spool.submit("train.sh", gpus=2, time="4h")
+    >>> train.priority, train.name, train.needs.gpus_min
+    (500, 'train.sh', 2)
+    >>> report = spool.submit(Script("report.sh", "python report.py"), gpus=0, after=[train], priority=900)
+
+    Thousands at once become visible one by one, in order, after all of them are safe on the disk:
+
+    >>> runs = [Script(f"seed{n}.sh", f"python train.py --seed {n}") for n in range(3)]
+    >>> [task.name for task in spool.publish(runs, queue="car")]
+    ['seed0.sh', 'seed1.sh', 'seed2.sh']
+
+    What can never run is refused before anything is written:
+
+    >>> spool.submit("train.sh", gpus="3-2")
+    Traceback (most recent call last):
+        ...
+    gpu_queue.errors.BadScript: train.sh: asks for what cannot be: '3-2' is no number of GPUs; ...
+
+    A task is called by its id, its six digits, its script's name, or a part of that:
+
+    >>> [task.name for task in spool.find("seed")]
+    ['seed0.sh', 'seed1.sh', 'seed2.sh']
+    >>> spool.priority("seed2", 100)[0].where
+    'pending'
+
+    What came of a wish is data.  Outcomes are true where it was done:
+
+    >>> outcome, = spool.cancel("seed1")
+    >>> bool(outcome), outcome.what.value, outcome.where
+    (True, 'done', 'failed')
+    >>> again, = spool.cancel(outcome.task_id)
+    >>> again.what.value, again.reason.partition(":")[0]
+    ('gone', 'it has ended already')
+    >>> missing, = spool.cancel("nothing")
+    >>> missing.what.value, missing.reason
+    ('refused', "no task in pending running done failed is called 'nothing'")
+    >>> all(spool.retry("all"))
+    True
+
+    What is known of a task, and what it has printed so far:
+
+    >>> spool.record(report).needs["after"] == [train.id]
+    True
+    >>> spool.tries(train), spool.logs(train), spool.log_tail(train)
+    ((), (), '')
+
+    The queue as a whole.  Agents obey within a second or two:
+
+    >>> spool.pause("the cluster is too hot")
+    >>> spool.resume()
+    >>> spool.explain("report").lines
+    ('no agent is alive; start one with ./submit.sh',)
+    >>> spool.shutdown()                            # one answer for each agent; there is none
+    ()
+    >>> stopped = spool.stop("all")
+    >>> len(stopped.tasks), {outcome.where for outcome in stopped.tasks}
+    (5, {'failed'})
+    >>> len(spool.clean("7d")), len(spool.clean(0))
+    (0, 5)
+    """
+
+    def __init__(self, job_id: str | None = None, queue_root: str | os.PathLike[str] | None = None) -> None:
+        """Name a queue; nothing is read or made yet.
+
+        Args:
+            job_id: which; default: ``$JOB_ID``.
+            queue_root: the directory of all queues; default: ``$QUEUE_ROOT``, else ``~/gpu_queue``.
+
+        Raises:
+            SpoolError: no queue can be called so.
+        """
+        name = os.environ.get("JOB_ID", "") if job_id is None else job_id
+        if not name:
+            raise SpoolError("JOB_ID is not set; say which queue: Spool('train-exp1'), or export JOB_ID")
+        if name in (".", "..") or "/" in name or "\0" in name or name.startswith("-"):
+            raise SpoolError(
+                f"JOB_ID {name!r} cannot be a directory's name; use one without / and without - in front"
+            )
+        root = queue_root or os.environ.get("QUEUE_ROOT") or os.path.expanduser("~/gpu_queue")
+        self._paths = SpoolPaths(f"{os.path.abspath(os.fspath(root))}/{name}")
+
+    def __repr__(self) -> str:
+        job_id, root = os.path.basename(self._paths.root), os.path.dirname(self._paths.root)
+        return f"Spool({job_id!r}, {root!r})"
+
+    @property
+    def path(self) -> str:
+        """The queue's directory."""
+        return self._paths.root
+
+    # -- submitting
+
+    def submit(
+        self,
+        script: ScriptLike,
+        *,
+        gpus: int | str | None = None,
+        memory: int | str | None = None,
+        queue: str | None = None,
+        time: float | str | None = None,
+        retries: int | str | None = None,
+        after: Iterable[TaskLike] = (),
+        name: str | None = None,
+        priority: int = DEFAULT_PRIORITY,
+        cwd: str | None = None,
+    ) -> Task:
+        """Queue one script; when this returns it is safe on the disk.
+
+        What is not said here the script may say itself (``#GPUQ``, ``#SBATCH``, ``CUDA_VISIBLE_DEVICES``, torchrun's
+        arguments); what is said here counts first.
+
+        Args:
+            script: its path, or a ``Script``.
+            gpus: ``2``, ``"1-4"``, or ``0``.
+            memory: that each of its GPUs must have: ``"20G"``, or bytes.
+            queue: of tasks with the same one, one runs at a time.
+            time: after which it is ended: ``"4h"``, or seconds.
+            retries: how often it is tried again after a failure of its own.
+            after: tasks that must be done first.
+            name: in place of the script's own.
+            priority: 0 to 999, smaller runs first.
+            cwd: where it runs; default: here.
+
+        Returns:
+            The task, with what it asks for in ``needs``.
+
+        Raises:
+            BadScript: it can never run; nothing was written.
+            NotPublished: the storage did not take it; nothing is left behind.
+            SpoolError: the queue cannot be made or used.
+        """
+        options = Options(gpus, memory, queue, time, retries, _several(after), name, priority, cwd)
+        return self._publish([script], options)[0]
+
+    def publish(
+        self,
+        scripts: Iterable[ScriptLike],
+        *,
+        gpus: int | str | None = None,
+        memory: int | str | None = None,
+        queue: str | None = None,
+        time: float | str | None = None,
+        retries: int | str | None = None,
+        after: Iterable[TaskLike] = (),
+        priority: int = DEFAULT_PRIORITY,
+        cwd: str | None = None,
+    ) -> tuple[Task, ...]:
+        """Queue many scripts, in this order; all are looked at before any is written.
+
+        It takes a millisecond for each at least, so that whatever is submitted afterwards comes behind them.
+
+        Args:
+            scripts: paths, or ``Script``s, which may bring options of their own.
+            gpus: as for ``submit``, and so are all others.
+            memory: that each GPU must have.
+            queue: a serial queue.
+            time: after which each is ended.
+            retries: after failures of their own.
+            after: tasks that must be done first.
+            priority: 0 to 999, smaller runs first.
+            cwd: where they run.
+
+        Raises:
+            BadScript: one of them can never run; nothing was written.
+            NotPublished: the storage did not take all; its ``published`` names those that were queued.
+            SpoolError: the queue cannot be made or used.
+        """
+        options = Options(gpus, memory, queue, time, retries, _several(after), None, priority, cwd)
+        return self._publish(list(scripts), options)
+
+    def _publish(self, scripts: list[ScriptLike], options: Options) -> tuple[Task, ...]:
+        paths = self._paths
+        finder = Finder(paths)
+        _refuse_other_protocol(paths)
+        prepared = publishing.prepare(finder, scripts, options, lambda: asking.default_gpus(paths))
+        if prepared:
+            _make(paths)
+        return publishing.publish(paths, prepared)
+
+    # -- tasks that wait or have ended
+
+    def find(self, text: str = "", *states: State) -> tuple[Task, ...]:
+        """The tasks that a text names, each once, in run order; with no text all.
+
+        Args:
+            text: a full name, an id, six digits, a script's name, or a part of that.
+            states: where to look; default: everywhere.
+
+        Raises:
+            SpoolError: there is no such queue, or it cannot be listed.
+        """
+        return Finder(self._enter()).fit(text, states or LIFE)[0]
+
+    def cancel(self, *tasks: TaskLike) -> tuple[Outcome, ...]:
+        """Take waiting tasks out of the queue: they go to failed/.
+
+        A file that was dropped by hand gets its id by it.
+
+        Args:
+            tasks: which; ``"all"``: all that wait.
+
+        Raises:
+            SpoolError: there is no such queue, or it cannot be listed.
+        """
+        paths = self._enter()
+        many = "all" in tasks
+        outcomes = tuple(
+            unclear(text, found) if isinstance(found, Unclear) else desk.cancel(paths, found, release=not many)
+            for text, found in each(Finder(paths), tasks, State.PENDING, LIFE[:2], LIFE[2:])
+        )
+        if many:
+            desk.release_queues(paths)
+        return outcomes
+
+    def retry(self, *tasks: TaskLike) -> tuple[Outcome, ...]:
+        """Queue failed tasks again; their counters of failures begin anew.
+
+        Args:
+            tasks: which; ``"all"``: all in failed/, also those that were cancelled.
+
+        Raises:
+            SpoolError: there is no such queue, or it cannot be listed.
+        """
+        paths = self._enter()
+        return tuple(
+            unclear(text, found) if isinstance(found, Unclear) else desk.retry(paths, found)
+            for text, found in each(Finder(paths), tasks, State.FAILED, (State.FAILED,))
+        )
+
+    def priority(self, task: TaskLike | Iterable[TaskLike], priority: int) -> tuple[Outcome, ...]:
+        """Have waiting tasks run earlier or later.
+
+        Args:
+            task: which, one or many; ``"all"``: all that wait.
+            priority: 0 to 999, smaller runs first.
+
+        Raises:
+            SpoolError: there is no such queue, or it cannot be listed.
+            ValueError: that is no priority.
+        """
+        if not publishing.is_priority(priority):
+            raise ValueError(f"priority={priority!r}; expected 0 to 999, smaller runs first")
+        paths = self._enter()
+        return tuple(
+            unclear(text, found) if isinstance(found, Unclear) else desk.set_priority(paths, found, priority)
+            for text, found in each(Finder(paths), _several(task), State.PENDING, LIFE[:2], LIFE[2:])
+        )
+
+    # -- tasks that run, and agents
+
+    def stop(self, *tasks: TaskLike) -> Stopped:
+        """End tasks wherever they are: what waits is cancelled, what runs is ended.
+
+        It returns when all agents that were asked have answered.  A node is given up when it gave no sign of life for
+        10 s on a local filesystem, 40 s on a network one (``$GPU_QUEUE_PATIENCE``); its claims are moved to failed/,
+        and what may still run there ends itself within a minute.
+
+        Args:
+            tasks: which; ``"all"``: everything, and dedicated nodes sweep.
+
+        Raises:
+            SpoolError: there is no such queue, or it cannot be listed or written.
+        """
+        return stopping.stop(self._enter(), tasks)
+
+    def shutdown(self, *, wait: bool = False) -> tuple[Answer, ...]:
+        """End the agents that are there now.
+
+        Args:
+            wait: after the running tasks have ended; else these go back to pending/.
+
+        Returns:
+            What each agent said; empty where there is none.
+
+        Raises:
+            SpoolError: there is no such queue, or it cannot be written.
+        """
+        return stopping.shut_down(self._enter(), wait=wait)
+
+    def sweep(self) -> tuple[Answer, ...]:
+        """Have dedicated nodes end what is left over of tasks.
+
+        Raises:
+            SpoolError: there is no such queue, or it cannot be written.
+        """
+        paths = self._enter()
+        return stopping.ask(paths, Command("", "", "sweep"), asking.living(paths))
+
+    def explain(self, task: TaskLike) -> Explanation:
+        """Why a task waits, where it runs, or how it ended.
+
+        Agents publish their reasons for the first hundred that wait; for others they are asked, which takes a moment.
+
+        Raises:
+            SpoolError: there is no such queue, or no one task is called so.
+        """
+        paths = self._enter()
+        found = self._one(task, *WAITING_FIRST)
+        if found.state is State.RUNNING:
+            parsed = parse_claim(found.file)
+            number = parsed[0].number if parsed is not None else 1
+            has_ended = ", and has ended" if parsed is not None and parsed[1] is not None else ""
+            return Explanation(found, (f"it runs on {found.node}, try {number}{has_ended}",))
+        if found.state is not State.PENDING:
+            return Explanation(found, (self._ending(found),))
+        pages = asking.living(paths)
+        said = [(page.node, one.reason) for page in pages for one in page.waiting if one.name == found.file]
+        if said:
+            return Explanation(found, tuple(f"{node}: {in_words(why)}" for node, why in said))
+        command = Command("", "", "explain", tasks=(found.file,))
+        answers = stopping.ask(paths, command, asking.askable(paths))
+        lines = tuple(f"{answer.node}: {line}" for answer in answers for line in answer.lines)
+        is_alone = all(answer.reply is asking.Reply.GONE for answer in answers)
+        return Explanation(found, (in_words(reason(Code.NO_AGENT)),) if is_alone else lines, answers)
+
+    def _ending(self, task: Task) -> str:
+        tries = self.tries(task)
+        if not tries:
+            return f"it is in {task.where}; " + (
+                "it was cancelled before it ran" if task.state is State.FAILED else "nothing is noted of its tries"
+            )
+        last = tries[-1]
+        words = last.outcome or ("it was ended" if last.status is None else f"status {last.status}")
+        return f"{words} on {last.node or 'a node that nobody noted'}, try {last.claim.number}" + (
+            f": {last.problem or last.reason}" if last.problem or last.reason else ""
+        )
+
+    def forget(self, node: str, *, force: bool = False) -> Forgotten:
+        """Say that a node is dead: its tasks go on elsewhere now, and not after 15 minutes.
+
+        Args:
+            node: its name, or a part of it that fits no other.
+            force: also where it, or a task of it, gave a sign of life within 90 s.
+
+        Raises:
+            SpoolError: there is no such queue, or it cannot be listed.
+        """
+        return clearing.forget_node(self._enter(), node, force=force)
+
+    # -- the queue as a whole
+
+    def pause(self, why: str = "") -> None:
+        """Have nothing new started until ``resume``; what runs goes on.
+
+        Raises:
+            SpoolError: there is no such queue, or it cannot be written.
+        """
+        desk.raise_flag(self._enter(), "paused", why)
+
+    def drain(self, why: str = "") -> None:
+        """Have nothing new started, and agents leave when their tasks have ended, until ``resume``.
+
+        Raises:
+            SpoolError: there is no such queue, or it cannot be written.
+        """
+        desk.raise_flag(self._enter(), "draining", why)
+
+    def resume(self) -> None:
+        """Undo ``pause`` and ``drain``.
+
+        Raises:
+            SpoolError: there is no such queue, or it cannot be written.
+        """
+        paths = self._enter()
+        for flag in ("paused", "draining"):
+            desk.lift_flag(paths, flag)
+
+    def keepalive(self, on: bool, why: str = "") -> None:
+        """Let idle GPUs be idle (False), or have them kept busy again (True).
+
+        Raises:
+            SpoolError: there is no such queue, or it cannot be written.
+        """
+        if on:
+            desk.lift_flag(self._enter(), "keepalive-off")
+        else:
+            desk.raise_flag(self._enter(), "keepalive-off", why)
+
+    def clean(self, older_than: float | str, *, dry_run: bool = False) -> tuple[Outcome, ...]:
+        """Forget settled tasks with their records and logs; what a waiting or running task still names is kept.
+
+        Args:
+            older_than: since they were settled: ``"7d"``, or seconds.
+            dry_run: only tell which.
+
+        Raises:
+            SpoolError: there is no such queue, or it cannot be listed.
+            ValueError: that is no duration.
+        """
+        older_than_s = parse_duration_s(older_than) if isinstance(older_than, str) else float(older_than)
+        return tuple(clearing.clean(self._enter(), older_than_s, dry_run=dry_run))
+
+    # -- what is known of a task
+
+    def record(self, task: TaskLike) -> Submission:
+        """What its submitter said; fields are empty where the record does not tell, and its ``problem`` says why.
+
+        Raises:
+            SpoolError: there is no such queue, no one task is called so, or the storage failed.
+        """
+        found = self._one(task, *WAITING_FIRST)
+        if found.id is None:
+            raise SpoolError(f"{printable(found.file)} was dropped by hand and has no record before it runs")
+        try:
+            return read_submission(self._paths, found.id, None)
+        except OSError as error:
+            raise SpoolError(f"{self._paths.record(found.id)}: {error.strerror}; try again") from error
+
+    def tries(self, task: TaskLike) -> tuple[TryRecord, ...]:
+        """What is noted of each try, oldest first.
+
+        Raises:
+            SpoolError: there is no such queue, no one task is called so, or the storage failed.
+        """
+        found = self._one(task, *WAITING_FIRST)
+        records = []
+        for claim in _claims_of(self._paths.records, ".json", found.id):
+            try:
+                record = read_try(self._paths, claim)
+            except OSError as error:
+                raise SpoolError(f"{self._paths.try_record(claim)}: {error.strerror}; try again") from error
+            if record is not None:
+                records.append(record)
+        return tuple(sorted(records, key=lambda one: (one.claim.number, one.started_at)))
+
+    def logs(self, task: TaskLike) -> tuple[str, ...]:
+        """The paths of the logs of its tries, oldest first; none before it starts.
+
+        Raises:
+            SpoolError: there is no such queue, or no one task is called so.
+        """
+        found = self._one(task, *WAITING_FIRST)
+        if found.id is None:
+            return ()
+        first = self._paths.first_log(found.id)
+        later = [self._paths.log(claim) for claim in _claims_of(self._paths.logs, ".log", found.id)]
+        present = set(listed(self._paths.logs))
+        return tuple(path for path in (first, *later) if os.path.basename(path) in present)
+
+    def log_tail(self, task: TaskLike, limit_bytes: int = LOG_TAIL_BYTES) -> str:
+        """The end of its newest log, as it was printed, with whatever escape codes; empty before it starts.
+
+        Raises:
+            SpoolError: there is no such queue, no one task is called so, or the storage failed.
+        """
+        paths = self.logs(task)
+        if not paths:
+            return ""
+        try:
+            content, _ = files.read_tail(paths[-1], 0, 0, limit_bytes)
+        except (files.FileProblem, OSError) as error:
+            raise SpoolError(f"{paths[-1]}: {error}") from error
+        return content.decode("utf-8", "replace")
+
+    # -- within
+
+    def _enter(self) -> SpoolPaths:
+        """Refuse a queue that is not there, or not ours."""
+        paths = self._paths
+        deadline_s = time.monotonic() + MAKING_S
+        while not _refuse_other_protocol(paths):
+            if not os.path.isdir(paths.root):
+                raise SpoolError(f"there is no queue {paths.root}; submit, or ./submit.sh, makes it")
+            if not os.path.isdir(paths.directory(State.PENDING)) or time.monotonic() > deadline_s:
+                raise SpoolError(f"{paths.root} has no PROTOCOL file, so it is no queue; submit makes it one")
+            time.sleep(0.1)
+        return paths
+
+    def _one(self, task: TaskLike, *groups: tuple[State, ...]) -> Task:
+        paths = self._enter()
+        found = Finder(paths).one(task if isinstance(task, str) else task.id or task.file, *groups)
+        if isinstance(found, Unclear):
+            raise SpoolError(found.reason)
+        return found
+
+
+def _several(given: TaskLike | Iterable[TaskLike]) -> tuple[TaskLike, ...]:
+    return (given,) if isinstance(given, (str, Task)) else tuple(given)
+
+
+def _refuse_other_protocol(paths: SpoolPaths) -> bool:
+    """Whether it is made; whatever goes wrong is the queue's fault."""
+    try:
+        return check_protocol(paths)
+    except NotADirectoryError:
+        raise SpoolError(f"{paths.root}: expected a directory") from None
+    except OSError as error:
+        raise SpoolError(f"{paths.protocol}: {error.strerror}; try again") from error
+
+
+def _make(paths: SpoolPaths) -> None:
+    """Make what is missing of it, and of the way to it, closed to others."""
+    missing = []
+    above = paths.root
+    while not os.path.isdir(above) and above != os.path.dirname(above):
+        missing.append(above)
+        above = os.path.dirname(above)
+    for directory in reversed(missing):
+        try:
+            os.mkdir(directory, 0o700)
+        except FileExistsError:
+            continue  # somebody else makes the same
+        except OSError as error:
+            raise SpoolError(f"{directory}: cannot be made: {error.strerror}") from error
+    make_spool(paths)
+
+
+def _claims_of(directory: str, ending: str, task_id: str | None) -> list[Claim]:
+    """The tries of a task of which there is a file, in their order."""
+    if task_id is None:
+        return []
+    beginning = same_submission(task_id)
+    claims = [parse_try_file(name, ending) for name in listed(directory) if name.startswith(beginning)]
+    mine = [claim for claim in claims if claim is not None and claim.task_id == task_id]
+    return sorted(mine, key=lambda claim: claim.number)
+
+
+__all__ = ["Answer", "Explanation", "Forgotten", "Options", "Outcome", "Script", "Spool", "Stopped", "Task"]

@@ -1,0 +1,204 @@
+"""Stopping what runs: agents are asked; where none is alive, whoever asks moves the claim himself.
+
+- A task that was requeued meanwhile is cancelled, one that runs again is stopped again: three rounds.
+- A claim that is moved away is lost to its shim, which ends the task at its next beat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gpu_queue import PROTOCOL
+from gpu_queue.spool import store
+from gpu_queue.spool.asking import Answer, Reply, answers, askable, living, page_of, patience_s, post
+from gpu_queue.spool.commands import Command
+from gpu_queue.spool.desk import (
+    WAITING_FIRST,
+    Outcome,
+    What,
+    cancel,
+    done,
+    each,
+    moved_on,
+    refused,
+    release_queues,
+    unclear,
+)
+from gpu_queue.spool.find import Finder, Task, Unclear, listed, look, where
+from gpu_queue.spool.pages import NodePage
+from gpu_queue.spool.paths import SpoolPaths, claim_name, parse_claim
+from gpu_queue.spool.store import Moved
+from gpu_queue.task import State, Why
+
+ROUNDS = 3
+CLAIMS_PER_COMMAND = 200
+"""A command has at most 64 KiB."""
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """What came of a stop."""
+
+    tasks: tuple[Outcome, ...]
+    """Of each task that was meant."""
+    answers: tuple[Answer, ...]
+    """Of each node that was asked, in each round."""
+
+
+def stop(paths: SpoolPaths, texts: Iterable[str | Task]) -> Stopped:
+    """End tasks, wherever they are: what waits is cancelled, what runs is ended.
+
+    Args:
+        paths: of the spool.
+        texts: what they are called; ``all``: everything that waits or runs, and dedicated nodes sweep.
+
+    Raises:
+        SpoolError: the spool cannot be listed, or no command can be written.
+    """
+    texts = list(texts)
+    finder = Finder(paths)
+    work = _Stop(paths)
+    for text, found in each(finder, [text for text in texts if text != "all"], State.PENDING, *WAITING_FIRST):
+        if isinstance(found, Unclear):
+            work.tell(unclear(text, found))
+        elif found.state in (State.DONE, State.FAILED):
+            work.tell(moved_on(found, found))
+        else:
+            work.add(found)
+    if "all" in texts:
+        work.add_all()
+    work.run(living(paths) if "all" in texts else [])
+    return Stopped(tuple(work.outcomes), tuple(work.answers))
+
+
+class _Stop:
+    """One stop on its way."""
+
+    def __init__(self, paths: SpoolPaths) -> None:
+        self._paths = paths
+        self._ids: dict[str, Task] = {}
+        self.outcomes: list[Outcome] = []
+        self.answers: list[Answer] = []
+
+    def tell(self, outcome: Outcome) -> None:
+        """Nothing is left to be done about it."""
+        if outcome.task_id is not None:
+            self._ids.pop(outcome.task_id, None)
+        self.outcomes.append(outcome)
+
+    def add(self, task: Task, *, release: bool = True) -> None:
+        """One that is to end: one that waits is cancelled, one that started in this moment is stopped."""
+        if task.state is State.PENDING:
+            outcome = cancel(self._paths, task, release=release)
+            if outcome or task.id is None or outcome.what is not What.GONE:
+                self.tell(outcome)
+                return
+        if task.id is not None:
+            self._ids[task.id] = task
+
+    def add_all(self) -> None:
+        """Everything that waits, then everything that runs."""
+        for task in look(self._paths, State.PENDING):
+            self.add(task, release=False)
+        release_queues(self._paths)
+        for task in look(self._paths, State.RUNNING):
+            self.add(task)
+
+    def run(self, pages: list[NodePage]) -> None:
+        """The rounds.
+
+        Args:
+            pages: of nodes that are asked in the first round in any case.
+        """
+        for last in (False,) * ROUNDS + (True,):
+            claims = [task for task in look(self._paths, State.RUNNING) if task.id in self._ids]
+            asked = {page.node: page for page in pages}
+            for node in {task.node for task in claims} - set(asked):
+                page = page_of(self._paths, node) or NodePage(node)
+                if page.protocol == PROTOCOL:
+                    asked[node] = page
+                    continue
+                reason = f"it is on node {node}, which speaks protocol {page.protocol}; use what came with it"
+                for task in claims:
+                    if task.node == node:
+                        self.tell(refused(task, reason))
+            claims = [task for task in claims if task.node in asked]
+            seen = {task.id for task in claims}
+            for task in look(self._paths, State.PENDING):
+                if task.id in self._ids:
+                    outcome = cancel(self._paths, task)
+                    if outcome:
+                        self.tell(outcome)
+                    seen.add(task.id)
+            for task_id in set(self._ids) - seen:
+                self._has_ended(self._ids[task_id])
+            if last or not asked:
+                break
+            self._round(asked, claims)
+            pages = []
+        for task in list(self._ids.values()):
+            now = where(self._paths, task.id or "") or task
+            self.tell(refused(now, f"it could not be stopped in {ROUNDS} rounds; pause keeps it from starting again"))
+
+    def _has_ended(self, task: Task) -> None:
+        now = where(self._paths, task.id or "")
+        if now is None:
+            self.tell(moved_on(task, None))
+        elif now.state in (State.DONE, State.FAILED):
+            self.tell(done(now))
+
+    def _round(self, asked: dict[str, NodePage], claims: list[Task]) -> None:
+        names = [claim_name(parsed[0]) for task in claims if (parsed := parse_claim(task.file)) is not None]
+        entries: dict[str, str] = {}
+        for start in range(0, max(1, len(names)), CLAIMS_PER_COMMAND):
+            command = Command("", "", "stop", claims=tuple(names[start : start + CLAIMS_PER_COMMAND]))
+            entries |= post(self._paths, command, asked.values())
+        gone = set()
+        for answer in answers(self._paths, entries, patience_s(self._paths)):
+            self.answers.append(answer)
+            if answer.reply is Reply.GONE:
+                gone.add(answer.node)
+        for task in claims:
+            if task.node in gone:
+                self._take_off(task)
+
+    def _take_off(self, task: Task) -> None:
+        """Where no agent is alive: the claim goes where its name says, and its shim ends what may still run."""
+        parsed = parse_claim(task.file)
+        end = parsed[1] if parsed is not None else None
+        is_done = end is not None and end.status == 0 and end.why is not Why.NOSTART
+        target = Task(State.DONE if is_done else State.FAILED, str(task))
+        source = task.path(self._paths)
+        if store.move(source, target.path(self._paths)).moved is Moved.WON:
+            if task.id is not None:
+                release_queues(self._paths, task.id)
+            reason = f"no agent is alive on {task.node}; should it still run, it ends itself within a minute"
+            self.tell(done(target, reason))
+        elif task.file in listed(self._paths.running(task.node)):
+            self.tell(refused(task, f"it could not be moved to {target.where}/; check that you may write there"))
+
+
+# -- other commands -------------------------------------------------------------------------------------------------
+
+
+def shut_down(paths: SpoolPaths, *, wait: bool) -> tuple[Answer, ...]:
+    """End the agents that are there; those that start later are not meant.
+
+    Args:
+        paths: of the spool.
+        wait: after the running tasks have ended; else these go back to pending/.
+
+    Raises:
+        SpoolError: the command cannot be written.
+    """
+    return ask(paths, Command("", "", "shutdown", wait=wait), askable(paths))
+
+
+def ask(paths: SpoolPaths, command: Command, pages: list[NodePage]) -> tuple[Answer, ...]:
+    """Post a command and wait for all answers.
+
+    Raises:
+        SpoolError: the command cannot be written.
+    """
+    return tuple(answers(paths, post(paths, command, pages), patience_s(paths))) if pages else ()
