@@ -281,7 +281,7 @@ __gpu_enter() { # [make]: into the spool of JOB_ID; only `make` makes one
   fi
   __gpu_cd "$spool" || { __gpu_fail "cannot enter $spool; it must be a directory that you may read and write"; return; }
   # Directories without PROTOCOL: somebody else is making it; after 5 s that somebody is taken to be dead.
-  until { IFS= read -r number <PROTOCOL; } 2>/dev/null || [ ! -d pending ] || [ "$patience" -eq 0 ]; do
+  until { [ -f PROTOCOL ] && IFS= read -r number <PROTOCOL; } 2>/dev/null || [ ! -d pending ] || [ "$patience" -eq 0 ]; do
     command sleep 0.2
     patience=$((patience - 1))
   done
@@ -390,18 +390,20 @@ __gpu_full() { # STATE: reply = the paths of that state's tasks in run order; fa
 }
 
 __gpu_tasks() { # STATE [PATTERN of the id]: reply = the paths of that state's tasks in run order
-  local file name pattern="$1/[0-9][0-9][0-9]-${2:-[0-9]*}"
+  local file name pattern="$1/[0-9][0-9][0-9]-${2:-[0-9]*}" moved=''
   if [ "$1" = pending ] && [ -z "${2-}" ] && __gpu_full pending; then return; fi
   if [ "$1" = running ]; then pattern='running/*/[0-9][0-9][0-9]-[0-9]*'; fi
+  # A claim's name that somebody moved back to pending/ is that of its task.
+  if [ "$1" = pending ] && [ "${2-}" = "${2//'*'/}" ] && [ -n "${2-}" ]; then moved="$pattern.try*"; fi
   reply=()
   # shellcheck disable=SC2231 # the pattern is meant to be one; it is built from safe bytes only
-  for file in $pattern; do
+  for file in $pattern $moved; do
     name=${file##*/}
-    if [ "$1" = running ]; then
+    case $1 in running | pending)
       __gpu_strip "$name"; name=$REPLY
       # shellcheck disable=SC2254 # as above
-      case ${name#????} in ${2:-*}) ;; *) continue ;; esac
-    fi
+      case ${name#????} in ${2:-*}) ;; *) continue ;; esac ;;
+    esac
     if __gpu_is_full "$name"; then reply+=("$file"); fi
   done
 }
@@ -412,7 +414,8 @@ __gpu_drops() { # reply = paths of hand drops in pending/; REPLY = how many file
   reply=()
   for file in "${everything[@]}"; do
     name=${file##*/}
-    if __gpu_is_full "$name"; then continue; fi
+    __gpu_strip "$name"
+    if __gpu_is_full "$REPLY"; then continue; fi
     case $name in
       .* | *'~' | *.tmp | *.swp) skipped=$((skipped + 1)) ;;
       *) if __gpu_is_script "$file"; then reply+=("$file"); else ignored=$((ignored + 1)); fi ;;
@@ -992,6 +995,10 @@ __gpu_take() { # FILE: look at it; into the caller's texts and asks
     __gpu_read "$file"
     case $? in 1) why='cannot be read' ;; 2) why='is a binary, no script' ;; esac
     text=$REPLY
+    if [ ${#text} -ge 1048576 ]; then # bash reads no more of it
+      REPLY=$(command stat -L -c %s -- "$file" 2>/dev/null)
+      [ "${REPLY:-0}" -le 16777216 ] || why="has $REPLY bytes; a script has at most 16777216"
+    fi
     [ -n "$why" ] || __gpu_needs "$text" "$given" || why="asks for what cannot be: ${REPLY#* }"
   fi
   [ -z "$why" ] || { __gpu_fail "$file: $why; nothing was submitted"; return; }
@@ -1045,6 +1052,8 @@ __gpu_after() { # what --after named becomes ids in the caller's needs
     rest=${rest#*$'\n'}
   done
   [ -z "$ids" ] || needs+="${needs:+, }\"after\": [$ids]"
+  # A record has at most 64 KiB, and some of that is for the names of the script and its directory.
+  [ ${#needs} -le 49152 ] || __gpu_fail '--after names too many tasks; have one task wait for some of them, and this one for that'
 }
 
 __gpu_publish() { # FROM TO: these of the caller's files: records, then scripts, synced, then the rename that commits
@@ -1169,17 +1178,21 @@ __gpu_await() { # ENTRY NODE…: show the answers; nodes without a sign of life 
         __gpu_read "control/$entry.$node.ack"
         while [ -n "$REPLY" ]; do
           line=${REPLY%%$'\n'*}; REPLY=${REPLY#"$line"}; REPLY=${REPLY#$'\n'}
-          printf '%s: %s\n' "$node" "$line"
+          printf '%s: %s\n' "$node" "${line//[[:cntrl:]]/?}"
         done
         continue
       fi
+      __gpu_state "$node"
+      case $REPLY in stopped | none) # it may have answered just before
+        if __gpu_listed control "$entry.$node.ack"; then next+=("$node"); else gone+=("$node"); fi
+        continue ;;
+      esac
       case $alive in
         *$'\n'"nodes/$node.tsv"$'\n'*)
           if [ "$now" -lt 90 ]; then next+=("$node"); continue; fi
           __gpu_say "$node: its agent is alive but has not answered for 90 s; gpu_status shows what became of it" ;;
         *)
-          __gpu_state "$node"
-          if [ "$now" -lt "$patience" ] && [ "$REPLY" != stopped ] && [ "$REPLY" != none ]; then next+=("$node"); continue; fi
+          if [ "$now" -lt "$patience" ]; then next+=("$node"); continue; fi
           gone+=("$node") ;;
       esac
     done
@@ -1690,15 +1703,18 @@ __gpu_moved_on() { # PATH of a task that waits no more
 __gpu_cancel_one() { # PATH in pending/
   local file=${1#pending/} priority id nonce title
   ! { [ -e "$1" ] || [ -L "$1" ]; } || __gpu_is_script "$1" || { __gpu_fail "$1 is no regular file; it is ignored and stays where it is"; return; }
-  if ! __gpu_is_full "$file"; then # a hand drop gets its id now, as at a claim: names in failed/ must not collide
+  __gpu_strip "$file"
+  if __gpu_is_full "$REPLY"; then file=$REPLY # perhaps a claim's name that somebody moved back
+  else # a hand drop gets its id now, as at a claim: names in failed/ must not collide
     title=${file#[0-9][0-9][0-9][-_]}
     __gpu_stamp; id=$REPLY
     __gpu_nonce 6; id+=-$REPLY
     __gpu_safe_name "$title"; id+=-$REPLY
     priority=500
     case $file in [0-9][0-9][0-9][-_]?*) priority=${file:0:3} ;; esac
-    __gpu_json "$title"
-    __gpu_write "records/$id.json" "{\"protocol\": 1, \"id\": \"$id\", \"name\": $REPLY}"$'\n'
+    __gpu_json "$title"; title=$REPLY
+    __gpu_json "$file"
+    __gpu_write "records/$id.json" "{\"protocol\": 1, \"id\": \"$id\", \"name\": $title, \"dropped_as\": $REPLY}"$'\n'
     file=$priority-$id
   fi
   __gpu_split "$file"
@@ -1731,7 +1747,8 @@ __gpu_priority() {
   __gpu_one "$1" pending running 'done failed' || return
   task=$REPLY file=${REPLY##*/}
   case $task in pending/*) ;; *) __gpu_moved_on "$task"; return ;; esac
-  if __gpu_is_full "$file"; then file=$new-${file#????}; else file=${new}_${file#[0-9][0-9][0-9][-_]}; fi
+  __gpu_strip "$file"
+  if __gpu_is_full "$REPLY"; then file=$new-${REPLY#????}; else file=${new}_${file#[0-9][0-9][0-9][-_]}; fi
   [ "$task" != "pending/$file" ] || { printf '%s\n' "$file"; return 0; }
   ! __gpu_listed pending "$file" || { __gpu_fail "pending/$file is there already; give one of them another name"; return; }
   if __gpu_move "$task" "pending/$file"; then printf '%s\n' "$file"; return 0; fi
@@ -1765,7 +1782,8 @@ __gpu_cancel_all() { # everything that waits goes to failed/
   for drop in "${reply[@]}"; do __gpu_cancel_one "$drop"; done
   __gpu_tasks pending
   for drop in "${reply[@]}"; do
-    if __gpu_is_script "$drop"; then waiting+=("$drop"); fi
+    if ! __gpu_is_script "$drop"; then continue; fi
+    if __gpu_is_full "${drop##*/}"; then waiting+=("$drop"); else __gpu_cancel_one "$drop"; fi
   done
   for ((start = 0; start < ${#waiting[@]}; start += 500)); do
     # What did not arrive has started meanwhile, and is stopped as a running task.
@@ -1817,7 +1835,7 @@ __gpu_stop_tries() { # of the caller's ids, wherever they are; the caller's node
     done
     __gpu_tasks pending
     for task in "${reply[@]}"; do
-      id=${task#pending/????}
+      __gpu_strip "$task"; id=${REPLY#????}
       [ -z "${wanted[$id]-}" ] || __gpu_cancel_one "$task" || left+=("$id")
     done
     ids=("${left[@]}")
@@ -1912,9 +1930,9 @@ __gpu_who() { # paused|draining|keepalive-off: whether it is there; REPLY = who 
 __gpu_flag() { # paused|draining|keepalive-off WHY…: a file that agents obey while it exists
   local flag=$1 who
   shift
-  __gpu_me; who=$REPLY
+  __gpu_me; who="$REPLY${*:+: $*}"; who=${who//[[:cntrl:]]/ } # one line
   __gpu_nonce 12
-  __gpu_write ".$flag.$REPLY" "$who${*:+: $*}"$'\n' && __gpu_move "./.$flag.$REPLY" "./$flag" ||
+  __gpu_write ".$flag.$REPLY" "${who:0:499}"$'\n' && __gpu_move "./.$flag.$REPLY" "./$flag" ||
     { __gpu_fail "cannot write $PWD/$flag; check that you may write there and that the storage is not full"; return; }
 }
 
@@ -2079,9 +2097,11 @@ __gpu_clean() {
   age=$REPLY
   __gpu_enter || return
   __gpu_clock control; now=$REPLY
+  __gpu_tasks running; doomed=("${reply[@]}") # these may have to wait once more
   __gpu_tasks pending # what they wait for is still asked for by name
-  for file in "${reply[@]}"; do
-    __gpu_read "records/${file#pending/????}.json" && text=${REPLY#*'"after":'}
+  for file in "${reply[@]}" "${doomed[@]}"; do
+    __gpu_strip "$file"
+    __gpu_read "records/${REPLY#????}.json" && text=${REPLY#*'"after":'}
     [ "$text" = "$REPLY" ] || needed+=${text%%]*}
   done
   # ctime, by the server's clock: it changes at the rename that settled the task, while mtime is the script's own.
