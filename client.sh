@@ -119,7 +119,7 @@ __gpu_usage() { __gpu_say "gpu_$__gpu_verb: $*"; return 2; }
 
 __gpu_read() { # FILE: byte for byte, in bash the first 1 MiB; 1: cannot be read, 2: there is a NUL in it
   REPLY=
-  [ -r "$1" ] || return 1
+  [ -f "$1" ] && [ -r "$1" ] || return 1 # nobody waits for who might write into a pipe
   if [ -n "${ZSH_VERSION-}" ]; then
     # shellcheck disable=SC2154 # zsh's own
     REPLY=${mapfile[$1]}
@@ -127,6 +127,13 @@ __gpu_read() { # FILE: byte for byte, in bash the first 1 MiB; 1: cannot be read
   elif { IFS= read -r -d '' -n 1048576 REPLY <"$1"; } 2>/dev/null; then
     [ ${#REPLY} -eq 1048576 ] || return 2 # it ended neither with the file nor at the limit
   fi
+}
+
+__gpu_record() { # FILE of JSON: whole; fails where it is larger than a record may be: a shell would search it for minutes
+  REPLY=
+  [ -f "$1" ] && [ -r "$1" ] || return 1
+  if [ -n "${ZSH_VERSION-}" ]; then sysread -s 65537 REPLY <"$1"; else IFS= read -r -d '' -n 65537 REPLY <"$1"; fi 2>/dev/null
+  [ ${#REPLY} -le 65536 ]
 }
 
 __gpu_write() { # FILE TEXT: whole, or not at all
@@ -463,7 +470,7 @@ __gpu_find() { # TEXT STATE…: reply = paths of the tasks that TEXT names, is_p
       for file in "${reply[@]}"; do
         __gpu_split "$file"
         if [ "$plain" != "$text" ]; then # the original name is kept in the record
-          __gpu_read "records/$id.json" && __gpu_field "$REPLY" name && title=$REPLY || continue
+          __gpu_record "records/$id.json" && __gpu_field "$REPLY" name && title=$REPLY || continue
         fi
         __gpu_fits "$title" "$wanted"
       done
@@ -1659,7 +1666,7 @@ __gpu_explain_end() { # PATH in done/ or failed/
     case $REPLY in '' | *[!0-9]*) continue ;; esac
     if [ "$REPLY" -ge "$number" ]; then number=$REPLY last=$file; fi
   done
-  if [ -n "$last" ] && __gpu_read "$last"; then
+  if [ -n "$last" ] && __gpu_record "$last"; then
     file=$REPLY
     __gpu_field "$file" outcome && outcome=$REPLY
     __gpu_field "$file" reason && reason=$REPLY
@@ -2101,7 +2108,7 @@ __gpu_clean() {
   __gpu_tasks pending # what they wait for is still asked for by name
   for file in "${reply[@]}" "${doomed[@]}"; do
     __gpu_strip "$file"
-    __gpu_read "records/${REPLY#????}.json" && text=${REPLY#*'"after":'}
+    __gpu_record "records/${REPLY#????}.json" && text=${REPLY#*'"after":'}
     [ "$text" = "$REPLY" ] || needed+=${text%%]*}
   done
   # ctime, by the server's clock: it changes at the rename that settled the task, while mtime is the script's own.
