@@ -203,6 +203,17 @@ __gpu_json() { # TEXT: as a JSON string
   REPLY=\"$text\"
 }
 
+__gpu_escapes() { # VALUE as some other program escaped it: as __gpu_json escapes it
+  local text=$1 back=$'\\' pair
+  case $text in *[[:cntrl:]]* | *"$back"[bfnrt]*) ;; *) REPLY=$text; return 0 ;; esac
+  text=${text//"$back$back"/$'\001'}
+  for pair in b0008 f000c n000a r000d t0009; do
+    text=${text//"$back${pair:0:1}"/"${back}u${pair:1}"}
+  done
+  text=${text//$'\177'/"${back}u007f"}
+  REPLY=${text//$'\001'/"$back$back"}
+}
+
 __gpu_field() { # TEXT KEY: the still escaped value of the first such key; for files of our own making
   local piece=${1%%"\"$2\":"*} rest slashes # %% finds it in one pass; bash's # would take the square of its place
   REPLY=
@@ -470,7 +481,7 @@ __gpu_find() { # TEXT STATE…: reply = paths of the tasks that TEXT names, is_p
       for file in "${reply[@]}"; do
         __gpu_split "$file"
         if [ "$plain" != "$text" ]; then # the original name is kept in the record
-          __gpu_record "records/$id.json" && __gpu_field "$REPLY" name && title=$REPLY || continue
+          __gpu_record "records/$id.json" && __gpu_field "$REPLY" name && __gpu_escapes "$REPLY" && title=$REPLY || continue
         fi
         __gpu_fits "$title" "$wanted"
       done

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 import pytest
 
-import gpu_queue.spool.store as store_module
 from gpu_queue import Spool as Face
 from gpu_queue.errors import GpuQueueError
+from gpu_queue.spool.find import Task
 from tests.shell.helpers import Shell
 
 
@@ -30,7 +30,7 @@ class Told:
 class Door(Protocol):
     """What a person may do."""
 
-    def publish(self, *files: str, after: tuple[str, ...] = (), priority: int | None = None, **options: str) -> Told:
+    def publish(self, *files: str, after: tuple[str, ...] = (), **options: str) -> Told:
         """Queue scripts by their paths; options as on a command line."""
 
     def cancel(self, task: str) -> Told: ...
@@ -64,11 +64,9 @@ class ShellDoor:
         said = self._shell.run(script, PATH=self._path, **words)
         return Told(said.status == 0, said.out + said.err, tuple(said.lines) if said.status == 0 else ())
 
-    def publish(self, *files: str, after: tuple[str, ...] = (), priority: int | None = None, **options: str) -> Told:
+    def publish(self, *files: str, after: tuple[str, ...] = (), **options: str) -> Told:
         given = [word for one in after for word in ("--after", one)]
         given += [word for name, value in options.items() for word in (f"--{name}", value)]
-        if priority is not None:
-            given += ["--priority", str(priority)]
         return self._say("gpu_submit", *given, "--", *files)
 
     def cancel(self, task: str) -> Told:
@@ -144,14 +142,15 @@ class PythonDoor:
         words = " ".join(str(getattr(one, "reason", one)) for one in outcomes)
         return Told(ok, words)
 
-    def publish(self, *files: str, after: tuple[str, ...] = (), priority: int | None = None, **options: str) -> Told:
-        name = options.pop("name", None)
-        more: dict[str, Any] = {} if priority is None else {"priority": priority}
+    def publish(self, *files: str, after: tuple[str, ...] = (), **options: str) -> Told:
+        given: dict[str, Any] = {**options, "after": after}
+        if "priority" in given:
+            given["priority"] = int(given["priority"])
         try:
-            if name is not None:
-                tasks = (self.face.submit(files[0], after=after, name=name, **more, **options),)
+            if "name" in given:
+                tasks: tuple[Task, ...] = (self.face.submit(files[0], **given),)
             else:
-                tasks = self.face.publish(files, after=after, **more, **options)
+                tasks = self.face.publish(files, **given)
         except GpuQueueError as error:
             return Told(False, str(error))
         return Told(True, names=tuple(map(str, tasks)))
@@ -216,7 +215,7 @@ class PythonDoor:
             real(old, new)
 
         with self._monkeypatch.context() as patch:
-            patch.setattr(store_module.os, "rename", rename)
+            patch.setattr(os, "rename", rename)
             yield
 
 

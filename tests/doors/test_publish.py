@@ -45,7 +45,7 @@ def test_the_first_submission_makes_the_spool_closed_to_others(door: Door, home:
 def test_both_doors_write_the_same_record(door: Door, home: Path, spool: Spool) -> None:
     text = b"#GPUQ --gpus 2\r\npython train.py  \n\n x"
     told = door.publish(
-        a_script(home, "train.sh", text), priority=7, memory="20G", queue="car", time="4h", retries="2"
+        a_script(home, "train.sh", text), priority="7", memory="20G", queue="car", time="4h", retries="2"
     )
     (full,) = told.names
     parsed = parse_full(full)
@@ -140,7 +140,7 @@ def test_an_option_that_nobody_can_obey_is_refused(
     door: Door, home: Path, spool: Spool, option: str, value: str
 ) -> None:
     script = a_script(home, "a.sh")
-    told = door.publish(script, priority=1000) if option == "priority" else door.publish(script, **{option: value})
+    told = door.publish(script, after=(), **{option: value})
     assert not told.ok
     assert value in told.words
     assert nothing_is_left(spool)

@@ -1,0 +1,127 @@
+"""Dead nodes are forgotten, old tasks cleaned away; and what hinders that."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.doors.door import Door
+from tests.shell.helpers import Spool
+
+NODE = "n1-00000001"
+PEER = "n2-00000002"
+
+# -- forget
+
+
+def test_the_tries_of_a_forgotten_node_are_lost_and_it_is_put_away(door: Door, spool: Spool) -> None:
+    spool.node(NODE, age_s=700)
+    full, ended = spool.add(f"running/{NODE}", "train.sh"), spool.add(f"running/{NODE}", "ended.sh")
+    first, second = spool.names(f"running/{NODE}")
+    os.rename(spool.path / "running" / NODE / second, spool.path / "running" / NODE / f"{second}=0")
+    (spool.path / "running" / NODE / "node").touch()
+    assert (first.startswith(full), second.startswith(ended)) == (True, True)
+    assert door.forget(NODE, force=True).ok
+    assert spool.names(f"running/{NODE}") == [f"{first}=255-lost", f"{second}=0", "node"]
+    assert spool.names("nodes/gone") == [f"{NODE}.json", f"{NODE}.tsv", f"{NODE}.why"]
+    assert (spool.path / "nodes/gone" / f"{NODE}.why").read_text() == f"alice@{os.uname().nodename}\n"
+    assert spool.names("nodes") == ["gone"]
+
+
+def test_a_node_that_gave_a_sign_of_life_is_forgotten_by_force_only(door: Door, spool: Spool) -> None:
+    spool.node(NODE, age_s=20)
+    spool.add(f"running/{NODE}", "train.sh")
+    before = spool.names(f"running/{NODE}")
+    told = door.forget(NODE)
+    assert (told.ok, "gave a sign of life 2" in told.words) == (False, True)
+    assert (spool.names(f"running/{NODE}"), spool.names("nodes/gone")) == (before, [])
+    assert door.forget(NODE, force=True).ok
+
+
+def test_so_is_one_whose_task_gives_signs_of_life(door: Door, spool: Spool) -> None:
+    spool.node(NODE, age_s=700)
+    full = spool.add(f"running/{NODE}", "train.sh")
+    then = time.time() - 700
+    (claim,) = spool.names(f"running/{NODE}")
+    os.utime(spool.path / "running" / NODE / claim, (then, then))  # it was just claimed: its ctime tells
+    told = door.forget(NODE)
+    assert (told.ok, f"train.sh ({full[23:29]}) gave a sign of life" in told.words) == (False, True), told
+    assert (spool.names(f"running/{NODE}"), spool.names("nodes/gone")) == ([claim], [])
+
+
+@pytest.mark.parametrize("there", ["dead", "stopped", "no page"])
+def test_a_dead_node_without_tasks_goes_with_its_directory(door: Door, spool: Spool, there: str) -> None:
+    if there != "no page":
+        spool.node(NODE, age_s=700 if there == "dead" else 0, state="serving" if there == "dead" else "stopped")
+    (spool.path / "running" / NODE).mkdir()
+    (spool.path / "running" / NODE / "node").touch()
+    assert door.forget(NODE).ok
+    assert spool.names("running") == []
+    if there != "no page":
+        told = door.forget(NODE)
+        assert (told.ok, "was put away already" in told.words) == (False, True)
+
+
+def test_a_part_of_a_nodes_name_will_do_where_it_is_one_nodes(door: Door, spool: Spool) -> None:
+    spool.node(NODE, age_s=700)
+    spool.node(PEER, age_s=700)
+    assert "fits 2 nodes" in door.forget("n").words
+    for text in ("n7", "..", "../pending", "gone"):
+        assert not door.forget(text).ok
+    assert door.forget("n1").ok
+    assert spool.names("nodes/gone") == [f"{NODE}.json", f"{NODE}.tsv", f"{NODE}.why"]
+
+
+# -- clean
+
+
+def test_clean_forgets_a_task_with_all_that_is_known_of_it(door: Door, spool: Spool) -> None:
+    full, other = spool.add("done", "train.sh"), spool.add("failed", "bad.sh")
+    waiting = spool.add("pending", "later.sh")
+    for suffix in ("", ".try2.abcdef", ".try12.000000"):
+        spool.log(full, "x", suffix)
+    for suffix in (".try1.abcdef", ".tries"):
+        (spool.path / "records" / f"{full[4:]}{suffix}.json").write_text("{}")
+    stranger = spool.path / "records" / "README.json"
+    stranger.write_text("{}")
+    then = time.time() - 30 * 86400
+    os.utime(spool.path / "done" / full, (then, then))  # an old script that has just ended
+    before = {name: spool.names(name) for name in ("done", "failed", "records", "logs")}
+    assert door.clean("7d").ok
+    told = door.clean("0s", dry_run=True)
+    assert told.ok
+    assert {name: spool.names(name) for name in before} == before
+    assert door.clean("0").ok
+    assert spool.names("done") + spool.names("failed") + spool.names("logs") == []
+    assert spool.names("records") == sorted([f"{waiting[4:]}.json", "README.json"])
+    assert other
+
+
+@pytest.mark.parametrize("state", ["pending", f"running/{NODE}"])
+def test_clean_keeps_what_a_task_still_asks_for(door: Door, spool: Spool, state: str) -> None:
+    """Also one that runs: it may have to wait once more."""
+    kept, gone = spool.add("done", "prepare.sh"), spool.add("done", "other.sh")
+    spool.add(state, "train.sh", needs={"after": [kept[4:]]})
+    assert door.clean("0").ok
+    assert spool.names("done") == [kept]
+    assert f"{gone[4:]}.json" not in spool.names("records")
+
+
+def test_clean_touches_nothing_but_tasks(door: Door, spool: Spool, home: Path) -> None:
+    (spool.path / "done" / "notes.txt").write_text("mine\n")
+    (spool.path / "done" / "500-20261123T014415123-4f0c2a-dir.sh").mkdir()
+    (spool.path / "failed" / "500-20261123T014415123-4f0c2a-link.sh").symlink_to(home)
+    os.mkfifo(spool.path / "failed" / "500-20261123T014415123-4f0c2b-pipe.sh")
+    before = spool.names("done") + spool.names("failed")
+    assert door.clean("0").ok
+    assert spool.names("done") + spool.names("failed") == before
+
+
+@pytest.mark.parametrize("age", ["soon", "", "-1"])
+def test_clean_needs_an_age(door: Door, spool: Spool, age: str) -> None:
+    full = spool.add("done")
+    assert not door.clean(age).ok
+    assert spool.names("done") == [full]

@@ -1,0 +1,78 @@
+"""What goes in at one door comes out at the other."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from gpu_queue import Script
+from gpu_queue import Spool as Face
+from tests.doors.conftest import the_door
+from tests.doors.door import Door, a_script
+from tests.shell.helpers import WEIRD, Shell, Spool, shells
+
+
+@pytest.fixture(params=shells())
+def shell(request: pytest.FixtureRequest, home: Path, root: Path) -> Shell:
+    return Shell(str(request.param), home, root)
+
+
+@pytest.fixture
+def face(home: Path, root: Path) -> Face:
+    return Face("exp 1", root)
+
+
+@pytest.mark.parametrize("name", ["train.sh", "训练 一.sh", "a\nb;&.sh", "\udcff.sh", "\\n\\\n\t\x7f\\.sh", WEIRD])
+def test_what_python_submits_the_shell_finds_explains_and_cancels(shell: Shell, face: Face, name: str) -> None:
+    task = face.submit(Script(name, "true\n"), memory="20G")
+    assert "no agent is alive" in shell.ok('gpu_explain "$NAME"', NAME=name).out
+    said = shell.ok('gpu_cancel "$NAME"', NAME=name)
+    assert str(task) in said.out
+    (found,) = face.find(name)
+    assert (found.where, found.id) == ("failed", task.id)
+    assert face.record(task).name == name
+
+
+@pytest.mark.parametrize("name", ["train.sh", "训练 一.sh", "a\nb;&.sh", "\udcff.sh", "\\n\\\n\t\x7f\\.sh"])
+def test_what_the_shell_submits_python_finds_explains_and_cancels(
+    shell: Shell, face: Face, home: Path, name: str
+) -> None:
+    (full,) = shell.ok('gpu_submit -- "$FILE"', FILE=a_script(home, name)).lines
+    (found,) = face.find(name)
+    assert str(found) == full
+    assert face.explain(name).lines == ("no agent is alive; start one with ./submit.sh",)
+    assert face.record(name).path == str(home / name)
+    assert all(face.cancel(name))
+    assert face.find(name)[0].where == "failed"
+
+
+@pytest.mark.parametrize("first", [*shells(), "python"])
+@pytest.mark.parametrize("second", [*shells(), "python"])
+def test_what_one_pauses_another_resumes(
+    first: str, second: str, home: Path, root: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def door(kind: str) -> Door:
+        return the_door(kind, home, root, monkeypatch)
+
+    assert door(first).pause("x").ok
+    assert (spool.path / "paused").exists()
+    assert door(second).resume().ok
+    assert not (spool.path / "paused").exists()
+
+
+def test_two_doors_at_once_lose_and_double_nothing(shell: Shell, face: Face, home: Path) -> None:
+    """Each script is there once, however the two take turns."""
+    a_script(home, "s.sh")
+    started = shell.start("for i in 1 2 3 4 5; do gpu_submit s.sh s.sh; done")
+    mine = [str(task) for _ in range(10) for task in face.publish([Script("p.sh", "true\n")] * 3)]
+    try:
+        out, err = started.communicate(timeout=20)
+    except subprocess.TimeoutExpired:
+        started.kill()
+        raise
+    assert (started.returncode, len(out.split())) == (0, 10), err
+    names = [str(task) for task in face.find()]
+    assert sorted(names) == sorted([*mine, *out.split()])
+    assert mine == sorted(mine)
