@@ -156,7 +156,7 @@ class Spool:
         queue: str | None = None,
         time: float | str | None = None,
         retries: int | str | None = None,
-        after: Iterable[TaskLike] = (),
+        after: TaskLike | Iterable[TaskLike] = (),
         name: str | None = None,
         priority: int = DEFAULT_PRIORITY,
         cwd: str | None = None,
@@ -198,7 +198,7 @@ class Spool:
         queue: str | None = None,
         time: float | str | None = None,
         retries: int | str | None = None,
-        after: Iterable[TaskLike] = (),
+        after: TaskLike | Iterable[TaskLike] = (),
         priority: int = DEFAULT_PRIORITY,
         cwd: str | None = None,
     ) -> tuple[Task, ...]:

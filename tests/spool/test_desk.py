@@ -1,0 +1,347 @@
+"""What Python's door must stand beyond what both doors are held to: threads, forks, storage that fails, races."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gpu_queue import Options, Script
+from gpu_queue import Spool as Face
+from gpu_queue.errors import BadScript, NotPublished, SpoolError
+from gpu_queue.spool import asking, clearing, files, publishing
+from gpu_queue.spool.asking import Reply
+from gpu_queue.spool.desk import What
+from gpu_queue.spool.filesystem import make_spool
+from gpu_queue.spool.paths import SpoolPaths, make_id
+from gpu_queue.task import State
+from tests.shell.helpers import Spool
+
+NODE = "n1-00000001"
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "exp").make()
+
+
+@pytest.fixture
+def face(tmp_path: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch) -> Face:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GPU_QUEUE_PATIENCE", "1")
+    return Face("exp", tmp_path)
+
+
+# -- stamps
+
+
+def test_stamps_of_many_threads_never_repeat_or_fall_back(face: Face) -> None:
+    taken: list[list[float]] = [[] for _ in range(8)]
+
+    def take(mine: list[float]) -> None:
+        mine += [publishing.next_stamp_s() for _ in range(500)]
+
+    threads = [threading.Thread(target=take, args=(mine,)) for mine in taken]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    stamps = [make_id(one, "abcdef", b"x")[:18] for mine in taken for one in mine]
+    assert len(set(stamps)) == 4000
+    assert all(mine == sorted(mine) for mine in taken)
+
+
+def test_a_stamp_does_not_follow_a_clock_that_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = publishing.next_stamp_s()
+    monkeypatch.setattr(time, "time_ns", lambda: 10**18)
+    assert publishing.next_stamp_s() > before
+
+
+def test_a_fork_in_the_middle_of_a_submission_does_not_hang_the_child() -> None:
+    with publishing._STAMPS._lock:
+        child = os.fork()
+        if child == 0:
+            publishing.next_stamp_s()
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_publishing_from_many_threads_loses_nothing(face: Face, spool: Spool) -> None:
+    names: list[str] = []
+
+    def publish() -> None:
+        names.extend(str(task) for _ in range(5) for task in face.publish([Script("a.sh", "true\n")] * 4))
+
+    threads = [threading.Thread(target=publish) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert spool.names("pending") == sorted(names)
+    assert len(set(names)) == 120
+
+
+def test_after_thousands_no_stamp_is_ahead_of_the_clock(face: Face, spool: Spool) -> None:
+    tasks = face.publish([Script(f"s{number}.sh", "true\n") for number in range(1500)])
+    assert spool.names("pending") == [str(task) for task in tasks]
+    assert publishing._STAMPS.ahead_s() == 0.0
+    assert [name for name in spool.names("records") if name.startswith(".")] == []
+
+
+# -- storage that fails
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("step", ["write", "sync"])
+def test_a_disk_that_takes_not_all_of_it_is_left_as_it_was(
+    face: Face, spool: Spool, monkeypatch: pytest.MonkeyPatch, count: int, step: str
+) -> None:
+    calls: list[str] = []
+    real: Callable[..., None] = files.write_new if step == "write" else files.sync
+
+    def fail(path: str, *content: bytes) -> None:
+        calls.append(path)
+        if len(calls) == count * 2:
+            raise OSError(errno.ENOSPC, "No space left on device", path)
+        real(path, *content)
+
+    monkeypatch.setattr(files, real.__name__, fail)
+    with pytest.raises(NotPublished, match="No space left") as refused:
+        face.publish([Script("a.sh", "true\n")] * count)
+    assert refused.value.published == ()
+    assert spool.names("pending") + spool.names("records") == []
+
+
+def test_what_was_queued_before_the_storage_failed_is_told(
+    face: Face, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.rename
+
+    def rename(old: str, new: str) -> None:
+        if "-b.sh" in new:
+            raise OSError(errno.EACCES, "Permission denied", new)
+        real(old, new)
+
+    monkeypatch.setattr(os, "rename", rename)
+    with pytest.raises(NotPublished) as refused:
+        face.publish([Script(name, "true\n") for name in ("a.sh", "b.sh", "c.sh")])
+    monkeypatch.undo()
+    assert [name[30:] for name in refused.value.published] == ["a.sh", "c.sh"]
+    assert spool.names("pending") == list(refused.value.published)
+    assert spool.names("records") == [f"{name[4:]}.json" for name in refused.value.published]
+
+
+def test_a_storage_that_tells_nothing_is_unknown_and_not_done(
+    face: Face, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = spool.add("pending", "train.sh")
+    is_away: list[bool] = []
+    real_rename, real_listdir = os.rename, os.listdir
+
+    def rename(old: str, new: str) -> None:
+        if full in old:
+            is_away.append(True)
+            raise OSError(errno.EIO, "Input/output error", old)
+        real_rename(old, new)
+
+    def listdir(path: str) -> list[str]:
+        if is_away:
+            raise OSError(errno.EIO, "Input/output error", path)
+        return real_listdir(path)
+
+    monkeypatch.setattr(os, "rename", rename)
+    monkeypatch.setattr(os, "listdir", listdir)
+    (outcome,) = face.cancel(full)
+    assert (outcome.what, bool(outcome)) == (What.UNKNOWN, False)
+    with pytest.raises(SpoolError, match="cannot be listed"):
+        face.find("train")
+
+
+def test_a_flag_that_nfs_hides_is_replaced_to_be_removed(
+    face: Face, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A negative entry that the client remembers: unlink says ENOENT, until this client makes the file itself."""
+    (spool.path / "paused").write_text("bob@n2\n")
+    known: list[str] = []
+    real_unlink, real_rename = os.unlink, os.rename
+
+    def unlink(path: str) -> None:
+        if path.endswith("/paused") and not known:
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory", path)
+        real_unlink(path)
+
+    def rename(old: str, new: str) -> None:
+        real_rename(old, new)
+        known.append(new)
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    monkeypatch.setattr(os, "rename", rename)
+    face.resume()
+    assert known
+    assert not (spool.path / "paused").exists()
+
+
+# -- what is refused
+
+
+@pytest.mark.parametrize("job_id", ["", ".", "..", "a/b", "-x", "a\0b"])
+def test_a_name_that_can_be_no_directory_is_refused(job_id: str, tmp_path: Path) -> None:
+    with pytest.raises(SpoolError, match="JOB_ID"):
+        Face(job_id, tmp_path)
+
+
+def test_the_environment_says_which_queue(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("JOB_ID", "exp")
+    monkeypatch.setenv("QUEUE_ROOT", str(tmp_path))
+    assert Face().path == f"{tmp_path}/exp"
+    monkeypatch.delenv("QUEUE_ROOT")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Face("other").path == f"{tmp_path}/gpu_queue/other"
+    monkeypatch.delenv("JOB_ID")
+    with pytest.raises(SpoolError, match="JOB_ID is not set"):
+        Face()
+
+
+def test_a_protocol_that_is_a_pipe_hangs_nobody(face: Face, spool: Spool) -> None:
+    (spool.path / "PROTOCOL").unlink()
+    os.mkfifo(spool.path / "PROTOCOL")
+    with pytest.raises(SpoolError, match="FIFO"):
+        face.pause()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [Options(gpus=True), Options(gpus=[1]), Options(priority=-1), Options(priority="5"), Options(memory=float("nan"))]  # type: ignore[arg-type]
+    + [Options(name="a\0b"), Options(time=-5), Options(retries=1.5)],  # type: ignore[arg-type]
+)
+def test_an_option_of_a_wrong_kind_is_refused(face: Face, spool: Spool, options: Options) -> None:
+    with pytest.raises(BadScript):
+        face.submit(Script("a.sh", "true\n", options=options))
+    assert spool.names("pending") + spool.names("records") == []
+
+
+def test_numbers_are_written_as_people_write_them(face: Face, spool: Spool) -> None:
+    task = face.submit(Script("a.sh", "true\n"), gpus=2, memory=20 << 30, time=5400.5, retries=1)
+    record = json.loads((spool.path / "records" / f"{task.id}.json").read_text())
+    assert record["needs"] == {"gpus": "2", "memory": str(20 << 30), "time": "5400.5", "retries": "1"}
+    needs = face.submit(Script("b.sh", "#GPUQ --gpus 4\n"), after=task).needs
+    assert needs is not None
+    assert (needs.gpus_min, needs.after) == (4, (task.id,))
+
+
+# -- races
+
+
+def test_clean_judges_each_task_in_the_moment_of_its_removal(face: Face, spool: Spool) -> None:
+    """One that was retried, and one that a new task asks for, while others were being removed."""
+    names = [spool.add("done", f"{letter}.sh") for letter in "abc"]
+    paths = SpoolPaths(str(spool.path))
+    cleaning = clearing.clean(paths, 0.0, dry_run=False)
+    assert next(cleaning).name == names[0]
+    os.rename(spool.path / "done" / names[1], spool.path / "pending" / names[1])
+    face.submit(Script("later.sh", "true\n"), after=names[2])
+    assert list(cleaning) == []
+    assert spool.names("done") == [names[2]]
+    assert {f"{name[4:]}.json" for name in names[1:]} < set(spool.names("records"))
+
+
+def test_clean_of_many_takes_no_time_squared(face: Face, spool: Spool) -> None:
+    def clean(count: int) -> float:
+        for _ in range(count):
+            spool.add("done")
+        started = time.monotonic()
+        assert len(face.clean(0)) == count
+        return time.monotonic() - started
+
+    few = clean(500)
+    assert clean(4000) < 24 * few, "eight times as many take eight times as long, with room for a busy machine"
+
+
+def test_what_cannot_be_removed_is_told_and_the_rest_goes(face: Face, spool: Spool) -> None:
+    stuck, other = spool.add("done", "a.sh"), spool.add("done", "b.sh")
+    (spool.path / "records" / f"{stuck[4:]}.json").unlink()
+    (spool.path / "records" / f"{stuck[4:]}.json").mkdir()
+    outcomes = {outcome.name: outcome.what for outcome in face.clean(0)}
+    assert outcomes == {stuck: What.REFUSED, other: What.DONE}
+    assert spool.names("done") == [stuck]
+
+
+def test_a_directory_that_vanishes_while_it_is_listed_hinders_nothing(
+    face: Face, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool.add(f"running/{NODE}", "a.sh")
+    spool.add("running/n2-00000002", "b.sh")
+    real = os.listdir
+
+    def listdir(path: str) -> list[str]:
+        if path.endswith(f"running/{NODE}"):
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    assert [task.name for task in face.find("", State.RUNNING)] == ["b.sh"]
+
+
+def test_an_answer_that_comes_in_the_last_moment_counts(
+    face: Face, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent that answers and stops right after: its page says stopped when its answer has been there for long."""
+    spool.node(NODE)
+    paths = SpoolPaths(str(spool.path))
+    real: Callable[..., Reply | None] = asking._judge
+
+    def judge(paths: SpoolPaths, node: str, asked_ns: int, waited_s: float, limit_s: float) -> Reply | None:
+        spool.node(NODE, state="stopped")
+        verdict = real(paths, node, asked_ns, waited_s, limit_s)
+        spool.answer(spool.commands()[0][0], NODE, "leaving")
+        return verdict
+
+    monkeypatch.setattr(asking, "_judge", judge)
+    (answer,) = face.shutdown()
+    assert (answer.reply, answer.lines) == (Reply.ANSWERED, ("leaving",))
+    assert paths.control
+
+
+# -- looking
+
+
+def test_logs_and_tries_are_told_in_their_order(face: Face, spool: Spool) -> None:
+    full = spool.add("failed", "train.sh")
+    for suffix, text in ((".try10.abcdef", "tenth\n"), ("", "first\n"), (".try2.000000", "second\n")):
+        spool.log(full, text, suffix)
+    spool.log(spool.add("done", "train.sh.try1.sh"), "another's\n")
+    assert [os.path.basename(path)[len(full) - 4 :] for path in face.logs(full)] == [
+        ".log",
+        ".try2.000000.log",
+        ".try10.abcdef.log",
+    ]
+    assert face.log_tail(full, 4) == "nth\n"
+    for number, outcome in ((2, "succeeded"), (1, "failed(1)")):
+        name = f"{full[4:]}.try{number}.abcde{number}"
+        record = {"id": full[4:], "try": number, "token": f"abcde{number}", "outcome": outcome, "node": NODE}
+        (spool.path / "records" / f"{name}.json").write_text(json.dumps(record))
+    (spool.path / "records" / f"{full[4:]}.try3.abcde3.json").write_text("{")
+    assert [one.outcome for one in face.tries(full)] == ["failed(1)", "succeeded"]
+    assert face.explain(full).lines == (f"succeeded on {NODE}, try 2",)
+
+
+def test_a_log_that_is_a_pipe_or_a_link_is_not_read(face: Face, spool: Spool, tmp_path: Path) -> None:
+    full = spool.add("done", "train.sh")
+    os.mkfifo(spool.path / "logs" / f"{full[4:]}.log")
+    with pytest.raises(SpoolError, match="FIFO"):
+        face.log_tail(full)
+
+
+def test_a_spool_that_somebody_else_is_making_is_waited_for(tmp_path: Path) -> None:
+    face = Face("exp", tmp_path)
+    (tmp_path / "exp" / "pending").mkdir(parents=True)
+    maker = threading.Timer(0.3, make_spool, [SpoolPaths(face.path)])
+    maker.start()
+    assert face.find() == ()
+    maker.join()
