@@ -61,6 +61,10 @@ class Outcome:
     def __bool__(self) -> bool:
         return self.what is What.DONE
 
+    def __str__(self) -> str:
+        now = f", in {self.where}" if self.where else ""
+        return printable(self.name) + f": {self.what.value}{now}" + (f": {self.reason}" if self.reason else "")
+
 
 def done(task: Task, reason: str = "") -> Outcome:
     """It was done; ``task`` is where it is now."""

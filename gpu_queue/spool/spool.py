@@ -85,6 +85,8 @@ class Spool:
     >>> outcome, = spool.cancel("seed1")
     >>> bool(outcome), outcome.what.value, outcome.where
     (True, 'done', 'failed')
+    >>> print(outcome)
+    500-...-seed1.sh: done, in failed
     >>> again, = spool.cancel(outcome.task_id)
     >>> again.what.value, again.reason.partition(":")[0]
     ('gone', 'it has ended already')
