@@ -22,6 +22,7 @@ from gpu_queue.spool.find import LIFE, Finder, Task, Unclear, is_script, listed,
 from gpu_queue.spool.paths import SpoolPaths, full_name, make_id, parse_drop
 from gpu_queue.spool.people import signature
 from gpu_queue.spool.publishing import next_stamp_s
+from gpu_queue.spool.queues import Queues
 from gpu_queue.spool.records import write_submission
 from gpu_queue.spool.store import Moved
 from gpu_queue.task import State, Submission
@@ -29,7 +30,6 @@ from gpu_queue.units import format_utc
 
 FLAGS = ("paused", "draining", "keepalive-off")
 FLAG_MAX_BYTES = 500
-_TOKEN = re.compile(r"[^.].*\.\d{6,12}", re.ASCII)
 
 
 class What(str, Enum):
@@ -210,38 +210,20 @@ def release_queues(paths: SpoolPaths, task_id: str | None = None) -> None:
 
     One that cannot be freed now is broken by an agent in time.
     """
+    queues = Queues(paths, float("inf"))
     try:
-        held = {name: holder for name in _taken(paths) if (holder := _holder(f"{paths.queues}/{name}"))}
-        if task_id is not None:
-            held = {name: holder for name, holder in held.items() if holder == task_id}
-        if not held:
+        tokens = queues.tokens() if task_id is None else queues.tokens_of(task_id)
+        if not tokens:
             return
-        # Only now: a token that was read before its task was seen settled is dead for ever.
+        # In this order: a token that was read before its task was found settled is of a claim that is over.
         first: dict[str, State] = {}
         for state in LIFE:
             for task in look(paths, state):
                 if task.id is not None:
                     first.setdefault(task.id, state)
-    except SpoolError:
+    except (OSError, SpoolError):
         return
-    for name, holder in held.items():
-        if first.get(holder) in (State.DONE, State.FAILED):
-            store.move(f"{paths.queues}/{name}", f"{paths.queues}/{name}.free")
-
-
-def _taken(paths: SpoolPaths) -> list[str]:
-    present = listed(paths.queues)
-    free = {name.removesuffix(".free") for name in present if name.endswith(".free")}
-    return [name for name in present if _TOKEN.fullmatch(name) and name not in free]
-
-
-def _holder(path: str) -> str:
-    try:
-        content, _ = files.read_regular(path, 400)
-    except (files.FileProblem, OSError):
-        return ""
-    line, end, _ = content.decode("utf-8", "replace").partition("\n")
-    return line.strip() if end else ""
+    queues.free(*(one for one in tokens if first.get(one.holder) in (State.DONE, State.FAILED)))
 
 
 # -- flags ----------------------------------------------------------------------------------------------------------
