@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gpu_queue.errors import SpoolError
-from gpu_queue.reasons import Code, reason
+from gpu_queue.reasons import Code, Reason
 from gpu_queue.spool import asking, clearing, desk, files, publishing, stopping
 from gpu_queue.spool.asking import Answer
 from gpu_queue.spool.clearing import Forgotten
@@ -42,6 +42,8 @@ class Explanation:
     """For people."""
     answers: tuple[Answer, ...] = ()
     """Of nodes that had to be asked, since none had published its reason."""
+    reasons: tuple[tuple[str, Reason], ...] = ()
+    """Why it waits, as published: node and reason; ``words.in_words(reason, "zh")`` says it in Chinese."""
 
 
 class Spool:
@@ -363,14 +365,16 @@ class Spool:
         if found.state is not State.PENDING:
             return Explanation(found, (self._ending(found),))
         pages = asking.living(paths)
-        said = [(page.node, one.reason) for page in pages for one in page.waiting if one.name == found.file]
+        said = tuple((page.node, one.reason) for page in pages for one in page.waiting if one.name == found.file)
         if said:
-            return Explanation(found, tuple(f"{node}: {in_words(why)}" for node, why in said))
+            return Explanation(found, tuple(f"{node}: {in_words(why)}" for node, why in said), reasons=said)
         command = Command("", "", "explain", tasks=(found.file,))
         answers = stopping.ask(paths, command, asking.askable(paths))
         lines = tuple(f"{answer.node}: {line}" for answer in answers for line in answer.lines)
-        is_alone = all(answer.reply is asking.Reply.GONE for answer in answers)
-        return Explanation(found, (in_words(reason(Code.NO_AGENT)),) if is_alone else lines, answers)
+        if all(answer.reply is asking.Reply.GONE for answer in answers):
+            nobody = Reason(Code.NO_AGENT)
+            return Explanation(found, (in_words(nobody),), answers, (("", nobody),))
+        return Explanation(found, lines, answers)
 
     def _ending(self, task: Task) -> str:
         tries = self.tries(task)

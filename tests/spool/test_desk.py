@@ -15,10 +15,12 @@ import pytest
 from gpu_queue import Options, Script
 from gpu_queue import Spool as Face
 from gpu_queue.errors import BadScript, NotPublished, SpoolError
+from gpu_queue.reasons import Code, Reason, reason
 from gpu_queue.spool import asking, clearing, files, publishing
 from gpu_queue.spool.asking import Reply
 from gpu_queue.spool.desk import What
 from gpu_queue.spool.filesystem import make_spool
+from gpu_queue.spool.pages import WaitPage
 from gpu_queue.spool.paths import SpoolPaths, make_id
 from gpu_queue.task import State
 from tests.shell.helpers import Spool
@@ -353,3 +355,20 @@ def test_a_spool_that_somebody_else_is_making_is_waited_for(tmp_path: Path) -> N
     maker.start()
     assert face.find() == ()
     maker.join()
+
+
+# -- why a task waits
+
+
+def test_why_a_task_waits_is_told_in_words_and_as_data(face: Face, spool: Spool) -> None:
+    full = spool.add("pending", "train.sh")
+    why = reason(Code.GPUS, needed=8, idle=1, busy=1)
+    spool.node(NODE, waiting=(WaitPage(full, why),))
+    told = face.explain("train")
+    assert told.lines == (f"{NODE}: waits for 8 GPUs: 1 idle (1 busy)",)
+    assert told.reasons == ((NODE, why),)
+
+
+def test_where_no_agent_is_alive_that_is_the_reason(face: Face, spool: Spool) -> None:
+    spool.add("pending", "train.sh")
+    assert face.explain("train").reasons == (("", Reason(Code.NO_AGENT)),)
