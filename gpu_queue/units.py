@@ -116,3 +116,12 @@ def stamp(epoch_s: float) -> str:
     bounded_s = min(max(epoch_s, 0.0), _LAST_STAMP_S)  # a server may show any time for a file
     moment = datetime.fromtimestamp(0, timezone.utc) + timedelta(milliseconds=int(bounded_s * 1000))
     return moment.strftime("%Y%m%dT%H%M%S") + f"{moment.microsecond // 1000:03d}"
+
+
+def parse_stamp_s(text: str) -> float | None:
+    """Epoch seconds of what ``stamp`` writes; None for any other text."""
+    try:
+        moment = datetime.strptime(text[:15], "%Y%m%dT%H%M%S")
+        return (moment - datetime(1970, 1, 1)).total_seconds() + int(text[15:]) / 1000
+    except ValueError:
+        return None

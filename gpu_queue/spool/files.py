@@ -133,6 +133,27 @@ def read_tail(path: str, inode: int, offset: int, limit_bytes: int) -> tuple[byt
         return _read_all(descriptor, facts.st_size - start, start), facts
 
 
+def read_window(path: str, offset: int, limit_bytes: int) -> tuple[bytes, int, os.stat_result]:
+    """Some bytes of a regular file that may grow or be cut meanwhile.
+
+    Args:
+        path: the file.
+        offset: where to begin; negative: so many bytes before its end.
+        limit_bytes: the most.
+
+    Returns:
+        The bytes, where they begin (never beyond the end), and what was opened.
+
+    Raises:
+        Vanished: it is not there.
+        FileProblem: it is no regular file, or may not be read.
+        OSError: the storage failed; ask again later.
+    """
+    with _opened(path, None) as (descriptor, facts):
+        start = max(0, facts.st_size + offset) if offset < 0 else min(offset, facts.st_size)
+        return _read_all(descriptor, limit_bytes, start), start, facts
+
+
 def mark_of(path: str) -> tuple[int, int] | None:
     """Inode and mtime of a regular file, as the server has them now; None if it is not there.
 
@@ -281,6 +302,24 @@ def remove(path: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def server_now_s(directory: str) -> float:
+    """The server's clock in epoch seconds: the time that it gives a file that is just written there.
+
+    Raises:
+        OSError: nothing can be written there.
+    """
+    path = f"{directory}/.now.{secrets.token_hex(6)}"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        return os.fstat(descriptor).st_mtime
+    finally:
+        os.close(descriptor)
+        try:
+            os.unlink(path)
+        except OSError:
+            pass  # swept by age, like every dot-file
 
 
 def append(path: str, content: bytes) -> None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 
 from gpu_queue.task import DEFAULT_PRIORITY, Claim, End, State, Why
-from gpu_queue.units import stamp
+from gpu_queue.units import parse_stamp_s, stamp
 
 NAME_MAX_BYTES = 120
 """Of the script's name inside an id: with all that is added it stays below every NAME_MAX that is in use."""
@@ -57,6 +59,26 @@ def parse_full(name: str) -> tuple[int, str] | None:
     if match is None or _CLAIM_END.fullmatch(name):
         return None
     return int(match[1]), match[2]
+
+
+def parse_many(names: Iterable[str]) -> tuple[list[str], dict[str, int]]:
+    """``parse_full`` for a hundred thousand names: their ids, ascending, and the priorities that are no default."""
+    full = [
+        name for name in names if _FULL.fullmatch(name) and (".try" not in name or _CLAIM_END.fullmatch(name) is None)
+    ]
+    default = f"{DEFAULT_PRIORITY:03d}"
+    ids = sorted(map(itemgetter(slice(4, None)), full))
+    return ids, {name[4:]: int(name[:3]) for name in full if not name.startswith(default)}
+
+
+def submitted_s(task_id: str) -> float | None:
+    """When a task was submitted, in epoch seconds by its submitter's clock; None where its stamp is no moment."""
+    return parse_stamp_s(task_id.split("-", 1)[0])
+
+
+def title_of(task_id: str) -> str:
+    """The script's name, as its id carries it."""
+    return task_id.split("-", 2)[2]
 
 
 def full_name(priority: int, task_id: str) -> str:
@@ -243,6 +265,11 @@ class SpoolPaths:
     def forgotten(self, node: str) -> str:
         """Who said that a node is dead."""
         return f"{self.gone}/{node}.why"
+
+    @property
+    def queues(self) -> str:
+        """The tokens of serial queues."""
+        return f"{self.root}/queues"
 
     def events(self, node: str) -> str:
         """A node's history."""

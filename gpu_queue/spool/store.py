@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 
 from gpu_queue.spool import files
 
@@ -42,6 +43,21 @@ def listing(directory: str) -> list[str]:
         OSError: it could not be listed, which says nothing about what is in it.
     """
     return os.listdir(directory)
+
+
+def some_names(directory: str, at_most: int) -> tuple[list[str], bool]:
+    """Names in a directory that is no link, for those who only look; and whether there are more than so many.
+
+    Raises:
+        OSError: it could not be listed, which says nothing about what is in it.
+    """
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        with os.scandir(descriptor) as entries:
+            names = [entry.name for entry in islice(entries, at_most + 1)]
+    finally:
+        os.close(descriptor)
+    return names[:at_most], len(names) > at_most
 
 
 def move(source: str, target: str) -> MoveResult:

@@ -136,6 +136,10 @@ def test_what_decides_knows_no_clock_no_chance_and_no_disk(module: str) -> None:
     [
         "gpu_queue.node.drops",
         "gpu_queue.spool.directives",
+        "gpu_queue.spool.places",
+        "gpu_queue.spool.settled",
+        "gpu_queue.spool.snapshot",
+        "gpu_queue.spool.waiting",
         "gpu_queue.gpus.visible",
         "gpu_queue.keepalive.pace",
     ],

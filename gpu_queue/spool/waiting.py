@@ -1,0 +1,111 @@
+"""Waiting tasks, ten thousand of them: kept as names, made into objects when somebody looks.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import overload
+
+from gpu_queue.reasons import Code, Reason, reason
+from gpu_queue.spool.paths import submitted_s
+from gpu_queue.spool.places import PendingName
+
+_IGNORED = frozenset({Code.NOT_A_FILE, Code.OWNER})
+
+
+@dataclass(frozen=True)
+class NodeReason:
+    """Why a task does not start on a node; the empty name stands for all of them."""
+
+    node: str
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class WaitingTask:
+    """A task in pending/."""
+
+    name: str
+    """In pending/."""
+    task_id: str | None
+    """None for a hand drop, and for a copy of a task that runs or is settled: whoever claims it gives it one."""
+    priority: int
+    title: str
+    submitted_s: float | None
+    """Epoch seconds: by the submitter's clock; of a hand drop when it came, by the server's."""
+    reasons: tuple[NodeReason, ...]
+    """Why it waits; empty: no node said anything about it (yet)."""
+
+
+class WaitingTasks(Sequence[WaitingTask]):
+    """What waits, in run order; tasks are made when they are asked for.
+
+    A name that is no file to run, or a stranger's, stands here too, with its reason; ``ignored`` counts those.
+    """
+
+    def __init__(
+        self,
+        names: tuple[PendingName, ...],
+        reasons: Mapping[str, tuple[NodeReason, ...]],
+        common: tuple[NodeReason, ...] = (),
+        *,
+        copies: frozenset[str] = frozenset(),
+        skipped: int = 0,
+        is_cut: bool = False,
+    ) -> None:
+        self.skipped = skipped
+        """Names that are never run: dot-files, what editors and copiers write."""
+        self.is_cut = is_cut
+        """There are more names in pending/ than are kept here."""
+        self._names = names
+        self._reasons = reasons
+        self._common = common
+        self._copies = copies
+        self._places: dict[str, int] | None = None
+        ignored = {one.name for one in names if one.unready is not None}
+        told = {name for name, why in reasons.items() if any(one.reason.code in _IGNORED for one in why)}
+        self.ignored = len(ignored | told)
+        """Names that no agent will run as they are."""
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @overload
+    def __getitem__(self, index: int) -> WaitingTask: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[WaitingTask]: ...
+    def __getitem__(self, index: int | slice) -> WaitingTask | list[WaitingTask]:
+        if isinstance(index, slice):
+            return [self._make(one) for one in self._names[index]]
+        return self._make(self._names[index])
+
+    def _make(self, one: PendingName) -> WaitingTask:
+        why = self._reasons.get(one.name, self._common)
+        if one.name in self._copies:
+            why = (NodeReason("", reason(Code.SETTLING, copy=1)), *why)
+        if one.unready is not None:
+            why = (NodeReason("", one.unready), *why)
+        moment = one.came_s if one.task_id is None else submitted_s(one.task_id)
+        whose = None if one.name in self._copies else one.task_id
+        return WaitingTask(one.name, whose, one.priority, one.title, moment, why)
+
+    def place(self, which: str) -> int | None:
+        """Where a task stands in the run order, from 0, by its id or its name; None: it does not wait."""
+        if self._places is None:
+            self._places = {}
+            for at, one in enumerate(self._names):
+                self._places[one.name] = at
+                if one.task_id is not None and one.name not in self._copies:
+                    self._places[one.task_id] = at
+        return self._places.get(which)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, WaitingTasks):
+            return NotImplemented
+        return self is other or self._all() == other._all()
+
+    def _all(self) -> tuple[object, ...]:
+        return self.skipped, self.is_cut, self._copies, self._common, self._names, self._reasons
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} tasks wait>"
