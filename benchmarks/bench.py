@@ -21,6 +21,7 @@ from typing import Any
 import page
 from drain import measure_drain
 from idle import measure_idle
+from looking import measure_looking
 from machine import ROOT, facts
 from rigs import NO_TSP, TSP
 from scale import measure_scale
@@ -36,6 +37,7 @@ FULL: dict[str, Measure] = {
     "drain": lambda base: measure_drain(base, tasks=1000, rounds=5),
     "idle": lambda base: measure_idle(base, seconds=30),
     "scale": lambda base: measure_scale(base, waiting=10_000, settled=100_000, steps=200),
+    "looking": lambda base: measure_looking(base, waiting=10_000, settled=100_000, nodes=8, rounds=30),
 }
 QUICK: dict[str, Measure] = {
     "start": lambda base: measure_start(base, trials=20),
@@ -43,6 +45,7 @@ QUICK: dict[str, Measure] = {
     "drain": lambda base: measure_drain(base, tasks=100, rounds=1),
     "idle": lambda base: measure_idle(base, seconds=3),
     "scale": lambda base: measure_scale(base, waiting=500, settled=2000, steps=20),
+    "looking": lambda base: measure_looking(base, waiting=500, settled=2000, nodes=2, rounds=2),
 }
 
 

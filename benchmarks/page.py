@@ -27,7 +27,14 @@ def put(page: Path, table: str, marks: tuple[str, str] = (BEGIN, END)) -> None:
 
 def render(results: Results) -> str:
     """All sections that were measured."""
-    sections = {"start": _start, "submit": _submit, "drain": _drain, "idle": _idle, "scale": _scale}
+    sections = {
+        "start": _start,
+        "submit": _submit,
+        "drain": _drain,
+        "idle": _idle,
+        "scale": _scale,
+        "looking": _looking,
+    }
     parts = [_machine(results["machine"])]
     parts += [write(results[name]) for name, write in sections.items() if name in results]
     return "\n" + "\n".join(parts)
@@ -133,4 +140,25 @@ def _scale(results: Results) -> str:
         f"### {results['waiting']:,} tasks wait, {results['settled']:,} are settled\n\n"
         + _table(("", "median ms", "p99 ms"), rows)
         + f"\nTo read all waiting scripts once took {results['read_all_s']} s, spread over many steps.\n"
+    )
+
+
+def _looking(results: Results) -> str:
+    rows = [
+        (label, _ms(results[name]["best_ms"]), _ms(results[name]["median_ms"]))
+        for name, label in (
+            ("bare", "`os.listdir` of `pending/`, `done/`, `failed/`"),
+            ("first", "the first snapshot"),
+            ("unchanged", "a refresh, nothing changed"),
+            ("claimed", "a refresh, a task was claimed"),
+            ("told", "a refresh, a task has settled and its node told so"),
+            ("by_hand", "a refresh, a settled task was moved back by hand"),
+        )
+    ]
+    grown, load = f"{results['grown_mib']:.0f} MiB of memory", results["load"]
+    return (
+        f"### A snapshot: {results['waiting']:,} tasks wait, {results['settled']:,} are settled, "
+        f"{results['nodes']} nodes\n\n"
+        + _table((f"{results['rounds']} rounds", "best ms", "median ms"), rows)
+        + f"\nThe first snapshot takes {grown}. The load of the machine was {load}.\n"
     )
