@@ -97,14 +97,10 @@ def askable(paths: SpoolPaths) -> list[NodePage]:
 
 def server_now_s(paths: SpoolPaths) -> float:
     """The server's time in epoch seconds, by a file that is just written there; else our own."""
-    path = f"{paths.control}/.now.{secrets.token_hex(6)}"
     try:
-        files.write_new(path, b"")
-        return os.stat(path).st_mtime
+        return files.server_now_s(paths.control)
     except OSError:
         return time.time()
-    finally:
-        files.remove(path)
 
 
 def beat_age_s(paths: SpoolPaths, node: str, now_s: float) -> float:

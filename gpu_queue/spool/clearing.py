@@ -82,7 +82,7 @@ def forget_node(paths: SpoolPaths, text: str, *, force: bool) -> Forgotten:
     for task in tries:
         now = task if _has_ended(task) else _lose(paths, task)
         if now is None:
-            return _not(node, f"{task.where}/{task.file} could not be renamed; check that you may write there")
+            return _not(node, f"{task.where}/{task.name} could not be renamed; check that you may write there")
         forgotten.append(now)
     problem = _put_away(paths, node)
     if problem:
@@ -120,7 +120,7 @@ def _node_called(paths: SpoolPaths, text: str) -> str | Forgotten:
 
 
 def _has_ended(task: Task) -> bool:
-    parsed = parse_claim(task.file)
+    parsed = parse_claim(task.name)
     return parsed is not None and parsed[1] is not None
 
 
@@ -133,17 +133,17 @@ def _sign_of_life(paths: SpoolPaths, task: Task, now_s: float) -> str:
     age_s = now_s - max(facts.st_mtime, facts.st_ctime)
     if age_s > ALIVE_S:
         return ""
-    return f"{short_name(task.id or task.file)} gave a sign of life there {format_duration(age_s)} ago{_FORCE}"
+    return f"{short_name(task.id or task.name)} gave a sign of life there {format_duration(age_s)} ago{_FORCE}"
 
 
 def _lose(paths: SpoolPaths, task: Task) -> Task | None:
     """Lost, says its name from now on; a shim that lives after all ends its task.  None: it could not be renamed."""
-    parsed = parse_claim(task.file)
+    parsed = parse_claim(task.name)
     if parsed is None:
         return task
     lost = Task(State.RUNNING, ended_name(parsed[0], LOST), task.node)
     won = store.move(task.path(paths), lost.path(paths)).moved is Moved.WON
-    return lost if won or task.file not in listed(paths.running(task.node)) else None
+    return lost if won or task.name not in listed(paths.running(task.node)) else None
 
 
 def _put_away(paths: SpoolPaths, node: str) -> str:

@@ -83,7 +83,7 @@ def moved_on(task: Task, now: Task | None) -> Outcome:
     if now.state is State.RUNNING:
         reason = f"it runs already, on {now.node}; stop ends it"
     elif now.state is State.PENDING:
-        return refused(now, f"{now.where}/{printable(now.file)} could not be moved; check that you may write there")
+        return refused(now, f"{now.where}/{printable(now.name)} could not be moved; check that you may write there")
     else:
         reason = f"it has ended already: {now.where}/{now}"
     return Outcome(What.GONE, str(now), now.id, now.where, reason)
@@ -101,15 +101,15 @@ def transfer(paths: SpoolPaths, task: Task, target: Task) -> Outcome:
     """Move a task by one rename, and say what came of it."""
     source = task.path(paths)
     if os.path.lexists(source) and not is_script(source):
-        return refused(task, f"{task.where}/{printable(task.file)} is no regular file; it stays where it is")
+        return refused(task, f"{task.where}/{printable(task.name)} is no regular file; it stays where it is")
     if store.move(source, target.path(paths)).moved is Moved.WON:
         return done(target)
     try:
         now = where(paths, target.id) if target.id else None
-        is_left = task.file in listed(os.path.dirname(source))
+        is_left = task.name in listed(os.path.dirname(source))
     except SpoolError as error:
         return Outcome(What.UNKNOWN, str(task), task.id, reason=str(error))
-    if now is not None and (now.file == target.file or now.state is not task.state) and now.state is target.state:
+    if now is not None and (now.name == target.name or now.state is not task.state) and now.state is target.state:
         return done(now)  # somebody else did the same
     return moved_on(task, task if now is None and is_left else now)
 
@@ -130,11 +130,11 @@ def cancel(paths: SpoolPaths, task: Task, *, release: bool = True) -> Outcome:
     source = task.path(paths)
     if task.id is None and is_script(source):
         # A hand drop gets its id now, as at a claim: names in failed/ must not collide.
-        priority, raw_name = parse_drop(task.file)
+        priority, raw_name = parse_drop(task.name)
         now_s = next_stamp_s()
         task_id = make_id(now_s, secrets.token_hex(3), raw_name)
         submission = Submission(
-            task_id, name=os.fsdecode(raw_name), dropped_as=task.file, submitted_at=format_utc(now_s)
+            task_id, name=os.fsdecode(raw_name), dropped_as=task.name, submitted_at=format_utc(now_s)
         )
         target = Task(State.FAILED, full_name(priority, task_id))
         try:
@@ -155,7 +155,7 @@ def retry(paths: SpoolPaths, task: Task) -> Outcome:
     """Queue a failed task again."""
     if task.state is not State.FAILED:
         return Outcome(What.GONE, str(task), task.id, task.where, f"it has not failed: {task.where}/{task}")
-    outcome = transfer(paths, task, Task(State.PENDING, task.file))
+    outcome = transfer(paths, task, Task(State.PENDING, task.name))
     if outcome.what is What.GONE and outcome.where.startswith(State.RUNNING.value):
         return replace(outcome, what=What.DONE, reason="it runs again already")  # an agent was faster than our look
     return outcome
@@ -171,10 +171,10 @@ def set_priority(paths: SpoolPaths, task: Task, priority: int) -> Outcome:
     """
     if task.state is not State.PENDING:
         return moved_on(task, task)
-    bare = re.sub(r"\A[0-9]{3}[-_]", "", task.file) if task.id is None else ""
+    bare = re.sub(r"\A[0-9]{3}[-_]", "", task.name) if task.id is None else ""
     file = full_name(priority, task.id) if task.id is not None else f"{priority:03d}_{bare}"
     target = Task(State.PENDING, file)
-    if file == task.file:
+    if file == task.name:
         return done(task)
     if file in listed(paths.directory(State.PENDING)):
         return refused(task, f"pending/{printable(file)} is there already; give one of them another name")
@@ -193,7 +193,7 @@ def each(
         groups: where to look for one that is named.
     """
     for one in texts:
-        text = one if isinstance(one, str) else one.id or one.file
+        text = one if isinstance(one, str) else one.id or one.name
         if text == "all":
             yield from ((str(task), task) for task in list(finder.tasks(everything)))
         else:

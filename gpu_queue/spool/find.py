@@ -32,7 +32,7 @@ class Task:
     """A task as it was found: one file in one directory.  It may have moved on since."""
 
     state: State
-    file: str
+    name: str
     """The file's name; of a claim with its end, where it has one."""
     node: str = ""
     """Where it is claimed."""
@@ -42,7 +42,7 @@ class Task:
     @cached_property
     def full(self) -> tuple[int, str] | None:
         """Priority and id; None for a file that was dropped by hand and has no id yet."""
-        return names.parse_full(names.strip_claim(self.file))
+        return names.parse_full(names.strip_claim(self.name))
 
     @property
     def id(self) -> str | None:
@@ -52,12 +52,12 @@ class Task:
     @property
     def priority(self) -> int:
         """000 to 999, smaller first."""
-        return names.parse_drop(self.file)[0] if self.full is None else self.full[0]
+        return names.parse_drop(self.name)[0] if self.full is None else self.full[0]
 
     @property
-    def name(self) -> str:
+    def title(self) -> str:
         """The script's name as the id carries it; of a hand drop the file's."""
-        return os.fsdecode(names.parse_drop(self.file)[1]) if self.full is None else self.full[1].split("-", 2)[2]
+        return os.fsdecode(names.parse_drop(self.name)[1]) if self.full is None else self.full[1].split("-", 2)[2]
 
     @property
     def where(self) -> str:
@@ -66,10 +66,10 @@ class Task:
 
     def path(self, paths: SpoolPaths) -> str:
         """Its file."""
-        return f"{paths.root}/{self.where}/{self.file}"
+        return f"{paths.root}/{self.where}/{self.name}"
 
     def __str__(self) -> str:
-        return self.file if self.full is None else names.full_name(*self.full)
+        return self.name if self.full is None else names.full_name(*self.full)
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,8 @@ def look(paths: SpoolPaths, state: State) -> list[Task]:
         return [task for task in found if task.full is not None]
     found = [Task(state, name) for name in listed(directory)]
     if state is State.PENDING:
-        return [task for task in found if task.full is not None or _is_drop(directory, task.file)]
-    return [task for task in found if names.parse_full(task.file) is not None]
+        return [task for task in found if task.full is not None or _is_drop(directory, task.name)]
+    return [task for task in found if names.parse_full(task.name) is not None]
 
 
 def _is_drop(directory: str, name: str) -> bool:
@@ -145,7 +145,7 @@ def where(paths: SpoolPaths, task_id: str) -> Task | None:
 
 def latest(tasks: Iterable[Task]) -> tuple[Task, ...]:
     """Of each task the last place: it may have moved on while it was looked for."""
-    last = {task.id or f"/{task.file}": task for task in tasks}
+    last = {task.id or f"/{task.name}": task for task in tasks}
     return tuple(last.values())
 
 
@@ -163,11 +163,11 @@ def fit_name(tasks: Iterable[Task], text: str, title_of: Callable[[Task], str | 
     exact, bare, part = [], [], []
     for task in tasks:
         if task.id is None:
-            title: str | None = task.file
-        elif plain not in task.name:
+            title: str | None = task.name
+        elif plain not in task.title:
             continue
         else:
-            title = task.name if plain == text else title_of(task)
+            title = task.title if plain == text else title_of(task)
         if title is None:
             continue
         has_number = len(title) > 3 and title[:3].isascii() and title[:3].isdigit() and title[3] == "_"
@@ -248,7 +248,7 @@ class Finder:
                 if len(tasks) == 1:
                     return tasks[0]
                 if tasks:
-                    shown = ", ".join(f"{task.where}/{printable(task.file)}" for task in tasks[:LISTED_MAX])
+                    shown = ", ".join(f"{task.where}/{printable(task.name)}" for task in tasks[:LISTED_MAX])
                     fits = f"{printable(text)!r} fits {len(tasks)} tasks, and nothing was done"
                     return Unclear(f"{fits}; name one of them: {shown}", tasks)
             self._seen.clear()

@@ -266,11 +266,6 @@ class SpoolPaths:
         """Who said that a node is dead."""
         return f"{self.gone}/{node}.why"
 
-    @property
-    def queues(self) -> str:
-        """The tokens of serial queues."""
-        return f"{self.root}/queues"
-
     def events(self, node: str) -> str:
         """A node's history."""
         return f"{self.root}/events/{node}.jsonl"

@@ -213,12 +213,12 @@ def _check(options: Options) -> None:
 def _upstream(finder: Finder, after: Iterable[str | Task]) -> list[str]:
     ids = []
     for one in after:
-        text = (one.id or one.file) if isinstance(one, Task) else one
+        text = (one.id or one.name) if isinstance(one, Task) else one
         found = finder.one(text, (State.PENDING, State.RUNNING), (State.DONE, State.FAILED))
         if isinstance(found, Unclear):
             raise BadScript(f"after: {found.reason}")
         if found.id is None:
-            raise BadScript(f"after: {printable(found.file)} was dropped by hand and has no id before it runs")
+            raise BadScript(f"after: {printable(found.name)} was dropped by hand and has no id before it runs")
         ids.append(found.id)
     return ids
 
@@ -312,7 +312,7 @@ def publish(paths: SpoolPaths, prepared: Sequence[Callable[[], _Entry]]) -> tupl
     pending = paths.directory(State.PENDING)
     # One needs no directory of its own: its dot-file lies where it will be renamed.
     stage = f"{pending}/.{secrets.token_hex(6)}" if len(entries) > 1 else ""
-    hidden = [f"{stage}/{one.task.file}" if stage else f"{pending}/.{one.task_id}" for one in entries]
+    hidden = [f"{stage}/{one.task.name}" if stage else f"{pending}/.{one.task_id}" for one in entries]
     written: list[str] = []
     try:
         if stage:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gpu_queue.errors import SpoolError
 from gpu_queue.reasons import Code, Reason
@@ -24,6 +25,11 @@ from gpu_queue.spool.stopping import Stopped
 from gpu_queue.task import DEFAULT_PRIORITY, Claim, State, Submission
 from gpu_queue.units import parse_duration_s
 from gpu_queue.words import in_words
+
+if TYPE_CHECKING:
+    from gpu_queue.spool.reader import SnapshotReader
+    from gpu_queue.spool.snapshot import Snapshot
+    from gpu_queue.spool.taskfiles import TaskView
 
 LOG_TAIL_BYTES = 64 << 10
 MAKING_S = 5.0
@@ -58,14 +64,14 @@ class Spool:
     The first submission makes the queue.  A script is a path, or a ``Script`` with a name and a text:
 
     >>> train = spool.submit("train.sh", gpus=2, time="4h")
-    >>> train.priority, train.name, train.needs.gpus_min
+    >>> train.priority, train.title, train.needs.gpus_min
     (500, 'train.sh', 2)
     >>> report = spool.submit(Script("report.sh", "python report.py"), gpus=0, after=[train], priority=900)
 
     Thousands at once become visible one by one, in order, after all of them are safe on the disk:
 
     >>> runs = [Script(f"seed{n}.sh", f"python train.py --seed {n}") for n in range(3)]
-    >>> [task.name for task in spool.publish(runs, queue="car")]
+    >>> [task.title for task in spool.publish(runs, queue="car")]
     ['seed0.sh', 'seed1.sh', 'seed2.sh']
 
     What can never run is refused before anything is written:
@@ -77,7 +83,7 @@ class Spool:
 
     A task is called by its id, its six digits, its script's name, or a part of that:
 
-    >>> [task.name for task in spool.find("seed")]
+    >>> [task.title for task in spool.find("seed")]
     ['seed0.sh', 'seed1.sh', 'seed2.sh']
     >>> spool.priority("seed2", 100)[0].where
     'pending'
@@ -116,6 +122,17 @@ class Spool:
     >>> stopped = spool.stop("all")
     >>> len(stopped.tasks), {outcome.where for outcome in stopped.tasks}
     (5, {'failed'})
+
+    What is there to see, as one immutable value.  Asked again it reads only what has changed:
+
+    >>> seen = spool.snapshot()
+    >>> seen.counts.failed, [task.title for task in seen.failed][:2], seen.nodes
+    (5, ['seed2.sh', 'seed1.sh'], ())
+    >>> spool.snapshot() is seen
+    True
+    >>> view = spool.look(train)
+    >>> view.state.value, view.needs.gpus_min, view.tries
+    ('failed', 2, ())
     >>> len(spool.clean("7d")), len(spool.clean(0))
     (0, 5)
     """
@@ -139,6 +156,7 @@ class Spool:
             )
         root = queue_root or os.environ.get("QUEUE_ROOT") or os.path.expanduser("~/gpu_queue")
         self._paths = SpoolPaths(f"{os.path.abspath(os.fspath(root))}/{name}")
+        self._reader: SnapshotReader | None = None
 
     def __repr__(self) -> str:
         job_id, root = os.path.basename(self._paths.root), os.path.dirname(self._paths.root)
@@ -358,17 +376,17 @@ class Spool:
         paths = self._enter()
         found = self._one(task, *WAITING_FIRST)
         if found.state is State.RUNNING:
-            parsed = parse_claim(found.file)
+            parsed = parse_claim(found.name)
             number = parsed[0].number if parsed is not None else 1
             has_ended = ", and has ended" if parsed is not None and parsed[1] is not None else ""
             return Explanation(found, (f"it runs on {found.node}, try {number}{has_ended}",))
         if found.state is not State.PENDING:
             return Explanation(found, (self._ending(found),))
         pages = asking.living(paths)
-        said = tuple((page.node, one.reason) for page in pages for one in page.waiting if one.name == found.file)
+        said = tuple((page.node, one.reason) for page in pages for one in page.waiting if one.name == found.name)
         if said:
             return Explanation(found, tuple(f"{node}: {in_words(why)}" for node, why in said), reasons=said)
-        command = Command("", "", "explain", tasks=(found.file,))
+        command = Command("", "", "explain", tasks=(found.name,))
         answers = stopping.ask(paths, command, asking.askable(paths))
         lines = tuple(f"{answer.node}: {line}" for answer in answers for line in answer.lines)
         if all(answer.reply is asking.Reply.GONE for answer in answers):
@@ -463,7 +481,7 @@ class Spool:
         """
         found = self._one(task, *WAITING_FIRST)
         if found.id is None:
-            raise SpoolError(f"{printable(found.file)} was dropped by hand and has no record before it runs")
+            raise SpoolError(f"{printable(found.name)} was dropped by hand and has no record before it runs")
         try:
             return read_submission(self._paths, found.id, None)
         except OSError as error:
@@ -515,6 +533,42 @@ class Spool:
             raise SpoolError(f"{paths[-1]}: {error}") from error
         return content.decode("utf-8", "replace")
 
+    # -- seeing
+
+    def snapshot(self, *, fresh: bool = True) -> Snapshot:
+        """All there is to see: tasks by state, nodes, GPUs, why tasks wait, flags, queues, what happened lately.
+
+        Immutable, and bounded whatever lies in the directory.  What has not changed since the last call is not read
+        again, and where nothing has, it is the same object.  For one thread at a time.
+
+        Args:
+            fresh: look everywhere now; else, for whoever asks again and again, at each thing in its own time: at what
+                waits and at nodes every 2 s, at the rest every 2 to 60 s (``reader.Cadence``).
+
+        Raises:
+            SpoolError: there is no such queue.  What cannot be read within it is among the snapshot's ``problems``.
+        """
+        if self._reader is None:
+            from gpu_queue.spool.reader import SnapshotReader  # noqa: PLC0415  whoever only submits needs none
+
+            self._reader = SnapshotReader(self._enter())
+        return self._reader.refresh(time.monotonic(), everything=fresh)
+
+    def look(self, task: TaskLike) -> TaskView:
+        """All that is known of one task: where it is, what it asks for, its tries, its logs, why it waits.
+
+        Raises:
+            SpoolError: there is no such queue, or no one task is called so.
+        """
+        found = self._one(task, *WAITING_FIRST)
+        name = found.id or found.name
+        for fresh in (False, True):
+            self.snapshot(fresh=fresh)
+            view = self._reader.task(name) if self._reader is not None else None
+            if view is not None:
+                return view
+        raise SpoolError(f"{name} is in no directory of the queue any more")
+
     # -- within
 
     def _enter(self) -> SpoolPaths:
@@ -531,7 +585,7 @@ class Spool:
 
     def _one(self, task: TaskLike, *groups: tuple[State, ...]) -> Task:
         paths = self._enter()
-        found = Finder(paths).one(task if isinstance(task, str) else task.id or task.file, *groups)
+        found = Finder(paths).one(task if isinstance(task, str) else task.id or task.name, *groups)
         if isinstance(found, Unclear):
             raise SpoolError(found.reason)
         return found

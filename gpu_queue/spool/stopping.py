@@ -149,7 +149,7 @@ class _Stop:
             self.tell(done(now))
 
     def _round(self, asked: dict[str, NodePage], claims: list[Task]) -> None:
-        names = [claim_name(parsed[0]) for task in claims if (parsed := parse_claim(task.file)) is not None]
+        names = [claim_name(parsed[0]) for task in claims if (parsed := parse_claim(task.name)) is not None]
         entries: dict[str, str] = {}
         for start in range(0, max(1, len(names)), CLAIMS_PER_COMMAND):
             command = Command("", "", "stop", claims=tuple(names[start : start + CLAIMS_PER_COMMAND]))
@@ -165,7 +165,7 @@ class _Stop:
 
     def _take_off(self, task: Task) -> None:
         """Where no agent is alive: the claim goes where its name says, and its shim ends what may still run."""
-        parsed = parse_claim(task.file)
+        parsed = parse_claim(task.name)
         end = parsed[1] if parsed is not None else None
         is_done = end is not None and end.status == 0 and end.why is not Why.NOSTART
         target = Task(State.DONE if is_done else State.FAILED, str(task))
@@ -175,7 +175,7 @@ class _Stop:
                 release_queues(self._paths, task.id)
             reason = f"no agent is alive on {task.node}; should it still run, it ends itself within a minute"
             self.tell(done(target, reason))
-        elif task.file in listed(self._paths.running(task.node)):
+        elif task.name in listed(self._paths.running(task.node)):
             self.tell(refused(task, f"it could not be moved to {target.where}/; check that you may write there"))
 
 

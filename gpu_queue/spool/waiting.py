@@ -9,6 +9,7 @@ from typing import overload
 from gpu_queue.reasons import Code, Reason, reason
 from gpu_queue.spool.paths import submitted_s
 from gpu_queue.spool.places import PendingName
+from gpu_queue.words import in_words
 
 _IGNORED = frozenset({Code.NOT_A_FILE, Code.OWNER})
 
@@ -19,6 +20,10 @@ class NodeReason:
 
     node: str
     reason: Reason
+
+    def __str__(self) -> str:
+        """In words, with the node in front."""
+        return f"{self.node}: {in_words(self.reason)}" if self.node else in_words(self.reason)
 
 
 @dataclass(frozen=True)

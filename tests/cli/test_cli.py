@@ -88,6 +88,17 @@ def test_files_of_the_working_directory_are_not_taken_for_modules(tmp_path: Path
     assert done.stdout.splitlines()[-1].split() == ["result", "ready"], done
 
 
+def test_a_directory_full_of_queues_is_not_taken_for_the_package(tmp_path: Path) -> None:
+    (tmp_path / "gpu_queue" / "train-exp1").mkdir(parents=True)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    code = "import gpu_queue; print(gpu_queue.Spool('train-exp1', 'gpu_queue'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Spool('train-exp1'")
+
+
 # -- completion and man page
 
 

@@ -295,7 +295,7 @@ def test_a_directory_that_vanishes_while_it_is_listed_hinders_nothing(
         return real(path)
 
     monkeypatch.setattr(os, "listdir", listdir)
-    assert [task.name for task in face.find("", State.RUNNING)] == ["b.sh"]
+    assert [task.title for task in face.find("", State.RUNNING)] == ["b.sh"]
 
 
 def test_an_answer_that_comes_in_the_last_moment_counts(
