@@ -21,9 +21,13 @@
 # - At the end: status, footer, and, if its parent is still AGENT_PID, exit: the agent makes the final move.  Else,
 #   or if there is a why, it ends what is left of the try; and without its agent it renames the claim itself.
 #
-# One process waits: the death of the script and that of the running "sleep" both raise CHLD, and the trap does what is
-# due.  So a try costs two forks, script and sleep, a short one the first alone, and a CHLD or HUP that somebody sends
-# only makes it look at its clock.
+# One process waits: the death of the script and that of the running "sleep" both raise CHLD.  So a try costs two forks,
+# script and sleep, a short one the first alone, and a CHLD or HUP that somebody sends only makes it look at its clock.
+# Traps only take notes, and the loop in q_main does what is due: in dash and busybox a trap within a trap changes the
+# outcome of the command that it comes after, and a step in which a test went wrong may end a task.
+# In bash the loop looks, up to every 90 ms, instead of waiting.  For bash's "wait" jumps out at a signal also between
+# waitpid and its own notes, and the status of the script is lost; it runs the CHLD trap in its midst, and a jump out of
+# that damages its memory; and "trap - CHLD" crashes it if a death is still to be told (5.2).
 # A shell that cannot fork ends.  Then the script ends too, and the try is lost: nobody runs on unwatched.  (Going on
 # after "command eval" was tried: dash and busybox come out of it with a damaged list of jobs.)
 # Its own output is /dev/null: a full disk or a strange path must not write into the script's log, and no process that
@@ -138,13 +142,8 @@ q_step() { # what is due now, by what is so, not by what has happened
 	fi
 }
 
-q_wake() { # a trap may come within a step: it only asks for another one
-	q_due=1
-	while [ -n "$q_due" ] && [ -z "$q_busy" ]; do
-		q_due='' q_busy=1
-		q_step
-		q_busy=''
-	done
+q_deaf() { # from now on no death of a child breaks a wait off
+	[ -n "$q_bash" ] || trap - CHLD
 }
 
 q_marked() { # adds to q_found the processes that carry this claim in their environment
@@ -215,8 +214,8 @@ q_is_short() { # whether the agent makes the final move
 }
 
 q_finish() { # STATUS
-	q_busy=1
-	trap - CHLD EXIT
+	trap - EXIT
+	q_deaf
 	if [ -n "$q_timer" ]; then
 		kill -s KILL "$q_timer"
 		wait "$q_timer" # a container's first process may reap nobody
@@ -242,7 +241,8 @@ q_finish() { # STATUS
 }
 
 q_died() { # of an error of the shell itself
-	trap - CHLD HUP TERM USR1
+	trap - HUP TERM USR1
+	q_deaf
 	printf 'the shim ended of an error, as when there is no room for another process\n' >"$q_try/reason"
 	q_because lost
 	! q_running "$q_child" || kill -s KILL "$q_child"
@@ -258,13 +258,13 @@ q_refuse() { # REASON: this machine cannot start it
 q_main() {
 	q_agent=$1
 	q_why='' q_begun='' q_child='' q_timer='' q_beater='' q_kill_at=''
-	q_asked='' q_told_usr1='' q_over='' q_due='' q_busy=1
-	# bash's POSIX mode loses the status of a child whose death breaks a wait off; outside it, CHLD breaks none off.
+	q_asked='' q_told_usr1='' q_over='' q_due='' q_bash='' q_tick=1
+	# Outside bash's POSIX mode CHLD breaks no wait off, and a redirection that fails does not end it.
 	# shellcheck disable=SC3040
-	[ -z "$BASH_VERSION" ] || command set +o posix
-	trap q_wake CHLD HUP
-	trap 'q_asked=1; q_wake' TERM
-	trap 'q_told_usr1=1; q_wake' USR1
+	[ -z "$BASH_VERSION" ] || ! command set +o posix || q_bash=1
+	trap q_due=1 CHLD HUP
+	trap 'q_asked=1 q_due=1' TERM
+	trap 'q_told_usr1=1 q_due=1' USR1
 
 	set -- # from here on what the agent tells
 	q_kind=none q_value=''
@@ -283,6 +283,8 @@ ${q_line#+}"
 		case $q_line in =*) q_kind=word ;; !*) q_kind=variable ;; *) q_kind='' && break ;; esac
 	done
 	[ -z "$q_kind" ] || kill -s KILL $$ # an exit status would be taken for the script's
+	# Both ends of the pipe that we were told in: to read from it takes as long as one likes, and no fork.
+	[ -z "$q_bash" ] || exec 7<>/proc/self/fd/0
 	exec </dev/null
 	q_claim=$1 q_try=$2 q_log=$3 q_cwd=$4 q_beat_s=$5 q_fence_s=$6 q_grace_s=$7 q_umask=$8 q_timed=$9
 	shift 9
@@ -311,23 +313,28 @@ ${q_line#+}"
 	umask "$q_umask"
 	q_clock
 	q_begun=$q_now q_good=$q_now
-	GPU_QUEUE_CLAIM=$q_claim "$@" >>"$q_log" 2>&1 8>&- 9>&- &
+	GPU_QUEUE_CLAIM=$q_claim "$@" >>"$q_log" 2>&1 7>&- 8>&- 9>&- &
 	q_child=$!
 	[ -n "$q_timed" ] || q_nap "$q_beat_s"
-	q_busy='' q_status=145
-	[ -z "$q_due" ] || q_wake # something came while the script was being started
+	q_status=145
 	while [ -z "$q_over" ]; do
-		wait "$q_child"
-		q_status=$?
-		q_wake
+		if [ -z "$q_bash" ]; then
+			wait "${q_due:-$q_child}" # a trap that comes just before leaves 1, which is nobody's child
+			q_status=$?
+			q_due=1
+		else
+			# shellcheck disable=SC3045
+			read -r -t "0.0$q_tick" q_line <&7 || [ $? -gt 128 ] || sleep 1 8>&- 9>&-
+			[ $q_tick -eq 9 ] || q_tick=$((q_tick + 1)) # a short try must not take much longer
+		fi
+		[ -z "$q_due" ] || { q_due='' && q_step; }
 	done
 	# A wait that a trap broke off tells the trap's signal (129 HUP, 138 USR1, 143 TERM, 145 CHLD).  Then it is asked
 	# again without those traps; 127 then says that the end was told already, which some shells do only once.
-	q_busy=1
-	trap - CHLD
+	q_deaf
 	trap '' HUP USR1
 	for q_line in 1 2 3; do
-		case $q_status in 129 | 138 | 143 | 145) ;; *) break ;; esac
+		case $q_status in 127 | 129 | 138 | 143 | 145) ;; *) break ;; esac
 		wait "$q_child"
 		q_again=$?
 		[ "$q_again" -ne 127 ] || [ "$q_status" -eq 145 ] || break
