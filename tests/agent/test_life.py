@@ -260,14 +260,17 @@ def test_paused_and_draining_are_files_that_agents_obey(cluster: Cluster) -> Non
 
 
 def test_several_agents_on_one_spool_run_each_task_once(cluster: Cluster) -> None:
-    ran = cluster.queue_root / "ran"
-    tasks = [cluster.submit('echo "$GPU_QUEUE_NODE $GPU_QUEUE_TASK" >>"$QUEUE_ROOT/ran"\n') for _ in range(40)]
+    ran, go = cluster.queue_root / "ran", cluster.queue_root / "go"
+    body = 'cd "$QUEUE_ROOT"\necho "$GPU_QUEUE_NODE $GPU_QUEUE_TASK" >>ran\nuntil [ -e go ]; do sleep 0.05; done\n'
+    tasks = [cluster.submit(body) for _ in range(40)]
     for name in ("n1", "n2", "n3"):
         cluster.start("--node-name", name, "--local-dir", str(cluster.base / name), wait=False)
+    # None has room for more than two before all three have some.
+    wait_until(lambda: ran.exists() and len(ran.read_text().splitlines()) == 6, "six that run", 40, cluster.dump)
+    assert len({line.split()[0] for line in ran.read_text().splitlines()}) == 3
+    go.touch()
     wait_until(lambda: len(cluster.ids("done")) == 40, "all forty in done", 40, cluster.dump)
-    lines = ran.read_text().split("\n")[:-1]
-    assert sorted(line.split()[1] for line in lines) == sorted(tasks)
-    assert len({line.split()[0] for line in lines}) > 1, "one agent did it all"
+    assert sorted(line.split()[1] for line in ran.read_text().splitlines()) == sorted(tasks)
 
 
 def test_several_agents_run_each_serial_queue_one_at_a_time_and_in_order(cluster: Cluster) -> None:
