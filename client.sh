@@ -1529,8 +1529,9 @@ __gpu_tail() {
 __gpu_tell_why() { # NAME in pending/: why it waits, if that is not what the caller's why says
   local same
   __gpu_why "$1"
-  [ "$same" = "$why" ] && [ -n "$why" ] || __gpu_say "it waits: ${REPLY:-its log will follow}"
-  why=${same:-nobody says}
+  REPLY=${REPLY:-its log will follow}; same=${same:-$REPLY}
+  [ "$same" = "$why" ] || __gpu_say "it waits: $REPLY"
+  why=$same
 }
 
 __gpu_wait() {

@@ -102,6 +102,20 @@ def test_tail_says_why_a_task_waits_and_again_when_the_reason_changes(shell: She
     assert (process.returncode, err) == (0, "")
 
 
+@pytest.mark.parametrize("is_served", [False, True])
+def test_tail_says_once_that_nobody_can_say_why_a_task_waits(shell: Shell, spool: Spool, is_served: bool) -> None:
+    full = spool.add("pending", "train.sh")
+    if is_served:
+        spool.node(NODE)
+    process = shell.start("gpu_tail train")
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(4)
+    spool.move(full, "pending", "done")
+    _, err = process.communicate(timeout=5)
+    said = "its log will follow" if is_served else "no agent is alive; start one with ./submit.sh exp 1"
+    assert err == f"train.sh (abc001)\nit waits: {said}\n"
+
+
 def test_tail_of_a_failed_task_shows_the_end_and_fails(shell: Shell, spool: Spool) -> None:
     full = spool.add("failed", "train.sh")
     spool.log(full, "".join(f"line {number}\n" for number in range(100)))
