@@ -20,7 +20,7 @@ from gpu_queue.reasons import Code, reason
 from gpu_queue.spool.events import EventLog
 from gpu_queue.spool.pages import GpuPage, NodePage, WaitPage, write_page
 from gpu_queue.spool.paths import SpoolPaths, full_name, make_id, parse_claim
-from gpu_queue.spool.reader import SnapshotReader
+from gpu_queue.spool.snapshot.reader import SnapshotReader
 from gpu_queue.states import AgentState, GpuState
 from gpu_queue.task import State
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gpu_queue.spool.publishing import Options, Script
+    from gpu_queue.spool.desk.publishing import Options, Script
     from gpu_queue.spool.spool import Spool
 
 __all__ = ["PROTOCOL", "Options", "Script", "Spool", "__version__"]

@@ -10,26 +10,27 @@ from typing import TYPE_CHECKING
 
 from gpu_queue.errors import SpoolError
 from gpu_queue.reasons import Code, Reason
-from gpu_queue.spool import asking, clearing, desk, files, publishing, stopping
-from gpu_queue.spool.asking import Answer
-from gpu_queue.spool.clearing import Forgotten
+from gpu_queue.spool import files
 from gpu_queue.spool.commands import Command
-from gpu_queue.spool.desk import WAITING_FIRST, Outcome, each, unclear
+from gpu_queue.spool.desk import asking, clearing, publishing, steering, stopping
+from gpu_queue.spool.desk.asking import Answer
+from gpu_queue.spool.desk.clearing import Forgotten
+from gpu_queue.spool.desk.find import LIFE, Finder, Task, Unclear, listed
+from gpu_queue.spool.desk.publishing import Options, Script, ScriptLike
+from gpu_queue.spool.desk.steering import WAITING_FIRST, Outcome, each, unclear
+from gpu_queue.spool.desk.stopping import Stopped
 from gpu_queue.spool.fields import printable
 from gpu_queue.spool.filesystem import check_protocol, make_spool
-from gpu_queue.spool.find import LIFE, Finder, Task, Unclear, listed
 from gpu_queue.spool.paths import SpoolPaths, parse_claim, parse_try_file, same_submission
-from gpu_queue.spool.publishing import Options, Script, ScriptLike
 from gpu_queue.spool.records import TryRecord, read_submission, read_try
-from gpu_queue.spool.stopping import Stopped
 from gpu_queue.task import DEFAULT_PRIORITY, Claim, State, Submission
 from gpu_queue.units import parse_duration_s
 from gpu_queue.words import in_words
 
 if TYPE_CHECKING:
-    from gpu_queue.spool.reader import SnapshotReader
-    from gpu_queue.spool.snapshot import Snapshot
-    from gpu_queue.spool.taskfiles import TaskView
+    from gpu_queue.spool.snapshot.reader import SnapshotReader
+    from gpu_queue.spool.snapshot.taskfiles import TaskView
+    from gpu_queue.spool.snapshot.view import Snapshot
 
 LOG_TAIL_BYTES = 64 << 10
 MAKING_S = 5.0
@@ -284,11 +285,11 @@ class Spool:
         paths = self._enter()
         many = "all" in tasks
         outcomes = tuple(
-            unclear(text, found) if isinstance(found, Unclear) else desk.cancel(paths, found, release=not many)
+            unclear(text, found) if isinstance(found, Unclear) else steering.cancel(paths, found, release=not many)
             for text, found in each(Finder(paths), tasks, State.PENDING, LIFE[:2], LIFE[2:])
         )
         if many:
-            desk.release_queues(paths)
+            steering.release_queues(paths)
         return outcomes
 
     def retry(self, *tasks: TaskLike) -> tuple[Outcome, ...]:
@@ -302,7 +303,7 @@ class Spool:
         """
         paths = self._enter()
         return tuple(
-            unclear(text, found) if isinstance(found, Unclear) else desk.retry(paths, found)
+            unclear(text, found) if isinstance(found, Unclear) else steering.retry(paths, found)
             for text, found in each(Finder(paths), tasks, State.FAILED, (State.FAILED,))
         )
 
@@ -321,7 +322,7 @@ class Spool:
             raise ValueError(f"priority={priority!r}; expected 0 to 999, smaller runs first")
         paths = self._enter()
         return tuple(
-            unclear(text, found) if isinstance(found, Unclear) else desk.set_priority(paths, found, priority)
+            unclear(text, found) if isinstance(found, Unclear) else steering.set_priority(paths, found, priority)
             for text, found in each(Finder(paths), _several(task), State.PENDING, LIFE[:2], LIFE[2:])
         )
 
@@ -426,7 +427,7 @@ class Spool:
         Raises:
             SpoolError: there is no such queue, or it cannot be written.
         """
-        desk.raise_flag(self._enter(), "paused", why)
+        steering.raise_flag(self._enter(), "paused", why)
 
     def drain(self, why: str = "") -> None:
         """Have nothing new started, and agents leave when their tasks have ended, until ``resume``.
@@ -434,7 +435,7 @@ class Spool:
         Raises:
             SpoolError: there is no such queue, or it cannot be written.
         """
-        desk.raise_flag(self._enter(), "draining", why)
+        steering.raise_flag(self._enter(), "draining", why)
 
     def resume(self) -> None:
         """Undo ``pause`` and ``drain``.
@@ -444,7 +445,7 @@ class Spool:
         """
         paths = self._enter()
         for flag in ("paused", "draining"):
-            desk.lift_flag(paths, flag)
+            steering.lift_flag(paths, flag)
 
     def keepalive(self, on: bool, why: str = "") -> None:
         """Let idle GPUs be idle (False), or have them kept busy again (True).
@@ -453,9 +454,9 @@ class Spool:
             SpoolError: there is no such queue, or it cannot be written.
         """
         if on:
-            desk.lift_flag(self._enter(), "keepalive-off")
+            steering.lift_flag(self._enter(), "keepalive-off")
         else:
-            desk.raise_flag(self._enter(), "keepalive-off", why)
+            steering.raise_flag(self._enter(), "keepalive-off", why)
 
     def clean(self, older_than: float | str, *, dry_run: bool = False) -> tuple[Outcome, ...]:
         """Forget settled tasks with their records and logs; what a waiting or running task still names is kept.
@@ -549,7 +550,7 @@ class Spool:
             SpoolError: there is no such queue.  What cannot be read within it is among the snapshot's ``problems``.
         """
         if self._reader is None:
-            from gpu_queue.spool.reader import SnapshotReader  # noqa: PLC0415  whoever only submits needs none
+            from gpu_queue.spool.snapshot.reader import SnapshotReader  # noqa: PLC0415  whoever only submits needs none
 
             self._reader = SnapshotReader(self._enter())
         return self._reader.refresh(time.monotonic(), everything=fresh)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gpu_queue import Script, Spool
-from gpu_queue.spool.asking import Reply
+from gpu_queue.spool.desk.asking import Reply
 from gpu_queue.task import State
 from tests.agent.harness import Cluster, wait_until
 

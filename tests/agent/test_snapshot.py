@@ -6,9 +6,9 @@ import os
 import time
 
 from gpu_queue.reasons import Code
-from gpu_queue.spool.reader import Cadence, SnapshotReader
-from gpu_queue.spool.snapshot import Presence, Snapshot
-from gpu_queue.spool.taskfiles import read_log
+from gpu_queue.spool.snapshot.reader import Cadence, SnapshotReader
+from gpu_queue.spool.snapshot.taskfiles import read_log
+from gpu_queue.spool.snapshot.view import Presence, Snapshot
 from gpu_queue.states import GpuState
 from gpu_queue.task import State
 from tests.agent.harness import Cluster, wait_until

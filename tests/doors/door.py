@@ -13,7 +13,7 @@ import pytest
 
 from gpu_queue import Spool as Face
 from gpu_queue.errors import GpuQueueError
-from gpu_queue.spool.find import Task
+from gpu_queue.spool.desk.find import Task
 from tests.shell.helpers import Shell
 
 

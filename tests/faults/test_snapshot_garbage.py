@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from gpu_queue.spool.fields import TEXT_MAX
 from gpu_queue.spool.pages import NodePage
-from gpu_queue.spool.reader import SnapshotReader
-from gpu_queue.spool.snapshot import PROBLEMS_MAX, Presence, Snapshot
+from gpu_queue.spool.snapshot.reader import SnapshotReader
+from gpu_queue.spool.snapshot.view import PROBLEMS_MAX, Presence, Snapshot
 from gpu_queue.words import in_words
 from tests.faults.test_storage_garbage import CONTENTS, ID, NAMES, PLACES
 from tests.node.harness import Room, a_spool
@@ -190,7 +190,7 @@ def test_what_is_more_than_is_kept_is_cut_and_said(room: Room, limit: str, monke
         sight.put(one, "done")
     for number in range(3):
         sight.page(f"n{number}")
-    monkeypatch.setattr(f"gpu_queue.spool.{limit}", 2)
+    monkeypatch.setattr(f"gpu_queue.spool.snapshot.{limit}", 2)
     part = {"PENDING": "waiting", "SETTLED": "done", "CLAIMS": "running", "NODES": "nodes"}[limit[:-4].split(".")[1]]
     for _ in range(3):
         seen = sight.look(0.01)

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from gpu_queue.spool import looks, nodelooks, store
+from gpu_queue.spool import store
 from gpu_queue.spool.pages import NodePage, write_page
 from gpu_queue.spool.paths import full_name, parse_full, strip_claim
-from gpu_queue.spool.reader import Cadence, SnapshotReader
-from gpu_queue.spool.snapshot import Snapshot
+from gpu_queue.spool.snapshot import looks, nodelooks
+from gpu_queue.spool.snapshot.reader import Cadence, SnapshotReader
+from gpu_queue.spool.snapshot.view import Snapshot
 from gpu_queue.states import AgentState
 from gpu_queue.units import format_utc
 from tests.node.harness import Room

@@ -16,9 +16,10 @@ from gpu_queue import Options, Script
 from gpu_queue import Spool as Face
 from gpu_queue.errors import BadScript, NotPublished, SpoolError
 from gpu_queue.reasons import Code, Reason, reason
-from gpu_queue.spool import asking, clearing, files, publishing
-from gpu_queue.spool.asking import Reply
-from gpu_queue.spool.desk import What
+from gpu_queue.spool import files
+from gpu_queue.spool.desk import asking, clearing, publishing
+from gpu_queue.spool.desk.asking import Reply
+from gpu_queue.spool.desk.steering import What
 from gpu_queue.spool.filesystem import make_spool
 from gpu_queue.spool.pages import WaitPage
 from gpu_queue.spool.paths import SpoolPaths, make_id

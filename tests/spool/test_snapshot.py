@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 
 from gpu_queue.reasons import Code, reason
-from gpu_queue.spool import files, looks, nodelooks
+from gpu_queue.spool import files
 from gpu_queue.spool.fields import printable
 from gpu_queue.spool.pages import GpuPage, NodePage, TryPage, WaitPage, read_page
 from gpu_queue.spool.paths import SpoolPaths
-from gpu_queue.spool.reader import SnapshotReader
-from gpu_queue.spool.settled import SettledTask
-from gpu_queue.spool.snapshot import Presence, RunningTask
-from gpu_queue.spool.taskfiles import WINDOW_MAX_BYTES, read_log
-from gpu_queue.spool.waiting import WaitingTask
+from gpu_queue.spool.snapshot import looks, nodelooks
+from gpu_queue.spool.snapshot.reader import SnapshotReader
+from gpu_queue.spool.snapshot.settled import SettledTask
+from gpu_queue.spool.snapshot.taskfiles import WINDOW_MAX_BYTES, read_log
+from gpu_queue.spool.snapshot.view import Presence, RunningTask
+from gpu_queue.spool.snapshot.waiting import WaitingTask
 from gpu_queue.states import AgentState, GpuState
 from gpu_queue.task import End, State, Why
 from tests.node.harness import Room
@@ -488,7 +489,7 @@ def test_what_is_said_of_a_settled_task_is_kept_while_it_is_settled(sight: Sight
 
 
 def test_what_is_kept_of_settled_tasks_is_bounded(sight: Sight, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gpu_queue.spool.taskfiles.KEPT_BYTES", 10_000)
+    monkeypatch.setattr("gpu_queue.spool.snapshot.taskfiles.KEPT_BYTES", 10_000)
     for _ in range(20):
         sight.put(sight.room.submit(), "done")
     seen = sight.look()

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gpu_queue.spool import files, looks, store
+from gpu_queue.spool import files, store
 from gpu_queue.spool.paths import SpoolPaths, parse_full, strip_claim
-from gpu_queue.spool.reader import SnapshotReader
+from gpu_queue.spool.snapshot import looks
+from gpu_queue.spool.snapshot.reader import SnapshotReader
 from gpu_queue.task import State
 from tests.node.harness import Room, a_spool
 from tests.spool.sights import ALWAYS, NODE, OTHER, Sight, between, failing, places

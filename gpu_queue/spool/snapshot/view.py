@@ -1,7 +1,7 @@
 """What a person may see of a spool: an immutable, bounded, comparable view.  Pure.
 
-A :class:`Snapshot` is made by :class:`~gpu_queue.spool.reader.SnapshotReader`.  Parts that did not change are the
-very objects of the snapshot before, and ``versions`` counts the changes of each, so that comparing is cheap.
+A ``Snapshot`` is made by ``reader.SnapshotReader``.  Parts that did not change are the very objects of the
+snapshot before, and ``versions`` counts the changes of each, so that comparing is cheap.
 
 >>> from gpu_queue.spool.paths import SpoolPaths
 >>> reader = SnapshotReader(SpoolPaths("/home/a/gpu_queue/exp"))    # doctest: +SKIP
@@ -23,8 +23,8 @@ from gpu_queue.spool.events import Event
 from gpu_queue.spool.fields import printable
 from gpu_queue.spool.pages import GpuPage, NodePage, TryPage
 from gpu_queue.spool.paths import title_of
-from gpu_queue.spool.settled import SettledTask, SettledTasks
-from gpu_queue.spool.waiting import NodeReason, WaitingTask, WaitingTasks
+from gpu_queue.spool.snapshot.settled import SettledTask, SettledTasks
+from gpu_queue.spool.snapshot.waiting import NodeReason, WaitingTask, WaitingTasks
 from gpu_queue.states import AgentState
 from gpu_queue.task import Claim, End, State
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from gpu_queue.spool.looks import PENDING_MAX, Eyes, PendingLook, RunningLook, SettledLook
-from gpu_queue.spool.nodelooks import EventsLook, PagesLook
 from gpu_queue.spool.paths import parse_claim
-from gpu_queue.spool.places import Pair, PendingName, Places, Seen, Settled, place
-from gpu_queue.spool.settled import SettledNames
+from gpu_queue.spool.snapshot.looks import PENDING_MAX, Eyes, PendingLook, RunningLook, SettledLook
+from gpu_queue.spool.snapshot.nodelooks import EventsLook, PagesLook
+from gpu_queue.spool.snapshot.places import Pair, PendingName, Places, Seen, Settled, place
+from gpu_queue.spool.snapshot.settled import SettledNames
 from gpu_queue.task import State
 
 

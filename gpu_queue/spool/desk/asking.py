@@ -18,13 +18,13 @@ from gpu_queue import PROTOCOL
 from gpu_queue.errors import SpoolError
 from gpu_queue.spool import files, store
 from gpu_queue.spool.commands import Command, address, encode_command
+from gpu_queue.spool.desk.find import listed
+from gpu_queue.spool.desk.people import signature
+from gpu_queue.spool.desk.publishing import next_stamp_s
 from gpu_queue.spool.fields import printable
 from gpu_queue.spool.filesystem import mount_of
-from gpu_queue.spool.find import listed
 from gpu_queue.spool.pages import NodePage, read_page
 from gpu_queue.spool.paths import SpoolPaths, command_entry
-from gpu_queue.spool.people import signature
-from gpu_queue.spool.publishing import next_stamp_s
 from gpu_queue.spool.store import Moved
 from gpu_queue.states import AgentState
 

@@ -16,12 +16,12 @@ from enum import Enum
 
 from gpu_queue.errors import SpoolError
 from gpu_queue.spool import files, store
-from gpu_queue.spool.asking import place
+from gpu_queue.spool.desk.asking import place
+from gpu_queue.spool.desk.find import LIFE, Finder, Task, Unclear, is_script, listed, look, where
+from gpu_queue.spool.desk.people import signature
+from gpu_queue.spool.desk.publishing import next_stamp_s
 from gpu_queue.spool.fields import printable
-from gpu_queue.spool.find import LIFE, Finder, Task, Unclear, is_script, listed, look, where
 from gpu_queue.spool.paths import SpoolPaths, full_name, make_id, parse_drop
-from gpu_queue.spool.people import signature
-from gpu_queue.spool.publishing import next_stamp_s
 from gpu_queue.spool.queues import Queues
 from gpu_queue.spool.records import write_submission
 from gpu_queue.spool.store import Moved

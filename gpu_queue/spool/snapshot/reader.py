@@ -10,11 +10,13 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from gpu_queue.spool.fields import printable
-from gpu_queue.spool.looks import Eyes, SettledLook
-from gpu_queue.spool.nodelooks import FlagsLook, PageFile, PagesLook, QueuesLook
 from gpu_queue.spool.paths import SpoolPaths, claim_name
-from gpu_queue.spool.settled import SettledTasks
-from gpu_queue.spool.snapshot import (
+from gpu_queue.spool.snapshot.looks import Eyes, SettledLook
+from gpu_queue.spool.snapshot.nodelooks import FlagsLook, PageFile, PagesLook, QueuesLook
+from gpu_queue.spool.snapshot.settled import SettledTasks
+from gpu_queue.spool.snapshot.taskfiles import TaskFiles, TaskView
+from gpu_queue.spool.snapshot.tracker import Tracker
+from gpu_queue.spool.snapshot.view import (
     GPUS_MAX,
     PROBLEMS_MAX,
     RUNNING_MAX,
@@ -30,9 +32,7 @@ from gpu_queue.spool.snapshot import (
     presence_of,
     reasons_of,
 )
-from gpu_queue.spool.taskfiles import TaskFiles, TaskView
-from gpu_queue.spool.tracker import Tracker
-from gpu_queue.spool.waiting import WaitingTasks
+from gpu_queue.spool.snapshot.waiting import WaitingTasks
 from gpu_queue.task import State
 
 EARLY_S = 0.25

@@ -26,9 +26,9 @@ from gpu_queue.spool.paths import (
     strip_claim,
     title_of,
 )
-from gpu_queue.spool.places import PendingName, Seen, Settled
-from gpu_queue.spool.settled import SettledNames
-from gpu_queue.spool.snapshot import ServerClock
+from gpu_queue.spool.snapshot.places import PendingName, Seen, Settled
+from gpu_queue.spool.snapshot.settled import SettledNames
+from gpu_queue.spool.snapshot.view import ServerClock
 from gpu_queue.spool.store import some_names
 from gpu_queue.task import State
 from gpu_queue.units import stamp

@@ -17,11 +17,11 @@ from typing import Any
 
 from gpu_queue.errors import BadScript, NotPublished, SpoolError
 from gpu_queue.spool import files, store
+from gpu_queue.spool.desk.find import Finder, Task, Unclear, where
+from gpu_queue.spool.desk.people import me
 from gpu_queue.spool.directives import HEAD_BYTES, read_needs
 from gpu_queue.spool.fields import printable
-from gpu_queue.spool.find import Finder, Task, Unclear, where
 from gpu_queue.spool.paths import SpoolPaths, full_name, make_id
-from gpu_queue.spool.people import me
 from gpu_queue.spool.records import encode_submission
 from gpu_queue.spool.store import Moved
 from gpu_queue.task import DEFAULT_PRIORITY, Needs, State, Submission

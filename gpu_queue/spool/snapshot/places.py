@@ -15,7 +15,7 @@ from itertools import combinations
 
 from gpu_queue.reasons import Reason
 from gpu_queue.spool.paths import full_name
-from gpu_queue.spool.settled import SettledNames
+from gpu_queue.spool.snapshot.settled import SettledNames
 from gpu_queue.task import Claim, End, State
 
 _ORDER = {state: number for number, state in enumerate(State)}

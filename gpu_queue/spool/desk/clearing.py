@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from gpu_queue import PROTOCOL
 from gpu_queue.errors import SpoolError
 from gpu_queue.spool import files, store
-from gpu_queue.spool.asking import ALIVE_S, beat_age_s, node_names, page_of, server_now_s
-from gpu_queue.spool.desk import Outcome, What, done, refused
+from gpu_queue.spool.desk.asking import ALIVE_S, beat_age_s, node_names, page_of, server_now_s
+from gpu_queue.spool.desk.find import Task, is_script, listed, look
+from gpu_queue.spool.desk.people import signature
+from gpu_queue.spool.desk.steering import Outcome, What, done, refused
 from gpu_queue.spool.fields import printable
-from gpu_queue.spool.find import Task, is_script, listed, look
 from gpu_queue.spool.paths import SpoolPaths, ended_name, is_id, parse_claim, parse_try_file, same_submission
-from gpu_queue.spool.people import signature
 from gpu_queue.spool.records import read_submission
 from gpu_queue.spool.store import Moved
 from gpu_queue.states import AgentState

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from gpu_queue import PROTOCOL
 from gpu_queue.spool import store
-from gpu_queue.spool.asking import Answer, Reply, answers, askable, living, page_of, patience_s, post
 from gpu_queue.spool.commands import Command
-from gpu_queue.spool.desk import (
+from gpu_queue.spool.desk.asking import Answer, Reply, answers, askable, living, page_of, patience_s, post
+from gpu_queue.spool.desk.find import Finder, Task, Unclear, listed, look, where
+from gpu_queue.spool.desk.steering import (
     WAITING_FIRST,
     Outcome,
     What,
@@ -25,7 +26,6 @@ from gpu_queue.spool.desk import (
     release_queues,
     unclear,
 )
-from gpu_queue.spool.find import Finder, Task, Unclear, listed, look, where
 from gpu_queue.spool.pages import NodePage
 from gpu_queue.spool.paths import SpoolPaths, claim_name, parse_claim
 from gpu_queue.spool.store import Moved

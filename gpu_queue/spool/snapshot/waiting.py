@@ -8,7 +8,7 @@ from typing import overload
 
 from gpu_queue.reasons import Code, Reason, reason
 from gpu_queue.spool.paths import submitted_s
-from gpu_queue.spool.places import PendingName
+from gpu_queue.spool.snapshot.places import PendingName
 from gpu_queue.words import in_words
 
 _IGNORED = frozenset({Code.NOT_A_FILE, Code.OWNER})

@@ -1,0 +1,1 @@
+"""What a person may do with a spool: publish, cancel, retry, steer, command, forget, clean."""
