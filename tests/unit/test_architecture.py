@@ -104,6 +104,15 @@ def test_imports_point_one_way(module: str) -> None:
         assert is_fine, f"{module} imports {name}: a wrong arrow"
 
 
+def test_the_protocol_knows_neither_desk_nor_snapshot_and_these_not_each_other() -> None:
+    doors = {"gpu_queue.spool.desk", "gpu_queue.spool.snapshot"}
+    for module in with_room("spool"):
+        own = ".".join(module.split(".")[:3])
+        if module != "gpu_queue.spool.spool":
+            found = {".".join(name.split(".")[:3]) for name in imports(module)} & doors - {own}
+            assert not found, f"{module} imports {', '.join(found)}: a wrong arrow"
+
+
 def test_nothing_but_the_agent_imports_the_agent() -> None:
     users = {module for module in OURS if any(name.startswith("gpu_queue.agent") for name in imports(module))}
     assert {room_of(module) for module in users} <= {"agent"}
