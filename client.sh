@@ -105,13 +105,32 @@ __gpu_guest() { # VERB ARGUMENT…: the known state of a shell, then the verb
   case ${LC_ALL:-${LC_MESSAGES:-${LANG-}}} in [zZ][hH]*) __gpu_zh=yes ;; *) __gpu_zh='' ;; esac
   LC_ALL=C; export LC_ALL # names are bytes
   umask 077
-  __gpu_odd=$'[\001-\010\013-\037\177]' # a pattern: what a terminal must not get, but for tab and newline
   __gpu_verb=$1; __gpu_last_ms=0
   shift
   "__gpu_$__gpu_verb" "$@"
 }
 
-__gpu_say() { local line="$*"; printf '%s\n' "${line//[[:cntrl:]]/ }" >&2; }
+__gpu_say() { local line="$*" REPLY; __gpu_tame "${line//[[:cntrl:]]/ }"; printf '%s\n' "$REPLY" >&2; }
+
+__gpu_tame() { # TEXT: REPLY = it without what a terminal must not get, but for tab and newline
+  local odd
+  REPLY=$1
+  case $REPLY in *[$'\001'-$'\010'$'\013'-$'\037'$'\177\302\342']*) ;; *) return 0 ;; esac # in one pass
+  REPLY=${REPLY//[$'\001'-$'\010'$'\013'-$'\037'$'\177']/?}
+  # In UTF-8: U+0080 to U+009F, and what turns the direction of writing.  One by one: zsh finds not all bytes in [].
+  case $REPLY in *$'\302'*)
+    for odd in $'\200' $'\201' $'\202' $'\203' $'\204' $'\205' $'\206' $'\207' $'\210' $'\211' $'\212' $'\213' $'\214' $'\215' $'\216' $'\217' \
+      $'\220' $'\221' $'\222' $'\223' $'\224' $'\225' $'\226' $'\227' $'\230' $'\231' $'\232' $'\233' $'\234' $'\235' $'\236' $'\237'; do
+      REPLY=${REPLY//$'\302'"$odd"/?}
+    done ;;
+  esac
+  case $REPLY in *$'\342\200'* | *$'\342\201'*)
+    for odd in $'\200\216' $'\200\217' $'\200\252' $'\200\253' $'\200\254' $'\200\255' $'\200\256' \
+      $'\201\246' $'\201\247' $'\201\250' $'\201\251'; do
+      REPLY=${REPLY//$'\342'"$odd"/?}
+    done ;;
+  esac
+}
 
 __gpu_fail() { __gpu_say "gpu_$__gpu_verb: $*"; return 1; }
 
@@ -248,15 +267,16 @@ __gpu_age() { # SECONDS in two units at most: 7s, 4m05s, 3h20m, 2d04h
 __gpu_number() { case $1 in '' | *[!0-9]* | 0?* | ????????????????*) return 1 ;; esac; } # TEXT: whether one may count with it
 
 __gpu_size() { # BYTES as 80G, 512M, 79.6G; "?" where it is no number
-  local unit tenths=$1
+  local unit tenths one
   __gpu_number "$1" || { REPLY='?'; return 0; }
-  [ "$1" -ge 1024 ] || { REPLY=${1}B; return 0; }
-  tenths=$(($1 * 10))
-  for unit in K M G T; do
-    tenths=$(((tenths + 512) / 1024))
-    [ "$tenths" -ge 10240 ] && [ "$unit" != T ] || break
-  done
-  REPLY=${tenths%?}.${tenths#"${tenths%?}"}; REPLY=${REPLY%.0}$unit
+  if [ "$1" -ge 1099511627776 ]; then unit=T one=1099511627776
+  elif [ "$1" -ge 1073741824 ]; then unit=G one=1073741824
+  elif [ "$1" -ge 1048576 ]; then unit=M one=1048576
+  elif [ "$1" -ge 1024 ]; then unit=K one=1024
+  else REPLY=${1}B; return 0
+  fi
+  tenths=$((($1 * 10 + one / 2) / one)); one=${tenths%?}
+  REPLY=$one.${tenths#"$one"}; REPLY=${REPLY%.0}$unit
 }
 
 __gpu_duration() { # TEXT: seconds of 90, 30m, 1d12h, 1.5h
@@ -426,9 +446,10 @@ __gpu_tasks() { # STATE [PATTERN of the id]: reply = the paths of that state's t
   done
 }
 
-__gpu_drops() { # reply = paths of hand drops in pending/; REPLY = how many files are skipped, how many are ignored
+__gpu_drops() { # [HOW MANY TASKS it holds]: reply = hand drops in pending/; REPLY = how many files are skipped, ignored
   local file name skipped=0 ignored=0 everything=(pending/* pending/.[!.]*)
-  if __gpu_full pending && [ ${#reply[@]} -eq ${#everything[@]} ]; then reply=() REPLY='0 0'; return; fi
+  if [ $# -eq 0 ] && __gpu_full pending; then set -- ${#reply[@]}; fi
+  if [ "${1-}" = ${#everything[@]} ]; then reply=() REPLY='0 0'; return; fi
   reply=()
   for file in "${everything[@]}"; do
     name=${file##*/}
@@ -546,31 +567,33 @@ __gpu_sentence() { # ENGLISH CHINESE: REPLY = the one that this shell's locale w
 }
 
 __gpu_each() { # NODE VERB: VERB with the fields of each line of its page
-  local line verb=$2 IFS=$'\t' # no fork; an empty field would be lost, so there is none
-  [ -f "nodes/$1.tsv" ] || return 1
-  set -f
-  while IFS= read -r line; do
-    # shellcheck disable=SC2254,SC2295 # a pattern
-    case $line in *$__gpu_odd*) line=${line//$__gpu_odd/?} ;; esac
+  local line verb=$2 IFS=$'\n'
+  [ -f "nodes/$1.tsv" ] && __gpu_read "nodes/$1.tsv" || return 1
+  __gpu_tame "$REPLY"
+  set -f # no fork, and no read for each line; an empty field would be lost, so there is none
+  for line in $REPLY; do
+    IFS=$'\t'
     # shellcheck disable=SC2086 # fields are words
     "$verb" $line
-  done 2>/dev/null <"nodes/$1.tsv"
+  done
   set +f
 }
 
 __gpu_line() { # NODE KIND KEY: REPLY = the rest of that line of its page
-  local start=$'\n'$2$'\t'$3$'\t' text
+  local start=$'\n'$2$'\t'$3$'\t' before
   [ -f "nodes/$1.tsv" ] && __gpu_read "nodes/$1.tsv" || return 1
-  text=${REPLY#*"$start"}
-  [ "$text" != "$REPLY" ] || return 1
-  REPLY=${text%%$'\n'*}
+  before=${REPLY%%"$start"*} # in one pass; # would take the square of its place
+  [ "$before" != "$REPLY" ] || return 1
+  REPLY=${REPLY:${#before}+${#start}}
+  REPLY=${REPLY%%$'\n'*}
 }
 
 __gpu_fields() { # LINE: into the caller's fields
   local IFS=$'\t'
   set -f
-  # shellcheck disable=SC2206,SC2295 # fields are words; a pattern
-  fields=(${1//$__gpu_odd/?})
+  __gpu_tame "$1"
+  # shellcheck disable=SC2206 # fields are words
+  fields=($REPLY)
   set +f
 }
 
@@ -588,6 +611,12 @@ __gpu_state() { # NODE: REPLY = its state, none where it has no page, "protocol 
 __gpu_lay_out() { # KIND FIELD…: a line for people; with the caller's is_gone only what may still be so of a dead node
   local words
   case $1 in
+    wait) # name code english chinese; most lines are of these
+      [ -z "$is_gone" ] || return 0
+      told=$((told + 1)) words=$4
+      [ -z "$__gpu_zh" ] || words=$5
+      printf '  waits %s: %s\n' "$2" "$words"
+      return 0 ;;
     agent) # protocol node incarnation state default-gpus left-s code english chinese
       words=''
       if __gpu_number "$7" && [ "$5" != stopped ]; then __gpu_age "$7"; words=", ends in $REPLY"; fi
@@ -606,19 +635,16 @@ __gpu_lay_out() { # KIND FIELD…: a line for people; with the caller's is_gone 
     gpu) # index uuid state utilization used total power name problem
       busy=$4
       __gpu_size "$6"; words=$REPLY
-      __gpu_size "$7"; printf -v words '%6s of %-6s' "$words" "$REPLY"
-      if __gpu_number "$8"; then printf -v words '%s  %4s W' "$words" "$8"; fi
-      printf '  GPU %-2s %-8s %3s%%  %s  %s' "$2" "$4" "${5/#-/?}" "$words" "$9"
-      case ${10} in '' | -) printf '\n' ;; *) printf '  %s\n' "${10}" ;; esac ;;
+      __gpu_size "$7"
+      set -- "$2" "$4" "${5/#-/?}" "$words" "$REPLY" "$8" "$9${10:+  ${10}}"
+      if __gpu_number "$6"; then printf '  GPU %-2s %-8s %3s%%  %6s of %-6s  %4s W  %s\n' "${@:1:6}" "${7%  -}"
+      else printf '  GPU %-2s %-8s %3s%%  %6s of %-6s  %s\n' "${@:1:5}" "${7%  -}"
+      fi ;;
     keepalive)
       if __gpu_keeps "$@"; then printf '         keep-alive %s\n' "$REPLY"; fi ;;
     watch) # node tries beating silent-s left-s
       __gpu_watch_words "$3" "$4" "$5" "$6"
       printf '  watches %s: %s\n' "$2" "$REPLY" ;;
-    wait)
-      told=$((told + 1))
-      __gpu_sentence "$4" "$5"
-      printf '  waits %s: %s\n' "$2" "$REPLY" ;;
     waiting)
       if __gpu_number "$2" && [ "$2" -gt "$told" ]; then printf '  … and %s more wait\n' $(($2 - told)); fi ;;
   esac
@@ -1181,7 +1207,7 @@ __gpu_patience() { # seconds after which a node without a sign of life is gone
 }
 
 __gpu_await() { # ENTRY NODE…: show the answers; nodes without a sign of life go into the caller's gone
-  local entry=$1 node start now patience file alive='' left=() next=() pause=0.1 line
+  local entry=$1 node start now patience file alive='' left=() next=() pause=0.1 line text
   shift
   left=("$@")
   __gpu_patience; patience=$REPLY
@@ -1196,7 +1222,8 @@ __gpu_await() { # ENTRY NODE…: show the answers; nodes without a sign of life 
         __gpu_read "control/$entry.$node.ack"
         while [ -n "$REPLY" ]; do
           line=${REPLY%%$'\n'*}; REPLY=${REPLY#"$line"}; REPLY=${REPLY#$'\n'}
-          printf '%s: %s\n' "$node" "${line//[[:cntrl:]]/?}"
+          text=$REPLY; __gpu_tame "$line"
+          printf '%s: %s\n' "$node" "$REPLY"; REPLY=$text
         done
         continue
       fi
@@ -1260,7 +1287,7 @@ __gpu_list() {
 __gpu_count() { # of this spool: waiting, running, agents
   local now node
   __gpu_tasks pending; waiting=${#reply[@]}
-  __gpu_drops; waiting=$((waiting + ${#reply[@]}))
+  __gpu_drops "$waiting"; waiting=$((waiting + ${#reply[@]}))
   __gpu_tasks running; running=${#reply[@]}
   agents=0
   __gpu_nodes
@@ -1328,17 +1355,19 @@ __gpu_picture() {
   if [ "$old" -gt 0 ]; then __gpu_plural "$old" node; stopped+="${stopped:+and }$REPLY gone for more than a day"$'\n'; fi
   [ -z "$stopped" ] || printf '\n%s' "$stopped"
   __gpu_tasks pending
-  printf '\n%swaiting%s %s\n' "$bold" "$plain" "${#reply[@]}"
+  count=${#reply[@]}
+  printf '\n%swaiting%s %s\n' "$bold" "$plain" "$count"
   for file in "${reply[@]:0:20}"; do
     __gpu_split "$file"
     printf '  %s  %s  %s\n' "$priority" "$nonce" "$title"
   done
   [ ${#reply[@]} -le 20 ] || printf '  … and %s more\n' $((${#reply[@]} - 20))
-  __gpu_drops; skipped=${REPLY% *} ignored=${REPLY#* }
+  __gpu_drops "$count"; skipped=${REPLY% *} ignored=${REPLY#* }
   [ ${#reply[@]} -eq 0 ] || printf '%sdropped by hand%s %s\n' "$bold" "$plain" "${#reply[@]}"
   for file in "${reply[@]:0:20}"; do
     file=${file#pending/}
-    printf '  settling or waiting  %s\n' "${file//[[:cntrl:]]/?}"
+    __gpu_tame "${file//[[:cntrl:]]/?}"
+    printf '  settling or waiting  %s\n' "$REPLY"
   done
   [ "$ignored" -eq 0 ] || printf '  %s ignored: directories, links and whatever else is no regular file are not run\n' "$ignored"
   [ "$skipped" -eq 0 ] || printf '  %s skipped: dot-files, *~, *.tmp and *.swp are not run\n' "$skipped"
@@ -1440,7 +1469,7 @@ __gpu_why() { # NAME in pending/: reply = why it waits, as each living node says
   for node in "${reply[@]}"; do
     __gpu_line "$node" wait "$1" || continue
     __gpu_fields "$REPLY"
-    __gpu_sentence "${fields[1]}" "${fields[2]}"; REPLY=${REPLY//[[:cntrl:]]/?}
+    __gpu_sentence "${fields[1]}" "${fields[2]}"
     said+=("$node: $REPLY"); joined+="${joined:+; }$node: $REPLY"
     case ${fields[0]} in
       backoff | not_started | lifetime) same+="$node ${fields[0]};" ;; # the same reason with less time left
@@ -1943,7 +1972,7 @@ __gpu_still_failed() { # of reply; what is not there any more was retried by som
 __gpu_who() { # paused|draining|keepalive-off: whether it is there; REPLY = who made it and why
   __gpu_listed . "$1" || return 1
   __gpu_read "$1" || REPLY=
-  REPLY=${REPLY%%$'\n'*}; REPLY=${REPLY//[[:cntrl:]]/ }
+  REPLY=${REPLY%%$'\n'*}; __gpu_tame "${REPLY//[[:cntrl:]]/ }"
 }
 
 __gpu_flag() { # paused|draining|keepalive-off WHY…: a file that agents obey while it exists

@@ -361,3 +361,30 @@ def test_a_page_that_is_no_page_makes_nobody_stumble(shell: Shell, spool: Spool)
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f]", said.out)
     assert not list(shell.home.rglob("pwned"))
     assert not (spool.path / "pwned").exists()
+
+
+UNSEEN = "\x9b31m|\u202e|\u2066|\u200f|\x80\x9f°"
+
+
+def test_what_turns_a_terminal_or_the_direction_of_writing_is_not_shown(shell: Shell, spool: Spool) -> None:
+    spool.node(NODE, gpus=(GPU,))
+    page = spool.path / "nodes" / f"{NODE}.tsv"
+    page.write_bytes(page.read_bytes() + f"note\t{UNSEEN}é…（占用）\n".encode())
+    (spool.path / "pending" / f"{UNSEEN}é.sh").write_text("true\n")
+    (spool.path / "paused").write_text(f"{UNSEEN}é\n")
+    said = shell.ok("gpu_status").out
+    assert "  note: ?31m|?|?|?|??°é…（占用）\n" in said
+    assert "  settling or waiting  ?31m|?|?|?|??°é.sh\n" in said
+    assert "paused: ?31m|?|?|?|??°é; gpu_resume ends it\n" in said
+
+
+def test_an_answer_of_a_node_sends_no_escape_codes_to_the_terminal(shell: Shell, spool: Spool) -> None:
+    spool.add("pending", "train.sh")
+    spool.node(NODE)
+    process = shell.start("gpu_explain train")
+    wait_until(spool.commands)
+    ((entry, _),) = spool.commands()
+    spool.answer(entry, NODE, f"a\x1b[31m{UNSEEN}\nb\n")
+    out, _ = process.communicate(timeout=10)
+    assert "a?[31m?31m|?|?|?|??°\n" in out
+    assert f"{NODE}: b\n" in out
