@@ -566,6 +566,15 @@ __gpu_sentence() { # ENGLISH CHINESE: REPLY = the one that this shell's locale w
   [ -z "$__gpu_zh" ] || REPLY=$2
 }
 
+__gpu_pages() { # [gone/]: reply = the nodes whose pages are there
+  local file
+  reply=()
+  for file in nodes/"${1-}"*.json; do
+    file=${file##*/}
+    case $file in *[!A-Za-z0-9._+-]*) ;; *) reply+=("${file%.json}") ;; esac # no node is called otherwise
+  done
+}
+
 __gpu_each() { # NODE VERB: VERB with the fields of each line of its page
   local line verb=$2 IFS=$'\n'
   [ -f "nodes/$1.tsv" ] && __gpu_read "nodes/$1.tsv" || return 1
@@ -598,14 +607,22 @@ __gpu_fields() { # LINE: into the caller's fields
 }
 
 __gpu_state() { # NODE: REPLY = its state, none where it has no page, "protocol 7" where it is no agent of ours;
-  local kind protocol node default rest # incarnation into the caller's variable
-  incarnation='' kind='' protocol=''
-  [ -f "nodes/$1.tsv" ] || { REPLY=none; return 0; }
-  { IFS=$'\t' read -r kind protocol node incarnation REPLY default rest <"nodes/$1.tsv"; } 2>/dev/null
-  [ "$kind" = agent ] || protocol=unknown
-  [ "$protocol" = 1 ] || { REPLY="protocol ${protocol//[![:alnum:]]/?}"; return 0; }
-  [ "$incarnation" != - ] || incarnation=''
-  [ -n "$REPLY" ] || REPLY=unknown
+  local kind='' protocol='' node default rest # incarnation into the caller's variable
+  incarnation=''
+  if [ -f "nodes/$1.tsv" ]; then
+    { IFS=$'\t' read -r kind protocol node incarnation REPLY default rest <"nodes/$1.tsv"; } 2>/dev/null
+    [ "$kind" = agent ] || protocol=unknown
+    [ "$incarnation" != - ] || incarnation=''
+  elif [ -f "nodes/$1.json" ] && __gpu_read "nodes/$1.json"; then # an agent of an earlier version, or one that is just writing its first page
+    rest=$REPLY
+    if __gpu_field "$rest" protocol; then protocol=$REPLY; fi
+    if __gpu_field "$rest" incarnation; then incarnation=$REPLY; fi
+    __gpu_field "$rest" state || REPLY=unknown
+  else
+    REPLY=none; return 0
+  fi
+  [ "$protocol" = 1 ] || { protocol=${protocol:-unknown}; REPLY="protocol ${protocol//[![:alnum:]]/?}"; return 0; }
+  case $REPLY in '' | *[!a-z]*) REPLY=unknown ;; esac
 }
 
 __gpu_lay_out() { # KIND FIELD…: a line for people; with the caller's is_gone only what may still be so of a dead node
@@ -1071,19 +1088,12 @@ __gpu_default() { # REPLY = the GPUs that a script gets which says nothing, as t
   local node newest='' count now
   __gpu_nodes
   for node in "${reply[@]}"; do
-    if [ -z "$newest" ] || [ "nodes/$node.tsv" -nt "nodes/$newest.tsv" ]; then newest=$node; fi
+    if [ -z "$newest" ] || [ "nodes/$node.json" -nt "nodes/$newest.json" ]; then newest=$node; fi
   done
-  __gpu_default_of "$newest"; count=$REPLY
+  [ -f "nodes/$newest.json" ] && __gpu_read "nodes/$newest.json" && __gpu_field "$REPLY" default_gpus && count=$REPLY || count=1
   case $count in 1 | '' | *[!0-9]* | ?????*) REPLY=1; return 0 ;; esac
   __gpu_clock control; now=$REPLY
   if __gpu_beat "$newest" "$now"; then REPLY=$count; else REPLY=1; fi
-}
-
-__gpu_default_of() { # NODE: REPLY = that field of its page
-  local kind protocol node incarnation state rest
-  REPLY=''
-  [ -f "nodes/$1.tsv" ] && { IFS=$'\t' read -r kind protocol node incarnation state REPLY rest <"nodes/$1.tsv"; } 2>/dev/null
-  return 0
 }
 
 __gpu_after() { # what --after named becomes ids in the caller's needs
@@ -1170,9 +1180,9 @@ __gpu_unwritten() { # PATH: take back the caller's records and scripts that are 
 # --- commands to agents (docs/spool.md, "Commands") ------------------------------------------------------------------
 
 __gpu_nodes() { # reply = the nodes that may answer: those that speak our protocol and did not say that they stopped
-  local file node incarnation nodes=()
-  for file in nodes/*.tsv; do
-    node=${file#nodes/}; node=${node%.tsv}
+  local node incarnation nodes=()
+  __gpu_pages
+  for node in "${reply[@]}"; do
     __gpu_state "$node"
     case $REPLY in stopped | 'protocol '*) ;; *) nodes+=("$node") ;; esac
   done
@@ -1214,7 +1224,7 @@ __gpu_await() { # ENTRY NODE…: show the answers; nodes without a sign of life 
   __gpu_ms; start=$REPLY
   while [ ${#left[@]} -gt 0 ]; do
     # A node file newer than the command was written after the command was read (both times are the server's).
-    alive=$'\n'$(command find nodes -maxdepth 1 -name '*.tsv' -newer "control/$entry.json" 2>/dev/null)$'\n'
+    alive=$'\n'$(command find nodes -maxdepth 1 -name '*.json' -newer "control/$entry.json" 2>/dev/null)$'\n'
     __gpu_ms; now=$(((REPLY - start) / 1000))
     next=() reply=()
     for node in "${left[@]}"; do
@@ -1233,7 +1243,7 @@ __gpu_await() { # ENTRY NODE…: show the answers; nodes without a sign of life 
         continue ;;
       esac
       case $alive in
-        *$'\n'"nodes/$node.tsv"$'\n'*)
+        *$'\n'"nodes/$node.json"$'\n'*)
           if [ "$now" -lt 90 ]; then next+=("$node"); continue; fi
           __gpu_say "$node: its agent is alive but has not answered for 90 s; gpu_status shows what became of it" ;;
         *)
@@ -1299,7 +1309,7 @@ __gpu_count() { # of this spool: waiting, running, agents
 }
 
 __gpu_beat() { # NODE NOW: REPLY = seconds since its beat; whether that is a living agent
-  REPLY=$(command stat -c %Y -- "nodes/$1.tsv" 2>/dev/null) || REPLY=0
+  REPLY=$(command stat -c %Y -- "nodes/$1.json" 2>/dev/null) || REPLY=0
   REPLY=$(($2 - REPLY))
   [ "$REPLY" -le 90 ]
 }
@@ -1331,8 +1341,8 @@ __gpu_picture() {
     printf '%s%s%s%s; %s ends it\n' "$red" "$state" "$plain" "${REPLY:+: $REPLY}" "$text"
   done
   __gpu_clock control; now=$REPLY
-  for file in nodes/*.tsv; do
-    node=${file#nodes/}; node=${node%.tsv}
+  __gpu_pages
+  for node in "${reply[@]}"; do
     __gpu_state "$node"
     state=$REPLY
     case $state in
@@ -1341,7 +1351,8 @@ __gpu_picture() {
     if __gpu_beat "$node" "$now" && [ "$state" != stopped ]; then
       alive=$((alive + 1))
       printf '\n'; told=0 is_gone=''
-      __gpu_each "$node" __gpu_lay_out
+      __gpu_each "$node" __gpu_lay_out ||
+        printf 'node %s  %s\n  its agent is of another version, whose page cannot be shown\n' "$node" "$state"
       continue
     fi
     if [ "$state" = stopped ] && [ "$REPLY" -gt 86400 ]; then old=$((old + 1)); continue; fi
@@ -1388,10 +1399,10 @@ __gpu_picture() {
 }
 
 __gpu_dead() { # nodes that were put away: into the caller's stopped and old
-  local file node text incarnation
-  for file in nodes/gone/*.tsv; do
-    node=${file#nodes/gone/}; node=${node%.tsv}
-    [ ! -e "nodes/$node.tsv" ] && text=$(command stat -c %Y -- "$file" 2>/dev/null) || continue # it has come back
+  local node text incarnation
+  __gpu_pages gone/
+  for node in "${reply[@]}"; do
+    [ ! -e "nodes/$node.json" ] && text=$(command stat -c %Y -- "nodes/gone/$node.json" 2>/dev/null) || continue # it has come back
     if [ $((now - text)) -gt 86400 ]; then old=$((old + 1)); continue; fi
     __gpu_state "gone/$node"
     if [ "$REPLY" = stopped ]; then
@@ -1675,7 +1686,7 @@ __gpu_explain_running() { # PATH of a claim
       __gpu_try_words "${fields[1]}" "${fields[2]}" "${fields[3]}" "${fields[4]}"
       where=", ${REPLY/  /, for }"
     fi
-  elif [ -e "nodes/$node.tsv" ]; then
+  elif [ -e "nodes/$node.json" ]; then
     __gpu_age "$REPLY"; where=", whose last beat was $REPLY ago"
     __gpu_watched "$node"; where+="; $REPLY"
   fi
@@ -2061,7 +2072,7 @@ __gpu_forget() {
   done
   __gpu_me
   __gpu_write "nodes/gone/$node.why" "$REPLY"$'\n'
-  for file in "$node.json" "$node.tsv"; do
+  for file in "$node.tsv" "$node.json"; do # the JSON last: by it a node is there
     [ ! -e "nodes/$file" ] || __gpu_move "nodes/$file" "nodes/gone/$file" ||
       { __gpu_fail "nodes/$file could not be put away; check that you may write there"; return; }
   done
@@ -2107,9 +2118,10 @@ __gpu_see_off() { # CLAIM… of a forgotten node: say where the tasks went, as a
 __gpu_node_names() { # reply = all nodes that have a file or a directory here
   local file
   typeset -A known
-  reply=()
-  for file in nodes/*.tsv running/*/; do
-    file=${file%/}; file=${file#*/}; file=${file%.tsv}
+  __gpu_pages
+  for file in "${reply[@]}"; do known[$file]=1; done
+  for file in running/*/; do
+    file=${file%/}; file=${file#*/}
     [ -n "${known[$file]-}" ] || reply+=("$file")
     known[$file]=1
   done
@@ -2124,7 +2136,7 @@ __gpu_node_called() { # TEXT: REPLY = the one node of that name, or of a part of
   done
   case ${#found[@]} in
     1) REPLY=${found[0]}; return 0 ;;
-    0) if [ -e "nodes/gone/$1.tsv" ]; then __gpu_fail "$1 was put away already"; return; fi
+    0) if [ -e "nodes/gone/$1.json" ]; then __gpu_fail "$1 was put away already"; return; fi
       __gpu_fail "no node is called '$1'; gpu_status shows them" ;;
     *) __gpu_fail "'$1' fits ${#found[@]} nodes, and nothing was done: ${found[*]}" ;;
   esac

@@ -202,7 +202,7 @@ def test_a_node_of_another_protocol_is_neither_asked_nor_waited_for(shell: Shell
     why = f"{strange[4:]} is on node {OTHER}, which speaks protocol 7; use the client that came with it"
     assert (status, err) == (1, f"gpu_stop: {why}\n")
     assert len(spool.names(f"running/{OTHER}")) == 1
-    (spool.path / "nodes" / f"{NODE}.tsv").unlink()
+    (spool.path / "nodes" / f"{NODE}.json").unlink()
     said = shell.run("gpu_shutdown")
     assert (said.status, "no agent is alive" in said.err) == (1, True)
     assert len(spool.commands()) == 1

@@ -350,9 +350,13 @@ def test_a_page_that_is_no_page_makes_nobody_stumble(shell: Shell, spool: Spool)
         bytes(range(1, 256)) * 40,
     ]
     for number, content in enumerate(hostile):
+        spool.node(f"n{number}")
         (spool.path / "nodes" / f"n{number}.tsv").write_bytes(content)
-    os.mkfifo(spool.path / "nodes" / "pipe.tsv")
-    (spool.path / "nodes" / "folder.tsv").mkdir()
+    for ending in ("tsv", "json"):
+        os.mkfifo(spool.path / "nodes" / f"pipe.{ending}")
+        (spool.path / "nodes" / f"folder.{ending}").mkdir()
+    (spool.path / "nodes" / "\x1b[31m.json").write_text('{"protocol": 1, "state": "serving"}')
+    (spool.path / "nodes" / "n8.json").write_text('{"protocol": 1, "state": "protocol \x1b[31m"}')
     spool.node(NODE, gpus=(GPU,))
     full = spool.add("pending", "train.sh")
     said = shell.ok("gpu_status; gpu_keepalive status")
@@ -388,3 +392,26 @@ def test_an_answer_of_a_node_sends_no_escape_codes_to_the_terminal(shell: Shell,
     out, _ = process.communicate(timeout=10)
     assert "a?[31m?31m|?|?|?|??°\n" in out
     assert f"{NODE}: b\n" in out
+
+
+def test_an_agent_of_a_version_before_pages_in_lines_is_seen_and_reached(shell: Shell, spool: Spool) -> None:
+    spool.node(NODE, default_gpus=2)
+    (spool.path / "nodes" / f"{NODE}.tsv").unlink()
+    (spool.path / "nodes" / f"{NODE}.txt").write_text("as it was shown before\n")
+    lines = shell.ok("gpu_status").lines
+    assert lines[lines.index(f"node {NODE}  serving") + 1].startswith("  its agent is of another version")
+    assert not any("no agent is alive" in line for line in lines)
+    assert "the default" in shell.ok(f"gpu_submit {shell.file('train.sh', 'true')}").err
+    process = shell.start("gpu_shutdown")
+    wait_until(spool.commands)
+    ((entry, command),) = spool.commands()
+    assert (command["command"], command["to"]) == ("shutdown", [f"{NODE}/{NODE}1"])
+    spool.answer(entry, NODE, "bye")
+    out, _ = process.communicate(timeout=10)
+    assert (process.returncode, f"{NODE}: bye" in out) == (0, True)
+
+
+def test_lines_without_their_json_are_no_node(shell: Shell, spool: Spool) -> None:
+    spool.node(NODE, age_s=250)
+    (spool.path / "nodes" / f"{NODE}.json").unlink()
+    assert NODE not in shell.ok("gpu_status").out
