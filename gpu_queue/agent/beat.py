@@ -13,6 +13,8 @@ AT_MOST_EVERY_S = 1.0
 AT_MOST_EVERY_LOCAL_S = 0.2
 TOUCH_EVERY_S = 60.0
 """Directories that are polled are touched so often: on NFSv3 a listing can get stuck."""
+TIDY_EVERY_S = 3600.0
+"""What was put away long ago is looked for so often."""
 
 
 class Beat:
@@ -27,6 +29,7 @@ class Beat:
         self._due = now
         self._written_at = now
         self._touched_at = now
+        self._tidied_at = now
         self.is_old = False
         """Something has changed that the files do not tell yet."""
         self.ahead_s = 0.0
@@ -48,6 +51,9 @@ class Beat:
         touch = now - self._touched_at >= TOUCH_EVERY_S
         if touch:
             self._touched_at = now
+        tidy = now - self._tidied_at >= TIDY_EVERY_S
+        if tidy:
+            self._tidied_at = now
         self._is_out, self.is_old = True, False
         self._written_at, self._due = now, now + beat_s
 
@@ -63,6 +69,8 @@ class Beat:
             if touch:
                 self._spool.mailbox.sweep(time.time() + ahead_s)
                 self._spool.reader.sweep(time.time() + ahead_s)
+            if tidy:
+                self._spool.peers.sweep(time.time() + ahead_s)
             return ahead_s
 
         self._storage.submit("beat", call, done)

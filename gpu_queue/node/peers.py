@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from gpu_queue.spool.store import Moved, listing, move
 from gpu_queue.task import Claim, End
 
 GONE_KEPT_S = 30 * 24 * 3600
+KEPT = ("json", "tsv")
+"""The endings of a node's files."""
 WHO_BYTES = 300
 
 Mark = tuple[int, int]
@@ -168,17 +171,27 @@ class PeerFiles:
             if "node" not in listing(directory):
                 files.append(self._paths.running_keeper(node), b"")  # something has come into it meanwhile
             return False
-        for path in (self._paths.node_json(node), self._paths.node_lines(node)):
+        # The JSON last: by it a node is there, and whoever dies in between leaves it to the next.
+        for path in (self._paths.node_lines(node), self._paths.node_json(node)):
             move(path, f"{self._paths.gone}/{os.path.basename(path)}")
         self._events.add(None, ("retired", time.time(), {"node": node}))
         return True
 
     def sweep(self, server_now: float) -> None:
-        """Remove what was put away a month ago by the server's clock."""
-        for name in listing(self._paths.gone):
-            path = f"{self._paths.gone}/{name}"
+        """Remove what was put away, or left over, a month ago by the server's clock.
+
+        Left over in nodes/ is what belongs to no JSON there: dot-files of the dead, pages of earlier versions.
+        """
+        try:
+            there, gone = listing(self._paths.nodes), listing(self._paths.gone)
+        except OSError:
+            return  # another time
+        kept = {name.removesuffix("json") + ending for name in there if name.endswith(".json") for ending in KEPT}
+        paths = [f"{self._paths.nodes}/{name}" for name in there if name not in kept]
+        for path in (*paths, *(f"{self._paths.gone}/{name}" for name in gone)):
             try:
-                if server_now - os.lstat(path).st_ctime > GONE_KEPT_S:
+                facts = os.lstat(path)
+                if server_now - facts.st_ctime > GONE_KEPT_S and not stat.S_ISDIR(facts.st_mode):
                     os.unlink(path)
             except OSError:
                 continue

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from gpu_queue.agent.livetry import Stage
+from gpu_queue.spool.files import mark_of
+from gpu_queue.spool.pages import write_page
 from gpu_queue.spool.paths import claim_name, parse_claim
 from tests.agent.harness import wait_until
 from tests.node.harness import AT_ONCE, Crash, Fault, Node, Room, failing_renames
@@ -300,6 +302,43 @@ def test_a_dead_node_without_tasks_is_put_away_and_keeps_what_it_had_obeyed(room
     room.submit()
     again.settle_all()
     assert len(room.listing("done")) == 1
+
+
+def test_of_a_node_that_is_being_put_away_the_json_goes_last(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = room.start(WATCHED, name=DEAD)
+    node.text()
+    node.die()
+    peers = room.start(WATCHED, name=PEER).spool.peers
+    moved: list[str] = []
+    monkeypatch.setattr("gpu_queue.node.peers.move", lambda source, _: moved.append(os.path.basename(source)))
+    assert peers.retire(DEAD, mark_of(room.paths.node_json(DEAD)))
+    assert moved == [f"{DEAD}.tsv", f"{DEAD}.json"]
+
+
+def test_an_agent_remembers_what_it_obeyed_also_from_a_large_page(room: Room) -> None:
+    node = room.start(WATCHED, name=DEAD)
+    node.agent._seen.append("0123456789ab")
+    page = replace(node.page(), problems=("x" * 3000,) * 100)
+    write_page(room.paths, page)
+    assert os.stat(room.paths.node_json(DEAD)).st_size > 300_000
+    node.die()
+    assert "0123456789ab" in room.start(WATCHED, name=DEAD).agent._seen
+
+
+def test_what_was_put_away_or_left_over_in_nodes_is_removed_after_a_month(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = room.start(WATCHED)
+    node.text()
+    nodes = room.root / "nodes"
+    for name in ("gone/n9.json", "gone/n9.tsv", "n1.txt", "n9.tsv", ".n9.json.0a0b0c"):
+        (nodes / name).write_text("{}")
+    go_on(node, 3700, 60)
+    assert (nodes / "n1.txt").exists()
+    monkeypatch.setattr("gpu_queue.node.peers.GONE_KEPT_S", -5)
+    go_on(node, 3700, 60)
+    assert sorted(os.listdir(nodes)) == ["gone", "n1.json", "n1.tsv"]
+    assert os.listdir(nodes / "gone") == []
 
 
 def test_what_nobody_can_read_as_a_claim_keeps_a_directory_where_it_is(room: Room) -> None:
