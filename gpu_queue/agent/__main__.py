@@ -40,6 +40,11 @@ def run(program: str) -> NoReturn:
 
 
 if __name__ == "__main__":
-    # Run as a file: in the place of its directory comes the package's, so that no file there is taken for a module.
-    sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+    # Run as a file: its directory goes, so that no file there is taken for a module, and the package's is added where
+    # it is missing.  Not in front of what Python has: site-packages may hold a backport of a standard module.
+    here = os.path.dirname(os.path.realpath(__file__))
+    root = os.path.dirname(os.path.dirname(here))
+    sys.path[:] = [one for one in sys.path if os.path.realpath(one or ".") != here]
+    if root not in map(os.path.realpath, sys.path):
+        sys.path.insert(0, root)
     run("gpu-queue agent")

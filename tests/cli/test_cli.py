@@ -99,6 +99,24 @@ def test_a_directory_full_of_queues_is_not_taken_for_the_package(tmp_path: Path)
     assert done.stdout.startswith("Spool('train-exp1'")
 
 
+@pytest.mark.parametrize("safe_path", ["", "1"])
+def test_the_agent_takes_standard_modules_from_python_and_others_also_from_pythonpath(
+    tmp_path: Path, safe_path: str
+) -> None:
+    site, more = tmp_path / "site packages", tmp_path / "more"
+    shutil.copytree(ROOT / "gpu_queue", site / "gpu_queue")
+    (site / "dataclasses.py").write_text("raise SystemExit('a backport')")
+    more.mkdir()
+    (more / "yaml.py").write_text("raise SystemExit('the yaml of PYTHONPATH')")
+    (more / "sitecustomize.py").write_text(f"import sys; sys.path.append({str(site)!r})")
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "config.yaml").write_text("beat: 30s\n")
+    environment = {**os.environ, "PYTHONPATH": str(more), "PYTHONSAFEPATH": safe_path, "QUEUE_ROOT": str(tmp_path)}
+    words = [sys.executable, str(site / "gpu_queue" / "agent" / "__main__.py"), "--check", "--job-id", "x"]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert done.stderr == "the yaml of PYTHONPATH\n"
+
+
 # -- completion and man page
 
 
