@@ -21,7 +21,7 @@ class Code(str, Enum):
     BEHIND = "behind"  # first: the idle GPUs are kept for that one
     CPU_SLOTS = "cpu_slots"  # slots
     QUEUE = "queue"  # queue; holder: the task that has it, or first: the one that comes first
-    AFTER = "after"  # tasks that are not done yet, or failed: the one that never will be
+    AFTER = "after"  # tasks that are not done yet, and how many more; or failed: the one that never will be
     # For a moment to come
     BACKOFF = "backoff"  # failures, left_s
     NOT_STARTED = "not_started"  # left_s: this node could not start it, and tries again

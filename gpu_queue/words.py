@@ -87,14 +87,16 @@ def _after_en(reason: Reason) -> str:
     failed = reason.text("failed")
     if failed:
         return f"dependency {short_name(failed)} failed or was cancelled"
-    return f"waits for {_named(reason.items('tasks'))}"
+    more = reason.number("more")
+    return f"waits for {_named(reason.items('tasks'))}" + (f" and {more:.0f} more" if more else "")
 
 
 def _after_zh(reason: Reason) -> str:
     failed = reason.text("failed")
     if failed:
         return f"所依赖的 {short_name(failed)} 失败或已取消"
-    return f"等待 {_named(reason.items('tasks'))} 完成"
+    more = reason.number("more")
+    return f"等待 {_named(reason.items('tasks'))} " + (f"以及另外 {more:.0f} 个任务完成" if more else "完成")
 
 
 def _cpu_slots_en(reason: Reason) -> str:

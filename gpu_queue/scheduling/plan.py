@@ -47,6 +47,8 @@ class Obstacle:
     """It can never run: it goes to failed/ with this reason."""
 
 
+AFTER_TOLD = 10
+"""So many of the tasks that one waits for are told by name: a hundred reasons have to fit on a page."""
 LOOK_AHEAD = 50
 """So many tasks are judged although no GPU is left to give, so that what can never run is refused early; of those
 behind them a plan looks only at such as need none."""
@@ -111,7 +113,10 @@ def _upstream_obstacle(task: Waiting) -> Obstacle | None:
             return Obstacle(reason(Code.AFTER, failed=task_id), refuse=True)
     open_ids = [task_id for task_id, state in task.upstream if state is not State.DONE]
     waited = open_ids or [one for one in task.needs.after if one not in dict(task.upstream)]
-    return Obstacle(reason(Code.AFTER, tasks=tuple(waited))) if waited else None
+    if not waited:
+        return None
+    told, more = tuple(waited[:AFTER_TOLD]), max(0, len(waited) - AFTER_TOLD)
+    return Obstacle(reason(Code.AFTER, tasks=told, more=more) if more else reason(Code.AFTER, tasks=told))
 
 
 def obstacle(task: Waiting, facts: Facts, room: _Room) -> Obstacle | None:

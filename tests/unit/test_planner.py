@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gpu_queue.reasons import Code, Reason, reason
 from gpu_queue.scheduling.facts import Facts, GpuFact, Phase, Policy
 from gpu_queue.scheduling.plan import Refuse, Start, explain, plan, positions_without_gpu
+from gpu_queue.spool.pages import PAGE_MAX_BYTES, NodePage, WaitPage, encode_json, encode_lines
 from gpu_queue.states import GpuState
 from gpu_queue.task import Needs, State, Waiting
 from gpu_queue.words import in_words
@@ -142,6 +143,15 @@ def test_a_task_waits_for_the_tasks_that_it_names_and_fails_with_them() -> None:
     assert started(a_node(gpus(1), replace(task, upstream=((upstream, State.DONE),))))
     (refused,) = plan(a_node(gpus(1), replace(task, upstream=((upstream, State.FAILED),)))).actions
     assert isinstance(refused, Refuse)
+
+
+def test_of_many_tasks_that_one_waits_for_ten_are_told_and_a_hundred_such_reasons_fit_on_a_page() -> None:
+    after = tuple(f"20260101T{number:09d}-abcdef-{'x' * 80}" for number in range(600))
+    task = a_task("t", needs=Needs(after=after))
+    why = dict(explain(a_node(gpus(1), replace(task, upstream=tuple((one, None) for one in after))), 1000))["t"]
+    assert why == reason(Code.AFTER, tasks=after[:10], more=590)
+    page = NodePage("n", waiting=tuple(WaitPage("x" * 255, why) for _ in range(100)))
+    assert max(len(encode_json(page)), len(encode_lines(page))) < PAGE_MAX_BYTES / 2
 
 
 def test_a_plan_ends_at_a_task_that_was_not_read_yet() -> None:

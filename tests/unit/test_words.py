@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
 import pytest
@@ -9,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpu_queue.reasons import Code, Param, Reason, reason
+from gpu_queue.states import GpuState
 from gpu_queue.words import LANGUAGES, Language, in_words, language_of
 from tests.unit.test_docs import ROOT
 
 NAMES = sorted(
     set(re.findall(r"[a-z_]+(?=[,:;]|$)", "by,first,queue,holder,tasks,failed,left_s,time_s,needed,devices"))
 )
+MAKERS = ("reason", "Reason")
 PARAMS: st.SearchStrategy[Param] = st.one_of(
     st.text(max_size=20),
     st.integers(-(10**15), 10**15),
@@ -43,6 +46,30 @@ def test_a_reason_without_parameters_still_says_something_in_both_languages(code
 def test_every_code_stands_in_the_protocol(code: Code) -> None:
     page = (ROOT / "docs" / "spool.md").read_text(encoding="utf-8")
     assert re.search(rf"^\| `{code.value}` \|", page, re.MULTILINE)
+
+
+def said_in_the_code() -> dict[str, set[str]]:
+    """The parameters with which each code is made anywhere in the package."""
+    found: dict[str, set[str]] = {}
+    for path in (ROOT / "gpu_queue").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or not node.args or getattr(node.func, "id", "") not in MAKERS:
+                continue
+            code = node.args[0]
+            if isinstance(code, ast.Attribute) and getattr(code.value, "id", "") == "Code" and code.attr != "OTHER":
+                found.setdefault(Code[code.attr].value, set()).update(one.arg for one in node.keywords if one.arg)
+    return found
+
+
+def test_the_protocol_tells_the_codes_and_parameters_that_are_sent_and_no_others() -> None:
+    page = (ROOT / "docs" / "spool.md").read_text(encoding="utf-8").partition("### Reasons")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", page, re.MULTILINE)
+    told = {code: set(re.findall(r"`(\w+)`", text)) for code, text in rows}
+    causes = {"spool", "lifetime", "shutdown", "empty", "signal"}
+    sent = said_in_the_code()
+    sent["gpus"] |= {state.value for state in GpuState}  # by **
+    by_readers: dict[str, set[str]] = {"no_agent": set(), "silent": {"node", "silent_s"}}
+    assert {code: names - causes for code, names in told.items()} == sent | by_readers
 
 
 @pytest.mark.parametrize(
@@ -82,6 +109,16 @@ def test_every_code_stands_in_the_protocol(code: Code) -> None:
             reason(Code.BACKOFF, failures=2, left_s=90),
             "failed 2 times; tried again in 1m30s",
             "已失败 2 次；1m30s 后重试",
+        ),
+        (
+            reason(Code.AFTER, tasks=("20261123T014415123-4f0c2a-a.sh",)),
+            "waits for a.sh (4f0c2a)",
+            "等待 a.sh (4f0c2a) 完成",
+        ),
+        (reason(Code.AFTER, tasks=("a",), more=3), "waits for a and 3 more", "等待 a 以及另外 3 个任务完成"),
+            reason(Code.AFTER, tasks=("a", "b"), more=3),
+            "waits for a, b and 3 more",
+            "等待 a, b 以及另外 3 个任务完成",
         ),
         (reason(Code.PAUSED, by="alice: hot"), "the spool is paused (alice: hot)", "队列已暂停（alice: hot）"),
         (
