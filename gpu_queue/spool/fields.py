@@ -21,7 +21,13 @@ def printable(text: str, at_most: int = TEXT_MAX) -> str:
     cut = text if len(text) <= at_most else f"{text[:at_most]}…"
     if cut.isprintable():  # as nearly all are
         return cut
-    return "".join(one if one.isprintable() or "\udc80" <= one <= "\udcff" else "?" for one in cut)
+    # Bytes that JSON spells one by one (\udcc2\udc9b) may make a character, and one that is not printable.
+    whole = _without_odd(cut).encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    return _without_odd(whole)
+
+
+def _without_odd(text: str) -> str:
+    return "".join(one if one.isprintable() or "\udc80" <= one <= "\udcff" else "?" for one in text)
 
 
 class Fields:

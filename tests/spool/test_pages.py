@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpu_queue.agent.livetry import Stage
+from gpu_queue.keepalive.keeper import KeepState
 from gpu_queue.reasons import Code, Reason, reason
 from gpu_queue.spool.fields import TEXT_MAX
 from gpu_queue.spool.files import FileProblem, Vanished
@@ -30,6 +32,7 @@ from gpu_queue.spool.pages import (
     read_page,
 )
 from gpu_queue.states import AgentState, GpuState
+from tests.unit.test_docs import ROOT
 
 CLAIM = "500-20261123T014415123-4f0c2a-train.sh.try1.abcdef"
 FULL = NodePage(
@@ -143,6 +146,15 @@ def test_what_others_wrote_brings_no_control_characters_and_has_an_end() -> None
     assert len(page.problems[0]) <= NOTE_MAX + 1
 
 
+@pytest.mark.parametrize("spelled", [r"\udcc2\udc9b", r"\udce2\udc80\udcae", r"\u009b", r"\u202e", r"\ud800"])
+def test_no_spelling_of_a_control_character_in_json_reaches_a_page(spelled: str) -> None:
+    value = json.loads(f'{{"problems": ["a{spelled}b\udce4"], "host": "a{spelled}b"}}')
+    page = parse_page("n", value)
+    for written in (encode_lines(page), encode_json(page)):
+        assert not re.search("[\x80-\x9f\u202e]", written.decode("utf-8", "replace"))
+        assert b"a?b\xe4" in written
+
+
 def test_lines_are_fields_without_control_characters_and_never_empty() -> None:
     odd = replace(FULL, problems=("a\tb\nc\x1b",), waiting=(WaitPage("na\nme", reason(Code.SCRIPT, problem="\t")),))
     lines = encode_lines(odd).decode().split("\n")
@@ -170,3 +182,11 @@ def test_what_is_no_page_is_told(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(FileProblem):
         read_page(str(path), "n1")
+
+
+def test_the_protocol_tells_every_stage_and_state_that_a_page_may_hold() -> None:
+    page = (ROOT / "docs" / "spool.md").read_text(encoding="utf-8").partition("## The node file")[2]
+    told = {text: set(re.findall(r"`([a-z ]+)`", text)) for text in page.partition("### Reasons")[0].split("\n")}
+    for states, start in ((Stage, "| `running` |"), (GpuState, "| `gpus` |"), (KeepState, "`keepalive` is null")):
+        (words,) = [words for text, words in told.items() if text.startswith(start)]
+        assert {one.value for one in states} <= words
