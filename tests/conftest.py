@@ -1,0 +1,64 @@
+"""The canary of the whole run: names, paths, pages and settings of the tests say ``touch pwned`` in many languages."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+CANARY = "pwned"
+PLACES = {
+    os.getcwd(),
+    str(Path(__file__).resolve().parents[1]),
+    os.path.expanduser("~"),
+    "/",  # where agents are
+    "/tmp",
+    tempfile.gettempdir(),
+}
+"""Where a program that a test starts, or the tests themselves, may be when they are made to run a word."""
+_told: set[tuple[str, int, int]] = set()
+
+
+def _new_ones(paths: Iterable[str]) -> list[str]:
+    """Canaries that nobody told of: what one test leaves in a common place fails one test, not all that follow."""
+    found = []
+    for path in paths:
+        try:
+            facts = os.lstat(path)
+        except OSError:
+            continue
+        one = (path, facts.st_ino, facts.st_ctime_ns)
+        if one not in _told:
+            _told.add(one)
+            found.append(path)
+    return found
+
+
+def _below(base: str) -> Iterator[str]:
+    for directory, _, files in os.walk(base):
+        if CANARY in files:
+            yield f"{directory}/{CANARY}"
+
+
+@pytest.fixture(autouse=True)
+def no_word_was_run(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No test ends with a file ``pwned`` in any place that it could have been made in.
+
+    A test's home, its spool and its queue root lie below ``tmp_path``; this is set up first, and so looks when all
+    that the test started has ended.
+    """
+    base = str(request.getfixturevalue("tmp_path")) if "tmp_path" in request.fixturenames else None
+    yield
+    found = _new_ones([*(f"{place}/{CANARY}" for place in sorted(PLACES)), *(_below(base) if base else ())])
+    assert not found, f"a word that was only to be read was run: it made {', '.join(found)} (remove it)"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_word_was_run_in_what_tests_share(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The same for the directories of several tests, or of several examples of one."""
+    yield
+    found = _new_ones(_below(str(tmp_path_factory.getbasetemp())))
+    assert not found, f"a word that was only to be read was run: it made {', '.join(found)}"
