@@ -1,4 +1,4 @@
-"""The canary of the whole run: names, paths, pages and settings of the tests say ``touch pwned`` in many languages."""
+"""The canary of the whole run: names, paths, pages and settings of the tests say ``touch pwned`` in many ways."""
 
 from __future__ import annotations
 

@@ -53,6 +53,15 @@ def test_and_not_a_round_earlier() -> None:
 
 
 @pytest.mark.parametrize("what", ["beat", "claim"])
+def test_what_changed_while_a_round_lasted_has_stood_still_since_its_end_only(what: str) -> None:
+    slow = [*still(0), Round(10, 60, seen(beat=2) if what == "beat" else seen(claim=2))]
+    after = [Round(t, t + 0.1, seen(beat=2) if what == "beat" else seen(claim=2)) for t in range(70, 961, 10)]
+    early = [one for one in after if one.began_at < 960]
+    assert watched(*slow, *early) == [], "it may have changed at 60, and 900 s after that is 960"
+    assert watched(*slow, *after) != []
+
+
+@pytest.mark.parametrize("what", ["beat", "claim"])
 def test_a_sign_of_life_of_the_agent_or_of_the_shim_begins_the_watch_anew(what: str) -> None:
     one = seen(beat=2) if what == "beat" else seen(claim=2)
     rounds = still(890)

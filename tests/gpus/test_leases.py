@@ -69,6 +69,15 @@ def test_a_try_may_take_again_what_it_has(leases: Leases, live_try: Try) -> None
     assert set(leases.holders()) == {"GPU-1", "GPU-2"}
 
 
+def test_a_try_that_could_not_be_given_all_holds_none(leases: Leases, live_try: Try, tmp_path: Path) -> None:
+    mine, other = live_try("a"), live_try("b")
+    (tmp_path / "gpus" / "GPU-2").symlink_to("nowhere")
+    with pytest.raises(OSError, match="GPU-2"):
+        leases.take(["GPU-1", "GPU-2"], mine)
+    assert leases.holders() == {}
+    assert leases.take(["GPU-1"], other)
+
+
 def test_a_dead_try_holds_nothing_and_its_gpu_can_be_taken(leases: Leases, live_try: Try) -> None:
     dead, next_one = live_try("a"), live_try("b")
     assert leases.take(["GPU-1"], dead)

@@ -162,6 +162,15 @@ def test_what_others_have_on_the_gpu_is_never_taken_for_the_workers(world: World
     assert world.keeper.footprint.others_bytes(world.worker_bytes) == 0, "they have gone"
 
 
+def test_who_comes_before_the_filler_is_measured_is_never_taken_for_it(world: World) -> None:
+    world.until(KeepState.STARTING, 5)
+    world.used_by_others = 25 * GIB
+    for _ in range(20):
+        world.step()
+        used_bytes = world.used_by_others + world.worker_bytes
+        assert world.keeper.footprint.others_bytes(used_bytes) > 20 * GIB
+
+
 def test_who_leaves_while_the_filler_comes_is_not_looked_for_in_its_memory(world: World) -> None:
     world.used_by_others = 20 * GIB
     world.until(KeepState.HOLDING, 5)

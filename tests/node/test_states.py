@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gpu_queue.agent.livetry import Stage
 from gpu_queue.spool.paths import ended_name, full_name
 from gpu_queue.task import Claim, End, Why
 from tests.node.harness import AT_ONCE, FAULTS, Fault, Room, a_spool, faults, run_through
@@ -210,6 +211,27 @@ def test_a_running_task_outlives_its_agent_and_is_settled_by_the_next_one(room: 
     (room.base / "gate").write_text("go\n")
     second.settle_all()
     assert (room.where(task), room.runs(task)) == (["done"], 1)
+
+
+def test_a_gpu_is_nobodys_until_what_a_try_left_behind_has_ended(room: Room) -> None:
+    os.mkfifo(room.base / "up")
+    # TERM does not end it: it is there for as long as such a process is given.
+    daemon = (
+        f"""sh -c 'trap "" TERM; echo up >"{room.base}/up"; exec sleep 600' & read word <"{room.base}/up"; exit 0"""
+    )
+    first, second = room.submit(room.script(daemon, head="")), room.submit(room.script(head=""))
+    node = room.start(gpus="1")
+    node.go_on(2)
+    (one,) = node.agent.tries.live.values()
+    assert one.claim.task_id == first
+    while one.stage is Stage.RUNNING:
+        node.go_on()
+    node.go_on(2)
+    assert one.stage is Stage.CLEANING
+    assert room.where(second) == ["pending"]
+    assert "0 idle (1 busy)" in node.reasons()[full_name(500, second)]
+    node.settle_all()
+    assert [room.where(task) for task in (first, second)] == [["done"], ["done"]]
 
 
 # -- E: ended -----------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,7 @@ from gpu_queue.node import pending as pending_module
 from gpu_queue.node.drops import DropFacts, DropTracker, SettleTimes
 from gpu_queue.node.pending import PendingReader, PendingView
 from gpu_queue.reasons import Code, Reason
+from gpu_queue.spool import files
 from gpu_queue.spool.paths import claim_name, full_name
 from gpu_queue.task import Claim, State, short_name
 from tests.node.harness import AT_ONCE, LOCAL, NETWORK, Room
@@ -149,6 +151,25 @@ def test_a_look_reads_a_bounded_number_of_new_files_from_the_head(
     assert [one.is_read for one in look(reader).waiting] == [True, True, True, True, False]
 
 
+def test_a_look_at_slow_storage_reads_for_a_bounded_time_and_the_next_one_goes_on(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    real = files.read_regular
+
+    def read_slowly(path: str, most: int, uids: frozenset[int] | None = None) -> tuple[bytes, os.stat_result]:
+        clock[0] += 0.6 * pending_module.READ_TIME_S * path.startswith(room.paths.directory(State.PENDING))
+        return real(path, most, uids)
+
+    for _ in range(5):
+        room.submit("#!/bin/sh\n")
+    monkeypatch.setattr(pending_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(files, "read_regular", read_slowly)
+    reader = a_reader(room)
+    assert [one.is_read for one in look(reader).waiting] == [True, True, False, False, False]
+    assert [one.is_read for one in look(reader).waiting] == [True, True, True, True, False]
+
+
 def test_what_vanished_is_forgotten_and_what_came_back_is_read_anew(room: Room) -> None:
     task = room.submit("#GPUQ --gpus 2\n")
     path = room.root / "pending" / full_name(500, task)
@@ -204,6 +225,16 @@ def test_a_claim_moved_back_by_hand_keeps_its_identity(room: Room) -> None:
     os.rename(room.root / "pending" / full_name(500, task), room.root / "pending" / claim)
     (back,) = look(a_reader(room)).waiting
     assert (back.task_id, back.needs.gpus_min, back.unready) == (task, 3, None)
+
+
+def test_a_claim_moved_back_by_hand_is_followed_by_the_next_number_though_nothing_else_tells_of_it(
+    room: Room,
+) -> None:
+    task = room.submit("#!/bin/sh\n")
+    claim = claim_name(Claim(500, task, 7, "0f0f0f"))
+    os.rename(room.root / "pending" / full_name(500, task), room.root / "pending" / claim)
+    (back,) = look(a_reader(room)).waiting
+    assert (back.tries, room.listing("logs")) == (7, [])
 
 
 def test_a_task_that_is_moved_back_while_it_runs_waits_for_the_end_of_its_try(room: Room) -> None:
@@ -272,6 +303,18 @@ def test_an_upstream_that_failed_and_is_retried_no_longer_counts_as_failed(room:
     assert upstream(reader, 1.0) is State.PENDING
     move(room, first, "pending", "running/other")
     assert upstream(reader, 100.0) is State.RUNNING
+
+
+def test_an_upstream_that_was_retried_and_taken_at_once_is_waited_for(room: Room) -> None:
+    first = room.submit("#!/bin/sh\n")
+    room.submit("#!/bin/sh\n", after=[first])
+    reader = a_reader(room)
+    move(room, first, "pending", "failed")
+    assert upstream(reader, 0.0) is State.FAILED
+    move(room, first, "failed", "pending")
+    assert upstream(reader, 1.0) is State.PENDING
+    move(room, first, "pending", "running/other")
+    assert upstream(reader, 2.0) in (None, State.RUNNING), "failed/ is not listed anew so soon"
 
 
 def test_what_this_node_settles_is_known_at_once(room: Room) -> None:

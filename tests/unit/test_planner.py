@@ -75,8 +75,9 @@ def test_a_script_that_names_its_gpus_gets_those_and_waits_for_those() -> None:
     assert started(a_node(gpus(4), named)) == {"named": ("GPU-1", "GPU-3")}
     cards = gpus(4)
     cards[3] = replace(cards[3], state=GpuState.BUSY)
-    facts = a_node(cards, named, a_task("any"))
-    assert started(facts) == {"any": ("GPU-0",)}, "GPU 1 is kept, GPU 0 is not"
+    facts = a_node(cards, named, a_task("next", least=1, most=2), a_task("pinned", needs=Needs(devices=(1,))))
+    assert started(facts) == {"next": ("GPU-0", "GPU-2")}, "GPU 1 is kept, GPU 0 and 2 are not"
+    assert "kept for named" in waits_for(facts, "pinned")
     assert waits_for(facts, "named") == "waits for GPU 1, 3: 1 idle (1 busy)"
 
 
@@ -133,6 +134,20 @@ def test_a_failed_task_waits_for_its_backoff_by_the_servers_clock() -> None:
     facts = replace(a_node(gpus(1), failed), server_now=1059.0)
     assert "failed 2 times; tried again in 1.0s" in waits_for(facts, "t")
     assert started(replace(facts, server_now=1060.0))
+
+
+def test_a_task_never_waits_longer_for_its_next_try_than_the_longest_delay() -> None:
+    policy = Policy(retry_delay_s=30.0, retry_delay_max_s=100.0)
+    facts = replace(a_node(gpus(1), replace(a_task("t"), failures=12, entered_at=1000.0)), policy=policy)
+    assert started(replace(facts, server_now=1099.0)) == {}
+    assert started(replace(facts, server_now=1100.0)) == {"t": ("GPU-0",)}
+
+
+def test_a_task_that_this_node_could_not_start_rests_here_and_holds_nobody_up() -> None:
+    facts = replace(a_node(gpus(1), a_task("a"), a_task("b")), now=100.0, resting={"a": 160.0})
+    assert started(facts) == {"b": ("GPU-0",)}
+    assert "could not be started" in waits_for(facts, "a")
+    assert started(replace(facts, now=160.0)) == {"a": ("GPU-0",)}
 
 
 def test_a_task_waits_for_the_tasks_that_it_names_and_fails_with_them() -> None:
@@ -285,3 +300,9 @@ def test_a_busy_queue_lets_only_its_holder_start() -> None:
     facts = replace(a_node(gpus(4), in_queue("a"), holder), busy_queues={"car": holder.task_id or ""})
     assert "queue car is busy" in waits_for(facts, "a")
     assert started(facts) == {"b": ("GPU-0",)}
+
+
+def test_a_task_that_can_never_run_does_not_hold_its_queue_up() -> None:
+    facts = a_node(gpus(1), replace(in_queue("a"), refusal="the file is empty"), in_queue("b"), in_queue("c"))
+    assert started(facts) == {"b": ("GPU-0",)}
+    assert waits_for(facts, "c") == "queue car: b comes first"

@@ -47,6 +47,21 @@ def test_a_failure_is_retried_while_retries_are_left() -> None:
     assert settle(End(1), (failed(1), failed(2)), policy).to is State.FAILED
 
 
+@pytest.mark.parametrize("why", [Why.LOST, Why.REQUEUE, Why.FENCED, Why.NOSTART])
+def test_only_a_failure_of_the_scripts_own_uses_a_retry_up(why: Why) -> None:
+    not_its_own = TryResult(1, "000001", End(143, why), False)
+    assert settle(End(1), (not_its_own, not_its_own), RetryPolicy(retries=1)).to is State.PENDING
+    assert settle(End(1), (not_its_own, failed(2)), RetryPolicy(retries=1)).to is State.FAILED
+
+
+def test_only_a_lost_try_counts_as_lost_and_only_a_start_that_failed_as_that() -> None:
+    policy = RetryPolicy(retries=9, max_lost=2, max_nostart=2)
+    others = tuple(TryResult(n, f"{n:06x}", End(143, why), False) for n, why in enumerate((None, Why.REQUEUE)))
+    not_started = TryResult(7, "000007", End(255, Why.NOSTART), False)
+    assert settle(End(255, Why.LOST), (*others, not_started), policy).to is State.PENDING
+    assert settle(End(255, Why.NOSTART), (*others, lost(7)), policy).to is State.PENDING
+
+
 def test_a_retry_by_hand_starts_the_counters_anew() -> None:
     assert settle(End(1), (failed(1), failed(2, final=True)), RetryPolicy(retries=1)).to is State.PENDING
     assert settle(End(255, Why.LOST), (lost(1), lost(2), lost(3, final=True)), RetryPolicy()).to is State.PENDING
