@@ -15,6 +15,8 @@ from gpu_queue.agent.livetry import Stage
 from gpu_queue.spool.files import mark_of
 from gpu_queue.spool.pages import write_page
 from gpu_queue.spool.paths import claim_name, parse_claim
+from gpu_queue.spool.store import Moved
+from gpu_queue.task import End, Why
 from tests.agent.harness import wait_until
 from tests.node.harness import AT_ONCE, Crash, Fault, Node, Room, failing_renames
 
@@ -256,6 +258,36 @@ def test_a_peer_that_dies_while_it_settles_is_followed_by_the_next_peer(room: Ro
     go_on(room.start(WATCHED, name=OTHER), 120)
     assert room.where(task) == ["pending"]
     assert len(index(room, task)) == 1, "the same try is counted once"
+
+
+@pytest.mark.parametrize("sign", ["beat", "claim"])
+def test_a_sign_of_life_between_the_look_and_the_takeover_saves_the_claim(room: Room, sign: str) -> None:
+    (task,) = a_dead_node(room, "")
+    peer = room.start(WATCHED, name=PEER).spool.peers
+    seen = peer.look(0.0, lambda _: True)[DEAD]
+    assert seen.claims is not None
+    ((name, one),) = seen.claims.items()
+    os.utime(room.paths.node_json(DEAD) if sign == "beat" else f"{room.paths.running(DEAD)}/{name}")
+    assert peer.take_over(DEAD, one, End(255, Why.LOST), seen.beat) is Moved.LOST
+    assert room.where(task) == [f"running/{DEAD}"]
+    again = peer.look(0.0, lambda _: True)[DEAD]
+    assert again.claims is not None
+    assert peer.take_over(DEAD, again.claims[name], End(255, Why.LOST), again.beat) is Moved.WON
+    assert room.where(task) == [f"running/{PEER}"]
+
+
+def test_a_sign_of_life_before_it_is_put_away_saves_a_node(room: Room) -> None:
+    node = room.start(WATCHED, name=DEAD)
+    node.text()
+    node.die()
+    peer = room.start(WATCHED, name=PEER).spool.peers
+    seen = peer.look(0.0, lambda _: True)[DEAD]
+    assert seen.is_bare
+    os.utime(room.paths.node_json(DEAD))
+    assert not peer.retire(DEAD, seen.beat)
+    assert room.listing(f"running/{DEAD}") == ["node"]
+    assert peer.retire(DEAD, peer.look(0.0, lambda _: True)[DEAD].beat)
+    assert not os.path.exists(room.paths.running(DEAD))
 
 
 # -- who comes back -----------------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gpu_queue.node.mailbox import Mailbox
+from gpu_queue.node.mailbox import Mail, Mailbox
+from gpu_queue.spool import files
 from gpu_queue.spool.commands import Command
 from tests.node.harness import FAULTS, Crash, Fault, Room, failing_renames
 
@@ -100,6 +101,29 @@ def test_a_stop_that_a_killed_agent_did_not_obey_is_obeyed_by_the_next_one(room:
     second.settle_all()
     assert room.where(task) == ["failed"]
     assert any(name.endswith(".ack") for name in room.listing("control"))
+
+
+def test_what_bears_this_nodes_answer_was_obeyed_however_little_its_next_agent_remembers(room: Room) -> None:
+    send(room, 1, command="stop", to=["n1/old"], claims=["c"])
+    send(room, 2, command="stop", to=["n1/old"], claims=["d"])
+    for number, node in ((1, "n1"), (2, "n11")):
+        (room.root / "control" / f"20260101T00000000{number}-abcdef{number:06x}.{node}.ack").write_text("done\n")
+    assert [one.claims for one in obeyed(a_mailbox(room))] == [("d",)]
+
+
+def test_a_command_that_is_listed_and_cannot_be_seen_yet_is_obeyed_when_it_can(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(room, command="stop", to=["n1/new"], claims=["c"])
+    mailbox = a_mailbox(room)
+
+    def nothing_there(*_: object) -> dict[str, object]:
+        raise files.Vanished("it is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "read_json", nothing_there)  # NFS may know for a minute that there is no such file
+        assert mailbox.look(0.0) == Mail((), ())
+    assert [one.claims for one in obeyed(mailbox)] == [("c",)]
 
 
 # -- by hand ------------------------------------------------------------------------------------------------------
