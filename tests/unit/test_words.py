@@ -115,7 +115,7 @@ def test_the_protocol_tells_the_codes_and_parameters_that_are_sent_and_no_others
             "waits for a.sh (4f0c2a)",
             "等待 a.sh (4f0c2a) 完成",
         ),
-        (reason(Code.AFTER, tasks=("a",), more=3), "waits for a and 3 more", "等待 a 以及另外 3 个任务完成"),
+        (
             reason(Code.AFTER, tasks=("a", "b"), more=3),
             "waits for a, b and 3 more",
             "等待 a, b 以及另外 3 个任务完成",
