@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from gpu_queue import PROTOCOL
 from gpu_queue.reasons import Code, Param, Reason
@@ -28,6 +28,7 @@ PAGE_MAX_BYTES = 1 << 20
 NOTE_MAX = 3000
 """All that is wrong in a config.yaml is one note."""
 LIST_MAX = 1000
+ToldT = TypeVar("ToldT")
 NONE = "-"
 """In a line: nobody knows, or there is none."""
 
@@ -156,6 +157,16 @@ def encode_reason(reason: Reason) -> dict[str, Any]:
     return {"code": reason.code.value, "params": dict(reason.params), "text": printable(in_words(reason))}
 
 
+def _with_each(waiting: Iterable[WaitPage], tell: Callable[[Reason], ToldT]) -> Iterator[tuple[WaitPage, ToldT]]:
+    """Each with what is made of its reason; most wait for the same, and a page is written often."""
+    told: dict[tuple[object, ...], ToldT] = {}
+    for one in waiting:
+        key = (one.reason.code, *one.reason.params.items())
+        if key not in told:
+            told[key] = tell(one.reason)
+        yield one, told[key]
+
+
 def _moment(moment_s: float | None) -> str | None:
     return None if moment_s is None else format_utc(moment_s)
 
@@ -195,7 +206,7 @@ def encode_json(page: NodePage) -> bytes:
         ],
         "waiting": {
             "count": page.waiting_count,
-            "why": [{"name": one.name, **encode_reason(one.reason)} for one in page.waiting],
+            "why": [{"name": one.name, **why} for one, why in _with_each(page.waiting, encode_reason)],
         },
         "skipped": page.skipped,
         "settled": {"done": page.done, "failed": page.failed},
@@ -250,9 +261,9 @@ def encode_lines(page: NodePage) -> bytes:
 def _field(value: object) -> str:
     if value is None or value == "":
         return NONE
-    if isinstance(value, float):
-        return str(round(value))
-    return printable(str(value), NOTE_MAX)
+    if isinstance(value, str):
+        return printable(value, NOTE_MAX)
+    return str(round(value)) if isinstance(value, float) else str(value)
 
 
 def _sentences(reason: Reason | None) -> tuple[object, object, object]:
@@ -281,8 +292,8 @@ def _lines(page: NodePage) -> Iterator[tuple[object, ...]]:
         yield "try", one.claim, one.stage, gpus, one.seconds, one.limit_s, one.ending, one.name
     for silent in page.watching:
         yield "watch", silent.node, silent.tries, silent.beating, silent.silent_s, silent.left_s
-    for waits in page.waiting:
-        yield ("wait", waits.name, *_sentences(waits.reason))
+    for waits, sentences in _with_each(page.waiting, _sentences):
+        yield ("wait", waits.name, *sentences)
     yield "waiting", page.waiting_count
 
 
