@@ -110,7 +110,11 @@ __gpu_guest() { # VERB ARGUMENT…: the known state of a shell, then the verb
   "__gpu_$__gpu_verb" "$@"
 }
 
-__gpu_say() { local line="$*" REPLY; __gpu_tame "${line//[[:cntrl:]]/ }"; printf '%s\n' "$REPLY" >&2; }
+__gpu_say() {
+  local line="$*" REPLY
+  case $line in *[![:print:]]*) __gpu_tame "${line//[[:cntrl:]]/ }"; line=$REPLY ;; esac
+  printf '%s\n' "$line" >&2
+}
 
 __gpu_tame() { # TEXT: REPLY = it without what a terminal must not get, but for tab and newline
   local odd
