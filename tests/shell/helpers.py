@@ -134,11 +134,12 @@ class Spool:
         """Write a node's page as an agent does; with an age, as if it had been so long ago."""
         page = NodePage(name, **{"incarnation": f"{name}1", "state": read_word(AgentState, state), **more})
         for ending, content in (("tsv", encode_lines(page)), ("json", encode_json(page))):
-            target = self.path / "nodes" / f"{name}.{ending}"
-            target.write_bytes(content)
+            hidden = self.path / "nodes" / f".{name}.{ending}"
+            hidden.write_bytes(content)
             if age_s:
                 then = time.time() - age_s
-                os.utime(target, (then, then))
+                os.utime(hidden, (then, then))
+            os.rename(hidden, self.path / "nodes" / f"{name}.{ending}")  # nobody sees half a page
 
     def put_away(self, name: str) -> None:
         """What a peer does with the page of a dead node."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -44,11 +45,13 @@ FORKING = {
 } | {("subprocess", name) for name in ("run", "Popen", "call", "check_call", "check_output", "getoutput")}
 
 
+@functools.cache
 def tree(module: str) -> ast.Module:
     path = PACKAGE.parent.joinpath(*module.split(".")).with_suffix(".py")
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
+@functools.cache
 def imports(module: str) -> set[str]:
     """The full names of what a module imports; of ours down to the module."""
     found = set()
@@ -73,6 +76,7 @@ def room_of(module: str) -> str:
     return module.split(".")[1]
 
 
+@functools.cache
 def calls(module: str) -> set[tuple[str, str]]:
     """Calls of the form ``module.function(...)``, and names that were imported by themselves."""
     found = set()
