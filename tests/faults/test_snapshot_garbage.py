@@ -139,7 +139,9 @@ def test_any_file_anywhere_leaves_the_rest_in_sight(
         assert again == seen
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(content=ANYTHING)
 def test_any_bytes_in_any_file_of_a_task_are_read_without_surprise(room: Room, content: bytes) -> None:
     sight = Sight(room, ALWAYS)

@@ -604,7 +604,9 @@ def unless_refused(call: Callable[[], T], error: type[Exception], place: str = "
     return None
 
 
-fuzzed = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fuzzed = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 @fuzzed

@@ -364,7 +364,9 @@ A_FAULT = st.builds(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(plan=st.lists(A_FAULT, max_size=4))
 def test_whatever_goes_wrong_each_task_ends_once_where_it_belongs(
     tmp_path_factory: pytest.TempPathFactory, plan: list[Fault]
