@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # type checkers take it for true by its name; to import `typing` would take a tenth of a start
 if TYPE_CHECKING:
     from gpu_queue.spool.desk.publishing import Options, Script
     from gpu_queue.spool.spool import Spool
