@@ -42,6 +42,13 @@ def wait_until(
     raise AssertionError(f"waited {timeout_s:.0f} s in vain for {what}\n{dump()}")
 
 
+def put(path: str | Path, text: str) -> None:
+    """Make a file appear whole, as the protocol demands of all that agents read: by a rename."""
+    hidden = Path(path).with_name(f".{secrets.token_hex(6)}")
+    hidden.write_text(text)
+    hidden.rename(path)
+
+
 class Cluster:
     """One spool and the agents that serve it."""
 
@@ -148,9 +155,7 @@ class Cluster:
         task_id = make_id(self._stamp, secrets.token_hex(3), name.encode())
         record = {"protocol": 1, "id": task_id, "name": name, "cwd": str(self.base), "needs": needs}
         Path(self.paths.record(task_id)).write_text(json.dumps(record))
-        hidden = Path(self.paths.root, "pending", f".{task_id}")
-        hidden.write_text(script)
-        hidden.rename(hidden.with_name(f"{priority:03d}-{task_id}"))
+        put(Path(self.paths.root, "pending", f"{priority:03d}-{task_id}"), script)
         return task_id
 
     def command_all(self, verb: str, **keys: Any) -> str:
@@ -159,9 +164,7 @@ class Cluster:
         to = [f"{node['node']}/{node['incarnation']}" for node in self.nodes()]
         value = {"protocol": 1, "nonce": nonce, "command": verb, "to": to, "from": "test", **keys}
         stem = f"{make_id(time.time(), nonce[:6], b'x')[:18]}-{nonce}"
-        hidden = Path(self.paths.control, f".{stem}")
-        hidden.write_text(json.dumps(value))
-        hidden.rename(hidden.with_name(f"{stem}.json"))
+        put(Path(self.paths.control, f"{stem}.json"), json.dumps(value))
         return stem
 
     def ack(self, stem: str, timeout_s: float = 20.0) -> str:

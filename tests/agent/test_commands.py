@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.harness import Cluster, wait_until
+from tests.agent.harness import Cluster, put, wait_until
 
 TREE = "trap '' TERM\nsetsid sleep 600 &\nsleep 600 & echo up\nsleep 600\n"
 
@@ -110,7 +110,7 @@ def test_a_command_written_by_hand_is_obeyed(cluster: Cluster) -> None:
 def test_garbage_in_the_mailbox_is_set_aside_with_a_reason(cluster: Cluster) -> None:
     cluster.start()
     entry = Path(cluster.paths.control, "20260101T000000000-abcdef.json")
-    entry.write_text('{"nonce": "abcdef", "command": "dance", "to": ["*"]}')
+    put(entry, '{"nonce": "abcdef", "command": "dance", "to": ["*"]}')
     wait_until(lambda: "expected one of stop" in cluster.dump(), "the reason", dump=cluster.dump)
     assert not entry.exists()
     task = cluster.submit("true\n")
@@ -156,13 +156,13 @@ def test_on_a_shared_node_nobody_is_swept(cluster: Cluster, stray: subprocess.Po
 
 def test_config_that_breaks_under_a_running_agent_is_told_and_the_last_good_one_stays(cluster: Cluster) -> None:
     config = Path(cluster.paths.config)
-    config.write_text("cpu_slots: 1\n")
+    put(config, "cpu_slots: 1\n")
     cluster.start()
-    config.write_text("cpu_slots: [lots]\n")
+    put(config, "cpu_slots: [lots]\n")
     wait_until(lambda: "the last good settings stay" in cluster.node_text(), "the problem", dump=cluster.dump)
     task = cluster.submit("true\n")
     cluster.wait_for(task, "done")
-    config.write_text("default_gpus: 2\n")
+    put(config, "default_gpus: 2\n")
     two = cluster.submit("echo [$CUDA_VISIBLE_DEVICES]\n")
     wait_until(lambda: "note" not in cluster.node_text(), "the problem gone", dump=cluster.dump)
     cluster.wait_for(two, "done")
@@ -179,14 +179,14 @@ def test_slots_for_tasks_without_gpus_can_be_none_and_a_running_agent_is_given_s
     says_so = "this node runs no tasks without GPU (cpu_slots: 0)"
     wait_until(lambda: says_so in cluster.node_text(), "the reason", dump=cluster.dump)
     assert cluster.where(task) == ["pending"]
-    config.write_text("cpu_slots: 1\n")
+    put(config, "cpu_slots: 1\n")
     cluster.wait_for(task, "done")
 
 
 def test_all_that_breaks_a_config_under_a_running_agent_is_told(cluster: Cluster) -> None:
     config = Path(cluster.paths.config)
     cluster.start()
-    config.write_text("retires: 1\nkeepalive:\n  gpu_util_high: 101\n")
+    put(config, "retires: 1\nkeepalive:\n  gpu_util_high: 101\n")
     told = (
         "note\tthe last good settings stay: config.yaml:1: unknown setting 'retires'; did you mean retries?; "
         "config.yaml:3: keepalive.gpu_util_high: 101; expected a percentage, 0 to 100\n"

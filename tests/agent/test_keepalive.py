@@ -17,7 +17,7 @@ import pytest
 
 from gpu_queue.gpus.plant import Load
 from gpu_queue.gpus.simulated import SimulatedDevices
-from tests.agent.harness import Cluster, a_cluster, wait_until
+from tests.agent.harness import Cluster, a_cluster, put, wait_until
 from tests.fake_nvml import FakeGpu, FakeSlice, Scenario, build, environment
 from tests.keepalive.nursery import card, is_gone, needs_torch
 
@@ -221,7 +221,7 @@ def test_a_tenant_that_only_computes_is_noticed_by_the_time_that_kernels_take(he
 @needs_torch
 def test_where_memory_is_short_less_is_held(cluster: Cluster) -> None:
     driven = cluster.base / "state.json"
-    driven.write_text(json.dumps({"0": {"used": "50G"}}))
+    put(driven, json.dumps({"0": {"used": "50G"}}))
     cluster.start(keepalive=True, env={"GPU_QUEUE_SIMULATE_FILE": str(driven)})
     wait_for_state(cluster, "holding")
     assert keep(cluster)["held_bytes"] == 30 * GIB - (3 << 29)
@@ -232,7 +232,7 @@ def test_a_gpu_of_which_somebody_holds_memory_is_granted_to_nobody_also_while_it
     cluster: Cluster, tmp_path: Path
 ) -> None:
     driven = {"GPU_QUEUE_SIMULATE_FILE": str(cluster.base / "state.json"), "GPU_QUEUE_BEAT": "1s"}
-    Path(driven["GPU_QUEUE_SIMULATE_FILE"]).write_text(json.dumps({"0": {"used": "20G"}}))
+    put(driven["GPU_QUEUE_SIMULATE_FILE"], json.dumps({"0": {"used": "20G"}}))
     base = tmp_path / "other"
     base.mkdir()
     with a_cluster(base, "other") as other:
@@ -253,31 +253,31 @@ def test_a_gpu_of_which_somebody_holds_memory_is_granted_to_nobody_also_while_it
 @needs_torch
 def test_a_lost_gpu_is_left_and_the_other_held_on(cluster: Cluster) -> None:
     driven = cluster.base / "state.json"
-    driven.write_text("{}")
+    put(driven, "{}")
     cluster.start(keepalive=True, env={"GPU_QUEUE_SIMULATE_FILE": str(driven)})
     wait_for_state(cluster, "holding")
     wait_for_state(cluster, "holding", 1)
-    driven.write_text(json.dumps({"0": {"lost": True}}))
+    put(driven, json.dumps({"0": {"lost": True}}))
     wait_for_state(cluster, "off", within_s=10)
     assert "lost" in keep(cluster)["reason"]
     assert state(cluster, 1) == "holding"
-    driven.write_text("{}")
+    put(driven, "{}")
     wait_for_state(cluster, "holding", within_s=20)
 
 
 @needs_torch
 def test_it_is_switched_off_and_on_by_a_file_and_by_settings(held: Cluster) -> None:
     flag = Path(held.paths.root, "keepalive-off")
-    flag.write_text("yzy: the cluster is ours today\n")
+    put(flag, "yzy: the cluster is ours today\n")
     wait_until(lambda: used(held) == 0 and state(held) == "off", "empty GPUs", dump=held.dump)
     wait_until(lambda: "yzy: the cluster is ours today" in keep(held)["reason"], "who and why", 40, held.dump)
     flag.unlink()
     wait_for_state(held, "holding")
     hour = time.localtime().tm_hour
     config = Path(held.paths.config)
-    config.write_text(f"keepalive:\n  quiet_hours: ['{hour:02d}:00-{(hour + 2) % 24:02d}:00']\n")
+    put(config, f"keepalive:\n  quiet_hours: ['{hour:02d}:00-{(hour + 2) % 24:02d}:00']\n")
     wait_until(lambda: "quiet hours" in keep(held)["reason"], "quiet hours", dump=held.dump)
-    config.write_text("keepalive:\n  memory_usage_target: 0.25\n")
+    put(config, "keepalive:\n  memory_usage_target: 0.25\n")
     wait_until(lambda: used(held) == 20 * GIB, "less memory", COMES_UP_S, held.dump)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gpu_queue.task import short_name
-from tests.agent.harness import Cluster, wait_until
+from tests.agent.harness import Cluster, put, wait_until
 
 
 def test_a_published_script_runs_on_a_gpu_and_ends_in_done_with_its_log(cluster: Cluster) -> None:
@@ -248,7 +248,7 @@ def test_two_agents_of_two_spools_on_one_node_never_share_a_gpu(cluster: Cluster
 
 def test_paused_and_draining_are_files_that_agents_obey(cluster: Cluster) -> None:
     flag = Path(cluster.paths.flag("paused"))
-    flag.write_text("alice: maintenance\n")
+    put(flag, "alice: maintenance\n")
     agent = cluster.start()
     task = cluster.submit("true\n")
     wait_until(lambda: "paused (alice: maintenance)" in cluster.node_text(), "the reason", dump=cluster.dump)
@@ -404,7 +404,7 @@ def test_an_idle_agent_has_two_shims_ready_and_none_while_it_takes_nothing(clust
     agent = cluster.start()
     wait_until(lambda: len(shims_of(cluster)) == 2, "two shims that wait")
     paused = Path(cluster.paths.root, "paused")
-    paused.write_text("by hand\n")
+    put(paused, "by hand\n")
     wait_until(lambda: not shims_of(cluster), "their end while it is paused", dump=cluster.dump)
     paused.unlink()
     wait_until(lambda: len(shims_of(cluster)) == 2, "two that wait again", dump=cluster.dump)
