@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from gpu_queue.gpus.leases import UNTOLD
 from gpu_queue.keepalive.ledger import Kind
@@ -19,3 +20,15 @@ def test_what_another_agent_has_is_counted_by_that_one_alone(room: Room) -> None
     (line,) = node.agent.keeping.ledger.lines()
     assert line.uuid == idle
     assert line.seconds[Kind.IDLE] > 0
+
+
+def test_a_ledger_that_cannot_be_read_is_not_taken_for_an_empty_one(room: Room) -> None:
+    node = room.start()
+    kept = node.spool.kept
+    assert kept.ledger_before() == ""
+    kept.write_ledger("what was counted\n")
+    assert kept.ledger_before() == "what was counted\n"
+    path = Path(room.paths.ledger("n1"))
+    path.rename(path.with_suffix(".aside"))
+    path.symlink_to(path.with_suffix(".aside"))
+    assert kept.ledger_before() is None, "it would be written anew, without what was counted"

@@ -30,7 +30,9 @@ from gpu_queue.spool.pages import (
     encode_lines,
     parse_page,
     read_page,
+    write_page,
 )
+from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.states import AgentState, GpuState
 from tests.unit.test_docs import ROOT
 
@@ -190,3 +192,11 @@ def test_the_protocol_tells_every_stage_and_state_that_a_page_may_hold() -> None
     for states, start in ((Stage, "| `running` |"), (GpuState, "| `gpus` |"), (KeepState, "`keepalive` is null")):
         (words,) = [words for text, words in told.items() if text.startswith(start)]
         assert {one.value for one in states} <= words
+
+
+def test_a_page_whose_lines_could_not_be_written_is_not_new(tmp_path: Path) -> None:
+    paths = SpoolPaths(str(tmp_path))
+    Path(paths.node_lines("n1")).mkdir(parents=True)
+    with pytest.raises(OSError, match="n1"):
+        write_page(paths, NodePage("n1"))
+    assert not Path(paths.node_json("n1")).exists(), "whoever finds it new takes the lines for new as well"

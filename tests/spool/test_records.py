@@ -1,0 +1,87 @@
+"""Records of tries and their index: what is written is read, and what does not fit is left out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gpu_queue.spool.paths import SpoolPaths
+from gpu_queue.spool.records import (
+    MAX_TRIES_KEPT,
+    MAX_TRY_NUMBER,
+    TryRecord,
+    read_tries,
+    read_try,
+    write_tries,
+    write_try,
+)
+from gpu_queue.task import Claim, End, TryResult, Why
+
+TASK = "20260101T000000000-abcdef-x.sh"
+CLAIM = Claim(0, TASK, 2, "0a0b0c")
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> SpoolPaths:
+    (tmp_path / "records").mkdir()
+    return SpoolPaths(str(tmp_path))
+
+
+def test_the_record_of_a_try_is_read_as_it_was_written(paths: SpoolPaths) -> None:
+    begun = TryRecord(CLAIM, "n1", ("GPU-3",), (3,), "x.sh", "/home/a\udcff", "2026-01-01T00:00:00Z")
+    ended = replace(
+        begun,
+        ended_at="2026-01-01T00:01:00Z",
+        duration_s=60.5,
+        status=143,
+        why=Why.STOPPED,
+        outcome="stopped",
+        reason="a person asked",
+        to="failed",
+        settled_by="n2",
+    )
+    for record in (begun, ended, TryRecord(CLAIM, "n1", status=0, outcome="succeeded", to="done", problem="none")):
+        write_try(paths, record)
+        assert read_try(paths, CLAIM) == record
+
+
+@pytest.mark.parametrize("other", [{"token": "ffffff"}, {"id": TASK.replace("abcdef", "fedcba")}, {"token": None}])
+def test_what_names_another_try_tells_nothing_of_this_one(paths: SpoolPaths, other: dict[str, object]) -> None:
+    write_try(paths, TryRecord(CLAIM, "n1"))
+    path = Path(paths.try_record(CLAIM))
+    path.write_text(json.dumps({**json.loads(path.read_text()), **other}))
+    assert read_try(paths, CLAIM) is None
+
+
+def test_the_index_keeps_the_latest_tries(paths: SpoolPaths) -> None:
+    tries = tuple(TryResult(number, f"{number:06x}", End(1), final=False) for number in range(1, MAX_TRIES_KEPT + 8))
+    write_tries(paths, TASK, tries)
+    assert read_tries(paths, TASK) == tries[7:]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"try": 0},
+        {"try": MAX_TRY_NUMBER + 1},
+        {"try": "1"},
+        {"status": -1},
+        {"status": 256},
+        {"status": None},
+        {"status": True},
+        {"token": 7},
+    ],
+)
+def test_an_entry_that_cannot_be_is_left_out_and_hinders_no_other(
+    paths: SpoolPaths, wrong: dict[str, object]
+) -> None:
+    good = TryResult(1, "000001", End(255, Why.LOST), final=True, node="n1", reason="its shim died")
+    write_tries(paths, TASK, (good, good))
+    path = Path(paths.tries_index(TASK))
+    index = json.loads(path.read_text())
+    index["tries"][0] |= wrong
+    path.write_text(json.dumps(index))
+    assert read_tries(paths, TASK) == (good,)
