@@ -6,6 +6,7 @@ has ended is never run again, and nothing is lost.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from dataclasses import replace
@@ -16,7 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gpu_queue.agent.livetry import Stage
-from gpu_queue.spool.paths import ended_name, full_name
+from gpu_queue.spool import records
+from gpu_queue.spool.paths import SpoolPaths, ended_name, full_name
+from gpu_queue.spool.records import TryRecord
 from gpu_queue.task import Claim, End, Why
 from tests.node.harness import AT_ONCE, FAULTS, Fault, Room, a_spool, faults, run_through
 
@@ -272,6 +275,32 @@ def test_an_ended_failure_counts_towards_its_retries_once_however_often_it_is_ta
     task = room.submit(room.script("exit 3"))
     run_through(room, Fault("pending", False, None, times=4), settings=RETRIED)
     assert (room.where(task), room.runs(task)) == (["failed"], 2)
+
+
+@pytest.mark.parametrize("end", [0, 3])
+def test_an_end_waits_for_its_record_while_the_storage_has_trouble_and_not_while_it_is_full(
+    room: Room, monkeypatch: pytest.MonkeyPatch, end: int
+) -> None:
+    trouble = [errno.EIO, errno.ESTALE]
+    real = records.write_try
+
+    def write(paths: SpoolPaths, record: TryRecord) -> None:
+        if record.status is not None and trouble:
+            number = trouble[-1] if trouble[-1] == errno.ENOSPC else trouble.pop()
+            raise OSError(number, os.strerror(number))
+        real(paths, record)
+
+    monkeypatch.setattr(records, "write_try", write)
+    first = room.submit(room.script(f"exit {end}"))
+    room.start().settle_all()
+    place = "failed" if end else "done"
+    assert (room.where(first), trouble) == ([place], [])
+    (record,) = (room.root / "records").glob(f"{first}.try1.*.json")
+    assert json.loads(record.read_text())["status"] == end
+    trouble.append(errno.ENOSPC)
+    second = room.submit(room.script(f"exit {end}"))
+    room.nodes[0].settle_all()
+    assert room.where(second) == [place]
 
 
 def test_files_in_a_running_directory_that_are_no_claims_are_left_alone(room: Room) -> None:

@@ -19,11 +19,12 @@ from gpu_queue.reasons import Code, Reason, reason
 from gpu_queue.spool import files
 from gpu_queue.spool.desk import asking, clearing, publishing
 from gpu_queue.spool.desk.asking import Reply
+from gpu_queue.spool.desk.find import Task
 from gpu_queue.spool.desk.steering import What
 from gpu_queue.spool.filesystem import make_spool
 from gpu_queue.spool.pages import WaitPage
 from gpu_queue.spool.paths import SpoolPaths, make_id
-from gpu_queue.task import State
+from gpu_queue.task import State, Submission
 from tests.shell.helpers import Spool
 
 NODE = "n1-00000001"
@@ -317,6 +318,41 @@ def test_an_answer_that_comes_in_the_last_moment_counts(
     (answer,) = face.shutdown()
     assert (answer.reply, answer.lines) == (Reply.ANSWERED, ("leaving",))
     assert paths.control
+
+
+# -- two people at once
+
+
+def test_who_wishes_what_another_has_just_done_gets_it(spool: Spool) -> None:
+    paths = SpoolPaths(str(spool.path))
+    waits, failed = (Task(state, spool.add(state.value, "train.sh")) for state in (State.PENDING, State.FAILED))
+    for wish, task in ((desk.retry, failed), (desk.cancel, waits)):
+        first, second = wish(paths, task), wish(paths, task)
+        assert (first.what, second.what, second.where) == (What.DONE, What.DONE, first.where)
+
+
+def test_who_wishes_another_priority_than_another_has_just_given_is_told(spool: Spool) -> None:
+    paths = SpoolPaths(str(spool.path))
+    waits = Task(State.PENDING, spool.add("pending", "train.sh"))
+    assert desk.set_priority(paths, waits, 7)
+    told = desk.set_priority(paths, waits, 8)
+    assert (told.what, told.name) == (What.REFUSED, f"007-{waits.id}")
+
+
+def test_a_hand_drop_that_is_claimed_in_the_moment_of_its_cancelling_gets_no_second_record(
+    face: Face, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (spool.path / "pending" / "drop.sh").write_text("true\n")
+    real = desk.write_submission
+
+    def write_while_an_agent_claims(paths: SpoolPaths, submission: Submission) -> None:
+        real(paths, submission)
+        os.rename(spool.path / "pending" / "drop.sh", spool.path / "claimed")
+
+    monkeypatch.setattr(desk, "write_submission", write_while_an_agent_claims)
+    (outcome,) = face.cancel("drop.sh")
+    assert outcome.what is What.GONE
+    assert (spool.names("records"), spool.names("failed")) == ([], [])
 
 
 # -- looking
