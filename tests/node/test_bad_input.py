@@ -135,6 +135,14 @@ def test_a_full_name_that_was_a_link_runs_once_it_is_a_file(room: Room) -> None:
     assert room.where(task) == ["done"]
 
 
+@needs_root
+def test_what_a_stranger_left_half_written_is_not_ours_to_remove(room: Room) -> None:
+    ours, theirs = room.drop(".ours", "x"), room.drop(".theirs", "x")
+    os.chown(theirs, STRANGER, STRANGER)
+    room.start().spool.reader.sweep(os.stat(theirs).st_ctime + 25 * 3600)
+    assert (ours.exists(), theirs.exists()) == (False, True)
+
+
 # -- names --------------------------------------------------------------------------------------------------------
 
 NAMES = [

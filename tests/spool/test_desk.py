@@ -17,13 +17,14 @@ from gpu_queue import Spool as Face
 from gpu_queue.errors import BadScript, NotPublished, SpoolError
 from gpu_queue.reasons import Code, Reason, reason
 from gpu_queue.spool import files
-from gpu_queue.spool.desk import asking, clearing, publishing
+from gpu_queue.spool.desk import asking, clearing, publishing, steering
 from gpu_queue.spool.desk.asking import Reply
-from gpu_queue.spool.desk.find import Task
+from gpu_queue.spool.desk.find import Task, where
 from gpu_queue.spool.desk.steering import What
 from gpu_queue.spool.filesystem import make_spool
 from gpu_queue.spool.pages import WaitPage
 from gpu_queue.spool.paths import SpoolPaths, make_id
+from gpu_queue.spool.records import write_submission
 from gpu_queue.task import State, Submission
 from tests.shell.helpers import Spool
 
@@ -320,13 +321,27 @@ def test_an_answer_that_comes_in_the_last_moment_counts(
     assert paths.control
 
 
-# -- two people at once
+# -- two people at once, and agents
+
+
+def test_a_task_that_starts_while_it_is_looked_for_is_found(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = spool.add("pending", "train.sh")
+    real = os.listdir
+
+    def listdir(path: str) -> list[str]:
+        names = real(path)
+        if path.endswith("/running") and full in real(spool.path / "pending"):
+            spool.move(full, "pending", f"running/{NODE}")
+        return names
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    assert where(SpoolPaths(str(spool.path)), full[4:]) is not None
 
 
 def test_who_wishes_what_another_has_just_done_gets_it(spool: Spool) -> None:
     paths = SpoolPaths(str(spool.path))
     waits, failed = (Task(state, spool.add(state.value, "train.sh")) for state in (State.PENDING, State.FAILED))
-    for wish, task in ((desk.retry, failed), (desk.cancel, waits)):
+    for wish, task in ((steering.retry, failed), (steering.cancel, waits)):
         first, second = wish(paths, task), wish(paths, task)
         assert (first.what, second.what, second.where) == (What.DONE, What.DONE, first.where)
 
@@ -334,8 +349,8 @@ def test_who_wishes_what_another_has_just_done_gets_it(spool: Spool) -> None:
 def test_who_wishes_another_priority_than_another_has_just_given_is_told(spool: Spool) -> None:
     paths = SpoolPaths(str(spool.path))
     waits = Task(State.PENDING, spool.add("pending", "train.sh"))
-    assert desk.set_priority(paths, waits, 7)
-    told = desk.set_priority(paths, waits, 8)
+    assert steering.set_priority(paths, waits, 7)
+    told = steering.set_priority(paths, waits, 8)
     assert (told.what, told.name) == (What.REFUSED, f"007-{waits.id}")
 
 
@@ -343,13 +358,12 @@ def test_a_hand_drop_that_is_claimed_in_the_moment_of_its_cancelling_gets_no_sec
     face: Face, spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (spool.path / "pending" / "drop.sh").write_text("true\n")
-    real = desk.write_submission
 
     def write_while_an_agent_claims(paths: SpoolPaths, submission: Submission) -> None:
-        real(paths, submission)
+        write_submission(paths, submission)
         os.rename(spool.path / "pending" / "drop.sh", spool.path / "claimed")
 
-    monkeypatch.setattr(desk, "write_submission", write_while_an_agent_claims)
+    monkeypatch.setattr("gpu_queue.spool.steering.write_submission", write_while_an_agent_claims)
     (outcome,) = face.cancel("drop.sh")
     assert outcome.what is What.GONE
     assert (spool.names("records"), spool.names("failed")) == ([], [])
