@@ -1,10 +1,12 @@
-"""Locks on this node: raw flocks, which belong to open file descriptions and die with them.
+"""Locks whose descriptor matters: it passes to a shim or a worker, and the lock with it.
 
-- Not ``filelock``: its lock is freed by unlocking, which would free the copy that a shim inherited, and it shows its
-  descriptor to nobody, while we must pass it on and look at its inode.
+- A flock belongs to an open file description, and dies with its last copy.  Nobody says LOCK_UN, for that would free
+  the copies too; a copy is closed instead.  ``filelock`` releases by LOCK_UN: it holds what nobody inherits, which is
+  the agent's own lock and the mutex of :mod:`gpu_queue.gpus.leases`.
 - A cleaner of /tmp may remove a file that is locked, and the next one to come would lock another inode under the same
   name: so after locking the inode is compared with the name's.
-- Nobody ever says LOCK_UN; a copy is closed instead.
+- The keep-alive's worker asks for such locks as well, by a Python that may have nothing but torch: only the standard
+  library is used here.
 """
 
 from __future__ import annotations
@@ -13,22 +15,13 @@ import fcntl
 import os
 
 
-def open_lock(path: str) -> int:
-    """The descriptor of a lock file, which is made if it is missing; nothing is locked yet.
-
-    Raises:
-        OSError: it cannot be opened, or is a link.
-    """
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-
-
 def try_lock(path: str) -> int | None:
     """A descriptor that holds the lock of the file at this path; None if another holds it.
 
     Raises:
-        OSError: the file cannot be opened.
+        OSError: the file cannot be opened, or is a link.
     """
-    descriptor = open_lock(path)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         if _flock(descriptor, fcntl.LOCK_EX) and os.path.samestat(os.fstat(descriptor), os.stat(path)):
             return descriptor

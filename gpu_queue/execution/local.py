@@ -11,8 +11,8 @@
         lock                     held from before the fork until the shim has ended: shim alive <=> it is held
         pid why status reason beat gone    one line each (see shim.sh);  facts: JSON, by the agent
 
-- Locks: see :mod:`gpu_queue.locks`.  The shim holds on to the one that it inherited; all files are touched hourly,
-  against cleaners.
+- Locks: a try's is of :mod:`gpu_queue.locks`, and the shim holds on to the one that it inherited; an agent's own is
+  ``filelock``'s.  All files are touched hourly, against cleaners.
 - What is read here may be torn, missing or garbage after a crash or a full disk; reading never raises.  Only a line
   that ends in a newline counts.
 """
@@ -25,10 +25,11 @@ import json
 import os
 import shutil
 import stat
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from gpu_queue.errors import SpoolError
 from gpu_queue.execution.processes import start_of
@@ -153,22 +154,20 @@ class AgentDirectory:
 
     def __init__(self, path: str):
         self.path = path
-        self._descriptor: int | None = None
+        self._lock: FileLock | None = None
         os.makedirs(f"{path}/tries", mode=0o700, exist_ok=True)
         os.makedirs(f"{path}/spares", mode=0o700, exist_ok=True)
 
     def lock(self) -> bool:
         """Take the lock for the rest of this agent's life; False if another agent holds it."""
-        if self._descriptor is not None:
-            return True
-        give_up_at = time.monotonic() + _PROBED_S
-        while (descriptor := try_lock(f"{self.path}/lock")) is None:
-            if time.monotonic() > give_up_at:
-                return False
-            time.sleep(0.01)
-        os.truncate(descriptor, 0)
-        os.write(descriptor, b"%d\n" % os.getpid())
-        self._descriptor = descriptor
+        lock = self._lock or FileLock(
+            f"{self.path}/lock", mode=0o600, thread_local=False, fallback_to_soft=False, on_acquired=_write_holder
+        )
+        try:
+            lock.acquire(timeout=_PROBED_S, poll_interval=0.01)
+        except Timeout:
+            return False
+        self._lock = lock
         return True
 
     def is_held(self) -> bool:
@@ -181,9 +180,9 @@ class AgentDirectory:
 
     def close(self) -> None:
         """Give the lock back."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        if self._lock is not None:
+            self._lock.release(force=True)
+            self._lock = None
 
     def try_directory(self, claim_name: str) -> TryDirectory:
         """The directory of one try, whether it exists or not."""
@@ -291,6 +290,11 @@ class NodeDirectory:
                     os.utime(path, follow_symlinks=False)
                 except OSError:
                     pass  # it has just gone
+
+
+def _write_holder(descriptor: int) -> None:
+    os.truncate(descriptor, 0)
+    os.write(descriptor, b"%d\n" % os.getpid())
 
 
 def _names(directory: str) -> list[str]:

@@ -14,10 +14,11 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+from filelock import FileLock, Timeout
 
 from gpu_queue.locks import is_locked, try_lock
 
@@ -55,7 +56,8 @@ class Leases:
             root: the node's own directory (local disk, 0700, ours).
         """
         self._gpus = f"{root}/gpus"
-        self._mutex = f"{root}/grant.lock"
+        # Never the library's other kind of lock, a file that stays behind a crash: without flock nothing works here.
+        self._mutex = FileLock(f"{root}/grant.lock", mode=0o600, fallback_to_soft=False)
         os.makedirs(self._gpus, mode=0o700, exist_ok=True)
 
     @property
@@ -87,7 +89,7 @@ class Leases:
         """
         if not is_held(try_dir):
             raise ValueError(f"{try_dir}/lock is not held: take it before the GPUs")
-        with _locked(self._mutex) as mine:
+        with self._granting() as mine:
             if not mine:
                 return False
             if any(holder != try_dir and is_held(holder) for holder in map(self._read, uuids) if holder is not None):
@@ -114,7 +116,7 @@ class Leases:
         Raises:
             OSError: the node's own directory cannot be written.
         """
-        with _locked(self._mutex) as mine:
+        with self._granting() as mine:
             if not mine or self.holders().get(uuid, beside) != beside:
                 return None
             place = try_lock(f"{self._gpus}/{uuid}{_FILLER}")
@@ -137,6 +139,19 @@ class Leases:
             os.pwrite(descriptor, _footprint_text(footprint), 0)
         finally:
             os.close(descriptor)
+
+    @contextmanager
+    def _granting(self) -> Iterator[bool]:
+        """Hold the mutex; False if it stayed busy for two seconds."""
+        try:
+            self._mutex.acquire(timeout=_BUSY_AFTER_S, poll_interval=_RETRY_S)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            self._mutex.release()
 
     def _names(self) -> list[str]:
         try:
@@ -217,16 +232,3 @@ def _parse_footprint(text: str | None) -> Footprint:
 def is_held(try_dir: str) -> bool:
     """Whether somebody, this process included, holds the lock of this try."""
     return is_locked(f"{try_dir}/lock")
-
-
-@contextmanager
-def _locked(path: str) -> Iterator[bool]:
-    """Hold the mutex; False if it stayed busy for two seconds."""
-    give_up_at = time.monotonic() + _BUSY_AFTER_S
-    while (descriptor := try_lock(path)) is None and time.monotonic() < give_up_at:
-        time.sleep(_RETRY_S)
-    try:
-        yield descriptor is not None
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)

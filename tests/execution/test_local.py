@@ -88,6 +88,8 @@ def test_an_agents_lock_is_not_inherited_by_what_it_starts(node: NodeDirectory) 
     assert first.lock()
     child = subprocess.Popen(["sleep", "60"], close_fds=False)
     try:
+        held = {os.readlink(f"/proc/{child.pid}/fd/{name}") for name in os.listdir(f"/proc/{child.pid}/fd")}
+        assert f"{first.path}/lock" not in held
         first.close()
         assert node.agent("/a", "n").lock()
     finally:

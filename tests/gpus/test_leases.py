@@ -217,20 +217,38 @@ def test_a_mutex_that_was_replaced_while_it_was_locked_does_not_count(
     leases: Leases, live_try: Try, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine = live_try("a")
-    locks = 0
-    flock = locks_module._flock
+    locked: list[int] = []
+    flock = fcntl.flock
 
-    def after_a_cleaner(descriptor: int, kind: int) -> bool:
-        nonlocal locks
-        locks += kind == fcntl.LOCK_EX
-        if locks == 1 and kind == fcntl.LOCK_EX:
-            (tmp_path / "grant.lock").unlink()
-            (tmp_path / "grant.lock").touch()
-        return flock(descriptor, kind)
+    def after_a_cleaner(descriptor: int, kind: int) -> None:
+        if kind & fcntl.LOCK_EX:
+            locked.append(os.fstat(descriptor).st_ino)
+            if len(locked) == 1:
+                (tmp_path / "grant.lock").unlink()
+                (tmp_path / "grant.lock").touch()
+        flock(descriptor, kind)
 
-    monkeypatch.setattr(locks_module, "_flock", after_a_cleaner)
+    monkeypatch.setattr(fcntl, "flock", after_a_cleaner)
     assert leases.take(["GPU-1"], mine)
-    assert locks == 2
+    assert len(locked) == 2
+    assert locked[1] == (tmp_path / "grant.lock").stat().st_ino != locked[0]
+
+
+def test_a_mutex_whose_holder_was_killed_is_free(leases: Leases, live_try: Try, tmp_path: Path) -> None:
+    mine = live_try("a")
+    holder = """
+import sys, time
+from gpu_queue.gpus.leases import Leases
+with Leases(sys.argv[1])._granting() as mine:
+    print(mine, flush=True)
+    time.sleep(60)
+"""
+    command = [sys.executable, "-c", holder, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "True\n"
+        process.kill()
+    assert leases.take(["GPU-1"], mine)
 
 
 def test_a_lease_that_cannot_be_written_leaves_none_behind(leases: Leases, live_try: Try, tmp_path: Path) -> None:
