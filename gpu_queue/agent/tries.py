@@ -14,7 +14,6 @@ The main thread does only local things here; whatever touches shared storage is 
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
 import signal
@@ -208,9 +207,6 @@ class Tries:
         except ValueError as error:
             self._not_started(one, str(error), now)
         except OSError as error:
-            if error.errno == errno.E2BIG:
-                self._not_started(one, str(error), now)
-                return
             self._rest_node(error, now)
             self._dismiss_shim(one)
             self._settle(one, End(NOBODY_KNOWS, Why.REQUEUE), now)

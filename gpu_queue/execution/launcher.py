@@ -1,9 +1,9 @@
-"""Starts shims, and says in which words a shim is told its try.
+"""Starts shims, and says by which words a shim knows its try.
 
 - One ``posix_spawn``: no copy of a large agent, no Python between fork and exec.  The shim gets its own session,
   /dev/null for output, default signals, the try's lock on descriptor 9, and a pipe as its input, through which it is
-  told its parameters (see shim.sh); no shell line is ever built, and no variable of its own gets into the script's
-  environment.
+  told to begin.  What it is to do it reads from a file (:func:`orders`), a shell's fastest way to take many values;
+  each of them is quoted, and no variable of its own gets into the script's environment.
 - Only local things are touched here: a spawn returns after the exec, and on hung storage it would not.  So the agent
   is in ``/`` (it goes there at its start), the shim is a local copy, and log and ``cd`` are the shim's business.
 - dash and busybox drop variables whose names are no identifiers, such as bash's exported functions
@@ -14,7 +14,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import functools
 import math
@@ -30,6 +29,7 @@ from dataclasses import dataclass
 LOCK_DESCRIPTOR = 9
 """The highest that every POSIX shell can name."""
 TIMER_DESCRIPTOR = 8
+ORDERS_DESCRIPTOR = 7
 
 COMPANION_DESCRIPTOR = 3
 PUMP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pump.py")
@@ -65,6 +65,7 @@ def spawn_shim(
     environment: Mapping[str, str],
     lock: int,
     pipe: int,
+    orders_file: int,
     timer: int = -1,
     shell: Sequence[str] = ("/bin/sh",),
 ) -> int:
@@ -75,13 +76,16 @@ def spawn_shim(
         environment: what all scripts get.
         lock: holds the lock of the directory that will be its try's.
         pipe: the reading end of what :func:`tell` writes.
+        orders_file: will hold what :func:`orders` says.
         timer: its part in a shared timer; negative: it has none.
         shell: what runs it.
 
     Raises:
         OSError: the kernel could not (no memory, no processes left).
     """
-    wanted = {0: pipe, LOCK_DESCRIPTOR: lock} | ({TIMER_DESCRIPTOR: timer} if timer >= 0 else {})
+    wanted = {0: pipe, ORDERS_DESCRIPTOR: orders_file, LOCK_DESCRIPTOR: lock} | (
+        {TIMER_DESCRIPTOR: timer} if timer >= 0 else {}
+    )
     # Away from the descriptors that are set below: dup2 of 9 onto 9 would leave it close-on-exec.
     copies = {
         number: fcntl.fcntl(have, fcntl.F_DUPFD_CLOEXEC, LOCK_DESCRIPTOR + 1) for number, have in wanted.items()
@@ -152,8 +156,8 @@ def _sleep() -> str:
     return shutil.which("sleep", path="/bin:/usr/bin") or shutil.which("sleep") or "/bin/sleep"
 
 
-def words(spec: LaunchSpec, environment: Mapping[str, str], *, timed: bool) -> bytes:
-    """What a shim reads of its try.
+def orders(spec: LaunchSpec, environment: Mapping[str, str], *, timed: bool) -> bytes:
+    """What a shim does to know its try: shell lines in which every value that may be anything is quoted.
 
     Args:
         spec: the try.
@@ -167,38 +171,46 @@ def words(spec: LaunchSpec, environment: Mapping[str, str], *, timed: bool) -> b
         raise ValueError(f"{spec.claim_path!r} is no claim")
     if not os.path.isabs(spec.cwd):
         raise ValueError(f"{spec.cwd!r} is no absolute path")
-    numbers = [str(math.ceil(number)) for number in (spec.beat_s, spec.fence_s, spec.grace_s)]
     told, carried = [], []
     for name, value in spec.environment.items():
         if not _is_identifier(name):
             carried.append(f"{name}={value}")
         elif environment.get(name) != value:
-            told.append(f"!{name}={value}")
-    told += [f"={word}" for word in (spec.claim_path, spec.try_dir, spec.log_path, spec.cwd, *numbers)]
-    told += [f"={spec.umask:03o}", "=1" if timed else "=", f"={spec.header}"]
-    told += [f"={word}" for word in (*(("env", "--", *carried) if carried else ()), *spec.program)]
-    text = "".join(one.replace("\n", "\n+") + "\n" for one in told) + ".\n"
+            told.append(f"export {name}={_quoted(value)}")
+    told += [
+        f"q_claim={_quoted(spec.claim_path)}",
+        f"q_try={_quoted(spec.try_dir)}",
+        f"q_log={_quoted(spec.log_path)}",
+    ]
+    told += [f"q_cwd={_quoted(spec.cwd)}", f"q_header={_quoted(spec.header)}"]
+    told += [f"q_beat_s={math.ceil(spec.beat_s)}", f"q_fence_s={math.ceil(spec.fence_s)}"]
+    told += [f"q_grace_s={math.ceil(spec.grace_s)}", f"q_umask={spec.umask:03o}", f"q_timed={int(timed) or ''}"]
+    program = (*(("env", "--", *carried) if carried else ()), *spec.program)
+    told += [" ".join(["set --", *map(_quoted, program)]), "q_whole=1"]
+    text = "".join(f"{line}\n" for line in told)
     if "\0" in text:
         raise ValueError("embedded null byte")
     return os.fsencode(text)
 
 
-def tell(pipe: int, text: bytes) -> None:
-    """Hand a shim its words.  One that is dead is found dead later, like one that dies a moment later.
+def _quoted(value: str) -> str:
+    """A word that any shell reads as this value, whatever it holds: within single quotes nothing is special."""
+    return "'" + value.replace("'", "'\\''") + "'"
+
+
+def tell(pipe: int, orders_file: int, text: bytes) -> None:
+    """Have a shim do what it is to do.  One that is dead is found dead later, like one that dies a moment later.
 
     Raises:
-        OSError: they are too many for a pipe.
+        OSError: the local disk took it not; nothing is done.
     """
+    view = memoryview(text)
+    while view:
+        view = view[os.write(orders_file, view) :]
     try:
-        if os.write(pipe, text) == len(text):
-            return
+        os.write(pipe, b"\n")
     except BrokenPipeError:
-        return
-    except BlockingIOError:
         pass
-    raise OSError(
-        errno.E2BIG, f"{len(text)} bytes of paths, arguments and variables are too much to start a script with"
-    )
 
 
 def _is_identifier(name: str) -> bool:

@@ -10,6 +10,7 @@
       agents/<key>/tries/<claim name>/
         lock                     held from before the fork until the shim has ended: shim alive <=> it is held
         pid why status reason beat gone    one line each (see shim.sh);  facts: JSON, by the agent
+        orders                   what its shim is to do (gpu_queue.execution.launcher)
 
 - Locks: a try's is of :mod:`gpu_queue.locks`, and the shim holds on to the one that it inherited; an agent's own is
   ``filelock``'s.  All files are touched hourly, against cleaners.
@@ -71,6 +72,14 @@ class TryDirectory:
         if descriptor is None:
             raise BlockingIOError(errno.EAGAIN, "another process holds the lock", f"{self.path}/lock")
         return descriptor
+
+    def make_orders(self) -> int:
+        """Make the empty file that will say what the shim is to do, and return its descriptor; close it when it does.
+
+        Raises:
+            OSError: the local disk takes it not, or it is there already.
+        """
+        return os.open(f"{self.path}/orders", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
     def rename(self, target: TryDirectory) -> None:
         """Make this directory another one; whoever holds its lock goes on holding it.

@@ -1,17 +1,18 @@
 #!/bin/sh
 # The parent of one try: starts the script, beats for its claim, ends it when it must end, says how it ended.
 #
-#   sh shim.sh AGENT_PID <pipe
+#   sh shim.sh AGENT_PID <pipe 7<orders
 #
 # - It begins as launcher.py leaves it: own session, cwd /, output to /dev/null, the try's lock on descriptor 9.  That
 #   lock is held exactly as long as this process lives; whatever else is started here closes it (9>&-).
-# - It may wait long before its agent writes into the pipe which try it is for: CLAIM TRY LOG CWD BEAT_S FENCE_S GRACE_S
-#   UMASK TIMED HEADER PROGRAM [ARGUMENT...].  A line "=X" is one of them, "!N=X" a variable of the script's environment,
-#   "+X" one more line of what came before, and "." the end.  A pipe that ends before: the agent is gone, or needs no
-#   shim; nothing was started, and it dies without a word.
-# - TIMED: descriptor 8 is a pipe whose end the kernel tells by HUP, a few seconds after the start, whatever becomes of
+# - It may wait long before its agent writes a byte into the pipe.  Then descriptor 7, a file in the try's directory
+#   whatever that is called by now, says which try it is for (launcher.orders): the variables q_claim q_try q_log q_cwd
+#   q_beat_s q_fence_s q_grace_s q_umask q_timed q_header, those of the script's environment, the program as $@, and
+#   q_whole at its end.  A pipe that ends before: the agent is gone, or needs no shim; nothing was started, and it dies
+#   without a word.
+# - q_timed: descriptor 8 is a pipe whose end the kernel tells by HUP, a few seconds after the start, whatever becomes of
 #   the agent.  Until then there is no timer of its own, so that a short try costs none.
-# - TRY is the try's directory on this machine.  Read: why.  Written: pid, status, reason, why (requeue, lost, fenced,
+# - q_try is the try's directory on this machine.  Read: why.  Written: pid, status, reason, why (requeue, lost, fenced,
 #   nostart), each one line; beat and gone are its own.  A why that is there stays: the first reason counts.
 # - It starts the script only if its claim is listed and nobody has said why it should end.
 # - Every BEAT_S a process of its own touches the claim and lists its directory; a hung server holds that process
@@ -35,8 +36,9 @@
 # its own output elsewhere as well: timer, beat and signals hung with it, and the fence was none.
 # Names begin with q_: a plain name may be exported in the task's environment, and setting it would change that.
 #
-# Called by traps only (2317, 2329); A && B || C is meant as it works (2015); there are no blanks in what grep says (2013):
-# shellcheck disable=SC2317,SC2329,SC2015,SC2013
+# Called by traps only (2317, 2329); A && B || C is meant as it works (2015); there are no blanks in what grep says
+# (2013); what is set nowhere here the orders set (1091, 2154):
+# shellcheck disable=SC2317,SC2329,SC2015,SC2013,SC1091,SC2154
 
 q_clock() { # tenths of seconds since boot; no clock that can be set
 	read -r q_up q_line </proc/uptime
@@ -258,38 +260,24 @@ q_refuse() { # REASON: this machine cannot start it
 q_main() {
 	q_agent=$1
 	q_why='' q_begun='' q_child='' q_timer='' q_beater='' q_kill_at=''
-	q_asked='' q_told_usr1='' q_over='' q_due='' q_bash='' q_tick=1
+	q_asked='' q_told_usr1='' q_over='' q_due='' q_bash='' q_whole='' q_tick=1
+	trap 'kill -s KILL $$' EXIT # an exit status would be taken for the script's
 	# Outside bash's POSIX mode CHLD breaks no wait off, and a redirection that fails does not end it.
 	# shellcheck disable=SC3040
 	[ -z "$BASH_VERSION" ] || ! command set +o posix || q_bash=1
 	trap q_due=1 CHLD HUP
-	trap 'q_asked=1 q_due=1' TERM
 	trap 'q_told_usr1=1 q_due=1' USR1
 
-	set -- # from here on what the agent tells
-	q_kind=none q_value=''
-	while IFS= read -r q_line; do
-		case $q_line in +*)
-			q_value="$q_value
-${q_line#+}"
-			continue
-			;;
-		esac
-		case $q_kind in
-		word) set -- "$@" "$q_value" ;;
-		variable) export "${q_value?}" ;;
-		esac
-		q_value=${q_line#?}
-		case $q_line in =*) q_kind=word ;; !*) q_kind=variable ;; *) q_kind='' && break ;; esac
+	until read -r q_line; do
+		[ -n "$q_due" ] || kill -s KILL $$ # the end of the pipe, and no signal that broke the read off
+		q_due=''
 	done
-	[ -z "$q_kind" ] || kill -s KILL $$ # an exit status would be taken for the script's
+	trap 'q_asked=1 q_due=1' TERM # before, it simply ends
+	. /proc/self/fd/7 && [ -n "$q_whole" ] || exit
+	exec 7<&-
 	# Both ends of the pipe that we were told in: to read from it takes as long as one likes, and no fork.
 	[ -z "$q_bash" ] || exec 7<>/proc/self/fd/0
 	exec </dev/null
-	q_claim=$1 q_try=$2 q_log=$3 q_cwd=$4 q_beat_s=$5 q_fence_s=$6 q_grace_s=$7 q_umask=$8 q_timed=$9
-	shift 9
-	q_header=$1
-	shift
 	trap q_died EXIT
 	printf '%s\n' $$ >"$q_try/pid"
 

@@ -151,16 +151,16 @@ class Shim:
         self._environment = environment
         self._subscription: Subscription | None = None
         self._has_ended = False
-        self._lock = self._pipe = -1
+        self._lock = self._orders = self._pipe = -1
         reading = -1
         try:
             directory.create()
             self._lock = directory.lock()
+            self._orders = directory.make_orders()
             self._subscription = timer.subscribe(time.monotonic()) if timer is not None else None
-            reading, self._pipe = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-            os.set_blocking(reading, True)
+            reading, self._pipe = os.pipe2(os.O_CLOEXEC)
             timer_end = self._subscription.descriptor if self._subscription is not None else -1
-            self.pid = launcher.spawn_shim(shim, environment, self._lock, reading, timer_end, shell)
+            self.pid = launcher.spawn_shim(shim, environment, self._lock, reading, self._orders, timer_end, shell)
         except BaseException:
             self.close()
             directory.remove()
@@ -182,7 +182,7 @@ class Shim:
         """Tell it what to run.  A shim that died meanwhile is found dead, like one that dies a moment later.
 
         Raises:
-            OSError: it is too much to tell.
+            OSError: the local disk took it not.
             ValueError: what no spool would say.
         """
         timed = (
@@ -190,7 +190,7 @@ class Shim:
             and spec.beat_s >= TIMER_S
             and self._subscription.arm(self.pid, time.monotonic())
         )
-        launcher.tell(self._pipe, launcher.words(spec, self._environment, timed=timed))
+        launcher.tell(self._pipe, self._orders, launcher.orders(spec, self._environment, timed=timed))
         self.close()
 
     def dismiss(self) -> None:
@@ -208,10 +208,10 @@ class Shim:
         if self._subscription is not None:
             os.close(self._subscription.descriptor)
             self._subscription = None
-        for descriptor in (self._pipe, self._lock):
+        for descriptor in (self._pipe, self._orders, self._lock):
             if descriptor >= 0:
                 os.close(descriptor)
-        self._pipe = self._lock = -1
+        self._pipe = self._orders = self._lock = -1
 
 
 class Shims:

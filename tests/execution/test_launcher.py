@@ -129,17 +129,17 @@ def test_a_lock_that_happens_to_be_descriptor_9_is_inherited_all_the_same(surrou
         saved = os.dup(9)
     except OSError:
         saved = -1
-    lock = surroundings.directory.lock()
+    lock, orders = surroundings.directory.lock(), surroundings.directory.make_orders()
     reading, writing = os.pipe2(os.O_CLOEXEC)
     try:
         os.dup2(lock, 9, inheritable=False)
         if lock != 9:
             os.close(lock)
         spec = surroundings.spec("echo $$ >script; exec sleep 60\n")
-        shim = launcher.spawn_shim(surroundings.node.install_shim(), spec.environment, 9, reading)
-        launcher.tell(writing, launcher.words(spec, spec.environment, timed=False))
+        shim = launcher.spawn_shim(surroundings.node.install_shim(), spec.environment, 9, reading, orders)
+        launcher.tell(writing, orders, launcher.orders(spec, spec.environment, timed=False))
     finally:
-        for descriptor in {9, reading, writing}:
+        for descriptor in {9, reading, writing, orders}:
             os.close(descriptor)
         if saved >= 0:
             os.dup2(saved, 9)
@@ -168,7 +168,7 @@ def test_what_no_spool_would_say_is_refused(change: dict[str, str]) -> None:
     values = {"claim_path": "/run/c", "try_dir": "/t", "log_path": "/l", "cwd": "/", **change}
     spec = LaunchSpec(program=("true",), environment={}, **values)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="is no"):
-        launcher.words(spec, {}, timed=False)
+        launcher.orders(spec, {}, timed=False)
 
 
 def test_the_death_signal_is_put_before_the_program_where_it_works() -> None:

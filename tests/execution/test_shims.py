@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gpu_queue.execution import launcher, shims
 from gpu_queue.execution.processes import pids, read_process
@@ -82,24 +84,22 @@ def test_a_script_finds_nothing_on_its_input(each_shell: Bench) -> None:
     assert each_shell.log.startswith("/dev/null\n====")
 
 
-def test_a_shim_that_was_told_half_of_it_starts_nothing(each_shell: Bench) -> None:
+@pytest.mark.parametrize("what", ["no orders", "half of its orders", "orders, and was not told to begin"])
+def test_a_shim_that_was_not_told_all_starts_nothing(each_shell: Bench, what: str) -> None:
     spec = each_shell.spec("echo ran >ran\n")
     each_shell.claim.touch()
-    whole = launcher.words(spec, {}, timed=False)
-    for length in (0, 1, len(whole) // 2, len(whole) - 2, len(whole) - 1):
-        reading, writing = os.pipe2(os.O_CLOEXEC)
-        each_shell.directory.create()
-        lock = each_shell.directory.lock()
-        shim = launcher.spawn_shim(
-            each_shell.node.install_shim(), spec.environment, lock, reading, -1, each_shell.shell
-        )
-        os.write(writing, whole[:length])
-        for descriptor in (reading, writing, lock):
-            os.close(descriptor)
-        assert each_shell.status(shim) == -signal.SIGKILL, "a status would be taken for the script's"
-        assert each_shell.directory.status() is None
-        assert not each_shell.directory.is_alive()
-        each_shell.directory.remove()
+    shim = each_shell.wait_shim()
+    orders = launcher.orders(spec, {}, timed=False)
+    if what == "half of its orders":  # a disk that lost what it had taken
+        orders = b"".join(orders.splitlines(keepends=True)[:-1])
+    if what == "orders, and was not told to begin":
+        os.write(shim._orders, orders)
+    else:
+        launcher.tell(shim._pipe, shim._orders, b"" if what == "no orders" else orders)
+    shim.close()
+    assert each_shell.status(shim.pid) == -signal.SIGKILL, "a status would be taken for the script's"
+    assert each_shell.directory.status() is None
+    assert not each_shell.directory.is_alive()
     assert not (each_shell.base / "ran").exists()
 
 
@@ -119,13 +119,69 @@ def test_a_shim_whose_agent_dies_before_it_has_a_try_is_gone_with_its_lock(each_
     assert each_shell.directory.status() is None
 
 
-def test_more_than_a_pipe_holds_is_refused(surroundings: Bench) -> None:
-    shim = surroundings.wait_shim()
-    with pytest.raises(OSError, match="too much") as caught:
-        shim.begin(surroundings.spec("", header="x" * 100_000))
-    assert caught.value.errno == errno.E2BIG
-    shim.dismiss()
-    wait_until(shim.has_ended)
+def test_there_is_no_limit_to_paths_arguments_and_variables_but_that_of_the_kernel(each_shell: Bench) -> None:
+    long = {f"LONG_{number}": f"{number}\n" * 50_000 for number in range(4)}  # the kernel takes 128 KiB of each
+    environment = {
+        "PATH": os.environ["PATH"],
+        "BASH_FUNC_long%%": f"() {{ : {'x' * 100_000}; echo called; }}",
+        **long,
+    }
+    assert each_shell.run("long; echo ${#LONG_3}\n", environment=environment, header="x" * 300_000 + "\n") == 0
+    assert "x" * 300_000 + "\ncalled\n100000\n" in each_shell.log
+
+
+def test_what_is_more_than_the_kernel_takes_is_told_in_the_log(each_shell: Bench) -> None:
+    status = each_shell.run("echo ran >ran\n", environment={"PATH": os.environ["PATH"], "LONG": "x" * 200_000})
+    assert status == each_shell.directory.status() == 126
+    assert "list too long" in each_shell.log
+    assert not (each_shell.base / "ran").exists()
+
+
+def test_only_its_owner_reads_what_a_shim_is_to_do_and_it_goes_with_the_try(surroundings: Bench) -> None:
+    before = os.umask(0)
+    try:
+        assert surroundings.run("exit 0\n") == 0
+    finally:
+        os.umask(before)
+    orders = Path(surroundings.directory.path, "orders")
+    assert orders.stat().st_mode & 0o777 == 0o600
+    surroundings.directory.remove()
+    assert not Path(surroundings.directory.path).exists()
+
+
+ANY_BYTES = st.binary(max_size=60).map(lambda value: os.fsdecode(value.replace(b"\0", b"")))
+AWKWARD = st.lists(
+    st.sampled_from(["'", "'\\''", "\\", "\n", "$x", "`", "\x01", "\x7f", "\udc81", "\udcff", "a"])
+).map("".join)
+VALUES = st.one_of(ANY_BYTES, AWKWARD)
+
+
+@pytest.fixture(params=["C.UTF-8", "C"])
+def locale(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_any_bytes_in_arguments_and_variables_arrive_unchanged(each_shell: Bench, locale: str) -> None:
+    base = {"PATH": os.environ["PATH"], "LC_ALL": locale}
+
+    @settings(max_examples=40, deadline=None)
+    @given(arguments=st.lists(VALUES, max_size=4), values=st.lists(VALUES, max_size=4), header=VALUES)
+    def check(arguments: list[str], values: list[str], header: str) -> None:
+        # Read as the shim reads it, without the shim around it: a try for each takes too long.
+        environment = {**base, **{f"V{number}": value for number, value in enumerate(values)}}
+        spec = each_shell.spec("", program=("/usr/bin/env", "-0", *arguments), environment=environment, header=header)
+        (each_shell.base / "orders").write_bytes(launcher.orders(spec, base, timed=True))
+        names = " ".join(f'"$V{number}"' for number in range(len(values)))
+        reads = f'f() {{ . ./orders; printf "%s\\0" "$@" "$q_header" {names}; }}; f; exec env -0'
+        done = subprocess.run(
+            [*each_shell.shell, "-c", reads], cwd=each_shell.base, env=base, capture_output=True, check=True
+        )
+        seen = done.stdout.split(b"\0")
+        wanted = [os.fsencode(one) for one in (*spec.program, header, *values)]
+        assert seen[: len(wanted)] == wanted
+        assert {os.fsencode(f"V{number}={value}") for number, value in enumerate(values)} <= set(seen)
+
+    check()
 
 
 # Spares
