@@ -363,7 +363,7 @@ def test_a_hand_drop_that_is_claimed_in_the_moment_of_its_cancelling_gets_no_sec
         write_submission(paths, submission)
         os.rename(spool.path / "pending" / "drop.sh", spool.path / "claimed")
 
-    monkeypatch.setattr("gpu_queue.spool.steering.write_submission", write_while_an_agent_claims)
+    monkeypatch.setattr("gpu_queue.spool.desk.steering.write_submission", write_while_an_agent_claims)
     (outcome,) = face.cancel("drop.sh")
     assert outcome.what is What.GONE
     assert (spool.names("records"), spool.names("failed")) == ([], [])
