@@ -115,7 +115,7 @@ def _look(agent: Agent, filled: Filled) -> float:
 
 
 def _has_read_all(agent: Agent, waiting: int) -> bool:
-    view = agent._view.waiting  # nobody else wants to know
+    view = agent.looking.view.waiting  # nobody else wants to know
     return len(agent.tries.live) == 2 and len(view) == waiting - 2 and all(task.is_read for task in view)
 
 

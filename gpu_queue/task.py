@@ -151,7 +151,7 @@ class TryResult:
 
 
 @dataclass(frozen=True)
-class RetryPolicy:
+class RetryLimits:
     """How often what is tried again."""
 
     retries: int = 0
@@ -197,13 +197,13 @@ def current_round(tries: tuple[TryResult, ...]) -> tuple[TryResult, ...]:
     return tries
 
 
-def settle(end: End, earlier: tuple[TryResult, ...], policy: RetryPolicy) -> Settlement:
+def settle(end: End, earlier: tuple[TryResult, ...], limits: RetryLimits) -> Settlement:
     """Where a task goes after a try: the table of why x status (docs/spool.md, "How a try ends").
 
     Args:
         end: how this try ended.
         earlier: all tries before this one, oldest first.
-        policy: how often what is tried again.
+        limits: how often what is tried again.
     """
     if end.status == 0 and end.why is not Why.NOSTART:
         return Settlement(State.DONE, "succeeded")
@@ -212,12 +212,12 @@ def settle(end: End, earlier: tuple[TryResult, ...], policy: RetryPolicy) -> Set
         return Settlement(State.PENDING, "requeued" if end.why is Why.REQUEUE else "fenced")
     if end.why is Why.LOST:
         lost = 1 + sum(one.end.why is Why.LOST for one in this_round)
-        if lost >= policy.max_lost:
+        if lost >= limits.max_lost:
             return Settlement(State.FAILED, "lost", f"{lost} tries were lost with their shim or node")
         return Settlement(State.PENDING, "lost")
     if end.why is Why.NOSTART:
         refused = 1 + sum(one.end.why is Why.NOSTART for one in this_round)
-        if refused >= policy.max_nostart:
+        if refused >= limits.max_nostart:
             return Settlement(State.FAILED, "not started", f"it could not be started {refused} times")
         return Settlement(State.PENDING, "not started")
     if end.why is Why.STOPPED:
@@ -225,6 +225,6 @@ def settle(end: End, earlier: tuple[TryResult, ...], policy: RetryPolicy) -> Set
     if end.why is Why.TIMEOUT:
         return Settlement(State.FAILED, "timeout")
     failures = 1 + sum(one.end.why is None for one in this_round)
-    if failures <= policy.retries:
-        return Settlement(State.PENDING, f"failed({end.status})", f"retry {failures} of {policy.retries}")
+    if failures <= limits.retries:
+        return Settlement(State.PENDING, f"failed({end.status})", f"retry {failures} of {limits.retries}")
     return Settlement(State.FAILED, f"failed({end.status})")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from gpu_queue.agent.agenda import NEVER, Agenda, Duty
 from gpu_queue.node.side import NodeSide
-from gpu_queue.node.storage import Failed, Storage
+from gpu_queue.node.storage import Errand, Failed, Storage
 from gpu_queue.spool.pages import NodePage
 
 AT_MOST_EVERY_S = 1.0
@@ -20,30 +21,30 @@ TIDY_EVERY_S = 3600.0
 class Beat:
     """Hands the node files to the storage thread."""
 
-    def __init__(self, spool: NodeSide, storage: Storage, now: float, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, spool: NodeSide, storage: Storage, agenda: Agenda, now: float, say: Callable[[str], None]
+    ) -> None:
         self._spool = spool
-        self._storage = storage
-        self._say = say
+        self._agenda = agenda
+        self._writes: Errand[float] = Errand(storage, "beat", say, trouble="the node file could not be written")
         self._pause_s = AT_MOST_EVERY_LOCAL_S if spool.mount.is_local else AT_MOST_EVERY_S
-        self._is_out = False
         self._due = now
         self._written_at = now
         self._touched_at = now
         self._tidied_at = now
-        self.is_old = False
-        """Something has changed that the files do not tell yet."""
         self.ahead_s = 0.0
         """How far the server's clock is ahead of ours."""
 
-    def next_at(self, now: float) -> float:
+    def due(self, now: float) -> float:
         """When the files should be written next."""
-        if self._is_out:
-            return float("inf")
-        return max(min(self._due, now), self._written_at + self._pause_s) if self.is_old else self._due
+        if self._writes.is_out():
+            return NEVER
+        is_old = self._agenda.at(Duty.TELL) <= now
+        return max(min(self._due, now), self._written_at + self._pause_s) if is_old else self._due
 
     def hurry(self) -> None:
         """Write at the next step: somebody waits for a sign of life."""
-        self.is_old = True
+        self._agenda.want(Duty.TELL)
         self._written_at = float("-inf")
 
     def write(self, now: float, page: NodePage, beat_s: float) -> None:
@@ -54,14 +55,11 @@ class Beat:
         tidy = now - self._tidied_at >= TIDY_EVERY_S
         if tidy:
             self._tidied_at = now
-        self._is_out, self.is_old = True, False
+        self._agenda.put_off(Duty.TELL, NEVER)
         self._written_at, self._due = now, now + beat_s
 
         def done(result: float | Failed) -> None:
-            self._is_out = False
-            if isinstance(result, Failed):
-                self._say(f"the node file could not be written: {result}")
-            else:
+            if not isinstance(result, Failed):
                 self.ahead_s = result
 
         def call() -> float:
@@ -73,4 +71,4 @@ class Beat:
                 self._spool.peers.sweep(time.time() + ahead_s)
             return ahead_s
 
-        self._storage.submit("beat", call, done)
+        self._writes.send(call, done, key=object())  # whoever writes may not wait for the one before

@@ -1,15 +1,17 @@
-"""The node's GPUs as a plan sees them: read at most every 50 ms, and judged."""
+"""The node's GPUs as a policy judges them: read at most every 50 ms, with who holds what of them."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 
 from gpu_queue.gpus.devices import Devices, Gpu, Health
-from gpu_queue.gpus.leases import Footprint
-from gpu_queue.scheduling.facts import GpuFact
-from gpu_queue.states import GpuState
+from gpu_queue.gpus.leases import Footprint, Lease
+from gpu_queue.scheduling.admission import Card, Reserved
 
-SNAPSHOT_TTL_S = 0.05
+READ_AGAIN_S = 0.05
+WINDOW_S = 10.0
+"""Utilisation is judged by the readings of so long."""
 
 
 class Cards:
@@ -19,53 +21,65 @@ class Cards:
         self._devices = devices
         self._served = served
         self._read_at = float("-inf")
-        self.leased_elsewhere: set[str] = set()
+        self._utilization: dict[str, deque[tuple[float, int]]] = {}
+        self.leased_elsewhere: dict[str, Lease] = {}
         """GPUs that other agents of this node have leased."""
         self.fillers: Mapping[str, Footprint] = {}
         """The keep-alive workers of this node, and those that have just gone, by GPU."""
-        self.foreign_memory_bytes = 0
         self.everything: tuple[Gpu, ...] = ()
         """All GPUs of the node, served or not, as of the last reading."""
 
     def read(self, now: float) -> tuple[Gpu, ...]:
         """The served GPUs."""
-        if now - self._read_at > SNAPSHOT_TTL_S:
+        if now - self._read_at > READ_AGAIN_S:
             self.everything = self._devices.snapshot()
             self._read_at = now
+            for gpu in self.everything:
+                if gpu.utilization_percent is not None and gpu.uuid in self._served:
+                    self._note_utilization(gpu.uuid, now, gpu.utilization_percent)
         return tuple(gpu for gpu in self.everything if gpu.uuid in self._served)
 
-    def note_leases(self, holders: Mapping[str, str], ours: set[str]) -> None:
-        """Note which GPUs other agents of this node have leased; taking one is checked again."""
-        self.leased_elsewhere = holders.keys() - ours
+    def _note_utilization(self, uuid: str, now: float, percent: int) -> None:
+        readings = self._utilization.setdefault(uuid, deque())
+        readings.append((now, percent))
+        while readings[0][0] < now - WINDOW_S:
+            readings.popleft()
 
-    def facts(self, now: float, ours: set[str], foreign_memory_bytes: int) -> list[GpuFact]:
-        """The served GPUs, judged.
+    def note_leases(self, leases: Mapping[str, Lease], ours: set[str]) -> None:
+        """Note which GPUs other agents of this node have leased; taking one is checked again."""
+        self.leased_elsewhere = {uuid: lease for uuid, lease in leases.items() if uuid not in ours}
+
+    def facts(self, now: float, ours: Mapping[str, int | None]) -> list[Card]:
+        """The served GPUs.
 
         Args:
             now: monotonic seconds.
-            ours: those that tries of this agent hold.
-            foreign_memory_bytes: a GPU without a task of ours that uses more is somebody else's.
+            ours: those that tries of this agent hold, and how many bytes of each; None: all of it.
         """
+        return [self._card(gpu, ours) for gpu in self.read(now)]
 
-        def state_of(gpu: Gpu) -> GpuState:
-            if gpu.health is Health.LOST:
-                return GpuState.LOST
-            if gpu.uuid in ours or gpu.uuid in self.leased_elsewhere:
-                return GpuState.BUSY
-            if gpu.health is not Health.OK or gpu.memory_used_bytes is None:
-                return GpuState.UNKNOWN
-            is_foreign = self._others_bytes(gpu.uuid, gpu.memory_used_bytes) > foreign_memory_bytes
-            return GpuState.FOREIGN if is_foreign else GpuState.IDLE
+    def _card(self, gpu: Gpu, ours: Mapping[str, int | None]) -> Card:
+        reserved = [Reserved(ours[gpu.uuid])] if gpu.uuid in ours else []
+        if gpu.uuid in self.leased_elsewhere:
+            reserved.append(Reserved(self.leased_elsewhere[gpu.uuid].reserve_bytes, is_ours=False))
+        used_bytes, filler = gpu.memory_used_bytes, self.fillers.get(gpu.uuid)
+        free_bytes = gpu.memory_free_bytes
+        if free_bytes is None and gpu.memory_total_bytes is not None and used_bytes is not None:
+            free_bytes = gpu.memory_total_bytes - used_bytes
+        return Card(
+            gpu.uuid,
+            gpu.index,
+            memory_total_bytes=gpu.memory_total_bytes,
+            memory_used_bytes=used_bytes,
+            memory_free_bytes=free_bytes,
+            others_bytes=used_bytes if used_bytes is None or filler is None else filler.others_bytes(used_bytes),
+            utilization_percent=tuple(percent for _, percent in self._utilization.get(gpu.uuid, ())),
+            reserved=tuple(reserved),
+            is_lost=gpu.health is Health.LOST,
+            is_known=gpu.health is Health.OK,
+        )
 
-        self.foreign_memory_bytes = foreign_memory_bytes
-        return [GpuFact(gpu.uuid, gpu.index, state_of(gpu), gpu.memory_total_bytes) for gpu in self.read(now)]
-
-    def _others_bytes(self, uuid: str, used_bytes: int) -> int:
-        """What of the used memory is neither a task's nor the keep-alive's."""
-        filler = self.fillers.get(uuid)
-        return used_bytes if filler is None else filler.others_bytes(used_bytes)
-
-    def is_empty(self, uuid: str, now: float) -> bool:
+    def is_empty(self, uuid: str, now: float, at_most_bytes: int) -> bool:
         """Whether nobody holds memory on a GPU worth mentioning."""
         used = [gpu.memory_used_bytes for gpu in self.read(now) if gpu.uuid == uuid]
-        return all(one is None or one <= self.foreign_memory_bytes for one in used)
+        return all(one is None or one <= at_most_bytes for one in used)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from gpu_queue.agent.agenda import NEVER, Agenda, Duty
 from gpu_queue.agent.livetry import LiveTry
 from gpu_queue.agent.tries import Tries
 from gpu_queue.execution.sweep import Sweep
@@ -13,6 +14,8 @@ from gpu_queue.spool.commands import Command
 from gpu_queue.spool.paths import parse_claim, parse_full
 from gpu_queue.task import Waiting, Why
 from gpu_queue.words import in_words
+
+LOOK_AFTER_S = 0.1
 
 
 @dataclass
@@ -31,6 +34,7 @@ class Commands:
     def __init__(
         self,
         tries: Tries,
+        agenda: Agenda,
         answer: Callable[[Command, str], None],
         say: Callable[[str], None],
         *,
@@ -38,13 +42,13 @@ class Commands:
         is_claim_alive: Callable[[str], bool],
     ) -> None:
         self._tries = tries
+        self._agenda = agenda
         self._answer = answer
         self._say = say
         self._sweeps = sweeps
         self._is_claim_alive = is_claim_alive
         self._stopping: list[Stopping] = []
         self.shutdown = ""
-        self.look_is_wanted = False
         self.questions: list[Command] = []
         """Explain commands: answered after the next look, which reads what they name."""
 
@@ -63,7 +67,7 @@ class Commands:
             self._answer(command, self._shutdown_text(len(self._tries.live), wait=command.wait))
         elif command.verb == "explain":
             self.questions.append(command)
-            self.look_is_wanted = True
+            self._agenda.want(Duty.LOOK)
         else:
             self._stop(command, now, grace_s, waiting, cancel)
 
@@ -79,7 +83,7 @@ class Commands:
 
     def explain(
         self,
-        questions: list[Command],
+        questions: Sequence[Command],
         waiting: tuple[Waiting, ...],
         reasons: Callable[[frozenset[str]], list[tuple[str, Reason]]],
     ) -> None:
@@ -156,6 +160,10 @@ class Commands:
     def is_busy(self) -> bool:
         """Whether a command is being obeyed."""
         return bool(self._stopping)
+
+    def due(self, now: float) -> float:
+        """When it is to be seen what has been obeyed."""
+        return now + LOOK_AFTER_S if self._stopping else NEVER
 
 
 def _matches(parts: tuple[str, ...], title: str, name: str) -> bool:

@@ -1,27 +1,17 @@
-"""One try that an agent has in hand."""
+"""One try that an agent has in hand: what is known of it, where it is in its life, and what is held for it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
+from gpu_queue.agent import stages
 from gpu_queue.execution import processes
 from gpu_queue.execution.local import TryDirectory
 from gpu_queue.execution.shims import Shim
-from gpu_queue.node.transitions import Claimed
 from gpu_queue.spool.paths import claim_name
 from gpu_queue.task import Claim, End, Needs, Why
-
-
-class Stage(Enum):
-    """How far a try is."""
-
-    CLAIMING = "starting"
-    CLEARING = "clearing"
-    RUNNING = "running"
-    CLEANING = "ending"
-    SETTLING = "settling"
 
 
 @dataclass
@@ -31,44 +21,41 @@ class LiveTry:
     claim: Claim
     claim_path: str
     directory: TryDirectory
-    stage: Stage
+    stage: stages.Stage
     gpus: tuple[str, ...] = ()
+    reserve_bytes: int | None = None
+    """Of the memory of each; None: the whole card."""
     needs: Needs = field(default_factory=Needs)
     title: str = ""
     """The script's own name, for people."""
-    started_at: float = 0.0
-    """Monotonic seconds."""
-    started_wall_s: float = 0.0
-    pid: int | None = None
-    """Of the shim, where it is our child."""
-    shim: Shim | None = None
-    """It waits to be told that the task is ours."""
-    why: Why | None = None
-    """Why it is being ended."""
-    ending: processes.Ending | None = None
-    end: End | None = None
-    named_end: End | None = None
+    waited_as: str = ""
+    """The name that it had in pending/."""
     refusal: str = ""
-    record_at: float | None = None
-    """When its record is to say that it runs; None: it does, or has no need to."""
-    claimed: Claimed | None = None
-    """What it is started from, while its GPUs are being cleared."""
-    clearing_since: float = 0.0
-    """Monotonic seconds."""
-    settle_at: float = 0.0
-    settle_is_out: bool = False
-    missing_since: float | None = None
-    judge_at: float | None = None
-    """When it is decided whether a TERM that was not ours took the node back."""
-    bare_since: float | None = None
-    """Since when only its shim is left of it."""
-    ended_processes: int = 0
+    """The task can never run, and why."""
+    started_at: float = 0.0
+    """When it was claimed, and then when it began, in monotonic seconds."""
+    started_wall_s: float = 0.0
+    """0: it has not begun."""
+    named_end: End | None = None
+    """What its name in running/ says of its end."""
     because: str = ""
     """How it came to be lost, for people."""
     is_inherited: bool = False
     """Nothing is known of it here but its claim: another node began it, or the local disk forgot it."""
     facts: dict[str, Any] = field(default_factory=dict)
     """For its record."""
+    is_recorded: bool = False
+    """Its record says that it runs."""
+    pid: int | None = None
+    """Of the shim, where it is our child."""
+    shim_pid: int = 0
+    """The same when it has gone."""
+    shim: Shim | None = None
+    """It waits to be told that the task is ours."""
+    ending: processes.Ending | None = None
+    """Its processes are being ended, or were."""
+    ended_before: int = 0
+    """Processes that an earlier ``ending`` told to end."""
 
     @property
     def name(self) -> str:
@@ -76,6 +63,52 @@ class LiveTry:
         return claim_name(self.claim)
 
     @property
+    def end(self) -> End | None:
+        """How it has ended, as far as that is known."""
+        return stages.end_of(self.stage)
+
+    @property
+    def why(self) -> Why | None:
+        """Why it is being ended, or was."""
+        return stages.why_of(self.stage)
+
+    @property
     def holds_gpus(self) -> bool:
         """Whether its GPUs are not free."""
-        return self.stage is not Stage.SETTLING
+        return stages.holds_gpus(self.stage)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its shim lives, as far as we know."""
+        return isinstance(self.stage, stages.Running)
+
+    @property
+    def ended_processes(self) -> int:
+        """How many of its processes were told to end."""
+        return self.ended_before + (self.ending.ended if self.ending is not None else 0)
+
+    def begin_ending(self, ending: processes.Ending) -> None:
+        """Have its processes ended from now on by this."""
+        self.ended_before, self.ending = self.ended_processes, ending
+
+
+def remember(one: LiveTry, facts: Mapping[str, Any], now: float) -> None:
+    """What our predecessor wrote about this try when it started it."""
+    gpus = facts.get("gpus")
+    one.gpus = tuple(uuid for uuid in gpus if isinstance(uuid, str)) if isinstance(gpus, list) else ()
+    name = facts.get("name")
+    one.title = name if isinstance(name, str) else one.claim.task_id.split("-", 2)[2]
+    started = facts.get("started_monotonic")
+    # The monotonic clock counts from boot, and this directory does not outlive one.
+    one.started_at = float(started) if isinstance(started, (int, float)) and 0 <= started <= now else now
+    wall = facts.get("started_wall_s")
+    one.started_wall_s = float(wall) if isinstance(wall, (int, float)) else 0.0
+    time_s, retries, queue = facts.get("time_s"), facts.get("retries"), facts.get("queue")
+    one.needs = Needs(
+        gpus_min=len(one.gpus),
+        gpus_max=len(one.gpus),
+        time_s=float(time_s) if isinstance(time_s, (int, float)) else None,
+        retries=retries if isinstance(retries, int) else None,
+        queue=queue if isinstance(queue, str) else None,
+    )
+    one.facts = {key: facts[key] for key in ("gpus", "gpu_indices", "name", "cwd", "started_at") if key in facts}

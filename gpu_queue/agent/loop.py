@@ -31,7 +31,7 @@ def run(agent: Agent, storage: StorageThread, hints: Hints) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that closes takes no node down
     poller = select.poll()
     poller.register(storage.wake_fd, select.POLLIN)
-    poller.register(agent.keeping.fd, select.POLLIN)
+    poller.register(agent.fillers.fd, select.POLLIN)
     if hints.fd >= 0:
         poller.register(hints.fd, select.POLLIN)
     while True:
@@ -42,7 +42,7 @@ def run(agent: Agent, storage: StorageThread, hints: Hints) -> None:
             if descriptor == hints.fd:
                 for event in hints.read():
                     agent.hint(*event)
-            elif descriptor == agent.keeping.fd:
+            elif descriptor == agent.fillers.fd:
                 agent.hear_keepalive()
             else:
                 os.read(descriptor, 65536)

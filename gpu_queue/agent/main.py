@@ -23,8 +23,8 @@ from gpu_queue.gpus.leases import Leases
 from gpu_queue.gpus.nvml import NvmlDevices
 from gpu_queue.gpus.simulated import SimulatedDevices
 from gpu_queue.keepalive.supervisor import Host
+from gpu_queue.node.config import read_config
 from gpu_queue.node.hints import Hints
-from gpu_queue.node.policy import read_config
 from gpu_queue.node.side import NodeSide, node_name
 from gpu_queue.node.storage import Failed, StorageThread
 from gpu_queue.spool import filesystem
@@ -245,7 +245,7 @@ def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[
         try:
             run(agent, storage, hints)
         finally:
-            agent.keeping.close()
+            agent.fillers.close()
         return _leave(agent, storage, speaker)
     finally:
         devices.close()

@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from gpu_queue.agent.livetry import LiveTry, Stage
+from gpu_queue.agent import stages
+from gpu_queue.agent.livetry import LiveTry
 from gpu_queue.gpus.devices import Gpu
 from gpu_queue.reasons import Reason
-from gpu_queue.scheduling.facts import GpuFact
 from gpu_queue.scheduling.watch import Silent
 from gpu_queue.spool.pages import GpuPage, KeepPage, SilentPage, TryPage, WaitPage
+from gpu_queue.states import GpuState
 
 
 def gpu_pages(
-    facts: Iterable[GpuFact], gpus: Iterable[Gpu], keep: Callable[[Gpu], KeepPage | None]
+    states: Mapping[str, GpuState], gpus: Iterable[Gpu], keep: Callable[[Gpu], KeepPage | None]
 ) -> tuple[GpuPage, ...]:
     """Each served GPU.
 
     Args:
-        facts: the served ones, judged.
+        states: of the served ones, by UUID.
         gpus: all of the node.
         keep: what the keep-alive says of one.
     """
     by_uuid = {gpu.uuid: gpu for gpu in gpus}
-    return tuple(_gpu_page(fact, by_uuid[fact.uuid], keep(by_uuid[fact.uuid])) for fact in facts)
+    return tuple(_gpu_page(state, by_uuid[uuid], keep(by_uuid[uuid])) for uuid, state in states.items())
 
 
-def _gpu_page(fact: GpuFact, gpu: Gpu, keep: KeepPage | None) -> GpuPage:
+def _gpu_page(state: GpuState, gpu: Gpu, keep: KeepPage | None) -> GpuPage:
     return GpuPage(
         uuid=gpu.uuid,
         index=gpu.index,
         name=gpu.name,
-        state=fact.state,
+        state=state,
         memory_total_bytes=gpu.memory_total_bytes,
         memory_used_bytes=gpu.memory_used_bytes,
         utilization_percent=gpu.utilization_percent,
@@ -44,13 +45,13 @@ def _gpu_page(fact: GpuFact, gpu: Gpu, keep: KeepPage | None) -> GpuPage:
 def try_pages(tries: Iterable[LiveTry], gpus: Sequence[Gpu], now: float) -> tuple[TryPage, ...]:
     """Each try that has begun, or waits for its GPUs to be cleared."""
     indices = {gpu.uuid: gpu.index for gpu in gpus}
-    begun = (one for one in tries if one.started_wall_s or one.stage is Stage.CLEARING)
+    begun = (one for one in tries if one.started_wall_s or isinstance(one.stage, stages.Clearing))
     return tuple(_try_page(one, indices, now) for one in begun)
 
 
 def _try_page(one: LiveTry, indices: dict[str, int], now: float) -> TryPage:
     gpus = tuple(sorted(indices[uuid] for uuid in one.gpus if uuid in indices))
-    stage = "ending" if one.why is not None and one.stage is Stage.RUNNING else one.stage.value
+    stage = stages.Cleaning.word if one.why is not None and one.is_running else one.stage.word
     ending = one.why.value if one.why else ""
     return TryPage(one.name, one.title, stage, gpus, now - one.started_at, one.needs.time_s, ending)
 

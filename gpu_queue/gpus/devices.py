@@ -45,6 +45,8 @@ class Gpu:
     problem: str = ""
     """For people, where health is not OK."""
     is_mig: bool = False
+    memory_free_bytes: int | None = None
+    """As the driver tells it: what it reserves for itself is neither used nor free."""
 
 
 class Devices(Protocol):
@@ -69,6 +71,7 @@ def failing(gpu: Gpu, health: Health, problem: str) -> Gpu:
     return replace(
         gpu,
         memory_used_bytes=None,
+        memory_free_bytes=None,
         utilization_percent=None,
         power_w=None,
         energy_j=None,

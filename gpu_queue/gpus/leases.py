@@ -1,6 +1,7 @@
 """Who holds which GPU on this node, across the agents of one user.
 
-- A lease is the file ``gpus/<uuid>`` in the node's own directory; it names the directory of a try.
+- A lease is the file ``gpus/<uuid>`` in the node's own directory; it names the directory of a try, and says how many
+  bytes of the GPU's memory that reserves: ``all`` is the whole card.
 - It is valid <=> somebody holds the flock on that directory's file ``lock``: the agent from before the fork, then the
   shim.  A crash of anything therefore needs no tidying, and a task keeps its GPU when its agent dies.
 - All changes are made under ``grant.lock``, so of two agents one gets a GPU.  Readers need no lock: what they take
@@ -14,7 +15,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -40,6 +41,15 @@ class Footprint:
     def others_bytes(self, used_bytes: int) -> int:
         """What of the memory that is used on its GPU is not its own."""
         return max(min(used_bytes, self.before_bytes), used_bytes - self.most_bytes)
+
+
+@dataclass(frozen=True)
+class Lease:
+    """What a try holds of a GPU."""
+
+    try_dir: str
+    reserve_bytes: int | None
+    """Of its memory; None: the whole card."""
 
 
 UNTOLD = Footprint(0, 1 << 62)
@@ -73,13 +83,20 @@ class Leases:
         """The keep-alive workers that live, ours or another agent's, by UUID of the GPU."""
         return self._living(self._names())
 
-    def look(self) -> tuple[dict[str, str], dict[str, Footprint]]:
-        """Both, by one listing."""
+    def look(self) -> tuple[dict[str, Lease], dict[str, Footprint]]:
+        """The leases and the keep-alive workers, by one listing."""
         names = self._names()
-        return dict(self._valid(names)), self._living(names)
+        return {name: Lease(holder, self._reserve_bytes(name)) for name, holder in self._valid(names)}, self._living(
+            names
+        )
 
-    def take(self, uuids: Sequence[str], try_dir: str) -> bool:
+    def take(self, uuids: Sequence[str], try_dir: str, reserve_bytes: int | None = None) -> bool:
         """Lease all of these GPUs to a try, or none.
+
+        Args:
+            uuids: the GPUs.
+            try_dir: the directory of the try.
+            reserve_bytes: of the memory of each; None: the whole card.
 
         Returns:
             False if another try holds one of them, or the mutex stayed busy.
@@ -95,7 +112,7 @@ class Leases:
             if any(holder != try_dir and is_held(holder) for holder in map(self._read, uuids) if holder is not None):
                 return False
             try:
-                self._write(dict.fromkeys(uuids, try_dir))
+                self._write(uuids, try_dir, "all" if reserve_bytes is None else str(reserve_bytes))
             except OSError:
                 self._remove(uuids, try_dir)
                 raise
@@ -177,29 +194,35 @@ class Leases:
             if held[try_dir]:
                 yield name, try_dir
 
-    def _read(self, name: str) -> str | None:
-        """The directory that a file names; None if it has just gone."""
+    def _read(self, name: str, line: int = 0) -> str | None:
+        """A line of a file, of which the first names a directory; None if it has just gone."""
         path = f"{self._gpus}/{name}"
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
         try:
-            return os.fsdecode(os.read(descriptor, _PATH_MAX_BYTES).partition(b"\n")[0])
+            lines = os.read(descriptor, _PATH_MAX_BYTES).split(b"\n")
+            return os.fsdecode(lines[line]) if line < len(lines) else ""
         except OSError as error:
             raise OSError(error.errno, error.strerror, path) from None
         finally:
             os.close(descriptor)
 
-    def _write(self, files: Mapping[str, str]) -> None:
+    def _reserve_bytes(self, name: str) -> int | None:
+        """What a lease reserves; None, the whole card, also where it does not say so, as in earlier versions."""
+        word = self._read(name, 1) or ""
+        return int(word) if word.isascii() and word.isdigit() else None
+
+    def _write(self, uuids: Iterable[str], try_dir: str, reserved: str) -> None:
         # In place: a rename over another file makes ext4 write that out at once, which takes longer than the rest.
         # Who reads half of a line takes it for a try that does not live, and asks again under the mutex.
-        for name, try_dir in files.items():
+        text = os.fsencode(try_dir) + b"\n" + reserved.encode() + b"\n"
+        for name in uuids:
             descriptor = self._open(name)
             try:
-                line = os.fsencode(try_dir) + b"\n"
-                os.write(descriptor, line)
-                os.ftruncate(descriptor, len(line))
+                os.write(descriptor, text)
+                os.ftruncate(descriptor, len(text))
             finally:
                 os.close(descriptor)
 

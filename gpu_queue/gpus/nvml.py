@@ -205,6 +205,7 @@ class NvmlDevices:
             name=self._ask("nvmlDeviceGetName", handle) or "NVIDIA GPU",
             memory_total_bytes=None if memory is None else memory.total,
             memory_used_bytes=None if memory is None else memory.used,
+            memory_free_bytes=None if memory is None else memory.free,
             utilization_percent=None if rates is None else rates.gpu,
             power_w=None if milliwatts is None else milliwatts / 1000,
             energy_j=None if millijoules is None else millijoules / 1000,

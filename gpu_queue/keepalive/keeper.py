@@ -23,7 +23,7 @@ from gpu_queue.band import Band
 from gpu_queue.gpus.devices import Gpu, Health
 from gpu_queue.gpus.leases import Footprint
 from gpu_queue.keepalive.controller import Controller
-from gpu_queue.keepalive.quiet import ComeBack, IdleWatch
+from gpu_queue.keepalive.idleness import ComeBack, IdleWatch
 from gpu_queue.keepalive.sizes import memory_goal_bytes
 from gpu_queue.keepalive.tenant import CONTEXT_BYTES, Listener, Sample, TenantWatch
 from gpu_queue.units import format_duration, format_size

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 
 from gpu_queue.config import Config, Settings
 from gpu_queue.errors import SettingsError
+from gpu_queue.node.config import read_config
 from gpu_queue.node.drops import SettleTimes
 from gpu_queue.node.kept import Kept
-from gpu_queue.node.logs import LogPusher
+from gpu_queue.node.logpush import LogPusher
 from gpu_queue.node.mailbox import Mail, Mailbox
 from gpu_queue.node.peers import PeerFiles
 from gpu_queue.node.pending import PendingReader, PendingView
-from gpu_queue.node.policy import read_config
 from gpu_queue.node.transitions import Transitions
 from gpu_queue.spool import files, filesystem
 from gpu_queue.spool.events import EventLog

@@ -119,6 +119,69 @@ class StorageThread:
             self.wake()
 
 
+class Errand(Generic[T]):
+    """One kind of call on shared storage: of each only one is under way, and its failures are told."""
+
+    def __init__(
+        self, storage: Storage, name: str, say: Callable[[str], None], *, trouble: str = "", over: str = ""
+    ) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            storage: where calls are handed in.
+            name: for people, of a call that hangs.
+            say: tells people.
+            trouble: what a failure means, for people; empty: whoever asks tells it himself.
+            over: what is said when it works again; then its failures are told once.
+        """
+        self._storage = storage
+        self._name = name
+        self._say = say
+        self._trouble = trouble
+        self._over = over
+        self._out: set[object] = set()
+        self.problem = ""
+        """What the last failure means, as long as nothing has gone well since."""
+
+    def is_out(self, key: object = None) -> bool:
+        """Whether one is under way; None: any."""
+        return key in self._out if key is not None else bool(self._out)
+
+    def send(
+        self, call: Callable[[], T], done: Callable[[T | Failed], None] | None = None, key: object = None
+    ) -> bool:
+        """Have a call made.
+
+        Args:
+            call: is made by the storage thread.
+            done: gets its result, in the main thread.
+            key: which of several that may be under way together.
+
+        Returns:
+            False where that one is still under way: nothing is asked.
+        """
+        if key in self._out:
+            return False
+        self._out.add(key)
+
+        def ended(result: T | Failed) -> None:
+            self._out.discard(key)
+            self._tell(result)
+            if done is not None:
+                done(result)
+
+        self._storage.submit(self._name, call, ended)
+        return True
+
+    def _tell(self, result: T | Failed) -> None:
+        problem = f"{self._trouble}: {result}" if isinstance(result, Failed) and self._trouble else ""
+        if problem and (problem != self.problem or not self._over):
+            self._say(problem)
+        elif self.problem and not problem and self._over:
+            self._say(self._over)
+        self.problem = problem
+
+
 class StorageInline:
     """Makes each call at once: for tests of the agent's steps."""
 

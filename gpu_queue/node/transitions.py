@@ -28,7 +28,7 @@ from gpu_queue.task import (
     Claim,
     End,
     Needs,
-    RetryPolicy,
+    RetryLimits,
     Settlement,
     State,
     Submission,
@@ -192,7 +192,7 @@ class Transitions:
         claim: Claim,
         named_end: End | None,
         end: End,
-        policy: RetryPolicy,
+        limits: RetryLimits,
         facts: dict[str, Any],
         refusal: str = "",
         queue: str | None = None,
@@ -207,7 +207,7 @@ class Transitions:
             claim: the try.
             named_end: what its name in running/ says of its end; None: the plain claim stands there.
             end: how it ended.
-            policy: how often what is tried again.
+            limits: how often what is tried again.
             facts: for the record.
             refusal: the task can never run: it goes to failed/ with this reason in its log.
             queue: the queue that it holds, which is free when it is settled; a refused task's is looked for.
@@ -223,12 +223,12 @@ class Transitions:
         source = f"{self._paths.running(self._node)}/{source_name}"
         if inherited:
             needs = self._needs(claim, source)
-            policy = replace(policy, retries=policy.retries if needs.retries is None else needs.retries)
+            limits = replace(limits, retries=limits.retries if needs.retries is None else needs.retries)
             facts = {**self._written(claim), **facts}
         known = records.read_tries(self._paths, claim.task_id) if claim.number > 1 or end.status else ()
         # When this is asked again (a crash or an error before the rename) the index has this try already.
         earlier = tuple(one for one in known if one.token != claim.token)
-        result = Settlement(State.FAILED, "refused", refusal) if refusal else settle(end, earlier, policy)
+        result = Settlement(State.FAILED, "refused", refusal) if refusal else settle(end, earlier, limits)
         final = result.to is not State.PENDING
         # Read before the rename: a person may retry it right after that, and its next claim has tokens of its own.
         may_hold = final and (queue is not None or inherited or bool(refusal))

@@ -7,18 +7,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from gpu_queue.reasons import Reason
+from gpu_queue.scheduling.admission import Card, Policy, Terms, Verdict, dedicated
 from gpu_queue.states import GpuState
 from gpu_queue.task import Waiting
-
-
-@dataclass(frozen=True)
-class GpuFact:
-    """One GPU."""
-
-    uuid: str
-    index: int
-    state: GpuState
-    memory_total_bytes: int | None = None
 
 
 class Phase(str, Enum):
@@ -31,8 +22,8 @@ class Phase(str, Enum):
 
 
 @dataclass(frozen=True)
-class Policy:
-    """What the owner of the spool decides."""
+class Limits:
+    """What the owner of the spool decides about what waits."""
 
     cpu_slots: int = 4
     """How many tasks of 0 GPUs run at once; 0: none can."""
@@ -54,7 +45,7 @@ class Facts:
     phase: Phase
     phase_reason: Reason | None = None
     """None while it serves."""
-    gpus: Sequence[GpuFact] = ()
+    gpus: Sequence[Card] = ()
     waiting: Sequence[Waiting] = ()
     """In run order."""
     without_gpu: Sequence[int] | None = None
@@ -68,4 +59,15 @@ class Facts:
     """Names in pending/ that this node is taking at this moment."""
     busy_queues: Mapping[str, str] = field(default_factory=dict)
     """Busy queues with the ids of the tasks that hold them; empty where nobody may go on now."""
-    policy: Policy = Policy()
+    limits: Limits = Limits()
+    policy: Policy = dedicated
+    """Who may get a GPU."""
+    terms: Terms = field(default_factory=lambda: Terms(1 << 30))
+
+    def judge(self, card: Card, memory_bytes: int | None = None) -> Verdict:
+        """What a card is to a task that asks for so much of its memory."""
+        return self.policy(card, memory_bytes, self.terms)
+
+    def states(self) -> dict[str, GpuState]:
+        """What each card is to a task that asks for nothing in particular, by UUID."""
+        return {card.uuid: self.judge(card).state for card in self.gpus}

@@ -4,6 +4,7 @@
   *holds* the GPUs that it waits for: nothing behind it gets them, so nothing starves.
 - Inside a queue one task at a time, in order; a task in backoff keeps its queue.
 - A task that this node can never run holds nothing; another node may run it.
+- Who may get a GPU at all is the policy's to say (:mod:`gpu_queue.scheduling.admission`).
 - ``obstacle`` is the one judge: a task is claimed where it finds none, and what it finds is what people are told.
 """
 
@@ -14,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gpu_queue.reasons import Code, Reason, reason
-from gpu_queue.scheduling.facts import Facts, GpuFact, Phase
+from gpu_queue.scheduling.admission import WHOLE, Card
+from gpu_queue.scheduling.facts import Facts, Phase
 from gpu_queue.states import GpuState
 from gpu_queue.task import Needs, State, Waiting
 
@@ -26,6 +28,8 @@ class Start:
     task: Waiting
     gpus: tuple[str, ...]
     """UUIDs in index order; () for a task of 0 GPUs."""
+    reserve_bytes: int | None = WHOLE
+    """Of the memory of each; None: the whole card."""
 
 
 @dataclass(frozen=True)
@@ -58,31 +62,51 @@ behind them a plan looks only at such as need none."""
 class _Room:
     """What is left to give, while the tasks are gone through in order."""
 
-    idle: list[GpuFact]
+    facts: Facts
     cpu_slots: int
     held_by: str | None = None
-    kept: tuple[GpuFact, ...] = ()
+    kept: frozenset[str] = frozenset()
     """Idle GPUs that are kept for the task that holds them."""
     queue_heads: dict[str, str] = field(default_factory=dict)
     """The first waiting task of each queue: whether it starts or not, those behind it do not."""
+    _given: set[str] = field(default_factory=set)
+    _admitted: dict[int | None, list[Card]] = field(default_factory=dict)
+    """What is still to be had, in index order, by the memory that a task asks for."""
 
-    def free(self) -> list[GpuFact]:
-        """GPUs that may be given to the task in hand."""
-        return [gpu for gpu in self.idle if gpu not in self.kept] if self.kept else self.idle
+    def idle(self, memory_bytes: int | None = None) -> list[Card]:
+        """What may be given to a task that asks for so much memory, kept or not."""
+        found = self._admitted.get(memory_bytes)
+        if found is None:
+            judged = ((card, self.facts.judge(card, memory_bytes)) for card in self.facts.gpus)
+            idle = (
+                card for card, verdict in judged if verdict.state is GpuState.IDLE and card.uuid not in self._given
+            )
+            found = self._admitted[memory_bytes] = sorted(idle, key=lambda card: card.index)
+        return found
+
+    def free(self, memory_bytes: int | None = None) -> list[Card]:
+        """The same without what is kept."""
+        idle = self.idle(memory_bytes)
+        return [card for card in idle if card.uuid not in self.kept] if self.kept else idle
+
+    def give(self, cards: Sequence[Card]) -> None:
+        """Nobody else gets these."""
+        self._given.update(card.uuid for card in cards)
+        self._admitted.clear()
 
 
 def retry_at(task: Waiting, facts: Facts) -> float:
     """When a failed task may be tried again, in the server's time: 30 s, 1 min, 2 min … after its last return."""
     if task.failures <= 0:
         return 0.0
-    delay_s = facts.policy.retry_delay_s * 2.0 ** min(task.failures - 1, 20)
-    return task.entered_at + min(delay_s, facts.policy.retry_delay_max_s)
+    delay_s = facts.limits.retry_delay_s * 2.0 ** min(task.failures - 1, 20)
+    return task.entered_at + min(delay_s, facts.limits.retry_delay_max_s)
 
 
 def _never_here(needs: Needs, facts: Facts) -> Reason | None:
     """Why this node can never run a task; None if it can, once GPUs or slots are free."""
     if needs.gpus_max == 0:
-        return None if facts.policy.cpu_slots else reason(Code.CPU_SLOTS, slots=0)
+        return None if facts.limits.cpu_slots else reason(Code.CPU_SLOTS, slots=0)
     served = {gpu.index: gpu for gpu in facts.gpus}
     missing = tuple(index for index in needs.devices if index not in served)
     if missing:
@@ -98,7 +122,7 @@ def _never_here(needs: Needs, facts: Facts) -> Reason | None:
     return None
 
 
-def _candidates(needs: Needs, gpus: list[GpuFact]) -> list[GpuFact]:
+def _candidates(needs: Needs, gpus: list[Card]) -> list[Card]:
     return [
         gpu
         for gpu in gpus
@@ -140,7 +164,7 @@ def obstacle(task: Waiting, facts: Facts, room: _Room) -> Obstacle | None:
         return Obstacle(reason(Code.NOT_STARTED, left_s=resting_until - facts.now))
     never = _never_here(task.needs, facts)
     if never is not None:
-        return Obstacle(never, refuse=facts.policy.infeasible == "fail")
+        return Obstacle(never, refuse=facts.limits.infeasible == "fail")
     left_s = facts.lifetime_left_s
     if task.needs.time_s is not None and left_s is not None and task.needs.time_s > left_s:
         return Obstacle(reason(Code.LIFETIME, time_s=task.needs.time_s, left_s=left_s))
@@ -151,7 +175,7 @@ def obstacle(task: Waiting, facts: Facts, room: _Room) -> Obstacle | None:
     if task.needs.gpus_max == 0:
         if room.cpu_slots > 0:
             return None
-        return Obstacle(reason(Code.CPU_SLOTS, slots=facts.policy.cpu_slots))
+        return Obstacle(reason(Code.CPU_SLOTS, slots=facts.limits.cpu_slots))
     return _gpu_obstacle(task.needs, facts, room)
 
 
@@ -167,18 +191,14 @@ def _queue_obstacle(task: Waiting, queue: str, facts: Facts, room: _Room) -> Obs
 
 
 def _gpu_obstacle(needs: Needs, facts: Facts, room: _Room) -> Obstacle | None:
-    if len(_candidates(needs, room.free())) >= needs.gpus_min:
+    if len(_candidates(needs, room.free(needs.memory_bytes))) >= needs.gpus_min:
         return None
     if room.held_by is not None:
         return Obstacle(reason(Code.BEHIND, first=room.held_by))
-    counts = {state.value: sum(gpu.state is state for gpu in facts.gpus) for state in GpuState}
-    counts[GpuState.IDLE.value] = len(_candidates(needs, room.idle))
+    states = [facts.judge(card, needs.memory_bytes).state for card in facts.gpus]
+    counts = {state.value: states.count(state) for state in GpuState}
+    counts[GpuState.IDLE.value] = len(_candidates(needs, room.idle(needs.memory_bytes)))
     return Obstacle(reason(Code.GPUS, needed=needs.gpus_min, devices=needs.devices, **counts), holds=True)
-
-
-def _rooms(facts: Facts) -> _Room:
-    idle = sorted((gpu for gpu in facts.gpus if gpu.state is GpuState.IDLE), key=lambda gpu: gpu.index)
-    return _Room(idle, facts.policy.cpu_slots - facts.cpu_tasks)
 
 
 def _judge(facts: Facts, look_ahead: int | None) -> Iterator[tuple[Waiting, Obstacle | None, tuple[str, ...]]]:
@@ -188,7 +208,7 @@ def _judge(facts: Facts, look_ahead: int | None) -> Iterator[tuple[Waiting, Obst
         facts: the node.
         look_ahead: so many are judged in any case; behind them those are passed over for which no GPU is left.
     """
-    room = _rooms(facts)
+    room = _Room(facts, facts.limits.cpu_slots - facts.cpu_tasks)
     for task in _in_question(facts, room, look_ahead):
         if task.name in facts.claiming:
             continue
@@ -199,7 +219,7 @@ def _judge(facts: Facts, look_ahead: int | None) -> Iterator[tuple[Waiting, Obst
         elif found.holds and room.held_by is None:
             # In order of GPUs: what is idle and fits is kept; the rest of what it needs is still busy.
             room.held_by = task.name
-            room.kept = tuple(_candidates(task.needs, room.idle))
+            room.kept = frozenset(card.uuid for card in _candidates(task.needs, room.idle(task.needs.memory_bytes)))
         if task.needs.queue is not None and not (found is not None and found.refuse):
             room.queue_heads.setdefault(task.needs.queue, task.name)
         yield task, found, granted
@@ -233,9 +253,15 @@ def _grant(needs: Needs, room: _Room) -> tuple[str, ...]:
     if needs.gpus_max == 0:
         room.cpu_slots -= 1
         return ()
-    chosen = _candidates(needs, room.free())[: needs.gpus_max]
-    room.idle = [gpu for gpu in room.idle if gpu not in chosen]
-    return tuple(gpu.uuid for gpu in chosen)
+    chosen = _candidates(needs, room.free(needs.memory_bytes))[: needs.gpus_max]
+    room.give(chosen)
+    return tuple(card.uuid for card in chosen)
+
+
+def _reserve_bytes(needs: Needs, granted: tuple[str, ...], facts: Facts) -> int | None:
+    parts = [facts.judge(card, needs.memory_bytes).reserve_bytes for card in facts.gpus if card.uuid in granted]
+    known = [part for part in parts if part is not None]
+    return max(known) if known and len(known) == len(parts) else WHOLE
 
 
 @dataclass(frozen=True)
@@ -261,7 +287,7 @@ def plan(facts: Facts, look_ahead: int = LOOK_AHEAD) -> Plan:
         if not task.is_read and task.unready is None:
             return Plan(tuple(actions), needs_reading=True)
         if found is None:
-            actions.append(Start(task, granted))
+            actions.append(Start(task, granted, _reserve_bytes(task.needs, granted, facts)))
         elif found.refuse:
             actions.append(Refuse(task, found.reason))
     return Plan(tuple(actions))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gpu_queue.agent.livetry import Stage
+from gpu_queue.agent import stages
 from gpu_queue.spool.files import mark_of
 from gpu_queue.spool.pages import write_page
 from gpu_queue.spool.paths import claim_name, parse_claim
@@ -110,7 +110,7 @@ def test_a_living_peer_is_not_spoken_of_and_its_claims_are_not_looked_at(room: R
         two.step(0.5)
     assert room.where(task) == [f"running/{DEAD}"]
     assert not said(two, DEAD)
-    assert two.agent.peers._seen[DEAD].claims is None
+    assert two.agent.watching._seen[DEAD].claims is None
 
 
 def test_a_task_whose_shim_lives_is_left_to_it_although_its_agent_is_dead(room: Room) -> None:
@@ -308,7 +308,7 @@ def test_a_node_that_comes_back_finds_its_claim_gone_ends_its_task_and_writes_no
     before = index(room, task)
     while node.agent.tries.live:
         node.step(0.5)
-        if one.stage is Stage.CLEANING:
+        if isinstance(one.stage, stages.Cleaning):
             node.step(6)
     assert index(room, task) == before
     assert room.where(task) == ["pending"]
@@ -480,7 +480,7 @@ def test_a_status_that_was_written_before_the_machine_was_taken_counts(room: Roo
     """Its shim has ended without a rename, for its agent was still there; then the agent was killed."""
     node = room.start(WATCHED, name="old-11112222", machine="one")
     task = room.submit(room.script("exit 0"))
-    while not any(one.stage is Stage.RUNNING for one in node.agent.tries.live.values()):
+    while not any(one.is_running for one in node.agent.tries.live.values()):
         node.step(0.01)
     (one,) = node.agent.tries.live.values()
     assert one.pid is not None

@@ -71,6 +71,7 @@ def test_a_snapshot_tells_what_each_card_is_and_does(node: Scenario) -> None:
         power_w=312.5,
         energy_j=1000.0,
         health=Health.OK,
+        memory_free_bytes=80 * GIB - 10 * GIB - node.gpus[1].reserved,
     )
 
 

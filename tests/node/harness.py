@@ -17,7 +17,6 @@ from typing import TypeVar
 import pytest
 
 from gpu_queue.agent.agent import Agent, Surroundings
-from gpu_queue.agent.livetry import Stage
 from gpu_queue.config import Config, Keepalive, Settings
 from gpu_queue.execution.local import NodeDirectory, TryDirectory
 from gpu_queue.gpus.leases import Leases
@@ -170,7 +169,7 @@ class Node:
         for _ in range(steps):
             self.step()
             for one in self.agent.tries.live.values():
-                if one.stage is Stage.RUNNING:
+                if one.is_running:
                     _wait_for_end(one.pid, one.directory)
 
     def reasons(self) -> dict[str, str]:
@@ -179,7 +178,7 @@ class Node:
 
     def page(self) -> NodePage:
         """What the node tells of itself now."""
-        self.agent.beat.is_old = True
+        self.agent.beat.hurry()
         self.step(2.0)
         return read_page(self.room.paths.node_json(self.spool.node), self.spool.node)
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from gpu_queue.agent.keeping import CLEAR_WITHIN_S
-from gpu_queue.agent.livetry import Stage
+from gpu_queue.agent.fillers import CLEAR_WITHIN_S
+from gpu_queue.agent.stages import Clearing
 from gpu_queue.gpus.leases import UNTOLD
 from gpu_queue.task import Why
 from tests.node.harness import Node, Room
@@ -31,8 +31,8 @@ def place(node: Node) -> Iterator[int]:
     os.close(descriptor)
 
 
-def stages(node: Node) -> list[Stage]:
-    return [one.stage for one in node.agent.tries.live.values()]
+def stages_of(node: Node) -> list[type]:
+    return [type(one.stage) for one in node.agent.tries.live.values()]
 
 
 def test_a_task_starts_when_the_worker_has_gone(room: Room, node: Node) -> None:
@@ -41,7 +41,7 @@ def test_a_task_starts_when_the_worker_has_gone(room: Room, node: Node) -> None:
     assert place is not None
     task = room.submit(room.script(head=ON_A_GPU))
     node.go_on(5)
-    assert stages(node) == [Stage.CLEARING]
+    assert stages_of(node) == [Clearing]
     os.close(place)
     node.settle_all()
     assert room.runs(task) == 1
@@ -68,5 +68,5 @@ def test_a_task_waits_its_own_time_whoever_waited_before_it(room: Room, node: No
     room.now += 10 * CLEAR_WITHIN_S
     task = room.submit(room.script(head=ON_A_GPU))
     node.go_on(5)
-    assert stages(node) == [Stage.CLEARING]
+    assert stages_of(node) == [Clearing]
     assert room.runs(task) == 0

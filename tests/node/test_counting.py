@@ -17,7 +17,7 @@ def test_what_another_agent_has_is_counted_by_that_one_alone(room: Room) -> None
     assert place is not None
     node.go_on(5)
     os.close(place)
-    (line,) = node.agent.keeping.ledger.lines()
+    (line,) = node.agent.fillers.ledger.lines()
     assert line.uuid == idle
     assert line.seconds[Kind.IDLE] > 0
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gpu_queue.agent.livetry import Stage
-from gpu_queue.node.logs import LogPusher
+from gpu_queue.node.logpush import LogPusher
 from tests.agent.harness import wait_until
 from tests.node.harness import LOCAL, NETWORK, Node, Room
 
@@ -70,7 +69,7 @@ def test_on_a_local_disk_and_for_tasks_that_have_ended_nothing_is_synced(room: R
     for _ in range(3):
         other.step(4.0)
     assert synced == []
-    assert all(one.stage is not Stage.RUNNING for one in other.agent.tries.live.values())
+    assert all(not one.is_running for one in other.agent.tries.live.values())
 
 
 def test_a_log_that_is_missing_or_no_file_hangs_nobody(tmp_path: Path) -> None:

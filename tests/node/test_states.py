@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gpu_queue.agent.livetry import Stage
+from gpu_queue.agent import stages
 from gpu_queue.spool import records
 from gpu_queue.spool.paths import SpoolPaths, ended_name, full_name
 from gpu_queue.spool.records import TryRecord
@@ -227,10 +227,10 @@ def test_a_gpu_is_nobodys_until_what_a_try_left_behind_has_ended(room: Room) -> 
     node.go_on(2)
     (one,) = node.agent.tries.live.values()
     assert one.claim.task_id == first
-    while one.stage is Stage.RUNNING:
+    while one.is_running:
         node.go_on()
     node.go_on(2)
-    assert one.stage is Stage.CLEANING
+    assert isinstance(one.stage, stages.Cleaning)
     assert room.where(second) == ["pending"]
     assert "0 idle (1 busy)" in node.reasons()[full_name(500, second)]
     node.settle_all()

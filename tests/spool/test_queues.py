@@ -13,7 +13,7 @@ from gpu_queue.spool import queues
 from gpu_queue.spool.paths import full_name
 from gpu_queue.spool.queues import Doubt, Queues, Token, doubts, forgettable, holders, is_held, parse_token
 from gpu_queue.spool.store import listing, move
-from gpu_queue.task import Claim, End, RetryPolicy, Waiting
+from gpu_queue.task import Claim, End, RetryLimits, Waiting
 from tests.node.harness import AT_ONCE, Fault, Node, Room, run_through
 
 HEAD = "#GPUQ --gpus 0 --queue car"
@@ -210,7 +210,7 @@ def test_a_retry_between_the_end_and_its_release_keeps_its_own_token(
         return moved
 
     monkeypatch.setattr("gpu_queue.spool.store.move", settled_retried_and_claimed)
-    mine.spool.transitions.settle(Claim(500, task, 1, "aaaaaa"), None, End(1), RetryPolicy(), {}, queue="car")
+    mine.spool.transitions.settle(Claim(500, task, 1, "aaaaaa"), None, End(1), RetryLimits(), {}, queue="car")
     assert room.where(task) == ["running/n2"]
     assert list(plain(room).values()) == [task]
 
@@ -241,7 +241,7 @@ def test_whoever_settles_a_task_frees_all_its_tokens(room: Room, *, knows: bool)
     assert isinstance(claim(node, task, "aaaaaa", waiting(node, task)), Claimed)
     one = Claim(500, task, 1, "aaaaaa")
     queue = "car" if knows else None
-    node.spool.transitions.settle(one, None, End(1), RetryPolicy(), {}, queue=queue, inherited=not knows)
+    node.spool.transitions.settle(one, None, End(1), RetryLimits(), {}, queue=queue, inherited=not knows)
     assert room.where(task) == ["failed"]
     assert plain(room) == {}
 
@@ -252,7 +252,7 @@ def test_a_task_that_is_refused_after_it_went_back_gives_its_queue_free(room: Ro
     assert take(a_queue(room), "car", task, "n2")
     one = Claim(500, task, 2, "aaaaaa")
     assert isinstance(node.spool.transitions.claim(waiting(node, task), one, to_run=False), Claimed)
-    node.spool.transitions.settle(one, None, End(255), RetryPolicy(), {}, "it can never run")
+    node.spool.transitions.settle(one, None, End(255), RetryLimits(), {}, "it can never run")
     assert room.where(task) == ["failed"]
     assert plain(room) == {}
 

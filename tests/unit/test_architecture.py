@@ -147,6 +147,9 @@ def test_what_decides_knows_no_clock_no_chance_and_no_disk(module: str) -> None:
 @pytest.mark.parametrize(
     "module",
     [
+        "gpu_queue.agent.agenda",
+        "gpu_queue.agent.life",
+        "gpu_queue.agent.stages",
         "gpu_queue.node.drops",
         "gpu_queue.spool.directives",
         "gpu_queue.spool.snapshot.places",
@@ -169,7 +172,7 @@ def test_what_calls_itself_pure_is_pure(module: str) -> None:
         "keepalive.sizes",
         "keepalive.controller",
         "keepalive.tenant",
-        "keepalive.quiet",
+        "keepalive.idleness",
         "keepalive.ledger",
     ],
 )

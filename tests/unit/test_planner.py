@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpu_queue.reasons import Code, Reason, reason
-from gpu_queue.scheduling.facts import Facts, GpuFact, Phase, Policy
+from gpu_queue.scheduling.facts import Facts, Limits, Phase
 from gpu_queue.scheduling.plan import Refuse, Start, explain, plan, positions_without_gpu
 from gpu_queue.spool.pages import PAGE_MAX_BYTES, NodePage, WaitPage, encode_json, encode_lines
 from gpu_queue.states import GpuState
 from gpu_queue.task import Needs, State, Waiting
 from gpu_queue.words import in_words
-from tests.builders import a_node, a_task, gpus
+from tests.builders import a_card, a_node, a_task, gpus
 
 GIB = 1 << 30
 
@@ -45,13 +45,13 @@ def test_a_range_takes_what_is_idle_up_to_its_upper_end() -> None:
 
 def test_gpus_that_are_busy_foreign_lost_or_unknown_are_never_given() -> None:
     states = [GpuState.BUSY, GpuState.FOREIGN, GpuState.LOST, GpuState.UNKNOWN]
-    facts = a_node([replace(gpu, state=state) for gpu, state in zip(gpus(4), states, strict=True)], a_task("t"))
+    facts = a_node([a_card(index, state) for index, state in enumerate(states)], a_task("t"))
     assert started(facts) == {}
     assert waits_for(facts, "t") == "waits for 1 GPU: 0 idle (1 busy, 1 foreign, 1 lost, 1 unknown)"
 
 
 def test_a_large_task_at_the_head_keeps_the_idle_gpus_from_smaller_ones_behind_it() -> None:
-    cards = [replace(gpus(4)[0], state=GpuState.BUSY), *gpus(4)[1:]]
+    cards = [a_card(0, GpuState.BUSY), *gpus(4)[1:]]
     facts = a_node(cards, a_task("large", least=4), a_task("small"))
     assert started(facts) == {}
     assert "kept for large" in waits_for(facts, "small")
@@ -64,7 +64,7 @@ def test_a_task_that_never_fits_this_node_holds_nothing() -> None:
 
 
 def test_a_task_that_never_fits_fails_where_that_is_configured() -> None:
-    facts = replace(a_node(gpus(2), a_task("huge", least=8)), policy=Policy(infeasible="fail"))
+    facts = replace(a_node(gpus(2), a_task("huge", least=8)), limits=Limits(infeasible="fail"))
     (refused,) = plan(facts).actions
     assert isinstance(refused, Refuse)
     assert "needs 8 GPUs" in in_words(refused.reason)
@@ -74,7 +74,7 @@ def test_a_script_that_names_its_gpus_gets_those_and_waits_for_those() -> None:
     named = a_task("named", needs=Needs(2, 2, devices=(1, 3)))
     assert started(a_node(gpus(4), named)) == {"named": ("GPU-1", "GPU-3")}
     cards = gpus(4)
-    cards[3] = replace(cards[3], state=GpuState.BUSY)
+    cards[3] = a_card(3, GpuState.BUSY)
     facts = a_node(cards, named, a_task("next", least=1, most=2), a_task("pinned", needs=Needs(devices=(1,))))
     assert started(facts) == {"next": ("GPU-0", "GPU-2")}, "GPU 1 is kept, GPU 0 and 2 are not"
     assert "kept for named" in waits_for(facts, "pinned")
@@ -95,8 +95,8 @@ def test_memory_is_asked_of_each_gpu() -> None:
 
 
 def test_a_task_without_gpus_takes_a_slot_and_no_gpu() -> None:
-    busy = [replace(gpu, state=GpuState.BUSY) for gpu in gpus(1)]
-    facts = replace(a_node(busy, a_task("gpu"), a_task("cpu", least=0)), policy=Policy(cpu_slots=1))
+    busy = [a_card(0, GpuState.BUSY)]
+    facts = replace(a_node(busy, a_task("gpu"), a_task("cpu", least=0)), limits=Limits(cpu_slots=1))
     assert started(facts) == {"cpu": ()}
     full = replace(facts, cpu_tasks=1)
     assert waits_for(full, "cpu") == "all 1 slots for tasks without GPU are taken"
@@ -104,12 +104,12 @@ def test_a_task_without_gpus_takes_a_slot_and_no_gpu() -> None:
 
 def test_a_node_without_slots_runs_no_task_without_gpus_and_holds_nothing_for_it() -> None:
     facts = a_node(gpus(1), a_task("cpu", least=0), a_task("gpu"))
-    facts = replace(facts, policy=Policy(cpu_slots=0))
+    facts = replace(facts, limits=Limits(cpu_slots=0))
     assert started(facts) == {"gpu": ("GPU-0",)}
     assert waits_for(facts, "cpu") == "this node runs no tasks without GPU (cpu_slots: 0)"
     still_running = replace(facts, cpu_tasks=3)  # they began when there were slots
     assert waits_for(still_running, "cpu") == "this node runs no tasks without GPU (cpu_slots: 0)"
-    (refused, start) = plan(replace(facts, policy=Policy(cpu_slots=0, infeasible="fail"))).actions
+    (refused, start) = plan(replace(facts, limits=Limits(cpu_slots=0, infeasible="fail"))).actions
     assert isinstance(refused, Refuse)
     assert isinstance(start, Start)
 
@@ -137,8 +137,8 @@ def test_a_failed_task_waits_for_its_backoff_by_the_servers_clock() -> None:
 
 
 def test_a_task_never_waits_longer_for_its_next_try_than_the_longest_delay() -> None:
-    policy = Policy(retry_delay_s=30.0, retry_delay_max_s=100.0)
-    facts = replace(a_node(gpus(1), replace(a_task("t"), failures=12, entered_at=1000.0)), policy=policy)
+    limits = Limits(retry_delay_s=30.0, retry_delay_max_s=100.0)
+    facts = replace(a_node(gpus(1), replace(a_task("t"), failures=12, entered_at=1000.0)), limits=limits)
     assert started(replace(facts, server_now=1099.0)) == {}
     assert started(replace(facts, server_now=1100.0)) == {"t": ("GPU-0",)}
 
@@ -203,9 +203,9 @@ CARDS = st.lists(st.sampled_from(list(GpuState)), min_size=0, max_size=8)
 
 
 def facts_from(states: list[GpuState], tasks: list[Waiting], slots: int) -> Facts:
-    cards = [GpuFact(f"GPU-{index}", index, state, 80 * GIB) for index, state in enumerate(states)]
+    cards = [a_card(index, state) for index, state in enumerate(states)]
     unique = {task.name: task for task in tasks}
-    return replace(a_node(cards, *unique.values()), policy=Policy(cpu_slots=slots))
+    return replace(a_node(cards, *unique.values()), limits=Limits(cpu_slots=slots))
 
 
 @given(CARDS, st.lists(TASKS, max_size=12), st.integers(0, 3))
@@ -216,7 +216,7 @@ def test_no_gpu_is_given_twice_and_none_that_is_not_idle(
     starts = [one for one in plan(facts).actions if isinstance(one, Start)]
     given_gpus = [uuid for one in starts for uuid in one.gpus]
     assert len(given_gpus) == len(set(given_gpus))
-    idle = {gpu.uuid for gpu in facts.gpus if gpu.state is GpuState.IDLE}
+    idle = {uuid for uuid, state in facts.states().items() if state is GpuState.IDLE}
     assert set(given_gpus) <= idle
     for one in starts:
         assert one.task.needs.gpus_min <= len(one.gpus) <= one.task.needs.gpus_max
@@ -271,10 +271,7 @@ def test_nothing_starves_while_smaller_tasks_keep_coming(sizes: list[tuple[int, 
         queue.append((a_task(f"small{number}", priority=600), 3))
         running = {name: (held, left - 1) for name, (held, left) in running.items() if left > 1}
         taken = {uuid for held, _ in running.values() for uuid in held}
-        cards = [
-            GpuFact(f"GPU-{index}", index, GpuState.BUSY if f"GPU-{index}" in taken else GpuState.IDLE, 80 * GIB)
-            for index in range(4)
-        ]
+        cards = [a_card(index, GpuState.BUSY if f"GPU-{index}" in taken else GpuState.IDLE) for index in range(4)]
         rounds_of = {task.name: rounds for task, rounds in queue}
         for name, granted in started(a_node(cards, *(task for task, _ in queue))).items():
             running[name] = (set(granted), rounds_of[name])

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
 from gpu_queue.agent.cards import Cards
-from gpu_queue.agent.livetry import Stage
 from gpu_queue.agent.tries import Tries
 from gpu_queue.config import Settings
 from gpu_queue.gpus.devices import Gpu
@@ -40,7 +39,7 @@ def rules_of(settings: Settings) -> Rules:
     )
 
 
-class Keeping:
+class Fillers:
     """One agent's keep-alive."""
 
     def __init__(
@@ -73,6 +72,7 @@ class Keeping:
         self._counted_at: float | None = None
         self.ledger_at = 0.0
         """When the ledger was handed to the storage last."""
+        self._foreign_memory_bytes = settings.foreign_memory_bytes
         self._rest = self._off_by = ""
 
     # -- the step ------------------------------------------------------------------------------------------------
@@ -88,12 +88,13 @@ class Keeping:
             switched_off: who switched it off by a command; None: nobody.
         """
         self.ask_leases(now, tries)
+        self._foreign_memory_bytes = settings.foreign_memory_bytes
         rest, self._off_by = _rest(phase, settings, switched_off)
         if self._rest and not rest:
             self.supervisor.try_again()
         self._rest = rest
         holders = {
-            uuid: (one.directory.path, one.stage is Stage.RUNNING and one.why is None)
+            uuid: (one.directory.path, one.is_running and one.why is None)
             for one in tries.live.values()
             if one.holds_gpus
             for uuid in one.gpus
@@ -132,8 +133,8 @@ class Keeping:
             return
         self._leases_at, self.leases_are_old = now, False
         try:
-            holders, self._fillers = self._leases.look()
-            self._cards.note_leases(holders, tries.held_gpus(settling_too=True))
+            leases, self._fillers = self._leases.look()
+            self._cards.note_leases(leases, set(tries.held_gpus(settling_too=True)))
         except OSError as error:  # what was known stays; taking a GPU is refused the same way
             self._say(f"the node's own directory: {error}")
         self._tell_cards()
@@ -179,7 +180,7 @@ class Keeping:
         if uuid in fillers:
             self._met_filler.add(uuid)
             return False
-        return uuid not in self._met_filler or self._cards.is_empty(uuid, now)
+        return uuid not in self._met_filler or self._cards.is_empty(uuid, now, self._foreign_memory_bytes)
 
     @property
     def is_empty(self) -> bool:
@@ -207,7 +208,7 @@ class Keeping:
         seconds = 0.0 if self._counted_at is None else now - self._counted_at
         self._counted_at = now
         day = time.strftime("%Y-%m-%d")
-        others = self._cards.leased_elsewhere | (self._fillers.keys() - self._ours())
+        others = self._cards.leased_elsewhere.keys() | (self._fillers.keys() - self._ours())
         for gpu in gpus:
             sample = EnergySample(now, gpu.energy_j, gpu.power_w)
             before = self._counted.get(gpu.uuid)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_queue.keepalive.quiet import ComeBack, IdleWatch
+from gpu_queue.keepalive.idleness import ComeBack, IdleWatch
 
 MIB = 1 << 20
 GIB = 1 << 30

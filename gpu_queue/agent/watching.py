@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gpu_queue.agent.agenda import NEVER, Agenda, Duty
 from gpu_queue.agent.tries import Tries
 from gpu_queue.config import Settings
 from gpu_queue.execution import processes
 from gpu_queue.execution.local import AgentDirectory, NodeDirectory
 from gpu_queue.node.peers import PeerClaim, PeerSeen
 from gpu_queue.node.side import NodeSide
-from gpu_queue.node.storage import Failed, Storage
+from gpu_queue.node.storage import Errand, Failed, Storage
 from gpu_queue.scheduling.cadence import BUSY
 from gpu_queue.scheduling.recovery import NOBODY_KNOWS, ClaimFacts, Step, recover
 from gpu_queue.scheduling.watch import (
@@ -48,6 +49,7 @@ ENDED_BEATS = 2.0
 GAP_S = 60.0
 GAP_ROUNDS = 3
 LEFTOVER_GRACE_S = 5.0
+ENDING_TICK_S = 0.1
 
 
 def terms_of(settings: Settings) -> Terms:
@@ -71,7 +73,7 @@ class Clearing:
     directory: AgentDirectory
 
 
-class Peers:
+class Watching:
     """Watches the other nodes for one agent."""
 
     def __init__(
@@ -80,12 +82,13 @@ class Peers:
         storage: Storage,
         node_directory: NodeDirectory,
         tries: Tries,
+        agenda: Agenda,
         settings: Settings,
         say: Callable[[str], None],
         clock: Callable[[], float],
     ) -> None:
         self._spool = spool
-        self._storage = storage
+        self._agenda = agenda
         self._node_directory = node_directory
         self._tries = tries
         self._settings = settings
@@ -94,25 +97,25 @@ class Peers:
         self._clock = clock
         self._watches = Watches()
         self._seen: dict[str, PeerSeen] = {}
-        self._is_out = False
-        self._problem = ""
-        self._in_hand: set[tuple[str, str]] = set()
-        """Nodes and claims with which the storage thread is busy, or whose processes are being ended."""
-        self._clearings: list[Clearing] = []
+        self._looks: Errand[dict[str, PeerSeen]] = Errand(
+            storage,
+            "peers",
+            say,
+            trouble="the other nodes could not be looked at",
+            over="the other nodes can be looked at again",
+        )
+        self._takings: Errand[Moved] = Errand(storage, "take over", say)
+        self._retirings: Errand[bool] = Errand(storage, "retire", say)
+        self._clearings: dict[tuple[str, str], Clearing] = {}
+        """By node and claim."""
         self._said: set[str] = set()
-        self.look_is_wanted = False
-        """Something was taken over: it stands in our directory."""
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether processes of a dead try are being ended."""
-        return bool(self._clearings)
+    def due(self, now: float) -> float:
+        """When it is to be seen whether the processes of dead tries have ended."""
+        return now + ENDING_TICK_S if self._clearings else NEVER
 
     def look(self) -> None:
         """Have the storage thread look at the other nodes."""
-        if self._is_out:
-            return
-        self._is_out = True
         old_after_s = OLD_BEATS * self._settings.beat_s
         suspects = frozenset(name for name in self._watches.nodes if silent_s(self._watches, name) >= old_after_s)
         began: list[float] = []
@@ -125,16 +128,10 @@ class Peers:
             return self._spool.peers.look(old_after_s, is_suspect)
 
         def done(result: dict[str, PeerSeen] | Failed) -> None:
-            self._is_out = False
-            problem = f"the other nodes could not be looked at: {result}" if isinstance(result, Failed) else ""
-            if problem != self._problem:
-                self._problem = problem
-                self._say(problem or "the other nodes can be looked at again")
-            if isinstance(result, Failed):
-                return  # a gap: the next good round tells whether it was too long
-            self._looked(began[0], result)
+            if not isinstance(result, Failed):  # else a gap: the next good round tells whether it was too long
+                self._looked(began[0], result)
 
-        self._storage.submit("peers", call, done)
+        self._looks.send(call, done)
 
     def _looked(self, began_at: float, seen: dict[str, PeerSeen]) -> None:
         self._seen = seen
@@ -173,37 +170,30 @@ class Peers:
 
     def _take_over(self, node: str, one: PeerClaim, end: End, because: str, *, is_proven: bool = False) -> None:
         key = (node, claim_name(one.claim))
-        if key in self._in_hand:
+        if key in self._clearings:
             return
-        self._in_hand.add(key)
         beat = self._seen[node].beat
 
         def done(result: Moved | Failed) -> None:
-            self._in_hand.discard(key)
             if isinstance(result, Failed):
                 self._say(f"{key[1]} of {node}: could not be taken over yet: {result}")
             elif result is Moved.WON:
                 self._tries.stories[key[1]] = node, f"{because}; {self._spool.node} took it over"
                 self._say(f"{short_name(one.claim.task_id)}: taken over, {because}")
-                self.look_is_wanted = True
+                self._agenda.want(Duty.LOOK_AROUND)
+                self._agenda.want(Duty.LOOK)
 
         def call() -> Moved:
             return self._spool.peers.take_over(node, one, end, beat, is_proven=is_proven)
 
-        self._storage.submit("take over", call, done)
+        self._takings.send(call, done, key)
 
     def _retire(self, node: str, one: PeerSeen) -> None:
-        key = (node, "")
-        if key in self._in_hand:
-            return
-        self._in_hand.add(key)
-
         def done(result: bool | Failed) -> None:
-            self._in_hand.discard(key)
             if result is True:
                 self._say(f"{node}: dead and empty, put away")
 
-        self._storage.submit("retire", lambda: self._spool.peers.retire(node, one.beat), done)
+        self._retirings.send(lambda: self._spool.peers.retire(node, one.beat), done, node)
 
     # -- former agents of this very machine ------------------------------------------------------------------------
 
@@ -217,10 +207,10 @@ class Peers:
 
     def _clear_former(self, node: str, seen: PeerSeen, directory: AgentDirectory) -> None:
         for one in (seen.claims or {}).values():
-            name = claim_name(one.claim)
-            if (node, name) in self._in_hand:
+            key = (node, claim_name(one.claim))
+            if key in self._clearings or self._takings.is_out(key):
                 continue
-            local = directory.try_directory(name)
+            local = directory.try_directory(key[1])
             facts = ClaimFacts(one.claim, one.end, local.is_alive(), local.status(), local.why(), local.never_began())
             decision = recover(facts)
             because = f"its agent ({node}) and its shim were found dead on this machine"
@@ -228,18 +218,15 @@ class Peers:
                 self._take_over(node, one, End(NOBODY_KNOWS), because, is_proven=True)
             elif decision.step is Step.CLEAN and decision.end is not None:
                 path = self._spool.paths.claim(node, one.claim)
-                self._in_hand.add((node, name))
                 ending = processes.Ending(path, grace_s=LEFTOVER_GRACE_S)
-                self._clearings.append(Clearing(node, one, decision.end, ending, directory))
+                self._clearings[key] = Clearing(node, one, decision.end, ending, directory)
 
     def advance(self, now: float) -> None:
         """Go on with ending what is left of dead tries."""
-        for clearing in list(self._clearings):
+        for key, clearing in list(self._clearings.items()):
             if not clearing.ending.step(now):
                 continue
-            self._clearings.remove(clearing)
-            name = claim_name(clearing.one.claim)
-            self._in_hand.discard((clearing.node, name))
+            del self._clearings[key]
             if clearing.node in self._seen:
                 because = f"its agent ({clearing.node}) and its shim were found dead on this machine"
                 self._take_over(clearing.node, clearing.one, clearing.end, because, is_proven=True)

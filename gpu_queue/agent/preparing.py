@@ -41,7 +41,7 @@ def scripts_environment(agents_own: Mapping[str, str], *, node: str, job_id: str
 
 
 @dataclass(frozen=True)
-class Launching:
+class Preparing:
     """Starts tries for one agent; touches only local things."""
 
     spool: NodeSide

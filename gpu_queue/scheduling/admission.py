@@ -1,0 +1,87 @@
+"""Who may get a GPU.  Pure.
+
+A policy judges one card for one task, by what was read of it and by who holds it.  ``dedicated`` is the policy of
+nodes whose GPUs are this user's alone: a task gets whole cards, and none on which somebody else holds memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gpu_queue.states import GpuState
+
+WHOLE: int | None = None
+"""A task that reserves all of a card."""
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """What somebody holds of a card."""
+
+    reserve_bytes: int | None = WHOLE
+    """Of its memory; None: the whole card."""
+    is_ours: bool = True
+    """A task of this agent; else one of another agent of this node."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One GPU at one moment.  A value that could not be read is None, and never "free"."""
+
+    uuid: str
+    index: int
+    memory_total_bytes: int | None = None
+    memory_used_bytes: int | None = None
+    memory_free_bytes: int | None = None
+    """As the driver tells it: less than what is not used where it keeps some for itself."""
+    others_bytes: int | None = None
+    """What of the used memory is not the keep-alive's."""
+    utilization_percent: tuple[int, ...] = ()
+    """Readings of the last seconds, oldest first."""
+    reserved: tuple[Reserved, ...] = ()
+    """What tasks hold of it."""
+    is_lost: bool = False
+    """The driver does not reach it."""
+    is_known: bool = True
+    """It could be asked."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the owner of a node decides about its cards."""
+
+    foreign_memory_bytes: int
+    """A card without a task of ours of which others use more is somebody else's."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a card is to a task."""
+
+    state: GpuState
+    """Only an idle one may be given."""
+    reserve_bytes: int | None = WHOLE
+    """What a task that gets it reserves of its memory; None: the whole card."""
+
+
+Policy = Callable[[Card, "int | None", Terms], Verdict]
+"""A card, the bytes of its memory that the task asks for (None: it did not say), and the terms."""
+
+
+def dedicated(card: Card, memory_bytes: int | None, terms: Terms) -> Verdict:  # noqa: ARG001
+    """A task gets whole cards, whatever it asks for, and none that anybody else uses.
+
+    Args:
+        card: the card.
+        memory_bytes: what the task asks for; whether the card is large enough is the plan's business.
+        terms: of this node.
+    """
+    if card.is_lost:
+        return Verdict(GpuState.LOST)
+    if card.reserved:
+        return Verdict(GpuState.BUSY)
+    if not card.is_known or card.memory_used_bytes is None:
+        return Verdict(GpuState.UNKNOWN)
+    others_bytes = card.memory_used_bytes if card.others_bytes is None else card.others_bytes
+    return Verdict(GpuState.FOREIGN if others_bytes > terms.foreign_memory_bytes else GpuState.IDLE)
