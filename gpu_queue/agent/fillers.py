@@ -72,7 +72,7 @@ class Fillers:
         self._counted_at: float | None = None
         self.ledger_at = 0.0
         """When the ledger was handed to the storage last."""
-        self._foreign_memory_bytes = settings.foreign_memory_bytes
+        self._settings = settings
         self._rest = self._off_by = ""
 
     # -- the step ------------------------------------------------------------------------------------------------
@@ -88,7 +88,9 @@ class Fillers:
             switched_off: who switched it off by a command; None: nobody.
         """
         self.ask_leases(now, tries)
-        self._foreign_memory_bytes = settings.foreign_memory_bytes
+        if settings is not self._settings:
+            self._settings = settings
+            self.supervisor.obey(rules_of(settings))
         rest, self._off_by = _rest(phase, settings, switched_off)
         if self._rest and not rest:
             self.supervisor.try_again()
@@ -139,10 +141,6 @@ class Fillers:
             self._say(f"the node's own directory: {error}")
         self._tell_cards()
 
-    def obey(self, settings: Settings) -> None:
-        """Take over changed settings."""
-        self.supervisor.obey(rules_of(settings))
-
     # -- giving GPUs to tasks -------------------------------------------------------------------------------------
 
     def are_clear(self, uuids: tuple[str, ...], since: float, now: float) -> bool:
@@ -180,7 +178,7 @@ class Fillers:
         if uuid in fillers:
             self._met_filler.add(uuid)
             return False
-        return uuid not in self._met_filler or self._cards.is_empty(uuid, now, self._foreign_memory_bytes)
+        return uuid not in self._met_filler or self._cards.is_empty(uuid, now, self._settings.foreign_memory_bytes)
 
     @property
     def is_empty(self) -> bool:
