@@ -14,7 +14,7 @@ import pytest
 
 from gpu_queue import locks as locks_module
 from gpu_queue.gpus import leases as module
-from gpu_queue.gpus.leases import UNTOLD, Footprint, Leases, is_held
+from gpu_queue.gpus.leases import UNTOLD, Footprint, Lease, Leases, is_held
 
 GIB = 1 << 30
 FILLER = Footprint(before_bytes=20 * GIB, most_bytes=49 * GIB)
@@ -76,6 +76,28 @@ def test_a_try_that_could_not_be_given_all_holds_none(leases: Leases, live_try: 
         leases.take(["GPU-1", "GPU-2"], mine)
     assert leases.holders() == {}
     assert leases.take(["GPU-1"], other)
+
+
+def test_a_lease_says_how_much_of_a_card_it_reserves(leases: Leases, live_try: Try, tmp_path: Path) -> None:
+    whole, part = live_try("a"), live_try("b")
+    assert leases.take(["GPU-0"], whole)
+    assert leases.take(["GPU-1", "GPU-2"], part, reserve_bytes=8 << 30)
+    held, _ = leases.look()
+    assert held == {
+        "GPU-0": Lease(whole, None),
+        "GPU-1": Lease(part, 8 << 30),
+        "GPU-2": Lease(part, 8 << 30),
+    }
+    assert (tmp_path / "gpus" / "GPU-0").read_text() == f"{whole}\nall\n"
+
+
+@pytest.mark.parametrize("rest", ["", "\n", "\n?\n", "\n-5\n", "\n\u0665\n"])
+def test_a_lease_that_does_not_say_how_much_is_of_the_whole_card(
+    leases: Leases, live_try: Try, tmp_path: Path, rest: str
+) -> None:
+    holder = live_try("a")
+    (tmp_path / "gpus" / "GPU-0").write_text(f"{holder}{rest}")
+    assert leases.look()[0] == {"GPU-0": Lease(holder, None)}
 
 
 def test_a_dead_try_holds_nothing_and_its_gpu_can_be_taken(leases: Leases, live_try: Try) -> None:
