@@ -479,11 +479,12 @@ def test_another_boot_or_another_directory_proves_nothing(room: Room, name: str,
 def test_a_status_that_was_written_before_the_machine_was_taken_counts(room: Room) -> None:
     """Its shim has ended without a rename, for its agent was still there; then the agent was killed."""
     node = room.start(WATCHED, name="old-11112222", machine="one")
-    task = room.submit(room.script("exit 0"))
+    task = room.submit(room.script(f"until [ -e {room.base}/gate ]; do sleep 0.01; done"))
     while not any(one.is_running for one in node.agent.tries.live.values()):
         node.step(0.01)
     (one,) = node.agent.tries.live.values()
     assert one.pid is not None
+    (room.base / "gate").touch()
     os.waitpid(one.pid, 0)
     one.pid = None
     node.die()
