@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 AT_ONCE = float("-inf")
 NEVER = float("inf")
 
 
-class Duty(Enum):
+class Duty(IntEnum):
     """What may be due."""
 
     KEEP = auto()

@@ -12,6 +12,8 @@ from gpu_queue.scheduling.admission import Card, Reserved
 READ_AGAIN_S = 0.05
 WINDOW_S = 10.0
 """Utilisation is judged by the readings of so long."""
+NOTED_EVERY_S = 0.5
+"""The driver averages over longer than that between two readings."""
 
 
 class Cards:
@@ -41,7 +43,8 @@ class Cards:
 
     def _note_utilization(self, uuid: str, now: float, percent: int) -> None:
         readings = self._utilization.setdefault(uuid, deque())
-        readings.append((now, percent))
+        if not readings or now - readings[-1][0] >= NOTED_EVERY_S:
+            readings.append((now, percent))
         while readings[0][0] < now - WINDOW_S:
             readings.popleft()
 
