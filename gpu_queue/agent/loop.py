@@ -18,7 +18,7 @@ def run(agent: Agent, storage: StorageThread, hints: Hints) -> None:
     Args:
         agent: the agent.
         storage: wakes the loop when a call has ended; signals wake it the same way.
-        hints: file events.
+        hints: file events; they wake the loop through ``storage`` as well.
     """
 
     def on_signal(number: int, frame: object) -> None:  # noqa: ARG001
@@ -32,17 +32,14 @@ def run(agent: Agent, storage: StorageThread, hints: Hints) -> None:
     poller = select.poll()
     poller.register(storage.wake_fd, select.POLLIN)
     poller.register(agent.fillers.fd, select.POLLIN)
-    if hints.fd >= 0:
-        poller.register(hints.fd, select.POLLIN)
     while True:
         agent.step(time.monotonic())
         if agent.finished:
             return
         for descriptor, _ in poller.poll(agent.wait_s(time.monotonic()) * 1000):
-            if descriptor == hints.fd:
-                for event in hints.read():
-                    agent.hint(*event)
-            elif descriptor == agent.fillers.fd:
+            if descriptor == agent.fillers.fd:
                 agent.hear_keepalive()
             else:
                 os.read(descriptor, 65536)
+        for hint in hints.read():
+            agent.hint(*hint)

@@ -233,7 +233,7 @@ def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[
         seen = spool.kept.seen_before()
         agent = Agent(around, settings, time.monotonic(), seen, spool.kept.ledger_before())
 
-        hints = Hints()
+        hints = Hints(storage.wake)
         hints.add([leases.directory])
 
         def watching(result: str | Failed) -> None:

@@ -1,59 +1,101 @@
 """File events as hints: they make the agent look sooner, and never decide anything.
 
 - On network filesystems other hosts' writes raise none, so the agent polls as well.
-- Adding a directory touches its storage and is done by the storage thread; reading events touches none and never
-  waits, so the descriptor lies in the main loop's poll.
-- inotify(7) is called directly: a library that pairs the two halves of a rename holds every event back for half a
-  second after each claim (a claim is the first half of a rename out of ``pending/``), and we need no halves.
+- ``watchdog`` reads the events in threads of its own.  They touch no storage: they leave here what they have heard,
+  and wake the main loop.  Adding a directory does touch its storage, and is done by the storage thread.
+- Each directory has a watch of its own that asks for three events.  By itself the library also asks for files that
+  leave, and holds all events back for half a second after each, in case the other half of a rename follows: a claim
+  is such a leaving.  Over a whole spool it would see both halves, but walk through all that was ever settled first
+  (decision 0010).
+- Nothing is stopped at the end: the threads are daemons, and to stop them may wait for hung storage.
 """
 
 from __future__ import annotations
 
-import ctypes
+import logging
 import os
-import struct
+from collections import deque
+from collections.abc import Callable
 
-_MODIFIED_AND_CLOSED = 0x008
-_MOVED_HERE = 0x080
-_CREATED = 0x100
-_MASK = _MODIFIED_AND_CLOSED | _MOVED_HERE | _CREATED | 0x01000000  # ONLYDIR
-_HEAD = struct.Struct("iIII")
-_READ_BYTES = 1 << 16
+from watchdog.events import EVENT_TYPE_CLOSED, EVENT_TYPE_CREATED, EVENT_TYPE_MOVED, FileSystemEvent
+from watchdog.observers.api import EventQueue, ObservedWatch
+from watchdog.observers.inotify import InotifyFullEmitter
+from watchdog.observers.inotify_c import InotifyConstants
+
+_MASK = (
+    InotifyConstants.IN_CLOSE_WRITE
+    | InotifyConstants.IN_MOVED_TO
+    | InotifyConstants.IN_CREATE
+    | InotifyConstants.IN_DELETE_SELF  # it ends the watch and its thread
+    | InotifyConstants.IN_ONLYDIR
+)
+_WHOLE = {EVENT_TYPE_CREATED: False, EVENT_TYPE_CLOSED: True, EVENT_TYPE_MOVED: True}
+
+Hint = tuple[str, str, bool]
+"""Directory, name, and whether the writer has finished with the file."""
 
 
 class Hints:
     """Watches a few directories."""
 
-    def __init__(self) -> None:
-        self._directories: dict[int, str] = {}
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        self.fd = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        """Readable when something happened; negative where there are no file events."""
+    def __init__(self, wake: Callable[[], None]) -> None:
+        """Nothing is watched yet.
+
+        Args:
+            wake: called by other threads when there is something to read.
+        """
+        self._wake = wake
+        self._heard: deque[Hint] = deque()
+        logging.getLogger("watchdog").addHandler(logging.NullHandler())  # events lost in a flood are no news
 
     def add(self, directories: list[str]) -> str:
         """Watch directories; returns why that is not possible, or an empty text."""
         for directory in directories:
-            descriptor = self._libc.inotify_add_watch(self.fd, os.fsencode(directory), _MASK)
-            if descriptor < 0:
+            try:
+                _Emitter(directory, self._hear).start()
+            except OSError as error:
                 # inotify's limits (ENOSPC, EMFILE) are the usual cause: polling does the work then.
-                return f"file events are off for {directory}: {os.strerror(ctypes.get_errno())}"
-            self._directories[descriptor] = directory
+                return f"file events are off for {directory}: {error.strerror}"
+            finally:
+                _keep_to_ourselves()
         return ""
 
-    def read(self) -> list[tuple[str, str, bool]]:
-        """What happened: directory, name, and whether the writer has finished with the file."""
+    def read(self) -> list[Hint]:
+        """What happened since the last call; never waits."""
+        return [self._heard.popleft() for _ in range(len(self._heard))]
+
+    def _hear(self, hint: Hint) -> None:
+        self._heard.append(hint)
+        self._wake()
+
+
+class _Emitter(InotifyFullEmitter):
+    """One directory's events, told as hints instead of queued.  A "full" one tells a move from a creation."""
+
+    def __init__(self, directory: str, tell: Callable[[Hint], None]) -> None:
+        super().__init__(EventQueue(), ObservedWatch(directory, recursive=False))
+        self._directory = directory
+        self._tell = tell
+
+    def get_event_mask_from_filter(self) -> int:  # type: ignore[override]  # one release has a type of its own for it
+        return _MASK
+
+    def queue_event(self, event: FileSystemEvent) -> None:
+        is_whole = _WHOLE.get(event.event_type)
+        name = os.path.basename(os.fsdecode(event.dest_path or event.src_path))
+        if is_whole is not None and not name.startswith(".") and not name.endswith(".ack"):
+            self._tell((self._directory, name, is_whole))
+
+
+def _keep_to_ourselves() -> None:
+    """No task inherits a descriptor of inotify: ``watchdog`` opens them without close-on-exec."""
+    try:
+        numbers = [int(name) for name in os.listdir("/proc/self/fd")]
+    except OSError:
+        return  # no descriptor is left to list them with
+    for number in numbers:
         try:
-            events = os.read(self.fd, _READ_BYTES)
+            if os.readlink(f"/proc/self/fd/{number}") == "anon_inode:inotify":
+                os.set_inheritable(number, False)
         except OSError:
-            return []
-        found = []
-        place = 0
-        while place + _HEAD.size <= len(events):
-            descriptor, mask, _, length = _HEAD.unpack_from(events, place)
-            place += _HEAD.size
-            name = os.fsdecode(events[place : place + length].rstrip(b"\0"))
-            place += length
-            directory = self._directories.get(descriptor)
-            if directory and name and not name.startswith(".") and not name.endswith(".ack"):
-                found.append((directory, name, bool(mask & (_MODIFIED_AND_CLOSED | _MOVED_HERE))))
-        return found
+            continue  # it has been closed meanwhile: that of this listing, or another thread's
