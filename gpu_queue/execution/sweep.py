@@ -1,22 +1,155 @@
-"""Ends the strays of a dedicated node: Python processes of ours that hang on to GPUs and that nobody answers for."""
+"""Ends the strays of a dedicated node: Python processes of ours that hang on to GPUs and that nobody answers for.
+
+- What may be ended is decided by :func:`choose_strays`, which is pure, over facts that ``psutil`` reads.
+- Reading them may hang with one of the processes: a sweep looks in a thread of its own, and is a step, not a wait.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from gpu_queue.execution.processes import Process, send, sweep_candidates
+import psutil
+
+from gpu_queue.execution.processes import CLAIM_VARIABLE, Process, read_process, send
 
 GRACE_S = 5.0
 GIVE_UP_S = 30.0
 """A process that does not die of KILL hangs in the driver; the sweep does not wait for it for ever."""
+_SHIM = re.compile(r"/shims/[0-9a-f]{16}\.sh")
+_OURS = re.compile(r"perpetual_motion\.py|gpu_queue[./](?:agent|keepalive)")
+_PYTHON = re.compile(r"python[0-9.]*")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a sweep knows about one process."""
+
+    process: Process
+    uid: int
+    arguments: tuple[str, ...] = ()
+    program: str = ""
+    """The base name of what it executes; empty if it cannot be read."""
+    claim: str | None = None
+    uses_gpu: bool = False
+
+
+def choose_strays(
+    facts: Mapping[int, Facts], *, uid: int, self_pid: int, is_claim_alive: Callable[[str], bool]
+) -> list[Process]:
+    """Which Python processes hang on to a GPU although nobody answers for them.  Pure.
+
+    Never one of another user, this process or its ancestors; nor an agent, a keep-alive worker, a shim, a process of
+    a try that is alive, or any descendant of these.
+
+    Args:
+        facts: all processes, by pid.
+        uid: ours.
+        self_pid: this agent.
+        is_claim_alive: whether the try of this claim path has a living shim.
+    """
+    answered = {pid for pid, one in facts.items() if _is_answered_for(one, self_pid, is_claim_alive)}
+    grew = True
+    while grew:
+        more = {pid for pid, one in facts.items() if one.process.parent in answered} - answered
+        answered |= more
+        grew = bool(more)
+    ancestor = facts.get(self_pid)
+    while ancestor is not None and ancestor.process.parent not in answered:
+        answered.add(ancestor.process.parent)  # the shell that started us; not its other children
+        ancestor = facts.get(ancestor.process.parent)
+    return [
+        one.process
+        for pid, one in facts.items()
+        if one.uid == uid and one.uses_gpu and pid not in answered and _is_python(one)
+    ]
+
+
+def _is_answered_for(one: Facts, self_pid: int, is_claim_alive: Callable[[str], bool]) -> bool:
+    return (
+        one.process.pid == self_pid
+        or any(_OURS.search(word) for word in one.arguments[:6])
+        or any(_SHIM.search(word) for word in one.arguments[:3])
+        or (one.claim is not None and is_claim_alive(one.claim))
+    )
+
+
+def _is_python(one: Facts) -> bool:
+    words = (one.program, one.process.name, os.path.basename(one.arguments[0]) if one.arguments else "")
+    return any(_PYTHON.fullmatch(word) for word in words)
+
+
+def read_facts(uid: int) -> dict[int, Facts]:
+    """All processes as a sweep sees them.  May hang with one of them: not for the main thread."""
+    facts: dict[int, Facts] = {}
+    for pid in psutil.pids():
+        # First the row: if the pid passes to another process now, a signal for this row's start reaches nobody.
+        process = read_process(pid)
+        if process is None or process.state == "Z":
+            continue
+        try:
+            asked = psutil.Process(pid)
+            owner = _told(lambda: asked.uids().effective, -1)  # noqa: B023
+            facts[pid] = Facts(process, owner) if owner != uid else _facts_of_ours(asked, process, owner)
+        except psutil.NoSuchProcess:
+            continue
+    return facts
+
+
+def _facts_of_ours(asked: psutil.Process, process: Process, owner: int) -> Facts:
+    arguments: list[str] = _told(asked.cmdline, [])
+    program: str = _told(asked.exe, "")
+    environment: dict[str, str] = _told(asked.environ, {})
+    one = Facts(process, owner, tuple(arguments), os.path.basename(program), environment.get(CLAIM_VARIABLE))
+    return replace(one, uses_gpu=_is_python(one) and uses_gpu(process.pid))
+
+
+def _told(ask: Callable[[], T], unknown: T) -> T:
+    try:
+        return ask()
+    except (psutil.AccessDenied, OSError):
+        return unknown  # what cannot be looked at stays in the tree: somebody may answer for its children
+
+
+def uses_gpu(pid: int) -> bool:
+    """Whether a process has an NVIDIA device open, or the driver's library loaded.  May hang with it.
+
+    ``psutil`` does not tell: of open files it names the regular ones, and for what is mapped it has the kernel count
+    each page (9 ms instead of 0.3 for a Python with torch).
+    """
+    try:
+        names = os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        names = []
+    for name in names:
+        try:
+            if os.readlink(f"/proc/{pid}/fd/{name}").startswith("/dev/nvidia"):
+                return True
+        except OSError:
+            continue
+    try:
+        with open(f"/proc/{pid}/maps", "rb") as mapped:
+            return any(b"libcuda.so" in line for line in mapped)
+    except OSError:
+        return False
 
 
 class Sweep:
-    """One sweep: call ``step`` until it says that it is done.  Looking is done in a thread, since it may hang."""
+    """One sweep: call ``step`` until it says that it is done."""
 
     def __init__(self, is_claim_alive: Callable[[str], bool]) -> None:
+        """Note who answers for claims.
+
+        Args:
+            is_claim_alive: ``NodeDirectory.is_try_alive``.
+        """
         self._is_claim_alive = is_claim_alive
         self._told: set[tuple[int, int]] = set()
         self._begun_at: float | None = None
@@ -55,4 +188,6 @@ class Sweep:
         return not found
 
     def _look(self) -> None:
-        self._found = sweep_candidates(self._is_claim_alive)
+        uid = os.geteuid()
+        facts = read_facts(uid)
+        self._found = choose_strays(facts, uid=uid, self_pid=os.getpid(), is_claim_alive=self._is_claim_alive)

@@ -1,4 +1,4 @@
-"""Process trees by their marker, and which strays may be swept."""
+"""Process trees by their marker."""
 
 from __future__ import annotations
 
@@ -14,15 +14,12 @@ import pytest
 from gpu_queue.execution import processes
 from gpu_queue.execution.processes import (
     Ending,
-    Facts,
     Process,
-    choose_strays,
     claim_of,
     find_marked,
     find_try,
     may_have_leftovers,
     newer_than,
-    read_facts,
     read_process,
     send,
     start_of,
@@ -219,65 +216,3 @@ def test_the_daemon_of_a_short_try_is_ended_by_its_agent(surroundings: Bench) ->
     end(ending)
     assert is_gone(bare)
     assert ending.ended == 2
-
-
-def facts(pid: int, parent: int = 1, name: str = "python3", **more: object) -> Facts:
-    values = {"uid": 1000, "arguments": ("python3", "train.py"), "program": "python3.11", "uses_gpu": True, **more}
-    return Facts(Process(pid, 1, parent, 1, "S", name), **values)  # type: ignore[arg-type]
-
-
-def strays(*rows: Facts, alive: str = "") -> list[int]:
-    chosen = choose_strays(
-        {row.process.pid: row for row in rows}, uid=1000, self_pid=50, is_claim_alive=lambda claim: claim == alive
-    )
-    return [one.pid for one in chosen]
-
-
-AGENT = facts(50, parent=40, arguments=("python3", "-u", "perpetual_motion.py"))
-
-
-def test_a_python_process_that_hangs_on_to_a_gpu_is_a_stray() -> None:
-    assert strays(AGENT, facts(60)) == [60]
-    assert strays(AGENT, facts(60, name="pt_main_thread")) == [60], "torch renames its threads"
-    assert strays(AGENT, facts(60, claim="/dead")) == [60]
-
-
-@pytest.mark.parametrize(
-    "spared",
-    [
-        facts(60, uid=0),
-        facts(60, uses_gpu=False),
-        facts(60, name="nvidia-smi", program="nvidia-smi", arguments=("nvidia-smi",)),
-        facts(60, parent=50),
-        facts(60, arguments=("/venv/bin/python3", "/opt/q/perpetual_motion.py", "--job-id", "x")),
-        facts(60, arguments=("python3", "-m", "gpu_queue.keepalive.worker")),
-        facts(60, claim="/alive"),
-        facts(40),
-    ],
-    ids=["another user", "no gpu", "no python", "our child", "an agent", "a keep-alive", "a live try", "our parent"],
-)
-def test_what_somebody_answers_for_is_no_stray(spared: Facts) -> None:
-    assert strays(AGENT, spared, alive="/alive") == []
-
-
-def test_descendants_of_shims_and_live_tries_are_no_strays_but_siblings_of_ours_are() -> None:
-    shim = facts(
-        70, name="sh", arguments=("/bin/sh", "/tmp/gpu-queue-1000/shims/0123456789abcdef.sh", "c"), program="dash"
-    )
-    rows = [AGENT, facts(40, parent=1, name="bash", program="bash"), facts(41, parent=40), shim]
-    rows += [facts(71, parent=70), facts(72, parent=71), facts(80, claim="/alive"), facts(81, parent=80)]
-    assert strays(*rows, alive="/alive") == [41]
-
-
-def test_a_loop_in_the_facts_does_not_hang() -> None:
-    assert strays(facts(50, parent=51), facts(51, parent=50)) == []
-
-
-def test_facts_are_read_of_real_processes(started: list[subprocess.Popen[bytes]]) -> None:
-    pid = spawn(started, "sleep", "60")
-    wait_until(lambda: claim_of(pid) == CLAIM)
-    row = read_facts(os.geteuid())[pid]
-    assert row.arguments == ("sleep", "60")
-    assert (row.claim, row.uses_gpu, row.uid) == (CLAIM, False, os.geteuid())
-    assert row.program
-    assert 1 in read_facts(os.geteuid())

@@ -204,10 +204,29 @@ def test_only_the_launcher_and_the_zygote_start_processes() -> None:
 
 
 def test_the_fast_part_of_the_agent_imports_nothing_heavy() -> None:
-    heavy = {"torch", "numpy", "fastapi", "psutil", "requests"}
+    heavy = {"torch", "numpy", "fastapi", "requests"}
     for module in OURS:
         if room_of(module) not in ("console", "experiments") and module != "gpu_queue.keepalive.engines":
             assert not {name.split(".")[0] for name in imports(module)} & heavy, module
+
+
+def test_each_library_stands_where_it_was_chosen_and_nowhere_else() -> None:
+    # Decisions 0009, 0010, 0016.  What holds a lock that is handed on, looks at the processes of tries or runs by
+    # whatever Python has torch does without; and so does all that a shell or a script of a person imports.
+    places = {
+        "filelock": {"gpus.leases", "execution.local"},
+        "watchdog": {"node.hints"},
+        "psutil": {"execution.sweep"},
+    }
+    found = {
+        library: {
+            module.removeprefix("gpu_queue.")
+            for module in OURS
+            if library in {name.split(".")[0] for name in imports(module)}
+        }
+        for library in places
+    }
+    assert found == places
 
 
 def test_only_the_engines_import_torch_and_nobody_imports_the_engines() -> None:
