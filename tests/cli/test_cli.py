@@ -17,7 +17,10 @@ from gpu_queue.cli import SHELLS, build_parser, main
 from gpu_queue.config import SETTINGS
 from tests.unit.test_docs import ROOT
 
-HEAVY = ("torch", "pynvml", "yaml", "shtab", "psutil", "gpu_queue.agent", "gpu_queue.node", "gpu_queue.keepalive")
+HEAVY = (
+    *("torch", "pynvml", "yaml", "shtab", "psutil", "filelock", "watchdog"),
+    *("gpu_queue.agent", "gpu_queue.node", "gpu_queue.keepalive"),
+)
 
 
 def command(*words: str) -> list[str]:

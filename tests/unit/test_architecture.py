@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import functools
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -227,6 +229,14 @@ def test_each_library_stands_where_it_was_chosen_and_nowhere_else() -> None:
         for library in places
     }
     assert found == places
+
+
+def test_what_runs_by_the_python_that_has_torch_needs_nothing_else_of_it() -> None:
+    needed = {name for name in imports("gpu_queue.keepalive.engines") if name in MODULES}
+    lines = "; ".join(f"import {name}" for name in sorted(needed | {"gpu_queue.keepalive.zygote"}))
+    bare = [sys.executable, "-S", "-c", lines]  # without what is installed
+    done = subprocess.run(bare, cwd=PACKAGE.parent, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_only_the_engines_import_torch_and_nobody_imports_the_engines() -> None:
