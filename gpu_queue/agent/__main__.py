@@ -30,7 +30,7 @@ def run(program: str) -> NoReturn:
     except ModuleNotFoundError as error:
         sys.exit(
             f"{program}: {sys.executable} has no module {error.name!r}; run `make venv` where you cloned it and use "
-            ".venv/bin/python, or: pip install nvidia-ml-py PyYAML"
+            ".venv/bin/python, or: pip install filelock nvidia-ml-py psutil PyYAML watchdog"
         )
     # No interpreter shut-down: a thread that hangs on shared storage must not keep the program from ending.
     status = main(program)

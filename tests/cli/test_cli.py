@@ -174,3 +174,13 @@ def test_the_man_page_tells_every_flag_as_the_help_does() -> None:
                 assert words in told.replace("\\(aq", "").replace("'", ""), (
                     f"{action.option_strings}: run `make docs`"
                 )
+
+
+def test_an_agent_without_its_packages_names_them_all() -> None:
+    listed = re.search(r"^dependencies = \[(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.MULTILINE | re.DOTALL)
+    assert listed is not None
+    needed = set(re.findall(r'^    "([A-Za-z-]+)', listed[1], re.MULTILINE)) - {"shtab"}  # only completion needs it
+    bare = [sys.executable, "-S", str(ROOT / "perpetual_motion.py"), "--job-id", "x"]  # without what is installed
+    done = subprocess.run(bare, capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == 1
+    assert set(done.stderr.rpartition("pip install ")[2].split()) == needed
