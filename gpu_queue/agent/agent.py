@@ -320,7 +320,7 @@ class Agent:
             else:
                 self.tries.refuse(action.task, in_words(action.reason), now)
             self._agenda.want(Duty.TELL)
-        if decided.needs_reading:
+        if decided.needs_reading and not self.looking.is_out:
             self._agenda.want(Duty.LOOK)
         if facts.waiting and GpuState.FOREIGN in facts.states().values():
             self._agenda.want(Duty.PLAN, now + FOREIGN_TICK_S)  # nobody tells when memory becomes free

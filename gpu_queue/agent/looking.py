@@ -82,9 +82,14 @@ class Looking:
         """Why the spool cannot be looked at, for people."""
         return self._looks.problem
 
+    @property
+    def is_out(self) -> bool:
+        """Whether a look is being made."""
+        return self._looks.is_out()
+
     def due(self, now: float) -> float:  # noqa: ARG002
         """When the next look is."""
-        return NEVER if self._looks.is_out() else self._agenda.at(Duty.LOOK)
+        return NEVER if self.is_out else self._agenda.at(Duty.LOOK)
 
     @property
     def busy_queues(self) -> dict[str, str]:
@@ -103,7 +108,7 @@ class Looking:
         Returns:
             What else than pending/ is due (:class:`Cadence`).
         """
-        if self._looks.is_out() or not self._agenda.take(Duty.LOOK, now):
+        if self.is_out or not self._agenda.take(Duty.LOOK, now):
             return frozenset()
         # A try that is settling may be back in pending/ by the time that the listing is made.
         live = [one for one in self._tries.live.values() if one.holds_gpus]

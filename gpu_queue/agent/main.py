@@ -26,7 +26,7 @@ from gpu_queue.keepalive.supervisor import Host
 from gpu_queue.node.config import read_config
 from gpu_queue.node.hints import Hints
 from gpu_queue.node.side import NodeSide, node_name
-from gpu_queue.node.storage import Failed, StorageThread
+from gpu_queue.node.storage import Errand, Failed, StorageThread
 from gpu_queue.spool import filesystem
 from gpu_queue.spool.paths import STATE_DIRECTORIES, SpoolPaths
 from gpu_queue.task import State
@@ -241,7 +241,8 @@ def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[
                 speaker.say(str(result))
 
         directories = [paths.directory(State.PENDING), paths.control, paths.root]
-        storage.submit("watch", lambda: hints.add(directories), watching)
+        watch: Errand[str] = Errand(storage, "watch", speaker.say)
+        watch.send(lambda: hints.add(directories), watching)
         try:
             run(agent, storage, hints)
         finally:
