@@ -8,8 +8,8 @@
   is in ``/`` (it goes there at its start), the shim is a local copy, and log and ``cd`` are the shim's business.
 - dash and busybox drop variables whose names are no identifiers, such as bash's exported functions
   (``BASH_FUNC_module%%``); those are carried past the shim as arguments of ``env``.
-- A shell ignores INT and QUIT for what it runs in the background, and POSIX lets nothing undo that but a program of
-  its own: a script is ended by TERM.
+- A script gets a process group of its own by its shim's job control; how, :mod:`gpu_queue.execution.terminal` finds
+  out.  Where there is none, it shares the group of its shim, and has INT and QUIT ignored.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ LOCK_DESCRIPTOR = 9
 """The highest that every POSIX shell can name."""
 TIMER_DESCRIPTOR = 8
 ORDERS_DESCRIPTOR = 7
+TERMINAL_DESCRIPTOR = 6
+"""The slave of the terminal by which a shell has job control; its master is the one below."""
 
 COMPANION_DESCRIPTOR = 3
 PUMP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pump.py")
@@ -68,6 +70,7 @@ def spawn_shim(
     orders_file: int,
     timer: int = -1,
     shell: Sequence[str] = ("/bin/sh",),
+    terminal: tuple[int, int] | None = None,
 ) -> int:
     """Start a shim that waits for its try; returns its pid.
 
@@ -79,17 +82,25 @@ def spawn_shim(
         orders_file: will hold what :func:`orders` says.
         timer: its part in a shared timer; negative: it has none.
         shell: what runs it.
+        terminal: master and slave of a terminal that it is to have until it has started its script.
 
     Raises:
         OSError: the kernel could not (no memory, no processes left).
     """
-    wanted = {0: pipe, ORDERS_DESCRIPTOR: orders_file, LOCK_DESCRIPTOR: lock} | (
-        {TIMER_DESCRIPTOR: timer} if timer >= 0 else {}
-    )
+    wanted = {0: pipe, ORDERS_DESCRIPTOR: orders_file, LOCK_DESCRIPTOR: lock}
+    if timer >= 0:
+        wanted[TIMER_DESCRIPTOR] = timer
+    if terminal is not None:
+        wanted[TERMINAL_DESCRIPTOR - 1], wanted[TERMINAL_DESCRIPTOR] = terminal
     # Away from the descriptors that are set below: dup2 of 9 onto 9 would leave it close-on-exec.
     copies = {
         number: fcntl.fcntl(have, fcntl.F_DUPFD_CLOEXEC, LOCK_DESCRIPTOR + 1) for number, have in wanted.items()
     }
+    acquired = []
+    if terminal is not None:
+        # A leader of a session gets the first terminal that it opens.
+        path = f"/proc/self/fd/{copies[TERMINAL_DESCRIPTOR]}"
+        acquired.append((os.POSIX_SPAWN_OPEN, TERMINAL_DESCRIPTOR, path, os.O_RDWR, 0))
     try:
         return os.posix_spawn(
             shell[0],
@@ -99,6 +110,7 @@ def spawn_shim(
                 (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_RDWR, 0),
                 (os.POSIX_SPAWN_DUP2, 1, 2),
                 *((os.POSIX_SPAWN_DUP2, copy, number) for number, copy in copies.items()),
+                *acquired,
             ],
             setsid=True,
             setsigmask=(),

@@ -10,7 +10,11 @@
 #   q_beat_s q_fence_s q_grace_s q_umask q_timed q_header, those of the script's environment, the program as $@, and
 #   q_whole at its end.  A pipe that ends before: the agent is gone, or needs no shim; nothing was started, and it dies
 #   without a word.
-# - q_timed: descriptor 8 is a pipe whose end the kernel tells by HUP, a few seconds after the start, whatever becomes of
+# - The script gets a process group of its own: "kill 0" in it ends what it has started, and not its supervisor.  A shell
+#   gives one by job control, for which dash and busybox want a terminal.  They have one, that nobody sees (its slave is
+#   descriptor 6, its master 5), until the script has been forked; then the session has none again, and we get a HUP,
+#   which says nothing.
+# - q_timed: descriptor 8 is a pipe whose end the kernel tells by ALRM, a few seconds after the start, whatever becomes of
 #   the agent.  Until then there is no timer of its own, so that a short try costs none.
 # - q_try is the try's directory on this machine.  Read: why.  Written: pid, status, reason, why (requeue, lost, fenced,
 #   nostart), each one line; beat and gone are its own.  A why that is there stays: the first reason counts.
@@ -18,12 +22,13 @@
 # - Every BEAT_S a process of its own touches the claim and lists its directory; a hung server holds that process
 #   only, and there is never a second one.  Lost: two good listings 2 s apart lack the claim.  Fenced: the last good
 #   touch began FENCE_S ago (0: never).  TERM from outside without a why: requeue.  Then TERM to all of the try's
-#   processes, and KILL after GRACE_S.  USR1 is passed on to the script.
+#   processes, and KILL after GRACE_S.  USR1 is passed on to the script.  Any other signal that can be caught only makes
+#   it look at its clock; it is caught and not ignored, for what a shell ignores its children must ignore.
 # - At the end: status, footer, and, if its parent is still AGENT_PID, exit: the agent makes the final move.  Else,
 #   or if there is a why, it ends what is left of the try; and without its agent it renames the claim itself.
 #
 # One process waits: the death of the script and that of the running "sleep" both raise CHLD.  So a try costs two forks,
-# script and sleep, a short one the first alone, and a CHLD or HUP that somebody sends only makes it look at its clock.
+# script and sleep, a short one the first alone.
 # Traps only take notes, and the loop in q_main does what is due: in dash and busybox a trap within a trap changes the
 # outcome of the command that it comes after, and a step in which a test went wrong may end a task.
 # In bash the loop looks, up to every 90 ms, instead of waiting.  For bash's "wait" jumps out at a signal also between
@@ -106,6 +111,11 @@ q_because() { # WHY: never over another one
 	q_why=$1
 }
 
+q_give_back() { # HOW: we were told TERM, and unless somebody has said why, the node is taken from us
+	[ -e "$q_try/why" ] || q_guessed=1
+	"$1" requeue
+}
+
 q_nap() { # SECONDS
 	sleep "$1" >/dev/null 8>&- 9>&- &
 	q_timer=$!
@@ -123,7 +133,7 @@ q_step() { # what is due now, by what is so, not by what has happened
 	q_running "$q_child" || { q_over=1 && return; }
 	[ -z "$q_told_usr1" ] || { q_told_usr1='' && kill -s USR1 "$q_child"; }
 	if [ -z "$q_kill_at" ]; then
-		if [ -n "$q_asked" ]; then q_end requeue; elif [ -e "$q_try/gone" ]; then q_end lost; fi
+		if [ -n "$q_asked" ]; then q_give_back q_end; elif [ -e "$q_try/gone" ]; then q_end lost; fi
 	fi
 	! q_running "$q_timer" || return
 	q_clock
@@ -222,7 +232,7 @@ q_finish() { # STATUS
 		kill -s KILL "$q_timer"
 		wait "$q_timer" # a container's first process may reap nobody
 	fi
-	[ -z "$q_asked" ] || q_because requeue
+	[ -z "$q_asked" ] || q_give_back q_because
 	read -r q_line <"$q_try/why" && q_why=$q_line
 	printf '%s\n' "$1" >"$q_try/status"
 	q_child='' q_cleared=''
@@ -230,7 +240,12 @@ q_finish() { # STATUS
 		q_clock
 		q_up=$((q_now - q_begun))
 		q_is_short || { q_clear; q_cleared=1; } # before the log, which may hang
-		printf '==== exit %s after %s s%s\n' "$1" "$((q_up / 10)).$((q_up % 10))" "${q_why:+ ($q_why)}" >>"$q_log"
+		q_stat $$
+		q_words=$q_why
+		# Whether the node was taken back its agent knows; a task may have told us TERM itself.
+		[ -z "$q_guessed" ] || [ "$q_parent" != "$q_agent" ] || q_words='told TERM'
+		[ "$1" -ne 0 ] || q_words='' # it is done, whatever was said
+		printf '==== exit %s after %s s%s\n' "$1" "$((q_up / 10)).$((q_up % 10))" "${q_words:+ ($q_words)}" >>"$q_log"
 	fi
 	! q_is_short || exit "$1"
 	[ -z "$q_begun" ] || [ -n "$q_cleared" ] || q_clear
@@ -260,13 +275,21 @@ q_refuse() { # REASON: this machine cannot start it
 q_main() {
 	q_agent=$1
 	q_why='' q_begun='' q_child='' q_timer='' q_beater='' q_kill_at=''
-	q_asked='' q_told_usr1='' q_over='' q_due='' q_bash='' q_whole='' q_tick=1
+	q_asked='' q_guessed='' q_told_usr1='' q_hung_up='' q_over='' q_due='' q_bash='' q_whole='' q_tick=1
 	trap 'kill -s KILL $$' EXIT # an exit status would be taken for the script's
 	# Outside bash's POSIX mode CHLD breaks no wait off, and a redirection that fails does not end it.
 	# shellcheck disable=SC3040
 	[ -z "$BASH_VERSION" ] || ! command set +o posix || q_bash=1
-	trap q_due=1 CHLD HUP
+	# All but those by which a program says that it is broken (ILL, BUS, FPE, SEGV) and those that stop it, which the
+	# kernel keeps from a group like ours.  By numbers, for shells do not agree about the names: INT QUIT TRAP ABRT
+	# USR2 PIPE ALRM STKFLT XCPU XFSZ VTALRM PROF IO PWR SYS, and those without a name.
+	q_others='2 3 5 6 12 13 14 16 24 25 26 27 29 30 31'
+	q_line=33
+	while [ $((q_line += 1)) -le 64 ]; do q_others="$q_others $q_line"; done
+	# shellcheck disable=SC2086  # split on purpose
+	trap q_due=1 CHLD $q_others
 	trap 'q_told_usr1=1 q_due=1' USR1
+	trap q_hung_up=1 HUP
 
 	until read -r q_line; do
 		[ -n "$q_due" ] || kill -s KILL $$ # the end of the pipe, and no signal that broke the read off
@@ -301,15 +324,19 @@ q_main() {
 	umask "$q_umask"
 	q_clock
 	q_begun=$q_now q_good=$q_now
-	GPU_QUEUE_CLAIM=$q_claim "$@" >>"$q_log" 2>&1 7>&- 8>&- 9>&- &
+	set -m
+	GPU_QUEUE_CLAIM=$q_claim "$@" >>"$q_log" 2>&1 5>&- 6>&- 7>&- 8>&- 9>&- &
 	q_child=$!
+	set +m
+	exec 5>&- 6>&-
 	[ -n "$q_timed" ] || q_nap "$q_beat_s"
 	q_status=145
 	while [ -z "$q_over" ]; do
 		if [ -z "$q_bash" ]; then
 			wait "${q_due:-$q_child}" # a trap that comes just before leaves 1, which is nobody's child
 			q_status=$?
-			q_due=1
+			[ -n "$q_hung_up" ] && [ $q_status -eq 129 ] || q_due=1
+			q_hung_up=''
 		else
 			# shellcheck disable=SC3045
 			read -r -t "0.0$q_tick" q_line <&7 || [ $? -gt 128 ] || sleep 1 8>&- 9>&-
@@ -317,12 +344,13 @@ q_main() {
 		fi
 		[ -z "$q_due" ] || { q_due='' && q_step; }
 	done
-	# A wait that a trap broke off tells the trap's signal (129 HUP, 138 USR1, 143 TERM, 145 CHLD).  Then it is asked
-	# again without those traps; 127 then says that the end was told already, which some shells do only once.
+	# A wait that a trap broke off tells the trap's signal (128 and its number).  Then it is asked again without those
+	# traps; 127 then says that the end was told already, which some shells do only once.
 	q_deaf
-	trap '' HUP USR1
+	# shellcheck disable=SC2086  # split on purpose
+	trap '' HUP USR1 $q_others
 	for q_line in 1 2 3; do
-		case $q_status in 127 | 129 | 138 | 143 | 145) ;; *) break ;; esac
+		[ "$q_status" -ge 127 ] || break
 		wait "$q_child"
 		q_again=$?
 		[ "$q_again" -ne 127 ] || [ "$q_status" -eq 145 ] || break

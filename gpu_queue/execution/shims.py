@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 from gpu_queue.execution import launcher
 from gpu_queue.execution.local import AgentDirectory, TryDirectory
+from gpu_queue.execution.terminal import terminal_for
 
 SPARES = 2
 TIMER_S = 4
@@ -38,7 +39,7 @@ _F_OWNER_TID = 0
 class SharedTimer:
     """One ``sleep`` that wakes many shims.
 
-    It holds the only writing end of a pipe, and when it ends, the kernel tells each shim so by HUP (O_ASYNC of
+    It holds the only writing end of a pipe, and when it ends, the kernel tells each shim so by ALRM (O_ASYNC of
     fcntl(2)).  So a short try needs no timer of its own, and there is no moment at which the life of the agent
     decides whether a shim begins to beat: a ``sleep`` that is killed, too, only wakes them sooner.
     """
@@ -91,7 +92,7 @@ class Subscription:
         if self.ends_at - now < _TIMER_MARGIN_S:
             return False
         fcntl.fcntl(self.descriptor, fcntl.F_SETOWN, pid)
-        fcntl.fcntl(self.descriptor, fcntl.F_SETSIG, signal.SIGHUP)
+        fcntl.fcntl(self.descriptor, fcntl.F_SETSIG, signal.SIGALRM)
         fcntl.fcntl(self.descriptor, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
         return not _is_over(self.descriptor)  # it may have ended before it was armed
 
@@ -160,7 +161,10 @@ class Shim:
             self._subscription = timer.subscribe(time.monotonic()) if timer is not None else None
             reading, self._pipe = os.pipe2(os.O_CLOEXEC)
             timer_end = self._subscription.descriptor if self._subscription is not None else -1
-            self.pid = launcher.spawn_shim(shim, environment, self._lock, reading, self._orders, timer_end, shell)
+            with terminal_for(tuple(shell)) as terminal:
+                self.pid = launcher.spawn_shim(
+                    shim, environment, self._lock, reading, self._orders, timer_end, shell, terminal
+                )
         except BaseException:
             self.close()
             directory.remove()

@@ -179,7 +179,42 @@ def test_term_without_a_why_means_requeue_and_is_passed_on_once(each_shell: Benc
     assert each_shell.status(shim) == 9
     assert each_shell.directory.why() is Why.REQUEUE
     assert (each_shell.base / "terms").read_text() == "term\n"
-    assert "(requeue)" in each_shell.log
+    assert "==== exit 9 after" in each_shell.log
+    assert "(told TERM)" in each_shell.log, "whether it is given back, its agent says"
+
+
+def test_a_task_that_ends_its_shim_is_not_logged_as_given_back(each_shell: Bench) -> None:
+    assert each_shell.run("kill $PPID; sleep 60\n") == 143
+    assert "(told TERM)\n" in each_shell.log
+    assert "requeue" not in each_shell.log
+    assert each_shell.directory.why() is Why.REQUEUE, "for an agent that is told the same, or is gone by then"
+
+
+def test_what_its_agent_said_and_what_a_shim_alone_decides_stands_in_the_log(each_shell: Bench) -> None:
+    shim = each_shell.start(STAY)
+    each_shell.wait_for("script")
+    each_shell.directory.write_why(Why.REQUEUE)
+    os.kill(shim, signal.SIGTERM)
+    assert each_shell.status(shim) == 143
+    assert "(requeue)\n" in each_shell.log
+    each_shell.directory.remove()
+    (each_shell.base / "script").unlink()
+    each_shell.start_orphan(STAY)
+    each_shell.wait_for("script")
+    orphan = each_shell.directory.pid()
+    assert orphan is not None
+    os.kill(orphan[0], signal.SIGTERM)
+    wait_until(lambda: each_shell.names() == [f"{each_shell.name}=143-requeue"])
+    assert each_shell.log.count("(requeue)\n") == 2
+
+
+def test_a_script_that_succeeded_is_not_logged_as_given_back(each_shell: Bench) -> None:
+    shim = each_shell.start("trap 'exit 0' TERM; echo $$ >script; while :; do sleep 0.05; done\n")
+    each_shell.wait_for("script")
+    each_shell.directory.write_why(Why.REQUEUE)
+    os.kill(shim, signal.SIGTERM)
+    assert each_shell.status(shim) == 0
+    assert re.search(r"==== exit 0 after \d+\.\d s\n$", each_shell.log)
 
 
 def test_the_why_that_its_agent_wrote_goes_into_the_name(each_shell: Bench) -> None:
@@ -208,6 +243,117 @@ def test_usr1_is_passed_on_to_the_script(each_shell: Bench) -> None:
     os.kill(shim, signal.SIGUSR1)
     assert each_shell.status(shim) == 4
     assert each_shell.directory.why() is None
+
+
+# Those by which a program says that it is broken, and KILL, end any process.
+MAY_END = {signal.SIGILL, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV, signal.SIGKILL}
+
+
+def test_no_signal_that_somebody_sends_to_a_shim_leaves_its_script_alone(each_shell: Bench) -> None:
+    heard = "trap 'echo usr1 >>usr1' USR1\n"
+    shim = each_shell.start(heard + "echo $$ >script; while [ ! -e stop ]; do sleep 0.05; done; exit 3\n")
+    each_shell.wait_for("script")
+    for number in sorted(signal.valid_signals() - MAY_END - {signal.SIGTERM, signal.SIGUSR1, signal.SIGSTOP}):
+        os.kill(shim, number)
+        wait_until(lambda: int(field(shim, "ShdPnd"), 16) == 0)
+    os.kill(shim, signal.SIGSTOP)
+    wait_until(lambda: (row := read_process(shim)) is not None and row.state == "T")
+    os.kill(shim, signal.SIGCONT)
+    os.kill(shim, signal.SIGUSR1)
+    wait_until((each_shell.base / "usr1").exists)
+    (each_shell.base / "stop").touch()
+    assert each_shell.status(shim) == 3
+    assert each_shell.directory.why() is None
+
+
+def test_a_shim_that_waits_outlives_signals_that_are_not_meant_for_it(each_shell: Bench) -> None:
+    shim = each_shell.wait_shim()
+    wait_until(lambda: int(field(shim.pid, "SigCgt"), 16) & 1 << signal.SIGRTMAX - 1)
+    for number in (signal.SIGUSR2, signal.SIGINT, signal.SIGALRM, signal.SIGRTMIN):
+        os.kill(shim.pid, number)
+    assert each_shell.status(each_shell.begin(shim, "exit 4\n")) == 4
+
+
+def test_a_script_ends_by_the_signals_that_its_shim_outlives(each_shell: Bench) -> None:
+    """What a shell ignores its children must ignore: a script could not even catch it."""
+    assert each_shell.run("", program=("grep", "-E", "SigIgn|SigBlk", "/proc/self/status")) == 0
+    masks = [int(mask, 16) for mask in re.findall(r"Sig...:\t(\w+)", each_shell.log)]
+    of_libc = 1 << 31 | 1 << 32  # no program can set these
+    assert [mask & ~of_libc for mask in masks] == [0, 0]
+    each_shell.directory.remove()
+    assert each_shell.run("kill -USR2 $$; sleep 60\n") == 128 + signal.SIGUSR2
+
+
+def field(pid: int, name: str) -> str:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(line.split(":")[1].strip() for line in lines if line.startswith(name))
+
+
+# What people write at the end of scripts that start others: all of it means the script's own group.
+OWN_GROUP = {
+    "kill 0": 143,
+    "kill -TERM 0": 143,
+    "kill -9 0": 137,
+    "kill -- -$$": 143,
+    "kill -KILL -$$": 137,
+    "kill -TERM -- -$(ps -o pgid= $$ | tr -d ' ')": 143,
+    "trap 'kill 0' EXIT; exit 5": 143,
+    "trap 'trap - TERM; kill -- -$$' INT TERM EXIT; exit 5": 143,
+    "trap 'trap \"\" TERM; kill 0; wait' EXIT; exit 5": 5,
+}
+
+
+@pytest.mark.parametrize("line", OWN_GROUP)
+def test_a_script_that_ends_its_group_ends_what_it_has_started_and_not_its_shim(each_shell: Bench, line: str) -> None:
+    other = "sleep 1000 & echo $! >other\n"
+    shim = each_shell.start(f"{other}{line}\nsleep 60\n", beat_s=1)
+    assert each_shell.status(shim) == OWN_GROUP[line]
+    assert each_shell.directory.status() == OWN_GROUP[line]
+    assert each_shell.directory.why() is None, "nobody has taken the node back"
+    other_pid = int(each_shell.wait_for("other"))
+    wait_until(lambda: is_gone(other_pid))
+    assert f"==== exit {OWN_GROUP[line]} after" in each_shell.log
+
+
+def test_a_script_that_stops_its_group_can_still_be_ended(all_shells: list[Bench]) -> None:
+    shims = [one.start("echo $$ >script; kill -STOP 0; sleep 60\n", grace_s=1) for one in all_shells]
+    for one, shim in zip(all_shells, shims, strict=True):
+        script = int(one.wait_for("script"))
+        wait_until(lambda pid=script: (row := read_process(pid)) and row.state == "T")  # type: ignore[misc]
+        os.utime(one.claim, (0, 0))
+        wait_until(lambda claim=one.claim: claim.stat().st_mtime > 0)  # type: ignore[misc]
+        os.kill(shim, signal.SIGTERM)
+    for one, shim in zip(all_shells, shims, strict=True):
+        assert one.status(shim) == 137
+
+
+def test_a_script_has_its_shims_session_a_group_of_its_own_and_no_terminal(each_shell: Bench) -> None:
+    shim = each_shell.start("(: </dev/tty) 2>/dev/null && echo there >terminal; sleep 1000 & " + STAY)
+    script = int(each_shell.wait_for("script"))
+    assert os.getsid(script) == shim
+    assert os.getpgid(script) == script
+    assert os.getpgid(shim) == shim
+    assert not (each_shell.base / "terminal").exists()
+    for pid in (shim, script):
+        assert Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[4] == "0", "its terminal"
+        wait_until(lambda pid=pid: not any("pts" in one for one in open_files(pid)))  # type: ignore[misc]
+    assert not any("ptmx" in one for one in open_files(script))
+
+
+def open_files(pid: int) -> list[str]:
+    return [os.readlink(one) for one in Path(f"/proc/{pid}/fd").iterdir() if os.path.lexists(one)]
+
+
+def test_where_no_terminal_is_to_be_had_a_script_runs_all_the_same(
+    each_shell: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "openpty", refuse)
+    assert each_shell.run("exit 7\n") == 7
+    assert each_shell.log.startswith("==== exit 7")
+
+
+def refuse() -> tuple[int, int]:
+    raise OSError(28, "No space left on device")
 
 
 def test_a_storm_of_signals_changes_neither_status_nor_why(each_shell: Bench) -> None:
