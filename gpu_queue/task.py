@@ -129,6 +129,8 @@ class Waiting:
     """Failed tries since it was last settled: it waits for its backoff."""
     entered_at: float = 0.0
     """When it came (back) to pending/, in the server's time; only known where ``failures`` > 0."""
+    changed_ns: int = 0
+    """The file's ctime when it was read: what another node claims and gives back gets another one.  0: unread."""
     upstream: tuple[tuple[str, State | None], ...] = ()
     """Where each task of ``needs.after`` is; None: nowhere."""
 

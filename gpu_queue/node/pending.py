@@ -89,6 +89,15 @@ class PendingReader:
             if known.task_id is not None:
                 self._upstream.pop(known.task_id, None)
 
+    def is_stale(self, waiting: Waiting) -> bool:
+        """Whether this task's file was moved since it was read, as by a try of another node: what is known is old."""
+        if waiting.task_id is None or not waiting.changed_ns:
+            return False
+        try:
+            return os.lstat(f"{self._directory}/{waiting.name}").st_ctime_ns != waiting.changed_ns
+        except OSError:
+            return False  # the rename tells
+
     def settled(self, task_id: str, state: State) -> None:
         """This node settled a task: those that wait for it need not wait for the next listing."""
         self._upstream[task_id] = state
@@ -307,6 +316,7 @@ class PendingReader:
             tries=tries,
             failures=sum(one.end.why is None for one in current_round(earlier)),
             entered_at=returned_at,
+            changed_ns=facts.st_ctime_ns,
         )
 
     def _is_settled_as_well(self, name: str) -> bool:

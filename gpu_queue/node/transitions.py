@@ -99,6 +99,10 @@ class Transitions:
         Raises:
             OSError: the claim is ours, but its files could not be read or made: the caller gives it back.
         """
+        if to_run and self._reader.is_stale(waiting):
+            # It failed on another node between two listings, which both showed its name: it may have to wait.
+            self._reader.forget(waiting.name)
+            return NotClaimed(Moved.LOST, "it was tried elsewhere meanwhile; it is looked at anew")
         path = self._paths.claim(self._node, claim)
         queue = waiting.needs.queue if to_run else None
         reserved: Token | None = None

@@ -374,3 +374,19 @@ def test_of_two_files_of_one_task_the_plain_name_is_the_task_and_the_other_a_dro
     (room.root / "pending" / f"{plain}.try1.abcdef=0").write_text("#!/bin/sh\n")
     found = {one.name: one.task_id for one in look(a_reader(room)).waiting}
     assert found == {plain: task, f"{plain}.try1.abcdef=0": None}
+
+
+def test_a_task_that_failed_on_another_node_between_two_listings_waits_for_its_retry(room: Room) -> None:
+    settings = replace(AT_ONCE, retries=1, retry_delay_s=3600.0)
+    first, other = room.start(settings), room.start(settings, name="n2")
+    (room.root / "paused").write_text("me\n")
+    first.step()
+    task = room.submit(room.script("exit 1"))
+    first.go_on(3)
+    assert [(one.task_id, one.is_read) for one in first.agent._view.waiting] == [(task, True)]
+    (room.root / "paused").unlink()
+    other.settle_all()
+    assert (room.where(task), room.runs(task)) == (["pending"], 1), "it failed there, and came back under its name"
+    first.settle_all()
+    assert room.runs(task) == 1
+    assert "failed once; tried again in" in first.reasons()[full_name(500, task)]
