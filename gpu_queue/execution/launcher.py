@@ -19,6 +19,7 @@ import functools
 import math
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -36,6 +37,11 @@ TERMINAL_DESCRIPTOR = 6
 COMPANION_DESCRIPTOR = 3
 PUMP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pump.py")
 _CLAIM_NAME = re.compile(r"[A-Za-z0-9._+=-]+", re.ASCII)
+_STRING_PAGES = 32
+"""So many pages one variable or argument may take (MAX_ARG_STRLEN of execve(2))."""
+_POINTER_BYTES = 8
+_TOTAL_MAX_BYTES = 6 << 20
+"""All of them together take a quarter of the stack's limit, and never more than this."""
 _ALL_SIGNALS = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 
 
@@ -177,7 +183,8 @@ def orders(spec: LaunchSpec, environment: Mapping[str, str], *, timed: bool) -> 
         timed: whether it has its part in a shared timer.
 
     Raises:
-        ValueError: a claim whose name no spool would have, a directory that is none, or a NUL byte.
+        ValueError: a claim whose name no spool would have, a directory that is none, a NUL byte, or more than
+            the kernel starts a program with.
     """
     if not _CLAIM_NAME.fullmatch(os.path.basename(spec.claim_path)):
         raise ValueError(f"{spec.claim_path!r} is no claim")
@@ -202,7 +209,28 @@ def orders(spec: LaunchSpec, environment: Mapping[str, str], *, timed: bool) -> 
     text = "".join(f"{line}\n" for line in told)
     if "\0" in text:
         raise ValueError("embedded null byte")
+    _check_lengths({**spec.environment, "GPU_QUEUE_CLAIM": spec.claim_path}, spec.program)
     return os.fsencode(text)
+
+
+def _check_lengths(environment: Mapping[str, str], program: Sequence[str]) -> None:
+    """Refuse what the kernel would not start; the script's shell could only say that "the list" is too long."""
+    named = [(f"the variable {name}", len(os.fsencode(f"{name}={value}")) + 1) for name, value in environment.items()]
+    named += [(f"argument {number} of the program", len(os.fsencode(one)) + 1) for number, one in enumerate(program)]
+    what, longest = max(named, key=lambda one: one[1])
+    string_max = _STRING_PAGES * os.sysconf("SC_PAGE_SIZE")
+    if longest > string_max:
+        raise ValueError(
+            f"{what} has {longest - 1} bytes; the kernel takes at most {string_max - 1} (make it shorter)"
+        )
+    stack, _ = resource.getrlimit(resource.RLIMIT_STACK)
+    total_max = _TOTAL_MAX_BYTES if stack == resource.RLIM_INFINITY else min(stack // 4, _TOTAL_MAX_BYTES)
+    total = sum(size + _POINTER_BYTES for _, size in named)
+    if total > total_max:
+        raise ValueError(
+            f"environment and arguments have {total} bytes, most of them {what} with {longest - 1}; the kernel takes"
+            f" at most {total_max} (make them shorter, or raise ulimit -s)"
+        )
 
 
 def _quoted(value: str) -> str:
