@@ -225,6 +225,8 @@ class Transitions:
         """
         source_name = claim_name(claim) if named_end is None else ended_name(claim, named_end)
         source = f"{self._paths.running(self._node)}/{source_name}"
+        # What a crash or a full disk left of the local notes may read as an object that says nothing.
+        inherited = inherited or not (refusal or "started_at" in facts)
         if inherited:
             needs = self._needs(claim, source)
             limits = replace(limits, retries=limits.retries if needs.retries is None else needs.retries)

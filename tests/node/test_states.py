@@ -408,3 +408,31 @@ def test_whatever_goes_wrong_each_task_ends_once_where_it_belongs(
         run_through(room, *plan, settings=replace(AT_ONCE, retries=1, max_lost=100))
         assert [room.where(one) for one in (good, bad, again, never)] == [["done"], ["failed"], ["done"], ["failed"]]
         assert [room.runs(one) for one in (good, bad, again, never)] == [1, 2, 2, 0]
+
+
+@pytest.mark.parametrize(
+    "facts", [None, b"", b'{"gpus": [', b"[]", b"\xff\0", b"{}", b'{"retries": "many", "queue": 7}']
+)
+def test_a_successor_that_finds_no_facts_of_a_try_keeps_its_retries_and_its_queue(
+    room: Room, facts: bytes | None
+) -> None:
+    script = f'case $GPU_QUEUE_TRY in 1) read line <"{room.base}/gate"; exit 1 ;; esac'
+    task = room.submit(room.script(script), retries="1", queue="car")
+    os.mkfifo(room.base / "gate")
+    first = room.start()
+    for _ in range(3):
+        first.step()
+    (one,) = first.agent.tries.live.values()
+    first.die()
+    path = Path(one.directory.path, "facts")
+    path.unlink()
+    if facts is not None:
+        path.write_bytes(facts)
+    second = room.start()
+    for _ in range(3):
+        second.step()
+    assert room.where(task) == ["running/n1"], "its shim lives"
+    (room.base / "gate").write_text("go\n")
+    second.settle_all()
+    assert (room.where(task), room.runs(task)) == (["done"], 2), "the retry that it was submitted with"
+    assert all(name.endswith(".free") for name in room.listing("queues")), "its queue is free again"
