@@ -3,7 +3,7 @@
 Many scripts end what they have started by ``kill 0`` or ``trap "kill 0" EXIT``: all of their process group.  Their
 supervisor must not be in it, but must stay in their session, by which the processes of a try are found.  A shell does
 just that by job control (``set -m``).  bash and dash from 0.5.13 have it anywhere; dash to 0.5.12 and busybox need a
-controlling terminal.  What that costs, and what else would do: decision 0016.
+controlling terminal.  What that costs, and what else would do: decision 0018.
 """
 
 from __future__ import annotations
