@@ -27,6 +27,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gpu_queue.execution.local import write_all
+
 LOCK_DESCRIPTOR = 9
 """The highest that every POSIX shell can name."""
 TIMER_DESCRIPTOR = 8
@@ -148,6 +150,26 @@ def spawn_sleep(seconds: int, held: int) -> int:
     return _spawn_beside([_sleep(), str(seconds)], {}, held)
 
 
+def spawn_leader(arguments: Sequence[str], terminal: int | None) -> int:
+    """Start the leader of a new session, with this terminal where there is one, to see what it can; returns its pid.
+
+    Raises:
+        OSError: there is no such program, or the kernel could not.
+    """
+    opened = [(number, "/dev/null") for number in range(3)]
+    if terminal is not None:
+        opened.append((TERMINAL_DESCRIPTOR, f"/proc/self/fd/{terminal}"))
+    return os.posix_spawn(
+        arguments[0],
+        list(arguments),
+        {},
+        file_actions=[(os.POSIX_SPAWN_OPEN, number, path, os.O_RDWR, 0) for number, path in opened],
+        setsid=True,
+        setsigmask=(),
+        setsigdef=_ALL_SIGNALS,
+    )
+
+
 def _spawn_beside(arguments: Sequence[str], environment: Mapping[str, str], descriptor: int) -> int:
     inherited = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, LOCK_DESCRIPTOR + 1)
     try:
@@ -244,9 +266,7 @@ def tell(pipe: int, orders_file: int, text: bytes) -> None:
     Raises:
         OSError: the local disk took it not; nothing is done.
     """
-    view = memoryview(text)
-    while view:
-        view = view[os.write(orders_file, view) :]
+    write_all(orders_file, text)
     try:
         os.write(pipe, b"\n")
     except BrokenPipeError:

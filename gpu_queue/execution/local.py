@@ -349,8 +349,17 @@ def _replace(path: str, content: bytes) -> None:
 def _write(path: str, content: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        write_all(descriptor, content)
     finally:
         os.close(descriptor)
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write the whole of it, however little the kernel takes at a time.
+
+    Raises:
+        OSError: it takes no more; how much of it is written nobody knows.
+    """
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]

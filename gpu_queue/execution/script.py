@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from gpu_queue.execution.local import write_all
+
 
 def prepare_script(content: bytes) -> tuple[bytes, list[str]]:
     """What is run of a script, and notes for its log.
@@ -25,8 +27,6 @@ def write_script(path: str, content: bytes) -> None:
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o700)
     try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        write_all(descriptor, content)
     finally:
         os.close(descriptor)

@@ -15,6 +15,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from gpu_queue.execution import launcher
+
 _PROBE = ("-c", "set -m; case $- in *m*) exit 3 ;; esac")
 _PROBE_STATUS = 3
 _PROBE_S = 2.0
@@ -58,18 +60,8 @@ def helps(shell: tuple[str, ...]) -> bool:
 
 
 def _has_job_control(shell: Sequence[str], slave: int | None) -> bool:
-    opened = [] if slave is None else [(os.POSIX_SPAWN_OPEN, 3, f"/proc/self/fd/{slave}", os.O_RDWR, 0)]
     try:
-        pid = os.posix_spawn(
-            shell[0],
-            [*shell, *_PROBE],
-            {},
-            file_actions=[
-                *((os.POSIX_SPAWN_OPEN, number, "/dev/null", os.O_RDWR, 0) for number in range(3)),
-                *opened,
-            ],
-            setsid=True,
-        )
+        pid = launcher.spawn_leader([*shell, *_PROBE], slave)
     except OSError:
         return False
     # A shell that does not find itself in the foreground of its terminal asks again and again.

@@ -9,8 +9,9 @@
 - Times are CLOCK_MONOTONIC in ns; all numbers are 8 bytes wide, aligned, in the host's order, and written one by one:
   tests read the same file from C (``tests/fake_nvml/nvml.c``).
 
-It is no test equipment alone: ``--simulate`` of the agent shows on a laptop what tasks and the keep-alive do to cards,
-for which simulated cards (:mod:`gpu_queue.gpus.simulated`) and the keep-alive's engine ``cpu`` read and write these loads.
+It is no test equipment alone: ``--simulate`` of the agent shows on a laptop what tasks and the keep-alive do to
+cards, for which simulated cards (:mod:`gpu_queue.gpus.simulated`) and the keep-alive's engine ``cpu`` read and write
+these loads.
 
 ``python -m gpu_queue.gpus.plant --help`` makes a load by hand.
 """
