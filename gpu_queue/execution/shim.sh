@@ -240,10 +240,9 @@ q_finish() { # STATUS
 		q_clock
 		q_up=$((q_now - q_begun))
 		q_is_short || { q_clear; q_cleared=1; } # before the log, which may hang
-		q_stat $$
 		q_words=$q_why
 		# Whether the node was taken back its agent knows; a task may have told us TERM itself.
-		[ -z "$q_guessed" ] || [ "$q_parent" != "$q_agent" ] || q_words='told TERM'
+		[ -z "$q_guessed" ] || { q_stat $$ && [ "$q_parent" != "$q_agent" ]; } || q_words='told TERM'
 		[ "$1" -ne 0 ] || q_words='' # it is done, whatever was said
 		printf '==== exit %s after %s s%s\n' "$1" "$((q_up / 10)).$((q_up % 10))" "${q_words:+ ($q_words)}" >>"$q_log"
 	fi
@@ -348,7 +347,7 @@ q_main() {
 	# traps; 127 then says that the end was told already, which some shells do only once.
 	q_deaf
 	# shellcheck disable=SC2086  # split on purpose
-	trap '' HUP USR1 $q_others
+	[ "$q_status" -lt 127 ] || trap '' HUP USR1 $q_others
 	for q_line in 1 2 3; do
 		[ "$q_status" -ge 127 ] || break
 		wait "$q_child"
