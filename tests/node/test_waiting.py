@@ -383,7 +383,7 @@ def test_a_task_that_failed_on_another_node_between_two_listings_waits_for_its_r
     first.step()
     task = room.submit(room.script("exit 1"))
     first.go_on(3)
-    assert [(one.task_id, one.is_read) for one in first.agent._view.waiting] == [(task, True)]
+    assert [(one.task_id, one.is_read) for one in first.agent.looking.view.waiting] == [(task, True)]
     (room.root / "paused").unlink()
     other.settle_all()
     assert (room.where(task), room.runs(task)) == (["pending"], 1), "it failed there, and came back under its name"
