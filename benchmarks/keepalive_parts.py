@@ -185,7 +185,7 @@ def _busy_percent(filler: Filler) -> float:
 def measure_watts(bench: Bench) -> Values:
     """Power without a context, with one that rests, and by each engine at the same share of the time."""
     card, seconds = bench.card, bench.sizes.watts_s
-    card.wait_quiet()
+    card.wait_idle()
     values: Values = {"idle_w": _watts(watch(card, seconds))}
     if card.plant:
         bench.notes.append("watts: a simulated card has no power")
@@ -389,7 +389,7 @@ def measure_tenant(bench: Bench) -> Values:
                 _alone(bench, program)
             card.wait_empty()
         alone = bench.alone_per_s
-        card.wait_quiet()
+        card.wait_idle()
         keeping = stack.enter_context(closing(Keeping(card)))
         keeping.run_to(KeepState.HOLDING)
         keeping.run_for(max(2.5, IN_BAND_FOR_S))
@@ -432,7 +432,7 @@ def measure_light(bench: Bench) -> Values:
         program.wait_context()
         stack.enter_context(_beside_others(card))
         alone = _alone(bench, program)
-        card.wait_quiet()
+        card.wait_idle()
         keeping = stack.enter_context(closing(Keeping(card, rules)))
         keeping.holder = "a task"
         keeping.run_to(KeepState.HOLDING)

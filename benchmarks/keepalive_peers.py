@@ -44,7 +44,7 @@ def measure_peers(bench: Bench) -> dict[str, Any]:
 
 def _measure(bench: Bench, name: str, directory: Path) -> dict[str, Any]:
     card, seconds = bench.card, bench.sizes.peer_s
-    card.wait_quiet(3.0)
+    card.wait_idle(3.0)
     log = bench.base / f"{name}.out"
     with _running(card, name, directory, log) as process:
         time.sleep(_SETTLE_S)

@@ -124,10 +124,10 @@ class Card:
         wait_until(self.is_back, "the card's memory to be back", every_s)
         return time.monotonic()
 
-    def wait_quiet(self, patience_s: float = 10.0) -> None:
+    def wait_idle(self, patience_s: float = 10.0) -> None:
         """Wait until the gauge has forgotten the last load."""
         with contextlib.suppress(TimeoutError):
-            wait_until(lambda: (self.read().utilization_percent or 0) <= 1, "a quiet card", 0.05, patience_s)
+            wait_until(lambda: (self.read().utilization_percent or 0) <= 1, "an idle card", 0.05, patience_s)
 
 
 def _of(devices: Devices, uuid: str) -> Gpu:

@@ -1,13 +1,13 @@
-"""Whether a card is quiet enough for a filler: left idle by its task, or left by a tenant.  Pure.
+"""Whether a card is idle enough for a filler: left idle by its task, or left by a tenant.  Pure.
 
-Both want quiet without a break, judged by readings of the device alone; one that failed is not quiet.
+Both want idleness without a break, judged by readings of the device alone; one that failed is not idle.
 """
 
 from __future__ import annotations
 
 FIRST_WAIT_S = 60.0
 LONGEST_WAIT_S = 1800.0
-_QUIET_PERCENT = 5.0
+_IDLE_PERCENT = 5.0
 _BASELINE_SLACK_BYTES = 64 << 20
 _LEAST_FREE_BYTES = 4 << 30
 _LONGEST_GAP_S = 30.0
@@ -59,9 +59,9 @@ class IdleWatch:
 
 
 class ComeBack:
-    """When a filler may come back to a card after a tenant: after a while of quiet that doubles each time.
+    """When a filler may come back to a card after a tenant: after a while of idleness that doubles each time.
 
-    Quiet is memory back at what it was before, and nothing at work, in every reading of the while: 60 s at first,
+    Idle is memory back at what it was before, and nothing at work, in every reading of the while: 60 s at first,
     twice as long after each further tenant, 30 min at most.  A tenant that comes 30 min or more after the filler came
     back finds the first while again.  One for each card; it outlives the workers.
 
@@ -72,20 +72,20 @@ class ComeBack:
     def __init__(self, *, has_gauge: bool = True) -> None:
         self._has_gauge = has_gauge
         self._wait_s = 0.0
-        self._quiet_since_s: float | None = None
+        self._idle_since_s: float | None = None
         self._last_s = 0.0
         self._back_s: float | None = None
 
     @property
     def wait_s(self) -> float:
-        """How long it must be quiet; 0 as long as no tenant was seen."""
+        """How long it must be idle; 0 as long as no tenant was seen."""
         return self._wait_s
 
     def tenant_seen(self, now_s: float) -> None:
         """A tenant was seen and the filler has left, or leaves.  Call it once for each time."""
         long_ago = self._back_s is not None and now_s - self._back_s >= LONGEST_WAIT_S
         self._wait_s = FIRST_WAIT_S if long_ago or not self._wait_s else min(2 * self._wait_s, LONGEST_WAIT_S)
-        self._quiet_since_s = None
+        self._idle_since_s = None
         self._back_s = None
 
     def may_come(
@@ -101,23 +101,23 @@ class ComeBack:
         """
         if not self._wait_s:
             return True
-        if self._quiet_since_s is not None and now_s - self._last_s > _LONGEST_GAP_S:
-            self._quiet_since_s = None
+        if self._idle_since_s is not None and now_s - self._last_s > _LONGEST_GAP_S:
+            self._idle_since_s = None
         self._last_s = now_s
-        if not self._is_quiet(used_bytes, utilization_percent, baseline_bytes):
-            self._quiet_since_s = None
+        if not self._is_idle(used_bytes, utilization_percent, baseline_bytes):
+            self._idle_since_s = None
             return False
-        if self._quiet_since_s is None:
-            self._quiet_since_s = now_s
-        if now_s - self._quiet_since_s < self._wait_s:
+        if self._idle_since_s is None:
+            self._idle_since_s = now_s
+        if now_s - self._idle_since_s < self._wait_s:
             return False
         if self._back_s is None:
             self._back_s = now_s
         return True
 
-    def _is_quiet(self, used_bytes: int | None, utilization_percent: float | None, baseline_bytes: int) -> bool:
+    def _is_idle(self, used_bytes: int | None, utilization_percent: float | None, baseline_bytes: int) -> bool:
         if used_bytes is None or used_bytes > baseline_bytes + _BASELINE_SLACK_BYTES:
             return False
         if utilization_percent is None:
             return not self._has_gauge
-        return utilization_percent < _QUIET_PERCENT
+        return utilization_percent < _IDLE_PERCENT

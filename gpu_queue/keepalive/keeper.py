@@ -163,7 +163,7 @@ class Keeper:
         """The holder beside which a light worker sits."""
         self._since = float("-inf")
         self._free_since: float | None = None
-        self._quiet_since = float("-inf")
+        self._idle_since = float("-inf")
         self._baseline_bytes: int | None = None
         """Used on this GPU before our worker came."""
         self._gone_at: float | None = None
@@ -309,13 +309,13 @@ class Keeper:
             self._enter(KeepState.BACKING_OFF, self._tenant_said, now)
             return Order()
         if self._free_since is None:
-            self._free_since = self._quiet_since = now
+            self._free_since = self._idle_since = now
             self.reason = "about to start"
         if facts.utilization is not None and facts.utilization > BUSY_PERCENT:
-            self._quiet_since = now
+            self._idle_since = now
             if now - self._free_since >= GAUGE_LOOKS_BACK_S:  # before, it may be what has just ended here
                 self.reason = "somebody else is at work on it"
-        if now - self._quiet_since < REST_BEFORE_S:
+        if now - self._idle_since < REST_BEFORE_S:
             return Order()
         return self._start(facts)
 

@@ -1,4 +1,4 @@
-"""The controller against a plant with a late, noisy gauge: in the band within seconds, and quiet there."""
+"""The controller against a plant with a late, noisy gauge: in the band within seconds, and steady there."""
 
 from __future__ import annotations
 

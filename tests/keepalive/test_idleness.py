@@ -54,7 +54,7 @@ def test_a_small_card_keeps_four_gib_for_its_task() -> None:
 
 
 def stay_away(comeback: ComeBack, since_s: float) -> float:
-    """How long a filler stays away from a card that is quiet from this moment on."""
+    """How long a filler stays away from a card that is idle from this moment on."""
     now_s = since_s
     while not comeback.may_come(now_s, 600 * MIB, 0, 600 * MIB):
         now_s += 1
@@ -65,7 +65,7 @@ def test_nothing_is_waited_for_before_the_first_tenant() -> None:
     assert ComeBack().may_come(0.0, None, None, 0)
 
 
-def test_the_while_of_quiet_doubles_from_a_minute_to_half_an_hour() -> None:
+def test_the_while_of_idleness_doubles_from_a_minute_to_half_an_hour() -> None:
     comeback, now_s, waits = ComeBack(), 0.0, []
     for _ in range(8):
         comeback.tenant_seen(now_s)
@@ -95,7 +95,7 @@ def test_time_spent_away_does_not_count_as_undisturbed() -> None:
     [(600 * MIB + 65 * MIB, 0), (600 * MIB, 5), (None, 0), (600 * MIB, None)],
     ids=["memory is still held", "something works", "no memory reading", "no reading"],
 )
-def test_it_must_be_quiet_without_a_break(used: int | None, utilization: int | None) -> None:
+def test_it_must_be_idle_without_a_break(used: int | None, utilization: int | None) -> None:
     comeback = ComeBack()
     comeback.tenant_seen(0.0)
     for second in range(59):
@@ -111,7 +111,7 @@ def test_without_a_gauge_memory_alone_is_judged() -> None:
     assert answers.index(True) == 60
 
 
-def test_a_gap_between_readings_is_not_quiet() -> None:
+def test_a_gap_between_readings_is_not_idle() -> None:
     comeback = ComeBack()
     comeback.tenant_seen(0.0)
     assert not comeback.may_come(0.0, 0, 0, 0)
