@@ -33,17 +33,13 @@ from gpu_queue.gpus.devices import Health
 from gpu_queue.gpus.plant import Load, Plant
 from gpu_queue.gpus.simulated import STATE_FILE_VARIABLE, SimulatedDevices
 from gpu_queue.keepalive.protocol import WorkerSpec
+from gpu_queue.keepalive.sizes import choose_tile, largest_size, triple_bytes
 from gpu_queue.keepalive.worker import Engine
 
 OUT_OF_MEMORY: type[BaseException] = getattr(torch, "OutOfMemoryError", None) or torch.cuda.OutOfMemoryError
-STEP = 1024
-"""Sizes of matrices are multiples of this: what tensor cores like, and what was promised."""
 BLOCK_BYTES = 1 << 30
 """Of ballast: few large ones are given back fast, and one more or less is no great miss of the goal."""
-LIGHT_SIZE = 8192
-"""The largest matrices of a filler without ballast: 384 MiB for three."""
 HALVINGS = 6
-_PROBE_SIZE = 4096
 _WARM_UP = 10
 _MEASURED = 10
 _CLOCKS_RISE_S = 0.1
@@ -98,42 +94,6 @@ def fill(
         # Only here, where the error with its frames has gone, is nothing referred to any more.
         give_back()
     return blocks, HALVINGS + 1
-
-
-def choose_tile(largest: int, tile_s: float, measure: Callable[[int], float]) -> int:
-    """The largest multiple of 1024, up to a limit, of which one product takes no longer than wanted; at least 1024.
-
-    Args:
-        largest: the limit.
-        tile_s: how long it may take.
-        measure: seconds that a product of this size takes; infinity if there is no room for it.
-    """
-    times: dict[int, float] = {}
-
-    def time_of(size: int) -> float:
-        if size not in times:
-            times[size] = measure(size)
-        return times[size]
-
-    probe = min(_PROBE_SIZE, _whole_steps(largest))
-    # Time grows with the cube of the size; a little less in truth, for large products use a card better.
-    size = min(_whole_steps(probe * (tile_s / time_of(probe)) ** (1 / 3)), _whole_steps(largest))
-    while size > STEP and time_of(size) > tile_s:
-        size -= STEP
-    while size + STEP <= largest and time_of(size + STEP) <= tile_s:
-        size += STEP
-    return size
-
-
-def _whole_steps(size: float) -> int:
-    return max(STEP, int(size) // STEP * STEP)
-
-
-def largest_size(spec: WorkerSpec) -> int:
-    """N of the largest three matrices of which a spec allows: the documented size, if the goal has room for it."""
-    limit = spec.matrix_size if spec.goal_bytes else min(spec.matrix_size, LIGHT_SIZE)
-    room = math.isqrt(spec.goal_bytes // 6) if spec.goal_bytes else limit
-    return _whole_steps(min(limit, room))
 
 
 class _Card:
@@ -226,7 +186,8 @@ class Matmul(_Card):
             except OUT_OF_MEMORY:
                 return math.inf
 
-        self.tile = choose_tile(largest_size(self._spec), self._spec.tile_s, measure)
+        largest = largest_size(self._spec.matrix_size, self._spec.goal_bytes)
+        self.tile = choose_tile(largest, self._spec.tile_s, measure)
         look()
         self._make_matrices(self.tile)
 
@@ -418,7 +379,8 @@ def _start_cuda(spec: WorkerSpec) -> None:
     if spec.uuid.startswith("GPU-") and _UUID.fullmatch(found) and found != _bare(spec.uuid):
         raise RuntimeError(f"CUDA shows GPU {found} for {spec.uuid}")
     # In case something here takes more than was meant: a filler must not be what makes a task run out of memory.
-    most_bytes = max(spec.goal_bytes, 6 * largest_size(spec) ** 2) + _HEADROOM_BYTES
+    matrices_bytes = triple_bytes(largest_size(spec.matrix_size, spec.goal_bytes))
+    most_bytes = max(spec.goal_bytes, matrices_bytes) + _HEADROOM_BYTES
     torch.cuda.set_per_process_memory_fraction(min(1.0, most_bytes / card.total_memory), 0)
 
 

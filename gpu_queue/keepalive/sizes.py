@@ -1,4 +1,4 @@
-"""How much memory a filler holds, and the size of the matrices that it may multiply.  Pure.
+"""How much memory a filler holds, and the size of the matrices that it multiplies.  Pure.
 
 - The rule that users were given: three N x N fp16 matrices (A, B and C = A @ B, 6 N² bytes together) are to take
   60 % of the card, N = sqrt(0.6 total / 6), with N = 14336, 20480 and 26624 for 24, 48 and 80 GB.  The formula
@@ -13,14 +13,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 DEFAULT_FRACTION = 0.6
 """Of the card's memory (``memory_usage_target``)."""
 TRIPLES = 12
 """Sets of three matrices that fill the goal."""
 STEP = 1024
-"""Sizes are multiples of it, and it is the smallest one."""
+"""Sizes are multiples of it, and it is the smallest one: what tensor cores like, and what was promised."""
 MATRIX_BYTES_PER_ELEMENT = 2
+LIGHT_SIZE = 8192
+"""The largest matrices of a filler without ballast: 384 MiB for three."""
+_PROBE_SIZE = 4096
 
 
 def matrix_size(total_bytes: int, fraction: float = DEFAULT_FRACTION) -> int:
@@ -31,7 +35,7 @@ def matrix_size(total_bytes: int, fraction: float = DEFAULT_FRACTION) -> int:
         fraction: how much of it is to be held.
     """
     largest = math.isqrt(max(0, int(fraction * total_bytes / (3 * MATRIX_BYTES_PER_ELEMENT * TRIPLES))))
-    return max(STEP, largest // STEP * STEP)
+    return _whole_steps(largest)
 
 
 def triple_bytes(size: int) -> int:
@@ -49,3 +53,44 @@ def memory_goal_bytes(total_bytes: int, free_bytes: int, fraction: float, reserv
         reserve_bytes: left free for whoever comes, and for the filler's own context (0.3 to 0.7 GiB).
     """
     return max(0, min(int(fraction * total_bytes), free_bytes - reserve_bytes))
+
+
+def largest_size(documented: int, goal_bytes: int) -> int:
+    """N of the largest three matrices that a filler may multiply: the documented size, if its goal has room for it.
+
+    Args:
+        documented: the card's size (``matrix_size``).
+        goal_bytes: what the filler is to hold; 0: it is a light one.
+    """
+    if not goal_bytes:
+        return _whole_steps(min(documented, LIGHT_SIZE))
+    return _whole_steps(min(documented, math.isqrt(goal_bytes // triple_bytes(1))))
+
+
+def choose_tile(largest: int, tile_s: float, measure: Callable[[int], float]) -> int:
+    """The largest multiple of 1024, up to a limit, of which one product takes no longer than wanted; at least 1024.
+
+    Args:
+        largest: the limit.
+        tile_s: how long it may take.
+        measure: seconds that a product of this size takes; infinity if there is no room for it.
+    """
+    times: dict[int, float] = {}
+
+    def time_of(size: int) -> float:
+        if size not in times:
+            times[size] = measure(size)
+        return times[size]
+
+    probe = min(_PROBE_SIZE, _whole_steps(largest))
+    # Time grows with the cube of the size; a little less in truth, for large products use a card better.
+    size = min(_whole_steps(probe * (tile_s / time_of(probe)) ** (1 / 3)), _whole_steps(largest))
+    while size > STEP and time_of(size) > tile_s:
+        size -= STEP
+    while size + STEP <= largest and time_of(size + STEP) <= tile_s:
+        size += STEP
+    return size
+
+
+def _whole_steps(size: float) -> int:
+    return max(STEP, int(size) // STEP * STEP)

@@ -1,4 +1,4 @@
-"""How engines size what they hold and multiply; on a stand-in for a card and its driver."""
+"""How engines fill a card and load it; on a stand-in for a card and its driver."""
 
 from __future__ import annotations
 
@@ -88,48 +88,6 @@ def test_filling_up_stops_when_it_is_time_to_leave() -> None:
     with pytest.raises(KeyError):
         engines().fill(48 * GIB, shelf.allocate, lambda: None, look)
     assert shelf.attempts == 5
-
-
-class Speed:
-    """A card that multiplies at a rate; large products somewhat better than small ones."""
-
-    def __init__(self, tflop_per_s: float, room: int = 1 << 20):
-        self.rate = tflop_per_s * 1e12
-        self.room = room
-        self.measured: list[int] = []
-
-    def __call__(self, size: int) -> float:
-        self.measured.append(size)
-        if size > self.room:
-            return math.inf
-        return float(2 * size**3 / (self.rate * size / (size + 1500)))
-
-
-@pytest.mark.parametrize("rate", [3, 65, 150, 260, 700, 2000])
-@pytest.mark.parametrize("largest", [1024, 3072, 14336, 26624])
-def test_the_tile_is_the_largest_that_takes_no_longer_than_allowed(rate: float, largest: int) -> None:
-    speed = Speed(rate)
-    tile = engines().choose_tile(largest, 0.008, speed)
-    fitting = [size for size in range(1024, largest + 1, 1024) if Speed(rate)(size) <= 0.008]
-    assert tile == max(fitting, default=1024)
-    assert len(speed.measured) == len(set(speed.measured)) <= 8
-
-
-@pytest.mark.parametrize(("room", "tile"), [(2048, 2048), (5000, 4096), (0, 1024)])
-def test_a_tile_that_has_no_room_is_none(room: int, tile: int) -> None:
-    speed = Speed(700, room)
-    assert engines().choose_tile(26624, 0.008, speed) == tile
-    assert len(speed.measured) < 30
-
-
-@pytest.mark.parametrize(
-    ("goal", "matrix_size", "largest"),
-    [(48 * GIB, 26624, 26624), (0, 26624, 8192), (0, 4096, 4096), (GIB, 26624, 13312), (1 << 20, 26624, 1024)],
-)
-def test_matrices_stay_within_the_goal_and_a_light_filler_takes_small_ones(
-    goal: int, matrix_size: int, largest: int
-) -> None:
-    assert engines().largest_size(replace(SPEC, goal_bytes=goal, matrix_size=matrix_size)) == largest
 
 
 # -- the engines of real cards, on a stand-in for torch and the card

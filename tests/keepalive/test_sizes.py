@@ -1,12 +1,14 @@
-"""Sizes: the documented ones, and a goal that leaves room for others."""
+"""Sizes: the documented ones, the largest that are fast enough, and a goal that leaves room for others."""
 
 from __future__ import annotations
+
+import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_queue.keepalive.sizes import TRIPLES, matrix_size, memory_goal_bytes, triple_bytes
+from gpu_queue.keepalive.sizes import TRIPLES, choose_tile, largest_size, matrix_size, memory_goal_bytes, triple_bytes
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -64,3 +66,45 @@ def test_the_goal_is_never_negative_nor_more_than_its_bounds(
     goal = memory_goal_bytes(total, free, fraction, reserve)
     assert 0 <= goal <= fraction * total
     assert goal == 0 or goal + reserve <= free
+
+
+class Speed:
+    """A card that multiplies at a rate; large products somewhat better than small ones."""
+
+    def __init__(self, tflop_per_s: float, room: int = 1 << 20):
+        self.rate = tflop_per_s * 1e12
+        self.room = room
+        self.measured: list[int] = []
+
+    def __call__(self, size: int) -> float:
+        self.measured.append(size)
+        if size > self.room:
+            return math.inf
+        return float(2 * size**3 / (self.rate * size / (size + 1500)))
+
+
+@pytest.mark.parametrize("rate", [3, 65, 150, 260, 700, 2000])
+@pytest.mark.parametrize("largest", [1024, 3072, 14336, 26624])
+def test_the_tile_is_the_largest_that_takes_no_longer_than_allowed(rate: float, largest: int) -> None:
+    speed = Speed(rate)
+    tile = choose_tile(largest, 0.008, speed)
+    fitting = [size for size in range(1024, largest + 1, 1024) if Speed(rate)(size) <= 0.008]
+    assert tile == max(fitting, default=1024)
+    assert len(speed.measured) == len(set(speed.measured)) <= 8
+
+
+@pytest.mark.parametrize(("room", "tile"), [(2048, 2048), (5000, 4096), (0, 1024)])
+def test_a_tile_that_has_no_room_is_none(room: int, tile: int) -> None:
+    speed = Speed(700, room)
+    assert choose_tile(26624, 0.008, speed) == tile
+    assert len(speed.measured) < 30
+
+
+@pytest.mark.parametrize(
+    ("goal", "documented", "largest"),
+    [(48 * GIB, 26624, 26624), (0, 26624, 8192), (0, 4096, 4096), (GIB, 26624, 13312), (1 << 20, 26624, 1024)],
+)
+def test_matrices_stay_within_the_goal_and_a_light_filler_takes_small_ones(
+    goal: int, documented: int, largest: int
+) -> None:
+    assert largest_size(documented, goal) == largest
