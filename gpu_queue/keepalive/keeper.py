@@ -23,9 +23,11 @@ from gpu_queue.band import Band
 from gpu_queue.gpus.devices import Gpu, Health
 from gpu_queue.gpus.leases import Footprint
 from gpu_queue.keepalive.controller import Controller
+from gpu_queue.keepalive.falls import Falls
 from gpu_queue.keepalive.idleness import ComeBack, IdleWatch
+from gpu_queue.keepalive.occupancy import Occupancy
 from gpu_queue.keepalive.sizes import memory_goal_bytes
-from gpu_queue.keepalive.tenant import CONTEXT_BYTES, Listener, Sample, TenantWatch
+from gpu_queue.keepalive.tenant import Listener, Sample, TenantWatch
 from gpu_queue.units import format_duration, format_size
 
 REST_BEFORE_S = 1.0
@@ -36,20 +38,12 @@ SILENT_AFTER_S = 10.0
 """A worker that has not reported for so long hangs; it reports each half second."""
 LEAVE_TIMEOUT_S = 2.0
 """Between the word to leave and KILL."""
-MEMORY_BACK_S = 10.0
-"""So long a task waits for the memory that a worker held; then it starts all the same."""
-MEMORY_SLACK_BYTES = 256 << 20
 RESTART_FIRST_S = 1.0
-RESTART_MAX_S = 60.0
-CRASHES_MAX = 5
-"""So many ends in a row, without a good spell between, and the GPU is given up."""
-GOOD_SPELL_S = 600.0
 RESERVE_BYTES = 3 << 29
 """Left free for whoever comes, and for the worker's own context."""
 BUSY_PERCENT = 10.0
 """A free GPU whose utilisation is above this is somebody else's at this moment."""
 GAUGE_LOOKS_BACK_S = 3.0
-MEASURE_AFTER_S = 1.0
 OPEN_LOOP_AFTER_S = 10.0
 RETRY_SMALL_S = 30.0
 """A GPU with too little free memory is looked at again after this."""
@@ -140,10 +134,7 @@ class Keeper:
         """For people: why it is in this state."""
         self.duty = 0.0
         self.is_light = False
-        self.is_late = False
-        """The memory of its last worker did not come back in time."""
-        self._footprint = Footprint(0, 0)
-        """What its worker takes of the GPU."""
+        self._occupancy = Occupancy()
         self._rules = rules
         self._is_outdated = False
         """The worker holds by rules that have changed."""
@@ -164,14 +155,7 @@ class Keeper:
         self._since = float("-inf")
         self._free_since: float | None = None
         self._idle_since = float("-inf")
-        self._baseline_bytes: int | None = None
-        """Used on this GPU before our worker came."""
-        self._gone_at: float | None = None
-        """When the last worker had gone; None: its memory is back."""
-        self._measured_at = float("-inf")
-        self._measured_held = -1
-        self._goal_bytes = 0
-        self._crashes = 0
+        self._falls = Falls(RESTART_FIRST_S)
         self._not_before = float("-inf")
 
     # -- what others ask --------------------------------------------------------------------------------------------
@@ -184,13 +168,18 @@ class Keeper:
     @property
     def is_clear(self) -> bool:
         """Whether the memory of the worker that was here last is back, or was waited for long enough."""
-        return self._gone_at is None
+        return self._occupancy.is_over
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the memory of its last worker did not come back in time."""
+        return self._occupancy.is_late
 
     @property
     def footprint(self) -> Footprint:
         """What its worker takes, as long as there is one or its memory is not back."""
         # Where somebody works no task is to start, so all that is used is taken for theirs.
-        return Footprint(0, 0) if self.state is KeepState.BACKING_OFF else self._footprint
+        return Footprint(0, 0) if self.state is KeepState.BACKING_OFF else self._occupancy.footprint
 
     @property
     def is_open_loop(self) -> bool:
@@ -199,7 +188,7 @@ class Keeper:
 
     def try_again(self) -> None:
         """Forget failures: somebody switched it on anew."""
-        self._crashes = 0
+        self._falls.forget()
         self._not_before = float("-inf")
         if self.state is KeepState.FAILED:
             self._enter(KeepState.OFF, "", self._since)
@@ -216,7 +205,7 @@ class Keeper:
 
     def step(self, facts: KeepFacts) -> Order:
         """Judge the facts; what is to be done now."""
-        self._note_memory(facts)
+        self._await_memory(facts)
         if facts.ended is not None:
             self._note_end(facts)
         match self.state:
@@ -238,32 +227,24 @@ class Keeper:
         if state not in (KeepState.STARTING, KeepState.HOLDING):
             self._is_outdated = False
 
-    def _note_memory(self, facts: KeepFacts) -> None:
-        """Whether what a worker held has come back."""
-        if facts.worker is not None or self._gone_at is None:
-            return
-        used, before = facts.gpu.memory_used_bytes, self._baseline_bytes
-        if used is None or before is None or used <= before + MEMORY_SLACK_BYTES:
-            self._gone_at = None
-        elif facts.now - self._gone_at >= MEMORY_BACK_S:
-            self._gone_at, self.is_late = None, True
+    def _await_memory(self, facts: KeepFacts) -> None:
+        if facts.worker is None:
+            self._occupancy.await_end(facts.now, facts.gpu.memory_used_bytes)
 
     def _note_end(self, facts: KeepFacts) -> None:
         """Its worker has gone: as it was told, or by itself."""
         if self.state is KeepState.BACKING_OFF:  # what is used is the tenant's
             return
         if not self.is_light:  # it held next to nothing, and what is used beside it is a task's
-            self._gone_at = facts.now
-            self._note_memory(facts)
+            self._occupancy.end(facts.now)
+            self._await_memory(facts)
         if self.state is KeepState.YIELDING:
             return
-        if self.state is KeepState.HOLDING and facts.now - self._since >= GOOD_SPELL_S:
-            self._crashes = 0
-        self._crashes += 1
-        if self._crashes >= CRASHES_MAX:
-            self._enter(KeepState.FAILED, f"given up after {self._crashes} workers ended: {facts.ended}", facts.now)
+        rest_s = self._falls.add(facts.now - self._since if self.state is KeepState.HOLDING else 0.0)
+        if self._falls.are_too_many:
+            given_up = f"given up after {self._falls.count} workers ended: {facts.ended}"
+            self._enter(KeepState.FAILED, given_up, facts.now)
             return
-        rest_s = min(RESTART_FIRST_S * 2.0 ** (self._crashes - 1), RESTART_MAX_S)
         self._not_before = facts.now + rest_s
         self._enter(KeepState.OFF, f"its worker ended ({facts.ended}); again in {format_duration(rest_s)}", facts.now)
 
@@ -298,7 +279,7 @@ class Keeper:
         obstacle = self._obstacle(facts)
         if facts.holder:  # it was judged free, and given
             self._tenant_said = ""
-        if obstacle or self._gone_at is not None:
+        if obstacle or not self.is_clear:
             self._free_since = None
             if self.state is not KeepState.FAILED and obstacle:
                 self.reason = obstacle
@@ -345,14 +326,11 @@ class Keeper:
                 self._not_before = facts.now + RETRY_SMALL_S
                 return Order()
         self.is_light, self._beside = bool(facts.holder), facts.holder
-        self.is_late = False
-        self._baseline_bytes = gpu.memory_used_bytes
-        self._footprint = Footprint(gpu.memory_used_bytes or 0, goal_bytes + CONTEXT_BYTES)
+        self._occupancy.book(gpu.memory_used_bytes, goal_bytes)
         self._controller = Controller(self._rules.band)
         self._tenant = TenantWatch(gpu.memory_used_bytes, strict=self.is_light)
         self._listener = Listener() if self.is_light else None
         self._reports_seen = 0
-        self._goal_bytes = goal_bytes
         self._enter(KeepState.STARTING, "", facts.now)
         return Order(start_bytes=goal_bytes)
 
@@ -367,7 +345,7 @@ class Keeper:
             return self._leave(obstacle, facts)
         if facts.worker.is_ready:
             self._enter(KeepState.HOLDING, "", facts.now)
-            self._measured_at, self._measured_held = facts.now, -1
+            self._occupancy.begin(facts.now)
             return self._holding(facts)
         return Order(kill=facts.now - self._since > START_TIMEOUT_S)
 
@@ -381,7 +359,7 @@ class Keeper:
         if worker.heard_at is not None and facts.now - worker.heard_at > SILENT_AFTER_S:
             return Order(kill=True)
         self._is_old = facts.gpu.utilization_percent is None or facts.now - self._since >= OPEN_LOOP_AFTER_S
-        self._measure(facts, worker)
+        self._occupancy.measure(facts.now, facts.gpu.memory_used_bytes, worker.held_bytes)
         found = worker.tenant or self._tenant.feed(self._sample(facts, worker))
         is_silent = False
         if self._listener is not None and not found:
@@ -421,19 +399,6 @@ class Keeper:
         self._enter(KeepState.BACKING_OFF, self._tenant_said, facts.now)
         return Order(leave=True)
 
-    def _measure(self, facts: KeepFacts, worker: WorkerFacts) -> None:
-        """What our worker takes, context and all: what is used now less what was used before it came."""
-        used = facts.gpu.memory_used_bytes
-        if used is None or self._baseline_bytes is None or worker.held_bytes == self._measured_held:
-            return
-        if self._measured_held >= 0:  # it let go of some: measured anew
-            self._measured_held, self._measured_at = -1, facts.now
-        if facts.now - self._measured_at >= MEASURE_AFTER_S:
-            # Never less than it says: who was here before may have left since.
-            taken_bytes = max(used - self._baseline_bytes, min(used, worker.held_bytes))
-            self._footprint = Footprint(0, min(taken_bytes, self._goal_bytes + CONTEXT_BYTES))
-            self._measured_held = worker.held_bytes
-
     def _leave(self, reason: str, facts: KeepFacts) -> Order:
         self._enter(KeepState.YIELDING, reason, facts.now)
         return self._leaving(facts)
@@ -441,7 +406,7 @@ class Keeper:
     def _leaving(self, facts: KeepFacts) -> Order:
         if facts.worker is not None:
             return Order(leave=True, kill=facts.now - self._since >= LEAVE_TIMEOUT_S)
-        if self._gone_at is None:
+        if self.is_clear:
             self._free_since = None
             self._enter(KeepState.OFF, self.reason, facts.now)
         return Order()
@@ -456,7 +421,7 @@ class Keeper:
         assert self._come_back is not None
         gpu = facts.gpu
         if self._come_back.may_come(
-            facts.now, gpu.memory_used_bytes, gpu.utilization_percent, self._baseline_bytes or 0
+            facts.now, gpu.memory_used_bytes, gpu.utilization_percent, self._occupancy.baseline_bytes or 0
         ):
             self._free_since, self._tenant_said = None, ""
             self._enter(KeepState.OFF, "", facts.now)

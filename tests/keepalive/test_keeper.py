@@ -8,10 +8,9 @@ import pytest
 
 from gpu_queue.band import Band
 from gpu_queue.gpus.devices import Gpu, Health, failing
+from gpu_queue.keepalive.falls import FALLS_MAX
 from gpu_queue.keepalive.keeper import (
-    CRASHES_MAX,
     LEAVE_TIMEOUT_S,
-    MEMORY_BACK_S,
     SILENT_AFTER_S,
     Keeper,
     KeepFacts,
@@ -20,6 +19,7 @@ from gpu_queue.keepalive.keeper import (
     Rules,
     WorkerFacts,
 )
+from gpu_queue.keepalive.occupancy import MEMORY_BACK_S
 
 GIB = 1 << 30
 TICK_S = 0.25
@@ -345,7 +345,7 @@ def test_what_the_worker_noticed_itself_counts_at_once(holding: World) -> None:
 
 def test_a_worker_that_crashes_is_started_again_later_each_time_and_given_up_at_last(holding: World) -> None:
     waits = []
-    for _ in range(CRASHES_MAX - 1):
+    for _ in range(FALLS_MAX - 1):
         holding.end("status 1: CUDA error")
         begun = holding.now
         holding.step()
@@ -364,7 +364,7 @@ def test_a_worker_that_crashes_is_started_again_later_each_time_and_given_up_at_
 
 
 def test_crashes_far_apart_do_not_add_up(holding: World) -> None:
-    for _ in range(3 * CRASHES_MAX):
+    for _ in range(3 * FALLS_MAX):
         holding.end("signal 9")
         holding.run(700)
         assert holding.state() is KeepState.HOLDING

@@ -15,9 +15,11 @@ import pytest
 from gpu_queue.band import Band
 from gpu_queue.gpus.devices import Gpu, Health
 from gpu_queue.gpus.leases import Leases
-from gpu_queue.keepalive.keeper import GOOD_SPELL_S, KeepState, Rules
+from gpu_queue.keepalive.falls import FALLS_MAX, GOOD_SPELL_S
+from gpu_queue.keepalive.keeper import KeepState, Rules
 from gpu_queue.keepalive.protocol import Channel, Exited, Holding, Ready, Spawn, Spawned
-from gpu_queue.keepalive.supervisor import FAREWELL_S, ZYGOTE_ANSWERS_S, ZYGOTE_FALLS_MAX, CardFacts, Host, Supervisor
+from gpu_queue.keepalive.starter import FAREWELL_S, ZYGOTE_ANSWERS_S
+from gpu_queue.keepalive.supervisor import CardFacts, Host, Supervisor
 
 GIB = 1 << 30
 CARD = Gpu("GPU-0", 0, "a card", 80 * GIB, 0, 0, None, None, Health.OK)
@@ -133,7 +135,7 @@ def test_a_zygote_that_does_not_tell_of_the_end_of_a_worker_is_killed_and_replac
 
 
 def test_zygotes_that_end_far_apart_do_not_add_up(nursery: Nursery) -> None:
-    for _ in range(2 * ZYGOTE_FALLS_MAX):
+    for _ in range(2 * FALLS_MAX):
         worker = nursery.fork()
         worker.send(HOLDING)
         nursery.step(GOOD_SPELL_S)
@@ -145,7 +147,7 @@ def test_zygotes_that_end_far_apart_do_not_add_up(nursery: Nursery) -> None:
 
 def test_zygotes_that_end_at_once_are_given_up_and_people_are_told_how_they_ended(nursery: Nursery) -> None:
     nursery.step(times=8)
-    for _ in range(ZYGOTE_FALLS_MAX):
+    for _ in range(FALLS_MAX):
         nursery.zygote_ends()
         nursery.step(times=200)
     assert nursery.supervisor.problem == "the process that starts its workers ended 5 times (signal 9)"

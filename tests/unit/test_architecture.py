@@ -174,7 +174,10 @@ def test_what_calls_itself_pure_is_pure(module: str) -> None:
         "keepalive.sizes",
         "keepalive.controller",
         "keepalive.tenant",
+        "keepalive.falls",
         "keepalive.idleness",
+        "keepalive.keeper",
+        "keepalive.occupancy",
         "keepalive.ledger",
     ],
 )
