@@ -38,6 +38,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """A room's own modules are always allowed."""
 
+LINES_MAX = 450
+
 IMPURE = {"os", "time", "subprocess", "random", "secrets", "threading", "datetime", "socket", "pathlib", "shutil"}
 RENAMES = {"spool.store", "spool.files", "spool.filesystem", "spool.events"}
 FORKS = {"execution.pump", "execution.launcher", "keepalive.zygote"}
@@ -117,6 +119,12 @@ def test_the_protocol_knows_neither_desk_nor_snapshot_and_these_not_each_other()
         if module != "gpu_queue.spool.spool":
             found = {".".join(name.split(".")[:3]) for name in imports(module)} & doors - {own}
             assert not found, f"{module} imports {', '.join(found)}: a wrong arrow"
+
+
+def test_no_room_is_longer_than_a_person_reads_at_once() -> None:
+    lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in PACKAGE.rglob("*.py")}
+    too_long = [f"{path.relative_to(PACKAGE)}: {count} lines" for path, count in lines.items() if count > LINES_MAX]
+    assert not too_long, f"more than {LINES_MAX} lines; which noun wants a room of its own? {', '.join(too_long)}"
 
 
 def test_nothing_but_the_agent_imports_the_agent() -> None:

@@ -23,6 +23,8 @@ from gpu_queue.task import Needs, State
 
 LIFE = (State.PENDING, State.RUNNING, State.DONE, State.FAILED)
 """The order in which a task moves on."""
+WAITING_FIRST = (LIFE[:2], LIFE[2:])
+"""Whoever names a task means one that waits or runs, if there is one."""
 LISTED_MAX = 20
 """Of tasks that a name fits, in a message."""
 
@@ -70,6 +72,10 @@ class Task:
 
     def __str__(self) -> str:
         return self.name if self.full is None else names.full_name(*self.full)
+
+
+TaskLike = str | Task
+"""A task, or what people call it: its full name, its id, its six digits, its script's name or a part of that."""
 
 
 @dataclass(frozen=True)
@@ -254,3 +260,20 @@ class Finder:
             self._seen.clear()
         asked = " ".join(state.value for states in groups for state in states)
         return Unclear(f"no task in {asked} is called {printable(text)!r}")
+
+
+def several(given: TaskLike | Iterable[TaskLike]) -> tuple[TaskLike, ...]:
+    """One, or each of many."""
+    return (given,) if isinstance(given, (str, Task)) else tuple(given)
+
+
+def the_one(paths: SpoolPaths, task: TaskLike) -> Task:
+    """The one task that is meant, as it is now.
+
+    Raises:
+        SpoolError: no one task is called so, or a directory cannot be listed now.
+    """
+    found = Finder(paths).one(task if isinstance(task, str) else task.id or task.name, *WAITING_FIRST)
+    if isinstance(found, Unclear):
+        raise SpoolError(found.reason)
+    return found

@@ -17,7 +17,7 @@ from typing import Any
 
 from gpu_queue.errors import BadScript, NotPublished, SpoolError
 from gpu_queue.spool import files, store
-from gpu_queue.spool.desk.find import Finder, Task, Unclear, where
+from gpu_queue.spool.desk.find import WAITING_FIRST, Finder, Task, Unclear, where
 from gpu_queue.spool.desk.people import me
 from gpu_queue.spool.directives import HEAD_BYTES, read_needs
 from gpu_queue.spool.fields import printable
@@ -214,7 +214,7 @@ def _upstream(finder: Finder, after: Iterable[str | Task]) -> list[str]:
     ids = []
     for one in after:
         text = (one.id or one.name) if isinstance(one, Task) else one
-        found = finder.one(text, (State.PENDING, State.RUNNING), (State.DONE, State.FAILED))
+        found = finder.one(text, *WAITING_FIRST)
         if isinstance(found, Unclear):
             raise BadScript(f"after: {found.reason}")
         if found.id is None:

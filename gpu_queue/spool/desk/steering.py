@@ -10,14 +10,25 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from gpu_queue.errors import SpoolError
 from gpu_queue.spool import files, store
 from gpu_queue.spool.desk.asking import place
-from gpu_queue.spool.desk.find import LIFE, Finder, Task, Unclear, is_script, listed, look, where
+from gpu_queue.spool.desk.find import (
+    LIFE,
+    WAITING_FIRST,
+    Finder,
+    Task,
+    TaskLike,
+    Unclear,
+    is_script,
+    listed,
+    look,
+    where,
+)
 from gpu_queue.spool.desk.people import signature
 from gpu_queue.spool.desk.publishing import next_stamp_s
 from gpu_queue.spool.fields import printable
@@ -182,7 +193,7 @@ def set_priority(paths: SpoolPaths, task: Task, priority: int) -> Outcome:
 
 
 def each(
-    finder: Finder, texts: Iterable[str | Task], everything: State, *groups: tuple[State, ...]
+    finder: Finder, texts: Iterable[TaskLike], everything: State, *groups: tuple[State, ...]
 ) -> Iterator[tuple[str, Task | Unclear]]:
     """The tasks that are meant, one by one.
 
@@ -200,7 +211,44 @@ def each(
             yield text, finder.one(text, *groups)
 
 
-WAITING_FIRST = ((State.PENDING, State.RUNNING), (State.DONE, State.FAILED))
+def cancel_each(paths: SpoolPaths, texts: Iterable[TaskLike]) -> tuple[Outcome, ...]:
+    """Take waiting tasks out of the queue; ``all``: all that wait.
+
+    Raises:
+        SpoolError: a directory cannot be listed now.
+    """
+    texts = tuple(texts)
+    many = "all" in texts
+    wished = each(Finder(paths), texts, State.PENDING, *WAITING_FIRST)
+    outcomes = _grant(wished, lambda task: cancel(paths, task, release=not many))
+    if many:
+        release_queues(paths)
+    return outcomes
+
+
+def retry_each(paths: SpoolPaths, texts: Iterable[TaskLike]) -> tuple[Outcome, ...]:
+    """Queue failed tasks again; ``all``: all that have failed.
+
+    Raises:
+        SpoolError: a directory cannot be listed now.
+    """
+    wished = each(Finder(paths), texts, State.FAILED, (State.FAILED,))
+    return _grant(wished, lambda task: retry(paths, task))
+
+
+def set_priorities(paths: SpoolPaths, texts: Iterable[TaskLike], priority: int) -> tuple[Outcome, ...]:
+    """Have waiting tasks run earlier or later; ``all``: all that wait.
+
+    Raises:
+        SpoolError: a directory cannot be listed now.
+    """
+    wished = each(Finder(paths), texts, State.PENDING, *WAITING_FIRST)
+    return _grant(wished, lambda task: set_priority(paths, task, priority))
+
+
+def _grant(wished: Iterable[tuple[str, Task | Unclear]], do: Callable[[Task], Outcome]) -> tuple[Outcome, ...]:
+    return tuple(unclear(text, found) if isinstance(found, Unclear) else do(found) for text, found in wished)
+
 
 # -- serial queues --------------------------------------------------------------------------------------------------
 
@@ -240,12 +288,17 @@ def raise_flag(paths: SpoolPaths, flag: str, why: str = "") -> None:
     place(paths.flag(flag), f"{content}\n".encode())
 
 
-def lift_flag(paths: SpoolPaths, flag: str) -> None:
-    """Take such a file away.
+def lift_flags(paths: SpoolPaths, *flags: str) -> None:
+    """Take such files away.
 
     Raises:
-        SpoolError: it is still there.
+        SpoolError: one is still there.
     """
+    for flag in flags:
+        _lift_flag(paths, flag)
+
+
+def _lift_flag(paths: SpoolPaths, flag: str) -> None:
     path = paths.flag(flag)
     files.remove(path)
     if flag not in listed(paths.root):

@@ -13,9 +13,8 @@ from gpu_queue import PROTOCOL
 from gpu_queue.spool import store
 from gpu_queue.spool.commands import Command
 from gpu_queue.spool.desk.asking import Answer, Reply, answers, askable, living, page_of, patience_s, post
-from gpu_queue.spool.desk.find import Finder, Task, Unclear, listed, look, where
+from gpu_queue.spool.desk.find import WAITING_FIRST, Finder, Task, Unclear, listed, look, where
 from gpu_queue.spool.desk.steering import (
-    WAITING_FIRST,
     Outcome,
     What,
     cancel,
@@ -193,6 +192,15 @@ def shut_down(paths: SpoolPaths, *, wait: bool) -> tuple[Answer, ...]:
         SpoolError: the command cannot be written.
     """
     return ask(paths, Command("", "", "shutdown", wait=wait), askable(paths))
+
+
+def sweep(paths: SpoolPaths) -> tuple[Answer, ...]:
+    """Have the dedicated nodes that are alive end what is left over of tasks.
+
+    Raises:
+        SpoolError: the command cannot be written.
+    """
+    return ask(paths, Command("", "", "sweep"), living(paths))
 
 
 def ask(paths: SpoolPaths, command: Command, pages: list[NodePage]) -> tuple[Answer, ...]:

@@ -282,6 +282,23 @@ class SnapshotReader:
             return None
         return self._files.view(found, seen.waiting.place(task_id), self._default_gpus(seen))
 
+    def fresh_task(self, task_id: str, now: float) -> TaskView | None:
+        """All that is known of a task: what is due is looked at first, and everything if that does not show it.
+
+        Args:
+            task_id: its id, or the name of a hand drop in pending/.
+            now: monotonic seconds.
+
+        Returns:
+            None where it is nowhere.
+        """
+        self.refresh(now)
+        found = self.task(task_id)
+        if found is None:
+            self.refresh(now, everything=True)
+            found = self.task(task_id)
+        return found
+
     @staticmethod
     def _default_gpus(seen: Snapshot) -> int:
         alive = [one.page for one in seen.nodes if one.page is not None and one.presence is Presence.ALIVE]

@@ -1,0 +1,104 @@
+"""The way into a queue: how it is called, whether it is one, and how it comes to be with the first submission."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+
+from gpu_queue.errors import SpoolError
+from gpu_queue.spool.desk import asking, publishing
+from gpu_queue.spool.desk.find import Finder, Task
+from gpu_queue.spool.desk.publishing import Options, ScriptLike
+from gpu_queue.spool.filesystem import check_protocol, make_spool
+from gpu_queue.spool.paths import SpoolPaths
+from gpu_queue.task import State
+
+MAKING_S = 5.0
+"""A spool without PROTOCOL is being made by somebody else; after so long that somebody is taken to be dead."""
+
+
+def named(job_id: str | None, queue_root: str | os.PathLike[str] | None) -> SpoolPaths:
+    """The paths of a queue; nothing is read.
+
+    Args:
+        job_id: which; None: ``$JOB_ID``.
+        queue_root: the directory of all queues; None: ``$QUEUE_ROOT``, else ``~/gpu_queue``.
+
+    Raises:
+        SpoolError: no queue can be called so.
+    """
+    name = os.environ.get("JOB_ID", "") if job_id is None else job_id
+    if not name:
+        raise SpoolError("JOB_ID is not set; say which queue: Spool('train-exp1'), or export JOB_ID")
+    if name in (".", "..") or "/" in name or "\0" in name or name.startswith("-"):
+        raise SpoolError(f"JOB_ID {name!r} cannot be a directory's name; use one without / and without - in front")
+    root = queue_root or os.environ.get("QUEUE_ROOT") or os.path.expanduser("~/gpu_queue")
+    return SpoolPaths(f"{os.path.abspath(os.fspath(root))}/{name}")
+
+
+def is_made(paths: SpoolPaths) -> bool:
+    """Whether the queue is there, in the protocol that we speak.
+
+    Raises:
+        SpoolError: it is of another protocol, or it cannot be told now.
+    """
+    try:
+        return check_protocol(paths)
+    except NotADirectoryError:
+        raise SpoolError(f"{paths.root}: expected a directory") from None
+    except OSError as error:
+        raise SpoolError(f"{paths.protocol}: {error.strerror}; try again") from error
+
+
+def enter(paths: SpoolPaths) -> SpoolPaths:
+    """Refuse a queue that is not there, or not ours; one that is being made is waited for.
+
+    Raises:
+        SpoolError: there is none.
+    """
+    deadline_s = time.monotonic() + MAKING_S
+    while not is_made(paths):
+        if not os.path.isdir(paths.root):
+            raise SpoolError(f"there is no queue {paths.root}; submit, or ./submit.sh, makes it")
+        if not os.path.isdir(paths.directory(State.PENDING)) or time.monotonic() > deadline_s:
+            raise SpoolError(f"{paths.root} has no PROTOCOL file, so it is no queue; submit makes it one")
+        time.sleep(0.1)
+    return paths
+
+
+def submit(paths: SpoolPaths, scripts: Iterable[ScriptLike], options: Options) -> tuple[Task, ...]:
+    """Queue scripts, in this order; where there is no queue yet, make it.
+
+    Raises:
+        BadScript: one of them can never run; nothing was written.
+        NotPublished: the storage did not take all; its ``published`` names those that were queued.
+        SpoolError: the queue cannot be made or used.
+    """
+    finder = Finder(paths)
+    is_made(paths)  # one of another protocol is refused before anything is looked at
+    prepared = publishing.prepare(finder, list(scripts), options, lambda: asking.default_gpus(paths))
+    if prepared:
+        make(paths)
+    return publishing.publish(paths, prepared)
+
+
+def make(paths: SpoolPaths) -> None:
+    """Make what is missing of a queue, and of the way to it, closed to others.
+
+    Raises:
+        SpoolError: it cannot be made, or is of another protocol.
+    """
+    missing = []
+    above = paths.root
+    while not os.path.isdir(above) and above != os.path.dirname(above):
+        missing.append(above)
+        above = os.path.dirname(above)
+    for directory in reversed(missing):
+        try:
+            os.mkdir(directory, 0o700)
+        except FileExistsError:
+            continue  # somebody else makes the same
+        except OSError as error:
+            raise SpoolError(f"{directory}: cannot be made: {error.strerror}") from error
+    make_spool(paths)

@@ -1,0 +1,69 @@
+"""Why a task waits, where it runs, or how it ended: from what nodes have published, else from what they answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gpu_queue.reasons import Code, Reason
+from gpu_queue.spool.commands import Command
+from gpu_queue.spool.desk import asking, papers, stopping
+from gpu_queue.spool.desk.asking import Answer
+from gpu_queue.spool.desk.find import Task
+from gpu_queue.spool.paths import SpoolPaths, parse_claim
+from gpu_queue.task import State
+from gpu_queue.words import in_words
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a task waits, where it runs, or how it ended."""
+
+    task: Task
+    lines: tuple[str, ...]
+    """For people."""
+    answers: tuple[Answer, ...] = ()
+    """Of nodes that had to be asked, since none had published its reason."""
+    reasons: tuple[tuple[str, Reason], ...] = ()
+    """Why it waits, as published: node and reason; ``words.in_words(reason, "zh")`` says it in Chinese."""
+
+
+def explain(paths: SpoolPaths, task: Task) -> Explanation:
+    """Explain a task; agents are asked only for one that waits and of which none has published why.
+
+    Raises:
+        SpoolError: the storage failed, or no command can be written.
+    """
+    if task.state is State.RUNNING:
+        return Explanation(task, (_running(task),))
+    if task.state is not State.PENDING:
+        return Explanation(task, (_ending(paths, task),))
+    pages = asking.living(paths)
+    said = tuple((page.node, one.reason) for page in pages for one in page.waiting if one.name == task.name)
+    if said:
+        return Explanation(task, tuple(f"{node}: {in_words(why)}" for node, why in said), reasons=said)
+    command = Command("", "", "explain", tasks=(task.name,))
+    answers = stopping.ask(paths, command, asking.askable(paths))
+    if all(answer.reply is asking.Reply.GONE for answer in answers):
+        nobody = Reason(Code.NO_AGENT)
+        return Explanation(task, (in_words(nobody),), answers, (("", nobody),))
+    return Explanation(task, tuple(f"{answer.node}: {line}" for answer in answers for line in answer.lines), answers)
+
+
+def _running(task: Task) -> str:
+    parsed = parse_claim(task.name)
+    number = parsed[0].number if parsed is not None else 1
+    has_ended = ", and has ended" if parsed is not None and parsed[1] is not None else ""
+    return f"it runs on {task.node}, try {number}{has_ended}"
+
+
+def _ending(paths: SpoolPaths, task: Task) -> str:
+    tries = papers.tries(paths, task)
+    if not tries:
+        return f"it is in {task.where}; " + (
+            "it was cancelled before it ran" if task.state is State.FAILED else "nothing is noted of its tries"
+        )
+    last = tries[-1]
+    words = last.outcome or ("it was ended" if last.status is None else f"status {last.status}")
+    return f"{words} on {last.node or 'a node that nobody noted'}, try {last.claim.number}" + (
+        f": {last.problem or last.reason}" if last.problem or last.reason else ""
+    )
