@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 
 import pytest
@@ -142,6 +143,7 @@ def test_explain_says_who_watches_a_silent_node_and_until_when(shell: Shell, spo
     told = "not heard of for 4m00s; its task is taken over in 11m00s if it stays silent"
     spool.node(PEER, watching=(SilentPage(NODE, tries=1, beating=0, silent_s=240, left_s=660),))
     (line,) = shell.ok("gpu_explain train").lines
+    line = re.sub("was 4m0[0-9]s ago", "was 4m00s ago", line)  # the machine may be slow
     assert line == (
         f"train.sh ({full[23:29]}) runs on {NODE}, try 1, whose last beat was 4m00s ago; {PEER} watches it: {told}; "
         f"gpu_tail {full[23:29]} follows its log"

@@ -197,7 +197,6 @@ def test_a_retry_between_the_end_and_its_release_keeps_its_own_token(
 ) -> None:
     task = room.submit(room.script(head=HEAD))
     mine, others = room.start(name="n1"), room.start(name="n2")
-    seen = waiting(others, task)
     assert isinstance(claim(mine, task, "aaaaaa", waiting(mine, task)), Claimed)
     real = move
 
@@ -206,7 +205,7 @@ def test_a_retry_between_the_end_and_its_release_keeps_its_own_token(
         if "/failed/" in target:
             monkeypatch.setattr("gpu_queue.spool.store.move", real)
             os.rename(target, f"{room.root}/pending/{full_name(500, task)}")
-            assert isinstance(claim(others, task, "bbbbbb", seen), Claimed)
+            assert isinstance(claim(others, task, "bbbbbb", waiting(others, task)), Claimed)
         return moved
 
     monkeypatch.setattr("gpu_queue.spool.store.move", settled_retried_and_claimed)
