@@ -15,6 +15,8 @@ import pytest
 from gpu_queue.agent.life import CLAIM_AGAIN_S
 from gpu_queue.agent.tries import NODE_REST_S
 from gpu_queue.gpus.leases import Leases
+from gpu_queue.scheduling.admission import Reserved
+from gpu_queue.scheduling.plan import Start
 from gpu_queue.spool.pages import read_page
 from tests.agent.harness import wait_until
 from tests.execution.helpers import is_gone
@@ -149,3 +151,19 @@ def test_commands_that_come_together_are_all_obeyed_and_answered(room: Room) -> 
     node.go_on(6)
     assert [room.where(task) for task in tasks] == [["failed"]] * 2
     assert sum(name.endswith(".ack") for name in room.listing("control")) == 2
+
+
+def test_what_a_plan_reserves_is_what_the_lease_says_and_what_other_plans_are_told(room: Room) -> None:
+    task = room.submit(room.script("sleep 60", head="#GPUQ --gpus 1"))
+    (room.root / "paused").touch()
+    node = room.start(gpus="1")
+    node.go_on(2)
+    (uuid,) = node.around.gpu_uuids
+    (waiting,) = node.agent.looking.view.waiting
+    assert waiting.task_id == task
+    assert node.agent.tries.start(Start(waiting, (uuid,), 4 << 30), room.now)
+    assert node.agent.tries.held_gpus() == {uuid: 4 << 30}
+    leases, _ = node.around.leases.look()
+    assert leases[uuid].reserve_bytes == 4 << 30
+    (card,) = node.agent._facts(room.now).gpus
+    assert card.reserved == (Reserved(4 << 30),)
