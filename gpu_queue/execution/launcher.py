@@ -237,16 +237,19 @@ def orders(spec: LaunchSpec, environment: Mapping[str, str], *, timed: bool) -> 
 
 def _check_lengths(environment: Mapping[str, str], program: Sequence[str]) -> None:
     """Refuse what the kernel would not start; the script's shell could only say that "the list" is too long."""
+    string_max = _STRING_PAGES * os.sysconf("SC_PAGE_SIZE")
+    stack, _ = resource.getrlimit(resource.RLIMIT_STACK)
+    total_max = _TOTAL_MAX_BYTES if stack == resource.RLIM_INFINITY else min(stack // 4, _TOTAL_MAX_BYTES)
+    strings = (*environment, *environment.values(), *program)
+    if 4 * sum(map(len, strings)) + 16 * len(strings) <= min(string_max, total_max):
+        return  # no character has more bytes in UTF-8: nearly all end here
     named = [(f"the variable {name}", len(os.fsencode(f"{name}={value}")) + 1) for name, value in environment.items()]
     named += [(f"argument {number} of the program", len(os.fsencode(one)) + 1) for number, one in enumerate(program)]
     what, longest = max(named, key=lambda one: one[1])
-    string_max = _STRING_PAGES * os.sysconf("SC_PAGE_SIZE")
     if longest > string_max:
         raise ValueError(
             f"{what} has {longest - 1} bytes; the kernel takes at most {string_max - 1} (make it shorter)"
         )
-    stack, _ = resource.getrlimit(resource.RLIMIT_STACK)
-    total_max = _TOTAL_MAX_BYTES if stack == resource.RLIM_INFINITY else min(stack // 4, _TOTAL_MAX_BYTES)
     total = sum(size + _POINTER_BYTES for _, size in named)
     if total > total_max:
         raise ValueError(
