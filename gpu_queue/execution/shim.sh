@@ -274,7 +274,7 @@ q_refuse() { # REASON: this machine cannot start it
 q_main() {
 	q_agent=$1
 	q_why='' q_begun='' q_child='' q_timer='' q_beater='' q_kill_at=''
-	q_asked='' q_guessed='' q_told_usr1='' q_hung_up='' q_over='' q_due='' q_bash='' q_whole='' q_tick=1
+	q_asked='' q_guessed='' q_told_usr1='' q_hung_up='' q_broken='' q_over='' q_due='' q_bash='' q_whole='' q_tick=1
 	trap 'kill -s KILL $$' EXIT # an exit status would be taken for the script's
 	# Outside bash's POSIX mode CHLD breaks no wait off, and a redirection that fails does not end it.
 	# shellcheck disable=SC3040
@@ -334,7 +334,8 @@ q_main() {
 		if [ -z "$q_bash" ]; then
 			wait "${q_due:-$q_child}" # a trap that comes just before leaves 1, which is nobody's child
 			q_status=$?
-			[ -n "$q_hung_up" ] && [ $q_status -eq 129 ] || q_due=1
+			q_broken=''
+			if [ -n "$q_hung_up" ] && [ $q_status -eq 129 ]; then q_broken=1; else q_due=1; fi
 			q_hung_up=''
 		else
 			# shellcheck disable=SC3045
@@ -352,8 +353,8 @@ q_main() {
 		[ "$q_status" -ge 127 ] || break
 		wait "$q_child"
 		q_again=$?
-		[ "$q_again" -ne 127 ] || [ "$q_status" -eq 145 ] || break
-		q_status=$q_again
+		[ "$q_again" -ne 127 ] || [ "$q_status" -eq 145 ] || [ -n "$q_broken" ] || break
+		q_status=$q_again q_broken=''
 	done
 	q_finish "$q_status"
 }

@@ -28,14 +28,14 @@ def terminal_for(shell: tuple[str, ...]) -> Iterator[tuple[int, int] | None]:
 
     It is closed here afterwards: who was started has it.
     """
-    if not helps(shell):
-        yield None
-        return
     try:
-        master, slave = os.openpty()
+        ends = os.openpty() if helps(shell) else None
     except OSError:  # too many are open: this script will share its shim's group
+        ends = None
+    if ends is None:
         yield None
         return
+    master, slave = ends
     try:
         yield master, slave
     finally:
@@ -45,13 +45,14 @@ def terminal_for(shell: tuple[str, ...]) -> Iterator[tuple[int, int] | None]:
 
 @functools.cache
 def helps(shell: tuple[str, ...]) -> bool:
-    """Whether this shell has job control with a terminal only.  It is tried, once for each shell, in some 2 ms."""
+    """Whether this shell has job control with a terminal only.  It is tried, once for each shell, in some 2 ms.
+
+    Raises:
+        OSError: it could not be tried now; it is tried again.
+    """
     if _has_job_control(shell, None):
         return False
-    try:
-        master, slave = os.openpty()
-    except OSError:
-        return False
+    master, slave = os.openpty()
     try:
         return _has_job_control(shell, slave)
     finally:
@@ -60,10 +61,7 @@ def helps(shell: tuple[str, ...]) -> bool:
 
 
 def _has_job_control(shell: Sequence[str], slave: int | None) -> bool:
-    try:
-        pid = launcher.spawn_leader([*shell, *_PROBE], slave)
-    except OSError:
-        return False
+    pid = launcher.spawn_leader([*shell, *_PROBE], slave)
     # A shell that does not find itself in the foreground of its terminal asks again and again.
     give_up_at = time.monotonic() + _PROBE_S
     while True:

@@ -15,6 +15,7 @@ import pytest
 
 from gpu_queue.execution.launcher import with_death_signal
 from gpu_queue.execution.processes import find_try, pids, read_process, send
+from gpu_queue.execution.terminal import helps, terminal_for
 from gpu_queue.task import Why
 from tests.execution.helpers import Bench, bench, is_gone, wait_until
 
@@ -347,9 +348,14 @@ def open_files(pid: int) -> list[str]:
 def test_where_no_terminal_is_to_be_had_a_script_runs_all_the_same(
     each_shell: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "openpty", refuse)
-    assert each_shell.run("exit 7\n") == 7
+    helps.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "openpty", refuse)
+        assert each_shell.run("exit 7\n") == 7
     assert each_shell.log.startswith("==== exit 7")
+    dash = ("/bin/dash",)
+    with terminal_for(dash) as terminal:
+        assert (terminal is not None) == helps(dash), "a moment without terminals is not for ever"
 
 
 def refuse() -> tuple[int, int]:
