@@ -18,7 +18,7 @@ from gpu_queue.spool.paths import claim_name, parse_claim
 from gpu_queue.spool.store import Moved
 from gpu_queue.task import End, Why
 from tests.agent.harness import wait_until
-from tests.node.harness import AT_ONCE, Crash, Fault, Node, Room, failing_renames
+from tests.node.harness import AT_ONCE, Crash, Fault, Node, Room, failing_renames, kill_session
 
 WATCHED = replace(AT_ONCE, beat_s=30.0, takeover_after_s=900.0)
 DEAD = "n1-aaaaaaaa"
@@ -30,7 +30,7 @@ def die_with_all(room: Room, node: Node) -> None:
     """Power off: the agent and everything that it started are gone at once."""
     for one in node.agent.tries.live.values():
         if one.pid is not None:
-            os.killpg(one.pid, 9)
+            kill_session(one.pid)
             os.waitpid(one.pid, 0)
             one.pid = None
     node.die()
@@ -460,7 +460,7 @@ def test_an_agent_that_lives_under_another_node_name_is_left_alone(room: Room) -
     run(room, node, task)
     for one in node.agent.tries.live.values():
         assert one.pid is not None
-        os.killpg(one.pid, 9)  # its agent will see to it
+        kill_session(one.pid)  # its agent will see to it
     again = room.start(WATCHED, name="new-11112222", machine="one")
     go_on(again, 60)
     assert room.where(task) == ["running/old-11112222"]

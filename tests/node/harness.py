@@ -19,6 +19,7 @@ import pytest
 from gpu_queue.agent.agent import Agent, Surroundings
 from gpu_queue.config import Config, Keepalive, Settings
 from gpu_queue.execution.local import NodeDirectory, TryDirectory
+from gpu_queue.execution.processes import pids, read_process, send
 from gpu_queue.gpus.leases import Leases
 from gpu_queue.gpus.simulated import SimulatedDevices
 from gpu_queue.keepalive.supervisor import Host
@@ -199,6 +200,13 @@ class Node:
         self.around.home.close()
 
 
+def kill_session(leader: int) -> None:
+    """Kill a shim and all of its session: its script has a process group of its own."""
+    rows = [row for row in map(read_process, pids()) if row is not None and row.session == leader]
+    for row in rows:
+        send(row, signal.SIGKILL)
+
+
 def _wait_for_end(pid: int | None, directory: TryDirectory) -> None:
     """Wait until a shim has ended, without reaping it."""
     if pid is None:
@@ -313,7 +321,7 @@ class Room:
             node.die()
         for pid in self.orphans:
             try:
-                os.killpg(pid, signal.SIGKILL)
+                kill_session(pid)
                 os.waitpid(pid, 0)
             except (ProcessLookupError, ChildProcessError):
                 pass
