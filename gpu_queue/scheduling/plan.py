@@ -210,8 +210,6 @@ def _judge(facts: Facts, look_ahead: int | None) -> Iterator[tuple[Waiting, Obst
     """
     room = _Room(facts, facts.limits.cpu_slots - facts.cpu_tasks)
     for task in _in_question(facts, room, look_ahead):
-        if task.name in facts.claiming:
-            continue
         found = obstacle(task, facts, room)
         granted: tuple[str, ...] = ()
         if found is None:
@@ -237,6 +235,8 @@ def positions_without_gpu(waiting: Sequence[Waiting]) -> tuple[int, ...]:
 
 def _in_question(facts: Facts, room: _Room, look_ahead: int | None) -> Iterator[Waiting]:
     for position, task in enumerate(facts.waiting):
+        if task.name in facts.claiming:
+            continue
         if look_ahead is not None and position >= look_ahead and not room.free():
             break  # and none will be left for what follows
         yield task
@@ -246,7 +246,8 @@ def _in_question(facts: Facts, room: _Room, look_ahead: int | None) -> Iterator[
     for at in positions[bisect_left(positions, position) :]:
         if room.cpu_slots <= 0 and facts.waiting[at].is_read:
             return
-        yield facts.waiting[at]
+        if facts.waiting[at].name not in facts.claiming:
+            yield facts.waiting[at]
 
 
 def _grant(needs: Needs, room: _Room) -> tuple[str, ...]:
