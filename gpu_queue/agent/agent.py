@@ -297,7 +297,7 @@ class Agent:
             without_gpu=self.looking.without_gpu,
             cpu_tasks=sum(not one.gpus and not one.refusal and one.holds_gpus for one in live),
             lifetime_left_s=self.lifetime_left_s(now),
-            resting=self.tries.resting,
+            resting=self.tries.rests.until,
             claiming=frozenset(self.tries.claimed_names),
             busy_queues=self.looking.busy_queues,
             limits=Limits(settings.cpu_slots, settings.retry_delay_s, infeasible=settings.infeasible),
@@ -358,7 +358,7 @@ class Agent:
         facts = self._facts(now)
         left_s = self.lifetime_left_s(now)
         wall_s = time.time()
-        told = (self.looking.problem, self.tries.node_problem, self._current.problem, self._hanging_text(now))
+        told = (self.looking.problem, self.tries.rests.problem, self._current.problem, self._hanging_text(now))
         waiting = [task for task in self.looking.view.waiting if task.name not in facts.claiming]
         open_nonces = self.commands.open_nonces()
         return NodePage(

@@ -22,6 +22,7 @@ from gpu_queue.agent.stages import (
     Launched,
     Look,
     Over,
+    Recall,
     Record,
     Rest,
     RestNode,
@@ -37,10 +38,11 @@ from gpu_queue.agent.stages import (
     WriteWhy,
 )
 from gpu_queue.node.storage import Failed
-from gpu_queue.node.transitions import Claimed, NotClaimed, Settled
+from gpu_queue.node.transitions import Claimed, NotClaimed, Recalled, Settled
 from gpu_queue.scheduling.recovery import NOBODY_KNOWS
 from gpu_queue.spool.store import Moved
 from gpu_queue.task import End, Why
+from gpu_queue.units import format_duration
 
 CLEARING_TICK_S = 0.02
 ENDING_TICK_S = 0.1
@@ -51,6 +53,7 @@ STUCK_AFTER_S = 10.0
 """A shim that is still there so long after nothing else of its try is left does not end by itself."""
 LEFTOVER_GRACE_S = 5.0
 SETTLE_AGAIN_S = 1.0
+RECALL_AGAIN_S = 5.0
 LOST_AFTER_S = 2.0
 """Two good listings so far apart that lack a claim say that it is lost; one listing may be behind."""
 RECORD_AFTER_S = 0.3
@@ -98,19 +101,29 @@ def clean(end: End | None, now: float, reason: str = "", *, judge_at: float | No
     return Cleaning(end, reason, is_ending=True, judge_at=judge_at, due=now + ENDING_TICK_S), (EndLeftovers(),)
 
 
-def adopt(why: Why | None, limit_at: float, now: float) -> Next:
+def adopt(why: Why | None, began_at: float | None, time_s: float | None, now: float) -> Next:
     """Its shim lives, and its agent died.
 
     Args:
         why: its end was wanted already.
-        limit_at: when its ``--time`` is over.
+        began_at: when it began; None: this node has forgotten what it knew of it.
+        time_s: its ``--time``.
         now: monotonic seconds.
     """
-    stage = Running(is_adopted=True, limit_at=limit_at, look_at=now + ADOPTED_TICK_S)
+    stage = Running(is_adopted=True, look_at=now + ADOPTED_TICK_S)
+    known: tuple[Effect, ...] = (Record(),)
+    if began_at is None:
+        known = (Recall(),)  # and no record, which would be written over one that tells more
+    else:
+        stage = _limited(stage, began_at, time_s)
     if why is None:
-        return stage, (Record(), Tell())
+        return stage, (*known, Tell())
     ending, effects = _wished(stage, Wish(why), now)
-    return ending, (Record(), *effects)
+    return ending, (*known, *effects)
+
+
+def _limited(stage: Running, began_at: float, time_s: float | None) -> Running:
+    return replace(stage, time_s=time_s, limit_at=NEVER if time_s is None else began_at + time_s)
 
 
 def _wished(stage: Stage, wish: Wish, now: float) -> Next:
@@ -160,8 +173,7 @@ def _launched(launched: Launched, now: float) -> Next:
     if launched.trouble is not None:
         settling, effects = settle(End(NOBODY_KNOWS, Why.REQUEUE))
         return settling, (RestNode(launched.trouble), Dismiss(), *effects)
-    limit_at = NEVER if launched.time_s is None else now + launched.time_s
-    return Running(limit_at=limit_at, record_at=now + RECORD_AFTER_S), (Began(), Tell())
+    return _limited(Running(record_at=now + RECORD_AFTER_S), now, launched.time_s), (Began(), Tell())
 
 
 def _not_started(reason: str) -> Next:
@@ -175,11 +187,17 @@ def _running(stage: Running, facts: Facts, now: float) -> Next:
     if facts.is_listed is not None:
         return _listed(stage, now, is_listed=facts.is_listed)
     effects: tuple[Effect, ...] = ()
+    if isinstance(facts.answer, Recalled) and facts.began_at is not None:
+        stage, effects = _limited(stage, facts.began_at, facts.answer.needs.time_s), (Tell(),)
+    elif isinstance(facts.answer, Failed):
+        stage = replace(stage, recall_at=now + RECALL_AGAIN_S)
     if now >= stage.record_at:
-        stage, effects = replace(stage, record_at=NEVER), (Record(),)
+        stage, effects = replace(stage, record_at=NEVER), (*effects, Record())
+    if now >= stage.recall_at:
+        stage, effects = replace(stage, recall_at=NEVER), (*effects, Recall())
     if now >= stage.limit_at and stage.why is None:
         ending, more = _wished(stage, Wish(Why.TIMEOUT), now)
-        return ending, (*effects, Say("its --time is over"), *more)
+        return ending, (*effects, Say(f"its --time of {format_duration(stage.time_s or 0.0)} is over"), *more)
     if facts.is_bare and stage.bare_since is None:
         stage = replace(stage, bare_since=now)
     elif facts.is_bare and stage.bare_since is not None and now - stage.bare_since >= STUCK_AFTER_S:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ from gpu_queue.agent import stages
 from gpu_queue.execution import processes
 from gpu_queue.execution.local import TryDirectory
 from gpu_queue.execution.shims import Shim
+from gpu_queue.node.transitions import Recalled
 from gpu_queue.spool.paths import claim_name
 from gpu_queue.task import Claim, End, Needs, Why
 
@@ -41,7 +43,7 @@ class LiveTry:
     because: str = ""
     """How it came to be lost, for people."""
     is_inherited: bool = False
-    """Nothing is known of it here but its claim: another node began it, or the local disk forgot it."""
+    """Not all is known of it here: another node began it, or the local disk forgot it."""
     facts: dict[str, Any] = field(default_factory=dict)
     """For its record."""
     is_recorded: bool = False
@@ -92,8 +94,28 @@ class LiveTry:
         self.ended_before, self.ending = self.ended_processes, ending
 
 
+def _number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+_NOTED: Mapping[str, Callable[[object], bool]] = {
+    "gpus": lambda value: isinstance(value, list),
+    "started_at": lambda value: isinstance(value, str),
+    "started_monotonic": _number,
+    "started_wall_s": _number,
+    "time_s": lambda value: value is None or _number(value),
+    "retries": lambda value: value is None or (isinstance(value, int) and not isinstance(value, bool)),
+    "queue": lambda value: value is None or isinstance(value, str),
+}
+"""What an agent notes of a try for its successor, and how to tell that it is whole."""
+
+
 def remember(one: LiveTry, facts: Mapping[str, Any], now: float) -> None:
-    """What our predecessor wrote about this try when it started it."""
+    """What our predecessor wrote about this try when it started it.
+
+    A crash or a full disk may have left an object of it that does not say everything.
+    """
+    one.is_inherited = not all(key in facts and is_so(facts[key]) for key, is_so in _NOTED.items())
     gpus = facts.get("gpus")
     one.gpus = tuple(uuid for uuid in gpus if isinstance(uuid, str)) if isinstance(gpus, list) else ()
     name = facts.get("name")
@@ -111,4 +133,14 @@ def remember(one: LiveTry, facts: Mapping[str, Any], now: float) -> None:
         retries=retries if isinstance(retries, int) else None,
         queue=queue if isinstance(queue, str) else None,
     )
-    one.facts = {key: facts[key] for key in ("gpus", "gpu_indices", "name", "cwd", "started_at") if key in facts}
+    noted = {} if one.is_inherited else facts
+    one.facts = {key: noted[key] for key in ("gpus", "gpu_indices", "name", "cwd", "started_at") if key in noted}
+
+
+def recalled(one: LiveTry, what: Recalled, now: float) -> float:
+    """What the spool tells of this try, where this node has forgotten it; returns when it began."""
+    one.needs, one.facts = what.needs, dict(what.facts)
+    one.gpus = one.gpus or tuple(what.facts.get("gpus", ()))
+    one.title = what.facts.get("name", one.title)
+    one.started_at, one.started_wall_s = now - what.ran_s, time.time() - what.ran_s
+    return one.started_at

@@ -18,7 +18,7 @@ from typing import ClassVar
 
 from gpu_queue.agent.agenda import NEVER
 from gpu_queue.node.storage import Failed
-from gpu_queue.node.transitions import Claimed, NotClaimed, Settled
+from gpu_queue.node.transitions import Claimed, NotClaimed, Recalled, Settled
 from gpu_queue.task import End, Settlement, Why
 
 REST_S = 60.0
@@ -59,8 +59,12 @@ class Running:
     word: ClassVar[str] = "running"
     is_adopted: bool = False
     """Its shim is not our child, so nobody tells us of its end."""
+    time_s: float | None = None
+    """Its ``--time``; None: it has none, or nobody knows it yet."""
     limit_at: float = NEVER
-    """When its ``--time`` is over."""
+    """When that is over."""
+    recall_at: float = NEVER
+    """When the spool is to be asked what this node has forgotten of it."""
     record_at: float = NEVER
     """When its record is to say that it runs; never: it does."""
     why: Why | None = None
@@ -75,7 +79,7 @@ class Running:
     @property
     def due(self) -> float:
         """When it is to be looked at again."""
-        return min(self.record_at, self.look_at, self.limit_at if self.why is None else NEVER)
+        return min(self.record_at, self.recall_at, self.look_at, self.limit_at if self.why is None else NEVER)
 
 
 @dataclass(frozen=True)
@@ -174,9 +178,11 @@ class Launched:
 class Facts:
     """What was seen of a try since it was looked at last."""
 
-    answer: Claimed | NotClaimed | Settled | Failed | None = None
+    answer: Claimed | NotClaimed | Recalled | Settled | Failed | None = None
     """What came of its errand to the storage."""
     wish: Wish | None = None
+    began_at: float | None = None
+    """When it began, in monotonic seconds, as the spool tells it."""
     is_clear: bool = False
     """Its GPUs are empty."""
     launched: Launched | None = None
@@ -212,6 +218,11 @@ class Launch:
 @dataclass(frozen=True)
 class Record:
     """Write down that it runs."""
+
+
+@dataclass(frozen=True)
+class Recall:
+    """Have the storage thread read what this node has forgotten of it."""
 
 
 @dataclass(frozen=True)
@@ -309,6 +320,7 @@ Effect = (
     Say
     | Launch
     | Record
+    | Recall
     | WriteWhy
     | EndProcesses
     | EndLeftovers

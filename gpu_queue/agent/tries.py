@@ -12,16 +12,17 @@ import time
 from collections.abc import Callable, Iterable
 
 from gpu_queue.agent import life, stages
-from gpu_queue.agent.agenda import NEVER, Agenda, Duty
-from gpu_queue.agent.livetry import LiveTry, remember
+from gpu_queue.agent.agenda import Agenda, Duty
+from gpu_queue.agent.livetry import LiveTry, recalled, remember
 from gpu_queue.agent.preparing import Preparing
+from gpu_queue.agent.rests import Rests
 from gpu_queue.execution import processes
 from gpu_queue.execution.local import AgentDirectory
 from gpu_queue.execution.shims import Shims
 from gpu_queue.gpus.leases import Leases
 from gpu_queue.node.side import NodeSide
 from gpu_queue.node.storage import Errand, Failed, Storage
-from gpu_queue.node.transitions import Claimed, NotClaimed, Settled
+from gpu_queue.node.transitions import Claimed, NotClaimed, Recalled, Settled
 from gpu_queue.scheduling.plan import Start
 from gpu_queue.scheduling.recovery import ClaimFacts, Step, recover
 from gpu_queue.spool.paths import claim_name, full_name, make_id, parse_claim, parse_drop
@@ -29,8 +30,6 @@ from gpu_queue.task import Claim, End, RetryLimits, Settlement, State, Waiting, 
 from gpu_queue.units import format_utc
 
 STOP_REMEMBERED_S = 600.0
-NODE_REST_S = 60.0
-"""A node that could not start a task for its own reasons (a full local disk) starts none for so long."""
 
 
 class Tries:
@@ -61,10 +60,11 @@ class Tries:
         self._are_clear = are_clear
         self._claims: Errand[Claimed | NotClaimed] = Errand(storage, "claim", say)
         self._records: Errand[None] = Errand(storage, "record", say)
+        forgot = "what this node has forgotten of a try could not be read"
+        self._recalls: Errand[Recalled] = Errand(storage, "recall", say, trouble=forgot, over="it was read")
         self._settles: Errand[Settled] = Errand(storage, "settle", say)
         self.live: dict[str, LiveTry] = {}
-        self.resting: dict[str, float] = {}
-        self._rests: dict[str, int] = {}
+        self.rests = Rests(say)
         self.claimed_names: set[str] = set()
         """Names taken from pending/ that an older listing may still show."""
         self.stop_wanted: dict[str, float] = {}
@@ -73,9 +73,6 @@ class Tries:
         """Claims that were taken over: from which node, and how they came to be lost."""
         self.settled_counts = {State.DONE: 0, State.FAILED: 0}
         self.is_leaving = False
-        self._node_rests_until = float("-inf")
-        self.node_problem = ""
-        """Why this node starts nothing at present, for people."""
 
     def held_gpus(self, *, settling_too: bool = False) -> dict[str, int | None]:
         """GPUs that our tries hold, and how many bytes of each; None: the whole card."""
@@ -84,8 +81,7 @@ class Tries:
 
     def due(self, now: float) -> float:
         """When something is to be done although nothing has happened."""
-        rests = (until for until in self.resting.values() if until > now)
-        return min((*(one.stage.due for one in self.live.values()), *rests), default=NEVER)
+        return min((self.rests.due(now), *(one.stage.due for one in self.live.values())))
 
     # -- starting --------------------------------------------------------------------------------------------------
 
@@ -95,7 +91,7 @@ class Tries:
         Returns:
             False where a GPU or the local disk is not to be had: the task waits.
         """
-        if now < self._node_rests_until:
+        if self.rests.node_rests(now):
             return False
         task = what.task
         one = self._new_try(task, stages.Claiming(), now)
@@ -153,11 +149,12 @@ class Tries:
         self._shims.reap()
         if not serves:
             self._shims.drop_spares()
-        elif now >= self._node_rests_until and not any(
+        elif not self.rests.node_rests(now) and not any(
             isinstance(one.stage, stages.Claiming) for one in self.live.values()
         ):
             try:
                 self._shims.refill()
+                self.rests.node_is_well()
             except OSError as error:
                 self._rest_node(error, now)
 
@@ -241,10 +238,11 @@ class Tries:
                 case stages.Launch(claimed):
                     launched = self._launch(one, claimed, now)
                 case stages.Began():
-                    self._rested(full_name(one.claim.priority, one.claim.task_id))
-                    self.node_problem = ""
+                    self.rests.began(full_name(one.claim.priority, one.claim.task_id))
                 case stages.Record():
                     self._record(one)
+                case stages.Recall():
+                    self._recall(one)
                 case stages.WriteWhy(why):
                     self._write_why(one, why)
                 case stages.EndProcesses(grace_s):
@@ -260,7 +258,7 @@ class Tries:
                     self._let_shim_go(one, to_spares=to_spares)
                 case stages.Rest(first_s, max_s, as_it_was):
                     name = one.waited_as if as_it_was else full_name(one.claim.priority, one.claim.task_id)
-                    self._rest(name, now, first_s, max_s)
+                    self.rests.rest(name, now, first_s, max_s)
                 case stages.RestNode(trouble):
                     self._rest_node(trouble, now)
                 case stages.Settle(end, problem):
@@ -299,6 +297,16 @@ class Tries:
 
         self._records.send(lambda: self._spool.transitions.runs(one.claim, record, started_at), done, key=one.name)
 
+    def _recall(self, one: LiveTry) -> None:
+        def done(result: Recalled | Failed) -> None:
+            if not one.is_running:
+                return  # whoever settles it asks for himself
+            now = self._clock()
+            began_at = recalled(one, result, now) if isinstance(result, Recalled) else None
+            self._go_on(one, now, stages.Facts(answer=result, began_at=began_at))
+
+        self._recalls.send(lambda: self._spool.transitions.recall(one.claim), done, key=one.name)
+
     def _write_why(self, one: LiveTry, why: Why) -> None:
         try:
             one.directory.write_why(why)
@@ -324,21 +332,8 @@ class Tries:
             one.shim = None
 
     def _rest_node(self, error: OSError, now: float) -> None:
-        """A full local disk, or no room for a process: this node's trouble, and no try of the task's."""
-        self._node_rests_until = now + NODE_REST_S
-        problem = f"this node cannot start tasks ({error}); it tries again every {NODE_REST_S:.0f} s"
-        if problem != self.node_problem:
-            self._say(problem)
-        self.node_problem = problem
+        self.rests.rest_node(error, now)
         self._agenda.want(Duty.TELL)
-
-    def _rest(self, name: str, now: float, first_s: float, max_s: float) -> None:
-        self._rests[name] = self._rests.get(name, 0) + 1
-        self.resting[name] = now + min(first_s * 2.0 ** min(self._rests[name] - 1, 20), max_s)
-
-    def _rested(self, name: str) -> None:
-        self._rests.pop(name, None)
-        self.resting.pop(name, None)
 
     # -- settling --------------------------------------------------------------------------------------------------
 
@@ -411,10 +406,8 @@ class Tries:
         local = one.directory
         facts = ClaimFacts(claim, named_end, local.is_alive(), local.status(), local.why(), local.never_began())
         decision = recover(facts)
-        known = local.facts()
-        one.is_inherited = known is None
         from_node, one.because = self.stories.pop(one.name, ("", ""))
-        remember(one, known or {}, now)
+        remember(one, local.facts() or {}, now)
         if from_node:
             one.facts["node"] = from_node
         self.live[one.name] = one
@@ -422,8 +415,8 @@ class Tries:
         if decision.step is Step.ADOPT:
             self._say(f"{one.name}: taken up again, its shim lives")
             wanted = Why.STOPPED if self.stop_wanted.pop(one.name, None) is not None else facts.why
-            limit_at = NEVER if one.needs.time_s is None else one.started_at + one.needs.time_s
-            self._enter(one, life.adopt(wanted, limit_at, now), now)
+            began_at = None if one.is_inherited else one.started_at
+            self._enter(one, life.adopt(wanted, began_at, one.needs.time_s, now), now)
             return
         assert decision.end is not None
         why = decision.end.why.value if decision.end.why else "by itself"

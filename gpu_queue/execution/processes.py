@@ -73,8 +73,13 @@ def pids() -> list[int]:
 
 
 def find_marked(claim_path: str, among: Iterable[int] | None = None) -> list[Process]:
-    """The living processes that carry exactly this claim.  May hang with one of them."""
-    found = (read_process(pid) for pid in (pids() if among is None else among) if claim_of(pid) == claim_path)
+    """The living processes that carry this claim.  May hang with one of them.
+
+    Its name alone counts, which is never given twice: the spool may have been reached by another path then.
+    """
+    name = os.path.basename(claim_path)
+    asked = ((pid, claim_of(pid)) for pid in (pids() if among is None else among))
+    found = (read_process(pid) for pid, claim in asked if claim is not None and os.path.basename(claim) == name)
     return [process for process in found if process is not None and process.state != "Z"]
 
 

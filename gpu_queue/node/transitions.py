@@ -38,7 +38,7 @@ from gpu_queue.task import (
     settle,
     story_of,
 )
-from gpu_queue.units import format_utc
+from gpu_queue.units import format_utc, parse_utc_s
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,17 @@ class Settled:
     moved: Moved
     settlement: Settlement
     error: str = ""
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """What the spool tells of a try that this node has forgotten."""
+
+    needs: Needs
+    facts: dict[str, Any]
+    """What was written down of its start; empty if nothing was."""
+    ran_s: float
+    """How long it has run; 0 if nobody knows."""
 
 
 class Transitions:
@@ -191,6 +202,17 @@ class Transitions:
         if started_at is not None:
             self._events.add(claim, ("started", started_at, facts))
 
+    def recall(self, claim: Claim) -> Recalled:
+        """What the spool tells of a try of this node.
+
+        Raises:
+            OSError: the storage failed; ask again later.
+        """
+        facts = self._written(claim)
+        began_s = parse_utc_s(facts.get("started_at", ""))
+        ran_s = 0.0 if began_s is None else max(0.0, time.time() - began_s)
+        return Recalled(self._needs(claim, self._paths.claim(self._node, claim)), facts, ran_s)
+
     def settle(
         self,
         claim: Claim,
@@ -225,8 +247,6 @@ class Transitions:
         """
         source_name = claim_name(claim) if named_end is None else ended_name(claim, named_end)
         source = f"{self._paths.running(self._node)}/{source_name}"
-        # What a crash or a full disk left of the local notes may read as an object that says nothing.
-        inherited = inherited or not (refusal or "started_at" in facts)
         if inherited:
             needs = self._needs(claim, source)
             limits = replace(limits, retries=limits.retries if needs.retries is None else needs.retries)

@@ -150,6 +150,29 @@ def test_an_agent_killed_outright_is_followed_by_one_that_takes_its_tasks_up_aga
     assert cluster.log(task).count("once\n") == 1
 
 
+@pytest.mark.parametrize(
+    "left", [None, "", "{}", '{"gpus": [], "started_at": 5}'], ids=["none", "empty", "nothing", "torn"]
+)
+def test_what_the_local_disk_forgot_of_a_running_task_its_next_agent_reads_in_the_spool(
+    cluster: Cluster, left: str | None
+) -> None:
+    agent = cluster.start()
+    task = cluster.submit("#GPUQ --time 3s\nsleep 600\n")
+    wait_until(lambda: cluster.tries(task), "the task's start", dump=cluster.dump)
+    (before,) = cluster.tries(task)
+    cluster.kill(agent)
+    (facts,) = cluster.local.glob("agents/*/tries/*/facts")
+    facts.unlink() if left is None else facts.write_text(left)
+    cluster.start()
+    wait_until(lambda: "taken up again" in cluster.dump(), "the adoption", dump=cluster.dump)
+    cluster.wait_for(task, "failed")
+    (after,) = cluster.tries(task)
+    assert after["outcome"] == "timeout"
+    assert {key: after[key] for key in ("gpus", "gpu_indices", "name", "cwd", "started_at")} == {
+        key: before[key] for key in ("gpus", "gpu_indices", "name", "cwd", "started_at")
+    }
+
+
 def test_a_task_that_ends_while_no_agent_lives_is_settled_by_the_next_and_not_run_again(cluster: Cluster) -> None:
     agent = cluster.start()
     task = cluster.submit('until [ -e "$QUEUE_ROOT/go" ]; do sleep 0.02; done; echo once\n')

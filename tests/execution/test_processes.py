@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import subprocess
 import time
@@ -26,7 +27,7 @@ from gpu_queue.execution.processes import (
 )
 from tests.execution.helpers import Bench, is_gone, wait_until
 
-CLAIM = "/run/a b\n'c/500-x.try1.abcdef"
+CLAIM = f"/run/a b\n'c/500-x.try1.{secrets.token_hex(3)}"
 
 
 @pytest.fixture
@@ -51,9 +52,9 @@ def end(ending: Ending) -> None:
     wait_until(lambda: ending.step(time.monotonic()))
 
 
-def test_only_exactly_this_claim_is_found(started: list[subprocess.Popen[bytes]]) -> None:
+def test_only_this_claim_is_found(started: list[subprocess.Popen[bytes]]) -> None:
     mine = spawn(started, "sleep", "60")
-    for other in (CLAIM + "0", "/other" + CLAIM, CLAIM.upper(), "", None):
+    for other in (CLAIM + "0", CLAIM + "/x", f"{CLAIM[:-1]}g", CLAIM.upper(), "", None):
         spawn(started, "sleep", "60", claim=other)
     spawn(started, "tail", "-f", "--", "/dev/null", CLAIM, claim=None)
     wait_until(lambda: claim_of(mine) == CLAIM)
@@ -116,7 +117,7 @@ def test_the_same_without_pidfds(started: list[subprocess.Popen[bytes]], monkeyp
 
 
 def test_an_ending_says_at_once_that_nothing_is_left() -> None:
-    ending = Ending("/nobody/500-x.try1.abcdef")
+    ending = Ending("/nobody/500-y.try1.abcdef")
     end(ending)
     assert ending.ended == 0
 

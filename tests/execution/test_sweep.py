@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from gpu_queue.execution.sweep import GRACE_S, Facts, choose_strays, read_facts
 from tests.execution.helpers import wait_until
 from tests.unit.test_docs import ROOT
 
-CLAIM = "/run/a b\n'c/500-x.try1.abcdef"
+CLAIM = f"/run/a b\n'c/500-x.try1.{secrets.token_hex(3)}"
 
 
 def facts(pid: int, parent: int = 1, name: str = "python3", **more: object) -> Facts:

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from gpu_queue.agent.life import CLAIM_AGAIN_S
-from gpu_queue.agent.tries import NODE_REST_S
+from gpu_queue.agent.rests import NODE_REST_S
 from gpu_queue.gpus.leases import Leases
 from gpu_queue.scheduling.admission import Reserved
 from gpu_queue.scheduling.plan import Start
 from gpu_queue.spool.pages import read_page
+from gpu_queue.task import State
 from tests.agent.harness import wait_until
 from tests.execution.helpers import is_gone
 from tests.node.harness import AT_ONCE, Fault, Node, Room, failing_renames
@@ -132,6 +133,21 @@ def test_a_node_whose_own_disk_is_full_says_so_starts_nothing_for_a_minute_and_t
     assert room.where(task) == ["done"]
     first, second = asked
     assert second - first >= NODE_REST_S
+    assert not node.page().problems
+
+
+def test_a_node_that_has_rested_and_has_nothing_to_start_does_not_go_on_complaining(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = room.start(gpus="1")
+    with monkeypatch.context() as broken:
+        broken.setattr(Leases, "take", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+        room.submit(room.script(head=ON_A_GPU))
+        node.go_on(10)
+        assert node.page().problems
+    for name in room.listing("pending"):
+        os.unlink(f"{room.paths.directory(State.PENDING)}/{name}")
+    node.go_on(int(NODE_REST_S) + 5)
     assert not node.page().problems
 
 

@@ -30,6 +30,7 @@ from gpu_queue.agent.stages import (
     Launched,
     Look,
     Over,
+    Recall,
     Record,
     Rest,
     RestNode,
@@ -48,9 +49,9 @@ from gpu_queue.agent.stages import (
     why_of,
 )
 from gpu_queue.node.storage import Failed
-from gpu_queue.node.transitions import Claimed, NotClaimed, Settled
+from gpu_queue.node.transitions import Claimed, NotClaimed, Recalled, Settled
 from gpu_queue.spool.store import Moved
-from gpu_queue.task import Claim, End, Settlement, State, Submission, Why
+from gpu_queue.task import Claim, End, Needs, Settlement, State, Submission, Why
 
 NOW = 100.0
 CLAIM = Claim(500, "20260101T000000000-abcdef-train.sh", 1, "012345")
@@ -141,7 +142,7 @@ ROWS: dict[str, tuple[Stage, Facts, Stage, tuple[Effect, ...]]] = {
     "its shim begins, with a time limit": (
         CLEARING,
         Facts(launched=Launched(time_s=60.0)),
-        Running(limit_at=NOW + 60, record_at=NOW + 0.3),
+        Running(time_s=60.0, limit_at=NOW + 60, record_at=NOW + 0.3),
         (Began(), Tell()),
     ),
     "no program can be started so": (
@@ -172,11 +173,35 @@ ROWS: dict[str, tuple[Stage, Facts, Stage, tuple[Effect, ...]]] = {
         (),
     ),
     "an adopted shim is looked at again": (ADOPTED, Facts(), replace(ADOPTED, look_at=NOW + 0.5), ()),
-    "its time is over": (
-        Running(limit_at=NOW),
+    "the spool tells what was forgotten of it": (
+        ADOPTED,
+        Facts(answer=Recalled(Needs(time_s=100.0), {}, 30.0), began_at=NOW - 30),
+        replace(ADOPTED, time_s=100.0, limit_at=NOW + 70, look_at=NOW + 0.5),
+        (Tell(),),
+    ),
+    "the spool tells that its time was over long ago": (
+        ADOPTED,
+        Facts(answer=Recalled(Needs(time_s=10.0), {}, 30.0), began_at=NOW - 30),
+        replace(ADOPTED, time_s=10.0, limit_at=NOW - 20, look_at=NOW + 0.1, why=Why.TIMEOUT, is_ending=True),
+        (Tell(), Say("its --time of 10s is over"), Tell(), WriteWhy(Why.TIMEOUT), EndProcesses(None)),
+    ),
+    "the spool could not be asked what was forgotten": (
+        ADOPTED,
+        Facts(answer=BROKEN),
+        replace(ADOPTED, recall_at=NOW + 5, look_at=NOW + 0.5),
+        (),
+    ),
+    "it is asked again": (
+        replace(ADOPTED, recall_at=NOW),
         Facts(),
-        Running(limit_at=NOW, why=Why.TIMEOUT, is_ending=True, look_at=NOW + 0.1),
-        (Say("its --time is over"), Tell(), WriteWhy(Why.TIMEOUT), EndProcesses(None)),
+        replace(ADOPTED, look_at=NOW + 0.5),
+        (Recall(),),
+    ),
+    "its time is over": (
+        Running(time_s=90.0, limit_at=NOW),
+        Facts(),
+        Running(time_s=90.0, limit_at=NOW, why=Why.TIMEOUT, is_ending=True, look_at=NOW + 0.1),
+        (Say("its --time of 1m30s is over"), Tell(), WriteWhy(Why.TIMEOUT), EndProcesses(None)),
     ),
     "its time is over while it is being ended": (
         replace(ENDING, limit_at=NOW),
@@ -365,7 +390,7 @@ ROWS: dict[str, tuple[Stage, Facts, Stage, tuple[Effect, ...]]] = {
         Settling(End(0), due=NOW + 1),
         (Say("could not be moved on yet ([Errno 5] broken)"),),
     ),
-    "it is asked again": (Settling(End(0), due=NOW), Facts(), Settling(End(0)), (Settle(End(0)),)),
+    "the spool is asked again": (Settling(End(0), due=NOW), Facts(), Settling(End(0)), (Settle(End(0)),)),
     "it is too soon to ask again": (
         Settling(End(0), due=NOW + 0.5),
         Facts(),
@@ -389,16 +414,23 @@ def test_what_is_seen_leads_on(row: str) -> None:
 
 
 def test_a_shim_that_lives_without_its_agent_is_adopted_and_its_limit_with_it() -> None:
-    adopted, effects = life.adopt(None, NOW + 60, NOW)
+    adopted, effects = life.adopt(None, NOW - 40, 100.0, NOW)
     assert (adopted, effects) == (
-        Running(is_adopted=True, limit_at=NOW + 60, look_at=NOW + 0.5),
+        Running(is_adopted=True, time_s=100.0, limit_at=NOW + 60, look_at=NOW + 0.5),
         (Record(), Tell()),
     )
-    ending, effects = life.adopt(Why.STOPPED, NEVER, NOW)
+    ending, effects = life.adopt(Why.STOPPED, NOW - 40, None, NOW)
     assert (why_of(ending), effects) == (
         Why.STOPPED,
         (Record(), Tell(), WriteWhy(Why.STOPPED), EndProcesses(None)),
     )
+
+
+def test_what_is_forgotten_of_an_adopted_try_is_asked_of_the_spool_and_not_written_over() -> None:
+    adopted, effects = life.adopt(None, None, None, NOW)
+    assert (adopted, effects) == (Running(is_adopted=True, look_at=NOW + 0.5), (Recall(), Tell()))
+    _, effects = life.adopt(Why.STOPPED, None, None, NOW)
+    assert effects == (Recall(), Tell(), WriteWhy(Why.STOPPED), EndProcesses(None))
 
 
 @pytest.mark.parametrize(

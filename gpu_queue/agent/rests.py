@@ -1,0 +1,64 @@
+"""What this node leaves alone for a while: tasks that could not be started here, and itself when something lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gpu_queue.agent.agenda import NEVER
+
+NODE_REST_S = 60.0
+"""A node that could not start a task for its own reasons (a full local disk) starts none for so long."""
+
+
+class Rests:
+    """Which tasks rest on this node, and whether the node does.  All times are monotonic seconds."""
+
+    def __init__(self, say: Callable[[str], None]):
+        """Nothing rests.
+
+        Args:
+            say: tells people what this node lacks.
+        """
+        self._say = say
+        self._times: dict[str, int] = {}
+        self._until: dict[str, float] = {}
+        self._node_until = float("-inf")
+        self._said = ""
+        self.problem = ""
+        """Why this node starts nothing at present, for people."""
+
+    @property
+    def until(self) -> dict[str, float]:
+        """When each task that rests may be tried here again, by its name in pending/."""
+        return self._until
+
+    def due(self, now: float) -> float:
+        """When one of them has rested."""
+        return min((at for at in self._until.values() if at > now), default=NEVER)
+
+    def rest(self, name: str, now: float, first_s: float, max_s: float) -> None:
+        """Do not try a task again at once; twice as long each time."""
+        self._times[name] = self._times.get(name, 0) + 1
+        self._until[name] = now + min(first_s * 2.0 ** min(self._times[name] - 1, 20), max_s)
+
+    def began(self, name: str) -> None:
+        """It was started: neither it nor the node needs a rest."""
+        self._times.pop(name, None)
+        self._until.pop(name, None)
+        self.problem = self._said = ""
+
+    def rest_node(self, error: OSError, now: float) -> None:
+        """A full local disk, or no room for a process: this node's trouble, and no try of the task's."""
+        self._node_until = now + NODE_REST_S
+        self.problem = f"this node cannot start tasks ({error}); it tries again every {NODE_REST_S:.0f} s"
+        if self.problem != self._said:
+            self._say(self.problem)
+        self._said = self.problem
+
+    def node_rests(self, now: float) -> bool:
+        """Whether this node starts nothing at present."""
+        return now < self._node_until
+
+    def node_is_well(self) -> None:
+        """It can prepare what a start takes; whether that is all, the next start tells."""
+        self.problem = ""
