@@ -12,9 +12,12 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
+from gpu_queue.texts import shown
+
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LONG_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 GROUPS = {"daily": range(7), "weekdays": range(5), "weekend": range(5, 7)}
+
 _DAY_MIN = 24 * 60
 _WEEK_MIN = 7 * _DAY_MIN
 _ENTRY = re.compile(r"(?P<days>[a-z][a-z -]*?)?\s*(?P<times>\d{1,2}:\d{2}\s*-\s*\d{1,2}:\d{2})?", re.ASCII)
@@ -75,11 +78,11 @@ def parse_quiet_hours(text: str) -> QuietHours:
         for entry in group.split(","):
             if not entry.strip():
                 if group.strip():
-                    raise ValueError(f"{_short(text)} has an empty part between commas; {_EXPECTED}")
+                    raise ValueError(f"{shown(text)} has an empty part between commas; {_EXPECTED}")
                 continue
             match = _ENTRY.fullmatch(entry.strip())
             if match is None:
-                raise ValueError(f"{_short(entry.strip())} is no range of hours; {_EXPECTED}")
+                raise ValueError(f"{shown(entry.strip())} is no range of hours; {_EXPECTED}")
             if match["days"]:
                 waiting |= _days(match["days"], entry)
             if match["times"]:
@@ -103,22 +106,22 @@ def _day(name: str, entry: str) -> int:
     for names in (DAYS, LONG_DAYS):
         if name in names:
             return names.index(name)
-    raise ValueError(f"{_short(name)} in {_short(entry.strip())} is no day; expected {', '.join(DAYS)}, or mon-fri")
+    raise ValueError(f"{shown(name)} in {shown(entry.strip())} is no day; expected {', '.join(DAYS)}, or mon-fri")
 
 
 def _times(text: str) -> tuple[int, int]:
     start, stop = (_minutes(part, text) for part in text.split("-"))
     if start == stop:
-        raise ValueError(f"{_short(text)} begins when it ends; expected 00:00-24:00 for the whole day, or two times")
+        raise ValueError(f"{shown(text)} begins when it ends; expected 00:00-24:00 for the whole day, or two times")
     if start == _DAY_MIN:
-        raise ValueError(f"{_short(text)} begins at 24:00; expected 00:00")
+        raise ValueError(f"{shown(text)} begins at 24:00; expected 00:00")
     return start, stop
 
 
 def _minutes(text: str, of: str) -> int:
     hours, minutes = (int(part) for part in text.split(":"))
     if minutes > 59 or hours * 60 + minutes > _DAY_MIN:
-        raise ValueError(f"{_short(text.strip())} in {_short(of)} is no time of day; expected 00:00 to 24:00")
+        raise ValueError(f"{shown(text.strip())} in {shown(of)} is no time of day; expected 00:00 to 24:00")
     return hours * 60 + minutes
 
 
@@ -129,7 +132,3 @@ def _span(day: int, start: int, stop: int) -> tuple[int, int]:
 
 def _minute_of(local: datetime) -> int:
     return local.weekday() * _DAY_MIN + local.hour * 60 + local.minute
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 80 else f"{text[:80]}…")

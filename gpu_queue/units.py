@@ -6,6 +6,8 @@ import re
 import time
 from datetime import datetime, timedelta, timezone
 
+from gpu_queue.texts import shown
+
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)([dhms]))", re.ASCII)
 _DURATION_UNIT_S = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 LONGEST_S = 100 * 366 * 86400
@@ -19,12 +21,8 @@ _SIZE_UNIT_BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 4
 
 def _bounded(seconds: float, text: str) -> float:
     if seconds > LONGEST_S:
-        raise ValueError(f"{_short(text)} is more than a hundred years")
+        raise ValueError(f"{shown(text)} is more than a hundred years")
     return seconds
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 80 else f"{text[:80]}…")
 
 
 def parse_duration_s(text: str) -> float:
@@ -37,7 +35,7 @@ def parse_duration_s(text: str) -> float:
     if re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII):
         return _bounded(float(text), text)
     if not text or _DURATION.sub("", text):
-        raise ValueError(f"{_short(text)} is no duration; expected for example 90s, 30m, 4h or 1d12h")
+        raise ValueError(f"{shown(text)} is no duration; expected for example 90s, 30m, 4h or 1d12h")
     return _bounded(sum(float(number) * _DURATION_UNIT_S[unit] for number, unit in _DURATION.findall(text)), text)
 
 
@@ -51,7 +49,7 @@ def parse_slurm_time_s(text: str) -> float:
     parts = rest.split(":")
     numerals = [days, *parts] if dash else parts
     if len(parts) > 3 or not all(re.fullmatch(r"\d{1,12}", part, re.ASCII) for part in numerals):
-        raise ValueError(f"{_short(text)} is no time as sbatch takes it, for example 30, 4:00:00 or 1-12:00:00")
+        raise ValueError(f"{shown(text)} is no time as sbatch takes it, for example 30, 4:00:00 or 1-12:00:00")
     numbers = [int(part) for part in parts]
     if dash:
         hours, minutes, seconds = (numbers + [0, 0])[:3]
@@ -70,10 +68,10 @@ def parse_size_bytes(text: str) -> int:
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{_short(text)} is no size; expected for example 20G or 512M")
+        raise ValueError(f"{shown(text)} is no size; expected for example 20G or 512M")
     size_bytes = float(match[1]) * _SIZE_UNIT_BYTES[match[2].lower()]
     if size_bytes > LARGEST_BYTES:
-        raise ValueError(f"{_short(text)} is more memory than there is")
+        raise ValueError(f"{shown(text)} is more memory than there is")
     return int(size_bytes)
 
 

@@ -110,7 +110,7 @@ class _Reader:
             if isinstance(below, Setting):
                 self._setting(below, value, line, key)
             elif below is None:
-                self.add(line, prefix[:-1], f"unknown setting {_quoted(name)}; {self._guess(name, tree, prefix)}")
+                self.add(line, prefix[:-1], f"unknown setting {shown(name)}; {self._guess(name, tree, prefix)}")
             elif isinstance(value, yaml.MappingNode):
                 self.group(value, below, f"{key}.")
             elif isinstance(whole := below.get(ENABLED), Setting):
@@ -135,7 +135,7 @@ class _Reader:
                 continue
             name = key_node.value
             if name in first:
-                said = f"{prefix}{name}" if name in known else f"{prefix}{_quoted(name)}"
+                said = f"{prefix}{name}" if name in known else f"{prefix}{shown(name)}"
                 self.add(line, said, f"given twice, first in line {first[name] + 1}")
             elif key_node.tag == f"{_TAG}bool" and name not in known and ENABLED in known:
                 # YAML 1.1 reads the words on and off, even as keys, as true and false.
@@ -216,7 +216,7 @@ class _Reader:
             else:
                 near = difflib.get_close_matches(name[:_KEY_CHARACTERS], members, 1)
                 guess = f"did you mean {near[0]}?" if near else f"expected {', '.join(members)}"
-                self.add(at, key, f"unknown key {_quoted(name)}; {guess}")
+                self.add(at, key, f"unknown key {shown(name)}; {guess}")
                 is_broken = True
         for one in kind.members:
             if one.is_required and one.key not in values:
@@ -240,10 +240,6 @@ class _Broken:
 
 
 _BROKEN = _Broken()
-
-
-def _quoted(name: str) -> str:
-    return repr(name[:_KEY_CHARACTERS])
 
 
 def _what(node: yaml.Node) -> str:
@@ -271,7 +267,7 @@ def _plain(node: yaml.Node) -> Plain:
     if tag in _NO_PLAIN:
         raise _WrongType(_NO_PLAIN[tag])
     if tag not in ("str", "bool", "int", "float", "value", "merge"):
-        raise _WrongType(f"a value with the tag {_quoted(node.tag)}")
+        raise _WrongType(f"a value with the tag {shown(node.tag)}")
     wrong = _UNSEEN.search(text)
     if wrong is not None:
         raise _WrongType(f"a text that holds the character {wrong[0]!a}")

@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gpu_queue import texts
 from gpu_queue.hours import DAYS, GROUPS, LONG_DAYS, NO_HOURS, QuietHours, parse_quiet_hours
 from gpu_queue.units import LARGEST_BYTES, LONGEST_S, parse_duration_s, parse_size_bytes
 
 Plain = str | int | float | bool
 """What a scalar may be."""
-SHOWN_CHARACTERS = 80
 FRACTION_MAX = 0.95
 UID_MAX = 2**32 - 2
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
@@ -26,12 +26,10 @@ _NO_HOURS = ("none", "off", "never")
 
 
 def shown(value: object) -> str:
-    """A value for a message: short, without what a terminal would obey."""
+    """A value for a message, spelt as YAML does."""
     if isinstance(value, bool):
         return str(value).lower()
-    if not isinstance(value, str):
-        return f"{value!r}"[:SHOWN_CHARACTERS]
-    return repr(value if len(value) <= SHOWN_CHARACTERS else f"{value[:SHOWN_CHARACTERS]}…")
+    return texts.shown(value)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from gpu_queue.texts import shown
+
 ENGINES = ("matmul", "zeros", "spin", "cpu")
 MESSAGE_BYTES = 8192
 """No message is longer."""
@@ -232,12 +234,12 @@ def parse(datagram: bytes) -> Message:
     except (ValueError, RecursionError) as error:
         raise BadMessage(f"no JSON: {error}") from None
     if not isinstance(content, dict):
-        raise BadMessage(f"{_short(content)}; expected an object")
+        raise BadMessage(f"{shown(content)}; expected an object")
     if "duty" in content:
         duty: Message = _built(Duty, "duty", content)
         return duty
     if len(content) != 1:
-        raise BadMessage(f"{_short(content)}; expected an object with one key")
+        raise BadMessage(f"{shown(content)}; expected an object with one key")
     ((name, value),) = content.items()
     if name == "exit" and value is True:
         return Exit()
@@ -249,13 +251,13 @@ def parse(datagram: bytes) -> Message:
     if name in _TEXTS and isinstance(value, str):
         words: Message = _TEXTS[name](value)
         return words
-    raise BadMessage(f"{_short(content)} is no message")
+    raise BadMessage(f"{shown(content)} is no message")
 
 
 def _built(kind: type[Any], name: str, value: Any) -> Any:
     """A dataclass out of exactly its fields."""
     if not isinstance(value, dict):
-        raise BadMessage(f"{name}: {_short(value)}; expected an object")
+        raise BadMessage(f"{name}: {shown(value)}; expected an object")
     types = {field.name: str(field.type) for field in fields(kind)}
     if value.keys() != types.keys():
         odd = ", ".join(sorted(value.keys() ^ types.keys()))
@@ -270,18 +272,13 @@ def _checked(where: str, expected: str, value: Any) -> Any:
     is_whole = expected == "int" and type(value) is int and (value >= 0 or where == "exited: status")
     if is_whole or (type(value).__name__ == expected and expected in ("str", "bool")):
         return value
-    raise BadMessage(f"{where}: {_short(value)}; expected {expected}")
+    raise BadMessage(f"{where}: {shown(value)}; expected {expected}")
 
 
 def one_line(text: str) -> str:
     """The first line that says something, cut to a length that fits a status."""
     first = next((line.strip() for line in text.splitlines() if line.strip()), "")
     return first if len(first) <= _TEXT_CHARACTERS else f"{first[:_TEXT_CHARACTERS]}…"
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 class Channel:

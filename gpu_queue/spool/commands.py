@@ -12,6 +12,7 @@ from typing import Any
 
 from gpu_queue import PROTOCOL
 from gpu_queue.spool import files
+from gpu_queue.texts import printable, shown
 
 COMMANDS = ("stop", "sweep", "shutdown", "explain")
 EVERYBODY = "*"
@@ -84,21 +85,21 @@ def parse_command(entry: str, value: dict[str, Any]) -> Command:
         FileProblem: nobody can obey it; the message says which value is wrong.
     """
     if value.get("protocol", PROTOCOL) != PROTOCOL:
-        raise files.FileProblem(f"protocol {_shown(value.get('protocol'))}; expected {PROTOCOL}")
+        raise files.FileProblem(f"protocol {shown(value.get('protocol'))}; expected {PROTOCOL}")
     verb = value.get("command")
     if verb not in COMMANDS:
-        raise files.FileProblem(f"command {_shown(verb)}; expected one of {', '.join(COMMANDS)}")
+        raise files.FileProblem(f"command {shown(verb)}; expected one of {', '.join(COMMANDS)}")
     by_hand = not value.get("nonce")
     nonce = entry.removesuffix(".json").rpartition("-")[2] if by_hand else value["nonce"]
     if not isinstance(nonce, str) or len(nonce) > NONCE_MAX or not nonce.isprintable():
-        raise files.FileProblem(f"nonce {_shown(nonce)}; expected up to {NONCE_MAX} letters and digits")
+        raise files.FileProblem(f"nonce {shown(nonce)}; expected up to {NONCE_MAX} letters and digits")
     to = _strings(value.get("to"), "to")
     return Command(
         entry,
         nonce,
         str(verb),
         to=(EVERYBODY,) if by_hand and not to else to,
-        sender=_printable(str(value.get("from", ""))[:200]),
+        sender=printable(str(value.get("from", "")), 200),
         claims=_strings(value.get("claims"), "claims"),
         tasks=_strings(value.get("tasks"), "tasks"),
         names=_strings(value.get("names"), "names"),
@@ -116,19 +117,10 @@ def command_for(node: str, incarnation: str, entry: str, value: dict[str, Any]) 
     return command if command.is_for(node, incarnation) else None
 
 
-def _printable(text: str) -> str:
-    return "".join(one if one.isprintable() else "?" for one in text)
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 100 else f"{text[:100]}…"
-
-
 def _strings(value: object, key: str) -> tuple[str, ...]:
     if value is None:
         return ()
     items: Iterable[object] = value if isinstance(value, list) else [value]
     if not all(isinstance(one, str) for one in items):
-        raise files.FileProblem(f"{key!r} is {_shown(value)}; expected a list of strings")
+        raise files.FileProblem(f"{key!r} is {shown(value)}; expected a list of strings")
     return tuple(one for one in items if isinstance(one, str))

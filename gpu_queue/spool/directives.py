@@ -14,6 +14,7 @@ from typing import Any
 from gpu_queue.errors import BadScript
 from gpu_queue.spool.paths import is_id
 from gpu_queue.task import Needs
+from gpu_queue.texts import shown
 from gpu_queue.units import parse_duration_s, parse_size_bytes, parse_slurm_time_s
 
 HEAD_BYTES = 64 << 10
@@ -43,6 +44,8 @@ _SBATCH_GRES = re.compile(r"(?:gres[/:])?gpu(?:[:=](.*))?", re.DOTALL)
 _SBATCH_TYPE = re.compile(r"[A-Za-z0-9][\w.:-]*", re.ASCII)
 _UNLIMITED = ("-1", "infinite", "unlimited")
 _VISIBLE = re.compile(r"""(?:^|[\s;&|(])CUDA_VISIBLE_DEVICES=(?:"([^"]*)"|'([^']*)'|([^\s;&|)]*))""", re.ASCII)
+_LINE_SHOWN = 120
+"""A line of a script may have any length; so much of it is quoted."""
 _INDEX_LIST = re.compile(r"\d{1,4}(?:,\d{1,4})*,?", re.ASCII)
 _LAUNCHERS = (
     (
@@ -62,10 +65,8 @@ def _lines(text: str) -> list[str]:
     return [line.rstrip("\r") for line in text.split("\n")]
 
 
-def _quoted(text: str) -> str:
-    """What is wrong, for a message: a line of a script may have any length."""
-    text = text.strip()
-    return repr(text if len(text) <= 120 else f"{text[:120]}…")
+def _quoted(line: str) -> str:
+    return shown(line.strip(), _LINE_SHOWN)
 
 
 def _head_lines(lines: list[str]) -> list[str]:
@@ -92,7 +93,7 @@ def _gpuq_options(head: list[str]) -> dict[str, str]:
             name, equals, value = word.partition("=")
             if not name.startswith("--") or name[2:] not in _OPTIONS:
                 expected = ", ".join(f"--{one}" for one in _OPTIONS)
-                raise BadScript(f"{_quoted(line)}: unknown option {_quoted(name)}; expected {expected}")
+                raise BadScript(f"{_quoted(line)}: unknown option {shown(name)}; expected {expected}")
             if not equals:
                 if not words:
                     raise BadScript(f"{_quoted(line)}: {name} has no value")
@@ -109,7 +110,7 @@ def parse_gpu_count(text: str) -> tuple[int, int]:
     """
     match = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", text.strip(), re.ASCII)
     if match is None:
-        raise ValueError(f"{_quoted(text)} is no number of GPUs; expected N or N-M, for example 2 or 1-4")
+        raise ValueError(f"{shown(text)} is no number of GPUs; expected N or N-M, for example 2 or 1-4")
     least, most = int(match[1]), int(match[2] or match[1])
     if least > most or most > _MAX_GPUS or (least == 0 and most > 0):
         raise ValueError(f"{text!r} is no number of GPUs; expected 0, N or N-M with 1 <= N <= M <= {_MAX_GPUS}")
@@ -306,7 +307,7 @@ def read_needs(script: bytes, submitted: Mapping[str, Any], default_gpus: int) -
             said[option] = str(value)
             where[option] = "gpu_submit"
         elif value is not None:
-            raise BadScript(f"record: needs.{option} is {_quoted(repr(value))}; expected a string")
+            raise BadScript(f"record: needs.{option} is {shown(value)}; expected a string")
     try:
         least, most, devices, reason = _gpus(said, where, sbatch, body, default_gpus)
         return Needs(
@@ -326,13 +327,13 @@ def read_needs(script: bytes, submitted: Mapping[str, Any], default_gpus: int) -
 
 def _queue_name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,63}", text, re.ASCII):
-        raise ValueError(f"--queue {_quoted(text)} is no queue's name; expected up to 64 of A-Z a-z 0-9 . _ + -")
+        raise ValueError(f"--queue {shown(text)} is no queue's name; expected up to 64 of A-Z a-z 0-9 . _ + -")
     return text
 
 
 def _retries(text: str) -> int:
     if not re.fullmatch(r"\d{1,4}", text.strip(), re.ASCII):
-        raise ValueError(f"--retries {_quoted(text)}: expected a whole number")
+        raise ValueError(f"--retries {shown(text)}: expected a whole number")
     return int(text)
 
 
@@ -342,5 +343,5 @@ def _after(value: object) -> tuple[str, ...]:
     ids = value if isinstance(value, list) else [value]
     for one in ids:
         if not isinstance(one, str) or not is_id(one):
-            raise ValueError(f"record: needs.after holds {_quoted(repr(one))}; expected task ids")
+            raise ValueError(f"record: needs.after holds {shown(one)}; expected task ids")
     return tuple(ids)

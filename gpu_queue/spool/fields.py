@@ -10,24 +10,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from gpu_queue.texts import TEXT_MAX, printable
 from gpu_queue.units import parse_utc_s
 
-TEXT_MAX = 300
 ITEMS_MAX = 10_000
-
-
-def printable(text: str, at_most: int = TEXT_MAX) -> str:
-    """A text as a terminal may be shown it: no control characters, and no end of it without end."""
-    cut = text if len(text) <= at_most else f"{text[:at_most]}…"
-    if cut.isprintable():  # as nearly all are
-        return cut
-    # Bytes that JSON spells one by one (\udcc2\udc9b) may make a character, and one that is not printable.
-    whole = _without_odd(cut).encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
-    return _without_odd(whole)
-
-
-def _without_odd(text: str) -> str:
-    return "".join(one if one.isprintable() or "\udc80" <= one <= "\udcff" else "?" for one in text)
 
 
 class Fields:

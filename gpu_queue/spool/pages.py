@@ -17,9 +17,10 @@ from typing import Any, TypeVar
 from gpu_queue import PROTOCOL
 from gpu_queue.reasons import Code, Param, Reason
 from gpu_queue.spool import files
-from gpu_queue.spool.fields import Fields, printable
+from gpu_queue.spool.fields import Fields
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.states import AgentState, GpuState, read_word
+from gpu_queue.texts import printable
 from gpu_queue.units import format_utc
 from gpu_queue.words import in_words
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gpu_queue.spool.fields import TEXT_MAX
 from gpu_queue.spool.pages import NodePage
 from gpu_queue.spool.snapshot.reader import SnapshotReader
 from gpu_queue.spool.snapshot.view import PROBLEMS_MAX, Presence, Snapshot
+from gpu_queue.texts import TEXT_MAX
 from gpu_queue.words import in_words
 from tests.faults.test_storage_garbage import CONTENTS, ID, NAMES, PLACES
 from tests.node.harness import Room, a_spool

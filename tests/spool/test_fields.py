@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from gpu_queue.spool.fields import ITEMS_MAX, TEXT_MAX, Fields
+from gpu_queue.spool.fields import ITEMS_MAX, Fields
+from gpu_queue.texts import TEXT_MAX
 
 WRONG = [
     None,

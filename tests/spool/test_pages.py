@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from gpu_queue.agent import stages
 from gpu_queue.keepalive.keeper import KeepState
 from gpu_queue.reasons import Code, Reason, reason
-from gpu_queue.spool.fields import TEXT_MAX
 from gpu_queue.spool.files import FileProblem, Vanished
 from gpu_queue.spool.pages import (
     NOTE_MAX,
@@ -34,6 +33,7 @@ from gpu_queue.spool.pages import (
 )
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.states import AgentState, GpuState
+from gpu_queue.texts import TEXT_MAX
 from tests.unit.test_docs import ROOT
 
 CLAIM = "500-20261123T014415123-4f0c2a-train.sh.try1.abcdef"

@@ -12,7 +12,6 @@ import pytest
 
 from gpu_queue.reasons import Code, reason
 from gpu_queue.spool import files
-from gpu_queue.spool.fields import printable
 from gpu_queue.spool.pages import GpuPage, NodePage, TryPage, WaitPage, read_page
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.spool.snapshot import looks, nodelooks
@@ -23,6 +22,7 @@ from gpu_queue.spool.snapshot.view import Presence, RunningTask
 from gpu_queue.spool.snapshot.waiting import WaitingTask
 from gpu_queue.states import AgentState, GpuState
 from gpu_queue.task import End, State, Why
+from gpu_queue.texts import printable
 from tests.node.harness import Room
 from tests.spool.sights import NODE, OTHER, Sight, failing, opened, places
 

@@ -13,24 +13,25 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "gpu_queue"
 MODULES = sorted(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in PACKAGE.rglob("*.py"))
 
-NOUNS = {"task", "units", "errors", "reasons", "states", "words"}
+NOUNS = {"task", "units", "texts", "errors", "reasons", "states", "words"}
 MAY_IMPORT: dict[str, set[str]] = {
     "reasons": set(),
     "states": set(),
     "task": {"reasons"},
     "errors": set(),
-    "units": set(),
+    "texts": set(),
+    "units": {"texts"},
     "words": {"task", "reasons", "states", "units"},
     "locks": set(),
     "band": set(),
-    "hours": set(),
-    "config": {"errors", "units", "band", "hours"},
-    "spool": {"task", "units", "errors", "reasons", "states", "words"},
-    "node": {"task", "units", "errors", "reasons", "config", "spool"},
+    "hours": {"texts"},
+    "config": {"texts", "errors", "units", "band", "hours"},
+    "spool": {"texts", "task", "units", "errors", "reasons", "states", "words"},
+    "node": {"texts", "task", "units", "errors", "reasons", "config", "spool"},
     "scheduling": {"task", "units", "reasons", "states"},
     "gpus": {"task", "units", "errors", "locks"},
     "execution": {"task", "units", "errors", "gpus", "locks"},
-    "keepalive": {"task", "units", "errors", "gpus", "locks", "band"},
+    "keepalive": {"texts", "task", "units", "errors", "gpus", "locks", "band"},
     "experiments": {*NOUNS, "config", "spool"},
     "console": {*NOUNS, "config", "spool", "experiments"},
     "agent": {*NOUNS, "band", "hours", "config", "spool", "node", "scheduling", "gpus", "execution", "keepalive"},

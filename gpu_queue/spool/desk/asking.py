@@ -21,12 +21,12 @@ from gpu_queue.spool.commands import Command, address, encode_command
 from gpu_queue.spool.desk.find import listed
 from gpu_queue.spool.desk.people import signature
 from gpu_queue.spool.desk.publishing import next_stamp_s
-from gpu_queue.spool.fields import printable
 from gpu_queue.spool.filesystem import mount_of
 from gpu_queue.spool.pages import NodePage, read_page
 from gpu_queue.spool.paths import SpoolPaths, command_entry
 from gpu_queue.spool.store import Moved
 from gpu_queue.states import AgentState
+from gpu_queue.texts import printable
 
 ALIVE_S = 90.0
 """A beat is 30 s; also how long an agent that is alive may take for an answer."""

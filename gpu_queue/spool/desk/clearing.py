@@ -20,12 +20,12 @@ from gpu_queue.spool.desk.asking import ALIVE_S, beat_age_s, node_names, page_of
 from gpu_queue.spool.desk.find import Task, is_script, listed, look
 from gpu_queue.spool.desk.people import signature
 from gpu_queue.spool.desk.steering import Outcome, What, done, refused
-from gpu_queue.spool.fields import printable
 from gpu_queue.spool.paths import SpoolPaths, ended_name, is_id, parse_claim, parse_try_file, same_submission
 from gpu_queue.spool.records import read_submission
 from gpu_queue.spool.store import Moved
 from gpu_queue.states import AgentState
 from gpu_queue.task import End, State, Why, short_name
+from gpu_queue.texts import printable
 from gpu_queue.units import format_duration
 
 LOST = End(255, Why.LOST)

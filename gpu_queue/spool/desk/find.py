@@ -15,11 +15,12 @@ from functools import cached_property
 
 from gpu_queue.errors import SpoolError
 from gpu_queue.spool import paths as names
-from gpu_queue.spool.fields import is_argument, printable
+from gpu_queue.spool.fields import is_argument
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.spool.records import read_submission
 from gpu_queue.spool.store import listing
 from gpu_queue.task import Needs, State
+from gpu_queue.texts import printable
 
 LIFE = (State.PENDING, State.RUNNING, State.DONE, State.FAILED)
 """The order in which a task moves on."""

@@ -7,10 +7,10 @@ import os
 from gpu_queue.errors import SpoolError
 from gpu_queue.spool import files
 from gpu_queue.spool.desk.find import Task, listed
-from gpu_queue.spool.fields import printable
 from gpu_queue.spool.paths import SpoolPaths, parse_try_file, same_submission
 from gpu_queue.spool.records import TryRecord, read_submission, read_try
 from gpu_queue.task import Claim, Submission
+from gpu_queue.texts import printable
 
 
 def record(paths: SpoolPaths, task: Task) -> Submission:

@@ -20,11 +20,11 @@ from gpu_queue.spool import files, store
 from gpu_queue.spool.desk.find import WAITING_FIRST, Finder, Task, Unclear, where
 from gpu_queue.spool.desk.people import me
 from gpu_queue.spool.directives import HEAD_BYTES, read_needs
-from gpu_queue.spool.fields import printable
 from gpu_queue.spool.paths import SpoolPaths, full_name, make_id
 from gpu_queue.spool.records import encode_submission
 from gpu_queue.spool.store import Moved
 from gpu_queue.task import DEFAULT_PRIORITY, Needs, State, Submission
+from gpu_queue.texts import printable
 from gpu_queue.units import format_utc
 
 SCRIPT_MAX_BYTES = 16 << 20

@@ -31,12 +31,12 @@ from gpu_queue.spool.desk.find import (
 )
 from gpu_queue.spool.desk.people import signature
 from gpu_queue.spool.desk.publishing import next_stamp_s
-from gpu_queue.spool.fields import printable
 from gpu_queue.spool.paths import SpoolPaths, full_name, make_id, parse_drop
 from gpu_queue.spool.queues import Queues
 from gpu_queue.spool.records import write_submission
 from gpu_queue.spool.store import Moved
 from gpu_queue.task import State, Submission
+from gpu_queue.texts import printable
 from gpu_queue.units import format_utc
 
 FLAGS = ("paused", "draining", "keepalive-off")

@@ -16,7 +16,6 @@ from operator import attrgetter
 
 from gpu_queue.reasons import Code, reason
 from gpu_queue.spool import files
-from gpu_queue.spool.fields import printable
 from gpu_queue.spool.paths import (
     SpoolPaths,
     is_skipped,
@@ -31,6 +30,7 @@ from gpu_queue.spool.snapshot.settled import SettledNames
 from gpu_queue.spool.snapshot.view import ServerClock
 from gpu_queue.spool.store import some_names
 from gpu_queue.task import State
+from gpu_queue.texts import printable
 from gpu_queue.units import stamp
 
 PENDING_MAX = 200_000

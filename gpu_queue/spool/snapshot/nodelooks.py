@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from gpu_queue.spool import files
 from gpu_queue.spool.events import READ_BYTES, Event, Place, read_events
-from gpu_queue.spool.fields import printable
 from gpu_queue.spool.pages import NodePage, read_page
 from gpu_queue.spool.queues import parse_token
 from gpu_queue.spool.snapshot.looks import NODES_MAX, Eyes
 from gpu_queue.spool.snapshot.view import Flag, QueueView
 from gpu_queue.spool.store import some_names
+from gpu_queue.texts import printable
 
 GONE_MAX = 100
 QUEUES_MAX = 1000

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from gpu_queue.spool.fields import printable
 from gpu_queue.spool.paths import SpoolPaths, claim_name
 from gpu_queue.spool.snapshot.looks import Eyes, SettledLook
 from gpu_queue.spool.snapshot.nodelooks import FlagsLook, PageFile, PagesLook, QueuesLook
@@ -34,6 +33,7 @@ from gpu_queue.spool.snapshot.view import (
 )
 from gpu_queue.spool.snapshot.waiting import WaitingTasks
 from gpu_queue.task import State
+from gpu_queue.texts import printable
 
 EARLY_S = 0.25
 """A refresh is rarely asked for to the very millisecond: so much before its time is on time."""

@@ -16,13 +16,13 @@ from typing import TypeVar
 from gpu_queue.errors import BadScript
 from gpu_queue.spool import files, records
 from gpu_queue.spool.directives import HEAD_BYTES, read_needs
-from gpu_queue.spool.fields import printable
 from gpu_queue.spool.paths import SpoolPaths, parse_claim
 from gpu_queue.spool.records import TryRecord
 from gpu_queue.spool.snapshot.settled import SettledTask
 from gpu_queue.spool.snapshot.view import Problem, RunningTask
 from gpu_queue.spool.snapshot.waiting import NodeReason, WaitingTask
 from gpu_queue.task import Claim, Needs, State, Submission, TryResult
+from gpu_queue.texts import printable
 
 T = TypeVar("T")
 TRIES_MAX = 100

@@ -20,13 +20,13 @@ from enum import Enum
 
 from gpu_queue.reasons import Code, Reason, reason
 from gpu_queue.spool.events import Event
-from gpu_queue.spool.fields import printable
 from gpu_queue.spool.pages import GpuPage, NodePage, TryPage
 from gpu_queue.spool.paths import title_of
 from gpu_queue.spool.snapshot.settled import SettledTask, SettledTasks
 from gpu_queue.spool.snapshot.waiting import NodeReason, WaitingTask, WaitingTasks
 from gpu_queue.states import AgentState
 from gpu_queue.task import Claim, End, State
+from gpu_queue.texts import printable
 
 SILENT_AFTER_S = 90.0
 """A node file that is older: the agent is probably gone (docs/spool.md, "The node file")."""
