@@ -129,7 +129,7 @@ class Agent:
         self.looking = Looking(spool, storage, self.tries, agenda, self._current, now, say, self._looked)
         self.beat = Beat(spool, storage, agenda, now, say)
         self.watching = Watching(
-            spool, storage, around.node_directory, self.tries, agenda, settings, say, lambda: self._now
+            spool, storage, around.node_directory, around.home, self.tries, agenda, settings, say, lambda: self._now
         )
         self.commands = Commands(
             self.tries,

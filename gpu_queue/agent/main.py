@@ -30,6 +30,7 @@ from gpu_queue.node.storage import Errand, Failed, StorageThread
 from gpu_queue.spool import filesystem
 from gpu_queue.spool.paths import STATE_DIRECTORIES, SpoolPaths
 from gpu_queue.task import State
+from gpu_queue.texts import printable
 
 GOODBYE_S = 5.0
 PLANT_VARIABLE = "GPU_QUEUE_SIMULATE_PLANT"
@@ -185,8 +186,8 @@ def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[
     mount = _enter_spool(paths, settings)
     node = node_name(settings.node_name, node_directory.identity)
     try:
-        home = node_directory.agent(paths.root, node)
-        is_first = home.lock()
+        home = node_directory.agent(filesystem.identify(paths, node_directory.remembered), node)
+        is_first = home.lock(paths.root)
         node_directory.install_shim()
         leases = Leases(node_directory.root)
     except OSError as error:
@@ -195,8 +196,10 @@ def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[
             "make room, or give another --local-dir"
         ) from error
     if not is_first:
+        pid, path = home.holder()
+        other = f", which it reaches as {printable(path)}" if path not in ("", paths.root) else ""
         raise SettingsError(
-            f"an agent already serves {paths.root} on this node ({node}, process {home.holder() or 'unknown'}); "
+            f"an agent already serves {paths.root} on this node ({node}, process {pid or 'unknown'}){other}; "
             "end it by gpu_shutdown, or serve another JOB_ID"
         )
     umask = os.umask(0o077)

@@ -81,6 +81,7 @@ class Watching:
         spool: NodeSide,
         storage: Storage,
         node_directory: NodeDirectory,
+        home: AgentDirectory,
         tries: Tries,
         agenda: Agenda,
         settings: Settings,
@@ -90,6 +91,7 @@ class Watching:
         self._spool = spool
         self._agenda = agenda
         self._node_directory = node_directory
+        self._home = home
         self._tries = tries
         self._settings = settings
         self._terms = terms_of(settings)
@@ -202,7 +204,7 @@ class Watching:
         own = self._spool.node
         if node == own or node.rpartition("-")[2] != own.rpartition("-")[2]:
             return None
-        directory = self._node_directory.find_agent(self._spool.paths.root, node)
+        directory = self._node_directory.find_agent(self._home.spool, node)
         return None if directory is None or directory.is_held() else directory
 
     def _clear_former(self, node: str, seen: PeerSeen, directory: AgentDirectory) -> None:

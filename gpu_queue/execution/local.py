@@ -5,7 +5,7 @@
     <root>/                      /tmp/gpu-queue-<uid> unless told: 0700, ours, no symlink
       gpus/  grant.lock          leases (gpu_queue.gpus.leases)
       shims/<sha256-16>.sh       complete copies of shim.sh: a shell reads its script while it runs
-      agents/<key>/lock          held for an agent's life; key = spool and node
+      agents/<key>/lock          held for an agent's life; key = spool and node;  pid, spool, path: one line each
       agents/<key>/spares/<nonce>/       becomes that of a try by a rename (gpu_queue.execution.shims);  lock
       agents/<key>/tries/<claim name>/
         lock                     held from before the fork until the shim has ended: shim alive <=> it is held
@@ -21,6 +21,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -161,16 +162,32 @@ class TryDirectory:
 class AgentDirectory:
     """One agent's part: at most one agent serves a spool under one node name."""
 
-    def __init__(self, path: str):
+    def __init__(self, path: str, spool: str):
+        """Make what is missing of it.
+
+        Args:
+            path: the directory.
+            spool: what the spool is (``filesystem.identify``).
+        """
         self.path = path
+        self.spool = spool
         self._lock: FileLock | None = None
         os.makedirs(f"{path}/tries", mode=0o700, exist_ok=True)
         os.makedirs(f"{path}/spares", mode=0o700, exist_ok=True)
 
-    def lock(self) -> bool:
-        """Take the lock for the rest of this agent's life; False if another agent holds it."""
+    def lock(self, root: str = "") -> bool:
+        """Take the lock for the rest of this agent's life; False if another agent holds it.
+
+        Args:
+            root: the path by which we reach the spool, for messages.
+        """
+        told = os.fsencode(f"{os.getpid()}\n{self.spool}\n{root}\n")
         lock = self._lock or FileLock(
-            f"{self.path}/lock", mode=0o600, thread_local=False, fallback_to_soft=False, on_acquired=_write_holder
+            f"{self.path}/lock",
+            mode=0o600,
+            thread_local=False,
+            fallback_to_soft=False,
+            on_acquired=functools.partial(_write_holder, told=told),
         )
         try:
             lock.acquire(timeout=_PROBED_S, poll_interval=0.01)
@@ -183,9 +200,9 @@ class AgentDirectory:
         """Whether an agent lives that serves the spool under this name."""
         return is_locked(f"{self.path}/lock")
 
-    def holder(self) -> int | None:
-        """The pid that the holder of the lock wrote into it, for messages."""
-        return _number(_line(f"{self.path}/lock"), 1 << 30)
+    def holder(self) -> tuple[int | None, str]:
+        """What the holder of the lock wrote into it, for messages: its pid, and its path of the spool."""
+        return _number(_line(f"{self.path}/lock"), 1 << 30), _line(f"{self.path}/lock", 2) or ""
 
     def close(self) -> None:
         """Give the lock back."""
@@ -268,13 +285,21 @@ class NodeDirectory:
         return f"{self.root}/agents/{key}"
 
     def agent(self, spool: str, node: str) -> AgentDirectory:
-        """The part of the agent that serves this spool under this node name."""
-        return AgentDirectory(self._agent_path(spool, node))
+        """The part of the agent that serves this spool, by what it is, under this node name."""
+        return AgentDirectory(self._agent_path(spool, node), spool)
+
+    def remembered(self, inode: int) -> str | None:
+        """The word that was once written into a spool whose directory has this inode, as agents here noted it."""
+        for key in _names(f"{self.root}/agents"):
+            word, _, number = (_line(f"{self.root}/agents/{key}/lock", 1) or "").rpartition(".")
+            if number == str(inode) and word.isalnum():
+                return word
+        return None
 
     def find_agent(self, spool: str, node: str) -> AgentDirectory | None:
         """The same, if such an agent was ever here."""
         path = self._agent_path(spool, node)
-        return AgentDirectory(path) if os.path.isdir(f"{path}/tries") else None
+        return AgentDirectory(path, spool) if os.path.isdir(f"{path}/tries") else None
 
     def install_shim(self) -> str:
         """The path of a complete copy of shim.sh that no upgrade will touch."""
@@ -301,9 +326,9 @@ class NodeDirectory:
                     pass  # it has just gone
 
 
-def _write_holder(descriptor: int) -> None:
+def _write_holder(descriptor: int, told: bytes) -> None:
     os.truncate(descriptor, 0)
-    os.write(descriptor, b"%d\n" % os.getpid())
+    os.write(descriptor, told)
 
 
 def _names(directory: str) -> list[str]:
@@ -327,10 +352,10 @@ def _read(path: str) -> bytes | None:
         os.close(descriptor)
 
 
-def _line(path: str) -> str | None:
-    """The first line, if it is complete."""
-    line, newline, _ = (_read(path) or b"").partition(b"\n")
-    return line.decode(errors="replace") if newline else None
+def _line(path: str, number: int = 0) -> str | None:
+    """The first line, or another, if it is complete."""
+    *lines, _ = (_read(path) or b"").split(b"\n")
+    return lines[number].decode(errors="replace") if number < len(lines) else None
 
 
 def _number(text: str | None, below: int) -> int | None:

@@ -2,6 +2,7 @@
 
 - A lease is the file ``gpus/<uuid>`` in the node's own directory; it names the directory of a try, and says how many
   bytes of the GPU's memory that reserves: ``all`` is the whole card.
+- The directory is named from the node's own, which two agents may see under two paths.
 - It is valid <=> somebody holds the flock on that directory's file ``lock``: the agent from before the fork, then the
   shim.  A crash of anything therefore needs no tidying, and a task keeps its GPU when its agent dies.
 - All changes are made under ``grant.lock``, so of two agents one gets a GPU.  Readers need no lock: what they take
@@ -65,6 +66,7 @@ class Leases:
         Args:
             root: the node's own directory (local disk, 0700, ours).
         """
+        self._root = root
         self._gpus = f"{root}/gpus"
         # Never the library's other kind of lock, a file that stays behind a crash: without flock nothing works here.
         self._mutex = FileLock(f"{root}/grant.lock", mode=0o600, fallback_to_soft=False)
@@ -109,7 +111,9 @@ class Leases:
         with self._granting() as mine:
             if not mine:
                 return False
-            if any(holder != try_dir and is_held(holder) for holder in map(self._read, uuids) if holder is not None):
+            if any(
+                holder != try_dir and is_held(holder) for holder in map(self._holder, uuids) if holder is not None
+            ):
                 return False
             try:
                 self._write(uuids, try_dir, "all" if reserve_bytes is None else str(reserve_bytes))
@@ -186,7 +190,7 @@ class Leases:
         for name in names:
             if name.endswith(_FILLER):
                 continue
-            try_dir = self._read(name)
+            try_dir = self._holder(name)
             if try_dir is None:
                 continue
             if try_dir not in held:
@@ -209,6 +213,11 @@ class Leases:
         finally:
             os.close(descriptor)
 
+    def _holder(self, name: str) -> str | None:
+        """The directory of the try that a lease names; None if it has just gone."""
+        path = self._read(name)
+        return None if path is None else os.path.join(self._root, path)
+
     def _reserve_bytes(self, name: str) -> int | None:
         """What a lease reserves; None, the whole card, also where it does not say so, as in earlier versions."""
         word = self._read(name, 1) or ""
@@ -217,7 +226,7 @@ class Leases:
     def _write(self, uuids: Iterable[str], try_dir: str, reserved: str) -> None:
         # In place: a rename over another file makes ext4 write that out at once, which takes longer than the rest.
         # Who reads half of a line takes it for a try that does not live, and asks again under the mutex.
-        text = os.fsencode(try_dir) + b"\n" + reserved.encode() + b"\n"
+        text = os.fsencode(try_dir.removeprefix(f"{self._root}/")) + b"\n" + reserved.encode() + b"\n"
         for name in uuids:
             descriptor = self._open(name)
             try:
@@ -236,7 +245,7 @@ class Leases:
 
     def _remove(self, names: Iterable[str], try_dir: str) -> None:
         for name in names:
-            if self._read(name) == try_dir:
+            if self._holder(name) == try_dir:
                 os.unlink(f"{self._gpus}/{name}")
 
 

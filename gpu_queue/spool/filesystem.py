@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from gpu_queue import PROTOCOL
@@ -113,6 +115,57 @@ def make_spool(paths: SpoolPaths) -> None:
             write_whole(paths.protocol, f"{PROTOCOL}\n".encode())
     except OSError as error:
         raise SpoolError(f"{paths.root}: cannot make the spool: {error.strerror} ({error.filename})") from error
+
+
+def identify(paths: SpoolPaths, remembered: Callable[[int], str | None]) -> str:
+    """What a spool is, by whatever path it is reached: a word that was written into it, and its directory's inode.
+
+    The word alone would be the same in a copy, and the inode alone in a new spool where an old one was removed.
+    Where the word cannot be kept (somebody else's directory), the device stands for it, which a mount may change.
+
+    Args:
+        paths: the spool.
+        remembered: the word that this node remembers of a spool whose directory has this inode; it is written anew
+            where somebody removed it, so that the tries of an agent before us are found again.
+
+    Raises:
+        SpoolError: the spool cannot be looked at.
+    """
+    try:
+        facts = os.stat(paths.root)
+        word = _identity(paths)
+        if word is None:
+            _write_identity(paths, remembered(facts.st_ino) or secrets.token_hex(16))
+            word = _identity(paths)
+    except OSError as error:
+        raise SpoolError(f"{paths.identity}: {error.strerror}") from error
+    return f"{word or f'device-{facts.st_dev}'}.{facts.st_ino}"
+
+
+def _identity(paths: SpoolPaths) -> str | None:
+    try:
+        content, _ = read_regular(paths.identity, 100, trusted_uids(paths))
+    except FileProblem:
+        return None
+    text = content.decode("ascii", "replace").strip()
+    return text if re.fullmatch(r"[0-9a-f]{32}", text) else None
+
+
+def _write_identity(paths: SpoolPaths, word: str) -> None:
+    """Write the word, unless another agent does so in this moment: of two that begin at once one must give way."""
+    unfinished = f"{paths.root}/.identity-{secrets.token_hex(6)}"
+    try:
+        write_whole(unfinished, f"{word}\n".encode())
+        try:
+            os.link(unfinished, paths.identity)
+        except FileExistsError:
+            pass
+        except OSError:  # a filesystem without links
+            os.rename(unfinished, paths.identity)
+    except OSError:
+        pass  # the directory is not ours to write in
+    with suppress(OSError):
+        os.unlink(unfinished)
 
 
 def trusted_uids(paths: SpoolPaths) -> frozenset[int]:

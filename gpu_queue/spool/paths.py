@@ -280,6 +280,11 @@ class SpoolPaths:
         return f"{self.root}/config.yaml"
 
     @property
+    def identity(self) -> str:
+        """A word by which agents of one node know the spool, whatever path they reach it by."""
+        return f"{self.root}/IDENTITY"
+
+    @property
     def protocol(self) -> str:
         """Written last when a spool is made."""
         return f"{self.root}/PROTOCOL"

@@ -65,13 +65,24 @@ def test_a_directory_of_another_user_is_refused(tmp_path: Path) -> None:
 
 def test_one_agent_serves_a_spool_on_a_node_and_another_spool_is_another_agent(node: NodeDirectory) -> None:
     first, second, other = node.agent("/a", "n"), node.agent("/a", "n"), node.agent("/b", "n")
-    assert first.lock()
-    assert first.lock(), "it is ours already"
-    assert not second.lock()
-    assert second.holder() == os.getpid()
+    assert first.lock("/path/of/a")
+    assert first.lock("/path/of/a"), "it is ours already"
+    assert not second.lock("/other/path/of/a")
+    assert second.holder() == (os.getpid(), "/path/of/a")
     assert other.lock()
     first.close()
     assert second.lock()
+
+
+def test_a_node_remembers_the_words_of_the_spools_that_it_has_served(node: NodeDirectory) -> None:
+    agent = node.agent(f"{'a' * 32}.4711", "n")
+    assert agent.lock()
+    agent.close()
+    device = node.agent("device-66304.4712", "n")
+    assert device.lock()
+    assert node.remembered(4711) == "a" * 32
+    assert node.remembered(4712) is None, "it never had one"
+    assert node.remembered(471) is None
 
 
 def test_a_lock_whose_file_was_cleaned_away_is_not_mistaken_for_the_new_one(node: NodeDirectory) -> None:

@@ -88,7 +88,25 @@ def test_a_lease_says_how_much_of_a_card_it_reserves(leases: Leases, live_try: T
         "GPU-1": Lease(part, 8 << 30),
         "GPU-2": Lease(part, 8 << 30),
     }
-    assert (tmp_path / "gpus" / "GPU-0").read_text() == f"{whole}\nall\n"
+    assert (tmp_path / "gpus" / "GPU-0").read_text() == "tries/a\nall\n"
+
+
+def test_a_lease_holds_also_where_the_directory_has_another_path(
+    leases: Leases, live_try: Try, tmp_path: Path
+) -> None:
+    assert leases.take(["GPU-0"], live_try("a"))
+    # As in another container, where what is mounted here has another path, and this path is nothing.
+    moved = tmp_path.with_name(f"{tmp_path.name}-moved")
+    tmp_path.rename(moved)
+    elsewhere = Leases(str(moved))
+    assert elsewhere.holders() == {"GPU-0": f"{moved}/tries/a"}
+    moved.rename(tmp_path)
+
+
+def test_a_lease_of_an_earlier_version_names_the_whole_path(leases: Leases, live_try: Try, tmp_path: Path) -> None:
+    mine = live_try("a")
+    (tmp_path / "gpus" / "GPU-0").write_text(f"{mine}\nall\n")
+    assert leases.holders() == {"GPU-0": mine}
 
 
 @pytest.mark.parametrize("rest", ["", "\n", "\n?\n", "\n-5\n", "\n\u0665\n"])

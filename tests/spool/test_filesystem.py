@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,14 @@ import pytest
 
 from gpu_queue.errors import SpoolError
 from gpu_queue.spool import filesystem
-from gpu_queue.spool.filesystem import check_one_filesystem, check_protocol, check_trust, make_spool, mount_of
+from gpu_queue.spool.filesystem import (
+    check_one_filesystem,
+    check_protocol,
+    check_trust,
+    identify,
+    make_spool,
+    mount_of,
+)
 from gpu_queue.spool.paths import OTHER_DIRECTORIES, STATE_DIRECTORIES, SpoolPaths
 from tests.node.harness import Room
 
@@ -199,3 +207,88 @@ def test_the_trial_leaves_nothing_behind(room: Room, monkeypatch: pytest.MonkeyP
     with pytest.raises(SpoolError, match="cross-device"):
         check_one_filesystem(room.paths)
     assert all(os.listdir(room.root / state) == [] for state in STATE_DIRECTORIES)
+
+
+# -- what a spool is ------------------------------------------------------------------------------------------------
+
+
+def a_spool(path: Path) -> SpoolPaths:
+    paths = SpoolPaths(str(path))
+    make_spool(paths)
+    return paths
+
+
+def forgotten(_: int) -> None:
+    return None
+
+
+def test_a_spool_is_the_same_by_whatever_path(tmp_path: Path) -> None:
+    first = identify(a_spool(tmp_path / "a"), forgotten)
+    (tmp_path / "a").rename(tmp_path / "moved")
+    (tmp_path / "link").symlink_to("moved")
+    assert identify(SpoolPaths(str(tmp_path / "moved")), forgotten) == first
+    assert identify(SpoolPaths(str(tmp_path / "link")), forgotten) == first
+
+
+@needs_root
+def test_a_spool_is_the_same_by_two_mounts(tmp_path: Path) -> None:
+    paths = a_spool(tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    try:
+        subprocess.run(["mount", "--bind", paths.root, str(tmp_path / "b")], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("nothing can be mounted here")
+    try:
+        assert identify(SpoolPaths(str(tmp_path / "b")), forgotten) == identify(paths, forgotten)
+    finally:
+        subprocess.run(["umount", str(tmp_path / "b")], check=True)
+
+
+def test_a_copy_of_a_spool_is_another_and_so_is_one_that_was_made_anew(tmp_path: Path) -> None:
+    first = identify(a_spool(tmp_path / "a"), forgotten)
+    shutil.copytree(tmp_path / "a", tmp_path / "copy")
+    assert identify(SpoolPaths(str(tmp_path / "copy")), forgotten) != first
+    shutil.rmtree(tmp_path / "a")
+    assert identify(a_spool(tmp_path / "a"), forgotten) != first
+
+
+def test_the_word_that_somebody_removed_is_written_again_by_whoever_remembers_it(tmp_path: Path) -> None:
+    paths = a_spool(tmp_path / "a")
+    first = identify(paths, forgotten)
+    word, _, inode = first.rpartition(".")
+    os.unlink(paths.identity)
+    assert identify(paths, {int(inode): word}.get) == first
+    assert Path(paths.identity).read_text() == f"{word}\n"
+
+
+@pytest.mark.parametrize("content", [b"", b"../../x\n", b"a" * 500, b"\xff" * 32, b"A" * 32])
+def test_a_word_that_is_none_is_not_taken_and_not_written_over(tmp_path: Path, content: bytes) -> None:
+    paths = a_spool(tmp_path / "a")
+    Path(paths.identity).write_bytes(content)
+    facts = os.stat(paths.root)
+    assert identify(paths, forgotten) == f"device-{facts.st_dev}.{facts.st_ino}"
+    assert Path(paths.identity).read_bytes() == content
+
+
+@needs_root
+def test_a_word_of_a_stranger_does_not_count(tmp_path: Path) -> None:
+    paths = a_spool(tmp_path / "a")
+    Path(paths.identity).write_text("a" * 32 + "\n")
+    os.chown(paths.identity, 12345, -1)
+    assert identify(paths, forgotten).startswith("device-")
+
+
+def test_two_agents_that_begin_at_once_write_one_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = a_spool(tmp_path / "a")
+    real = os.link
+    others: list[str] = []
+
+    def link(source: str, target: str) -> None:
+        if not others:
+            others.append("")
+            others[0] = identify(paths, forgotten)
+        real(source, target)
+
+    monkeypatch.setattr(os, "link", link)
+    assert identify(paths, forgotten) == others[0]
+    assert not [name for name in os.listdir(paths.root) if name.startswith(".identity")]
