@@ -87,8 +87,10 @@ agent_command() {
     python=python3
     [[ -z $CONDA_PATH && -x $CODE_DIR/.venv/bin/python ]] && python=$CODE_DIR/.venv/bin/python
   fi
-  COMMAND=("$python" -u "$CODE_DIR/perpetual_motion.py" --job-id "$JOB_ID" --queue-root "$QUEUE_ROOT" --gpus "$gpus"
-    "$@" ${FLAGS[@]+"${FLAGS[@]}"})
+  COMMAND=("$python" -u "$CODE_DIR/perpetual_motion.py" --job-id "$JOB_ID" --queue-root "$QUEUE_ROOT" --gpus "$gpus")
+  # In many containers the agent is root, on storage of whoever calls us: he may have his own scripts run.
+  ((${SUDO_UID:-$UID} == 0)) || COMMAND+=(--allow-root-for "${SUDO_UID:-$UID}")
+  COMMAND+=("$@" ${FLAGS[@]+"${FLAGS[@]}"})
 }
 
 activate_conda() {

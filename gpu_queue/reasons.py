@@ -37,6 +37,7 @@ class Code(str, Enum):
     UNREAD = "unread"
     OWNER = "owner"  # uid
     NOT_A_FILE = "not_a_file"  # kind
+    OURS = "ours"  # written by an agent or a client, and renamed
     SCRIPT = "script"  # problem: it can never run as it was written
     STORAGE = "storage"  # problem
     # Because of the agents

@@ -251,6 +251,10 @@ _WORDS: dict[Code, tuple[Callable[[Reason], str], Callable[[Reason], str]]] = {
         lambda one: f"ignored: it is a {one.text('kind')}; expected a regular file",
         _not_a_file_zh,
     ),
+    Code.OURS: (
+        lambda _: "ignored: an agent or a client of the queue wrote it (it has the sticky bit), and no user a script",
+        lambda _: "已忽略：它由 agent 或客户端写成（带有粘滞位），不是用户的脚本",
+    ),
     Code.SCRIPT: (lambda one: one.text("problem"), lambda one: f"脚本无法运行：{one.text('problem')}"),
     Code.STORAGE: (
         lambda one: f"cannot be looked at: {one.text('problem')}",

@@ -23,7 +23,7 @@ from gpu_queue.gpus.leases import Leases
 from gpu_queue.gpus.nvml import NvmlDevices
 from gpu_queue.gpus.simulated import SimulatedDevices
 from gpu_queue.keepalive.supervisor import Host
-from gpu_queue.node.config import read_config
+from gpu_queue.node.config import believed, read_config
 from gpu_queue.node.hints import Hints
 from gpu_queue.node.side import NodeSide, node_name
 from gpu_queue.node.storage import Errand, Failed, StorageThread
@@ -157,20 +157,26 @@ def _keepalive_host(
     )
 
 
-def _enter_spool(paths: SpoolPaths, settings: Settings) -> filesystem.Mount:
+def _enter_spool(paths: SpoolPaths, settings: Settings) -> tuple[filesystem.Mount, str]:
     """Make or check the spool.
+
+    Returns:
+        What it lies on, and what people should know about it, if anything.
 
     Raises:
         SpoolError: it must not or cannot be served.
     """
+    filesystem.check_root(paths, settings.allow_root_for)
     previous = os.umask(0o077)
     try:
-        filesystem.make_spool(paths)
+        filesystem.make_spool(paths, settings.allow_root_for)
     finally:
         os.umask(previous)
-    filesystem.check_trust(paths, settings.allow_group)
+    filesystem.check_trust(paths, settings.allow_group, settings.allow_root_for)
     filesystem.check_one_filesystem(paths)
-    return filesystem.mount_of(paths.root)
+    why_open = filesystem.guard_shared(paths) if settings.allow_group else ""
+    warning = f"whoever may write here may also run others' scripts again, and name what they are to do: {why_open}"
+    return filesystem.mount_of(paths.root), warning if why_open else ""
 
 
 def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[str, str], config: Config) -> int:
@@ -183,10 +189,12 @@ def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[
     node_directory = NodeDirectory.open(settings.local_dir or None)
     devices = devices_for(settings, environment, node_directory.plant)
     served = _served(devices, settings, environment)
-    mount = _enter_spool(paths, settings)
+    mount, warning = _enter_spool(paths, settings)
     node = node_name(settings.node_name, node_directory.identity)
+    trusted = filesystem.trusted_uids(paths, settings.allow_root_for)
+    spool_identity = filesystem.identify(paths, trusted, node_directory.remembered)
     try:
-        home = node_directory.agent(filesystem.identify(paths, node_directory.remembered), node)
+        home = node_directory.agent(spool_identity, node)
         is_first = home.lock(paths.root)
         node_directory.install_shim()
         leases = Leases(node_directory.root)
@@ -228,6 +236,8 @@ def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[
         say=speaker.say,
     )
     _announce(speaker, settings, around, served)
+    if warning:
+        speaker.plain(f"Warning: {warning}")
     try:
         try:
             spool.enter()
@@ -292,7 +302,8 @@ def check(settings: Settings, environment: Mapping[str, str], refused: tuple[str
             if not os.access(parent, os.W_OK):
                 raise SettingsError(f"{parent}: cannot be written, so {paths.root} cannot be made; set QUEUE_ROOT")
             return f"{paths.root}: will be made ({filesystem.mount_of(parent)})"
-        filesystem.check_trust(paths, settings.allow_group)
+        filesystem.check_root(paths, settings.allow_root_for)
+        filesystem.check_trust(paths, settings.allow_group, settings.allow_root_for)
         filesystem.check_one_filesystem(paths)
         counts = {state: len(os.listdir(f"{paths.root}/{state}")) for state in STATE_DIRECTORIES}
         return f"{paths.root} ({filesystem.mount_of(paths.root)}), {counts['pending']} waiting"
@@ -349,7 +360,9 @@ def main(program: str = "perpetual_motion.py", arguments: list[str] | None = Non
         config = Config()
         if settings.job_id:
             try:
-                config = read_config(_paths(settings, environment).config)
+                config = read_config(
+                    _paths(settings, environment).config, believed(settings), is_shared=settings.allow_group
+                )
             except SettingsError as error:
                 config = Config(problems=error.problems)
         settings, problems = examine(TABLE, given, environment, config)

@@ -11,6 +11,9 @@ from gpu_queue.config.pages import ELSEWHERE, SERVES, add_flags, json_schema, pa
 from gpu_queue.config.resolving import examine, live_changes, queue_root, resolve
 from gpu_queue.config.table import SETTINGS, TABLE, Keepalive, Setting, Settings
 
+GUARDED = tuple(row.key for row in SETTINGS if row.guarded)
+"""Keys of config.yaml that do not count in a file that somebody else may have written."""
+
 
 def parse_config(path: str, content: bytes) -> Config:
     """What a config.yaml says; what of it cannot be obeyed is among the result's problems.
@@ -27,6 +30,7 @@ def parse_config(path: str, content: bytes) -> Config:
 
 __all__ = [
     "ELSEWHERE",
+    "GUARDED",
     "SERVES",
     "SETTINGS",
     "TABLE",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,3 +25,15 @@ class Config:
     """Keys whose values cannot be."""
     problems: tuple[str, ...] = ()
     """All of them, each with its place; the last may count those that are left out."""
+
+    def without(self, keys: Iterable[str], why: str) -> Config:
+        """The same without some values, because of what the file is.
+
+        Args:
+            keys: those that do not count.
+            why: for people.
+        """
+        found = [key for key in keys if key in self.values]
+        problems = [f"{self.values[key].place}: {why}" for key in found]
+        kept = {key: given for key, given in self.values.items() if key not in found}
+        return Config(kept, self.broken | frozenset(found), (*self.problems, *problems))

@@ -74,6 +74,7 @@ class Settings:
     until_empty: bool = False
     sweep: bool = False
     allow_group: bool = False
+    allow_root_for: tuple[int, ...] = ()
     local_dir: str = ""
     default_gpus: int = 1
     cpu_slots: int = 4
@@ -110,6 +111,8 @@ class Setting:
     meaning: str
     metavar: str = ""
     live: bool = False
+    guarded: bool = False
+    """It decides who runs, or what is run: in a config.yaml that somebody else may have written it does not count."""
 
 
 @dataclass(frozen=True)
@@ -165,12 +168,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("keepalive.quiet_hours", "", "GPU_QUEUE_KEEPALIVE_QUIET", "keepalive.quiet_hours", QUIET_HOURS, "", "when it rests, in the node's local time: `22:00-07:00`, `mon-fri 09:00-18:00`", live=True),
     Setting("keepalive.hold_leased", "", "GPU_QUEUE_HOLD_LEASED", "keepalive.hold_leased", one_of("auto", "on", "off"), "auto", "also hold a GPU that a task has but leaves idle; `auto`: on dedicated nodes (`--sweep`)", live=True),
     Setting("keepalive.hold_leased_after_s", "", "GPU_QUEUE_HOLD_LEASED_AFTER", "keepalive.hold_leased_after", DURATION, "10m", "after it was idle for so long", live=True),
-    Setting("keepalive.python", "", "GPU_QUEUE_KEEPALIVE_PYTHON", "keepalive.python", TEXT, "the agent's", "the Python that has torch, where the agent's has none"),
+    Setting("keepalive.python", "", "GPU_QUEUE_KEEPALIVE_PYTHON", "keepalive.python", TEXT, "the agent's", "the Python that has torch, where the agent's has none", guarded=True),
     Setting("node_name", "--node-name", "GPU_QUEUE_NODE_NAME", "", TEXT, "the host's name", "how this node is called", "NAME"),
     Setting("at_end", "--at-end", "GPU_QUEUE_AT_END", "at_end", one_of("wait", "stop"), "wait", "at the end of the lifetime: `wait` for running tasks or `stop` (requeue) them", "WHAT"),
     Setting("until_empty", "--until-empty", "GPU_QUEUE_UNTIL_EMPTY", "", FLAG, "off", "exit when nothing waits and nothing runs"),
-    Setting("sweep", "--sweep", "GPU_QUEUE_SWEEP", "sweep", FLAG, "off", "dedicated node: `gpu_stop` also ends stray Python processes of this user that hold GPUs"),
+    Setting("sweep", "--sweep", "GPU_QUEUE_SWEEP", "sweep", FLAG, "off", "dedicated node: `gpu_stop` also ends stray Python processes of this user that hold GPUs", guarded=True),
     Setting("allow_group", "--allow-group", "GPU_QUEUE_ALLOW_GROUP", "", FLAG, "off", "serve a spool that its group can write; beside your own files only those of `allow_users` run"),
+    Setting("allow_root_for", "--allow-root-for", "GPU_QUEUE_ALLOW_ROOT_FOR", "", UIDS, "", "as root: serve a spool that belongs to this uid, whose files then run as root", "UID"),
     Setting("local_dir", "--local-dir", "GPU_QUEUE_LOCAL_DIR", "", TEXT, "/tmp/gpu-queue-$UID", "the node's own directory, on a local disk", "DIR"),
     Setting("default_gpus", "--default-gpus", "GPU_QUEUE_DEFAULT_GPUS", "default_gpus", COUNT, "1", "GPUs of a task that says nothing", "N", live=True),
     Setting("cpu_slots", "--cpu-slots", "GPU_QUEUE_CPU_SLOTS", "cpu_slots", COUNT, "4", "tasks of 0 GPUs that run at once; 0: this node runs none", "N", live=True),
@@ -189,7 +193,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("cache_s", "--cache", "GPU_QUEUE_CACHE", "cache", DURATION, "60s", "how old a state of its files the storage may show to another node (NFS: `acregmax`)", "TIME"),
     Setting("settle_s", "--settle", "GPU_QUEUE_SETTLE", "settle", DURATION, "2s local, 10s network", "how long a file dropped by hand must stand still", "TIME"),
     Setting("settle_unfinished_s", "--settle-unfinished", "GPU_QUEUE_SETTLE_UNFINISHED", "settle_unfinished", DURATION, "60s", "the same for one that is empty or ends without a newline", "TIME"),
-    Setting("allow_users", "", "", "allow_users", UIDS, "", "uids whose scripts run, beside yours and the spool's owner's"),
+    Setting("allow_users", "", "", "allow_users", UIDS, "", "uids whose scripts run, beside yours and the spool's owner's", guarded=True),
 )  # fmt: skip
 
 

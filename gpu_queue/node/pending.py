@@ -53,6 +53,8 @@ def refusal_of(head: bytes, size_bytes: int) -> str:
         return "the file is empty; expected a script"
     if size_bytes > SCRIPT_MAX_BYTES:
         return f"the file has {size_bytes} bytes; a script has at most {SCRIPT_MAX_BYTES}"
+    if head.startswith(b'{"'):
+        return "the file is a record (JSON); expected a script"
     if head.startswith(b"\x7fELF") or b"\0" in head[:4096]:
         return "the file is binary; expected a script (put the call of the program into one)"
     return ""
@@ -214,7 +216,10 @@ class PendingReader:
         """Why a file is left where it is: it is none, or a stranger's; None where it may run."""
         if not stat.S_ISREG(facts.st_mode):
             return reason(Code.NOT_A_FILE, kind=files.kind_of(facts.st_mode))
-        return None if facts.st_uid in self._uids else reason(Code.OWNER, uid=facts.st_uid)
+        if facts.st_uid not in self._uids:
+            return reason(Code.OWNER, uid=facts.st_uid)
+        # Who may write here may rename what we write, and with it what it quotes of others.
+        return reason(Code.OURS) if files.is_ours(facts) else None
 
     def _look_at_drop(self, known: Waiting, now: float) -> tuple[float | None, Waiting]:
         path = f"{self._directory}/{known.name}"
@@ -269,7 +274,7 @@ class PendingReader:
         """Script head and record of one task."""
         path = f"{self._directory}/{known.name}"
         try:
-            head, facts = files.read_regular(path, HEAD_BYTES, self._uids)
+            head, facts = files.read_script(path, HEAD_BYTES, self._uids)
         except files.Vanished:
             return known
         except files.FileProblem as problem:

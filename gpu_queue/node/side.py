@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from gpu_queue.config import Config, Settings
 from gpu_queue.errors import SettingsError
-from gpu_queue.node.config import read_config
+from gpu_queue.node.config import believed, read_config
 from gpu_queue.node.drops import SettleTimes
 from gpu_queue.node.kept import Kept
 from gpu_queue.node.logpush import LogPusher
@@ -121,7 +121,7 @@ class NodeSide:
         self.paths = paths
         self.node = node
         self.mount = mount
-        self.uids = filesystem.trusted_uids(paths) | frozenset(settings.allow_users)
+        self.uids = filesystem.trusted_uids(paths, settings.allow_root_for) | frozenset(settings.allow_users)
         complete_s = settings.settle_s or (SETTLE_LOCAL_S if mount.is_local else SETTLE_NETWORK_S)
         times = SettleTimes(complete_s, max(complete_s, settings.settle_unfinished_s))
         self.reader = PendingReader(paths, times, self.uids)
@@ -132,6 +132,7 @@ class NodeSide:
         self.kept = Kept(paths, node)
         self.peers = PeerFiles(paths, node, self.events)
         self.logs = LogPusher()
+        self._believed, self._is_shared = believed(settings), settings.allow_group
         self._config_seen: tuple[int, int, int] | None = None
         self._config = Config()
 
@@ -204,7 +205,7 @@ class NodeSide:
                 facts = os.stat(self.paths.config)
                 seen = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
                 if seen != self._config_seen:
-                    self._config = read_config(self.paths.config)
+                    self._config = read_config(self.paths.config, self._believed, is_shared=self._is_shared)
                     self._config_seen = seen
             except SettingsError as error:
                 problem = str(error)

@@ -134,7 +134,7 @@ class Transitions:
         if result.moved is not Moved.WON:
             return NotClaimed(result.moved, str(result))
         try:
-            script, facts = files.read_regular(path, SCRIPT_MAX_BYTES + 1, self._uids)
+            script, facts = files.read_script(path, SCRIPT_MAX_BYTES + 1, self._uids)
         except files.FileProblem as problem:
             if not waiting.refusal:  # it must not run as an empty script, which would succeed
                 if reserved is not None:
@@ -354,7 +354,7 @@ class Transitions:
         """What a task asks for, by its record and its script; nothing where they cannot be read."""
         submission = records.read_submission(self._paths, claim.task_id, self._uids)
         try:
-            head, _ = files.read_regular(source, HEAD_BYTES, self._uids)
+            head, _ = files.read_script(source, HEAD_BYTES, self._uids)
             return read_needs(head, submission.needs, 1)
         except (files.FileProblem, BadScript):
             return Needs()

@@ -26,6 +26,15 @@ REFUSING_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACC
 """Errors of storage that takes nothing at present: it is full, or may only be read, or a token has expired."""
 
 
+MARK = stat.S_ISVTX
+"""A permission bit that means nothing on a file, and that only its owner can take away: we made it, it is no script.
+
+Who may write in a directory may rename what others have put there: a page of ours that quotes the name of his file
+would become a script that does what he wrote into that name.
+"""
+OURS = "it was written by an agent or a client of the queue, and not as a script (it has the sticky bit)"
+
+
 class FileProblem(Exception):
     """A file that cannot be used: ``str()`` is the reason for people."""
 
@@ -70,6 +79,40 @@ def read_regular(
     """
     with _opened(path, allowed_uids) as (descriptor, facts):
         return _read_all(descriptor, limit_bytes, 0), facts
+
+
+def read_script(path: str, limit_bytes: int, allowed_uids: frozenset[int] | None) -> tuple[bytes, os.stat_result]:
+    """The first bytes of a file that is to be run, and what was opened.
+
+    Raises:
+        Vanished: it is not there.
+        FileProblem: as of :func:`read_regular`; or it is one of our own making, whoever gave it another name.
+        OSError: the storage failed; ask again later.
+    """
+    with _opened(path, allowed_uids) as (descriptor, facts):
+        if is_ours(facts):
+            raise FileProblem(OURS)
+        return _read_all(descriptor, limit_bytes, 0), facts
+
+
+def is_ours(facts: os.stat_result) -> bool:
+    """Whether a file was made by :func:`create`: a page, a record, a log, and never a script."""
+    return bool(facts.st_mode & MARK)
+
+
+def create(path: str, flags: int) -> int:
+    """Open a file that is made if it is missing, with the mark of what we make ourselves; returns the descriptor.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    flags |= os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o600 | MARK)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EINVAL):
+            raise
+        return os.open(path, flags, 0o600)  # a server that gives the bit to nobody
 
 
 @contextmanager
@@ -247,7 +290,7 @@ def write_whole(path: str, content: bytes) -> None:
     directory, name = os.path.split(path)
     temporary = f"{directory}/.{name[:100]}.{secrets.token_hex(6)}"
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = create(temporary, os.O_EXCL)
         try:
             _write_all(descriptor, content)
             hand_over(descriptor, directory)
@@ -262,13 +305,21 @@ def write_whole(path: str, content: bytes) -> None:
         raise
 
 
-def write_new(path: str, content: bytes) -> None:
+def write_new(path: str, content: bytes, *, is_script: bool = False) -> None:
     """Write a file that nobody looks at yet: whoever made its name up renames it, or what names it, later.
+
+    Args:
+        path: the file.
+        content: all of it.
+        is_script: it is somebody's, to be run.
 
     Raises:
         OSError: it could not be written; what there is of it was removed if possible.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    if is_script:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    else:
+        descriptor = create(path, os.O_EXCL)
     try:
         try:
             _write_all(descriptor, content)
@@ -328,8 +379,7 @@ def append(path: str, content: bytes) -> None:
     Raises:
         OSError: it could not be written.
     """
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    descriptor = os.open(path, flags, 0o600)
+    descriptor = create(path, os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         hand_over(descriptor, os.path.dirname(path))
         _write_all(descriptor, content)

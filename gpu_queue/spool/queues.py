@@ -264,7 +264,7 @@ class Queues:
         path = self._path(token.queue, token.generation)
         began_at = self._clock()
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            descriptor = files.create(path, os.O_EXCL)
         except FileExistsError:
             return False
         try:

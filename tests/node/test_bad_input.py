@@ -35,6 +35,8 @@ IS_ROOT = os.geteuid() == 0
 STRANGER = 12345
 needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root can give files away and mount")
 
+ME = frozenset({os.geteuid()})
+
 
 def serves_on(room: Room, node: Node) -> None:
     """Whatever lies in the spool, the next good task runs."""
@@ -658,7 +660,9 @@ YAML = st.one_of(
 @given(content=YAML)
 def test_any_config_is_obeyed_or_refused_with_its_place(room: Room, content: bytes) -> None:
     Path(room.paths.config).write_bytes(content)
-    unless_refused(lambda: resolve({}, {}, read_config(room.paths.config)), SettingsError, r"config\.yaml")
+    unless_refused(
+        lambda: resolve({}, {}, read_config(room.paths.config, ME, is_shared=False)), SettingsError, r"config\.yaml"
+    )
 
 
 def test_a_config_whose_aliases_make_a_huge_value_is_refused_at_once(room: Room) -> None:
@@ -666,7 +670,7 @@ def test_a_config_whose_aliases_make_a_huge_value_is_refused_at_once(room: Room)
     lines += [f"- &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 20)]
     Path(room.paths.config).write_text("\n".join(lines))
     with pytest.raises(SettingsError, match=r"config\.yaml:2: gpus\[0\]: a list"):
-        resolve({}, {}, read_config(room.paths.config))
+        resolve({}, {}, read_config(room.paths.config, ME, is_shared=False))
 
 
 DIRECTIVE = st.builds(

@@ -156,16 +156,16 @@ def test_a_look_at_slow_storage_reads_for_a_bounded_time_and_the_next_one_goes_o
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [100.0]
-    real = files.read_regular
+    real = files.read_script
 
-    def read_slowly(path: str, most: int, uids: frozenset[int] | None = None) -> tuple[bytes, os.stat_result]:
+    def read_slowly(path: str, most: int, uids: frozenset[int] | None) -> tuple[bytes, os.stat_result]:
         clock[0] += 0.6 * pending_module.READ_TIME_S * path.startswith(room.paths.directory(State.PENDING))
         return real(path, most, uids)
 
     for _ in range(5):
         room.submit("#!/bin/sh\n")
     monkeypatch.setattr(pending_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    monkeypatch.setattr(files, "read_regular", read_slowly)
+    monkeypatch.setattr(files, "read_script", read_slowly)
     reader = a_reader(room)
     assert [one.is_read for one in look(reader).waiting] == [True, True, False, False, False]
     assert [one.is_read for one in look(reader).waiting] == [True, True, True, True, False]

@@ -101,8 +101,14 @@ def test_an_agent_is_started_that_survives_the_terminal(machine: Machine) -> Non
 def test_by_default_it_gets_the_first_two_gpus_and_the_queues_of_the_home_directory(machine: Machine) -> None:
     machine.submit("exp1")
     assert machine.agent["flags"] == [
-        *("--job-id", "exp1", "--queue-root", f"{machine.root}/home/gpu_queue", "--gpus", "0,1")
+        *("--job-id", "exp1", "--queue-root", f"{machine.root}/home/gpu_queue", "--gpus", "0,1"),
+        *(("--allow-root-for", str(os.getuid())) if os.getuid() else ()),
     ]
+
+
+def test_an_agent_that_runs_as_root_may_serve_whoever_called_for_it(machine: Machine) -> None:
+    machine.submit("exp1", SUDO_UID="12345")
+    assert machine.agent["flags"][-2:] == ["--allow-root-for", "12345"]
 
 
 @pytest.mark.parametrize(

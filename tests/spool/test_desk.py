@@ -113,11 +113,11 @@ def test_a_disk_that_takes_not_all_of_it_is_left_as_it_was(
     calls: list[str] = []
     real: Callable[..., None] = files.write_new if step == "write" else files.sync
 
-    def fail(path: str, *content: bytes) -> None:
+    def fail(path: str, *content: bytes, **more: bool) -> None:
         calls.append(path)
         if len(calls) == count * 2:
             raise OSError(errno.ENOSPC, "No space left on device", path)
-        real(path, *content)
+        real(path, *content, **more)
 
     monkeypatch.setattr(files, real.__name__, fail)
     with pytest.raises(NotPublished, match="No space left") as refused:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ from gpu_queue.spool.filesystem import (
 from gpu_queue.spool.paths import OTHER_DIRECTORIES, STATE_DIRECTORIES, SpoolPaths
 from tests.node.harness import Room
 
+ME = frozenset({os.geteuid()})
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away and mount")
 
 
@@ -176,8 +178,38 @@ def test_a_directory_of_a_stranger_is_refused_and_a_spool_of_its_user_is_not(roo
     with pytest.raises(SpoolError, match="pending: belongs to uid 12345"):
         check_trust(room.paths, allow_group=False)
     subprocess.run(["chown", "-R", "12345", str(room.root)], check=True)
-    check_trust(room.paths, allow_group=False)
-    assert filesystem.trusted_uids(room.paths) == {0, 12345}
+    check_trust(room.paths, allow_group=False, root_for=[12345])
+    assert filesystem.trusted_uids(room.paths, [12345]) == {0, 12345}
+    assert filesystem.trusted_uids(room.paths) == {0}, "root was not told to run his files"
+
+
+@needs_root
+def test_root_serves_a_spool_of_somebody_else_only_where_it_was_told_to(room: Room) -> None:
+    filesystem.check_root(room.paths, [])
+    os.chown(room.root, 12345, 12345)
+    with pytest.raises(SpoolError, match=r"belongs to uid 12345.*pass --allow-root-for 12345"):
+        filesystem.check_root(room.paths, [54321])
+    filesystem.check_root(room.paths, [12345])
+
+
+@needs_root
+def test_what_root_makes_in_a_directory_of_the_user_that_it_works_for_is_his(tmp_path: Path) -> None:
+    os.chown(tmp_path, 12345, 12345)
+    mine, his = SpoolPaths(str(tmp_path / "mine")), SpoolPaths(str(tmp_path / "queues" / "his"))
+    make_spool(mine)
+    make_spool(his, [12345])
+    assert {os.stat(path).st_uid for path in (mine.root, mine.protocol)} == {0}
+    made = [Path(his.root).parent, Path(his.root), *Path(his.root).rglob("*")]
+    assert {path.stat().st_uid for path in made} == {12345}
+
+
+@needs_root
+def test_in_a_shared_spool_nobody_moves_what_another_has_put_there_but_the_agent(room: Room) -> None:
+    assert filesystem.guard_shared(room.paths) == ""
+    for directory in ("", *STATE_DIRECTORIES, *OTHER_DIRECTORIES):
+        assert os.stat(room.root / directory).st_mode & stat.S_ISVTX, directory
+    os.chown(room.root / "done", 12345, -1)
+    assert filesystem.guard_shared(room.paths) == f"{room.root}/done belongs to uid 12345"
 
 
 @needs_root
@@ -223,11 +255,11 @@ def forgotten(_: int) -> None:
 
 
 def test_a_spool_is_the_same_by_whatever_path(tmp_path: Path) -> None:
-    first = identify(a_spool(tmp_path / "a"), forgotten)
+    first = identify(a_spool(tmp_path / "a"), ME, forgotten)
     (tmp_path / "a").rename(tmp_path / "moved")
     (tmp_path / "link").symlink_to("moved")
-    assert identify(SpoolPaths(str(tmp_path / "moved")), forgotten) == first
-    assert identify(SpoolPaths(str(tmp_path / "link")), forgotten) == first
+    assert identify(SpoolPaths(str(tmp_path / "moved")), ME, forgotten) == first
+    assert identify(SpoolPaths(str(tmp_path / "link")), ME, forgotten) == first
 
 
 @needs_root
@@ -239,25 +271,25 @@ def test_a_spool_is_the_same_by_two_mounts(tmp_path: Path) -> None:
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("nothing can be mounted here")
     try:
-        assert identify(SpoolPaths(str(tmp_path / "b")), forgotten) == identify(paths, forgotten)
+        assert identify(SpoolPaths(str(tmp_path / "b")), ME, forgotten) == identify(paths, ME, forgotten)
     finally:
         subprocess.run(["umount", str(tmp_path / "b")], check=True)
 
 
 def test_a_copy_of_a_spool_is_another_and_so_is_one_that_was_made_anew(tmp_path: Path) -> None:
-    first = identify(a_spool(tmp_path / "a"), forgotten)
+    first = identify(a_spool(tmp_path / "a"), ME, forgotten)
     shutil.copytree(tmp_path / "a", tmp_path / "copy")
-    assert identify(SpoolPaths(str(tmp_path / "copy")), forgotten) != first
+    assert identify(SpoolPaths(str(tmp_path / "copy")), ME, forgotten) != first
     shutil.rmtree(tmp_path / "a")
-    assert identify(a_spool(tmp_path / "a"), forgotten) != first
+    assert identify(a_spool(tmp_path / "a"), ME, forgotten) != first
 
 
 def test_the_word_that_somebody_removed_is_written_again_by_whoever_remembers_it(tmp_path: Path) -> None:
     paths = a_spool(tmp_path / "a")
-    first = identify(paths, forgotten)
+    first = identify(paths, ME, forgotten)
     word, _, inode = first.rpartition(".")
     os.unlink(paths.identity)
-    assert identify(paths, {int(inode): word}.get) == first
+    assert identify(paths, ME, {int(inode): word}.get) == first
     assert Path(paths.identity).read_text() == f"{word}\n"
 
 
@@ -266,7 +298,7 @@ def test_a_word_that_is_none_is_not_taken_and_not_written_over(tmp_path: Path, c
     paths = a_spool(tmp_path / "a")
     Path(paths.identity).write_bytes(content)
     facts = os.stat(paths.root)
-    assert identify(paths, forgotten) == f"device-{facts.st_dev}.{facts.st_ino}"
+    assert identify(paths, ME, forgotten) == f"device-{facts.st_dev}.{facts.st_ino}"
     assert Path(paths.identity).read_bytes() == content
 
 
@@ -275,7 +307,7 @@ def test_a_word_of_a_stranger_does_not_count(tmp_path: Path) -> None:
     paths = a_spool(tmp_path / "a")
     Path(paths.identity).write_text("a" * 32 + "\n")
     os.chown(paths.identity, 12345, -1)
-    assert identify(paths, forgotten).startswith("device-")
+    assert identify(paths, ME, forgotten).startswith("device-")
 
 
 def test_two_agents_that_begin_at_once_write_one_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,9 +318,9 @@ def test_two_agents_that_begin_at_once_write_one_word(tmp_path: Path, monkeypatc
     def link(source: str, target: str) -> None:
         if not others:
             others.append("")
-            others[0] = identify(paths, forgotten)
+            others[0] = identify(paths, ME, forgotten)
         real(source, target)
 
     monkeypatch.setattr(os, "link", link)
-    assert identify(paths, forgotten) == others[0]
+    assert identify(paths, ME, forgotten) == others[0]
     assert not [name for name in os.listdir(paths.root) if name.startswith(".identity")]

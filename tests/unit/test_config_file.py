@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from gpu_queue.config.table import Setting, Table
 from gpu_queue.errors import SettingsError
 from gpu_queue.hours import parse_quiet_hours
 from gpu_queue.node.config import read_config
+
+ME = frozenset({os.geteuid()})
 
 
 def problems(text: str | bytes) -> list[str]:
@@ -239,22 +242,22 @@ def test_nothing_of_yaml_is_imported_where_there_is_no_file() -> None:
 
 
 def test_a_missing_file_says_nothing(tmp_path: Path) -> None:
-    assert read_config(str(tmp_path / "config.yaml")) == Config()
+    assert read_config(str(tmp_path / "config.yaml"), ME, is_shared=False) == Config()
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("# x\n" * 20000)
     with pytest.raises(SettingsError, match="larger than 65536 bytes"):
-        read_config(str(tmp_path / "config.yaml"))
+        read_config(str(tmp_path / "config.yaml"), ME, is_shared=False)
 
 
 def test_a_directory_and_a_link_are_refused(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").mkdir()
     with pytest.raises(SettingsError, match="directory"):
-        read_config(str(tmp_path / "config.yaml"))
+        read_config(str(tmp_path / "config.yaml"), ME, is_shared=False)
     (tmp_path / "link").symlink_to("config.yaml")
     with pytest.raises(SettingsError, match="symbolic link"):
-        read_config(str(tmp_path / "link"))
+        read_config(str(tmp_path / "link"), ME, is_shared=False)
 
 
 # -- another table: groups in groups, and lists of groups ------------------------------------------------------------

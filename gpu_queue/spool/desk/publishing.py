@@ -319,9 +319,10 @@ def publish(paths: SpoolPaths, prepared: Sequence[Callable[[], _Entry]]) -> tupl
             os.mkdir(stage, 0o700)
             files.hand_over(stage, pending)
         for one, path in zip(entries, hidden, strict=True):
-            for target, content in ((paths.record(one.task_id), one.record), (path, one.script)):
-                written.append(target)
-                files.write_new(target, content)
+            written.append(paths.record(one.task_id))
+            files.write_new(paths.record(one.task_id), one.record)
+            written.append(path)
+            files.write_new(path, one.script, is_script=True)
         for path in written:
             files.sync(path)
     except OSError as error:

@@ -11,7 +11,7 @@ from gpu_queue.spool.paths import submitted_s
 from gpu_queue.spool.snapshot.places import PendingName
 from gpu_queue.words import in_words
 
-_IGNORED = frozenset({Code.NOT_A_FILE, Code.OWNER})
+_IGNORED = frozenset({Code.NOT_A_FILE, Code.OURS, Code.OWNER})
 
 
 @dataclass(frozen=True)
