@@ -139,9 +139,9 @@ def test_what_the_agent_writes_about_a_strangers_file_never_becomes_a_script(spo
         "the sticky bit keeps it where it is"
     )
     # And where a filesystem knows no such bit: what we write is known as ours, whatever it is called.
-    (page,) = Path(spool.paths.root, "nodes").glob("*.tsv")
-    shutil.copy2(page, f"{spool.paths.root}/pending/evil.sh")
-    assert stat.S_IMODE(page.stat().st_mode) & stat.S_ISVTX
+    (own,) = Path(spool.paths.root, "nodes").glob("*.tsv")
+    shutil.copy2(own, f"{spool.paths.root}/pending/evil.sh")
+    assert stat.S_IMODE(own.stat().st_mode) & stat.S_ISVTX
     wait_until(lambda: "ours" in spool.reasons() or "sticky" in spool.reasons(), "why it waits", dump=spool.dump)
     assert not (spool.base / "WHO").exists()
     assert "evil.sh" in spool.names("pending")
