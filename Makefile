@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 SHELL_FILES := client.sh submit.sh gpu_queue/execution/shim.sh examples/train.sh .ci/run examples/demo.sh \
 	tests/sharedfs/guest.sh
 
-.PHONY: help venv demo test test-sharedfs lint format docs soak bench gpu-report clean
+.PHONY: help venv demo test test-sharedfs lint format docs attack soak bench gpu-report clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,9 @@ docs: $(STAMP) ## write anew what is made from the code: the schema of config.ya
 		--manual-title "gpu-queue" --format single-commands-section --output docs/gpu-queue.1 \
 		--version "$$($(BIN)/gpu-queue --version | cut -d ' ' -f 2)" \
 		--description "a queue for GPU jobs that needs nothing but a shared directory"
+
+attack: $(STAMP) ## an adversary's rounds, some ten minutes; SECONDS=40 ONLY=word TABLE=1
+	@$(BIN)/python -m tests.attack $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ONLY),--only "$(ONLY)") $(if $(TABLE),--table)
 
 soak: $(STAMP) ## kill agents at random for minutes; nothing may be lost
 	$(BIN)/python -m pytest -m soak -n 0 -o timeout=0 -s

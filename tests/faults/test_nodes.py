@@ -39,12 +39,14 @@ done
 class Machine:
     """A node: an agent with a local directory of its own, and all that it starts."""
 
-    def __init__(self, cluster: Cluster, name: str, *flags: str, simulate: str = "1") -> None:
+    def __init__(
+        self, cluster: Cluster, name: str, *flags: str, simulate: str = "1", env: dict[str, str] | None = None
+    ) -> None:
         self.cluster = cluster
         known = {node["node"] for node in cluster.nodes()}
         self.local = cluster.base / f"local-{name}"
         self.flags = ("--node-name", name, "--local-dir", str(self.local), *flags)
-        self.agent = cluster.start(*self.flags, simulate=simulate, env=TIMES)
+        self.agent = cluster.start(*self.flags, simulate=simulate, env=TIMES if env is None else env)
         (self.node,) = {node["node"] for node in cluster.nodes()} - known
 
     def processes(self) -> list[int]:

@@ -53,13 +53,19 @@ def _cell(result: Result | None) -> str:
     return f"{result.verdict}: {result.text}" if result.verdict != "ok" else result.text
 
 
-def write(table: str, page: Path = PAGE) -> None:
+def write(
+    table: str,
+    page: Path = PAGE,
+    marks: tuple[str, str] = (BEGIN, END),
+    heading: str = "Filesystems that were tried",
+) -> None:
     """Put the table between the marks; at the end of the page where it has none."""
+    begin, end = marks
     text = page.read_text() if page.exists() else "# Reliability\n"
-    section = f"{BEGIN}\n{table}{END}\n"
-    before, mark, rest = text.partition(BEGIN)
+    section = f"{begin}\n{table}{end}\n"
+    before, mark, rest = text.partition(begin)
     if mark:
-        after = rest.partition(END)[2].lstrip("\n")
+        after = rest.partition(end)[2].lstrip("\n")
         page.write_text(f"{before}{section}" + (f"\n{after}" if after else ""))
     else:
-        page.write_text(f"{text.rstrip()}\n\n## Filesystems that were tried\n\n{section}")
+        page.write_text(f"{text.rstrip()}\n\n## {heading}\n\n{section}")
