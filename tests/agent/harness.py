@@ -210,10 +210,17 @@ class Cluster:
         return sorted((json.loads(path.read_text()) for path in paths), key=lambda record: record["try"])
 
     def nodes(self) -> list[dict[str, Any]]:
-        return [json.loads(path.read_text()) for path in Path(self.paths.root, "nodes").glob("[!.]*.json")]
+        return [json.loads(text) for text in self._pages("json")]
 
     def node_text(self) -> str:
-        return "\n".join(path.read_text() for path in Path(self.paths.root, "nodes").glob("[!.]*.tsv"))
+        return "\n".join(self._pages("tsv"))
+
+    def _pages(self, ending: str) -> list[str]:
+        found = []
+        for path in Path(self.paths.root, "nodes").glob(f"[!.]*.{ending}"):
+            with contextlib.suppress(FileNotFoundError):  # a peer has put it away meanwhile
+                found.append(path.read_text())
+        return found
 
     def claim_of(self, task_id: str) -> str:
         """The name of the live claim of a task."""
