@@ -39,7 +39,7 @@ def main() -> int:
     if options.table and not options.only:
         made_on = time.strftime("%Y-%m-%d", time.gmtime())
         lines = [
-            f"Written by `make attack TABLE=1` on {made_on}, seed {seed}: {options.seconds:.0f} s of striking for each;",
+            f"Written by `make attack TABLE=1` on {made_on}, seed {seed}: {options.seconds:.0f} s of striking each;",
             "all nodes are one machine.",
             "",
             "| what was done to it | how often | tasks | tries | lost | doubled | wrong |",
