@@ -91,9 +91,9 @@ def advance(stage: Stage, facts: Facts, now: float) -> Next:
     return stage, ()
 
 
-def settle(end: End, problem: str = "") -> Next:
+def settle(end: End, problem: str = "", note: str = "") -> Next:
     """It is at its end, and moved on."""
-    return Settling(end), (Free(), Settle(end, problem))
+    return Settling(end), (Free(), Settle(end, problem, note))
 
 
 def clean(end: End | None, now: float, reason: str = "", *, judge_at: float | None = None) -> Next:
@@ -249,7 +249,7 @@ def _cleaned(stage: Cleaning, now: float, *, is_leaving: bool) -> Next:
         # itself (kill $PPID), and has ended by its own status.
         if now < stage.judge_at:
             return replace(stage, due=stage.judge_at), ()
-        end = End(end.status)
+        return settle(End(end.status), note="told TERM")
     if end.why is Why.NOSTART:
         return _not_started(stage.reason or "its shim could not start it")
     return settle(end)

@@ -12,6 +12,7 @@ from gpu_queue.execution import processes
 from gpu_queue.execution.local import TryDirectory
 from gpu_queue.execution.shims import Shim
 from gpu_queue.node.transitions import Recalled
+from gpu_queue.scheduling.recovery import NOBODY_KNOWS
 from gpu_queue.spool.paths import claim_name
 from gpu_queue.task import Claim, End, Needs, Why
 
@@ -52,6 +53,12 @@ class LiveTry:
     """Of the shim, where it is our child."""
     shim_pid: int = 0
     """The same when it has gone."""
+    log: int = -1
+    """The descriptor of its log, for a shim that has it not yet; negative: none.  The storage thread closes it."""
+    has_last_line: bool = False
+    """The last line of its log was handed in."""
+    ended_at: float | None = None
+    """When its shim had gone, in monotonic seconds, where that was seen."""
     shim: Shim | None = None
     """It waits to be told that the task is ours."""
     ending: processes.Ending | None = None
@@ -92,6 +99,31 @@ class LiveTry:
     def begin_ending(self, ending: processes.Ending) -> None:
         """Have its processes ended from now on by this."""
         self.ended_before, self.ending = self.ended_processes, ending
+
+
+def last_line(one: LiveTry, end: End, note: str = "") -> str:
+    """What the log of a try ends with; empty where its script has not begun, or nobody knows how it ended.
+
+    Args:
+        one: the try.
+        end: how it ended.
+        note: what is known beside its why.
+    """
+    if end.why is Why.NOSTART:
+        reason = one.facts.get("problem") or one.directory.reason()
+        return f"==== not started: {reason}\n" if reason else ""
+    is_known = one.directory.has_begun() or (one.named_end is not None and one.started_wall_s == 0)
+    if not is_known or (end.status == NOBODY_KNOWS and end.why is not None):
+        return ""
+    ran_s = None
+    if one.ended_at is not None:
+        ran_s = one.ended_at - one.started_at
+    elif one.started_wall_s:
+        ended_s = one.directory.ended_s()
+        ran_s = None if ended_s is None else ended_s - one.started_wall_s
+    after = "" if ran_s is None else f" after {max(0.0, ran_s):.1f} s"
+    words = "" if end.status == 0 else note or (end.why.value if end.why else "")
+    return f"==== exit {end.status}{after}" + (f" ({words})" if words else "") + "\n"
 
 
 def _number(value: object) -> bool:

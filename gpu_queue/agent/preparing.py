@@ -57,9 +57,11 @@ class Preparing:
 
         Raises:
             OSError: the local disk or the kernel took it not.
-            ValueError: something that no program can be started with.
+            ValueError: something that no program can be started with, or no log.
         """
         assert one.shim is not None
+        if claimed.no_log:
+            raise ValueError(claimed.no_log)
         script, notes = prepare_script(claimed.script)
         if claimed.submission.problem:
             notes.append(f"{claimed.submission.problem}; the task runs by what its script says")
@@ -77,7 +79,7 @@ class Preparing:
         spec = launcher.LaunchSpec(
             claim_path=one.claim_path,
             try_dir=one.directory.path,
-            log_path=claimed.log_path,
+            log_path=launcher.descriptor_path(claimed.log),
             cwd=cwd,
             header=self._header(one, granted, cwd, notes),
             # Where another node may take a silent task over, the script must not outlive its shim.  On a local disk

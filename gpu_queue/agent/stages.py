@@ -287,6 +287,8 @@ class Settle:
     end: End
     problem: str = ""
     """Why it could not be started, for its record."""
+    note: str = ""
+    """What the last line of its log says beside that."""
 
 
 @dataclass(frozen=True)

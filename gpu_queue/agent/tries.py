@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 
 from gpu_queue.agent import life, stages
 from gpu_queue.agent.agenda import Agenda, Duty
-from gpu_queue.agent.livetry import LiveTry, recalled, remember
+from gpu_queue.agent.livetry import LiveTry, last_line, recalled, remember
 from gpu_queue.agent.preparing import Preparing
 from gpu_queue.agent.rests import Rests
 from gpu_queue.execution import processes
@@ -136,6 +136,8 @@ class Tries:
 
         def done(result: Claimed | NotClaimed | Failed) -> None:
             now = self._clock()
+            if isinstance(result, Claimed):
+                one.log = result.log
             if isinstance(result, Claimed) and not one.refusal:
                 one.title = result.submission.name or one.title
                 if self.stop_wanted.pop(one.name, None) is not None:
@@ -213,7 +215,7 @@ class Tries:
             pid, wait_status = one.pid, -1
         if not pid:
             return None
-        one.shim_pid, one.pid = one.pid, None
+        one.shim_pid, one.pid, one.ended_at = one.pid, None, now
         status = one.directory.status()
         if status is None and wait_status >= 0 and os.WIFEXITED(wait_status):
             status = os.WEXITSTATUS(wait_status)  # a full disk takes no status; the shim exits with the same
@@ -261,10 +263,10 @@ class Tries:
                     self.rests.rest(name, now, first_s, max_s)
                 case stages.RestNode(trouble):
                     self._rest_node(trouble, now)
-                case stages.Settle(end, problem):
+                case stages.Settle(end, problem, note):
                     if problem:
                         one.facts["problem"] = problem
-                    self._settle(one, end, now)
+                    self._settle(one, end, now, note)
                 case stages.Tell():
                     self._agenda.want(Duty.TELL)
                 case stages.Free():
@@ -290,12 +292,18 @@ class Tries:
     def _record(self, one: LiveTry) -> None:
         record = dict(one.facts)
         started_at, one.is_recorded = None if one.is_recorded else one.started_wall_s, True
+        log = -1
+        if one.directory.has_begun():
+            log, one.log = one.log, -1
 
         def done(result: Failed | None) -> None:
             if isinstance(result, Failed):
                 self._say(f"{one.name}: its record could not be written ({result})")
 
-        self._records.send(lambda: self._spool.transitions.runs(one.claim, record, started_at), done, key=one.name)
+        def call() -> None:
+            self._spool.transitions.runs(one.claim, record, started_at, log)
+
+        self._records.send(call, done, key=one.name)
 
     def _recall(self, one: LiveTry) -> None:
         def done(result: Recalled | Failed) -> None:
@@ -337,7 +345,7 @@ class Tries:
 
     # -- settling --------------------------------------------------------------------------------------------------
 
-    def _settle(self, one: LiveTry, end: End, now: float) -> None:
+    def _settle(self, one: LiveTry, end: End, now: float, note: str) -> None:
         settings = self._settings()
         retries = one.needs.retries if one.needs.retries is not None else settings.retries
         limits = RetryLimits(retries, settings.max_lost)
@@ -347,6 +355,8 @@ class Tries:
             started = None if one.is_recorded else (one.started_wall_s, dict(one.facts))
             facts["ended_at"] = format_utc(time.time())
             facts["duration_s"] = round(now - one.started_at, 3)
+        log, one.log = one.log, -1
+        last, one.has_last_line = "" if one.has_last_line else last_line(one, end, note), True
 
         def call() -> Settled:
             return self._spool.transitions.settle(
@@ -360,6 +370,8 @@ class Tries:
                 started,
                 because=one.because,
                 inherited=one.is_inherited,
+                log=log,
+                last_line=last,
             )
 
         def done(result: Settled | Failed) -> None:

@@ -5,7 +5,8 @@
   told to begin.  What it is to do it reads from a file (:func:`orders`), a shell's fastest way to take many values;
   each of them is quoted, and no variable of its own gets into the script's environment.
 - Only local things are touched here: a spawn returns after the exec, and on hung storage it would not.  So the agent
-  is in ``/`` (it goes there at its start), the shim is a local copy, and log and ``cd`` are the shim's business.
+  is in ``/`` (it goes there at its start), the shim is a local copy, and ``cd`` is the shim's business.  The log is
+  open in the storage thread, and the process that becomes the script opens it from there (decision 0019).
 - dash and busybox drop variables whose names are no identifiers, such as bash's exported functions
   (``BASH_FUNC_module%%``); those are carried past the shim as arguments of ``env``.
 - A script gets a process group of its own by its shim's job control; how, :mod:`gpu_queue.execution.terminal` finds
@@ -24,6 +25,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -54,6 +56,7 @@ class LaunchSpec:
     claim_path: str
     try_dir: str
     log_path: str
+    """``descriptor_path`` of what the storage thread has open."""
     cwd: str
     program: tuple[str, ...]
     """``with_death_signal(interpreter(...))``, and the arguments of a task that has some."""
@@ -68,6 +71,11 @@ class LaunchSpec:
     """Between TERM and KILL."""
     umask: int = 0o077
     """The script's; the agent's own is 077, which is not what a user expects of his files."""
+
+
+def descriptor_path(descriptor: int) -> str:
+    """By which a child opens the very file that this process has open, whatever its name means by then."""
+    return f"/proc/{os.getpid()}/fd/{descriptor}"
 
 
 def spawn_shim(
@@ -226,7 +234,9 @@ def orders(spec: LaunchSpec, environment: Mapping[str, str], *, timed: bool) -> 
     told += [f"q_cwd={_quoted(spec.cwd)}", f"q_header={_quoted(spec.header)}"]
     told += [f"q_beat_s={math.ceil(spec.beat_s)}", f"q_fence_s={math.ceil(spec.fence_s)}"]
     told += [f"q_grace_s={math.ceil(spec.grace_s)}", f"q_umask={spec.umask:03o}", f"q_timed={int(timed) or ''}"]
-    program = (*(("env", "--", *carried) if carried else ()), *spec.program)
+    told += [f"q_at={int(time.clock_gettime(time.CLOCK_BOOTTIME) * 10)}"]
+    # "exec -c" is an option of exec.
+    program = (*(("env", "--", *carried) if carried or spec.program[0].startswith("-") else ()), *spec.program)
     told += [" ".join(["set --", *map(_quoted, program)]), "q_whole=1"]
     text = "".join(f"{line}\n" for line in told)
     if "\0" in text:

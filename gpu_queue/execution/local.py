@@ -125,6 +125,17 @@ class TryDirectory:
         """The exit status that the shim has written."""
         return _number(_line(f"{self.path}/status"), 256)
 
+    def ended_s(self) -> float | None:
+        """When the shim wrote its status, in epoch seconds; None: it has not."""
+        try:
+            return os.lstat(f"{self.path}/status").st_mtime
+        except OSError:
+            return None
+
+    def has_begun(self) -> bool:
+        """Whether the script has its log open; nothing but the script comes after that."""
+        return os.path.lexists(f"{self.path}/pid")
+
     def reason(self) -> str | None:
         """Why this node could not start it (*nostart*)."""
         return _line(f"{self.path}/reason")

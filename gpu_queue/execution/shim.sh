@@ -7,9 +7,12 @@
 #   lock is held exactly as long as this process lives; whatever else is started here closes it (9>&-).
 # - It may wait long before its agent writes a byte into the pipe.  Then descriptor 7, a file in the try's directory
 #   whatever that is called by now, says which try it is for (launcher.orders): the variables q_claim q_try q_log q_cwd
-#   q_beat_s q_fence_s q_grace_s q_umask q_timed q_header, those of the script's environment, the program as $@, and
-#   q_whole at its end.  A pipe that ends before: the agent is gone, or needs no shim; nothing was started, and it dies
-#   without a word.
+#   q_beat_s q_fence_s q_grace_s q_umask q_timed q_header q_at, those of the script's environment, the program as $@,
+#   and q_whole at its end.  A pipe that ends before: the agent is gone, or needs no shim; nothing was started, and it
+#   dies without a word.
+# - q_log is a descriptor of the agent's, /proc/AGENT_PID/fd/N: of the regular file that it has found or made without
+#   following a link, which is more than a shell can say.  Only the process that becomes the script opens it, once.
+#   What keeps that process from becoming the script is told as a why, and its status is not the script's.
 # - The script gets a process group of its own: "kill 0" in it ends what it has started, and not its supervisor.  A shell
 #   gives one by job control, for which dash and busybox want a terminal.  They have one, that nobody sees (its slave is
 #   descriptor 6, its master 5), until the script has been forked; then the session has none again, and we get a HUP,
@@ -17,15 +20,17 @@
 # - q_timed: descriptor 8 is a pipe whose end the kernel tells by ALRM, a few seconds after the start, whatever becomes of
 #   the agent.  Until then there is no timer of its own, so that a short try costs none.
 # - q_try is the try's directory on this machine.  Read: why.  Written: pid, status, reason, why (requeue, lost, fenced,
-#   nostart), each one line; beat and gone are its own.  A why that is there stays: the first reason counts.
+#   nostart), each one line; beat and gone are its own.  A why that is there stays: the first reason counts.  The pid is
+#   there when the log has been opened: the agent may close it.
 # - It starts the script only if its claim is listed and nobody has said why it should end.
 # - Every BEAT_S a process of its own touches the claim and lists its directory; a hung server holds that process
 #   only, and there is never a second one.  Lost: two good listings 2 s apart lack the claim.  Fenced: the last good
 #   touch began FENCE_S ago (0: never).  TERM from outside without a why: requeue.  Then TERM to all of the try's
 #   processes, and KILL after GRACE_S.  USR1 is passed on to the script.  Any other signal that can be caught only makes
 #   it look at its clock; it is caught and not ignored, for what a shell ignores its children must ignore.
-# - At the end: status, footer, and, if its parent is still AGENT_PID, exit: the agent makes the final move.  Else,
-#   or if there is a why, it ends what is left of the try; and without its agent it renames the claim itself.
+# - At the end: status, and, if its parent is still AGENT_PID, exit: the agent makes the final move, and writes the
+#   last line of the log.  Else, or if there is a why, it ends what is left of the try; and without its agent it renames
+#   the claim itself.
 #
 # One process waits: the death of the script and that of the running "sleep" both raise CHLD.  So a try costs two forks,
 # script and sleep, a short one the first alone.
@@ -36,9 +41,9 @@
 # that damages its memory; and "trap - CHLD" crashes it if a death is still to be told (5.2).
 # A shell that cannot fork ends.  Then the script ends too, and the try is lost: nobody runs on unwatched.  (Going on
 # after "command eval" was tried: dash and busybox come out of it with a damaged list of jobs.)
-# Its own output is /dev/null: a full disk or a strange path must not write into the script's log, and no process that
-# ends a try may hold the log.  Whoever closes a file of a hung server waits for the server, a child that only sends
-# its own output elsewhere as well: timer, beat and signals hung with it, and the fence was none.
+# Its own output is /dev/null, and it never has the log open: no process that ends a try may hold it.  Whoever closes a
+# file of a hung server waits for the server, a child that only sends its own output elsewhere as well: timer, beat and
+# signals hung with it, and the fence was none.
 # Names begin with q_: a plain name may be exported in the task's environment, and setting it would change that.
 #
 # Called by traps only (2317, 2329); A && B || C is meant as it works (2015); there are no blanks in what grep says
@@ -111,11 +116,6 @@ q_because() { # WHY: never over another one
 	q_why=$1
 }
 
-q_give_back() { # HOW: we were told TERM, and unless somebody has said why, the node is taken from us
-	[ -e "$q_try/why" ] || q_guessed=1
-	"$1" requeue
-}
-
 q_nap() { # SECONDS
 	sleep "$1" >/dev/null 8>&- 9>&- &
 	q_timer=$!
@@ -133,7 +133,7 @@ q_step() { # what is due now, by what is so, not by what has happened
 	q_running "$q_child" || { q_over=1 && return; }
 	[ -z "$q_told_usr1" ] || { q_told_usr1='' && kill -s USR1 "$q_child"; }
 	if [ -z "$q_kill_at" ]; then
-		if [ -n "$q_asked" ]; then q_give_back q_end; elif [ -e "$q_try/gone" ]; then q_end lost; fi
+		if [ -n "$q_asked" ]; then q_end requeue; elif [ -e "$q_try/gone" ]; then q_end lost; fi
 	fi
 	! q_running "$q_timer" || return
 	q_clock
@@ -232,22 +232,12 @@ q_finish() { # STATUS
 		kill -s KILL "$q_timer"
 		wait "$q_timer" # a container's first process may reap nobody
 	fi
-	[ -z "$q_asked" ] || q_give_back q_because
+	[ -z "$q_asked" ] || q_because requeue # told TERM: unless somebody has said why, the node is taken from us
 	read -r q_line <"$q_try/why" && q_why=$q_line
 	printf '%s\n' "$1" >"$q_try/status"
-	q_child='' q_cleared=''
-	if [ -n "$q_begun" ]; then
-		q_clock
-		q_up=$((q_now - q_begun))
-		q_is_short || { q_clear; q_cleared=1; } # before the log, which may hang
-		q_words=$q_why
-		# Whether the node was taken back its agent knows; a task may have told us TERM itself.
-		[ -z "$q_guessed" ] || { q_stat $$ && [ "$q_parent" != "$q_agent" ]; } || q_words='told TERM'
-		[ "$1" -ne 0 ] || q_words='' # it is done, whatever was said
-		printf '==== exit %s after %s s%s\n' "$1" "$((q_up / 10)).$((q_up % 10))" "${q_words:+ ($q_words)}" >>"$q_log"
-	fi
 	! q_is_short || exit "$1"
-	[ -z "$q_begun" ] || [ -n "$q_cleared" ] || q_clear
+	q_child=''
+	[ -z "$q_begun" ] || q_clear
 	q_stat $$
 	if [ "$q_parent" != "$q_agent" ] && [ "$q_why" != lost ]; then
 		trap '' TERM HUP
@@ -264,17 +254,38 @@ q_died() { # of an error of the shell itself
 	! q_running "$q_child" || kill -s KILL "$q_child"
 }
 
-q_refuse() { # REASON: this machine cannot start it
+q_not_started() { # REASON: this machine cannot start it
 	printf '%s\n' "$1" >"$q_try/reason"
-	printf '==== not started: %s\n' "$1" >>"$q_log"
 	q_because nostart
+}
+
+q_refuse() { # REASON
+	q_not_started "$1"
 	q_finish 255
+}
+
+q_has_agent() { # whether the process that has the log open is still our agent, and no later one of its pid
+	q_stat $$
+	[ "$q_parent" = "$q_agent" ]
+}
+
+q_become() { # PROGRAM...: the script, if the log can be opened
+	# Just told it need not ask: nobody gets that pid again so soon.
+	{ [ $((q_begun - q_at)) -lt 10 ] || q_has_agent; } && command exec >>"$q_log" 2>&1 || {
+		# Without its agent nobody has the log open: it has not begun, and is no failure.
+		if q_has_agent; then q_not_started "cannot open the log"; else q_because requeue; fi
+		exit 255
+	}
+	printf '%s\n' $$ >"$q_try/pid" # $$ is the shim also here
+	printf '%s' "$q_header" # a full disk may refuse the words, and takes the script all the same
+	export GPU_QUEUE_CLAIM="$q_claim"
+	exec "$@"
 }
 
 q_main() {
 	q_agent=$1
 	q_why='' q_begun='' q_child='' q_timer='' q_beater='' q_kill_at=''
-	q_asked='' q_guessed='' q_told_usr1='' q_hung_up='' q_broken='' q_over='' q_due='' q_bash='' q_whole='' q_tick=1
+	q_asked='' q_told_usr1='' q_hung_up='' q_broken='' q_over='' q_due='' q_bash='' q_whole='' q_tick=1
 	trap 'kill -s KILL $$' EXIT # an exit status would be taken for the script's
 	# Outside bash's POSIX mode CHLD breaks no wait off, and a redirection that fails does not end it.
 	# shellcheck disable=SC3040
@@ -301,7 +312,6 @@ q_main() {
 	[ -z "$q_bash" ] || exec 7<>/proc/self/fd/0
 	exec </dev/null
 	trap q_died EXIT
-	printf '%s\n' $$ >"$q_try/pid"
 
 	q_listed
 	q_found=$?
@@ -317,14 +327,11 @@ q_main() {
 	esac
 	cd -- "$q_cwd" || q_refuse "cannot enter $q_cwd"
 	[ -z "$q_asked" ] && [ ! -e "$q_try/why" ] || q_finish 143
-	# A full disk may refuse the words, and takes the script all the same.  "command": a redirection that fails must
-	# not end the shell.
-	printf '%s' "$q_header" >>"$q_log" || command : >>"$q_log" || q_refuse "cannot write the log $q_log"
 	umask "$q_umask"
 	q_clock
 	q_begun=$q_now q_good=$q_now
 	set -m
-	GPU_QUEUE_CLAIM=$q_claim "$@" >>"$q_log" 2>&1 5>&- 6>&- 7>&- 8>&- 9>&- &
+	q_become "$@" 5>&- 6>&- 7>&- 8>&- 9>&- &
 	q_child=$!
 	set +m
 	exec 5>&- 6>&-

@@ -40,6 +40,8 @@ from gpu_queue.task import (
 )
 from gpu_queue.units import format_utc, parse_utc_s
 
+LAST_LINE_BYTES = 200
+
 
 @dataclass(frozen=True)
 class Claimed:
@@ -47,7 +49,10 @@ class Claimed:
 
     claim: Claim
     claim_path: str
-    log_path: str
+    log: int
+    """A descriptor of its log, which the storage thread closes when the script has its own; negative: none."""
+    no_log: str
+    """Why there is none."""
     script: bytes
     submission: Submission
 
@@ -151,8 +156,6 @@ class Transitions:
                     self._queues.free(reserved)
                 return NotClaimed(Moved.LOST, "it changed while it was taken; it settles anew")
         submission = waiting.submission or self._submission(waiting, claim)
-        log = self._paths.log(claim)
-        self._make_log(log)
         if reserved is not None and not self._queues.hold(reserved, self._node, lambda: self._is_here(path)):
             back = store.move(
                 path, f"{self._paths.directory(State.PENDING)}/{full_name(claim.priority, claim.task_id)}"
@@ -160,20 +163,26 @@ class Transitions:
             if back.moved is Moved.UNKNOWN and back.error is not None:
                 raise back.error
             return NotClaimed(Moved.LOST, f"queue {queue} was taken meanwhile")
-        return Claimed(claim, path, log, script, submission)
+        return Claimed(claim, path, *self._open_log(claim), script, submission)
 
     def _is_here(self, path: str) -> bool:
         return os.path.basename(path) in store.listing(self._paths.running(self._node))
 
-    @staticmethod
-    def _make_log(log: str) -> None:
-        """Make the log here and not in the shim, which would make it root's, and count a full disk as a try."""
+    def _open_log(self, claim: Claim) -> tuple[int, str]:
+        """Open the log here and not in the shim, which can only follow links, and would count a full disk as a try.
+
+        Returns:
+            The descriptor, or a negative number and why there is none: what stands in its place is no fault of the
+            storage's, and to be told.
+
+        Raises:
+            OSError: the storage takes nothing; ask again later.
+        """
+        log = self._paths.log(claim)
         try:
-            files.append(log, b"")
-        except OSError as error:
-            if files.is_storages(error):
-                raise
-            # What stands in its place (a directory, say) the shim tells as the reason why it could not start.
+            return files.open_to_append(log), ""
+        except files.NotRegular as error:
+            return -1, f"cannot write the log {log}: {error.strerror}"
 
     def _submission(self, waiting: Waiting, claim: Claim) -> Submission:
         if waiting.task_id is not None:
@@ -190,14 +199,16 @@ class Transitions:
             name = f"{secrets.token_hex(3)}_{name}"
         store.move(path, f"{pending}/{name}")
 
-    def runs(self, claim: Claim, facts: dict[str, Any], started_at: float | None) -> None:
+    def runs(self, claim: Claim, facts: dict[str, Any], started_at: float | None, log: int = -1) -> None:
         """Write down that a try runs.
 
         Args:
             claim: the try.
             facts: for the record.
             started_at: when it was started, in epoch seconds; None: the history has it already.
+            log: its descriptor, where the script has its own by now.
         """
+        self._close(log)
         records.write_try(self._paths, records.parse_try(claim, {"node": self._node, **facts}))
         if started_at is not None:
             self._events.add(claim, ("started", started_at, facts))
@@ -226,6 +237,8 @@ class Transitions:
         *,
         because: str = "",
         inherited: bool = False,
+        log: int = -1,
+        last_line: str = "",
     ) -> Settled:
         """Move an ended try on.
 
@@ -241,12 +254,15 @@ class Transitions:
             because: how it came to be lost, for people.
             inherited: nothing of it is known here (another node began it, or the local disk forgot it): what it may
                 try again is read from the task, and its queue is looked for.
+            log: the descriptor of its log; negative: it is not open here.
+            last_line: of the log, unless it has one.
 
         Raises:
             OSError: nothing was moved; ask again later.
         """
         source_name = claim_name(claim) if named_end is None else ended_name(claim, named_end)
         source = f"{self._paths.running(self._node)}/{source_name}"
+        self._end_log(claim, log, last_line)
         if inherited:
             needs = self._needs(claim, source)
             limits = replace(limits, retries=limits.retries if needs.retries is None else needs.retries)
@@ -280,6 +296,36 @@ class Transitions:
             ended = ("settled" if final else "returned", time.time(), end_facts)
             self._events.add(claim, *([("started", *started)] if started else []), ended)
         return Settled(moved.moved, result, str(moved.error or ""))
+
+    def _end_log(self, claim: Claim, log: int, last_line: str) -> None:
+        """Write the last line of a log, which nothing waits for and whose loss is none, and close it."""
+        try:
+            if last_line and (log >= 0 or not self._has_last_line(claim)):
+                descriptor = log if log >= 0 else files.open_to_append(self._paths.log(claim))
+                try:
+                    os.write(descriptor, last_line.encode("utf-8", "surrogateescape"))
+                finally:
+                    if descriptor != log:
+                        os.close(descriptor)
+        except OSError:
+            pass  # a full disk, or a link in its place
+        self._close(log)
+
+    def _has_last_line(self, claim: Claim) -> bool:
+        """Whether an agent that was killed before its rename has written it."""
+        try:
+            content, _, _ = files.read_window(self._paths.log(claim), -LAST_LINE_BYTES, LAST_LINE_BYTES)
+        except files.FileProblem:
+            return False
+        return content.rstrip(b"\n").rpartition(b"\n")[2].startswith(b"==== exit ")
+
+    @staticmethod
+    def _close(log: int) -> None:
+        if log >= 0:
+            try:
+                os.close(log)
+            except OSError:
+                pass  # what could not be written is told by whoever has written it
 
     def _write_end(
         self,

@@ -26,6 +26,7 @@ REFUSING_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACC
 """Errors of storage that takes nothing at present: it is full, or may only be read, or a token has expired."""
 
 
+_OPEN_ATTEMPTS = 5
 MARK = stat.S_ISVTX
 """A permission bit that means nothing on a file, and that only its owner can take away: we made it, it is no script.
 
@@ -100,19 +101,24 @@ def is_ours(facts: os.stat_result) -> bool:
     return bool(facts.st_mode & MARK)
 
 
-def create(path: str, flags: int) -> int:
+def create(path: str, flags: int, above: int | None = None) -> int:
     """Open a file that is made if it is missing, with the mark of what we make ourselves; returns the descriptor.
+
+    Args:
+        path: the file.
+        flags: beside those that make it, and open it for writing.
+        above: the directory that a relative path begins in.
 
     Raises:
         OSError: it cannot be opened.
     """
     flags |= os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
     try:
-        return os.open(path, flags, 0o600 | MARK)
+        return os.open(path, flags, 0o600 | MARK, dir_fd=above)
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.EINVAL):
             raise
-        return os.open(path, flags, 0o600)  # a server that gives the bit to nobody
+        return os.open(path, flags, 0o600, dir_fd=above)  # a server that gives the bit to nobody
 
 
 @contextmanager
@@ -373,15 +379,78 @@ def server_now_s(directory: str) -> float:
             pass  # swept by age, like every dot-file
 
 
+def open_to_append(path: str) -> int:
+    """A descriptor that adds to the end of a file, which is made exclusively if it is missing.
+
+    No link is followed, neither to the file nor to its directory, and a FIFO there makes nobody wait.  A file with
+    another name is refused as well: that one may lie in somebody's home.
+
+    Raises:
+        FileNotFoundError: its directory is missing.
+        NotADirectoryError: something else, a link to a directory too, stands in the place of its directory.
+        NotRegular: the same of the file itself.
+        OSError: it could not be opened.
+    """
+    directory, name = os.path.split(path)
+    try:
+        above = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except NotADirectoryError as error:
+        raise NotADirectoryError(error.errno, "expected a directory that is no link", directory) from None
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        descriptor = _open_or_make(above, name, flags)
+    except OSError as error:
+        if error.errno in _NOT_REGULAR:
+            raise NotRegular(error.errno, _NOT_REGULAR[error.errno], path) from None
+        raise type(error)(error.errno, error.strerror, path) from None
+    finally:
+        os.close(above)
+    try:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            raise NotRegular(errno.EINVAL, f"it is a {kind_of(facts.st_mode)}; expected a regular file", path)
+        if facts.st_nlink > 1:
+            raise NotRegular(errno.EMLINK, "it has another name (a hard link); expected a file of its own", path)
+        hand_over(descriptor, directory)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+class NotRegular(OSError):
+    """What is to be appended to is no regular file of one name."""
+
+
+_NOT_REGULAR = {
+    errno.ELOOP: "it is a symbolic link; expected a regular file",
+    errno.EISDIR: "it is a directory; expected a regular file",
+    errno.ENXIO: "it is a FIFO or a socket; expected a regular file",
+    errno.ENODEV: "it is a device; expected a regular file",
+}
+
+
+def _open_or_make(above: int, name: str, flags: int) -> int:
+    for _ in range(_OPEN_ATTEMPTS):
+        try:
+            return os.open(name, flags, dir_fd=above)
+        except FileNotFoundError:
+            pass
+        try:
+            return create(name, flags | os.O_EXCL, above)
+        except FileExistsError:
+            continue  # somebody was quicker
+    raise OSError(errno.EAGAIN, "it is made and removed again all the time")
+
+
 def append(path: str, content: bytes) -> None:
-    """Add to the end of a file, made if it is missing; a FIFO there makes nobody wait, a link leads nowhere.
+    """Add to the end of a file (:func:`open_to_append`).
 
     Raises:
         OSError: it could not be written.
     """
-    descriptor = create(path, os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK)
+    descriptor = open_to_append(path)
     try:
-        hand_over(descriptor, os.path.dirname(path))
         _write_all(descriptor, content)
     finally:
         os.close(descriptor)

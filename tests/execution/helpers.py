@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gpu_queue.execution.launcher import LaunchSpec
+from gpu_queue.execution.launcher import LaunchSpec, descriptor_path
 from gpu_queue.execution.local import NodeDirectory, TryDirectory
 from gpu_queue.execution.processes import find_try, read_process, send
 from gpu_queue.execution.shims import SharedTimer, Shim
+from gpu_queue.spool.files import open_to_append
 
 SHELLS = {"dash": ("/bin/dash",), "bash": ("/bin/bash", "--posix"), "busybox": ("/bin/busybox", "sh")}
 
@@ -41,6 +42,8 @@ class Bench:
     name: str = field(default_factory=lambda: f"500-20260101T000000000-abcdef-train.sh.try1.{os.urandom(3).hex()}")
     """Of the claim.  Never the same twice, as in a spool: a shim knows its processes by it."""
     started: list[tuple[int, str]] = field(default_factory=list)
+    logs: list[int] = field(default_factory=list)
+    """Descriptors that an agent would have the storage thread close."""
 
     def __post_init__(self) -> None:
         self.running.mkdir(parents=True)
@@ -75,7 +78,7 @@ class Bench:
         spec = LaunchSpec(
             claim_path=str(self.claim),
             try_dir=self.directory.path,
-            log_path=str(self.base / "log"),
+            log_path=str(changes.get("log_path") or self.open_log()),
             cwd=str(self.base),
             program=("bash", str(path)),
             environment=environment,
@@ -84,6 +87,11 @@ class Bench:
             grace_s=5,
         )
         return replace(spec, **changes)  # type: ignore[arg-type]
+
+    def open_log(self) -> str:
+        """The log as an agent hands it over."""
+        self.logs.append(open_to_append(str(self.base / "log")))
+        return descriptor_path(self.logs[-1])
 
     def wait_shim(self, timer: SharedTimer | None = None, shell: tuple[str, ...] = ()) -> Shim:
         """A shim that waits for its try: we are its agent."""
@@ -103,11 +111,12 @@ class Bench:
         return self.begin(self.wait_shim(timer), script, **changes)
 
     def start_orphan(self, script: str, **changes: Any) -> None:
-        """Start a try whose agent dies at once."""
+        """Start a try whose agent dies as soon as the script begins."""
         child = os.fork()
         if child == 0:
             try:
                 self.start(script, **changes)
+                wait_until(self.directory.has_begun)
             finally:
                 os._exit(0)
         os.waitpid(child, 0)
@@ -134,6 +143,8 @@ class Bench:
         return path.read_text().strip()
 
     def close(self) -> None:
+        while self.logs:
+            os.close(self.logs.pop())
         for pid, claim in self.started:
             for process in find_try(claim, pid):
                 send(process, signal.SIGKILL)

@@ -32,11 +32,11 @@ def session_of(leader: int) -> list[int]:
 # How it runs a script
 
 
-def test_a_script_that_succeeds_leaves_status_0_and_its_output_between_header_and_footer(each_shell: Bench) -> None:
+def test_a_script_that_succeeds_leaves_status_0_and_its_output_behind_the_header(each_shell: Bench) -> None:
     assert each_shell.run("echo out; echo err >&2\n", header="==== try 1 on node\n") == 0
     assert each_shell.directory.status() == 0
     assert each_shell.directory.why() is None
-    assert re.fullmatch(r"==== try 1 on node\nout\nerr\n==== exit 0 after \d+\.\d s\n", each_shell.log)
+    assert each_shell.log == "==== try 1 on node\nout\nerr\n"
     assert each_shell.names() == [each_shell.name], "its agent is there: the claim is left to it"
     assert not each_shell.directory.is_alive()
 
@@ -153,11 +153,44 @@ def test_a_try_that_is_to_end_before_it_began_is_not_started(each_shell: Bench) 
 def test_a_log_that_cannot_be_opened_or_a_missing_directory_is_this_nodes_fault(each_shell: Bench) -> None:
     assert each_shell.run("echo ran >ran\n", log_path=str(each_shell.base / "no" / "log")) == 255
     assert each_shell.directory.why() is Why.NOSTART
-    assert "cannot write the log" in (each_shell.directory.reason() or "")
+    assert "cannot open the log" in (each_shell.directory.reason() or "")
     each_shell.directory.remove()
     assert each_shell.run("echo ran >ran\n", cwd=str(each_shell.base / "not there")) == 255
     assert "cannot enter" in (each_shell.directory.reason() or "")
-    assert "not started: cannot enter" in each_shell.log, "people look there first"
+    assert not (each_shell.base / "ran").exists()
+
+
+def test_nobody_finds_the_log_by_its_name(each_shell: Bench) -> None:
+    """What stands there when the shim begins is a link, or a FIFO that no one reads."""
+    for kind in ("link", "FIFO"):
+        each_shell.name = each_shell.name[:-6] + os.urandom(3).hex()
+        shim = each_shell.wait_shim()
+        log = each_shell.open_log()
+        (each_shell.base / "log").rename(each_shell.base / "renamed")
+        if kind == "link":
+            (each_shell.base / "log").symlink_to("bashrc")
+        else:
+            os.mkfifo(each_shell.base / "log")
+        assert each_shell.status(each_shell.begin(shim, "echo out\n", log_path=log, header="head\n")) == 0
+        assert not (each_shell.base / "bashrc").exists()
+        assert (each_shell.base / "renamed").read_text() == "head\nout\n"
+        (each_shell.base / "log").unlink()
+
+
+def test_a_shim_whose_agent_died_before_it_had_the_log_gives_the_try_back(each_shell: Bench) -> None:
+    """The agent's descriptor has gone with it, or is another's by now; nothing has run, and it is no failure."""
+    child = os.fork()
+    if child == 0:
+        try:
+            shim = each_shell.wait_shim()
+            os.kill(shim.pid, signal.SIGSTOP)
+            each_shell.begin(shim, "echo ran >ran\n")
+            (each_shell.base / "shim").write_text(f"{shim.pid}\n")
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.kill(int(each_shell.wait_for("shim")), signal.SIGCONT)
+    wait_until(lambda: each_shell.names() == [f"{each_shell.name}=255-requeue"])
     assert not (each_shell.base / "ran").exists()
 
 
@@ -180,24 +213,20 @@ def test_term_without_a_why_means_requeue_and_is_passed_on_once(each_shell: Benc
     assert each_shell.status(shim) == 9
     assert each_shell.directory.why() is Why.REQUEUE
     assert (each_shell.base / "terms").read_text() == "term\n"
-    assert "==== exit 9 after" in each_shell.log
-    assert "(told TERM)" in each_shell.log, "whether it is given back, its agent says"
 
 
-def test_a_task_that_ends_its_shim_is_not_logged_as_given_back(each_shell: Bench) -> None:
+def test_a_task_that_ends_its_shim_is_ended_as_if_the_node_were_taken_back(each_shell: Bench) -> None:
     assert each_shell.run("kill $PPID; sleep 60\n") == 143
-    assert "(told TERM)\n" in each_shell.log
-    assert "requeue" not in each_shell.log
     assert each_shell.directory.why() is Why.REQUEUE, "for an agent that is told the same, or is gone by then"
 
 
-def test_what_its_agent_said_and_what_a_shim_alone_decides_stands_in_the_log(each_shell: Bench) -> None:
+def test_what_its_agent_said_and_what_a_shim_alone_decides_stands_as_the_why(each_shell: Bench) -> None:
     shim = each_shell.start(STAY)
     each_shell.wait_for("script")
-    each_shell.directory.write_why(Why.REQUEUE)
+    each_shell.directory.write_why(Why.STOPPED)
     os.kill(shim, signal.SIGTERM)
     assert each_shell.status(shim) == 143
-    assert "(requeue)\n" in each_shell.log
+    assert each_shell.directory.why() is Why.STOPPED
     each_shell.directory.remove()
     (each_shell.base / "script").unlink()
     each_shell.start_orphan(STAY)
@@ -206,16 +235,6 @@ def test_what_its_agent_said_and_what_a_shim_alone_decides_stands_in_the_log(eac
     assert orphan is not None
     os.kill(orphan[0], signal.SIGTERM)
     wait_until(lambda: each_shell.names() == [f"{each_shell.name}=143-requeue"])
-    assert each_shell.log.count("(requeue)\n") == 2
-
-
-def test_a_script_that_succeeded_is_not_logged_as_given_back(each_shell: Bench) -> None:
-    shim = each_shell.start("trap 'exit 0' TERM; echo $$ >script; while :; do sleep 0.05; done\n")
-    each_shell.wait_for("script")
-    each_shell.directory.write_why(Why.REQUEUE)
-    os.kill(shim, signal.SIGTERM)
-    assert each_shell.status(shim) == 0
-    assert re.search(r"==== exit 0 after \d+\.\d s\n$", each_shell.log)
 
 
 def test_the_why_that_its_agent_wrote_goes_into_the_name(each_shell: Bench) -> None:
@@ -313,7 +332,6 @@ def test_a_script_that_ends_its_group_ends_what_it_has_started_and_not_its_shim(
     assert each_shell.directory.why() is None, "nobody has taken the node back"
     other_pid = int(each_shell.wait_for("other"))
     wait_until(lambda: is_gone(other_pid))
-    assert f"==== exit {OWN_GROUP[line]} after" in each_shell.log
 
 
 def test_a_script_that_stops_its_group_can_still_be_ended(all_shells: list[Bench]) -> None:
@@ -352,7 +370,6 @@ def test_where_no_terminal_is_to_be_had_a_script_runs_all_the_same(
     with monkeypatch.context() as patch:
         patch.setattr(os, "openpty", refuse)
         assert each_shell.run("exit 7\n") == 7
-    assert each_shell.log.startswith("==== exit 7")
     dash = ("/bin/dash",)
     with terminal_for(dash) as terminal:
         assert (terminal is not None) == helps(dash), "a moment without terminals is not for ever"
@@ -520,7 +537,9 @@ def test_a_shim_that_cannot_fork_takes_its_script_along(all_shells: list[Bench])
             parent.chmod(0o755 | parent.stat().st_mode)
         waiting = one.wait_shim(shell=(shutil.which(become[0]) or "", *become[1:], *one.shell))
         subprocess.run(hand_over, check=True)
-        shims[one.begin(waiting, "", program=tuple(with_death_signal(["bash", "-c", script])))] = one
+        program = tuple(with_death_signal(["bash", "-c", script]))
+        # What its agent has open, another user may not open.
+        shims[one.begin(waiting, "", program=program, log_path=str(one.base / "log"))] = one
     for shim, one in shims.items():
         pid = int(one.wait_for("script"))
         assert one.status(shim) != 0

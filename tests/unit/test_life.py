@@ -55,7 +55,7 @@ from gpu_queue.task import Claim, End, Needs, Settlement, State, Submission, Why
 
 NOW = 100.0
 CLAIM = Claim(500, "20260101T000000000-abcdef-train.sh", 1, "012345")
-CLAIMED = Claimed(CLAIM, "/spool/running/n1/x", "/spool/logs/x.log", b"true\n", Submission(CLAIM.task_id))
+CLAIMED = Claimed(CLAIM, "/spool/running/n1/x", -1, "", b"true\n", Submission(CLAIM.task_id))
 BROKEN = Failed(OSError(errno.EIO, "broken"))
 FULL = OSError(errno.ENOSPC, "full")
 WENT_ON = Settlement(State.DONE, "succeeded")
@@ -344,7 +344,7 @@ ROWS: dict[str, tuple[Stage, Facts, Stage, tuple[Effect, ...]]] = {
         Cleaning(End(143, Why.REQUEUE), judge_at=NOW, due=NOW),
         Facts(is_bare=True),
         Settling(End(143)),
-        settles(143),
+        (Free(), Settle(End(143), note="told TERM")),
     ),
     "the node may yet be taken back": (
         Cleaning(End(143, Why.REQUEUE), judge_at=NOW + 1, due=NOW + 1),
