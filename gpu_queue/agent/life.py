@@ -10,6 +10,7 @@ from gpu_queue.agent.stages import (
     Claiming,
     Cleaning,
     Clearing,
+    ContinueShim,
     Dismiss,
     Effect,
     EndLeftovers,
@@ -51,6 +52,9 @@ JUDGE_AFTER_S = 2.0
 """So long a scheduler may take between telling a task's processes and telling the agent to end."""
 STUCK_AFTER_S = 10.0
 """A shim that is still there so long after nothing else of its try is left does not end by itself."""
+STOPS_MAX = 5
+STOPS_WITHIN_S = 60.0
+"""A shim that is stopped more often, each time so soon after the last, is not left to whoever does that."""
 LEFTOVER_GRACE_S = 5.0
 SETTLE_AGAIN_S = 1.0
 RECALL_AGAIN_S = 5.0
@@ -184,6 +188,8 @@ def _not_started(reason: str) -> Next:
 def _running(stage: Running, facts: Facts, now: float) -> Next:
     if facts.shim is not None:
         return _shim_gone(stage, facts.shim, now)
+    if facts.is_stopped:
+        return _shim_stopped(stage, now)
     if facts.is_listed is not None:
         return _listed(stage, now, is_listed=facts.is_listed)
     effects: tuple[Effect, ...] = ()
@@ -201,7 +207,10 @@ def _running(stage: Running, facts: Facts, now: float) -> Next:
     if facts.is_bare and stage.bare_since is None:
         stage = replace(stage, bare_since=now)
     elif facts.is_bare and stage.bare_since is not None and now - stage.bare_since >= STUCK_AFTER_S:
-        stage, effects = replace(stage, bare_since=now), (*effects, KillShim())
+        stage, effects = (
+            replace(stage, bare_since=now),
+            (*effects, Say("its shim does not end; it is killed"), KillShim()),
+        )
     if stage.look_at <= now:
         tick_s = ENDING_TICK_S if stage.is_ending else ADOPTED_TICK_S
         stage = replace(stage, look_at=now + tick_s)
@@ -217,6 +226,17 @@ def _listed(stage: Running, now: float, *, is_listed: bool) -> Next:
         return stage, ()
     ending, effects = _wished(stage, Wish(Why.LOST), now)
     return ending, (Say("its claim was removed; it is ended"), *effects)
+
+
+def _shim_stopped(stage: Running, now: float) -> Next:
+    """Whoever stopped it (its own script may), it holds GPUs until it goes on: it alone sees that its script ends."""
+    stops = stage.stops + 1 if now - stage.stopped_at < STOPS_WITHIN_S else 1
+    tick_s = ENDING_TICK_S if stage.is_ending else ADOPTED_TICK_S
+    look_at = now + tick_s if stage.look_at <= now else stage.look_at
+    stage = replace(stage, stops=stops, stopped_at=now, look_at=look_at)
+    if stops <= STOPS_MAX:
+        return stage, (Say("its shim was stopped; it is continued"), ContinueShim())
+    return stage, (Say(f"its shim was stopped {stops} times in a row; it is killed"), KillShim())
 
 
 def _shim_gone(stage: Running, shim: ShimGone, now: float) -> Next:

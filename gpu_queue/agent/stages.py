@@ -74,6 +74,10 @@ class Running:
     """Since when listings lack its claim."""
     bare_since: float | None = None
     """Since when only its shim is left of it."""
+    stops: int = 0
+    """How often its shim was found stopped (SIGSTOP) of late."""
+    stopped_at: float = -NEVER
+    """When it was last."""
     look_at: float = NEVER
 
     @property
@@ -187,6 +191,8 @@ class Facts:
     """Its GPUs are empty."""
     launched: Launched | None = None
     shim: ShimGone | None = None
+    is_stopped: bool = False
+    """Its shim was stopped by a signal: it neither beats nor sees that its script ends."""
     is_bare: bool = False
     """Nothing is left of its processes but its shim, if that lives."""
     is_listed: bool | None = None
@@ -246,8 +252,13 @@ class EndLeftovers:
 
 
 @dataclass(frozen=True)
+class ContinueShim:
+    """It was stopped."""
+
+
+@dataclass(frozen=True)
 class KillShim:
-    """It does not end by itself."""
+    """It is of no more use."""
 
 
 @dataclass(frozen=True)
@@ -326,6 +337,7 @@ Effect = (
     | WriteWhy
     | EndProcesses
     | EndLeftovers
+    | ContinueShim
     | KillShim
     | Dismiss
     | Rest

@@ -194,9 +194,9 @@ class Tries:
     def _seen(self, one: LiveTry, now: float) -> stages.Facts:
         stage = one.stage
         if isinstance(stage, stages.Running):
-            gone = self._shim_gone(one, now)
-            if gone is not None:
-                return stages.Facts(shim=gone)
+            seen = self._shim_seen(one, now)
+            if seen is not stages.NOTHING:
+                return seen
             if stage.is_ending and one.ending is not None and one.ending.step(now):
                 return stages.Facts(is_bare=True)
         elif isinstance(stage, stages.Cleaning):
@@ -206,15 +206,21 @@ class Tries:
             return stages.Facts(is_clear=self._are_clear(one.gpus, stage.since))
         return stages.NOTHING
 
-    def _shim_gone(self, one: LiveTry, now: float) -> stages.ShimGone | None:
+    def _shim_seen(self, one: LiveTry, now: float) -> stages.Facts:
+        """What has become of its shim; nothing, where it goes on."""
         if one.pid is None:
-            return None if one.directory.is_alive() else stages.ShimGone()
+            if not one.directory.is_alive():
+                return stages.Facts(shim=stages.ShimGone())
+            shim = processes.read_process((one.directory.pid() or (0, 0))[0])
+            return stages.Facts(is_stopped=True) if shim is not None and shim.state == "T" else stages.NOTHING
         try:
-            pid, wait_status = os.waitpid(one.pid, os.WNOHANG)
+            pid, wait_status = os.waitpid(one.pid, os.WNOHANG | os.WUNTRACED)
         except ChildProcessError:
             pid, wait_status = one.pid, -1
         if not pid:
-            return None
+            return stages.NOTHING
+        if wait_status >= 0 and os.WIFSTOPPED(wait_status):
+            return stages.Facts(is_stopped=True)
         one.shim_pid, one.pid, one.ended_at = one.pid, None, now
         status = one.directory.status()
         if status is None and wait_status >= 0 and os.WIFEXITED(wait_status):
@@ -222,7 +228,8 @@ class Tries:
         may_have_left = status is None or processes.may_have_leftovers(
             one.shim_pid, now - one.started_at, self._children()
         )
-        return stages.ShimGone(status, one.directory.why(), one.directory.reason() or "", may_have_left)
+        gone = stages.ShimGone(status, one.directory.why(), one.directory.reason() or "", may_have_left)
+        return stages.Facts(shim=gone)
 
     def _children(self) -> set[int]:
         """Shims that have a try, wait for one, or belong to none; and what else we started."""
@@ -254,8 +261,10 @@ class Tries:
                     one.ending.step(now)
                 case stages.EndLeftovers():
                     self._end_leftovers(one, now)
+                case stages.ContinueShim():
+                    self._signal_shim(one, signal.SIGCONT)
                 case stages.KillShim():
-                    self._kill_shim(one)
+                    self._signal_shim(one, signal.SIGKILL)
                 case stages.Dismiss(to_spares):
                     self._let_shim_go(one, to_spares=to_spares)
                 case stages.Rest(first_s, max_s, as_it_was):
@@ -327,12 +336,12 @@ class Tries:
         ran_s = now - one.started_at if one.shim_pid else float("inf")
         one.begin_ending(processes.Ending(one.claim_path, one.shim_pid, life.LEFTOVER_GRACE_S, ran_s))
 
-    def _kill_shim(self, one: LiveTry) -> None:
+    @staticmethod
+    def _signal_shim(one: LiveTry, number: signal.Signals) -> None:
         pid = one.pid or (one.directory.pid() or (0, 0))[0]
         process = processes.read_process(pid) if pid else None
         if process is not None:
-            self._say(f"{one.name}: its shim does not end; it is killed")
-            processes.send(process, signal.SIGKILL)
+            processes.send(process, number)
 
     def _let_shim_go(self, one: LiveTry, *, to_spares: bool) -> None:
         if one.shim is not None:
