@@ -1116,6 +1116,7 @@ __gpu_after() { # what --after named becomes ids in the caller's needs
 
 __gpu_publish() { # FROM TO: these of the caller's files: records, then scripts, synced, then the rename that commits
   local index=$1 stage='' title id stamp me file script record scripts=() records=() fulls=() where=0 lost=()
+  { [ -d pending ] && [ -d records ]; } || command mkdir -p -- pending records 2>/dev/null # somebody has tidied up
   __gpu_me
   __gpu_json "${REPLY%@*}"; me="\"user\": $REPLY"
   __gpu_json "${HOSTNAME:-${HOST:-}}"; me+=", \"host\": $REPLY"
@@ -1178,7 +1179,27 @@ __gpu_unwritten() { # PATH: take back the caller's records and scripts that are 
   command rm -f -- "${scripts[@]}" 2>/dev/null
   [ ${#fulls[@]} -eq 0 ] || command rm -f -- "${records[@]}" 2>/dev/null
   [ -z "$stage" ] || command rmdir -- "$stage" 2>/dev/null
-  __gpu_fail "$PWD/$1 could not be written, so it is not queued; check that the storage is not full and that you may write there"
+  __gpu_advice "$1" records/x
+  __gpu_fail "$PWD/$1 could not be written, so it is not queued; $REPLY"
+}
+
+__gpu_advice() { # PATH…: REPLY = what to do where one of them could not be written, by what can be seen there
+  local directory
+  for directory in "${@%/*}"; do
+    case $directory in pending/.*) directory=pending ;; esac
+    REPLY="$PWD/$directory"
+    if [ ! -e "$directory" ] && [ ! -L "$directory" ]; then
+      REPLY+=' is missing: an agent of this queue makes it again within seconds, and so may you'
+    elif [ -L "$directory" ] || [ ! -d "$directory" ]; then
+      REPLY+=' should be a directory, and is none: move it away, and it is made again'
+    elif [ ! -w "$directory" ]; then
+      REPLY="you may not write into $REPLY"
+    else
+      continue
+    fi
+    return 0
+  done
+  REPLY='check that the storage is not full'
 }
 
 # --- commands to agents (docs/spool.md, "Commands") ------------------------------------------------------------------
@@ -1205,7 +1226,7 @@ __gpu_post() { # COMMAND KEYS NODE…: REPLY = the command's name in control/, w
   __gpu_me; __gpu_json "$REPLY"
   command="{\"protocol\": 1, \"nonce\": \"$nonce\", \"command\": \"$command\", \"to\": [$to], \"from\": $REPLY$keys}"$'\n'
   __gpu_write "control/.$entry.json" "$command" && __gpu_move "control/.$entry.json" "control/$entry.json" ||
-    { __gpu_fail "cannot write into $PWD/control; check that the storage is not full and that you may write there"; return; }
+    { __gpu_advice control/x; __gpu_fail "cannot write into $PWD/control; $REPLY"; return; }
   # The copy is for people only, so its failure is none.
   __gpu_write ".control.$nonce" "$command" && command mv -T -f -- ".control.$nonce" control.json 2>/dev/null
   REPLY=$entry

@@ -217,6 +217,9 @@ class Agent:
 
     def _looked(self, seen: Seen) -> None:
         now, look = self._now, seen.look
+        if look.made:
+            self._say(f"somebody has removed {', '.join(map(os.path.basename, look.made))}: made again")
+            self.beat.hurry()
         self.fillers.ask_leases(now, self.tries)
         if look.own_claims is not None:
             self.tries.recover(look.own_claims, now)
@@ -307,7 +310,7 @@ class Agent:
     def _plan(self, now: float) -> None:
         # What can never run is found when it was listed, not again each time that a GPU becomes free.
         is_anew, is_due = self._agenda.take(Duty.PLAN_ANEW, now), self._agenda.take(Duty.PLAN, now)
-        if not (is_anew or is_due) or not self.looking.has_looked:
+        if not (is_anew or is_due) or not self.looking.has_looked or self.looking.root.damage:
             return
         facts = self._facts(now)
         decided = plan(facts, LOOK_AHEAD if is_anew else 0)
@@ -358,7 +361,13 @@ class Agent:
         facts = self._facts(now)
         left_s = self.lifetime_left_s(now)
         wall_s = time.time()
-        told = (self.looking.problem, self.tries.rests.problem, self._current.problem, self._hanging_text(now))
+        told = (
+            self.looking.problem,
+            self.looking.root.damage,
+            self.tries.rests.problem,
+            self._current.problem,
+            self._hanging_text(now),
+        )
         waiting = [task for task in self.looking.view.waiting if task.name not in facts.claiming]
         open_nonces = self.commands.open_nonces()
         return NodePage(

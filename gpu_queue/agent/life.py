@@ -282,7 +282,7 @@ def _settling(stage: Settling, facts: Facts, now: float) -> Next:
         return Over(stage.end), (Tell(), Forget(), told)
     if isinstance(answer, (Settled, Failed)):
         text = f"could not be moved on yet ({answer.error if isinstance(answer, Settled) else answer})"
-        return replace(stage, due=now + SETTLE_AGAIN_S), (Say(text),)
+        return replace(stage, due=now + SETTLE_AGAIN_S, told=text), () if text == stage.told else (Say(text),)
     if now >= stage.due:
         return replace(stage, due=NEVER), (Settle(stage.end),)
     return stage, ()

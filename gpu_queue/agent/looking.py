@@ -58,6 +58,7 @@ class Looking:
         self._tries = tries
         self._agenda = agenda
         self._current = current
+        self._say = say
         self._seen = seen
         self._looks: Errand[Look] = Errand(
             storage,
@@ -162,6 +163,10 @@ class Looking:
         if (root.paused, root.draining, root.keepalive_off) != before:
             self._agenda.want(Duty.TELL)
             self._agenda.want(Duty.KEEP)
+        if root.damage != self.root.damage:
+            self._say(root.damage or "the directories of the spool are whole again")
+            self._agenda.want(Duty.TELL)
+            self._agenda.want(Duty.PLAN_ANEW)
         self.root = root
         if self._current.take(root):
             self._agenda.want(Duty.TELL)

@@ -27,7 +27,7 @@ from gpu_queue.node.config import believed, read_config
 from gpu_queue.node.hints import Hints
 from gpu_queue.node.side import NodeSide, node_name
 from gpu_queue.node.storage import Errand, Failed, StorageThread
-from gpu_queue.spool import filesystem
+from gpu_queue.spool import filesystem, trust
 from gpu_queue.spool.paths import STATE_DIRECTORIES, SpoolPaths
 from gpu_queue.task import State
 from gpu_queue.texts import printable
@@ -166,15 +166,15 @@ def _enter_spool(paths: SpoolPaths, settings: Settings) -> tuple[filesystem.Moun
     Raises:
         SpoolError: it must not or cannot be served.
     """
-    filesystem.check_root(paths, settings.allow_root_for)
+    trust.check_root(paths, settings.allow_root_for)
     previous = os.umask(0o077)
     try:
         filesystem.make_spool(paths, settings.allow_root_for)
     finally:
         os.umask(previous)
-    filesystem.check_trust(paths, settings.allow_group, settings.allow_root_for)
+    trust.check_trust(paths, settings.allow_group, settings.allow_root_for)
     filesystem.check_one_filesystem(paths)
-    why_open = filesystem.guard_shared(paths) if settings.allow_group else ""
+    why_open = trust.guard_shared(paths) if settings.allow_group else ""
     warning = f"whoever may write here may also run others' scripts again, and name what they are to do: {why_open}"
     return filesystem.mount_of(paths.root), warning if why_open else ""
 
@@ -191,8 +191,8 @@ def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[
     served = _served(devices, settings, environment)
     mount, warning = _enter_spool(paths, settings)
     node = node_name(settings.node_name, node_directory.identity)
-    trusted = filesystem.trusted_uids(paths, settings.allow_root_for)
-    spool_identity = filesystem.identify(paths, trusted, node_directory.remembered)
+    trusted = trust.trusted_uids(paths, settings.allow_root_for)
+    spool_identity = trust.identify(paths, trusted, node_directory.remembered)
     try:
         home = node_directory.agent(spool_identity, node)
         is_first = home.lock(paths.root)
@@ -253,6 +253,7 @@ def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[
             if result:
                 speaker.say(str(result))
 
+        spool.watch = hints.add
         directories = [paths.directory(State.PENDING), paths.control, paths.root]
         watch: Errand[str] = Errand(storage, "watch", speaker.say)
         watch.send(lambda: hints.add(directories), watching)
@@ -302,8 +303,8 @@ def check(settings: Settings, environment: Mapping[str, str], refused: tuple[str
             if not os.access(parent, os.W_OK):
                 raise SettingsError(f"{parent}: cannot be written, so {paths.root} cannot be made; set QUEUE_ROOT")
             return f"{paths.root}: will be made ({filesystem.mount_of(parent)})"
-        filesystem.check_root(paths, settings.allow_root_for)
-        filesystem.check_trust(paths, settings.allow_group, settings.allow_root_for)
+        trust.check_root(paths, settings.allow_root_for)
+        trust.check_trust(paths, settings.allow_group, settings.allow_root_for)
         filesystem.check_one_filesystem(paths)
         counts = {state: len(os.listdir(f"{paths.root}/{state}")) for state in STATE_DIRECTORIES}
         return f"{paths.root} ({filesystem.mount_of(paths.root)}), {counts['pending']} waiting"

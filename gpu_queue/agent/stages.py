@@ -109,6 +109,8 @@ class Settling:
     end: End
     due: float = NEVER
     """When it is asked again; never: it is being asked."""
+    told: str = ""
+    """Why it could not be moved on, as people were told."""
 
 
 @dataclass(frozen=True)

@@ -416,10 +416,7 @@ class Tries:
     def tidy(self, own_claims: Iterable[str]) -> None:
         """Remove what killed agents left on this node: directories of tries that are over or never began."""
         kept = self.live.keys() | {claim_name(parsed[0]) for parsed in map(parse_claim, own_claims) if parsed}
-        left = [directory for directory in self._home.tries() if directory.name not in kept]
-        for directory in (*left, *self._home.spares()):
-            if not directory.is_alive():
-                directory.remove()
+        self._home.tidy(kept)
 
     def _take_up(self, claim: Claim, named_end: End | None, now: float) -> None:
         one = self._try_of(claim, stages.Over(), now)

@@ -27,6 +27,7 @@ import json
 import os
 import shutil
 import stat
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -178,7 +179,7 @@ class AgentDirectory:
 
         Args:
             path: the directory.
-            spool: what the spool is (``filesystem.identify``).
+            spool: what the spool is (``trust.identify``).
         """
         self.path = path
         self.spool = spool
@@ -236,6 +237,13 @@ class AgentDirectory:
     def tries(self) -> list[TryDirectory]:
         """All that are there: running, ended, or left behind by a crash."""
         return [self.try_directory(name) for name in _names(f"{self.path}/tries")]
+
+    def tidy(self, kept: Collection[str]) -> None:
+        """Remove what nobody lives in: of tries but these, and of spares."""
+        left = [directory for directory in self.tries() if directory.name not in kept]
+        for directory in (*left, *self.spares()):
+            if not directory.is_alive():
+                directory.remove()
 
 
 class NodeDirectory:

@@ -171,6 +171,7 @@ class PeerFiles:
             if "node" not in listing(directory):
                 files.append(self._paths.running_keeper(node), b"")  # something has come into it meanwhile
             return False
+        os.makedirs(self._paths.gone, mode=0o700, exist_ok=True)  # somebody may have removed it alone
         # The JSON last: by it a node is there, and whoever dies in between leaves it to the next.
         for path in (self._paths.node_lines(node), self._paths.node_json(node)):
             move(path, f"{self._paths.gone}/{os.path.basename(path)}")

@@ -10,8 +10,8 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from gpu_queue.config import Config, Settings
 from gpu_queue.errors import SettingsError
@@ -23,7 +23,7 @@ from gpu_queue.node.mailbox import Mail, Mailbox
 from gpu_queue.node.peers import PeerFiles
 from gpu_queue.node.pending import PendingReader, PendingView
 from gpu_queue.node.transitions import Transitions
-from gpu_queue.spool import files, filesystem
+from gpu_queue.spool import files, filesystem, trust
 from gpu_queue.spool.events import EventLog
 from gpu_queue.spool.filesystem import Mount
 from gpu_queue.spool.pages import NodePage, write_page
@@ -75,6 +75,8 @@ class RootView:
     config: Config | None
     """None: it could not be read; ``config_problem`` says why."""
     config_problem: str = ""
+    damage: str = ""
+    """What stands in the place of a directory of the spool, for people: nothing is started until it is gone."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ class Look:
     runs_somewhere: bool | None
     busy_queues: Mapping[str, str]
     """Busy queues with the ids of the tasks that hold them; only looked at while some task waits for a queue."""
+    made: tuple[str, ...] = ()
+    """Directories that somebody had removed and that were made again."""
 
 
 def node_name(host: str, directory_identity: tuple[int, int]) -> str:
@@ -121,18 +125,23 @@ class NodeSide:
         self.paths = paths
         self.node = node
         self.mount = mount
-        self.uids = filesystem.trusted_uids(paths, settings.allow_root_for) | frozenset(settings.allow_users)
+        self.uids = trust.trusted_uids(paths, settings.allow_root_for) | frozenset(settings.allow_users)
         complete_s = settings.settle_s or (SETTLE_LOCAL_S if mount.is_local else SETTLE_NETWORK_S)
         times = SettleTimes(complete_s, max(complete_s, settings.settle_unfinished_s))
         self.reader = PendingReader(paths, times, self.uids)
         self.events = EventLog(paths, node)
         self.queues = Queues(paths, settings.takeover_after_s)
-        self.transitions = Transitions(paths, node, self.reader, self.events, self.uids, self.queues)
+        self.transitions = Transitions(
+            paths, node, self.reader, self.events, self.uids, self.queues, self._make_missing
+        )
         self.mailbox = Mailbox(paths, node, incarnation, self.uids)
         self.kept = Kept(paths, node)
         self.peers = PeerFiles(paths, node, self.events)
         self.logs = LogPusher()
         self._believed, self._is_shared = believed(settings), settings.allow_group
+        self.watch: Callable[[list[str]], object] = lambda _: None
+        """Told of directories that were made again: file events of those before have ended with them."""
+        self._made: list[str] = []
         self._config_seen: tuple[int, int, int] | None = None
         self._config = Config()
 
@@ -157,14 +166,18 @@ class NodeSide:
             OSError: a directory could not be listed: nothing is known.
         """
         try:
-            return self._look(request)
+            look = self._look(request)
         except FileNotFoundError:
-            # Not where the spool itself is gone: that may be a mount point whose server is away.
-            if not filesystem.check_protocol(self.paths):
-                raise
-            filesystem.make_spool(self.paths)
+            self._make_missing()
             self.enter()
-            return self._look(request)
+            look = self._look(request)
+        made, self._made = tuple(self._made), []
+        return replace(look, made=made) if made else look
+
+    def _make_missing(self) -> None:
+        made = filesystem.make_missing(self.paths)
+        self._made += made
+        self.watch([path for path in made if path in (self.paths.directory(State.PENDING), self.paths.control)])
 
     def _look(self, request: LookRequest) -> Look:
         # pending/ is listed first: a claim that is moved back between the two listings then is no copy.
@@ -198,7 +211,11 @@ class NodeSide:
         return " ".join(content.decode("utf-8", "replace").split())
 
     def _root(self) -> RootView:
+        missing, wrong = filesystem.misplaced(self.paths)
+        if missing:
+            self._make_missing()
         names = listing(self.paths.root)
+        damage = f"{wrong}: expected a directory that is no link; move it away, and it is made again" if wrong else ""
         problem = ""
         if "config.yaml" in names:
             try:
@@ -219,6 +236,7 @@ class NodeSide:
             self._flag("keepalive-off", names),
             None if problem else self._config,
             problem,
+            damage,
         )
 
     def _runs_somewhere(self) -> bool:

@@ -14,11 +14,11 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from gpu_queue.errors import BadScript
 from gpu_queue.node.pending import SCRIPT_MAX_BYTES, PendingReader
-from gpu_queue.spool import files, records, store
+from gpu_queue.spool import files, growing, records, store
 from gpu_queue.spool.directives import HEAD_BYTES, read_needs
 from gpu_queue.spool.events import EventLog
 from gpu_queue.spool.paths import SpoolPaths, claim_name, ended_name, full_name, parse_drop
@@ -40,6 +40,7 @@ from gpu_queue.task import (
 )
 from gpu_queue.units import format_utc, parse_utc_s
 
+T = TypeVar("T")
 LAST_LINE_BYTES = 200
 
 
@@ -96,13 +97,26 @@ class Transitions:
         events: EventLog,
         uids: frozenset[int],
         queues: Queues,
+        make_missing: Callable[[], object],
     ) -> None:
+        """Claim nothing yet.
+
+        Args:
+            paths: of the spool.
+            node: this one.
+            reader: what waits.
+            events: this node's history.
+            uids: whose scripts run here.
+            queues: the tokens of serial queues.
+            make_missing: makes directories again that somebody has removed.
+        """
         self._paths = paths
         self._node = node
         self._reader = reader
         self._events = events
         self._uids = uids
         self._queues = queues
+        self._make_missing = make_missing
 
     def claim(self, waiting: Waiting, claim: Claim, *, to_run: bool = True) -> Claimed | NotClaimed:
         """Take a task: one rename into this node's running directory, then read what runs.
@@ -180,7 +194,7 @@ class Transitions:
         """
         log = self._paths.log(claim)
         try:
-            return files.open_to_append(log), ""
+            return self._with_directories(lambda: files.open_to_append(log)), ""
         except files.NotRegular as error:
             return -1, f"cannot write the log {log}: {error.strerror}"
 
@@ -190,7 +204,7 @@ class Transitions:
         name = parse_drop(waiting.name)[1].decode("utf-8", "surrogateescape")
         when = format_utc(time.time())
         submission = Submission(claim.task_id, name=name, dropped_as=waiting.name, submitted_at=when)
-        records.write_submission(self._paths, submission)
+        self._with_directories(lambda: records.write_submission(self._paths, submission))
         return submission
 
     def _give_drop_back(self, path: str, name: str) -> None:
@@ -209,7 +223,8 @@ class Transitions:
             log: its descriptor, where the script has its own by now.
         """
         self._close(log)
-        records.write_try(self._paths, records.parse_try(claim, {"node": self._node, **facts}))
+        record = records.parse_try(claim, {"node": self._node, **facts})
+        self._with_directories(lambda: records.write_try(self._paths, record))
         if started_at is not None:
             self._events.add(claim, ("started", started_at, facts))
 
@@ -286,7 +301,11 @@ class Transitions:
                 text = "".join(f"==== {line}\n" for line in lines).encode("utf-8", "surrogateescape")
                 self._write(lambda: files.append(self._paths.log(claim), text))
         name = full_name(claim.priority, claim.task_id)
-        moved = store.move(source, f"{self._paths.directory(result.to)}/{name}")
+        target = f"{self._paths.directory(result.to)}/{name}"
+        moved = store.move(source, target)
+        if moved.moved is Moved.UNKNOWN and isinstance(moved.error, FileNotFoundError):  # somebody has removed done/
+            self._make_missing()
+            moved = store.move(source, target)
         self._reader.forget(name)
         if moved.moved is Moved.WON:
             if final:
@@ -314,7 +333,7 @@ class Transitions:
     def _has_last_line(self, claim: Claim) -> bool:
         """Whether an agent that was killed before its rename has written it."""
         try:
-            content, _, _ = files.read_window(self._paths.log(claim), -LAST_LINE_BYTES, LAST_LINE_BYTES)
+            content, _, _ = growing.read_window(self._paths.log(claim), -LAST_LINE_BYTES, LAST_LINE_BYTES)
         except files.FileProblem:
             return False
         return content.rstrip(b"\n").rpartition(b"\n")[2].startswith(b"==== exit ")
@@ -343,7 +362,7 @@ class Transitions:
         if final or end.why in (Why.REQUEUE, Why.FENCED):
             self._write(lambda: records.write_tries(self._paths, claim.task_id, (*earlier, this)))
         else:  # without it nobody would count this try: on a full disk it waits here instead of going round
-            records.write_tries(self._paths, claim.task_id, (*earlier, this))
+            self._with_directories(lambda: records.write_tries(self._paths, claim.task_id, (*earlier, this)))
 
     def _write_outcome(self, claim: Claim, facts: dict[str, Any], end: End, result: Settlement, because: str) -> None:
         record = records.parse_try(claim, facts)
@@ -405,11 +424,18 @@ class Transitions:
         except (files.FileProblem, BadScript):
             return Needs()
 
-    @staticmethod
-    def _write(write: Callable[[], None]) -> None:
+    def _with_directories(self, call: Callable[[], T]) -> T:
+        """Make a call once more where it finds that somebody has removed a directory, which is made again."""
+        try:
+            return call()
+        except FileNotFoundError:
+            self._make_missing()
+            return call()
+
+    def _write(self, write: Callable[[], None]) -> None:
         """Write what a full disk may refuse: it still takes the rename, which must not wait for this."""
         try:
-            write()
+            self._with_directories(write)
         except OSError as error:
             if files.is_transient(error):
                 raise

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gpu_queue.spool import files
+from gpu_queue.spool import files, growing
 from gpu_queue.spool.fields import Fields
 from gpu_queue.spool.paths import SpoolPaths, claim_name, parse_claim
 from gpu_queue.task import Claim
@@ -118,7 +118,7 @@ def read_events(
         OSError: the storage failed; ask again later.
     """
     try:
-        content, facts = files.read_tail(paths.events(node), place.inode, place.offset, limit_bytes)
+        content, facts = growing.read_tail(paths.events(node), place.inode, place.offset, limit_bytes)
     except files.FileProblem:
         return [], place
     whole, newline, _ = content.rpartition(b"\n")

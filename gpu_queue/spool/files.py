@@ -54,6 +54,24 @@ def is_storages(error: OSError) -> bool:
     return is_transient(error) or error.errno in REFUSING_ERRNOS
 
 
+def advice(path: str, error: OSError | None) -> str:
+    """What to do where a file could not be written, by what can be seen there, for people."""
+    directory = os.path.dirname(path)
+    try:
+        mode = os.lstat(directory).st_mode
+    except FileNotFoundError:
+        return f"{directory} is missing: an agent of this queue makes it again within seconds, and so may you"
+    except OSError as unseen:
+        return f"{directory} cannot be looked at ({unseen.strerror})"
+    if not stat.S_ISDIR(mode):
+        return f"{directory} should be a directory, and is a {kind_of(mode)}: move it away, and it is made again"
+    if not os.access(directory, os.W_OK | os.X_OK):
+        return f"you may not write into {directory}"
+    if error is not None and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the storage, or your share of it, is full"
+    return "check that the storage is not full and that you may write there"
+
+
 def kind_of(mode: int) -> str:
     """What a file is, in a word, by its ``st_mode``."""
     for is_kind, word in (
@@ -78,8 +96,8 @@ def read_regular(
         FileProblem: it is no regular file, belongs to a stranger, or may not be read.
         OSError: the storage failed; ask again later.
     """
-    with _opened(path, allowed_uids) as (descriptor, facts):
-        return _read_all(descriptor, limit_bytes, 0), facts
+    with opened(path, allowed_uids) as (descriptor, facts):
+        return read_all(descriptor, limit_bytes, 0), facts
 
 
 def read_script(path: str, limit_bytes: int, allowed_uids: frozenset[int] | None) -> tuple[bytes, os.stat_result]:
@@ -90,10 +108,10 @@ def read_script(path: str, limit_bytes: int, allowed_uids: frozenset[int] | None
         FileProblem: as of :func:`read_regular`; or it is one of our own making, whoever gave it another name.
         OSError: the storage failed; ask again later.
     """
-    with _opened(path, allowed_uids) as (descriptor, facts):
+    with opened(path, allowed_uids) as (descriptor, facts):
         if is_ours(facts):
             raise FileProblem(OURS)
-        return _read_all(descriptor, limit_bytes, 0), facts
+        return read_all(descriptor, limit_bytes, 0), facts
 
 
 def is_ours(facts: os.stat_result) -> bool:
@@ -122,7 +140,7 @@ def create(path: str, flags: int, above: int | None = None) -> int:
 
 
 @contextmanager
-def _opened(path: str, allowed_uids: frozenset[int] | None) -> Iterator[tuple[int, os.stat_result]]:
+def opened(path: str, allowed_uids: frozenset[int] | None) -> Iterator[tuple[int, os.stat_result]]:
     """A regular file, opened without following a link and without waiting."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -147,7 +165,8 @@ def _opened(path: str, allowed_uids: frozenset[int] | None) -> Iterator[tuple[in
         os.close(descriptor)
 
 
-def _read_all(descriptor: int, limit_bytes: int, offset: int) -> bytes:
+def read_all(descriptor: int, limit_bytes: int, offset: int) -> bytes:
+    """So many bytes from an offset, or what there is of them."""
     pieces = []
     while limit_bytes > 0:
         piece = os.pread(descriptor, limit_bytes, offset)
@@ -157,50 +176,6 @@ def _read_all(descriptor: int, limit_bytes: int, offset: int) -> bytes:
         limit_bytes -= len(piece)
         offset += len(piece)
     return b"".join(pieces)
-
-
-def read_tail(path: str, inode: int, offset: int, limit_bytes: int) -> tuple[bytes, os.stat_result]:
-    """The end of a regular file that grows: what came after an offset, but no more than the limit.
-
-    Args:
-        path: the file.
-        inode: of the file that the offset was found in; of another one, or one that was cut, the end is read.
-        offset: where the last reading ended.
-        limit_bytes: the most; where more has come the first line is likely torn.
-
-    Returns:
-        The bytes up to the end, and what was opened; its ``st_size`` is where they end.
-
-    Raises:
-        Vanished: it is not there.
-        FileProblem: it is no regular file, or may not be read.
-        OSError: the storage failed; ask again later.
-    """
-    with _opened(path, None) as (descriptor, facts):
-        start = offset if facts.st_ino == inode and offset <= facts.st_size else 0
-        start = max(start, facts.st_size - limit_bytes)
-        return _read_all(descriptor, facts.st_size - start, start), facts
-
-
-def read_window(path: str, offset: int, limit_bytes: int) -> tuple[bytes, int, os.stat_result]:
-    """Some bytes of a regular file that may grow or be cut meanwhile.
-
-    Args:
-        path: the file.
-        offset: where to begin; negative: so many bytes before its end.
-        limit_bytes: the most.
-
-    Returns:
-        The bytes, where they begin (never beyond the end), and what was opened.
-
-    Raises:
-        Vanished: it is not there.
-        FileProblem: it is no regular file, or may not be read.
-        OSError: the storage failed; ask again later.
-    """
-    with _opened(path, None) as (descriptor, facts):
-        start = max(0, facts.st_size + offset) if offset < 0 else min(offset, facts.st_size)
-        return _read_all(descriptor, limit_bytes, start), start, facts
 
 
 def mark_of(path: str) -> tuple[int, int] | None:
@@ -309,6 +284,25 @@ def write_whole(path: str, content: bytes) -> None:
         except OSError:
             pass  # swept by age, like every dot-file
         raise
+
+
+def write_once(path: str, content: bytes) -> None:
+    """Put a file in place unless there is one: of two who do so at once one must give way.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    directory, name = os.path.split(path)
+    temporary = f"{directory}/.{name[:100]}.{secrets.token_hex(6)}"
+    write_new(temporary, content)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        pass
+    except OSError:  # a filesystem without links
+        os.rename(temporary, path)
+    finally:
+        remove(temporary)
 
 
 def write_new(path: str, content: bytes, *, is_script: bool = False) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import stat
 from pathlib import Path
 
@@ -232,6 +233,37 @@ def test_a_spool_of_another_protocol_is_not_touched(door: Door, home: Path, spoo
     assert not door.pause().ok
     assert spool.names("pending") == [full]
     assert (sorted(os.listdir(spool.path / "records")), (spool.path / "paused").exists()) == (before, False)
+
+
+@pytest.mark.parametrize("directory", ["records", "pending", "logs", "nodes"])
+def test_a_submission_goes_in_although_somebody_has_removed_a_directory(
+    door: Door, home: Path, spool: Spool, directory: str
+) -> None:
+    shutil.rmtree(spool.path / directory)
+    told = door.publish(a_script(home, "a.sh"))
+    assert told.ok, told
+    assert (len(spool.names("pending")), len(spool.names("records"))) == (1, 1)
+
+
+@pytest.mark.parametrize("directory", ["records", "pending"])
+def test_what_stands_in_the_place_of_a_directory_is_named_and_not_a_full_storage(
+    door: Door, home: Path, spool: Spool, directory: str
+) -> None:
+    shutil.rmtree(spool.path / directory)
+    (spool.path / directory).write_text("mine\n")
+    told = door.publish(a_script(home, "a.sh"), a_script(home, "b.sh"))
+    assert not told.ok
+    assert f"{directory} should be a directory" in told.words, told
+    assert "full" not in told.words
+
+
+def test_a_missing_directory_is_named_where_a_command_cannot_be_given(door: Door, spool: Spool) -> None:
+    spool.node("n1-00000001")
+    shutil.rmtree(spool.path / "control")
+    told = door.shutdown()
+    assert not told.ok
+    assert "control is missing" in told.words, told
+    assert "full" not in told.words
 
 
 def test_only_a_submission_makes_a_spool(door: Door, root: Path) -> None:

@@ -43,11 +43,10 @@ class Machine:
         self, cluster: Cluster, name: str, *flags: str, simulate: str = "1", env: dict[str, str] | None = None
     ) -> None:
         self.cluster = cluster
-        known = {node["node"] for node in cluster.nodes()}
         self.local = cluster.base / f"local-{name}"
         self.flags = ("--node-name", name, "--local-dir", str(self.local), *flags)
         self.agent = cluster.start(*self.flags, simulate=simulate, env=TIMES if env is None else env)
-        (self.node,) = {node["node"] for node in cluster.nodes()} - known
+        (self.node,) = {node["node"] for node in cluster.nodes() if node.get("pid") == self.agent.pid}
 
     def processes(self) -> list[int]:
         """What the agent has started, shims and scripts."""

@@ -13,16 +13,10 @@ from pathlib import Path
 import pytest
 
 from gpu_queue.errors import SpoolError
-from gpu_queue.spool import filesystem
-from gpu_queue.spool.filesystem import (
-    check_one_filesystem,
-    check_protocol,
-    check_trust,
-    identify,
-    make_spool,
-    mount_of,
-)
+from gpu_queue.spool import trust
+from gpu_queue.spool.filesystem import check_one_filesystem, check_protocol, make_spool, mount_of
 from gpu_queue.spool.paths import OTHER_DIRECTORIES, STATE_DIRECTORIES, SpoolPaths
+from gpu_queue.spool.trust import check_trust, identify
 from tests.node.harness import Room
 
 ME = frozenset({os.geteuid()})
@@ -179,17 +173,17 @@ def test_a_directory_of_a_stranger_is_refused_and_a_spool_of_its_user_is_not(roo
         check_trust(room.paths, allow_group=False)
     subprocess.run(["chown", "-R", "12345", str(room.root)], check=True)
     check_trust(room.paths, allow_group=False, root_for=[12345])
-    assert filesystem.trusted_uids(room.paths, [12345]) == {0, 12345}
-    assert filesystem.trusted_uids(room.paths) == {0}, "root was not told to run his files"
+    assert trust.trusted_uids(room.paths, [12345]) == {0, 12345}
+    assert trust.trusted_uids(room.paths) == {0}, "root was not told to run his files"
 
 
 @needs_root
 def test_root_serves_a_spool_of_somebody_else_only_where_it_was_told_to(room: Room) -> None:
-    filesystem.check_root(room.paths, [])
+    trust.check_root(room.paths, [])
     os.chown(room.root, 12345, 12345)
     with pytest.raises(SpoolError, match=r"belongs to uid 12345.*pass --allow-root-for 12345"):
-        filesystem.check_root(room.paths, [54321])
-    filesystem.check_root(room.paths, [12345])
+        trust.check_root(room.paths, [54321])
+    trust.check_root(room.paths, [12345])
 
 
 @needs_root
@@ -205,11 +199,11 @@ def test_what_root_makes_in_a_directory_of_the_user_that_it_works_for_is_his(tmp
 
 @needs_root
 def test_in_a_shared_spool_nobody_moves_what_another_has_put_there_but_the_agent(room: Room) -> None:
-    assert filesystem.guard_shared(room.paths) == ""
+    assert trust.guard_shared(room.paths) == ""
     for directory in ("", *STATE_DIRECTORIES, *OTHER_DIRECTORIES):
         assert os.stat(room.root / directory).st_mode & stat.S_ISVTX, directory
     os.chown(room.root / "done", 12345, -1)
-    assert filesystem.guard_shared(room.paths) == f"{room.root}/done belongs to uid 12345"
+    assert trust.guard_shared(room.paths) == f"{room.root}/done belongs to uid 12345"
 
 
 @needs_root
@@ -323,4 +317,4 @@ def test_two_agents_that_begin_at_once_write_one_word(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(os, "link", link)
     assert identify(paths, ME, forgotten) == others[0]
-    assert not [name for name in os.listdir(paths.root) if name.startswith(".identity")]
+    assert not [name for name in os.listdir(paths.root) if name.startswith(".IDENTITY")]

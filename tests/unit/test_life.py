@@ -412,13 +412,19 @@ ROWS: dict[str, tuple[Stage, Facts, Stage, tuple[Effect, ...]]] = {
     "nobody knows whether it is settled": (
         Settling(End(0)),
         Facts(answer=Settled(Moved.UNKNOWN, WENT_ON, "EIO")),
-        Settling(End(0), due=NOW + 1),
+        Settling(End(0), due=NOW + 1, told="could not be moved on yet (EIO)"),
         (Say("could not be moved on yet (EIO)"),),
+    ),
+    "nobody knows again, which people know": (
+        Settling(End(0), told="could not be moved on yet (EIO)"),
+        Facts(answer=Settled(Moved.UNKNOWN, WENT_ON, "EIO")),
+        Settling(End(0), due=NOW + 1, told="could not be moved on yet (EIO)"),
+        (),
     ),
     "the storage does not settle it": (
         Settling(End(0)),
         Facts(answer=BROKEN),
-        Settling(End(0), due=NOW + 1),
+        Settling(End(0), due=NOW + 1, told="could not be moved on yet ([Errno 5] broken)"),
         (Say("could not be moved on yet ([Errno 5] broken)"),),
     ),
     "the spool is asked again": (Settling(End(0), due=NOW), Facts(), Settling(End(0)), (Settle(End(0)),)),

@@ -164,9 +164,7 @@ def place(target: str, content: bytes) -> None:
         files.remove(hidden)
         error = result.error
     why = error.strerror if error is not None else "it was taken away"
-    raise SpoolError(
-        f"cannot write {target}: {why}; check that you may write there and that the storage is not full"
-    ) from error
+    raise SpoolError(f"cannot write {target}: {why}; {files.advice(target, error)}") from error
 
 
 def post(paths: SpoolPaths, command: Command, pages: Iterable[NodePage]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from gpu_queue.errors import SpoolError
-from gpu_queue.spool import files
+from gpu_queue.spool import files, growing
 from gpu_queue.spool.desk.find import Task, listed
 from gpu_queue.spool.paths import SpoolPaths, parse_try_file, same_submission
 from gpu_queue.spool.records import TryRecord, read_submission, read_try
@@ -65,7 +65,7 @@ def tail(path: str, limit_bytes: int) -> str:
         SpoolError: it cannot be read.
     """
     try:
-        content, _ = files.read_tail(path, 0, 0, limit_bytes)
+        content, _ = growing.read_tail(path, 0, 0, limit_bytes)
     except (files.FileProblem, OSError) as error:
         raise SpoolError(f"{path}: {error}") from error
     return content.decode("utf-8", "replace")

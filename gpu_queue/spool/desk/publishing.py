@@ -370,7 +370,4 @@ def _take_back(written: Iterable[str], stage: str) -> None:
 
 def _unwritten(path: str, error: OSError | None) -> str:
     why = f" ({error.strerror})" if error is not None else ""
-    return (
-        f"{path} could not be written{why}, so it is not queued; check that the storage is not full and that you may "
-        "write there"
-    )
+    return f"{path} could not be written{why}, so it is not queued; {files.advice(path, error)}"

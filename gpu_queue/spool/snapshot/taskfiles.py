@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TypeVar
 
 from gpu_queue.errors import BadScript
-from gpu_queue.spool import files, records
+from gpu_queue.spool import files, growing, records
 from gpu_queue.spool.directives import HEAD_BYTES, read_needs
 from gpu_queue.spool.paths import SpoolPaths, parse_claim
 from gpu_queue.spool.records import TryRecord
@@ -116,7 +116,7 @@ def read_log(path: str, offset: int = 0, limit_bytes: int = 64 << 10) -> LogWind
         FileProblem: it is no regular file, or may not be read.
         OSError: the storage failed; ask again later.
     """
-    content, start, facts = files.read_window(path, offset, max(0, min(limit_bytes, WINDOW_MAX_BYTES)))
+    content, start, facts = growing.read_window(path, offset, max(0, min(limit_bytes, WINDOW_MAX_BYTES)))
     return LogWindow(content, start, facts.st_size, facts.st_ino)
 
 
