@@ -131,7 +131,7 @@ def _moves(seed: int, seconds: float) -> Verdict:
 
         def strike() -> str:
             what = arena.chance.choice(["done back", "waiting renamed", "running back", "directory removed"])
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, IndexError):
                 if what == "done back":
                     name = arena.chance.choice(os.listdir(root / "done"))
                     (root / "done" / name).rename(root / "pending" / name)
