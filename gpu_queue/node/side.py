@@ -211,10 +211,9 @@ class NodeSide:
         return " ".join(content.decode("utf-8", "replace").split())
 
     def _root(self) -> RootView:
-        missing, wrong = filesystem.misplaced(self.paths)
+        names, missing, wrong = filesystem.top_of(self.paths)
         if missing:
             self._make_missing()
-        names = listing(self.paths.root)
         damage = f"{wrong}: expected a directory that is no link; move it away, and it is made again" if wrong else ""
         problem = ""
         if "config.yaml" in names:

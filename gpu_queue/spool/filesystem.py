@@ -142,7 +142,7 @@ def _make_directory(path: str, root_for: Collection[int]) -> None:
 def make_missing(paths: SpoolPaths) -> list[str]:
     """Make again what somebody has removed of a spool, as open to others as the spool itself; returns what was made.
 
-    What stands in the place of a directory is left there (:func:`misplaced`).
+    What stands in the place of a directory is left there (:func:`top_of`).
 
     Raises:
         FileNotFoundError: the spool itself is not there; that may be a mount point whose server is away.
@@ -165,17 +165,17 @@ def make_missing(paths: SpoolPaths) -> list[str]:
     return made
 
 
-def misplaced(paths: SpoolPaths) -> tuple[set[str], str]:
-    """The directories of a spool that are missing, and what stands in the place of another; empty texts where none.
+def top_of(paths: SpoolPaths) -> tuple[list[str], set[str], str]:
+    """The names at the top of a spool, its directories that are missing, and the path of what is none (or empty).
 
     Raises:
         OSError: the spool could not be listed.
     """
     wanted = {name for name in (*STATE_DIRECTORIES, *OTHER_DIRECTORIES) if "/" not in name}
     with os.scandir(paths.root) as entries:
-        there = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries if entry.name in wanted}
-    wrong = sorted(name for name, is_directory in there.items() if not is_directory)
-    return wanted - there.keys(), f"{paths.root}/{wrong[0]}" if wrong else ""
+        there = {entry.name: entry.name not in wanted or entry.is_dir(follow_symlinks=False) for entry in entries}
+    wrong = sorted(name for name, is_right in there.items() if not is_right)
+    return list(there), wanted - there.keys(), f"{paths.root}/{wrong[0]}" if wrong else ""
 
 
 def check_one_filesystem(paths: SpoolPaths) -> None:
