@@ -40,7 +40,7 @@
 # Settings: JOB_ID; QUEUE_ROOT (default ~/gpu_queue); NO_COLOR; GPU_QUEUE_PATIENCE, the seconds after which a node
 # without a sign of life counts as gone (10 on local filesystems, 40 on network ones).
 #
-# It needs nothing but coreutils and find, gpu_report also awk.  Each command runs in a subshell that first puts all
+# It needs nothing but coreutils, find and xargs, gpu_report also awk.  Each command runs in a subshell that first puts all
 # shell options in order (__gpu_guest), so whatever your shell has set does not matter and stays as it is: options,
 # traps, directory, IFS, variables.  What lies on the disk, and which rename means what: docs/spool.md.
 
@@ -364,16 +364,29 @@ __gpu_move_all() { # DIRECTORY FILE…: each by one rename; reply = those that d
   [ ${#reply[@]} -eq 0 ]
 }
 
-__gpu_clock() { # DIRECTORY: the server's time in seconds, by a file just written there; else our own
+__gpu_move_new() { # SOURCE TARGET: the same, but never over a file that is there
+  command mv -T -n -- "$1" "$2" 2>/dev/null
+  __gpu_listed "${2%/*}" "${2##*/}" && ! __gpu_listed "${1%/*}" "${1##*/}"
+}
+
+__gpu_clock() { # DIRECTORY [fine]: the server's time in seconds, by a file just written there; else our own
   local file
   __gpu_nonce 12; file=$1/.now.$REPLY
   if __gpu_write "$file" ''; then
-    REPLY=$(command stat -c %Y -- "$file" 2>/dev/null)
+    REPLY=$(command stat -c "%${2:+.9}Y" -- "$file" 2>/dev/null)
     command rm -f -- "$file"
   else
     REPLY=
   fi
-  [ -n "$REPLY" ] || { __gpu_ms; REPLY=$((REPLY / 1000)); }
+  [ -n "$REPLY" ] || { __gpu_ms; REPLY=$((REPLY / 1000))${2:+.${REPLY#"${REPLY%???}"}}; }
+}
+
+__gpu_lines() { # PROGRAM ARGUMENT…: reply = the lines that it says, in order
+  local IFS=$'\n'
+  set -f
+  # shellcheck disable=SC2207 # lines are words here
+  reply=($(command "$@" 2>/dev/null | command sort))
+  set +f
 }
 
 # --- names (docs/spool.md, "Names") --------------------------------------------------------------------------------
@@ -1785,7 +1798,7 @@ __gpu_moved_on() { # PATH of a task that waits no more
 }
 
 __gpu_cancel_one() { # PATH in pending/
-  local file=${1#pending/} priority id nonce title
+  local file=${1#pending/} priority id nonce title record=''
   ! { [ -e "$1" ] || [ -L "$1" ]; } || __gpu_is_script "$1" || { __gpu_fail "$1 is no regular file; it is ignored and stays where it is"; return; }
   __gpu_strip "$file"
   if __gpu_is_full "$REPLY"; then file=$REPLY # perhaps a claim's name that somebody moved back
@@ -1798,13 +1811,17 @@ __gpu_cancel_one() { # PATH in pending/
     case $file in [0-9][0-9][0-9][-_]?*) priority=${file:0:3} ;; esac
     __gpu_json "$title"; title=$REPLY
     __gpu_json "$file"
-    __gpu_write "records/$id.json" "{\"protocol\": 1, \"id\": \"$id\", \"name\": $title, \"dropped_as\": $REPLY}"$'\n'
+    record=records/$id.json
+    __gpu_write "$record" "{\"protocol\": 1, \"id\": \"$id\", \"name\": $title, \"dropped_as\": $REPLY}"$'\n'
     file=$priority-$id
   fi
   __gpu_split "$file"
   if ! __gpu_move "$1" "failed/$file"; then
     __gpu_where "$id" || REPLY=$1
-    case $REPLY in failed/*) ;; *) __gpu_moved_on "$REPLY"; return ;; esac
+    case $REPLY in failed/*) ;; *)
+      [ -z "$record" ] || command rm -f -- "$record" # that id was never used
+      __gpu_moved_on "$REPLY"; return ;;
+    esac
   fi
   printf 'cancelled %s\n' "$file"
   __gpu_release "$id"
@@ -1835,7 +1852,7 @@ __gpu_priority() {
   if __gpu_is_full "$REPLY"; then file=$new-${REPLY#????}; else file=${new}_${file#[0-9][0-9][0-9][-_]}; fi
   [ "$task" != "pending/$file" ] || { printf '%s\n' "$file"; return 0; }
   ! __gpu_listed pending "$file" || { __gpu_fail "pending/$file is there already; give one of them another name"; return; }
-  if __gpu_move "$task" "pending/$file"; then printf '%s\n' "$file"; return 0; fi
+  if __gpu_move_new "$task" "pending/$file"; then printf '%s\n' "$file"; return 0; fi
   __gpu_where "${file#????}" || REPLY=$task
   __gpu_moved_on "$REPLY"
 }
@@ -1976,6 +1993,7 @@ __gpu_retry() {
   else
     __gpu_one "$1" failed || return
     tasks=("$REPLY")
+    [ ! -e "$REPLY" ] || __gpu_is_script "$REPLY" || { __gpu_fail "$REPLY is no regular file; it stays where it is"; return; }
   fi
   for ((start = 0; start < ${#tasks[@]}; start += 500)); do
     __gpu_move_all pending "${tasks[@]:$start:500}" || __gpu_still_failed || return
@@ -2168,7 +2186,10 @@ __gpu_node_called() { # TEXT: REPLY = the one node of that name, or of a part of
 }
 
 __gpu_clean() {
-  local age='' dry='' now file id doomed=() needed='' text count=0
+  local age='' dry='' before state name names=() batch=() count=0 result=0 full=(-name
+    '[0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-?*'
+    ! -name '*[!A-Za-z0-9._+-]*')
+  typeset -A needed asked papers
   while [ $# -gt 0 ]; do
     case $1 in
       --dry-run) dry=yes ;;
@@ -2181,31 +2202,143 @@ __gpu_clean() {
   __gpu_duration "$age" || { __gpu_usage 'how old? gpu_clean --older-than 7d [--dry-run]'; return; }
   age=$REPLY
   __gpu_enter || return
-  __gpu_clock control; now=$REPLY
-  __gpu_tasks running; doomed=("${reply[@]}") # these may have to wait once more
-  __gpu_tasks pending # what they wait for is still asked for by name
-  for file in "${reply[@]}" "${doomed[@]}"; do
-    __gpu_strip "$file"
-    __gpu_record "records/${REPLY#????}.json" && text=${REPLY#*'"after":'}
-    [ "$text" = "$REPLY" ] || needed+=${text%%]*}
+  __gpu_clock control fine; before=$((${REPLY%.*} - age)).${REPLY#*.}
+  # After the clock: all that belongs to a task which had settled by then is there now.
+  [ -n "$dry" ] || __gpu_papers
+  for state in 'done' failed; do
+    [ -n "$dry" ] || __gpu_cut_off "$((${before%.*} + age))" || result=1
+    __gpu_needed
+    # ctime, by the server's clock: it changes at the rename that settled the task, while mtime is the script's own.
+    __gpu_lines find "$state" -maxdepth 1 -type f "${full[@]}" ! -newerct "@$before" -printf '%f\n'
+    names=("${reply[@]}") batch=()
+    for name in "${names[@]}"; do
+      case $name in *.try*) __gpu_is_full "$name" || continue ;; esac # a call for each name would take seconds
+      if [ -z "${needed[${name#????}]-}" ]; then batch+=("$name"); fi
+      [ ${#batch[@]} -ge 20000 ] || continue
+      __gpu_remove || result=1
+      batch=()
+    done
+    __gpu_remove || result=1
   done
-  # ctime, by the server's clock: it changes at the rename that settled the task, while mtime is the script's own.
-  while IFS=' ' read -r id file; do
-    [ -n "$file" ] && [ $((now - ${id%%.*})) -ge "$age" ] || continue
-    __gpu_is_full "${file#*/}" || continue
-    case $needed in *"\"${file#*/????}\""*) continue ;; esac
-    count=$((count + 1))
-    printf '%s\n' "$file"
-    [ -z "$dry" ] || continue
-    id=${file#*/????}
-    # The task itself last: a clean that is cut off can be repeated.
-    doomed=(records/"$id".json records/"$id".tries.json records/"$id".try[0-9]*.json logs/"$id".log logs/"$id".try[0-9]*.log)
-    command rm -f -- "${doomed[@]}" "$file" 2>/dev/null || { __gpu_fail "cannot remove $file; check that you may write there"; return; }
-  done <<END
-$(command find 'done' failed -maxdepth 1 -type f -printf '%C@ %p\n' 2>/dev/null | command sort -k 2)
-END
+  if [ -t 2 ]; then printf '\r\033[K' >&2; fi
   __gpu_plural "$count" task
   __gpu_say "$REPLY ${dry:+would be }forgotten"
+  return "$result"
+}
+
+__gpu_papers() { # into the caller's papers: by id the records and logs of tries that have their number in their names
+  local file name number
+  __gpu_lines find records logs -maxdepth 1 -name '*.try[0-9]*.[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f].*' ! -name '*[!A-Za-z0-9._+-]*'
+  for file in "${reply[@]}"; do
+    name=${file#*/} number=${file##*.try}
+    case ${number%%.*} in *[!0-9]*) continue ;; esac
+    papers[${name%.try*}]+=$file$'\n'
+  done
+}
+
+__gpu_needed() { # into the caller's needed: the ids that waiting and running tasks ask for; each record is read once
+  local file id text rest running=() IFS
+  __gpu_tasks running; running=("${reply[@]}") # these may have to wait once more
+  __gpu_tasks pending; running+=("${reply[@]}")
+  __gpu_tasks running # and what has started meanwhile
+  for file in "${running[@]}" "${reply[@]}"; do
+    __gpu_strip "$file"; id=${REPLY#????}
+    if [ -n "${asked[$id]-}" ]; then continue; fi
+    asked[$id]=1
+    __gpu_record "records/$id.json" || continue
+    text=${REPLY%%'"after":'*}
+    [ "$text" != "$REPLY" ] || continue
+    rest=${REPLY:${#text}+8}
+    IFS=$' ",[\n'
+    set -f
+    for id in ${rest%%]*}; do
+      if __gpu_is_full "000-$id"; then needed[$id]=1; fi
+    done
+    set +f
+    IFS=$' \t\n'
+  done
+}
+
+__gpu_remove() { # the caller's batch from its state; docs/spool.md, "Forgetting", says in which order and why
+  local own name result=0
+  [ ${#batch[@]} -gt 0 ] || return 0
+  if [ -n "$dry" ]; then printf "$state/%s\n" "${batch[@]}"; count=$((count + ${#batch[@]})); return 0; fi
+  __gpu_nonce 12; own=$state/.removing-$before-$REPLY
+  command mkdir -- "$own" 2>/dev/null || { __gpu_fail "$PWD/$own cannot be made; check that you may write there"; return; }
+  # Whoever retries one of them in this moment wins or loses this rename.
+  if ! printf "$state/%s\n" "${batch[@]}" | command xargs -d '\n' mv -f -t "$own" -- 2>/dev/null; then
+    for name in "${batch[@]}"; do
+      [ ! -e "$own/$name" ] && [ -e "$state/$name" ] || continue
+      __gpu_fail "$state/$name could not be moved; check that you may write there"; result=1
+      break
+    done
+  fi
+  __gpu_finish "$own" "$before" && return "$result"
+}
+
+__gpu_finish() { # OWN BEFORE: forget what was taken into that directory, of tasks that had settled before that moment
+  local own=$1 name id names=() back=() result=0 stuck=''
+  typeset -A newer
+  names=("$own"/[0-9]*); names=("${names[@]##*/}")
+  # The rename does not tell what came before it: a task may have been retried and have ended again. That left a record.
+  __gpu_lines find records -maxdepth 1 -name '*.try[0-9]*.json' ! -name '*[!A-Za-z0-9._+-]*' -newerct "@$2" -printf '%f\n'
+  for name in "${reply[@]}"; do
+    name=${name%.json}
+    if __gpu_is_claim "$name"; then newer[${name%.try*}]=1; fi
+  done
+  __gpu_needed
+  batch=()
+  for name in "${names[@]}"; do
+    id=${name#????}
+    case $name in *[!A-Za-z0-9._+-]* | *.try*) __gpu_is_full "$name" || continue ;; esac
+    if [ -n "${newer[$id]-}${needed[$id]-}" ]; then back+=("$own/$name"); else batch+=("$name"); fi
+  done
+  names=("${batch[@]}")
+  if ! for name in "${names[@]}"; do
+    id=${name#????}
+    printf 'records/%s.json\nrecords/%s.tries.json\nlogs/%s.log\n%s' "$id" "$id" "$id" "${papers[$id]-}"
+  done | command xargs -r -d '\n' rm -f -- 2>/dev/null; then
+    batch=()
+    for name in "${names[@]}"; do
+      __gpu_left "${name#????}" || { batch+=("$name"); continue; }
+      back+=("$own/$name") stuck=$REPLY
+    done
+    [ -z "$stuck" ] || { __gpu_fail "$stuck cannot be removed; check that you may write there"; result=1; }
+  fi
+  # Where another one of that name is by now, that one stays.
+  [ ${#back[@]} -eq 0 ] || printf '%s\n' "${back[@]}" | command xargs -d '\n' mv -n -t "${own%/*}" -- 2>/dev/null
+  # The tasks themselves last: what is cut off before is finished by the next one.
+  if [ ${#batch[@]} -gt 0 ]; then
+    printf "$own/%s\n" "${batch[@]}" | command xargs -d '\n' rm -f -- 2>/dev/null || { __gpu_fail "$own cannot be emptied; check that you may write there"; result=1; }
+    printf "${own%/*}/%s\n" "${batch[@]}"
+    count=$((count + ${#batch[@]}))
+    if [ -t 2 ]; then printf '\r\033[K%s forgotten' "$count" >&2; fi
+  fi
+  command rmdir -- "$own" 2>/dev/null
+  return "$result"
+}
+
+__gpu_left() { # ID: whether something that belongs to it is still there, REPLY
+  local IFS=$'\n'
+  # shellcheck disable=SC2086 # lines are words here
+  for REPLY in "records/$1.json" "records/$1.tries.json" "logs/$1.log" ${papers[$1]-}; do
+    if [ -e "$REPLY" ] || [ -L "$REPLY" ]; then return 0; fi
+  done
+  return 1
+}
+
+__gpu_cut_off() { # NOW: finish the removals from the caller's state that were cut off ten minutes ago or longer
+  local left moment own result=0
+  for left in "$state"/.removing-*; do
+    moment=${left#*/.removing-}; moment=${moment%-*}
+    case $moment in *[!0-9.]* | *.*.* | .* | *.) continue ;; *.*) ;; *) continue ;; esac
+    [ -d "$left" ] && [ ! -L "$left" ] || continue
+    own=$(command stat -c %Z -- "$left" 2>/dev/null) || continue
+    [ $(($1 - own)) -ge 600 ] || continue
+    __gpu_nonce 12; own=$state/.removing-$moment-$REPLY
+    if __gpu_move "$left" "$own"; then __gpu_finish "$own" "$moment" || result=1; fi
+  done
+  return "$result"
 }
 
 # --- the keep-alive ------------------------------------------------------------------------------------------------

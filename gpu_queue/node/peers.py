@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from gpu_queue.spool import files
+from gpu_queue.spool import files, growing
 from gpu_queue.spool.events import EventLog
 from gpu_queue.spool.paths import SpoolPaths, claim_name, ended_name, parse_claim
 from gpu_queue.spool.store import Moved, listing, move
@@ -169,7 +169,7 @@ class PeerFiles:
             pass
         except OSError:
             if "node" not in listing(directory):
-                files.append(self._paths.running_keeper(node), b"")  # something has come into it meanwhile
+                growing.append(self._paths.running_keeper(node), b"")  # something has come into it meanwhile
             return False
         os.makedirs(self._paths.gone, mode=0o700, exist_ok=True)  # somebody may have removed it alone
         # The JSON last: by it a node is there, and whoever dies in between leaves it to the next.

@@ -23,7 +23,7 @@ from gpu_queue.node.mailbox import Mail, Mailbox
 from gpu_queue.node.peers import PeerFiles
 from gpu_queue.node.pending import PendingReader, PendingView
 from gpu_queue.node.transitions import Transitions
-from gpu_queue.spool import files, filesystem, trust
+from gpu_queue.spool import files, filesystem, growing, trust
 from gpu_queue.spool.events import EventLog
 from gpu_queue.spool.filesystem import Mount
 from gpu_queue.spool.pages import NodePage, write_page
@@ -154,7 +154,7 @@ class NodeSide:
         directory, keeper = self.paths.running(self.node), self.paths.running_keeper(self.node)
         os.makedirs(directory, mode=0o700, exist_ok=True)
         files.hand_over(directory, self.paths.root)
-        files.append(keeper, b"")
+        growing.append(keeper, b"")
         if self.mailbox.present_since is None:
             os.utime(keeper)
             self.mailbox.present_since = os.stat(keeper).st_mtime  # the server's clock, as that of the commands

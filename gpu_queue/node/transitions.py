@@ -194,8 +194,8 @@ class Transitions:
         """
         log = self._paths.log(claim)
         try:
-            return self._with_directories(lambda: files.open_to_append(log)), ""
-        except files.NotRegular as error:
+            return self._with_directories(lambda: growing.open_to_append(log)), ""
+        except growing.NotRegular as error:
             return -1, f"cannot write the log {log}: {error.strerror}"
 
     def _submission(self, waiting: Waiting, claim: Claim) -> Submission:
@@ -299,7 +299,7 @@ class Transitions:
                 story = self._story(claim, earlier, end, facts, because)
                 lines = [f"{result.outcome}: {result.reason}", *(f"  {line}" for line in story)]
                 text = "".join(f"==== {line}\n" for line in lines).encode("utf-8", "surrogateescape")
-                self._write(lambda: files.append(self._paths.log(claim), text))
+                self._write(lambda: growing.append(self._paths.log(claim), text))
         name = full_name(claim.priority, claim.task_id)
         target = f"{self._paths.directory(result.to)}/{name}"
         moved = store.move(source, target)
@@ -320,7 +320,7 @@ class Transitions:
         """Write the last line of a log, which nothing waits for and whose loss is none, and close it."""
         try:
             if last_line and (log >= 0 or not self._has_last_line(claim)):
-                descriptor = log if log >= 0 else files.open_to_append(self._paths.log(claim))
+                descriptor = log if log >= 0 else growing.open_to_append(self._paths.log(claim))
                 try:
                     os.write(descriptor, last_line.encode("utf-8", "surrogateescape"))
                 finally:

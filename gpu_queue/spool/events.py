@@ -58,7 +58,7 @@ class EventLog:
             files.encode_json({"at": format_utc(at), "event": event, **whose, **facts}) for event, at, facts in events
         ]
         try:
-            files.append(self._path, self._before + b"".join(lines))
+            growing.append(self._path, self._before + b"".join(lines))
             self._before = b""
             self._calls += 1
             if self._calls % 1000 == 0 and os.stat(self._path).st_size > ROTATE_AT_BYTES:

@@ -26,7 +26,6 @@ REFUSING_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACC
 """Errors of storage that takes nothing at present: it is full, or may only be read, or a token has expired."""
 
 
-_OPEN_ATTEMPTS = 5
 MARK = stat.S_ISVTX
 """A permission bit that means nothing on a file, and that only its owner can take away: we made it, it is no script.
 
@@ -241,7 +240,8 @@ def encode_json(value: dict[str, Any]) -> bytes:
         return json.dumps(value, default=str).encode("ascii") + b"\n"
 
 
-def _write_all(descriptor: int, content: bytes) -> None:
+def write_all(descriptor: int, content: bytes) -> None:
+    """All of it, however little is taken at a time."""
     view = memoryview(content)
     while view:
         view = view[os.write(descriptor, view) :]
@@ -273,7 +273,7 @@ def write_whole(path: str, content: bytes) -> None:
     try:
         descriptor = create(temporary, os.O_EXCL)
         try:
-            _write_all(descriptor, content)
+            write_all(descriptor, content)
             hand_over(descriptor, directory)
         finally:
             os.close(descriptor)
@@ -322,7 +322,7 @@ def write_new(path: str, content: bytes, *, is_script: bool = False) -> None:
         descriptor = create(path, os.O_EXCL)
     try:
         try:
-            _write_all(descriptor, content)
+            write_all(descriptor, content)
             hand_over(descriptor, os.path.dirname(path))
         finally:
             os.close(descriptor)
@@ -355,8 +355,8 @@ def remove(path: str) -> bool:
     return True
 
 
-def server_now_s(directory: str) -> float:
-    """The server's clock in epoch seconds: the time that it gives a file that is just written there.
+def server_now_ns(directory: str) -> int:
+    """The server's clock in epoch nanoseconds: the time that it gives a file that is just written there.
 
     Raises:
         OSError: nothing can be written there.
@@ -364,7 +364,7 @@ def server_now_s(directory: str) -> float:
     path = f"{directory}/.now.{secrets.token_hex(6)}"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        return os.fstat(descriptor).st_mtime
+        return os.fstat(descriptor).st_mtime_ns
     finally:
         os.close(descriptor)
         try:
@@ -373,78 +373,10 @@ def server_now_s(directory: str) -> float:
             pass  # swept by age, like every dot-file
 
 
-def open_to_append(path: str) -> int:
-    """A descriptor that adds to the end of a file, which is made exclusively if it is missing.
-
-    No link is followed, neither to the file nor to its directory, and a FIFO there makes nobody wait.  A file with
-    another name is refused as well: that one may lie in somebody's home.
+def server_now_s(directory: str) -> float:
+    """The same in seconds.
 
     Raises:
-        FileNotFoundError: its directory is missing.
-        NotADirectoryError: something else, a link to a directory too, stands in the place of its directory.
-        NotRegular: the same of the file itself.
-        OSError: it could not be opened.
+        OSError: nothing can be written there.
     """
-    directory, name = os.path.split(path)
-    try:
-        above = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except NotADirectoryError as error:
-        raise NotADirectoryError(error.errno, "expected a directory that is no link", directory) from None
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    try:
-        descriptor = _open_or_make(above, name, flags)
-    except OSError as error:
-        if error.errno in _NOT_REGULAR:
-            raise NotRegular(error.errno, _NOT_REGULAR[error.errno], path) from None
-        raise type(error)(error.errno, error.strerror, path) from None
-    finally:
-        os.close(above)
-    try:
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode):
-            raise NotRegular(errno.EINVAL, f"it is a {kind_of(facts.st_mode)}; expected a regular file", path)
-        if facts.st_nlink > 1:
-            raise NotRegular(errno.EMLINK, "it has another name (a hard link); expected a file of its own", path)
-        hand_over(descriptor, directory)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-class NotRegular(OSError):
-    """What is to be appended to is no regular file of one name."""
-
-
-_NOT_REGULAR = {
-    errno.ELOOP: "it is a symbolic link; expected a regular file",
-    errno.EISDIR: "it is a directory; expected a regular file",
-    errno.ENXIO: "it is a FIFO or a socket; expected a regular file",
-    errno.ENODEV: "it is a device; expected a regular file",
-}
-
-
-def _open_or_make(above: int, name: str, flags: int) -> int:
-    for _ in range(_OPEN_ATTEMPTS):
-        try:
-            return os.open(name, flags, dir_fd=above)
-        except FileNotFoundError:
-            pass
-        try:
-            return create(name, flags | os.O_EXCL, above)
-        except FileExistsError:
-            continue  # somebody was quicker
-    raise OSError(errno.EAGAIN, "it is made and removed again all the time")
-
-
-def append(path: str, content: bytes) -> None:
-    """Add to the end of a file (:func:`open_to_append`).
-
-    Raises:
-        OSError: it could not be written.
-    """
-    descriptor = open_to_append(path)
-    try:
-        _write_all(descriptor, content)
-    finally:
-        os.close(descriptor)
+    return server_now_ns(directory) / 1e9

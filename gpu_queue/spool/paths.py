@@ -25,6 +25,7 @@ _CLAIM_END = re.compile(r"(.+)\.try(\d{1,9})\.([0-9a-f]{6})(?:=(\d{1,3})(?:-([a-
 _DROP_PRIORITY = re.compile(rb"(\d{3})[-_](.+)", re.DOTALL)
 _STRANGE = re.compile(rb"[^A-Za-z0-9._+-]+")
 _COMMAND = re.compile(r"\d{8}T\d{9}-([0-9a-f]{6,32})\.json", re.ASCII)
+_REMOVING = re.compile(r"\.removing-(\d{1,12})\.(\d{9})-[0-9a-f]{12}", re.ASCII)
 _LIKE_A_CLAIM = re.compile(r"\.try\d{1,9}\.[0-9a-f]{6}$", re.ASCII)
 _STAMP_AND_NONCE = len("YYYYMMDDTHHMMSSmmm-NNNNNN-")
 _SKIPPED_ENDINGS = ("~", ".tmp", ".swp")
@@ -151,6 +152,12 @@ def same_submission(name: str) -> str:
     return name[:_STAMP_AND_NONCE]
 
 
+def parse_removing(name: str) -> int | None:
+    """Before which moment (epoch nanoseconds) the tasks in such a directory had settled; None: it is none such."""
+    match = _REMOVING.fullmatch(name)
+    return int(match[1]) * 10**9 + int(match[2]) if match is not None else None
+
+
 def command_entry(epoch_s: float, nonce: str) -> str:
     """The name of a command in control/."""
     return f"{stamp(epoch_s)}-{nonce}.json"
@@ -171,6 +178,17 @@ class SpoolPaths:
     def directory(self, state: State) -> str:
         """``pending``, ``done``, ``failed``, or the parent of all nodes' running directories."""
         return f"{self.root}/{state.value}"
+
+    def removing(self, state: State, before_ns: int, nonce: str) -> str:
+        """Where settled tasks of a state lie while they are being forgotten.
+
+        Args:
+            state: done or failed.
+            before_ns: they had settled by then, in epoch nanoseconds by the server's clock.
+            nonce: twelve hex digits.
+        """
+        seconds, rest = divmod(before_ns, 10**9)
+        return f"{self.directory(state)}/.removing-{seconds}.{rest:09d}-{nonce}"
 
     @property
     def all_running(self) -> str:

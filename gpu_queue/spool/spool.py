@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from gpu_queue.errors import SpoolError
-from gpu_queue.spool.desk import clearing, entrance, explaining, papers, publishing, steering, stopping
+from gpu_queue.spool.desk import cleaning, clearing, entrance, explaining, papers, publishing, steering, stopping
 from gpu_queue.spool.desk.asking import Answer
 from gpu_queue.spool.desk.clearing import Forgotten
 from gpu_queue.spool.desk.explaining import Explanation
@@ -364,7 +364,7 @@ class Spool:
             ValueError: that is no duration.
         """
         older_than_s = parse_duration_s(older_than) if isinstance(older_than, str) else float(older_than)
-        return tuple(clearing.clean(self._enter(), older_than_s, dry_run=dry_run))
+        return tuple(cleaning.clean(self._enter(), older_than_s, dry_run=dry_run))
 
     # -- what there is to see
 

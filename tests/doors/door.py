@@ -13,6 +13,7 @@ import pytest
 
 from gpu_queue import Spool as Face
 from gpu_queue.errors import GpuQueueError
+from gpu_queue.spool import files
 from gpu_queue.spool.desk.find import Task
 from tests.shell.helpers import Shell
 
@@ -46,8 +47,11 @@ class Door(Protocol):
     def forget(self, node: str, *, force: bool = False) -> Told: ...
     def clean(self, older_than: str, *, dry_run: bool = False) -> Told: ...
 
-    def renaming(self, source: str, before: Callable[[], str]) -> Any:
-        """A context in which the first rename of a file meets what is done in a shell before it, and fails."""
+    def renaming(self, source: str, before: Callable[[], str], *, fails: bool = True) -> Any:
+        """A context in which the first rename of a file meets what is done in a shell before it, and may fail."""
+
+    def later(self, seconds: int) -> None:
+        """From now on the server's clock is ahead."""
 
 
 class ShellDoor:
@@ -56,10 +60,11 @@ class ShellDoor:
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
         self._path = os.environ["PATH"]
+        self._first = ""
 
     def _say(self, command: str, *arguments: str) -> Told:
         words = {f"A{number}": word for number, word in enumerate(arguments)}
-        script = " ".join([command, *(f'"${name}"' for name in words)])
+        script = self._first + " ".join([command, *(f'"${name}"' for name in words)])
         # zsh and bash read the environment byte for byte; the words themselves never pass through a parser.
         said = self._shell.run(script, PATH=self._path, **words)
         return Told(said.status == 0, said.out + said.err, tuple(said.lines) if said.status == 0 else ())
@@ -105,14 +110,18 @@ class ShellDoor:
     def clean(self, older_than: str, *, dry_run: bool = False) -> Told:
         return self._say("gpu_clean", "--older-than", older_than, *(["--dry-run"] if dry_run else []))
 
+    def later(self, seconds: int) -> None:
+        self._first = f"__gpu_clock() {{ REPLY=$(($(command date +%s) + {seconds}))${{2:+.000000000}}; }}\n"
+
     @contextmanager
-    def renaming(self, source: str, before: Callable[[], str]) -> Iterator[None]:
+    def renaming(self, source: str, before: Callable[[], str], *, fails: bool = True) -> Iterator[None]:
         tools = self._shell.home / "tools"
         tools.mkdir(exist_ok=True)
         mark = tools / "done"
+        then = "exit 1" if fails else ":"
         script = (
             "#!/bin/sh\n"
-            f'case "$*" in *{source}*) [ -e "{mark}" ] || {{ touch "{mark}"; {before()}; exit 1; }} ;; esac\n'
+            f'case "$*" in *{source}*) [ -e "{mark}" ] || {{ touch "{mark}"; {before()}; {then}; }} ;; esac\n'
             'exec /bin/mv "$@"\n'
         )
         (tools / "mv").write_text(script)
@@ -202,8 +211,12 @@ class PythonDoor:
     def clean(self, older_than: str, *, dry_run: bool = False) -> Told:
         return self._told(lambda: self.face.clean(older_than, dry_run=dry_run))
 
+    def later(self, seconds: int) -> None:
+        real = files.server_now_ns
+        self._monkeypatch.setattr(files, "server_now_ns", lambda directory: real(directory) + seconds * 10**9)
+
     @contextmanager
-    def renaming(self, source: str, before: Callable[[], str]) -> Iterator[None]:
+    def renaming(self, source: str, before: Callable[[], str], *, fails: bool = True) -> Iterator[None]:
         real = os.rename
         met: list[str] = []
 
@@ -211,7 +224,8 @@ class PythonDoor:
             if source in f"{old} {new}" and not met:
                 met.append(old)
                 assert os.system(before()) == 0
-                raise FileNotFoundError(2, "No such file or directory", old)
+                if fails:
+                    raise FileNotFoundError(2, "No such file or directory", old)
             real(old, new)
 
         with self._monkeypatch.context() as patch:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -118,6 +120,60 @@ def test_clean_touches_nothing_but_tasks(door: Door, spool: Spool, home: Path) -
     before = spool.names("done") + spool.names("failed")
     assert door.clean("0").ok
     assert spool.names("done") + spool.names("failed") == before
+
+
+def retried(spool: Spool, full: str, to: str, record: str) -> Callable[[], str]:
+    """What somebody else does to a task in the moment before it is taken out of done/: words for a shell."""
+    done, pending, records = (shlex.quote(str(spool.path / name)) for name in ("done", "pending", "records"))
+    retry = f"mv {done}/{full} {pending}/{full}"
+    if to == "pending":
+        return lambda: retry
+    tick = f"touch {records}/.a; until touch {records}/.b; [ {records}/.b -nt {records}/.a ]; do :; done"
+    return lambda: f"{retry}; {tick}; echo '{{}}' >{records}/{record}; mv {pending}/{full} {done}/{full}"
+
+
+@pytest.mark.parametrize("to", ["pending", "done"])
+def test_a_task_that_is_retried_while_clean_is_at_work_keeps_everything(door: Door, spool: Spool, to: str) -> None:
+    """Also one whose new try has ended by then: the rename that takes it out of done/ succeeds."""
+    full, other = spool.add("done", "train.sh"), spool.add("done", "other.sh")
+    spool.log(full, "x")
+    new = f"{full[4:]}.try1.abcdef.json"
+    with door.renaming(full, retried(spool, full, to, new), fails=False):
+        assert door.clean("0").ok
+    assert spool.names(to) == [full]
+    assert f"{full[4:]}.json" in spool.names("records")
+    assert (new in spool.names("records")) == (to == "done")
+    assert spool.names("logs") == [f"{full[4:]}.log"]
+    assert f"{other[4:]}.json" not in spool.names("records")
+    assert spool.names("done") == ([full] if to == "done" else [])
+
+
+def test_so_does_one_that_a_new_task_asks_for_in_that_moment(door: Door, spool: Spool) -> None:
+    full, other = spool.add("done", "train.sh"), spool.add("done", "other.sh")
+    later = spool.add("failed", "later.sh", needs={"after": [full[4:]]})
+    place = shlex.quote(str(spool.path))
+    with door.renaming(full, lambda: f"mv {place}/failed/{later} {place}/pending/{later}", fails=False):
+        assert door.clean("0").ok
+    assert spool.names("done") == [full]
+    assert f"{full[4:]}.json" in spool.names("records")
+    assert f"{other[4:]}.json" not in spool.names("records")
+
+
+def test_what_a_clean_that_died_had_taken_is_finished_by_the_next_one(door: Door, spool: Spool) -> None:
+    full, newer = spool.add("done", "train.sh"), spool.add("done", "newer.sh")
+    (spool.path / "records" / f"{newer[4:]}.try1.abcdef.json").write_text("{}")
+    taken = spool.path / "done" / f".removing-{time.time_ns() // 10**9}.000000000-0123456789ab"
+    taken.mkdir()
+    os.rename(spool.path / "done" / full, taken / full)
+    stale = spool.path / "done" / ".removing-1000000000.000000000-ba9876543210"  # its task's try has ended since then
+    stale.mkdir()
+    os.rename(spool.path / "done" / newer, stale / newer)
+    assert door.clean("7d").ok
+    assert taken.exists(), "somebody may be at work on it"
+    door.later(700)
+    assert door.clean("7d").ok
+    assert sorted(os.listdir(spool.path / "done")) == [newer]
+    assert spool.names("records") == sorted([f"{newer[4:]}.json", f"{newer[4:]}.try1.abcdef.json"])
 
 
 @pytest.mark.parametrize("age", ["soon", "", "-1"])

@@ -15,7 +15,7 @@ from gpu_queue.execution.launcher import LaunchSpec, descriptor_path
 from gpu_queue.execution.local import NodeDirectory, TryDirectory
 from gpu_queue.execution.processes import find_try, read_process, send
 from gpu_queue.execution.shims import SharedTimer, Shim
-from gpu_queue.spool.files import open_to_append
+from gpu_queue.spool.growing import open_to_append
 
 SHELLS = {"dash": ("/bin/dash",), "bash": ("/bin/bash", "--posix"), "busybox": ("/bin/busybox", "sh")}
 

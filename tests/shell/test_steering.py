@@ -180,3 +180,22 @@ def test_the_very_name_of_a_task_that_has_ended_saves_another_that_waits(shell: 
     said = shell.run("gpu_stop train")
     assert (said.status, said.err) == (1, f"gpu_stop: it has ended already: done/{ended}\n")
     assert spool.names("pending") == [waiting]
+
+
+def test_a_new_priority_writes_over_no_other_file(shell: Shell, spool: Spool) -> None:
+    """Somebody else gives another file that name after it was found to be free."""
+    (spool.path / "pending" / "100_a.sh").write_text("echo one\n")
+    (spool.path / "pending" / "200_a.sh").write_text("echo two\n")
+    tools = shell.home / "tools"
+    tools.mkdir()
+    tool = tools / "mv"
+    tool.write_text(
+        '#!/bin/sh\n[ -e pending/300_a.sh ] || /bin/mv pending/200_a.sh pending/300_a.sh\nexec /bin/mv "$@"\n'
+    )
+    tool.chmod(0o755)
+    said = shell.run("gpu_priority 100_a.sh 300", PATH=f"{tools}:{os.environ['PATH']}")
+    assert said.status == 1, said
+    assert [(spool.path / "pending" / name).read_text() for name in spool.names("pending")] == [
+        "echo one\n",
+        "echo two\n",
+    ]
