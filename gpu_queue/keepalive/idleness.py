@@ -13,7 +13,7 @@ _LEAST_FREE_BYTES = 4 << 30
 _LONGEST_GAP_S = 30.0
 
 
-class IdleWatch:
+class IdleSpell:
     """Whether a card that a task holds is left idle, so that a light filler may hold it beside the task.
 
     It is when the utilisation was low and much memory was free in every reading of ``after_s``.  A reading that

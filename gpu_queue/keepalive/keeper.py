@@ -24,10 +24,10 @@ from gpu_queue.gpus.devices import Gpu, Health
 from gpu_queue.gpus.leases import Footprint
 from gpu_queue.keepalive.controller import Controller
 from gpu_queue.keepalive.falls import Falls
-from gpu_queue.keepalive.idleness import ComeBack, IdleWatch
+from gpu_queue.keepalive.idleness import ComeBack, IdleSpell
 from gpu_queue.keepalive.occupancy import Occupancy
 from gpu_queue.keepalive.sizes import memory_goal_bytes
-from gpu_queue.keepalive.tenant import Listener, Sample, TenantWatch
+from gpu_queue.keepalive.tenant import Listener, Sample, TenantDetector
 from gpu_queue.units import format_duration, format_size
 
 REST_BEFORE_S = 1.0
@@ -139,7 +139,7 @@ class Keeper:
         self._is_outdated = False
         """The worker holds by rules that have changed."""
         self._controller = Controller(rules.band)
-        self._tenant = TenantWatch(None)
+        self._tenant = TenantDetector(None)
         self._listener: Listener | None = None
         """Of a light worker: it is silent from time to time, to hear the task beside it."""
         self._reports_seen = 0
@@ -148,7 +148,7 @@ class Keeper:
         self._come_back: ComeBack | None = None
         self._tenant_said = ""
         """Who is waited for to leave; empty: nobody."""
-        self._idle_lease = IdleWatch(rules.hold_leased_after_s)
+        self._idle_lease = IdleSpell(rules.hold_leased_after_s)
         self._left_idle = False
         self._beside = ""
         """The holder beside which a light worker sits."""
@@ -197,7 +197,7 @@ class Keeper:
         """Take over changed rules; a worker that holds by old ones makes place for another."""
         old, self._rules = self._rules, rules
         if rules.hold_leased_after_s != old.hold_leased_after_s:
-            self._idle_lease = IdleWatch(rules.hold_leased_after_s)
+            self._idle_lease = IdleSpell(rules.hold_leased_after_s)
         changed = (rules.band, rules.engine, rules.memory_fraction) != (old.band, old.engine, old.memory_fraction)
         self._is_outdated |= changed and self.state in (KeepState.STARTING, KeepState.HOLDING)
 
@@ -328,7 +328,7 @@ class Keeper:
         self.is_light, self._beside = bool(facts.holder), facts.holder
         self._occupancy.book(gpu.memory_used_bytes, goal_bytes)
         self._controller = Controller(self._rules.band)
-        self._tenant = TenantWatch(gpu.memory_used_bytes, strict=self.is_light)
+        self._tenant = TenantDetector(gpu.memory_used_bytes, strict=self.is_light)
         self._listener = Listener() if self.is_light else None
         self._reports_seen = 0
         self._enter(KeepState.STARTING, "", facts.now)

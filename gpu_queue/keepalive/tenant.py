@@ -64,8 +64,8 @@ class Sample:
     """What the filler was told last: it explains what the gauge shows before the next report does."""
 
 
-class TenantWatch:
-    """Watches one card while one filler is on it.  Make a new one for each worker, before it starts.
+class TenantDetector:
+    """Looks for others on one card while one filler is on it.  Make a new one for each worker, before it starts.
 
     Args:
         before_bytes: the card's used memory before the worker was started; None: not known.

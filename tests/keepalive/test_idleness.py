@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_queue.keepalive.idleness import ComeBack, IdleWatch
+from gpu_queue.keepalive.idleness import ComeBack, IdleSpell
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -14,8 +14,8 @@ TOTAL = 80 * GIB
 
 
 def test_a_card_is_left_idle_after_the_whole_time_without_a_break() -> None:
-    watch = IdleWatch(600.0)
-    answers = [watch.feed(float(second), 0, 10 * GIB, TOTAL) for second in range(620)]
+    spell = IdleSpell(600.0)
+    answers = [spell.feed(float(second), 0, 10 * GIB, TOTAL) for second in range(620)]
     assert answers.index(True) == 600
 
 
@@ -25,32 +25,32 @@ def test_a_card_is_left_idle_after_the_whole_time_without_a_break() -> None:
     ids=["works", "works hard", "no reading", "no memory reading", "little memory left"],
 )
 def test_one_reading_that_is_not_idle_begins_anew(utilization: int | None, used: int | None) -> None:
-    watch = IdleWatch(600.0)
+    spell = IdleSpell(600.0)
     for second in range(599):
-        watch.feed(float(second), 0, 10 * GIB, TOTAL)
-    assert not watch.feed(599.0, utilization, used, TOTAL)
-    answers = [watch.feed(600.0 + second, 0, 10 * GIB, TOTAL) for second in range(610)]
+        spell.feed(float(second), 0, 10 * GIB, TOTAL)
+    assert not spell.feed(599.0, utilization, used, TOTAL)
+    answers = [spell.feed(600.0 + second, 0, 10 * GIB, TOTAL) for second in range(610)]
     assert answers.index(True) == 600
 
 
 def test_what_nobody_looked_at_was_not_idle() -> None:
-    watch = IdleWatch(600.0)
-    watch.feed(0.0, 0, 0, TOTAL)
-    assert not watch.feed(700.0, 0, 0, TOTAL)
+    spell = IdleSpell(600.0)
+    spell.feed(0.0, 0, 0, TOTAL)
+    assert not spell.feed(700.0, 0, 0, TOTAL)
 
 
 def test_after_a_reset_idleness_begins_anew() -> None:
-    watch = IdleWatch(10.0)
+    spell = IdleSpell(10.0)
     for second in range(11):
-        watch.feed(float(second), 0, 0, TOTAL)
-    watch.reset()
-    assert not watch.feed(11.0, 0, 0, TOTAL)
+        spell.feed(float(second), 0, 0, TOTAL)
+    spell.reset()
+    assert not spell.feed(11.0, 0, 0, TOTAL)
 
 
 def test_a_small_card_keeps_four_gib_for_its_task() -> None:
-    watch = IdleWatch(0.0)
-    assert not watch.feed(0.0, 0, 9 * GIB, 12 * GIB)
-    assert watch.feed(1.0, 0, 8 * GIB, 12 * GIB)
+    spell = IdleSpell(0.0)
+    assert not spell.feed(0.0, 0, 9 * GIB, 12 * GIB)
+    assert spell.feed(1.0, 0, 8 * GIB, 12 * GIB)
 
 
 def stay_away(comeback: ComeBack, since_s: float) -> float:
