@@ -21,7 +21,7 @@ CONTEXT = 500 * MIB
 HELD = BEFORE + BALLAST + CONTEXT
 
 
-def a_watch_alone(
+def a_detector_alone(
     *, strict: bool = False, busy: float = 0.775, reading: float = 78, seconds: int = 10
 ) -> TenantDetector:
     """One whose filler holds the card alone since time 0, until ``seconds``."""
@@ -32,14 +32,14 @@ def a_watch_alone(
 
 
 def test_memory_that_grew_by_200_mib_is_somebody_elses_at_once() -> None:
-    watch = a_watch_alone()
+    detector = a_detector_alone()
     assert detector.feed(Sample(10.1, HELD + 199 * MIB)) == ""
     assert detector.feed(Sample(10.2, HELD + 200 * MIB)) == "memory grew by 200M that is not ours"
-    assert a_watch_alone().feed(Sample(10.1, HELD + 1229 * MIB)) == "memory grew by 1.2G that is not ours"
+    assert a_detector_alone().feed(Sample(10.1, HELD + 1229 * MIB)) == "memory grew by 1.2G that is not ours"
 
 
 def test_memory_that_creeps_up_is_told_as_well() -> None:
-    watch = a_watch_alone()
+    detector = a_detector_alone()
     words = [detector.feed(Sample(10 + step, HELD + step * 10 * MIB)) for step in range(1, 21)]
     assert words == [""] * 19 + ["memory grew by 200M that is not ours"]
 
@@ -70,7 +70,7 @@ def test_a_tenant_that_came_while_we_started_is_told_when_we_have_settled() -> N
 
 
 def test_a_halving_of_our_memory_is_no_tenant_whichever_is_heard_first() -> None:
-    device_first, report_first = a_watch_alone(), a_watch_alone()
+    device_first, report_first = a_detector_alone(), a_detector_alone()
     words = [device_first.feed(Sample(10 + step / 10, HELD - 24 * GIB)) for step in range(1, 10)]
     words += [device_first.feed(Sample(11 + step / 10, HELD - 24 * GIB, own_bytes=24 * GIB)) for step in range(100)]
     words += [report_first.feed(Sample(10 + step / 10, HELD, own_bytes=24 * GIB)) for step in range(1, 10)]
@@ -80,20 +80,20 @@ def test_a_halving_of_our_memory_is_no_tenant_whichever_is_heard_first() -> None
 
 
 def test_unexplained_utilisation_is_suspected_first_and_told_the_second_time() -> None:
-    watch = a_watch_alone(busy=0.6, reading=61)
+    detector = a_detector_alone(busy=0.6, reading=61)
     assert detector.feed(Sample(11.0, HELD, 95, BALLAST, 0.6)) == ""
     assert detector.suspects
     assert detector.feed(Sample(12.0, HELD, 95, BALLAST, 0.6)) == "utilisation 95 % where ours explains 60 %"
 
 
 def test_two_readings_of_one_window_are_one_sign() -> None:
-    watch = a_watch_alone(busy=0.6, reading=61)
+    detector = a_detector_alone(busy=0.6, reading=61)
     words = [detector.feed(Sample(11 + step / 10, HELD, 95, BALLAST, 0.6)) for step in range(6)]
     assert set(words) == {""}
 
 
 def test_a_single_high_reading_is_forgotten() -> None:
-    watch = a_watch_alone(busy=0.6, reading=61)
+    detector = a_detector_alone(busy=0.6, reading=61)
     words = [detector.feed(Sample(11.0 + step, HELD, 95 if step % 2 else 61, BALLAST, 0.6)) for step in range(20)]
     assert set(words) == {""}
     detector.feed(Sample(40.0, HELD, 61, BALLAST, 0.6))
@@ -107,7 +107,7 @@ def test_a_tenant_that_works_from_the_first_second_is_told_by_its_share() -> Non
 
 
 def test_ten_points_more_than_ours_are_no_sign() -> None:
-    watch = a_watch_alone(busy=0.6, reading=60)
+    detector = a_detector_alone(busy=0.6, reading=60)
     words = [detector.feed(Sample(11.0 + second, HELD, 70, BALLAST, 0.6)) for second in range(10)]
     assert set(words) == {""}
     assert not detector.suspects
@@ -128,14 +128,14 @@ def test_what_the_gauge_shows_while_we_are_not_alone_with_our_duty_is_not_learne
 
 
 def test_a_gauge_that_counts_short_pauses_as_work_is_learned_and_a_tenant_still_told() -> None:
-    watch = a_watch_alone(busy=0.62, reading=78)
+    detector = a_detector_alone(busy=0.62, reading=78)
     assert detector.feed(Sample(11.0, HELD, 86, BALLAST, 0.62)) == ""
     detector.feed(Sample(12.0, HELD, 92, BALLAST, 0.62))
     assert detector.feed(Sample(13.0, HELD, 92, BALLAST, 0.62)) == "utilisation 92 % where ours explains 62 %"
 
 
 def test_stretched_kernels_are_told_at_the_second_report() -> None:
-    watch = a_watch_alone()
+    detector = a_detector_alone()
     assert detector.feed(Sample(10.5, stretch=2.0)) == ""
     assert detector.suspects
     assert detector.feed(Sample(10.7, HELD)) == ""  # no report, no sign
@@ -143,7 +143,7 @@ def test_stretched_kernels_are_told_at_the_second_report() -> None:
 
 
 def test_a_lower_clock_is_no_tenant() -> None:
-    watch = a_watch_alone()
+    detector = a_detector_alone()
     words = [detector.feed(Sample(11.0 + second, HELD, 80, BALLAST, 0.78, 1.2)) for second in range(60)]
     assert set(words) == {""}
     assert not detector.suspects
@@ -222,12 +222,12 @@ def test_a_tenant_that_works_is_told_within_six_seconds_by_utilisation_alone(
     ids=["memory", "utilisation", "stretch"],
 )
 def test_a_light_filler_takes_the_first_hint(sample: Sample, words: str) -> None:
-    assert a_watch_alone(strict=True).feed(sample) == words
-    assert a_watch_alone().feed(sample) == ""
+    assert a_detector_alone(strict=True).feed(sample) == words
+    assert a_detector_alone().feed(sample) == ""
 
 
 def test_a_light_filler_does_not_take_itself_or_a_lower_clock_for_the_task() -> None:
-    watch = a_watch_alone(strict=True)
+    detector = a_detector_alone(strict=True)
     words = [detector.feed(Sample(11.0 + second, HELD, 82, BALLAST, 0.775, 1.2)) for second in range(30)]
     assert set(words) == {""}
 
