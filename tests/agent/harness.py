@@ -180,6 +180,7 @@ class Cluster:
             return [
                 name
                 for node in os.listdir(f"{self.paths.root}/running")
+                if os.path.isdir(f"{self.paths.root}/running/{node}")
                 for name in os.listdir(f"{self.paths.root}/running/{node}")
                 if name != "node"
             ]
@@ -218,8 +219,9 @@ class Cluster:
     def _pages(self, ending: str) -> list[str]:
         found = []
         for path in Path(self.paths.root, "nodes").glob(f"[!.]*.{ending}"):
-            with contextlib.suppress(FileNotFoundError):  # a peer has put it away meanwhile
-                found.append(path.read_text())
+            with contextlib.suppress(OSError, ValueError):  # put away by a peer, or no page
+                text = path.read_text() if path.is_file() else ""
+                found += [text] if text and (ending != "json" or "pid" in json.loads(text)) else []
         return found
 
     def claim_of(self, task_id: str) -> str:

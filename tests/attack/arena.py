@@ -139,9 +139,13 @@ class Arena(Cluster):
 
     def judge(self) -> Verdict:
         """Wait until all have settled, and say what is amiss."""
+        ours = set(self.submitted)
         with contextlib.suppress(AssertionError):
             wait_until(
-                lambda: not self.there("pending") and not self.there("running"), "the end", SETTLE_S, self.dump
+                lambda: not ours.intersection((*self.there("pending"), *self.there("running"))),
+                "the end",
+                SETTLE_S,
+                lambda: "",
             )
         verdict = Verdict(len(self.submitted), self.struck)
         where = {state: Counter(self.there(state)) for state in ("pending", "running", "done", "failed")}
