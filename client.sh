@@ -112,8 +112,20 @@ __gpu_guest() { # VERB ARGUMENT…: the known state of a shell, then the verb
 
 __gpu_say() {
   local line="$*" REPLY
+  line=${line:0:16384}
   case $line in *[![:print:]]*) __gpu_tame "${line//[[:cntrl:]]/ }"; line=$REPLY ;; esac
   printf '%s\n' "$line" >&2
+}
+
+__gpu_put() { # FORMAT WORD…: as printf, for words that others may have written; only a log is shown without it
+  local format=$1 word words=() REPLY
+  shift
+  for word in "$@"; do
+    case $word in *[![:print:]]*) word=${word:0:4096}; __gpu_tame "${word//[[:cntrl:]]/?}"; word=$REPLY ;; esac
+    words+=("$word")
+  done
+  # shellcheck disable=SC2059 # the format is ours
+  printf "$format" "${words[@]}"
 }
 
 __gpu_tame() { # TEXT: REPLY = it without what a terminal must not get, but for tab and newline
@@ -140,23 +152,20 @@ __gpu_fail() { __gpu_say "gpu_$__gpu_verb: $*"; return 1; }
 
 __gpu_usage() { __gpu_say "gpu_$__gpu_verb: $*"; return 2; }
 
-__gpu_read() { # FILE: byte for byte, in bash the first 1 MiB; 1: cannot be read, 2: there is a NUL in it
+__gpu_read() { # FILE [LIMIT]: byte for byte its first LIMIT bytes, 1 MiB; 1: cannot be read, 2: there is a NUL in it
+  local limit=${2:-1048576} piece
   REPLY=
   [ -f "$1" ] && [ -r "$1" ] || return 1 # nobody waits for who might write into a pipe
   if [ -n "${ZSH_VERSION-}" ]; then
-    # shellcheck disable=SC2154 # zsh's own
-    REPLY=${mapfile[$1]}
+    { while [ ${#REPLY} -lt "$limit" ] && sysread -s $((limit - ${#REPLY})) piece; do REPLY+=$piece; done <"$1"; } 2>/dev/null
     case $REPLY in *$'\0'*) return 2 ;; esac
-  elif { IFS= read -r -d '' -n 1048576 REPLY <"$1"; } 2>/dev/null; then
-    [ ${#REPLY} -eq 1048576 ] || return 2 # it ended neither with the file nor at the limit
+  elif { IFS= read -r -d '' -n "$limit" REPLY <"$1"; } 2>/dev/null; then
+    [ ${#REPLY} -eq "$limit" ] || return 2 # it ended neither with the file nor at the limit
   fi
 }
 
 __gpu_record() { # FILE of JSON: whole; fails where it is larger than a record may be: a shell would search it for minutes
-  REPLY=
-  [ -f "$1" ] && [ -r "$1" ] || return 1
-  if [ -n "${ZSH_VERSION-}" ]; then sysread -s 65537 REPLY <"$1"; else IFS= read -r -d '' -n 65537 REPLY <"$1"; fi 2>/dev/null
-  [ ${#REPLY} -le 65536 ]
+  __gpu_read "$1" 65537 && [ ${#REPLY} -le 65536 ]
 }
 
 __gpu_write() { # FILE TEXT: whole, or not at all
@@ -237,22 +246,19 @@ __gpu_escapes() { # VALUE as some other program escaped it: as __gpu_json escape
   REPLY=${text//$'\001'/"$back$back"}
 }
 
-__gpu_field() { # TEXT KEY: the still escaped value of the first such key; for files of our own making
-  local piece=${1%%"\"$2\":"*} rest slashes # %% finds it in one pass; bash's # would take the square of its place
+__gpu_field() { # TEXT KEY: the still escaped value of the first such key; of a value its first 16 KiB
+  local piece=${1%%"\"$2\":"*} rest back=$'\\' # bash's # would take longer; of 64 KiB this is quick
   REPLY=
   [ "$piece" != "$1" ] || return 1
-  rest=${1:${#piece}+${#2}+3}
+  rest=${1:${#piece}+${#2}+3:16384}
   rest=${rest#"${rest%%[! ]*}"}
   case $rest in
     '"'*) rest=${rest#?} ;;
     *) REPLY=${rest%%[,\}]*}; return 0 ;;
   esac
-  while case $rest in *'"'*) true ;; *) false ;; esac; do
-    piece=${rest%%\"*}; rest=${rest#*\"}
-    REPLY+=$piece; slashes=${piece##*[!\\]}
-    [ $((${#slashes} % 2)) -eq 1 ] || return 0 # an odd number of them: the quote is part of the value
-    REPLY+=\"
-  done
+  rest=${rest//"$back$back"/$'\001\001'}; rest=${rest//"$back\""/$'\002\002'} # what is escaped ends nothing
+  REPLY=${rest%%\"*}
+  REPLY=${REPLY//$'\002\002'/"$back\""}; REPLY=${REPLY//$'\001\001'/"$back$back"}
 }
 
 __gpu_plural() { if [ "$1" = 1 ]; then REPLY="1 $2"; else REPLY="$1 ${2}s"; fi; } # COUNT NOUN
@@ -323,7 +329,7 @@ __gpu_enter() { # [make]: into the spool of JOB_ID; only `make` makes one
   fi
   __gpu_cd "$spool" || { __gpu_fail "cannot enter $spool; it must be a directory that you may read and write"; return; }
   # Directories without PROTOCOL: somebody else is making it; after 5 s that somebody is taken to be dead.
-  until { [ -f PROTOCOL ] && IFS= read -r number <PROTOCOL; } 2>/dev/null || [ ! -d pending ] || [ "$patience" -eq 0 ]; do
+  until { __gpu_read PROTOCOL 20 && number=${REPLY%%$'\n'*} && [ -n "$number" ]; } || [ ! -d pending ] || [ "$patience" -eq 0 ]; do
     command sleep 0.2
     patience=$((patience - 1))
   done
@@ -381,11 +387,11 @@ __gpu_clock() { # DIRECTORY [fine]: the server's time in seconds, by a file just
   [ -n "$REPLY" ] || { __gpu_ms; REPLY=$((REPLY / 1000))${2:+.${REPLY#"${REPLY%???}"}}; }
 }
 
-__gpu_lines() { # PROGRAM ARGUMENT…: reply = the lines that it says, in order
+__gpu_lines() { # PROGRAM ARGUMENT…: reply = the lines that it says, sorted, by the caller's order if it has one
   local IFS=$'\n'
   set -f
-  # shellcheck disable=SC2207 # lines are words here
-  reply=($(command "$@" 2>/dev/null | command sort))
+  # shellcheck disable=SC2207,SC2086 # lines are words here
+  reply=($(command "$@" 2>/dev/null | command sort ${order-}))
   set +f
 }
 
@@ -583,35 +589,43 @@ __gpu_sentence() { # ENGLISH CHINESE: REPLY = the one that this shell's locale w
   [ -z "$__gpu_zh" ] || REPLY=$2
 }
 
-__gpu_pages() { # [gone/]: reply = the nodes whose pages are there
-  local file
-  reply=()
-  for file in nodes/"${1-}"*.json; do
-    file=${file##*/}
-    case $file in *[!A-Za-z0-9._+-]*) ;; *) reply+=("${file%.json}") ;; esac # no node is called otherwise
+__gpu_pages() { # [gone/]: reply = the nodes whose pages are there, the newest first; beats = when, in the server's seconds
+  local i pages=() order=-n # by one listing: thousands of dead nodes cost a moment
+  __gpu_lines find "nodes/${1-}" -maxdepth 1 -type f -name '[!.]*.json' ! -name '*[!A-Za-z0-9._+-]*' -printf '%T@ %f\n'
+  pages=("${reply[@]}"); reply=() beats=()
+  for ((i = ${#pages[@]} - 1; i >= 0; i--)); do
+    REPLY=${pages[i]%%.*}
+    __gpu_number "$REPLY" || REPLY=0
+    beats+=("$REPLY"); REPLY=${pages[i]#* }; reply+=("${REPLY%.json}")
   done
 }
 
-__gpu_each() { # NODE VERB: VERB with the fields of each line of its page
-  local line verb=$2 IFS=$'\n'
-  [ -f "nodes/$1.tsv" ] && __gpu_read "nodes/$1.tsv" || return 1
-  __gpu_tame "$REPLY"
+__gpu_each() { # NODE VERB: VERB with the fields of each line of its page, as far as a page goes
+  local line verb=$2 left=3000 IFS=$'\n'
+  __gpu_read "nodes/$1.tsv" || return 1
   set -f # no fork, and no read for each line; an empty field would be lost, so there is none
   for line in $REPLY; do
+    left=$((left - 1))
+    [ "$left" -gt 0 ] || break
+    __gpu_tame "${line:0:4096}"
     IFS=$'\t'
     # shellcheck disable=SC2086 # fields are words
-    "$verb" $line
+    "$verb" $REPLY
   done
   set +f
 }
 
 __gpu_line() { # NODE KIND KEY: REPLY = the rest of that line of its page
-  local start=$'\n'$2$'\t'$3$'\t' before
-  [ -f "nodes/$1.tsv" ] && __gpu_read "nodes/$1.tsv" || return 1
-  before=${REPLY%%"$start"*} # in one pass; # would take the square of its place
-  [ "$before" != "$REPLY" ] || return 1
-  REPLY=${REPLY:${#before}+${#start}}
-  REPLY=${REPLY%%$'\n'*}
+  local line start=$2$'\t'$3$'\t' left=3000 IFS=$'\n'
+  __gpu_read "nodes/$1.tsv" || return 1
+  set -f # bash's % would take the square of the page's size
+  for line in $REPLY; do
+    left=$((left - 1))
+    case $line in "$start"*) REPLY=${line:${#start}:4096}; set +f; return 0 ;; esac
+    [ "$left" -gt 0 ] || break
+  done
+  set +f
+  return 1
 }
 
 __gpu_fields() { # LINE: into the caller's fields
@@ -624,21 +638,24 @@ __gpu_fields() { # LINE: into the caller's fields
 }
 
 __gpu_state() { # NODE: REPLY = its state, none where it has no page, "protocol 7" where it is no agent of ours;
-  local kind='' protocol='' node default rest # incarnation into the caller's variable
+  local protocol='' rest fields=() # incarnation into the caller's variable
   incarnation=''
   if [ -f "nodes/$1.tsv" ]; then
-    { IFS=$'\t' read -r kind protocol node incarnation REPLY default rest <"nodes/$1.tsv"; } 2>/dev/null
-    [ "$kind" = agent ] || protocol=unknown
+    __gpu_read "nodes/$1.tsv" 4096
+    __gpu_fields "${REPLY%%$'\n'*}"
+    if [ "${fields[0]-}" = agent ]; then protocol=${fields[1]-}; else protocol=unknown; fi
+    incarnation=${fields[3]-} REPLY=${fields[4]-}
     [ "$incarnation" != - ] || incarnation=''
-  elif [ -f "nodes/$1.json" ] && __gpu_read "nodes/$1.json"; then # an agent of an earlier version, or one that is just writing its first page
+  elif __gpu_record "nodes/$1.json"; then # an agent of an earlier version, or one that is just writing its first page
     rest=$REPLY
     if __gpu_field "$rest" protocol; then protocol=$REPLY; fi
     if __gpu_field "$rest" incarnation; then incarnation=$REPLY; fi
     __gpu_field "$rest" state || REPLY=unknown
+  elif [ -f "nodes/$1.json" ]; then protocol=unknown
   else
     REPLY=none; return 0
   fi
-  [ "$protocol" = 1 ] || { protocol=${protocol:-unknown}; REPLY="protocol ${protocol//[![:alnum:]]/?}"; return 0; }
+  [ "$protocol" = 1 ] || { protocol=${protocol:-unknown}; protocol=${protocol:0:20}; REPLY="protocol ${protocol//[![:alnum:]]/?}"; return 0; }
   case $REPLY in '' | *[!a-z]*) REPLY=unknown ;; esac
 }
 
@@ -1097,20 +1114,28 @@ __gpu_finish_submit() { # publish the caller's texts, some hundred at a time: a 
   __gpu_ms
   from=$((__gpu_last_ms - REPLY))
   if [ "$from" -gt 0 ]; then from=$((from + 1001)); command sleep "$((from / 1000 - 1)).${from:${#from}-3}"; fi
-  __gpu_nodes
-  if [ ${#reply[@]} -eq 0 ]; then __gpu_say "no agent serves $JOB_ID yet; start one with ./submit.sh $JOB_ID"; fi
+  __gpu_somebody || __gpu_say "no agent serves $JOB_ID yet; start one with ./submit.sh $JOB_ID"
+}
+
+__gpu_somebody() { # whether there may be an agent: it is asked after every submission, and starts no process
+  local file incarnation left=20
+  for file in nodes/*.json; do
+    left=$((left - 1)) file=${file#nodes/}
+    [ "$left" -gt 0 ] || return 0
+    __gpu_state "${file%.json}"
+    case $REPLY in stopped | none | 'protocol '*) ;; *) return 0 ;; esac
+  done
+  return 1
 }
 
 __gpu_default() { # REPLY = the GPUs that a script gets which says nothing, as the newest living agent has it; else 1
-  local node newest='' count now
-  __gpu_nodes
-  for node in "${reply[@]}"; do
-    if [ -z "$newest" ] || [ "nodes/$node.json" -nt "nodes/$newest.json" ]; then newest=$node; fi
-  done
-  [ -f "nodes/$newest.json" ] && __gpu_read "nodes/$newest.json" && __gpu_field "$REPLY" default_gpus && count=$REPLY || count=1
-  case $count in 1 | '' | *[!0-9]* | ?????*) REPLY=1; return 0 ;; esac
-  __gpu_clock control; now=$REPLY
-  if __gpu_beat "$newest" "$now"; then REPLY=$count; else REPLY=1; fi
+  local fields=()
+  __gpu_living
+  if [ ${#reply[@]} -eq 0 ]; then REPLY=1
+  elif __gpu_read "nodes/${reply[0]}.tsv" 4096; then __gpu_fields "${REPLY%%$'\n'*}"; REPLY=${fields[5]-}
+  else __gpu_record "nodes/${reply[0]}.json" && __gpu_field "$REPLY" default_gpus || REPLY=1
+  fi
+  case $REPLY in '' | *[!0-9]* | ?????*) REPLY=1 ;; esac
 }
 
 __gpu_after() { # what --after named becomes ids in the caller's needs
@@ -1217,12 +1242,17 @@ __gpu_advice() { # PATH…: REPLY = what to do where one of them could not be wr
 
 # --- commands to agents (docs/spool.md, "Commands") ------------------------------------------------------------------
 
-__gpu_nodes() { # reply = the nodes that may answer: those that speak our protocol and did not say that they stopped
-  local node incarnation nodes=()
-  __gpu_pages
-  for node in "${reply[@]}"; do
+__gpu_nodes() { # [SECONDS]: reply = the nodes that may answer: they speak our protocol, did not say that they stopped, and
+  local node i incarnation nodes=() pages=() now # gave a sign of life within so long, 15 minutes; the newest first
+  __gpu_pages; pages=("${reply[@]}")
+  reply=()
+  [ ${#pages[@]} -gt 0 ] || return 0
+  __gpu_clock control; now=$REPLY
+  for ((i = 0; i < ${#pages[@]}; i++)); do
+    if [ $((now - beats[i])) -gt "${1:-900}" ]; then break; fi
+    node=${pages[i]}
     __gpu_state "$node"
-    case $REPLY in stopped | 'protocol '*) ;; *) nodes+=("$node") ;; esac
+    case $REPLY in stopped | none | 'protocol '*) ;; *) nodes+=("$node") ;; esac
   done
   reply=("${nodes[@]}")
 }
@@ -1255,7 +1285,7 @@ __gpu_patience() { # seconds after which a node without a sign of life is gone
 }
 
 __gpu_await() { # ENTRY NODE…: show the answers; nodes without a sign of life go into the caller's gone
-  local entry=$1 node start now patience file alive='' left=() next=() pause=0.1 line text
+  local entry=$1 node start now patience file alive='' left=() next=() pause=0.1 line
   shift
   left=("$@")
   __gpu_patience; patience=$REPLY
@@ -1267,12 +1297,12 @@ __gpu_await() { # ENTRY NODE…: show the answers; nodes without a sign of life 
     next=() reply=()
     for node in "${left[@]}"; do
       if __gpu_listed control "$entry.$node.ack"; then
-        __gpu_read "control/$entry.$node.ack"
-        while [ -n "$REPLY" ]; do
-          line=${REPLY%%$'\n'*}; REPLY=${REPLY#"$line"}; REPLY=${REPLY#$'\n'}
-          text=$REPLY; __gpu_tame "$line"
-          printf '%s: %s\n' "$node" "$REPLY"; REPLY=$text
-        done
+        __gpu_read "control/$entry.$node.ack" 65536
+        IFS=$'\n'
+        set -f
+        for line in $REPLY; do __gpu_put '%s: %s\n' "$node" "${line:0:2000}"; done
+        set +f
+        IFS=$' \t\n'
         continue
       fi
       __gpu_state "$node"
@@ -1328,22 +1358,15 @@ __gpu_list() {
     mark=' '
     if [ "$spool" = "${JOB_ID-}" ]; then mark='*'; fi
     __gpu_count
-    printf '%s %-24s %8s %8s %8s\n' "$mark" "${spool//[[:cntrl:]]/?}" "$waiting" "$running" "$agents"
+    __gpu_put '%s %-24s %8s %8s %8s\n' "$mark" "$spool" "$waiting" "$running" "$agents"
   done
 }
 
 __gpu_count() { # of this spool: waiting, running, agents
-  local now node
   __gpu_tasks pending; waiting=${#reply[@]}
   __gpu_drops "$waiting"; waiting=$((waiting + ${#reply[@]}))
   __gpu_tasks running; running=${#reply[@]}
-  agents=0
-  __gpu_nodes
-  [ ${#reply[@]} -gt 0 ] || return 0
-  __gpu_clock control; now=$REPLY
-  for node in "${reply[@]}"; do
-    __gpu_beat "$node" "$now" && agents=$((agents + 1))
-  done
+  __gpu_living; agents=${#reply[@]}
 }
 
 __gpu_beat() { # NODE NOW: REPLY = seconds since its beat; whether that is a living agent
@@ -1371,37 +1394,51 @@ __gpu_status() {
 
 __gpu_picture() {
   local flag file node text now incarnation alive=0 state count skipped ignored priority id nonce title stopped='' old=0 told is_gone busy=''
-  printf '%s%s%s  %s\n' "$bold" "$JOB_ID" "$plain" "$PWD"
+  local i quiet=0 more=0 near=() fields
+  typeset -A ages
+  __gpu_put "$bold%s$plain  %s\n" "$JOB_ID" "$PWD"
   for flag in paused draining keepalive-off; do
     __gpu_who "$flag" || continue
     text=gpu_resume state=$flag
     if [ "$flag" = keepalive-off ]; then text='gpu_keepalive on' state='keep-alive is off'; fi
-    printf '%s%s%s%s; %s ends it\n' "$red" "$state" "$plain" "${REPLY:+: $REPLY}" "$text"
+    __gpu_put "$red%s$plain%s; %s ends it\n" "$state" "${REPLY:+: $REPLY}" "$text"
   done
   __gpu_clock control; now=$REPLY
   __gpu_pages
+  for ((i = 0; i < ${#reply[@]}; i++)); do # of those that are silent the newest
+    node=${reply[i]}; ages[$node]=$((now - beats[i]))
+    if [ "${ages[$node]}" -gt 90 ]; then quiet=$((quiet + 1)); fi
+    if [ "$quiet" -gt 20 ]; then more=$((more + 1)); else near+=("$node"); fi
+  done
+  [ ${#near[@]} -eq 0 ] || __gpu_lines printf '%s\n' "${near[@]}"
   for node in "${reply[@]}"; do
     __gpu_state "$node"
-    state=$REPLY
+    state=$REPLY REPLY=${ages[$node]}
     case $state in
-      'protocol '*) printf '\nnode %s speaks %s; use the client that came with it\n' "$node" "$state"; continue ;;
+      'protocol '*) __gpu_put '\nnode %s speaks %s; use the client that came with it\n' "$node" "$state"; continue ;;
     esac
-    if __gpu_beat "$node" "$now" && [ "$state" != stopped ]; then
+    if [ "$REPLY" -le 90 ] && [ "$state" != stopped ]; then
       alive=$((alive + 1))
       printf '\n'; told=0 is_gone=''
       __gpu_each "$node" __gpu_lay_out ||
-        printf 'node %s  %s\n  its agent is of another version, whose page cannot be shown\n' "$node" "$state"
+        __gpu_put 'node %s  %s\n  its agent is of another version, whose page cannot be shown\n' "$node" "$state"
       continue
     fi
     if [ "$state" = stopped ] && [ "$REPLY" -gt 86400 ]; then old=$((old + 1)); continue; fi
     __gpu_age "$REPLY"
     if [ "$state" = stopped ]; then stopped+="node $node  stopped $REPLY ago"$'\n'; continue; fi
-    printf '\nnode %s  %slast beat %s ago: its agent seems to be gone%s\n' "$node" "$red" "$REPLY" "$plain"
+    __gpu_put "\nnode %s  ${red}last beat %s ago: its agent seems to be gone$plain\n" "$node" "$REPLY"
     is_gone=yes
     __gpu_each "$node" __gpu_lay_out
   done
+  if [ "$more" -gt 0 ]; then
+    __gpu_plural "$more" node
+    printf "\n${red}and %s more without a sign of life$plain\n" "$REPLY"
+  fi
+  more=0
   __gpu_dead
   if [ "$old" -gt 0 ]; then __gpu_plural "$old" node; stopped+="${stopped:+and }$REPLY gone for more than a day"$'\n'; fi
+  if [ "$more" -gt 0 ]; then __gpu_plural "$more" node; stopped+="and $REPLY more gone"$'\n'; fi
   [ -z "$stopped" ] || printf '\n%s' "$stopped"
   __gpu_tasks pending
   count=${#reply[@]}
@@ -1415,8 +1452,7 @@ __gpu_picture() {
   [ ${#reply[@]} -eq 0 ] || printf '%sdropped by hand%s %s\n' "$bold" "$plain" "${#reply[@]}"
   for file in "${reply[@]:0:20}"; do
     file=${file#pending/}
-    __gpu_tame "${file//[[:cntrl:]]/?}"
-    printf '  settling or waiting  %s\n' "$REPLY"
+    __gpu_put '  settling or waiting  %s\n' "$file"
   done
   [ "$ignored" -eq 0 ] || printf '  %s ignored: directories, links and whatever else is no regular file are not run\n' "$ignored"
   [ "$skipped" -eq 0 ] || printf '  %s skipped: dot-files, *~, *.tmp and *.swp are not run\n' "$skipped"
@@ -1426,52 +1462,64 @@ __gpu_picture() {
     __gpu_split "$file"
     node=${file#running/}; node=${node%/*} text=${file##*.try}
     case $text in *=*) count=', has ended' ;; *) count='' ;; esac
-    printf '  %s  %s  %s  on %s, try %s%s\n' "$priority" "$nonce" "$title" "$node" "${text%%.*}" "$count"
+    __gpu_put '  %s  %s  %s  on %s, try %s%s\n' "$priority" "$nonce" "$title" "$node" "${text%%.*}" "$count"
   done
   # Counted by an unsorted listing: a hundred thousand names take a moment, sorted by a shell they take a second.
   for state in 'done' failed; do
     count=$(command ls -U -- "$state" 2>/dev/null | command wc -l)
     printf '%s%s%s %s\n' "$bold" "$state" "$plain" $((count))
   done
-  [ "$alive" -gt 0 ] || printf '\n%sno agent is alive%s; start one with ./submit.sh %s\n' "$red" "$plain" "$JOB_ID"
+  [ "$alive" -gt 0 ] || __gpu_put "\n${red}no agent is alive$plain; start one with ./submit.sh %s\n" "$JOB_ID"
 }
 
-__gpu_dead() { # nodes that were put away: into the caller's stopped and old
-  local node text incarnation
-  __gpu_pages gone/
-  for node in "${reply[@]}"; do
-    [ ! -e "nodes/$node.json" ] && text=$(command stat -c %Y -- "nodes/gone/$node.json" 2>/dev/null) || continue # it has come back
-    if [ $((now - text)) -gt 86400 ]; then old=$((old + 1)); continue; fi
+__gpu_dead() { # nodes that were put away: into the caller's stopped, old and more; ten pages are looked at
+  local node i text incarnation seen=0 pages=()
+  __gpu_pages gone/; pages=("${reply[@]}")
+  for ((i = 0; i < ${#pages[@]}; i++)); do
+    node=${pages[i]}
+    if [ $((now - beats[i])) -gt 86400 ]; then old=$((old + ${#pages[@]} - i)); break; fi
+    if [ "$seen" -eq 10 ]; then more=$((more + 1)); continue; fi
+    if [ -e "nodes/$node.json" ]; then continue; fi # it has come back
+    seen=$((seen + 1))
     __gpu_state "gone/$node"
     if [ "$REPLY" = stopped ]; then
-      __gpu_age $((now - text)); stopped+="node $node  stopped $REPLY ago"$'\n'
+      __gpu_age $((now - beats[i])); stopped+="node $node  stopped $REPLY ago"$'\n'
     else
-      text=$(command date -d "@$text" '+%Y-%m-%d %H:%M:%S' 2>/dev/null)
+      text=$(command date -d "@${beats[i]}" '+%Y-%m-%d %H:%M:%S' 2>/dev/null)
       stopped+="node $node  dead since $text"$'\n'
     fi
   done
 }
 
-__gpu_logs_of() { # ID: reply = the logs of its tries in order
+__gpu_logs_of() { # ID: reply = the logs of its tries in order; pipes and links are none
   local file numbered=() number=1 found=()
-  if [ -e "logs/$1.log" ]; then found=("logs/$1.log"); fi
+  if __gpu_is_script "logs/$1.log"; then found=("logs/$1.log"); fi
   numbered=(logs/"$1".try*.log)
   while [ ${#numbered[@]} -gt 0 ] && [ "$number" -lt 1000 ]; do
     reply=()
     for file in "${numbered[@]}"; do
-      case ${file##*.try} in "$number".*) found+=("$file") ;; *) reply+=("$file") ;; esac
+      case ${file##*.try} in
+        "$number".*) if __gpu_is_script "$file"; then found+=("$file"); fi ;;
+        *) reply+=("$file") ;;
+      esac
     done
     numbered=("${reply[@]}") number=$((number + 1))
   done
   reply=("${found[@]}")
 }
 
+__gpu_grown() { # reply = the logs, the one that grew last at the end
+  local order=-n
+  __gpu_lines find logs -maxdepth 1 -type f -name '*.log' ! -name '*[!A-Za-z0-9._+-]*' -printf '%T@ %f\n'
+}
+
 __gpu_newest() { # [TEXT [logged]]: REPLY = path of the newest task that it fits, if it can be of one with a log;
   local best='' file i logs # without TEXT the one whose log grew last
   typeset -A paths
   if [ -z "${1-}" ]; then
-    file=$(command ls -t -- logs 2>/dev/null | command head -n 1)
-    if [ -n "$file" ]; then
+    __gpu_grown
+    if [ ${#reply[@]} -gt 0 ]; then
+      file=${reply[${#reply[@]} - 1]#* }
       __gpu_strip "000-${file%.log}"
       __gpu_where "${REPLY#????}" || REPLY=logs/$REPLY
       return 0
@@ -1529,15 +1577,16 @@ __gpu_why() { # NAME in pending/: reply = why it waits, as each living node says
 }
 
 __gpu_logs() {
-  local file task priority id nonce title same
+  local file task priority id nonce title same i
   __gpu_enter || return
   if [ $# -eq 0 ]; then
-    set -- logs/*
-    [ $# -gt 0 ] || { __gpu_say 'there are no logs yet; gpu_status shows what waits and runs'; return 0; }
-    command ls -t -- logs 2>/dev/null | command head -n 20 | while IFS= read -r file; do
+    __gpu_grown
+    [ ${#reply[@]} -gt 0 ] || { __gpu_say 'there are no logs yet; gpu_status shows what waits and runs'; return 0; }
+    for ((i = ${#reply[@]} - 1; i >= 0 && i >= ${#reply[@]} - 20; i--)); do
+      file=${reply[i]#* }
       __gpu_split "000-${file%.log}"
       __gpu_shown "logs/$file"
-      printf '  %s  %s\n' "$nonce" "$REPLY"
+      __gpu_put '  %s  %s\n' "$nonce" "$REPLY"
     done
     return 0
   fi
@@ -1555,7 +1604,7 @@ __gpu_logs() {
   [ ${#reply[@]} -gt 1 ] || { command cat -- "${reply[0]}"; return; }
   for file in "${reply[@]}"; do
     __gpu_shown "$file"
-    printf '==> %s <==\n' "$REPLY"
+    __gpu_put '==> %s <==\n' "$REPLY"
     command cat -- "$file"
   done
 }
@@ -1583,7 +1632,7 @@ __gpu_tail() {
         log=${reply[${#reply[@]} - 1]}
         shown=$(command wc -c <"$log" 2>/dev/null) || shown=0
         shown=$((shown))
-        command head -c "$shown" -- "$log" | command tail -n 10
+        __gpu_end "$log" "$shown"
       else
         size=$(command wc -c <"$log" 2>/dev/null) || size=$shown
         size=$((size))
@@ -1602,6 +1651,13 @@ __gpu_tail() {
     command sleep "$pause"
     case $pause in 0.2) pause=0.5 ;; *) pause=1 ;; esac
   done
+}
+
+__gpu_end() { # LOG [SIZE]: its last ten lines, or of that much of it; a line without end is cut
+  local size=${2-}
+  [ -n "$size" ] || { size=$(command wc -c <"$1" 2>/dev/null) || size=0; size=$((size)); }
+  local from=$((size > 65536 ? size - 65536 : 0))
+  command tail -c "+$((from + 1))" -- "$1" 2>/dev/null | command head -c $((size - from)) | command tail -n 10
 }
 
 __gpu_tell_why() { # NAME in pending/: why it waits, if that is not what the caller's why says
@@ -1703,14 +1759,14 @@ __gpu_explain() {
     running/*) __gpu_explain_running "$task"; return ;;
     *) __gpu_explain_end "$task"; return ;;
   esac
-  if __gpu_why "$file" && [ ${#reply[@]} -gt 0 ]; then printf '%s\n' "${reply[@]}"; return 0; fi
+  if __gpu_why "$file" && [ ${#reply[@]} -gt 0 ]; then __gpu_put '%s\n' "${reply[@]}"; return 0; fi
   __gpu_nodes; nodes=("${reply[@]}")
   if [ ${#nodes[@]} -gt 0 ]; then
     __gpu_json "$file"
     __gpu_post explain ", \"tasks\": [$REPLY]" "${nodes[@]}" || return
     __gpu_await "$REPLY" "${nodes[@]}"
   fi
-  [ ${#gone[@]} -lt ${#nodes[@]} ] || printf 'no agent is alive; start one with ./submit.sh %s\n' "$JOB_ID"
+  [ ${#gone[@]} -lt ${#nodes[@]} ] || __gpu_put 'no agent is alive; start one with ./submit.sh %s\n' "$JOB_ID"
 }
 
 __gpu_explain_running() { # PATH of a claim
@@ -1728,8 +1784,8 @@ __gpu_explain_running() { # PATH of a claim
     __gpu_age "$REPLY"; where=", whose last beat was $REPLY ago"
     __gpu_watched "$node"; where+="; $REPLY"
   fi
-  case $1 in *=*) printf '%s (%s) has ended on %s, try %s%s; an agent moves it on\n' "$title" "$nonce" "$node" "$try" "$where"; return ;; esac
-  printf '%s (%s) runs on %s, try %s%s; gpu_tail %s follows its log\n' "$title" "$nonce" "$node" "$try" "$where" "$nonce"
+  case $1 in *=*) __gpu_put '%s (%s) has ended on %s, try %s%s; an agent moves it on\n' "$title" "$nonce" "$node" "$try" "$where"; return ;; esac
+  __gpu_put '%s (%s) runs on %s, try %s%s; gpu_tail %s follows its log\n' "$title" "$nonce" "$node" "$try" "$where" "$nonce"
 }
 
 __gpu_watched() { # NODE that is silent: REPLY = what becomes of its tasks, as a living node says
@@ -1763,19 +1819,19 @@ __gpu_explain_end() { # PATH in done/ or failed/
     __gpu_field "$file" to && to=$REPLY
   fi
   case $1 in
-    done/*) printf '%s (%s) is done%s\n' "$title" "$nonce" "${outcome:+: $outcome}" ;;
+    done/*) __gpu_put '%s (%s) is done%s\n' "$title" "$nonce" "${outcome:+: $outcome}" ;;
     *)
       outcome="has failed${outcome:+: $outcome}${reason:+, $reason}"
       [ -n "$last" ] || outcome='has failed: cancelled while it waited, or never started'
       [ "$to" != pending ] || outcome="was cancelled while it waited, after try $number" # that one went back to pending/
-      printf '%s (%s) %s; gpu_retry %s queues it again\n' "$title" "$nonce" "$outcome" "$nonce" ;;
+      __gpu_put '%s (%s) %s; gpu_retry %s queues it again\n' "$title" "$nonce" "$outcome" "$nonce" ;;
   esac
   __gpu_logs_of "$id"
   [ ${#reply[@]} -gt 0 ] || return 0
   file=${reply[${#reply[@]} - 1]}
   __gpu_shown "$file"
-  printf 'the end of %s\n' "$REPLY"
-  command tail -n 10 -- "$file"
+  __gpu_put 'the end of %s\n' "$REPLY"
+  __gpu_end "$file"
 }
 
 # --- steering ------------------------------------------------------------------------------------------------------
@@ -1831,7 +1887,9 @@ __gpu_release() { # [ID]: frees the serial queues that this task holds, or every
   local token holder
   for token in queues/*.[0-9]*; do
     case $token in *.free) continue ;; esac
-    [ -f "$token" ] && { IFS= read -r holder <"$token"; } 2>/dev/null || continue
+    __gpu_read "$token" 400 || continue
+    holder=${REPLY%%$'\n'*}
+    __gpu_is_full "000-$holder" || continue
     # In this order: a token that was read before its task was found settled is of a claim that is over, even if the
     # task is retried and claimed in this moment: that claim has another one.
     [ "$holder" = "${1:-$holder}" ] && __gpu_where "$holder" || continue
@@ -1850,9 +1908,9 @@ __gpu_priority() {
   case $task in pending/*) ;; *) __gpu_moved_on "$task"; return ;; esac
   __gpu_strip "$file"
   if __gpu_is_full "$REPLY"; then file=$new-${REPLY#????}; else file=${new}_${file#[0-9][0-9][0-9][-_]}; fi
-  [ "$task" != "pending/$file" ] || { printf '%s\n' "$file"; return 0; }
+  [ "$task" != "pending/$file" ] || { __gpu_put '%s\n' "$file"; return 0; }
   ! __gpu_listed pending "$file" || { __gpu_fail "pending/$file is there already; give one of them another name"; return; }
-  if __gpu_move_new "$task" "pending/$file"; then printf '%s\n' "$file"; return 0; fi
+  if __gpu_move_new "$task" "pending/$file"; then __gpu_put '%s\n' "$file"; return 0; fi
   __gpu_where "${file#????}" || REPLY=$task
   __gpu_moved_on "$REPLY"
 }
@@ -1901,15 +1959,7 @@ __gpu_still_waiting() { # of reply
   done
 }
 
-__gpu_living() { # reply = nodes whose agent has given a sign of life lately
-  local node now nodes=()
-  __gpu_clock control; now=$REPLY
-  __gpu_nodes
-  for node in "${reply[@]}"; do
-    if __gpu_beat "$node" "$now"; then nodes+=("$node"); fi
-  done
-  reply=("${nodes[@]}")
-}
+__gpu_living() { __gpu_nodes 90; } # reply = nodes whose agent has given a sign of life lately
 
 __gpu_stop_tries() { # of the caller's ids, wherever they are; the caller's nodes are asked in any case
   local round id claims task node listed left incarnation gone=() result=0
@@ -1972,7 +2022,7 @@ __gpu_take_off() { # CLAIM NODE: where no agent is alive, whoever asks moves the
   __gpu_strip "$1"; name=$REPLY
   if __gpu_move "$1" "$target/$name"; then
     __gpu_release "${name#????}"
-    printf '%s: no agent is alive there; moved to %s/%s, and should it still run, it ends itself within a minute\n' "$2" "$target" "$name"
+    __gpu_put '%s: no agent is alive there; moved to %s/%s, and should it still run, it ends itself within a minute\n' "$2" "$target" "$name"
   elif __gpu_listed "${1%/*}" "${1##*/}"; then
     __gpu_fail "$1 could not be moved to $target/; check that you may write there"
   fi
@@ -2025,7 +2075,7 @@ __gpu_still_failed() { # of reply; what is not there any more was retried by som
 
 __gpu_who() { # paused|draining|keepalive-off: whether it is there; REPLY = who made it and why
   __gpu_listed . "$1" || return 1
-  __gpu_read "$1" || REPLY=
+  __gpu_read "$1" 500 || REPLY=
   REPLY=${REPLY%%$'\n'*}; __gpu_tame "${REPLY//[[:cntrl:]]/ }"
 }
 
@@ -2122,11 +2172,11 @@ __gpu_forget() {
   claims+=("${ended[@]}")
   if [ ${#claims[@]} -eq 0 ]; then # else the agents put the directory away when it is empty
     command rm -f -- "running/$node/node" 2>/dev/null && command rmdir -- "running/$node" 2>/dev/null
-    printf 'forgotten %s; it had no task\n' "$node"
+    __gpu_put 'forgotten %s; it had no task\n' "$node"
     return 0
   fi
   __gpu_plural ${#claims[@]} task
-  printf 'forgotten %s; it had %s\n' "$node" "$REPLY"
+  __gpu_put 'forgotten %s; it had %s\n' "$node" "$REPLY"
   __gpu_see_off "${claims[@]}"
 }
 
@@ -2145,7 +2195,7 @@ __gpu_see_off() { # CLAIM… of a forgotten node: say where the tasks went, as a
       if __gpu_where "$id"; then
         case $REPLY in
           running/*=*) next+=("$file") ;;
-          running/*) file=${REPLY#*/}; printf '%s (%s) runs again, on %s\n' "$title" "$nonce" "${file%%/*}" ;;
+          running/*) file=${REPLY#*/}; __gpu_put '%s (%s) runs again, on %s\n' "$title" "$nonce" "${file%%/*}" ;;
           pending/*) printf '%s (%s) waits again\n' "$title" "$nonce" ;;
           *) printf '%s (%s) is %s\n' "$title" "$nonce" "${REPLY%%/*}" ;;
         esac
@@ -2161,10 +2211,10 @@ __gpu_see_off() { # CLAIM… of a forgotten node: say where the tasks went, as a
 __gpu_node_names() { # reply = all nodes that have a file or a directory here
   local file
   typeset -A known
-  __gpu_pages
-  for file in "${reply[@]}"; do known[$file]=1; done
-  for file in running/*/; do
-    file=${file%/}; file=${file#*/}
+  reply=()
+  for file in nodes/*.json running/*/; do
+    file=${file%/}; file=${file#*/}; file=${file%.json}
+    case $file in *[!A-Za-z0-9._+-]*) continue ;; esac # no node is called so
     [ -n "${known[$file]-}" ] || reply+=("$file")
     known[$file]=1
   done
@@ -2378,9 +2428,9 @@ __gpu_keepalive_seen() { # on|off: what the living agents have made of it within
     __gpu_ms; now=$(((REPLY - start) / 1000))
     next=()
     for node in "${left[@]}"; do
-      if __gpu_kept "$node" "$1"; then printf '%s: %s\n' "$node" "$REPLY"
+      if __gpu_kept "$node" "$1"; then __gpu_put '%s: %s\n' "$node" "$REPLY"
       elif [ "$now" -lt "$limit" ]; then next+=("$node")
-      else printf '%s: still %s; gpu_keepalive status shows when it has obeyed\n' "$node" "$REPLY"
+      else __gpu_put '%s: still %s; gpu_keepalive status shows when it has obeyed\n' "$node" "$REPLY"
       fi
     done
     left=("${next[@]}")
@@ -2419,7 +2469,7 @@ __gpu_count_kept() { # KIND FIELD…: into __gpu_kept's variables
 
 __gpu_kept_status() {
   local node nodes=() busy=''
-  if __gpu_who keepalive-off; then printf 'keep-alive is off%s; gpu_keepalive on ends it\n' "${REPLY:+: $REPLY}"
+  if __gpu_who keepalive-off; then __gpu_put 'keep-alive is off%s; gpu_keepalive on ends it\n' "${REPLY:+: $REPLY}"
   else printf 'keep-alive is on\n'
   fi
   __gpu_living; nodes=("${reply[@]}")
@@ -2447,9 +2497,8 @@ __gpu_report() {
   done
   days=$((10#$days))
   __gpu_enter || return
-  for file in ledger/*.tsv; do
-    if [ -f "$file" ] && [ -r "$file" ]; then files+=("$file"); fi
-  done
+  __gpu_lines find ledger -maxdepth 1 -type f -readable -name '[!.]*.tsv' ! -name '*[!A-Za-z0-9._+-]*' -size -65536k
+  files=("${reply[@]}")
   __gpu_clock control; now=$REPLY
   __gpu_day $((now - (days - 1) * 86400)); first=$REPLY
   if [ ${#files[@]} -gt 0 ]; then
@@ -2460,7 +2509,8 @@ __gpu_report() {
     __gpu_say "nothing was counted in the last $REPLY; agents count while they live, and write it down each minute"
     return 0
   fi
-  printf '%s\n' "$text"
+  __gpu_tame "$text"
+  printf '%s\n' "$REPLY"
   # As far as the living agent that wrote least lately; where none lives, as far as the last one came.
   __gpu_living
   for file in "${reply[@]}"; do

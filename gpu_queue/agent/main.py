@@ -254,9 +254,9 @@ def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[
                 speaker.say(str(result))
 
         spool.watch = hints.add
-        directories = [paths.directory(State.PENDING), paths.control, paths.root]
+        directories = [paths.directory(State.PENDING), paths.control]
         watch: Errand[str] = Errand(storage, "watch", speaker.say)
-        watch.send(lambda: hints.add(directories), watching)
+        watch.send(lambda: hints.add(directories) or hints.add([paths.root], removals=True), watching)
         try:
             run(agent, storage, hints)
         finally:

@@ -3,10 +3,11 @@
 - On network filesystems other hosts' writes raise none, so the agent polls as well.
 - ``watchdog`` reads the events in threads of its own.  They touch no storage: they leave here what they have heard,
   and wake the main loop.  Adding a directory does touch its storage, and is done by the storage thread.
-- Each directory has a watch of its own that asks for three events.  By itself the library also asks for files that
-  leave, and holds all events back for half a second after each, in case the other half of a rename follows: a claim
-  is such a leaving.  Over a whole spool it would see both halves, but walk through all that was ever settled first
-  (decision 0010).
+- Each directory has a watch of its own that asks for three events, and at the top of the spool for files that are
+  removed: whoever resumes a paused spool removes one.  By itself the library also asks for files that leave, and
+  holds all events back for half a second after each, in case the other half of a rename follows: a claim is such a
+  leaving.  Over a whole spool it would see both halves, but walk through all that was ever settled first (decision
+  0010).
 - Nothing is stopped at the end: the threads are daemons, and to stop them may wait for hung storage.
 """
 
@@ -17,7 +18,13 @@ import os
 from collections import deque
 from collections.abc import Callable
 
-from watchdog.events import EVENT_TYPE_CLOSED, EVENT_TYPE_CREATED, EVENT_TYPE_MOVED, FileSystemEvent
+from watchdog.events import (
+    EVENT_TYPE_CLOSED,
+    EVENT_TYPE_CREATED,
+    EVENT_TYPE_DELETED,
+    EVENT_TYPE_MOVED,
+    FileSystemEvent,
+)
 from watchdog.observers.api import EventQueue, ObservedWatch
 from watchdog.observers.inotify import InotifyFullEmitter
 from watchdog.observers.inotify_c import InotifyConstants
@@ -29,7 +36,7 @@ _MASK = (
     | InotifyConstants.IN_DELETE_SELF  # it ends the watch and its thread
     | InotifyConstants.IN_ONLYDIR
 )
-_WHOLE = {EVENT_TYPE_CREATED: False, EVENT_TYPE_CLOSED: True, EVENT_TYPE_MOVED: True}
+_WHOLE = {EVENT_TYPE_CREATED: False, EVENT_TYPE_CLOSED: True, EVENT_TYPE_MOVED: True, EVENT_TYPE_DELETED: False}
 
 Hint = tuple[str, str, bool]
 """Directory, name, and whether the writer has finished with the file."""
@@ -48,11 +55,16 @@ class Hints:
         self._heard: deque[Hint] = deque()
         logging.getLogger("watchdog").addHandler(logging.NullHandler())  # events lost in a flood are no news
 
-    def add(self, directories: list[str]) -> str:
-        """Watch directories; returns why that is not possible, or an empty text."""
+    def add(self, directories: list[str], *, removals: bool = False) -> str:
+        """Watch directories; returns why that is not possible, or an empty text.
+
+        Args:
+            directories: which.
+            removals: also tell of files that are removed there.
+        """
         for directory in directories:
             try:
-                _Emitter(directory, self._hear).start()
+                _Emitter(directory, self._hear, removals=removals).start()
             except OSError as error:
                 # inotify's limits (ENOSPC, EMFILE) are the usual cause: polling does the work then.
                 return f"file events are off for {directory}: {error.strerror}"
@@ -72,17 +84,20 @@ class Hints:
 class _Emitter(InotifyFullEmitter):
     """One directory's events, told as hints instead of queued.  A "full" one tells a move from a creation."""
 
-    def __init__(self, directory: str, tell: Callable[[Hint], None]) -> None:
+    def __init__(self, directory: str, tell: Callable[[Hint], None], *, removals: bool) -> None:
         super().__init__(EventQueue(), ObservedWatch(directory, recursive=False))
+        self._mask = _MASK | InotifyConstants.IN_DELETE if removals else _MASK
         self._directory = directory
         self._tell = tell
 
     def get_event_mask_from_filter(self) -> int:  # type: ignore[override]  # one release has a type of its own for it
-        return _MASK
+        return self._mask
 
     def queue_event(self, event: FileSystemEvent) -> None:
         is_whole = _WHOLE.get(event.event_type)
         name = os.path.basename(os.fsdecode(event.dest_path or event.src_path))
+        if event.event_type == EVENT_TYPE_DELETED and os.fsdecode(event.src_path) == self._directory:
+            return  # it was watched itself
         if is_whole is not None and not name.startswith(".") and not name.endswith(".ack"):
             self._tell((self._directory, name, is_whole))
 

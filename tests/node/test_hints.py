@@ -80,6 +80,23 @@ def test_a_file_that_leaves_is_no_news_and_holds_nothing_back(listener: Listener
     assert min(told_after_s(number) for number in range(5)) < 0.25
 
 
+def test_a_file_that_is_removed_is_news_where_that_was_asked_for(listener: Listener, tmp_path: Path) -> None:
+    """Who resumes a paused spool removes a file."""
+    (tmp_path / "root").mkdir()
+    assert listener.hints.add([str(tmp_path / "root")], removals=True) == ""
+    for directory in (listener.directory, tmp_path / "root"):
+        (directory / "paused").mkdir()
+        (directory / "paused").rmdir()
+        (directory / "draining").mkdir()
+    found: list[tuple[str, str]] = []
+    while len(found) < 5:
+        assert listener.woken.wait(PATIENCE_S), found
+        listener.woken.clear()
+        found += [(os.path.basename(directory), name) for directory, name, _ in listener.hints.read()]
+    assert [name for directory, name in found if directory == "root"] == ["paused", "paused", "draining"]
+    assert [name for directory, name in found if directory != "root"] == ["paused", "draining"]
+
+
 def test_names_of_any_bytes_and_many_events_at_once_are_told_in_order(listener: Listener) -> None:
     names = [os.fsdecode(b"\xff\xfe"), "two\nlines", "x" * 255, *map(str, range(50))]
     for name in names:

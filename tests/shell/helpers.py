@@ -204,13 +204,13 @@ class Shell:
         file.write_text(f"{body}\n{source}\n{script}\n")
         return [self.program, "-f", str(file)] if self.kind == "zsh" else [self.program, "--norc", str(file)]
 
-    def run(self, script: str, **environment: str) -> Said:
+    def run(self, script: str, limit_s: float = 20, **environment: str) -> Said:
         done = subprocess.run(
             self.command(script),
             cwd=self.home,
             env=self.environment(**environment),
             capture_output=True,
-            timeout=20,
+            timeout=limit_s,
             check=False,
             stdin=subprocess.DEVNULL,
         )

@@ -182,7 +182,10 @@ def test_shutdown_names_the_incarnations(shell: Shell, spool: Spool, option: str
 def test_shutdown_without_an_agent_says_so(shell: Shell, spool: Spool) -> None:
     said = shell.run("gpu_shutdown")
     assert (said.status, "no agent is alive" in said.err) == (1, True)
-    spool.node(NODE, age_s=3600)
+    spool.node(NODE, age_s=3600)  # its peers take it for dead
+    said = shell.run("gpu_shutdown")
+    assert (said.status, "no agent is alive" in said.err, spool.commands()) == (1, True, [])
+    spool.node(NODE, age_s=600)
     said = shell.run("gpu_shutdown")
     assert (said.status, f"{NODE}: no agent is alive there" in said.err) == (1, True)
 

@@ -272,7 +272,7 @@ def test_report_says_until_when_it_is_complete(shell: Shell, spool: Spool) -> No
 def test_without_awk_it_says_what_is_missing(shell: Shell, spool: Spool, tmp_path: Path) -> None:
     ledger(spool, NODE, (TODAY, "GPU-a", 0, Kind.TASK, 1, 1))
     (tmp_path / "few").mkdir()
-    for name in ("stat", "rm", "date", "od"):
+    for name in ("stat", "rm", "date", "od", "find", "sort"):
         (tmp_path / "few" / name).symlink_to(str(shutil.which(name)))
     program = shutil.which(shell.program)
     assert program
