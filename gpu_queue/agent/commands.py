@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from gpu_queue.agent.agenda import NEVER, Agenda, Duty
@@ -13,9 +13,11 @@ from gpu_queue.reasons import Reason
 from gpu_queue.spool.commands import Command
 from gpu_queue.spool.paths import parse_claim, parse_full
 from gpu_queue.task import Waiting, Why
+from gpu_queue.texts import printable
 from gpu_queue.words import in_words
 
 LOOK_AFTER_S = 0.1
+LINE_MAX = 2000
 
 
 @dataclass
@@ -94,7 +96,7 @@ class Commands:
                 task.name for task in waiting if any(one in (task.name, task.task_id) for one in command.tasks)
             )
             lines = [f"{name}: {in_words(reason)}" for name, reason in reasons(asked) if name in asked]
-            self._answer(command, "\n".join(lines) or "none of these waits here")
+            self._answer(command, _told(lines) or "none of these waits here")
 
     def _stop(
         self,
@@ -136,7 +138,7 @@ class Commands:
             if not self._swept(stopping, now):
                 continue
             self._stopping.remove(stopping)
-            self._answer(stopping.command, "\n".join(stopping.lines) or "nothing of that runs here")
+            self._answer(stopping.command, _told(stopping.lines) or "nothing of that runs here")
 
     def _swept(self, stopping: Stopping, now: float) -> bool:
         """On a dedicated node: end stray Python processes that hang on to GPUs.  Whether that is done."""
@@ -164,6 +166,11 @@ class Commands:
     def due(self, now: float) -> float:
         """When it is to be seen what has been obeyed."""
         return now + LOOK_AFTER_S if self._stopping else NEVER
+
+
+def _told(lines: Iterable[str]) -> str:
+    """Lines that quote names; people read answers with ``cat``."""
+    return "\n".join(printable(line, LINE_MAX) for line in lines)
 
 
 def _matches(parts: tuple[str, ...], title: str, name: str) -> bool:

@@ -32,6 +32,8 @@ from gpu_queue.spool.paths import STATE_DIRECTORIES, SpoolPaths
 from gpu_queue.task import State
 from gpu_queue.texts import printable
 
+LINE_MAX = 4000
+"""All that is wrong in a config.yaml is one line."""
 GOODBYE_S = 5.0
 PLANT_VARIABLE = "GPU_QUEUE_SIMULATE_PLANT"
 """Where the engine `cpu` notes its load when the GPUs come from a driver, which can only be a stand-in for one."""
@@ -70,8 +72,16 @@ def _served(devices: Devices, settings: Settings, environment: Mapping[str, str]
     return select_gpus(devices.snapshot(), settings.gpus, granted)
 
 
+def _fit(text: str) -> str:
+    """A line as a terminal may be shown it, whatever it quotes, and as any encoding can say it."""
+    return printable(text, LINE_MAX).encode("utf-8", "backslashreplace").decode()
+
+
 class Speaker:
-    """Says lines on standard output from a thread of its own: a terminal or a file on a hung disk stops nobody."""
+    """Says lines on standard output from a thread of its own: a terminal or a file on a hung disk stops nobody.
+
+    All that an agent says while it serves goes through here, and with it what it quotes of others.
+    """
 
     def __init__(self) -> None:
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -80,16 +90,16 @@ class Speaker:
 
     def plain(self, text: str) -> None:
         """A line without the time."""
-        self._lines.put(f"[INFO] {text}\n")
+        self._lines.put(f"[INFO] {_fit(text)}\n")
 
     def say(self, text: str) -> None:
         """A line with the time."""
-        self._lines.put(f"[INFO] {time.strftime('%H:%M:%S')}  {text}\n")
+        self._lines.put(f"[INFO] {time.strftime('%H:%M:%S')}  {_fit(text)}\n")
 
     def _speak(self) -> None:
         while (line := self._lines.get()) is not None:
             try:
-                os.write(1, line.encode("utf-8", "backslashreplace"))
+                os.write(1, line.encode())
             except OSError:
                 continue  # nobody listens (a closed terminal, a full disk): the agent goes on
 
@@ -285,7 +295,7 @@ def check(settings: Settings, environment: Mapping[str, str], refused: tuple[str
     problems = list(refused)
 
     def line(what: str, text: str) -> None:
-        print(f"{what:<12}{text}")  # noqa: T201
+        print(f"{what:<12}{_fit(text)}")  # noqa: T201
 
     def try_(what: str, text: object) -> None:
         try:
@@ -374,5 +384,5 @@ def main(program: str = "perpetual_motion.py", arguments: list[str] | None = Non
         return serve(settings, given, environment, config)
     except GpuQueueError as error:
         for line in str(error).splitlines():
-            print(f"{program}: {line}", file=sys.stderr)  # noqa: T201
+            print(f"{program}: {_fit(line)}", file=sys.stderr)  # noqa: T201
         return EXIT_REFUSED

@@ -6,7 +6,7 @@
 - Each directory has a watch of its own that asks for three events, and at the top of the spool for files that are
   removed: whoever resumes a paused spool removes one.  By itself the library also asks for files that leave, and
   holds all events back for half a second after each, in case the other half of a rename follows: a claim is such a
-  leaving.  Over a whole spool it would see both halves, but walk through all that was ever settled first (decision
+  leaving.  Over a whole spool it would see both halves, but walk first through all that was ever settled (decision
   0010).
 - Nothing is stopped at the end: the threads are daemons, and to stop them may wait for hung storage.
 """

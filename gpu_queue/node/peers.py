@@ -21,6 +21,7 @@ from gpu_queue.spool.events import EventLog
 from gpu_queue.spool.paths import SpoolPaths, claim_name, ended_name, parse_claim
 from gpu_queue.spool.store import Moved, listing, move
 from gpu_queue.task import Claim, End
+from gpu_queue.texts import printable
 
 GONE_KEPT_S = 30 * 24 * 3600
 KEPT = ("json", "tsv")
@@ -116,7 +117,7 @@ class PeerFiles:
             content, _ = files.read_regular(self._paths.forgotten(node), WHO_BYTES)
         except files.FileProblem:
             return ""
-        return "".join(one if one.isprintable() else " " for one in content.decode("utf-8", "replace")).strip()
+        return printable(content.decode("utf-8", "replace").strip())
 
     def take_over(self, node: str, one: PeerClaim, end: End, beat: Mark | None, *, is_proven: bool = False) -> Moved:
         """Take a claim of a dead node, as one whose try has ended.

@@ -174,6 +174,8 @@ class Shell:
     job_id: str = "exp 1"
     hostile: bool = True
     sourced: bool = True
+    limit_s: float = 20.0
+    """For one command line."""
 
     @property
     def spool(self) -> Spool:
@@ -204,13 +206,13 @@ class Shell:
         file.write_text(f"{body}\n{source}\n{script}\n")
         return [self.program, "-f", str(file)] if self.kind == "zsh" else [self.program, "--norc", str(file)]
 
-    def run(self, script: str, limit_s: float = 20, **environment: str) -> Said:
+    def run(self, script: str, **environment: str) -> Said:
         done = subprocess.run(
             self.command(script),
             cwd=self.home,
             env=self.environment(**environment),
             capture_output=True,
-            timeout=limit_s,
+            timeout=self.limit_s,
             check=False,
             stdin=subprocess.DEVNULL,
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -30,6 +31,10 @@ from gpu_queue.texts import printable
 
 ALIVE_S = 90.0
 """A beat is 30 s; also how long an agent that is alive may take for an answer."""
+ASKED_S = 900.0
+"""A node that has been silent for longer is not asked: its peers take it for dead as well."""
+STALE_S = 60.0
+"""So old may be what NFS says of a file that nobody has opened."""
 LOCAL_PATIENCE_S = 10.0
 NETWORK_PATIENCE_S = 40.0
 ACK_MAX_BYTES = 64 << 10
@@ -86,13 +91,40 @@ def page_of(paths: SpoolPaths, node: str) -> NodePage | None:
 
 
 def askable(paths: SpoolPaths) -> list[NodePage]:
-    """The nodes that may answer: those that speak our protocol and did not say that they stopped.
+    """The nodes that may answer: they speak our protocol, did not say that they stopped, and are not silent for long.
 
     Raises:
         SpoolError: they cannot be listed now.
     """
-    pages = [page for node in node_names(paths) if (page := page_of(paths, node)) is not None]
-    return [page for page in pages if page.protocol == PROTOCOL and page.state is not AgentState.STOPPED]
+    return _pages(paths, ASKED_S)
+
+
+def _pages(paths: SpoolPaths, within_s: float) -> list[NodePage]:
+    """Of nodes whose pages are not older: thousands of dead ones cost one listing."""
+    written = _written(paths)
+    since_s = server_now_s(paths) - within_s - STALE_S if written else 0.0
+    pages = [page_of(paths, node) for node, written_s in sorted(written.items()) if written_s >= since_s]
+    return [page for page in pages if page and page.protocol == PROTOCOL and page.state is not AgentState.STOPPED]
+
+
+def _written(paths: SpoolPaths) -> dict[str, float]:
+    """When each node's page was written, as far as a listing tells."""
+    found = {}
+    try:
+        with os.scandir(paths.nodes) as entries:
+            for entry in entries:
+                if entry.name.endswith(".json") and not entry.name.startswith("."):
+                    try:
+                        facts = entry.stat(follow_symlinks=False)
+                    except OSError:
+                        continue  # put away in this moment
+                    if stat.S_ISREG(facts.st_mode):
+                        found[entry.name.removesuffix(".json")] = facts.st_mtime
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise SpoolError(f"{paths.nodes}: cannot be listed: {error.strerror}; try again") from error
+    return found
 
 
 def server_now_s(paths: SpoolPaths) -> float:
@@ -118,7 +150,7 @@ def living(paths: SpoolPaths) -> list[NodePage]:
     Raises:
         SpoolError: they cannot be listed now.
     """
-    pages = askable(paths)
+    pages = _pages(paths, ALIVE_S)
     now_s = server_now_s(paths) if pages else 0.0
     return [page for page in pages if beat_age_s(paths, page.node, now_s) <= ALIVE_S]
 

@@ -71,7 +71,9 @@ def forget_node(paths: SpoolPaths, text: str, *, force: bool) -> Forgotten:
     for task in tries:
         now = task if _has_ended(task) else _lose(paths, task)
         if now is None:
-            return _not(node, f"{task.where}/{task.name} could not be renamed; check that you may write there")
+            return _not(
+                node, f"{printable(f'{task.where}/{task.name}')} could not be renamed; check that you may write there"
+            )
         forgotten.append(now)
     problem = _put_away(paths, node)
     if problem:

@@ -11,6 +11,7 @@ from gpu_queue.spool.desk.asking import Answer
 from gpu_queue.spool.desk.find import Task
 from gpu_queue.spool.paths import SpoolPaths, parse_claim
 from gpu_queue.task import State
+from gpu_queue.texts import printable
 from gpu_queue.words import in_words
 
 
@@ -53,7 +54,7 @@ def _running(task: Task) -> str:
     parsed = parse_claim(task.name)
     number = parsed[0].number if parsed is not None else 1
     has_ended = ", and has ended" if parsed is not None and parsed[1] is not None else ""
-    return f"it runs on {task.node}, try {number}{has_ended}"
+    return f"it runs on {printable(task.node)}, try {number}{has_ended}"
 
 
 def _ending(paths: SpoolPaths, task: Task) -> str:

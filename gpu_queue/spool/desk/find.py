@@ -255,7 +255,7 @@ class Finder:
                 if len(tasks) == 1:
                     return tasks[0]
                 if tasks:
-                    shown = ", ".join(f"{task.where}/{printable(task.name)}" for task in tasks[:LISTED_MAX])
+                    shown = ", ".join(printable(f"{task.where}/{task.name}") for task in tasks[:LISTED_MAX])
                     fits = f"{printable(text)!r} fits {len(tasks)} tasks, and nothing was done"
                     return Unclear(f"{fits}; name one of them: {shown}", tasks)
             self._seen.clear()

@@ -92,7 +92,7 @@ def moved_on(task: Task, now: Task | None) -> Outcome:
     if now is None:
         return Outcome(What.GONE, str(task), task.id, "", "it is in no directory of the queue any more")
     if now.state is State.RUNNING:
-        reason = f"it runs already, on {now.node}; stop ends it"
+        reason = f"it runs already, on {printable(now.node)}; stop ends it"
     elif now.state is State.PENDING:
         return refused(now, f"{now.where}/{printable(now.name)} could not be moved; check that you may write there")
     else:

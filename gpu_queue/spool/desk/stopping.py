@@ -29,6 +29,7 @@ from gpu_queue.spool.pages import NodePage
 from gpu_queue.spool.paths import SpoolPaths, claim_name, parse_claim
 from gpu_queue.spool.store import Moved
 from gpu_queue.task import State, Why
+from gpu_queue.texts import printable
 
 ROUNDS = 3
 CLAIMS_PER_COMMAND = 200
@@ -118,7 +119,9 @@ class _Stop:
                 if page.protocol == PROTOCOL:
                     asked[node] = page
                     continue
-                reason = f"it is on node {node}, which speaks protocol {page.protocol}; use what came with it"
+                reason = (
+                    f"it is on node {printable(node)}, which speaks protocol {page.protocol}; use what came with it"
+                )
                 for task in claims:
                     if task.node == node:
                         self.tell(refused(task, reason))
@@ -172,7 +175,9 @@ class _Stop:
         if store.move(source, target.path(self._paths)).moved is Moved.WON:
             if task.id is not None:
                 release_queues(self._paths, task.id)
-            reason = f"no agent is alive on {task.node}; should it still run, it ends itself within a minute"
+            reason = (
+                f"no agent is alive on {printable(task.node)}; should it still run, it ends itself within a minute"
+            )
             self.tell(done(target, reason))
         elif task.name in listed(self._paths.running(task.node)):
             self.tell(refused(task, f"it could not be moved to {target.where}/; check that you may write there"))
