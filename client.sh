@@ -1278,9 +1278,13 @@ __gpu_post() { # COMMAND KEYS NODE…: REPLY = the command's name in control/, w
 __gpu_patience() { # seconds after which a node without a sign of life is gone
   REPLY=${GPU_QUEUE_PATIENCE-}
   case $REPLY in '' | *[!0-9]*) ;; *) return 0 ;; esac
+  if __gpu_is_local; then REPLY=10; else REPLY=40; fi
+}
+
+__gpu_is_local() { # whether the spool lies on a local filesystem
   case $(command stat -f -c %T . 2>/dev/null) in
-    ext2/ext3 | ext[234] | xfs | btrfs | tmpfs | ramfs | overlayfs | zfs | f2fs) REPLY=10 ;;
-    *) REPLY=40 ;;
+    ext2/ext3 | ext[234] | xfs | btrfs | tmpfs | ramfs | overlayfs | zfs | f2fs) ;;
+    *) return 1 ;;
   esac
 }
 
@@ -1609,8 +1613,29 @@ __gpu_logs() {
   done
 }
 
+__gpu_rest() { # SECONDS VERB: sleep; on a local disk only until VERB succeeds, which is asked every 30 ms
+  local turns line
+  [ -n "$tick" ] || __gpu_begin_ticks # of the caller
+  if [ "$tick" = none ]; then command sleep "$1"; return; fi
+  case $1 in 0.2) turns=7 ;; 0.5) turns=17 ;; 1) turns=33 ;; 1.5) turns=50 ;; *) turns=67 ;; esac
+  while ! "$2" && [ "$turns" -gt 0 ]; do
+    turns=$((turns - 1))
+    if [ "$tick" = zsh ]; then zselect -t 3; else IFS= read -r -t 0.03 -u "$tick" line; fi
+  done
+}
+
+__gpu_begin_ticks() { # tick = how 30 ms pass without a fork: a descriptor from which nothing comes, or zsh's own; or none
+  tick=none
+  __gpu_is_local || return 0
+  if [ -n "${ZSH_VERSION-}" ]; then
+    if zmodload zsh/zselect 2>/dev/null; then tick=zsh; fi
+  elif { exec {line}<> <(:); } 2>/dev/null; then # open for writing as well, so it never ends
+    tick=$line
+  fi
+}
+
 __gpu_tail() {
-  local priority id nonce title log='' shown=0 size pause=0.2 absent=0 task why='' turn=0
+  local priority id nonce title log='' shown=0 size pause=0.2 absent=0 task why='' turn=0 full tick=''
   __gpu_enter || return
   __gpu_newest "${1-}" || return
   __gpu_split "$REPLY"
@@ -1648,7 +1673,8 @@ __gpu_tail() {
       failed/*) __gpu_fail "$title has failed; gpu_explain $nonce says how"; return ;;
     esac
     [ "$absent" -lt 5 ] || { __gpu_fail "$title ($nonce) is in no directory of the queue any more"; return; }
-    command sleep "$pause"
+    __gpu_strip "$task"; full=$REPLY
+    __gpu_rest "$pause" __gpu_tail_over
     case $pause in 0.2) pause=0.5 ;; *) pause=1 ;; esac
   done
 }
@@ -1660,6 +1686,10 @@ __gpu_end() { # LOG [SIZE]: its last ten lines, or of that much of it; a line wi
   command tail -c "+$((from + 1))" -- "$1" 2>/dev/null | command head -c $((size - from)) | command tail -n 10
 }
 
+__gpu_tail_over() { # whether the caller's task has ended
+  [ -n "$full" ] && { [ -e "done/$full" ] || [ -e "failed/$full" ]; }
+}
+
 __gpu_tell_why() { # NAME in pending/: why it waits, if that is not what the caller's why says
   local same
   __gpu_why "$1"
@@ -1669,8 +1699,8 @@ __gpu_tell_why() { # NAME in pending/: why it waits, if that is not what the cal
 }
 
 __gpu_wait() {
-  local limit='' names=() ids=() left=() file id start pause=0.2 result=0 absent
-  typeset -A active misses settled known
+  local limit='' names=() ids=() left=() file id start pause=0.2 result=0 absent tick=''
+  typeset -A active misses settled full # names as they were last seen
   while [ $# -gt 0 ]; do
     case $1 in
       --timeout=*) limit=${1#*=} ;;
@@ -1700,8 +1730,8 @@ __gpu_wait() {
   done
   for file in "${ids[@]}"; do
     __gpu_strip "$file"; id=${REPLY#????}
-    [ -n "${known[$id]-}" ] || left+=("$id")
-    known[$id]=1 misses[$id]=${misses[$id]-0}
+    [ -n "${full[$id]-}" ] || left+=("$id")
+    full[$id]=$REPLY misses[$id]=${misses[$id]-0}
   done
   __gpu_plural ${#left[@]} task
   __gpu_say "waiting for $REPLY"
@@ -1710,12 +1740,12 @@ __gpu_wait() {
     # Only what is small is listed; done/ and failed/ only for a task that two listings lack.
     active=()
     __gpu_tasks pending
-    for file in "${reply[@]}"; do active[${file#pending/???-}]=1; done
+    for file in "${reply[@]}"; do active[${file#pending/???-}]=${file#pending/}; done
     __gpu_tasks running
-    for file in "${reply[@]}"; do __gpu_strip "$file"; active[${REPLY#????}]=1; done
+    for file in "${reply[@]}"; do __gpu_strip "$file"; active[${REPLY#????}]=$REPLY; done
     ids=() settled=()
     for id in "${left[@]}"; do
-      if [ -n "${active[$id]-}" ]; then misses[$id]=0; else misses[$id]=$((${misses[$id]} + 1)); fi
+      if [ -n "${active[$id]-}" ]; then misses[$id]=0 full[$id]=${active[$id]}; else misses[$id]=$((${misses[$id]} + 1)); fi
       [ "${misses[$id]}" -lt 2 ] || ids+=("$id")
     done
     if [ ${#ids[@]} -gt 5 ]; then # one listing for all of them
@@ -1729,11 +1759,7 @@ __gpu_wait() {
         __gpu_say "$id: it is in no directory of the queue any more"; result=1
         continue
       fi
-      case $REPLY in
-        done/*) printf 'done %s\n' "${REPLY#*/}" ;;
-        failed/*) printf 'failed %s\n' "${REPLY#*/}"; result=1 ;;
-        *) misses[$id]=0; left+=("$id") ;;
-      esac
+      __gpu_wait_told "$REPLY" || { misses[$id]=0; left+=("$id"); }
     done
     [ ${#left[@]} -gt 0 ] || break
     __gpu_ms
@@ -1742,10 +1768,32 @@ __gpu_wait() {
       __gpu_say "gpu_wait: after $limit s not ended: $REPLY; gpu_status shows them"
       return 124
     fi
-    command sleep "$pause"
+    __gpu_rest "$pause" __gpu_wait_over
     case $pause in 0.2) pause=0.5 ;; 0.5) pause=1 ;; 1) pause=1.5 ;; *) pause=2 ;; esac
   done
   return "$result"
+}
+
+__gpu_wait_told() { # PATH: tells of a task that has ended, and keeps it in the caller's result; fails for others
+  case $1 in
+    done/*) printf 'done %s\n' "${1#*/}" ;;
+    failed/*) printf 'failed %s\n' "${1#*/}"; result=1 ;;
+    *) return 1 ;;
+  esac
+}
+
+__gpu_wait_over() { # whether all that are left have ended; of many the first are looked up, the rest has to be listed
+  local one found next
+  for id in "${left[@]:0:20}"; do
+    found=done/${full[$id]}
+    [ -e "$found" ] || found=failed/${full[$id]}
+    [ -e "$found" ] || continue
+    __gpu_wait_told "$found"
+    next=()
+    for one in "${left[@]}"; do [ "$one" = "$id" ] || next+=("$one"); done
+    left=("${next[@]}")
+  done
+  [ ${#left[@]} -eq 0 ]
 }
 
 __gpu_explain() {
@@ -2236,7 +2284,7 @@ __gpu_node_called() { # TEXT: REPLY = the one node of that name, or of a part of
 }
 
 __gpu_clean() {
-  local age='' dry='' before state name names=() batch=() count=0 result=0 full=(-name
+  local age='' dry='' before state name names=() batch=() count=0 result=0 shape=(-name
     '[0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-?*'
     ! -name '*[!A-Za-z0-9._+-]*')
   typeset -A needed asked papers
@@ -2259,7 +2307,7 @@ __gpu_clean() {
     [ -n "$dry" ] || __gpu_cut_off "$((${before%.*} + age))" || result=1
     __gpu_needed
     # ctime, by the server's clock: it changes at the rename that settled the task, while mtime is the script's own.
-    __gpu_lines find "$state" -maxdepth 1 -type f "${full[@]}" ! -newerct "@$before" -printf '%f\n'
+    __gpu_lines find "$state" -maxdepth 1 -type f "${shape[@]}" ! -newerct "@$before" -printf '%f\n'
     names=("${reply[@]}") batch=()
     for name in "${names[@]}"; do
       case $name in *.try*) __gpu_is_full "$name" || continue ;; esac # a call for each name would take seconds

@@ -20,6 +20,7 @@ from typing import Any
 
 import page
 from drain import measure_drain
+from ends import measure_ends
 from idle import measure_idle
 from looking import measure_looking
 from machine import ROOT, facts
@@ -35,6 +36,7 @@ FULL: dict[str, Measure] = {
     "start": lambda base: measure_start(base, trials=120),
     "submit": lambda base: measure_submit(base, calls=100, batch=100),
     "drain": lambda base: measure_drain(base, tasks=1000, rounds=5),
+    "ends": lambda base: measure_ends(base, links=100, waits=30),
     "idle": lambda base: measure_idle(base, seconds=30),
     "scale": lambda base: measure_scale(base, waiting=10_000, settled=100_000, steps=200),
     "looking": lambda base: measure_looking(base, waiting=10_000, settled=100_000, nodes=8, rounds=30),
@@ -43,6 +45,7 @@ QUICK: dict[str, Measure] = {
     "start": lambda base: measure_start(base, trials=20),
     "submit": lambda base: measure_submit(base, calls=5, batch=20),
     "drain": lambda base: measure_drain(base, tasks=100, rounds=1),
+    "ends": lambda base: measure_ends(base, links=10, waits=2),
     "idle": lambda base: measure_idle(base, seconds=3),
     "scale": lambda base: measure_scale(base, waiting=500, settled=2000, steps=20),
     "looking": lambda base: measure_looking(base, waiting=500, settled=2000, nodes=2, rounds=2),

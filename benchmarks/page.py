@@ -31,6 +31,7 @@ def render(results: Results) -> str:
         "start": _start,
         "submit": _submit,
         "drain": _drain,
+        "ends": _ends,
         "idle": _idle,
         "scale": _scale,
         "looking": _looking,
@@ -114,6 +115,32 @@ def _drain(results: Results) -> str:
         + _table((f"median of {results['rounds']} rounds", "tasks/s", "agent over this"), rows)
         + "\nProcessor time for each task:\n\n"
         + _table(("on account of", "ms"), cpu)
+    )
+
+
+def _ends(results: Results) -> str:
+    labels = {
+        "queue": "one queue, one agent",
+        "after": "a chain by `--after`, one agent",
+        "queue_across": "one queue, two agents in turn",
+        "after_across": "a chain by `--after`, two agents in turn",
+        "tsp": "`tsp -d`",
+        "sh": "a loop of `sh`",
+    }
+    rows = [
+        (label, _ms(results[name]["median_ms"]), _ms(results[name]["p95_ms"]), _ratio(results, f"{name}_over_tsp"))
+        for name, label in labels.items()
+        if name in results
+    ]
+    returns = [
+        (f"`{verb}`", _ms(results[verb]["median_ms"]), _ms(results[verb]["p95_ms"]))
+        for verb in ("gpu_wait", "gpu_tail")
+    ]
+    return (
+        "### One after the other: from the first line of a script to that of the next\n\n"
+        + _table((f"{results['sh']['count']} times each", "median ms", "p95 ms", "over tsp"), rows)
+        + "\nFrom a task's arrival in `done/` to the return of a command that waits for it:\n\n"
+        + _table((f"{results['gpu_wait']['count']} times each", "median ms", "p95 ms"), returns)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import select
@@ -51,12 +52,22 @@ class Stopwatch:
 
     def read(self) -> float:
         """The moment (seconds since 1970) at which the next line came."""
+        return self._next()[0]
+
+    def read_each(self, count: int) -> list[float]:
+        """The moments at which so many lines came."""
+        moments: list[float] = []
+        while len(moments) < count:
+            now, content = self._next()
+            moments += [now] * content.count(b"\n")
+        return moments
+
+    def _next(self) -> tuple[float, bytes]:
         ready, _, _ = select.select([self.descriptor], [], [], PATIENCE_S)
         now = time.time()
         if not ready:
             raise TimeoutError("a script did not start")
-        os.read(self.descriptor, 4096)
-        return now
+        return now, os.read(self.descriptor, 4096)
 
     def release(self) -> None:
         """Let a script go on that reads a line from this FIFO."""
@@ -127,12 +138,11 @@ class Spool:
         make_spool(self.paths)
         os.umask(previous)
 
-    def prepare(self, script: str) -> tuple[str, str]:
+    def prepare(self, script: str, **needs: object) -> tuple[str, str]:
         """Write record and script; returns the path that is to be renamed, and the path in pending/."""
         task_id = make_id(time.time(), secrets.token_hex(3), b"task.sh")
-        Path(self.paths.record(task_id)).write_text(
-            f'{{"protocol": 1, "id": "{task_id}", "name": "task.sh", "cwd": "/"}}\n', encoding="utf-8"
-        )
+        record = {"protocol": 1, "id": task_id, "name": "task.sh", "cwd": "/", "needs": needs}
+        Path(self.paths.record(task_id)).write_text(json.dumps(record) + "\n", encoding="utf-8")
         pending = self.paths.directory(State.PENDING)
         hidden = f"{pending}/.{task_id}"
         Path(hidden).write_text(script, encoding="utf-8")
@@ -151,17 +161,19 @@ class Spool:
 
 
 class Agent:
-    """An agent with two simulated GPUs on a spool."""
+    """An agent with simulated GPUs on a spool."""
 
-    def __init__(self, base: Path, spool: Spool) -> None:
+    def __init__(self, base: Path, spool: Spool, simulate: str = "2", node: str = "") -> None:
         self.spool = spool
-        self.local = base / "local"
+        self.local = base / f"local{node}"
+        self._before = set(os.listdir(spool.paths.nodes))
         # fmt: off
         self._process = subprocess.Popen(
             [
                 sys.executable, str(ROOT / "perpetual_motion.py"), "--job-id", spool.job_id,
                 "--queue-root", str(spool.queue_root), "--local-dir", str(self.local),
-                "--simulate", "2", "--no-keepalive", "--lifetime", "never",
+                "--simulate", simulate, "--no-keepalive", "--lifetime", "never",
+                *(("--node-name", node) if node else ()),
             ],
             env=environment(base), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         )
@@ -172,7 +184,7 @@ class Agent:
     def _is_present(self) -> bool:
         if self._process.poll() is not None:
             raise RuntimeError("the agent did not start")
-        return any(name.endswith(".json") for name in os.listdir(f"{self.spool.paths.root}/nodes"))
+        return any(name.endswith(".json") for name in set(os.listdir(self.spool.paths.nodes)) - self._before)
 
     @property
     def pid(self) -> int:

@@ -83,6 +83,8 @@ class Surroundings:
     config: Config
     """What stood in config.yaml when the settings were made."""
     say: Callable[[str], None]
+    watch_ends: Callable[[], str] = str
+    """Has file events tell of ends, from the first time that something waits for one; returns why they do not."""
 
 
 class Agent:
@@ -126,7 +128,9 @@ class Agent:
             lambda: self._now,
             lambda gpus, since: self.fillers.are_clear(gpus, since, self._now),
         )
-        self.looking = Looking(spool, storage, self.tries, agenda, self._current, now, say, self._looked)
+        self.looking = Looking(
+            spool, storage, self.tries, agenda, self._current, now, say, self._looked, around.watch_ends
+        )
         self.beat = Beat(spool, storage, agenda, now, say)
         self.watching = Watching(
             spool, storage, around.node_directory, around.home, self.tries, agenda, settings, say, lambda: self._now
@@ -203,6 +207,9 @@ class Agent:
             if name not in self.tries.held_gpus():
                 self.fillers.leases_are_old = True
                 self._agenda.want(Duty.KEEP)
+            return
+        if directory in self._spool.ends:
+            self.looking.hear_of_end(directory, name)
             return
         if directory == self._spool.paths.directory(State.PENDING):
             if whole:
@@ -388,8 +395,8 @@ class Agent:
             waiting_count=len(waiting),
             waiting=wait_pages(explain(facts, REASONS_PUBLISHED)),
             skipped=self.looking.view.skipped,
-            done=self.tries.settled_counts[State.DONE],
-            failed=self.tries.settled_counts[State.FAILED],
+            done=self.tries.tally.counts[State.DONE],
+            failed=self.tries.tally.counts[State.FAILED],
             watching=silent_pages(self.watching.silent()),
             problems=tuple(text for text in told if text),
             # A command that is not answered yet is obeyed again by a successor, who would else forget it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gpu_queue.agent.agenda import NEVER, Agenda, Duty
 from gpu_queue.agent.current import Current
@@ -15,9 +15,16 @@ from gpu_queue.node.storage import Errand, Failed, Storage
 from gpu_queue.scheduling.cadence import Cadence
 from gpu_queue.scheduling.plan import positions_without_gpu
 from gpu_queue.spool.commands import Command
+from gpu_queue.spool.paths import parse_full
+from gpu_queue.spool.queues import parse_token
+from gpu_queue.task import State, Waiting
 
 BUSY_FOR_S = 10.0
 """So long after something ran here, or was commanded, it looks around more often."""
+GATHER_S = 0.005
+"""What ends on other nodes within so long is looked at together."""
+REST_TIMES = 4.0
+"""For so many times what a look took, no end on another node causes the next: others may settle hundreds a second."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,7 @@ class Looking:
         now: float,
         say: Callable[[str], None],
         seen: Callable[[Seen], None],
+        watch_ends: Callable[[], str],
     ) -> None:
         """Look at nothing yet.
 
@@ -53,6 +61,7 @@ class Looking:
             now: monotonic seconds.
             say: tells people.
             seen: is told of every look that went well.
+            watch_ends: has file events tell of ends; returns why they do not.
         """
         self._spool = spool
         self._tries = tries
@@ -60,6 +69,10 @@ class Looking:
         self._current = current
         self._say = say
         self._seen = seen
+        self._watch_ends = watch_ends
+        self._say = say
+        self._watches: Errand[str] = Errand(storage, "watch", say)
+        self._hears_of_ends = False
         self._looks: Errand[Look] = Errand(
             storage,
             "look",
@@ -76,6 +89,11 @@ class Looking:
         self.runs_somewhere = True
         """Something may run on some node."""
         self._busy_queues: Mapping[str, str] = {}
+        self._waiters: dict[str, list[int]] = {}
+        """The places in ``view`` of the tasks that wait for a task."""
+        self._asked_at: float | None = None
+        self._rests_until = now
+        self._has_heard = False
         agenda.want(Duty.LOOK, now)
 
     @property
@@ -109,6 +127,13 @@ class Looking:
         Returns:
             What else than pending/ is due (:class:`Cadence`).
         """
+        if self._asked_at is not None and not self.is_out:
+            self._rests_until = now + REST_TIMES * (now - self._asked_at)
+            self._asked_at = None
+        if self._has_heard:
+            self._has_heard = False
+            self._agenda.want(Duty.LOOK, max(now + GATHER_S, self._rests_until))
+        self._take_ended()
         if self.is_out or not self._agenda.take(Duty.LOOK, now):
             return frozenset()
         # A try that is settling may be back in pending/ by the time that the listing is made.
@@ -141,22 +166,78 @@ class Looking:
                 self._take(result, request)
                 self._seen(Seen(result, questions))
 
+        self._asked_at = now
         self._looks.send(lambda: self._spool.look(request), done)
         return due
+
+    def hear_of_end(self, directory: str, name: str) -> None:
+        """A file event: something has ended for which somebody waits.  What we end ourselves is known without a look.
+
+        Args:
+            directory: one of :attr:`NodeSide.ends`.
+            name: of the file that arrived there.
+        """
+        paths, live = self._spool.paths, self._tries.live.values()
+        if directory == paths.queues:
+            token = parse_token(name)
+            if token is None or token[0] in {one.needs.queue for one in live if not one.refusal}:
+                return
+        else:
+            full = parse_full(name)
+            if full is None or full[1] in {one.claim.task_id for one in live}:
+                return
+            self._spool.reader.arrived(State.DONE if directory == paths.directory(State.DONE) else State.FAILED, name)
+        self._has_heard = True
+
+    def _take_ended(self) -> None:
+        """What was settled here has freed its queue, and whoever waits for it waits no longer."""
+        for one in self._tries.tally.take():
+            if one.queue is not None or one.task_id in self._busy_queues.values():
+                self._busy_queues = {queue: by for queue, by in self._busy_queues.items() if by != one.task_id}
+                self._agenda.want(Duty.PLAN)
+            if one.task_id in self._waiters:
+                waiting = list(self.view.waiting)
+                for position in self._waiters[one.task_id]:
+                    waiting[position] = _told(waiting[position], one.task_id, one.state)
+                self.view = replace(self.view, waiting=tuple(waiting))
+                self._agenda.want(Duty.PLAN_ANEW)
 
     def _take(self, look: Look, request: LookRequest) -> None:
         if look.pending.waiting != self.view.waiting:
             self._agenda.want(Duty.TELL)
+            self._waiters = {}
+            for position, task in enumerate(look.pending.waiting):
+                for task_id in task.needs.after:
+                    self._waiters.setdefault(task_id, []).append(position)
         self.view = look.pending
         self.without_gpu = positions_without_gpu(self.view.waiting)
         self.has_looked = True
         if look.pending.next_look_s is not None:
             self._agenda.want(Duty.LOOK, request.now + look.pending.next_look_s)
         self._busy_queues = look.busy_queues
+        reader = self._spool.reader
+        if not self._hears_of_ends and (reader.awaited_ids or reader.awaited_queues):
+            self._begin_to_hear()
         if look.runs_somewhere is not None:
             self.runs_somewhere = look.runs_somewhere
         if look.root is not None:
             self._take_root(look.root)
+
+    def _begin_to_hear(self) -> None:
+        """Not sooner than something waits for an end: on a busy spool events cost more than they are worth."""
+
+        def call() -> str:
+            problem = self._watch_ends()
+            self._spool.reader.ask_again()  # for what has ended meanwhile
+            return problem
+
+        def done(result: str | Failed) -> None:
+            self._agenda.want(Duty.LOOK)
+            if result:
+                self._say(str(result))
+
+        self._hears_of_ends = True
+        self._watches.send(call, done)
 
     def _take_root(self, root: RootView) -> None:
         before = (self.root.paused, self.root.draining, self.root.keepalive_off)
@@ -170,3 +251,8 @@ class Looking:
         self.root = root
         if self._current.take(root):
             self._agenda.want(Duty.TELL)
+
+
+def _told(task: Waiting, task_id: str, state: State) -> Waiting:
+    """A task that knows how one that it waits for has ended."""
+    return replace(task, upstream=tuple((one, state if one == task_id else was) for one, was in task.upstream))

@@ -227,6 +227,7 @@ def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[
     incarnation = secrets.token_hex(6)
     spool = NodeSide(paths, node, incarnation, settings, mount)
     storage = StorageThread()
+    hints = Hints(storage.wake)
     around = Surroundings(
         spool=spool,
         storage=storage,
@@ -244,6 +245,7 @@ def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[
         flags=flags,
         config=config,
         say=speaker.say,
+        watch_ends=lambda: hints.add_moves(spool.ends, spool.is_awaited),
     )
     _announce(speaker, settings, around, served)
     if warning:
@@ -256,7 +258,6 @@ def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[
         seen = spool.kept.seen_before()
         agent = Agent(around, settings, time.monotonic(), seen, spool.kept.ledger_before())
 
-        hints = Hints(storage.wake)
         hints.add([leases.directory])
 
         def watching(result: str | Failed) -> None:

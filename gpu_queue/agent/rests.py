@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gpu_queue.agent.agenda import NEVER
+from gpu_queue.agent.agenda import NEVER, Agenda, Duty
 
 NODE_REST_S = 60.0
 """A node that could not start a task for its own reasons (a full local disk) starts none for so long."""
@@ -13,12 +13,14 @@ NODE_REST_S = 60.0
 class Rests:
     """Which tasks rest on this node, and whether the node does.  All times are monotonic seconds."""
 
-    def __init__(self, say: Callable[[str], None]):
+    def __init__(self, agenda: Agenda, say: Callable[[str], None]):
         """Nothing rests.
 
         Args:
+            agenda: where it is put that the node's page has something to tell.
             say: tells people what this node lacks.
         """
+        self._agenda = agenda
         self._say = say
         self._times: dict[str, int] = {}
         self._until: dict[str, float] = {}
@@ -54,6 +56,7 @@ class Rests:
         if self.problem != self._said:
             self._say(self.problem)
         self._said = self.problem
+        self._agenda.want(Duty.TELL)
 
     def node_rests(self, now: float) -> bool:
         """Whether this node starts nothing at present."""

@@ -16,6 +16,7 @@ from gpu_queue.agent.agenda import Agenda, Duty
 from gpu_queue.agent.livetry import LiveTry, last_line, recalled, remember
 from gpu_queue.agent.preparing import Preparing
 from gpu_queue.agent.rests import Rests
+from gpu_queue.agent.tally import Ended, Tally
 from gpu_queue.execution import processes
 from gpu_queue.execution.local import AgentDirectory
 from gpu_queue.execution.shims import Shims
@@ -64,14 +65,14 @@ class Tries:
         self._recalls: Errand[Recalled] = Errand(storage, "recall", say, trouble=forgot, over="it was read")
         self._settles: Errand[Settled] = Errand(storage, "settle", say)
         self.live: dict[str, LiveTry] = {}
-        self.rests = Rests(say)
+        self.rests = Rests(agenda, say)
         self.claimed_names: set[str] = set()
         """Names taken from pending/ that an older listing may still show."""
         self.stop_wanted: dict[str, float] = {}
         """Claims that a stop command named before we knew them, and when; most of them are other nodes'."""
         self.stories: dict[str, tuple[str, str]] = {}
         """Claims that were taken over: from which node, and how they came to be lost."""
-        self.settled_counts = {State.DONE: 0, State.FAILED: 0}
+        self.tally = Tally()
         self.is_leaving = False
 
     def held_gpus(self, *, settling_too: bool = False) -> dict[str, int | None]:
@@ -101,7 +102,7 @@ class Tries:
             one.shim = self._shims.take(one.name)
             granted = not what.gpus or self._leases.take(what.gpus, one.directory.path, what.reserve_bytes)
         except OSError as error:
-            self._rest_node(error, now)
+            self.rests.rest_node(error, now)
             granted = False
         if not granted:
             self._let_shim_go(one, to_spares=True)
@@ -158,7 +159,7 @@ class Tries:
                 self._shims.refill()
                 self.rests.node_is_well()
             except OSError as error:
-                self._rest_node(error, now)
+                self.rests.rest_node(error, now)
 
     # -- a step of a life ------------------------------------------------------------------------------------------
 
@@ -271,7 +272,7 @@ class Tries:
                     name = one.waited_as if as_it_was else full_name(one.claim.priority, one.claim.task_id)
                     self.rests.rest(name, now, first_s, max_s)
                 case stages.RestNode(trouble):
-                    self._rest_node(trouble, now)
+                    self.rests.rest_node(trouble, now)
                 case stages.Settle(end, problem, note):
                     if problem:
                         one.facts["problem"] = problem
@@ -348,10 +349,6 @@ class Tries:
             (self._shims.give_back if to_spares else self._shims.dismiss)(one.shim)
             one.shim = None
 
-    def _rest_node(self, error: OSError, now: float) -> None:
-        self.rests.rest_node(error, now)
-        self._agenda.want(Duty.TELL)
-
     # -- settling --------------------------------------------------------------------------------------------------
 
     def _settle(self, one: LiveTry, end: End, now: float, note: str) -> None:
@@ -392,7 +389,7 @@ class Tries:
         if settlement.to is State.PENDING:
             self._agenda.want(Duty.LOOK)
         else:
-            self.settled_counts[settlement.to] += 1
+            self.tally.add(Ended(one.claim.task_id, settlement.to, one.needs.queue))
         because = f" ({settlement.reason})" if settlement.reason else ""
         self._say(f"{settlement.to.value:<8} {one.title}  {settlement.outcome}{because}  [{one.claim.task_id}]")
 

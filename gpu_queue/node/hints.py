@@ -8,6 +8,7 @@
   holds all events back for half a second after each, in case the other half of a rename follows: a claim is such a
   leaving.  Over a whole spool it would see both halves, but walk first through all that was ever settled (decision
   0010).
+- Where tasks end by the hundred only moves are asked for, and only what somebody waits for wakes the main loop.
 - Nothing is stopped at the end: the threads are daemons, and to stop them may wait for hung storage.
 """
 
@@ -38,6 +39,8 @@ _MASK = (
 )
 _WHOLE = {EVENT_TYPE_CREATED: False, EVENT_TYPE_CLOSED: True, EVENT_TYPE_MOVED: True, EVENT_TYPE_DELETED: False}
 
+_MOVES = InotifyConstants.IN_MOVED_TO | InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_ONLYDIR
+
 Hint = tuple[str, str, bool]
 """Directory, name, and whether the writer has finished with the file."""
 
@@ -62,9 +65,29 @@ class Hints:
             directories: which.
             removals: also tell of files that are removed there.
         """
+        return self._add(directories, _MASK | InotifyConstants.IN_DELETE if removals else _MASK, self._hear)
+
+    def add_moves(self, directories: list[str], is_awaited: Callable[[str, str], bool]) -> str:
+        """Watch directories for what is moved there, of which only some is news.
+
+        Args:
+            directories: where.
+            is_awaited: is asked, by other threads, for directory and name; what is not awaited wakes nobody.
+
+        Returns:
+            Why that is not possible, or an empty text.
+        """
+
+        def tell(hint: Hint) -> None:
+            if is_awaited(hint[0], hint[1]):
+                self._hear(hint)
+
+        return self._add(directories, _MOVES, tell)
+
+    def _add(self, directories: list[str], mask: int, tell: Callable[[Hint], None]) -> str:
         for directory in directories:
             try:
-                _Emitter(directory, self._hear, removals=removals).start()
+                _Emitter(directory, mask, tell).start()
             except OSError as error:
                 # inotify's limits (ENOSPC, EMFILE) are the usual cause: polling does the work then.
                 return f"file events are off for {directory}: {error.strerror}"
@@ -84,10 +107,10 @@ class Hints:
 class _Emitter(InotifyFullEmitter):
     """One directory's events, told as hints instead of queued.  A "full" one tells a move from a creation."""
 
-    def __init__(self, directory: str, tell: Callable[[Hint], None], *, removals: bool) -> None:
+    def __init__(self, directory: str, mask: int, tell: Callable[[Hint], None]) -> None:
         super().__init__(EventQueue(), ObservedWatch(directory, recursive=False))
-        self._mask = _MASK | InotifyConstants.IN_DELETE if removals else _MASK
         self._directory = directory
+        self._mask = mask
         self._tell = tell
 
     def get_event_mask_from_filter(self) -> int:  # type: ignore[override]  # one release has a type of its own for it

@@ -33,7 +33,8 @@ READ_AT_MOST = 100
 READ_TIME_S = 0.05
 """A look reads for so long at most; the next one goes on."""
 UPSTREAM_TTL_S = 60.0
-"""done/ and failed/ may be huge: for tasks that wait for others they are listed once a minute at most."""
+"""done/ and failed/ may be huge: they are listed where something new is waited for, and else once a minute at most.
+On a local disk nobody waits for that: file events tell of ends, and only those are looked for."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +75,23 @@ class PendingReader:
         self._order: list[str] = []
         self._upstream: dict[str, State] = {}
         self._wanted: set[str] = set()
+        self._arrived: deque[tuple[State, str]] = deque(maxlen=10_000)
+        self.awaited_ids: frozenset[str] = frozenset()
+        """Tasks for whose end others wait; known here before a look asks where they are, so that no end is missed."""
+        self.awaited_queues: frozenset[str] = frozenset()
+        """Queues in which tasks wait, known here before a look asks who holds them."""
         self._upstream_listed_at = float("-inf")
         self._names: list[str] | None = None
         self._ids: dict[str, str] = {}
         """The ids that the names in pending/ bear, also those of copies."""
 
     def closed(self, name: str) -> None:
-        """A local event said that the writer of this file closed it: the one method that the main thread calls."""
+        """A local event said that the writer of this file closed it; the main thread may call this."""
         self._closed_names.append(name)
+
+    def arrived(self, state: State, name: str) -> None:
+        """A local event said that a task was settled: the next look asks for it; the main thread may call this."""
+        self._arrived.append((state, name))
 
     def forget(self, name: str) -> None:
         """This file was claimed or came back: what is known of it is old."""
@@ -103,6 +113,12 @@ class PendingReader:
     def settled(self, task_id: str, state: State) -> None:
         """This node settled a task: those that wait for it need not wait for the next listing."""
         self._upstream[task_id] = state
+        if task_id in self.awaited_ids:
+            self.awaited_ids -= {task_id}  # its event is no news
+
+    def ask_again(self) -> None:
+        """Have the next look list done/ and failed/ if something waits for what may be there."""
+        self._upstream_listed_at = float("-inf")
 
     def drop_facts(self, name: str) -> DropFacts | None:
         """The facts of a hand drop that stood still; None for a full name."""
@@ -157,7 +173,8 @@ class PendingReader:
             self._relist(candidates, running_ids)
         next_look_s = self._settle(now, running_ids)
         self._read_some(asked_for)
-        self._ask_upstream(now)
+        self.awaited_queues = frozenset(one.needs.queue for one in self._known.values() if one.needs.queue)
+        self._ask_upstream(now, running_ids | ending_ids)
         waiting = tuple(self._known[name] for name in self._order)
         if ending_ids:
             why = Reason(Code.ENDING)
@@ -357,31 +374,49 @@ class PendingReader:
             except OSError:
                 continue
 
-    def _ask_upstream(self, now: float) -> None:
+    def _ask_upstream(self, now: float, in_hand: frozenset[str]) -> None:
         """Say of each task that others wait for where it is."""
         waiters = [known for known in self._known.values() if known.needs.after]
         wanted = {one for known in waiters for one in known.needs.after}
         new, self._wanted = wanted - self._wanted, wanted
+        self.awaited_ids = frozenset(one for one in wanted if self._upstream.get(one) is not State.DONE)
+        arrived = self._look_for_arrived(wanted)
         if not waiters:
             return
-        alive = {known.task_id for known in self._known.values() if known.task_id}
-        for one in alive & self._upstream.keys():
+        # What arrived did so after pending/ was listed.
+        alive = {known.task_id for known in self._known.values() if known.task_id} - arrived.keys()
+        for one in (alive | in_hand) & self._upstream.keys():
             self._upstream.pop(one)  # it was retried by hand: its last end no longer counts
-        if any(self._upstream.get(one) is not State.DONE for one in new - alive):
+        self._upstream.update(arrived)
+        found = alive | in_hand
+        if any(self._upstream.get(one) is not State.DONE for one in new - found):
             self._upstream_listed_at = float("-inf")  # what is remembered from an earlier question may be long over
         done = {one for one in wanted if self._upstream.get(one) is State.DONE}
         # Any other state changes: another node ends it, a person retries it.
-        if now - self._upstream_listed_at >= UPSTREAM_TTL_S and not wanted <= alive | done:
+        if now - self._upstream_listed_at >= UPSTREAM_TTL_S and not wanted <= found | done:
             self._upstream_listed_at = now
             for one in wanted - done:
                 self._upstream.pop(one, None)
             self._list_settled(wanted)
         for known in waiters:
-            states = tuple(
-                (one, State.PENDING if one in alive else self._upstream.get(one)) for one in known.needs.after
-            )
+            states = tuple((one, self._state_of(one, alive, in_hand)) for one in known.needs.after)
             if states != known.upstream:
                 self._known[known.name] = replace(known, upstream=states)
+
+    def _state_of(self, task_id: str, alive: set[str], in_hand: frozenset[str]) -> State | None:
+        if task_id in alive:
+            return State.PENDING
+        return self._upstream.get(task_id, State.RUNNING if task_id in in_hand else None)
+
+    def _look_for_arrived(self, wanted: set[str]) -> dict[str, State]:
+        """Those of the tasks whose end an event told of that are there."""
+        found: dict[str, State] = {}
+        while self._arrived:
+            state, name = self._arrived.popleft()
+            full = parse_full(name)
+            if full is not None and full[1] in wanted and os.path.lexists(f"{self._paths.directory(state)}/{name}"):
+                found[full[1]] = state
+        return found
 
     def _list_settled(self, wanted: set[str]) -> None:
         for state in (State.DONE, State.FAILED):

@@ -37,7 +37,7 @@ from gpu_queue.spool.paths import (
     safe_name,
     strip_claim,
 )
-from gpu_queue.spool.queues import Queues
+from gpu_queue.spool.queues import Queues, parse_token
 from gpu_queue.spool.store import Moved, listing, move
 from gpu_queue.task import State
 
@@ -192,8 +192,21 @@ class NodeSide:
             self.mailbox.look(request.now) if request.commands else None,
             self._root() if request.root else None,
             self._runs_somewhere() if request.everywhere else None,
-            self.queues.busy(request.now) if any(task.needs.queue for task in pending.waiting) else {},
+            self.queues.busy(request.now) if self.reader.awaited_queues else {},
         )
+
+    @property
+    def ends(self) -> list[str]:
+        """Where something arrives when a task or a turn in a queue has ended, whoever ends it."""
+        return [self.paths.directory(State.DONE), self.paths.directory(State.FAILED), self.paths.queues]
+
+    def is_awaited(self, directory: str, name: str) -> bool:
+        """Whether something in pending/ waits for this to arrive in one of ``ends``; any thread may ask."""
+        if directory == self.paths.queues:
+            token = parse_token(name)
+            return token is not None and token[2] and token[0] in self.reader.awaited_queues
+        full = parse_full(name)
+        return full is not None and full[1] in self.reader.awaited_ids
 
     def _own_claims(self) -> tuple[str, ...]:
         names = listing(self.paths.running(self.node))

@@ -113,6 +113,27 @@ def test_what_lies_below_a_watched_directory_is_not_looked_at(listener: Listener
     assert listener.heard(1) == [("beside", False)]
 
 
+def test_of_moves_only_those_that_are_awaited_wake_anyone_and_nothing_else_is_heard(
+    listener: Listener, tmp_path: Path
+) -> None:
+    asked: list[tuple[str, str]] = []
+    ends = tmp_path / "ends"
+    ends.mkdir()
+
+    def is_awaited(directory: str, name: str) -> bool:
+        asked.append((directory, name))
+        return name.endswith("awaited")
+
+    assert listener.hints.add_moves([str(ends)], is_awaited) == ""
+    listener.directory = ends
+    for name in ("other", "also awaited", "awaited"):
+        (ends / f"{name} and written").write_text("x")
+        (tmp_path / name).write_text("x")
+        (tmp_path / name).rename(ends / name)
+    assert listener.heard(2) == [("also awaited", True), ("awaited", True)]
+    assert asked == [(str(ends), name) for name in ("other", "also awaited", "awaited")]
+
+
 def test_a_directory_that_cannot_be_watched_is_named_with_the_reason(listener: Listener, tmp_path: Path) -> None:
     (tmp_path / "later").mkdir()
     assert listener.hints.add([str(tmp_path / "nowhere"), str(tmp_path / "later")]) == (

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
+from collections.abc import Callable
 
 import pytest
 
@@ -172,6 +174,92 @@ gpu_wait {" ".join(names)}
     ends = [f"{'done' if number % 50 else 'failed'} {full}" for number, full in enumerate(names)]
     assert (said.status, said.lines) == (1, ends)
     assert len((shell.home / "listings").read_text().split()) < 20
+
+
+@pytest.fixture
+def slept(shell: Shell) -> Callable[[], list[str]]:
+    """What ``sleep`` was told, in a shell to which ``$FILESYSTEM`` is the spool's."""
+    bin_ = shell.home / "bin"
+    bin_.mkdir()
+    log = shell.home / "slept"
+    programs = {
+        "sleep": f'echo "$1" >>{shlex.quote(str(log))}\nexec "{shutil.which("sleep")}" "$@"',
+        "stat": f'[ "$1" != -f ] || {{ echo "$FILESYSTEM"; exit; }}\nexec "{shutil.which("stat")}" "$@"',
+    }
+    for name, body in programs.items():
+        (bin_ / name).write_text(f"#!/bin/sh\n{body}\n")
+        (bin_ / name).chmod(0o700)
+    return lambda: log.read_text().split() if log.exists() else []
+
+
+def start_on(shell: Shell, filesystem: str, script: str) -> subprocess.Popen[str]:
+    path = f"{shell.home}/bin:{os.environ['PATH']}"
+    return shell.start(script, PATH=path, FILESYSTEM=filesystem)
+
+
+@pytest.mark.parametrize("verb", ["gpu_wait a.sh", "gpu_tail a.sh"])
+@pytest.mark.parametrize(("state", "status"), [("done", 0), ("failed", 1)])
+def test_on_a_local_disk_an_end_is_seen_without_a_sleep(
+    shell: Shell, spool: Spool, slept: Callable[[], list[str]], verb: str, state: str, status: int
+) -> None:
+    full = spool.add(f"running/{NODE}", "a.sh")
+    process = start_on(shell, "ext2/ext3", verb)
+    assert process.stderr is not None
+    process.stderr.readline()
+    spool.move(full, f"running/{NODE}", state)
+    process.communicate(timeout=10)
+    assert (process.returncode, slept()) == (status, [])
+
+
+@pytest.mark.parametrize("verb", ["gpu_wait a.sh", "gpu_tail a.sh"])
+def test_on_a_network_filesystem_it_sleeps_between_two_listings(
+    shell: Shell, spool: Spool, slept: Callable[[], list[str]], verb: str
+) -> None:
+    full = spool.add(f"running/{NODE}", "a.sh")
+    process = start_on(shell, "nfs", verb)
+    wait_until(lambda: slept()[:2] == ["0.2", "0.5"])
+    spool.move(full, f"running/{NODE}", "done")
+    process.communicate(timeout=10)
+    assert process.returncode == 0
+
+
+def test_each_of_many_ends_is_told_once(shell: Shell, spool: Spool, slept: Callable[[], list[str]]) -> None:
+    names = [spool.add(f"running/{NODE}") for _ in range(50)]
+    process = start_on(shell, "tmpfs", "gpu_wait")
+    assert process.stderr is not None
+    assert process.stderr.readline() == "waiting for 50 tasks\n"
+    for number, full in enumerate([*names[1::2], *names[::2]]):
+        spool.move(full, f"running/{NODE}", "done" if number % 7 else "failed")
+    out, _ = process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert sorted(line.split()[1] for line in out.splitlines()) == sorted(names)
+    assert slept() == []
+
+
+def test_a_task_that_comes_back_to_pending_and_is_renamed_is_waited_for(
+    shell: Shell, spool: Spool, slept: Callable[[], list[str]]
+) -> None:
+    full = spool.add(f"running/{NODE}", "a.sh")
+    process = start_on(shell, "tmpfs", "gpu_wait a.sh")
+    assert process.stderr is not None
+    process.stderr.readline()
+    spool.move(full, f"running/{NODE}", "pending")
+    renamed = f"001-{full[4:]}"
+    (spool.path / "pending" / full).rename(spool.path / "pending" / renamed)
+    spool.move(renamed, "pending", f"running/{NODE}")
+    spool.move(renamed, f"running/{NODE}", "done")
+    out, _ = process.communicate(timeout=10)
+    assert (process.returncode, out) == (0, f"done {renamed}\n")
+
+
+def test_wait_ends_with_ctrl_c(shell: Shell, spool: Spool, slept: Callable[[], list[str]]) -> None:
+    spool.add("pending", "a.sh")
+    process = start_on(shell, "tmpfs", "gpu_wait")
+    assert process.stderr is not None
+    process.stderr.readline()
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=10)
+    assert process.returncode != 0
 
 
 def test_wait_gives_up_a_task_that_is_nowhere(shell: Shell, spool: Spool) -> None:
