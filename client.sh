@@ -1629,7 +1629,7 @@ __gpu_begin_ticks() { # tick = how 30 ms pass without a fork: a descriptor from 
   __gpu_is_local || return 0
   if [ -n "${ZSH_VERSION-}" ]; then
     if zmodload zsh/zselect 2>/dev/null; then tick=zsh; fi
-  elif { exec {line}<> <(:); } 2>/dev/null; then # open for writing as well, so it never ends
+  elif eval 'exec {line}<> <(:)' 2>/dev/null; then # open for writing as well, so it never ends; bash --posix could not parse it
     tick=$line
   fi
 }

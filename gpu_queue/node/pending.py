@@ -379,15 +379,15 @@ class PendingReader:
         waiters = [known for known in self._known.values() if known.needs.after]
         wanted = {one for known in waiters for one in known.needs.after}
         new, self._wanted = wanted - self._wanted, wanted
+        alive = {known.task_id for known in self._known.values() if known.task_id}
+        for one in (alive | in_hand) & self._upstream.keys():
+            self._upstream.pop(one)  # it was retried by hand: its last end no longer counts
         self.awaited_ids = frozenset(one for one in wanted if self._upstream.get(one) is not State.DONE)
         arrived = self._look_for_arrived(wanted)
         if not waiters:
             return
-        # What arrived did so after pending/ was listed.
-        alive = {known.task_id for known in self._known.values() if known.task_id} - arrived.keys()
-        for one in (alive | in_hand) & self._upstream.keys():
-            self._upstream.pop(one)  # it was retried by hand: its last end no longer counts
         self._upstream.update(arrived)
+        alive -= arrived.keys()  # which they did after pending/ was listed
         found = alive | in_hand
         if any(self._upstream.get(one) is not State.DONE for one in new - found):
             self._upstream_listed_at = float("-inf")  # what is remembered from an earlier question may be long over

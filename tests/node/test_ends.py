@@ -243,6 +243,18 @@ def test_the_next_of_a_queue_starts_when_another_node_frees_it(room: Room) -> No
     run_until(node, lambda: bool(room.runs(second)))
 
 
+def test_the_second_end_of_a_task_that_was_retried_is_awaited_from_the_look_that_finds_it_waiting(room: Room) -> None:
+    first = room.submit("#!/bin/sh\n")
+    room.submit("#!/bin/sh\n", after=[first])
+    reader = a_reader(room)
+    move(room, first, "pending", "done")
+    assert [upstream(reader, now) for now in (0.0, 0.5)] == [State.DONE, State.DONE]
+    assert first not in reader.awaited_ids
+    move(room, first, "done", "pending")
+    assert upstream(reader, 1.0) is State.PENDING
+    assert first in reader.awaited_ids
+
+
 def test_ends_that_nobody_waits_for_wake_nobody(room: Room) -> None:
     first, other = room.submit(room.script()), room.submit(room.script())
     for task in (first, other):

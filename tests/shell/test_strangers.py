@@ -7,6 +7,7 @@ import os
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,9 @@ def a_page(node: str) -> str:
 
 def filled(spool: Spool) -> None:
     """Escapes wherever somebody may write."""
-    record = dict.fromkeys(("name", "path", "cwd", "user", "host", "submitted_at", "dropped_as"), NAME)
+    record: dict[str, Any] = dict.fromkeys(
+        ("name", "path", "cwd", "user", "host", "submitted_at", "dropped_as"), NAME
+    )
     tasks = [
         spool.add(state, f"{title}.sh", **record) for state, title in (("pending", "wait1"), ("failed", "fail1"))
     ]
@@ -93,8 +96,8 @@ def test_nothing_that_others_wrote_reaches_the_terminal_as_it_is(shell: Shell, s
     filled(spool)
     shell.file("script.sh", "true\n")
     shell.file(f"{NAME}.sh", "true\n")
-    shell.hostile = False
-    said = shell.run(f"{{ {COMMANDS} }} 2>&1 | cat", BAD=BAD, NAME=NAME, limit_s=120)
+    shell.hostile, shell.limit_s = False, 55.0
+    said = shell.run(f"{{ {COMMANDS} }} 2>&1 | cat", BAD=BAD, NAME=NAME)
     text = said.out.encode("utf-8", "surrogateescape")
     assert "odd?[31mred" in said.out, "it was shown at all"
     assert [text[max(0, one.start() - 60) : one.end() + 20] for one in WRITTEN.finditer(text)] == []
@@ -123,10 +126,8 @@ done
 
 def quick(shell: Shell) -> None:
     shell.file("script.sh", "true\n")
-    shell.hostile = False
-    said = shell.run(
-        QUICK, limit_s=50
-    )  # a busy machine: each takes some 0.1 s, and a second where it waits for answers
+    shell.hostile, shell.limit_s = False, 50.0  # a busy machine: of a second each, where answers are waited for
+    said = shell.run(QUICK)
     assert len(said.lines) == 15, said
 
 
