@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import queue
 import secrets
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -14,6 +12,7 @@ from datetime import datetime
 from gpu_queue import __version__
 from gpu_queue.agent.agent import Agent, Surroundings
 from gpu_queue.agent.loop import run
+from gpu_queue.agent.speaker import Speaker, fit
 from gpu_queue.config import TABLE, Config, Settings, examine, parser, queue_root
 from gpu_queue.errors import DeviceError, GpuQueueError, SettingsError, SpoolError
 from gpu_queue.execution.launcher import first_line, start_companion, with_death_signal
@@ -32,8 +31,6 @@ from gpu_queue.spool.paths import STATE_DIRECTORIES, SpoolPaths
 from gpu_queue.task import State
 from gpu_queue.texts import printable
 
-LINE_MAX = 4000
-"""All that is wrong in a config.yaml is one line."""
 GOODBYE_S = 5.0
 PLANT_VARIABLE = "GPU_QUEUE_SIMULATE_PLANT"
 """Where the engine `cpu` notes its load when the GPUs come from a driver, which can only be a stand-in for one."""
@@ -70,43 +67,6 @@ def _paths(settings: Settings, environment: Mapping[str, str]) -> SpoolPaths:
 def _served(devices: Devices, settings: Settings, environment: Mapping[str, str]) -> tuple[Gpu, ...]:
     granted = None if settings.simulate else environment.get("CUDA_VISIBLE_DEVICES")
     return select_gpus(devices.snapshot(), settings.gpus, granted)
-
-
-def _fit(text: str) -> str:
-    """A line as a terminal may be shown it, whatever it quotes, and as any encoding can say it."""
-    return printable(text, LINE_MAX).encode("utf-8", "backslashreplace").decode()
-
-
-class Speaker:
-    """Says lines on standard output from a thread of its own: a terminal or a file on a hung disk stops nobody.
-
-    All that an agent says while it serves goes through here, and with it what it quotes of others.
-    """
-
-    def __init__(self) -> None:
-        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._speak, name="speaker", daemon=True)
-        self._thread.start()
-
-    def plain(self, text: str) -> None:
-        """A line without the time."""
-        self._lines.put(f"[INFO] {_fit(text)}\n")
-
-    def say(self, text: str) -> None:
-        """A line with the time."""
-        self._lines.put(f"[INFO] {time.strftime('%H:%M:%S')}  {_fit(text)}\n")
-
-    def _speak(self) -> None:
-        while (line := self._lines.get()) is not None:
-            try:
-                os.write(1, line.encode())
-            except OSError:
-                continue  # nobody listens (a closed terminal, a full disk): the agent goes on
-
-    def close(self) -> None:
-        """Say what is left, if somebody listens."""
-        self._lines.put(None)
-        self._thread.join(2.0)
 
 
 def _local_time(epoch_s: float) -> str:
@@ -296,7 +256,7 @@ def check(settings: Settings, environment: Mapping[str, str], refused: tuple[str
     problems = list(refused)
 
     def line(what: str, text: str) -> None:
-        print(f"{what:<12}{_fit(text)}")  # noqa: T201
+        print(f"{what:<12}{fit(text)}")  # noqa: T201
 
     def try_(what: str, text: object) -> None:
         try:
@@ -385,5 +345,5 @@ def main(program: str = "perpetual_motion.py", arguments: list[str] | None = Non
         return serve(settings, given, environment, config)
     except GpuQueueError as error:
         for line in str(error).splitlines():
-            print(f"{program}: {_fit(line)}", file=sys.stderr)  # noqa: T201
+            print(f"{program}: {fit(line)}", file=sys.stderr)  # noqa: T201
         return EXIT_REFUSED

@@ -46,7 +46,6 @@ class EventLog:
         self._path = paths.events(node)
         # The last line of a killed predecessor may be torn: the first byte of ours ends it.
         self._before = b"\n"
-        self._calls = 0
 
     def add(self, claim: Claim | None, *events: tuple[str, float, Mapping[str, Any]]) -> None:
         """Write events of one try, or of none, each its name, its moment (epoch seconds) and its facts.
@@ -58,10 +57,9 @@ class EventLog:
             files.encode_json({"at": format_utc(at), "event": event, **whose, **facts}) for event, at, facts in events
         ]
         try:
-            growing.append(self._path, self._before + b"".join(lines))
+            size_bytes = growing.append(self._path, self._before + b"".join(lines))
             self._before = b""
-            self._calls += 1
-            if self._calls % 1000 == 0 and os.stat(self._path).st_size > ROTATE_AT_BYTES:
+            if size_bytes > ROTATE_AT_BYTES:
                 os.rename(self._path, f"{self._path}.1")
         except OSError:
             pass

@@ -119,8 +119,8 @@ def _open_or_make(above: int, name: str, flags: int) -> int:
     raise OSError(errno.EAGAIN, "it is made and removed again all the time")
 
 
-def append(path: str, content: bytes) -> None:
-    """Add to the end of a file (:func:`open_to_append`).
+def append(path: str, content: bytes) -> int:
+    """Add to the end of a file (:func:`open_to_append`); returns how many bytes it has then.
 
     Raises:
         OSError: it could not be written.
@@ -128,5 +128,6 @@ def append(path: str, content: bytes) -> None:
     descriptor = open_to_append(path)
     try:
         write_all(descriptor, content)
+        return os.lseek(descriptor, 0, os.SEEK_CUR)  # what was appended ends where the file does: no server is asked
     finally:
         os.close(descriptor)

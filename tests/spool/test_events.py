@@ -84,10 +84,19 @@ def test_a_history_that_grew_large_is_put_aside_and_the_reader_goes_on_in_the_ne
 ) -> None:
     monkeypatch.setattr(module, "ROTATE_AT_BYTES", 1000)
     log = EventLog(paths, "n1")
-    for number in range(999):
-        log.add(None, (f"e{number}", 0.0, {}))
+    log.add(None, ("the first", 0.0, {}))
     _, place = read_events(paths, "n1", Place())
-    log.add(None, ("the last", 0.0, {}))
+    log.add(None, ("the last", 0.0, {"long": "x" * 1000}))
     log.add(None, ("the next", 0.0, {}))
     assert kinds(read_events(paths, "n1", place)[0]) == ["the next"]
     assert b"the last" in Path(f"{paths.events('n1')}.1").read_bytes().splitlines()[-1]
+
+
+def test_a_history_that_is_too_large_already_is_put_aside_by_the_next_event(paths: SpoolPaths) -> None:
+    with open(paths.events("n1"), "wb") as file:
+        file.truncate(1 << 30)
+    log = EventLog(paths, "n1")
+    log.add(None, ("the last", 0.0, {}))
+    assert not Path(paths.events("n1")).exists()
+    log.add(None, ("the next", 0.0, {}))
+    assert Path(paths.events("n1")).stat().st_size < 1000
