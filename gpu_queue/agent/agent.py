@@ -14,7 +14,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gpu_queue import __version__
 from gpu_queue.agent.agenda import Agenda, Duty
@@ -83,8 +83,8 @@ class Surroundings:
     config: Config
     """What stood in config.yaml when the settings were made."""
     say: Callable[[str], None]
-    watch_ends: Callable[[], str] = str
-    """Has file events tell of ends, from the first time that something waits for one; returns why they do not."""
+    watch_ends: Callable[[list[str]], str] = field(default=lambda _: "")
+    """Has file events tell of ends in these directories; returns why they do not."""
 
 
 class Agent:

@@ -48,7 +48,7 @@ class Looking:
         now: float,
         say: Callable[[str], None],
         seen: Callable[[Seen], None],
-        watch_ends: Callable[[], str],
+        watch_ends: Callable[[list[str]], str],
     ) -> None:
         """Look at nothing yet.
 
@@ -61,7 +61,7 @@ class Looking:
             now: monotonic seconds.
             say: tells people.
             seen: is told of every look that went well.
-            watch_ends: has file events tell of ends; returns why they do not.
+            watch_ends: has file events tell of ends in these directories; returns why they do not.
         """
         self._spool = spool
         self._tries = tries
@@ -72,7 +72,8 @@ class Looking:
         self._watch_ends = watch_ends
         self._say = say
         self._watches: Errand[str] = Errand(storage, "watch", say)
-        self._hears_of_ends = False
+        self._heard_of: set[str] = set()
+        """Those of ``NodeSide.ends`` of which file events are to tell."""
         self._looks: Errand[Look] = Errand(
             storage,
             "look",
@@ -216,18 +217,20 @@ class Looking:
             self._agenda.want(Duty.LOOK, request.now + look.pending.next_look_s)
         self._busy_queues = look.busy_queues
         reader = self._spool.reader
-        if not self._hears_of_ends and (reader.awaited_ids or reader.awaited_queues):
-            self._begin_to_hear()
+        self._heard_of.difference_update(look.made)
+        unheard = [directory for directory in self._spool.ends if directory not in self._heard_of]
+        if unheard and (reader.awaited_ids or reader.awaited_queues):
+            self._begin_to_hear(unheard)
         if look.runs_somewhere is not None:
             self.runs_somewhere = look.runs_somewhere
         if look.root is not None:
             self._take_root(look.root)
 
-    def _begin_to_hear(self) -> None:
+    def _begin_to_hear(self, directories: list[str]) -> None:
         """Not sooner than something waits for an end: on a busy spool events cost more than they are worth."""
 
         def call() -> str:
-            problem = self._watch_ends()
+            problem = self._watch_ends(directories)
             self._spool.reader.ask_again()  # for what has ended meanwhile
             return problem
 
@@ -236,8 +239,8 @@ class Looking:
             if result:
                 self._say(str(result))
 
-        self._hears_of_ends = True
-        self._watches.send(call, done)
+        if self._watches.send(call, done):
+            self._heard_of.update(directories)
 
     def _take_root(self, root: RootView) -> None:
         before = (self.root.paused, self.root.draining, self.root.keepalive_off)

@@ -205,7 +205,7 @@ def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[
         flags=flags,
         config=config,
         say=speaker.say,
-        watch_ends=lambda: hints.add_moves(spool.ends, spool.is_awaited),
+        watch_ends=lambda directories: hints.add_moves(directories, spool.is_awaited),
     )
     _announce(speaker, settings, around, served)
     if warning:

@@ -295,10 +295,10 @@ def test_ends_by_the_hundred_are_looked_at_together_and_leave_the_agent_most_of_
 
 
 def test_ends_are_heard_of_only_once_something_waits_for_one(room: Room) -> None:
-    begun: list[str] = []
+    begun: list[list[str]] = []
 
-    def watch() -> str:
-        begun.append("now")
+    def watch(directories: list[str]) -> str:
+        begun.append([os.path.basename(one) for one in directories])
         return "file events are off for done/: no watch is left"
 
     node = at_rest(room)
@@ -310,8 +310,25 @@ def test_ends_are_heard_of_only_once_something_waits_for_one(room: Room) -> None
     submit_at(node, room.script(), queue="q")
     submit_at(node, room.script(), after=["20260101T000000000-abcdef-nobody.sh"])
     moments(node, 12)
-    assert begun == ["now"]
+    assert begun == [["done", "failed", "queues"]]
     assert sum("file events are off for done/" in line for line in node.said) == 1
+
+
+def test_a_directory_that_was_made_again_is_heard_of_again(room: Room) -> None:
+    begun: list[list[str]] = []
+
+    def watch(directories: list[str]) -> str:
+        begun.append([os.path.basename(one) for one in directories])
+        return ""
+
+    node = at_rest(room)
+    node.agent.looking._watch_ends = watch
+    submit_at(node, room.script(), after=["20260101T000000000-abcdef-nobody.sh"])
+    moments(node, 12)
+    (room.root / "failed").rmdir()
+    node.agent.hint(str(room.root), "x", True)
+    moments(node, 12)
+    assert begun == [["done", "failed", "queues"], ["failed"]]
 
 
 def test_what_ended_before_ends_were_heard_of_is_found_without_a_poll(room: Room) -> None:
@@ -319,7 +336,7 @@ def test_what_ended_before_ends_were_heard_of_is_found_without_a_poll(room: Room
     move(room, first, "pending", "running/n2-0000000b")
     node = at_rest(room)
 
-    def watch() -> str:
+    def watch(_: list[str]) -> str:
         move(room, first, "running/n2-0000000b", "done")  # right before the watch begins
         return ""
 
