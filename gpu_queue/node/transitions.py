@@ -432,7 +432,7 @@ class Transitions:
             self._make_missing()
             return call()
 
-    def _write(self, write: Callable[[], None]) -> None:
+    def _write(self, write: Callable[[], object]) -> None:
         """Write what a full disk may refuse: it still takes the rename, which must not wait for this."""
         try:
             self._with_directories(write)
