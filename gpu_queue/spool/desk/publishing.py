@@ -28,6 +28,7 @@ from gpu_queue.texts import printable
 from gpu_queue.units import format_utc
 
 SCRIPT_MAX_BYTES = 16 << 20
+SYNCED_AT_ONCE = 8
 
 # -- stamps ---------------------------------------------------------------------------------------------------------
 
@@ -323,12 +324,24 @@ def publish(paths: SpoolPaths, prepared: Sequence[Callable[[], _Entry]]) -> tupl
             files.write_new(paths.record(one.task_id), one.record)
             written.append(path)
             files.write_new(path, one.script, is_script=True)
-        for path in written:
-            files.sync(path)
+        _sync(written)
     except OSError as error:
         _take_back(written, stage)
         raise NotPublished(_unwritten(error.filename or pending, error), ()) from error
     return _commit(paths, entries, hidden, stage)
+
+
+def _sync(written: list[str]) -> None:
+    """Have files on their storage; many at the same time, so that a journal writes them together."""
+    if len(written) <= SYNCED_AT_ONCE:
+        for path in written:
+            files.sync(path)
+        return
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  whoever submits one needs none
+
+    with ThreadPoolExecutor(SYNCED_AT_ONCE) as pool:
+        for _ in pool.map(files.sync, written):
+            pass
 
 
 def _commit(paths: SpoolPaths, entries: list[_Entry], hidden: list[str], stage: str) -> tuple[Task, ...]:
