@@ -2655,7 +2655,9 @@ __gpu_candidates() { # COMMAND WORD: one a line
   case $1 in
     gpu_keepalive) printf '%s\n' on off status; return 0 ;;
     gpu_use) __gpu_home; __gpu_cd "$REPLY" || return 0
-      for file in */; do printf '%s\n' "${file%/}"; done
+      for file in */; do
+        case $file in *[[:cntrl:]]*) ;; *) __gpu_put '%s\n' "${file%/}" ;; esac
+      done
       return 0 ;;
     gpu_forget) __gpu_enter 2>/dev/null || return 0
       __gpu_node_names

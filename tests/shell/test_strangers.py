@@ -36,6 +36,7 @@ gpu_clean --older-than 0
 gpu_shutdown; gpu_stop all; gpu_retry all; gpu_use "$BAD"
 JOB_ID=$NAME gpu_status; JOB_ID=strange gpu_status
 __gpu_guest words gpu_forget ''; __gpu_guest words gpu_stop ''; __gpu_guest words gpu_tail ''
+__gpu_guest words gpu_use ''
 """
 
 
