@@ -24,12 +24,14 @@ from gpu_queue.agent.commands import Commands
 from gpu_queue.agent.current import Current
 from gpu_queue.agent.fillers import LEDGER_EVERY_S, Fillers
 from gpu_queue.agent.looking import Looking, Seen
+from gpu_queue.agent.place import Place
 from gpu_queue.agent.preparing import Preparing, scripts_environment
 from gpu_queue.agent.pushing import Pushing
 from gpu_queue.agent.telling import gpu_pages, silent_pages, try_pages, wait_pages
 from gpu_queue.agent.tries import Tries
 from gpu_queue.agent.watching import Watching
 from gpu_queue.config import Config, Settings
+from gpu_queue.execution import found
 from gpu_queue.execution.local import AgentDirectory, NodeDirectory
 from gpu_queue.execution.shims import Shims
 from gpu_queue.gpus.devices import Devices
@@ -116,6 +118,10 @@ class Agent:
             environment=environment,
             umask=around.umask,
         )
+
+        def restore() -> None:
+            found.restore(around.node_directory, around.leases, self.cards.everything)
+
         self.tries = Tries(
             spool,
             storage,
@@ -127,6 +133,7 @@ class Agent:
             say,
             lambda: self._now,
             lambda gpus, since: self.fillers.are_clear(gpus, since, self._now),
+            restore,
         )
         self.looking = Looking(
             spool, storage, self.tries, agenda, self._current, now, say, self._looked, around.watch_ends
@@ -160,6 +167,7 @@ class Agent:
         self.was_terminated = False
         self.finished = False
         self.forced_out = False
+        self.place = Place(around.node_directory, around.home, around.leases, self.tries, restore, say)
         agenda.want(Duty.KEEP, now)
 
     @property
@@ -172,6 +180,9 @@ class Agent:
     def step(self, now: float) -> None:
         """Observe, plan, act."""
         self._now = now
+        self._keep_place(now)
+        if self.finished:
+            return
         self._storage.deliver()
         if self._agenda.take(Duty.KEEP, now):
             self._keep(now)
@@ -183,7 +194,8 @@ class Agent:
         if "peers" in due:
             self.watching.look()
         self._plan(now)
-        self.tries.keep_spares(now, serves=self.looking.has_looked and self._phase is Phase.SERVING)
+        serves = self.looking.has_looked and self._phase is Phase.SERVING and not self.place.problem
+        self.tries.keep_spares(now, serves=serves)
         self.pushing.advance(now)
         self._notice_hanging(now)
         if now >= self.beat.due(now):
@@ -198,6 +210,17 @@ class Agent:
         parts = (self.tries, self.looking, self.commands, self.watching, self.beat, self.pushing)
         duties = (self._agenda.at(duty) for duty in (Duty.KEEP, Duty.PLAN, Duty.PLAN_ANEW))
         return max(0.0, min(now + LONGEST_WAIT_S, *(part.due(now) for part in parts), *duties) - now)
+
+    def _keep_place(self, now: float) -> None:
+        if self.place.is_whole():
+            return
+        if self.place.take():
+            self._spool.watch([self._around.leases.directory])
+            self.fillers.begin_anew()
+            for duty in (Duty.KEEP, Duty.PLAN_ANEW):
+                self._agenda.want(duty, now)
+        self._agenda.want(Duty.TELL, now)
+        self.finished = self.place.is_lost
 
     # -- observing --------------------------------------------------------------------------------------------------
 
@@ -317,7 +340,7 @@ class Agent:
     def _plan(self, now: float) -> None:
         # What can never run is found when it was listed, not again each time that a GPU becomes free.
         is_anew, is_due = self._agenda.take(Duty.PLAN_ANEW, now), self._agenda.take(Duty.PLAN, now)
-        if not (is_anew or is_due) or not self.looking.has_looked or self.looking.root.damage:
+        if not (is_anew or is_due) or not self.looking.has_looked or self.looking.root.damage or self.place.problem:
             return
         facts = self._facts(now)
         decided = plan(facts, LOOK_AHEAD if is_anew else 0)
@@ -371,6 +394,7 @@ class Agent:
         told = (
             self.looking.problem,
             self.looking.root.damage,
+            self.place.problem,
             self.tries.rests.problem,
             self._current.problem,
             self._hanging_text(now),

@@ -74,6 +74,7 @@ class Fillers:
         """When the ledger was handed to the storage last."""
         self._settings = settings
         self._rest = self._off_by = ""
+        self._begins_anew = False
 
     # -- the step ------------------------------------------------------------------------------------------------
 
@@ -92,6 +93,9 @@ class Fillers:
             self._settings = settings
             self.supervisor.obey(rules_of(settings))
         rest, self._off_by = _rest(phase, settings, switched_off)
+        self._begins_anew = self._begins_anew and not self.supervisor.is_empty
+        if self._begins_anew:
+            rest = rest or "its place on this node is taken anew"
         if self._rest and not rest:
             self.supervisor.try_again()
         self._rest = rest
@@ -109,6 +113,10 @@ class Fillers:
         self._tell_cards()
         if self._counted_at is None or now - self._counted_at >= COUNT_EVERY_S:
             self._count(gpus, set(holders), now)
+
+    def begin_anew(self) -> None:
+        """Have every worker leave and come again: what tells other agents of them was removed."""
+        self._begins_anew = self.leases_are_old = True
 
     def _ours(self) -> set[str]:
         return {uuid for uuid in self.supervisor.keepers if self.supervisor.has_worker(uuid)}

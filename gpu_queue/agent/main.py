@@ -15,6 +15,7 @@ from gpu_queue.agent.loop import run
 from gpu_queue.agent.speaker import Speaker, fit
 from gpu_queue.config import TABLE, Config, Settings, examine, parser, queue_root
 from gpu_queue.errors import DeviceError, GpuQueueError, SettingsError, SpoolError
+from gpu_queue.execution import found
 from gpu_queue.execution.launcher import first_line, start_companion, with_death_signal
 from gpu_queue.execution.local import NodeDirectory
 from gpu_queue.gpus.devices import Devices, Gpu, select_gpus
@@ -168,6 +169,7 @@ def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[
         is_first = home.lock(paths.root)
         node_directory.install_shim()
         leases = Leases(node_directory.root)
+        restored = found.restore(node_directory, leases, devices.snapshot()) if is_first else []
     except OSError as error:
         raise SettingsError(
             f"{node_directory.root}: the node's own directory cannot be written ({error.strerror}); "
@@ -210,6 +212,8 @@ def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[
     _announce(speaker, settings, around, served)
     if warning:
         speaker.plain(f"Warning: {warning}")
+    if restored:
+        speaker.say(f"{len(restored)} tries that run here had lost their locks: somebody has removed them")
     try:
         try:
             spool.enter()
@@ -239,6 +243,8 @@ def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[
 
 
 def _leave(agent: Agent, storage: StorageThread, speaker: Speaker) -> int:
+    if agent.place.is_lost:
+        return EXIT_REFUSED  # the node's pages are the other's
     agent.say_goodbye(time.monotonic())
     deadline = time.monotonic() + GOODBYE_S
     while storage.outstanding() and time.monotonic() < deadline:

@@ -5,13 +5,12 @@ The main thread does only local things; whatever touches shared storage is an er
 
 from __future__ import annotations
 
-import os
 import secrets
 import signal
 import time
 from collections.abc import Callable, Iterable
 
-from gpu_queue.agent import life, stages
+from gpu_queue.agent import life, shimseen, stages
 from gpu_queue.agent.agenda import Agenda, Duty
 from gpu_queue.agent.livetry import LiveTry, last_line, recalled, remember
 from gpu_queue.agent.preparing import Preparing
@@ -48,6 +47,7 @@ class Tries:
         say: Callable[[str], None],
         clock: Callable[[], float],
         are_clear: Callable[[tuple[str, ...], float], bool],
+        restore: Callable[[], None],
     ) -> None:
         self._spool = spool
         self._home = home
@@ -59,6 +59,7 @@ class Tries:
         self._say = say
         self._clock = clock
         self._are_clear = are_clear
+        self._restore = restore
         self._claims: Errand[Claimed | NotClaimed] = Errand(storage, "claim", say)
         self._records: Errand[None] = Errand(storage, "record", say)
         forgot = "what this node has forgotten of a try could not be read"
@@ -79,6 +80,16 @@ class Tries:
         """GPUs that our tries hold, and how many bytes of each; None: the whole card."""
         holding = (one for one in self.live.values() if one.holds_gpus or settling_too)
         return {uuid: one.reserve_bytes for one in holding for uuid in one.gpus}
+
+    def lease_again(self) -> None:
+        """Lease again what our tries hold: somebody has removed the leases.
+
+        Raises:
+            OSError: the local disk takes it not.
+        """
+        for one in self.live.values():
+            if one.gpus and one.holds_gpus and one.directory.is_alive():
+                self._leases.take(one.gpus, one.directory.path, one.reserve_bytes)
 
     def due(self, now: float) -> float:
         """When something is to be done although nothing has happened."""
@@ -195,7 +206,7 @@ class Tries:
     def _seen(self, one: LiveTry, now: float) -> stages.Facts:
         stage = one.stage
         if isinstance(stage, stages.Running):
-            seen = self._shim_seen(one, now)
+            seen = shimseen.of(one, now, self._children)
             if seen is not stages.NOTHING:
                 return seen
             if stage.is_ending and one.ending is not None and one.ending.step(now):
@@ -206,31 +217,6 @@ class Tries:
         elif isinstance(stage, stages.Clearing) and stage.why is None:
             return stages.Facts(is_clear=self._are_clear(one.gpus, stage.since))
         return stages.NOTHING
-
-    def _shim_seen(self, one: LiveTry, now: float) -> stages.Facts:
-        """What has become of its shim; nothing, where it goes on."""
-        if one.pid is None:
-            if not one.directory.is_alive():
-                return stages.Facts(shim=stages.ShimGone())
-            shim = processes.read_process((one.directory.pid() or (0, 0))[0])
-            return stages.Facts(is_stopped=True) if shim is not None and shim.state == "T" else stages.NOTHING
-        try:
-            pid, wait_status = os.waitpid(one.pid, os.WNOHANG | os.WUNTRACED)
-        except ChildProcessError:
-            pid, wait_status = one.pid, -1
-        if not pid:
-            return stages.NOTHING
-        if wait_status >= 0 and os.WIFSTOPPED(wait_status):
-            return stages.Facts(is_stopped=True)
-        one.shim_pid, one.pid, one.ended_at = one.pid, None, now
-        status = one.directory.status()
-        if status is None and wait_status >= 0 and os.WIFEXITED(wait_status):
-            status = os.WEXITSTATUS(wait_status)  # a full disk takes no status; the shim exits with the same
-        may_have_left = status is None or processes.may_have_leftovers(
-            one.shim_pid, now - one.started_at, self._children()
-        )
-        gone = stages.ShimGone(status, one.directory.why(), one.directory.reason() or "", may_have_left)
-        return stages.Facts(shim=gone)
 
     def _children(self) -> set[int]:
         """Shims that have a try, wait for one, or belong to none; and what else we started."""
@@ -263,9 +249,9 @@ class Tries:
                 case stages.EndLeftovers():
                     self._end_leftovers(one, now)
                 case stages.ContinueShim():
-                    self._signal_shim(one, signal.SIGCONT)
+                    shimseen.signal_shim(one, signal.SIGCONT)
                 case stages.KillShim():
-                    self._signal_shim(one, signal.SIGKILL)
+                    shimseen.signal_shim(one, signal.SIGKILL)
                 case stages.Dismiss(to_spares):
                     self._let_shim_go(one, to_spares=to_spares)
                 case stages.Rest(first_s, max_s, as_it_was):
@@ -336,13 +322,6 @@ class Tries:
         # Of an adopted shim nobody knows the pid, and its try may have run for long.
         ran_s = now - one.started_at if one.shim_pid else float("inf")
         one.begin_ending(processes.Ending(one.claim_path, one.shim_pid, life.LEFTOVER_GRACE_S, ran_s))
-
-    @staticmethod
-    def _signal_shim(one: LiveTry, number: signal.Signals) -> None:
-        pid = one.pid or (one.directory.pid() or (0, 0))[0]
-        process = processes.read_process(pid) if pid else None
-        if process is not None:
-            processes.send(process, number)
 
     def _let_shim_go(self, one: LiveTry, *, to_spares: bool) -> None:
         if one.shim is not None:
@@ -419,6 +398,8 @@ class Tries:
         one = self._try_of(claim, stages.Over(), now)
         one.named_end, one.is_recorded = named_end, True
         local = one.directory
+        if named_end is None and not local.has_lock():
+            self._try_to_restore()  # before it is said to have died
         facts = ClaimFacts(claim, named_end, local.is_alive(), local.status(), local.why(), local.never_began())
         decision = recover(facts)
         from_node, one.because = self.stories.pop(one.name, ("", ""))
@@ -428,6 +409,7 @@ class Tries:
         self.live[one.name] = one
         self._agenda.want(Duty.TELL)
         if decision.step is Step.ADOPT:
+            self._try_to_restore()  # its leases may have been removed while nobody was here
             self._say(f"{one.name}: taken up again, its shim lives")
             wanted = Why.STOPPED if self.stop_wanted.pop(one.name, None) is not None else facts.why
             began_at = None if one.is_inherited else one.started_at
@@ -440,6 +422,12 @@ class Tries:
             self._enter(one, life.settle(decision.end), now)
         else:
             self._enter(one, life.clean(decision.end, now), now)
+
+    def _try_to_restore(self) -> None:
+        try:
+            self._restore()
+        except OSError as error:
+            self._say(f"the node's own directory: {error}")
 
     def _enter(self, one: LiveTry, into: life.Next, now: float) -> None:
         one.stage, effects = into

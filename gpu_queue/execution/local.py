@@ -10,6 +10,7 @@
       agents/<key>/tries/<claim name>/
         lock                     held from before the fork until the shim has ended: shim alive <=> it is held
         pid why status reason beat gone    one line each (see shim.sh);  facts: JSON, by the agent
+        found                    the shim's pid and start, where the lock was removed under it
         orders                   what its shim is to do (gpu_queue.execution.launcher)
 
 - Locks: a try's is of :mod:`gpu_queue.locks`, and the shim holds on to the one that it inherited; an agent's own is
@@ -21,7 +22,6 @@
 from __future__ import annotations
 
 import errno
-import functools
 import hashlib
 import json
 import os
@@ -36,7 +36,7 @@ from filelock import FileLock, Timeout
 
 from gpu_queue.errors import SpoolError
 from gpu_queue.execution.processes import start_of
-from gpu_queue.locks import is_locked, try_lock
+from gpu_queue.locks import is_alive, is_locked, note_process, try_lock
 from gpu_queue.task import Why
 
 SHIM = Path(__file__).with_name("shim.sh")
@@ -99,8 +99,11 @@ class TryDirectory:
             return False
 
     def is_alive(self) -> bool:
-        """Whether somebody holds the try's lock: the agent that is about to start it, or the shim."""
-        return is_locked(f"{self.path}/lock")
+        """Whether somebody holds the try's lock: the agent that is about to start it, or the shim.
+
+        Where the lock was removed under a shim that lives, its process tells (:meth:`note_found`).
+        """
+        return is_alive(self.path)
 
     def pid(self) -> tuple[int, int] | None:
         """The shim's pid and start time in ticks; None unless it lives and has reported.
@@ -112,6 +115,21 @@ class TryDirectory:
         if pid is None or start is None or not self.is_alive():
             return None
         return pid, start
+
+    def has_lock(self) -> bool:
+        """Whether there is something by which others see that it lives; False: somebody has removed it."""
+        return os.path.lexists(f"{self.path}/lock") or os.path.lexists(f"{self.path}/found")
+
+    def note_found(self, pid: int, start_ticks: int) -> None:
+        """Make what was removed of the directory of a try that lives: by this shim it is known from now on.
+
+        Raises:
+            OSError: the local disk takes it not.
+        """
+        os.makedirs(self.path, mode=0o700, exist_ok=True)
+        note_process(self.path, pid, start_ticks)
+        if not self.has_begun():
+            _write(f"{self.path}/pid", b"%d\n" % pid)
 
     def write_why(self, why: Why) -> None:
         """Say why this try is about to be ended; before the first signal, so that a crash between loses nothing."""
@@ -184,8 +202,10 @@ class AgentDirectory:
         self.path = path
         self.spool = spool
         self._lock: FileLock | None = None
-        os.makedirs(f"{path}/tries", mode=0o700, exist_ok=True)
-        os.makedirs(f"{path}/spares", mode=0o700, exist_ok=True)
+        self._descriptor = -1
+        self._told = b""
+        self._reached_as = ""
+        self._make()
 
     def lock(self, root: str = "") -> bool:
         """Take the lock for the rest of this agent's life; False if another agent holds it.
@@ -193,13 +213,10 @@ class AgentDirectory:
         Args:
             root: the path by which we reach the spool, for messages.
         """
-        told = os.fsencode(f"{os.getpid()}\n{self.spool}\n{root}\n")
+        self._reached_as = root
+        self._told = os.fsencode(f"{os.getpid()}\n{self.spool}\n{root}\n")
         lock = self._lock or FileLock(
-            f"{self.path}/lock",
-            mode=0o600,
-            thread_local=False,
-            fallback_to_soft=False,
-            on_acquired=functools.partial(_write_holder, told=told),
+            f"{self.path}/lock", mode=0o600, thread_local=False, fallback_to_soft=False, on_acquired=self._acquired
         )
         try:
             lock.acquire(timeout=_PROBED_S, poll_interval=0.01)
@@ -207,6 +224,32 @@ class AgentDirectory:
             return False
         self._lock = lock
         return True
+
+    def _acquired(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        os.truncate(descriptor, 0)
+        os.write(descriptor, self._told)
+
+    def is_sound(self) -> bool:
+        """Whether the lock that we hold is still the one in this directory: nobody has removed it."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), os.lstat(f"{self.path}/lock"))
+        except OSError:
+            return False
+
+    def take_again(self) -> bool:
+        """Make this directory anew and take its lock; False if another agent holds that by now.
+
+        Raises:
+            OSError: the local disk takes it not.
+        """
+        self.close()
+        self._make()
+        return self.lock(self._reached_as)
+
+    def _make(self) -> None:
+        os.makedirs(f"{self.path}/tries", mode=0o700, exist_ok=True)
+        os.makedirs(f"{self.path}/spares", mode=0o700, exist_ok=True)
 
     def is_held(self) -> bool:
         """Whether an agent lives that serves the spool under this name."""
@@ -220,7 +263,7 @@ class AgentDirectory:
         """Give the lock back."""
         if self._lock is not None:
             self._lock.release(force=True)
-            self._lock = None
+            self._lock, self._descriptor = None, -1
 
     def try_directory(self, claim_name: str) -> TryDirectory:
         """The directory of one try, whether it exists or not."""
@@ -264,7 +307,17 @@ class NodeDirectory:
         Raises:
             SpoolError: it cannot be made, or others could meddle with it.
         """
-        root = os.path.abspath(path) if path else f"/tmp/gpu-queue-{os.geteuid()}"  # noqa: S108 - checked below
+        directory = cls(os.path.abspath(path) if path else f"/tmp/gpu-queue-{os.geteuid()}")  # noqa: S108 - checked
+        directory.make()
+        return directory
+
+    def make(self) -> None:
+        """Make what is missing of it, and refuse it unless it is safe.
+
+        Raises:
+            SpoolError: it cannot be made, or others could meddle with it.
+        """
+        root = self.root
         try:
             try:
                 os.mkdir(root, 0o700)
@@ -286,7 +339,6 @@ class NodeDirectory:
                 os.makedirs(f"{root}/{name}", mode=0o700, exist_ok=True)
         except OSError as error:
             raise SpoolError(f"{root}: cannot be used as this node's own directory: {error.strerror}") from error
-        return cls(root)
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -335,6 +387,11 @@ class NodeDirectory:
         keys = _names(f"{self.root}/agents")
         return any(TryDirectory(f"{self.root}/agents/{key}/tries/{name}").is_alive() for key in keys)
 
+    def tries(self) -> list[TryDirectory]:
+        """Those of all agents."""
+        agents = [AgentDirectory(f"{self.root}/agents/{key}", "") for key in _names(f"{self.root}/agents")]
+        return [one for agent in agents for one in agent.tries()]
+
     def refresh(self) -> None:
         """Touch everything, so that no cleaner of old files takes a lock away.  Once an hour is enough."""
         for directory, _, names in os.walk(self.root):
@@ -343,11 +400,6 @@ class NodeDirectory:
                     os.utime(path, follow_symlinks=False)
                 except OSError:
                     pass  # it has just gone
-
-
-def _write_holder(descriptor: int, told: bytes) -> None:
-    os.truncate(descriptor, 0)
-    os.write(descriptor, told)
 
 
 def _names(directory: str) -> list[str]:

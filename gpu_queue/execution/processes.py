@@ -19,7 +19,6 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 CLAIM_VARIABLE = "GPU_QUEUE_CLAIM"
-_MARKER = f"{CLAIM_VARIABLE}=".encode()
 _SHORT_S = 5.0
 _FEW_PIDS = 100
 """More are not asked one by one."""
@@ -59,12 +58,17 @@ def start_of(pid: int) -> int | None:
     return None if process is None else process.start_ticks
 
 
+def variable_of(pid: int, name: str) -> list[str]:
+    """What a process was given as a variable of its environment, if anything.  May hang with the process."""
+    start = f"{name}=".encode()
+    return [
+        os.fsdecode(entry[len(start) :]) for entry in _proc(pid, "environ").split(b"\0") if entry.startswith(start)
+    ]
+
+
 def claim_of(pid: int) -> str | None:
     """The claim that a process carries in its environment.  May hang with the process."""
-    for entry in _proc(pid, "environ").split(b"\0"):
-        if entry.startswith(_MARKER):
-            return os.fsdecode(entry[len(_MARKER) :])
-    return None
+    return next(iter(variable_of(pid, CLAIM_VARIABLE)), None)
 
 
 def pids() -> list[int]:

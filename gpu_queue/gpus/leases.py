@@ -4,7 +4,8 @@
   bytes of the GPU's memory that reserves: ``all`` is the whole card.
 - The directory is named from the node's own, which two agents may see under two paths.
 - It is valid <=> somebody holds the flock on that directory's file ``lock``: the agent from before the fork, then the
-  shim.  A crash of anything therefore needs no tidying, and a task keeps its GPU when its agent dies.
+  shim; or, where that file was removed, its shim lives (:func:`gpu_queue.locks.is_alive`).  A crash of anything
+  therefore needs no tidying, and a task keeps its GPU when its agent dies.
 - All changes are made under ``grant.lock``, so of two agents one gets a GPU.  Readers need no lock: what they take
   for free is asked again under it.
 - ``gpus/<uuid>.filler`` is locked for as long as a keep-alive worker lives on that GPU, whichever agent's it is.  A
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 
 from filelock import FileLock, Timeout
 
-from gpu_queue.locks import is_locked, try_lock
+from gpu_queue.locks import is_alive, is_locked, try_lock
 
 _FILLER = ".filler"
 _BUSY_AFTER_S = 2.0
@@ -70,7 +71,24 @@ class Leases:
         self._gpus = f"{root}/gpus"
         # Never the library's other kind of lock, a file that stays behind a crash: without flock nothing works here.
         self._mutex = FileLock(f"{root}/grant.lock", mode=0o600, fallback_to_soft=False)
+        self._inode = -1
+        self.make()
+
+    def make(self) -> None:
+        """Make the directory of the leases, if somebody has removed it, and know it by what it is.
+
+        Raises:
+            OSError: the local disk takes it not.
+        """
         os.makedirs(self._gpus, mode=0o700, exist_ok=True)
+        self._inode = os.stat(self._gpus).st_ino
+
+    def is_sound(self) -> bool:
+        """Whether that directory is still there, and the same."""
+        try:
+            return os.stat(self._gpus).st_ino == self._inode
+        except OSError:
+            return False
 
     @property
     def directory(self) -> str:
@@ -106,13 +124,13 @@ class Leases:
         Raises:
             ValueError: nobody holds the try's own lock, so that the lease would be void from the start.
         """
-        if not is_held(try_dir):
+        if not is_alive(try_dir):
             raise ValueError(f"{try_dir}/lock is not held: take it before the GPUs")
         with self._granting() as mine:
             if not mine:
                 return False
             if any(
-                holder != try_dir and is_held(holder) for holder in map(self._holder, uuids) if holder is not None
+                holder != try_dir and is_alive(holder) for holder in map(self._holder, uuids) if holder is not None
             ):
                 return False
             try:
@@ -194,7 +212,7 @@ class Leases:
             if try_dir is None:
                 continue
             if try_dir not in held:
-                held[try_dir] = is_held(try_dir)
+                held[try_dir] = is_alive(try_dir)
             if held[try_dir]:
                 yield name, try_dir
 
@@ -259,8 +277,3 @@ def _parse_footprint(text: str | None) -> Footprint:
     if len(words) != 2 or not all(word.isascii() and word.isdigit() for word in words):
         return UNTOLD
     return Footprint(int(words[0]), int(words[1]))
-
-
-def is_held(try_dir: str) -> bool:
-    """Whether somebody, this process included, holds the lock of this try."""
-    return is_locked(f"{try_dir}/lock")

@@ -14,7 +14,8 @@ import pytest
 
 from gpu_queue import locks as locks_module
 from gpu_queue.gpus import leases as module
-from gpu_queue.gpus.leases import UNTOLD, Footprint, Lease, Leases, is_held
+from gpu_queue.gpus.leases import UNTOLD, Footprint, Lease, Leases
+from gpu_queue.locks import is_alive
 
 GIB = 1 << 30
 FILLER = Footprint(before_bytes=20 * GIB, most_bytes=49 * GIB)
@@ -219,14 +220,14 @@ def test_two_who_look_at_once_do_not_take_each_other_for_the_holder(tmp_path: Pa
     lock.touch()
     with lock.open() as other_probe:
         fcntl.flock(other_probe, fcntl.LOCK_SH)
-        assert not is_held(str(tmp_path))
+        assert not is_alive(str(tmp_path))
 
 
 def test_a_lock_that_cannot_be_asked_counts_as_held(tmp_path: Path) -> None:
     (tmp_path / "lock").symlink_to("lock")
-    assert is_held(str(tmp_path))
+    assert is_alive(str(tmp_path))
     (tmp_path / "lock").unlink()
-    assert not is_held(str(tmp_path))
+    assert not is_alive(str(tmp_path))
 
 
 def test_nothing_changes_while_the_mutex_stays_busy(

@@ -18,6 +18,7 @@ import pytest
 
 from gpu_queue.agent.agent import Agent, Surroundings
 from gpu_queue.config import Config, Keepalive, Settings
+from gpu_queue.execution import found
 from gpu_queue.execution.local import NodeDirectory, TryDirectory
 from gpu_queue.execution.processes import pids, read_process, send
 from gpu_queue.gpus.leases import Leases
@@ -293,13 +294,15 @@ class Room:
         spool = NodeSide(self.paths, name, incarnation, settings, mount)
         spool.enter()
         devices = SimulatedDevices.parse(gpus)
+        leases = Leases(node_directory.root)
+        found.restore(node_directory, leases, devices.snapshot())
         around = Surroundings(
             spool=spool,
             storage=MortalStorage(),
             home=home,
             node_directory=node_directory,
-            leases=Leases(node_directory.root),
-            keepalive=Host(lambda _: 0, Leases(node_directory.root), lambda _: None, lambda engine: engine),
+            leases=leases,
+            keepalive=Host(lambda _: 0, leases, lambda _: None, lambda engine: engine),
             devices=devices,
             gpu_uuids=frozenset(gpu.uuid for gpu in devices.snapshot()),
             job_id="spool",
