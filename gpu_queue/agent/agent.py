@@ -181,7 +181,7 @@ class Agent:
         """Observe, plan, act."""
         self._now = now
         self._keep_place(now)
-        if self.finished:
+        if self.place.is_lost:
             return
         self._storage.deliver()
         if self._agenda.take(Duty.KEEP, now):
@@ -220,7 +220,7 @@ class Agent:
             for duty in (Duty.KEEP, Duty.PLAN_ANEW):
                 self._agenda.want(duty, now)
         self._agenda.want(Duty.TELL, now)
-        self.finished = self.place.is_lost
+        self.finished = self.finished or self.place.is_lost
 
     # -- observing --------------------------------------------------------------------------------------------------
 
