@@ -392,7 +392,7 @@ def test_what_root_makes_in_a_users_spool_the_user_can_read(cluster: Cluster) ->
     for directory, names, files in os.walk(cluster.paths.root):
         for name in ["", *names, *files]:
             os.chown(os.path.join(directory, name), 12345, 12345)
-    cluster.start()
+    cluster.start("--allow-root-for", "12345")
     task = cluster.submit("true\n")
     os.chown(cluster.paths.record(task), 12345, 12345)
     cluster.wait_for(task, "done")

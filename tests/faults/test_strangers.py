@@ -51,6 +51,14 @@ class Shared(Cluster):
         words = ["setpriv", "--reuid", str(uid), "--regid", str(GROUP), "--clear-groups", "sh", "-c", script]
         return subprocess.run(words, cwd=self.paths.root, check=False, capture_output=True, timeout=20).returncode
 
+    def drops(self, uid: int, who: str, name: str) -> int:
+        """A user puts a script there, as whole as ``mv`` does it."""
+        hidden = f"pending/.{who}"
+        return self.acts(
+            uid,
+            f"printf '%s\\n' '{self.writes(who)}' >{hidden} && chmod 644 {hidden} && mv {hidden} pending/{name}",
+        )
+
     def writes(self, who: str) -> str:
         """A script that says in whose name it ran."""
         return f'echo "{who} $(id -u)" >>"{self.base}/ran"'
@@ -83,15 +91,9 @@ def spool() -> Iterator[Shared]:
 
 def test_what_an_allowed_user_drops_runs_and_what_a_stranger_drops_does_not(spool: Shared) -> None:
     spool.start("--allow-group")
-    assert (
-        spool.acts(STRANGER, f"printf '%s\\n' '{spool.writes('stranger')}' >pending/100_his.sh; chmod 644 pending/*")
-        == 0
-    )
+    assert spool.drops(STRANGER, "stranger", "100_his.sh") == 0
     wait_until(lambda: "100_his.sh" in spool.reasons(), "the reason why it waits", dump=spool.dump)
-    assert (
-        spool.acts(ALLOWED, f"printf '%s\\n' '{spool.writes('allowed')}' >pending/mine.sh; chmod 644 pending/mine.sh")
-        == 0
-    )
+    assert spool.drops(ALLOWED, "allowed", "mine.sh") == 0
     wait_until(lambda: spool.ran, "the run of what is allowed", dump=spool.dump)
     assert spool.ran == ["allowed 0"]
 
@@ -149,7 +151,7 @@ def test_what_the_agent_writes_about_a_strangers_file_never_becomes_a_script(spo
 
 def test_nobody_has_another_ones_script_run_again(spool: Shared) -> None:
     spool.start("--allow-group")
-    spool.acts(ALLOWED, f"printf '%s\\n' '{spool.writes('allowed')}' >pending/mine.sh; chmod 644 pending/mine.sh")
+    spool.drops(ALLOWED, "allowed", "mine.sh")
     wait_until(lambda: spool.names("done"), "its end", dump=spool.dump)
     assert spool.acts(STRANGER, "mv done/* pending/") != 0
     assert spool.acts(STRANGER, "mv done other && mkdir done") != 0
@@ -167,6 +169,6 @@ def test_root_does_not_serve_what_somebody_else_has_made_unless_it_was_told_to()
         assert spool.start(wait=False).wait(20) == 1
         assert f"pass --allow-root-for {STRANGER}" in spool.output.read_text()
         spool.start("--allow-root-for", str(STRANGER))
-        spool.acts(STRANGER, f"printf '%s\\n' '{spool.writes('his')}' >pending/his.sh")
+        spool.drops(STRANGER, "his", "his.sh")
         wait_until(lambda: spool.ran, "the run of what he dropped", dump=spool.dump)
         assert spool.ran == ["his 0"]
