@@ -329,7 +329,7 @@ __gpu_enter() { # [make]: into the spool of JOB_ID; only `make` makes one
   fi
   __gpu_cd "$spool" || { __gpu_fail "cannot enter $spool; it must be a directory that you may read and write"; return; }
   # Directories without PROTOCOL: somebody else is making it; after 5 s that somebody is taken to be dead.
-  until { __gpu_read PROTOCOL 20 && number=${REPLY%%$'\n'*} && [ -n "$number" ]; } || [ ! -d pending ] || [ "$patience" -eq 0 ]; do
+  until { __gpu_read PROTOCOL 20 && number=${REPLY%%$'\n'*} && [ -n "$number" ]; } || [ -e PROTOCOL ] || [ ! -d pending ] || [ "$patience" -eq 0 ]; do
     command sleep 0.2
     patience=$((patience - 1))
   done

@@ -12,7 +12,8 @@ from machine import summary
 from rigs import Shell, environment
 from rigs import Spool as Filled
 
-from gpu_queue.agent.agent import Agent, Surroundings
+from gpu_queue.agent.agent import Agent
+from gpu_queue.agent.surroundings import Surroundings
 from gpu_queue.config import Config, Keepalive, Settings
 from gpu_queue.execution.local import NodeDirectory
 from gpu_queue.gpus.leases import Leases

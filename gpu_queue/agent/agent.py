@@ -13,8 +13,6 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 from gpu_queue import __version__
 from gpu_queue.agent.agenda import Agenda, Duty
@@ -27,19 +25,15 @@ from gpu_queue.agent.looking import Looking, Seen
 from gpu_queue.agent.place import Place
 from gpu_queue.agent.preparing import Preparing, scripts_environment
 from gpu_queue.agent.pushing import Pushing
+from gpu_queue.agent.surroundings import Surroundings
 from gpu_queue.agent.telling import gpu_pages, silent_pages, try_pages, wait_pages
 from gpu_queue.agent.tries import Tries
 from gpu_queue.agent.watching import Watching
-from gpu_queue.config import Config, Settings
+from gpu_queue.config import Settings
 from gpu_queue.execution import found
-from gpu_queue.execution.local import AgentDirectory, NodeDirectory
 from gpu_queue.execution.shims import Shims
-from gpu_queue.gpus.devices import Devices
-from gpu_queue.gpus.leases import Leases
-from gpu_queue.keepalive.supervisor import Host
 from gpu_queue.node.kept import SEEN_KEPT
-from gpu_queue.node.side import NodeSide
-from gpu_queue.node.storage import Errand, Failed, Storage
+from gpu_queue.node.storage import Errand, Failed
 from gpu_queue.reasons import Reason
 from gpu_queue.scheduling.admission import Terms
 from gpu_queue.scheduling.facts import Facts, Limits, Phase
@@ -60,33 +54,6 @@ HOURLY_S = 3600.0
 HANG_SAID_AFTER_S = 10.0
 LEAVE_EXTRA_S = 10.0
 """An agent that leaves waits so long beyond the grace for storage that does not answer."""
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What an agent stands on."""
-
-    spool: NodeSide
-    storage: Storage
-    home: AgentDirectory
-    node_directory: NodeDirectory
-    leases: Leases
-    keepalive: Host
-    devices: Devices
-    gpu_uuids: frozenset[str]
-    """The GPUs that are served."""
-    job_id: str
-    queue_root: str
-    incarnation: str
-    environment: Mapping[str, str]
-    umask: int
-    """Of whoever started the agent: tasks get it back."""
-    flags: Mapping[str, object]
-    config: Config
-    """What stood in config.yaml when the settings were made."""
-    say: Callable[[str], None]
-    watch_ends: Callable[[list[str]], str] = field(default=lambda _: "")
-    """Has file events tell of ends in these directories; returns why they do not."""
 
 
 class Agent:

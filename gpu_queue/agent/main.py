@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from gpu_queue import __version__
-from gpu_queue.agent.agent import Agent, Surroundings
+from gpu_queue.agent.agent import Agent
 from gpu_queue.agent.loop import run
 from gpu_queue.agent.speaker import Speaker, fit
+from gpu_queue.agent.surroundings import Surroundings
 from gpu_queue.config import TABLE, Config, Settings, examine, parser, queue_root
 from gpu_queue.errors import DeviceError, GpuQueueError, SettingsError, SpoolError
 from gpu_queue.execution import found

@@ -29,7 +29,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gpu_queue.execution.local import write_all
+from gpu_queue.execution.localfiles import write_all
 
 LOCK_DESCRIPTOR = 9
 """The highest that every POSIX shell can name."""

@@ -35,12 +35,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from gpu_queue.errors import SpoolError
+from gpu_queue.execution.localfiles import line_of, names_in, number_below, read_small, replace_whole, write_in_place
 from gpu_queue.execution.processes import start_of
 from gpu_queue.locks import is_alive, is_locked, note_process, try_lock
 from gpu_queue.task import Why
 
 SHIM = Path(__file__).with_name("shim.sh")
-_READ_LIMIT = 1 << 20
 _PROBED_S = 0.5
 """How long a lock may be kept busy by somebody who only looks whether it is held."""
 
@@ -110,7 +110,7 @@ class TryDirectory:
 
         The pid is that of the shim for as long as the lock is held, so the lock is asked last.
         """
-        pid = _number(_line(f"{self.path}/pid"), 1 << 30)
+        pid = number_below(line_of(f"{self.path}/pid"), 1 << 30)
         start = None if pid is None else start_of(pid)
         if pid is None or start is None or not self.is_alive():
             return None
@@ -129,20 +129,20 @@ class TryDirectory:
         os.makedirs(self.path, mode=0o700, exist_ok=True)
         note_process(self.path, pid, start_ticks)
         if not self.has_begun():
-            _write(f"{self.path}/pid", b"%d\n" % pid)
+            write_in_place(f"{self.path}/pid", b"%d\n" % pid)
 
     def write_why(self, why: Why) -> None:
         """Say why this try is about to be ended; before the first signal, so that a crash between loses nothing."""
-        _replace(f"{self.path}/why", f"{why.value}\n".encode())
+        replace_whole(f"{self.path}/why", f"{why.value}\n".encode())
 
     def why(self) -> Why | None:
         """Why this try was ended.  A word that this version does not know reads as *requeue*."""
-        line = _line(f"{self.path}/why")
+        line = line_of(f"{self.path}/why")
         return None if line is None else Why.read(line)
 
     def status(self) -> int | None:
         """The exit status that the shim has written."""
-        return _number(_line(f"{self.path}/status"), 256)
+        return number_below(line_of(f"{self.path}/status"), 256)
 
     def ended_s(self) -> float | None:
         """When the shim wrote its status, in epoch seconds; None: it has not."""
@@ -157,26 +157,26 @@ class TryDirectory:
 
     def reason(self) -> str | None:
         """Why this node could not start it (*nostart*)."""
-        return _line(f"{self.path}/reason")
+        return line_of(f"{self.path}/reason")
 
     def write_facts(self, facts: dict[str, Any]) -> None:
         """Note what the next agent must know if it adopts this try; before the shim is told to begin.
 
         Written in place: an agent that dies in the middle of it leaves no try that could be adopted.
         """
-        _write(f"{self.path}/facts", json.dumps(facts).encode())
+        write_in_place(f"{self.path}/facts", json.dumps(facts).encode())
 
     def facts(self) -> dict[str, Any] | None:
         """What the agent that started this try noted; None if nothing can be read."""
         try:
-            facts = json.loads(_read(f"{self.path}/facts") or b"")
+            facts = json.loads(read_small(f"{self.path}/facts") or b"")
         except (ValueError, RecursionError):
             return None
         return facts if isinstance(facts, dict) else None
 
     def never_began(self) -> bool:
         """Whether this try was prepared, and no shim was told of it: its facts are written right before that."""
-        names = _names(self.path)
+        names = names_in(self.path)
         return bool(names) and "facts" not in names
 
     def remove(self) -> None:
@@ -257,7 +257,7 @@ class AgentDirectory:
 
     def holder(self) -> tuple[int | None, str]:
         """What the holder of the lock wrote into it, for messages: its pid, and its path of the spool."""
-        return _number(_line(f"{self.path}/lock"), 1 << 30), _line(f"{self.path}/lock", 2) or ""
+        return number_below(line_of(f"{self.path}/lock"), 1 << 30), line_of(f"{self.path}/lock", 2) or ""
 
     def close(self) -> None:
         """Give the lock back."""
@@ -275,11 +275,11 @@ class AgentDirectory:
 
     def spares(self) -> list[TryDirectory]:
         """All of those that are there: of this agent, or left behind by a crash."""
-        return [self.spare_directory(name) for name in _names(f"{self.path}/spares")]
+        return [self.spare_directory(name) for name in names_in(f"{self.path}/spares")]
 
     def tries(self) -> list[TryDirectory]:
         """All that are there: running, ended, or left behind by a crash."""
-        return [self.try_directory(name) for name in _names(f"{self.path}/tries")]
+        return [self.try_directory(name) for name in names_in(f"{self.path}/tries")]
 
     def tidy(self, kept: Collection[str]) -> None:
         """Remove what nobody lives in: of tries but these, and of spares."""
@@ -361,8 +361,8 @@ class NodeDirectory:
 
     def remembered(self, inode: int) -> str | None:
         """The word that was once written into a spool whose directory has this inode, as agents here noted it."""
-        for key in _names(f"{self.root}/agents"):
-            word, _, number = (_line(f"{self.root}/agents/{key}/lock", 1) or "").rpartition(".")
+        for key in names_in(f"{self.root}/agents"):
+            word, _, number = (line_of(f"{self.root}/agents/{key}/lock", 1) or "").rpartition(".")
             if number == str(inode) and word.isalnum():
                 return word
         return None
@@ -376,20 +376,20 @@ class NodeDirectory:
         """The path of a complete copy of shim.sh that no upgrade will touch."""
         content = SHIM.read_bytes()
         path = f"{self.root}/shims/{hashlib.sha256(content).hexdigest()[:16]}.sh"
-        if _read(path) != content:
+        if read_small(path) != content:
             os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-            _replace(path, content)
+            replace_whole(path, content)
         return path
 
     def is_try_alive(self, claim_path: str) -> bool:
         """Whether any agent's try of this claim has a living shim."""
         name = os.path.basename(claim_path)
-        keys = _names(f"{self.root}/agents")
+        keys = names_in(f"{self.root}/agents")
         return any(TryDirectory(f"{self.root}/agents/{key}/tries/{name}").is_alive() for key in keys)
 
     def tries(self) -> list[TryDirectory]:
         """Those of all agents."""
-        agents = [AgentDirectory(f"{self.root}/agents/{key}", "") for key in _names(f"{self.root}/agents")]
+        agents = [AgentDirectory(f"{self.root}/agents/{key}", "") for key in names_in(f"{self.root}/agents")]
         return [one for agent in agents for one in agent.tries()]
 
     def refresh(self) -> None:
@@ -400,62 +400,3 @@ class NodeDirectory:
                     os.utime(path, follow_symlinks=False)
                 except OSError:
                     pass  # it has just gone
-
-
-def _names(directory: str) -> list[str]:
-    try:
-        return [name for name in os.listdir(directory) if not name.startswith(".")]
-    except OSError:
-        return []
-
-
-def _read(path: str) -> bytes | None:
-    try:
-        # Without O_NONBLOCK a named pipe of that name would hold us for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError):
-        return None
-    try:
-        return os.read(descriptor, _READ_LIMIT)
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
-
-
-def _line(path: str, number: int = 0) -> str | None:
-    """The first line, or another, if it is complete."""
-    *lines, _ = (_read(path) or b"").split(b"\n")
-    return lines[number].decode(errors="replace") if number < len(lines) else None
-
-
-def _number(text: str | None, below: int) -> int | None:
-    if text is None or not (text.isascii() and text.isdigit()) or len(text) > 10:
-        return None
-    return int(text) if int(text) < below else None
-
-
-def _replace(path: str, content: bytes) -> None:
-    head, tail = os.path.split(path)
-    unfinished = f"{head}/.{tail}.{os.getpid()}"
-    _write(unfinished, content)
-    os.rename(unfinished, path)
-
-
-def _write(path: str, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-    try:
-        write_all(descriptor, content)
-    finally:
-        os.close(descriptor)
-
-
-def write_all(descriptor: int, content: bytes) -> None:
-    """Write the whole of it, however little the kernel takes at a time.
-
-    Raises:
-        OSError: it takes no more; how much of it is written nobody knows.
-    """
-    view = memoryview(content)
-    while view:
-        view = view[os.write(descriptor, view) :]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from gpu_queue.execution.local import write_all
+from gpu_queue.execution.localfiles import write_all
 
 
 def prepare_script(content: bytes) -> tuple[bytes, list[str]]:

@@ -16,7 +16,8 @@ from typing import TypeVar
 
 import pytest
 
-from gpu_queue.agent.agent import Agent, Surroundings
+from gpu_queue.agent.agent import Agent
+from gpu_queue.agent.surroundings import Surroundings
 from gpu_queue.config import Config, Keepalive, Settings
 from gpu_queue.execution import found
 from gpu_queue.execution.local import NodeDirectory, TryDirectory
