@@ -316,10 +316,17 @@ def test_several_agents_run_each_serial_queue_one_at_a_time_and_in_order(cluster
     wait_until(lambda: all(name.endswith(".free") for name in os.listdir(left)), "free queues", dump=cluster.dump)
 
 
+def vanish(directory: Path) -> None:
+    """Remove a directory at once: while it is emptied an agent makes things in it again."""
+    aside = directory.with_name(f".{directory.name}.gone")
+    directory.rename(aside)
+    shutil.rmtree(aside)
+
+
 def test_a_directory_that_is_removed_under_an_agent_is_made_again(cluster: Cluster) -> None:
     cluster.start()
-    shutil.rmtree(f"{cluster.paths.root}/pending")
-    shutil.rmtree(f"{cluster.paths.root}/control")
+    vanish(Path(cluster.paths.root, "pending"))
+    vanish(Path(cluster.paths.root, "control"))
     wait_until(lambda: Path(cluster.paths.root, "pending").is_dir(), "pending/ again", dump=cluster.dump)
     task = cluster.submit("true\n")
     cluster.wait_for(task, "done")
@@ -367,7 +374,7 @@ def test_a_script_that_removes_its_local_directory_still_ends_by_its_own_status(
 
 def test_an_agent_outlives_the_loss_of_the_nodes_own_directory(cluster: Cluster) -> None:
     agent = cluster.start()
-    shutil.rmtree(cluster.local)
+    vanish(cluster.local)
     task = cluster.submit("true\n")
     wait_until(
         lambda: cluster.where(task) != ["pending"] or agent.poll() is not None, "it to go on", 20, cluster.dump

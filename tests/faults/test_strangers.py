@@ -80,7 +80,7 @@ def shared(config: str) -> Iterator[Shared]:
         yield cluster
     finally:
         cluster.close()
-        shutil.rmtree(base)
+        shutil.rmtree(base, ignore_errors=True)
 
 
 @pytest.fixture
