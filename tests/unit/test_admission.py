@@ -71,3 +71,19 @@ def test_a_task_of_a_dedicated_node_reserves_the_whole_of_each_card() -> None:
     (start,) = plan(a_node(gpus(2), a_task("a", needs=Needs(2, 2, memory_bytes=GIB)))).actions
     assert isinstance(start, Start)
     assert start.reserve_bytes is WHOLE
+
+
+def by_index(card: Card, memory_bytes: int | None, terms: Terms) -> Verdict:
+    """A policy that reserves more of one card than of another; of the last the whole."""
+    assert (memory_bytes, terms) == (GIB, TERMS)
+    return Verdict(GpuState.IDLE, WHOLE if card.index == 2 else (card.index + 1) * GIB)
+
+
+@pytest.mark.parametrize(("count", "reserved"), [(1, GIB), (2, 2 * GIB), (3, WHOLE)])
+def test_of_several_cards_a_task_reserves_as_much_as_the_one_of_which_it_needs_most(
+    count: int, reserved: int | None
+) -> None:
+    facts = under(by_index, a_node(gpus(3), a_task("a", needs=Needs(count, count, memory_bytes=GIB))))
+    (start,) = plan(facts).actions
+    assert isinstance(start, Start)
+    assert start.reserve_bytes == reserved
