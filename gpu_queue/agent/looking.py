@@ -70,7 +70,6 @@ class Looking:
         self._say = say
         self._seen = seen
         self._watch_ends = watch_ends
-        self._say = say
         self._watches: Errand[str] = Errand(storage, "watch", say)
         self._heard_of: set[str] = set()
         """Those of ``NodeSide.ends`` of which file events are to tell."""
