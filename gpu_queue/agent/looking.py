@@ -152,6 +152,7 @@ class Looking:
             everywhere=settings.until_empty and not self._tries.live and not self.view.waiting,
             default_gpus=settings.default_gpus,
             asked_for=frozenset(one for question in questions for one in question.tasks),
+            queued={one.claim.task_id: one.needs.queue for one in live if one.needs.queue and not one.refusal},
         )
         self._agenda.put_off(Duty.LOOK, now + settings.poll_s)
         taken_before = frozenset(self._tries.claimed_names)

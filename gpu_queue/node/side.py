@@ -11,7 +11,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from gpu_queue.config import Config, Settings
 from gpu_queue.errors import SettingsError
@@ -63,6 +63,8 @@ class LookRequest:
     """Names or ids of tasks that are to be read in any case."""
     everywhere: bool = False
     """Also whether anything runs on any node."""
+    queued: Mapping[str, str] = field(default_factory=dict)
+    """The ids of the tasks that run here and hold a queue, with its name."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,9 @@ class NodeSide:
         met = self.reader.list_names(request.running_ids)
         own = self._own_claims() if request.own or met else None
         claimed = frozenset(parsed[0].task_id for name in own or () if (parsed := parse_claim(name)) is not None)
+        held = {task: queue for task, queue in request.queued.items() if task in claimed}
+        if held:
+            self.queues.restore(held, self.node)
         copied, ending = request.running_ids & claimed, request.running_ids - claimed
         pending = self.reader.look(request.now, copied, request.default_gpus, ending, request.asked_for)
         return Look(

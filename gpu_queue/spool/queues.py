@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import NamedTuple
 
@@ -259,6 +259,21 @@ class Queues:
             except OSError:
                 continue  # another agent tidies the same
         return True
+
+    def restore(self, running: Mapping[str, str], node: str) -> None:
+        """Make the tokens of running tasks again, where somebody has removed them.
+
+        Args:
+            running: the ids of tasks whose claims are ours, with their queues.  Nobody else settles them meanwhile.
+            node: this node, for people.
+
+        Raises:
+            OSError: nobody knows; ask again.
+        """
+        names = listing(self._directory)
+        for task_id, queue in running.items():
+            if all(one.holder != task_id for one in self._read(names, queue)):
+                self._make(Token(queue, next_generation(names, queue), task_id), node)
 
     def _make(self, token: Token, node: str) -> bool:
         path = self._path(token.queue, token.generation)

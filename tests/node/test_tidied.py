@@ -54,6 +54,44 @@ def test_a_directory_that_somebody_removes_is_made_again_and_no_task_fails_or_st
     assert (room.root / "nodes" / "n1.json").exists()
 
 
+@pytest.mark.parametrize("first_agent", ["the one that started it", "the next one"])
+@pytest.mark.parametrize("what", ["the directory", "its files"])
+def test_a_queue_stays_its_running_tasks_although_somebody_removes_the_tokens(
+    room: Room, what: str, first_agent: str
+) -> None:
+    first = room.start()
+    gate = room.base / "gate"
+    task = room.submit(room.script(f"while [ ! -e {gate} ]; do sleep 0.02; done; exit 0"), queue="car")
+
+    def began() -> bool:
+        first.step(0.1)
+        return room.runs(task) == 1
+
+    wait_until(began, "the first task")
+    if first_agent == "the next one":
+        first.die()
+        first = room.start()
+        first.step()
+        first.step()
+    if what == "the directory":
+        shutil.rmtree(room.root / "queues")
+    else:
+        for token in (room.root / "queues").iterdir():
+            token.unlink()
+    for _ in range(3):
+        first.step()
+    second = room.start(name="n2")
+    other = room.submit(room.script(), queue="car")
+    for _ in range(6):
+        first.step()
+        second.step()
+    assert room.runs(other) == 0, [node.said for node in (first, second)]
+    gate.touch()
+    until_done(task, room, first, second)
+    until_done(other, room, second, first)
+    assert (room.runs(task), room.runs(other)) == (1, 1)
+
+
 @pytest.mark.parametrize("directory", ["logs", "done", "records", "failed", "queues", "events"])
 @pytest.mark.parametrize("kind", ["file", "link"])
 def test_where_something_else_stands_in_the_place_of_a_directory_tasks_wait_and_people_are_told(
