@@ -2290,10 +2290,10 @@ __gpu_node_called() { # TEXT: REPLY = the one node of that name, or of a part of
 }
 
 __gpu_clean() {
-  local age='' dry='' before state name names=() batch=() count=0 result=0 shape=(-name
+  local age='' dry='' before state start names=() batch=() back=() count=0 result=0 shape=(-name
     '[0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-?*'
     ! -name '*[!A-Za-z0-9._+-]*')
-  typeset -A needed asked papers
+  typeset -A needed newer asked papers
   while [ $# -gt 0 ]; do
     case $1 in
       --dry-run) dry=yes ;;
@@ -2314,15 +2314,12 @@ __gpu_clean() {
     __gpu_needed
     # ctime, by the server's clock: it changes at the rename that settled the task, while mtime is the script's own.
     __gpu_lines find "$state" -maxdepth 1 -type f "${shape[@]}" ! -newerct "@$before" -printf '%f\n'
-    names=("${reply[@]}") batch=()
-    for name in "${names[@]}"; do
-      case $name in *.try*) __gpu_is_full "$name" || continue ;; esac # a call for each name would take seconds
-      if [ -z "${needed[${name#????}]-}" ]; then batch+=("$name"); fi
-      [ ${#batch[@]} -ge 20000 ] || continue
+    names=("${reply[@]}")
+    __gpu_sift; names=("${batch[@]}")
+    for ((start = 0; start < ${#names[@]}; start += 50000)); do
+      batch=("${names[@]:$start:50000}")
       __gpu_remove || result=1
-      batch=()
     done
-    __gpu_remove || result=1
   done
   if [ -t 2 ]; then printf '\r\033[K' >&2; fi
   __gpu_plural "$count" task
@@ -2337,6 +2334,19 @@ __gpu_papers() { # into the caller's papers: by id the records and logs of tries
     name=${file#*/} number=${file##*.try}
     case ${number%%.*} in *[!0-9]*) continue ;; esac
     papers[${name%.try*}]+=$file$'\n'
+  done
+}
+
+__gpu_sift() { # the caller's names: into its batch those that may be forgotten, into back those that are newer or needed
+  local name IFS=/
+  batch=() back=()
+  case "${#needed[@]}/${#newer[@]}/${names[*]}" in
+    *.try* | *[!/A-Za-z0-9._+-]*) ;;
+    0/0/*) batch=("${names[@]}"); return ;; # a test for each of many names would take seconds
+  esac
+  for name in "${names[@]}"; do
+    case $name in *[!A-Za-z0-9._+-]* | *.try*) __gpu_is_full "$name" || continue ;; esac
+    if [ -n "${newer[${name#????}]-}${needed[${name#????}]-}" ]; then back+=("$name"); else batch+=("$name"); fi
   done
 }
 
@@ -2381,7 +2391,7 @@ __gpu_remove() { # the caller's batch from its state; docs/spool.md, "Forgetting
 }
 
 __gpu_finish() { # OWN BEFORE: forget what was taken into that directory, of tasks that had settled before that moment
-  local own=$1 name id names=() back=() result=0 stuck=''
+  local own=$1 name id names=() ids=() back=() result=0 stuck=''
   typeset -A newer
   names=("$own"/[0-9]*); names=("${names[@]##*/}")
   # The rename does not tell what came before it: a task may have been retried and have ended again. That left a record.
@@ -2391,26 +2401,23 @@ __gpu_finish() { # OWN BEFORE: forget what was taken into that directory, of tas
     if __gpu_is_claim "$name"; then newer[${name%.try*}]=1; fi
   done
   __gpu_needed
-  batch=()
-  for name in "${names[@]}"; do
-    id=${name#????}
-    case $name in *[!A-Za-z0-9._+-]* | *.try*) __gpu_is_full "$name" || continue ;; esac
-    if [ -n "${newer[$id]-}${needed[$id]-}" ]; then back+=("$own/$name"); else batch+=("$name"); fi
-  done
-  names=("${batch[@]}")
-  if ! for name in "${names[@]}"; do
-    id=${name#????}
-    printf 'records/%s.json\nrecords/%s.tries.json\nlogs/%s.log\n%s' "$id" "$id" "$id" "${papers[$id]-}"
-  done | command xargs -r -d '\n' rm -f -- 2>/dev/null; then
+  __gpu_sift
+  names=("${batch[@]}") ids=("${batch[@]#????}")
+  if ! if [ ${#ids[@]} -gt 0 ]; then
+    printf 'records/%s.json\n' "${ids[@]}"
+    printf 'records/%s.tries.json\n' "${ids[@]}"
+    for id in "${ids[@]}"; do printf '%s' "${papers[$id]-}"; done
+    printf 'logs/%s.log\n' "${ids[@]}"
+  fi | command xargs -r -d '\n' rm -f -- 2>/dev/null; then
     batch=()
     for name in "${names[@]}"; do
       __gpu_left "${name#????}" || { batch+=("$name"); continue; }
-      back+=("$own/$name") stuck=$REPLY
+      back+=("$name") stuck=$REPLY
     done
     [ -z "$stuck" ] || { __gpu_fail "$stuck cannot be removed; check that you may write there"; result=1; }
   fi
   # Where another one of that name is by now, that one stays.
-  [ ${#back[@]} -eq 0 ] || printf '%s\n' "${back[@]}" | command xargs -d '\n' mv -n -t "${own%/*}" -- 2>/dev/null
+  [ ${#back[@]} -eq 0 ] || printf "$own/%s\n" "${back[@]}" | command xargs -d '\n' mv -n -t "${own%/*}" -- 2>/dev/null
   # The tasks themselves last: what is cut off before is finished by the next one.
   if [ ${#batch[@]} -gt 0 ]; then
     printf "$own/%s\n" "${batch[@]}" | command xargs -d '\n' rm -f -- 2>/dev/null || { __gpu_fail "$own cannot be emptied; check that you may write there"; result=1; }
