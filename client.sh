@@ -82,7 +82,7 @@ gpu_use() { # the only command that changes the shell it is called from: it sets
 
 # --- the subshell's manners ----------------------------------------------------------------------------------------
 # Functions below return a value in REPLY and a list in reply, as bash's and zsh's own do: no fork.  Both live in the
-# subshell only.  Words for people go through __gpu_say, __gpu_fail, __gpu_usage.
+# subshell only.  Words for people are a format for printf and its words: __gpu_say, __gpu_put, __gpu_fail, __gpu_usage.
 
 __gpu_guest() { # VERB ARGUMENT…: the known state of a shell, then the verb
   if [ -n "${ZSH_VERSION-}" ]; then
@@ -110,8 +110,19 @@ __gpu_guest() { # VERB ARGUMENT…: the known state of a shell, then the verb
   "__gpu_$__gpu_verb" "$@"
 }
 
-__gpu_say() {
-  local line="$*" REPLY
+__gpu_tr() { # FORMAT: REPLY = the same for printf in this shell's language
+  REPLY=$1
+  [ -z "$__gpu_zh" ] || __gpu_chinese "$1"
+}
+
+__gpu_say() { __gpu_tell '' "$@"; } # FORMAT WORD…: a line for people, in their language
+
+__gpu_tell() { # BEFORE FORMAT WORD…
+  local before=$1 line REPLY
+  __gpu_tr "$2"
+  shift 2
+  # shellcheck disable=SC2059 # the format is ours
+  printf -v line "%s$REPLY" "$before" "$@"
   line=${line:0:16384}
   case $line in *[![:print:]]*) __gpu_tame "${line//[[:cntrl:]]/ }"; line=$REPLY ;; esac
   printf '%s\n' "$line" >&2
@@ -124,8 +135,9 @@ __gpu_put() { # FORMAT WORD…: as printf, for words that others may have writte
     case $word in *[![:print:]]*) word=${word:0:4096}; __gpu_tame "${word//[[:cntrl:]]/?}"; word=$REPLY ;; esac
     words+=("$word")
   done
+  __gpu_tr "$format"
   # shellcheck disable=SC2059 # the format is ours
-  printf "$format" "${words[@]}"
+  printf "$REPLY" "${words[@]}"
 }
 
 __gpu_tame() { # TEXT: REPLY = it without what a terminal must not get, but for tab and newline
@@ -148,9 +160,9 @@ __gpu_tame() { # TEXT: REPLY = it without what a terminal must not get, but for 
   esac
 }
 
-__gpu_fail() { __gpu_say "gpu_$__gpu_verb: $*"; return 1; }
+__gpu_fail() { __gpu_tell "gpu_$__gpu_verb: " "$@"; return 1; }
 
-__gpu_usage() { __gpu_say "gpu_$__gpu_verb: $*"; return 2; }
+__gpu_usage() { __gpu_tell "gpu_$__gpu_verb: " "$@"; return 2; }
 
 __gpu_read() { # FILE [LIMIT]: byte for byte its first LIMIT bytes, 1 MiB; 1: cannot be read, 2: there is a NUL in it
   local limit=${2:-1048576} piece
@@ -261,7 +273,10 @@ __gpu_field() { # TEXT KEY: the still escaped value of the first such key; of a 
   REPLY=${REPLY//$'\002\002'/"$back\""}; REPLY=${REPLY//$'\001\001'/"$back$back"}
 }
 
-__gpu_plural() { if [ "$1" = 1 ]; then REPLY="1 $2"; else REPLY="$1 ${2}s"; fi; } # COUNT NOUN
+__gpu_plural() { # COUNT NOUN
+  __gpu_tr "%s $2"
+  if [ "$REPLY" != "%s $2" ]; then REPLY=$1${REPLY#%s}; elif [ "$1" = 1 ]; then REPLY="1 $2"; else REPLY="$1 ${2}s"; fi
+}
 
 __gpu_age() { # SECONDS in two units at most: 7s, 4m05s, 3h20m, 2d04h
   local large small
@@ -311,8 +326,8 @@ __gpu_home() { # the directory of all instances
 
 __gpu_check_id() {
   case $1 in
-    '') __gpu_usage "JOB_ID is not set; say which instance: export JOB_ID=NAME or gpu_use NAME (gpu_list shows them)" ;;
-    . | .. | */* | -*) __gpu_usage "JOB_ID '$1' cannot be a directory's name; use one without / and without - in front" ;;
+    '') __gpu_usage 'JOB_ID is not set; say which instance: export JOB_ID=NAME or gpu_use NAME (gpu_list shows them)' ;;
+    . | .. | */* | -*) __gpu_usage "JOB_ID '%s' cannot be a directory's name; use one without / and without - in front" "$1" ;;
   esac
 }
 
@@ -322,22 +337,22 @@ __gpu_enter() { # [make]: into the spool of JOB_ID; only `make` makes one
   __gpu_home; root=$REPLY spool=$REPLY/$JOB_ID
   if [ ! -d "$spool" ]; then
     if [ "${1-}" != make ]; then
-      __gpu_fail "there is no instance $JOB_ID in $root; gpu_submit or ./submit.sh $JOB_ID makes it, gpu_list shows the others"
+      __gpu_fail 'there is no instance %s in %s; gpu_submit or ./submit.sh %s makes it, gpu_list shows the others' "$JOB_ID" "$root" "$JOB_ID"
       return
     fi
     command mkdir -p -- "$spool" 2>/dev/null
   fi
-  __gpu_cd "$spool" || { __gpu_fail "cannot enter $spool; it must be a directory that you may read and write"; return; }
+  __gpu_cd "$spool" || { __gpu_fail 'cannot enter %s; it must be a directory that you may read and write' "$spool"; return; }
   # Directories without PROTOCOL: somebody else is making it; after 5 s that somebody is taken to be dead.
   until { __gpu_read PROTOCOL 20 && number=${REPLY%%$'\n'*} && [ -n "$number" ]; } || [ -e PROTOCOL ] || [ ! -d pending ] || [ "$patience" -eq 0 ]; do
     command sleep 0.2
     patience=$((patience - 1))
   done
   if [ ! -e PROTOCOL ] && [ -z "$number" ]; then
-    [ "${1-}" = make ] || { __gpu_fail "$spool has no PROTOCOL file, so it is no spool; gpu_submit makes it one"; return; }
-    __gpu_make && number=1 || { __gpu_fail "cannot make the spool $spool; check that you may write there and that it is not full"; return; }
+    [ "${1-}" = make ] || { __gpu_fail '%s has no PROTOCOL file, so it is no spool; gpu_submit makes it one' "$spool"; return; }
+    __gpu_make && number=1 || { __gpu_fail 'cannot make the spool %s; check that you may write there and that it is not full' "$spool"; return; }
   fi
-  [ "$number" = 1 ] || __gpu_fail "$spool speaks protocol '$number', this client speaks 1; use the client.sh that came with its agents"
+  [ "$number" = 1 ] || __gpu_fail "%s speaks protocol '%s', this client speaks 1; use the client.sh that came with its agents" "$spool" "$number"
 }
 
 __gpu_make() { # the spool in the current directory: PROTOCOL last, it says that the rest is there
@@ -552,7 +567,7 @@ __gpu_one() { # TEXT STATES…: REPLY = the one task; each STATES is a group, a 
   local text=$1 states file is_part='' likely=()
   shift
   set -- "$@" "$@" # a task that moves on while it is looked for is found the second time
-  [ -n "$text" ] || { __gpu_usage "which task? a name, a part of it, or its six digits; gpu_status shows them"; return; }
+  [ -n "$text" ] || { __gpu_usage 'which task? a name, a part of it, or its six digits; gpu_status shows them'; return; }
   for states in "$@"; do
     # shellcheck disable=SC2086 # a group is a list of words
     __gpu_find "$text" $states
@@ -564,13 +579,13 @@ __gpu_one() { # TEXT STATES…: REPLY = the one task; each STATES is a group, a 
     fi
     if [ ${#reply[@]} -eq 1 ]; then REPLY=${reply[0]}; return 0; fi
     if [ ${#reply[@]} -gt 1 ]; then
-      __gpu_fail "'$text' fits ${#reply[@]} tasks, and nothing was done; name one of them:"
-      for file in "${reply[@]:0:20}"; do __gpu_say "  $file"; done
+      __gpu_fail "'%s' fits %s tasks, and nothing was done; name one of them:" "$text" "${#reply[@]}"
+      for file in "${reply[@]:0:20}"; do __gpu_say '  %s' "$file"; done
       return 1
     fi
   done
   states="${*:1:$(($# / 2))}"
-  __gpu_fail "no task in ${states// //} is called '$text'; gpu_status and gpu_logs show what there is"
+  __gpu_fail "no task in %s is called '%s'; gpu_status and gpu_logs show what there is" "${states// //}" "$text"
 }
 
 __gpu_where() { # ID: REPLY = the path of the task; fails where no state has it
@@ -1026,7 +1041,7 @@ __gpu_run() {
     case ${files[0]} in
       *[/[:space:]]*) ;;
       *) [ -e "${files[0]}" ] ||
-        { __gpu_usage "quote the command: gpu_run '${files[*]}'; if ${files[1]} is its priority: gpu_run ${files[0]} --priority ${files[1]}"; return; } ;;
+        { __gpu_usage "quote the command: gpu_run '%s'; if %s is its priority: gpu_run %s --priority %s" "${files[*]}" "${files[1]}" "${files[0]}" "${files[1]}"; return; } ;;
     esac
     priority=$((10#${files[1]})) files=("${files[0]}")
   fi
@@ -1041,7 +1056,7 @@ __gpu_run() {
     name=$1${2:+ $2}
   fi
   files=('')
-  __gpu_needs "${texts[0]}" "$given" || { __gpu_fail "${REPLY#* }; nothing was submitted"; return; }
+  __gpu_needs "${texts[0]}" "$given" || { __gpu_fail '%s; nothing was submitted' "${REPLY#* }"; return; }
   asks=("$REPLY")
   __gpu_finish_submit
 }
@@ -1058,22 +1073,22 @@ __gpu_options() { # ARGUMENT…: into the caller's files, needs, name, priority,
     esac
     case $option in
       --gpus | --memory | --queue | --time | --retries | --name | --after | --priority) ;;
-      *) __gpu_usage "there is no option $option; gpu_help shows them"; return ;;
+      *) __gpu_usage 'there is no option %s; gpu_help shows them' "$option"; return ;;
     esac
     case $1 in
       *=*) value=${1#*=}; shift ;;
       *)
-        [ $# -gt 1 ] || { __gpu_usage "$option needs a value"; return; }
+        [ $# -gt 1 ] || { __gpu_usage '%s needs a value' "$option"; return; }
         value=$2; shift 2 ;;
     esac
     case $option in
       --name) name=$value ;;
       --after) after+=$value$'\n' ;;
       --priority)
-        __gpu_is_priority "$value" || { __gpu_usage "--priority '$value' is no priority; 000 to 999, smaller runs first"; return; }
+        __gpu_is_priority "$value" || { __gpu_usage "--priority '%s' is no priority; 000 to 999, smaller runs first" "$value"; return; }
         priority=$((10#$value)) ;;
       *)
-        __gpu_check "${option#--}" "$value" || { __gpu_usage "$REPLY"; return; }
+        __gpu_check "${option#--}" "$value" || { __gpu_usage '%s' "$REPLY"; return; }
         [ "$option" != --gpus ] || given=$value
         needs+="${needs:+, }\"${option#--}\": \"$value\"" ;;
     esac
@@ -1096,7 +1111,7 @@ __gpu_take() { # FILE: look at it; into the caller's texts and asks
     fi
     [ -n "$why" ] || __gpu_needs "$text" "$given" || why="asks for what cannot be: ${REPLY#* }"
   fi
-  [ -z "$why" ] || { __gpu_fail "$file: $why; nothing was submitted"; return; }
+  [ -z "$why" ] || { __gpu_fail '%s: %s; nothing was submitted' "$file" "$why"; return; }
   texts+=("$text") asks+=("$REPLY")
 }
 
@@ -1114,7 +1129,7 @@ __gpu_finish_submit() { # publish the caller's texts, some hundred at a time: a 
   __gpu_ms
   from=$((__gpu_last_ms - REPLY))
   if [ "$from" -gt 0 ]; then from=$((from + 1001)); command sleep "$((from / 1000 - 1)).${from:${#from}-3}"; fi
-  __gpu_somebody || __gpu_say "no agent serves $JOB_ID yet; start one with ./submit.sh $JOB_ID"
+  __gpu_somebody || __gpu_say 'no agent serves %s yet; start one with ./submit.sh %s' "$JOB_ID" "$JOB_ID"
 }
 
 __gpu_somebody() { # whether there may be an agent: it is asked after every submission, and starts no process
@@ -1143,7 +1158,7 @@ __gpu_after() { # what --after named becomes ids in the caller's needs
   while [ -n "$rest" ]; do
     __gpu_one "${rest%%$'\n'*}" 'pending running' 'done failed' || return
     __gpu_strip "$REPLY"
-    __gpu_is_full "$REPLY" || { __gpu_fail "--after $REPLY: it was dropped by hand and has no id before it runs"; return; }
+    __gpu_is_full "$REPLY" || { __gpu_fail '--after %s: it was dropped by hand and has no id before it runs' "$REPLY"; return; }
     ids+="${ids:+, }\"${REPLY#????}\""
     rest=${rest#*$'\n'}
   done
@@ -1198,7 +1213,7 @@ __gpu_publish() { # FROM TO: these of the caller's files: records, then scripts,
     printf '%s\n' "${fulls[index]}"
     __gpu_asks "${asks[$1 + index]/#1 - default /$default - default }"
     title=${name:-${file##*/}} stamp=${id#*-}
-    __gpu_say "$title: queued as ${stamp%%-*}, priority $priority, asks for $REPLY"
+    __gpu_say '%s: queued as %s, priority %s, asks for %s' "$title" "${stamp%%-*}" "$priority" "$REPLY"
   done
   [ ${#lost[@]} -gt 0 ] || return 0
   scripts=() records=() # of the others are in use
@@ -1224,7 +1239,7 @@ __gpu_unwritten() { # PATH: take back the caller's records and scripts that are 
   [ ${#fulls[@]} -eq 0 ] || command rm -f -- "${records[@]}" 2>/dev/null
   [ -z "$stage" ] || command rmdir -- "$stage" 2>/dev/null
   __gpu_advice "$1" records/x
-  __gpu_fail "$PWD/$1 could not be written, so it is not queued; $REPLY"
+  __gpu_fail '%s/%s could not be written, so it is not queued; %s' "$PWD" "$1" "$REPLY"
 }
 
 __gpu_advice() { # PATH…: REPLY = what to do where one of them could not be written, by what can be seen there
@@ -1275,7 +1290,7 @@ __gpu_post() { # COMMAND KEYS NODE…: REPLY = the command's name in control/, w
   __gpu_me; __gpu_json "$REPLY"
   command="{\"protocol\": 1, \"nonce\": \"$nonce\", \"command\": \"$command\", \"to\": [$to], \"from\": $REPLY$keys}"$'\n'
   __gpu_write "control/.$entry.json" "$command" && __gpu_move "control/.$entry.json" "control/$entry.json" ||
-    { __gpu_advice control/x; __gpu_fail "cannot write into $PWD/control; $REPLY"; return; }
+    { __gpu_advice control/x; __gpu_fail 'cannot write into %s/control; %s' "$PWD" "$REPLY"; return; }
   # The copy is for people only, so its failure is none.
   __gpu_write ".control.$nonce" "$command" && command mv -T -f -- ".control.$nonce" control.json 2>/dev/null
   REPLY=$entry
@@ -1323,7 +1338,7 @@ __gpu_await() { # ENTRY NODE…: show the answers; nodes without a sign of life 
       case $alive in
         *$'\n'"nodes/$node.json"$'\n'*)
           if [ "$now" -lt 90 ]; then next+=("$node"); continue; fi
-          __gpu_say "$node: its agent is alive but has not answered for 90 s; gpu_status shows what became of it" ;;
+          __gpu_say '%s: its agent is alive but has not answered for 90 s; gpu_status shows what became of it' "$node" ;;
         *)
           if [ "$now" -lt "$patience" ]; then next+=("$node"); continue; fi
           gone+=("$node") ;;
@@ -1340,7 +1355,7 @@ __gpu_await() { # ENTRY NODE…: show the answers; nodes without a sign of life 
 __gpu_help() { # the comment at the top of this file
   local line file
   __gpu_file; file=$REPLY
-  [ -r "$file" ] || { __gpu_fail "client.sh is not at $file any more; its first lines are the manual"; return; }
+  [ -r "$file" ] || { __gpu_fail 'client.sh is not at %s any more; its first lines are the manual' "$file"; return; }
   while IFS= read -r line; do
     case $line in '# shellcheck'*) ;; '#'*) line=${line#'#'}; printf '%s\n' "${line# }" ;; *) break ;; esac
   done <"$file"
@@ -1352,15 +1367,15 @@ __gpu_use() {
   __gpu_check_id "${1-${JOB_ID-}}" || return
   __gpu_home; where=$REPLY/${1-${JOB_ID-}}
   [ $# -eq 1 ] || printf '%s\n' "$JOB_ID"
-  if [ -d "$where" ]; then __gpu_say "instance ${where##*/} in ${where%/*}"
-  else __gpu_say "instance ${where##*/} does not exist yet in ${where%/*}; gpu_submit or ./submit.sh ${where##*/} makes it"
+  if [ -d "$where" ]; then __gpu_say 'instance %s in %s' "${where##*/}" "${where%/*}"
+  else __gpu_say 'instance %s does not exist yet in %s; gpu_submit or ./submit.sh %s makes it' "${where##*/}" "${where%/*}" "${where##*/}"
   fi
 }
 
 __gpu_list() {
   local root spool mark
   __gpu_home; root=$REPLY
-  __gpu_cd "$root" || { __gpu_fail "there is no $root yet; gpu_submit makes it, or set QUEUE_ROOT to where the queues lie"; return; }
+  __gpu_cd "$root" || { __gpu_fail 'there is no %s yet; gpu_submit makes it, or set QUEUE_ROOT to where the queues lie' "$root"; return; }
   printf '  %-24s %8s %8s %8s\n' instance waiting running agents
   for spool in */; do
     spool=${spool%/}
@@ -1389,7 +1404,7 @@ __gpu_status() {
   local bold='' red='' plain='' text
   case ${1-} in
     '' | --watch) ;;
-    *) __gpu_usage "there is no option $1; gpu_status [--watch]"; return ;;
+    *) __gpu_usage 'there is no option %s; gpu_status [--watch]' "$1"; return ;;
   esac
   if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then bold=$'\033[1m' red=$'\033[31m' plain=$'\033[0m'; fi
   __gpu_enter || return
@@ -1544,8 +1559,8 @@ __gpu_newest() { # [TEXT [logged]]: REPLY = path of the newest task that it fits
     if [[ ${REPLY#????} > $best ]]; then best=${REPLY#????}; fi
   done
   if [ -z "$best" ]; then
-    [ ${#reply[@]} -eq 0 ] || { __gpu_fail "${reply[0]} was dropped by hand and has no log before it runs"; return; }
-    __gpu_fail "no task is called '${1-}'; gpu_logs shows the newest logs, gpu_status what waits and runs"
+    [ ${#reply[@]} -eq 0 ] || { __gpu_fail '%s was dropped by hand and has no log before it runs' "${reply[0]}"; return; }
+    __gpu_fail "no task is called '%s'; gpu_logs shows the newest logs, gpu_status what waits and runs" "${1-}"
     return
   fi
   REPLY=${paths[$best]}
@@ -1606,8 +1621,8 @@ __gpu_logs() {
   __gpu_logs_of "$id"
   if [ ${#reply[@]} -eq 0 ]; then
     case $task in
-      pending/*) __gpu_why "${task#pending/}"; __gpu_fail "$title ($nonce) has not started yet${REPLY:+: $REPLY}" ;;
-      *) __gpu_fail "$title ($nonce) has no log; gpu_explain $nonce says what is known of it" ;;
+      pending/*) __gpu_why "${task#pending/}"; __gpu_fail '%s (%s) has not started yet%s' "$title" "$nonce" "${REPLY:+: $REPLY}" ;;
+      *) __gpu_fail '%s (%s) has no log; gpu_explain %s says what is known of it' "$title" "$nonce" "$nonce" ;;
     esac
     return
   fi
@@ -1645,7 +1660,7 @@ __gpu_tail() {
   __gpu_enter || return
   __gpu_newest "${1-}" || return
   __gpu_split "$REPLY"
-  __gpu_say "$title ($nonce)"
+  __gpu_say '%s (%s)' "$title" "$nonce"
   # Read anew by name each time: over NFS a file that is kept open is seen late, and a new try has a new log.
   while :; do
     task=''
@@ -1676,9 +1691,9 @@ __gpu_tail() {
     fi
     case $task in
       done/*) return 0 ;;
-      failed/*) __gpu_fail "$title has failed; gpu_explain $nonce says how"; return ;;
+      failed/*) __gpu_fail '%s has failed; gpu_explain %s says how' "$title" "$nonce"; return ;;
     esac
-    [ "$absent" -lt 5 ] || { __gpu_fail "$title ($nonce) is in no directory of the queue any more"; return; }
+    [ "$absent" -lt 5 ] || { __gpu_fail '%s (%s) is in no directory of the queue any more' "$title" "$nonce"; return; }
     __gpu_strip "$task"; full=$REPLY
     __gpu_rest "$pause" __gpu_tail_over
     case $pause in 0.2) pause=0.5 ;; *) pause=1 ;; esac
@@ -1700,7 +1715,7 @@ __gpu_tell_why() { # NAME in pending/: why it waits, if that is not what the cal
   local same
   __gpu_why "$1"
   REPLY=${REPLY:-its log will follow}; same=${same:-$REPLY}
-  [ "$same" = "$why" ] || __gpu_say "it waits: $REPLY"
+  [ "$same" = "$why" ] || __gpu_say 'it waits: %s' "$REPLY"
   why=$same
 }
 
@@ -1711,11 +1726,11 @@ __gpu_wait() {
     case $1 in
       --timeout=*) limit=${1#*=} ;;
       --timeout) limit=${2-}; [ $# -lt 2 ] || shift ;;
-      --*) __gpu_usage "there is no option $1; gpu_wait [TASK…] [--timeout 2h]"; return ;;
+      --*) __gpu_usage 'there is no option %s; gpu_wait [TASK…] [--timeout 2h]' "$1"; return ;;
       *) names+=("$1") ;;
     esac
     shift
-    [ -z "$limit" ] || __gpu_duration "$limit" || { __gpu_usage "$REPLY"; return; }
+    [ -z "$limit" ] || __gpu_duration "$limit" || { __gpu_usage '%s' "$REPLY"; return; }
     [ -z "$limit" ] || limit=$REPLY
   done
   __gpu_enter || return
@@ -1732,7 +1747,7 @@ __gpu_wait() {
     __gpu_one "$file" 'pending running' 'done failed' || return
     ids+=("$REPLY")
     __gpu_strip "$REPLY"
-    __gpu_is_full "$REPLY" || { __gpu_fail "$REPLY was dropped by hand and has no id before it runs; wait for it then"; return; }
+    __gpu_is_full "$REPLY" || { __gpu_fail '%s was dropped by hand and has no id before it runs; wait for it then' "$REPLY"; return; }
   done
   for file in "${ids[@]}"; do
     __gpu_strip "$file"; id=${REPLY#????}
@@ -1740,7 +1755,7 @@ __gpu_wait() {
     full[$id]=$REPLY misses[$id]=${misses[$id]-0}
   done
   __gpu_plural ${#left[@]} task
-  __gpu_say "waiting for $REPLY"
+  __gpu_say 'waiting for %s' "$REPLY"
   __gpu_ms; start=$REPLY
   while [ ${#left[@]} -gt 0 ]; do
     # Only what is small is listed; done/ and failed/ only for a task that two listings lack.
@@ -1762,7 +1777,7 @@ __gpu_wait() {
       absent=${misses[$id]} REPLY=${settled[$id]-}
       if [ "$absent" -lt 2 ] || { [ -z "$REPLY" ] && ! __gpu_where "$id"; }; then
         if [ "$absent" -lt 30 ]; then left+=("$id"); continue; fi
-        __gpu_say "$id: it is in no directory of the queue any more"; result=1
+        __gpu_say '%s: it is in no directory of the queue any more' "$id"; result=1
         continue
       fi
       __gpu_wait_told "$REPLY" || { misses[$id]=0; left+=("$id"); }
@@ -1771,7 +1786,7 @@ __gpu_wait() {
     __gpu_ms
     if [ -n "$limit" ] && [ $(((REPLY - start) / 1000)) -ge "$limit" ]; then
       __gpu_plural ${#left[@]} task
-      __gpu_say "gpu_wait: after $limit s not ended: $REPLY; gpu_status shows them"
+      __gpu_say 'gpu_wait: after %s s not ended: %s; gpu_status shows them' "$limit" "$REPLY"
       return 124
     fi
     __gpu_rest "$pause" __gpu_wait_over
@@ -1901,15 +1916,15 @@ __gpu_moved_on() { # PATH of a task that waits no more
   local priority id nonce title node=${1#running/}
   __gpu_split "$1"
   case $1 in
-    running/*) __gpu_fail "$title runs already, on ${node%%/*}; gpu_stop $nonce ends it" ;;
-    pending/*) __gpu_fail "$1 could not be moved; gpu_status shows where it is" ;;
-    *) __gpu_fail "it has ended already: $1" ;;
+    running/*) __gpu_fail '%s runs already, on %s; gpu_stop %s ends it' "$title" "${node%%/*}" "$nonce" ;;
+    pending/*) __gpu_fail '%s could not be moved; gpu_status shows where it is' "$1" ;;
+    *) __gpu_fail 'it has ended already: %s' "$1" ;;
   esac
 }
 
 __gpu_cancel_one() { # PATH in pending/
   local file=${1#pending/} priority id nonce title record=''
-  ! { [ -e "$1" ] || [ -L "$1" ]; } || __gpu_is_script "$1" || { __gpu_fail "$1 is no regular file; it is ignored and stays where it is"; return; }
+  ! { [ -e "$1" ] || [ -L "$1" ]; } || __gpu_is_script "$1" || { __gpu_fail '%s is no regular file; it is ignored and stays where it is' "$1"; return; }
   __gpu_strip "$file"
   if __gpu_is_full "$REPLY"; then file=$REPLY # perhaps a claim's name that somebody moved back
   else # a hand drop gets its id now, as at a claim: names in failed/ must not collide
@@ -1963,7 +1978,7 @@ __gpu_priority() {
   __gpu_strip "$file"
   if __gpu_is_full "$REPLY"; then file=$new-${REPLY#????}; else file=${new}_${file#[0-9][0-9][0-9][-_]}; fi
   [ "$task" != "pending/$file" ] || { __gpu_put '%s\n' "$file"; return 0; }
-  ! __gpu_listed pending "$file" || { __gpu_fail "pending/$file is there already; give one of them another name"; return; }
+  ! __gpu_listed pending "$file" || { __gpu_fail 'pending/%s is there already; give one of them another name' "$file"; return; }
   if __gpu_move_new "$task" "pending/$file"; then __gpu_put '%s\n' "$file"; return 0; fi
   __gpu_where "${file#????}" || REPLY=$task
   __gpu_moved_on "$REPLY"
@@ -2009,7 +2024,7 @@ __gpu_cancel_all() { # everything that waits goes to failed/
 __gpu_still_waiting() { # of reply
   local file
   for file in "${reply[@]}"; do
-    ! __gpu_listed pending "${file##*/}" || { __gpu_fail "$file could not be moved to failed/; check that you may write there"; return; }
+    ! __gpu_listed pending "${file##*/}" || { __gpu_fail '%s could not be moved to failed/; check that you may write there' "$file"; return; }
   done
 }
 
@@ -2032,7 +2047,7 @@ __gpu_stop_tries() { # of the caller's ids, wherever they are; the caller's node
         *)
           __gpu_state "$node"
           case $REPLY in
-            'protocol '*) __gpu_fail "$id is on node $node, which speaks $REPLY; use the client that came with it"; result=1; continue ;;
+            'protocol '*) __gpu_fail '%s is on node %s, which speaks %s; use the client that came with it' "$id" "$node" "$REPLY"; result=1; continue ;;
           esac
           nodes+=("$node"); listed+="$node " ;;
       esac
@@ -2048,7 +2063,7 @@ __gpu_stop_tries() { # of the caller's ids, wherever they are; the caller's node
     __gpu_stop_claims || return
     nodes=()
   done
-  [ ${#ids[@]} -eq 0 ] || { __gpu_fail "${ids[0]} could not be stopped in three rounds; gpu_status shows where it is, gpu_pause keeps it from starting"; return; }
+  [ ${#ids[@]} -eq 0 ] || { __gpu_fail '%s could not be stopped in three rounds; gpu_status shows where it is, gpu_pause keeps it from starting' "${ids[0]}"; return; }
   return "$result"
 }
 
@@ -2078,7 +2093,7 @@ __gpu_take_off() { # CLAIM NODE: where no agent is alive, whoever asks moves the
     __gpu_release "${name#????}"
     __gpu_put '%s: no agent is alive there; moved to %s/%s, and should it still run, it ends itself within a minute\n' "$2" "$target" "$name"
   elif __gpu_listed "${1%/*}" "${1##*/}"; then
-    __gpu_fail "$1 could not be moved to $target/; check that you may write there"
+    __gpu_fail '%s could not be moved to %s/; check that you may write there' "$1" "$target"
   fi
 }
 
@@ -2097,7 +2112,7 @@ __gpu_retry() {
   else
     __gpu_one "$1" failed || return
     tasks=("$REPLY")
-    [ ! -e "$REPLY" ] || __gpu_is_script "$REPLY" || { __gpu_fail "$REPLY is no regular file; it stays where it is"; return; }
+    [ ! -e "$REPLY" ] || __gpu_is_script "$REPLY" || { __gpu_fail '%s is no regular file; it stays where it is' "$REPLY"; return; }
   fi
   for ((start = 0; start < ${#tasks[@]}; start += 500)); do
     __gpu_move_all pending "${tasks[@]:$start:500}" || __gpu_still_failed || return
@@ -2106,7 +2121,7 @@ __gpu_retry() {
   [ "$1" = all ] || return 0
   __gpu_plural ${#tasks[@]} task
   if [ "$cancelled" -gt 0 ]; then REPLY+=", $cancelled of which had been cancelled"; fi
-  __gpu_say "retried $REPLY"
+  __gpu_say 'retried %s' "$REPLY"
 }
 
 __gpu_tried() { # into the caller's tried: the ids of which a try is known; one listing serves all of them
@@ -2123,7 +2138,7 @@ __gpu_tried() { # into the caller's tried: the ids of which a try is known; one 
 __gpu_still_failed() { # of reply; what is not there any more was retried by somebody else, or has started at once
   local file
   for file in "${reply[@]}"; do
-    ! __gpu_listed failed "${file##*/}" || { __gpu_fail "$file could not be moved to pending/; check that you may write there"; return; }
+    ! __gpu_listed failed "${file##*/}" || { __gpu_fail '%s could not be moved to pending/; check that you may write there' "$file"; return; }
   done
 }
 
@@ -2139,7 +2154,7 @@ __gpu_flag() { # paused|draining|keepalive-off WHY…: a file that agents obey w
   __gpu_me; who="$REPLY${*:+: $*}"; who=${who//[[:cntrl:]]/ } # one line
   __gpu_nonce 12
   __gpu_write ".$flag.$REPLY" "${who:0:499}"$'\n' && __gpu_move "./.$flag.$REPLY" "./$flag" ||
-    { __gpu_fail "cannot write $PWD/$flag; check that you may write there and that the storage is not full"; return; }
+    { __gpu_fail 'cannot write %s/%s; check that you may write there and that the storage is not full' "$PWD" "$flag"; return; }
 }
 
 __gpu_lift() { # FLAG…: take such files away
@@ -2149,7 +2164,7 @@ __gpu_lift() { # FLAG…: take such files away
     __gpu_listed . "$flag" || continue
     # NFS may remember for a minute that there is no such file, and then removes none: a new one in its place is known.
     __gpu_flag "$flag" 2>/dev/null && command rm -f -- "$flag" 2>/dev/null
-    ! __gpu_listed . "$flag" || { __gpu_fail "cannot remove $PWD/$flag; check that you may write there"; return; }
+    ! __gpu_listed . "$flag" || { __gpu_fail 'cannot remove %s/%s; check that you may write there' "$PWD" "$flag"; return; }
   done
 }
 
@@ -2166,13 +2181,13 @@ __gpu_resume() {
 
 __gpu_shutdown() {
   local wait=false nodes=() gone=() node
-  case ${1-} in '') ;; --wait) wait=true ;; *) __gpu_usage "there is no option $1; gpu_shutdown [--wait]"; return ;; esac
+  case ${1-} in '') ;; --wait) wait=true ;; *) __gpu_usage 'there is no option %s; gpu_shutdown [--wait]' "$1"; return ;; esac
   __gpu_enter || return
   __gpu_nodes; nodes=("${reply[@]}")
-  [ ${#nodes[@]} -gt 0 ] || { __gpu_fail "no agent is alive in $JOB_ID, so there is nothing to shut down"; return; }
+  [ ${#nodes[@]} -gt 0 ] || { __gpu_fail 'no agent is alive in %s, so there is nothing to shut down' "$JOB_ID"; return; }
   __gpu_post shutdown ", \"wait\": $wait" "${nodes[@]}" || return
   __gpu_await "$REPLY" "${nodes[@]}"
-  for node in "${gone[@]}"; do __gpu_say "$node: no agent is alive there"; done
+  for node in "${gone[@]}"; do __gpu_say '%s: no agent is alive there' "$node"; done
   [ ${#gone[@]} -lt ${#nodes[@]} ]
 }
 
@@ -2181,7 +2196,7 @@ __gpu_forget() {
   for file in "$@"; do
     case $file in
       --force) force=yes ;;
-      -*) __gpu_usage "there is no option $file; gpu_forget NODE [--force]"; return ;;
+      -*) __gpu_usage 'there is no option %s; gpu_forget NODE [--force]' "$file"; return ;;
       *) [ -z "$wanted" ] || { __gpu_usage 'one node at a time: gpu_forget NODE [--force]'; return; }; wanted=$file ;;
     esac
   done
@@ -2190,11 +2205,11 @@ __gpu_forget() {
   __gpu_node_called "$wanted" || return
   node=$REPLY
   __gpu_state "$node"; state=$REPLY
-  case $state in 'protocol '*) __gpu_fail "$node speaks $state; use the client that came with it"; return ;; esac
+  case $state in 'protocol '*) __gpu_fail '%s speaks %s; use the client that came with it' "$node" "$state"; return ;; esac
   __gpu_clock control; now=$REPLY
   if [ -z "$force" ] && [ "$state" != none ] && [ "$state" != stopped ] && __gpu_beat "$node" "$now"; then
     __gpu_age "$REPLY"
-    __gpu_fail "$node gave a sign of life $REPLY ago; gpu_shutdown ends agents, and if you know that it is dead: gpu_forget $node --force"
+    __gpu_fail '%s gave a sign of life %s ago; gpu_shutdown ends agents, and if you know that it is dead: gpu_forget %s --force' "$node" "$REPLY" "$node"
     return
   fi
   for file in running/"$node"/[0-9][0-9][0-9]-[0-9]*; do
@@ -2208,20 +2223,20 @@ __gpu_forget() {
     if [ "${age% *}" -lt "${age#* }" ]; then age=${age#* }; else age=${age% *}; fi
     if [ $((now - age)) -le 90 ]; then
       __gpu_split "$file"; __gpu_age $((now - age))
-      __gpu_fail "$title ($nonce) gave a sign of life on $node $REPLY ago; if you know that it is dead: gpu_forget $node --force"
+      __gpu_fail '%s (%s) gave a sign of life on %s %s ago; if you know that it is dead: gpu_forget %s --force' "$title" "$nonce" "$node" "$REPLY" "$node"
       return
     fi
   done
   # Lost, says the name: whoever settles it counts it so, and a shim that lives after all ends its task.
   for file in "${claims[@]}"; do
     __gpu_move "$file" "$file=255-lost" || ! __gpu_listed "${file%/*}" "${file##*/}" ||
-      { __gpu_fail "$file could not be renamed; check that you may write there"; return; }
+      { __gpu_fail '%s could not be renamed; check that you may write there' "$file"; return; }
   done
   __gpu_me
   __gpu_write "nodes/gone/$node.why" "$REPLY"$'\n'
   for file in "$node.tsv" "$node.json"; do # the JSON last: by it a node is there
     [ ! -e "nodes/$file" ] || __gpu_move "nodes/$file" "nodes/gone/$file" ||
-      { __gpu_fail "nodes/$file could not be put away; check that you may write there"; return; }
+      { __gpu_fail 'nodes/%s could not be put away; check that you may write there' "$file"; return; }
   done
   claims+=("${ended[@]}")
   if [ ${#claims[@]} -eq 0 ]; then # else the agents put the directory away when it is empty
@@ -2238,7 +2253,7 @@ __gpu_see_off() { # CLAIM… of a forgotten node: say where the tasks went, as a
   local file left=("$@") next=() turn=0 priority id nonce title
   __gpu_living
   if [ ${#reply[@]} -eq 0 ]; then
-    __gpu_say "no agent is alive in $JOB_ID; the next one moves them on: ./submit.sh $JOB_ID"
+    __gpu_say 'no agent is alive in %s; the next one moves them on: ./submit.sh %s' "$JOB_ID" "$JOB_ID"
     return 0
   fi
   while [ ${#left[@]} -gt 0 ] && [ "$turn" -lt 60 ]; do
@@ -2283,9 +2298,9 @@ __gpu_node_called() { # TEXT: REPLY = the one node of that name, or of a part of
   done
   case ${#found[@]} in
     1) REPLY=${found[0]}; return 0 ;;
-    0) if [ -e "nodes/gone/$1.json" ]; then __gpu_fail "$1 was put away already"; return; fi
-      __gpu_fail "no node is called '$1'; gpu_status shows them" ;;
-    *) __gpu_fail "'$1' fits ${#found[@]} nodes, and nothing was done: ${found[*]}" ;;
+    0) if [ -e "nodes/gone/$1.json" ]; then __gpu_fail '%s was put away already' "$1"; return; fi
+      __gpu_fail "no node is called '%s'; gpu_status shows them" "$1" ;;
+    *) __gpu_fail "'%s' fits %s nodes, and nothing was done: %s" "$1" "${#found[@]}" "${found[*]}" ;;
   esac
 }
 
@@ -2299,7 +2314,7 @@ __gpu_clean() {
       --dry-run) dry=yes ;;
       --older-than=*) age=${1#*=} ;;
       --older-than) age=${2-}; [ $# -lt 2 ] || shift ;;
-      *) __gpu_usage "there is no option $1; gpu_clean --older-than 7d [--dry-run]"; return ;;
+      *) __gpu_usage 'there is no option %s; gpu_clean --older-than 7d [--dry-run]' "$1"; return ;;
     esac
     shift
   done
@@ -2323,7 +2338,7 @@ __gpu_clean() {
   done
   if [ -t 2 ]; then printf '\r\033[K' >&2; fi
   __gpu_plural "$count" task
-  __gpu_say "$REPLY ${dry:+would be }forgotten"
+  if [ -n "$dry" ]; then __gpu_say '%s would be forgotten' "$REPLY"; else __gpu_say '%s forgotten' "$REPLY"; fi
   return "$result"
 }
 
@@ -2378,12 +2393,12 @@ __gpu_remove() { # the caller's batch from its state; docs/spool.md, "Forgetting
   [ ${#batch[@]} -gt 0 ] || return 0
   if [ -n "$dry" ]; then printf "$state/%s\n" "${batch[@]}"; count=$((count + ${#batch[@]})); return 0; fi
   __gpu_nonce 12; own=$state/.removing-$before-$REPLY
-  command mkdir -- "$own" 2>/dev/null || { __gpu_fail "$PWD/$own cannot be made; check that you may write there"; return; }
+  command mkdir -- "$own" 2>/dev/null || { __gpu_fail '%s/%s cannot be made; check that you may write there' "$PWD" "$own"; return; }
   # Whoever retries one of them in this moment wins or loses this rename.
   if ! printf "$state/%s\n" "${batch[@]}" | command xargs -d '\n' mv -f -t "$own" -- 2>/dev/null; then
     for name in "${batch[@]}"; do
       [ ! -e "$own/$name" ] && [ -e "$state/$name" ] || continue
-      __gpu_fail "$state/$name could not be moved; check that you may write there"; result=1
+      __gpu_fail '%s/%s could not be moved; check that you may write there' "$state" "$name"; result=1
       break
     done
   fi
@@ -2414,13 +2429,13 @@ __gpu_finish() { # OWN BEFORE: forget what was taken into that directory, of tas
       __gpu_left "${name#????}" || { batch+=("$name"); continue; }
       back+=("$name") stuck=$REPLY
     done
-    [ -z "$stuck" ] || { __gpu_fail "$stuck cannot be removed; check that you may write there"; result=1; }
+    [ -z "$stuck" ] || { __gpu_fail '%s cannot be removed; check that you may write there' "$stuck"; result=1; }
   fi
   # Where another one of that name is by now, that one stays.
   [ ${#back[@]} -eq 0 ] || printf "$own/%s\n" "${back[@]}" | command xargs -d '\n' mv -n -t "${own%/*}" -- 2>/dev/null
   # The tasks themselves last: what is cut off before is finished by the next one.
   if [ ${#batch[@]} -gt 0 ]; then
-    printf "$own/%s\n" "${batch[@]}" | command xargs -d '\n' rm -f -- 2>/dev/null || { __gpu_fail "$own cannot be emptied; check that you may write there"; result=1; }
+    printf "$own/%s\n" "${batch[@]}" | command xargs -d '\n' rm -f -- 2>/dev/null || { __gpu_fail '%s cannot be emptied; check that you may write there' "$own"; result=1; }
     printf "${own%/*}/%s\n" "${batch[@]}"
     count=$((count + ${#batch[@]}))
     if [ -t 2 ]; then printf '\r\033[K%s forgotten' "$count" >&2; fi
@@ -2458,9 +2473,9 @@ __gpu_keepalive() {
   local verb=${1:-status}
   [ $# -eq 0 ] || shift
   case $verb in
-    on | status) [ $# -eq 0 ] || { __gpu_usage "$verb takes no argument"; return; } ;;
+    on | status) [ $# -eq 0 ] || { __gpu_usage '%s takes no argument' "$verb"; return; } ;;
     off) ;;
-    *) __gpu_usage "there is no '$verb'; gpu_keepalive on, off [WHY] or status"; return ;;
+    *) __gpu_usage "there is no '%s'; gpu_keepalive on, off [WHY] or status" "$verb"; return ;;
   esac
   __gpu_enter || return
   case $verb in
@@ -2550,7 +2565,7 @@ __gpu_report() {
       --by-gpu) by=gpu ;;
       --days=*) days=${1#*=} ;;
       --days) days=${2-}; [ $# -lt 2 ] || shift ;;
-      *) __gpu_usage "there is no option $1; gpu_report [--days N] [--by-gpu]"; return ;;
+      *) __gpu_usage 'there is no option %s; gpu_report [--days N] [--by-gpu]' "$1"; return ;;
     esac
     shift
     case $days in '' | *[!0-9]* | ?????*) days=0 ;; esac
@@ -2563,11 +2578,11 @@ __gpu_report() {
   __gpu_clock control; now=$REPLY
   __gpu_day $((now - (days - 1) * 86400)); first=$REPLY
   if [ ${#files[@]} -gt 0 ]; then
-    text=$(__gpu_sums "$by" "$first" "${files[@]}") || { __gpu_fail "awk could not read $PWD/ledger; is awk installed here?"; return; }
+    text=$(__gpu_sums "$by" "$first" "${files[@]}") || { __gpu_fail 'awk could not read %s/ledger; is awk installed here?' "$PWD"; return; }
   fi
   if [ -z "$text" ]; then
     __gpu_plural "$days" day
-    __gpu_say "nothing was counted in the last $REPLY; agents count while they live, and write it down each minute"
+    __gpu_say 'nothing was counted in the last %s; agents count while they live, and write it down each minute' "$REPLY"
     return 0
   fi
   __gpu_tame "$text"
@@ -2652,6 +2667,14 @@ __gpu_sums() { # day|gpu FIRST_DAY FILE…: the table, nothing where no line cou
       if (unknown) print "-  not measured: the GPU told neither energy nor power"
       if (least) print ">  at least so much: part of it was not measured"
     }' "${@:3}" 2>/dev/null
+}
+
+# --- Chinese -------------------------------------------------------------------------------------------------------
+
+__gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the same order; as it is where there is none
+  case $1 in
+    '%s task') REPLY='%s 个任务' ;;
+  esac
 }
 
 # --- completion ----------------------------------------------------------------------------------------------------
