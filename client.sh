@@ -131,15 +131,15 @@ __gpu_tell() { # BEFORE FORMAT WORD…
 }
 
 __gpu_put() { # FORMAT WORD…: as printf, for words that others may have written; only a log is shown without it
-  local format=$1 word words=() REPLY
+  local format=$1 word clean=() REPLY
   shift
   for word in "$@"; do
     case $word in *[![:print:]]*) word=${word:0:4096}; __gpu_tame "${word//[[:cntrl:]]/?}"; word=$REPLY ;; esac
-    words+=("$word")
+    clean+=("$word")
   done
   __gpu_tr "$format"
   # shellcheck disable=SC2059 # the format is ours
-  printf "$REPLY" "${words[@]}"
+  printf "$REPLY" "${clean[@]}"
 }
 
 __gpu_tame() { # TEXT: REPLY = it without what a terminal must not get, but for tab and newline
@@ -396,8 +396,8 @@ __gpu_clock() { # DIRECTORY [fine]: the server's time in seconds, by a file just
   local file
   __gpu_nonce 12; file=$1/.now.$REPLY
   if __gpu_write "$file" ''; then
-    REPLY=$(command stat -c "%${2:+.9}Y" -- "$file" 2>/dev/null)
-    command rm -f -- "$file"
+    REPLY=$(command find "$file" -maxdepth 0 -printf %T@ -delete 2>/dev/null)
+    if [ -n "${2-}" ]; then REPLY=${REPLY:0:20}; else REPLY=${REPLY%%.*}; fi # ten digits, a point, and nine of find's ten
   else
     REPLY=
   fi
@@ -640,16 +640,20 @@ __gpu_pages() { # [gone/]: reply = the nodes whose pages are there, the newest f
 }
 
 __gpu_each() { # NODE VERB: VERB with the fields of each line of its page, as far as a page goes
-  local line verb=$2 left=3000 IFS=$'\n'
+  local line verb=$2 left=3000 wild='' IFS=$'\n'
   __gpu_read "nodes/$1.tsv" || return 1
+  # Once: a call for each line of each page would take most of a status's time.
+  case $REPLY in *[$'\001'-$'\010'$'\013'-$'\037'$'\177\302\342']*) wild=yes ;; esac
   set -f # no fork, and no read for each line; an empty field would be lost, so there is none
   for line in $REPLY; do
     left=$((left - 1))
     [ "$left" -gt 0 ] || break
-    __gpu_tame "${line:0:4096}"
+    if [ -n "$wild" ]; then __gpu_tame "${line:0:4096}"; line=$REPLY
+    elif [ ${#line} -gt 4096 ]; then line=${line:0:4096}
+    fi
     IFS=$'\t'
     # shellcheck disable=SC2086 # fields are words
-    "$verb" $REPLY
+    "$verb" $line
   done
   set +f
 }
@@ -698,45 +702,19 @@ __gpu_state() { # NODE: REPLY = its state, none where it has no page, "protocol 
   case $REPLY in '' | *[!a-z]*) REPLY=unknown ;; esac
 }
 
-__gpu_lay_out() { # KIND FIELD…: a line for people; with the caller's is_gone only what may still be so of a dead node
-  local words
-  case $1 in
-    wait) # name code english chinese; most lines are of these
-      [ -z "$is_gone" ] || return 0
-      told=$((told + 1)) words=$4
-      [ -z "$__gpu_zh" ] || words=$5
-      printf '  waits %s: %s\n' "$2" "$words"
-      return 0 ;;
-    agent) # protocol node incarnation state default-gpus left-s code english chinese
-      words=''
-      if __gpu_number "$7" && [ "$5" != stopped ]; then __gpu_age "$7"; words=", ends in $REPLY"; fi
-      [ -n "$is_gone" ] || printf 'node %s  %s%s\n' "$3" "$5" "$words"
-      __gpu_sentence "$9" "${10}"
-      case $REPLY in '' | -) ;; *) printf '  %s\n' "$REPLY" ;; esac
-      return 0 ;;
-    note) [ -z "$2" ] || printf '  note: %s\n' "$2"; return 0 ;;
-    try) # claim stage gpus seconds limit-s ending name
-      __gpu_try_words "$4" "$5" "$6" "$7"
-      printf '  %-8s %s  %s\n' "$3" "$2" "$REPLY"
-      return 0 ;;
-  esac
-  [ -z "$is_gone" ] || return 0
+__gpu_lay_out_gpu() { # KIND FIELD… of a page: a line for people, where it is a GPU or what keeps it busy
+  local size
   case $1 in
     gpu) # index uuid state utilization used total power name problem
       busy=$4
-      __gpu_size "$6"; words=$REPLY
+      __gpu_size "$6"; size=$REPLY
       __gpu_size "$7"
-      set -- "$2" "$4" "${5/#-/?}" "$words" "$REPLY" "$8" "$9${10:+  ${10}}"
+      set -- "$2" "$4" "${5/#-/?}" "$size" "$REPLY" "$8" "$9${10:+  ${10}}"
       if __gpu_number "$6"; then printf '  GPU %-2s %-8s %3s%%  %6s of %-6s  %4s W  %s\n' "${@:1:6}" "${7%  -}"
       else printf '  GPU %-2s %-8s %3s%%  %6s of %-6s  %s\n' "${@:1:5}" "${7%  -}"
       fi ;;
     keepalive)
-      if __gpu_keeps "$@"; then printf '         keep-alive %s\n' "$REPLY"; fi ;;
-    watch) # node tries beating silent-s left-s
-      __gpu_watch_words "$3" "$4" "$5" "$6"
-      printf '  watches %s: %s\n' "$2" "$REPLY" ;;
-    waiting)
-      if __gpu_number "$2" && [ "$2" -gt "$told" ]; then printf '  … and %s more wait\n' $(($2 - told)); fi ;;
+      if __gpu_keeps "$@"; then __gpu_put '         keep-alive %s\n' "$REPLY"; fi ;;
   esac
 }
 
@@ -1425,12 +1403,12 @@ __gpu_beat() { # NODE NOW: REPLY = seconds since its beat; whether that is a liv
 }
 
 __gpu_status() {
-  local way=screen all='' bold='' dim='' red='' green='' yellow='' plain=''
-  local now titles=24 wide=100 high=0 names=() notes=() cards=() tries=() files=() odd=() waits=() left=() failed=() alive=0 older=0 gone=''
-  typeset -A age state reason ends code why asks made title kept
+  local way=screen fully='' bold='' dim='' red='' green='' yellow='' plain=''
+  local now titles=24 wide=100 high=0 names=() notes=() cards=() tries=() files=() odd=() left=() dead=() failed=() alive=0 older=0 unrun=''
+  typeset -A age state because ends code sayings wants made title kept
   while [ $# -gt 0 ]; do
     case $1 in
-      --all) all=yes ;;
+      --all) fully=yes ;;
       --watch) way=watch ;;
       --json | --plain) way=${1#--} ;;
       *) __gpu_usage 'there is no option %s; gpu_status [--all] [--watch] [--plain] [--json]' "$1"; return ;;
@@ -1504,24 +1482,23 @@ __gpu_size_of_terminal() { # into the caller's wide and high; 0 high: no end
 # Into the variables of __gpu_status:
 #   names, and by them age, state, reason and ends (seconds to the end of its lifetime): nodes that serve or are silent
 #   notes, cards, tries: "NODE<tab>FIELD…" of notes, gpu and try lines of their pages; kept: of keep-alives by NODE/index
-#   files, odd: what waits, tasks and hand drops; by a file's name code, why, asks, made and title, as nodes say
+#   files, odd: what waits, tasks and hand drops; by a file's name code, sayings, wants, made and title, as nodes say
 #   left: claims that no living node's page has; failed: "SECONDS NAME", the last day's, the newest first
 __gpu_facts() {
   local i node file incarnation quiet=0 order stopped=() known
-  typeset -A listed told
+  typeset -A listed paged
   __gpu_clock control; now=$REPLY
-  names=() notes=() cards=() tries=() left=() failed=() stopped=() alive=0 older=0
-  age=() state=() reason=() ends=() code=() why=() asks=() made=() title=() kept=()
-  __gpu_tasks running; known=("${reply[@]}")
-  for file in "${known[@]}"; do REPLY=${file##*/}; listed[${REPLY%%=*}]=$REPLY; done
+  names=() notes=() cards=() tries=() left=() dead=() failed=() stopped=() alive=0 older=0
+  age=() state=() because=() ends=() code=() sayings=() wants=() made=() title=() kept=()
+  __gpu_tasks running; claims=("${reply[@]}")
+  for file in "${claims[@]}"; do REPLY=${file##*/}; listed[${REPLY%%=*}]=$REPLY; done
   __gpu_pages
   for ((i = 0; i < ${#reply[@]}; i++)); do
     node=${reply[i]} age[$node]=$((now - beats[i]))
     if [ $((now - beats[i])) -gt 90 ]; then quiet=$((quiet + 1)); fi
     if [ "$quiet" -gt 20 ]; then older=$((older + 1)); else names+=("$node"); fi
   done
-  if [ ${#names[@]} -gt 1 ]; then __gpu_lines printf '%s\n' "${names[@]}"; names=("${reply[@]}"); fi
-  reply=("${names[@]}") names=()
+  __gpu_sort "${names[@]}"; names=()
   for node in "${reply[@]}"; do
     __gpu_state "$node"; state[$node]=$REPLY
     case $REPLY in
@@ -1531,46 +1508,63 @@ __gpu_facts() {
         if [ "${age[$node]}" -le 90 ]; then alive=$((alive + 1)); else state[$node]=silent; fi
         __gpu_each "$node" __gpu_heed || state[$node]='of another version' ;;
     esac
-    names+=("$node")
+    if [ "${state[$node]}" = silent ]; then silent+=("$node"); else names+=("$node"); fi
   done
-  for node in "${stopped[@]}"; do names+=("$node"); done
-  for file in "${known[@]}"; do
+  names+=("${silent[@]}" "${stopped[@]}")
+  for file in "${claims[@]}"; do
     REPLY=${file##*/}
-    if [ -z "${told[${REPLY%%=*}]-}" ]; then left+=("${file#running/}"); fi
+    if [ -z "${paged[${REPLY%%=*}]-}" ]; then left+=("${file#running/}"); fi
   done
   __gpu_tasks pending; files=("${reply[@]}")
-  __gpu_drops ${#files[@]}; odd=("${reply[@]}") gone=$REPLY
+  __gpu_drops ${#files[@]}; odd=("${reply[@]}") unrun=$REPLY
   order=-rn
+  __gpu_lines find nodes/gone -maxdepth 1 -type f -name '[!.]*.json' ! -name '*[!A-Za-z0-9._+-]*' -newermt "@$((now - 86400))" -printf '%T@ %f\n'
+  for file in "${reply[@]:0:10}"; do
+    if [ ! -e "nodes/${file#* }" ]; then dead+=("${file%.json}"); fi # else it has come back
+  done
   __gpu_lines find failed -maxdepth 1 -type f -newerct "@$((now - 86400))" ! -name '*[!A-Za-z0-9._+-]*' -printf '%C@ %f\n'
   failed=("${reply[@]}")
 }
 
+__gpu_sort() { # NAME…: reply = them in order; few, so that it is sooner done than said to a program
+  local name i
+  reply=()
+  for name in "$@"; do
+    for ((i = ${#reply[@]}; i > 0; i--)); do
+      [[ ${reply[i - 1]} > $name ]] || break
+      reply[i]=${reply[i - 1]}
+    done
+    reply[i]=$name
+  done
+}
+
 __gpu_heed() { # KIND FIELD… of a page of the caller's node
-  local place row IFS=$'\t'
+  local place row
   case $1 in
     wait) # name code english chinese gpus tries title; of several nodes the one counts that might run it
-      [ "${state[$node]}" != silent ] || return 0
+      case $2 in *[!A-Za-z0-9._+-]*) return ;; esac
+      [ "${state[$node]}" != silent ] && [ "${kept[wait/$2]-}" != high ] || return 0
       case $3 in
         infeasible | memory | pinned | paused | draining | leaving | lifetime) place=low ;;
         *) place=high ;;
       esac
-      if [ -z "${code[$2]-}" ] || { [ "$place" = high ] && [ "${kept[wait $2]}" = low ]; }; then
-        kept[wait $2]=$place code[$2]=$3 why[$2]=$4 asks[$2]=${6:--} made[$2]=${7:-0} title[$2]=${8:--}
-        [ -z "$__gpu_zh" ] || why[$2]=${5:-$4}
+      if [ -z "${code[$2]-}" ] || [ "$place" = high ]; then
+        kept[wait/$2]=$place code[$2]=$3 sayings[$2]=$4 wants[$2]=${6:--} made[$2]=${7:-0} title[$2]=${8:--}
+        [ -z "$__gpu_zh" ] || sayings[$2]=${5:-$4}
       fi ;;
     agent) # protocol node incarnation state default-gpus left-s code english chinese
       if [ "${state[$node]}" = silent ]; then return 0; fi
-      ends[$node]=$7 reason[$node]=$9
-      [ -z "$__gpu_zh" ] || reason[$node]=${10:-$9} ;;
+      ends[$node]=$7 because[$node]=$9
+      [ -z "$__gpu_zh" ] || because[$node]=${10:-$9} ;;
     gpu) shift; row="$*"; [ "${state[$node]}" = silent ] || cards+=("$node"$'\t'"$row") ;;
     keepalive) shift; row="$*"; kept[$node/$1]=$row ;;
     try) # claim stage gpus seconds limit-s ending name; what is listed no more has ended since
       shift
       [ -n "${listed[$1]-}" ] || return 0
       case ${listed[$1]} in *=*) set -- "$1" ended "${@:3}" ;; esac
-      row="$*"; tries+=("$node"$'\t'"$row"); told[$1]=1 ;;
+      row="$*"; tries+=("$node"$'\t'"$row"); paged[$1]=1 ;;
     note) notes+=("$node"$'\t'"$2") ;;
-    watch) kept[watch $2]="$3 $4 $5 $6" ;;
+    watch) kept[watch/$2]="$3 $4 $5 $6" ;;
   esac
 }
 
@@ -1624,7 +1618,7 @@ __gpu_format() { # FORMAT WORD…: REPLY = them in this shell's language, for wo
 }
 
 __gpu_picture() { # the facts as people look for them: nodes with their GPUs, what waits and why, what failed lately
-  local node folded=''
+  local node row gap=yes folded=''
   typeset -A holds short
   __gpu_show_head
   __gpu_place_tries
@@ -1634,8 +1628,11 @@ __gpu_picture() { # the facts as people look for them: nodes with their GPUs, wh
     else short[$REPLY]=$node short[$node]=$REPLY
     fi
   done
-  if [ -z "$all" ] && [ ${#cards[@]} -gt $((high > 60 ? high - 20 : 40)) ]; then folded=yes; fi
+  if [ -z "$fully" ] && [ ${#cards[@]} -gt $((high > 60 ? high - 20 : 40)) ]; then folded=yes; fi
   for node in "${names[@]}"; do __gpu_show_node; done
+  for row in "${dead[@]}"; do
+    __gpu_age $((now - ${row%%.*})); __gpu_format '%s  dead, put away %s ago' "${row#* }" "$REPLY"; printf "$dim%s$plain\n" "$REPLY"
+  done
   if [ "$older" -gt 0 ]; then __gpu_plural "$older" node; __gpu_put "$dim%s$plain\n" "$(__gpu_put 'and %s that stopped or went silent before' "$REPLY")"; fi
   __gpu_show_left
   __gpu_show_waiting
@@ -1648,8 +1645,9 @@ __gpu_show_head() {
   __gpu_plural "$alive" node; parts=("$REPLY")
   count=$((${#tries[@]} + ${#left[@]})); [ "$count" -eq 0 ] || { __gpu_format '%s running' "$count"; parts+=("$REPLY"); }
   count=$((${#files[@]} + ${#odd[@]})); [ "$count" -eq 0 ] || { __gpu_format '%s waiting' "$count"; parts+=("$REPLY"); }
-  for part in failed 'done'; do # an unsorted listing: a hundred thousand names take a moment
-    count=$(($(command ls -U -- "$part" 2>/dev/null | command wc -l)))
+  __gpu_count_settled; text=$REPLY
+  for part in failed 'done'; do
+    if [ "$part" = failed ]; then count=${text% *}; else count=${text#* }; fi
     [ "$count" -gt 0 ] || continue
     if [ "$part" = failed ]; then __gpu_format '%s failed' "$count"; else __gpu_format '%s done' "$count"; fi
     parts+=("$REPLY")
@@ -1673,11 +1671,16 @@ __gpu_show_head() {
   done
 }
 
+__gpu_count_settled() { # REPLY = how many have failed and are done, by unsorted listings: 100,000 names take a moment
+  REPLY=$(for REPLY in failed 'done'; do command ls -U -- "$REPLY" 2>/dev/null | command wc -l; done)
+  REPLY="$((${REPLY%%$'\n'*})) $((${REPLY##*$'\n'}))"
+}
+
 __gpu_place_tries() { # holds: by NODE/index what a GPU's line says of the task on it: nonce<tab>title<tab>time; by NODE others
   local row fields index first nonce title_of time claim IFS=$' \t\n'
   for row in "${tries[@]}"; do
     __gpu_fields "$row" # node claim stage gpus seconds limit ending name
-    claim=${fields[1]%.try*}; claim=${claim#????????????????????????}
+    claim=${fields[1]%.try*}; claim=${claim#???????????????????????}
     nonce=${claim%%-*} title_of=${fields[7]:--}
     if [ "$title_of" = - ]; then title_of=${claim#*-}; fi
     if [ "${fields[2]}" = ended ]; then __gpu_format 'has ended'; time=$REPLY
@@ -1705,9 +1708,9 @@ __gpu_place_tries() { # holds: by NODE/index what a GPU's line says of the task 
 }
 
 __gpu_show_node() { # the caller's node
-  local text color=$green row fields cells=() half i index models=() counts=() reasons=() whose=() IFS=$' \t\n'
+  local text color=$green row fields cells=() half i index models=() counts=() reasons=() whose=() total='' size='' IFS=$' \t\n'
   typeset -A seen
-  printf '\n'
+  case ${state[$node]} in stopped | silent) [ "$gap" = no ] || printf '\n'; gap=no ;; *) printf '\n' ;; esac
   case ${state[$node]} in
     stopped)
       __gpu_age "${age[$node]}"
@@ -1740,7 +1743,7 @@ __gpu_show_node() { # the caller's node
     if __gpu_number "${ends[$node]-}"; then __gpu_age "${ends[$node]}"; __gpu_format 'ends in %s' "$REPLY"; text+="  $REPLY"; fi
     if [ "${age[$node]}" -ge 3 ]; then __gpu_age "${age[$node]}"; __gpu_format 'as of %s ago' "$REPLY"; text+="  $dim$REPLY$plain"; fi
     printf '%s\n' "$text"
-    case ${reason[$node]-} in '' | -) ;; *) printf "  $yellow%s$plain\n" "${reason[$node]}" ;; esac
+    case ${because[$node]-} in '' | -) ;; *) printf "  $yellow%s$plain\n" "${because[$node]}" ;; esac
   fi
   for row in "${notes[@]}"; do
     case $row in "$node"$'\t'*) __gpu_format 'note: %s' "${row#*$'\t'}"; printf "  $yellow%s$plain\n" "$REPLY" ;; esac
@@ -1755,16 +1758,15 @@ __gpu_show_node() { # the caller's node
   if [ "$wide" -ge 110 ] && [ "$half" -gt 1 ]; then half=$(((half + 1) / 2)); fi
   for ((i = 0; i < half; i++)); do
     text=${cells[i]}${cells[i + half]-}
-    while case $text in *' ') true ;; *) false ;; esac; do text=${text% }; done
-    printf '%s\n' "$text"
+    printf '%s\n' "${text%"${text##*[! ]}"}"
   done
   for ((i = 0; i < ${#reasons[@]}; i++)); do
     __gpu_tr "${reasons[i]%%$'\t'*}"
     __gpu_format 'keep-alive %s on GPU %s: %s' "$REPLY" "${whose[i]}" "${reasons[i]#*$'\t'}"; printf "  $yellow%s$plain\n" "$REPLY"
   done
-  if [ -n "${kept[watch $node]-}" ]; then
+  if [ -n "${kept[watch/$node]-}" ]; then
     # shellcheck disable=SC2086 # numbers
-    __gpu_watch_words ${kept[watch $node]}
+    __gpu_watch_words ${kept[watch/$node]}
     printf "  $red%s$plain\n" "$REPLY"
   fi
 }
@@ -1784,7 +1786,8 @@ __gpu_show_card() { # the GPU in the caller's fields
   [ -z "$folded" ] || return 0
   case ${fields[3]} in busy) color=$green ;; foreign) color=$yellow ;; lost | unknown) color=$red ;; *) color=$dim ;; esac
   if __gpu_number "${fields[6]}"; then
-    __gpu_size "${fields[6]}"; memory=$REPLY
+    if [ "$total" != "${fields[6]}" ]; then total=${fields[6]}; __gpu_size "$total"; size=$REPLY; fi
+    memory=$size
     case ${fields[5]} in
       *[!0-9]*) memory="?/$memory" ;;
       *) case $memory in *G) memory=$(((fields[5] + 536870912) / 1073741824))/$memory ;; *) __gpu_size "${fields[5]}"; memory=$REPLY/$memory ;; esac ;;
@@ -1803,19 +1806,22 @@ __gpu_show_card() { # the GPU in the caller's fields
 __gpu_cell() { # INDEX STATE UTILIZATION MEMORY "NONCE<tab>TITLE<tab>TIME" COLOR: one more of the caller's cells
   local cell text room=$wide nonce rest
   if [ "$wide" -ge 110 ]; then room=$(((wide - 2) / 2)); fi
-  __gpu_fit "$1" 3 right; cell="  $REPLY "
-  if [ -n "$1" ] && [ ${#1} -gt 3 ]; then cell="  $1 " room=$((room - ${#1} + 3)); fi
-  __gpu_tr "$2"; __gpu_fit "$REPLY" 7; cell+=$6$REPLY$plain
+  text=$2
+  if [ -n "$__gpu_zh" ]; then __gpu_tr "$2"; __gpu_fit "$REPLY" 7; text=$REPLY; fi
+  printf -v cell "  %3s $6%-7s$plain" "$1" "$text"
+  if [ ${#1} -gt 3 ]; then room=$((room - ${#1} + 3)); fi
   room=$((room - 13))
   if [ -n "$3" ]; then
     case $3 in -) text='?' ;; *) text=$3% ;; esac
-    __gpu_fit "$text" 5 right; cell+=$REPLY room=$((room - 5))
-    if [ "$wide" -ge 60 ]; then __gpu_fit "$4" 9 right; cell+=$REPLY room=$((room - 9)); fi
+    if [ "$wide" -ge 60 ]; then printf -v text '%5s%9s' "$text" "$4"; else printf -v text '%5s' "$text"; fi
+    cell+=$text room=$((room - ${#text}))
   fi
   nonce=${5%%$'\t'*} rest=${5#*$'\t'}
   if [ -n "$nonce" ]; then cell+="  $bold$nonce$plain" room=$((room - 8)); fi
   text=${rest#*$'\t'} rest=${rest%%$'\t'*}
-  if [ -n "$text" ] && [ $((room - ${#text})) -lt 12 ]; then text=${text%% / *}; fi
+  # What there is no room for goes: which try it is, then the limit of its time.
+  if [ $((room - ${#text})) -lt 13 ]; then text=${text%  *}; fi
+  if [ $((room - ${#text})) -lt 13 ]; then text=${text% / *}; fi
   if [ -n "$rest" ]; then
     room=$((room - 2 - (${#text} > 0 ? ${#text} + 2 : 0)))
     [ "$room" -ge 4 ] || room=4
@@ -1833,27 +1839,28 @@ __gpu_show_left() { # claims that no page of a node knows of
   __gpu_tr 'RUNNING, though no agent says so'; printf "\n$bold%s$plain\n" "$REPLY"
   for file in "${left[@]}"; do
     count=$((count + 1))
-    if [ -z "$all" ] && [ "$count" -gt 10 ]; then __gpu_format '… and %s more' $((${#left[@]} - 10)); printf '  %s\n' "$REPLY"; break; fi
+    if [ -z "$fully" ] && [ "$count" -gt 10 ]; then __gpu_format '… and %s more' $((${#left[@]} - 10)); printf '  %s\n' "$REPLY"; break; fi
     node=${file%%/*} number=${file##*.try}
     __gpu_title "$file"; __gpu_fit "$REPLY" 20; text=$REPLY
-    file=${file##*/}; file=${file#????????????????????????}
+    file=${file##*/}; file=${file#???????????????????????}
     case $number in *=*) __gpu_format 'on %s, try %s, has ended' "${short[$node]-$node}" "${number%%.*}" ;; *) __gpu_format 'on %s, try %s' "${short[$node]-$node}" "${number%%.*}" ;; esac
     __gpu_put '  %s  %s  %s\n' "${file%%-*}" "$text" "$REPLY"
   done
 }
 
 __gpu_show_waiting() {
-  local name key file i groups=() counts=() firsts=() rest=0 allowed=12 each shown=0 count=$((${#files[@]} + ${#odd[@]})) IFS=$' \t\n'
+  local name key file i groups=() counts=() firsts=() rest=0 allowed=12 each shown=0 count=$((${#files[@]} + ${#odd[@]})) ranked='' IFS=$' \t\n'
   if [ "$count" -gt 0 ]; then
+    for file in "${files[@]:0:300}"; do case $file in pending/500-*) ;; *) ranked=yes; break ;; esac; done
     __gpu_tr WAITING; __gpu_fit "$REPLY" $((wide < 60 ? 8 : 12 + titles)); printf "\n$bold%s$plain" "$REPLY"
     if [ "$wide" -ge 60 ]; then __gpu_columns PRIO GPUS FOR WHY; printf "$dim%s$plain\n" "$REPLY"; else printf '\n'; fi
-    if [ -n "$all" ]; then
+    if [ -n "$fully" ]; then
       for file in "${files[@]}" "${odd[@]}"; do __gpu_show_waiter "${file#pending/}"; done
     else
       if [ "$high" -gt 36 ]; then allowed=$((high / 3)); fi
       for file in "${files[@]:0:300}" "${odd[@]:0:100}"; do
         name=${file#pending/} key=-
-        case $name in *[!A-Za-z0-9._+-]*) ;; *) key=${why[$name]--} ;; esac
+        case $name in *[!A-Za-z0-9._+-]*) ;; *) key=${sayings[$name]--} ;; esac
         if [ "$key" = - ] && [ "$alive" -gt 0 ] && [ ${#files[@]} -gt 100 ]; then continue; fi # too far behind to be told of
         for ((i = 0; i < ${#groups[@]}; i++)); do [ "${groups[i]}" != "$key" ] || break; done
         groups[i]=$key counts[i]=$((${counts[i]:-0} + 1))
@@ -1870,21 +1877,21 @@ __gpu_show_waiting() {
         rest=${#reply[@]}; [ "$rest" -le "$each" ] || rest=$each
         if [ "${counts[i]}" -eq $((rest + 1)) ]; then __gpu_show_waiter "${reply[rest]}"; shown=$((shown + 1)) rest=$((rest + 1))
         elif [ "${counts[i]}" -gt "$rest" ]; then
-          __gpu_format '… %s more like it' $((${counts[i]} - rest)); printf "  $dim%s$plain\n" "$REPLY"
+          __gpu_format '… %s more like it' $((counts[i] - rest)); printf "  $dim%s$plain\n" "$REPLY"
         fi
-        count=$((count - ${counts[i]}))
+        count=$((count - counts[i]))
       done
       if [ "$count" -gt 0 ]; then __gpu_format '… and %s others; gpu_status --all shows them' "$count"; printf "  $dim%s$plain\n" "$REPLY"; fi
     fi
   fi
-  [ "${gone#* }" = 0 ] || __gpu_put '  %s ignored: directories, links and whatever else is no regular file are not run\n' "${gone#* }"
-  [ "${gone% *}" = 0 ] || __gpu_put '  %s skipped: dot-files, *~, *.tmp and *.swp are not run\n' "${gone% *}"
+  [ "${unrun#* }" = 0 ] || __gpu_put '  %s ignored: directories, links and whatever else is no regular file are not run\n' "${unrun#* }"
+  [ "${unrun% *}" = 0 ] || __gpu_put '  %s skipped: dot-files, *~, *.tmp and *.swp are not run\n' "${unrun% *}"
 }
 
 __gpu_columns() { # PRIORITY GPUS FOR WHY: REPLY = what stands right of a waiting task's title
   local line=''
   if [ "$wide" -ge 60 ]; then
-    __gpu_tr "$1"; __gpu_fit "$REPLY" 4; line="$REPLY "
+    if [ -n "$ranked" ]; then __gpu_tr "$1"; __gpu_fit "$REPLY" 4; line="$REPLY "; fi
     __gpu_tr "$2"; __gpu_fit "$REPLY" 4 right; line+="$REPLY  "
     __gpu_tr "$3"; __gpu_fit "$REPLY" 6; line+="$REPLY  "
   fi
@@ -1904,27 +1911,26 @@ __gpu_show_waiter() { # NAME in pending/
     *[!A-Za-z0-9._+-]*) ;;
     *)
       case ${title[$name]--} in -) ;; *) REPLY=${title[$name]} ;; esac
-      reason=${why[$name]--} ;;
+      reason=${sayings[$name]--} ;;
   esac
   __gpu_fit "$REPLY" "$titles"; line=$REPLY
   if [ "$reason" != - ] && [ "${made[$name]:-0}" != 0 ] && [ "${code[$name]}" != backoff ]; then
     __gpu_format '%s (tried %s times before)' "$reason" "${made[$name]}"; reason=$REPLY
   fi
-  case $name in *[!A-Za-z0-9._+-]*) REPLY=- ;; *) REPLY=${asks[$name]--} ;; esac
+  case $name in *[!A-Za-z0-9._+-]*) REPLY=- ;; *) REPLY=${wants[$name]--} ;; esac
   __gpu_columns "$priority" "$REPLY" "$time" "$reason"
   printf -v nonce '%-6s' "$nonce"
   line="$line  $REPLY"
   __gpu_width "$line"
   if [ "$REPLY" -gt $((wide - 10)) ]; then __gpu_fit "$line" $((wide - 10)); line=$REPLY; fi
-  while case $line in *' ') true ;; *) false ;; esac; do line=${line% }; done
-  printf "  $bold%s$plain  %s\n" "$nonce" "$line"
+  printf "  $bold%s$plain  %s\n" "$nonce" "${line%"${line##*[! ]}"}"
 }
 
 __gpu_show_failed() { # of the last day, the newest first, each with how it ended
-  local row name id file number shown=5 patterns=() outcome text
+  local row name id file number shown=5 patterns=() since outcome text
   typeset -A newest
   [ ${#failed[@]} -gt 0 ] || return 0
-  [ -z "$all" ] || shown=50
+  [ -z "$fully" ] || shown=50
   __gpu_format 'FAILED in the last day: %s' ${#failed[@]}; printf "\n$bold%s$plain\n" "$REPLY"
   for row in "${failed[@]:0:shown}"; do
     name=${row#* }
@@ -1933,14 +1939,14 @@ __gpu_show_failed() { # of the last day, the newest first, each with how it ende
   if [ ${#patterns[@]} -gt 0 ]; then
     __gpu_lines find records -maxdepth 1 '(' "${patterns[@]}" ')' ! -name '*[!A-Za-z0-9._+-]*' -printf '%f\n'
     for file in "${reply[@]}"; do
-      __gpu_try "${file%.json}"; number=$REPLY
+      __gpu_try "$file"; number=$REPLY
       __gpu_number "$number" || continue
       id=${file%.try*}
       if [ "$number" -ge "${newest[$id]:-0}" ]; then newest[$id]=$number newest[$id.file]=$file; fi
     done
   fi
   for row in "${failed[@]:0:shown}"; do
-    name=${row#* } outcome='' text=''
+    name=${row#* } since=${row%%.*} outcome='' text=''
     __gpu_is_full "$name" || continue
     id=${name#????}
     if [ -n "${newest[$id]-}" ] && __gpu_record "records/${newest[$id.file]}"; then
@@ -1955,10 +1961,8 @@ __gpu_show_failed() { # of the last day, the newest first, each with how it ende
       *) REPLY=$outcome ;;
     esac
     outcome=$REPLY${text:+, $text}
-    row=${failed[0]}
     __gpu_title "$name"; __gpu_fit "$REPLY" "$titles"; text=$REPLY
-    for row in "${failed[@]:0:shown}"; do [ "${row#* }" != "$name" ] || break; done
-    row=${row%%.*}; __gpu_age $((now > row ? now - row : 0)); __gpu_format '%s ago' "$REPLY"
+    __gpu_age $((now > since ? now - since : 0)); __gpu_format '%s ago' "$REPLY"
     if [ "$wide" -ge 60 ]; then __gpu_fit "$REPLY" 11; text+="  $REPLY  "; else text+='  '; fi
     __gpu_width "$text$outcome"
     __gpu_tame "$outcome"; outcome=${REPLY//[[:cntrl:]]/?}
@@ -1978,7 +1982,7 @@ __gpu_rows() {
   for name in paused draining keepalive-off; do
     if __gpu_who "$name"; then printf 'flag\t%s\t%s\n' "$name" "${REPLY:--}"; fi
   done
-  for node in "${names[@]}"; do printf 'node\t%s\t%s\t%s\t%s\t%s\n' "$node" "${state[$node]}" "${age[$node]}" "${ends[$node]:--}" "${reason[$node]:--}"; done
+  for node in "${names[@]}"; do printf 'node\t%s\t%s\t%s\t%s\t%s\n' "$node" "${state[$node]}" "${age[$node]}" "${ends[$node]:--}" "${because[$node]:--}"; done
   for row in "${notes[@]}"; do printf 'note\t%s\n' "$row"; done
   for row in "${cards[@]}"; do
     __gpu_fields "$row"; node=${fields[0]}/${fields[1]}
@@ -2001,10 +2005,59 @@ __gpu_rows() {
   for file in "${files[@]}"; do
     name=${file#pending/}
     __gpu_epoch "${name:4}"; count=$((now > REPLY ? now - REPLY : 0)); __gpu_title "$name"
-    printf 'task\twaiting\t%s\t%s\t-\t%s\t%s\t-\t%s\t%s\t%s\t%s\n' "${name#????}" "${name%%-*}" "${asks[$name]:--}" "$count" "${made[$name]:--}" "${code[$name]:--}" "$REPLY" "${why[$name]:--}"
+    printf 'task\twaiting\t%s\t%s\t-\t%s\t%s\t-\t%s\t%s\t%s\t%s\n' "${name#????}" "${name%%-*}" "${wants[$name]:--}" "$count" "${made[$name]:--}" "${code[$name]:--}" "$REPLY" "${sayings[$name]:--}"
   done
   for file in "${odd[@]}"; do __gpu_put 'drop\t%s\n' "${file#pending/}"; done
-  for name in 'done' failed; do printf 'count\t%s\t%s\n' "$name" $(($(command ls -U -- "$name" 2>/dev/null | command wc -l))); done
+  __gpu_count_settled
+  printf 'count\tfailed\t%s\ncount\tdone\t%s\n' "${REPLY% *}" "${REPLY#* }"
+}
+
+__gpu_rows_json() { # the rows that come in, as one JSON object; - becomes null, what is a number a number
+  local row fields kind key='' line IFS=$'\n'
+  typeset -A lists
+  set -f
+  # shellcheck disable=SC2162 # the rows have no backslashes but those of their words
+  while IFS= read -r row; do
+    __gpu_cut "$row"; kind=${fields[0]}
+    case $kind in
+      queue) __gpu_object job_id directory now_s ;;
+      flag) __gpu_object flag text ;;
+      node) __gpu_object node state age_s ends_s reason ;;
+      note) __gpu_object node text ;;
+      gpu) __gpu_object node index uuid state utilization_percent memory_used_bytes memory_total_bytes power_w name problem keepalive keepalive_reason ;;
+      task) __gpu_object state id priority node gpus seconds limit_s tries stage title reason ;;
+      drop) __gpu_object name ;;
+      count) __gpu_object state count ;;
+      *) continue ;;
+    esac
+    if [ "$kind" = queue ]; then line=$REPLY; else lists[$kind]+=${lists[$kind]:+,}$'\n'"    $REPLY"; fi
+  done
+  set +f
+  printf '{\n  "protocol": 1,\n  "queue": %s' "$line"
+  for kind in flag node note gpu task drop count; do printf ',\n  "%ss": [%s\n  ]' "$kind" "${lists[$kind]-}"; done
+  printf '\n}\n'
+}
+
+__gpu_cut() { # ROW: into the caller's fields; there are no empty ones
+  local IFS=$'\t'
+  # shellcheck disable=SC2206 # fields are words
+  fields=($1)
+}
+
+__gpu_object() { # KEY…: REPLY = an object of the caller's fields, which begin with what it is
+  local key i=0 out=''
+  for key in "$@"; do
+    i=$((i + 1))
+    case ${fields[i]--} in
+      -) REPLY=null ;;
+      *) case $key in
+          *_s | *_bytes | *_percent | *_w | seconds | tries | count | index) REPLY=${fields[i]}; __gpu_number "$REPLY" || __gpu_json "$REPLY" ;;
+          *) __gpu_json "${fields[i]}" ;;
+        esac ;;
+    esac
+    out+="${out:+, }\"$key\": $REPLY"
+  done
+  REPLY="{$out}"
 }
 
 __gpu_logs_of() { # ID: reply = the logs of its tries in order; pipes and links are none
@@ -3046,8 +3099,6 @@ __gpu_kept_status() {
   done
   [ ${#nodes[@]} -gt 0 ] || printf 'no agent is alive; start one with ./submit.sh %s\n' "$JOB_ID"
 }
-
-__gpu_lay_out_gpu() { case $1 in gpu | keepalive) is_gone='' __gpu_lay_out "$@" ;; esac; }
 
 __gpu_report() {
   local days=30 by=day now first file files=() text age=''
