@@ -7,7 +7,7 @@
 #
 # Instances
 #   gpu_use [ID]                        show or switch the instance          gpu_list    all instances
-# Submitting; the tasks' full names go to stdout, one a line, words for people to stderr
+# Submitting; the tasks' full names go to stdout, one a line, unless it is a terminal; words for people to stderr
 #   gpu_submit FILE… [PRIORITY]         queue scripts; PRIORITY 000-999, smaller runs first, 500 if nothing is said
 #   gpu_run 'COMMAND' [PRIORITY]        queue one command line
 #     --gpus N|N-M   --memory 20G   --queue Q   --time 4h   --retries N     what it needs (also as #GPUQ lines in it)
@@ -1212,7 +1212,7 @@ __gpu_publish() { # FROM TO: these of the caller's files: records, then scripts,
     id=${fulls[index]#????} file=${files[$1 + index]}
     # Not in pending/ after an error: perhaps an agent was faster.
     if [ "$where" -ne 0 ] && ! __gpu_where "$id"; then lost+=("${fulls[index]}"); continue; fi
-    printf '%s\n' "${fulls[index]}"
+    if [ ! -t 1 ] || [ ! -t 2 ]; then printf '%s\n' "${fulls[index]}"; fi # on a terminal the sentence says enough
     __gpu_asks "${asks[$1 + index]/#1 - default /$default - default }"
     title=${name:-${file##*/}} stamp=${id#*-}
     __gpu_say '%s: queued as %s, priority %s, asks for %s' "$title" "${stamp%%-*}" "$priority" "$REPLY"
