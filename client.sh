@@ -458,6 +458,28 @@ __gpu_split() { # PATH of a task: priority, id, nonce, title, into the caller's 
   rest=${id#*-}; nonce=${rest%%-*} title=${rest#*-}
 }
 
+__gpu_title() { # NAME of a task, a claim or a file dropped by hand: REPLY = what it is called, fit for a terminal
+  local id safe text back=$'\\' quote='"'
+  __gpu_strip "$1"
+  if __gpu_is_full "$REPLY"; then
+    id=${REPLY#????}; text=${id#*-}; safe=${text#*-} text=''
+    # Only the record has what a _ may stand for; it is believed as far as the id was made of it.
+    case $safe in *_*)
+      if __gpu_read "records/$id.json" 4096 && __gpu_field "$REPLY" name; then
+        __gpu_escapes "$REPLY"
+        text=${REPLY//"$back$back"/$'\001'}; text=${text//"$back$quote"/"$quote"}
+        text=${text//"${back}u00"??/?}; text=${text//$'\001'/"$back"}
+        __gpu_safe_name "$text"
+        [ "$REPLY" = "$safe" ] || text=''
+      fi ;;
+    esac
+    REPLY=${text:-$safe}
+  else
+    REPLY=${1##*/}; REPLY=${REPLY#[0-9][0-9][0-9][-_]}
+  fi
+  case $REPLY in *[![:print:]]*) __gpu_tame "${REPLY//[[:cntrl:]]/?}" ;; esac
+}
+
 __gpu_full() { # STATE: reply = the paths of that state's tasks in run order; false if a name must be looked at to tell
   # By the shell's own globbing alone: looking at ten thousand names one by one takes it a fifth of a second.
   reply=("$1"/*[!A-Za-z0-9._+-]* "$1"/*.try*)
