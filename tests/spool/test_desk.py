@@ -409,3 +409,18 @@ def test_why_a_task_waits_is_told_in_words_and_as_data(face: Face, spool: Spool)
 def test_where_no_agent_is_alive_that_is_the_reason(face: Face, spool: Spool) -> None:
     spool.add("pending", "train.sh")
     assert face.explain("train").reasons == (("", Reason(Code.NO_AGENT)),)
+
+
+# -- titles
+
+
+def test_a_task_is_called_what_its_submitter_called_it(face: Face, spool: Spool) -> None:
+    one, other = face.publish([Script("训练.sh", "true"), Script("my_own.sh", "true")])
+    assert [one.title, other.title] == ["训练.sh", "my_own.sh"]
+    assert [task.title for task in face.find("", State.PENDING)] == ["训练.sh", "my_own.sh"]
+    assert [task.title for task in face.find("训")] == ["训练.sh"]
+
+
+def test_a_record_cannot_give_a_task_a_name_that_its_id_was_not_made_of(face: Face, spool: Spool) -> None:
+    spool.add("failed", "rm_all.sh", name="harmless.sh")
+    assert [task.title for task in face.find("", State.FAILED)] == ["rm_all.sh"]
