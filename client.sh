@@ -1322,6 +1322,7 @@ __gpu_post() { # COMMAND KEYS NODE…: REPLY = the command's name in control/, w
   shift 2
   for node in "$@"; do
     __gpu_state "$node"
+    [ "$command" != shutdown ] || meant+="$node/$incarnation " # of the caller
     __gpu_json "$node/${incarnation:--}"; to+="${to:+, }$REPLY"
   done
   __gpu_stamp; entry=$REPLY
@@ -1349,7 +1350,8 @@ __gpu_is_local() { # whether the spool lies on a local filesystem
 }
 
 __gpu_await() { # ENTRY NODE…: show the answers; nodes without a sign of life go into the caller's gone
-  local entry=$1 node start now patience file alive='' left=() next=() pause=0.1 line
+  # With the caller's meant (" NODE/INCARNATION …") also those that another agent serves by now: that one will not answer.
+  local incarnation entry=$1 node start now patience file alive='' left=() next=() pause=0.1 line
   shift
   left=("$@")
   __gpu_patience; patience=$REPLY
@@ -1370,6 +1372,7 @@ __gpu_await() { # ENTRY NODE…: show the answers; nodes without a sign of life 
         continue
       fi
       __gpu_state "$node"
+      case ${meant:-" $node/$incarnation "} in *" $node/$incarnation "*) ;; *) REPLY=stopped ;; esac
       case $REPLY in stopped | none) # it may have answered just before
         if __gpu_listed control "$entry.$node.ack"; then next+=("$node"); else gone+=("$node"); fi
         continue ;;
@@ -2217,14 +2220,20 @@ __gpu_resume() {
 }
 
 __gpu_shutdown() {
-  local wait=false nodes=() gone=() node
+  local wait=false nodes=() gone=() node meant=' ' incarnation
   case ${1-} in '') ;; --wait) wait=true ;; *) __gpu_usage 'there is no option %s; gpu_shutdown [--wait]' "$1"; return ;; esac
   __gpu_enter || return
   __gpu_nodes; nodes=("${reply[@]}")
   [ ${#nodes[@]} -gt 0 ] || { __gpu_fail 'no agent is alive in %s, so there is nothing to shut down' "$JOB_ID"; return; }
   __gpu_post shutdown ", \"wait\": $wait" "${nodes[@]}" || return
   __gpu_await "$REPLY" "${nodes[@]}"
-  for node in "${gone[@]}"; do __gpu_say '%s: no agent is alive there' "$node"; done
+  for node in "${gone[@]}"; do
+    __gpu_state "$node"
+    case $REPLY/$meant in
+      stopped/* | none/* | *" $node/$incarnation "*) __gpu_say '%s: no agent is alive there' "$node" ;;
+      *) __gpu_say '%s: that agent is gone, and another one serves there by now; gpu_shutdown ends it' "$node" ;;
+    esac
+  done
   [ ${#gone[@]} -lt ${#nodes[@]} ]
 }
 

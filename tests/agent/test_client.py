@@ -75,6 +75,17 @@ def test_stop_ends_a_running_task_and_prints_what_the_node_did(cluster: Cluster,
     cluster.wait_for(task, "failed")
 
 
+@pytest.mark.parametrize("command", ["gpu_stop train", "gpu_explain next", "gpu_shutdown", "gpu_stop all"])
+def test_a_command_right_after_a_shutdown_waits_for_nobody(cluster: Cluster, shell: str, command: str) -> None:
+    cluster.start()
+    task = cluster.submit("sleep 600\n", "train.sh")
+    cluster.submit("#GPUQ --gpus 2\n", "next.sh")
+    cluster.wait_for_line(task, "==== started")
+    done = typed(cluster, shell, f"gpu_shutdown & sleep 0.06; {command} || :; wait $!", timeout_s=30)
+    assert done.returncode == 0, done.stderr + cluster.dump()
+    assert "shuts down" in done.stdout
+
+
 def test_stop_all_empties_pending_and_stops_what_runs_and_retry_all_brings_it_back(
     cluster: Cluster, shell: str
 ) -> None:

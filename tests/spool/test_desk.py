@@ -26,7 +26,7 @@ from gpu_queue.spool.pages import WaitPage
 from gpu_queue.spool.paths import SpoolPaths, make_id
 from gpu_queue.spool.records import write_submission
 from gpu_queue.task import State, Submission
-from tests.shell.helpers import Spool
+from tests.shell.helpers import Spool, wait_until
 
 NODE = "n1-00000001"
 
@@ -305,6 +305,20 @@ def test_an_answer_that_comes_in_the_last_moment_counts(
     (answer,) = face.shutdown()
     assert (answer.reply, answer.lines) == (Reply.ANSWERED, ("leaving",))
     assert paths.control
+
+
+@pytest.mark.parametrize("change", [{"state": "stopped"}, {"incarnation": "another"}])
+def test_an_agent_that_will_not_answer_is_not_waited_for(
+    face: Face, spool: Spool, monkeypatch: pytest.MonkeyPatch, change: dict[str, str]
+) -> None:
+    """Its page is newer than the command, which is a sign of life, and says that there will be no answer."""
+    monkeypatch.setenv("GPU_QUEUE_PATIENCE", "1000")
+    spool.node(NODE)
+    asked = threading.Thread(target=lambda: (wait_until(spool.commands), spool.node(NODE, **change)))
+    asked.start()
+    (answer,) = face.shutdown()
+    asked.join()
+    assert answer.reply is Reply.GONE
 
 
 # -- two people at once, and agents
