@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -309,7 +310,7 @@ def test_an_answer_that_comes_in_the_last_moment_counts(
 
 @pytest.mark.parametrize("change", [{"state": "stopped"}, {"incarnation": "another"}])
 def test_an_agent_that_will_not_answer_is_not_waited_for(
-    face: Face, spool: Spool, monkeypatch: pytest.MonkeyPatch, change: dict[str, str]
+    face: Face, spool: Spool, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
 ) -> None:
     """Its page is newer than the command, which is a sign of life, and says that there will be no answer."""
     monkeypatch.setenv("GPU_QUEUE_PATIENCE", "1000")
