@@ -315,7 +315,12 @@ def test_an_agent_that_will_not_answer_is_not_waited_for(
     """Its page is newer than the command, which is a sign of life, and says that there will be no answer."""
     monkeypatch.setenv("GPU_QUEUE_PATIENCE", "1000")
     spool.node(NODE)
-    asked = threading.Thread(target=lambda: (wait_until(spool.commands), spool.node(NODE, **change)))
+
+    def answer_not() -> None:
+        wait_until(spool.commands)
+        spool.node(NODE, **change)
+
+    asked = threading.Thread(target=answer_not)
     asked.start()
     (answer,) = face.shutdown()
     asked.join()
