@@ -249,6 +249,18 @@ __gpu_json() { # TEXT: as a JSON string
   REPLY=\"$text\"
 }
 
+__gpu_quote() { # TEXT: as one word of a shell; printf %q would spell each byte of a Chinese name
+  local char back=$'\\' quote="'"
+  REPLY=$1
+  case ${REPLY//[\/._+@%:,=-]/} in
+    '' | *[[:cntrl:]]*) printf -v REPLY %q "$1" ;;
+    *[[:punct:][:space:]]*)
+      for char in "$back" ' ' '"' "$quote" '$' '`' '&' '|' ';' '<' '>' '(' ')' '[' ']' '{' '}' '*' '?' '!' '#' '~' '^'; do
+        REPLY=${REPLY//"$char"/"$back$char"}
+      done ;;
+  esac
+}
+
 __gpu_escapes() { # VALUE as some other program escaped it: as __gpu_json escapes it
   local text=$1 back=$'\\' pair
   case $text in *[[:cntrl:]]* | *"$back"[bfnrt]*) ;; *) REPLY=$text; return 0 ;; esac
@@ -480,6 +492,11 @@ __gpu_title() { # NAME of a task, a claim or a file dropped by hand: REPLY = wha
     REPLY=${1##*/}; REPLY=${REPLY#[0-9][0-9][0-9][-_]}
   fi
   case $REPLY in *[![:print:]]*) __gpu_tame "${REPLY//[[:cntrl:]]/?}" ;; esac
+}
+
+__gpu_called() { # PATH of a task: as __gpu_split, with the title for people
+  __gpu_split "$1"
+  __gpu_title "$1"; title=$REPLY
 }
 
 __gpu_full() { # STATE: reply = the paths of that state's tasks in run order; false if a name must be looked at to tell
@@ -1285,6 +1302,7 @@ __gpu_post() { # COMMAND KEYS NODE…: REPLY = the command's name in control/, w
   shift 2
   for node in "$@"; do
     __gpu_state "$node"
+    [ "$command" != shutdown ] || meant+="$node/$incarnation " # of the caller
     __gpu_json "$node/${incarnation:--}"; to+="${to:+, }$REPLY"
   done
   __gpu_stamp; entry=$REPLY
@@ -1312,7 +1330,8 @@ __gpu_is_local() { # whether the spool lies on a local filesystem
 }
 
 __gpu_await() { # ENTRY NODE…: show the answers; nodes without a sign of life go into the caller's gone
-  local entry=$1 node start now patience file alive='' left=() next=() pause=0.1 line
+  # With the caller's meant (" NODE/INCARNATION …") also those that another agent serves by now: that one will not answer.
+  local incarnation entry=$1 node start now patience file alive='' left=() next=() pause=0.1 line
   shift
   left=("$@")
   __gpu_patience; patience=$REPLY
@@ -1333,6 +1352,7 @@ __gpu_await() { # ENTRY NODE…: show the answers; nodes without a sign of life 
         continue
       fi
       __gpu_state "$node"
+      case ${meant:-" $node/$incarnation "} in *" $node/$incarnation "*) ;; *) REPLY=stopped ;; esac
       case $REPLY in stopped | none) # it may have answered just before
         if __gpu_listed control "$entry.$node.ack"; then next+=("$node"); else gone+=("$node"); fi
         continue ;;
@@ -2120,11 +2140,7 @@ __gpu_newest() { # [TEXT [logged]]: REPLY = path of the newest task that it fits
 }
 
 __gpu_shown() { # PATH in the spool: whole, as one can paste it
-  local text=$PWD/$1
-  case ${text//[\/._+@%:,=-]/} in
-    *[[:punct:][:space:][:cntrl:]]*) printf -v REPLY %q "$text" ;;
-    *) REPLY=$text ;;
-  esac
+  __gpu_quote "$PWD/$1"
 }
 
 __gpu_why() { # NAME in pending/: reply = why it waits, as each living node says; REPLY = the same in one line;
@@ -2154,14 +2170,16 @@ __gpu_logs() {
     for ((i = ${#reply[@]} - 1; i >= 0 && i >= ${#reply[@]} - 20; i--)); do
       file=${reply[i]#* }
       __gpu_split "000-${file%.log}"
+      __gpu_title "000-${file%.log}"
+      if [ "$REPLY" = "$title" ]; then title=''; else title="  $REPLY"; fi # the path has it, if a path can have it
       __gpu_shown "logs/$file"
-      __gpu_put '  %s  %s\n' "$nonce" "$REPLY"
+      __gpu_put '  %s  %s%s\n' "$nonce" "$REPLY" "$title"
     done
     return 0
   fi
   __gpu_newest "$1" logged || return
   task=$REPLY
-  __gpu_split "$task"
+  __gpu_called "$task"
   __gpu_logs_of "$id"
   if [ ${#reply[@]} -eq 0 ]; then
     case $task in
@@ -2203,7 +2221,7 @@ __gpu_tail() {
   local priority id nonce title log='' shown=0 size pause=0.2 absent=0 task why='' turn=0 full tick=''
   __gpu_enter || return
   __gpu_newest "${1-}" || return
-  __gpu_split "$REPLY"
+  __gpu_called "$REPLY"
   __gpu_say '%s (%s)' "$title" "$nonce"
   # Read anew by name each time: over NFS a file that is kept open is seen late, and a new try has a new log.
   while :; do
@@ -2385,7 +2403,7 @@ __gpu_explain() {
 __gpu_explain_running() { # PATH of a claim
   local priority id nonce title try node=${1#running/} claim=${1##*/} now where='' fields
   node=${node%%/*} claim=${claim%%=*}
-  __gpu_split "$1"; __gpu_try "$1"; try=$REPLY
+  __gpu_called "$1"; __gpu_try "$1"; try=$REPLY
   __gpu_clock control; now=$REPLY
   if __gpu_beat "$node" "$now"; then
     if __gpu_line "$node" try "$claim"; then
@@ -2419,7 +2437,7 @@ __gpu_try() { REPLY=${1##*.try}; REPLY=${REPLY%%.*}; } # NAME of a claim or of w
 
 __gpu_explain_end() { # PATH in done/ or failed/
   local priority id nonce title file number=0 last='' outcome='' reason='' to=''
-  __gpu_split "$1"
+  __gpu_called "$1"
   for file in records/"$id".try*.json; do
     __gpu_try "$file"
     case $REPLY in '' | *[!0-9]*) continue ;; esac
@@ -2458,7 +2476,7 @@ __gpu_cancel() {
 
 __gpu_moved_on() { # PATH of a task that waits no more
   local priority id nonce title node=${1#running/}
-  __gpu_split "$1"
+  __gpu_called "$1"
   case $1 in
     running/*) __gpu_fail '%s runs already, on %s; gpu_stop %s ends it' "$title" "${node%%/*}" "$nonce" ;;
     pending/*) __gpu_fail '%s could not be moved; gpu_status shows where it is' "$1" ;;
@@ -2724,14 +2742,20 @@ __gpu_resume() {
 }
 
 __gpu_shutdown() {
-  local wait=false nodes=() gone=() node
+  local wait=false nodes=() gone=() node meant=' ' incarnation
   case ${1-} in '') ;; --wait) wait=true ;; *) __gpu_usage 'there is no option %s; gpu_shutdown [--wait]' "$1"; return ;; esac
   __gpu_enter || return
   __gpu_nodes; nodes=("${reply[@]}")
   [ ${#nodes[@]} -gt 0 ] || { __gpu_fail 'no agent is alive in %s, so there is nothing to shut down' "$JOB_ID"; return; }
   __gpu_post shutdown ", \"wait\": $wait" "${nodes[@]}" || return
   __gpu_await "$REPLY" "${nodes[@]}"
-  for node in "${gone[@]}"; do __gpu_say '%s: no agent is alive there' "$node"; done
+  for node in "${gone[@]}"; do
+    __gpu_state "$node"
+    case $REPLY/$meant in
+      stopped/* | none/* | *" $node/$incarnation "*) __gpu_say '%s: no agent is alive there' "$node" ;;
+      *) __gpu_say '%s: that agent is gone, and another one serves there by now; gpu_shutdown ends it' "$node" ;;
+    esac
+  done
   [ ${#gone[@]} -lt ${#nodes[@]} ]
 }
 
@@ -2766,7 +2790,7 @@ __gpu_forget() {
     age=$(command stat -c '%Y %Z' -- "$file" 2>/dev/null) || continue
     if [ "${age% *}" -lt "${age#* }" ]; then age=${age#* }; else age=${age% *}; fi
     if [ $((now - age)) -le 90 ]; then
-      __gpu_split "$file"; __gpu_age $((now - age))
+      __gpu_called "$file"; __gpu_age $((now - age))
       __gpu_fail '%s (%s) gave a sign of life on %s %s ago; if you know that it is dead: gpu_forget %s --force' "$title" "$nonce" "$node" "$REPLY" "$node"
       return
     fi
@@ -2804,7 +2828,7 @@ __gpu_see_off() { # CLAIM… of a forgotten node: say where the tasks went, as a
     [ "$turn" -eq 0 ] || command sleep 0.5
     turn=$((turn + 1)) next=()
     for file in "${left[@]}"; do
-      __gpu_split "$file"
+      __gpu_called "$file"
       if __gpu_where "$id"; then
         case $REPLY in
           running/*=*) next+=("$file") ;;
