@@ -1528,9 +1528,9 @@ __gpu_facts() {
         if [ "${age[$node]}" -le 90 ]; then alive=$((alive + 1)); else state[$node]=silent; fi
         __gpu_each "$node" __gpu_heed || state[$node]='of another version' ;;
     esac
-    if [ "${state[$node]}" = silent ]; then silent+=("$node"); else names+=("$node"); fi
+    if [ "${state[$node]}" = silent ]; then mute+=("$node"); else names+=("$node"); fi
   done
-  names+=("${silent[@]}" "${stopped[@]}")
+  names+=("${mute[@]}" "${stopped[@]}")
   for file in "${claims[@]}"; do
     REPLY=${file##*/}
     if [ -z "${paged[${REPLY%%=*}]-}" ]; then left+=("${file#running/}"); fi
