@@ -735,27 +735,30 @@ __gpu_lay_out_gpu() { # KIND FIELD… of a page: a line for people, where it is 
   esac
 }
 
-__gpu_try_words() { # GPUS SECONDS LIMIT ENDING: REPLY = "GPU 0,1  3m20s of 4h00m  (stopped)"
-  local words="GPU $1"
-  if __gpu_number "$2"; then __gpu_age "$2"; words+="  $REPLY"; fi
-  if __gpu_number "$3"; then __gpu_age "$3"; words+=" of $REPLY"; fi
-  [ "${4:--}" = - ] || words+="  ($4)"
-  REPLY=$words
+__gpu_try_words() { # GPUS SECONDS LIMIT ENDING: REPLY = "GPU 0,1, 3m20s / 4h00m (stopped)"
+  local line="GPU $1"
+  if __gpu_number "$2"; then __gpu_age "$2"; line+=", $REPLY"; fi
+  if __gpu_number "$3"; then __gpu_age "$3"; line+=" / $REPLY"; fi
+  [ "${4:--}" = - ] || line+=" ($4)"
+  REPLY=$line
 }
 
 __gpu_watch_words() { # TRIES BEATING SILENT LEFT: what becomes of a silent node's tasks
-  local words tasks
-  __gpu_number "$1" && __gpu_number "$2" && __gpu_number "$3" && __gpu_number "$4" || { REPLY='not heard of'; return 0; }
-  __gpu_age "$3"; words="not heard of for $REPLY"
-  if [ "$1" -gt 0 ]; then
-    if [ "$1" = 1 ]; then tasks='its task is'; else tasks="its $1 tasks are"; fi
-    __gpu_age "$4"; words+="; $tasks taken over in $REPLY if it stays silent"
-  fi
-  if [ "$2" -gt 0 ]; then
-    if [ "$2" = 1 ]; then tasks='1 task gives'; else tasks="$2 tasks give"; fi
-    words+="; $tasks signs of life there and may go on"
-  fi
-  REPLY=$words
+  local line left
+  __gpu_number "$1" && __gpu_number "$2" && __gpu_number "$3" && __gpu_number "$4" || { __gpu_format 'not heard of'; return 0; }
+  __gpu_age "$4"; left=$REPLY
+  __gpu_age "$3"; __gpu_format 'not heard of for %s' "$REPLY"; line=$REPLY
+  case $1 in
+    0) ;;
+    1) __gpu_format 'its task is taken over in %s if it stays silent' "$left"; line+="; $REPLY" ;;
+    *) __gpu_format 'its %s tasks are taken over in %s if it stays silent' "$1" "$left"; line+="; $REPLY" ;;
+  esac
+  case $2 in
+    0) ;;
+    1) __gpu_format '1 task gives signs of life there and may go on'; line+="; $REPLY" ;;
+    *) __gpu_format '%s tasks give signs of life there and may go on' "$2"; line+="; $REPLY" ;;
+  esac
+  REPLY=$line
 }
 
 __gpu_keeps() { # keepalive FIELD…: REPLY = what it does with a GPU, in words; false where nothing is to be said
@@ -1495,7 +1498,7 @@ __gpu_size_of_terminal() { # into the caller's wide and high; 0 high: no end
   high=${size% *} wide=${size#* }
   __gpu_number "$high" || high=0
   __gpu_number "$wide" || wide=100
-  [ "$wide" -ge 30 ] || wide=30
+  if [ "$wide" -lt 10 ]; then wide=100; elif [ "$wide" -lt 30 ]; then wide=30; fi # zsh without a terminal says 0
   if [ "$wide" -ge 100 ]; then titles=24; elif [ "$wide" -ge 60 ]; then titles=18; else titles=12; fi
 }
 
@@ -1505,7 +1508,7 @@ __gpu_size_of_terminal() { # into the caller's wide and high; 0 high: no end
 #   files, odd: what waits, tasks and hand drops; by a file's name code, sayings, wants, made and title, as nodes say
 #   left: claims that no living node's page has; failed: "SECONDS NAME", the last day's, the newest first
 __gpu_facts() {
-  local i node file incarnation quiet=0 order stopped=() known
+  local i node file incarnation quiet=0 order stopped=() mute=() claims=()
   typeset -A listed paged
   __gpu_clock control; now=$REPLY
   names=() notes=() cards=() tries=() left=() dead=() failed=() stopped=() alive=0 older=0
@@ -1892,8 +1895,8 @@ __gpu_show_waiting() {
       for ((i = 0; i < ${#groups[@]} && shown < allowed; i++)); do
         IFS=/; set -f
         # shellcheck disable=SC2206 # names have no /
-        reply=(${firsts[i]}); set +f; IFS=$' \t\n'
-        for name in "${reply[@]:0:each}"; do __gpu_show_waiter "$name"; shown=$((shown + 1)); done
+        reply=(${firsts[i]%/}); set +f; IFS=$' \t\n'
+        for name in "${reply[@]:0:$each}"; do __gpu_show_waiter "$name"; shown=$((shown + 1)); done
         rest=${#reply[@]}; [ "$rest" -le "$each" ] || rest=$each
         if [ "${counts[i]}" -eq $((rest + 1)) ]; then __gpu_show_waiter "${reply[rest]}"; shown=$((shown + 1)) rest=$((rest + 1))
         elif [ "${counts[i]}" -gt "$rest" ]; then
@@ -1952,7 +1955,7 @@ __gpu_show_failed() { # of the last day, the newest first, each with how it ende
   [ ${#failed[@]} -gt 0 ] || return 0
   [ -z "$fully" ] || shown=50
   __gpu_format 'FAILED in the last day: %s' ${#failed[@]}; printf "\n$bold%s$plain\n" "$REPLY"
-  for row in "${failed[@]:0:shown}"; do
+  for row in "${failed[@]:0:$shown}"; do
     name=${row#* }
     if __gpu_is_full "$name"; then patterns+=(${patterns[0]+-o} -name "${name#????}.try*.json"); fi
   done
@@ -1965,7 +1968,7 @@ __gpu_show_failed() { # of the last day, the newest first, each with how it ende
       if [ "$number" -ge "${newest[$id]:-0}" ]; then newest[$id]=$number newest[$id.file]=$file; fi
     done
   fi
-  for row in "${failed[@]:0:shown}"; do
+  for row in "${failed[@]:0:$shown}"; do
     name=${row#* } since=${row%%.*} outcome='' text=''
     __gpu_is_full "$name" || continue
     id=${name#????}
@@ -1975,12 +1978,7 @@ __gpu_show_failed() { # of the last day, the newest first, each with how it ende
       if __gpu_field "$row" reason; then text=$REPLY; fi
       if __gpu_field "$row" to && [ "$REPLY" = pending ]; then outcome='' text=''; fi # cancelled when it waited again
     fi
-    case $outcome in
-      '') __gpu_tr 'cancelled while it waited, or never started' ;;
-      'failed('*) outcome=${outcome#*'('}; __gpu_format 'exit status %s' "${outcome%%')'*}" ;;
-      *) REPLY=$outcome ;;
-    esac
-    outcome=$REPLY${text:+, $text}
+    __gpu_outcome "$outcome"; outcome=$REPLY${text:+, $text}
     __gpu_title "$name"; __gpu_fit "$REPLY" "$titles"; text=$REPLY
     __gpu_age $((now > since ? now - since : 0)); __gpu_format '%s ago' "$REPLY"
     if [ "$wide" -ge 60 ]; then __gpu_fit "$REPLY" 11; text+="  $REPLY  "; else text+='  '; fi
@@ -1992,6 +1990,14 @@ __gpu_show_failed() { # of the last day, the newest first, each with how it ende
     __gpu_put "  $bold%s$plain  %s\n" "${name:23:6}" "$text"
   done
   if [ ${#failed[@]} -gt "$shown" ]; then __gpu_format '… %s more' $((${#failed[@]} - shown)); printf "  $dim%s$plain\n" "$REPLY"; fi
+}
+
+__gpu_outcome() { # WORD of a record: REPLY = how the task ended, for people
+  case $1 in
+    '') __gpu_tr 'cancelled while it waited, or never started' ;;
+    'failed('*) REPLY=${1#*'('}; __gpu_format 'exit status %s' "${REPLY%%')'*}" ;;
+    *) __gpu_tr "$1" ;;
+  esac
 }
 
 # --- the same for programs: a line per thing, fields separated by tabs, - for none (docs/commands.md, "For programs") ---
@@ -2027,7 +2033,7 @@ __gpu_rows() {
     __gpu_epoch "${name:4}"; count=$((now > REPLY ? now - REPLY : 0)); __gpu_title "$name"
     printf 'task\twaiting\t%s\t%s\t-\t%s\t%s\t-\t%s\t%s\t%s\t%s\n' "${name#????}" "${name%%-*}" "${wants[$name]:--}" "$count" "${made[$name]:--}" "${code[$name]:--}" "$REPLY" "${sayings[$name]:--}"
   done
-  for file in "${odd[@]}"; do __gpu_put 'drop\t%s\n' "${file#pending/}"; done
+  for file in "${odd[@]}"; do __gpu_tame "${file#pending/}"; printf 'drop\t%s\n' "${REPLY//[[:cntrl:]]/?}"; done
   __gpu_count_settled
   printf 'count\tfailed\t%s\ncount\tdone\t%s\n' "${REPLY% *}" "${REPLY#* }"
 }
@@ -2143,22 +2149,29 @@ __gpu_shown() { # PATH in the spool: whole, as one can paste it
   __gpu_quote "$PWD/$1"
 }
 
-__gpu_why() { # NAME in pending/: reply = why it waits, as each living node says; REPLY = the same in one line;
-  local node said=() joined='' fields # what of it does not change by the second into the caller's same
+__gpu_why() { # NAME in pending/: reply = why it waits, as living nodes say, with their names where they differ; REPLY = the
+  local node i texts=() nodes=() fields # same in one line; what of it does not change by the second into the caller's same
   same=''
   __gpu_living
-  if [ ${#reply[@]} -eq 0 ]; then REPLY="no agent is alive; start one with ./submit.sh $JOB_ID"; return 1; fi
+  if [ ${#reply[@]} -eq 0 ]; then __gpu_format 'no agent is alive; start one with ./submit.sh %s' "$JOB_ID"; return 1; fi
+  __gpu_sort "${reply[@]}"
   for node in "${reply[@]}"; do
     __gpu_line "$node" wait "$1" || continue
     __gpu_fields "$REPLY"
     __gpu_sentence "${fields[1]}" "${fields[2]}"
-    said+=("$node: $REPLY"); joined+="${joined:+; }$node: $REPLY"
+    for ((i = 0; i < ${#texts[@]}; i++)); do [ "${texts[i]}" != "$REPLY" ] || break; done
+    texts[i]=$REPLY nodes[i]=${nodes[i]-}${nodes[i]:+, }${node%-????????}
     case ${fields[0]} in
       backoff | not_started | lifetime) same+="$node ${fields[0]};" ;; # the same reason with less time left
       *) same+="$node $REPLY;" ;;
     esac
   done
-  reply=("${said[@]}"); REPLY=$joined
+  reply=() REPLY=${texts[0]-}
+  if [ ${#texts[@]} -lt 2 ]; then reply=("${texts[@]}"); return; fi
+  REPLY=''
+  for ((i = 0; i < ${#texts[@]}; i++)); do
+    reply+=("${nodes[i]}: ${texts[i]}"); REPLY+="${REPLY:+; }${nodes[i]}: ${texts[i]}"
+  done
 }
 
 __gpu_logs() {
@@ -2380,7 +2393,7 @@ __gpu_wait_over() { # whether all that are left have ended; of many the first ar
 }
 
 __gpu_explain() {
-  local task file nodes=() gone=() same
+  local task file nodes=() gone=() same priority id nonce title
   [ $# -eq 1 ] || { __gpu_usage 'which task? gpu_explain TASK; gpu_status shows them'; return; }
   __gpu_enter || return
   __gpu_one "$1" 'pending running' 'done failed' || return
@@ -2390,7 +2403,21 @@ __gpu_explain() {
     running/*) __gpu_explain_running "$task"; return ;;
     *) __gpu_explain_end "$task"; return ;;
   esac
-  if __gpu_why "$file" && [ ${#reply[@]} -gt 0 ]; then __gpu_put '%s\n' "${reply[@]}"; return 0; fi
+  if __gpu_why "$file" && [ ${#reply[@]} -gt 0 ]; then
+    nodes=("${reply[@]}")
+    __gpu_strip "$file"
+    if __gpu_is_full "$REPLY"; then
+      __gpu_epoch "${REPLY:4}"; same=$REPLY
+      __gpu_clock control; __gpu_age $((REPLY > same ? REPLY - same : 0)); same=$REPLY
+      __gpu_called "$task"
+      if [ ${#nodes[@]} -eq 1 ]; then __gpu_put '%s (%s) has waited for %s: %s\n' "$title" "$nonce" "$same" "${nodes[0]}"; return 0; fi
+      __gpu_put '%s (%s) has waited for %s:\n' "$title" "$nonce" "$same"
+    elif [ ${#nodes[@]} -eq 1 ]; then __gpu_put '%s waits: %s\n' "$file" "${nodes[0]}"; return 0
+    else __gpu_put '%s waits:\n' "$file"
+    fi
+    for same in "${nodes[@]}"; do __gpu_put '  %s\n' "$same"; done
+    return 0
+  fi
   __gpu_nodes; nodes=("${reply[@]}")
   if [ ${#nodes[@]} -gt 0 ]; then
     __gpu_json "$file"
@@ -2406,13 +2433,15 @@ __gpu_explain_running() { # PATH of a claim
   __gpu_called "$1"; __gpu_try "$1"; try=$REPLY
   __gpu_clock control; now=$REPLY
   if __gpu_beat "$node" "$now"; then
+    now=$REPLY
     if __gpu_line "$node" try "$claim"; then
-      __gpu_fields "$REPLY"
+      __gpu_fields "$REPLY" # stage gpus seconds limit ending
+      if __gpu_number "${fields[2]}"; then fields[2]=$((fields[2] + (now > 0 ? now : 0))); fi # when the page was written
       __gpu_try_words "${fields[1]}" "${fields[2]}" "${fields[3]}" "${fields[4]}"
-      where=", ${REPLY/  /, for }"
+      where=", $REPLY"
     fi
   elif [ -e "nodes/$node.json" ]; then
-    __gpu_age "$REPLY"; where=", whose last beat was $REPLY ago"
+    __gpu_age "$REPLY"; __gpu_format ', whose last sign of life was %s ago' "$REPLY"; where=$REPLY
     __gpu_watched "$node"; where+="; $REPLY"
   fi
   case $1 in *=*) __gpu_put '%s (%s) has ended on %s, try %s%s; an agent moves it on\n' "$title" "$nonce" "$node" "$try" "$where"; return ;; esac
@@ -2422,15 +2451,15 @@ __gpu_explain_running() { # PATH of a claim
 __gpu_watched() { # NODE that is silent: REPLY = what becomes of its tasks, as a living node says
   local node fields
   __gpu_living
-  if [ ${#reply[@]} -eq 0 ]; then REPLY="no agent is alive to take it over; start one with ./submit.sh $JOB_ID"; return; fi
+  if [ ${#reply[@]} -eq 0 ]; then __gpu_format 'no agent is alive to take it over; start one with ./submit.sh %s' "$JOB_ID"; return; fi
   for node in "${reply[@]}"; do
     __gpu_line "$node" watch "$1" || continue
     __gpu_fields "$REPLY"
     __gpu_watch_words "${fields[0]}" "${fields[1]}" "${fields[2]}" "${fields[3]}"
-    REPLY="$node watches it: $REPLY"
+    __gpu_format '%s watches it: %s' "$node" "$REPLY"
     return
   done
-  REPLY="gpu_forget $1 gives it up at once, should it be dead"
+  __gpu_format 'gpu_forget %s gives it up at once, should it be dead' "$1"
 }
 
 __gpu_try() { REPLY=${1##*.try}; REPLY=${REPLY%%.*}; } # NAME of a claim or of what belongs to it: the try's number
@@ -2452,10 +2481,14 @@ __gpu_explain_end() { # PATH in done/ or failed/
   case $1 in
     done/*) __gpu_put '%s (%s) is done%s\n' "$title" "$nonce" "${outcome:+: $outcome}" ;;
     *)
-      outcome="has failed${outcome:+: $outcome}${reason:+, $reason}"
-      [ -n "$last" ] || outcome='has failed: cancelled while it waited, or never started'
-      [ "$to" != pending ] || outcome="was cancelled while it waited, after try $number" # that one went back to pending/
-      __gpu_put '%s (%s) %s; gpu_retry %s queues it again\n' "$title" "$nonce" "$outcome" "$nonce" ;;
+      if [ "$to" = pending ]; then # that one went back to pending/
+        __gpu_put '%s (%s) was cancelled while it waited, after try %s; gpu_retry %s queues it again\n' "$title" "$nonce" "$number" "$nonce"
+      elif [ -z "$last" ]; then
+        __gpu_put '%s (%s) was cancelled while it waited, or never started; gpu_retry %s queues it again\n' "$title" "$nonce" "$nonce"
+      else
+        __gpu_outcome "$outcome"; outcome=$REPLY
+        __gpu_put '%s (%s) has failed: %s; gpu_retry %s queues it again\n' "$title" "$nonce" "$outcome${reason:+, $reason}" "$nonce"
+      fi ;;
   esac
   __gpu_logs_of "$id"
   [ ${#reply[@]} -gt 0 ] || return 0
@@ -3239,7 +3272,202 @@ __gpu_sums() { # day|gpu FIRST_DAY FILE…: the table, nothing where no line cou
 
 __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the same order; as it is where there is none
   case $1 in
+    'JOB_ID is not set; say which instance: export JOB_ID=NAME or gpu_use NAME (gpu_list shows them)') REPLY='没有设置 JOB_ID；请指定实例：export JOB_ID=名称，或 gpu_use 名称（gpu_list 列出所有实例）' ;;
+    "JOB_ID '%s' cannot be a directory's name; use one without / and without - in front") REPLY="JOB_ID '%s' 不能用作目录名；请使用不含 / 且不以 - 开头的名称" ;;
+    'there is no instance %s in %s; gpu_submit or ./submit.sh %s makes it, gpu_list shows the others') REPLY='没有实例 %s（在 %s 中）；gpu_submit 或 ./submit.sh %s 会创建它，gpu_list 列出其他实例' ;;
+    'cannot enter %s; it must be a directory that you may read and write') REPLY='无法进入 %s；它必须是您可读写的目录' ;;
+    '%s has no PROTOCOL file, so it is no spool; gpu_submit makes it one') REPLY='%s 中没有 PROTOCOL 文件，因此不是队列目录；gpu_submit 会把它建成队列' ;;
+    'cannot make the spool %s; check that you may write there and that it is not full') REPLY='无法创建队列 %s；请检查您是否可以在那里写入，以及存储是否已满' ;;
+    "%s speaks protocol '%s', this client speaks 1; use the client.sh that came with its agents") REPLY="%s 使用协议 '%s'，本客户端使用协议 1；请使用与其 agent 一起提供的 client.sh" ;;
+    'which task? a name, a part of it, or its six digits; gpu_status shows them') REPLY='哪个任务？请给出名称、名称的一部分或六位编号；gpu_status 会列出' ;;
+    "'%s' fits %s tasks, and nothing was done; name one of them:") REPLY="'%s' 符合 %s 个任务，未做任何操作；请指明其中一个：" ;;
+    "no task in %s is called '%s'; gpu_status and gpu_logs show what there is") REPLY="在 %s 中没有名为 '%s' 的任务；gpu_status 和 gpu_logs 会列出现有任务" ;;
+    '         keep-alive %s\n') REPLY='         保活 %s\n' ;;
+    'which script? gpu_submit FILE… [PRIORITY]; gpu_help shows the options') REPLY='哪个脚本？gpu_submit 文件… [优先级]；gpu_help 列出所有选项' ;;
+    '--name is for one script') REPLY='--name 只能用于一个脚本' ;;
+    "quote the command: gpu_run '%s'; if %s is its priority: gpu_run %s --priority %s") REPLY="请给命令加引号：gpu_run '%s'；如果 %s 是优先级：gpu_run %s --priority %s" ;;
+    "one command, in quotes: gpu_run 'python train.py --epochs 10' [PRIORITY]") REPLY="一条命令，加引号：gpu_run 'python train.py --epochs 10' [优先级]" ;;
+    'the command is empty') REPLY='命令为空' ;;
+    '%s; nothing was submitted') REPLY='%s；未提交任何任务' ;;
+    'there is no option %s; gpu_help shows them') REPLY='没有选项 %s；gpu_help 列出所有选项' ;;
+    '%s needs a value') REPLY='%s 需要一个值' ;;
+    "--priority '%s' is no priority; 000 to 999, smaller runs first") REPLY="--priority '%s' 不是优先级；应为 000 到 999，数字越小越优先" ;;
+    '%s: %s; nothing was submitted') REPLY='%s：%s；未提交任何任务' ;;
+    'no agent serves %s yet; start one with ./submit.sh %s') REPLY='还没有 agent 服务 %s；用 ./submit.sh %s 启动一个' ;;
+    '--after %s: it was dropped by hand and has no id before it runs') REPLY='--after %s：它是手动放入的，运行之前没有编号' ;;
+    '--after names too many tasks; have one task wait for some of them, and this one for that') REPLY='--after 列出的任务过多；请让一个任务等待其中一部分，再让本任务等待那个任务' ;;
+    '%s: queued as %s, priority %s, asks for %s') REPLY='%s：已排队，编号 %s，优先级 %s，申请 %s' ;;
+    '%s/%s could not be written, so it is not queued; %s') REPLY='%s/%s 无法写入，因此没有排队；%s' ;;
+    'cannot write into %s/control; %s') REPLY='无法写入 %s/control；%s' ;;
+    '%s: its agent is alive but has not answered for 90 s; gpu_status shows what became of it') REPLY='%s：agent 存活，但 90 秒内没有回答；gpu_status 会显示结果' ;;
+    'client.sh is not at %s any more; its first lines are the manual') REPLY='client.sh 已不在 %s；它的开头几行就是手册' ;;
+    'one instance: gpu_use NAME') REPLY='只能指定一个实例：gpu_use 名称' ;;
+    'instance %s in %s') REPLY='实例 %s，位于 %s' ;;
+    'instance %s does not exist yet in %s; gpu_submit or ./submit.sh %s makes it') REPLY='实例 %s 在 %s 中还不存在；gpu_submit 或 ./submit.sh %s 会创建它' ;;
+    'there is no %s yet; gpu_submit makes it, or set QUEUE_ROOT to where the queues lie') REPLY='还没有 %s；gpu_submit 会创建它，或者把 QUEUE_ROOT 设为队列所在的目录' ;;
+    'there is no option %s; gpu_status [--all] [--watch] [--plain] [--json]') REPLY='没有选项 %s；gpu_status [--all] [--watch] [--plain] [--json]' ;;
+    '%s  dead, put away %s ago') REPLY='%s  已失效，%s 前归档' ;;
+    'and %s that stopped or went silent before') REPLY='另有 %s 更早停止或失去音讯' ;;
+    'no agent is alive; start one with ./submit.sh %s') REPLY='没有存活的 agent；用 ./submit.sh %s 启动一个' ;;
+    '%s running') REPLY='%s 个运行中' ;;
+    '%s waiting') REPLY='%s 个等待中' ;;
+    '%s failed') REPLY='%s 个失败' ;;
+    '%s done') REPLY='%s 个完成' ;;
+    'paused%s; gpu_resume ends it') REPLY='已暂停%s；gpu_resume 可恢复' ;;
+    'draining%s; gpu_resume ends it') REPLY='正在排空%s；gpu_resume 可恢复' ;;
+    'keep-alive is off%s; gpu_keepalive on ends it') REPLY='保活已关闭%s；gpu_keepalive on 可恢复' ;;
+    'keep-alive is off%s; gpu_keepalive on ends it\n') REPLY='保活已关闭%s；gpu_keepalive on 可恢复\n' ;;
+    'has ended') REPLY='已结束' ;;
+    'try %s') REPLY='第 %s 次' ;;
+    '%s  stopped %s ago') REPLY='%s  %s 前已停止' ;;
+    '%s  speaks another version of the protocol; use the client that came with it') REPLY='%s  使用另一版本的协议；请使用与之配套的客户端' ;;
+    '%s  last sign of life %s ago: its agent seems to be gone') REPLY='%s  最后一次音讯在 %s 前：agent 似乎已不在' ;;
+    'ends in %s') REPLY='%s 后结束' ;;
+    'as of %s ago') REPLY='%s 前的状态' ;;
+    'note: %s') REPLY='注意：%s' ;;
+    'keep-alive %s on GPU %s: %s') REPLY='保活%s，GPU %s：%s' ;;
+    'keep-alive') REPLY='保活' ;;
+    'RUNNING, though no agent says so') REPLY='运行中（没有 agent 说明）' ;;
+    '… and %s more') REPLY='… 还有 %s 个' ;;
+    'on %s, try %s, has ended') REPLY='在 %s，第 %s 次，已结束' ;;
+    'on %s, try %s') REPLY='在 %s，第 %s 次' ;;
+    '… %s more like it') REPLY='… 另有 %s 个同样的任务' ;;
+    '… and %s others; gpu_status --all shows them') REPLY='… 另有 %s 个任务；gpu_status --all 全部显示' ;;
+    '  %s ignored: directories, links and whatever else is no regular file are not run\n') REPLY='  %s 个被忽略：目录、链接等非普通文件不会运行\n' ;;
+    '  %s skipped: dot-files, *~, *.tmp and *.swp are not run\n') REPLY='  %s 个被跳过：以点开头的文件、*~、*.tmp 和 *.swp 不会运行\n' ;;
+    '%s (tried %s times before)') REPLY='%s（此前已运行 %s 次）' ;;
+    'FAILED in the last day: %s') REPLY='最近一天失败：%s' ;;
+    'cancelled while it waited, or never started') REPLY='等待时被取消，或从未启动' ;;
+    'exit status %s') REPLY='退出状态 %s' ;;
+    '%s ago') REPLY='%s 前' ;;
+    '… %s more') REPLY='… 还有 %s 个' ;;
+    '%s was dropped by hand and has no log before it runs') REPLY='%s 是手动放入的，运行之前没有日志' ;;
+    "no task is called '%s'; gpu_logs shows the newest logs, gpu_status what waits and runs") REPLY="没有名为 '%s' 的任务；gpu_logs 列出最新的日志，gpu_status 列出等待和运行中的任务" ;;
+    'there are no logs yet; gpu_status shows what waits and runs') REPLY='还没有日志；gpu_status 列出等待和运行中的任务' ;;
+    '%s (%s) has not started yet%s') REPLY='%s (%s) 尚未启动%s' ;;
+    '%s (%s) has no log; gpu_explain %s says what is known of it') REPLY='%s (%s) 没有日志；gpu_explain %s 说明已知的情况' ;;
+    'a new try') REPLY='新的一次运行' ;;
+    '%s has failed; gpu_explain %s says how') REPLY='%s 已失败；gpu_explain %s 说明原因' ;;
+    '%s (%s) is in no directory of the queue any more') REPLY='%s (%s) 已不在队列的任何目录中' ;;
+    'it waits: %s') REPLY='正在等待：%s' ;;
+    'there is no option %s; gpu_wait [TASK…] [--timeout 2h]') REPLY='没有选项 %s；gpu_wait [任务…] [--timeout 2h]' ;;
+    'files dropped by hand have no id yet and are not waited for') REPLY='手动放入的文件还没有编号，不会等待它们' ;;
+    '%s was dropped by hand and has no id before it runs; wait for it then') REPLY='%s 是手动放入的，运行之前没有编号；请在运行后再等待' ;;
+    'waiting for %s') REPLY='正在等待 %s' ;;
+    '%s: it is in no directory of the queue any more') REPLY='%s：已不在队列的任何目录中' ;;
+    'gpu_wait: after %s s not ended: %s; gpu_status shows them') REPLY='gpu_wait：%s 秒后仍未结束：%s；gpu_status 会列出' ;;
+    'which task? gpu_explain TASK; gpu_status shows them') REPLY='哪个任务？gpu_explain 任务；gpu_status 会列出' ;;
+    'no agent is alive; start one with ./submit.sh %s\n') REPLY='没有存活的 agent；用 ./submit.sh %s 启动一个\n' ;;
+    '%s (%s) has ended on %s, try %s%s; an agent moves it on\n') REPLY='%s (%s) 已在 %s 上结束，第 %s 次%s；agent 会继续处理\n' ;;
+    '%s (%s) runs on %s, try %s%s; gpu_tail %s follows its log\n') REPLY='%s (%s) 正在 %s 上运行，第 %s 次%s；gpu_tail %s 跟踪其日志\n' ;;
+    '%s (%s) is done%s\n') REPLY='%s (%s) 已完成%s\n' ;;
+    'the end of %s\n') REPLY='%s 的末尾\n' ;;
+    'which task? gpu_cancel TASK; gpu_status shows what waits') REPLY='哪个任务？gpu_cancel 任务；gpu_status 列出等待的任务' ;;
+    '%s runs already, on %s; gpu_stop %s ends it') REPLY='%s 已在 %s 上运行；gpu_stop %s 可停止' ;;
+    '%s could not be moved; gpu_status shows where it is') REPLY='%s 无法移动；gpu_status 显示它在哪里' ;;
+    'it has ended already: %s') REPLY='它已经结束：%s' ;;
+    '%s is no regular file; it is ignored and stays where it is') REPLY='%s 不是普通文件；它被忽略并留在原处' ;;
+    'gpu_priority TASK PPP; PPP is 000 to 999, smaller runs first') REPLY='gpu_priority 任务 PPP；PPP 为 000 到 999，数字越小越优先' ;;
+    'pending/%s is there already; give one of them another name') REPLY='pending/%s 已经存在；请给其中一个改名' ;;
+    'which task? gpu_stop TASK or gpu_stop all; gpu_status shows them') REPLY='哪个任务？gpu_stop 任务，或 gpu_stop all；gpu_status 会列出' ;;
+    '%s could not be moved to failed/; check that you may write there') REPLY='%s 无法移到 failed/；请检查您是否可以在那里写入' ;;
+    '%s is on node %s, which speaks %s; use the client that came with it') REPLY='%s 在节点 %s 上，它使用 %s；请使用与之配套的客户端' ;;
+    '%s could not be stopped in three rounds; gpu_status shows where it is, gpu_pause keeps it from starting') REPLY='%s 三轮之内未能停止；gpu_status 显示它在哪里，gpu_pause 可阻止它启动' ;;
+    '%s: no agent is alive there; moved to %s/%s, and should it still run, it ends itself within a minute\n') REPLY='%s：那里没有存活的 agent；已移到 %s/%s，如果它仍在运行，会在一分钟内自行结束\n' ;;
+    '%s could not be moved to %s/; check that you may write there') REPLY='%s 无法移到 %s/；请检查您是否可以在那里写入' ;;
+    'which task? gpu_retry TASK or gpu_retry all') REPLY='哪个任务？gpu_retry 任务，或 gpu_retry all' ;;
+    'nothing has failed') REPLY='没有失败的任务' ;;
+    '%s is no regular file; it stays where it is') REPLY='%s 不是普通文件；它留在原处' ;;
+    'retried %s') REPLY='已重新排队：%s' ;;
+    '%s could not be moved to pending/; check that you may write there') REPLY='%s 无法移到 pending/；请检查您是否可以在那里写入' ;;
+    'cannot write %s/%s; check that you may write there and that the storage is not full') REPLY='无法写入 %s/%s；请检查您是否可以在那里写入，以及存储是否已满' ;;
+    'cannot remove %s/%s; check that you may write there') REPLY='无法删除 %s/%s；请检查您是否可以在那里写入' ;;
+    'it takes no argument') REPLY='它不带参数' ;;
+    'there is no option %s; gpu_shutdown [--wait]') REPLY='没有选项 %s；gpu_shutdown [--wait]' ;;
+    'no agent is alive in %s, so there is nothing to shut down') REPLY='%s 中没有存活的 agent，因此没有可关闭的' ;;
+    '%s: no agent is alive there') REPLY='%s：那里没有存活的 agent' ;;
+    '%s: that agent is gone, and another one serves there by now; gpu_shutdown ends it') REPLY='%s：那个 agent 已不在，现由另一个 agent 服务；gpu_shutdown 可结束它' ;;
+    'there is no option %s; gpu_forget NODE [--force]') REPLY='没有选项 %s；gpu_forget 节点 [--force]' ;;
+    'one node at a time: gpu_forget NODE [--force]') REPLY='一次一个节点：gpu_forget 节点 [--force]' ;;
+    'which node is dead? gpu_forget NODE [--force]; gpu_status shows them') REPLY='哪个节点已失效？gpu_forget 节点 [--force]；gpu_status 会列出' ;;
+    '%s speaks %s; use the client that came with it') REPLY='%s 使用 %s；请使用与之配套的客户端' ;;
+    '%s gave a sign of life %s ago; gpu_shutdown ends agents, and if you know that it is dead: gpu_forget %s --force') REPLY='%s 在 %s 前还有音讯；结束 agent 用 gpu_shutdown，如果您确定它已失效：gpu_forget %s --force' ;;
+    '%s (%s) gave a sign of life on %s %s ago; if you know that it is dead: gpu_forget %s --force') REPLY='%s (%s) 在 %s 上 %s 前还有音讯；如果您确定它已失效：gpu_forget %s --force' ;;
+    '%s could not be renamed; check that you may write there') REPLY='%s 无法改名；请检查您是否可以在那里写入' ;;
+    'nodes/%s could not be put away; check that you may write there') REPLY='nodes/%s 无法归档；请检查您是否可以在那里写入' ;;
+    'forgotten %s; it had no task\n') REPLY='已遗忘 %s；它没有任务\n' ;;
+    'forgotten %s; it had %s\n') REPLY='已遗忘 %s；它有 %s\n' ;;
+    'no agent is alive in %s; the next one moves them on: ./submit.sh %s') REPLY='%s 中没有存活的 agent；下一个 agent 会继续处理：./submit.sh %s' ;;
+    '%s (%s) runs again, on %s\n') REPLY='%s (%s) 重新运行，在 %s 上\n' ;;
+    'the agents have not moved all of them on yet; gpu_status shows what became of them') REPLY='agent 还没有处理完全部任务；gpu_status 会显示结果' ;;
+    '%s was put away already') REPLY='%s 已经归档' ;;
+    "no node is called '%s'; gpu_status shows them") REPLY="没有名为 '%s' 的节点；gpu_status 会列出" ;;
+    "'%s' fits %s nodes, and nothing was done: %s") REPLY="'%s' 符合 %s 个节点，未做任何操作：%s" ;;
+    'there is no option %s; gpu_clean --older-than 7d [--dry-run]') REPLY='没有选项 %s；gpu_clean --older-than 7d [--dry-run]' ;;
+    'how old? gpu_clean --older-than 7d [--dry-run]') REPLY='多久以前？gpu_clean --older-than 7d [--dry-run]' ;;
+    '%s would be forgotten') REPLY='将会遗忘 %s' ;;
+    '%s forgotten') REPLY='已遗忘 %s' ;;
+    '%s/%s cannot be made; check that you may write there') REPLY='%s/%s 无法创建；请检查您是否可以在那里写入' ;;
+    '%s/%s could not be moved; check that you may write there') REPLY='%s/%s 无法移动；请检查您是否可以在那里写入' ;;
+    '%s cannot be removed; check that you may write there') REPLY='%s 无法删除；请检查您是否可以在那里写入' ;;
+    '%s cannot be emptied; check that you may write there') REPLY='%s 无法清空；请检查您是否可以在那里写入' ;;
+    '%s takes no argument') REPLY='%s 不带参数' ;;
+    "there is no '%s'; gpu_keepalive on, off [WHY] or status") REPLY="没有 '%s'；gpu_keepalive on、off [原因] 或 status" ;;
+    'no agent is alive now') REPLY='现在没有存活的 agent' ;;
+    '%s: still %s; gpu_keepalive status shows when it has obeyed\n') REPLY='%s：仍为%s；gpu_keepalive status 会显示何时生效\n' ;;
+    'there is no option %s; gpu_report [--days N] [--by-gpu]') REPLY='没有选项 %s；gpu_report [--days N] [--by-gpu]' ;;
+    'how many days? gpu_report --days 7') REPLY='多少天？gpu_report --days 7' ;;
+    'awk could not read %s/ledger; is awk installed here?') REPLY='awk 无法读取 %s/ledger；这里装了 awk 吗？' ;;
+    'nothing was counted in the last %s; agents count while they live, and write it down each minute') REPLY='最近 %s 没有统计；agent 在存活期间统计，每分钟写下一次' ;;
+    'serving') REPLY='服务中' ;;
+    'paused') REPLY='已暂停' ;;
+    'draining') REPLY='排空中' ;;
+    'leaving') REPLY='退出中' ;;
+    'stopped') REPLY='已停止' ;;
+    'starting') REPLY='启动中' ;;
+    'busy') REPLY='在用' ;;
+    'idle') REPLY='空闲' ;;
+    'foreign') REPLY='他人' ;;
+    'lost') REPLY='失联' ;;
+    'unknown') REPLY='未知' ;;
+    'running') REPLY='运行' ;;
+    'clearing') REPLY='清理' ;;
+    'ending') REPLY='结束中' ;;
+    'settling') REPLY='收尾' ;;
+    'ended') REPLY='已结束' ;;
+    'WAITING') REPLY='等待' ;;
+    'PRIO') REPLY='优先' ;;
+    'GPUS') REPLY='GPU' ;;
+    'FOR') REPLY='已等' ;;
+    'WHY') REPLY='原因' ;;
+    'on') REPLY='开启' ;;
+    'off') REPLY='关闭' ;;
     '%s task') REPLY='%s 个任务' ;;
+    '%s node') REPLY='%s 个节点' ;;
+    '%s waiting task') REPLY='%s 个等待中的任务' ;;
+    '%s day') REPLY='%s 天' ;;
+    '%s (%s) has waited for %s: %s\n') REPLY='%s (%s) 已等待 %s：%s\n' ;;
+    '%s (%s) has waited for %s:\n') REPLY='%s (%s) 已等待 %s：\n' ;;
+    '%s waits: %s\n') REPLY='%s 正在等待：%s\n' ;;
+    '%s waits:\n') REPLY='%s 正在等待：\n' ;;
+    ', whose last sign of life was %s ago') REPLY='，其最后音讯在 %s 前' ;;
+    'not heard of') REPLY='没有音讯' ;;
+    'not heard of for %s') REPLY='已 %s 没有音讯' ;;
+    'its task is taken over in %s if it stays silent') REPLY='若继续没有音讯，它的任务将在 %s 后被接管' ;;
+    'its %s tasks are taken over in %s if it stays silent') REPLY='若继续没有音讯，它的 %s 个任务将在 %s 后被接管' ;;
+    '1 task gives signs of life there and may go on') REPLY='其中 1 个任务仍有音讯，可以继续运行' ;;
+    '%s tasks give signs of life there and may go on') REPLY='其中 %s 个任务仍有音讯，可以继续运行' ;;
+    'no agent is alive to take it over; start one with ./submit.sh %s') REPLY='没有存活的 agent 来接管；用 ./submit.sh %s 启动一个' ;;
+    '%s watches it: %s') REPLY='%s 正在观察它：%s' ;;
+    'gpu_forget %s gives it up at once, should it be dead') REPLY='如果它已失效，gpu_forget %s 可立即放弃它' ;;
+    '%s (%s) was cancelled while it waited, after try %s; gpu_retry %s queues it again\n') REPLY='%s (%s) 在等待时被取消（在第 %s 次运行之后）；gpu_retry %s 可重新排队\n' ;;
+    '%s (%s) was cancelled while it waited, or never started; gpu_retry %s queues it again\n') REPLY='%s (%s) 在等待时被取消，或从未启动；gpu_retry %s 可重新排队\n' ;;
+    '%s (%s) has failed: %s; gpu_retry %s queues it again\n') REPLY='%s (%s) 已失败：%s；gpu_retry %s 可重新排队\n' ;;
+    'succeeded') REPLY='成功' ;;
+    'cancelled') REPLY='已取消' ;;
+    'timeout') REPLY='超时' ;;
+    'refused') REPLY='被拒绝' ;;
+    'requeued') REPLY='已重新排队' ;;
   esac
 }
 

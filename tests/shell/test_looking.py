@@ -182,7 +182,7 @@ def test_logs_of_a_task_that_has_not_started_say_why(shell: Shell, spool: Spool)
     spool.node(NODE, waiting=(WaitPage(full, FOUR),))
     said = shell.run("gpu_logs train")
     assert (said.status, said.out) == (1, "")
-    assert said.err == f"gpu_logs: train.sh (abc001) has not started yet: {NODE}: waits for 4 GPUs: 2 idle (2 busy)\n"
+    assert said.err == "gpu_logs: train.sh (abc001) has not started yet: waits for 4 GPUs: 2 idle (2 busy)\n"
 
 
 def test_logs_of_a_file_dropped_by_hand_say_that_there_are_none(shell: Shell, spool: Spool) -> None:
@@ -240,14 +240,20 @@ def test_a_chinese_name_is_found_by_the_record(shell: Shell, spool: Spool) -> No
 def test_explain_repeats_what_the_nodes_say(shell: Shell, spool: Spool) -> None:
     full = spool.add("pending", "train.sh")
     spool.node(NODE, waiting=(WaitPage("x", Reason(Code.UNREAD)), WaitPage(full, FOUR), WaitPage("y", FOUR)))
-    assert shell.ok("gpu_explain train").lines == [f"{NODE}: waits for 4 GPUs: 2 idle (2 busy)"]
+    (line,) = shell.ok("gpu_explain train").lines
+    assert re.fullmatch(r"train\.sh \(abc001\) has waited for \w+: waits for 4 GPUs: 2 idle \(2 busy\)", line)
+    other = "n2-00000002"
+    spool.node(other, waiting=(WaitPage(full, reason(Code.INFEASIBLE, needed=4, served=2)),))
+    spool.node("n3-00000003", waiting=(WaitPage(full, FOUR),))
+    lines = shell.ok("gpu_explain train").lines[1:]
+    assert lines == ["  n1, n3: waits for 4 GPUs: 2 idle (2 busy)", "  n2: needs 4 GPUs; this node serves 2"]
 
 
 def test_reasons_are_told_in_the_language_of_the_shell(shell: Shell, spool: Spool) -> None:
     full = spool.add("pending", "train.sh")
     spool.node(NODE, waiting=(WaitPage(full, FOUR),), reason=reason(Code.PAUSED, by="alice: 维护"))
     assert shell.ok("gpu_explain train", LC_ALL="zh_CN.UTF-8").lines == [
-        f"{NODE}: 等待 4 张 GPU：空闲 2 张（2 张在用）"
+        "train.sh (abc001) 已等待 6d11h：等待 4 张 GPU：空闲 2 张（2 张在用）"
     ]
     assert "  队列已暂停（alice: 维护）" in shell.ok("gpu_status", LC_ALL="", LANG="zh_CN.UTF-8").lines
     assert "  the spool is paused (alice: 维护)" in shell.ok("gpu_status", LC_ALL="C", LANG="zh_CN.UTF-8").lines
@@ -266,7 +272,7 @@ def test_explain_asks_the_agents_where_nothing_is_written(shell: Shell, spool: S
 
 
 @pytest.mark.parametrize(
-    ("state", "word"), [("done", "is done: succeeded"), ("failed", "has failed: failed(3), retry 1")]
+    ("state", "word"), [("done", "is done: succeeded"), ("failed", "has failed: exit status 3, retry 1")]
 )
 def test_explain_tells_how_a_task_ended(shell: Shell, spool: Spool, state: str, word: str) -> None:
     full = spool.add(state, "train.sh")
@@ -290,11 +296,11 @@ def test_explain_of_a_running_task_says_on_what_and_how_long(shell: Shell, spool
     spool.node(NODE, running=tries)
     where = f"train.sh (abc001) runs on {NODE}, try 1"
     assert shell.ok("gpu_explain train").lines == [
-        f"{where}, GPU 0,1, for 3m00s of 4h00m; gpu_tail abc001 follows its log"
+        f"{where}, GPU 0,1, 3m00s / 4h00m; gpu_tail abc001 follows its log"
     ]
     spool.node(NODE, running=tries, age_s=250)
     told = shell.ok("gpu_explain train").out
-    assert re.match(re.escape(f"{where}, whose last beat was 4m1") + "[0-9]s ago; ", told), told
+    assert re.match(re.escape(f"{where}, whose last sign of life was 4m1") + "[0-9]s ago; ", told), told
 
 
 def test_explain_does_not_repeat_what_a_dead_node_said(shell: Shell, spool: Spool) -> None:
@@ -341,7 +347,7 @@ def test_explain_of_a_task_cancelled_after_a_try_says_that_it_was_cancelled(shel
         "train.sh (abc001) was cancelled while it waited, after try 2; gpu_retry abc001 queues it again"
     ]
     record.write_text('{"outcome": "failed(3)", "to": "failed"}')
-    assert "train.sh (abc001) has failed: failed(3); " in shell.ok("gpu_explain train").out
+    assert "train.sh (abc001) has failed: exit status 3; " in shell.ok("gpu_explain train").out
 
 
 def test_a_page_that_is_no_page_makes_nobody_stumble(shell: Shell, spool: Spool) -> None:
