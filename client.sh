@@ -499,10 +499,16 @@ __gpu_called() { # PATH of a task: as __gpu_split, with the title for people
   __gpu_title "$1"; title=$REPLY
 }
 
-__gpu_full() { # STATE: reply = the paths of that state's tasks in run order; false if a name must be looked at to tell
+__gpu_full() { # STATE: reply = the paths of that state's tasks in run order; false if all names must be looked at to tell
   # By the shell's own globbing alone: looking at ten thousand names one by one takes it a fifth of a second.
+  local file
   reply=("$1"/*[!A-Za-z0-9._+-]* "$1"/*.try*)
-  [ ${#reply[@]} -eq 0 ] || return
+  for file in "${reply[@]:0:1000}"; do
+    case ${file##*/} in
+      [0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T*) __gpu_strip "$file"; __gpu_is_full "$REPLY" || return ;;
+    esac
+  done
+  [ ${#reply[@]} -le 1000 ] || return
   reply=("$1"/[0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-?*)
 }
 
@@ -1498,7 +1504,7 @@ __gpu_size_of_terminal() { # into the caller's wide and high; 0 high: no end
   high=${size% *} wide=${size#* }
   __gpu_number "$high" || high=0
   __gpu_number "$wide" || wide=100
-  if [ "$wide" -lt 10 ]; then wide=100; elif [ "$wide" -lt 30 ]; then wide=30; fi # zsh without a terminal says 0
+  if [ "$wide" -lt 10 ]; then wide=100; elif [ "$wide" -lt 40 ]; then wide=40; fi # zsh without a terminal says 0; below 40 nothing fits
   if [ "$wide" -ge 100 ]; then titles=24; elif [ "$wide" -ge 60 ]; then titles=18; else titles=12; fi
 }
 
@@ -1508,18 +1514,31 @@ __gpu_size_of_terminal() { # into the caller's wide and high; 0 high: no end
 #   files, odd: what waits, tasks and hand drops; by a file's name code, sayings, wants, made and title, as nodes say
 #   left: claims that no living node's page has; failed: "SECONDS NAME", the last day's, the newest first
 __gpu_facts() {
-  local i node file incarnation quiet=0 order stopped=() mute=() claims=()
+  local node file incarnation quiet=0 order=-rn stopped=() mute=() claims=()
   typeset -A listed paged
   __gpu_clock control; now=$REPLY
   names=() notes=() cards=() tries=() left=() dead=() failed=() stopped=() alive=0 older=0
   age=() state=() because=() ends=() code=() sayings=() wants=() made=() title=() kept=()
   __gpu_tasks running; claims=("${reply[@]}")
   for file in "${claims[@]}"; do REPLY=${file##*/}; listed[${REPLY%%=*}]=$REPLY; done
-  __gpu_pages
-  for ((i = 0; i < ${#reply[@]}; i++)); do
-    node=${reply[i]} age[$node]=$((now - beats[i]))
-    if [ $((now - beats[i])) -gt 90 ]; then quiet=$((quiet + 1)); fi
-    if [ "$quiet" -gt 20 ]; then older=$((older + 1)); else names+=("$node"); fi
+  # By one listing, the newest first: thousands of dead nodes cost a moment.
+  __gpu_lines find nodes nodes/gone failed -maxdepth 1 -type f ! -name '*[!A-Za-z0-9._+-]*' '(' \
+    -path 'failed/*' -newerct "@$((now - 86400))" -printf '%C@ failed %f\n' -o \
+    -path 'nodes/gone/[!.]*.json' -newermt "@$((now - 86400))" -printf '%T@ gone %f\n' -o \
+    ! -path '*/*/*' -path 'nodes/[!.]*.json' -printf '%T@ node %f\n' ')'
+  for file in "${reply[@]}"; do
+    node=${file##* }
+    case $file in
+      *' failed '*) failed+=("${file%% *} $node") ;;
+      *' gone '*)
+        if [ ${#dead[@]} -lt 10 ] && [ ! -e "nodes/$node" ]; then dead+=("${file%% *} ${node%.json}"); fi ;; # else it has come back
+      *)
+        node=${node%.json} file=${file%%.*}
+        __gpu_number "$file" || file=0
+        age[$node]=$((now - file))
+        if [ "${age[$node]}" -gt 90 ]; then quiet=$((quiet + 1)); fi
+        if [ "$quiet" -gt 20 ]; then older=$((older + 1)); else names+=("$node"); fi ;;
+    esac
   done
   __gpu_sort "${names[@]}"; names=()
   for node in "${reply[@]}"; do
@@ -1538,15 +1557,32 @@ __gpu_facts() {
     REPLY=${file##*/}
     if [ -z "${paged[${REPLY%%=*}]-}" ]; then left+=("${file#running/}"); fi
   done
-  __gpu_tasks pending; files=("${reply[@]}")
-  __gpu_drops ${#files[@]}; odd=("${reply[@]}") unrun=$REPLY
-  order=-rn
-  __gpu_lines find nodes/gone -maxdepth 1 -type f -name '[!.]*.json' ! -name '*[!A-Za-z0-9._+-]*' -newermt "@$((now - 86400))" -printf '%T@ %f\n'
-  for file in "${reply[@]:0:10}"; do
-    if [ ! -e "nodes/${file#* }" ]; then dead+=("${file%.json}"); fi # else it has come back
+  __gpu_waiting
+}
+
+__gpu_waiting() { # into the caller's files, odd, unrun: as __gpu_tasks and __gpu_drops, for ten thousand in some ms
+  local file strange=() drop=() skipped=0 ignored=0 i=0
+  while IFS= read -r -d '' file; do strange+=("$file"); done < <(
+    command find pending -mindepth 1 -maxdepth 1 -regextype posix-extended \
+      '(' ! -regex 'pending/[0-9]{3}-[0-9]{8}T[0-9]{9}-[0-9a-f]{6}-[A-Za-z0-9._+-]+' -o -name '*.try*' ')' -print0 2>/dev/null | command sort -z)
+  files=(pending/[0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-?*)
+  odd=()
+  for file in "${strange[@]}"; do
+    __gpu_strip "$file"
+    if __gpu_is_full "$REPLY"; then continue; fi # a claim's name that somebody moved back
+    case ${file#pending/} in
+      .* | *'~' | *.tmp | *.swp) skipped=$((skipped + 1)) ;;
+      *) if __gpu_is_script "$file"; then odd+=("$file"); else ignored=$((ignored + 1)); fi ;;
+    esac
+    case ${file#pending/} in [0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T*) drop+=("$file") ;; esac
   done
-  __gpu_lines find failed -maxdepth 1 -type f -newerct "@$((now - 86400))" ! -name '*[!A-Za-z0-9._+-]*' -printf '%C@ %f\n'
-  failed=("${reply[@]}")
+  unrun="$skipped $ignored"
+  [ ${#drop[@]} -gt 0 ] || return 0
+  strange=("${files[@]}") files=()
+  for file in "${strange[@]}"; do # both are in order
+    while [ "$i" -lt ${#drop[@]} ] && [[ ${drop[i]} < $file ]]; do i=$((i + 1)); done
+    if [ "${drop[i]-}" != "$file" ]; then files+=("$file"); fi
+  done
 }
 
 __gpu_sort() { # NAME…: reply = them in order; few, so that it is sooner done than said to a program
@@ -1626,6 +1662,35 @@ __gpu_width() { # TEXT: REPLY = the columns that it takes
   REPLY=$used
 }
 
+__gpu_clip() { # TEXT COLUMNS: REPLY = it, cut where it is longer
+  __gpu_width "$1"
+  if [ "$REPLY" -gt "$2" ]; then __gpu_fit "$1" "$2"; else REPLY=${1%"${1##*[! ]}"}; fi
+}
+
+__gpu_wrap() { # INDENT COLOR TEXT: in lines that fit the terminal, four at most
+  local rest=$3 room=$((wide - ${#1})) line used size char i space lines_left=4
+  while :; do
+    __gpu_width "$rest"
+    if [ "$REPLY" -le "$room" ] || [ "$lines_left" -eq 1 ]; then break; fi
+    used=0 space=0
+    for ((i = 0; i < ${#rest}; i++)); do
+      char=${rest:$i:1}
+      case $__gpu_tails in *"$char"*) continue ;; esac
+      size=1
+      case $__gpu_leads in *"$char"*) size=2 ;; esac
+      if [ "$char" = ' ' ] && [ $((used * 3)) -gt "$room" ]; then space=$i; fi
+      if [ $((used + size)) -gt "$room" ]; then break; fi
+      used=$((used + size))
+    done
+    if [ "$space" -gt 0 ]; then i=$space; fi
+    line=${rest:0:$i} rest=${rest:$i} lines_left=$((lines_left - 1))
+    rest=${rest#"${rest%%[! ]*}"}
+    printf '%s%s%s%s\n' "$1" "$2" "${line%"${line##*[! ]}"}" "${2:+$plain}"
+  done
+  if [ "$REPLY" -gt "$room" ]; then __gpu_fit "$rest" "$room"; rest=$REPLY; fi
+  printf '%s%s%s%s\n' "$1" "$2" "$rest" "${2:+$plain}"
+}
+
 __gpu_epoch() { # STAMP of an id, in UTC: REPLY = seconds since 1970
   local y=${1:0:4} m=$((10#${1:4:2})) d=$((10#${1:6:2})) # after Howard Hinnant's days_from_civil
   y=$((10#$y - (m <= 2 ? 1 : 0)))
@@ -1654,13 +1719,16 @@ __gpu_picture() { # the facts as people look for them: nodes with their GPUs, wh
   if [ -z "$fully" ] && [ ${#cards[@]} -gt $((high > 60 ? high - 20 : 40)) ]; then folded=yes; fi
   for node in "${names[@]}"; do __gpu_show_node; done
   for row in "${dead[@]}"; do
-    __gpu_age $((now - ${row%%.*})); __gpu_format '%s  dead, put away %s ago' "${row#* }" "$REPLY"; printf "$dim%s$plain\n" "$REPLY"
+    __gpu_age $((now - ${row%%.*})); __gpu_format '%s  dead, put away %s ago' "${row#* }" "$REPLY"; __gpu_wrap '' "$dim" "$REPLY"
   done
-  if [ "$older" -gt 0 ]; then __gpu_plural "$older" node; __gpu_put "$dim%s$plain\n" "$(__gpu_put 'and %s that stopped or went silent before' "$REPLY")"; fi
+  if [ "$older" -gt 0 ]; then __gpu_plural "$older" node; __gpu_format 'and %s that stopped or went silent before' "$REPLY"; __gpu_wrap '' "$dim" "$REPLY"; fi
   __gpu_show_left
   __gpu_show_waiting
   __gpu_show_failed
-  [ "$alive" -gt 0 ] || __gpu_put "\n$red%s$plain\n" "$(__gpu_put 'no agent is alive; start one with ./submit.sh %s' "$JOB_ID")"
+  if [ "$alive" -eq 0 ]; then
+    __gpu_tame "$JOB_ID"; __gpu_format 'no agent is alive; start one with ./submit.sh %s' "${REPLY//[[:cntrl:]]/?}"
+    printf '\n'; __gpu_wrap '' "$red" "$REPLY"
+  fi
 }
 
 __gpu_show_head() {
@@ -1680,7 +1748,10 @@ __gpu_show_head() {
   __gpu_tame "$JOB_ID  $PWD"; part=${REPLY//[[:cntrl:]]/?}
   __gpu_width "$part  $text"
   if [ "$REPLY" -le "$wide" ]; then printf "$bold%s$plain%*s%s\n" "$part" $((wide - REPLY + 2)) '' "$text"
-  else printf "$bold%s$plain\n%s\n" "$part" "$text"
+  else
+    __gpu_width "$part"
+    if [ "$REPLY" -gt "$wide" ]; then __gpu_fit "$part" "$wide"; part=$REPLY; fi
+    printf "$bold%s$plain\n" "$part"; __gpu_wrap '' '' "$text"
   fi
   for part in paused draining keepalive-off; do
     __gpu_who "$part" || continue
@@ -1690,13 +1761,17 @@ __gpu_show_head() {
       draining) __gpu_format 'draining%s; gpu_resume ends it' "$text" ;;
       *) __gpu_format 'keep-alive is off%s; gpu_keepalive on ends it' "$text" ;;
     esac
-    printf "$yellow%s$plain\n" "$REPLY"
+    __gpu_wrap '' "$yellow" "$REPLY"
   done
 }
 
-__gpu_count_settled() { # REPLY = how many have failed and are done, by unsorted listings: 100,000 names take a moment
-  REPLY=$(for REPLY in failed 'done'; do command ls -U -- "$REPLY" 2>/dev/null | command wc -l; done)
-  REPLY="$((${REPLY%%$'\n'*})) $((${REPLY##*$'\n'}))"
+__gpu_count_settled() { # REPLY = how many have failed and are done, by an unsorted listing: 100,000 names take a moment
+  local line failed_ones=0 done_ones=0
+  __gpu_split_lines "$(command find failed 'done' -mindepth 1 -maxdepth 1 -printf '%H\n' 2>/dev/null | command uniq -c)"
+  for line in "${reply[@]}"; do
+    case $line in *failed) failed_ones=$((${line% *})) ;; *'done') done_ones=$((${line% *})) ;; esac
+  done
+  REPLY="$failed_ones $done_ones"
 }
 
 __gpu_place_tries() { # holds: by NODE/index what a GPU's line says of the task on it: nonce<tab>title<tab>time; by NODE others
@@ -1737,14 +1812,14 @@ __gpu_show_node() { # the caller's node
   case ${state[$node]} in
     stopped)
       __gpu_age "${age[$node]}"
-      __gpu_format '%s  stopped %s ago' "${short[$node]}" "$REPLY"; printf "$dim%s$plain\n" "$REPLY"; return ;;
+      __gpu_format '%s  stopped %s ago' "${short[$node]}" "$REPLY"; __gpu_wrap '' "$dim" "$REPLY"; return ;;
     'protocol '* | 'of another version')
       __gpu_format '%s  speaks another version of the protocol; use the client that came with it' "${short[$node]}"
-      printf "$red%s$plain\n" "$REPLY"; return ;;
+      __gpu_wrap '' "$red" "$REPLY"; return ;;
     silent)
       __gpu_age "${age[$node]}"
       __gpu_format '%s  last sign of life %s ago: its agent seems to be gone' "${short[$node]}" "$REPLY"
-      printf "$red%s$plain\n" "$REPLY" ;;
+      __gpu_wrap '' "$red" "$REPLY" ;;
   esac
   for row in "${cards[@]}"; do
     case $row in "$node"$'\t'*) ;; *) continue ;; esac
@@ -1758,18 +1833,22 @@ __gpu_show_node() { # the caller's node
   if [ "${state[$node]}" != silent ]; then
     [ "${state[$node]}" = serving ] || color=$yellow
     __gpu_tr "${state[$node]}"
-    text="$bold${short[$node]}$plain  $color$REPLY$plain"
+    text=''
     for ((i = 0; i < ${#models[@]} && wide >= 60; i++)); do text+="  ${counts[i]} × ${models[i]}"; done
     for i in busy idle foreign lost unknown; do
       if [ -n "$folded" ] && [ -n "${seen[$i]-}" ]; then __gpu_tr "$i"; text+="  ${seen[$i]} $REPLY"; fi
     done
     if __gpu_number "${ends[$node]-}"; then __gpu_age "${ends[$node]}"; __gpu_format 'ends in %s' "$REPLY"; text+="  $REPLY"; fi
-    if [ "${age[$node]}" -ge 3 ]; then __gpu_age "${age[$node]}"; __gpu_format 'as of %s ago' "$REPLY"; text+="  $dim$REPLY$plain"; fi
-    printf '%s\n' "$text"
-    case ${because[$node]-} in '' | -) ;; *) printf "  $yellow%s$plain\n" "${because[$node]}" ;; esac
+    if [ "${age[$node]}" -ge 3 ]; then __gpu_age "${age[$node]}"; __gpu_format 'as of %s ago' "$REPLY"; text+="  $REPLY"; fi
+    __gpu_tr "${state[$node]}"; index=$REPLY
+    __gpu_width "${short[$node]}  $index$text"
+    if [ "$REPLY" -le "$wide" ]; then printf "$bold%s$plain  $color%s$plain%s\n" "${short[$node]}" "$index" "$text"
+    else __gpu_wrap '' "$bold" "${short[$node]}  $index$text"
+    fi
+    case ${because[$node]-} in '' | -) ;; *) __gpu_wrap '  ' "$yellow" "${because[$node]}" ;; esac
   fi
   for row in "${notes[@]}"; do
-    case $row in "$node"$'\t'*) __gpu_format 'note: %s' "${row#*$'\t'}"; printf "  $yellow%s$plain\n" "$REPLY" ;; esac
+    case $row in "$node"$'\t'*) __gpu_format 'note: %s' "${row#*$'\t'}"; __gpu_wrap '  ' "$yellow" "$REPLY" ;; esac
   done
   for row in "${tries[@]}"; do # what no line of a GPU has told
     case $row in "$node"$'\t'*) __gpu_fields "$row" ;; *) continue ;; esac
@@ -1785,12 +1864,12 @@ __gpu_show_node() { # the caller's node
   done
   for ((i = 0; i < ${#reasons[@]}; i++)); do
     __gpu_tr "${reasons[i]%%$'\t'*}"
-    __gpu_format 'keep-alive %s on GPU %s: %s' "$REPLY" "${whose[i]}" "${reasons[i]#*$'\t'}"; printf "  $yellow%s$plain\n" "$REPLY"
+    __gpu_format 'keep-alive %s on GPU %s: %s' "$REPLY" "${whose[i]}" "${reasons[i]#*$'\t'}"; __gpu_wrap '  ' "$yellow" "$REPLY"
   done
   if [ -n "${kept[watch/$node]-}" ]; then
     # shellcheck disable=SC2086 # numbers
     __gpu_watch_words ${kept[watch/$node]}
-    printf "  $red%s$plain\n" "$REPLY"
+    __gpu_wrap '  ' "$red" "$REPLY"
   fi
 }
 
@@ -1832,11 +1911,13 @@ __gpu_cell() { # INDEX STATE UTILIZATION MEMORY "NONCE<tab>TITLE<tab>TIME" COLOR
   text=$2
   if [ -n "$__gpu_zh" ]; then __gpu_tr "$2"; __gpu_fit "$REPLY" 7; text=$REPLY; fi
   printf -v cell "  %3s $6%-7s$plain" "$1" "$text"
-  if [ ${#1} -gt 3 ]; then room=$((room - ${#1} + 3)); fi
-  room=$((room - 13))
+  room=$((room - 13 - (${#1} > 3 ? ${#1} - 3 : 0)))
+  if [ -z "$__gpu_zh" ] && [ ${#2} -gt 7 ]; then room=$((room - ${#2} + 7)); fi
   if [ -n "$3" ]; then
     case $3 in -) text='?' ;; *) text=$3% ;; esac
-    if [ "$wide" -ge 60 ]; then printf -v text '%5s%9s' "$text" "$4"; else printf -v text '%5s' "$text"; fi
+    if [ "$wide" -ge 60 ]; then printf -v text '%5s%9s' "$text" "$4"
+    elif [ "${5:0:1}" = $'\t' ] || [ -z "$5" ]; then printf -v text '%5s' "$text"
+    else text=''; fi # the room is the task's
     cell+=$text room=$((room - ${#text}))
   fi
   nonce=${5%%$'\t'*} rest=${5#*$'\t'}
@@ -1864,10 +1945,10 @@ __gpu_show_left() { # claims that no page of a node knows of
     count=$((count + 1))
     if [ -z "$fully" ] && [ "$count" -gt 10 ]; then __gpu_format '… and %s more' $((${#left[@]} - 10)); printf '  %s\n' "$REPLY"; break; fi
     node=${file%%/*} number=${file##*.try}
-    __gpu_title "$file"; __gpu_fit "$REPLY" 20; text=$REPLY
+    __gpu_title "$file"; __gpu_fit "$REPLY" "$titles"; text=$REPLY
     file=${file##*/}; file=${file#???????????????????????}
     case $number in *=*) __gpu_format 'on %s, try %s, has ended' "${short[$node]-$node}" "${number%%.*}" ;; *) __gpu_format 'on %s, try %s' "${short[$node]-$node}" "${number%%.*}" ;; esac
-    __gpu_put '  %s  %s  %s\n' "${file%%-*}" "$text" "$REPLY"
+    __gpu_clip "$text  $REPLY" $((wide - 10)); printf "  $bold%s$plain  %s\n" "${file%%-*}" "$REPLY"
   done
 }
 
@@ -1875,15 +1956,15 @@ __gpu_show_waiting() {
   local name key file i groups=() counts=() firsts=() rest=0 allowed=12 each shown=0 count=$((${#files[@]} + ${#odd[@]})) ranked='' IFS=$' \t\n'
   if [ "$count" -gt 0 ]; then
     for file in "${files[@]:0:300}"; do case $file in pending/500-*) ;; *) ranked=yes; break ;; esac; done
-    __gpu_tr WAITING; __gpu_fit "$REPLY" $((wide < 60 ? 8 : 12 + titles)); printf "\n$bold%s$plain" "$REPLY"
-    if [ "$wide" -ge 60 ]; then __gpu_columns PRIO GPUS FOR WHY; printf "$dim%s$plain\n" "$REPLY"; else printf '\n'; fi
+    __gpu_tr WAITING; __gpu_fit "$REPLY" $((12 + titles)); printf "\n$bold%s$plain" "$REPLY"
+    __gpu_columns PRIO GPUS FOR WHY; printf "$dim%s$plain\n" "${REPLY%"${REPLY##*[! ]}"}"
     if [ -n "$fully" ]; then
       for file in "${files[@]}" "${odd[@]}"; do __gpu_show_waiter "${file#pending/}"; done
     else
       if [ "$high" -gt 36 ]; then allowed=$((high / 3)); fi
       for file in "${files[@]:0:300}" "${odd[@]:0:100}"; do
         name=${file#pending/} key=-
-        case $name in *[!A-Za-z0-9._+-]*) ;; *) key=${sayings[$name]--} ;; esac
+        case $name in *[!A-Za-z0-9._+-]*) __gpu_tr 'dropped by hand'; key=$REPLY ;; *) key=${sayings[$name]--} ;; esac
         if [ "$key" = - ] && [ "$alive" -gt 0 ] && [ ${#files[@]} -gt 100 ]; then continue; fi # too far behind to be told of
         for ((i = 0; i < ${#groups[@]}; i++)); do [ "${groups[i]}" != "$key" ] || break; done
         groups[i]=$key counts[i]=$((${counts[i]:-0} + 1))
@@ -1899,26 +1980,27 @@ __gpu_show_waiting() {
         for name in "${reply[@]:0:$each}"; do __gpu_show_waiter "$name"; shown=$((shown + 1)); done
         rest=${#reply[@]}; [ "$rest" -le "$each" ] || rest=$each
         if [ "${counts[i]}" -eq $((rest + 1)) ]; then __gpu_show_waiter "${reply[rest]}"; shown=$((shown + 1)) rest=$((rest + 1))
-        elif [ "${counts[i]}" -gt "$rest" ]; then
+        fi
+        if [ "$wide" -lt 60 ] && [ "${groups[i]}" != - ]; then __gpu_wrap '    ' "$dim" "${groups[i]}"; fi
+        if [ "${counts[i]}" -gt "$rest" ]; then
           __gpu_format '… %s more like it' $((counts[i] - rest)); printf "  $dim%s$plain\n" "$REPLY"
         fi
         count=$((count - counts[i]))
       done
-      if [ "$count" -gt 0 ]; then __gpu_format '… and %s others; gpu_status --all shows them' "$count"; printf "  $dim%s$plain\n" "$REPLY"; fi
+      if [ "$count" -gt 0 ]; then __gpu_format '… and %s others; gpu_status --all shows them' "$count"; __gpu_wrap '  ' "$dim" "$REPLY"; fi
     fi
   fi
-  [ "${unrun#* }" = 0 ] || __gpu_put '  %s ignored: directories, links and whatever else is no regular file are not run\n' "${unrun#* }"
-  [ "${unrun% *}" = 0 ] || __gpu_put '  %s skipped: dot-files, *~, *.tmp and *.swp are not run\n' "${unrun% *}"
+  if [ "${unrun#* }" != 0 ]; then __gpu_format '%s ignored: directories, links and whatever else is no regular file are not run' "${unrun#* }"; __gpu_wrap '  ' "$dim" "$REPLY"; fi
+  if [ "${unrun% *}" != 0 ]; then __gpu_format '%s skipped: dot-files, *~, *.tmp and *.swp are not run' "${unrun% *}"; __gpu_wrap '  ' "$dim" "$REPLY"; fi
 }
 
 __gpu_columns() { # PRIORITY GPUS FOR WHY: REPLY = what stands right of a waiting task's title
   local line=''
-  if [ "$wide" -ge 60 ]; then
-    if [ -n "$ranked" ]; then __gpu_tr "$1"; __gpu_fit "$REPLY" 4; line="$REPLY "; fi
-    __gpu_tr "$2"; __gpu_fit "$REPLY" 4 right; line+="$REPLY  "
-    __gpu_tr "$3"; __gpu_fit "$REPLY" 6; line+="$REPLY  "
-  fi
-  __gpu_tr "$4"; REPLY=$line$REPLY
+  if [ -n "$ranked" ] && [ "$wide" -ge 60 ]; then __gpu_tr "$1"; __gpu_fit "$REPLY" 4; line="$REPLY "; fi
+  __gpu_tr "$2"; __gpu_fit "$REPLY" 4 right; line+="$REPLY  "
+  __gpu_tr "$3"; __gpu_fit "$REPLY" 6; line+="$REPLY  "
+  if [ "$wide" -ge 60 ]; then __gpu_tr "$4"; line+=$REPLY; fi # else it stands below
+  REPLY=$line
 }
 
 __gpu_show_waiter() { # NAME in pending/
@@ -1937,16 +2019,18 @@ __gpu_show_waiter() { # NAME in pending/
       reason=${sayings[$name]--} ;;
   esac
   __gpu_fit "$REPLY" "$titles"; line=$REPLY
-  if [ "$reason" != - ] && [ "${made[$name]:-0}" != 0 ] && [ "${code[$name]}" != backoff ]; then
-    __gpu_format '%s (tried %s times before)' "$reason" "${made[$name]}"; reason=$REPLY
-  fi
-  case $name in *[!A-Za-z0-9._+-]*) REPLY=- ;; *) REPLY=${wants[$name]--} ;; esac
+  case $name in
+    *[!A-Za-z0-9._+-]*) __gpu_tr 'dropped by hand'; reason=$REPLY REPLY=- ;;
+    *)
+      if [ "$reason" != - ] && __gpu_number "${made[$name]}" && [ "${made[$name]}" -gt 0 ] && [ "${code[$name]}" != backoff ]; then
+        __gpu_format '%s (try %s)' "$reason" $((made[$name] + 1)); reason=$REPLY
+      fi
+      REPLY=${wants[$name]--} ;;
+  esac
   __gpu_columns "$priority" "$REPLY" "$time" "$reason"
   printf -v nonce '%-6s' "$nonce"
-  line="$line  $REPLY"
-  __gpu_width "$line"
-  if [ "$REPLY" -gt $((wide - 10)) ]; then __gpu_fit "$line" $((wide - 10)); line=$REPLY; fi
-  printf "  $bold%s$plain  %s\n" "$nonce" "${line%"${line##*[! ]}"}"
+  __gpu_clip "$line  $REPLY" $((wide - 10)); line=$REPLY
+  printf "  $bold%s$plain  %s\n" "$nonce" "$line"
 }
 
 __gpu_show_failed() { # of the last day, the newest first, each with how it ended
@@ -1982,12 +2066,8 @@ __gpu_show_failed() { # of the last day, the newest first, each with how it ende
     __gpu_title "$name"; __gpu_fit "$REPLY" "$titles"; text=$REPLY
     __gpu_age $((now > since ? now - since : 0)); __gpu_format '%s ago' "$REPLY"
     if [ "$wide" -ge 60 ]; then __gpu_fit "$REPLY" 11; text+="  $REPLY  "; else text+='  '; fi
-    __gpu_width "$text$outcome"
-    __gpu_tame "$outcome"; outcome=${REPLY//[[:cntrl:]]/?}
-    __gpu_width "$text$outcome"
-    text+=$outcome
-    if [ "$REPLY" -gt $((wide - 10)) ]; then __gpu_fit "$text" $((wide - 10)); text=$REPLY; fi
-    __gpu_put "  $bold%s$plain  %s\n" "${name:23:6}" "$text"
+    __gpu_tame "$outcome"; __gpu_clip "$text${REPLY//[[:cntrl:]]/?}" $((wide - 10))
+    printf "  $bold%s$plain  %s\n" "${name:23:6}" "$REPLY"
   done
   if [ ${#failed[@]} -gt "$shown" ]; then __gpu_format '… %s more' $((${#failed[@]} - shown)); printf "  $dim%s$plain\n" "$REPLY"; fi
 }
