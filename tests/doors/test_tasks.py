@@ -242,3 +242,12 @@ def test_a_script_that_is_called_like_a_pattern_is_meant_by_its_name(door: Door,
     other = spool.add("pending", "other.sh")
     assert door.cancel("*.sh").ok
     assert spool.names("pending") == [other]
+
+
+def test_explain_takes_the_newest_of_equal_names(door: Door, spool: Spool) -> None:
+    for state, title in (("done", "train.sh"), ("failed", "train.sh"), ("done", "train.sh.bak")):
+        spool.add(state, title)
+    told = door.explain("train.sh")
+    assert told.ok
+    assert "failed" in told.words
+    assert not door.explain("trai").ok

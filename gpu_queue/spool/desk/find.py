@@ -285,8 +285,13 @@ class Finder:
         except (OSError, files.FileProblem, BadScript):
             return None
 
-    def one(self, text: str, *groups: tuple[State, ...]) -> Task | Unclear:
+    def one(self, text: str, *groups: tuple[State, ...], newest: bool = False) -> Task | Unclear:
         """The one task that is meant; a later group is asked if nothing in the first fits.
+
+        Args:
+            text: what it is called.
+            groups: where to look.
+            newest: of several that are called just so, the last that was submitted is meant.
 
         Raises:
             SpoolError: a directory cannot be listed now.
@@ -299,9 +304,9 @@ class Finder:
                 if is_part and tasks:
                     # Another group may hold the very name: a part of a waiting one's is not what was meant then.
                     very, is_part_too = self.fit(text, LIFE)
-                    tasks = tasks if is_part_too else very
-                if len(tasks) == 1:
-                    return tasks[0]
+                    tasks, is_part = (tasks, True) if is_part_too else (very, False)
+                if len(tasks) == 1 or (newest and tasks and not is_part):
+                    return max(tasks, key=lambda task: task.id or "")
                 if tasks:
                     shown = ", ".join(printable(f"{task.where}/{task.name}") for task in tasks[:LISTED_MAX])
                     if len(tasks) > LISTED_MAX:
@@ -324,12 +329,12 @@ def several(given: TaskLike | Iterable[TaskLike]) -> tuple[TaskLike, ...]:
 
 
 def the_one(paths: SpoolPaths, task: TaskLike) -> Task:
-    """The one task that is meant, as it is now.
+    """The one task that is meant, as it is now; of equal names the newest.
 
     Raises:
         SpoolError: no one task is called so, or a directory cannot be listed now.
     """
-    found = Finder(paths).one(task if isinstance(task, str) else task.id or task.name, *WAITING_FIRST)
+    found = Finder(paths).one(task if isinstance(task, str) else task.id or task.name, *WAITING_FIRST, newest=True)
     if isinstance(found, Unclear):
         raise SpoolError(found.reason)
     return found
