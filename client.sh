@@ -20,9 +20,11 @@
 #   gpu_explain TASK                    why it waits, where it runs, how it ended
 #   gpu_report [--days N] [--by-gpu]    GPU-hours and energy of tasks, keep-alive and idling, by day or by GPU
 # Steering
-#   gpu_cancel TASK   gpu_priority TASK PPP        a waiting task
-#   gpu_stop TASK|all                   stop what runs, cancel what waits
-#   gpu_retry TASK|all                  queue failed tasks again
+#   gpu_cancel TASK…  gpu_priority TASK… PPP       waiting tasks
+#   gpu_stop TASK…|all                  stop what runs, cancel what waits
+#   gpu_retry TASK…|all                 queue failed tasks again
+#     --queue Q: all of that serial queue; --yes: do not ask.  These, and gpu_wait, take patterns of names as well:
+#     gpu_cancel 'seed*'.  On a terminal they say what they will do to several tasks, and ask.
 #   gpu_pause [WHY]   gpu_drain [WHY]   start nothing new; drain: and agents leave when their tasks have ended
 #   gpu_resume                          undo both
 #   gpu_shutdown [--wait]               end the agents; --wait: after the running tasks have ended
@@ -34,7 +36,7 @@
 #
 # TASK is a full name, an id, its six-digit nonce, the script's name with or without its ending, or else a part of it.
 # Where it fits several tasks they are listed and nothing is done; gpu_tail takes the newest, gpu_logs the newest that
-# has a log.
+# has a log, gpu_explain the newest of equal names.
 # Every failure is one line on stderr; the status is 2 for wrong usage, else 1.
 #
 # Settings: JOB_ID; QUEUE_ROOT (default ~/gpu_queue); NO_COLOR; GPU_QUEUE_PATIENCE, the seconds after which a node
@@ -87,12 +89,12 @@ gpu_use() { # the only command that changes the shell it is called from: it sets
 __gpu_guest() { # VERB ARGUMENT…: the known state of a shell, then the verb
   if [ -n "${ZSH_VERSION-}" ]; then
     emulate -R ksh # the dialect that is nearest to bash: arrays from 0, words split, no nomatch
-    setopt no_local_options no_local_traps no_posix_builtins no_posix_strings no_xtrace typeset_silent null_glob bash_rematch
+    setopt no_aliases no_bad_pattern no_local_options no_local_traps no_posix_builtins no_posix_strings no_xtrace typeset_silent null_glob bash_rematch
     zmodload zsh/datetime zsh/mapfile zsh/system
     trap - DEBUG ZERR
   else
     set +aefkuvxCET +o pipefail +o posix
-    shopt -u failglob nocaseglob nocasematch dotglob globstar xpg_echo
+    shopt -u expand_aliases failglob nocaseglob nocasematch dotglob globstar xpg_echo
     shopt -u patsub_replacement 2>/dev/null # bash 5.2: & in a replacement
     shopt -s nullglob
     trap - DEBUG ERR RETURN
@@ -610,8 +612,8 @@ __gpu_fits() { # NAME TEXT: puts the caller's file to those that it found
   case $1 in *"$2"*) found+=("$file") ;; esac
 }
 
-__gpu_one() { # TEXT STATES…: REPLY = the one task; each STATES is a group, a later one is asked if none is in the first
-  local text=$1 states file is_part='' likely=()
+__gpu_one() { # TEXT STATES…: REPLY = the one task; each STATES is a group, a later one is asked if none is in the first;
+  local text=$1 states file is_part='' likely=() priority id nonce title # with the caller's newest, of equal names that
   shift
   set -- "$@" "$@" # a task that moves on while it is looked for is found the second time
   [ -n "$text" ] || { __gpu_usage 'which task? a name, a part of it, or its six digits; gpu_status shows them'; return; }
@@ -626,13 +628,154 @@ __gpu_one() { # TEXT STATES…: REPLY = the one task; each STATES is a group, a 
     fi
     if [ ${#reply[@]} -eq 1 ]; then REPLY=${reply[0]}; return 0; fi
     if [ ${#reply[@]} -gt 1 ]; then
+      if [ -n "${newest-}" ] && [ -z "$is_part" ]; then __gpu_youngest "${reply[@]}"; return; fi
       __gpu_fail "'%s' fits %s tasks, and nothing was done; name one of them:" "$text" "${#reply[@]}"
-      for file in "${reply[@]:0:20}"; do __gpu_say '  %s' "$file"; done
+      for file in "${reply[@]:0:20}"; do
+        __gpu_split "$file"; __gpu_title "$file"
+        if [ "$REPLY" = "$title" ]; then __gpu_say '  %s' "$file"; else __gpu_say '  %s  %s' "$file" "$REPLY"; fi
+      done
+      [ ${#reply[@]} -le 20 ] || __gpu_say '  … and %s more' $((${#reply[@]} - 20))
       return 1
     fi
   done
   states="${*:1:$(($# / 2))}"
   __gpu_fail "no task in %s is called '%s'; gpu_status and gpu_logs show what there is" "${states// //}" "$text"
+}
+
+__gpu_youngest() { # PATH…: REPLY = that of the task that was submitted last
+  local file best='' last=''
+  for file in "$@"; do
+    __gpu_strip "$file"
+    __gpu_is_full "$REPLY" || continue
+    if [[ ${REPLY#????} > $last ]]; then last=${REPLY#????} best=$file; fi
+  done
+  REPLY=${best:-$1}
+}
+
+# Several tasks in one command: names, patterns of titles, all of a serial queue.
+
+__gpu_wishes() { # ARGUMENT…: into the caller's names, queue, yes
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --) shift; names+=("$@"); break ;;
+      --yes) yes=yes ;;
+      --queue=*) queue=${1#*=}; __gpu_check queue "$queue" || { __gpu_usage '%s' "$REPLY"; return; } ;;
+      --queue)
+        [ $# -gt 1 ] || { __gpu_usage '%s needs a value' "$1"; return; }
+        queue=$2; shift
+        __gpu_check queue "$queue" || { __gpu_usage '%s' "$REPLY"; return; } ;;
+      --?*) __gpu_usage 'there is no option %s; gpu_help shows them' "$1"; return ;;
+      *) names+=("$1") ;;
+    esac
+    shift
+  done
+}
+
+__gpu_meant() { # STATES GROUP…: reply = the paths of what the caller's names and queue mean: a pattern, all and a queue
+  local states=$1 name found=() is_part='' # those in STATES, any other name one in the first GROUP that has it
+  shift
+  # shellcheck disable=SC2086 # states are words
+  if [ -n "$queue" ]; then
+    __gpu_of_queue $states
+    [ ${#reply[@]} -gt 0 ] || { __gpu_fail 'no task in %s is in the queue %s' "${states// //}" "$queue"; return; }
+    found+=("${reply[@]}")
+  fi
+  for name in "${names[@]}"; do
+    case $name in
+      all) name='*' ;;
+      *[*?[]*)
+        # A script may be called so.
+        # shellcheck disable=SC2086 # as above
+        __gpu_find "$name" $states
+        if [ -z "$is_part" ] && [ ${#reply[@]} -eq 1 ]; then found+=("${reply[0]}"); continue; fi ;;
+      *)
+        __gpu_one "$name" "$@" || return
+        found+=("$REPLY"); continue ;;
+    esac
+    # shellcheck disable=SC2086 # as above
+    __gpu_fitting "$name" $states
+    if [ ${#reply[@]} -eq 0 ] && [ "$name" != '*' ]; then
+      __gpu_fail "no task in %s fits '%s'; gpu_status and gpu_logs show what there is" "${states// //}" "$name"
+      return
+    fi
+    found+=("${reply[@]}")
+  done
+  reply=("${found[@]}")
+  case "${#names[@]}$queue $states" in '1 pending' | '1 failed') ;; *) __gpu_latest "${found[@]}" ;; esac
+}
+
+__gpu_fitting() { # PATTERN STATE…: reply = the paths of the tasks whose titles fit it
+  local pattern=$1 state file name found=()
+  shift
+  for state in "$@"; do
+    # Ids carry what the first kind of pattern says, so that the names in the directory tell; of others the titles do.
+    case $pattern in
+      *[!]A-Za-z0-9._+*?!^[-]*)
+        __gpu_tasks "$state"
+        for file in "${reply[@]}"; do
+          __gpu_title "$file"
+          # shellcheck disable=SC2254 # a pattern is meant
+          case $REPLY in $pattern) found+=("$file") ;; esac
+        done ;;
+      *) __gpu_tasks "$state" "????????T?????????-??????-$pattern"; found+=("${reply[@]}") ;;
+    esac
+    [ "$state" = pending ] || continue
+    __gpu_drops
+    for file in "${reply[@]}"; do
+      name=${file#pending/}
+      # shellcheck disable=SC2254 # as above
+      case ${name#[0-9][0-9][0-9][-_]} in $pattern) found+=("$file") ;; esac
+    done
+  done
+  reply=("${found[@]}")
+}
+
+__gpu_of_queue() { # STATE…: reply = the paths of their tasks that are in the caller's queue, as record or script says
+  local state file id tasks=() sheets=() found=()
+  typeset -A given its says
+  for state in "$@"; do
+    __gpu_tasks "$state"; tasks+=("${reply[@]}")
+    [ "$state" != pending ] || { __gpu_drops; tasks+=("${reply[@]}"); }
+  done
+  for file in "${tasks[@]}"; do __gpu_strip "$file"; sheets+=("records/${REPLY#????}.json"); done
+  # Three programs for thousands of files.
+  __gpu_with '"queue": *"' "${sheets[@]}"; for file in "${reply[@]}"; do given[$file]=1; done
+  __gpu_with "\"queue\": *\"${queue//./[.]}\"" "${sheets[@]}"; for file in "${reply[@]}"; do its[$file]=1; done
+  __gpu_with '^#GPUQ.*--queue' "${tasks[@]}"; for file in "${reply[@]}"; do says[$file]=1; done
+  for file in "${tasks[@]}"; do
+    __gpu_strip "$file"; id=records/${REPLY#????}.json
+    if [ -n "${its[$id]-}" ]; then found+=("$file"); continue; fi
+    [ -z "${given[$id]-}" ] && [ -n "${says[$file]-}" ] && __gpu_read "$file" 65536 || continue
+    __gpu_lane "$REPLY"
+    if [ "$REPLY" = "$queue" ]; then found+=("$file"); fi
+  done
+  reply=("${found[@]}")
+}
+
+__gpu_with() { # EXPRESSION FILE…: reply = those of the files that have such a line
+  local expression=$1 IFS=$'\n'
+  shift
+  set -f
+  # shellcheck disable=SC2207 # lines are words here; a name with a newline in it is none of ours
+  reply=($([ $# -eq 0 ] || printf '%s\0' "$@" | command xargs -0 grep -lsa -e "$expression" -- 2>/dev/null))
+  set +f
+}
+
+__gpu_ask() { # FORMAT PATH…: on a terminal, if it is about several tasks and the caller's yes is not set: say what will be
+  local format=$1 file answer='' priority id nonce title # done, and ask; fails where the answer is not yes
+  shift
+  [ $# -gt 1 ] && [ -z "$yes" ] && [ -t 0 ] && [ -t 2 ] || return 0
+  __gpu_say "$format" $#
+  for file in "${@:1:10}"; do
+    __gpu_called "$file"
+    __gpu_is_full "$priority-$id" || nonce='      '
+    __gpu_say '  %s  %s' "$nonce" "$title"
+  done
+  [ $# -le 10 ] || __gpu_say '  … and %s more' $(($# - 10))
+  __gpu_tr 'Go ahead? [y/N] '
+  printf '%s' "$REPLY" >&2
+  IFS= read -r answer || printf '\n' >&2
+  case $answer in [yY] | [yY][eE][sS]) ;; *) __gpu_fail 'nothing was done' ;; esac
 }
 
 __gpu_where() { # ID: REPLY = the path of the task; fails where no state has it
@@ -801,7 +944,7 @@ __gpu_check() { # OPTION VALUE: fails, with the reason in REPLY, where nobody co
 }
 
 __gpu_needs() { # TEXT [GIVEN]: REPLY = "<N or N-M> <devices or -> <rule> <words for people>"; or fails: "<word> <reason>"
-  local text=${1:0:65536} given=${2-} IFS=$'\n' count='' duration='' sbatch='' slurm='' each='' tasks='' here='' words
+  local text=${1:0:65536} given=${2-} IFS=$'\n' count='' duration='' sbatch='' slurm='' each='' tasks='' here='' lane='' words
   local value devices=, named=0 hides='' most=''
   set -f # the lines are split by IFS: no fork and no temporary file
   __gpu_head || { set +f; return 1; }
@@ -829,6 +972,14 @@ __gpu_needs() { # TEXT [GIVEN]: REPLY = "<N or N-M> <devices or -> <rule> <words
   REPLY="$count $words"
 }
 
+__gpu_lane() { # TEXT: REPLY = the serial queue that its #GPUQ lines name
+  local text=$1 IFS=$'\n' count='' duration='' sbatch='' slurm='' each='' tasks='' here='' lane=''
+  set -f
+  __gpu_head || lane='' # it will be refused
+  set +f
+  REPLY=$lane
+}
+
 __gpu_head() { # into __gpu_needs's count, duration, sbatch ("<count> <words>") and slurm (a time) what its text says
   local line
   for line in $text; do
@@ -846,7 +997,7 @@ __gpu_head() { # into __gpu_needs's count, duration, sbatch ("<count> <words>") 
   fi
 }
 
-__gpu_gpuq() { # LINE of directives: into the caller's count, duration
+__gpu_gpuq() { # LINE of directives: into the caller's count, duration, lane
   local IFS=$' \t' name value line=${1#'#GPUQ'}
   # shellcheck disable=SC2086 # directives are words
   set -- ${line%%'#'*}
@@ -864,7 +1015,7 @@ __gpu_gpuq() { # LINE of directives: into the caller's count, duration
     esac
     case $value in \"*\" | \'*\') value=${value#?}; value=${value%?} ;; esac
     __gpu_check "${name#--}" "$value" || { REPLY="${name#--} #GPUQ $REPLY"; return 1; }
-    case $name in --gpus) count=$value ;; --time) duration=$value ;; esac
+    case $name in --gpus) count=$value ;; --time) duration=$value ;; --queue) lane=$value ;; esac
   done
 }
 
@@ -2375,21 +2526,30 @@ __gpu_tell_why() { # NAME in pending/: why it waits, if that is not what the cal
 }
 
 __gpu_wait() {
-  local limit='' names=() ids=() left=() file id start pause=0.2 result=0 absent tick=''
+  local limit='' fitting names=() queue='' ids=() left=() file id start pause=0.2 result=0 absent tick='' is_part=''
   typeset -A active misses settled full # names as they were last seen
   while [ $# -gt 0 ]; do
     case $1 in
       --timeout=*) limit=${1#*=} ;;
       --timeout) limit=${2-}; [ $# -lt 2 ] || shift ;;
-      --*) __gpu_usage 'there is no option %s; gpu_wait [TASK…] [--timeout 2h]' "$1"; return ;;
+      --queue=*) queue=${1#*=} ;;
+      --queue)
+        [ $# -gt 1 ] || { __gpu_usage '%s needs a value' "$1"; return; }
+        queue=$2; shift ;;
+      --*) __gpu_usage 'there is no option %s; gpu_wait [TASK…] [--queue Q] [--timeout 2h]' "$1"; return ;;
       *) names+=("$1") ;;
     esac
     shift
     [ -z "$limit" ] || __gpu_duration "$limit" || { __gpu_usage '%s' "$REPLY"; return; }
     [ -z "$limit" ] || limit=$REPLY
+    [ -z "$queue" ] || __gpu_check queue "$queue" || { __gpu_usage '%s' "$REPLY"; return; }
   done
   __gpu_enter || return
-  if [ ${#names[@]} -eq 0 ]; then
+  if [ -n "$queue" ]; then
+    __gpu_of_queue pending running
+    for file in "${reply[@]}"; do __gpu_wait_for "$file"; done
+    [ ${#ids[@]} -gt 0 ] || { __gpu_fail 'no task in %s is in the queue %s' 'pending running' "$queue"; return; }
+  elif [ ${#names[@]} -eq 0 ]; then
     __gpu_tasks pending; ids=("${reply[@]}")
     __gpu_tasks running; ids+=("${reply[@]}")
     __gpu_drops
@@ -2399,6 +2559,18 @@ __gpu_wait() {
     __gpu_strip "$file"
     # A full name needs no search; one that is nowhere is given up sooner than a task that was there.
     if __gpu_is_full "$REPLY"; then ids+=("$REPLY"); misses[${REPLY#????}]=25; continue; fi
+    case $file in *[*?[]*)
+      __gpu_find "$file" pending running 'done' failed
+      if [ -n "$is_part" ] || [ ${#reply[@]} -ne 1 ]; then # else a script is called so
+        __gpu_fitting "$file" pending running
+        [ ${#reply[@]} -gt 0 ] || __gpu_fitting "$file" 'done' failed # it may have been quick
+        id=$file left=("${reply[@]}")
+        for fitting in "${left[@]}"; do __gpu_wait_for "$fitting"; done
+        [ ${#left[@]} -gt 0 ] || { __gpu_fail "no task fits '%s'; gpu_status and gpu_logs show what there is" "$id"; return; }
+        left=()
+        continue
+      fi ;;
+    esac
     __gpu_one "$file" 'pending running' 'done failed' || return
     ids+=("$REPLY")
     __gpu_strip "$REPLY"
@@ -2450,6 +2622,13 @@ __gpu_wait() {
   return "$result"
 }
 
+__gpu_wait_for() { # PATH: into the caller's ids
+  __gpu_strip "$1"
+  if __gpu_is_full "$REPLY"; then ids+=("$REPLY")
+  else __gpu_say '%s was dropped by hand, has no id yet and is not waited for' "$REPLY"
+  fi
+}
+
 __gpu_wait_told() { # PATH: tells of a task that has ended, and keeps it in the caller's result; fails for others
   case $1 in
     done/*) printf 'done %s\n' "${1#*/}" ;;
@@ -2475,6 +2654,7 @@ __gpu_wait_over() { # whether all that are left have ended; of many the first ar
 __gpu_explain() {
   local task file nodes=() gone=() same priority id nonce title
   [ $# -eq 1 ] || { __gpu_usage 'which task? gpu_explain TASK; gpu_status shows them'; return; }
+  local newest=yes
   __gpu_enter || return
   __gpu_one "$1" 'pending running' 'done failed' || return
   task=$REPLY file=${REPLY#*/}
@@ -2581,10 +2761,41 @@ __gpu_explain_end() { # PATH in done/ or failed/
 # --- steering ------------------------------------------------------------------------------------------------------
 
 __gpu_cancel() {
-  [ $# -eq 1 ] || { __gpu_usage 'which task? gpu_cancel TASK; gpu_status shows what waits'; return; }
+  local names=() queue='' yes='' file waiting=() result=0
+  __gpu_wishes "$@" || return
+  [ -n "${names[*]}$queue" ] || { __gpu_usage 'which task? gpu_cancel TASK…; gpu_status shows what waits'; return; }
   __gpu_enter || return
-  __gpu_one "$1" pending running 'done failed' || return
-  case $REPLY in pending/*) __gpu_cancel_one "$REPLY" ;; *) __gpu_moved_on "$REPLY" ;; esac
+  __gpu_meant pending pending running 'done failed' || return
+  [ ${#reply[@]} -gt 0 ] || { __gpu_say 'nothing waits'; return 0; }
+  for file in "${reply[@]}"; do
+    case $file in pending/*) waiting+=("$file") ;; *) __gpu_moved_on "$file"; result=1 ;; esac
+  done
+  __gpu_ask 'gpu_cancel takes %s waiting tasks out of the queue:' "${waiting[@]}" || return
+  if [ ${#waiting[@]} -eq 1 ]; then __gpu_cancel_one "${waiting[0]}" || result=1; return "$result"; fi
+  __gpu_cancel_many "${waiting[@]}"
+  for file in "${reply[@]}"; do
+    __gpu_strip "$file"
+    __gpu_where "${REPLY#????}" || REPLY=$file
+    __gpu_moved_on "$REPLY"; result=1
+  done
+  return "$result"
+}
+
+__gpu_cancel_many() { # PATH…, in pending/: to failed/; reply = those that were not there any more, or could not be moved
+  local file start plain=() lost=()
+  typeset -A missing
+  for file in "$@"; do
+    if ! __gpu_is_full "${file##*/}" || ! __gpu_is_script "$file"; then __gpu_cancel_one "$file"; else plain+=("$file"); fi
+  done
+  for ((start = 0; start < ${#plain[@]}; start += 500)); do
+    __gpu_move_all failed "${plain[@]:$start:500}" || lost+=("${reply[@]}")
+  done
+  for file in "${lost[@]}"; do missing[$file]=1; done
+  for file in "${plain[@]}"; do
+    [ -n "${missing[$file]-}" ] || printf 'cancelled %s\n' "${file#pending/}"
+  done
+  [ ${#plain[@]} -eq 0 ] || __gpu_release
+  reply=("${lost[@]}")
 }
 
 __gpu_moved_on() { # PATH of a task that waits no more
@@ -2643,15 +2854,33 @@ __gpu_release() { # [ID]: frees the serial queues that this task holds, or every
 }
 
 __gpu_priority() {
-  local task file new
-  [ $# -eq 2 ] && __gpu_is_priority "$2" || { __gpu_usage 'gpu_priority TASK PPP; PPP is 000 to 999, smaller runs first'; return; }
-  new=$((10#$2 + 1000)); new=${new#1}
+  local names=() queue='' yes='' file new waiting=() result=0 last
+  __gpu_wishes "$@" || return
+  last=$((${#names[@]} - 1))
+  [ "$last" -ge 0 ] && __gpu_is_priority "${names[last]}" && new=$((10#${names[last]} + 1000)) names=("${names[@]:0:$last}") &&
+    [ -n "${names[*]}$queue" ] || { __gpu_usage 'gpu_priority TASK… PPP; PPP is 000 to 999, smaller runs first'; return; }
+  new=${new#1}
   __gpu_enter || return
-  __gpu_one "$1" pending running 'done failed' || return
-  task=$REPLY file=${REPLY##*/}
-  case $task in pending/*) ;; *) __gpu_moved_on "$task"; return ;; esac
-  __gpu_strip "$file"
-  if __gpu_is_full "$REPLY"; then file=$new-${REPLY#????}; else file=${new}_${file#[0-9][0-9][0-9][-_]}; fi
+  __gpu_meant pending pending running 'done failed' || return
+  [ ${#reply[@]} -gt 0 ] || { __gpu_say 'nothing waits'; return 0; }
+  for file in "${reply[@]}"; do
+    case $file in pending/*) waiting+=("$file") ;; *) __gpu_moved_on "$file"; result=1 ;; esac
+  done
+  __gpu_ask 'gpu_priority gives %s waiting tasks another priority:' "${waiting[@]}" || return
+  if [ ${#waiting[@]} -eq 1 ]; then __gpu_priority_one "${waiting[0]}" || result=1
+  else __gpu_priority_many "${waiting[@]}" || result=1
+  fi
+  return "$result"
+}
+
+__gpu_reranked() { # NAME in pending/: REPLY = it with the caller's new priority
+  __gpu_strip "$1"
+  if __gpu_is_full "$REPLY"; then REPLY=$new-${REPLY#????}; else REPLY=${new}_${1#[0-9][0-9][0-9][-_]}; fi
+}
+
+__gpu_priority_one() { # PATH in pending/
+  local task=$1 file
+  __gpu_reranked "${task#pending/}"; file=$REPLY
   [ "$task" != "pending/$file" ] || { __gpu_put '%s\n' "$file"; return 0; }
   ! __gpu_listed pending "$file" || { __gpu_fail 'pending/%s is there already; give one of them another name' "$file"; return; }
   if __gpu_move_new "$task" "pending/$file"; then __gpu_put '%s\n' "$file"; return 0; fi
@@ -2659,24 +2888,56 @@ __gpu_priority() {
   __gpu_moved_on "$REPLY"
 }
 
+__gpu_priority_many() { # PATH…, in pending/
+  local file pairs=() left=() result=0
+  typeset -A there
+  for file in "$@"; do
+    __gpu_reranked "${file#pending/}"
+    # Of hand drops two may get the same name; what is there already is left to the look at each one.
+    if __gpu_is_full "$REPLY" && [ "$file" != "pending/$REPLY" ]; then pairs+=("$file" "pending/$REPLY"); else left+=("$file"); fi
+  done
+  [ ${#pairs[@]} -eq 0 ] || printf '%s\0' "${pairs[@]}" | command xargs -0 -n 2 -P 4 mv -T -n -- 2>/dev/null
+  for file in pending/*; do there[$file]=1; done # the truth, in one listing
+  for file in "$@"; do
+    __gpu_reranked "${file#pending/}"
+    if __gpu_is_full "$REPLY" && [ -n "${there[pending/$REPLY]-}" ]; then __gpu_put '%s\n' "$REPLY"
+    else __gpu_priority_one "$file" || result=1
+    fi
+  done
+  return "$result"
+}
+
 __gpu_stop() {
-  local task ids=() nodes=()
-  [ $# -eq 1 ] || { __gpu_usage 'which task? gpu_stop TASK or gpu_stop all; gpu_status shows them'; return; }
+  local names=() queue='' yes='' task ids=() nodes=() waiting=() chosen=() result=0
+  __gpu_wishes "$@" || return
+  [ -n "${names[*]}$queue" ] || { __gpu_usage 'which task? gpu_stop TASK… or gpu_stop all; gpu_status shows them'; return; }
   __gpu_enter || return
-  if [ "$1" = all ]; then
-    __gpu_cancel_all || return
-    __gpu_tasks running
-    for task in "${reply[@]}"; do __gpu_strip "$task"; ids+=("${REPLY#????}"); done
-    __gpu_living; nodes=("${reply[@]}") # those without a task, too: a dedicated node sweeps
-  else
-    __gpu_one "$1" 'pending running' 'done failed' || return
-    case $REPLY in done/* | failed/*) __gpu_moved_on "$REPLY"; return ;; esac
-    task=$REPLY
-    __gpu_strip "$task"; ids=("${REPLY#????}")
-    # One that started in this moment is stopped as a running one.
-    case $task in pending/*) if __gpu_cancel_one "$task"; then return; fi ;; esac
-  fi
-  __gpu_stop_tries
+  __gpu_meant 'pending running' 'pending running' 'done failed' || return
+  for task in "${reply[@]}"; do
+    case $task in done/* | failed/*) __gpu_moved_on "$task"; result=1 ;; *) chosen+=("$task") ;; esac
+  done
+  __gpu_ask 'gpu_stop ends %s tasks, and cancels those that wait:' "${chosen[@]}" || return
+  case " ${names[*]} " in
+    *' all '*)
+      __gpu_cancel_all || return
+      __gpu_tasks running
+      for task in "${reply[@]}"; do __gpu_strip "$task"; ids+=("${REPLY#????}"); done
+      __gpu_living; nodes=("${reply[@]}") ;; # those without a task, too: a dedicated node sweeps
+    *)
+      for task in "${chosen[@]}"; do
+        case $task in pending/*) waiting+=("$task"); continue ;; esac
+        __gpu_strip "$task"; ids+=("${REPLY#????}")
+      done
+      if [ ${#waiting[@]} -eq 1 ]; then
+        # One that started in this moment is stopped as a running one.
+        __gpu_cancel_one "${waiting[0]}" || { __gpu_strip "${waiting[0]}"; ids+=("${REPLY#????}"); }
+      elif [ ${#waiting[@]} -gt 0 ]; then
+        __gpu_cancel_many "${waiting[@]}"
+        for task in "${reply[@]}"; do __gpu_strip "$task"; ids+=("${REPLY#????}"); done
+      fi
+      [ ${#ids[@]} -gt 0 ] || return "$result" ;;
+  esac
+  __gpu_stop_tries && return "$result"
 }
 
 __gpu_cancel_all() { # everything that waits goes to failed/
@@ -2773,27 +3034,33 @@ __gpu_take_off() { # CLAIM NODE: where no agent is alive, whoever asks moves the
 }
 
 __gpu_retry() {
-  local tasks=() start file cancelled=0
+  local names=() queue='' yes='' tasks=() start file cancelled=0 counted=''
   typeset -A tried
-  [ $# -eq 1 ] || { __gpu_usage 'which task? gpu_retry TASK or gpu_retry all'; return; }
+  __gpu_wishes "$@" || return
+  [ -n "${names[*]}$queue" ] || { __gpu_usage 'which task? gpu_retry TASK… or gpu_retry all'; return; }
   __gpu_enter || return
-  if [ "$1" = all ]; then
-    __gpu_tasks failed; tasks=("${reply[@]}")
-    [ ${#tasks[@]} -gt 0 ] || { __gpu_say 'nothing has failed'; return 0; }
+  __gpu_meant failed failed || return
+  for file in "${reply[@]}"; do
+    if [ -e "$file" ] && ! __gpu_is_script "$file"; then
+      [ ${#reply[@]} -gt 1 ] || { __gpu_fail '%s is no regular file; it stays where it is' "$file"; return; }
+      continue
+    fi
+    tasks+=("$file")
+  done
+  [ ${#tasks[@]} -gt 0 ] || { __gpu_say 'nothing has failed'; return 0; }
+  __gpu_ask 'gpu_retry queues %s failed tasks again:' "${tasks[@]}" || return
+  if [ "${names[*]}" = all ] || [ ${#tasks[@]} -gt 1 ]; then
+    counted=yes
     __gpu_tried # before an agent tries them again
     for file in "${tasks[@]}"; do
       [ -n "${tried[${file#failed/????}]-}" ] || cancelled=$((cancelled + 1))
     done
-  else
-    __gpu_one "$1" failed || return
-    tasks=("$REPLY")
-    [ ! -e "$REPLY" ] || __gpu_is_script "$REPLY" || { __gpu_fail '%s is no regular file; it stays where it is' "$REPLY"; return; }
   fi
   for ((start = 0; start < ${#tasks[@]}; start += 500)); do
     __gpu_move_all pending "${tasks[@]:$start:500}" || __gpu_still_failed || return
   done
   printf '%s\n' "${tasks[@]#failed/}"
-  [ "$1" = all ] || return 0
+  [ -n "$counted" ] || return 0
   __gpu_plural ${#tasks[@]} task
   if [ "$cancelled" -gt 0 ]; then REPLY+=", $cancelled of which had been cancelled"; fi
   __gpu_say 'retried %s' "$REPLY"
@@ -3604,7 +3871,8 @@ __gpu_words() { # COMMAND WORD: the options and candidates that begin with WORD
   case $1 in
     gpu_submit | gpu_run) options='--gpus --memory --queue --time --retries --after --name --priority' ;;
     gpu_status) options=--watch ;;
-    gpu_wait) options=--timeout ;;
+    gpu_wait) options='--timeout --queue' ;;
+    gpu_cancel | gpu_stop | gpu_retry | gpu_priority) options='--queue --yes' ;;
     gpu_shutdown) options=--wait ;;
     gpu_report) options='--days --by-gpu' ;;
     gpu_forget) options=--force ;;
