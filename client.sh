@@ -40,7 +40,9 @@
 # Every failure is one line on stderr; the status is 2 for wrong usage, else 1.
 #
 # Settings: JOB_ID; QUEUE_ROOT (default ~/gpu_queue); NO_COLOR; GPU_QUEUE_PATIENCE, the seconds after which a node
-# without a sign of life counts as gone (10 on local filesystems, 40 on network ones).
+# without a sign of life counts as gone (10 on local filesystems, 40 on network ones).  JOB_ID and QUEUE_ROOT may also
+# stand in a gpu-queue.conf beside this file or in ~/.config/gpu-queue, QUEUE_ROOT at the top of submit.sh beside this
+# file as well; the environment beats them all (docs/settings.md).
 #
 # It needs nothing but coreutils, find and xargs, gpu_report also awk.  Each command runs in a subshell that first puts all
 # shell options in order (__gpu_guest), so whatever your shell has set does not matter and stays as it is: options,
@@ -111,6 +113,7 @@ __gpu_guest() { # VERB ARGUMENT…: the known state of a shell, then the verb
   umask 077
   __gpu_verb=$1; __gpu_last_ms=0
   shift
+  case $__gpu_verb in help | settings) ;; *) __gpu_settle || return ;; esac
   "__gpu_$__gpu_verb" "$@"
 }
 
@@ -333,6 +336,168 @@ __gpu_duration() { # TEXT: seconds of 90, 30m, 1d12h, 1.5h
   REPLY=$((total / 1000))
 }
 
+# --- settings that stand in files (docs/settings.md; gpu_queue/conf.py reads them the same way) ---------------------
+
+__gpu_settle() { # JOB_ID and QUEUE_ROOT from files, as far as the environment does not say them; in this subshell alone
+  local file files=()
+  typeset -A values places
+  [ -z "${QUEUE_ROOT-}" ] || [ -z "${JOB_ID-}" ] || return 0
+  __gpu_conf_files; files=("${reply[@]}")
+  for file in "${files[@]}"; do
+    __gpu_conf "$file" ' QUEUE_ROOT JOB_ID ' || return
+    [ -n "${QUEUE_ROOT-}" ] || QUEUE_ROOT=${values[QUEUE_ROOT]-}
+    [ -n "${JOB_ID-}" ] || JOB_ID=${values[JOB_ID]-}
+  done
+}
+
+__gpu_conf_files() { # [DIRECTORY of the scripts]: reply = the files that may hold settings, the strongest first
+  local own=${HOME-}/.config
+  case ${XDG_CONFIG_HOME-} in /*) own=$XDG_CONFIG_HOME ;; esac
+  __gpu_file; REPLY=${1:-${REPLY%/*}}
+  reply=("$REPLY/gpu-queue.conf" "$REPLY/submit.sh" "$own/gpu-queue/gpu-queue.conf")
+}
+
+__gpu_conf() { # FILE WANTED: what it says of these keys into the caller's values, and where into places; no WANTED: of all
+  values=() places=()
+  [ -e "$1" ] || return 0
+  case $1 in
+    */submit.sh) # a program beside us, and only what is written out in it: what a shell would have to work out is not said
+      __gpu_read "$1" 16384 || return 0
+      case $REPLY in *perpetual_motion.py*) __gpu_assignments "$1" ' QUEUE_ROOT ' yes || : ;; esac ;;
+    *)
+      __gpu_trusts "$1" || return
+      __gpu_read "$1" 65537 && [ ${#REPLY} -le 65536 ] || {
+        __gpu_fail '%s: expected a text file of KEY=value lines that you may read, at most 64 KiB' "$1"; return
+      }
+      __gpu_assignments "$1" "${2-}" '' ;;
+  esac
+}
+
+__gpu_trusts() { # FILE: whether nobody but its user, root, or whoever owns this client may have written it
+  local facts owner mode
+  __gpu_file
+  facts=$(command stat -L -c '%u %a' -- "$1" "$REPLY" 2>/dev/null) # one process, and only where there is such a file
+  owner=${facts%% *} mode=${facts#* }; mode=${mode%%$'\n'*} facts=${facts#*$'\n'}
+  case " 0 $EUID ${facts%% *} " in
+    *" $owner "*) ;;
+    *) __gpu_fail '%s: it belongs to uid %s; expected a file of yours, of root, or of whoever owns client.sh' "$1" "$owner"; return ;;
+  esac
+  [ $((8#$mode & 8#22)) -eq 0 ] || {
+    printf -v REPLY %q "$1"
+    __gpu_fail '%s: mode %s lets others write it, and it says where scripts go; chmod go-w %s' "$1" "$mode" "$REPLY"
+  }
+}
+
+__gpu_assignments() { # FILE WANTED [is a script]: its lines KEY=value in REPLY, as __gpu_conf has them
+  local text line key number=0 IFS=$'\n'
+  text=${REPLY#$'\357\273\277'}
+  text=" ${text//$'\t'/ }"
+  text=${text//$'\n'/$'\n '} # a blank before each line: empty ones would not be counted
+  set -f
+  for line in $text; do
+    number=$((number + 1)) line=${line%$'\r'}
+    line=${line#"${line%%[! ]*}"}
+    case $line in
+      '' | '#'*) continue ;;
+      *'() {'*) [ -z "${3-}" ] || break ;;
+      'export '*) line=${line#export}; line=${line#"${line%%[! ]*}"} ;;
+    esac
+    key=${line%%=*}
+    case $line in *=*) ;; *) continue ;; esac
+    case $key in '' | [0-9]* | *[!A-Za-z0-9_]*) continue ;; esac
+    case ${2:- $key } in *" $key "*) ;; *) continue ;; esac
+    if __gpu_value "$key" "${line#*=}"; then
+      values[$key]=$REPLY; places[$key]=$1:$number
+    elif [ -n "${3-}" ]; then values[$key]=''
+    else
+      set +f
+      __gpu_fail '%s:%s: %s: %s' "$1" "$number" "$key" "$REPLY"; return
+    fi
+  done
+  set +f
+}
+
+# shellcheck disable=SC2016,SC2088 # what stands in a file, before anybody has worked it out
+__gpu_value() { # KEY TEXT behind its =: REPLY = the value; fails where it is none, REPLY = why
+  local text=$2 mark rest
+  text=${text#"${text%%[! ]*}"}
+  case $text in
+    \"* | \'*)
+      mark=${text:0:1} text=${text:1}
+      rest=${text#*"$mark"}
+      case $text in *"$mark"*) ;; *) REPLY='its quote is not closed'; return 1 ;; esac
+      text=${text%%"$mark"*}
+      case ${rest#"${rest%%[! ]*}"} in '' | '#'*) ;; *) REPLY='more text stands behind its closing quote'; return 1 ;; esac ;;
+    '#'*) text='' ;;
+    *) text=${text%%' #'*}; text=${text%"${text##*[! ]}"} ;;
+  esac
+  case $text in '${'"$1"':-'*'}') text=${text#*:-}; text=${text%?} ;; esac
+  case $text in
+    '~' | '~/'*) text=${HOME-}${text#?} ;;
+    '$HOME' | '$HOME/'*) text=${HOME-}${text:5} ;;
+    '${HOME}' | '${HOME}/'*) text=${HOME-}${text:7} ;;
+  esac
+  case $text in
+    *'$'* | *'`'*) REPLY='it is not run: only ~/ and $HOME/ at the start are understood'; return 1 ;;
+    *[[:cntrl:]]*) REPLY='control characters stand in it'; return 1 ;;
+  esac
+  case $1$text in
+    QUEUE_ROOT | QUEUE_ROOT/*) ;;
+    QUEUE_ROOT*) REPLY='expected a path that begins with /, ~/ or $HOME/'; return 1 ;;
+  esac
+  REPLY=$text
+}
+
+__gpu_root() { __gpu_home; printf '%s\n' "$REPLY"; } # for submit.sh: what is found here
+
+__gpu_settings() { # DIRECTORY of the scripts: for submit.sh; what each file says, as file, key, place, value, NUL behind each
+  local file key keys files=()
+  typeset -A values places
+  __gpu_conf_files "$1"; files=("${reply[@]}")
+  for file in "${files[@]}"; do
+    __gpu_conf "$file" '' || return
+    if [ -n "${ZSH_VERSION-}" ]; then return 1; fi # submit.sh is bash's
+    eval 'keys=("${!values[@]}")'
+    for key in "${keys[@]}"; do printf '%s\0' "$file" "$key" "${places[$key]-}" "${values[$key]}"; done
+  done
+  printf '%s\0' end end end end
+}
+
+__gpu_elsewhere() { # reply = other directories of instances in which an agent of JOB_ID was seen
+  local file root roots=() found=()
+  typeset -A values places
+  __gpu_conf_files
+  for file in "${reply[@]}"; do
+    __gpu_conf "$file" ' QUEUE_ROOT ' 2>/dev/null || continue
+    [ -z "${values[QUEUE_ROOT]-}" ] || roots+=("${values[QUEUE_ROOT]}")
+  done
+  [ -z "${HOME-}" ] || roots+=("$HOME/gpu_queue")
+  # What the agents of this machine have noted beside their locks: process, spool, path (gpu_queue/execution/local.py).
+  for file in "/tmp/gpu-queue-$EUID"/agents/*/lock; do
+    __gpu_read "$file" 8192 && [ -O "$file" ] || continue
+    root=${REPLY#*$'\n'*$'\n'}; root=${root%%$'\n'*}
+    __gpu_number "${REPLY%%$'\n'*}" && kill -0 "${REPLY%%$'\n'*}" 2>/dev/null || continue
+    [ "${root##*/}" != "$JOB_ID" ] || roots+=("${root%/*}")
+  done
+  __gpu_home
+  set -- "$REPLY"
+  for root in "${roots[@]}"; do
+    for file in "$@"; do [ "$root/$JOB_ID" -ef "$file/$JOB_ID" ] || [ "$root" = "$file" ] || continue; continue 2; done
+    set -- "$@" "$root"
+    ( __gpu_cd "$root/$JOB_ID" && __gpu_living && [ ${#reply[@]} -gt 0 ] ) && found+=("$root")
+  done
+  reply=("${found[@]}")
+}
+
+__gpu_say_elsewhere() { # where an agent of JOB_ID serves, if not where we look
+  local root
+  __gpu_elsewhere
+  for root in "${reply[@]}"; do
+    printf -v REPLY %q "$root"
+    __gpu_say '  an agent of %s serves it in %s; to use that one: export QUEUE_ROOT=%s' "$JOB_ID" "$root" "$REPLY"
+  done
+}
+
 # --- the spool -----------------------------------------------------------------------------------------------------
 
 __gpu_home() { # the directory of all instances
@@ -354,7 +519,8 @@ __gpu_enter() { # [make]: into the spool of JOB_ID; only `make` makes one
   if [ ! -d "$spool" ]; then
     if [ "${1-}" != make ]; then
       __gpu_fail 'there is no instance %s in %s; gpu_submit or ./submit.sh %s makes it, gpu_list shows the others' "$JOB_ID" "$root" "$JOB_ID"
-      return
+      __gpu_say_elsewhere
+      return 1
     fi
     command mkdir -p -- "$spool" 2>/dev/null
   fi
@@ -944,7 +1110,7 @@ __gpu_check() { # OPTION VALUE: fails, with the reason in REPLY, where nobody co
 }
 
 __gpu_needs() { # TEXT [GIVEN]: REPLY = "<N or N-M> <devices or -> <rule> <words for people>"; or fails: "<word> <reason>"
-  local text=${1:0:65536} given=${2-} IFS=$'\n' count='' duration='' sbatch='' slurm='' each='' tasks='' here='' lane='' words
+  local text=${1:0:65536} given=${2-} IFS=$'\n' count='' duration='' sbatch='' slurm='' per_task='' tasks='' here='' lane='' words
   local value devices=, named=0 hides='' most=''
   set -f # the lines are split by IFS: no fork and no temporary file
   __gpu_head || { set +f; return 1; }
@@ -973,7 +1139,7 @@ __gpu_needs() { # TEXT [GIVEN]: REPLY = "<N or N-M> <devices or -> <rule> <words
 }
 
 __gpu_lane() { # TEXT: REPLY = the serial queue that its #GPUQ lines name
-  local text=$1 IFS=$'\n' count='' duration='' sbatch='' slurm='' each='' tasks='' here='' lane=''
+  local text=$1 IFS=$'\n' count='' duration='' sbatch='' slurm='' per_task='' tasks='' here='' lane=''
   set -f
   __gpu_head || lane='' # it will be refused
   set +f
@@ -991,9 +1157,9 @@ __gpu_head() { # into __gpu_needs's count, duration, sbatch ("<count> <words>") 
       *[![:space:]]*) break ;;
     esac
   done
-  if [ -z "$sbatch" ] && [ -n "$each" ]; then
+  if [ -z "$sbatch" ] && [ -n "$per_task" ]; then
     tasks=${tasks:-${here:-1}}
-    sbatch="$((${each%% *} * tasks)) ${each#* }, tasks: $tasks"
+    sbatch="$((${per_task%% *} * tasks)) ${per_task#* }, tasks: $tasks"
   fi
 }
 
@@ -1074,7 +1240,7 @@ __gpu_tokens() { # TEXT: reply = its words by sbatch's rules, where \ counts in 
   if [ -n "$begun" ]; then reply+=("$word"); fi
 }
 
-__gpu_slurm() { # OPTION VALUE: into __gpu_needs's sbatch, slurm, each (--gpus-per-task), tasks, here (per node)
+__gpu_slurm() { # OPTION VALUE: into __gpu_needs's sbatch, slurm, per_task (--gpus-per-task), tasks, here (per node)
   local said="#SBATCH $1 $2"
   case $1 in --*) said="#SBATCH $1=$2" ;; esac
   case $1 in
@@ -1083,7 +1249,7 @@ __gpu_slurm() { # OPTION VALUE: into __gpu_needs's sbatch, slurm, each (--gpus-p
       if __gpu_gres gres "$2"; then sbatch="$REPLY $said"
       else case $sbatch in "${sbatch%% *} #SBATCH --gres="*) sbatch='' ;; esac # it stands in the place of an earlier one
       fi ;;
-    --gpus-per-task) if __gpu_gres '' "$2"; then each="$REPLY $said"; fi ;;
+    --gpus-per-task) if __gpu_gres '' "$2"; then per_task="$REPLY $said"; fi ;;
     --ntasks | -n | --tasks) if __gpu_tally "$2"; then tasks=$REPLY; fi ;;
     --ntasks-per-node | --tasks-per-node) if __gpu_tally "$2"; then here=$REPLY; fi ;;
     --time | -t)
@@ -1308,7 +1474,10 @@ __gpu_finish_submit() { # publish the caller's texts, some hundred at a time: a 
   __gpu_ms
   from=$((__gpu_last_ms - REPLY))
   if [ "$from" -gt 0 ]; then from=$((from + 1001)); command sleep "$((from / 1000 - 1)).${from:${#from}-3}"; fi
-  __gpu_somebody || __gpu_say 'no agent serves %s yet; start one with ./submit.sh %s' "$JOB_ID" "$JOB_ID"
+  __gpu_somebody || {
+    __gpu_say 'no agent serves %s in %s yet; start one with ./submit.sh %s' "$JOB_ID" "${PWD%/*}" "$JOB_ID"
+    __gpu_say_elsewhere
+  }
 }
 
 __gpu_somebody() { # whether there may be an agent: it is asked after every submission, and starts no process
@@ -1879,6 +2048,7 @@ __gpu_picture() { # the facts as people look for them: nodes with their GPUs, wh
   if [ "$alive" -eq 0 ]; then
     __gpu_tame "$JOB_ID"; __gpu_format 'no agent is alive; start one with ./submit.sh %s' "${REPLY//[[:cntrl:]]/?}"
     printf '\n'; __gpu_wrap '' "$red" "$REPLY"
+    __gpu_say_elsewhere
   fi
 }
 
@@ -3916,7 +4086,7 @@ __gpu_register() {
 __gpu_register || :
 unset -f __gpu_register
 
-# Where this file lies, for gpu_help.
+# Where this file lies, for gpu_help and for the settings beside it.
 if [ -n "${ZSH_VERSION-}" ]; then
   # shellcheck disable=SC2296 # zsh: the file that is being read
   __gpu_source=${(%):-%x}
@@ -3924,6 +4094,7 @@ else
   __gpu_source=${BASH_SOURCE[0]-}
 fi
 case $__gpu_source in /*) ;; *) __gpu_source=$PWD/$__gpu_source ;; esac
+[ ! -L "$__gpu_source" ] || __gpu_source=$(command readlink -f -- "$__gpu_source") # a link to it is no copy
 eval "__gpu_file() { REPLY=$(printf '%q' "$__gpu_source"); }"
 unset __gpu_source
 

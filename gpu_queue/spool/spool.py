@@ -111,7 +111,8 @@ class Spool:
 
         Args:
             job_id: which; default: ``$JOB_ID``.
-            queue_root: the directory of all queues; default: ``$QUEUE_ROOT``, else ``~/gpu_queue``.
+            queue_root: the directory of all queues; default: ``$QUEUE_ROOT``, else as ``gpu-queue.conf`` or submit.sh
+                beside the package say (docs/settings.md), else ``~/gpu_queue``.
 
         Raises:
             SpoolError: no queue can be called so.
