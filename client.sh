@@ -7,7 +7,7 @@
 #
 # Instances
 #   gpu_use [ID]                        show or switch the instance          gpu_list    all instances
-# Submitting; the tasks' full names go to stdout, one a line, words for people to stderr
+# Submitting; the tasks' full names go to stdout, one a line, unless it is a terminal; words for people to stderr
 #   gpu_submit FILE… [PRIORITY]         queue scripts; PRIORITY 000-999, smaller runs first, 500 if nothing is said
 #   gpu_run 'COMMAND' [PRIORITY]        queue one command line
 #     --gpus N|N-M   --memory 20G   --queue Q   --time 4h   --retries N     what it needs (also as #GPUQ lines in it)
@@ -104,6 +104,8 @@ __gpu_guest() { # VERB ARGUMENT…: the known state of a shell, then the verb
   IFS=$' \t\n'
   case ${LC_ALL:-${LC_MESSAGES:-${LANG-}}} in [zZ][hH]*) __gpu_zh=yes ;; *) __gpu_zh='' ;; esac
   LC_ALL=C; export LC_ALL # names are bytes
+  __gpu_tails=$'\200\201\202\203\204\205\206\207\210\211\212\213\214\215\216\217\220\221\222\223\224\225\226\227\230\231\232\233\234\235\236\237\240\241\242\243\244\245\246\247\250\251\252\253\254\255\256\257\260\261\262\263\264\265\266\267\270\271\272\273\274\275\276\277'
+  __gpu_leads=$'\343\344\345\346\347\350\351\352\353\354\355\357\360\361'
   umask 077
   __gpu_verb=$1; __gpu_last_ms=0
   shift
@@ -129,15 +131,15 @@ __gpu_tell() { # BEFORE FORMAT WORD…
 }
 
 __gpu_put() { # FORMAT WORD…: as printf, for words that others may have written; only a log is shown without it
-  local format=$1 word words=() REPLY
+  local format=$1 word clean=() REPLY
   shift
   for word in "$@"; do
     case $word in *[![:print:]]*) word=${word:0:4096}; __gpu_tame "${word//[[:cntrl:]]/?}"; word=$REPLY ;; esac
-    words+=("$word")
+    clean+=("$word")
   done
   __gpu_tr "$format"
   # shellcheck disable=SC2059 # the format is ours
-  printf "$REPLY" "${words[@]}"
+  printf "$REPLY" "${clean[@]}"
 }
 
 __gpu_tame() { # TEXT: REPLY = it without what a terminal must not get, but for tab and newline
@@ -245,6 +247,18 @@ __gpu_json() { # TEXT: as a JSON string
       text=$out ;;
   esac
   REPLY=\"$text\"
+}
+
+__gpu_quote() { # TEXT: as one word of a shell; printf %q would spell each byte of a Chinese name
+  local char back=$'\\' quote="'"
+  REPLY=$1
+  case ${REPLY//[\/._+@%:,=-]/} in
+    '' | *[[:cntrl:]]*) printf -v REPLY %q "$1" ;;
+    *[[:punct:][:space:]]*)
+      for char in "$back" ' ' '"' "$quote" '$' '`' '&' '|' ';' '<' '>' '(' ')' '[' ']' '{' '}' '*' '?' '!' '#' '~' '^'; do
+        REPLY=${REPLY//"$char"/"$back$char"}
+      done ;;
+  esac
 }
 
 __gpu_escapes() { # VALUE as some other program escaped it: as __gpu_json escapes it
@@ -394,8 +408,8 @@ __gpu_clock() { # DIRECTORY [fine]: the server's time in seconds, by a file just
   local file
   __gpu_nonce 12; file=$1/.now.$REPLY
   if __gpu_write "$file" ''; then
-    REPLY=$(command stat -c "%${2:+.9}Y" -- "$file" 2>/dev/null)
-    command rm -f -- "$file"
+    REPLY=$(command find "$file" -maxdepth 0 -printf %T@ -delete 2>/dev/null)
+    if [ -n "${2-}" ]; then REPLY=${REPLY:0:20}; else REPLY=${REPLY%%.*}; fi # ten digits, a point, and nine of find's ten
   else
     REPLY=
   fi
@@ -456,6 +470,33 @@ __gpu_split() { # PATH of a task: priority, id, nonce, title, into the caller's 
   __gpu_strip "$1"
   priority=${REPLY%%-*} id=${REPLY#*-}
   rest=${id#*-}; nonce=${rest%%-*} title=${rest#*-}
+}
+
+__gpu_title() { # NAME of a task, a claim or a file dropped by hand: REPLY = what it is called, fit for a terminal
+  local id safe text back=$'\\' quote='"'
+  __gpu_strip "$1"
+  if __gpu_is_full "$REPLY"; then
+    id=${REPLY#????}; text=${id#*-}; safe=${text#*-} text=''
+    # Only the record has what a _ may stand for; it is believed as far as the id was made of it.
+    case $safe in *_*)
+      if __gpu_read "records/$id.json" 4096 && __gpu_field "$REPLY" name; then
+        __gpu_escapes "$REPLY"
+        text=${REPLY//"$back$back"/$'\001'}; text=${text//"$back$quote"/"$quote"}
+        text=${text//"${back}u00"??/?}; text=${text//$'\001'/"$back"}
+        __gpu_safe_name "$text"
+        [ "$REPLY" = "$safe" ] || text=''
+      fi ;;
+    esac
+    REPLY=${text:-$safe}
+  else
+    REPLY=${1##*/}; REPLY=${REPLY#[0-9][0-9][0-9][-_]}
+  fi
+  case $REPLY in *[![:print:]]*) __gpu_tame "${REPLY//[[:cntrl:]]/?}" ;; esac
+}
+
+__gpu_called() { # PATH of a task: as __gpu_split, with the title for people
+  __gpu_split "$1"
+  __gpu_title "$1"; title=$REPLY
 }
 
 __gpu_full() { # STATE: reply = the paths of that state's tasks in run order; false if a name must be looked at to tell
@@ -616,16 +657,20 @@ __gpu_pages() { # [gone/]: reply = the nodes whose pages are there, the newest f
 }
 
 __gpu_each() { # NODE VERB: VERB with the fields of each line of its page, as far as a page goes
-  local line verb=$2 left=3000 IFS=$'\n'
+  local line verb=$2 left=3000 wild='' IFS=$'\n'
   __gpu_read "nodes/$1.tsv" || return 1
+  # Once: a call for each line of each page would take most of a status's time.
+  case $REPLY in *[$'\001'-$'\010'$'\013'-$'\037'$'\177\302\342']*) wild=yes ;; esac
   set -f # no fork, and no read for each line; an empty field would be lost, so there is none
   for line in $REPLY; do
     left=$((left - 1))
     [ "$left" -gt 0 ] || break
-    __gpu_tame "${line:0:4096}"
+    if [ -n "$wild" ]; then __gpu_tame "${line:0:4096}"; line=$REPLY
+    elif [ ${#line} -gt 4096 ]; then line=${line:0:4096}
+    fi
     IFS=$'\t'
     # shellcheck disable=SC2086 # fields are words
-    "$verb" $REPLY
+    "$verb" $line
   done
   set +f
 }
@@ -674,45 +719,19 @@ __gpu_state() { # NODE: REPLY = its state, none where it has no page, "protocol 
   case $REPLY in '' | *[!a-z]*) REPLY=unknown ;; esac
 }
 
-__gpu_lay_out() { # KIND FIELD…: a line for people; with the caller's is_gone only what may still be so of a dead node
-  local words
-  case $1 in
-    wait) # name code english chinese; most lines are of these
-      [ -z "$is_gone" ] || return 0
-      told=$((told + 1)) words=$4
-      [ -z "$__gpu_zh" ] || words=$5
-      printf '  waits %s: %s\n' "$2" "$words"
-      return 0 ;;
-    agent) # protocol node incarnation state default-gpus left-s code english chinese
-      words=''
-      if __gpu_number "$7" && [ "$5" != stopped ]; then __gpu_age "$7"; words=", ends in $REPLY"; fi
-      [ -n "$is_gone" ] || printf 'node %s  %s%s\n' "$3" "$5" "$words"
-      __gpu_sentence "$9" "${10}"
-      case $REPLY in '' | -) ;; *) printf '  %s\n' "$REPLY" ;; esac
-      return 0 ;;
-    note) [ -z "$2" ] || printf '  note: %s\n' "$2"; return 0 ;;
-    try) # claim stage gpus seconds limit-s ending name
-      __gpu_try_words "$4" "$5" "$6" "$7"
-      printf '  %-8s %s  %s\n' "$3" "$2" "$REPLY"
-      return 0 ;;
-  esac
-  [ -z "$is_gone" ] || return 0
+__gpu_lay_out_gpu() { # KIND FIELD… of a page: a line for people, where it is a GPU or what keeps it busy
+  local size
   case $1 in
     gpu) # index uuid state utilization used total power name problem
       busy=$4
-      __gpu_size "$6"; words=$REPLY
+      __gpu_size "$6"; size=$REPLY
       __gpu_size "$7"
-      set -- "$2" "$4" "${5/#-/?}" "$words" "$REPLY" "$8" "$9${10:+  ${10}}"
+      set -- "$2" "$4" "${5/#-/?}" "$size" "$REPLY" "$8" "$9${10:+  ${10}}"
       if __gpu_number "$6"; then printf '  GPU %-2s %-8s %3s%%  %6s of %-6s  %4s W  %s\n' "${@:1:6}" "${7%  -}"
       else printf '  GPU %-2s %-8s %3s%%  %6s of %-6s  %s\n' "${@:1:5}" "${7%  -}"
       fi ;;
     keepalive)
-      if __gpu_keeps "$@"; then printf '         keep-alive %s\n' "$REPLY"; fi ;;
-    watch) # node tries beating silent-s left-s
-      __gpu_watch_words "$3" "$4" "$5" "$6"
-      printf '  watches %s: %s\n' "$2" "$REPLY" ;;
-    waiting)
-      if __gpu_number "$2" && [ "$2" -gt "$told" ]; then printf '  … and %s more wait\n' $(($2 - told)); fi ;;
+      if __gpu_keeps "$@"; then __gpu_put '         keep-alive %s\n' "$REPLY"; fi ;;
   esac
 }
 
@@ -1210,7 +1229,7 @@ __gpu_publish() { # FROM TO: these of the caller's files: records, then scripts,
     id=${fulls[index]#????} file=${files[$1 + index]}
     # Not in pending/ after an error: perhaps an agent was faster.
     if [ "$where" -ne 0 ] && ! __gpu_where "$id"; then lost+=("${fulls[index]}"); continue; fi
-    printf '%s\n' "${fulls[index]}"
+    if [ ! -t 1 ] || [ ! -t 2 ]; then printf '%s\n' "${fulls[index]}"; fi # on a terminal the sentence says enough
     __gpu_asks "${asks[$1 + index]/#1 - default /$default - default }"
     title=${name:-${file##*/}} stamp=${id#*-}
     __gpu_say '%s: queued as %s, priority %s, asks for %s' "$title" "${stamp%%-*}" "$priority" "$REPLY"
@@ -1283,6 +1302,7 @@ __gpu_post() { # COMMAND KEYS NODE…: REPLY = the command's name in control/, w
   shift 2
   for node in "$@"; do
     __gpu_state "$node"
+    [ "$command" != shutdown ] || meant+="$node/$incarnation " # of the caller
     __gpu_json "$node/${incarnation:--}"; to+="${to:+, }$REPLY"
   done
   __gpu_stamp; entry=$REPLY
@@ -1310,7 +1330,8 @@ __gpu_is_local() { # whether the spool lies on a local filesystem
 }
 
 __gpu_await() { # ENTRY NODE…: show the answers; nodes without a sign of life go into the caller's gone
-  local entry=$1 node start now patience file alive='' left=() next=() pause=0.1 line
+  # With the caller's meant (" NODE/INCARNATION …") also those that another agent serves by now: that one will not answer.
+  local incarnation entry=$1 node start now patience file alive='' left=() next=() pause=0.1 line
   shift
   left=("$@")
   __gpu_patience; patience=$REPLY
@@ -1331,6 +1352,7 @@ __gpu_await() { # ENTRY NODE…: show the answers; nodes without a sign of life 
         continue
       fi
       __gpu_state "$node"
+      case ${meant:-" $node/$incarnation "} in *" $node/$incarnation "*) ;; *) REPLY=stopped ;; esac
       case $REPLY in stopped | none) # it may have answered just before
         if __gpu_listed control "$entry.$node.ack"; then next+=("$node"); else gone+=("$node"); fi
         continue ;;
@@ -1401,119 +1423,661 @@ __gpu_beat() { # NODE NOW: REPLY = seconds since its beat; whether that is a liv
 }
 
 __gpu_status() {
-  local bold='' red='' plain='' text
-  case ${1-} in
-    '' | --watch) ;;
-    *) __gpu_usage 'there is no option %s; gpu_status [--watch]' "$1"; return ;;
-  esac
-  if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then bold=$'\033[1m' red=$'\033[31m' plain=$'\033[0m'; fi
+  local way=screen fully='' bold='' dim='' red='' green='' yellow='' plain=''
+  local now titles=24 wide=100 high=0 names=() notes=() cards=() tries=() files=() odd=() left=() dead=() failed=() alive=0 older=0 unrun=''
+  typeset -A age state because ends code sayings wants made title kept
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --all) fully=yes ;;
+      --watch) way=watch ;;
+      --json | --plain) way=${1#--} ;;
+      *) __gpu_usage 'there is no option %s; gpu_status [--all] [--watch] [--plain] [--json]' "$1"; return ;;
+    esac
+    shift
+  done
   __gpu_enter || return
-  if [ -z "${1-}" ]; then __gpu_picture; return; fi
-  while :; do # Ctrl-C ends it
-    text=$(__gpu_picture)
-    if [ -t 1 ]; then printf '\033[H\033[2J'; fi
-    printf '%s\n\n' "$text"
+  case $way in
+    plain) __gpu_facts; __gpu_rows ;;
+    json) __gpu_facts; __gpu_rows | __gpu_rows_json ;;
+    *)
+      __gpu_size_of_terminal
+      if [ -t 1 ] && [ -n "${TERM-}" ] && [ "$TERM" != dumb ] && [ -z "${NO_COLOR-}" ]; then
+        bold=$'\033[1m' dim=$'\033[2m' red=$'\033[31m' green=$'\033[32m' yellow=$'\033[33m' plain=$'\033[0m'
+      fi
+      if [ "$way" = watch ]; then __gpu_watch_status; return; fi
+      __gpu_facts; __gpu_picture ;;
+  esac
+}
+
+__gpu_watch_status() { # every two seconds, until Ctrl-C; on the alternate screen where there is one
+  local text line lines i clear=''
+  if [ -t 1 ] && [ -n "${TERM-}" ] && [ "$TERM" != dumb ]; then
+    clear=yes
+    trap 'printf "\033[?25h\033[?1049l"' EXIT
+    trap 'trap - EXIT INT; printf "\033[?25h\033[?1049l"; kill -s INT "${BASHPID:-${sysparams[pid]}}"' INT
+    trap 'exit 143' TERM HUP
+    printf '\033[?1049h\033[?25l'
+  fi
+  while :; do
+    [ -z "$clear" ] || __gpu_size_of_terminal
+    text=$(__gpu_facts; __gpu_picture)
+    if [ -z "$clear" ]; then printf '%s\n\n' "$text"
+    else
+      __gpu_split_lines "$text"; lines=("${reply[@]}")
+      printf '\033[H'
+      for ((i = 0; i < ${#lines[@]} && i < high; i++)); do
+        line=${lines[i]}
+        if [ $((i + 1)) -eq "$high" ] && [ ${#lines[@]} -gt "$high" ]; then line='…'; fi
+        [ "$i" -eq 0 ] || printf '\r\n'
+        printf '%s\033[K' "$line"
+      done
+      printf '\033[J'
+    fi
     command sleep 2
   done
 }
 
-__gpu_picture() {
-  local flag file node text now incarnation alive=0 state count skipped ignored priority id nonce title stopped='' old=0 told is_gone busy=''
-  local i quiet=0 more=0 near=() fields
-  typeset -A ages
-  __gpu_put "$bold%s$plain  %s\n" "$JOB_ID" "$PWD"
-  for flag in paused draining keepalive-off; do
-    __gpu_who "$flag" || continue
-    text=gpu_resume state=$flag
-    if [ "$flag" = keepalive-off ]; then text='gpu_keepalive on' state='keep-alive is off'; fi
-    __gpu_put "$red%s$plain%s; %s ends it\n" "$state" "${REPLY:+: $REPLY}" "$text"
+__gpu_split_lines() { # TEXT: reply = its lines, empty ones too
+  local rest=$1
+  reply=()
+  while case $rest in *$'\n'*) true ;; *) false ;; esac; do
+    reply+=("${rest%%$'\n'*}"); rest=${rest#*$'\n'}
   done
-  __gpu_clock control; now=$REPLY
-  __gpu_pages
-  for ((i = 0; i < ${#reply[@]}; i++)); do # of those that are silent the newest
-    node=${reply[i]}; ages[$node]=$((now - beats[i]))
-    if [ "${ages[$node]}" -gt 90 ]; then quiet=$((quiet + 1)); fi
-    if [ "$quiet" -gt 20 ]; then more=$((more + 1)); else near+=("$node"); fi
-  done
-  [ ${#near[@]} -eq 0 ] || __gpu_lines printf '%s\n' "${near[@]}"
-  for node in "${reply[@]}"; do
-    __gpu_state "$node"
-    state=$REPLY REPLY=${ages[$node]}
-    case $state in
-      'protocol '*) __gpu_put '\nnode %s speaks %s; use the client that came with it\n' "$node" "$state"; continue ;;
-    esac
-    if [ "$REPLY" -le 90 ] && [ "$state" != stopped ]; then
-      alive=$((alive + 1))
-      printf '\n'; told=0 is_gone=''
-      __gpu_each "$node" __gpu_lay_out ||
-        __gpu_put 'node %s  %s\n  its agent is of another version, whose page cannot be shown\n' "$node" "$state"
-      continue
-    fi
-    if [ "$state" = stopped ] && [ "$REPLY" -gt 86400 ]; then old=$((old + 1)); continue; fi
-    __gpu_age "$REPLY"
-    if [ "$state" = stopped ]; then stopped+="node $node  stopped $REPLY ago"$'\n'; continue; fi
-    __gpu_put "\nnode %s  ${red}last beat %s ago: its agent seems to be gone$plain\n" "$node" "$REPLY"
-    is_gone=yes
-    __gpu_each "$node" __gpu_lay_out
-  done
-  if [ "$more" -gt 0 ]; then
-    __gpu_plural "$more" node
-    printf "\n${red}and %s more without a sign of life$plain\n" "$REPLY"
-  fi
-  more=0
-  __gpu_dead
-  if [ "$old" -gt 0 ]; then __gpu_plural "$old" node; stopped+="${stopped:+and }$REPLY gone for more than a day"$'\n'; fi
-  if [ "$more" -gt 0 ]; then __gpu_plural "$more" node; stopped+="and $REPLY more gone"$'\n'; fi
-  [ -z "$stopped" ] || printf '\n%s' "$stopped"
-  __gpu_tasks pending
-  count=${#reply[@]}
-  printf '\n%swaiting%s %s\n' "$bold" "$plain" "$count"
-  for file in "${reply[@]:0:20}"; do
-    __gpu_split "$file"
-    printf '  %s  %s  %s\n' "$priority" "$nonce" "$title"
-  done
-  [ ${#reply[@]} -le 20 ] || printf '  … and %s more\n' $((${#reply[@]} - 20))
-  __gpu_drops "$count"; skipped=${REPLY% *} ignored=${REPLY#* }
-  [ ${#reply[@]} -eq 0 ] || printf '%sdropped by hand%s %s\n' "$bold" "$plain" "${#reply[@]}"
-  for file in "${reply[@]:0:20}"; do
-    file=${file#pending/}
-    __gpu_put '  settling or waiting  %s\n' "$file"
-  done
-  [ "$ignored" -eq 0 ] || printf '  %s ignored: directories, links and whatever else is no regular file are not run\n' "$ignored"
-  [ "$skipped" -eq 0 ] || printf '  %s skipped: dot-files, *~, *.tmp and *.swp are not run\n' "$skipped"
-  __gpu_tasks running
-  printf '%srunning%s %s\n' "$bold" "$plain" "${#reply[@]}"
-  for file in "${reply[@]}"; do
-    __gpu_split "$file"
-    node=${file#running/}; node=${node%/*} text=${file##*.try}
-    case $text in *=*) count=', has ended' ;; *) count='' ;; esac
-    __gpu_put '  %s  %s  %s  on %s, try %s%s\n' "$priority" "$nonce" "$title" "$node" "${text%%.*}" "$count"
-  done
-  # Counted by an unsorted listing: a hundred thousand names take a moment, sorted by a shell they take a second.
-  for state in 'done' failed; do
-    count=$(command ls -U -- "$state" 2>/dev/null | command wc -l)
-    printf '%s%s%s %s\n' "$bold" "$state" "$plain" $((count))
-  done
-  [ "$alive" -gt 0 ] || __gpu_put "\n${red}no agent is alive$plain; start one with ./submit.sh %s\n" "$JOB_ID"
+  reply+=("$rest")
 }
 
-__gpu_dead() { # nodes that were put away: into the caller's stopped, old and more; ten pages are looked at
-  local node i text incarnation seen=0 pages=()
-  __gpu_pages gone/; pages=("${reply[@]}")
-  for ((i = 0; i < ${#pages[@]}; i++)); do
-    node=${pages[i]}
-    if [ $((now - beats[i])) -gt 86400 ]; then old=$((old + ${#pages[@]} - i)); break; fi
-    if [ "$seen" -eq 10 ]; then more=$((more + 1)); continue; fi
-    if [ -e "nodes/$node.json" ]; then continue; fi # it has come back
-    seen=$((seen + 1))
-    __gpu_state "gone/$node"
-    if [ "$REPLY" = stopped ]; then
-      __gpu_age $((now - beats[i])); stopped+="node $node  stopped $REPLY ago"$'\n'
-    else
-      text=$(command date -d "@${beats[i]}" '+%Y-%m-%d %H:%M:%S' 2>/dev/null)
-      stopped+="node $node  dead since $text"$'\n'
+__gpu_size_of_terminal() { # into the caller's wide and high; 0 high: no end
+  local size=''
+  if [ -t 1 ]; then size=$(command stty size 2>/dev/null </dev/tty); fi
+  case $size in
+    *[!0-9\ ]* | '' | '0 '* | *' 0') size="${LINES:-0} ${COLUMNS:-100}"; [ -t 1 ] || size="0 ${COLUMNS:-100}" ;;
+  esac
+  high=${size% *} wide=${size#* }
+  __gpu_number "$high" || high=0
+  __gpu_number "$wide" || wide=100
+  [ "$wide" -ge 30 ] || wide=30
+  if [ "$wide" -ge 100 ]; then titles=24; elif [ "$wide" -ge 60 ]; then titles=18; else titles=12; fi
+}
+
+# Into the variables of __gpu_status:
+#   names, and by them age, state, reason and ends (seconds to the end of its lifetime): nodes that serve or are silent
+#   notes, cards, tries: "NODE<tab>FIELD…" of notes, gpu and try lines of their pages; kept: of keep-alives by NODE/index
+#   files, odd: what waits, tasks and hand drops; by a file's name code, sayings, wants, made and title, as nodes say
+#   left: claims that no living node's page has; failed: "SECONDS NAME", the last day's, the newest first
+__gpu_facts() {
+  local i node file incarnation quiet=0 order stopped=() known
+  typeset -A listed paged
+  __gpu_clock control; now=$REPLY
+  names=() notes=() cards=() tries=() left=() dead=() failed=() stopped=() alive=0 older=0
+  age=() state=() because=() ends=() code=() sayings=() wants=() made=() title=() kept=()
+  __gpu_tasks running; claims=("${reply[@]}")
+  for file in "${claims[@]}"; do REPLY=${file##*/}; listed[${REPLY%%=*}]=$REPLY; done
+  __gpu_pages
+  for ((i = 0; i < ${#reply[@]}; i++)); do
+    node=${reply[i]} age[$node]=$((now - beats[i]))
+    if [ $((now - beats[i])) -gt 90 ]; then quiet=$((quiet + 1)); fi
+    if [ "$quiet" -gt 20 ]; then older=$((older + 1)); else names+=("$node"); fi
+  done
+  __gpu_sort "${names[@]}"; names=()
+  for node in "${reply[@]}"; do
+    __gpu_state "$node"; state[$node]=$REPLY
+    case $REPLY in
+      stopped) if [ "${age[$node]}" -le 86400 ]; then stopped+=("$node"); else older=$((older + 1)); fi; continue ;;
+      'protocol '*) ;;
+      *)
+        if [ "${age[$node]}" -le 90 ]; then alive=$((alive + 1)); else state[$node]=silent; fi
+        __gpu_each "$node" __gpu_heed || state[$node]='of another version' ;;
+    esac
+    if [ "${state[$node]}" = silent ]; then mute+=("$node"); else names+=("$node"); fi
+  done
+  names+=("${mute[@]}" "${stopped[@]}")
+  for file in "${claims[@]}"; do
+    REPLY=${file##*/}
+    if [ -z "${paged[${REPLY%%=*}]-}" ]; then left+=("${file#running/}"); fi
+  done
+  __gpu_tasks pending; files=("${reply[@]}")
+  __gpu_drops ${#files[@]}; odd=("${reply[@]}") unrun=$REPLY
+  order=-rn
+  __gpu_lines find nodes/gone -maxdepth 1 -type f -name '[!.]*.json' ! -name '*[!A-Za-z0-9._+-]*' -newermt "@$((now - 86400))" -printf '%T@ %f\n'
+  for file in "${reply[@]:0:10}"; do
+    if [ ! -e "nodes/${file#* }" ]; then dead+=("${file%.json}"); fi # else it has come back
+  done
+  __gpu_lines find failed -maxdepth 1 -type f -newerct "@$((now - 86400))" ! -name '*[!A-Za-z0-9._+-]*' -printf '%C@ %f\n'
+  failed=("${reply[@]}")
+}
+
+__gpu_sort() { # NAME…: reply = them in order; few, so that it is sooner done than said to a program
+  local name i
+  reply=()
+  for name in "$@"; do
+    for ((i = ${#reply[@]}; i > 0; i--)); do
+      [[ ${reply[i - 1]} > $name ]] || break
+      reply[i]=${reply[i - 1]}
+    done
+    reply[i]=$name
+  done
+}
+
+__gpu_heed() { # KIND FIELD… of a page of the caller's node
+  local place row
+  case $1 in
+    wait) # name code english chinese gpus tries title; of several nodes the one counts that might run it
+      case $2 in *[!A-Za-z0-9._+-]*) return ;; esac
+      [ "${state[$node]}" != silent ] && [ "${kept[wait/$2]-}" != high ] || return 0
+      case $3 in
+        infeasible | memory | pinned | paused | draining | leaving | lifetime) place=low ;;
+        *) place=high ;;
+      esac
+      if [ -z "${code[$2]-}" ] || [ "$place" = high ]; then
+        kept[wait/$2]=$place code[$2]=$3 sayings[$2]=$4 wants[$2]=${6:--} made[$2]=${7:-0} title[$2]=${8:--}
+        [ -z "$__gpu_zh" ] || sayings[$2]=${5:-$4}
+      fi ;;
+    agent) # protocol node incarnation state default-gpus left-s code english chinese
+      if [ "${state[$node]}" = silent ]; then return 0; fi
+      ends[$node]=$7 because[$node]=$9
+      [ -z "$__gpu_zh" ] || because[$node]=${10:-$9} ;;
+    gpu) shift; row="$*"; [ "${state[$node]}" = silent ] || cards+=("$node"$'\t'"$row") ;;
+    keepalive) shift; row="$*"; kept[$node/$1]=$row ;;
+    try) # claim stage gpus seconds limit-s ending name; what is listed no more has ended since
+      shift
+      [ -n "${listed[$1]-}" ] || return 0
+      case ${listed[$1]} in *=*) set -- "$1" ended "${@:3}" ;; esac
+      row="$*"; tries+=("$node"$'\t'"$row"); paged[$1]=1 ;;
+    note) notes+=("$node"$'\t'"$2") ;;
+    watch) kept[watch/$2]="$3 $4 $5 $6" ;;
+  esac
+}
+
+__gpu_fit() { # TEXT COLUMNS [right]: REPLY = it in just so many columns of a terminal, cut with … where it is longer
+  local out='' used=0 cut=0 at=0 size char i
+  case $1 in
+    *[!\ -~]*) ;;
+    *)
+      if [ ${#1} -gt "$2" ]; then REPLY=${1:0:$(($2 - 1))}…
+      elif [ -n "${3-}" ]; then printf -v REPLY '%*s' "$2" "$1"
+      else printf -v REPLY '%-*s' "$2" "$1"
+      fi
+      return ;;
+  esac
+  for ((i = 0; i < ${#1}; i++)); do # bytes of UTF-8
+    char=${1:$i:1}
+    case $__gpu_tails in *"$char"*) out+=$char; continue ;; esac
+    if [ "$used" -lt "$2" ]; then cut=${#out} at=$used; fi
+    size=1
+    case $__gpu_leads in *"$char"*) size=2 ;; esac # East Asian, and pictures
+    if [ $((used + size)) -gt "$2" ]; then out=${out:0:$cut}… used=$((at + 1)); break; fi
+    used=$((used + size)) out+=$char
+  done
+  printf -v REPLY '%*s' $(($2 - used)) ''
+  if [ -n "${3-}" ]; then REPLY+=$out; else REPLY=$out$REPLY; fi
+}
+
+__gpu_width() { # TEXT: REPLY = the columns that it takes
+  local used=0 char i
+  case $1 in *[!\ -~]*) ;; *) REPLY=${#1}; return ;; esac
+  for ((i = 0; i < ${#1}; i++)); do
+    char=${1:$i:1}
+    case $__gpu_tails in *"$char"*) continue ;; esac
+    case $__gpu_leads in *"$char"*) used=$((used + 2)) ;; *) used=$((used + 1)) ;; esac
+  done
+  REPLY=$used
+}
+
+__gpu_epoch() { # STAMP of an id, in UTC: REPLY = seconds since 1970
+  local y=${1:0:4} m=$((10#${1:4:2})) d=$((10#${1:6:2})) # after Howard Hinnant's days_from_civil
+  y=$((10#$y - (m <= 2 ? 1 : 0)))
+  REPLY=$((y * 365 + y / 4 - y / 100 + y / 400 + (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1 - 719468))
+  REPLY=$((REPLY * 86400 + 10#${1:9:2} * 3600 + 10#${1:11:2} * 60 + 10#${1:13:2}))
+}
+
+__gpu_format() { # FORMAT WORD…: REPLY = them in this shell's language, for words that are fit for a terminal
+  __gpu_tr "$1"
+  shift
+  # shellcheck disable=SC2059 # the format is ours
+  printf -v REPLY "$REPLY" "$@"
+}
+
+__gpu_picture() { # the facts as people look for them: nodes with their GPUs, what waits and why, what failed lately
+  local node row gap=yes folded=''
+  typeset -A holds short
+  __gpu_show_head
+  __gpu_place_tries
+  for node in "${names[@]}"; do # a name without the hash at its end, where that is one node's alone
+    REPLY=${node%-????????}
+    if [ -n "${short[$REPLY]-}" ]; then short[${short[$REPLY]}]=${short[$REPLY]} short[$node]=$node
+    else short[$REPLY]=$node short[$node]=$REPLY
     fi
   done
+  if [ -z "$fully" ] && [ ${#cards[@]} -gt $((high > 60 ? high - 20 : 40)) ]; then folded=yes; fi
+  for node in "${names[@]}"; do __gpu_show_node; done
+  for row in "${dead[@]}"; do
+    __gpu_age $((now - ${row%%.*})); __gpu_format '%s  dead, put away %s ago' "${row#* }" "$REPLY"; printf "$dim%s$plain\n" "$REPLY"
+  done
+  if [ "$older" -gt 0 ]; then __gpu_plural "$older" node; __gpu_put "$dim%s$plain\n" "$(__gpu_put 'and %s that stopped or went silent before' "$REPLY")"; fi
+  __gpu_show_left
+  __gpu_show_waiting
+  __gpu_show_failed
+  [ "$alive" -gt 0 ] || __gpu_put "\n$red%s$plain\n" "$(__gpu_put 'no agent is alive; start one with ./submit.sh %s' "$JOB_ID")"
+}
+
+__gpu_show_head() {
+  local parts=() part text count
+  __gpu_plural "$alive" node; parts=("$REPLY")
+  count=$((${#tries[@]} + ${#left[@]})); [ "$count" -eq 0 ] || { __gpu_format '%s running' "$count"; parts+=("$REPLY"); }
+  count=$((${#files[@]} + ${#odd[@]})); [ "$count" -eq 0 ] || { __gpu_format '%s waiting' "$count"; parts+=("$REPLY"); }
+  __gpu_count_settled; text=$REPLY
+  for part in failed 'done'; do
+    if [ "$part" = failed ]; then count=${text% *}; else count=${text#* }; fi
+    [ "$count" -gt 0 ] || continue
+    if [ "$part" = failed ]; then __gpu_format '%s failed' "$count"; else __gpu_format '%s done' "$count"; fi
+    parts+=("$REPLY")
+  done
+  text=''
+  for part in "${parts[@]}"; do text+=${text:+ · }$part; done
+  __gpu_tame "$JOB_ID  $PWD"; part=${REPLY//[[:cntrl:]]/?}
+  __gpu_width "$part  $text"
+  if [ "$REPLY" -le "$wide" ]; then printf "$bold%s$plain%*s%s\n" "$part" $((wide - REPLY + 2)) '' "$text"
+  else printf "$bold%s$plain\n%s\n" "$part" "$text"
+  fi
+  for part in paused draining keepalive-off; do
+    __gpu_who "$part" || continue
+    text=${REPLY:+: $REPLY}
+    case $part in
+      paused) __gpu_format 'paused%s; gpu_resume ends it' "$text" ;;
+      draining) __gpu_format 'draining%s; gpu_resume ends it' "$text" ;;
+      *) __gpu_format 'keep-alive is off%s; gpu_keepalive on ends it' "$text" ;;
+    esac
+    printf "$yellow%s$plain\n" "$REPLY"
+  done
+}
+
+__gpu_count_settled() { # REPLY = how many have failed and are done, by unsorted listings: 100,000 names take a moment
+  REPLY=$(for REPLY in failed 'done'; do command ls -U -- "$REPLY" 2>/dev/null | command wc -l; done)
+  REPLY="$((${REPLY%%$'\n'*})) $((${REPLY##*$'\n'}))"
+}
+
+__gpu_place_tries() { # holds: by NODE/index what a GPU's line says of the task on it: nonce<tab>title<tab>time; by NODE others
+  local row fields index first nonce title_of time claim IFS=$' \t\n'
+  for row in "${tries[@]}"; do
+    __gpu_fields "$row" # node claim stage gpus seconds limit ending name
+    claim=${fields[1]%.try*}; claim=${claim#???????????????????????}
+    nonce=${claim%%-*} title_of=${fields[7]:--}
+    if [ "$title_of" = - ]; then title_of=${claim#*-}; fi
+    if [ "${fields[2]}" = ended ]; then __gpu_format 'has ended'; time=$REPLY
+    elif __gpu_number "${fields[4]}"; then
+      __gpu_age $((fields[4] + ${age[${fields[0]}]})); time=$REPLY
+      if __gpu_number "${fields[5]}"; then __gpu_age "${fields[5]}"; time+=" / $REPLY"; fi
+      case ${fields[1]} in *.try1.*) ;; *) first=${fields[1]##*.try}; __gpu_format 'try %s' "${first%%.*}"; time+="  $REPLY" ;; esac
+    else time=${fields[2]}
+    fi
+    [ "${fields[6]:--}" = - ] || time="(${fields[6]})"
+    first='' holds[${fields[1]}]=$nonce$'\t'$title_of$'\t'$time
+    case ${fields[3]} in
+      '' | -) ;;
+      *)
+        IFS=,
+        for index in ${fields[3]}; do
+          if [ -z "$first" ]; then holds[${fields[0]}/$index]=$nonce$'\t'$title_of$'\t'$time
+          else holds[${fields[0]}/$index]=$nonce$'\t\t'
+          fi
+          first=no
+        done
+        IFS=$' \t\n' ;;
+    esac
+  done
+}
+
+__gpu_show_node() { # the caller's node
+  local text color=$green row fields cells=() half i index models=() counts=() reasons=() whose=() total='' size='' IFS=$' \t\n'
+  typeset -A seen
+  case ${state[$node]} in stopped | silent) [ "$gap" = no ] || printf '\n'; gap=no ;; *) printf '\n' ;; esac
+  case ${state[$node]} in
+    stopped)
+      __gpu_age "${age[$node]}"
+      __gpu_format '%s  stopped %s ago' "${short[$node]}" "$REPLY"; printf "$dim%s$plain\n" "$REPLY"; return ;;
+    'protocol '* | 'of another version')
+      __gpu_format '%s  speaks another version of the protocol; use the client that came with it' "${short[$node]}"
+      printf "$red%s$plain\n" "$REPLY"; return ;;
+    silent)
+      __gpu_age "${age[$node]}"
+      __gpu_format '%s  last sign of life %s ago: its agent seems to be gone' "${short[$node]}" "$REPLY"
+      printf "$red%s$plain\n" "$REPLY" ;;
+  esac
+  for row in "${cards[@]}"; do
+    case $row in "$node"$'\t'*) ;; *) continue ;; esac
+    __gpu_fields "$row" # node index uuid state utilization used total power name problem
+    __gpu_show_card
+    seen[${fields[3]}]=$((${seen[${fields[3]}]:-0} + 1))
+    for ((i = 0; i < ${#models[@]}; i++)); do [ "${models[i]}" != "${fields[8]}" ] || break; done
+    models[i]=${fields[8]} counts[i]=$((${counts[i]:-0} + 1))
+    __gpu_unusual
+  done
+  if [ "${state[$node]}" != silent ]; then
+    [ "${state[$node]}" = serving ] || color=$yellow
+    __gpu_tr "${state[$node]}"
+    text="$bold${short[$node]}$plain  $color$REPLY$plain"
+    for ((i = 0; i < ${#models[@]} && wide >= 60; i++)); do text+="  ${counts[i]} × ${models[i]}"; done
+    for i in busy idle foreign lost unknown; do
+      if [ -n "$folded" ] && [ -n "${seen[$i]-}" ]; then __gpu_tr "$i"; text+="  ${seen[$i]} $REPLY"; fi
+    done
+    if __gpu_number "${ends[$node]-}"; then __gpu_age "${ends[$node]}"; __gpu_format 'ends in %s' "$REPLY"; text+="  $REPLY"; fi
+    if [ "${age[$node]}" -ge 3 ]; then __gpu_age "${age[$node]}"; __gpu_format 'as of %s ago' "$REPLY"; text+="  $dim$REPLY$plain"; fi
+    printf '%s\n' "$text"
+    case ${because[$node]-} in '' | -) ;; *) printf "  $yellow%s$plain\n" "${because[$node]}" ;; esac
+  fi
+  for row in "${notes[@]}"; do
+    case $row in "$node"$'\t'*) __gpu_format 'note: %s' "${row#*$'\t'}"; printf "  $yellow%s$plain\n" "$REPLY" ;; esac
+  done
+  for row in "${tries[@]}"; do # what no line of a GPU has told
+    case $row in "$node"$'\t'*) __gpu_fields "$row" ;; *) continue ;; esac
+    index=${fields[3]%%,*}
+    if __gpu_number "$index" && [ -z "$folded" ] && [ "${state[$node]}" != silent ]; then continue; fi
+    __gpu_cell "${fields[3]}" "${fields[2]}" '' '' "${holds[${fields[1]}]}" "$plain"
+  done
+  half=${#cells[@]}
+  if [ "$wide" -ge 110 ] && [ "$half" -gt 1 ]; then half=$(((half + 1) / 2)); fi
+  for ((i = 0; i < half; i++)); do
+    text=${cells[i]}${cells[i + half]-}
+    printf '%s\n' "${text%"${text##*[! ]}"}"
+  done
+  for ((i = 0; i < ${#reasons[@]}; i++)); do
+    __gpu_tr "${reasons[i]%%$'\t'*}"
+    __gpu_format 'keep-alive %s on GPU %s: %s' "$REPLY" "${whose[i]}" "${reasons[i]#*$'\t'}"; printf "  $yellow%s$plain\n" "$REPLY"
+  done
+  if [ -n "${kept[watch/$node]-}" ]; then
+    # shellcheck disable=SC2086 # numbers
+    __gpu_watch_words ${kept[watch/$node]}
+    printf "  $red%s$plain\n" "$REPLY"
+  fi
+}
+
+__gpu_unusual() { # into the caller's reasons and whose: what there is to say of the keep-alive of this GPU
+  local card=("${fields[@]}") i fields
+  __gpu_fields "${kept[$node/${card[1]}]-}" # index state duty held open spent off-by reason
+  case ${fields[7]--} in - | 'a task has it') return ;; esac
+  if [ "${fields[1]}" = off ] && [ "${card[3]}" = busy ]; then return; fi
+  REPLY=${fields[1]}$'\t'${fields[7]}
+  for ((i = 0; i < ${#reasons[@]}; i++)); do [ "${reasons[i]}" != "$REPLY" ] || break; done
+  reasons[i]=$REPLY whose[i]=${whose[i]-}${whose[i]:+,}${card[1]}
+}
+
+__gpu_show_card() { # the GPU in the caller's fields
+  local color='' used memory='' keep fields_of=("${fields[@]}")
+  [ -z "$folded" ] || return 0
+  case ${fields[3]} in busy) color=$green ;; foreign) color=$yellow ;; lost | unknown) color=$red ;; *) color=$dim ;; esac
+  if __gpu_number "${fields[6]}"; then
+    if [ "$total" != "${fields[6]}" ]; then total=${fields[6]}; __gpu_size "$total"; size=$REPLY; fi
+    memory=$size
+    case ${fields[5]} in
+      *[!0-9]*) memory="?/$memory" ;;
+      *) case $memory in *G) memory=$(((fields[5] + 536870912) / 1073741824))/$memory ;; *) __gpu_size "${fields[5]}"; memory=$REPLY/$memory ;; esac ;;
+    esac
+  fi
+  keep=${holds[$node/${fields[1]}]-}
+  if [ -z "$keep" ]; then
+    __gpu_fields "${kept[$node/${fields[1]}]-}"
+    case ${fields[1]--} in - | off) ;; *) __gpu_tr keep-alive; keep=$'\t'$REPLY$'\t' ;; esac
+    fields=("${fields_of[@]}")
+  fi
+  if [ "${fields[9]:--}" != - ]; then keep=$'\t'${fields[9]}$'\t'; fi
+  __gpu_cell "${fields[1]}" "${fields[3]}" "${fields[4]}" "$memory" "$keep" "$color"
+}
+
+__gpu_cell() { # INDEX STATE UTILIZATION MEMORY "NONCE<tab>TITLE<tab>TIME" COLOR: one more of the caller's cells
+  local cell text room=$wide nonce rest
+  if [ "$wide" -ge 110 ]; then room=$(((wide - 2) / 2)); fi
+  text=$2
+  if [ -n "$__gpu_zh" ]; then __gpu_tr "$2"; __gpu_fit "$REPLY" 7; text=$REPLY; fi
+  printf -v cell "  %3s $6%-7s$plain" "$1" "$text"
+  if [ ${#1} -gt 3 ]; then room=$((room - ${#1} + 3)); fi
+  room=$((room - 13))
+  if [ -n "$3" ]; then
+    case $3 in -) text='?' ;; *) text=$3% ;; esac
+    if [ "$wide" -ge 60 ]; then printf -v text '%5s%9s' "$text" "$4"; else printf -v text '%5s' "$text"; fi
+    cell+=$text room=$((room - ${#text}))
+  fi
+  nonce=${5%%$'\t'*} rest=${5#*$'\t'}
+  if [ -n "$nonce" ]; then cell+="  $bold$nonce$plain" room=$((room - 8)); fi
+  text=${rest#*$'\t'} rest=${rest%%$'\t'*}
+  # What there is no room for goes: which try it is, then the limit of its time.
+  if [ $((room - ${#text})) -lt 13 ]; then text=${text%  *}; fi
+  if [ $((room - ${#text})) -lt 13 ]; then text=${text% / *}; fi
+  if [ -n "$rest" ]; then
+    room=$((room - 2 - (${#text} > 0 ? ${#text} + 2 : 0)))
+    [ "$room" -ge 4 ] || room=4
+    __gpu_fit "$rest" "$room"; cell+="  $REPLY"
+    [ -z "$text" ] || cell+="  $text"
+    room=0
+  fi
+  if [ "$room" -gt 0 ]; then printf -v REPLY '%*s' "$room" ''; cell+=$REPLY; fi
+  cells+=("$cell  ")
+}
+
+__gpu_show_left() { # claims that no page of a node knows of
+  local file node text number count=0
+  [ ${#left[@]} -gt 0 ] || return 0
+  __gpu_tr 'RUNNING, though no agent says so'; printf "\n$bold%s$plain\n" "$REPLY"
+  for file in "${left[@]}"; do
+    count=$((count + 1))
+    if [ -z "$fully" ] && [ "$count" -gt 10 ]; then __gpu_format '… and %s more' $((${#left[@]} - 10)); printf '  %s\n' "$REPLY"; break; fi
+    node=${file%%/*} number=${file##*.try}
+    __gpu_title "$file"; __gpu_fit "$REPLY" 20; text=$REPLY
+    file=${file##*/}; file=${file#???????????????????????}
+    case $number in *=*) __gpu_format 'on %s, try %s, has ended' "${short[$node]-$node}" "${number%%.*}" ;; *) __gpu_format 'on %s, try %s' "${short[$node]-$node}" "${number%%.*}" ;; esac
+    __gpu_put '  %s  %s  %s\n' "${file%%-*}" "$text" "$REPLY"
+  done
+}
+
+__gpu_show_waiting() {
+  local name key file i groups=() counts=() firsts=() rest=0 allowed=12 each shown=0 count=$((${#files[@]} + ${#odd[@]})) ranked='' IFS=$' \t\n'
+  if [ "$count" -gt 0 ]; then
+    for file in "${files[@]:0:300}"; do case $file in pending/500-*) ;; *) ranked=yes; break ;; esac; done
+    __gpu_tr WAITING; __gpu_fit "$REPLY" $((wide < 60 ? 8 : 12 + titles)); printf "\n$bold%s$plain" "$REPLY"
+    if [ "$wide" -ge 60 ]; then __gpu_columns PRIO GPUS FOR WHY; printf "$dim%s$plain\n" "$REPLY"; else printf '\n'; fi
+    if [ -n "$fully" ]; then
+      for file in "${files[@]}" "${odd[@]}"; do __gpu_show_waiter "${file#pending/}"; done
+    else
+      if [ "$high" -gt 36 ]; then allowed=$((high / 3)); fi
+      for file in "${files[@]:0:300}" "${odd[@]:0:100}"; do
+        name=${file#pending/} key=-
+        case $name in *[!A-Za-z0-9._+-]*) ;; *) key=${sayings[$name]--} ;; esac
+        if [ "$key" = - ] && [ "$alive" -gt 0 ] && [ ${#files[@]} -gt 100 ]; then continue; fi # too far behind to be told of
+        for ((i = 0; i < ${#groups[@]}; i++)); do [ "${groups[i]}" != "$key" ] || break; done
+        groups[i]=$key counts[i]=$((${counts[i]:-0} + 1))
+        if [ "${counts[i]}" -le "$allowed" ]; then firsts[i]=${firsts[i]-}$name/; fi
+      done
+      each=1
+      if [ ${#groups[@]} -gt 0 ] && [ $((allowed / ${#groups[@]})) -gt 1 ]; then each=$((allowed / ${#groups[@]})); fi
+      [ ${#groups[@]} -lt 2 ] || [ "$each" -lt 4 ] || each=3
+      for ((i = 0; i < ${#groups[@]} && shown < allowed; i++)); do
+        IFS=/; set -f
+        # shellcheck disable=SC2206 # names have no /
+        reply=(${firsts[i]}); set +f; IFS=$' \t\n'
+        for name in "${reply[@]:0:each}"; do __gpu_show_waiter "$name"; shown=$((shown + 1)); done
+        rest=${#reply[@]}; [ "$rest" -le "$each" ] || rest=$each
+        if [ "${counts[i]}" -eq $((rest + 1)) ]; then __gpu_show_waiter "${reply[rest]}"; shown=$((shown + 1)) rest=$((rest + 1))
+        elif [ "${counts[i]}" -gt "$rest" ]; then
+          __gpu_format '… %s more like it' $((counts[i] - rest)); printf "  $dim%s$plain\n" "$REPLY"
+        fi
+        count=$((count - counts[i]))
+      done
+      if [ "$count" -gt 0 ]; then __gpu_format '… and %s others; gpu_status --all shows them' "$count"; printf "  $dim%s$plain\n" "$REPLY"; fi
+    fi
+  fi
+  [ "${unrun#* }" = 0 ] || __gpu_put '  %s ignored: directories, links and whatever else is no regular file are not run\n' "${unrun#* }"
+  [ "${unrun% *}" = 0 ] || __gpu_put '  %s skipped: dot-files, *~, *.tmp and *.swp are not run\n' "${unrun% *}"
+}
+
+__gpu_columns() { # PRIORITY GPUS FOR WHY: REPLY = what stands right of a waiting task's title
+  local line=''
+  if [ "$wide" -ge 60 ]; then
+    if [ -n "$ranked" ]; then __gpu_tr "$1"; __gpu_fit "$REPLY" 4; line="$REPLY "; fi
+    __gpu_tr "$2"; __gpu_fit "$REPLY" 4 right; line+="$REPLY  "
+    __gpu_tr "$3"; __gpu_fit "$REPLY" 6; line+="$REPLY  "
+  fi
+  __gpu_tr "$4"; REPLY=$line$REPLY
+}
+
+__gpu_show_waiter() { # NAME in pending/
+  local name=$1 line priority=- nonce='' time=- reason=-
+  __gpu_strip "$name"
+  if __gpu_is_full "$REPLY"; then
+    priority=${REPLY%%-*}
+    __gpu_epoch "${REPLY:4}"; nonce=${1:23:6}
+    time=$((now - REPLY)); __gpu_age $((time > 0 ? time : 0)); time=$REPLY
+  fi
+  __gpu_title "$name"
+  case $name in
+    *[!A-Za-z0-9._+-]*) ;;
+    *)
+      case ${title[$name]--} in -) ;; *) REPLY=${title[$name]} ;; esac
+      reason=${sayings[$name]--} ;;
+  esac
+  __gpu_fit "$REPLY" "$titles"; line=$REPLY
+  if [ "$reason" != - ] && [ "${made[$name]:-0}" != 0 ] && [ "${code[$name]}" != backoff ]; then
+    __gpu_format '%s (tried %s times before)' "$reason" "${made[$name]}"; reason=$REPLY
+  fi
+  case $name in *[!A-Za-z0-9._+-]*) REPLY=- ;; *) REPLY=${wants[$name]--} ;; esac
+  __gpu_columns "$priority" "$REPLY" "$time" "$reason"
+  printf -v nonce '%-6s' "$nonce"
+  line="$line  $REPLY"
+  __gpu_width "$line"
+  if [ "$REPLY" -gt $((wide - 10)) ]; then __gpu_fit "$line" $((wide - 10)); line=$REPLY; fi
+  printf "  $bold%s$plain  %s\n" "$nonce" "${line%"${line##*[! ]}"}"
+}
+
+__gpu_show_failed() { # of the last day, the newest first, each with how it ended
+  local row name id file number shown=5 patterns=() since outcome text
+  typeset -A newest
+  [ ${#failed[@]} -gt 0 ] || return 0
+  [ -z "$fully" ] || shown=50
+  __gpu_format 'FAILED in the last day: %s' ${#failed[@]}; printf "\n$bold%s$plain\n" "$REPLY"
+  for row in "${failed[@]:0:shown}"; do
+    name=${row#* }
+    if __gpu_is_full "$name"; then patterns+=(${patterns[0]+-o} -name "${name#????}.try*.json"); fi
+  done
+  if [ ${#patterns[@]} -gt 0 ]; then
+    __gpu_lines find records -maxdepth 1 '(' "${patterns[@]}" ')' ! -name '*[!A-Za-z0-9._+-]*' -printf '%f\n'
+    for file in "${reply[@]}"; do
+      __gpu_try "$file"; number=$REPLY
+      __gpu_number "$number" || continue
+      id=${file%.try*}
+      if [ "$number" -ge "${newest[$id]:-0}" ]; then newest[$id]=$number newest[$id.file]=$file; fi
+    done
+  fi
+  for row in "${failed[@]:0:shown}"; do
+    name=${row#* } since=${row%%.*} outcome='' text=''
+    __gpu_is_full "$name" || continue
+    id=${name#????}
+    if [ -n "${newest[$id]-}" ] && __gpu_record "records/${newest[$id.file]}"; then
+      row=$REPLY
+      if __gpu_field "$row" outcome; then outcome=$REPLY; fi
+      if __gpu_field "$row" reason; then text=$REPLY; fi
+      if __gpu_field "$row" to && [ "$REPLY" = pending ]; then outcome='' text=''; fi # cancelled when it waited again
+    fi
+    case $outcome in
+      '') __gpu_tr 'cancelled while it waited, or never started' ;;
+      'failed('*) outcome=${outcome#*'('}; __gpu_format 'exit status %s' "${outcome%%')'*}" ;;
+      *) REPLY=$outcome ;;
+    esac
+    outcome=$REPLY${text:+, $text}
+    __gpu_title "$name"; __gpu_fit "$REPLY" "$titles"; text=$REPLY
+    __gpu_age $((now > since ? now - since : 0)); __gpu_format '%s ago' "$REPLY"
+    if [ "$wide" -ge 60 ]; then __gpu_fit "$REPLY" 11; text+="  $REPLY  "; else text+='  '; fi
+    __gpu_width "$text$outcome"
+    __gpu_tame "$outcome"; outcome=${REPLY//[[:cntrl:]]/?}
+    __gpu_width "$text$outcome"
+    text+=$outcome
+    if [ "$REPLY" -gt $((wide - 10)) ]; then __gpu_fit "$text" $((wide - 10)); text=$REPLY; fi
+    __gpu_put "  $bold%s$plain  %s\n" "${name:23:6}" "$text"
+  done
+  if [ ${#failed[@]} -gt "$shown" ]; then __gpu_format '… %s more' $((${#failed[@]} - shown)); printf "  $dim%s$plain\n" "$REPLY"; fi
+}
+
+# --- the same for programs: a line per thing, fields separated by tabs, - for none (docs/commands.md, "For programs") ---
+
+__gpu_rows() {
+  local row fields file name node i count IFS=$'\t'
+  printf 'queue\t%s\t%s\t%s\n' "$JOB_ID" "$PWD" "$now"
+  for name in paused draining keepalive-off; do
+    if __gpu_who "$name"; then printf 'flag\t%s\t%s\n' "$name" "${REPLY:--}"; fi
+  done
+  for node in "${names[@]}"; do printf 'node\t%s\t%s\t%s\t%s\t%s\n' "$node" "${state[$node]}" "${age[$node]}" "${ends[$node]:--}" "${because[$node]:--}"; done
+  for row in "${notes[@]}"; do printf 'note\t%s\n' "$row"; done
+  for row in "${cards[@]}"; do
+    __gpu_fields "$row"; node=${fields[0]}/${fields[1]}
+    __gpu_fields "${kept[$node]:--}"
+    printf 'gpu\t%s\t%s\t%s\n' "$row" "${fields[1]:--}" "${fields[7]:--}"
+  done
+  for row in "${tries[@]}"; do
+    __gpu_fields "$row" # node claim stage gpus seconds limit ending name
+    file=${fields[1]} name=${fields[1]%.try*} count=${fields[4]}
+    if __gpu_number "$count"; then count=$((count + ${age[${fields[0]}]})); fi
+    __gpu_try "$file"
+    printf 'task\trunning\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "${name#????}" "${name%%-*}" "${fields[0]}" "${fields[3]:--}" "$count" "${fields[5]}" \
+      "$REPLY" "${fields[2]}" "${fields[7]:--}"
+  done
+  for file in "${left[@]}"; do
+    name=${file#*/}; __gpu_try "$name"; count=$REPLY
+    __gpu_title "$name"
+    printf 'task\trunning\t%s\t%s\t%s\t-\t-\t-\t%s\t-\t%s\n' "${name:4:$((${#name} - 4))}" "${name%%-*}" "${file%%/*}" "$count" "$REPLY"
+  done
+  for file in "${files[@]}"; do
+    name=${file#pending/}
+    __gpu_epoch "${name:4}"; count=$((now > REPLY ? now - REPLY : 0)); __gpu_title "$name"
+    printf 'task\twaiting\t%s\t%s\t-\t%s\t%s\t-\t%s\t%s\t%s\t%s\n' "${name#????}" "${name%%-*}" "${wants[$name]:--}" "$count" "${made[$name]:--}" "${code[$name]:--}" "$REPLY" "${sayings[$name]:--}"
+  done
+  for file in "${odd[@]}"; do __gpu_put 'drop\t%s\n' "${file#pending/}"; done
+  __gpu_count_settled
+  printf 'count\tfailed\t%s\ncount\tdone\t%s\n' "${REPLY% *}" "${REPLY#* }"
+}
+
+__gpu_rows_json() { # the rows that come in, as one JSON object; - becomes null, what is a number a number
+  local row fields kind key='' line IFS=$'\n'
+  typeset -A lists
+  set -f
+  # shellcheck disable=SC2162 # the rows have no backslashes but those of their words
+  while IFS= read -r row; do
+    __gpu_cut "$row"; kind=${fields[0]}
+    case $kind in
+      queue) __gpu_object job_id directory now_s ;;
+      flag) __gpu_object flag text ;;
+      node) __gpu_object node state age_s ends_s reason ;;
+      note) __gpu_object node text ;;
+      gpu) __gpu_object node index uuid state utilization_percent memory_used_bytes memory_total_bytes power_w name problem keepalive keepalive_reason ;;
+      task) __gpu_object state id priority node gpus seconds limit_s tries stage title reason ;;
+      drop) __gpu_object name ;;
+      count) __gpu_object state count ;;
+      *) continue ;;
+    esac
+    if [ "$kind" = queue ]; then line=$REPLY; else lists[$kind]+=${lists[$kind]:+,}$'\n'"    $REPLY"; fi
+  done
+  set +f
+  printf '{\n  "protocol": 1,\n  "queue": %s' "$line"
+  for kind in flag node note gpu task drop count; do printf ',\n  "%ss": [%s\n  ]' "$kind" "${lists[$kind]-}"; done
+  printf '\n}\n'
+}
+
+__gpu_cut() { # ROW: into the caller's fields; there are no empty ones
+  local IFS=$'\t'
+  # shellcheck disable=SC2206 # fields are words
+  fields=($1)
+}
+
+__gpu_object() { # KEY…: REPLY = an object of the caller's fields, which begin with what it is
+  local key i=0 out=''
+  for key in "$@"; do
+    i=$((i + 1))
+    case ${fields[i]--} in
+      -) REPLY=null ;;
+      *) case $key in
+          *_s | *_bytes | *_percent | *_w | seconds | tries | count | index) REPLY=${fields[i]}; __gpu_number "$REPLY" || __gpu_json "$REPLY" ;;
+          *) __gpu_json "${fields[i]}" ;;
+        esac ;;
+    esac
+    out+="${out:+, }\"$key\": $REPLY"
+  done
+  REPLY="{$out}"
 }
 
 __gpu_logs_of() { # ID: reply = the logs of its tries in order; pipes and links are none
@@ -1576,11 +2140,7 @@ __gpu_newest() { # [TEXT [logged]]: REPLY = path of the newest task that it fits
 }
 
 __gpu_shown() { # PATH in the spool: whole, as one can paste it
-  local text=$PWD/$1
-  case ${text//[\/._+@%:,=-]/} in
-    *[[:punct:][:space:][:cntrl:]]*) printf -v REPLY %q "$text" ;;
-    *) REPLY=$text ;;
-  esac
+  __gpu_quote "$PWD/$1"
 }
 
 __gpu_why() { # NAME in pending/: reply = why it waits, as each living node says; REPLY = the same in one line;
@@ -1610,14 +2170,16 @@ __gpu_logs() {
     for ((i = ${#reply[@]} - 1; i >= 0 && i >= ${#reply[@]} - 20; i--)); do
       file=${reply[i]#* }
       __gpu_split "000-${file%.log}"
+      __gpu_title "000-${file%.log}"
+      if [ "$REPLY" = "$title" ]; then title=''; else title="  $REPLY"; fi # the path has it, if a path can have it
       __gpu_shown "logs/$file"
-      __gpu_put '  %s  %s\n' "$nonce" "$REPLY"
+      __gpu_put '  %s  %s%s\n' "$nonce" "$REPLY" "$title"
     done
     return 0
   fi
   __gpu_newest "$1" logged || return
   task=$REPLY
-  __gpu_split "$task"
+  __gpu_called "$task"
   __gpu_logs_of "$id"
   if [ ${#reply[@]} -eq 0 ]; then
     case $task in
@@ -1659,7 +2221,7 @@ __gpu_tail() {
   local priority id nonce title log='' shown=0 size pause=0.2 absent=0 task why='' turn=0 full tick=''
   __gpu_enter || return
   __gpu_newest "${1-}" || return
-  __gpu_split "$REPLY"
+  __gpu_called "$REPLY"
   __gpu_say '%s (%s)' "$title" "$nonce"
   # Read anew by name each time: over NFS a file that is kept open is seen late, and a new try has a new log.
   while :; do
@@ -1841,7 +2403,7 @@ __gpu_explain() {
 __gpu_explain_running() { # PATH of a claim
   local priority id nonce title try node=${1#running/} claim=${1##*/} now where='' fields
   node=${node%%/*} claim=${claim%%=*}
-  __gpu_split "$1"; __gpu_try "$1"; try=$REPLY
+  __gpu_called "$1"; __gpu_try "$1"; try=$REPLY
   __gpu_clock control; now=$REPLY
   if __gpu_beat "$node" "$now"; then
     if __gpu_line "$node" try "$claim"; then
@@ -1875,7 +2437,7 @@ __gpu_try() { REPLY=${1##*.try}; REPLY=${REPLY%%.*}; } # NAME of a claim or of w
 
 __gpu_explain_end() { # PATH in done/ or failed/
   local priority id nonce title file number=0 last='' outcome='' reason='' to=''
-  __gpu_split "$1"
+  __gpu_called "$1"
   for file in records/"$id".try*.json; do
     __gpu_try "$file"
     case $REPLY in '' | *[!0-9]*) continue ;; esac
@@ -1914,7 +2476,7 @@ __gpu_cancel() {
 
 __gpu_moved_on() { # PATH of a task that waits no more
   local priority id nonce title node=${1#running/}
-  __gpu_split "$1"
+  __gpu_called "$1"
   case $1 in
     running/*) __gpu_fail '%s runs already, on %s; gpu_stop %s ends it' "$title" "${node%%/*}" "$nonce" ;;
     pending/*) __gpu_fail '%s could not be moved; gpu_status shows where it is' "$1" ;;
@@ -2180,14 +2742,20 @@ __gpu_resume() {
 }
 
 __gpu_shutdown() {
-  local wait=false nodes=() gone=() node
+  local wait=false nodes=() gone=() node meant=' ' incarnation
   case ${1-} in '') ;; --wait) wait=true ;; *) __gpu_usage 'there is no option %s; gpu_shutdown [--wait]' "$1"; return ;; esac
   __gpu_enter || return
   __gpu_nodes; nodes=("${reply[@]}")
   [ ${#nodes[@]} -gt 0 ] || { __gpu_fail 'no agent is alive in %s, so there is nothing to shut down' "$JOB_ID"; return; }
   __gpu_post shutdown ", \"wait\": $wait" "${nodes[@]}" || return
   __gpu_await "$REPLY" "${nodes[@]}"
-  for node in "${gone[@]}"; do __gpu_say '%s: no agent is alive there' "$node"; done
+  for node in "${gone[@]}"; do
+    __gpu_state "$node"
+    case $REPLY/$meant in
+      stopped/* | none/* | *" $node/$incarnation "*) __gpu_say '%s: no agent is alive there' "$node" ;;
+      *) __gpu_say '%s: that agent is gone, and another one serves there by now; gpu_shutdown ends it' "$node" ;;
+    esac
+  done
   [ ${#gone[@]} -lt ${#nodes[@]} ]
 }
 
@@ -2222,7 +2790,7 @@ __gpu_forget() {
     age=$(command stat -c '%Y %Z' -- "$file" 2>/dev/null) || continue
     if [ "${age% *}" -lt "${age#* }" ]; then age=${age#* }; else age=${age% *}; fi
     if [ $((now - age)) -le 90 ]; then
-      __gpu_split "$file"; __gpu_age $((now - age))
+      __gpu_called "$file"; __gpu_age $((now - age))
       __gpu_fail '%s (%s) gave a sign of life on %s %s ago; if you know that it is dead: gpu_forget %s --force' "$title" "$nonce" "$node" "$REPLY" "$node"
       return
     fi
@@ -2260,7 +2828,7 @@ __gpu_see_off() { # CLAIM… of a forgotten node: say where the tasks went, as a
     [ "$turn" -eq 0 ] || command sleep 0.5
     turn=$((turn + 1)) next=()
     for file in "${left[@]}"; do
-      __gpu_split "$file"
+      __gpu_called "$file"
       if __gpu_where "$id"; then
         case $REPLY in
           running/*=*) next+=("$file") ;;
@@ -2555,8 +3123,6 @@ __gpu_kept_status() {
   done
   [ ${#nodes[@]} -gt 0 ] || printf 'no agent is alive; start one with ./submit.sh %s\n' "$JOB_ID"
 }
-
-__gpu_lay_out_gpu() { case $1 in gpu | keepalive) is_gone='' __gpu_lay_out "$@" ;; esac; }
 
 __gpu_report() {
   local days=30 by=day now first file files=() text age=''

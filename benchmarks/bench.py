@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 import page
+from commands import measure_commands
 from drain import measure_drain
 from ends import measure_ends
 from idle import measure_idle
@@ -37,6 +38,7 @@ FULL: dict[str, Measure] = {
     "submit": lambda base: measure_submit(base, calls=100, batch=100),
     "drain": lambda base: measure_drain(base, tasks=1000, rounds=5),
     "ends": lambda base: measure_ends(base, links=100, waits=30),
+    "commands": lambda base: measure_commands(base, waiting=10_000, waiting_of_tsp=1000, rounds=40),
     "idle": lambda base: measure_idle(base, seconds=30),
     "scale": lambda base: measure_scale(base, waiting=10_000, settled=100_000, steps=200),
     "looking": lambda base: measure_looking(base, waiting=10_000, settled=100_000, nodes=8, rounds=30),
@@ -46,6 +48,7 @@ QUICK: dict[str, Measure] = {
     "submit": lambda base: measure_submit(base, calls=5, batch=20),
     "drain": lambda base: measure_drain(base, tasks=100, rounds=1),
     "ends": lambda base: measure_ends(base, links=10, waits=2),
+    "commands": lambda base: measure_commands(base, waiting=200, waiting_of_tsp=20, rounds=3),
     "idle": lambda base: measure_idle(base, seconds=3),
     "scale": lambda base: measure_scale(base, waiting=500, settled=2000, steps=20),
     "looking": lambda base: measure_looking(base, waiting=500, settled=2000, nodes=2, rounds=2),

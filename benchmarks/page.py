@@ -32,6 +32,7 @@ def render(results: Results) -> str:
         "submit": _submit,
         "drain": _drain,
         "ends": _ends,
+        "commands": _commands,
         "idle": _idle,
         "scale": _scale,
         "looking": _looking,
@@ -141,6 +142,15 @@ def _ends(results: Results) -> str:
         + _table((f"{results['sh']['count']} times each", "median ms", "p95 ms", "over tsp"), rows)
         + "\nFrom a task's arrival in `done/` to the return of a command that waits for it:\n\n"
         + _table((f"{results['gpu_wait']['count']} times each", "median ms", "p95 ms"), returns)
+    )
+
+
+def _commands(results: Results) -> str:
+    rows = [(f"`{name}`", _ms(one["median_ms"]), _ms(one["p95_ms"])) for name, one in results["commands"].items()]
+    return (
+        f"### Each command, in a running bash: three nodes of eight GPUs, {results['waiting']} waiting tasks\n\n"
+        + _table((f"{results['rounds']} times each", "median ms", "p95 ms"), rows)
+        + f"\nIn tsp {results['waiting_of_tsp']} commands wait.\n"
     )
 
 

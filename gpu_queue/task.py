@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -174,10 +175,13 @@ class Settlement:
     reason: str = field(default="", compare=False)
 
 
-def short_name(task_id: str) -> str:
-    """A task as people call it: ``train.sh (4f0c2a)``."""
-    parts = task_id.split("-", 2)
-    return f"{parts[2]} ({parts[1]})" if len(parts) == 3 else task_id
+_FULL = re.compile(r"(?:\d{3}-)?\d{8}T\d{9}-([0-9a-f]{6})-(.+)", re.ASCII)
+
+
+def short_name(name: str) -> str:
+    """A task as people call it, by its id or its full name: ``train.sh (4f0c2a)``; a hand drop's name as it is."""
+    full = _FULL.fullmatch(name)
+    return f"{full[2]} ({full[1]})" if full else name
 
 
 def story_of(tries: tuple[TryResult, ...]) -> list[str]:

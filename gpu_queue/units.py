@@ -95,6 +95,11 @@ def format_size(size_bytes: float) -> str:
     return f"{int(size_bytes)}B"
 
 
+def format_local(epoch_s: float) -> str:
+    """``2026-11-23 13:26:46 +0800``: for people, by the clock on their wall."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(epoch_s))
+
+
 def format_utc(epoch_s: float) -> str:
     """ISO 8601 in UTC with seconds: ``2026-11-23T01:44:15Z``."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(epoch_s))

@@ -73,14 +73,20 @@ def _queue_en(reason: Reason) -> str:
     queue, holder = reason.text("queue"), reason.text("holder")
     if holder:
         return f"queue {queue} is busy with {short_name(holder)}"
-    return f"queue {queue}: {reason.text('first')} comes first" if reason.text("first") else f"queue {queue} is busy"
+    return (
+        f"queue {queue}: {short_name(reason.text('first'))} comes first"
+        if reason.text("first")
+        else f"queue {queue} is busy"
+    )
 
 
 def _queue_zh(reason: Reason) -> str:
     queue, holder = reason.text("queue"), reason.text("holder")
     if holder:
         return f"队列 {queue} 正在运行 {short_name(holder)}"
-    return f"队列 {queue}：先轮到 {reason.text('first')}" if reason.text("first") else f"队列 {queue} 正忙"
+    return (
+        f"队列 {queue}：先轮到 {short_name(reason.text('first'))}" if reason.text("first") else f"队列 {queue} 正忙"
+    )
 
 
 def _after_en(reason: Reason) -> str:
@@ -215,8 +221,8 @@ def _not_a_file_zh(reason: Reason) -> str:
 _WORDS: dict[Code, tuple[Callable[[Reason], str], Callable[[Reason], str]]] = {
     Code.GPUS: (_gpus_en, _gpus_zh),
     Code.BEHIND: (
-        lambda one: f"the idle GPUs are kept for {one.text('first')}, which comes first",
-        lambda one: f"空闲的 GPU 留给排在前面的 {one.text('first')}",
+        lambda one: f"comes after {short_name(one.text('first'))}, which waits for GPUs",
+        lambda one: f"排在 {short_name(one.text('first'))} 之后，后者在等待 GPU",
     ),
     Code.CPU_SLOTS: (_cpu_slots_en, _cpu_slots_zh),
     Code.QUEUE: (_queue_en, _queue_zh),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from gpu_queue.agent import stages
 from gpu_queue.agent.agenda import NEVER, Agenda, Duty
 from gpu_queue.agent.livetry import LiveTry
 from gpu_queue.agent.tries import Tries
@@ -17,6 +19,8 @@ from gpu_queue.texts import printable
 from gpu_queue.words import in_words
 
 LOOK_AFTER_S = 0.1
+FOLLOWED_S = 10.0
+"""So long a claim that its shim has renamed may take to be listed."""
 LINE_MAX = 2000
 
 
@@ -26,6 +30,10 @@ class Stopping:
 
     command: Command
     open_claims: dict[str, LiveTry]
+    ended_processes: Counter[str] = field(default_factory=Counter)
+    """Of claims that were taken up again meanwhile, before that."""
+    renamed_at: dict[str, float] = field(default_factory=dict)
+    """Claims that are to be taken up again, since when."""
     lines: list[str] = field(default_factory=list)
     sweep: Sweep | None = None
 
@@ -126,19 +134,26 @@ class Commands:
         """Answer what has been obeyed by now."""
         for stopping in list(self._stopping):
             for name, one in list(stopping.open_claims.items()):
-                if self._tries.live.get(name) is one:
-                    continue
-                del stopping.open_claims[name]
-                status = one.end.status if one.end else 0
-                count = one.ended_processes
-                how = f"{count} process{'es' * (count != 1)} ended" if count else "it had ended"
-                stopping.lines.append(f"stopped {one.title} ({name}): {how}, status {status}")
+                current = self._tries.live.get(name)
+                if current is not one and not self._goes_on(stopping, name, current, now):
+                    del stopping.open_claims[name]
+                    stopping.lines.append(_how_it_ended(one, name, stopping.ended_processes[name]))
             if stopping.open_claims:
                 continue
             if not self._swept(stopping, now):
                 continue
             self._stopping.remove(stopping)
             self._answer(stopping.command, _told(stopping.lines) or "nothing of that runs here")
+
+    def _goes_on(self, stopping: Stopping, name: str, current: LiveTry | None, now: float) -> bool:
+        """Whether its end is still to be seen: the shim of a killed agent's try tells it by renaming the claim."""
+        one = stopping.open_claims[name]
+        if current is not None:
+            stopping.ended_processes[name] += one.ended_processes
+            stopping.open_claims[name] = current
+            return True
+        is_renamed = isinstance(one.stage, stages.Over) and one.stage.is_renamed
+        return is_renamed and now < stopping.renamed_at.setdefault(name, now) + FOLLOWED_S
 
     def _swept(self, stopping: Stopping, now: float) -> bool:
         """On a dedicated node: end stray Python processes that hang on to GPUs.  Whether that is done."""
@@ -166,6 +181,17 @@ class Commands:
     def due(self, now: float) -> float:
         """When it is to be seen what has been obeyed."""
         return now + LOOK_AFTER_S if self._stopping else NEVER
+
+
+def _how_it_ended(one: LiveTry, name: str, ended_before: int) -> str:
+    count = ended_before + one.ended_processes
+    if one.end is None:
+        return f"{one.title} ({name}) is not here any more"
+    if one.end.why is Why.STOPPED:
+        how = f": {count} process{'es' * (count != 1)} ended" if count else ""
+        return f"stopped {one.title} ({name}){how}, status {one.end.status}"
+    how = "by itself" if one.end.why is None else f"already ({one.end.why.value})"
+    return f"{one.title} ({name}) had ended {how}, status {one.end.status}"
 
 
 def _told(lines: Iterable[str]) -> str:

@@ -263,7 +263,7 @@ def _cleaning(stage: Cleaning, facts: Facts, now: float) -> Next:
 def _cleaned(stage: Cleaning, now: float, *, is_leaving: bool) -> Next:
     end = stage.end
     if end is None:
-        return Over(), (Look(), Free())
+        return Over(is_renamed=True), (Look(), Free())
     if stage.judge_at is not None and not is_leaving:
         # A scheduler that takes the node back tells us as well, within moments; if it does not, the script did it
         # itself (kill $PPID), and has ended by its own status.

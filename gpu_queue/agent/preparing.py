@@ -17,7 +17,8 @@ from gpu_queue.gpus.visible import visible_devices
 from gpu_queue.node.side import NodeSide
 from gpu_queue.node.transitions import Claimed
 from gpu_queue.spool.paths import safe_name
-from gpu_queue.units import format_utc
+from gpu_queue.texts import printable
+from gpu_queue.units import format_local, format_utc
 
 WHO_ASKED = {
     "gpu_submit": "gpu_submit was told",
@@ -123,12 +124,13 @@ class Preparing:
         )
 
     def _header(self, one: LiveTry, granted: list[Gpu], cwd: str, notes: Iterable[str]) -> str:
-        gpus = ", ".join(f"{gpu.index} ({gpu.uuid})" for gpu in granted) or "none"
+        gpus = ", ".join(str(gpu.index) for gpu in granted) or "none"
+        nonce = one.claim.task_id.split("-", 2)[1]
         lines = [
-            f"task {one.claim.task_id}, try {one.claim.number}",
+            f"task {printable(one.title)} ({nonce}), try {one.claim.number}",
             f"node {self.spool.node}, GPUs {gpus}, as {WHO_ASKED[one.needs.reason]}",
             f"in {cwd}",
-            f"started {format_utc(one.started_wall_s)}",
+            f"started {format_local(one.started_wall_s)}",
             *(f"note: {note}" for note in notes),
         ]
         return "".join(f"==== {line}\n" for line in lines)

@@ -120,6 +120,8 @@ class Over:
     word: ClassVar[str] = "over"
     due: ClassVar[float] = NEVER
     end: End | None = None
+    is_renamed: bool = False
+    """Its shim has renamed the claim: the next listing takes it up again, with its end."""
 
 
 Stage = Claiming | Clearing | Running | Cleaning | Settling | Over

@@ -11,6 +11,7 @@ from gpu_queue.reasons import Reason
 from gpu_queue.scheduling.watch import Silent
 from gpu_queue.spool.pages import GpuPage, KeepPage, SilentPage, TryPage, WaitPage
 from gpu_queue.states import GpuState
+from gpu_queue.task import Waiting
 
 
 def gpu_pages(
@@ -61,6 +62,18 @@ def silent_pages(silent: Iterable[Silent]) -> tuple[SilentPage, ...]:
     return tuple(SilentPage(one.node, one.tries, one.beating, one.silent_s, one.left_s) for one in silent)
 
 
-def wait_pages(reasons: Iterable[tuple[str, Reason]]) -> tuple[WaitPage, ...]:
-    """Each waiting task whose reason is told."""
-    return tuple(WaitPage(name, reason) for name, reason in reasons)
+def wait_pages(reasons: Iterable[tuple[str, Reason]], waiting: Iterable[Waiting]) -> tuple[WaitPage, ...]:
+    """Each waiting task whose reason is told.
+
+    Args:
+        reasons: by file name.
+        waiting: these tasks, at least.
+    """
+    tasks = {one.name: one for one in waiting}
+    return tuple(_wait_page(reason, tasks[name]) for name, reason in reasons)
+
+
+def _wait_page(reason: Reason, task: Waiting) -> WaitPage:
+    least, most = task.needs.gpus_min, task.needs.gpus_max
+    gpus = "" if not task.is_read else str(least) if least == most else f"{least}-{most}"
+    return WaitPage(task.name, reason, gpus, task.tries, task.submission.name if task.submission else "")

@@ -10,7 +10,8 @@
 - dash and busybox drop variables whose names are no identifiers, such as bash's exported functions
   (``BASH_FUNC_module%%``); those are carried past the shim as arguments of ``env``.
 - A script gets a process group of its own by its shim's job control; how, :mod:`gpu_queue.execution.terminal` finds
-  out.  Where there is none, it shares the group of its shim, and has INT and QUIT ignored.
+  out.  Where there is none, it shares the group of its shim, and :mod:`gpu_queue.execution.heed` has it heed INT and
+  QUIT, which such a shell has its background ignore.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ TERMINAL_DESCRIPTOR = 6
 """The slave of the terminal by which a shell has job control; its master is the one below."""
 
 COMPANION_DESCRIPTOR = 3
+HEED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "heed.py")
 PUMP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pump.py")
 _CLAIM_NAME = re.compile(r"[A-Za-z0-9._+=-]+", re.ASCII)
 _STRING_PAGES = 32
@@ -234,6 +236,7 @@ def orders(spec: LaunchSpec, environment: Mapping[str, str], *, timed: bool) -> 
     told += [f"q_cwd={_quoted(spec.cwd)}", f"q_header={_quoted(spec.header)}"]
     told += [f"q_beat_s={math.ceil(spec.beat_s)}", f"q_fence_s={math.ceil(spec.fence_s)}"]
     told += [f"q_grace_s={math.ceil(spec.grace_s)}", f"q_umask={spec.umask:03o}", f"q_timed={int(timed) or ''}"]
+    told += [f"q_python={_quoted(sys.executable)}", f"q_heed={_quoted(HEED)}"]
     told += [f"q_at={int(time.clock_gettime(time.CLOCK_BOOTTIME) * 10)}"]
     # "exec -c" is an option of exec.
     program = (*(("env", "--", *carried) if carried or spec.program[0].startswith("-") else ()), *spec.program)

@@ -7,7 +7,7 @@
 #   lock is held exactly as long as this process lives; whatever else is started here closes it (9>&-).
 # - It may wait long before its agent writes a byte into the pipe.  Then descriptor 7, a file in the try's directory
 #   whatever that is called by now, says which try it is for (launcher.orders): the variables q_claim q_try q_log q_cwd
-#   q_beat_s q_fence_s q_grace_s q_umask q_timed q_header q_at, those of the script's environment, the program as $@,
+#   q_beat_s q_fence_s q_grace_s q_umask q_timed q_header q_at q_python q_heed, those of the script's environment, the program as $@,
 #   and q_whole at its end.  A pipe that ends before: the agent is gone, or needs no shim; nothing was started, and it
 #   dies without a word.
 # - q_log is a descriptor of the agent's, /proc/AGENT_PID/fd/N: of the regular file that it has found or made without
@@ -279,7 +279,8 @@ q_become() { # PROGRAM...: the script, if the log can be opened
 	printf '%s\n' $$ >"$q_try/pid" # $$ is the shim also here
 	printf '%s' "$q_header" # a full disk may refuse the words, and takes the script all the same
 	export GPU_QUEUE_CLAIM="$q_claim"
-	exec "$@"
+	# A shell without job control has its background ignore INT and QUIT, and cannot undo that.
+	case $- in *m*) exec "$@" ;; *) exec "$q_python" -I -S "$q_heed" "$@" ;; esac
 }
 
 q_main() {

@@ -108,6 +108,12 @@ class WaitPage:
     name: str
     """In pending/."""
     reason: Reason
+    gpus: str = ""
+    """How many it asks for: ``2``, ``2-4``; empty: not known yet."""
+    tries: int = 0
+    """That were made before."""
+    title: str = ""
+    """As its submitter called it; empty: see ``name``."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +213,10 @@ def encode_json(page: NodePage) -> bytes:
         ],
         "waiting": {
             "count": page.waiting_count,
-            "why": [{"name": one.name, **why} for one, why in _with_each(page.waiting, encode_reason)],
+            "why": [
+                {"name": one.name, **why, "gpus": one.gpus, "tries": one.tries, "title": one.title}
+                for one, why in _with_each(page.waiting, encode_reason)
+            ],
         },
         "skipped": page.skipped,
         "settled": {"done": page.done, "failed": page.failed},
@@ -294,7 +303,7 @@ def _lines(page: NodePage) -> Iterator[tuple[object, ...]]:
     for silent in page.watching:
         yield "watch", silent.node, silent.tries, silent.beating, silent.silent_s, silent.left_s
     for waits, sentences in _with_each(page.waiting, _sentences):
-        yield ("wait", waits.name, *sentences)
+        yield ("wait", waits.name, *sentences, waits.gpus, waits.tries, waits.title)
     yield "waiting", page.waiting_count
 
 
@@ -362,7 +371,7 @@ def parse_page(node: str, value: Mapping[str, Any]) -> NodePage:
         ),
         waiting_count=waiting.count("count"),
         waiting=tuple(
-            WaitPage(one.name("name"), why)
+            WaitPage(one.name("name"), why, one.text("gpus"), one.count("tries"), one.text("title"))
             for one in waiting.objects("why")
             if (why := _parse_reason(one)) is not None and one.name("name")
         ),

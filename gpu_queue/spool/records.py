@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 from gpu_queue import PROTOCOL
 from gpu_queue.spool.fields import Fields
 from gpu_queue.spool.files import FileProblem, Vanished, encode_json, read_json, write_whole
-from gpu_queue.spool.paths import SpoolPaths
+from gpu_queue.spool.paths import SpoolPaths, safe_name, title_of
 from gpu_queue.task import Claim, End, Submission, TryResult, Why
 
 MAX_TRIES_KEPT = 100
@@ -90,6 +91,21 @@ def read_submission(paths: SpoolPaths, task_id: str, allowed_uids: frozenset[int
         dropped_as=record.name("dropped_as"),
         problem="" if is_fine else f"records/{task_id}.json: needs is no object",
     )
+
+
+def read_title(paths: SpoolPaths, task_id: str) -> str:
+    """What a task is called: as its submitter called it, where an id cannot carry that.
+
+    The record is believed as far as the id was made of it, and read only where a ``_`` may stand for something.
+    """
+    title = title_of(task_id)
+    if "_" not in title:
+        return title
+    try:
+        name = read_submission(paths, task_id, None).name
+    except OSError:
+        return title
+    return name if name and safe_name(os.fsencode(name)) == title else title
 
 
 # -- tries ----------------------------------------------------------------------------------------------------------

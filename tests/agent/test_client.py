@@ -75,6 +75,43 @@ def test_stop_ends_a_running_task_and_prints_what_the_node_did(cluster: Cluster,
     cluster.wait_for(task, "failed")
 
 
+@pytest.mark.parametrize("command", ["gpu_stop train", "gpu_explain next", "gpu_shutdown", "gpu_stop all"])
+def test_a_command_right_after_a_shutdown_waits_for_nobody(cluster: Cluster, shell: str, command: str) -> None:
+    cluster.start()
+    task = cluster.submit("sleep 600\n", "train.sh")
+    cluster.submit("#GPUQ --gpus 2\n", "next.sh")
+    cluster.wait_for_line(task, "==== started")
+    done = typed(cluster, shell, f"gpu_shutdown & sleep 0.06; {command} || :; wait $!", timeout_s=30)
+    assert done.returncode == 0, done.stderr + cluster.dump()
+    assert "shuts down" in done.stdout
+
+
+@pytest.mark.parametrize("asked", ["before", "after"])
+def test_a_task_of_a_killed_agent_is_stopped_with_one_true_answer(cluster: Cluster, shell: str, asked: str) -> None:
+    task = cluster.submit("trap 'exit 9' TERM; sleep 600 & wait\n", "train.sh")
+    agent = cluster.start()
+    cluster.wait_for_line(task, "==== started")
+    cluster.kill(agent)
+    if asked == "after":
+        cluster.start()
+        done = typed(cluster, shell, "gpu_stop train")
+    else:
+        asking = threading.Thread(target=lambda: said.append(typed(cluster, shell, "gpu_stop train")))
+        said: list[subprocess.CompletedProcess[str]] = []
+        asking.start()
+        wait_until(lambda: list(Path(cluster.paths.control).glob("2*.json")), "the command", dump=cluster.dump)
+        cluster.start()
+        asking.join()
+        (done,) = said
+    (answer,) = done.stdout.splitlines()
+    claim = f"500-{task}.try1."
+    assert f": stopped train.sh ({claim}" in answer, answer + cluster.dump()
+    assert answer.endswith(": 2 processes ended, status 9")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert cluster.where(task) == ["failed"]
+    assert [(one["outcome"], one["status"]) for one in cluster.tries(task)] == [("stopped", 9)]
+
+
 def test_stop_all_empties_pending_and_stops_what_runs_and_retry_all_brings_it_back(
     cluster: Cluster, shell: str
 ) -> None:

@@ -19,7 +19,7 @@ def test_a_published_script_runs_on_a_gpu_and_ends_in_done_with_its_log(cluster:
     task = cluster.submit("#!/bin/bash\necho on $CUDA_VISIBLE_DEVICES try $GPU_QUEUE_TRY in $PWD of $JOB_ID\n")
     cluster.wait_for(task, "done")
     log = cluster.log(task)
-    assert f"==== task {task}, try 1\n" in log
+    assert f"==== task task.sh ({task.split('-')[1]}), try 1\n" in log
     assert f"on 0 try 1 in {cluster.base} of exp\n" in log
     assert "==== exit 0 after " in log
     (record,) = cluster.tries(task)

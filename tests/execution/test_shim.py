@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -370,6 +371,8 @@ def test_where_no_terminal_is_to_be_had_a_script_runs_all_the_same(
     with monkeypatch.context() as patch:
         patch.setattr(os, "openpty", refuse)
         assert each_shell.run("exit 7\n") == 7
+        each_shell.directory.remove()
+        assert each_shell.run("", program=("/no/such/python", "x")) == 127
     dash = ("/bin/dash",)
     with terminal_for(dash) as terminal:
         assert (terminal is not None) == helps(dash), "a moment without terminals is not for ever"
@@ -377,6 +380,48 @@ def test_where_no_terminal_is_to_be_had_a_script_runs_all_the_same(
 
 def refuse() -> tuple[int, int]:
     raise OSError(28, "No space left on device")
+
+
+INTERRUPTED = """
+import signal, subprocess
+child = subprocess.Popen(["sleep", "60"])
+for pid in ("self", child.pid):
+    print(*(line for line in open(f"/proc/{pid}/status") if line.startswith("SigIgn")), end="")
+child.send_signal(signal.SIGINT)
+raise SystemExit(-child.wait())
+"""
+
+
+@pytest.mark.parametrize("has_terminal", [True, False])
+def test_a_script_and_what_it_starts_end_by_an_interrupt(
+    each_shell: Bench, monkeypatch: pytest.MonkeyPatch, has_terminal: bool
+) -> None:
+    helps.cache_clear()
+    ours = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as for a shell's background: nohup ./submit.sh &
+    try:
+        with monkeypatch.context() as patch:
+            if not has_terminal:
+                patch.setattr(os, "openpty", refuse)
+            given = {"PATH": os.environ["PATH"], "HOME": "/"}
+            program = (sys.executable, "-c", INTERRUPTED)
+            assert each_shell.run("", program=program, environment=given) == signal.SIGINT
+    finally:
+        signal.signal(signal.SIGINT, ours)
+        helps.cache_clear()
+    masks = [int(mask, 16) for mask in re.findall(r"SigIgn:\t(\w+)", each_shell.log)]
+    asked = 1 << signal.SIGINT - 1 | 1 << signal.SIGQUIT - 1
+    assert [mask & asked for mask in masks] == [0, 0]
+
+
+def test_without_a_terminal_a_script_gets_its_environment_as_it_is(
+    each_shell: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    helps.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "openpty", refuse)
+        assert each_shell.run("", program=("env",)) == 0
+    names = {line.split("=")[0] for line in each_shell.log.splitlines()} - {"PWD", "OLDPWD", "SHLVL", "_"}
+    assert names == {"PATH", "HOME", "GPU_QUEUE_CLAIM"}
 
 
 def test_a_storm_of_signals_changes_neither_status_nor_why(each_shell: Bench) -> None:

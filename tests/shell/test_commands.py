@@ -179,6 +179,25 @@ def test_shutdown_names_the_incarnations(shell: Shell, spool: Spool, option: str
     assert ended(process)[:2] == (0, [f"{NODE}: leaving"])
 
 
+def test_an_agent_that_stops_before_it_answers_is_not_waited_for(shell: Shell, spool: Spool) -> None:
+    """Its page is newer than the command, and says that there will be no answer."""
+    spool.node(NODE)
+    process = shell.start("gpu_shutdown", GPU_QUEUE_PATIENCE="1000")
+    wait_until(spool.commands)
+    spool.node(NODE, state="stopped")
+    status, _, err = ended(process)
+    assert (status, f"{NODE}: no agent is alive there" in err) == (1, True)
+
+
+def test_shutdown_does_not_wait_for_an_agent_that_another_one_has_followed(shell: Shell, spool: Spool) -> None:
+    spool.node(NODE)
+    process = shell.start("gpu_shutdown", GPU_QUEUE_PATIENCE="1000")
+    wait_until(spool.commands)
+    spool.node(NODE, incarnation="another")
+    status, _, err = ended(process)
+    assert (status, f"{NODE}: that agent is gone, and another one serves there" in err) == (1, True)
+
+
 def test_shutdown_without_an_agent_says_so(shell: Shell, spool: Spool) -> None:
     said = shell.run("gpu_shutdown")
     assert (said.status, "no agent is alive" in said.err) == (1, True)

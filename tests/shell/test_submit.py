@@ -301,3 +301,27 @@ def test_a_script_that_says_nothing_gets_what_the_newest_living_agent_gives(shel
     for number in (1, 2, 5):
         spool.node(f"n{number}-0000000{number}", default_gpus=4, age_s=3600)
     assert asks() == "1 GPU (the default)"
+
+
+@pytest.mark.parametrize(
+    ("line", "has_name"), [("{}", False), ('builtin echo "$({})"', True), ("{} 2>/dev/null", True)]
+)
+def test_on_a_terminal_the_sentence_is_all_and_a_pipe_gets_the_full_name(
+    shell: Shell, spool: Spool, line: str, has_name: bool
+) -> None:
+    script = shell.file("train.sh", "true\n")
+    master, terminal = os.openpty()
+    command = shell.command(line.format(f"gpu_submit {script}"))
+    with subprocess.Popen(command, env=shell.environment(), stdin=terminal, stdout=terminal, stderr=terminal) as one:
+        os.close(terminal)
+        said = b""
+        try:
+            while piece := os.read(master, 4096):
+                said += piece
+        except OSError:  # the last of them has closed it
+            pass
+        assert one.wait(20) == 0, said
+    os.close(master)
+    (full,) = spool.names("pending")
+    assert (full in said.decode().split()) is has_name, said
+    assert (b"queued as" in said) is ("2>" not in line), said

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ from gpu_queue.spool.pages import WaitPage
 from gpu_queue.spool.paths import SpoolPaths, make_id
 from gpu_queue.spool.records import write_submission
 from gpu_queue.task import State, Submission
-from tests.shell.helpers import Spool
+from tests.shell.helpers import Spool, wait_until
 
 NODE = "n1-00000001"
 
@@ -307,6 +308,25 @@ def test_an_answer_that_comes_in_the_last_moment_counts(
     assert paths.control
 
 
+@pytest.mark.parametrize("change", [{"state": "stopped"}, {"incarnation": "another"}])
+def test_an_agent_that_will_not_answer_is_not_waited_for(
+    face: Face, spool: Spool, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    """Its page is newer than the command, which is a sign of life, and says that there will be no answer."""
+    monkeypatch.setenv("GPU_QUEUE_PATIENCE", "1000")
+    spool.node(NODE)
+
+    def answer_not() -> None:
+        wait_until(spool.commands)
+        spool.node(NODE, **change)
+
+    asked = threading.Thread(target=answer_not)
+    asked.start()
+    (answer,) = face.shutdown()
+    asked.join()
+    assert answer.reply is Reply.GONE
+
+
 # -- two people at once, and agents
 
 
@@ -409,3 +429,18 @@ def test_why_a_task_waits_is_told_in_words_and_as_data(face: Face, spool: Spool)
 def test_where_no_agent_is_alive_that_is_the_reason(face: Face, spool: Spool) -> None:
     spool.add("pending", "train.sh")
     assert face.explain("train").reasons == (("", Reason(Code.NO_AGENT)),)
+
+
+# -- titles
+
+
+def test_a_task_is_called_what_its_submitter_called_it(face: Face, spool: Spool) -> None:
+    one, other = face.publish([Script("训练.sh", "true"), Script("my_own.sh", "true")])
+    assert [one.title, other.title] == ["训练.sh", "my_own.sh"]
+    assert [task.title for task in face.find("", State.PENDING)] == ["训练.sh", "my_own.sh"]
+    assert [task.title for task in face.find("训")] == ["训练.sh"]
+
+
+def test_a_record_cannot_give_a_task_a_name_that_its_id_was_not_made_of(face: Face, spool: Spool) -> None:
+    spool.add("failed", "rm_all.sh", name="harmless.sh")
+    assert [task.title for task in face.find("", State.FAILED)] == ["rm_all.sh"]

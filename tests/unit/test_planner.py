@@ -54,7 +54,7 @@ def test_a_large_task_at_the_head_keeps_the_idle_gpus_from_smaller_ones_behind_i
     cards = [a_card(0, GpuState.BUSY), *gpus(4)[1:]]
     facts = a_node(cards, a_task("large", least=4), a_task("small"))
     assert started(facts) == {}
-    assert "kept for large" in waits_for(facts, "small")
+    assert "comes after large" in waits_for(facts, "small")
 
 
 def test_a_task_that_never_fits_this_node_holds_nothing() -> None:
@@ -77,7 +77,7 @@ def test_a_script_that_names_its_gpus_gets_those_and_waits_for_those() -> None:
     cards[3] = a_card(3, GpuState.BUSY)
     facts = a_node(cards, named, a_task("next", least=1, most=2), a_task("pinned", needs=Needs(devices=(1,))))
     assert started(facts) == {"next": ("GPU-0", "GPU-2")}, "GPU 1 is kept, GPU 0 and 2 are not"
-    assert "kept for named" in waits_for(facts, "pinned")
+    assert "comes after named" in waits_for(facts, "pinned")
     assert waits_for(facts, "named") == "waits for GPU 1, 3: 1 idle (1 busy)"
 
 

@@ -230,13 +230,16 @@ def post(paths: SpoolPaths, command: Command, pages: Iterable[NodePage]) -> dict
     return entries
 
 
-def answers(paths: SpoolPaths, entries: Mapping[str, str], limit_s: float) -> Iterator[Answer]:
+def answers(
+    paths: SpoolPaths, entries: Mapping[str, str], limit_s: float, meant: Mapping[str, str] | None = None
+) -> Iterator[Answer]:
     """The answers to a command, each as it comes.
 
     Args:
         paths: of the spool.
         entries: what ``post`` returned.
         limit_s: after how long a node without a sign of life is gone.
+        meant: the incarnation of each node, for a command that counts for no other; None: it counts for any.
 
     Raises:
         SpoolError: control/ cannot be listed.
@@ -248,7 +251,12 @@ def answers(paths: SpoolPaths, entries: Mapping[str, str], limit_s: float) -> It
     while left:
         waited_s = time.monotonic() - started_s
         # In this order: what looks gone may have answered just before it went.
-        verdicts = {node: _judge(paths, node, asked_ns[entry], waited_s, limit_s) for node, entry in left.items()}
+        verdicts = {
+            node: Reply.GONE
+            if meant is not None and _is_replaced(paths, node, meant.get(node, ""))
+            else _judge(paths, node, asked_ns[entry], waited_s, limit_s)
+            for node, entry in left.items()
+        }
         present = set(listed(paths.control))
         for node, entry in list(left.items()):
             ack = os.path.basename(paths.ack(entry, node))
@@ -280,6 +288,12 @@ def _judge(paths: SpoolPaths, node: str, asked_ns: int, waited_s: float, limit_s
     if asked_ns and _mtime_ns(paths.node_json(node)) > asked_ns:
         return None if waited_s < ALIVE_S else Reply.SILENT
     return None if waited_s < limit_s else Reply.GONE
+
+
+def _is_replaced(paths: SpoolPaths, node: str, incarnation: str) -> bool:
+    """Whether another agent serves there by now, which will not answer."""
+    page = page_of(paths, node)
+    return page is not None and page.incarnation not in ("", incarnation)
 
 
 def _lines(path: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from gpu_queue.errors import SpoolError
 from gpu_queue.spool import paths as names
 from gpu_queue.spool.fields import is_argument
 from gpu_queue.spool.paths import SpoolPaths
-from gpu_queue.spool.records import read_submission
+from gpu_queue.spool.records import read_submission, read_title
 from gpu_queue.spool.store import listing
 from gpu_queue.task import Needs, State
 from gpu_queue.texts import printable
@@ -41,6 +41,8 @@ class Task:
     """Where it is claimed."""
     needs: Needs | None = field(default=None, compare=False)
     """What it asks for; only known of one that was just submitted."""
+    root: str = field(default="", compare=False, repr=False)
+    """Of the spool that it was found in."""
 
     @cached_property
     def full(self) -> tuple[int, str] | None:
@@ -57,10 +59,17 @@ class Task:
         """000 to 999, smaller first."""
         return names.parse_drop(self.name)[0] if self.full is None else self.full[0]
 
-    @property
+    @cached_property
     def title(self) -> str:
-        """The script's name as the id carries it; of a hand drop the file's."""
-        return os.fsdecode(names.parse_drop(self.name)[1]) if self.full is None else self.full[1].split("-", 2)[2]
+        """The script's name as it was submitted, read where an id cannot carry it; of a hand drop the file's."""
+        if self.full is None or not self.root:
+            return self.plain_title
+        return read_title(SpoolPaths(self.root), self.full[1])
+
+    @property
+    def plain_title(self) -> str:
+        """The same as the id carries it: what is in no safe name became ``_``."""
+        return os.fsdecode(names.parse_drop(self.name)[1]) if self.full is None else names.title_of(self.full[1])
 
     @property
     def where(self) -> str:
@@ -122,9 +131,9 @@ def look(paths: SpoolPaths, state: State) -> list[Task]:
     directory = paths.directory(state)
     if state is State.RUNNING:
         nodes = [node for node in listed(directory) if not node.startswith(".")]
-        found = [Task(state, name, node) for node in nodes for name in listed(paths.running(node))]
+        found = [Task(state, name, node, root=paths.root) for node in nodes for name in listed(paths.running(node))]
         return [task for task in found if task.full is not None]
-    found = [Task(state, name) for name in listed(directory)]
+    found = [Task(state, name, root=paths.root) for name in listed(directory)]
     if state is State.PENDING:
         return [task for task in found if task.full is not None or _is_drop(directory, task.name)]
     return [task for task in found if names.parse_full(task.name) is not None]
@@ -171,10 +180,10 @@ def fit_name(tasks: Iterable[Task], text: str, title_of: Callable[[Task], str | 
     for task in tasks:
         if task.id is None:
             title: str | None = task.name
-        elif plain not in task.title:
+        elif plain not in task.plain_title:
             continue
         else:
-            title = task.title if plain == text else title_of(task)
+            title = task.plain_title if plain == text else title_of(task)
         if title is None:
             continue
         has_number = len(title) > 3 and title[:3].isascii() and title[:3].isdigit() and title[3] == "_"

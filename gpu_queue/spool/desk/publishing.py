@@ -12,7 +12,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gpu_queue.errors import BadScript, NotPublished, SpoolError
@@ -351,7 +351,7 @@ def _commit(paths: SpoolPaths, entries: list[_Entry], hidden: list[str], stage: 
     for one, path in zip(entries, hidden, strict=True):
         result = store.move(path, one.task.path(paths))
         if result.moved is Moved.WON or _is_there(paths, one.task_id):
-            queued.append(one.task)
+            queued.append(replace(one.task, root=paths.root))
             continue
         problem = problem or _unwritten(path, result.error)
         if result.moved is Moved.LOST or os.path.lexists(path):

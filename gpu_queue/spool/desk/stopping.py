@@ -214,4 +214,5 @@ def ask(paths: SpoolPaths, command: Command, pages: list[NodePage]) -> tuple[Ans
     Raises:
         SpoolError: the command cannot be written.
     """
-    return tuple(answers(paths, post(paths, command, pages), patience_s(paths))) if pages else ()
+    meant = {page.node: page.incarnation for page in pages} if command.verb == "shutdown" else None
+    return tuple(answers(paths, post(paths, command, pages), patience_s(paths), meant)) if pages else ()

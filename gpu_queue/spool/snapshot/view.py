@@ -140,8 +140,8 @@ class RunningTask:
 
     @property
     def title(self) -> str:
-        """The script's name, as the id carries it."""
-        return title_of(self.claim.task_id)
+        """The script's name, as its node tells it; else as the id carries it."""
+        return printable(self.page.name) if self.page is not None and self.page.name else title_of(self.claim.task_id)
 
 
 @dataclass(frozen=True)
