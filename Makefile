@@ -5,11 +5,12 @@ PYTHON ?= python3
 EXTRAS ?= dev
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+comma := ,
+STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
 SHELL_FILES := client.sh submit.sh gpu_queue/execution/shim.sh examples/train.sh .ci/run examples/demo.sh \
-	tests/sharedfs/guest.sh
+	tests/sharedfs/guest.sh tests/samples/sessions/*.sh
 
-.PHONY: help venv demo test test-sharedfs lint format docs attack soak bench gpu-report clean
+.PHONY: help venv demo test test-sharedfs lint format docs docs-samples attack soak bench gpu-report clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -48,6 +49,9 @@ docs: $(STAMP) ## write anew what is made from the code: the schema of config.ya
 		--manual-title "gpu-queue" --format single-commands-section --output docs/gpu-queue.1 \
 		--version "$$($(BIN)/gpu-queue --version | cut -d ' ' -f 2)" \
 		--description "a queue for GPU jobs that needs nothing but a shared directory"
+
+docs-samples: $(STAMP) ## type the commands of the documentation, write what they say; ONLY=session ANEW=1
+	@$(BIN)/python -m tests.samples $(if $(ONLY),--only $(ONLY)) $(if $(ANEW),--anew)
 
 attack: $(STAMP) ## an adversary's rounds, some ten minutes; SECONDS=40 ONLY=word TABLE=1
 	@$(BIN)/python -m tests.attack $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ONLY),--only "$(ONLY)") $(if $(TABLE),--table)

@@ -1110,7 +1110,7 @@ __gpu_check() { # OPTION VALUE: fails, with the reason in REPLY, where nobody co
 }
 
 __gpu_needs() { # TEXT [GIVEN]: REPLY = "<N or N-M> <devices or -> <rule> <words for people>"; or fails: "<word> <reason>"
-  local text=${1:0:65536} given=${2-} IFS=$'\n' count='' duration='' sbatch='' slurm='' per_task='' tasks='' here='' lane='' words
+  local text=${1:0:65536} given=${2-} IFS=$'\n' count='' duration='' sbatch='' slurm='' per_task='' ranks='' here='' lane='' words
   local value devices=, named=0 hides='' most=''
   set -f # the lines are split by IFS: no fork and no temporary file
   __gpu_head || { set +f; return 1; }
@@ -1139,7 +1139,7 @@ __gpu_needs() { # TEXT [GIVEN]: REPLY = "<N or N-M> <devices or -> <rule> <words
 }
 
 __gpu_lane() { # TEXT: REPLY = the serial queue that its #GPUQ lines name
-  local text=$1 IFS=$'\n' count='' duration='' sbatch='' slurm='' per_task='' tasks='' here='' lane=''
+  local text=$1 IFS=$'\n' count='' duration='' sbatch='' slurm='' per_task='' ranks='' here='' lane=''
   set -f
   __gpu_head || lane='' # it will be refused
   set +f
@@ -1158,8 +1158,8 @@ __gpu_head() { # into __gpu_needs's count, duration, sbatch ("<count> <words>") 
     esac
   done
   if [ -z "$sbatch" ] && [ -n "$per_task" ]; then
-    tasks=${tasks:-${here:-1}}
-    sbatch="$((${per_task%% *} * tasks)) ${per_task#* }, tasks: $tasks"
+    ranks=${ranks:-${here:-1}}
+    sbatch="$((${per_task%% *} * ranks)) ${per_task#* }, tasks: $ranks"
   fi
 }
 
@@ -1240,7 +1240,7 @@ __gpu_tokens() { # TEXT: reply = its words by sbatch's rules, where \ counts in 
   if [ -n "$begun" ]; then reply+=("$word"); fi
 }
 
-__gpu_slurm() { # OPTION VALUE: into __gpu_needs's sbatch, slurm, per_task (--gpus-per-task), tasks, here (per node)
+__gpu_slurm() { # OPTION VALUE: into __gpu_needs's sbatch, slurm, per_task (--gpus-per-task), ranks, here (per node)
   local said="#SBATCH $1 $2"
   case $1 in --*) said="#SBATCH $1=$2" ;; esac
   case $1 in
@@ -1250,7 +1250,7 @@ __gpu_slurm() { # OPTION VALUE: into __gpu_needs's sbatch, slurm, per_task (--gp
       else case $sbatch in "${sbatch%% *} #SBATCH --gres="*) sbatch='' ;; esac # it stands in the place of an earlier one
       fi ;;
     --gpus-per-task) if __gpu_gres '' "$2"; then per_task="$REPLY $said"; fi ;;
-    --ntasks | -n | --tasks) if __gpu_tally "$2"; then tasks=$REPLY; fi ;;
+    --ntasks | -n | --tasks) if __gpu_tally "$2"; then ranks=$REPLY; fi ;;
     --ntasks-per-node | --tasks-per-node) if __gpu_tally "$2"; then here=$REPLY; fi ;;
     --time | -t)
       case $2 in

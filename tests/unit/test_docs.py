@@ -1,4 +1,4 @@
-"""What the README promises is there, and what is there stands in the README."""
+"""What the documentation promises is there, and what is there stands in the documentation, in both languages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ import pytest
 from gpu_queue.config import SETTINGS, settings_table
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "docs" / "README.zh-CN.md"]
+README, README_ZH = ROOT / "README.md", ROOT / "docs" / "README.zh-CN.md"
+COMMAND_PAGES = [ROOT / "docs" / "commands.md", ROOT / "docs" / "zh-CN" / "commands.md"]
+SETTINGS_PAGE, SETTINGS_PAGE_ZH = ROOT / "docs" / "settings.md", ROOT / "docs" / "zh-CN" / "settings.md"
+CHINESE = [README_ZH, *sorted((ROOT / "docs" / "zh-CN").glob("*.md"))]
+TWINS = [(README, README_ZH), *((ROOT / "docs" / page.name, page) for page in CHINESE[1:])]
+SHORTER = {"keepalive.md", "reliability.md"}  # measurements are in English alone
 MARKDOWN = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")],
     key=lambda path: str(path.relative_to(ROOT)),
@@ -42,23 +47,78 @@ def test_there_are_commands_to_tell_of() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("page", PAGES, ids=relative)
-def test_every_command_stands_in_both_readmes(page: Path, command: str) -> None:
+@pytest.mark.parametrize("page", COMMAND_PAGES, ids=relative)
+def test_every_command_is_described(page: Path, command: str) -> None:
     assert re.search(rf"\b{command}\b", page.read_text(encoding="utf-8"))
 
 
+def settings_in(page: Path, head: str) -> list[list[str]]:
+    """The cells of the table of settings that begins with a heading."""
+    text = page.read_text(encoding="utf-8")
+    lines = text[text.index(head) :].splitlines()
+    table = itertools.takewhile(lambda line: line.startswith("|"), lines)
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+
+
 def test_the_settings_table_is_the_one_that_the_code_makes() -> None:
-    text = PAGES[0].read_text(encoding="utf-8")
-    lines = text[text.index(settings_table().splitlines()[0]) :].splitlines()
-    table = list(itertools.takewhile(lambda line: line.startswith("|"), lines))
-    assert table == settings_table().splitlines()
+    made = settings_table().splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in made]
+    assert settings_in(SETTINGS_PAGE, made[0]) == cells
+
+
+def test_the_chinese_settings_table_names_the_same_with_the_same_defaults() -> None:
+    ours, theirs = settings_in(SETTINGS_PAGE, "| flag |")[2:], settings_in(SETTINGS_PAGE_ZH, "| 参数 |")[2:]
+    assert [row[:3] for row in theirs] == [row[:3] for row in ours]
+    for (*_, flag, default, _), (*_, default_zh, meaning) in zip(ours, theirs, strict=True):
+        said_in_words = " " in default
+        assert default_zh == default or (said_in_words and re.search("[\u4e00-\u9fff]", default_zh)), (
+            flag,
+            default_zh,
+        )
+        assert re.search("[\u4e00-\u9fff]", meaning), (flag, meaning)
 
 
 @pytest.mark.parametrize("row", SETTINGS, ids=lambda row: row.field)
-def test_every_setting_stands_in_the_readme(row: object) -> None:
-    text = PAGES[0].read_text(encoding="utf-8")
+def test_every_setting_is_described(row: object) -> None:
+    text = SETTINGS_PAGE.read_text(encoding="utf-8")
     for word in (getattr(row, "flag", ""), getattr(row, "env", ""), getattr(row, "key", "")):
         assert word in text
+
+
+def test_the_readme_is_read_in_a_minute() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 250
+
+
+def outline(page: Path) -> list[str]:
+    """The levels of a page's headings and its blocks of code, in order."""
+    found, inside = [], False
+    for line in page.read_text(encoding="utf-8").splitlines():
+        mark = re.match(r"\s*(```.*)" if inside else r"\s*(```.*)|(#+) ", line)
+        if mark and mark[1]:
+            inside = not inside
+        if mark and (inside or not mark[1]):
+            found.append(mark[0].strip())
+    return found
+
+
+@pytest.mark.parametrize(
+    "pair", [pair for pair in TWINS if pair[0].name not in SHORTER], ids=lambda pair: pair[0].name
+)
+def test_both_languages_have_the_same_sections_and_examples(pair: tuple[Path, Path]) -> None:
+    english, chinese = pair
+    assert outline(chinese) == outline(english)
+
+
+@pytest.mark.parametrize("pair", TWINS, ids=lambda pair: pair[0].name)
+def test_each_language_leads_to_the_other(pair: tuple[Path, Path]) -> None:
+    for page, other in (pair, pair[::-1]):
+        targets = _LINK.findall(page.read_text(encoding="utf-8"))
+        assert other.resolve() in {(page.parent / target).resolve() for target in targets}, relative(page)
+
+
+@pytest.mark.parametrize("page", CHINESE, ids=relative)
+def test_the_reader_is_addressed_politely(page: Path) -> None:
+    assert "你" not in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", MARKDOWN, ids=relative)
