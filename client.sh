@@ -362,8 +362,9 @@ __gpu_conf() { # FILE WANTED: what it says of these keys into the caller's value
   [ -e "$1" ] || return 0
   case $1 in
     */submit.sh) # a program beside us, and only what is written out in it: what a shell would have to work out is not said
-      __gpu_read "$1" 16384 || return 0
-      case $REPLY in *perpetual_motion.py*) __gpu_assignments "$1" ' QUEUE_ROOT ' yes || : ;; esac ;;
+      __gpu_read "$1" 8192 || return 0
+      REPLY=${REPLY%%'() {'*} # its settings come before its functions
+      case $REPLY in *perpetual_motion.py*QUEUE_ROOT=*) __gpu_assignments "$1" ' QUEUE_ROOT ' yes || : ;; esac ;;
     *)
       __gpu_trusts "$1" || return
       __gpu_read "$1" 65537 && [ ${#REPLY} -le 65536 ] || {
@@ -395,15 +396,11 @@ __gpu_assignments() { # FILE WANTED [is a script]: its lines KEY=value in REPLY,
   text=${text//$'\n'/$'\n '} # a blank before each line: empty ones would not be counted
   set -f
   for line in $text; do
-    number=$((number + 1)) line=${line%$'\r'}
-    line=${line#"${line%%[! ]*}"}
-    case $line in
-      '' | '#'*) continue ;;
-      *'() {'*) [ -z "${3-}" ] || break ;;
-      'export '*) line=${line#export}; line=${line#"${line%%[! ]*}"} ;;
-    esac
-    key=${line%%=*}
+    number=$((number + 1))
     case $line in *=*) ;; *) continue ;; esac
+    line=${line%$'\r'}; line=${line#"${line%%[! ]*}"}
+    case $line in 'export '*) line=${line#export}; line=${line#"${line%%[! ]*}"} ;; esac
+    key=${line%%=*}
     case $key in '' | [0-9]* | *[!A-Za-z0-9_]*) continue ;; esac
     case ${2:- $key } in *" $key "*) ;; *) continue ;; esac
     if __gpu_value "$key" "${line#*=}"; then
@@ -3296,7 +3293,11 @@ __gpu_shutdown() {
   case ${1-} in '') ;; --wait) wait=true ;; *) __gpu_usage 'there is no option %s; gpu_shutdown [--wait]' "$1"; return ;; esac
   __gpu_enter || return
   __gpu_nodes; nodes=("${reply[@]}")
-  [ ${#nodes[@]} -gt 0 ] || { __gpu_fail 'no agent is alive in %s, so there is nothing to shut down' "$JOB_ID"; return; }
+  [ ${#nodes[@]} -gt 0 ] || {
+    __gpu_fail 'no agent is alive in %s, so there is nothing to shut down' "$JOB_ID"
+    __gpu_say_elsewhere
+    return 1
+  }
   __gpu_post shutdown ", \"wait\": $wait" "${nodes[@]}" || return
   __gpu_await "$REPLY" "${nodes[@]}"
   for node in "${gone[@]}"; do
@@ -4088,14 +4089,21 @@ unset -f __gpu_register
 
 # Where this file lies, for gpu_help and for the settings beside it.
 if [ -n "${ZSH_VERSION-}" ]; then
-  # shellcheck disable=SC2296 # zsh: the file that is being read
-  __gpu_source=${(%):-%x}
+  # shellcheck disable=SC2154,SC2296 # zsh: the file that is being read; %x spells what the locale does not know as \M-…
+  __gpu_source=${functions_source[gpu_help]-}
+  # shellcheck disable=SC2296
+  [ -n "$__gpu_source" ] || __gpu_source=${(%):-%x}
 else
   __gpu_source=${BASH_SOURCE[0]-}
 fi
 case $__gpu_source in /*) ;; *) __gpu_source=$PWD/$__gpu_source ;; esac
-[ ! -L "$__gpu_source" ] || __gpu_source=$(command readlink -f -- "$__gpu_source") # a link to it is no copy
-eval "__gpu_file() { REPLY=$(printf '%q' "$__gpu_source"); }"
+[ ! -L "$__gpu_source" ] || __gpu_source=$(command readlink -f -- "$__gpu_source") || : # a link to it is no copy
+if [ -n "${ZSH_VERSION-}" ]; then
+  # shellcheck disable=SC2296 # so does its %q
+  eval "__gpu_file() { REPLY=${(qq)__gpu_source}; }"
+else
+  eval "__gpu_file() { REPLY=$(printf '%q' "$__gpu_source"); }"
+fi
 unset __gpu_source
 
 if [ -n "${__gpu_aliases-}" ]; then

@@ -23,7 +23,7 @@ SUBMIT_KEYS = ("QUEUE_ROOT", "CODE_DIR", "CONDA_PATH", "CONDA_ENV", "PYTHON", "S
 LINE = "a line"
 """In place of a key: a line that sets nothing."""
 LIMIT_BYTES = 64 << 10
-SCRIPT_BYTES = 16 << 10
+SCRIPT_BYTES = 8 << 10
 """So far the settings of submit.sh are looked for."""
 _ASSIGNMENT = re.compile(r"(?:export +)?([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _HOME = re.compile(r"(?:~|\$HOME|\$\{HOME\})(?=/|$)")
@@ -121,11 +121,10 @@ def parse_script(path: str, text: str, home: str) -> Conf:
         home: what ``~/`` and ``$HOME`` at the start of a value mean.
     """
     said: dict[str, Said] = {}
+    text = text.partition("() {")[0]  # its settings come before its functions
     if "perpetual_motion.py" not in text:
         return Conf()  # somebody else's submit.sh
     for number, line in enumerate(text.split("\n"), 1):
-        if "() {" in line:
-            break
         match = _ASSIGNMENT.fullmatch(_bare(line))
         if match is None or match[1] != "QUEUE_ROOT":
             continue

@@ -159,3 +159,10 @@ def test_who_submits_where_nobody_serves_is_told_where_somebody_does(place: Plac
     assert place.run("gpu_status", JOB_ID="car", QUEUE_ROOT=str(ours)).err.splitlines() == [where]
     there.node("n1-00000001", "stopped")
     assert place.run("gpu_run true", JOB_ID="car", QUEUE_ROOT=str(ours)).err.splitlines()[2:] == []
+
+
+def test_what_lies_beside_the_client_is_found_in_any_locale(place: Place) -> None:
+    place.write(place.conf, "QUEUE_ROOT=/mnt/队列\n")
+    for locale in ("C", "POSIX", "C.UTF-8"):
+        assert place.root(LC_ALL=locale) == "/mnt/队列"
+        assert "gpu_submit" in place.run("gpu_help", LC_ALL=locale).out
