@@ -1820,8 +1820,8 @@ __gpu_size_of_terminal() { # into the caller's wide and high; 0 high: no end
   esac
   high=${size% *} wide=${size#* }
   __gpu_number "$high" || high=0
-  __gpu_number "$wide" || wide=100
-  if [ "$wide" -lt 10 ]; then wide=100; elif [ "$wide" -lt 40 ]; then wide=40; fi # zsh without a terminal says 0; below 40 nothing fits
+  __gpu_number "$wide" && [ "$wide" -gt 0 ] || wide=100 # zsh without a terminal says 0
+  [ "$wide" -ge 40 ] || wide=40 # below that nothing fits
   if [ "$wide" -ge 100 ]; then titles=24; elif [ "$wide" -ge 60 ]; then titles=18; else titles=12; fi
 }
 
@@ -1831,7 +1831,7 @@ __gpu_size_of_terminal() { # into the caller's wide and high; 0 high: no end
 #   files, odd: what waits, tasks and hand drops; by a file's name code, sayings, wants, made and title, as nodes say
 #   left: claims that no living node's page has; failed: "SECONDS NAME", the last day's, the newest first
 __gpu_facts() {
-  local node file incarnation quiet=0 order=-rn stopped=() mute=() claims=()
+  local node file incarnation quiet=0 order=-rn stopped=() hushed=() claims=()
   typeset -A listed paged
   __gpu_clock control; now=$REPLY
   names=() notes=() cards=() tries=() left=() dead=() failed=() stopped=() alive=0 older=0
@@ -1841,14 +1841,16 @@ __gpu_facts() {
   # By one listing, the newest first: thousands of dead nodes cost a moment.
   __gpu_lines find nodes nodes/gone failed -maxdepth 1 -type f ! -name '*[!A-Za-z0-9._+-]*' '(' \
     -path 'failed/*' -newerct "@$((now - 86400))" -printf '%C@ failed %f\n' -o \
-    -path 'nodes/gone/[!.]*.json' -newermt "@$((now - 86400))" -printf '%T@ gone %f\n' -o \
+    -path 'nodes/gone/[!.]*.json' -printf '%T@ gone %f\n' -o \
     ! -path '*/*/*' -path 'nodes/[!.]*.json' -printf '%T@ node %f\n' ')'
   for file in "${reply[@]}"; do
     node=${file##* }
+    case $file in *.*' '*) ;; *) continue ;; esac
     case $file in
       *' failed '*) failed+=("${file%% *} $node") ;;
       *' gone '*)
-        if [ ${#dead[@]} -lt 10 ] && [ ! -e "nodes/$node" ]; then dead+=("${file%% *} ${node%.json}"); fi ;; # else it has come back
+        if [ -e "nodes/$node" ]; then continue; fi # it has come back
+        if [ ${#dead[@]} -lt 10 ] && [ "${file%%.*}" -gt $((now - 86400)) ]; then dead+=("${file%% *} ${node%.json}"); else older=$((older + 1)); fi ;;
       *)
         node=${node%.json} file=${file%%.*}
         __gpu_number "$file" || file=0
@@ -1867,9 +1869,9 @@ __gpu_facts() {
         if [ "${age[$node]}" -le 90 ]; then alive=$((alive + 1)); else state[$node]=silent; fi
         __gpu_each "$node" __gpu_heed || state[$node]='of another version' ;;
     esac
-    if [ "${state[$node]}" = silent ]; then mute+=("$node"); else names+=("$node"); fi
+    if [ "${state[$node]}" = silent ]; then hushed+=("$node"); else names+=("$node"); fi
   done
-  names+=("${mute[@]}" "${stopped[@]}")
+  names+=("${hushed[@]}" "${stopped[@]}")
   for file in "${claims[@]}"; do
     REPLY=${file##*/}
     if [ -z "${paged[${REPLY%%=*}]-}" ]; then left+=("${file#running/}"); fi
@@ -1985,10 +1987,10 @@ __gpu_clip() { # TEXT COLUMNS: REPLY = it, cut where it is longer
 }
 
 __gpu_wrap() { # INDENT COLOR TEXT: in lines that fit the terminal, four at most
-  local rest=$3 room=$((wide - ${#1})) line used size char i space lines_left=4
+  local rest=$3 room=$((wide - ${#1})) line used size char i space more=4
   while :; do
     __gpu_width "$rest"
-    if [ "$REPLY" -le "$room" ] || [ "$lines_left" -eq 1 ]; then break; fi
+    if [ "$REPLY" -le "$room" ] || [ "$more" -eq 1 ]; then break; fi
     used=0 space=0
     for ((i = 0; i < ${#rest}; i++)); do
       char=${rest:$i:1}
@@ -2000,7 +2002,7 @@ __gpu_wrap() { # INDENT COLOR TEXT: in lines that fit the terminal, four at most
       used=$((used + size))
     done
     if [ "$space" -gt 0 ]; then i=$space; fi
-    line=${rest:0:$i} rest=${rest:$i} lines_left=$((lines_left - 1))
+    line=${rest:0:$i} rest=${rest:$i} more=$((more - 1))
     rest=${rest#"${rest%%[! ]*}"}
     printf '%s%s%s%s\n' "$1" "$2" "${line%"${line##*[! ]}"}" "${2:+$plain}"
   done
@@ -2023,7 +2025,7 @@ __gpu_format() { # FORMAT WORD…: REPLY = them in this shell's language, for wo
 }
 
 __gpu_picture() { # the facts as people look for them: nodes with their GPUs, what waits and why, what failed lately
-  local node row gap=yes folded=''
+  local node row gap=yes folded='' incarnation
   typeset -A holds short
   __gpu_show_head
   __gpu_place_tries
@@ -2036,7 +2038,12 @@ __gpu_picture() { # the facts as people look for them: nodes with their GPUs, wh
   if [ -z "$fully" ] && [ ${#cards[@]} -gt $((high > 60 ? high - 20 : 40)) ]; then folded=yes; fi
   for node in "${names[@]}"; do __gpu_show_node; done
   for row in "${dead[@]}"; do
-    __gpu_age $((now - ${row%%.*})); __gpu_format '%s  dead, put away %s ago' "${row#* }" "$REPLY"; __gpu_wrap '' "$dim" "$REPLY"
+    __gpu_state "gone/${row#* }"; node=$REPLY
+    __gpu_age $((now > ${row%%.*} ? now - ${row%%.*} : 0))
+    if [ "$node" = stopped ]; then __gpu_format '%s  stopped %s ago' "${row#* }" "$REPLY"
+    else __gpu_format '%s  dead for %s' "${row#* }" "$REPLY"
+    fi
+    __gpu_wrap '' "$dim" "$REPLY"
   done
   if [ "$older" -gt 0 ]; then __gpu_plural "$older" node; __gpu_format 'and %s that stopped or went silent before' "$REPLY"; __gpu_wrap '' "$dim" "$REPLY"; fi
   __gpu_show_left
@@ -2266,7 +2273,8 @@ __gpu_show_left() { # claims that no page of a node knows of
     __gpu_title "$file"; __gpu_fit "$REPLY" "$titles"; text=$REPLY
     file=${file##*/}; file=${file#???????????????????????}
     case $number in *=*) __gpu_format 'on %s, try %s, has ended' "${short[$node]-$node}" "${number%%.*}" ;; *) __gpu_format 'on %s, try %s' "${short[$node]-$node}" "${number%%.*}" ;; esac
-    __gpu_clip "$text  $REPLY" $((wide - 10)); printf "  $bold%s$plain  %s\n" "${file%%-*}" "$REPLY"
+    __gpu_tame "$text  ${REPLY//[[:cntrl:]]/?}"; __gpu_clip "$REPLY" $((wide - 10))
+    printf "  $bold%s$plain  %s\n" "${file%%-*}" "$REPLY"
   done
 }
 
@@ -2282,6 +2290,7 @@ __gpu_show_waiting() {
       if [ "$high" -gt 36 ]; then allowed=$((high / 3)); fi
       for file in "${files[@]:0:300}" "${odd[@]:0:100}"; do
         name=${file#pending/} key=-
+        [ -n "$file" ] || continue # in zsh a part of an empty list is an empty word
         case $name in *[!A-Za-z0-9._+-]*) __gpu_tr 'dropped by hand'; key=$REPLY ;; *) key=${sayings[$name]--} ;; esac
         if [ "$key" = - ] && [ "$alive" -gt 0 ] && [ ${#files[@]} -gt 100 ]; then continue; fi # too far behind to be told of
         for ((i = 0; i < ${#groups[@]}; i++)); do [ "${groups[i]}" != "$key" ] || break; done
@@ -2428,6 +2437,7 @@ __gpu_rows() {
   done
   for file in "${files[@]}"; do
     name=${file#pending/}
+    case $name in *.try*) __gpu_strip "$name"; name=$REPLY ;; esac
     __gpu_epoch "${name:4}"; count=$((now > REPLY ? now - REPLY : 0)); __gpu_title "$name"
     printf 'task\twaiting\t%s\t%s\t-\t%s\t%s\t-\t%s\t%s\t%s\t%s\n' "${name#????}" "${name%%-*}" "${wants[$name]:--}" "$count" "${made[$name]:--}" "${code[$name]:--}" "$REPLY" "${sayings[$name]:--}"
   done

@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpu_queue.reasons import Code, Reason, reason
-from gpu_queue.spool.pages import GpuPage, KeepPage, NodePage, SilentPage, TryPage, WaitPage, encode_json, encode_lines
+from gpu_queue.spool.pages import (
+    GpuPage,
+    KeepPage,
+    NodePage,
+    SilentPage,
+    TryPage,
+    WaitPage,
+    encode_json,
+    encode_lines,
+)
 from gpu_queue.states import AgentState, GpuState
 from tests.shell.helpers import Spool
 
@@ -97,7 +106,7 @@ def make_busy(path: Path, *, waiting: int = 210) -> Busy:
         kind = 5 if number == 7 else 4 if number == 9 else number % 4
         title, gpus, why = asked[kind]
         if number == 12:
-            title = "it's \"odd\" but long enough to be cut somewhere.sh"
+            title = 'it\'s "odd" but long enough to be cut somewhere.sh'
         name = busy.add("pending", title, 90000 - 60 * number, 100 if number < 3 else 500)
         if number < 200:  # as many as an agent tells of
             waits.append(WaitPage(name, why, gpus, 2 if kind == 5 else 1 if number == 6 else 0, title))
@@ -188,7 +197,11 @@ def make_busy(path: Path, *, waiting: int = 210) -> Busy:
         ("超长的中文任务名称-消融实验-第二组.sh", "timed out", "ran for 4h00m of 4h00m"),
         ("lost.sh", "lost", "the node went silent"),
         ("late.sh", "failed(2)", ""),
-        ("gpu.sh", "failed(1)", "a GPU fell off the bus while it ran, and every retry that it had was used up before"),
+        (
+            "gpu.sh",
+            "failed(1)",
+            "a GPU fell off the bus while it ran, and every retry that it had was used up before",
+        ),
     ):
         busy.fail(title, outcome, why)
     busy.add("failed", "cancelled.sh", 9000)
