@@ -99,9 +99,10 @@ __gpu_guest() { # VERB ARGUMENT…: the known state of a shell, then the verb
     shopt -s nullglob
     trap - DEBUG ERR RETURN
   fi
-  # shellcheck disable=SC2154 # zsh's own
-  # A shell forgets an interrupt when the program that it waits for has just ended by itself.
-  trap 'trap - INT; kill -s INT "${BASHPID:-${sysparams[pid]}}"' INT
+  # A shell forgets an interrupt when the program that it waits for has just ended by itself.  And it must be seen to end by
+  # it, or the loop that we are in goes on: an interactive shell's subshell would only exit, zsh's with status 1.
+  # shellcheck disable=SC2016 # of that shell
+  trap 'exec sh -c '\''kill -s INT "$$"'\' INT
   unset GLOBIGNORE CDPATH POSIXLY_CORRECT
   IFS=$' \t\n'
   case ${LC_ALL:-${LC_MESSAGES:-${LANG-}}} in [zZ][hH]*) __gpu_zh=yes ;; *) __gpu_zh='' ;; esac
