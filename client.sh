@@ -2993,8 +2993,27 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
 
 # --- completion ----------------------------------------------------------------------------------------------------
 
-__gpu_candidates() { # COMMAND WORD: one a line
-  local states file priority id nonce title
+__gpu_queue_names() { # reply = the serial queues that have a token, or that the first waiting tasks were submitted to
+  local file name records=()
+  typeset -A known
+  __gpu_tasks pending
+  for file in "${reply[@]:0:500}"; do records+=("records/${file#pending/????}.json"); done
+  [ ${#records[@]} -eq 0 ] || __gpu_lines grep -hoa -e '"queue": *"[A-Za-z0-9._+-]*"' -- "${records[@]}"
+  [ ${#records[@]} -gt 0 ] || reply=()
+  records=("${reply[@]}") reply=()
+  for file in "${records[@]}" queues/*.[0-9]*; do
+    case $file in
+      queues/*) name=${file#queues/}; name=${name%.free}; name=${name%.*} ;;
+      *) name=${file%\"}; name=${name##*\"} ;;
+    esac
+    case $name in '' | *[!A-Za-z0-9._+-]*) continue ;; esac
+    [ -n "${known[$name]-}" ] || reply+=("$name")
+    known[$name]=1
+  done
+}
+
+__gpu_candidates() { # COMMAND, or the option before, WORD: one a line
+  local states file priority id nonce title read=0
   typeset -A seen
   case $1 in
     gpu_keepalive) printf '%s\n' on off status; return 0 ;;
@@ -3007,10 +3026,14 @@ __gpu_candidates() { # COMMAND WORD: one a line
       __gpu_node_names
       for file in "${reply[@]}"; do printf '%s\n' "$file"; done
       return 0 ;;
+    --queue) __gpu_enter 2>/dev/null || return 0
+      __gpu_queue_names
+      for file in "${reply[@]}"; do printf '%s\n' "$file"; done
+      return 0 ;;
     gpu_cancel | gpu_priority) states=pending ;;
     gpu_stop | gpu_wait) states='pending running' ;;
     gpu_retry) states=failed ;;
-    gpu_explain) states='pending running done failed' ;;
+    gpu_explain | --after) states='pending running done failed' ;;
     gpu_logs | gpu_tail) states=logs ;;
     *) return 0 ;;
   esac
@@ -3030,6 +3053,9 @@ __gpu_candidates() { # COMMAND WORD: one a line
   for id in "$@"; do
     __gpu_split "${id%.log}"
     __gpu_is_full "$priority-$id" || continue
+    case $title in *_*) # the record is read; of very many titles a person reads the first
+      if [ "$read" -lt 200 ]; then read=$((read + 1)); __gpu_title "$priority-$id"; title=$REPLY; fi ;;
+    esac
     set -- "$title"
     case $file in [0-9a-f]*) set -- "$title" "$nonce" "$priority-$id" ;; esac
     for title in "$@"; do
@@ -3039,7 +3065,7 @@ __gpu_candidates() { # COMMAND WORD: one a line
   done
 }
 
-__gpu_words() { # COMMAND WORD: the options and candidates that begin with WORD
+__gpu_words() { # COMMAND WORD [BEFORE [quoted]]: the options and candidates that begin with WORD; BEFORE is the word before
   local options='' line
   case $1 in
     gpu_submit | gpu_run) options='--gpus --memory --queue --time --retries --after --name --priority' ;;
@@ -3051,9 +3077,19 @@ __gpu_words() { # COMMAND WORD: the options and candidates that begin with WORD
     gpu_forget) options=--force ;;
     gpu_clean) options='--older-than --dry-run' ;;
   esac
+  case $1/${3-} in
+    gpu_submit/--after | gpu_run/--after | */--queue) set -- "$3" "$2" '' "${4-}" ;;
+    gpu_submit/--[a-z]* | gpu_run/--[a-z]* | */--timeout) return 0 ;; # a number, or a name of one's own
+  esac
   case $2 in
     -*) for line in $options; do case $line in "$2"*) printf '%s\n' "$line" ;; esac; done ;;
-    *) __gpu_candidates "$@" | while IFS= read -r line; do case $line in "$2"*) printf '%s\n' "$line" ;; esac; done ;;
+    *)
+      __gpu_candidates "$1" "$2" | while IFS= read -r line; do
+        case $line in "$2"*) ;; *) continue ;; esac
+        REPLY=$line
+        [ -z "${4-}" ] || __gpu_quote "$line"
+        printf '%s\n' "$REPLY"
+      done ;;
   esac
 }
 
@@ -3062,19 +3098,18 @@ __gpu_complete_bash() {
   COMPREPLY=()
   while IFS= read -r line; do
     [ -n "$line" ] || continue
-    printf -v line %q "$line"
     COMPREPLY+=("$line")
   done <<END
-$(__gpu_guest words "$1" "$2" 2>/dev/null)
+$(__gpu_guest words "$1" "$2" "${3-}" quoted 2>/dev/null)
 END
 }
 
 __gpu_complete_zsh() {
   local -a found
   # shellcheck disable=SC2154,SC2296,SC2206 # zsh's own words and flags
-  found=(${(f)"$(__gpu_guest words "${words[1]}" "${words[CURRENT]}" 2>/dev/null)"})
+  found=(${(f)"$(__gpu_guest words "${words[1]}" "${words[CURRENT]}" "${words[CURRENT-1]}" 2>/dev/null)"})
   # shellcheck disable=SC2154 # zsh's own
-  if [ "$service" = gpu_submit ]; then _files; fi
+  case $service/${words[CURRENT-1]} in gpu_submit/--*) ;; gpu_submit/*) _files ;; esac
   if [ ${#found} -gt 0 ]; then compadd -- "${found[@]}"; fi
 }
 
@@ -3091,8 +3126,10 @@ unset -f __gpu_register
 
 # Where this file lies, for gpu_help.
 if [ -n "${ZSH_VERSION-}" ]; then
-  # shellcheck disable=SC2296 # zsh: the file that is being read
-  __gpu_source=${(%):-%x}
+  # The file that is being read.  %x, the older way, spells a Chinese path with \M-^ where the locale is C.
+  zmodload zsh/parameter 2>/dev/null
+  # shellcheck disable=SC2154,SC2296 # zsh's own
+  __gpu_source=${functions_source[gpu_help]:-${(%):-%x}}
 else
   __gpu_source=${BASH_SOURCE[0]-}
 fi
