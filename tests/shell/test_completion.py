@@ -96,7 +96,7 @@ def test_what_is_offered_after_an_option(
 def test_what_bash_puts_in_is_one_word_and_no_octal_numbers(shell: Shell, spool: Spool) -> None:
     if shell.kind != "bash":
         pytest.skip("zsh quotes by itself")
-    spool.add("pending", "_b_.sh", name="训 b'$x.sh")
+    spool.add("pending", "_b_x.sh", name="训 b'$x.sh")
     shell.hostile = False
     said = shell.ok('__gpu_complete_bash gpu_submit "" --after; echo "${COMPREPLY[@]}"', LC_ALL="C")
     assert said.lines == ["训\\ b\\'\\$x.sh"]

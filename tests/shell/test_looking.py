@@ -130,7 +130,7 @@ def test_status_shows_hand_drops_and_counts_what_is_skipped(shell: Shell, spool:
 
 def test_status_says_that_it_is_paused_by_whom_and_why(shell: Shell, spool: Spool) -> None:
     said = shell.ok(
-        "gpu_pause 'new driver'; gpu_drain; gpu_status; gpu_resume; gpu_status | command grep -c paused || :"
+        "gpu_pause 'new driver'; gpu_drain; gpu_status; gpu_resume; gpu_status | \\command grep -c paused || :"
     )
     assert any(line.startswith("paused: alice@") and "new driver; gpu_resume ends it" in line for line in said.lines)
     assert any(line.startswith("draining: alice@") for line in said.lines)
@@ -154,7 +154,7 @@ def test_logs_lists_the_newest_each_by_a_path_that_can_be_pasted(shell: Shell, s
     (line,) = shell.ok("gpu_logs").lines
     nonce, path = line.split(maxsplit=1)
     assert nonce == full[23:29]
-    assert shell.ok(f"command cat {path}").out == "hello\n"
+    assert shell.ok(f"\\cat {path}").out == "hello\n"
 
 
 def test_paths_of_plain_names_are_shown_as_they_are(shell: Shell) -> None:
