@@ -101,9 +101,10 @@ __gpu_guest() { # VERB ARGUMENT…: the known state of a shell, then the verb
     shopt -s nullglob
     trap - DEBUG ERR RETURN
   fi
-  # shellcheck disable=SC2154 # zsh's own
-  # A shell forgets an interrupt when the program that it waits for has just ended by itself.
-  trap 'trap - INT; kill -s INT "${BASHPID:-${sysparams[pid]}}"' INT
+  # A shell forgets an interrupt when the program that it waits for has just ended by itself.  And it must be seen to end by
+  # it, or the loop that we are in goes on: an interactive shell's subshell would only exit, zsh's with status 1.
+  # shellcheck disable=SC2016 # of that shell
+  trap 'exec sh -c '\''kill -s INT "$$"'\' INT
   unset GLOBIGNORE CDPATH POSIXLY_CORRECT
   IFS=$' \t\n'
   case ${LC_ALL:-${LC_MESSAGES:-${LANG-}}} in [zZ][hH]*) __gpu_zh=yes ;; *) __gpu_zh='' ;; esac
@@ -4057,8 +4058,27 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
 
 # --- completion ----------------------------------------------------------------------------------------------------
 
-__gpu_candidates() { # COMMAND WORD: one a line
-  local states file priority id nonce title
+__gpu_queue_names() { # reply = the serial queues that have a token, or that the first waiting tasks were submitted to
+  local file name records=()
+  typeset -A known
+  __gpu_tasks pending
+  for file in "${reply[@]:0:500}"; do records+=("records/${file#pending/????}.json"); done
+  [ ${#records[@]} -eq 0 ] || __gpu_lines grep -hoa -e '"queue": *"[A-Za-z0-9._+-]*"' -- "${records[@]}"
+  [ ${#records[@]} -gt 0 ] || reply=()
+  records=("${reply[@]}") reply=()
+  for file in "${records[@]}" queues/*.[0-9]*; do
+    case $file in
+      queues/*) name=${file#queues/}; name=${name%.free}; name=${name%.*} ;;
+      *) name=${file%\"}; name=${name##*\"} ;;
+    esac
+    case $name in '' | *[!A-Za-z0-9._+-]*) continue ;; esac
+    [ -n "${known[$name]-}" ] || reply+=("$name")
+    known[$name]=1
+  done
+}
+
+__gpu_candidates() { # COMMAND, or the option before, WORD: one a line
+  local states file priority id nonce title read=0
   typeset -A seen
   case $1 in
     gpu_keepalive) printf '%s\n' on off status; return 0 ;;
@@ -4071,10 +4091,14 @@ __gpu_candidates() { # COMMAND WORD: one a line
       __gpu_node_names
       for file in "${reply[@]}"; do printf '%s\n' "$file"; done
       return 0 ;;
+    --queue) __gpu_enter 2>/dev/null || return 0
+      __gpu_queue_names
+      for file in "${reply[@]}"; do printf '%s\n' "$file"; done
+      return 0 ;;
     gpu_cancel | gpu_priority) states=pending ;;
     gpu_stop | gpu_wait) states='pending running' ;;
     gpu_retry) states=failed ;;
-    gpu_explain) states='pending running done failed' ;;
+    gpu_explain | --after) states='pending running done failed' ;;
     gpu_logs | gpu_tail) states=logs ;;
     *) return 0 ;;
   esac
@@ -4094,6 +4118,9 @@ __gpu_candidates() { # COMMAND WORD: one a line
   for id in "$@"; do
     __gpu_split "${id%.log}"
     __gpu_is_full "$priority-$id" || continue
+    case $title in *_*) # the record is read; of very many titles a person reads the first
+      if [ "$read" -lt 200 ]; then read=$((read + 1)); __gpu_title "$priority-$id"; title=$REPLY; fi ;;
+    esac
     set -- "$title"
     case $file in [0-9a-f]*) set -- "$title" "$nonce" "$priority-$id" ;; esac
     for title in "$@"; do
@@ -4103,7 +4130,7 @@ __gpu_candidates() { # COMMAND WORD: one a line
   done
 }
 
-__gpu_words() { # COMMAND WORD: the options and candidates that begin with WORD
+__gpu_words() { # COMMAND WORD [BEFORE [quoted]]: the options and candidates that begin with WORD; BEFORE is the word before
   local options='' line
   case $1 in
     gpu_submit | gpu_run) options='--gpus --memory --queue --time --retries --after --name --priority' ;;
@@ -4115,9 +4142,19 @@ __gpu_words() { # COMMAND WORD: the options and candidates that begin with WORD
     gpu_forget) options=--force ;;
     gpu_clean) options='--older-than --dry-run' ;;
   esac
+  case $1/${3-} in
+    gpu_submit/--after | gpu_run/--after | */--queue) set -- "$3" "$2" '' "${4-}" ;;
+    gpu_submit/--[a-z]* | gpu_run/--[a-z]* | */--timeout) return 0 ;; # a number, or a name of one's own
+  esac
   case $2 in
     -*) for line in $options; do case $line in "$2"*) printf '%s\n' "$line" ;; esac; done ;;
-    *) __gpu_candidates "$@" | while IFS= read -r line; do case $line in "$2"*) printf '%s\n' "$line" ;; esac; done ;;
+    *)
+      __gpu_candidates "$1" "$2" | while IFS= read -r line; do
+        case $line in "$2"*) ;; *) continue ;; esac
+        REPLY=$line
+        [ -z "${4-}" ] || __gpu_quote "$line"
+        printf '%s\n' "$REPLY"
+      done ;;
   esac
 }
 
@@ -4126,19 +4163,18 @@ __gpu_complete_bash() {
   COMPREPLY=()
   while IFS= read -r line; do
     [ -n "$line" ] || continue
-    printf -v line %q "$line"
     COMPREPLY+=("$line")
   done <<END
-$(__gpu_guest words "$1" "$2" 2>/dev/null)
+$(__gpu_guest words "$1" "$2" "${3-}" quoted 2>/dev/null)
 END
 }
 
 __gpu_complete_zsh() {
   local -a found
   # shellcheck disable=SC2154,SC2296,SC2206 # zsh's own words and flags
-  found=(${(f)"$(__gpu_guest words "${words[1]}" "${words[CURRENT]}" 2>/dev/null)"})
+  found=(${(f)"$(__gpu_guest words "${words[1]}" "${words[CURRENT]}" "${words[CURRENT-1]}" 2>/dev/null)"})
   # shellcheck disable=SC2154 # zsh's own
-  if [ "$service" = gpu_submit ]; then _files; fi
+  case $service/${words[CURRENT-1]} in gpu_submit/--*) ;; gpu_submit/*) _files ;; esac
   if [ ${#found} -gt 0 ]; then compadd -- "${found[@]}"; fi
 }
 
@@ -4155,10 +4191,10 @@ unset -f __gpu_register
 
 # Where this file lies, for gpu_help and for the settings beside it.
 if [ -n "${ZSH_VERSION-}" ]; then
-  # shellcheck disable=SC2154,SC2296 # zsh: the file that is being read; %x spells what the locale does not know as \M-…
-  __gpu_source=${functions_source[gpu_help]-}
-  # shellcheck disable=SC2296
-  [ -n "$__gpu_source" ] || __gpu_source=${(%):-%x}
+  # The file that is being read.  %x, the older way, spells a Chinese path with \M-^ where the locale is C.
+  zmodload zsh/parameter 2>/dev/null
+  # shellcheck disable=SC2154,SC2296 # zsh's own
+  __gpu_source=${functions_source[gpu_help]:-${(%):-%x}}
 else
   __gpu_source=${BASH_SOURCE[0]-}
 fi

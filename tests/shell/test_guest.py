@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from tests.shell.helpers import CLIENT, Shell, Spool
@@ -134,6 +136,15 @@ def test_sourcing_twice_and_by_a_relative_name(shell: Shell) -> None:
     shell.hostile = False
     (shell.home / "client.sh").symlink_to(CLIENT)
     said = shell.ok(". ./client.sh; . ./client.sh; mkdir elsewhere; cd elsewhere; gpu_help")
+    assert "gpu_submit" in said.out
+
+
+@pytest.mark.parametrize("language", ["C", "C.UTF-8", ""])
+def test_help_is_found_whatever_the_path_is_called_and_the_locale_can_say(shell: Shell, language: str) -> None:
+    shell.hostile, shell.sourced = False, False
+    (shell.home / "队 列").mkdir()
+    shutil.copy(CLIENT, shell.home / "队 列" / "client.sh")
+    said = shell.ok("cd '队 列'; . ./client.sh; cd /; gpu_help", LC_ALL=language, LANG=language)
     assert "gpu_submit" in said.out
 
 

@@ -299,7 +299,7 @@ def test_logs_lists_the_newest_each_by_a_path_that_can_be_pasted(shell: Shell, s
     (line,) = shell.ok("gpu_logs").lines
     nonce, path = line.split(maxsplit=1)
     assert nonce == full[23:29]
-    assert shell.ok(f"\\command cat {path}").out == "hello\n"
+    assert shell.ok(f"\\cat {path}").out == "hello\n"
 
 
 def test_paths_of_plain_names_are_shown_as_they_are(shell: Shell) -> None:
