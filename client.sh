@@ -1643,7 +1643,8 @@ __gpu_width() { # TEXT: REPLY = the columns that it takes
 
 __gpu_clip() { # TEXT COLUMNS: REPLY = it, cut where it is longer
   __gpu_width "$1"
-  if [ "$REPLY" -gt "$2" ]; then __gpu_fit "$1" "$2"; else REPLY=${1%"${1##*[! ]}"}; fi
+  if [ "$REPLY" -gt "$2" ]; then __gpu_fit "$1" "$2"; else REPLY=$1; fi
+  REPLY=${REPLY%"${REPLY##*[! ]}"}
 }
 
 __gpu_wrap() { # INDENT COLOR TEXT: in lines that fit the terminal, four at most
@@ -2082,20 +2083,23 @@ __gpu_rows() {
     __gpu_fields "$row" # node claim stage gpus seconds limit ending name
     file=${fields[1]} name=${fields[1]%.try*} count=${fields[4]}
     if __gpu_number "$count"; then count=$((count + ${age[${fields[0]}]})); fi
+    node=${fields[3]:--} i=0
+    if [ "$node" != - ]; then REPLY=${node//[!,]/}; i=$((${#REPLY} + 1)); fi
     __gpu_try "$file"
-    printf 'task\trunning\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "${name#????}" "${name%%-*}" "${fields[0]}" "${fields[3]:--}" "$count" "${fields[5]}" \
-      "$REPLY" "${fields[2]}" "${fields[7]:--}"
+    printf 'task\trunning\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t-\n' "${name#????}" "${name%%-*}" "${fields[0]}" "$i" "$node" \
+      "$count" "${fields[5]}" "$REPLY" "${fields[2]}" "${fields[7]:--}"
   done
   for file in "${left[@]}"; do
     name=${file#*/}; __gpu_try "$name"; count=$REPLY
     __gpu_title "$name"
-    printf 'task\trunning\t%s\t%s\t%s\t-\t-\t-\t%s\t-\t%s\n' "${name:4:$((${#name} - 4))}" "${name%%-*}" "${file%%/*}" "$count" "$REPLY"
+    name=${name%%=*}; name=${name%.try*}
+    __gpu_put 'task\trunning\t%s\t%s\t%s\t-\t-\t-\t-\t%s\t-\t%s\t-\n' "${name#????}" "${name%%-*}" "${file%%/*}" "$count" "$REPLY"
   done
   for file in "${files[@]}"; do
     name=${file#pending/}
     case $name in *.try*) __gpu_strip "$name"; name=$REPLY ;; esac
     __gpu_epoch "${name:4}"; count=$((now > REPLY ? now - REPLY : 0)); __gpu_title "$name"
-    printf 'task\twaiting\t%s\t%s\t-\t%s\t%s\t-\t%s\t%s\t%s\t%s\n' "${name#????}" "${name%%-*}" "${wants[$name]:--}" "$count" "${made[$name]:--}" "${code[$name]:--}" "$REPLY" "${sayings[$name]:--}"
+    printf 'task\twaiting\t%s\t%s\t-\t%s\t-\t%s\t-\t%s\t%s\t%s\t%s\n' "${name#????}" "${name%%-*}" "${wants[$name]:--}" "$count" "${made[$name]:--}" "${code[$name]:--}" "$REPLY" "${sayings[$name]:--}"
   done
   for file in "${odd[@]}"; do __gpu_put 'drop\t%s\n' "${file#pending/}"; done
   __gpu_count_settled
@@ -2115,7 +2119,7 @@ __gpu_rows_json() { # the rows that come in, as one JSON object; - becomes null,
       node) __gpu_object node state age_s ends_s reason ;;
       note) __gpu_object node text ;;
       gpu) __gpu_object node index uuid state utilization_percent memory_used_bytes memory_total_bytes power_w name problem keepalive keepalive_reason ;;
-      task) __gpu_object state id priority node gpus seconds limit_s tries stage title reason ;;
+      task) __gpu_object state id priority node gpus devices seconds limit_s tries stage title reason ;;
       drop) __gpu_object name ;;
       count) __gpu_object state count ;;
       *) continue ;;

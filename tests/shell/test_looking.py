@@ -252,7 +252,7 @@ def test_status_shows_hand_drops_and_counts_what_is_skipped(shell: Shell, spool:
     assert lines[1] == "1 node · 152 waiting"
     for told in (lines, shell.ok("gpu_status --all").lines):
         drops = [line.split("  ") for line in told if line.endswith("dropped by hand")]
-        assert [[word for word in line if word][0] for line in drops] == ["dropped by hand.sh", "new?line.sh"]
+        assert [next(word for word in line if word) for line in drops] == ["dropped by hand.sh", "new?line.sh"]
         assert any(line.startswith("  3 skipped: ") for line in told)
 
 
