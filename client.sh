@@ -97,9 +97,8 @@ __gpu_guest() { # VERB ARGUMENT…: the known state of a shell, then the verb
     shopt -s nullglob
     trap - DEBUG ERR RETURN
   fi
-  # shellcheck disable=SC2154 # zsh's own
   # A shell forgets an interrupt when the program that it waits for has just ended by itself.
-  trap 'trap - INT; kill -s INT "${BASHPID:-${sysparams[pid]}}"' INT
+  trap __gpu_interrupted INT
   unset GLOBIGNORE CDPATH POSIXLY_CORRECT
   IFS=$' \t\n'
   case ${LC_ALL:-${LC_MESSAGES:-${LANG-}}} in [zZ][hH]*) __gpu_zh=yes ;; *) __gpu_zh='' ;; esac
@@ -110,6 +109,12 @@ __gpu_guest() { # VERB ARGUMENT…: the known state of a shell, then the verb
   __gpu_verb=$1; __gpu_last_ms=0
   shift
   "__gpu_$__gpu_verb" "$@"
+}
+
+__gpu_interrupted() { # end as the interrupt ends a program: a loop around this ends only then, and no subshell dies so by itself
+  trap - INT
+  # shellcheck disable=SC2016 # it is that shell's own number
+  exec sh -c 'kill -s INT "$$"; exit 130'
 }
 
 __gpu_tr() { # FORMAT: REPLY = the same for printf in this shell's language
@@ -1436,17 +1441,20 @@ __gpu_status() {
 }
 
 __gpu_watch_status() { # every two seconds, until Ctrl-C; on the alternate screen where there is one
-  local text line lines i clear=''
+  local text lines i turns line clear='' tick='' before='' after=''
   if [ -t 1 ] && [ -n "${TERM-}" ] && [ "$TERM" != dumb ]; then
-    clear=yes
-    trap 'printf "\033[?25h\033[?1049l"' EXIT
-    trap 'trap - EXIT INT; printf "\033[?25h\033[?1049l"; kill -s INT "${BASHPID:-${sysparams[pid]}}"' INT
+    clear=yes before=$'\033[?1049h\033[?25l' after=$'\033[?25h\033[?1049l'
+    trap 'printf %s "$after"' EXIT
+    trap 'trap - EXIT; printf %s "$after"; __gpu_interrupted' INT
     trap 'exit 143' TERM HUP
-    printf '\033[?1049h\033[?25l'
+    trap __gpu_suspend TSTP
+    printf %s "$before"
   fi
+  [ -z "$clear" ] || __gpu_open_ticks
   while :; do
+    # Programs that were stopped would never let us go on, to give the screen back.
     [ -z "$clear" ] || __gpu_size_of_terminal
-    text=$(__gpu_facts; __gpu_picture)
+    text=$([ -z "$clear" ] || trap '' TSTP; __gpu_facts; __gpu_picture)
     if [ -z "$clear" ]; then printf '%s\n\n' "$text"
     else
       __gpu_split_lines "$text"; lines=("${reply[@]}")
@@ -1454,13 +1462,24 @@ __gpu_watch_status() { # every two seconds, until Ctrl-C; on the alternate scree
       for ((i = 0; i < ${#lines[@]} && i < high; i++)); do
         line=${lines[i]}
         if [ $((i + 1)) -eq "$high" ] && [ ${#lines[@]} -gt "$high" ]; then line='…'; fi
-        [ "$i" -eq 0 ] || printf '\r\n'
+        [ "$i" -eq 0 ] || printf '\n'
         printf '%s\033[K' "$line"
       done
       printf '\033[J'
     fi
-    command sleep 2
+    if [ "$tick" = none ] || [ -z "$clear" ]; then ( [ -z "$clear" ] || trap '' TSTP; exec sleep 2 ); continue; fi
+    for ((turns = 20; turns > 0; turns--)); do
+      if [ "$tick" = zsh ]; then zselect -t 10; else IFS= read -r -t 0.1 -u "$tick" line; fi
+    done
   done
+}
+
+__gpu_suspend() { # give the screen back, stop, and take it again when somebody lets us go on
+  printf %s "$after"
+  # shellcheck disable=SC2154 # zsh's own
+  kill -s STOP "${BASHPID:-${sysparams[pid]}}"
+  printf %s "$before"
+  turns=0
 }
 
 __gpu_split_lines() { # TEXT: reply = its lines, empty ones too
@@ -1474,7 +1493,7 @@ __gpu_split_lines() { # TEXT: reply = its lines, empty ones too
 
 __gpu_size_of_terminal() { # into the caller's wide and high; 0 high: no end
   local size=''
-  if [ -t 1 ]; then size=$(command stty size 2>/dev/null </dev/tty); fi
+  if [ -t 1 ]; then size=$(trap '' TSTP; command stty size 2>/dev/null </dev/tty); fi
   case $size in
     *[!0-9\ ]* | '' | '0 '* | *' 0') size="${LINES:-0} ${COLUMNS:-100}"; [ -t 1 ] || size="0 ${COLUMNS:-100}" ;;
   esac
@@ -2283,9 +2302,13 @@ __gpu_rest() { # SECONDS VERB: sleep; on a local disk only until VERB succeeds, 
   done
 }
 
-__gpu_begin_ticks() { # tick = how 30 ms pass without a fork: a descriptor from which nothing comes, or zsh's own; or none
+__gpu_begin_ticks() { # tick = how 30 ms pass without a fork; none where looking so often is of no use
   tick=none
-  __gpu_is_local || return 0
+  __gpu_is_local && __gpu_open_ticks
+}
+
+__gpu_open_ticks() { # tick = a descriptor from which nothing comes, or zsh's own; or none
+  tick=none
   if [ -n "${ZSH_VERSION-}" ]; then
     if zmodload zsh/zselect 2>/dev/null; then tick=zsh; fi
   elif eval 'exec {line}<> <(:)' 2>/dev/null; then # open for writing as well, so it never ends; bash --posix could not parse it

@@ -121,7 +121,8 @@ def test_a_task_on_several_gpus_is_told_once_and_a_later_try_says_so(shell: Shel
     spool.node(NODE, gpus=cards, running=(TryPage(second, "my title", "running", (0, 2), 60.0),))
     lines = [line for line in shell.ok("gpu_status").lines if line.startswith("    ")]
     assert [line.split()[0] for line in lines] == ["0", "1", "2"]
-    assert "abc001  my title" in lines[0] and lines[0].endswith("  try 2")
+    assert "abc001  my title" in lines[0]
+    assert lines[0].endswith("  try 2")
     assert "abc001" not in lines[1]
     assert lines[2].endswith("  abc001")
 
