@@ -1385,26 +1385,53 @@ __gpu_use() {
   fi
 }
 
-__gpu_list() {
-  local root spool mark
+__gpu_list() { # those that nobody uses any more come last
+  local root spool mark row waiting running agents foreign now places beating=() rows=() idle=() first=''
   __gpu_home; root=$REPLY
   __gpu_cd "$root" || { __gpu_fail 'there is no %s yet; gpu_submit makes it, or set QUEUE_ROOT to where the queues lie' "$root"; return; }
-  printf '  %-24s %8s %8s %8s\n' instance waiting running agents
+  places=(./*/nodes)
+  if [ ${#places[@]} -gt 0 ]; then # by one listing: some programs for each of two hundred instances would take seconds
+    __gpu_clock "${places[0]%/*}/control"; now=$REPLY
+    __gpu_lines find "${places[@]}" -maxdepth 1 -type f -name '[!.]*.json' ! -name '*[!A-Za-z0-9._+-]*' -newermt "@$((now - 91))" -printf '%p\n'
+    beating=("${reply[@]}")
+  fi
   for spool in */; do
     spool=${spool%/}
     __gpu_cd "$root/$spool" && [ -e PROTOCOL ] || continue
     mark=' '
     if [ "$spool" = "${JOB_ID-}" ]; then mark='*'; fi
     __gpu_count
-    __gpu_put '%s %-24s %8s %8s %8s\n' "$mark" "$spool" "$waiting" "$running" "$agents"
+    row=$waiting$'\t'$running$'\t'$agents$'\t'$mark$'\t'$spool
+    if [ "$waiting$running$agents$foreign" = 000 ] && __gpu_read PROTOCOL 20 && [ "${REPLY%%$'\n'*}" = 1 ]; then
+      idle+=("$row")
+      if [ -z "$first" ]; then __gpu_shown ''; first=${REPLY%/}; fi
+    else rows+=("$row")
+    fi
   done
+  __gpu_put '  %-24s %8s %8s %8s\n' instance waiting running agents
+  for row in "${rows[@]}" "${idle[@]}"; do
+    waiting=${row%%$'\t'*} row=${row#*$'\t'}; running=${row%%$'\t'*} row=${row#*$'\t'}; agents=${row%%$'\t'*} row=${row#*$'\t'}
+    __gpu_tame "${row#*$'\t'}"; __gpu_width "${REPLY//[[:cntrl:]]/?}"
+    if [ "$REPLY" -lt 24 ]; then __gpu_fit "${row#*$'\t'}" 24; else REPLY=${row#*$'\t'}; fi
+    __gpu_put '%s %s %8s %8s %8s\n' "${row%%$'\t'*}" "$REPLY" "$waiting" "$running" "$agents"
+  done
+  if [ -n "$first" ]; then
+    __gpu_say 'nothing waits or runs in the last %s, and no agent serves them; to delete one with its records and logs: rm -r %s' "${#idle[@]}" "$first"
+  fi
 }
 
-__gpu_count() { # of this spool: waiting, running, agents
+__gpu_count() { # of this spool: waiting, running, agents, foreign (ones that speak another protocol); beating: pages with a late beat
+  local page incarnation
   __gpu_tasks pending; waiting=${#reply[@]}
   __gpu_drops "$waiting"; waiting=$((waiting + ${#reply[@]}))
   __gpu_tasks running; running=${#reply[@]}
-  __gpu_living; agents=${#reply[@]}
+  agents=0 foreign=''
+  case $spool in *$'\n'*) __gpu_living; agents=${#reply[@]}; return ;; esac # a listing in lines cannot tell of it
+  for page in "${beating[@]}"; do
+    case $page in "./$spool/nodes/"*) ;; *) continue ;; esac
+    page=${page##*/}; __gpu_state "${page%.json}"
+    case $REPLY in stopped | none) ;; 'protocol '*) foreign=yes ;; *) agents=$((agents + 1)) ;; esac
+  done
 }
 
 __gpu_beat() { # NODE NOW: REPLY = seconds since its beat; whether that is a living agent
