@@ -41,6 +41,8 @@ until_true compgen -G "$QUEUE_ROOT/$JOB_ID/done/*python3*"
 until_no_page '^try\t.*python3'
 #= status
 gpu_status
+#= plain
+gpu_status --plain | awk -F '\t' '$1 == "task" {print $2, $11, $12}'
 #= explain
 gpu_explain big
 #-
