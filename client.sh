@@ -20,9 +20,11 @@
 #   gpu_explain TASK                    why it waits, where it runs, how it ended
 #   gpu_report [--days N] [--by-gpu]    GPU-hours and energy of tasks, keep-alive and idling, by day or by GPU
 # Steering
-#   gpu_cancel TASK   gpu_priority TASK PPP        a waiting task
-#   gpu_stop TASK|all                   stop what runs, cancel what waits
-#   gpu_retry TASK|all                  queue failed tasks again
+#   gpu_cancel TASK…  gpu_priority TASK… PPP       waiting tasks
+#   gpu_stop TASK…|all                  stop what runs, cancel what waits
+#   gpu_retry TASK…|all                 queue failed tasks again
+#     --queue Q: all of that serial queue; --yes: do not ask.  These, and gpu_wait, take patterns of names as well:
+#     gpu_cancel 'seed*'.  On a terminal they say what they will do to several tasks, and ask.
 #   gpu_pause [WHY]   gpu_drain [WHY]   start nothing new; drain: and agents leave when their tasks have ended
 #   gpu_resume                          undo both
 #   gpu_shutdown [--wait]               end the agents; --wait: after the running tasks have ended
@@ -34,11 +36,13 @@
 #
 # TASK is a full name, an id, its six-digit nonce, the script's name with or without its ending, or else a part of it.
 # Where it fits several tasks they are listed and nothing is done; gpu_tail takes the newest, gpu_logs the newest that
-# has a log.
+# has a log, gpu_explain the newest of equal names.
 # Every failure is one line on stderr; the status is 2 for wrong usage, else 1.
 #
 # Settings: JOB_ID; QUEUE_ROOT (default ~/gpu_queue); NO_COLOR; GPU_QUEUE_PATIENCE, the seconds after which a node
-# without a sign of life counts as gone (10 on local filesystems, 40 on network ones).
+# without a sign of life counts as gone (10 on local filesystems, 40 on network ones).  JOB_ID and QUEUE_ROOT may also
+# stand in a gpu-queue.conf beside this file or in ~/.config/gpu-queue, QUEUE_ROOT at the top of submit.sh beside this
+# file as well; the environment beats them all (docs/settings.md).
 #
 # It needs nothing but coreutils, find and xargs, gpu_report also awk.  Each command runs in a subshell that first puts all
 # shell options in order (__gpu_guest), so whatever your shell has set does not matter and stays as it is: options,
@@ -87,12 +91,12 @@ gpu_use() { # the only command that changes the shell it is called from: it sets
 __gpu_guest() { # VERB ARGUMENT…: the known state of a shell, then the verb
   if [ -n "${ZSH_VERSION-}" ]; then
     emulate -R ksh # the dialect that is nearest to bash: arrays from 0, words split, no nomatch
-    setopt no_local_options no_local_traps no_posix_builtins no_posix_strings no_xtrace typeset_silent null_glob bash_rematch
+    setopt no_aliases no_bad_pattern no_local_options no_local_traps no_posix_builtins no_posix_strings no_xtrace typeset_silent null_glob bash_rematch
     zmodload zsh/datetime zsh/mapfile zsh/system
     trap - DEBUG ZERR
   else
     set +aefkuvxCET +o pipefail +o posix
-    shopt -u failglob nocaseglob nocasematch dotglob globstar xpg_echo
+    shopt -u expand_aliases failglob nocaseglob nocasematch dotglob globstar xpg_echo
     shopt -u patsub_replacement 2>/dev/null # bash 5.2: & in a replacement
     shopt -s nullglob
     trap - DEBUG ERR RETURN
@@ -109,6 +113,7 @@ __gpu_guest() { # VERB ARGUMENT…: the known state of a shell, then the verb
   umask 077
   __gpu_verb=$1; __gpu_last_ms=0
   shift
+  case $__gpu_verb in help | settings) ;; *) __gpu_settle || return ;; esac
   "__gpu_$__gpu_verb" "$@"
 }
 
@@ -331,6 +336,165 @@ __gpu_duration() { # TEXT: seconds of 90, 30m, 1d12h, 1.5h
   REPLY=$((total / 1000))
 }
 
+# --- settings that stand in files (docs/settings.md; gpu_queue/conf.py reads them the same way) ---------------------
+
+__gpu_settle() { # JOB_ID and QUEUE_ROOT from files, as far as the environment does not say them; in this subshell alone
+  local file files=()
+  typeset -A values places
+  [ -z "${QUEUE_ROOT-}" ] || [ -z "${JOB_ID-}" ] || return 0
+  __gpu_conf_files; files=("${reply[@]}")
+  for file in "${files[@]}"; do
+    __gpu_conf "$file" ' QUEUE_ROOT JOB_ID ' || return
+    [ -n "${QUEUE_ROOT-}" ] || QUEUE_ROOT=${values[QUEUE_ROOT]-}
+    [ -n "${JOB_ID-}" ] || JOB_ID=${values[JOB_ID]-}
+  done
+}
+
+__gpu_conf_files() { # [DIRECTORY of the scripts]: reply = the files that may hold settings, the strongest first
+  local own=${HOME-}/.config
+  case ${XDG_CONFIG_HOME-} in /*) own=$XDG_CONFIG_HOME ;; esac
+  __gpu_file; REPLY=${1:-${REPLY%/*}}
+  reply=("$REPLY/gpu-queue.conf" "$REPLY/submit.sh" "$own/gpu-queue/gpu-queue.conf")
+}
+
+__gpu_conf() { # FILE WANTED: what it says of these keys into the caller's values, and where into places; no WANTED: of all
+  values=() places=()
+  [ -e "$1" ] || return 0
+  case $1 in
+    */submit.sh) # a program beside us, and only what is written out in it: what a shell would have to work out is not said
+      __gpu_read "$1" 8192 || return 0
+      REPLY=${REPLY%%'() {'*} # its settings come before its functions
+      case $REPLY in *perpetual_motion.py*QUEUE_ROOT=*) __gpu_assignments "$1" ' QUEUE_ROOT ' yes || : ;; esac ;;
+    *)
+      __gpu_trusts "$1" || return
+      __gpu_read "$1" 65537 && [ ${#REPLY} -le 65536 ] || {
+        __gpu_fail '%s: expected a text file of KEY=value lines that you may read, at most 64 KiB' "$1"; return
+      }
+      __gpu_assignments "$1" "${2-}" '' ;;
+  esac
+}
+
+__gpu_trusts() { # FILE: whether nobody but its user, root, or whoever owns this client may have written it
+  local facts owner mode
+  __gpu_file
+  facts=$(command stat -L -c '%u %a' -- "$1" "$REPLY" 2>/dev/null) # one process, and only where there is such a file
+  owner=${facts%% *} mode=${facts#* }; mode=${mode%%$'\n'*} facts=${facts#*$'\n'}
+  case " 0 $EUID ${facts%% *} " in
+    *" $owner "*) ;;
+    *) __gpu_fail '%s: it belongs to uid %s; expected a file of yours, of root, or of whoever owns client.sh' "$1" "$owner"; return ;;
+  esac
+  [ $((8#$mode & 8#22)) -eq 0 ] || {
+    printf -v REPLY %q "$1"
+    __gpu_fail '%s: mode %s lets others write it, and it says where scripts go; chmod go-w %s' "$1" "$mode" "$REPLY"
+  }
+}
+
+__gpu_assignments() { # FILE WANTED [is a script]: its lines KEY=value in REPLY, as __gpu_conf has them
+  local text line key number=0 IFS=$'\n'
+  text=${REPLY#$'\357\273\277'}
+  text=" ${text//$'\t'/ }"
+  text=${text//$'\n'/$'\n '} # a blank before each line: empty ones would not be counted
+  set -f
+  for line in $text; do
+    number=$((number + 1))
+    case $line in *=*) ;; *) continue ;; esac
+    line=${line%$'\r'}; line=${line#"${line%%[! ]*}"}
+    case $line in 'export '*) line=${line#export}; line=${line#"${line%%[! ]*}"} ;; esac
+    key=${line%%=*}
+    case $key in '' | [0-9]* | *[!A-Za-z0-9_]*) continue ;; esac
+    case ${2:- $key } in *" $key "*) ;; *) continue ;; esac
+    if __gpu_value "$key" "${line#*=}"; then
+      values[$key]=$REPLY; places[$key]=$1:$number
+    elif [ -n "${3-}" ]; then values[$key]=''
+    else
+      set +f
+      __gpu_fail '%s:%s: %s: %s' "$1" "$number" "$key" "$REPLY"; return
+    fi
+  done
+  set +f
+}
+
+# shellcheck disable=SC2016,SC2088 # what stands in a file, before anybody has worked it out
+__gpu_value() { # KEY TEXT behind its =: REPLY = the value; fails where it is none, REPLY = why
+  local text=$2 mark rest
+  text=${text#"${text%%[! ]*}"}
+  case $text in
+    \"* | \'*)
+      mark=${text:0:1} text=${text:1}
+      rest=${text#*"$mark"}
+      case $text in *"$mark"*) ;; *) REPLY='its quote is not closed'; return 1 ;; esac
+      text=${text%%"$mark"*}
+      case ${rest#"${rest%%[! ]*}"} in '' | '#'*) ;; *) REPLY='more text stands behind its closing quote'; return 1 ;; esac ;;
+    '#'*) text='' ;;
+    *) text=${text%%' #'*}; text=${text%"${text##*[! ]}"} ;;
+  esac
+  case $text in '${'"$1"':-'*'}') text=${text#*:-}; text=${text%?} ;; esac
+  case $text in
+    '~' | '~/'*) text=${HOME-}${text#?} ;;
+    '$HOME' | '$HOME/'*) text=${HOME-}${text:5} ;;
+    '${HOME}' | '${HOME}/'*) text=${HOME-}${text:7} ;;
+  esac
+  case $text in
+    *'$'* | *'`'*) REPLY='it is not run: only ~/ and $HOME/ at the start are understood'; return 1 ;;
+    *[[:cntrl:]]*) REPLY='control characters stand in it'; return 1 ;;
+  esac
+  case $1$text in
+    QUEUE_ROOT | QUEUE_ROOT/*) ;;
+    QUEUE_ROOT*) REPLY='expected a path that begins with /, ~/ or $HOME/'; return 1 ;;
+  esac
+  REPLY=$text
+}
+
+__gpu_root() { __gpu_home; printf '%s\n' "$REPLY"; } # for submit.sh: what is found here
+
+__gpu_settings() { # DIRECTORY of the scripts: for submit.sh; what each file says, as file, key, place, value, NUL behind each
+  local file key keys files=()
+  typeset -A values places
+  __gpu_conf_files "$1"; files=("${reply[@]}")
+  for file in "${files[@]}"; do
+    __gpu_conf "$file" '' || return
+    if [ -n "${ZSH_VERSION-}" ]; then return 1; fi # submit.sh is bash's
+    eval 'keys=("${!values[@]}")'
+    for key in "${keys[@]}"; do printf '%s\0' "$file" "$key" "${places[$key]-}" "${values[$key]}"; done
+  done
+  printf '%s\0' end end end end
+}
+
+__gpu_elsewhere() { # reply = other directories of instances in which an agent of JOB_ID was seen
+  local file root roots=() found=()
+  typeset -A values places
+  __gpu_conf_files
+  for file in "${reply[@]}"; do
+    __gpu_conf "$file" ' QUEUE_ROOT ' 2>/dev/null || continue
+    [ -z "${values[QUEUE_ROOT]-}" ] || roots+=("${values[QUEUE_ROOT]}")
+  done
+  [ -z "${HOME-}" ] || roots+=("$HOME/gpu_queue")
+  # What the agents of this machine have noted beside their locks: process, spool, path (gpu_queue/execution/local.py).
+  for file in "/tmp/gpu-queue-$EUID"/agents/*/lock; do
+    __gpu_read "$file" 8192 && [ -O "$file" ] || continue
+    root=${REPLY#*$'\n'*$'\n'}; root=${root%%$'\n'*}
+    __gpu_number "${REPLY%%$'\n'*}" && kill -0 "${REPLY%%$'\n'*}" 2>/dev/null || continue
+    [ "${root##*/}" != "$JOB_ID" ] || roots+=("${root%/*}")
+  done
+  __gpu_home
+  set -- "$REPLY"
+  for root in "${roots[@]}"; do
+    for file in "$@"; do [ "$root/$JOB_ID" -ef "$file/$JOB_ID" ] || [ "$root" = "$file" ] || continue; continue 2; done
+    set -- "$@" "$root"
+    ( __gpu_cd "$root/$JOB_ID" && __gpu_living && [ ${#reply[@]} -gt 0 ] ) && found+=("$root")
+  done
+  reply=("${found[@]}")
+}
+
+__gpu_say_elsewhere() { # where an agent of JOB_ID serves, if not where we look
+  local root
+  __gpu_elsewhere
+  for root in "${reply[@]}"; do
+    printf -v REPLY %q "$root"
+    __gpu_say '  an agent of %s serves it in %s; to use that one: export QUEUE_ROOT=%s' "$JOB_ID" "$root" "$REPLY"
+  done
+}
+
 # --- the spool -----------------------------------------------------------------------------------------------------
 
 __gpu_home() { # the directory of all instances
@@ -352,7 +516,8 @@ __gpu_enter() { # [make]: into the spool of JOB_ID; only `make` makes one
   if [ ! -d "$spool" ]; then
     if [ "${1-}" != make ]; then
       __gpu_fail 'there is no instance %s in %s; gpu_submit or ./submit.sh %s makes it, gpu_list shows the others' "$JOB_ID" "$root" "$JOB_ID"
-      return
+      __gpu_say_elsewhere
+      return 1
     fi
     command mkdir -p -- "$spool" 2>/dev/null
   fi
@@ -499,10 +664,16 @@ __gpu_called() { # PATH of a task: as __gpu_split, with the title for people
   __gpu_title "$1"; title=$REPLY
 }
 
-__gpu_full() { # STATE: reply = the paths of that state's tasks in run order; false if a name must be looked at to tell
+__gpu_full() { # STATE: reply = the paths of that state's tasks in run order; false if all names must be looked at to tell
   # By the shell's own globbing alone: looking at ten thousand names one by one takes it a fifth of a second.
+  local file
   reply=("$1"/*[!A-Za-z0-9._+-]* "$1"/*.try*)
-  [ ${#reply[@]} -eq 0 ] || return
+  for file in "${reply[@]:0:1000}"; do
+    case ${file##*/} in
+      [0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T*) __gpu_strip "$file"; __gpu_is_full "$REPLY" || return ;;
+    esac
+  done
+  [ ${#reply[@]} -le 1000 ] || return
   reply=("$1"/[0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-?*)
 }
 
@@ -604,8 +775,8 @@ __gpu_fits() { # NAME TEXT: puts the caller's file to those that it found
   case $1 in *"$2"*) found+=("$file") ;; esac
 }
 
-__gpu_one() { # TEXT STATES…: REPLY = the one task; each STATES is a group, a later one is asked if none is in the first
-  local text=$1 states file is_part='' likely=()
+__gpu_one() { # TEXT STATES…: REPLY = the one task; each STATES is a group, a later one is asked if none is in the first;
+  local text=$1 states file is_part='' likely=() priority id nonce title # with the caller's newest, of equal names that
   shift
   set -- "$@" "$@" # a task that moves on while it is looked for is found the second time
   [ -n "$text" ] || { __gpu_usage 'which task? a name, a part of it, or its six digits; gpu_status shows them'; return; }
@@ -620,13 +791,154 @@ __gpu_one() { # TEXT STATES…: REPLY = the one task; each STATES is a group, a 
     fi
     if [ ${#reply[@]} -eq 1 ]; then REPLY=${reply[0]}; return 0; fi
     if [ ${#reply[@]} -gt 1 ]; then
+      if [ -n "${newest-}" ] && [ -z "$is_part" ]; then __gpu_youngest "${reply[@]}"; return; fi
       __gpu_fail "'%s' fits %s tasks, and nothing was done; name one of them:" "$text" "${#reply[@]}"
-      for file in "${reply[@]:0:20}"; do __gpu_say '  %s' "$file"; done
+      for file in "${reply[@]:0:20}"; do
+        __gpu_split "$file"; __gpu_title "$file"
+        if [ "$REPLY" = "$title" ]; then __gpu_say '  %s' "$file"; else __gpu_say '  %s  %s' "$file" "$REPLY"; fi
+      done
+      [ ${#reply[@]} -le 20 ] || __gpu_say '  … and %s more' $((${#reply[@]} - 20))
       return 1
     fi
   done
   states="${*:1:$(($# / 2))}"
   __gpu_fail "no task in %s is called '%s'; gpu_status and gpu_logs show what there is" "${states// //}" "$text"
+}
+
+__gpu_youngest() { # PATH…: REPLY = that of the task that was submitted last
+  local file best='' last=''
+  for file in "$@"; do
+    __gpu_strip "$file"
+    __gpu_is_full "$REPLY" || continue
+    if [[ ${REPLY#????} > $last ]]; then last=${REPLY#????} best=$file; fi
+  done
+  REPLY=${best:-$1}
+}
+
+# Several tasks in one command: names, patterns of titles, all of a serial queue.
+
+__gpu_wishes() { # ARGUMENT…: into the caller's names, queue, yes
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --) shift; names+=("$@"); break ;;
+      --yes) yes=yes ;;
+      --queue=*) queue=${1#*=}; __gpu_check queue "$queue" || { __gpu_usage '%s' "$REPLY"; return; } ;;
+      --queue)
+        [ $# -gt 1 ] || { __gpu_usage '%s needs a value' "$1"; return; }
+        queue=$2; shift
+        __gpu_check queue "$queue" || { __gpu_usage '%s' "$REPLY"; return; } ;;
+      --?*) __gpu_usage 'there is no option %s; gpu_help shows them' "$1"; return ;;
+      *) names+=("$1") ;;
+    esac
+    shift
+  done
+}
+
+__gpu_meant() { # STATES GROUP…: reply = the paths of what the caller's names and queue mean: a pattern, all and a queue
+  local states=$1 name found=() is_part='' # those in STATES, any other name one in the first GROUP that has it
+  shift
+  # shellcheck disable=SC2086 # states are words
+  if [ -n "$queue" ]; then
+    __gpu_of_queue $states
+    [ ${#reply[@]} -gt 0 ] || { __gpu_fail 'no task in %s is in the queue %s' "${states// //}" "$queue"; return; }
+    found+=("${reply[@]}")
+  fi
+  for name in "${names[@]}"; do
+    case $name in
+      all) name='*' ;;
+      *[*?[]*)
+        # A script may be called so.
+        # shellcheck disable=SC2086 # as above
+        __gpu_find "$name" $states
+        if [ -z "$is_part" ] && [ ${#reply[@]} -eq 1 ]; then found+=("${reply[0]}"); continue; fi ;;
+      *)
+        __gpu_one "$name" "$@" || return
+        found+=("$REPLY"); continue ;;
+    esac
+    # shellcheck disable=SC2086 # as above
+    __gpu_fitting "$name" $states
+    if [ ${#reply[@]} -eq 0 ] && [ "$name" != '*' ]; then
+      __gpu_fail "no task in %s fits '%s'; gpu_status and gpu_logs show what there is" "${states// //}" "$name"
+      return
+    fi
+    found+=("${reply[@]}")
+  done
+  reply=("${found[@]}")
+  case "${#names[@]}$queue $states" in '1 pending' | '1 failed') ;; *) __gpu_latest "${found[@]}" ;; esac
+}
+
+__gpu_fitting() { # PATTERN STATE…: reply = the paths of the tasks whose titles fit it
+  local pattern=$1 state file name found=()
+  shift
+  for state in "$@"; do
+    # Ids carry what the first kind of pattern says, so that the names in the directory tell; of others the titles do.
+    case $pattern in
+      *[!]A-Za-z0-9._+*?!^[-]*)
+        __gpu_tasks "$state"
+        for file in "${reply[@]}"; do
+          __gpu_title "$file"
+          # shellcheck disable=SC2254 # a pattern is meant
+          case $REPLY in $pattern) found+=("$file") ;; esac
+        done ;;
+      *) __gpu_tasks "$state" "????????T?????????-??????-$pattern"; found+=("${reply[@]}") ;;
+    esac
+    [ "$state" = pending ] || continue
+    __gpu_drops
+    for file in "${reply[@]}"; do
+      name=${file#pending/}
+      # shellcheck disable=SC2254 # as above
+      case ${name#[0-9][0-9][0-9][-_]} in $pattern) found+=("$file") ;; esac
+    done
+  done
+  reply=("${found[@]}")
+}
+
+__gpu_of_queue() { # STATE…: reply = the paths of their tasks that are in the caller's queue, as record or script says
+  local state file id tasks=() sheets=() found=()
+  typeset -A given its says
+  for state in "$@"; do
+    __gpu_tasks "$state"; tasks+=("${reply[@]}")
+    [ "$state" != pending ] || { __gpu_drops; tasks+=("${reply[@]}"); }
+  done
+  for file in "${tasks[@]}"; do __gpu_strip "$file"; sheets+=("records/${REPLY#????}.json"); done
+  # Three programs for thousands of files.
+  __gpu_with '"queue": *"' "${sheets[@]}"; for file in "${reply[@]}"; do given[$file]=1; done
+  __gpu_with "\"queue\": *\"${queue//./[.]}\"" "${sheets[@]}"; for file in "${reply[@]}"; do its[$file]=1; done
+  __gpu_with '^#GPUQ.*--queue' "${tasks[@]}"; for file in "${reply[@]}"; do says[$file]=1; done
+  for file in "${tasks[@]}"; do
+    __gpu_strip "$file"; id=records/${REPLY#????}.json
+    if [ -n "${its[$id]-}" ]; then found+=("$file"); continue; fi
+    [ -z "${given[$id]-}" ] && [ -n "${says[$file]-}" ] && __gpu_read "$file" 65536 || continue
+    __gpu_lane "$REPLY"
+    if [ "$REPLY" = "$queue" ]; then found+=("$file"); fi
+  done
+  reply=("${found[@]}")
+}
+
+__gpu_with() { # EXPRESSION FILE…: reply = those of the files that have such a line
+  local expression=$1 IFS=$'\n'
+  shift
+  set -f
+  # shellcheck disable=SC2207 # lines are words here; a name with a newline in it is none of ours
+  reply=($([ $# -eq 0 ] || printf '%s\0' "$@" | command xargs -0 grep -lsa -e "$expression" -- 2>/dev/null))
+  set +f
+}
+
+__gpu_ask() { # FORMAT PATH…: on a terminal, if it is about several tasks and the caller's yes is not set: say what will be
+  local format=$1 file answer='' priority id nonce title # done, and ask; fails where the answer is not yes
+  shift
+  [ $# -gt 1 ] && [ -z "$yes" ] && [ -t 0 ] && [ -t 2 ] || return 0
+  __gpu_say "$format" $#
+  for file in "${@:1:10}"; do
+    __gpu_called "$file"
+    __gpu_is_full "$priority-$id" || nonce='      '
+    __gpu_say '  %s  %s' "$nonce" "$title"
+  done
+  [ $# -le 10 ] || __gpu_say '  … and %s more' $(($# - 10))
+  __gpu_tr 'Go ahead? [y/N] '
+  printf '%s' "$REPLY" >&2
+  IFS= read -r answer || printf '\n' >&2
+  case $answer in [yY] | [yY][eE][sS]) ;; *) __gpu_fail 'nothing was done' ;; esac
 }
 
 __gpu_where() { # ID: REPLY = the path of the task; fails where no state has it
@@ -735,27 +1047,30 @@ __gpu_lay_out_gpu() { # KIND FIELD… of a page: a line for people, where it is 
   esac
 }
 
-__gpu_try_words() { # GPUS SECONDS LIMIT ENDING: REPLY = "GPU 0,1  3m20s of 4h00m  (stopped)"
-  local words="GPU $1"
-  if __gpu_number "$2"; then __gpu_age "$2"; words+="  $REPLY"; fi
-  if __gpu_number "$3"; then __gpu_age "$3"; words+=" of $REPLY"; fi
-  [ "${4:--}" = - ] || words+="  ($4)"
-  REPLY=$words
+__gpu_try_words() { # GPUS SECONDS LIMIT ENDING: REPLY = "GPU 0,1, 3m20s / 4h00m (stopped)"
+  local line="GPU $1"
+  if __gpu_number "$2"; then __gpu_age "$2"; line+=", $REPLY"; fi
+  if __gpu_number "$3"; then __gpu_age "$3"; line+=" / $REPLY"; fi
+  [ "${4:--}" = - ] || line+=" ($4)"
+  REPLY=$line
 }
 
 __gpu_watch_words() { # TRIES BEATING SILENT LEFT: what becomes of a silent node's tasks
-  local words tasks
-  __gpu_number "$1" && __gpu_number "$2" && __gpu_number "$3" && __gpu_number "$4" || { REPLY='not heard of'; return 0; }
-  __gpu_age "$3"; words="not heard of for $REPLY"
-  if [ "$1" -gt 0 ]; then
-    if [ "$1" = 1 ]; then tasks='its task is'; else tasks="its $1 tasks are"; fi
-    __gpu_age "$4"; words+="; $tasks taken over in $REPLY if it stays silent"
-  fi
-  if [ "$2" -gt 0 ]; then
-    if [ "$2" = 1 ]; then tasks='1 task gives'; else tasks="$2 tasks give"; fi
-    words+="; $tasks signs of life there and may go on"
-  fi
-  REPLY=$words
+  local line left
+  __gpu_number "$1" && __gpu_number "$2" && __gpu_number "$3" && __gpu_number "$4" || { __gpu_format 'not heard of'; return 0; }
+  __gpu_age "$4"; left=$REPLY
+  __gpu_age "$3"; __gpu_format 'not heard of for %s' "$REPLY"; line=$REPLY
+  case $1 in
+    0) ;;
+    1) __gpu_format 'its task is taken over in %s if it stays silent' "$left"; line+="; $REPLY" ;;
+    *) __gpu_format 'its %s tasks are taken over in %s if it stays silent' "$1" "$left"; line+="; $REPLY" ;;
+  esac
+  case $2 in
+    0) ;;
+    1) __gpu_format '1 task gives signs of life there and may go on'; line+="; $REPLY" ;;
+    *) __gpu_format '%s tasks give signs of life there and may go on' "$2"; line+="; $REPLY" ;;
+  esac
+  REPLY=$line
 }
 
 __gpu_keeps() { # keepalive FIELD…: REPLY = what it does with a GPU, in words; false where nothing is to be said
@@ -792,7 +1107,7 @@ __gpu_check() { # OPTION VALUE: fails, with the reason in REPLY, where nobody co
 }
 
 __gpu_needs() { # TEXT [GIVEN]: REPLY = "<N or N-M> <devices or -> <rule> <words for people>"; or fails: "<word> <reason>"
-  local text=${1:0:65536} given=${2-} IFS=$'\n' count='' duration='' sbatch='' slurm='' each='' tasks='' here='' words
+  local text=${1:0:65536} given=${2-} IFS=$'\n' count='' duration='' sbatch='' slurm='' per_task='' ranks='' here='' lane='' words
   local value devices=, named=0 hides='' most=''
   set -f # the lines are split by IFS: no fork and no temporary file
   __gpu_head || { set +f; return 1; }
@@ -820,6 +1135,14 @@ __gpu_needs() { # TEXT [GIVEN]: REPLY = "<N or N-M> <devices or -> <rule> <words
   REPLY="$count $words"
 }
 
+__gpu_lane() { # TEXT: REPLY = the serial queue that its #GPUQ lines name
+  local text=$1 IFS=$'\n' count='' duration='' sbatch='' slurm='' per_task='' ranks='' here='' lane=''
+  set -f
+  __gpu_head || lane='' # it will be refused
+  set +f
+  REPLY=$lane
+}
+
 __gpu_head() { # into __gpu_needs's count, duration, sbatch ("<count> <words>") and slurm (a time) what its text says
   local line
   for line in $text; do
@@ -831,13 +1154,13 @@ __gpu_head() { # into __gpu_needs's count, duration, sbatch ("<count> <words>") 
       *[![:space:]]*) break ;;
     esac
   done
-  if [ -z "$sbatch" ] && [ -n "$each" ]; then
-    tasks=${tasks:-${here:-1}}
-    sbatch="$((${each%% *} * tasks)) ${each#* }, tasks: $tasks"
+  if [ -z "$sbatch" ] && [ -n "$per_task" ]; then
+    ranks=${ranks:-${here:-1}}
+    sbatch="$((${per_task%% *} * ranks)) ${per_task#* }, tasks: $ranks"
   fi
 }
 
-__gpu_gpuq() { # LINE of directives: into the caller's count, duration
+__gpu_gpuq() { # LINE of directives: into the caller's count, duration, lane
   local IFS=$' \t' name value line=${1#'#GPUQ'}
   # shellcheck disable=SC2086 # directives are words
   set -- ${line%%'#'*}
@@ -855,7 +1178,7 @@ __gpu_gpuq() { # LINE of directives: into the caller's count, duration
     esac
     case $value in \"*\" | \'*\') value=${value#?}; value=${value%?} ;; esac
     __gpu_check "${name#--}" "$value" || { REPLY="${name#--} #GPUQ $REPLY"; return 1; }
-    case $name in --gpus) count=$value ;; --time) duration=$value ;; esac
+    case $name in --gpus) count=$value ;; --time) duration=$value ;; --queue) lane=$value ;; esac
   done
 }
 
@@ -914,7 +1237,7 @@ __gpu_tokens() { # TEXT: reply = its words by sbatch's rules, where \ counts in 
   if [ -n "$begun" ]; then reply+=("$word"); fi
 }
 
-__gpu_slurm() { # OPTION VALUE: into __gpu_needs's sbatch, slurm, each (--gpus-per-task), tasks, here (per node)
+__gpu_slurm() { # OPTION VALUE: into __gpu_needs's sbatch, slurm, per_task (--gpus-per-task), ranks, here (per node)
   local said="#SBATCH $1 $2"
   case $1 in --*) said="#SBATCH $1=$2" ;; esac
   case $1 in
@@ -923,8 +1246,8 @@ __gpu_slurm() { # OPTION VALUE: into __gpu_needs's sbatch, slurm, each (--gpus-p
       if __gpu_gres gres "$2"; then sbatch="$REPLY $said"
       else case $sbatch in "${sbatch%% *} #SBATCH --gres="*) sbatch='' ;; esac # it stands in the place of an earlier one
       fi ;;
-    --gpus-per-task) if __gpu_gres '' "$2"; then each="$REPLY $said"; fi ;;
-    --ntasks | -n | --tasks) if __gpu_tally "$2"; then tasks=$REPLY; fi ;;
+    --gpus-per-task) if __gpu_gres '' "$2"; then per_task="$REPLY $said"; fi ;;
+    --ntasks | -n | --tasks) if __gpu_tally "$2"; then ranks=$REPLY; fi ;;
     --ntasks-per-node | --tasks-per-node) if __gpu_tally "$2"; then here=$REPLY; fi ;;
     --time | -t)
       case $2 in
@@ -1148,7 +1471,10 @@ __gpu_finish_submit() { # publish the caller's texts, some hundred at a time: a 
   __gpu_ms
   from=$((__gpu_last_ms - REPLY))
   if [ "$from" -gt 0 ]; then from=$((from + 1001)); command sleep "$((from / 1000 - 1)).${from:${#from}-3}"; fi
-  __gpu_somebody || __gpu_say 'no agent serves %s yet; start one with ./submit.sh %s' "$JOB_ID" "$JOB_ID"
+  __gpu_somebody || {
+    __gpu_say 'no agent serves %s in %s yet; start one with ./submit.sh %s' "$JOB_ID" "${PWD%/*}" "$JOB_ID"
+    __gpu_say_elsewhere
+  }
 }
 
 __gpu_somebody() { # whether there may be an agent: it is asked after every submission, and starts no process
@@ -1494,8 +1820,8 @@ __gpu_size_of_terminal() { # into the caller's wide and high; 0 high: no end
   esac
   high=${size% *} wide=${size#* }
   __gpu_number "$high" || high=0
-  __gpu_number "$wide" || wide=100
-  [ "$wide" -ge 30 ] || wide=30
+  __gpu_number "$wide" && [ "$wide" -gt 0 ] || wide=100 # zsh without a terminal says 0
+  [ "$wide" -ge 40 ] || wide=40 # below that nothing fits
   if [ "$wide" -ge 100 ]; then titles=24; elif [ "$wide" -ge 60 ]; then titles=18; else titles=12; fi
 }
 
@@ -1505,18 +1831,33 @@ __gpu_size_of_terminal() { # into the caller's wide and high; 0 high: no end
 #   files, odd: what waits, tasks and hand drops; by a file's name code, sayings, wants, made and title, as nodes say
 #   left: claims that no living node's page has; failed: "SECONDS NAME", the last day's, the newest first
 __gpu_facts() {
-  local i node file incarnation quiet=0 order stopped=() known
+  local node file incarnation quiet=0 order=-rn stopped=() hushed=() claims=()
   typeset -A listed paged
   __gpu_clock control; now=$REPLY
   names=() notes=() cards=() tries=() left=() dead=() failed=() stopped=() alive=0 older=0
   age=() state=() because=() ends=() code=() sayings=() wants=() made=() title=() kept=()
   __gpu_tasks running; claims=("${reply[@]}")
   for file in "${claims[@]}"; do REPLY=${file##*/}; listed[${REPLY%%=*}]=$REPLY; done
-  __gpu_pages
-  for ((i = 0; i < ${#reply[@]}; i++)); do
-    node=${reply[i]} age[$node]=$((now - beats[i]))
-    if [ $((now - beats[i])) -gt 90 ]; then quiet=$((quiet + 1)); fi
-    if [ "$quiet" -gt 20 ]; then older=$((older + 1)); else names+=("$node"); fi
+  # By one listing, the newest first: thousands of dead nodes cost a moment.
+  __gpu_lines find nodes nodes/gone failed -maxdepth 1 -type f ! -name '*[!A-Za-z0-9._+-]*' '(' \
+    -path 'failed/*' -newerct "@$((now - 86400))" -printf '%C@ failed %f\n' -o \
+    -path 'nodes/gone/[!.]*.json' -printf '%T@ gone %f\n' -o \
+    ! -path '*/*/*' -path 'nodes/[!.]*.json' -printf '%T@ node %f\n' ')'
+  for file in "${reply[@]}"; do
+    node=${file##* }
+    case $file in *.*' '*) ;; *) continue ;; esac
+    case $file in
+      *' failed '*) failed+=("${file%% *} $node") ;;
+      *' gone '*)
+        if [ -e "nodes/$node" ]; then continue; fi # it has come back
+        if [ ${#dead[@]} -lt 10 ] && [ "${file%%.*}" -gt $((now - 86400)) ]; then dead+=("${file%% *} ${node%.json}"); else older=$((older + 1)); fi ;;
+      *)
+        node=${node%.json} file=${file%%.*}
+        __gpu_number "$file" || file=0
+        age[$node]=$((now - file))
+        if [ "${age[$node]}" -gt 90 ]; then quiet=$((quiet + 1)); fi
+        if [ "$quiet" -gt 20 ]; then older=$((older + 1)); else names+=("$node"); fi ;;
+    esac
   done
   __gpu_sort "${names[@]}"; names=()
   for node in "${reply[@]}"; do
@@ -1528,22 +1869,39 @@ __gpu_facts() {
         if [ "${age[$node]}" -le 90 ]; then alive=$((alive + 1)); else state[$node]=silent; fi
         __gpu_each "$node" __gpu_heed || state[$node]='of another version' ;;
     esac
-    if [ "${state[$node]}" = silent ]; then mute+=("$node"); else names+=("$node"); fi
+    if [ "${state[$node]}" = silent ]; then hushed+=("$node"); else names+=("$node"); fi
   done
-  names+=("${mute[@]}" "${stopped[@]}")
+  names+=("${hushed[@]}" "${stopped[@]}")
   for file in "${claims[@]}"; do
     REPLY=${file##*/}
     if [ -z "${paged[${REPLY%%=*}]-}" ]; then left+=("${file#running/}"); fi
   done
-  __gpu_tasks pending; files=("${reply[@]}")
-  __gpu_drops ${#files[@]}; odd=("${reply[@]}") unrun=$REPLY
-  order=-rn
-  __gpu_lines find nodes/gone -maxdepth 1 -type f -name '[!.]*.json' ! -name '*[!A-Za-z0-9._+-]*' -newermt "@$((now - 86400))" -printf '%T@ %f\n'
-  for file in "${reply[@]:0:10}"; do
-    if [ ! -e "nodes/${file#* }" ]; then dead+=("${file%.json}"); fi # else it has come back
+  __gpu_waiting
+}
+
+__gpu_waiting() { # into the caller's files, odd, unrun: as __gpu_tasks and __gpu_drops, for ten thousand in some ms
+  local file strange=() drop=() skipped=0 ignored=0 i=0
+  while IFS= read -r -d '' file; do strange+=("$file"); done < <(
+    command find pending -mindepth 1 -maxdepth 1 -regextype posix-extended \
+      '(' ! -regex 'pending/[0-9]{3}-[0-9]{8}T[0-9]{9}-[0-9a-f]{6}-[A-Za-z0-9._+-]+' -o -name '*.try*' ')' -print0 2>/dev/null | command sort -z)
+  files=(pending/[0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-?*)
+  odd=()
+  for file in "${strange[@]}"; do
+    __gpu_strip "$file"
+    if __gpu_is_full "$REPLY"; then continue; fi # a claim's name that somebody moved back
+    case ${file#pending/} in
+      .* | *'~' | *.tmp | *.swp) skipped=$((skipped + 1)) ;;
+      *) if __gpu_is_script "$file"; then odd+=("$file"); else ignored=$((ignored + 1)); fi ;;
+    esac
+    case ${file#pending/} in [0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T*) drop+=("$file") ;; esac
   done
-  __gpu_lines find failed -maxdepth 1 -type f -newerct "@$((now - 86400))" ! -name '*[!A-Za-z0-9._+-]*' -printf '%C@ %f\n'
-  failed=("${reply[@]}")
+  unrun="$skipped $ignored"
+  [ ${#drop[@]} -gt 0 ] || return 0
+  strange=("${files[@]}") files=()
+  for file in "${strange[@]}"; do # both are in order
+    while [ "$i" -lt ${#drop[@]} ] && [[ ${drop[i]} < $file ]]; do i=$((i + 1)); done
+    if [ "${drop[i]-}" != "$file" ]; then files+=("$file"); fi
+  done
 }
 
 __gpu_sort() { # NAME…: reply = them in order; few, so that it is sooner done than said to a program
@@ -1623,6 +1981,35 @@ __gpu_width() { # TEXT: REPLY = the columns that it takes
   REPLY=$used
 }
 
+__gpu_clip() { # TEXT COLUMNS: REPLY = it, cut where it is longer
+  __gpu_width "$1"
+  if [ "$REPLY" -gt "$2" ]; then __gpu_fit "$1" "$2"; else REPLY=${1%"${1##*[! ]}"}; fi
+}
+
+__gpu_wrap() { # INDENT COLOR TEXT: in lines that fit the terminal, four at most
+  local rest=$3 room=$((wide - ${#1})) line used size char i space more=4
+  while :; do
+    __gpu_width "$rest"
+    if [ "$REPLY" -le "$room" ] || [ "$more" -eq 1 ]; then break; fi
+    used=0 space=0
+    for ((i = 0; i < ${#rest}; i++)); do
+      char=${rest:$i:1}
+      case $__gpu_tails in *"$char"*) continue ;; esac
+      size=1
+      case $__gpu_leads in *"$char"*) size=2 ;; esac
+      if [ "$char" = ' ' ] && [ $((used * 3)) -gt "$room" ]; then space=$i; fi
+      if [ $((used + size)) -gt "$room" ]; then break; fi
+      used=$((used + size))
+    done
+    if [ "$space" -gt 0 ]; then i=$space; fi
+    line=${rest:0:$i} rest=${rest:$i} more=$((more - 1))
+    rest=${rest#"${rest%%[! ]*}"}
+    printf '%s%s%s%s\n' "$1" "$2" "${line%"${line##*[! ]}"}" "${2:+$plain}"
+  done
+  if [ "$REPLY" -gt "$room" ]; then __gpu_fit "$rest" "$room"; rest=$REPLY; fi
+  printf '%s%s%s%s\n' "$1" "$2" "$rest" "${2:+$plain}"
+}
+
 __gpu_epoch() { # STAMP of an id, in UTC: REPLY = seconds since 1970
   local y=${1:0:4} m=$((10#${1:4:2})) d=$((10#${1:6:2})) # after Howard Hinnant's days_from_civil
   y=$((10#$y - (m <= 2 ? 1 : 0)))
@@ -1638,7 +2025,7 @@ __gpu_format() { # FORMAT WORD…: REPLY = them in this shell's language, for wo
 }
 
 __gpu_picture() { # the facts as people look for them: nodes with their GPUs, what waits and why, what failed lately
-  local node row gap=yes folded=''
+  local node row gap=yes folded='' incarnation
   typeset -A holds short
   __gpu_show_head
   __gpu_place_tries
@@ -1651,13 +2038,22 @@ __gpu_picture() { # the facts as people look for them: nodes with their GPUs, wh
   if [ -z "$fully" ] && [ ${#cards[@]} -gt $((high > 60 ? high - 20 : 40)) ]; then folded=yes; fi
   for node in "${names[@]}"; do __gpu_show_node; done
   for row in "${dead[@]}"; do
-    __gpu_age $((now - ${row%%.*})); __gpu_format '%s  dead, put away %s ago' "${row#* }" "$REPLY"; printf "$dim%s$plain\n" "$REPLY"
+    __gpu_state "gone/${row#* }"; node=$REPLY
+    __gpu_age $((now > ${row%%.*} ? now - ${row%%.*} : 0))
+    if [ "$node" = stopped ]; then __gpu_format '%s  stopped %s ago' "${row#* }" "$REPLY"
+    else __gpu_format '%s  dead for %s' "${row#* }" "$REPLY"
+    fi
+    __gpu_wrap '' "$dim" "$REPLY"
   done
-  if [ "$older" -gt 0 ]; then __gpu_plural "$older" node; __gpu_put "$dim%s$plain\n" "$(__gpu_put 'and %s that stopped or went silent before' "$REPLY")"; fi
+  if [ "$older" -gt 0 ]; then __gpu_plural "$older" node; __gpu_format 'and %s that stopped or went silent before' "$REPLY"; __gpu_wrap '' "$dim" "$REPLY"; fi
   __gpu_show_left
   __gpu_show_waiting
   __gpu_show_failed
-  [ "$alive" -gt 0 ] || __gpu_put "\n$red%s$plain\n" "$(__gpu_put 'no agent is alive; start one with ./submit.sh %s' "$JOB_ID")"
+  if [ "$alive" -eq 0 ]; then
+    __gpu_tame "$JOB_ID"; __gpu_format 'no agent is alive; start one with ./submit.sh %s' "${REPLY//[[:cntrl:]]/?}"
+    printf '\n'; __gpu_wrap '' "$red" "$REPLY"
+    __gpu_say_elsewhere
+  fi
 }
 
 __gpu_show_head() {
@@ -1677,7 +2073,10 @@ __gpu_show_head() {
   __gpu_tame "$JOB_ID  $PWD"; part=${REPLY//[[:cntrl:]]/?}
   __gpu_width "$part  $text"
   if [ "$REPLY" -le "$wide" ]; then printf "$bold%s$plain%*s%s\n" "$part" $((wide - REPLY + 2)) '' "$text"
-  else printf "$bold%s$plain\n%s\n" "$part" "$text"
+  else
+    __gpu_width "$part"
+    if [ "$REPLY" -gt "$wide" ]; then __gpu_fit "$part" "$wide"; part=$REPLY; fi
+    printf "$bold%s$plain\n" "$part"; __gpu_wrap '' '' "$text"
   fi
   for part in paused draining keepalive-off; do
     __gpu_who "$part" || continue
@@ -1687,13 +2086,17 @@ __gpu_show_head() {
       draining) __gpu_format 'draining%s; gpu_resume ends it' "$text" ;;
       *) __gpu_format 'keep-alive is off%s; gpu_keepalive on ends it' "$text" ;;
     esac
-    printf "$yellow%s$plain\n" "$REPLY"
+    __gpu_wrap '' "$yellow" "$REPLY"
   done
 }
 
-__gpu_count_settled() { # REPLY = how many have failed and are done, by unsorted listings: 100,000 names take a moment
-  REPLY=$(for REPLY in failed 'done'; do command ls -U -- "$REPLY" 2>/dev/null | command wc -l; done)
-  REPLY="$((${REPLY%%$'\n'*})) $((${REPLY##*$'\n'}))"
+__gpu_count_settled() { # REPLY = how many have failed and are done, by an unsorted listing: 100,000 names take a moment
+  local line failed_ones=0 done_ones=0
+  __gpu_split_lines "$(command find failed 'done' -mindepth 1 -maxdepth 1 -printf '%H\n' 2>/dev/null | command uniq -c)"
+  for line in "${reply[@]}"; do
+    case $line in *failed) failed_ones=$((${line% *})) ;; *'done') done_ones=$((${line% *})) ;; esac
+  done
+  REPLY="$failed_ones $done_ones"
 }
 
 __gpu_place_tries() { # holds: by NODE/index what a GPU's line says of the task on it: nonce<tab>title<tab>time; by NODE others
@@ -1734,14 +2137,14 @@ __gpu_show_node() { # the caller's node
   case ${state[$node]} in
     stopped)
       __gpu_age "${age[$node]}"
-      __gpu_format '%s  stopped %s ago' "${short[$node]}" "$REPLY"; printf "$dim%s$plain\n" "$REPLY"; return ;;
+      __gpu_format '%s  stopped %s ago' "${short[$node]}" "$REPLY"; __gpu_wrap '' "$dim" "$REPLY"; return ;;
     'protocol '* | 'of another version')
       __gpu_format '%s  speaks another version of the protocol; use the client that came with it' "${short[$node]}"
-      printf "$red%s$plain\n" "$REPLY"; return ;;
+      __gpu_wrap '' "$red" "$REPLY"; return ;;
     silent)
       __gpu_age "${age[$node]}"
       __gpu_format '%s  last sign of life %s ago: its agent seems to be gone' "${short[$node]}" "$REPLY"
-      printf "$red%s$plain\n" "$REPLY" ;;
+      __gpu_wrap '' "$red" "$REPLY" ;;
   esac
   for row in "${cards[@]}"; do
     case $row in "$node"$'\t'*) ;; *) continue ;; esac
@@ -1755,18 +2158,22 @@ __gpu_show_node() { # the caller's node
   if [ "${state[$node]}" != silent ]; then
     [ "${state[$node]}" = serving ] || color=$yellow
     __gpu_tr "${state[$node]}"
-    text="$bold${short[$node]}$plain  $color$REPLY$plain"
+    text=''
     for ((i = 0; i < ${#models[@]} && wide >= 60; i++)); do text+="  ${counts[i]} × ${models[i]}"; done
     for i in busy idle foreign lost unknown; do
       if [ -n "$folded" ] && [ -n "${seen[$i]-}" ]; then __gpu_tr "$i"; text+="  ${seen[$i]} $REPLY"; fi
     done
     if __gpu_number "${ends[$node]-}"; then __gpu_age "${ends[$node]}"; __gpu_format 'ends in %s' "$REPLY"; text+="  $REPLY"; fi
-    if [ "${age[$node]}" -ge 3 ]; then __gpu_age "${age[$node]}"; __gpu_format 'as of %s ago' "$REPLY"; text+="  $dim$REPLY$plain"; fi
-    printf '%s\n' "$text"
-    case ${because[$node]-} in '' | -) ;; *) printf "  $yellow%s$plain\n" "${because[$node]}" ;; esac
+    if [ "${age[$node]}" -ge 3 ]; then __gpu_age "${age[$node]}"; __gpu_format 'as of %s ago' "$REPLY"; text+="  $REPLY"; fi
+    __gpu_tr "${state[$node]}"; index=$REPLY
+    __gpu_width "${short[$node]}  $index$text"
+    if [ "$REPLY" -le "$wide" ]; then printf "$bold%s$plain  $color%s$plain%s\n" "${short[$node]}" "$index" "$text"
+    else __gpu_wrap '' "$bold" "${short[$node]}  $index$text"
+    fi
+    case ${because[$node]-} in '' | -) ;; *) __gpu_wrap '  ' "$yellow" "${because[$node]}" ;; esac
   fi
   for row in "${notes[@]}"; do
-    case $row in "$node"$'\t'*) __gpu_format 'note: %s' "${row#*$'\t'}"; printf "  $yellow%s$plain\n" "$REPLY" ;; esac
+    case $row in "$node"$'\t'*) __gpu_format 'note: %s' "${row#*$'\t'}"; __gpu_wrap '  ' "$yellow" "$REPLY" ;; esac
   done
   for row in "${tries[@]}"; do # what no line of a GPU has told
     case $row in "$node"$'\t'*) __gpu_fields "$row" ;; *) continue ;; esac
@@ -1782,12 +2189,12 @@ __gpu_show_node() { # the caller's node
   done
   for ((i = 0; i < ${#reasons[@]}; i++)); do
     __gpu_tr "${reasons[i]%%$'\t'*}"
-    __gpu_format 'keep-alive %s on GPU %s: %s' "$REPLY" "${whose[i]}" "${reasons[i]#*$'\t'}"; printf "  $yellow%s$plain\n" "$REPLY"
+    __gpu_format 'keep-alive %s on GPU %s: %s' "$REPLY" "${whose[i]}" "${reasons[i]#*$'\t'}"; __gpu_wrap '  ' "$yellow" "$REPLY"
   done
   if [ -n "${kept[watch/$node]-}" ]; then
     # shellcheck disable=SC2086 # numbers
     __gpu_watch_words ${kept[watch/$node]}
-    printf "  $red%s$plain\n" "$REPLY"
+    __gpu_wrap '  ' "$red" "$REPLY"
   fi
 }
 
@@ -1829,11 +2236,13 @@ __gpu_cell() { # INDEX STATE UTILIZATION MEMORY "NONCE<tab>TITLE<tab>TIME" COLOR
   text=$2
   if [ -n "$__gpu_zh" ]; then __gpu_tr "$2"; __gpu_fit "$REPLY" 7; text=$REPLY; fi
   printf -v cell "  %3s $6%-7s$plain" "$1" "$text"
-  if [ ${#1} -gt 3 ]; then room=$((room - ${#1} + 3)); fi
-  room=$((room - 13))
+  room=$((room - 13 - (${#1} > 3 ? ${#1} - 3 : 0)))
+  if [ -z "$__gpu_zh" ] && [ ${#2} -gt 7 ]; then room=$((room - ${#2} + 7)); fi
   if [ -n "$3" ]; then
     case $3 in -) text='?' ;; *) text=$3% ;; esac
-    if [ "$wide" -ge 60 ]; then printf -v text '%5s%9s' "$text" "$4"; else printf -v text '%5s' "$text"; fi
+    if [ "$wide" -ge 60 ]; then printf -v text '%5s%9s' "$text" "$4"
+    elif [ "${5:0:1}" = $'\t' ] || [ -z "$5" ]; then printf -v text '%5s' "$text"
+    else text=''; fi # the room is the task's
     cell+=$text room=$((room - ${#text}))
   fi
   nonce=${5%%$'\t'*} rest=${5#*$'\t'}
@@ -1861,10 +2270,11 @@ __gpu_show_left() { # claims that no page of a node knows of
     count=$((count + 1))
     if [ -z "$fully" ] && [ "$count" -gt 10 ]; then __gpu_format '… and %s more' $((${#left[@]} - 10)); printf '  %s\n' "$REPLY"; break; fi
     node=${file%%/*} number=${file##*.try}
-    __gpu_title "$file"; __gpu_fit "$REPLY" 20; text=$REPLY
+    __gpu_title "$file"; __gpu_fit "$REPLY" "$titles"; text=$REPLY
     file=${file##*/}; file=${file#???????????????????????}
     case $number in *=*) __gpu_format 'on %s, try %s, has ended' "${short[$node]-$node}" "${number%%.*}" ;; *) __gpu_format 'on %s, try %s' "${short[$node]-$node}" "${number%%.*}" ;; esac
-    __gpu_put '  %s  %s  %s\n' "${file%%-*}" "$text" "$REPLY"
+    __gpu_tame "$text  ${REPLY//[[:cntrl:]]/?}"; __gpu_clip "$REPLY" $((wide - 10))
+    printf "  $bold%s$plain  %s\n" "${file%%-*}" "$REPLY"
   done
 }
 
@@ -1872,15 +2282,16 @@ __gpu_show_waiting() {
   local name key file i groups=() counts=() firsts=() rest=0 allowed=12 each shown=0 count=$((${#files[@]} + ${#odd[@]})) ranked='' IFS=$' \t\n'
   if [ "$count" -gt 0 ]; then
     for file in "${files[@]:0:300}"; do case $file in pending/500-*) ;; *) ranked=yes; break ;; esac; done
-    __gpu_tr WAITING; __gpu_fit "$REPLY" $((wide < 60 ? 8 : 12 + titles)); printf "\n$bold%s$plain" "$REPLY"
-    if [ "$wide" -ge 60 ]; then __gpu_columns PRIO GPUS FOR WHY; printf "$dim%s$plain\n" "$REPLY"; else printf '\n'; fi
+    __gpu_tr WAITING; __gpu_fit "$REPLY" $((12 + titles)); printf "\n$bold%s$plain" "$REPLY"
+    __gpu_columns PRIO GPUS FOR WHY; printf "$dim%s$plain\n" "${REPLY%"${REPLY##*[! ]}"}"
     if [ -n "$fully" ]; then
       for file in "${files[@]}" "${odd[@]}"; do __gpu_show_waiter "${file#pending/}"; done
     else
       if [ "$high" -gt 36 ]; then allowed=$((high / 3)); fi
       for file in "${files[@]:0:300}" "${odd[@]:0:100}"; do
         name=${file#pending/} key=-
-        case $name in *[!A-Za-z0-9._+-]*) ;; *) key=${sayings[$name]--} ;; esac
+        [ -n "$file" ] || continue # in zsh a part of an empty list is an empty word
+        case $name in *[!A-Za-z0-9._+-]*) __gpu_tr 'dropped by hand'; key=$REPLY ;; *) key=${sayings[$name]--} ;; esac
         if [ "$key" = - ] && [ "$alive" -gt 0 ] && [ ${#files[@]} -gt 100 ]; then continue; fi # too far behind to be told of
         for ((i = 0; i < ${#groups[@]}; i++)); do [ "${groups[i]}" != "$key" ] || break; done
         groups[i]=$key counts[i]=$((${counts[i]:-0} + 1))
@@ -1892,30 +2303,31 @@ __gpu_show_waiting() {
       for ((i = 0; i < ${#groups[@]} && shown < allowed; i++)); do
         IFS=/; set -f
         # shellcheck disable=SC2206 # names have no /
-        reply=(${firsts[i]}); set +f; IFS=$' \t\n'
-        for name in "${reply[@]:0:each}"; do __gpu_show_waiter "$name"; shown=$((shown + 1)); done
+        reply=(${firsts[i]%/}); set +f; IFS=$' \t\n'
+        for name in "${reply[@]:0:$each}"; do __gpu_show_waiter "$name"; shown=$((shown + 1)); done
         rest=${#reply[@]}; [ "$rest" -le "$each" ] || rest=$each
         if [ "${counts[i]}" -eq $((rest + 1)) ]; then __gpu_show_waiter "${reply[rest]}"; shown=$((shown + 1)) rest=$((rest + 1))
-        elif [ "${counts[i]}" -gt "$rest" ]; then
+        fi
+        if [ "$wide" -lt 60 ] && [ "${groups[i]}" != - ]; then __gpu_wrap '    ' "$dim" "${groups[i]}"; fi
+        if [ "${counts[i]}" -gt "$rest" ]; then
           __gpu_format '… %s more like it' $((counts[i] - rest)); printf "  $dim%s$plain\n" "$REPLY"
         fi
         count=$((count - counts[i]))
       done
-      if [ "$count" -gt 0 ]; then __gpu_format '… and %s others; gpu_status --all shows them' "$count"; printf "  $dim%s$plain\n" "$REPLY"; fi
+      if [ "$count" -gt 0 ]; then __gpu_format '… and %s others; gpu_status --all shows them' "$count"; __gpu_wrap '  ' "$dim" "$REPLY"; fi
     fi
   fi
-  [ "${unrun#* }" = 0 ] || __gpu_put '  %s ignored: directories, links and whatever else is no regular file are not run\n' "${unrun#* }"
-  [ "${unrun% *}" = 0 ] || __gpu_put '  %s skipped: dot-files, *~, *.tmp and *.swp are not run\n' "${unrun% *}"
+  if [ "${unrun#* }" != 0 ]; then __gpu_format '%s ignored: directories, links and whatever else is no regular file are not run' "${unrun#* }"; __gpu_wrap '  ' "$dim" "$REPLY"; fi
+  if [ "${unrun% *}" != 0 ]; then __gpu_format '%s skipped: dot-files, *~, *.tmp and *.swp are not run' "${unrun% *}"; __gpu_wrap '  ' "$dim" "$REPLY"; fi
 }
 
 __gpu_columns() { # PRIORITY GPUS FOR WHY: REPLY = what stands right of a waiting task's title
   local line=''
-  if [ "$wide" -ge 60 ]; then
-    if [ -n "$ranked" ]; then __gpu_tr "$1"; __gpu_fit "$REPLY" 4; line="$REPLY "; fi
-    __gpu_tr "$2"; __gpu_fit "$REPLY" 4 right; line+="$REPLY  "
-    __gpu_tr "$3"; __gpu_fit "$REPLY" 6; line+="$REPLY  "
-  fi
-  __gpu_tr "$4"; REPLY=$line$REPLY
+  if [ -n "$ranked" ] && [ "$wide" -ge 60 ]; then __gpu_tr "$1"; __gpu_fit "$REPLY" 4; line="$REPLY "; fi
+  __gpu_tr "$2"; __gpu_fit "$REPLY" 4 right; line+="$REPLY  "
+  __gpu_tr "$3"; __gpu_fit "$REPLY" 6; line+="$REPLY  "
+  if [ "$wide" -ge 60 ]; then __gpu_tr "$4"; line+=$REPLY; fi # else it stands below
+  REPLY=$line
 }
 
 __gpu_show_waiter() { # NAME in pending/
@@ -1934,16 +2346,18 @@ __gpu_show_waiter() { # NAME in pending/
       reason=${sayings[$name]--} ;;
   esac
   __gpu_fit "$REPLY" "$titles"; line=$REPLY
-  if [ "$reason" != - ] && [ "${made[$name]:-0}" != 0 ] && [ "${code[$name]}" != backoff ]; then
-    __gpu_format '%s (tried %s times before)' "$reason" "${made[$name]}"; reason=$REPLY
-  fi
-  case $name in *[!A-Za-z0-9._+-]*) REPLY=- ;; *) REPLY=${wants[$name]--} ;; esac
+  case $name in
+    *[!A-Za-z0-9._+-]*) __gpu_tr 'dropped by hand'; reason=$REPLY REPLY=- ;;
+    *)
+      if [ "$reason" != - ] && __gpu_number "${made[$name]}" && [ "${made[$name]}" -gt 0 ] && [ "${code[$name]}" != backoff ]; then
+        __gpu_format '%s (try %s)' "$reason" $((made[$name] + 1)); reason=$REPLY
+      fi
+      REPLY=${wants[$name]--} ;;
+  esac
   __gpu_columns "$priority" "$REPLY" "$time" "$reason"
   printf -v nonce '%-6s' "$nonce"
-  line="$line  $REPLY"
-  __gpu_width "$line"
-  if [ "$REPLY" -gt $((wide - 10)) ]; then __gpu_fit "$line" $((wide - 10)); line=$REPLY; fi
-  printf "  $bold%s$plain  %s\n" "$nonce" "${line%"${line##*[! ]}"}"
+  __gpu_clip "$line  $REPLY" $((wide - 10)); line=$REPLY
+  printf "  $bold%s$plain  %s\n" "$nonce" "$line"
 }
 
 __gpu_show_failed() { # of the last day, the newest first, each with how it ended
@@ -1952,7 +2366,7 @@ __gpu_show_failed() { # of the last day, the newest first, each with how it ende
   [ ${#failed[@]} -gt 0 ] || return 0
   [ -z "$fully" ] || shown=50
   __gpu_format 'FAILED in the last day: %s' ${#failed[@]}; printf "\n$bold%s$plain\n" "$REPLY"
-  for row in "${failed[@]:0:shown}"; do
+  for row in "${failed[@]:0:$shown}"; do
     name=${row#* }
     if __gpu_is_full "$name"; then patterns+=(${patterns[0]+-o} -name "${name#????}.try*.json"); fi
   done
@@ -1965,7 +2379,7 @@ __gpu_show_failed() { # of the last day, the newest first, each with how it ende
       if [ "$number" -ge "${newest[$id]:-0}" ]; then newest[$id]=$number newest[$id.file]=$file; fi
     done
   fi
-  for row in "${failed[@]:0:shown}"; do
+  for row in "${failed[@]:0:$shown}"; do
     name=${row#* } since=${row%%.*} outcome='' text=''
     __gpu_is_full "$name" || continue
     id=${name#????}
@@ -1975,23 +2389,22 @@ __gpu_show_failed() { # of the last day, the newest first, each with how it ende
       if __gpu_field "$row" reason; then text=$REPLY; fi
       if __gpu_field "$row" to && [ "$REPLY" = pending ]; then outcome='' text=''; fi # cancelled when it waited again
     fi
-    case $outcome in
-      '') __gpu_tr 'cancelled while it waited, or never started' ;;
-      'failed('*) outcome=${outcome#*'('}; __gpu_format 'exit status %s' "${outcome%%')'*}" ;;
-      *) REPLY=$outcome ;;
-    esac
-    outcome=$REPLY${text:+, $text}
+    __gpu_outcome "$outcome"; outcome=$REPLY${text:+, $text}
     __gpu_title "$name"; __gpu_fit "$REPLY" "$titles"; text=$REPLY
     __gpu_age $((now > since ? now - since : 0)); __gpu_format '%s ago' "$REPLY"
     if [ "$wide" -ge 60 ]; then __gpu_fit "$REPLY" 11; text+="  $REPLY  "; else text+='  '; fi
-    __gpu_width "$text$outcome"
-    __gpu_tame "$outcome"; outcome=${REPLY//[[:cntrl:]]/?}
-    __gpu_width "$text$outcome"
-    text+=$outcome
-    if [ "$REPLY" -gt $((wide - 10)) ]; then __gpu_fit "$text" $((wide - 10)); text=$REPLY; fi
-    __gpu_put "  $bold%s$plain  %s\n" "${name:23:6}" "$text"
+    __gpu_tame "$outcome"; __gpu_clip "$text${REPLY//[[:cntrl:]]/?}" $((wide - 10))
+    printf "  $bold%s$plain  %s\n" "${name:23:6}" "$REPLY"
   done
   if [ ${#failed[@]} -gt "$shown" ]; then __gpu_format '… %s more' $((${#failed[@]} - shown)); printf "  $dim%s$plain\n" "$REPLY"; fi
+}
+
+__gpu_outcome() { # WORD of a record: REPLY = how the task ended, for people
+  case $1 in
+    '') __gpu_tr 'cancelled while it waited, or never started' ;;
+    'failed('*) REPLY=${1#*'('}; __gpu_format 'exit status %s' "${REPLY%%')'*}" ;;
+    *) __gpu_tr "$1" ;;
+  esac
 }
 
 # --- the same for programs: a line per thing, fields separated by tabs, - for none (docs/commands.md, "For programs") ---
@@ -2024,10 +2437,11 @@ __gpu_rows() {
   done
   for file in "${files[@]}"; do
     name=${file#pending/}
+    case $name in *.try*) __gpu_strip "$name"; name=$REPLY ;; esac
     __gpu_epoch "${name:4}"; count=$((now > REPLY ? now - REPLY : 0)); __gpu_title "$name"
     printf 'task\twaiting\t%s\t%s\t-\t%s\t%s\t-\t%s\t%s\t%s\t%s\n' "${name#????}" "${name%%-*}" "${wants[$name]:--}" "$count" "${made[$name]:--}" "${code[$name]:--}" "$REPLY" "${sayings[$name]:--}"
   done
-  for file in "${odd[@]}"; do __gpu_put 'drop\t%s\n' "${file#pending/}"; done
+  for file in "${odd[@]}"; do __gpu_tame "${file#pending/}"; printf 'drop\t%s\n' "${REPLY//[[:cntrl:]]/?}"; done
   __gpu_count_settled
   printf 'count\tfailed\t%s\ncount\tdone\t%s\n' "${REPLY% *}" "${REPLY#* }"
 }
@@ -2143,22 +2557,29 @@ __gpu_shown() { # PATH in the spool: whole, as one can paste it
   __gpu_quote "$PWD/$1"
 }
 
-__gpu_why() { # NAME in pending/: reply = why it waits, as each living node says; REPLY = the same in one line;
-  local node said=() joined='' fields # what of it does not change by the second into the caller's same
+__gpu_why() { # NAME in pending/: reply = why it waits, as living nodes say, with their names where they differ; REPLY = the
+  local node i texts=() nodes=() fields # same in one line; what of it does not change by the second into the caller's same
   same=''
   __gpu_living
-  if [ ${#reply[@]} -eq 0 ]; then REPLY="no agent is alive; start one with ./submit.sh $JOB_ID"; return 1; fi
+  if [ ${#reply[@]} -eq 0 ]; then __gpu_format 'no agent is alive; start one with ./submit.sh %s' "$JOB_ID"; return 1; fi
+  __gpu_sort "${reply[@]}"
   for node in "${reply[@]}"; do
     __gpu_line "$node" wait "$1" || continue
     __gpu_fields "$REPLY"
     __gpu_sentence "${fields[1]}" "${fields[2]}"
-    said+=("$node: $REPLY"); joined+="${joined:+; }$node: $REPLY"
+    for ((i = 0; i < ${#texts[@]}; i++)); do [ "${texts[i]}" != "$REPLY" ] || break; done
+    texts[i]=$REPLY nodes[i]=${nodes[i]-}${nodes[i]:+, }${node%-????????}
     case ${fields[0]} in
       backoff | not_started | lifetime) same+="$node ${fields[0]};" ;; # the same reason with less time left
       *) same+="$node $REPLY;" ;;
     esac
   done
-  reply=("${said[@]}"); REPLY=$joined
+  reply=() REPLY=${texts[0]-}
+  if [ ${#texts[@]} -lt 2 ]; then reply=("${texts[@]}"); return; fi
+  REPLY=''
+  for ((i = 0; i < ${#texts[@]}; i++)); do
+    reply+=("${nodes[i]}: ${texts[i]}"); REPLY+="${REPLY:+; }${nodes[i]}: ${texts[i]}"
+  done
 }
 
 __gpu_logs() {
@@ -2282,21 +2703,30 @@ __gpu_tell_why() { # NAME in pending/: why it waits, if that is not what the cal
 }
 
 __gpu_wait() {
-  local limit='' names=() ids=() left=() file id start pause=0.2 result=0 absent tick=''
+  local limit='' fitting names=() queue='' ids=() left=() file id start pause=0.2 result=0 absent tick='' is_part=''
   typeset -A active misses settled full # names as they were last seen
   while [ $# -gt 0 ]; do
     case $1 in
       --timeout=*) limit=${1#*=} ;;
       --timeout) limit=${2-}; [ $# -lt 2 ] || shift ;;
-      --*) __gpu_usage 'there is no option %s; gpu_wait [TASK…] [--timeout 2h]' "$1"; return ;;
+      --queue=*) queue=${1#*=} ;;
+      --queue)
+        [ $# -gt 1 ] || { __gpu_usage '%s needs a value' "$1"; return; }
+        queue=$2; shift ;;
+      --*) __gpu_usage 'there is no option %s; gpu_wait [TASK…] [--queue Q] [--timeout 2h]' "$1"; return ;;
       *) names+=("$1") ;;
     esac
     shift
     [ -z "$limit" ] || __gpu_duration "$limit" || { __gpu_usage '%s' "$REPLY"; return; }
     [ -z "$limit" ] || limit=$REPLY
+    [ -z "$queue" ] || __gpu_check queue "$queue" || { __gpu_usage '%s' "$REPLY"; return; }
   done
   __gpu_enter || return
-  if [ ${#names[@]} -eq 0 ]; then
+  if [ -n "$queue" ]; then
+    __gpu_of_queue pending running
+    for file in "${reply[@]}"; do __gpu_wait_for "$file"; done
+    [ ${#ids[@]} -gt 0 ] || { __gpu_fail 'no task in %s is in the queue %s' 'pending running' "$queue"; return; }
+  elif [ ${#names[@]} -eq 0 ]; then
     __gpu_tasks pending; ids=("${reply[@]}")
     __gpu_tasks running; ids+=("${reply[@]}")
     __gpu_drops
@@ -2306,6 +2736,18 @@ __gpu_wait() {
     __gpu_strip "$file"
     # A full name needs no search; one that is nowhere is given up sooner than a task that was there.
     if __gpu_is_full "$REPLY"; then ids+=("$REPLY"); misses[${REPLY#????}]=25; continue; fi
+    case $file in *[*?[]*)
+      __gpu_find "$file" pending running 'done' failed
+      if [ -n "$is_part" ] || [ ${#reply[@]} -ne 1 ]; then # else a script is called so
+        __gpu_fitting "$file" pending running
+        [ ${#reply[@]} -gt 0 ] || __gpu_fitting "$file" 'done' failed # it may have been quick
+        id=$file left=("${reply[@]}")
+        for fitting in "${left[@]}"; do __gpu_wait_for "$fitting"; done
+        [ ${#left[@]} -gt 0 ] || { __gpu_fail "no task fits '%s'; gpu_status and gpu_logs show what there is" "$id"; return; }
+        left=()
+        continue
+      fi ;;
+    esac
     __gpu_one "$file" 'pending running' 'done failed' || return
     ids+=("$REPLY")
     __gpu_strip "$REPLY"
@@ -2357,6 +2799,13 @@ __gpu_wait() {
   return "$result"
 }
 
+__gpu_wait_for() { # PATH: into the caller's ids
+  __gpu_strip "$1"
+  if __gpu_is_full "$REPLY"; then ids+=("$REPLY")
+  else __gpu_say '%s was dropped by hand, has no id yet and is not waited for' "$REPLY"
+  fi
+}
+
 __gpu_wait_told() { # PATH: tells of a task that has ended, and keeps it in the caller's result; fails for others
   case $1 in
     done/*) printf 'done %s\n' "${1#*/}" ;;
@@ -2380,8 +2829,9 @@ __gpu_wait_over() { # whether all that are left have ended; of many the first ar
 }
 
 __gpu_explain() {
-  local task file nodes=() gone=() same
+  local task file nodes=() gone=() same priority id nonce title
   [ $# -eq 1 ] || { __gpu_usage 'which task? gpu_explain TASK; gpu_status shows them'; return; }
+  local newest=yes
   __gpu_enter || return
   __gpu_one "$1" 'pending running' 'done failed' || return
   task=$REPLY file=${REPLY#*/}
@@ -2390,7 +2840,21 @@ __gpu_explain() {
     running/*) __gpu_explain_running "$task"; return ;;
     *) __gpu_explain_end "$task"; return ;;
   esac
-  if __gpu_why "$file" && [ ${#reply[@]} -gt 0 ]; then __gpu_put '%s\n' "${reply[@]}"; return 0; fi
+  if __gpu_why "$file" && [ ${#reply[@]} -gt 0 ]; then
+    nodes=("${reply[@]}")
+    __gpu_strip "$file"
+    if __gpu_is_full "$REPLY"; then
+      __gpu_epoch "${REPLY:4}"; same=$REPLY
+      __gpu_clock control; __gpu_age $((REPLY > same ? REPLY - same : 0)); same=$REPLY
+      __gpu_called "$task"
+      if [ ${#nodes[@]} -eq 1 ]; then __gpu_put '%s (%s) has waited for %s: %s\n' "$title" "$nonce" "$same" "${nodes[0]}"; return 0; fi
+      __gpu_put '%s (%s) has waited for %s:\n' "$title" "$nonce" "$same"
+    elif [ ${#nodes[@]} -eq 1 ]; then __gpu_put '%s waits: %s\n' "$file" "${nodes[0]}"; return 0
+    else __gpu_put '%s waits:\n' "$file"
+    fi
+    for same in "${nodes[@]}"; do __gpu_put '  %s\n' "$same"; done
+    return 0
+  fi
   __gpu_nodes; nodes=("${reply[@]}")
   if [ ${#nodes[@]} -gt 0 ]; then
     __gpu_json "$file"
@@ -2406,13 +2870,15 @@ __gpu_explain_running() { # PATH of a claim
   __gpu_called "$1"; __gpu_try "$1"; try=$REPLY
   __gpu_clock control; now=$REPLY
   if __gpu_beat "$node" "$now"; then
+    now=$REPLY
     if __gpu_line "$node" try "$claim"; then
-      __gpu_fields "$REPLY"
+      __gpu_fields "$REPLY" # stage gpus seconds limit ending
+      if __gpu_number "${fields[2]}"; then fields[2]=$((fields[2] + (now > 0 ? now : 0))); fi # when the page was written
       __gpu_try_words "${fields[1]}" "${fields[2]}" "${fields[3]}" "${fields[4]}"
-      where=", ${REPLY/  /, for }"
+      where=", $REPLY"
     fi
   elif [ -e "nodes/$node.json" ]; then
-    __gpu_age "$REPLY"; where=", whose last beat was $REPLY ago"
+    __gpu_age "$REPLY"; __gpu_format ', whose last sign of life was %s ago' "$REPLY"; where=$REPLY
     __gpu_watched "$node"; where+="; $REPLY"
   fi
   case $1 in *=*) __gpu_put '%s (%s) has ended on %s, try %s%s; an agent moves it on\n' "$title" "$nonce" "$node" "$try" "$where"; return ;; esac
@@ -2422,15 +2888,15 @@ __gpu_explain_running() { # PATH of a claim
 __gpu_watched() { # NODE that is silent: REPLY = what becomes of its tasks, as a living node says
   local node fields
   __gpu_living
-  if [ ${#reply[@]} -eq 0 ]; then REPLY="no agent is alive to take it over; start one with ./submit.sh $JOB_ID"; return; fi
+  if [ ${#reply[@]} -eq 0 ]; then __gpu_format 'no agent is alive to take it over; start one with ./submit.sh %s' "$JOB_ID"; return; fi
   for node in "${reply[@]}"; do
     __gpu_line "$node" watch "$1" || continue
     __gpu_fields "$REPLY"
     __gpu_watch_words "${fields[0]}" "${fields[1]}" "${fields[2]}" "${fields[3]}"
-    REPLY="$node watches it: $REPLY"
+    __gpu_format '%s watches it: %s' "$node" "$REPLY"
     return
   done
-  REPLY="gpu_forget $1 gives it up at once, should it be dead"
+  __gpu_format 'gpu_forget %s gives it up at once, should it be dead' "$1"
 }
 
 __gpu_try() { REPLY=${1##*.try}; REPLY=${REPLY%%.*}; } # NAME of a claim or of what belongs to it: the try's number
@@ -2452,10 +2918,14 @@ __gpu_explain_end() { # PATH in done/ or failed/
   case $1 in
     done/*) __gpu_put '%s (%s) is done%s\n' "$title" "$nonce" "${outcome:+: $outcome}" ;;
     *)
-      outcome="has failed${outcome:+: $outcome}${reason:+, $reason}"
-      [ -n "$last" ] || outcome='has failed: cancelled while it waited, or never started'
-      [ "$to" != pending ] || outcome="was cancelled while it waited, after try $number" # that one went back to pending/
-      __gpu_put '%s (%s) %s; gpu_retry %s queues it again\n' "$title" "$nonce" "$outcome" "$nonce" ;;
+      if [ "$to" = pending ]; then # that one went back to pending/
+        __gpu_put '%s (%s) was cancelled while it waited, after try %s; gpu_retry %s queues it again\n' "$title" "$nonce" "$number" "$nonce"
+      elif [ -z "$last" ]; then
+        __gpu_put '%s (%s) was cancelled while it waited, or never started; gpu_retry %s queues it again\n' "$title" "$nonce" "$nonce"
+      else
+        __gpu_outcome "$outcome"; outcome=$REPLY
+        __gpu_put '%s (%s) has failed: %s; gpu_retry %s queues it again\n' "$title" "$nonce" "$outcome${reason:+, $reason}" "$nonce"
+      fi ;;
   esac
   __gpu_logs_of "$id"
   [ ${#reply[@]} -gt 0 ] || return 0
@@ -2468,10 +2938,41 @@ __gpu_explain_end() { # PATH in done/ or failed/
 # --- steering ------------------------------------------------------------------------------------------------------
 
 __gpu_cancel() {
-  [ $# -eq 1 ] || { __gpu_usage 'which task? gpu_cancel TASK; gpu_status shows what waits'; return; }
+  local names=() queue='' yes='' file waiting=() result=0
+  __gpu_wishes "$@" || return
+  [ -n "${names[*]}$queue" ] || { __gpu_usage 'which task? gpu_cancel TASK…; gpu_status shows what waits'; return; }
   __gpu_enter || return
-  __gpu_one "$1" pending running 'done failed' || return
-  case $REPLY in pending/*) __gpu_cancel_one "$REPLY" ;; *) __gpu_moved_on "$REPLY" ;; esac
+  __gpu_meant pending pending running 'done failed' || return
+  [ ${#reply[@]} -gt 0 ] || { __gpu_say 'nothing waits'; return 0; }
+  for file in "${reply[@]}"; do
+    case $file in pending/*) waiting+=("$file") ;; *) __gpu_moved_on "$file"; result=1 ;; esac
+  done
+  __gpu_ask 'gpu_cancel takes %s waiting tasks out of the queue:' "${waiting[@]}" || return
+  if [ ${#waiting[@]} -eq 1 ]; then __gpu_cancel_one "${waiting[0]}" || result=1; return "$result"; fi
+  __gpu_cancel_many "${waiting[@]}"
+  for file in "${reply[@]}"; do
+    __gpu_strip "$file"
+    __gpu_where "${REPLY#????}" || REPLY=$file
+    __gpu_moved_on "$REPLY"; result=1
+  done
+  return "$result"
+}
+
+__gpu_cancel_many() { # PATH…, in pending/: to failed/; reply = those that were not there any more, or could not be moved
+  local file start plain=() lost=()
+  typeset -A missing
+  for file in "$@"; do
+    if ! __gpu_is_full "${file##*/}" || ! __gpu_is_script "$file"; then __gpu_cancel_one "$file"; else plain+=("$file"); fi
+  done
+  for ((start = 0; start < ${#plain[@]}; start += 500)); do
+    __gpu_move_all failed "${plain[@]:$start:500}" || lost+=("${reply[@]}")
+  done
+  for file in "${lost[@]}"; do missing[$file]=1; done
+  for file in "${plain[@]}"; do
+    [ -n "${missing[$file]-}" ] || printf 'cancelled %s\n' "${file#pending/}"
+  done
+  [ ${#plain[@]} -eq 0 ] || __gpu_release
+  reply=("${lost[@]}")
 }
 
 __gpu_moved_on() { # PATH of a task that waits no more
@@ -2530,15 +3031,33 @@ __gpu_release() { # [ID]: frees the serial queues that this task holds, or every
 }
 
 __gpu_priority() {
-  local task file new
-  [ $# -eq 2 ] && __gpu_is_priority "$2" || { __gpu_usage 'gpu_priority TASK PPP; PPP is 000 to 999, smaller runs first'; return; }
-  new=$((10#$2 + 1000)); new=${new#1}
+  local names=() queue='' yes='' file new waiting=() result=0 last
+  __gpu_wishes "$@" || return
+  last=$((${#names[@]} - 1))
+  [ "$last" -ge 0 ] && __gpu_is_priority "${names[last]}" && new=$((10#${names[last]} + 1000)) names=("${names[@]:0:$last}") &&
+    [ -n "${names[*]}$queue" ] || { __gpu_usage 'gpu_priority TASK… PPP; PPP is 000 to 999, smaller runs first'; return; }
+  new=${new#1}
   __gpu_enter || return
-  __gpu_one "$1" pending running 'done failed' || return
-  task=$REPLY file=${REPLY##*/}
-  case $task in pending/*) ;; *) __gpu_moved_on "$task"; return ;; esac
-  __gpu_strip "$file"
-  if __gpu_is_full "$REPLY"; then file=$new-${REPLY#????}; else file=${new}_${file#[0-9][0-9][0-9][-_]}; fi
+  __gpu_meant pending pending running 'done failed' || return
+  [ ${#reply[@]} -gt 0 ] || { __gpu_say 'nothing waits'; return 0; }
+  for file in "${reply[@]}"; do
+    case $file in pending/*) waiting+=("$file") ;; *) __gpu_moved_on "$file"; result=1 ;; esac
+  done
+  __gpu_ask 'gpu_priority gives %s waiting tasks another priority:' "${waiting[@]}" || return
+  if [ ${#waiting[@]} -eq 1 ]; then __gpu_priority_one "${waiting[0]}" || result=1
+  else __gpu_priority_many "${waiting[@]}" || result=1
+  fi
+  return "$result"
+}
+
+__gpu_reranked() { # NAME in pending/: REPLY = it with the caller's new priority
+  __gpu_strip "$1"
+  if __gpu_is_full "$REPLY"; then REPLY=$new-${REPLY#????}; else REPLY=${new}_${1#[0-9][0-9][0-9][-_]}; fi
+}
+
+__gpu_priority_one() { # PATH in pending/
+  local task=$1 file
+  __gpu_reranked "${task#pending/}"; file=$REPLY
   [ "$task" != "pending/$file" ] || { __gpu_put '%s\n' "$file"; return 0; }
   ! __gpu_listed pending "$file" || { __gpu_fail 'pending/%s is there already; give one of them another name' "$file"; return; }
   if __gpu_move_new "$task" "pending/$file"; then __gpu_put '%s\n' "$file"; return 0; fi
@@ -2546,24 +3065,56 @@ __gpu_priority() {
   __gpu_moved_on "$REPLY"
 }
 
+__gpu_priority_many() { # PATH…, in pending/
+  local file pairs=() left=() result=0
+  typeset -A there
+  for file in "$@"; do
+    __gpu_reranked "${file#pending/}"
+    # Of hand drops two may get the same name; what is there already is left to the look at each one.
+    if __gpu_is_full "$REPLY" && [ "$file" != "pending/$REPLY" ]; then pairs+=("$file" "pending/$REPLY"); else left+=("$file"); fi
+  done
+  [ ${#pairs[@]} -eq 0 ] || printf '%s\0' "${pairs[@]}" | command xargs -0 -n 2 -P 4 mv -T -n -- 2>/dev/null
+  for file in pending/*; do there[$file]=1; done # the truth, in one listing
+  for file in "$@"; do
+    __gpu_reranked "${file#pending/}"
+    if __gpu_is_full "$REPLY" && [ -n "${there[pending/$REPLY]-}" ]; then __gpu_put '%s\n' "$REPLY"
+    else __gpu_priority_one "$file" || result=1
+    fi
+  done
+  return "$result"
+}
+
 __gpu_stop() {
-  local task ids=() nodes=()
-  [ $# -eq 1 ] || { __gpu_usage 'which task? gpu_stop TASK or gpu_stop all; gpu_status shows them'; return; }
+  local names=() queue='' yes='' task ids=() nodes=() waiting=() chosen=() result=0
+  __gpu_wishes "$@" || return
+  [ -n "${names[*]}$queue" ] || { __gpu_usage 'which task? gpu_stop TASK… or gpu_stop all; gpu_status shows them'; return; }
   __gpu_enter || return
-  if [ "$1" = all ]; then
-    __gpu_cancel_all || return
-    __gpu_tasks running
-    for task in "${reply[@]}"; do __gpu_strip "$task"; ids+=("${REPLY#????}"); done
-    __gpu_living; nodes=("${reply[@]}") # those without a task, too: a dedicated node sweeps
-  else
-    __gpu_one "$1" 'pending running' 'done failed' || return
-    case $REPLY in done/* | failed/*) __gpu_moved_on "$REPLY"; return ;; esac
-    task=$REPLY
-    __gpu_strip "$task"; ids=("${REPLY#????}")
-    # One that started in this moment is stopped as a running one.
-    case $task in pending/*) if __gpu_cancel_one "$task"; then return; fi ;; esac
-  fi
-  __gpu_stop_tries
+  __gpu_meant 'pending running' 'pending running' 'done failed' || return
+  for task in "${reply[@]}"; do
+    case $task in done/* | failed/*) __gpu_moved_on "$task"; result=1 ;; *) chosen+=("$task") ;; esac
+  done
+  __gpu_ask 'gpu_stop ends %s tasks, and cancels those that wait:' "${chosen[@]}" || return
+  case " ${names[*]} " in
+    *' all '*)
+      __gpu_cancel_all || return
+      __gpu_tasks running
+      for task in "${reply[@]}"; do __gpu_strip "$task"; ids+=("${REPLY#????}"); done
+      __gpu_living; nodes=("${reply[@]}") ;; # those without a task, too: a dedicated node sweeps
+    *)
+      for task in "${chosen[@]}"; do
+        case $task in pending/*) waiting+=("$task"); continue ;; esac
+        __gpu_strip "$task"; ids+=("${REPLY#????}")
+      done
+      if [ ${#waiting[@]} -eq 1 ]; then
+        # One that started in this moment is stopped as a running one.
+        __gpu_cancel_one "${waiting[0]}" || { __gpu_strip "${waiting[0]}"; ids+=("${REPLY#????}"); }
+      elif [ ${#waiting[@]} -gt 0 ]; then
+        __gpu_cancel_many "${waiting[@]}"
+        for task in "${reply[@]}"; do __gpu_strip "$task"; ids+=("${REPLY#????}"); done
+      fi
+      [ ${#ids[@]} -gt 0 ] || return "$result" ;;
+  esac
+  __gpu_stop_tries && return "$result"
 }
 
 __gpu_cancel_all() { # everything that waits goes to failed/
@@ -2660,27 +3211,33 @@ __gpu_take_off() { # CLAIM NODE: where no agent is alive, whoever asks moves the
 }
 
 __gpu_retry() {
-  local tasks=() start file cancelled=0
+  local names=() queue='' yes='' tasks=() start file cancelled=0 counted=''
   typeset -A tried
-  [ $# -eq 1 ] || { __gpu_usage 'which task? gpu_retry TASK or gpu_retry all'; return; }
+  __gpu_wishes "$@" || return
+  [ -n "${names[*]}$queue" ] || { __gpu_usage 'which task? gpu_retry TASK… or gpu_retry all'; return; }
   __gpu_enter || return
-  if [ "$1" = all ]; then
-    __gpu_tasks failed; tasks=("${reply[@]}")
-    [ ${#tasks[@]} -gt 0 ] || { __gpu_say 'nothing has failed'; return 0; }
+  __gpu_meant failed failed || return
+  for file in "${reply[@]}"; do
+    if [ -e "$file" ] && ! __gpu_is_script "$file"; then
+      [ ${#reply[@]} -gt 1 ] || { __gpu_fail '%s is no regular file; it stays where it is' "$file"; return; }
+      continue
+    fi
+    tasks+=("$file")
+  done
+  [ ${#tasks[@]} -gt 0 ] || { __gpu_say 'nothing has failed'; return 0; }
+  __gpu_ask 'gpu_retry queues %s failed tasks again:' "${tasks[@]}" || return
+  if [ "${names[*]}" = all ] || [ ${#tasks[@]} -gt 1 ]; then
+    counted=yes
     __gpu_tried # before an agent tries them again
     for file in "${tasks[@]}"; do
       [ -n "${tried[${file#failed/????}]-}" ] || cancelled=$((cancelled + 1))
     done
-  else
-    __gpu_one "$1" failed || return
-    tasks=("$REPLY")
-    [ ! -e "$REPLY" ] || __gpu_is_script "$REPLY" || { __gpu_fail '%s is no regular file; it stays where it is' "$REPLY"; return; }
   fi
   for ((start = 0; start < ${#tasks[@]}; start += 500)); do
     __gpu_move_all pending "${tasks[@]:$start:500}" || __gpu_still_failed || return
   done
   printf '%s\n' "${tasks[@]#failed/}"
-  [ "$1" = all ] || return 0
+  [ -n "$counted" ] || return 0
   __gpu_plural ${#tasks[@]} task
   if [ "$cancelled" -gt 0 ]; then REPLY+=", $cancelled of which had been cancelled"; fi
   __gpu_say 'retried %s' "$REPLY"
@@ -2746,7 +3303,11 @@ __gpu_shutdown() {
   case ${1-} in '') ;; --wait) wait=true ;; *) __gpu_usage 'there is no option %s; gpu_shutdown [--wait]' "$1"; return ;; esac
   __gpu_enter || return
   __gpu_nodes; nodes=("${reply[@]}")
-  [ ${#nodes[@]} -gt 0 ] || { __gpu_fail 'no agent is alive in %s, so there is nothing to shut down' "$JOB_ID"; return; }
+  [ ${#nodes[@]} -gt 0 ] || {
+    __gpu_fail 'no agent is alive in %s, so there is nothing to shut down' "$JOB_ID"
+    __gpu_say_elsewhere
+    return 1
+  }
   __gpu_post shutdown ", \"wait\": $wait" "${nodes[@]}" || return
   __gpu_await "$REPLY" "${nodes[@]}"
   for node in "${gone[@]}"; do
@@ -3239,7 +3800,202 @@ __gpu_sums() { # day|gpu FIRST_DAY FILE…: the table, nothing where no line cou
 
 __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the same order; as it is where there is none
   case $1 in
+    'JOB_ID is not set; say which instance: export JOB_ID=NAME or gpu_use NAME (gpu_list shows them)') REPLY='没有设置 JOB_ID；请指定实例：export JOB_ID=名称，或 gpu_use 名称（gpu_list 列出所有实例）' ;;
+    "JOB_ID '%s' cannot be a directory's name; use one without / and without - in front") REPLY="JOB_ID '%s' 不能用作目录名；请使用不含 / 且不以 - 开头的名称" ;;
+    'there is no instance %s in %s; gpu_submit or ./submit.sh %s makes it, gpu_list shows the others') REPLY='没有实例 %s（在 %s 中）；gpu_submit 或 ./submit.sh %s 会创建它，gpu_list 列出其他实例' ;;
+    'cannot enter %s; it must be a directory that you may read and write') REPLY='无法进入 %s；它必须是您可读写的目录' ;;
+    '%s has no PROTOCOL file, so it is no spool; gpu_submit makes it one') REPLY='%s 中没有 PROTOCOL 文件，因此不是队列目录；gpu_submit 会把它建成队列' ;;
+    'cannot make the spool %s; check that you may write there and that it is not full') REPLY='无法创建队列 %s；请检查您是否可以在那里写入，以及存储是否已满' ;;
+    "%s speaks protocol '%s', this client speaks 1; use the client.sh that came with its agents") REPLY="%s 使用协议 '%s'，本客户端使用协议 1；请使用与其 agent 一起提供的 client.sh" ;;
+    'which task? a name, a part of it, or its six digits; gpu_status shows them') REPLY='哪个任务？请给出名称、名称的一部分或六位编号；gpu_status 会列出' ;;
+    "'%s' fits %s tasks, and nothing was done; name one of them:") REPLY="'%s' 符合 %s 个任务，未做任何操作；请指明其中一个：" ;;
+    "no task in %s is called '%s'; gpu_status and gpu_logs show what there is") REPLY="在 %s 中没有名为 '%s' 的任务；gpu_status 和 gpu_logs 会列出现有任务" ;;
+    '         keep-alive %s\n') REPLY='         保活 %s\n' ;;
+    'which script? gpu_submit FILE… [PRIORITY]; gpu_help shows the options') REPLY='哪个脚本？gpu_submit 文件… [优先级]；gpu_help 列出所有选项' ;;
+    '--name is for one script') REPLY='--name 只能用于一个脚本' ;;
+    "quote the command: gpu_run '%s'; if %s is its priority: gpu_run %s --priority %s") REPLY="请给命令加引号：gpu_run '%s'；如果 %s 是优先级：gpu_run %s --priority %s" ;;
+    "one command, in quotes: gpu_run 'python train.py --epochs 10' [PRIORITY]") REPLY="一条命令，加引号：gpu_run 'python train.py --epochs 10' [优先级]" ;;
+    'the command is empty') REPLY='命令为空' ;;
+    '%s; nothing was submitted') REPLY='%s；未提交任何任务' ;;
+    'there is no option %s; gpu_help shows them') REPLY='没有选项 %s；gpu_help 列出所有选项' ;;
+    '%s needs a value') REPLY='%s 需要一个值' ;;
+    "--priority '%s' is no priority; 000 to 999, smaller runs first") REPLY="--priority '%s' 不是优先级；应为 000 到 999，数字越小越优先" ;;
+    '%s: %s; nothing was submitted') REPLY='%s：%s；未提交任何任务' ;;
+    'no agent serves %s yet; start one with ./submit.sh %s') REPLY='还没有 agent 服务 %s；用 ./submit.sh %s 启动一个' ;;
+    '--after %s: it was dropped by hand and has no id before it runs') REPLY='--after %s：它是手动放入的，运行之前没有编号' ;;
+    '--after names too many tasks; have one task wait for some of them, and this one for that') REPLY='--after 列出的任务过多；请让一个任务等待其中一部分，再让本任务等待那个任务' ;;
+    '%s: queued as %s, priority %s, asks for %s') REPLY='%s：已排队，编号 %s，优先级 %s，申请 %s' ;;
+    '%s/%s could not be written, so it is not queued; %s') REPLY='%s/%s 无法写入，因此没有排队；%s' ;;
+    'cannot write into %s/control; %s') REPLY='无法写入 %s/control；%s' ;;
+    '%s: its agent is alive but has not answered for 90 s; gpu_status shows what became of it') REPLY='%s：agent 存活，但 90 秒内没有回答；gpu_status 会显示结果' ;;
+    'client.sh is not at %s any more; its first lines are the manual') REPLY='client.sh 已不在 %s；它的开头几行就是手册' ;;
+    'one instance: gpu_use NAME') REPLY='只能指定一个实例：gpu_use 名称' ;;
+    'instance %s in %s') REPLY='实例 %s，位于 %s' ;;
+    'instance %s does not exist yet in %s; gpu_submit or ./submit.sh %s makes it') REPLY='实例 %s 在 %s 中还不存在；gpu_submit 或 ./submit.sh %s 会创建它' ;;
+    'there is no %s yet; gpu_submit makes it, or set QUEUE_ROOT to where the queues lie') REPLY='还没有 %s；gpu_submit 会创建它，或者把 QUEUE_ROOT 设为队列所在的目录' ;;
+    'there is no option %s; gpu_status [--all] [--watch] [--plain] [--json]') REPLY='没有选项 %s；gpu_status [--all] [--watch] [--plain] [--json]' ;;
+    '%s  dead, put away %s ago') REPLY='%s  已失效，%s 前归档' ;;
+    'and %s that stopped or went silent before') REPLY='另有 %s 更早停止或失去音讯' ;;
+    'no agent is alive; start one with ./submit.sh %s') REPLY='没有存活的 agent；用 ./submit.sh %s 启动一个' ;;
+    '%s running') REPLY='%s 个运行中' ;;
+    '%s waiting') REPLY='%s 个等待中' ;;
+    '%s failed') REPLY='%s 个失败' ;;
+    '%s done') REPLY='%s 个完成' ;;
+    'paused%s; gpu_resume ends it') REPLY='已暂停%s；gpu_resume 可恢复' ;;
+    'draining%s; gpu_resume ends it') REPLY='正在排空%s；gpu_resume 可恢复' ;;
+    'keep-alive is off%s; gpu_keepalive on ends it') REPLY='保活已关闭%s；gpu_keepalive on 可恢复' ;;
+    'keep-alive is off%s; gpu_keepalive on ends it\n') REPLY='保活已关闭%s；gpu_keepalive on 可恢复\n' ;;
+    'has ended') REPLY='已结束' ;;
+    'try %s') REPLY='第 %s 次' ;;
+    '%s  stopped %s ago') REPLY='%s  %s 前已停止' ;;
+    '%s  speaks another version of the protocol; use the client that came with it') REPLY='%s  使用另一版本的协议；请使用与之配套的客户端' ;;
+    '%s  last sign of life %s ago: its agent seems to be gone') REPLY='%s  最后一次音讯在 %s 前：agent 似乎已不在' ;;
+    'ends in %s') REPLY='%s 后结束' ;;
+    'as of %s ago') REPLY='%s 前的状态' ;;
+    'note: %s') REPLY='注意：%s' ;;
+    'keep-alive %s on GPU %s: %s') REPLY='保活%s，GPU %s：%s' ;;
+    'keep-alive') REPLY='保活' ;;
+    'RUNNING, though no agent says so') REPLY='运行中（没有 agent 说明）' ;;
+    '… and %s more') REPLY='… 还有 %s 个' ;;
+    'on %s, try %s, has ended') REPLY='在 %s，第 %s 次，已结束' ;;
+    'on %s, try %s') REPLY='在 %s，第 %s 次' ;;
+    '… %s more like it') REPLY='… 另有 %s 个同样的任务' ;;
+    '… and %s others; gpu_status --all shows them') REPLY='… 另有 %s 个任务；gpu_status --all 全部显示' ;;
+    '  %s ignored: directories, links and whatever else is no regular file are not run\n') REPLY='  %s 个被忽略：目录、链接等非普通文件不会运行\n' ;;
+    '  %s skipped: dot-files, *~, *.tmp and *.swp are not run\n') REPLY='  %s 个被跳过：以点开头的文件、*~、*.tmp 和 *.swp 不会运行\n' ;;
+    '%s (tried %s times before)') REPLY='%s（此前已运行 %s 次）' ;;
+    'FAILED in the last day: %s') REPLY='最近一天失败：%s' ;;
+    'cancelled while it waited, or never started') REPLY='等待时被取消，或从未启动' ;;
+    'exit status %s') REPLY='退出状态 %s' ;;
+    '%s ago') REPLY='%s 前' ;;
+    '… %s more') REPLY='… 还有 %s 个' ;;
+    '%s was dropped by hand and has no log before it runs') REPLY='%s 是手动放入的，运行之前没有日志' ;;
+    "no task is called '%s'; gpu_logs shows the newest logs, gpu_status what waits and runs") REPLY="没有名为 '%s' 的任务；gpu_logs 列出最新的日志，gpu_status 列出等待和运行中的任务" ;;
+    'there are no logs yet; gpu_status shows what waits and runs') REPLY='还没有日志；gpu_status 列出等待和运行中的任务' ;;
+    '%s (%s) has not started yet%s') REPLY='%s (%s) 尚未启动%s' ;;
+    '%s (%s) has no log; gpu_explain %s says what is known of it') REPLY='%s (%s) 没有日志；gpu_explain %s 说明已知的情况' ;;
+    'a new try') REPLY='新的一次运行' ;;
+    '%s has failed; gpu_explain %s says how') REPLY='%s 已失败；gpu_explain %s 说明原因' ;;
+    '%s (%s) is in no directory of the queue any more') REPLY='%s (%s) 已不在队列的任何目录中' ;;
+    'it waits: %s') REPLY='正在等待：%s' ;;
+    'there is no option %s; gpu_wait [TASK…] [--timeout 2h]') REPLY='没有选项 %s；gpu_wait [任务…] [--timeout 2h]' ;;
+    'files dropped by hand have no id yet and are not waited for') REPLY='手动放入的文件还没有编号，不会等待它们' ;;
+    '%s was dropped by hand and has no id before it runs; wait for it then') REPLY='%s 是手动放入的，运行之前没有编号；请在运行后再等待' ;;
+    'waiting for %s') REPLY='正在等待 %s' ;;
+    '%s: it is in no directory of the queue any more') REPLY='%s：已不在队列的任何目录中' ;;
+    'gpu_wait: after %s s not ended: %s; gpu_status shows them') REPLY='gpu_wait：%s 秒后仍未结束：%s；gpu_status 会列出' ;;
+    'which task? gpu_explain TASK; gpu_status shows them') REPLY='哪个任务？gpu_explain 任务；gpu_status 会列出' ;;
+    'no agent is alive; start one with ./submit.sh %s\n') REPLY='没有存活的 agent；用 ./submit.sh %s 启动一个\n' ;;
+    '%s (%s) has ended on %s, try %s%s; an agent moves it on\n') REPLY='%s (%s) 已在 %s 上结束，第 %s 次%s；agent 会继续处理\n' ;;
+    '%s (%s) runs on %s, try %s%s; gpu_tail %s follows its log\n') REPLY='%s (%s) 正在 %s 上运行，第 %s 次%s；gpu_tail %s 跟踪其日志\n' ;;
+    '%s (%s) is done%s\n') REPLY='%s (%s) 已完成%s\n' ;;
+    'the end of %s\n') REPLY='%s 的末尾\n' ;;
+    'which task? gpu_cancel TASK; gpu_status shows what waits') REPLY='哪个任务？gpu_cancel 任务；gpu_status 列出等待的任务' ;;
+    '%s runs already, on %s; gpu_stop %s ends it') REPLY='%s 已在 %s 上运行；gpu_stop %s 可停止' ;;
+    '%s could not be moved; gpu_status shows where it is') REPLY='%s 无法移动；gpu_status 显示它在哪里' ;;
+    'it has ended already: %s') REPLY='它已经结束：%s' ;;
+    '%s is no regular file; it is ignored and stays where it is') REPLY='%s 不是普通文件；它被忽略并留在原处' ;;
+    'gpu_priority TASK PPP; PPP is 000 to 999, smaller runs first') REPLY='gpu_priority 任务 PPP；PPP 为 000 到 999，数字越小越优先' ;;
+    'pending/%s is there already; give one of them another name') REPLY='pending/%s 已经存在；请给其中一个改名' ;;
+    'which task? gpu_stop TASK or gpu_stop all; gpu_status shows them') REPLY='哪个任务？gpu_stop 任务，或 gpu_stop all；gpu_status 会列出' ;;
+    '%s could not be moved to failed/; check that you may write there') REPLY='%s 无法移到 failed/；请检查您是否可以在那里写入' ;;
+    '%s is on node %s, which speaks %s; use the client that came with it') REPLY='%s 在节点 %s 上，它使用 %s；请使用与之配套的客户端' ;;
+    '%s could not be stopped in three rounds; gpu_status shows where it is, gpu_pause keeps it from starting') REPLY='%s 三轮之内未能停止；gpu_status 显示它在哪里，gpu_pause 可阻止它启动' ;;
+    '%s: no agent is alive there; moved to %s/%s, and should it still run, it ends itself within a minute\n') REPLY='%s：那里没有存活的 agent；已移到 %s/%s，如果它仍在运行，会在一分钟内自行结束\n' ;;
+    '%s could not be moved to %s/; check that you may write there') REPLY='%s 无法移到 %s/；请检查您是否可以在那里写入' ;;
+    'which task? gpu_retry TASK or gpu_retry all') REPLY='哪个任务？gpu_retry 任务，或 gpu_retry all' ;;
+    'nothing has failed') REPLY='没有失败的任务' ;;
+    '%s is no regular file; it stays where it is') REPLY='%s 不是普通文件；它留在原处' ;;
+    'retried %s') REPLY='已重新排队：%s' ;;
+    '%s could not be moved to pending/; check that you may write there') REPLY='%s 无法移到 pending/；请检查您是否可以在那里写入' ;;
+    'cannot write %s/%s; check that you may write there and that the storage is not full') REPLY='无法写入 %s/%s；请检查您是否可以在那里写入，以及存储是否已满' ;;
+    'cannot remove %s/%s; check that you may write there') REPLY='无法删除 %s/%s；请检查您是否可以在那里写入' ;;
+    'it takes no argument') REPLY='它不带参数' ;;
+    'there is no option %s; gpu_shutdown [--wait]') REPLY='没有选项 %s；gpu_shutdown [--wait]' ;;
+    'no agent is alive in %s, so there is nothing to shut down') REPLY='%s 中没有存活的 agent，因此没有可关闭的' ;;
+    '%s: no agent is alive there') REPLY='%s：那里没有存活的 agent' ;;
+    '%s: that agent is gone, and another one serves there by now; gpu_shutdown ends it') REPLY='%s：那个 agent 已不在，现由另一个 agent 服务；gpu_shutdown 可结束它' ;;
+    'there is no option %s; gpu_forget NODE [--force]') REPLY='没有选项 %s；gpu_forget 节点 [--force]' ;;
+    'one node at a time: gpu_forget NODE [--force]') REPLY='一次一个节点：gpu_forget 节点 [--force]' ;;
+    'which node is dead? gpu_forget NODE [--force]; gpu_status shows them') REPLY='哪个节点已失效？gpu_forget 节点 [--force]；gpu_status 会列出' ;;
+    '%s speaks %s; use the client that came with it') REPLY='%s 使用 %s；请使用与之配套的客户端' ;;
+    '%s gave a sign of life %s ago; gpu_shutdown ends agents, and if you know that it is dead: gpu_forget %s --force') REPLY='%s 在 %s 前还有音讯；结束 agent 用 gpu_shutdown，如果您确定它已失效：gpu_forget %s --force' ;;
+    '%s (%s) gave a sign of life on %s %s ago; if you know that it is dead: gpu_forget %s --force') REPLY='%s (%s) 在 %s 上 %s 前还有音讯；如果您确定它已失效：gpu_forget %s --force' ;;
+    '%s could not be renamed; check that you may write there') REPLY='%s 无法改名；请检查您是否可以在那里写入' ;;
+    'nodes/%s could not be put away; check that you may write there') REPLY='nodes/%s 无法归档；请检查您是否可以在那里写入' ;;
+    'forgotten %s; it had no task\n') REPLY='已遗忘 %s；它没有任务\n' ;;
+    'forgotten %s; it had %s\n') REPLY='已遗忘 %s；它有 %s\n' ;;
+    'no agent is alive in %s; the next one moves them on: ./submit.sh %s') REPLY='%s 中没有存活的 agent；下一个 agent 会继续处理：./submit.sh %s' ;;
+    '%s (%s) runs again, on %s\n') REPLY='%s (%s) 重新运行，在 %s 上\n' ;;
+    'the agents have not moved all of them on yet; gpu_status shows what became of them') REPLY='agent 还没有处理完全部任务；gpu_status 会显示结果' ;;
+    '%s was put away already') REPLY='%s 已经归档' ;;
+    "no node is called '%s'; gpu_status shows them") REPLY="没有名为 '%s' 的节点；gpu_status 会列出" ;;
+    "'%s' fits %s nodes, and nothing was done: %s") REPLY="'%s' 符合 %s 个节点，未做任何操作：%s" ;;
+    'there is no option %s; gpu_clean --older-than 7d [--dry-run]') REPLY='没有选项 %s；gpu_clean --older-than 7d [--dry-run]' ;;
+    'how old? gpu_clean --older-than 7d [--dry-run]') REPLY='多久以前？gpu_clean --older-than 7d [--dry-run]' ;;
+    '%s would be forgotten') REPLY='将会遗忘 %s' ;;
+    '%s forgotten') REPLY='已遗忘 %s' ;;
+    '%s/%s cannot be made; check that you may write there') REPLY='%s/%s 无法创建；请检查您是否可以在那里写入' ;;
+    '%s/%s could not be moved; check that you may write there') REPLY='%s/%s 无法移动；请检查您是否可以在那里写入' ;;
+    '%s cannot be removed; check that you may write there') REPLY='%s 无法删除；请检查您是否可以在那里写入' ;;
+    '%s cannot be emptied; check that you may write there') REPLY='%s 无法清空；请检查您是否可以在那里写入' ;;
+    '%s takes no argument') REPLY='%s 不带参数' ;;
+    "there is no '%s'; gpu_keepalive on, off [WHY] or status") REPLY="没有 '%s'；gpu_keepalive on、off [原因] 或 status" ;;
+    'no agent is alive now') REPLY='现在没有存活的 agent' ;;
+    '%s: still %s; gpu_keepalive status shows when it has obeyed\n') REPLY='%s：仍为%s；gpu_keepalive status 会显示何时生效\n' ;;
+    'there is no option %s; gpu_report [--days N] [--by-gpu]') REPLY='没有选项 %s；gpu_report [--days N] [--by-gpu]' ;;
+    'how many days? gpu_report --days 7') REPLY='多少天？gpu_report --days 7' ;;
+    'awk could not read %s/ledger; is awk installed here?') REPLY='awk 无法读取 %s/ledger；这里装了 awk 吗？' ;;
+    'nothing was counted in the last %s; agents count while they live, and write it down each minute') REPLY='最近 %s 没有统计；agent 在存活期间统计，每分钟写下一次' ;;
+    'serving') REPLY='服务中' ;;
+    'paused') REPLY='已暂停' ;;
+    'draining') REPLY='排空中' ;;
+    'leaving') REPLY='退出中' ;;
+    'stopped') REPLY='已停止' ;;
+    'starting') REPLY='启动中' ;;
+    'busy') REPLY='在用' ;;
+    'idle') REPLY='空闲' ;;
+    'foreign') REPLY='他人' ;;
+    'lost') REPLY='失联' ;;
+    'unknown') REPLY='未知' ;;
+    'running') REPLY='运行' ;;
+    'clearing') REPLY='清理' ;;
+    'ending') REPLY='结束中' ;;
+    'settling') REPLY='收尾' ;;
+    'ended') REPLY='已结束' ;;
+    'WAITING') REPLY='等待' ;;
+    'PRIO') REPLY='优先' ;;
+    'GPUS') REPLY='GPU' ;;
+    'FOR') REPLY='已等' ;;
+    'WHY') REPLY='原因' ;;
+    'on') REPLY='开启' ;;
+    'off') REPLY='关闭' ;;
     '%s task') REPLY='%s 个任务' ;;
+    '%s node') REPLY='%s 个节点' ;;
+    '%s waiting task') REPLY='%s 个等待中的任务' ;;
+    '%s day') REPLY='%s 天' ;;
+    '%s (%s) has waited for %s: %s\n') REPLY='%s (%s) 已等待 %s：%s\n' ;;
+    '%s (%s) has waited for %s:\n') REPLY='%s (%s) 已等待 %s：\n' ;;
+    '%s waits: %s\n') REPLY='%s 正在等待：%s\n' ;;
+    '%s waits:\n') REPLY='%s 正在等待：\n' ;;
+    ', whose last sign of life was %s ago') REPLY='，其最后音讯在 %s 前' ;;
+    'not heard of') REPLY='没有音讯' ;;
+    'not heard of for %s') REPLY='已 %s 没有音讯' ;;
+    'its task is taken over in %s if it stays silent') REPLY='若继续没有音讯，它的任务将在 %s 后被接管' ;;
+    'its %s tasks are taken over in %s if it stays silent') REPLY='若继续没有音讯，它的 %s 个任务将在 %s 后被接管' ;;
+    '1 task gives signs of life there and may go on') REPLY='其中 1 个任务仍有音讯，可以继续运行' ;;
+    '%s tasks give signs of life there and may go on') REPLY='其中 %s 个任务仍有音讯，可以继续运行' ;;
+    'no agent is alive to take it over; start one with ./submit.sh %s') REPLY='没有存活的 agent 来接管；用 ./submit.sh %s 启动一个' ;;
+    '%s watches it: %s') REPLY='%s 正在观察它：%s' ;;
+    'gpu_forget %s gives it up at once, should it be dead') REPLY='如果它已失效，gpu_forget %s 可立即放弃它' ;;
+    '%s (%s) was cancelled while it waited, after try %s; gpu_retry %s queues it again\n') REPLY='%s (%s) 在等待时被取消（在第 %s 次运行之后）；gpu_retry %s 可重新排队\n' ;;
+    '%s (%s) was cancelled while it waited, or never started; gpu_retry %s queues it again\n') REPLY='%s (%s) 在等待时被取消，或从未启动；gpu_retry %s 可重新排队\n' ;;
+    '%s (%s) has failed: %s; gpu_retry %s queues it again\n') REPLY='%s (%s) 已失败：%s；gpu_retry %s 可重新排队\n' ;;
+    'succeeded') REPLY='成功' ;;
+    'cancelled') REPLY='已取消' ;;
+    'timeout') REPLY='超时' ;;
+    'refused') REPLY='被拒绝' ;;
+    'requeued') REPLY='已重新排队' ;;
   esac
 }
 
@@ -3296,7 +4052,8 @@ __gpu_words() { # COMMAND WORD: the options and candidates that begin with WORD
   case $1 in
     gpu_submit | gpu_run) options='--gpus --memory --queue --time --retries --after --name --priority' ;;
     gpu_status) options=--watch ;;
-    gpu_wait) options=--timeout ;;
+    gpu_wait) options='--timeout --queue' ;;
+    gpu_cancel | gpu_stop | gpu_retry | gpu_priority) options='--queue --yes' ;;
     gpu_shutdown) options=--wait ;;
     gpu_report) options='--days --by-gpu' ;;
     gpu_forget) options=--force ;;
@@ -3340,15 +4097,23 @@ __gpu_register() {
 __gpu_register || :
 unset -f __gpu_register
 
-# Where this file lies, for gpu_help.
+# Where this file lies, for gpu_help and for the settings beside it.
 if [ -n "${ZSH_VERSION-}" ]; then
-  # shellcheck disable=SC2296 # zsh: the file that is being read
-  __gpu_source=${(%):-%x}
+  # shellcheck disable=SC2154,SC2296 # zsh: the file that is being read; %x spells what the locale does not know as \M-…
+  __gpu_source=${functions_source[gpu_help]-}
+  # shellcheck disable=SC2296
+  [ -n "$__gpu_source" ] || __gpu_source=${(%):-%x}
 else
   __gpu_source=${BASH_SOURCE[0]-}
 fi
 case $__gpu_source in /*) ;; *) __gpu_source=$PWD/$__gpu_source ;; esac
-eval "__gpu_file() { REPLY=$(printf '%q' "$__gpu_source"); }"
+[ ! -L "$__gpu_source" ] || __gpu_source=$(command readlink -f -- "$__gpu_source") || : # a link to it is no copy
+if [ -n "${ZSH_VERSION-}" ]; then
+  # shellcheck disable=SC2296 # so does its %q
+  eval "__gpu_file() { REPLY=${(qq)__gpu_source}; }"
+else
+  eval "__gpu_file() { REPLY=$(printf '%q' "$__gpu_source"); }"
+fi
 unset __gpu_source
 
 if [ -n "${__gpu_aliases-}" ]; then

@@ -18,17 +18,24 @@
 
 set -uo pipefail
 
-# ---- Settings: edit them here, or give them in the environment ------------------------------------------------
-CODE_DIR="${CODE_DIR:-$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")}" # where perpetual_motion.py lies
-QUEUE_ROOT="${QUEUE_ROOT:-$HOME/gpu_queue}" # the queues, on storage that all machines share
-CONDA_PATH="${CONDA_PATH:-}"                # …/conda/bin/activate, if conda is used
-CONDA_ENV="${CONDA_ENV:-}"                  # and the environment to activate
-PYTHON="${PYTHON:-}"                        # default: conda's, else $CODE_DIR/.venv/bin/python, else python3
-SUBMIT_WAY="${SUBMIT_WAY:-}"                # default: detected
-SUBMIT_WAIT_S="${SUBMIT_WAIT_S:-15}"        # how long an agent may take to say that it serves
+HERE=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
+# What the environment says counts more than what stands below, and must not be overwritten by it.
+declare -A ENVIRONMENT=() BESIDE=() OWN=() PLACES=()
+KEYS=(CODE_DIR QUEUE_ROOT CONDA_PATH CONDA_ENV PYTHON SUBMIT_WAY SUBMIT_WAIT_S)
+for key in "${KEYS[@]}"; do ENVIRONMENT[$key]=${!key-}; done
+
+# ---- Settings: edit them here, or in gpu-queue.conf beside this file, or give them in the environment -----------
+# client.sh, Python and the agent read QUEUE_ROOT here too; which place beats which: docs/settings.md.
+CODE_DIR=""      # where perpetual_motion.py lies; default: beside this file
+QUEUE_ROOT=""    # the queues, on storage that all machines share; default: ~/gpu_queue
+CONDA_PATH=""    # …/conda/bin/activate, if conda is used
+CONDA_ENV=""     # and the environment to activate
+PYTHON=""        # default: conda's, else $CODE_DIR/.venv/bin/python, else python3
+SUBMIT_WAY=""    # default: detected
+SUBMIT_WAIT_S="" # how long an agent may take to say that it serves; default: 15
 # ---------------------------------------------------------------------------------------------------------------
 
-DRY_RUN=''
+DRY_RUN='' WAY='' SIMULATE='' CLIENT=''
 JOB_ID='' GPUS='' NODES=''
 FLAGS=()   # given after --
 COMMAND=() # the agent's, made by agent_command
@@ -50,10 +57,10 @@ parse() {
       -h | --help) usage && exit 0 ;;
       --dry-run) DRY_RUN=1 ;;
       --way)
-        SUBMIT_WAY=${2:-none}
+        WAY=${2:-none}
         shift
         ;;
-      --way=*) SUBMIT_WAY=${1#*=} ;;
+      --way=*) WAY=${1#*=} ;;
       --) shift && FLAGS=("$@") && break ;;
       -*) refuse "$1 is no option of submit.sh; flags for perpetual_motion.py come after --. See ./submit.sh --help" ;;
       *) words+=("$1") ;;
@@ -64,14 +71,64 @@ parse() {
   JOB_ID=${words[0]} GPUS=${words[1]:-} NODES=${words[2]:-1}
 }
 
+# The settings, each from the strongest place that says something (docs/settings.md).
+settle() {
+  local key literal value other
+  read_files
+  for key in "${KEYS[@]}"; do
+    literal=${!key}
+    other=${BESIDE[$key]:-${literal:-${OWN[$key]:-}}}
+    value=${ENVIRONMENT[$key]:-$other}
+    printf -v "$key" %s "$value"
+    if [[ -z ${BESIDE[$key]:-} && -n $literal ]]; then PLACES[$key]=$HERE/submit.sh; fi
+    [[ $value == "$other" || -z $other || -z ${PLACES[$key]:-} ]] ||
+      say "$key is $value, as the environment says; ${PLACES[$key]} says $other" >&2
+  done
+  CODE_DIR=${CODE_DIR:-$HERE} QUEUE_ROOT=${QUEUE_ROOT:-$HOME/gpu_queue} SUBMIT_WAIT_S=${SUBMIT_WAIT_S:-15}
+  [[ ${QUEUE_ROOT:0:2} != \~/ ]] || QUEUE_ROOT=$HOME${QUEUE_ROOT#?} # as client.sh and Python understand it
+  SUBMIT_WAY=${WAY:-$SUBMIT_WAY}
+  SIMULATE=${GPU_QUEUE_SIMULATE:-${BESIDE[GPU_QUEUE_SIMULATE]:-${OWN[GPU_QUEUE_SIMULATE]:-}}}
+  # The agent reads what lies beside its own program.
+  [[ $HERE -ef $CODE_DIR ]] || for key in "${!BESIDE[@]}"; do
+    [[ $key =~ ^(GPU_|AUTO_SHUTDOWN_HOURS$|MEMORY_USAGE_TARGET$) && -z ${!key-} ]] && export "$key=${BESIDE[$key]}"
+  done
+  CLIENT=$CODE_DIR/client.sh
+  [[ -r $CLIENT ]] || CLIENT=$HERE/client.sh
+}
+
+# What gpu-queue.conf says beside this file and at home, into BESIDE and OWN; client.sh knows how it is read.
+read_files() {
+  local client=$HERE/client.sh file key place value is_whole=''
+  [[ -r $client ]] || client=${ENVIRONMENT[CODE_DIR]:-$CODE_DIR}/client.sh
+  [[ -r $client ]] || refuse "client.sh is not beside $HERE/submit.sh, nor in CODE_DIR '$CODE_DIR'; expected the whole project"
+  while IFS= read -r -d '' file && IFS= read -r -d '' key && IFS= read -r -d '' place && IFS= read -r -d '' value; do
+    case $file in
+      end) is_whole=1 && continue ;;
+      "$HERE/submit.sh") continue ;; # bash has read it better
+      "$HERE"/*) [[ -z $value ]] || BESIDE[$key]=$value ;;
+      *) [[ -z $value || -n ${BESIDE[$key]:-} ]] || OWN[$key]=$value ;;
+    esac
+    [[ -z $value || -n ${PLACES[$key]:-} ]] || PLACES[$key]=$place
+  done < <(
+    # shellcheck disable=SC1090,SC1091
+    source "$client"
+    # shellcheck disable=SC2329
+    __gpu_fail() { __gpu_tell 'submit.sh: ' "$@" && return 1; }
+    __gpu_guest settings "$HERE"
+  )
+  [[ -n $is_whole ]] || exit 100
+}
+
 check() {
   [[ -n $JOB_ID && $JOB_ID != */* && $JOB_ID != . && $JOB_ID != .. ]] ||
     refuse "JOB_ID '$JOB_ID': expected a name without / (of a directory in $QUEUE_ROOT)"
   # Simulated GPUs are as many as somebody asked for; of real ones we take two unless told more.
-  [[ -n $GPUS ]] || { [[ -n ${GPU_QUEUE_SIMULATE:-} ]] && GPUS=all || GPUS=2; }
+  [[ -n $GPUS ]] || { [[ -n $SIMULATE ]] && GPUS=all || GPUS=2; }
   [[ $GPUS =~ ^([1-9][0-9]{0,2}|all)$ ]] ||
     refuse "GPUS '$GPUS': expected a number or all; certain GPUs are named by: -- --gpus 2,3"
   [[ $NODES =~ ^[1-9][0-9]{0,3}$ ]] || refuse "NODES '$NODES': expected a number"
+  [[ $SUBMIT_WAIT_S =~ ^[1-9][0-9]{0,4}$ ]] || refuse "SUBMIT_WAIT_S '$SUBMIT_WAIT_S': expected seconds"
+  [[ $QUEUE_ROOT == /* ]] || QUEUE_ROOT=$PWD/$QUEUE_ROOT
   [[ -f $CODE_DIR/perpetual_motion.py ]] || refuse "CODE_DIR '$CODE_DIR' holds no perpetual_motion.py"
   [[ -z $CONDA_ENV || -n $CONDA_PATH ]] || refuse "CONDA_ENV is '$CONDA_ENV', but CONDA_PATH is not set"
   [[ -z $CONDA_PATH || -r $CONDA_PATH ]] || refuse "CONDA_PATH '$CONDA_PATH' cannot be read; expected …/conda/bin/activate"
@@ -131,7 +188,7 @@ way_local() {
 local_gpus() {
   local granted=${CUDA_VISIBLE_DEVICES:-} names
   [[ $GPUS != all ]] || { say all && return; }
-  [[ -n $granted && -z ${GPU_QUEUE_SIMULATE:-} ]] || granted=$(seq -s , 0 $((GPUS - 1)))
+  [[ -n $granted && -z $SIMULATE ]] || granted=$(seq -s , 0 $((GPUS - 1)))
   IFS=, read -ra names <<<"$granted"
   ((${#names[@]} >= GPUS)) || refuse "GPUS $GPUS: CUDA_VISIBLE_DEVICES=$granted grants only ${#names[@]}"
   (IFS=, && say "${names[*]:0:GPUS}")
@@ -148,10 +205,10 @@ wait_until_ready() {
     fi
     # On a draining queue it leaves right after these lines, unless tasks that it took up again still run.
     if grep -qE "$LAST_LINE" < <(since "$before" "$log") && { ! is_draining || ((turn >= 15)); }; then
-      sed -E "/$LAST_LINE/q" < <(since "$before" "$log")
+      first_lines "$before" "$log"
       is_draining && say "$DRAINING"
       say "The agent of $JOB_ID runs here (process $pid). Its log: $log"
-      say "To use it: export JOB_ID=$JOB_ID; source $(printf %q "$CODE_DIR/client.sh"); gpu_help"
+      say "To use it: export $(exports); source $(printf %q "$CLIENT"); gpu_help"
       return 0
     fi
     sleep 0.2
@@ -160,10 +217,30 @@ wait_until_ready() {
   return 111
 }
 
-LAST_LINE='^\[INFO\] Keep-alive: ' # of the first lines of an agent
+LAST_LINE='^\[(INFO|WARN)\] Keep-alive: ' # of the first lines of an agent; its node's page can be read by then
 DRAINING='the queue is draining; gpu_resume, then submit again'
 
 is_draining() { [[ -e $QUEUE_ROOT/$JOB_ID/draining ]]; }
+
+# An agent before this one may have said its last words meanwhile, in the same log.
+first_lines() {
+  local red='' plain=''
+  [[ -t 1 && -z ${NO_COLOR:-} && ${TERM:-dumb} != dumb ]] && red=$'\e[31m' plain=$'\e[0m'
+  sed -nE "/^\[INFO\] Started at: /,/$LAST_LINE/{s/^\[WARN\].*/$red&$plain/;/$LAST_LINE/{p;q};p}" < <(since "$@")
+}
+
+# What a shell must be told for the client to find this queue: its name, and where it is if no file says that.
+exports() {
+  local found
+  found=$(
+    unset QUEUE_ROOT
+    # shellcheck disable=SC1090,SC1091
+    source "$CLIENT"
+    __gpu_guest root
+  )
+  [[ $found == "$QUEUE_ROOT" ]] || printf 'QUEUE_ROOT=%q ' "$QUEUE_ROOT"
+  printf 'JOB_ID=%q' "$JOB_ID"
+}
 
 since() { tail -c "+$(($1 + 1))" -- "$2"; }
 
@@ -182,6 +259,7 @@ not_started() {
 # ---------------------------------------------------------------------------------------------------------------
 
 parse "$@"
+settle
 check
 [[ -n $SUBMIT_WAY ]] || SUBMIT_WAY=$(detect_way)
 declare -F "way_$SUBMIT_WAY" >/dev/null || refuse "--way '$SUBMIT_WAY': expected one of: $(ways)"

@@ -14,7 +14,7 @@ from rigs import Spool as Filled
 
 from gpu_queue.agent.agent import Agent
 from gpu_queue.agent.surroundings import Surroundings
-from gpu_queue.config import Config, Keepalive, Settings
+from gpu_queue.config import Config, Elsewhere, Keepalive, Settings
 from gpu_queue.execution.local import NodeDirectory
 from gpu_queue.gpus.leases import Leases
 from gpu_queue.gpus.simulated import SimulatedDevices
@@ -98,6 +98,7 @@ def _agent(base: Path, filled: Filled) -> tuple[Agent, StorageInline]:
         umask=0o077,
         flags={},
         config=Config(),
+        elsewhere=Elsewhere(),
         say=lambda _: None,
     )
     return Agent(around, settings, time.monotonic()), storage

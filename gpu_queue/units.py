@@ -87,6 +87,16 @@ def format_duration(seconds: float) -> str:
     return f"{whole // 86400}d{whole % 86400 // 3600:02d}h"
 
 
+def format_exact_duration(seconds: float) -> str:
+    """``20s``, ``24h``, ``48h``, ``1d12h``: as people write a time, and nothing of it left out."""
+    if 0 < seconds <= 3 * 86400 and seconds % 86400 == 0:
+        return f"{seconds / 3600:.0f}h"
+    whole = int(seconds)
+    parts = [f"{whole // 86400}d", f"{whole % 86400 // 3600}h", f"{whole % 3600 // 60}m"]
+    rest_s = round(seconds - whole // 60 * 60, 3)
+    return "".join(part for part in (*parts, f"{rest_s:g}s") if part[:-1] != "0") or "0s"
+
+
 def format_size(size_bytes: float) -> str:
     """``80G``, ``512M``, ``79.6G``: powers of 1024."""
     for unit, one in (("T", 1 << 40), ("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10)):

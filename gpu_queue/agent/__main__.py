@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from typing import NoReturn
 
 
@@ -16,11 +17,12 @@ def _open_standard_streams() -> None:
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
-def run(program: str) -> NoReturn:
+def run(program: str, constants: Mapping[str, object] = {}) -> NoReturn:
     """Serve until the end, and end the process.
 
     Args:
         program: its name, for messages.
+        constants: settings that stand in the program itself, by the names of their variables.
     """
     _open_standard_streams()
     if sys.version_info < (3, 10):  # noqa: UP036  an older one would stumble over our syntax without a word
@@ -33,7 +35,7 @@ def run(program: str) -> NoReturn:
             ".venv/bin/python, or: pip install filelock nvidia-ml-py psutil PyYAML watchdog"
         )
     # No interpreter shut-down: a thread that hangs on shared storage must not keep the program from ending.
-    status = main(program)
+    status = main(program, constants=constants)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

@@ -72,7 +72,9 @@ class Agent:
         self._storage = storage = around.storage
         self._say = say = around.say
         self._agenda = agenda = Agenda()
-        self._current = Current(settings, around.config, around.flags, around.environment, spool.paths.root, say)
+        self._current = Current(
+            settings, around.config, around.flags, around.environment, around.elsewhere, spool.paths.root, say
+        )
         self.cards = Cards(around.devices, around.gpu_uuids)
         self.fillers = Fillers(around.keepalive, self.cards, around.leases, around.gpu_uuids, settings, ledger, say)
         environment = scripts_environment(

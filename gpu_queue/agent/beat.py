@@ -34,6 +34,8 @@ class Beat:
         self._tidied_at = now
         self.ahead_s = 0.0
         """How far the server's clock is ahead of ours."""
+        self.when_written: Callable[[], None] | None = None
+        """Called once, when the first page can be read."""
 
     def due(self, now: float) -> float:
         """When the files should be written next."""
@@ -61,6 +63,9 @@ class Beat:
         def done(result: float | Failed) -> None:
             if not isinstance(result, Failed):
                 self.ahead_s = result
+                if self.when_written is not None:
+                    self.when_written()
+                    self.when_written = None
 
         def call() -> float:
             ahead_s = self._spool.beat(page, touch=touch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from gpu_queue.config import Config, Settings, live_changes, resolve
+from gpu_queue.config import Config, Elsewhere, Settings, live_changes, resolve
 from gpu_queue.errors import SettingsError
 from gpu_queue.node.side import RootView
 
@@ -18,6 +18,7 @@ class Current:
         config: Config,
         flags: Mapping[str, object],
         environment: Mapping[str, str],
+        elsewhere: Elsewhere,
         root: str,
         say: Callable[[str], None],
     ) -> None:
@@ -28,12 +29,14 @@ class Current:
             config: what stood in config.yaml then.
             flags: of the command line.
             environment: of the agent.
+            elsewhere: what else says something; it is not read again.
             root: of the spool; problems are told without it.
             say: tells people.
         """
         self.settings = settings
         self._flags = flags
         self._environment = environment
+        self._elsewhere = elsewhere
         self._root = root
         self._say = say
         self._tried = config
@@ -58,7 +61,7 @@ class Current:
 
     def _resolve(self, config: Config) -> str:
         try:
-            fresh = resolve(self._flags, self._environment, config)
+            fresh = resolve(self._flags, self._environment, config, self._elsewhere)
         except SettingsError as error:
             told = "; ".join(one.removeprefix(f"{self._root}/") for one in error.problems)
             return f"the last good settings stay: {told}"

@@ -7,17 +7,18 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
 
 from gpu_queue import __version__
 from gpu_queue.agent.agent import Agent
+from gpu_queue.agent.announcing import announce, keepalive_text, ready_line, torch_version
 from gpu_queue.agent.loop import run
-from gpu_queue.agent.speaker import Speaker, fit
+from gpu_queue.agent.speaker import Speaker, fit, reddened
 from gpu_queue.agent.surroundings import Surroundings
-from gpu_queue.config import TABLE, Config, Settings, examine, parser, queue_root
+from gpu_queue.conf import Said, read_conf
+from gpu_queue.config import TABLE, Config, Elsewhere, Settings, examine, parser, queue_root, unknown_in_conf
 from gpu_queue.errors import DeviceError, GpuQueueError, SettingsError, SpoolError
 from gpu_queue.execution import found
-from gpu_queue.execution.launcher import first_line, start_companion, with_death_signal
+from gpu_queue.execution.launcher import start_companion, with_death_signal
 from gpu_queue.execution.local import NodeDirectory
 from gpu_queue.gpus.devices import Devices, Gpu, select_gpus
 from gpu_queue.gpus.leases import Leases
@@ -32,11 +33,13 @@ from gpu_queue.spool import filesystem, trust
 from gpu_queue.spool.paths import STATE_DIRECTORIES, SpoolPaths
 from gpu_queue.task import State
 from gpu_queue.texts import printable
+from gpu_queue.units import format_exact_duration
 
 GOODBYE_S = 5.0
 PLANT_VARIABLE = "GPU_QUEUE_SIMULATE_PLANT"
 """Where the engine `cpu` notes its load when the GPUs come from a driver, which can only be a stand-in for one."""
 PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+NO_CONSTANTS: Mapping[str, object] = {}
 EXIT_REFUSED = 1
 EXIT_FORCED = 111
 """It had to leave before the storage answered: its last moves are left to its successor."""
@@ -69,39 +72,6 @@ def _paths(settings: Settings, environment: Mapping[str, str]) -> SpoolPaths:
 def _served(devices: Devices, settings: Settings, environment: Mapping[str, str]) -> tuple[Gpu, ...]:
     granted = None if settings.simulate else environment.get("CUDA_VISIBLE_DEVICES")
     return select_gpus(devices.snapshot(), settings.gpus, granted)
-
-
-def _local_time(epoch_s: float) -> str:
-    return datetime.fromtimestamp(epoch_s).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _hours(seconds: float) -> str:
-    return f"{seconds / 3600:.4g}h"
-
-
-def _announce(speaker: Speaker, settings: Settings, around: Surroundings, served: tuple[Gpu, ...]) -> None:
-    started_s = time.time()
-    speaker.plain(f"Started at: {_local_time(started_s)}")
-    if settings.lifetime_s == float("inf"):
-        speaker.plain("Auto-shutdown at: never")
-    else:
-        ends = _local_time(started_s + settings.lifetime_s)
-        speaker.plain(f"Auto-shutdown at: {ends} ({_hours(settings.lifetime_s)})")
-    indices = ", ".join(str(gpu.index) for gpu in served)
-    speaker.plain(f"Serving {around.spool.paths.root} ({around.spool.mount})")
-    speaker.plain(f"Node {around.spool.node}, GPUs {indices} of {around.devices.describe()}")
-    speaker.plain(f"Keep-alive: {_keepalive_text(settings, around.devices.kind)}")
-
-
-def _keepalive_text(settings: Settings, kind: str) -> str:
-    wanted = settings.keepalive
-    if not wanted.enabled:
-        return "off; idle GPUs stay idle"
-    engine = "cpu" if kind == "simulated" else wanted.engine
-    band = f"{wanted.gpu_util_target}-{wanted.gpu_util_high} %"
-    memory = f"{wanted.memory_usage_target * 100:.0f} % of the memory"
-    quiet = f", quiet hours {wanted.quiet_hours.text}" if wanted.quiet_hours.text else ""
-    return f"idle GPUs at {band} by {engine}, {memory}{quiet}"
 
 
 def _keepalive_host(
@@ -151,7 +121,13 @@ def _enter_spool(paths: SpoolPaths, settings: Settings) -> tuple[filesystem.Moun
     return filesystem.mount_of(paths.root), warning if why_open else ""
 
 
-def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[str, str], config: Config) -> int:
+def serve(
+    settings: Settings,
+    flags: Mapping[str, object],
+    environment: Mapping[str, str],
+    config: Config,
+    elsewhere: Elsewhere,
+) -> int:
     """Run an agent to its end; returns the exit status.
 
     Raises:
@@ -207,10 +183,11 @@ def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[
         umask=umask,
         flags=flags,
         config=config,
+        elsewhere=elsewhere,
         say=speaker.say,
         watch_ends=lambda directories: hints.add_moves(directories, spool.is_awaited),
     )
-    _announce(speaker, settings, around, served)
+    announce(speaker, settings, around, served)
     if warning:
         speaker.plain(f"Warning: {warning}")
     if restored:
@@ -222,6 +199,9 @@ def serve(settings: Settings, flags: Mapping[str, object], environment: Mapping[
             raise SpoolError(f"{paths.running(node)}: cannot be made: {error.strerror}") from error
         seen = spool.kept.seen_before()
         agent = Agent(around, settings, time.monotonic(), seen, spool.kept.ledger_before())
+        # Whoever was told that it runs must find it: gpu_status, gpu_shutdown and gpu_submit look at its page.
+        ready = ready_line(settings, around)
+        agent.beat.when_written = lambda: speaker.plain(*ready)
 
         hints.add([leases.directory])
 
@@ -258,19 +238,24 @@ def _leave(agent: Agent, storage: StorageThread, speaker: Speaker) -> int:
     return 0
 
 
-def check(settings: Settings, environment: Mapping[str, str], refused: tuple[str, ...] = ()) -> int:
-    """``--check``: say what would be done here, were it not for the settings that are ``refused``; 0 if it can be."""
+def check(
+    settings: Settings, environment: Mapping[str, str], refused: tuple[str, ...] = (), ignored: tuple[str, ...] = ()
+) -> int:
+    """``--check``: say what would be done here, were it not for the settings that are ``refused``; 0 if it can be.
+
+    What is ``ignored`` of the settings is told.
+    """
     problems = list(refused)
 
-    def line(what: str, text: str) -> None:
-        print(f"{what:<12}{fit(text)}")  # noqa: T201
+    def line(what: str, text: str, *, is_bad: bool = False) -> None:
+        print(f"{what:<12}{reddened(fit(text)) if is_bad else fit(text)}")  # noqa: T201
 
     def try_(what: str, text: object) -> None:
         try:
             line(what, text() if callable(text) else str(text))
         except (GpuQueueError, OSError) as error:
             problems.append(str(error))
-            line(what, f"PROBLEM: {error}")
+            line(what, f"PROBLEM: {error}", is_bad=True)
 
     def spool_text() -> str:
         paths = _paths(settings, environment)
@@ -297,14 +282,6 @@ def check(settings: Settings, environment: Mapping[str, str], refused: tuple[str
         finally:
             devices.close()
 
-    def keepalive_text() -> str:
-        text = _keepalive_text(settings, "simulated" if settings.simulate else "nvml")
-        if not settings.keepalive.enabled:
-            return text
-        python = settings.keepalive.python or sys.executable
-        version = first_line([python, "-c", "from importlib.metadata import version; print(version('torch'))"])
-        return f"{text}; torch {version}" if version else f"off: torch is not installed for {python}"
-
     def node_text() -> str:
         directory = NodeDirectory.open(settings.local_dir or None)
         return f"{node_name(settings.node_name, directory.identity)}, own directory {directory.root}"
@@ -312,30 +289,45 @@ def check(settings: Settings, environment: Mapping[str, str], refused: tuple[str
     line("version", __version__)
     try_("python", f"{sys.version.split()[0]} ({sys.executable})")
     for problem in refused:
-        line("settings", f"PROBLEM: {problem}")
+        line("settings", f"PROBLEM: {problem}", is_bad=True)
+    for note in ignored:
+        line("settings", note, is_bad=True)
     try_("spool", spool_text)
     try_("GPUs", gpus_text)
     try_("node", node_text)
-    try_("keep-alive", keepalive_text)
+    spool = _paths(settings, environment) if settings.job_id else None
+    text, is_bad = keepalive_text(settings, "simulated" if settings.simulate else "nvml", spool)
+    version = "" if is_bad or not settings.keepalive.enabled else torch_version(settings)
+    line("keep-alive", f"{text}; torch {version}" if version else text, is_bad=is_bad)
     at_end = "waits for running tasks" if settings.at_end == "wait" else "requeues running tasks"
-    lifetime = "for ever" if settings.lifetime_s == float("inf") else f"{_hours(settings.lifetime_s)}, then {at_end}"
+    is_endless = settings.lifetime_s == float("inf")
+    lifetime = "for ever" if is_endless else f"{format_exact_duration(settings.lifetime_s)}, then {at_end}"
     line("lifetime", lifetime)
     line("result", f"{len(problems)} problem{'s' * (len(problems) != 1)}" if problems else "ready")
     return EXIT_REFUSED if problems else 0
 
 
-def main(program: str = "perpetual_motion.py", arguments: list[str] | None = None) -> int:
+def main(
+    program: str = "perpetual_motion.py",
+    arguments: list[str] | None = None,
+    constants: Mapping[str, object] = NO_CONSTANTS,
+) -> int:
     """The program.
 
     Args:
         program: its name, for messages.
         arguments: the command line; None: that of this process.
+        constants: settings that stand in the program itself, by the names of their variables.
     """
     given = vars(parser(program).parse_args(arguments))
     is_check = given.pop("check")
     environment = dict(os.environ)
+    said = {name: Said(str(value), os.path.abspath(sys.argv[0])) for name, value in constants.items()}
+    elsewhere = Elsewhere(read_conf(environment), said)
     try:
-        settings, _ = examine(TABLE, given, environment)  # where config.yaml lies is known without it
+        settings, _ = examine(
+            TABLE, given, environment, elsewhere=elsewhere
+        )  # where config.yaml lies is known without it
         config = Config()
         if settings.job_id:
             try:
@@ -344,12 +336,12 @@ def main(program: str = "perpetual_motion.py", arguments: list[str] | None = Non
                 )
             except SettingsError as error:
                 config = Config(problems=error.problems)
-        settings, problems = examine(TABLE, given, environment, config)
+        settings, problems = examine(TABLE, given, environment, config, elsewhere)
         if is_check:
-            return check(settings, environment, problems)
+            return check(settings, environment, problems, unknown_in_conf(elsewhere.conf))
         if problems:
             raise SettingsError(*problems)
-        return serve(settings, given, environment, config)
+        return serve(settings, given, environment, config, elsewhere)
     except GpuQueueError as error:
         for line in str(error).splitlines():
             print(f"{program}: {fit(line)}", file=sys.stderr)  # noqa: T201

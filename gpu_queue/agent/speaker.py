@@ -27,9 +27,10 @@ class Speaker:
         self._thread = threading.Thread(target=self._speak, name="speaker", daemon=True)
         self._thread.start()
 
-    def plain(self, text: str) -> None:
-        """A line without the time."""
-        self._lines.put(f"[INFO] {fit(text)}\n")
+    def plain(self, text: str, is_warning: bool = False) -> None:
+        """A line without the time; a warning is red on a terminal."""
+        line = f"[{'WARN' if is_warning else 'INFO'}] {fit(text)}"
+        self._lines.put(f"{reddened(line) if is_warning else line}\n")
 
     def say(self, text: str) -> None:
         """A line with the time."""
@@ -84,3 +85,9 @@ def _put_log_aside() -> None:
 def fit(text: str) -> str:
     """A line as a terminal may be shown it, whatever it quotes, and as any encoding can say it."""
     return printable(text, LINE_MAX).encode("utf-8", "backslashreplace").decode()
+
+
+def reddened(text: str) -> str:
+    """A line in red, if standard output is a terminal that shows colours to people who want them."""
+    is_wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+    return f"\033[31m{text}\033[0m" if is_wanted and os.isatty(1) else text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from gpu_queue.config import Config
+from gpu_queue.config import Config, Elsewhere
 from gpu_queue.execution.local import AgentDirectory, NodeDirectory
 from gpu_queue.gpus.devices import Devices
 from gpu_queue.gpus.leases import Leases
@@ -36,6 +36,8 @@ class Surroundings:
     flags: Mapping[str, object]
     config: Config
     """What stood in config.yaml when the settings were made."""
+    elsewhere: Elsewhere
+    """What else says something of settings."""
     say: Callable[[str], None]
     watch_ends: Callable[[list[str]], str] = field(default=lambda _: "")
     """Has file events tell of ends in these directories; returns why they do not."""

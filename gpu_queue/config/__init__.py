@@ -1,6 +1,7 @@
 """Settings: one table, from which flags, environment variables, config.yaml, its schema and the README are made.
 
-- A flag beats its environment variable, which beats ``config.yaml`` in the spool, which beats the default.
+- A flag beats its environment variable, which beats ``gpu-queue.conf``, which beats ``config.yaml`` in the spool,
+  which beats the constants of ``perpetual_motion.py``, which beat the default.
 - Units are in the names.  What cannot be obeyed is refused, all of it at once and each with its place.
 - Everything here is pure; ``read_config`` of the spool's side reads the file.
 - What is marked ``live`` is policy: it is taken over when config.yaml changes under a running agent.
@@ -8,7 +9,7 @@
 
 from gpu_queue.config.given import Config
 from gpu_queue.config.pages import ELSEWHERE, SERVES, add_flags, json_schema, parser, settings_table
-from gpu_queue.config.resolving import examine, live_changes, queue_root, resolve
+from gpu_queue.config.resolving import Elsewhere, examine, live_changes, queue_root, resolve, unknown_in_conf
 from gpu_queue.config.table import SETTINGS, TABLE, Keepalive, Setting, Settings
 
 GUARDED = tuple(row.key for row in SETTINGS if row.guarded)
@@ -35,6 +36,7 @@ __all__ = [
     "SETTINGS",
     "TABLE",
     "Config",
+    "Elsewhere",
     "Keepalive",
     "Setting",
     "Settings",
@@ -47,4 +49,5 @@ __all__ = [
     "queue_root",
     "resolve",
     "settings_table",
+    "unknown_in_conf",
 ]

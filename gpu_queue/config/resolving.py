@@ -3,49 +3,82 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from operator import attrgetter
 from typing import Any, TypeVar
 
+from gpu_queue.conf import LINE, SUBMIT_KEYS, Conf, Said
 from gpu_queue.config.given import Config, Given
 from gpu_queue.config.table import SETTINGS, TABLE, Setting, Settings, Table
 from gpu_queue.errors import SettingsError
+from gpu_queue.texts import shown
 
 S = TypeVar("S")
 NO_CONFIG = Config()
 
 
-def resolve(flags: Mapping[str, Any], env: Mapping[str, str], config: Config = NO_CONFIG) -> Settings:
+@dataclasses.dataclass(frozen=True)
+class Elsewhere:
+    """What files and programs beside the environment and config.yaml say, by the names of variables."""
+
+    conf: Conf = dataclasses.field(default_factory=Conf)
+    """``gpu-queue.conf`` and the like: below the environment, above config.yaml."""
+    constants: Mapping[str, Said] = dataclasses.field(default_factory=dict)
+    """At the top of ``perpetual_motion.py``: above nothing but the defaults."""
+
+
+NOWHERE = Elsewhere()
+
+
+def resolve(
+    flags: Mapping[str, Any], env: Mapping[str, str], config: Config = NO_CONFIG, elsewhere: Elsewhere = NOWHERE
+) -> Settings:
     """Settings from all places.
 
     Args:
         flags: texts by fields; None: not given.
         env: the environment; what is empty there counts as not given.
         config: what stands in config.yaml.
+        elsewhere: what else says something.
 
     Raises:
         SettingsError: what cannot be obeyed, all of it, each with the place that it came from.
     """
-    settings, problems = examine(TABLE, flags, env, config)
+    settings, problems = examine(TABLE, flags, env, config, elsewhere)
     if problems:
         raise SettingsError(*problems)
     return settings
 
 
 def examine(
-    table: Table[S], flags: Mapping[str, Any], env: Mapping[str, str], config: Config = NO_CONFIG
+    table: Table[S],
+    flags: Mapping[str, Any],
+    env: Mapping[str, str],
+    config: Config = NO_CONFIG,
+    elsewhere: Elsewhere = NOWHERE,
 ) -> tuple[S, tuple[str, ...]]:
     """Settings from all places, the default where one cannot be obeyed; and what cannot be."""
-    problems = list(config.problems)
+    names = {row.env for row in table.rows if row.env}
+    problems = [*elsewhere.conf.problems_of({*names, LINE}), *config.problems]
+    problems += [
+        f"{said.place}: {_unknown(name, names)}" for name, said in elsewhere.constants.items() if name not in names
+    ]
     given: dict[str, Given] = {}
     broken = {row.field for row in table.rows if row.key in config.broken}
+    # A constant that nobody has edited says nothing, so that it gets no blame.
+    edited = {name: said for name, said in elsewhere.constants.items() if not _is_default(table, name, said.text)}
     for field in dict.fromkeys(row.field for row in table.rows):
         rows = [row for row in table.rows if row.field == field]
-        text = next(_texts(rows, flags, env), None)
+        text = next(_texts(rows, flags, env, elsewhere.conf.said), None)
+        found = None
         if text is None:
             found = next((config.values[row.key] for row in rows if row.key in config.values), None)
-        else:
+            # What is broken in config.yaml has been told; what it would have beaten does not take its place.
+            if found is None and field not in broken:
+                text = next(_texts(rows, {}, {}, edited), None)
+        if text is not None:
             row, value, place = text
             broken.discard(field)
             try:
@@ -64,16 +97,39 @@ def examine(
     return settings, tuple(problems)
 
 
+def _is_default(table: Table[Any], name: str, text: str) -> bool:
+    rows = [row for row in table.rows if row.env == name]
+    try:
+        return any(row.kind.from_text(text) == attrgetter(row.field)(table.defaults) for row in rows)
+    except ValueError:
+        return False
+
+
+def unknown_in_conf(conf: Conf) -> tuple[str, ...]:
+    """Keys that no part of this project reads, for people: each with its place."""
+    names = {row.env for row in SETTINGS if row.env} | set(SUBMIT_KEYS)
+    return tuple(f"{said.place}: {_unknown(key, names)}" for key, said in conf.said.items() if key not in names)
+
+
+def _unknown(name: str, names: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, names, 1)
+    hint = f"did you mean {near[0]}?" if near else "docs/settings.md lists them"
+    return f"unknown setting {shown(name)}, which counts for nothing; {hint}"
+
+
 def _texts(
-    rows: list[Setting], flags: Mapping[str, Any], env: Mapping[str, str]
+    rows: list[Setting], flags: Mapping[str, Any], env: Mapping[str, str], said: Mapping[str, Said]
 ) -> Iterator[tuple[Setting, str, str]]:
-    """The texts that flags and then variables give for one field, and where they stand."""
+    """The texts that flags, then variables, then other places give for one field, and where they stand."""
     for row in rows:
         if row.flag and flags.get(row.field) is not None:
             yield row, str(flags[row.field]), row.flag
     for row in rows:
         if row.env and env.get(row.env):
             yield row, env[row.env], row.env
+    for row in rows:
+        if row.env in said:
+            yield row, said[row.env].text, f"{said[row.env].place}: {row.env}"
 
 
 def replaced(settings: S, values: Mapping[str, Any]) -> S:

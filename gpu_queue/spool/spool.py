@@ -14,7 +14,7 @@ from gpu_queue.spool.desk.clearing import Forgotten
 from gpu_queue.spool.desk.explaining import Explanation
 from gpu_queue.spool.desk.find import LIFE, Finder, Task, TaskLike, several, the_one
 from gpu_queue.spool.desk.publishing import Options, Script, ScriptLike
-from gpu_queue.spool.desk.steering import Outcome
+from gpu_queue.spool.desk.steering import Outcome, Wish
 from gpu_queue.spool.desk.stopping import Stopped
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.spool.records import TryRecord
@@ -111,7 +111,8 @@ class Spool:
 
         Args:
             job_id: which; default: ``$JOB_ID``.
-            queue_root: the directory of all queues; default: ``$QUEUE_ROOT``, else ``~/gpu_queue``.
+            queue_root: the directory of all queues; default: ``$QUEUE_ROOT``, else as ``gpu-queue.conf`` or submit.sh
+                beside the package say (docs/settings.md), else ``~/gpu_queue``.
 
         Raises:
             SpoolError: no queue can be called so.
@@ -215,36 +216,41 @@ class Spool:
         """
         return Finder(self._enter()).fit(text, states or LIFE)[0]
 
-    def cancel(self, *tasks: TaskLike) -> tuple[Outcome, ...]:
+    def cancel(self, *tasks: TaskLike, queue: str | None = None) -> tuple[Outcome, ...]:
         """Take waiting tasks out of the queue: they go to failed/.
 
         A file that was dropped by hand gets its id by it.
 
         Args:
             tasks: which; ``"all"``: all that wait.
+            queue: all of this serial queue as well.
 
         Raises:
             SpoolError: there is no such queue, or it cannot be listed.
         """
-        return steering.cancel_each(self._enter(), tasks)
+        return steering.cancel_each(self._enter(), Wish(tasks, queue))
 
-    def retry(self, *tasks: TaskLike) -> tuple[Outcome, ...]:
+    def retry(self, *tasks: TaskLike, queue: str | None = None) -> tuple[Outcome, ...]:
         """Queue failed tasks again; their counters of failures begin anew.
 
         Args:
             tasks: which; ``"all"``: all in failed/, also those that were cancelled.
+            queue: all of this serial queue as well.
 
         Raises:
             SpoolError: there is no such queue, or it cannot be listed.
         """
-        return steering.retry_each(self._enter(), tasks)
+        return steering.retry_each(self._enter(), Wish(tasks, queue))
 
-    def priority(self, task: TaskLike | Iterable[TaskLike], priority: int) -> tuple[Outcome, ...]:
+    def priority(
+        self, task: TaskLike | Iterable[TaskLike], priority: int, *, queue: str | None = None
+    ) -> tuple[Outcome, ...]:
         """Have waiting tasks run earlier or later.
 
         Args:
             task: which, one or many; ``"all"``: all that wait.
             priority: 0 to 999, smaller runs first.
+            queue: all of this serial queue as well.
 
         Raises:
             SpoolError: there is no such queue, or it cannot be listed.
@@ -252,11 +258,11 @@ class Spool:
         """
         if not publishing.is_priority(priority):
             raise ValueError(f"priority={priority!r}; expected 0 to 999, smaller runs first")
-        return steering.set_priorities(self._enter(), several(task), priority)
+        return steering.set_priorities(self._enter(), Wish(several(task), queue), priority)
 
     # -- tasks that run, and agents
 
-    def stop(self, *tasks: TaskLike) -> Stopped:
+    def stop(self, *tasks: TaskLike, queue: str | None = None) -> Stopped:
         """End tasks wherever they are: what waits is cancelled, what runs is ended.
 
         It returns when all agents that were asked have answered.  A node is given up when it gave no sign of life for
@@ -265,11 +271,12 @@ class Spool:
 
         Args:
             tasks: which; ``"all"``: everything, and dedicated nodes sweep.
+            queue: all of this serial queue as well.
 
         Raises:
             SpoolError: there is no such queue, or it cannot be listed or written.
         """
-        return stopping.stop(self._enter(), tasks)
+        return stopping.stop(self._enter(), Wish(tasks, queue))
 
     def shutdown(self, *, wait: bool = False) -> tuple[Answer, ...]:
         """End the agents that are there now.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gpu_queue.agent.current import Current
-from gpu_queue.config import Config, Settings, parse_config
+from gpu_queue.config import Config, Elsewhere, Settings, parse_config
 from gpu_queue.node.side import RootView
 
 
@@ -16,7 +16,7 @@ def said() -> list[str]:
 
 @pytest.fixture
 def current(said: list[str]) -> Current:
-    return Current(Settings(), Config(), {}, {}, "/spool", said.append)
+    return Current(Settings(), Config(), {}, {}, Elsewhere(), "/spool", said.append)
 
 
 def a_root(text: str = "", problem: str = "") -> RootView:

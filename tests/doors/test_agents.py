@@ -298,7 +298,7 @@ def test_explain_gives_the_reason_that_a_node_published(door: Door, spool: Spool
     full = spool.add("pending", "train.sh")
     why = reason(Code.GPUS, needed=8, idle=1, busy=1)
     spool.node(NODE, waiting=(WaitPage(full, why),), waiting_count=1)
-    assert f"{NODE}: waits for 8 GPUs: 1 idle (1 busy)" in door.explain("train").words
+    assert "waits for 8 GPUs: 1 idle (1 busy)" in door.explain("train").words
     assert spool.commands() == []
 
 

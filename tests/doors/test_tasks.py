@@ -224,3 +224,30 @@ def test_a_directory_that_somebody_tidied_up_is_an_empty_one(door: Door, spool: 
     (spool.path / "queues").rmdir()
     assert door.cancel("train").ok
     assert spool.names("failed") == [full]
+
+
+def test_a_pattern_means_all_that_it_fits(door: Door, spool: Spool) -> None:
+    seeds = [spool.add("pending", f"seed{number}.sh") for number in range(3)]
+    odd, other = spool.add("pending", "_.sh", name="训练.sh"), spool.add("pending", "python-123456-seed.sh")
+    assert door.cancel("seed[01]*").ok
+    assert door.stop("训*").ok
+    assert spool.names("pending") == [seeds[2], other]
+    assert not door.cancel("nothing*").ok
+    assert door.retry("*").ok
+    assert spool.names("pending") == sorted([*seeds, odd, other])
+
+
+def test_a_script_that_is_called_like_a_pattern_is_meant_by_its_name(door: Door, spool: Spool) -> None:
+    spool.add("pending", "_.sh", name="*.sh")
+    other = spool.add("pending", "other.sh")
+    assert door.cancel("*.sh").ok
+    assert spool.names("pending") == [other]
+
+
+def test_explain_takes_the_newest_of_equal_names(door: Door, spool: Spool) -> None:
+    for state, title in (("done", "train.sh"), ("failed", "train.sh"), ("done", "train.sh.bak")):
+        spool.add(state, title)
+    told = door.explain("train.sh")
+    assert told.ok
+    assert "failed" in told.words
+    assert not door.explain("trai").ok

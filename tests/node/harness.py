@@ -18,7 +18,7 @@ import pytest
 
 from gpu_queue.agent.agent import Agent
 from gpu_queue.agent.surroundings import Surroundings
-from gpu_queue.config import Config, Keepalive, Settings
+from gpu_queue.config import Config, Elsewhere, Keepalive, Settings
 from gpu_queue.execution import found
 from gpu_queue.execution.local import NodeDirectory, TryDirectory
 from gpu_queue.execution.processes import pids, read_process, send
@@ -313,6 +313,7 @@ class Room:
             umask=0o022,
             flags={},
             config=Config(),
+            elsewhere=Elsewhere(),
             say=said.append,
         )
         agent = Agent(around, settings, self.now, spool.kept.seen_before())

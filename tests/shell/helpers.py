@@ -28,7 +28,7 @@ set -euo pipefail -o noclobber
 shopt -s expand_aliases dotglob nocasematch nocaseglob xpg_echo extglob
 ls() { echo "a function of the user's"; }
 mv() { echo "a function of the user's"; }
-for word in rm mv cp ls cat grep find stat sync sleep head tail mkdir wc date printf local read cd; do
+for word in command rm mv cp ls cat grep find stat sync sleep head tail mkdir wc date printf local read cd builtin; do
   alias $word='false aliased'
 done
 IFS=T-
@@ -41,7 +41,7 @@ setopt ksh_arrays no_nomatch null_glob extended_glob sh_word_split no_clobber gl
 setopt rc_expand_param warn_create_global numeric_glob_sort no_multibyte chase_links auto_cd
 ls() { echo "a function of the user's"; }
 mv() { echo "a function of the user's"; }
-for word in rm mv cp ls cat grep find stat sync sleep head tail mkdir wc date printf local read cd; do
+for word in command rm mv cp ls cat grep find stat sync sleep head tail mkdir wc date printf local read cd builtin; do
   alias $word='false aliased'
 done
 alias -g N='| false' L='| false' id='false' nonce='false'

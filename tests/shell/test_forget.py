@@ -163,10 +163,9 @@ def test_status_shows_dead_nodes_apart_from_living_ones(shell: Shell, spool: Spo
         spool.node(name, state, age_s=age_s)
         spool.put_away(name)
     lines = shell.ok("gpu_status").lines
-    since = time.strftime("%Y-%m-%d %H:", time.localtime(time.time() - 4000))
-    assert any(line.startswith(f"node {NODE}  dead since 20") for line in lines), (lines, since)
-    assert "node n3-00000003  stopped 1h06m ago" in lines
-    assert "and 1 node gone for more than a day" in lines
+    assert f"{NODE}  dead for 1h06m" in lines
+    assert "n3-00000003  stopped 1h06m ago" in lines
+    assert "and 1 node that stopped or went silent before" in lines
 
 
 def test_a_node_that_has_come_back_is_no_longer_shown_as_dead(shell: Shell, spool: Spool) -> None:
@@ -174,5 +173,5 @@ def test_a_node_that_has_come_back_is_no_longer_shown_as_dead(shell: Shell, spoo
     spool.put_away(NODE)
     spool.node(NODE)
     said = shell.ok("gpu_status").out
-    assert "dead since" not in said
-    assert f"node {NODE}  serving" in said
+    assert "dead" not in said
+    assert "n1  serving" in said.splitlines()

@@ -138,7 +138,7 @@ def test_sourcing_twice_and_by_a_relative_name(shell: Shell) -> None:
 
 
 def test_use_switches_the_instance_of_this_shell(shell: Shell, spool: Spool) -> None:
-    said = shell.ok("""gpu_use; gpu_use 'other one'; \\printf '%s\\n' "$JOB_ID"; env | command grep '^JOB_ID='""")
+    said = shell.ok("""gpu_use; gpu_use 'other one'; \\printf '%s\\n' "$JOB_ID"; env | \\command grep '^JOB_ID='""")
     assert said.lines == ["exp 1", "other one", "JOB_ID=other one"]
     assert "does not exist yet" in said.err
 

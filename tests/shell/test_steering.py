@@ -111,7 +111,7 @@ def test_priority_is_one_rename(shell: Shell, spool: Spool) -> None:
     assert "runs already" in shell.run("gpu_priority busy 7").err
 
 
-@pytest.mark.parametrize("arguments", ["", "train", "train 1000", "train x", "train 7 8"])
+@pytest.mark.parametrize("arguments", ["", "train", "train 1000", "train x", "7"])
 def test_priority_needs_a_task_and_a_number(shell: Shell, spool: Spool, arguments: str) -> None:
     spool.add("pending", "train.sh")
     assert shell.run(f"gpu_priority {arguments}").status == 2

@@ -34,6 +34,7 @@ gpu_retry "$BAD"; gpu_retry fail1
 gpu_forget "$BAD"; gpu_forget n; rm "$QUEUE_ROOT/$JOB_ID"/nodes/n1-*; gpu_forget n2; gpu_clean --older-than "$BAD"
 gpu_clean --older-than 0
 gpu_shutdown; gpu_stop all; gpu_retry all; gpu_use "$BAD"
+gpu_status --all; gpu_status --plain; gpu_status --json
 JOB_ID=$NAME gpu_status; JOB_ID=strange gpu_status
 __gpu_guest words gpu_forget ''; __gpu_guest words gpu_stop ''; __gpu_guest words gpu_tail ''
 __gpu_guest words gpu_use ''
@@ -117,7 +118,7 @@ def test_an_answer_of_an_agent_brings_no_escape(shell: Shell, spool: Spool) -> N
 # -- size, kind and time
 
 QUICK = r"""
-for command in gpu_status "gpu_explain train" "gpu_explain wait" "gpu_logs train" gpu_logs gpu_list gpu_keepalive \
+for command in gpu_status "gpu_status --all" "gpu_status --plain" "gpu_status --json" "gpu_explain train" "gpu_explain wait" "gpu_logs train" gpu_logs gpu_list gpu_keepalive \
   "gpu_submit script.sh" gpu_report "gpu_cancel wait" "gpu_retry train" "gpu_stop train" gpu_shutdown \
   "gpu_forget n1" "gpu_clean --older-than 1d"; do
   eval "$command" >/dev/null 2>&1; printf '%s: %s\n' "$command" $?
@@ -129,7 +130,7 @@ def quick(shell: Shell) -> None:
     shell.file("script.sh", "true\n")
     shell.hostile, shell.limit_s = False, 50.0  # a busy machine: of a second each, where answers are waited for
     said = shell.run(QUICK)
-    assert len(said.lines) == 15, said
+    assert len(said.lines) == 18, said
 
 
 def test_pipes_keep_nobody_waiting(shell: Shell, spool: Spool) -> None:
@@ -185,11 +186,11 @@ def test_of_many_dead_nodes_the_newest_are_shown_and_no_more_are_read(shell: She
         spool.put_away(f"n{number}-{number:08x}")
     spool.node("alive-00000000")
     said = shell.ok("gpu_status", GPU_QUEUE_PATIENCE="1")
-    shown = [line.split()[1] for line in said.lines if line.startswith("node ")]
-    assert shown[:21] == ["alive-00000000", *(f"n{number:03d}-{number:08x}" for number in range(20))]
-    assert "and 280 nodes more without a sign of life" in said.out
-    assert len(shown) == 31
-    assert "and 90 nodes more gone" in said.out
+    assert "alive  serving" in said.lines
+    silent = [line.split()[0] for line in said.lines if "its agent seems to be gone" in line]
+    assert silent == [f"n{number:03d}" for number in range(20)]
+    assert len([line for line in said.lines if "  dead for " in line]) == 10
+    assert "and 370 nodes that stopped or went silent before" in said.lines
     process = shell.start("gpu_shutdown")
     wait_until(spool.commands)
     ((entry, command),) = spool.commands()
@@ -204,5 +205,5 @@ def test_a_page_from_before_the_epoch_hides_no_living_node(shell: Shell, spool: 
     for then in (1, 10**9, 2**33, 10**10):
         spool.node(f"n{then}")
         os.utime(spool.path / "nodes" / f"n{then}.json", (then, then))
-    assert "node alive-00000000  serving" in shell.ok("gpu_status").out
+    assert "alive  serving" in shell.ok("gpu_status").lines
     assert "no agent" not in shell.ok("gpu_keepalive").out

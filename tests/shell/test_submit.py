@@ -43,7 +43,7 @@ def test_the_first_submit_makes_the_spool(shell: Shell) -> None:
     assert made <= {path.name for path in spool.path.iterdir()}
     assert (spool.path / "nodes" / "gone").is_dir()
     assert spool.names("pending") == [full]
-    assert "no agent serves exp 1 yet" in said.err
+    assert "no agent serves exp 1 in" in said.err
 
 
 def test_a_spool_that_was_left_half_made_is_finished(shell: Shell) -> None:

@@ -46,7 +46,7 @@ def test_every_command_says_the_title_and_shows_paths_that_can_be_pasted(shell: 
     listed = next(line for line in said.lines if line.startswith("  abc002"))
     path = listed.removeprefix("  abc002  ").removesuffix("  评估 1.sh")
     assert path != listed
-    assert shell.ok(f"command cat {path}").out == "the end\n" == log.read_text()
+    assert shell.ok(f"\\cat {path}").out == "the end\n" == log.read_text()
     assert "训练.sh (abc001) has not started" in shell.run("gpu_logs abc001").err
     assert "评估 1.sh (abc002)" in shell.ok("gpu_tail 评估 || :").err
     assert waits in spool.names("pending")

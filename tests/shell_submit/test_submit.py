@@ -2,81 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import signal
-import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-HERE = Path(__file__).resolve().parent
-SUBMIT = HERE.parents[1] / "submit.sh"
-
-
-@dataclass
-class Machine:
-    """A machine on which submit.sh is called."""
-
-    root: Path
-    env: dict[str, str] = field(default_factory=dict)
-
-    def submit(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["bash", SUBMIT, *words], env={**self.env, **env}, check=False, capture_output=True, text=True, timeout=30
-        )
-
-    def dry_run(self, *words: str, **env: str) -> str:
-        done = self.submit(*words, "--dry-run", **env)
-        assert done.returncode == 0, done.stderr
-        assert not (self.root / "facts").exists()
-        return done.stdout
-
-    def refusal(self, *words: str, **env: str) -> str:
-        done = self.submit(*words, **env)
-        assert (done.returncode, done.stdout) == (100, "")
-        assert not (self.root / "facts").exists()
-        return done.stderr
-
-    @property
-    def agent(self) -> dict[str, Any]:
-        """How the stand-in was started."""
-        facts: dict[str, Any] = json.loads((self.root / "facts").read_text())
-        return facts
-
-    @property
-    def log(self) -> Path:
-        return self.root / "state" / "gpu-queue" / "exp1.log"
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    code = tmp_path / "the code"
-    code.mkdir()
-    shutil.copy(HERE / "stand_in_agent.py", code / "perpetual_motion.py")
-    made = Machine(
-        tmp_path,
-        {
-            "PATH": os.environ["PATH"],
-            "HOME": str(tmp_path / "home"),
-            "XDG_STATE_HOME": str(tmp_path / "state"),
-            "CODE_DIR": str(code),
-            "PYTHON": sys.executable,
-            "STAND_IN": "serves",
-            "STAND_IN_FACTS": str(tmp_path / "facts"),
-        },
-    )
-    yield made
-    if (tmp_path / "facts").exists():
-        try:
-            os.kill(made.agent["pid"], signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+from tests.shell_submit.machine import Machine
 
 
 def test_an_agent_is_started_that_survives_the_terminal(machine: Machine) -> None:
@@ -262,3 +194,27 @@ def test_help_is_the_head_of_the_file(machine: Machine) -> None:
     assert done.returncode == 0
     assert done.stdout.startswith("Start an agent that serves the queue of a JOB_ID.\n")
     assert "Settings" not in done.stdout
+
+
+def test_the_last_words_of_an_agent_before_it_are_not_taken_for_its_own(machine: Machine) -> None:
+    done = machine.submit("exp1", STAND_IN="follows")
+    assert done.returncode == 0, done.stderr
+    assert "ended" in machine.log.read_text()
+    assert "ended" not in done.stdout
+    assert done.stdout.startswith("[INFO] Started at: ")
+
+
+def test_a_warning_among_the_first_lines_ends_the_waiting_and_is_red_on_a_terminal(machine: Machine) -> None:
+    warning = "[WARN] Keep-alive: off: torch is not installed for /bin/python"
+    assert machine.submit("exp1", STAND_IN="warns").stdout.splitlines()[4] == warning
+    for env, shown in (({}, f"\x1b[31m{warning}\x1b[0m"), ({"NO_COLOR": "1"}, warning), ({"TERM": "dumb"}, warning)):
+        said = machine.on_a_terminal("exp1", STAND_IN="warns", **{"TERM": "xterm", **env})
+        assert said.splitlines()[4] == shown
+
+
+def test_what_to_type_to_use_it_says_where_the_queue_is_if_no_file_says_it(machine: Machine) -> None:
+    client = Path(machine.script).parent / "client.sh"
+    told = machine.submit("exp 1").stdout.splitlines()[-1]
+    assert told == f"To use it: export JOB_ID=exp\\ 1; source {client}; gpu_help"
+    told = machine.submit("exp1", QUEUE_ROOT="/mnt/all queues").stdout.splitlines()[-1]
+    assert told == f"To use it: export QUEUE_ROOT=/mnt/all\\ queues JOB_ID=exp1; source {client}; gpu_help"

@@ -444,3 +444,26 @@ def test_a_task_is_called_what_its_submitter_called_it(face: Face, spool: Spool)
 def test_a_record_cannot_give_a_task_a_name_that_its_id_was_not_made_of(face: Face, spool: Spool) -> None:
     spool.add("failed", "rm_all.sh", name="harmless.sh")
     assert [task.title for task in face.find("", State.FAILED)] == ["rm_all.sh"]
+
+
+# -- many at once
+
+
+def test_a_whole_serial_queue_is_meant_by_its_name(face: Face, spool: Spool) -> None:
+    scripts = [Script("a.sh", "true"), Script("b.sh", "#GPUQ --queue car\ntrue"), Script("c.sh", "true")]
+    (recorded,) = face.publish(scripts[:1], queue="car")
+    said, other = face.publish(scripts[1:])
+    (spool.path / "pending" / other.name).write_bytes(b"\xff\x00 no script at all")
+    assert [one.task_id for one in face.priority([], 7, queue="car")] == [recorded.id, said.id]
+    assert all(face.cancel(queue="car"))
+    assert spool.names("pending") == [other.name]
+    (outcome,) = face.cancel(queue="bus")
+    assert outcome.reason == "no task in pending is in the queue bus"
+    assert len(face.retry(queue="car")) == 2
+    assert {one.where for one in face.stop(other, queue="car").tasks} == {"failed"}
+
+
+def test_a_message_says_how_many_tasks_it_does_not_name(face: Face) -> None:
+    face.publish([Script(f"seed{number}.sh", "true") for number in range(23)])
+    (outcome,) = face.cancel("seed")
+    assert outcome.reason.endswith(", … and 3 more")

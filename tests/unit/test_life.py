@@ -368,7 +368,7 @@ ROWS: dict[str, tuple[Stage, Facts, Stage, tuple[Effect, ...]]] = {
     "nothing is left of an adopted one": (
         Cleaning(None, is_ending=True, due=NOW),
         Facts(is_bare=True),
-        Over(),
+        Over(is_renamed=True),
         (Look(), Free()),
     ),
     "nobody took the node back": (

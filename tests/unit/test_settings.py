@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import runpy
 from collections.abc import Iterator
 from operator import attrgetter
+from pathlib import Path
 
 import pytest
 
+from gpu_queue.conf import Said, parse_conf
 from gpu_queue.config import (
     SETTINGS,
     TABLE,
     Config,
+    Elsewhere,
     Keepalive,
     Setting,
     Settings,
@@ -95,6 +99,54 @@ def test_a_flag_beats_its_variable_which_beats_config_which_beats_the_default(ro
     if row.key:
         assert value(resolve({}, {}, given)) == expected[2]
     assert value(resolve({}, {row.env: ""} if row.env else {})) == value(Settings())
+
+
+@pytest.mark.parametrize("row", [row for row in SETTINGS if row.env], ids=lambda row: row.env)
+def test_gpu_queue_conf_beats_config_yaml_which_beats_a_constant_and_the_environment_beats_them(row: Setting) -> None:
+    conf, yaml, constant = examples(row)
+    text = f"{row.env}={conf}" if row.field != "simulate" else f"{row.env}='{conf}'"
+    said = Elsewhere(parse_conf("/x/gpu-queue.conf", text, "/home/a"), {row.env: Said(constant, "/x/program.py")})
+    only_constant = Elsewhere(constants=said.constants)
+    given = config(yaml_of(row.key, yaml)) if row.key else Config()
+    value = attrgetter(row.field)
+    assert value(resolve({}, {row.env: yaml}, given, said)) == row.kind.from_text(yaml)
+    assert value(resolve({}, {}, given, said)) == row.kind.from_text(conf)
+    if row.key:
+        assert value(resolve({}, {}, given, only_constant)) == row.kind.from_text(yaml)
+    assert value(resolve({}, {}, Config(), only_constant)) == row.kind.from_text(constant)
+
+
+def test_what_cannot_be_obeyed_in_gpu_queue_conf_or_a_constant_is_refused_with_its_place() -> None:
+    conf = parse_conf("/x/gpu-queue.conf", "\nGPU_QUEUE_RETRIES=many\nGPU_QUEUE_POLL=$(x)\nnonsense\n", "/home/a")
+    constants = {"GPU_UTIL_TARGET": Said("high", "/x/p.py"), "GPU_UTIL_TARGT": Said("3", "/x/p.py")}
+    with pytest.raises(SettingsError) as refused:
+        resolve({}, {}, Config(), Elsewhere(conf, constants))
+    assert [problem.partition("; ")[0] for problem in refused.value.problems] == [
+        "/x/gpu-queue.conf:3: GPU_QUEUE_POLL: '$(x)'",
+        "/x/gpu-queue.conf:4: 'nonsense'",
+        "/x/p.py: unknown setting 'GPU_UTIL_TARGT', which counts for nothing",
+        "/x/p.py: GPU_UTIL_TARGET: 'high'",
+        "/x/gpu-queue.conf:2: GPU_QUEUE_RETRIES: 'many'",
+    ]
+
+
+def test_a_constant_that_nobody_has_edited_gets_no_blame() -> None:
+    shipped = {name: Said(text, "/x/p.py") for name, text in (("GPU_UTIL_TARGET", "70"), ("GPU_UTIL_HIGH", "85"))}
+    with pytest.raises(SettingsError, match=r"^GPU_UTIL_TARGET: gpu_util_high \(85\) is less"):
+        resolve({}, {"GPU_UTIL_TARGET": "90"}, Config(), Elsewhere(constants=shipped))
+
+
+def test_the_constants_of_perpetual_motion_py_are_the_defaults() -> None:
+    program = runpy.run_path(str(Path(__file__).parents[2] / "perpetual_motion.py"), run_name="read")
+    constants = {name: Said(str(value), "p") for name, value in program.items() if name.isupper()}
+    assert sorted(constants) == [
+        "AUTO_SHUTDOWN_HOURS",
+        "GPU_UTIL_HIGH",
+        "GPU_UTIL_TARGET",
+        "GPU_UTIL_THRESHOLD",
+        "MEMORY_USAGE_TARGET",
+    ]
+    assert resolve({}, {}, Config(), Elsewhere(constants=constants)) == Settings()
 
 
 def test_every_setting_has_a_row_and_every_row_a_setting() -> None:

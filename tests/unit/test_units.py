@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gpu_queue.units import (
     format_duration,
+    format_exact_duration,
     format_size,
     format_utc,
     parse_duration_s,
@@ -102,6 +103,19 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 def test_a_size_beyond_any_machine_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="more memory than there is"):
         parse_size_bytes(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["20s", "0.5s", "90s", "1m", "4h", "23h30m", "24h", "36h", "48h", "1d12h", "10d", "1d2h3m4s"]
+)
+def test_a_time_is_told_whole_and_as_people_write_it(text: str) -> None:
+    other = {"90s": "1m30s", "36h": "1d12h"}
+    assert format_exact_duration(parse_duration_s(text)) == other.get(text, text)
+
+
+@given(st.integers(0, 10**9))
+def test_a_time_that_is_told_whole_is_read_back(seconds: int) -> None:
+    assert parse_duration_s(format_exact_duration(seconds)) == seconds
 
 
 @given(st.integers(0, 1 << 50))

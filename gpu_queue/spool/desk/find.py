@@ -8,13 +8,17 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cached_property
 
-from gpu_queue.errors import SpoolError
+from gpu_queue.errors import BadScript, SpoolError
+from gpu_queue.spool import files
 from gpu_queue.spool import paths as names
+from gpu_queue.spool.directives import HEAD_BYTES, read_needs
 from gpu_queue.spool.fields import is_argument
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.spool.records import read_submission, read_title
@@ -28,6 +32,8 @@ WAITING_FIRST = (LIFE[:2], LIFE[2:])
 """Whoever names a task means one that waits or runs, if there is one."""
 LISTED_MAX = 20
 """Of tasks that a name fits, in a message."""
+_PATTERN = re.compile(r"[*?\[]")
+_OF_IDS = re.compile(r"[A-Za-z0-9._+*?!\[\]-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,9 @@ class Task:
 
 
 TaskLike = str | Task
-"""A task, or what people call it: its full name, its id, its six digits, its script's name or a part of that."""
+"""A task, or what people call it: its full name, its id, its six digits, its script's name or a part of that.
+
+Where several may be meant, also a pattern of names: ``seed*``."""
 
 
 @dataclass(frozen=True)
@@ -246,8 +254,44 @@ class Finder:
         except OSError:
             return None
 
-    def one(self, text: str, *groups: tuple[State, ...]) -> Task | Unclear:
+    def fitting(self, pattern: str, states: Iterable[State]) -> tuple[Task, ...]:
+        """The tasks whose titles a shell's pattern fits; where a script is called like the pattern, that one.
+
+        Raises:
+            SpoolError: a directory cannot be listed now.
+        """
+        states = tuple(states)
+        called, is_part = self.fit(pattern, states)
+        if len(called) == 1 and not is_part:
+            return called
+        tasks = [task for state in states for task in self.tasks(state)]
+        if _OF_IDS.fullmatch(pattern):  # what ids carry: no record has to be read
+            return latest(task for task in tasks if fnmatchcase(task.plain_title, pattern))
+        return latest(task for task in tasks if fnmatchcase(task.title, pattern))
+
+    def in_queue(self, queue: str, states: Iterable[State]) -> tuple[Task, ...]:
+        """The tasks of a serial queue, as their records or their scripts say.
+
+        Raises:
+            SpoolError: a directory cannot be listed now.
+        """
+        return latest(task for state in states for task in self.tasks(state) if self._queue_of(task) == queue)
+
+    def _queue_of(self, task: Task) -> str | None:
+        try:
+            said = read_submission(self._paths, task.id, None).needs if task.id is not None else {}
+            script = b"" if "queue" in said else files.read_regular(task.path(self._paths), HEAD_BYTES)[0]
+            return read_needs(script, said, 1).queue
+        except (OSError, files.FileProblem, BadScript):
+            return None
+
+    def one(self, text: str, *groups: tuple[State, ...], newest: bool = False) -> Task | Unclear:
         """The one task that is meant; a later group is asked if nothing in the first fits.
+
+        Args:
+            text: what it is called.
+            groups: where to look.
+            newest: of several that are called just so, the last that was submitted is meant.
 
         Raises:
             SpoolError: a directory cannot be listed now.
@@ -260,16 +304,23 @@ class Finder:
                 if is_part and tasks:
                     # Another group may hold the very name: a part of a waiting one's is not what was meant then.
                     very, is_part_too = self.fit(text, LIFE)
-                    tasks = tasks if is_part_too else very
-                if len(tasks) == 1:
-                    return tasks[0]
+                    tasks, is_part = (tasks, True) if is_part_too else (very, False)
+                if len(tasks) == 1 or (newest and tasks and not is_part):
+                    return max(tasks, key=lambda task: task.id or "")
                 if tasks:
                     shown = ", ".join(printable(f"{task.where}/{task.name}") for task in tasks[:LISTED_MAX])
+                    if len(tasks) > LISTED_MAX:
+                        shown += f", … and {len(tasks) - LISTED_MAX} more"
                     fits = f"{printable(text)!r} fits {len(tasks)} tasks, and nothing was done"
                     return Unclear(f"{fits}; name one of them: {shown}", tasks)
             self._seen.clear()
         asked = " ".join(state.value for states in groups for state in states)
         return Unclear(f"no task in {asked} is called {printable(text)!r}")
+
+
+def is_pattern(text: str) -> bool:
+    """Whether a text may be meant as a shell's pattern."""
+    return _PATTERN.search(text) is not None
 
 
 def several(given: TaskLike | Iterable[TaskLike]) -> tuple[TaskLike, ...]:
@@ -278,12 +329,12 @@ def several(given: TaskLike | Iterable[TaskLike]) -> tuple[TaskLike, ...]:
 
 
 def the_one(paths: SpoolPaths, task: TaskLike) -> Task:
-    """The one task that is meant, as it is now.
+    """The one task that is meant, as it is now; of equal names the newest.
 
     Raises:
         SpoolError: no one task is called so, or a directory cannot be listed now.
     """
-    found = Finder(paths).one(task if isinstance(task, str) else task.id or task.name, *WAITING_FIRST)
+    found = Finder(paths).one(task if isinstance(task, str) else task.id or task.name, *WAITING_FIRST, newest=True)
     if isinstance(found, Unclear):
         raise SpoolError(found.reason)
     return found

@@ -24,6 +24,7 @@ from gpu_queue.spool.desk.find import (
     Task,
     TaskLike,
     Unclear,
+    is_pattern,
     is_script,
     listed,
     look,
@@ -53,6 +54,16 @@ class What(str, Enum):
     """Nothing was changed."""
     UNKNOWN = "unknown"
     """The storage does not tell whether it was done; ask again."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Which tasks are meant."""
+
+    tasks: tuple[TaskLike, ...] = ()
+    """By names and patterns; ``all``: all."""
+    queue: str | None = None
+    """All of this serial queue as well."""
 
 
 @dataclass(frozen=True)
@@ -193,56 +204,66 @@ def set_priority(paths: SpoolPaths, task: Task, priority: int) -> Outcome:
 
 
 def each(
-    finder: Finder, texts: Iterable[TaskLike], everything: State, *groups: tuple[State, ...]
+    finder: Finder, wish: Wish, everything: tuple[State, ...], *groups: tuple[State, ...]
 ) -> Iterator[tuple[str, Task | Unclear]]:
     """The tasks that are meant, one by one.
 
     Args:
         finder: of the spool.
-        texts: what they are called; ``all``: all of a state.
-        everything: the state that ``all`` means.
+        wish: which.
+        everything: the states that ``all``, patterns and a queue mean.
         groups: where to look for one that is named.
     """
-    for one in texts:
+    asked = " ".join(everything)
+    if wish.queue is not None:
+        found = finder.in_queue(wish.queue, everything)
+        yield from ((str(task), task) for task in found)
+        if not found:
+            yield wish.queue, Unclear(f"no task in {asked} is in the queue {printable(wish.queue)}")
+    for one in wish.tasks:
         text = one if isinstance(one, str) else one.id or one.name
         if text == "all":
-            yield from ((str(task), task) for task in list(finder.tasks(everything)))
+            yield from ((str(task), task) for state in everything for task in list(finder.tasks(state)))
+        elif is_pattern(text):
+            found = finder.fitting(text, everything)
+            yield from ((str(task), task) for task in found)
+            if not found:
+                yield text, Unclear(f"no task in {asked} fits {printable(text)!r}")
         else:
             yield text, finder.one(text, *groups)
 
 
-def cancel_each(paths: SpoolPaths, texts: Iterable[TaskLike]) -> tuple[Outcome, ...]:
+def cancel_each(paths: SpoolPaths, wish: Wish) -> tuple[Outcome, ...]:
     """Take waiting tasks out of the queue; ``all``: all that wait.
 
     Raises:
         SpoolError: a directory cannot be listed now.
     """
-    texts = tuple(texts)
-    many = "all" in texts
-    wished = each(Finder(paths), texts, State.PENDING, *WAITING_FIRST)
+    many = wish.queue is not None or any(one == "all" or is_pattern(str(one)) for one in wish.tasks)
+    wished = each(Finder(paths), wish, (State.PENDING,), *WAITING_FIRST)
     outcomes = _grant(wished, lambda task: cancel(paths, task, release=not many))
     if many:
         release_queues(paths)
     return outcomes
 
 
-def retry_each(paths: SpoolPaths, texts: Iterable[TaskLike]) -> tuple[Outcome, ...]:
+def retry_each(paths: SpoolPaths, wish: Wish) -> tuple[Outcome, ...]:
     """Queue failed tasks again; ``all``: all that have failed.
 
     Raises:
         SpoolError: a directory cannot be listed now.
     """
-    wished = each(Finder(paths), texts, State.FAILED, (State.FAILED,))
+    wished = each(Finder(paths), wish, (State.FAILED,), (State.FAILED,))
     return _grant(wished, lambda task: retry(paths, task))
 
 
-def set_priorities(paths: SpoolPaths, texts: Iterable[TaskLike], priority: int) -> tuple[Outcome, ...]:
+def set_priorities(paths: SpoolPaths, wish: Wish, priority: int) -> tuple[Outcome, ...]:
     """Have waiting tasks run earlier or later; ``all``: all that wait.
 
     Raises:
         SpoolError: a directory cannot be listed now.
     """
-    wished = each(Finder(paths), texts, State.PENDING, *WAITING_FIRST)
+    wished = each(Finder(paths), wish, (State.PENDING,), *WAITING_FIRST)
     return _grant(wished, lambda task: set_priority(paths, task, priority))
 
 

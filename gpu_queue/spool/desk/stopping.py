@@ -6,8 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gpu_queue import PROTOCOL
 from gpu_queue.spool import store
@@ -17,6 +16,7 @@ from gpu_queue.spool.desk.find import WAITING_FIRST, Finder, Task, Unclear, list
 from gpu_queue.spool.desk.steering import (
     Outcome,
     What,
+    Wish,
     cancel,
     done,
     each,
@@ -46,29 +46,29 @@ class Stopped:
     """Of each node that was asked, in each round."""
 
 
-def stop(paths: SpoolPaths, texts: Iterable[str | Task]) -> Stopped:
+def stop(paths: SpoolPaths, wish: Wish) -> Stopped:
     """End tasks, wherever they are: what waits is cancelled, what runs is ended.
 
     Args:
         paths: of the spool.
-        texts: what they are called; ``all``: everything that waits or runs, and dedicated nodes sweep.
+        wish: which; ``all``: everything that waits or runs, and dedicated nodes sweep.
 
     Raises:
         SpoolError: the spool cannot be listed, or no command can be written.
     """
-    texts = list(texts)
-    finder = Finder(paths)
+    named = replace(wish, tasks=tuple(one for one in wish.tasks if one != "all"))
+    everything = len(named.tasks) < len(wish.tasks)
     work = _Stop(paths)
-    for text, found in each(finder, [text for text in texts if text != "all"], State.PENDING, *WAITING_FIRST):
+    for text, found in each(Finder(paths), named, WAITING_FIRST[0], *WAITING_FIRST):
         if isinstance(found, Unclear):
             work.tell(unclear(text, found))
         elif found.state in (State.DONE, State.FAILED):
             work.tell(moved_on(found, found))
         else:
             work.add(found)
-    if "all" in texts:
+    if everything:
         work.add_all()
-    work.run(living(paths) if "all" in texts else [])
+    work.run(living(paths) if everything else [])
     return Stopped(tuple(work.outcomes), tuple(work.answers))
 
 
