@@ -73,6 +73,13 @@ gpu_cancel plot
 gpu_retry eval
 #-
 gpu_cancel step2 >/dev/null
+for seed in 1 2 3; do script "seed$seed.sh" <<<'sleep 1'; done
+#= many
+gpu_submit seed1.sh seed2.sh seed3.sh --queue sweep
+gpu_priority 'seed[12]*' 100
+#< y
+gpu_cancel --queue sweep --yes
+#-
 gpu_resume >/dev/null
 gpu_wait eval >/dev/null
 #= whole
