@@ -1076,14 +1076,15 @@ __gpu_watch_words() { # TRIES BEATING SILENT LEFT: what becomes of a silent node
 __gpu_keeps() { # keepalive FIELD…: REPLY = what it does with a GPU, in words; false where nothing is to be said
   # index state duty-percent held-bytes open spent-wh off-by reason; the caller's busy is the state of the GPU above
   [ "$3" != off ] || { [ "${9:--}" != - ] && [ "$busy" != busy ]; } || return 1
-  local words=$3
+  local words
+  __gpu_tr "$3"; words=$REPLY
   if __gpu_number "$4"; then
-    words+=", duty $4%"
-    [ "$6" != open ] || words+=' (not regulated: no utilisation reading)'
+    __gpu_format ', duty %s%%' "$4"; words+=$REPLY
+    [ "$6" != open ] || { __gpu_tr ' (not regulated: no utilisation reading)'; words+=$REPLY; }
   fi
-  if __gpu_number "$5" && [ "$5" -gt 0 ]; then __gpu_size "$5"; words+=", holds $REPLY"; fi
+  if __gpu_number "$5" && [ "$5" -gt 0 ]; then __gpu_size "$5"; __gpu_format ', holds %s' "$REPLY"; words+=$REPLY; fi
   if __gpu_number "$7" && [ "$7" -gt 0 ]; then
-    REPLY=$(($7 + 1000)); words+=", $((REPLY / 1000 - 1)).${REPLY:${#REPLY}-3:2} kWh today"
+    REPLY=$(($7 + 1000)); __gpu_format ', %s kWh today' "$((REPLY / 1000 - 1)).${REPLY:${#REPLY}-3:2}"; words+=$REPLY
   fi
   [ "${9:--}" = - ] || words+=", $9"
   REPLY=$words
@@ -1101,7 +1102,7 @@ __gpu_check() { # OPTION VALUE: fails, with the reason in REPLY, where nobody co
     retries) form='^[0-9]{1,4}$' example=2 ;;
     sbatch-time) form='^ *([0-9]{1,12}-)?[0-9]{1,12}(:[0-9]{1,12}){0,2} *$' example='30, 4:00:00 or 1-12:00:00' ;;
   esac
-  REPLY="--${1#sbatch-} '$2' cannot be understood; for example $example"
+  __gpu_format "--%s '%s' cannot be understood; for example %s" "${1#sbatch-}" "$2" "$example"
   [[ $2 =~ $form ]] || return 1
   [ "$1" != gpus ] || { [ "$((10#${2%-*}))" -le "$((10#${2#*-}))" ] && [ "$((10#${2#*-}))" -le 1024 ]; }
 }
@@ -1116,7 +1117,7 @@ __gpu_needs() { # TEXT [GIVEN]: REPLY = "<N or N-M> <devices or -> <rule> <words
   elif [ -n "$given" ]; then REPLY="$given - given --gpus $given"
   elif [ -n "$count" ]; then REPLY="$count - gpuq #GPUQ --gpus $count"
   elif [ -n "$sbatch" ] && [ "${sbatch%% *}" -gt 1024 ]; then
-    REPLY="gpus ${sbatch#* } is no number of GPUs that a task can have; at most 1024"
+    __gpu_format '%s is no number of GPUs that a task can have; at most 1024' "${sbatch#* }"; REPLY="gpus $REPLY"
   elif [ -n "$sbatch" ]; then REPLY="${sbatch%% *} - sbatch ${sbatch#* }"
   elif case $text in *CUDA_VISIBLE_DEVICES=*) __gpu_body __gpu_visible ;; *) false ;; esac; then
     devices=${devices#,}; devices=${devices%,}
@@ -1168,12 +1169,12 @@ __gpu_gpuq() { # LINE of directives: into the caller's count, duration, lane
     name=${1%%=*}
     case $name in
       --gpus | --memory | --queue | --time | --retries) ;;
-      *) REPLY="option #GPUQ knows no $name; expected --gpus, --memory, --queue, --time or --retries"; return 1 ;;
+      *) __gpu_format '#GPUQ knows no %s; expected --gpus, --memory, --queue, --time or --retries' "$name"; REPLY="option $REPLY"; return 1 ;;
     esac
     case $1 in
       *=*) value=${1#*=}; shift ;;
       *)
-        [ $# -gt 1 ] || { REPLY="missing #GPUQ $name has no value"; return 1; }
+        [ $# -gt 1 ] || { __gpu_format '#GPUQ %s has no value' "$name"; REPLY="missing $REPLY"; return 1; }
         value=$2; shift 2 ;;
     esac
     case $value in \"*\" | \'*\') value=${value#?}; value=${value%?} ;; esac
@@ -1341,20 +1342,21 @@ __gpu_launcher() { # OPTION LINE: the largest literal number that is given to it
 }
 
 __gpu_asks() { # NEEDS: "2 GPUs (torchrun …)" from what __gpu_needs says
-  local count=${1%% *} rest=${1#* } devices words
-  devices=${rest%% *}; rest=${rest#* }; words=${rest#* }
-  case $count in
-    0) count='no GPU' ;;
-    1) count='1 GPU' ;;
-    *-*) count="${count%-*} to ${count#*-} GPUs" ;;
-    *) count="$count GPUs" ;;
-  esac
+  local count=${1%% *} rest=${1#* } devices said
+  devices=${rest%% *}; rest=${rest#* }; said=${rest#* }
+  if [ "$said" = 'the default' ]; then __gpu_tr 'the default'; said=$REPLY; fi
   case $devices in
-    -) ;;
-    *,*) count="GPUs $devices" ;;
-    *) count="GPU $devices" ;;
+    -)
+      case $count in
+        0) __gpu_tr 'no GPU' ;;
+        1) __gpu_tr '1 GPU' ;;
+        *-*) __gpu_format '%s to %s GPUs' "${count%-*}" "${count#*-}" ;;
+        *) __gpu_format '%s GPUs' "$count" ;;
+      esac ;;
+    *,*) __gpu_format 'GPUs %s' "$devices" ;;
+    *) __gpu_format 'GPU %s' "$devices" ;;
   esac
-  REPLY="$count ($words)"
+  REPLY="$REPLY ($said)"
 }
 
 # --- submitting ----------------------------------------------------------------------------------------------------
@@ -1438,20 +1440,23 @@ __gpu_options() { # ARGUMENT…: into the caller's files, needs, name, priority,
 }
 
 __gpu_take() { # FILE: look at it; into the caller's texts and asks
-  local file=$1 why='' text
-  if [ ! -e "$file" ]; then why='there is no such file'
-  elif [ -d "$file" ]; then why='is a directory'
-  elif [ ! -f "$file" ]; then why='is no regular file'
-  elif [ ! -s "$file" ]; then why='is empty'
+  local file=$1 why='' text=''
+  if [ ! -e "$file" ]; then __gpu_tr 'there is no such file'; why=$REPLY
+  elif [ -d "$file" ]; then __gpu_tr 'is a directory'; why=$REPLY
+  elif [ ! -f "$file" ]; then __gpu_tr 'is no regular file'; why=$REPLY
+  elif [ ! -s "$file" ]; then __gpu_tr 'is empty'; why=$REPLY
   else
     __gpu_read "$file"
-    case $? in 1) why='cannot be read' ;; 2) why='is a binary, no script' ;; esac
-    text=$REPLY
+    case $? in
+      1) __gpu_tr 'cannot be read'; why=$REPLY ;;
+      2) __gpu_tr 'is a binary, no script'; why=$REPLY ;;
+      *) text=$REPLY ;;
+    esac
     if [ ${#text} -ge 1048576 ]; then # bash reads no more of it
       REPLY=$(command stat -L -c %s -- "$file" 2>/dev/null)
-      [ "${REPLY:-0}" -le 16777216 ] || why="has $REPLY bytes; a script has at most 16777216"
+      [ "${REPLY:-0}" -le 16777216 ] || { __gpu_format 'has %s bytes; a script has at most 16777216' "$REPLY"; why=$REPLY; }
     fi
-    [ -n "$why" ] || __gpu_needs "$text" "$given" || why="asks for what cannot be: ${REPLY#* }"
+    [ -n "$why" ] || __gpu_needs "$text" "$given" || { __gpu_format 'asks for what cannot be: %s' "${REPLY#* }"; why=$REPLY; }
   fi
   [ -z "$why" ] || { __gpu_fail '%s: %s; nothing was submitted' "$file" "$why"; return; }
   texts+=("$text") asks+=("$REPLY")
@@ -1591,19 +1596,18 @@ __gpu_advice() { # PATH…: REPLY = what to do where one of them could not be wr
   local directory
   for directory in "${@%/*}"; do
     case $directory in pending/.*) directory=pending ;; esac
-    REPLY="$PWD/$directory"
     if [ ! -e "$directory" ] && [ ! -L "$directory" ]; then
-      REPLY+=' is missing: an agent of this queue makes it again within seconds, and so may you'
+      __gpu_format '%s is missing: an agent of this queue makes it again within seconds, and so may you' "$PWD/$directory"
     elif [ -L "$directory" ] || [ ! -d "$directory" ]; then
-      REPLY+=' should be a directory, and is none: move it away, and it is made again'
+      __gpu_format '%s should be a directory, and is none: move it away, and it is made again' "$PWD/$directory"
     elif [ ! -w "$directory" ]; then
-      REPLY="you may not write into $REPLY"
+      __gpu_format 'you may not write into %s' "$PWD/$directory"
     else
       continue
     fi
     return 0
   done
-  REPLY='check that the storage is not full'
+  __gpu_tr 'check that the storage is not full'
 }
 
 # --- commands to agents (docs/spool.md, "Commands") ------------------------------------------------------------------
@@ -2020,8 +2024,8 @@ __gpu_epoch() { # STAMP of an id, in UTC: REPLY = seconds since 1970
 __gpu_format() { # FORMAT WORD…: REPLY = them in this shell's language, for words that are fit for a terminal
   __gpu_tr "$1"
   shift
-  # shellcheck disable=SC2059 # the format is ours
-  printf -v REPLY "$REPLY" "$@"
+  # shellcheck disable=SC2059 # the format is ours, and may begin with -
+  printf -v REPLY "%s$REPLY" '' "$@"
 }
 
 __gpu_picture() { # the facts as people look for them: nodes with their GPUs, what waits and why, what failed lately
@@ -3287,9 +3291,9 @@ __gpu_lift() { # FLAG…: take such files away
   done
 }
 
-__gpu_pause() { __gpu_enter && __gpu_flag paused "$@" && printf 'paused; gpu_resume ends it\n'; }
+__gpu_pause() { __gpu_enter && __gpu_flag paused "$@" && __gpu_put 'paused; gpu_resume ends it\n'; }
 
-__gpu_drain() { __gpu_enter && __gpu_flag draining "$@" && printf 'draining; gpu_resume ends it\n'; }
+__gpu_drain() { __gpu_enter && __gpu_flag draining "$@" && __gpu_put 'draining; gpu_resume ends it\n'; }
 
 __gpu_resume() {
   [ $# -eq 0 ] || { __gpu_usage 'it takes no argument'; return; }
@@ -3394,7 +3398,7 @@ __gpu_see_off() { # CLAIM… of a forgotten node: say where the tasks went, as a
         case $REPLY in
           running/*=*) next+=("$file") ;;
           running/*) file=${REPLY#*/}; __gpu_put '%s (%s) runs again, on %s\n' "$title" "$nonce" "${file%%/*}" ;;
-          pending/*) printf '%s (%s) waits again\n' "$title" "$nonce" ;;
+          pending/*) __gpu_put '%s (%s) waits again\n' "$title" "$nonce" ;;
           *) printf '%s (%s) is %s\n' "$title" "$nonce" "${REPLY%%/*}" ;;
         esac
       else
@@ -3611,13 +3615,13 @@ __gpu_keepalive() {
     status) __gpu_kept_status; return ;;
     off)
       __gpu_flag keepalive-off "$@" || return
-      printf 'keep-alive is off; gpu_keepalive on ends it\n' ;;
+      __gpu_put 'keep-alive is off; gpu_keepalive on ends it\n' ;;
     on)
       if __gpu_who keepalive-off; then
         __gpu_lift keepalive-off || return
-        printf 'keep-alive is on\n'
+        __gpu_put 'keep-alive is on\n'
       else
-        printf 'keep-alive was not switched off\n'
+        __gpu_put 'keep-alive was not switched off\n'
       fi ;;
   esac
   __gpu_keepalive_seen "$verb"
@@ -3675,14 +3679,14 @@ __gpu_count_kept() { # KIND FIELD…: into __gpu_kept's variables
 __gpu_kept_status() {
   local node nodes=() busy=''
   if __gpu_who keepalive-off; then __gpu_put 'keep-alive is off%s; gpu_keepalive on ends it\n' "${REPLY:+: $REPLY}"
-  else printf 'keep-alive is on\n'
+  else __gpu_put 'keep-alive is on\n'
   fi
   __gpu_living; nodes=("${reply[@]}")
   for node in "${nodes[@]}"; do
-    printf '\nnode %s\n' "$node"
+    __gpu_put '\nnode %s\n' "$node"
     __gpu_each "$node" __gpu_lay_out_gpu
   done
-  [ ${#nodes[@]} -gt 0 ] || printf 'no agent is alive; start one with ./submit.sh %s\n' "$JOB_ID"
+  [ ${#nodes[@]} -gt 0 ] || __gpu_put 'no agent is alive; start one with ./submit.sh %s\n' "$JOB_ID"
 }
 
 __gpu_report() {
@@ -3721,10 +3725,10 @@ __gpu_report() {
     if [ -z "$age" ] || [ $((now - file)) -gt "$age" ]; then age=$((now - file)); fi
   done
   if [ -n "$age" ]; then
-    __gpu_age $((age > 0 ? age : 0)); printf 'counted until %s ago; agents write it down each minute\n' "$REPLY"
+    __gpu_age $((age > 0 ? age : 0)); __gpu_put 'counted until %s ago; agents write it down each minute\n' "$REPLY"
   else
     age=$(command stat -c %Y -- "${files[@]}" 2>/dev/null | command sort -n | command tail -n 1)
-    __gpu_age $((age > 0 && now > age ? now - age : 0)); printf 'counted until %s ago; no agent is alive\n' "$REPLY"
+    __gpu_age $((age > 0 && now > age ? now - age : 0)); __gpu_put 'counted until %s ago; no agent is alive\n' "$REPLY"
   fi
 }
 
@@ -3821,7 +3825,6 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     '%s needs a value') REPLY='%s 需要一个值' ;;
     "--priority '%s' is no priority; 000 to 999, smaller runs first") REPLY="--priority '%s' 不是优先级；应为 000 到 999，数字越小越优先" ;;
     '%s: %s; nothing was submitted') REPLY='%s：%s；未提交任何任务' ;;
-    'no agent serves %s yet; start one with ./submit.sh %s') REPLY='还没有 agent 服务 %s；用 ./submit.sh %s 启动一个' ;;
     '--after %s: it was dropped by hand and has no id before it runs') REPLY='--after %s：它是手动放入的，运行之前没有编号' ;;
     '--after names too many tasks; have one task wait for some of them, and this one for that') REPLY='--after 列出的任务过多；请让一个任务等待其中一部分，再让本任务等待那个任务' ;;
     '%s: queued as %s, priority %s, asks for %s') REPLY='%s：已排队，编号 %s，优先级 %s，申请 %s' ;;
@@ -3834,7 +3837,6 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'instance %s does not exist yet in %s; gpu_submit or ./submit.sh %s makes it') REPLY='实例 %s 在 %s 中还不存在；gpu_submit 或 ./submit.sh %s 会创建它' ;;
     'there is no %s yet; gpu_submit makes it, or set QUEUE_ROOT to where the queues lie') REPLY='还没有 %s；gpu_submit 会创建它，或者把 QUEUE_ROOT 设为队列所在的目录' ;;
     'there is no option %s; gpu_status [--all] [--watch] [--plain] [--json]') REPLY='没有选项 %s；gpu_status [--all] [--watch] [--plain] [--json]' ;;
-    '%s  dead, put away %s ago') REPLY='%s  已失效，%s 前归档' ;;
     'and %s that stopped or went silent before') REPLY='另有 %s 更早停止或失去音讯' ;;
     'no agent is alive; start one with ./submit.sh %s') REPLY='没有存活的 agent；用 ./submit.sh %s 启动一个' ;;
     '%s running') REPLY='%s 个运行中' ;;
@@ -3861,9 +3863,6 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'on %s, try %s') REPLY='在 %s，第 %s 次' ;;
     '… %s more like it') REPLY='… 另有 %s 个同样的任务' ;;
     '… and %s others; gpu_status --all shows them') REPLY='… 另有 %s 个任务；gpu_status --all 全部显示' ;;
-    '  %s ignored: directories, links and whatever else is no regular file are not run\n') REPLY='  %s 个被忽略：目录、链接等非普通文件不会运行\n' ;;
-    '  %s skipped: dot-files, *~, *.tmp and *.swp are not run\n') REPLY='  %s 个被跳过：以点开头的文件、*~、*.tmp 和 *.swp 不会运行\n' ;;
-    '%s (tried %s times before)') REPLY='%s（此前已运行 %s 次）' ;;
     'FAILED in the last day: %s') REPLY='最近一天失败：%s' ;;
     'cancelled while it waited, or never started') REPLY='等待时被取消，或从未启动' ;;
     'exit status %s') REPLY='退出状态 %s' ;;
@@ -3878,7 +3877,6 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     '%s has failed; gpu_explain %s says how') REPLY='%s 已失败；gpu_explain %s 说明原因' ;;
     '%s (%s) is in no directory of the queue any more') REPLY='%s (%s) 已不在队列的任何目录中' ;;
     'it waits: %s') REPLY='正在等待：%s' ;;
-    'there is no option %s; gpu_wait [TASK…] [--timeout 2h]') REPLY='没有选项 %s；gpu_wait [任务…] [--timeout 2h]' ;;
     'files dropped by hand have no id yet and are not waited for') REPLY='手动放入的文件还没有编号，不会等待它们' ;;
     '%s was dropped by hand and has no id before it runs; wait for it then') REPLY='%s 是手动放入的，运行之前没有编号；请在运行后再等待' ;;
     'waiting for %s') REPLY='正在等待 %s' ;;
@@ -3890,20 +3888,16 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     '%s (%s) runs on %s, try %s%s; gpu_tail %s follows its log\n') REPLY='%s (%s) 正在 %s 上运行，第 %s 次%s；gpu_tail %s 跟踪其日志\n' ;;
     '%s (%s) is done%s\n') REPLY='%s (%s) 已完成%s\n' ;;
     'the end of %s\n') REPLY='%s 的末尾\n' ;;
-    'which task? gpu_cancel TASK; gpu_status shows what waits') REPLY='哪个任务？gpu_cancel 任务；gpu_status 列出等待的任务' ;;
     '%s runs already, on %s; gpu_stop %s ends it') REPLY='%s 已在 %s 上运行；gpu_stop %s 可停止' ;;
     '%s could not be moved; gpu_status shows where it is') REPLY='%s 无法移动；gpu_status 显示它在哪里' ;;
     'it has ended already: %s') REPLY='它已经结束：%s' ;;
     '%s is no regular file; it is ignored and stays where it is') REPLY='%s 不是普通文件；它被忽略并留在原处' ;;
-    'gpu_priority TASK PPP; PPP is 000 to 999, smaller runs first') REPLY='gpu_priority 任务 PPP；PPP 为 000 到 999，数字越小越优先' ;;
     'pending/%s is there already; give one of them another name') REPLY='pending/%s 已经存在；请给其中一个改名' ;;
-    'which task? gpu_stop TASK or gpu_stop all; gpu_status shows them') REPLY='哪个任务？gpu_stop 任务，或 gpu_stop all；gpu_status 会列出' ;;
     '%s could not be moved to failed/; check that you may write there') REPLY='%s 无法移到 failed/；请检查您是否可以在那里写入' ;;
     '%s is on node %s, which speaks %s; use the client that came with it') REPLY='%s 在节点 %s 上，它使用 %s；请使用与之配套的客户端' ;;
     '%s could not be stopped in three rounds; gpu_status shows where it is, gpu_pause keeps it from starting') REPLY='%s 三轮之内未能停止；gpu_status 显示它在哪里，gpu_pause 可阻止它启动' ;;
     '%s: no agent is alive there; moved to %s/%s, and should it still run, it ends itself within a minute\n') REPLY='%s：那里没有存活的 agent；已移到 %s/%s，如果它仍在运行，会在一分钟内自行结束\n' ;;
     '%s could not be moved to %s/; check that you may write there') REPLY='%s 无法移到 %s/；请检查您是否可以在那里写入' ;;
-    'which task? gpu_retry TASK or gpu_retry all') REPLY='哪个任务？gpu_retry 任务，或 gpu_retry all' ;;
     'nothing has failed') REPLY='没有失败的任务' ;;
     '%s is no regular file; it stays where it is') REPLY='%s 不是普通文件；它留在原处' ;;
     'retried %s') REPLY='已重新排队：%s' ;;
@@ -3996,6 +3990,68 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'timeout') REPLY='超时' ;;
     'refused') REPLY='被拒绝' ;;
     'requeued') REPLY='已重新排队' ;;
+    '  an agent of %s serves it in %s; to use that one: export QUEUE_ROOT=%s') REPLY='  有 %s 的 agent 在 %s 中服务；要使用它：export QUEUE_ROOT=%s' ;;
+    '  … and %s more') REPLY='  … 还有 %s 个' ;;
+    '%s  dead for %s') REPLY='%s  已失效 %s' ;;
+    '%s (try %s)') REPLY='%s（第 %s 次）' ;;
+    '%s ignored: directories, links and whatever else is no regular file are not run') REPLY='%s 个被忽略：目录、链接等非普通文件不会运行' ;;
+    '%s skipped: dot-files, *~, *.tmp and *.swp are not run') REPLY='%s 个被跳过：以点开头的文件、*~、*.tmp 和 *.swp 不会运行' ;;
+    '%s was dropped by hand, has no id yet and is not waited for') REPLY='%s 是手动放入的，还没有编号，不会等待它' ;;
+    '%s: expected a text file of KEY=value lines that you may read, at most 64 KiB') REPLY='%s：应为您可读的文本文件，每行 KEY=value，至多 64 KiB' ;;
+    '%s: it belongs to uid %s; expected a file of yours, of root, or of whoever owns client.sh') REPLY='%s：它属于 uid %s；应为您自己、root 或 client.sh 所有者的文件' ;;
+    '%s: mode %s lets others write it, and it says where scripts go; chmod go-w %s') REPLY='%s：权限 %s 允许他人写入，而它决定脚本送往何处；chmod go-w %s' ;;
+    'Go ahead? [y/N] ') REPLY='继续吗？[y/N] ' ;;
+    'dropped by hand') REPLY='手动放入' ;;
+    'gpu_priority TASK… PPP; PPP is 000 to 999, smaller runs first') REPLY='gpu_priority 任务… PPP；PPP 为 000 到 999，数字越小越优先' ;;
+    'no agent serves %s in %s yet; start one with ./submit.sh %s') REPLY='还没有 agent 服务 %s（在 %s 中）；用 ./submit.sh %s 启动一个' ;;
+    "no task fits '%s'; gpu_status and gpu_logs show what there is") REPLY="没有任务符合 '%s'；gpu_status 和 gpu_logs 会列出现有任务" ;;
+    "no task in %s fits '%s'; gpu_status and gpu_logs show what there is") REPLY="在 %s 中没有任务符合 '%s'；gpu_status 和 gpu_logs 会列出现有任务" ;;
+    'no task in %s is in the queue %s') REPLY='在 %s 中没有属于队列 %s 的任务' ;;
+    'nothing waits') REPLY='没有等待的任务' ;;
+    'nothing was done') REPLY='未做任何操作' ;;
+    'there is no option %s; gpu_wait [TASK…] [--queue Q] [--timeout 2h]') REPLY='没有选项 %s；gpu_wait [任务…] [--queue Q] [--timeout 2h]' ;;
+    'which task? gpu_cancel TASK…; gpu_status shows what waits') REPLY='哪个任务？gpu_cancel 任务…；gpu_status 列出等待的任务' ;;
+    'which task? gpu_retry TASK… or gpu_retry all') REPLY='哪个任务？gpu_retry 任务…，或 gpu_retry all' ;;
+    'which task? gpu_stop TASK… or gpu_stop all; gpu_status shows them') REPLY='哪个任务？gpu_stop 任务…，或 gpu_stop all；gpu_status 会列出' ;;
+    'paused; gpu_resume ends it\n') REPLY='已暂停；gpu_resume 可恢复\n' ;;
+    'draining; gpu_resume ends it\n') REPLY='正在排空；gpu_resume 可恢复\n' ;;
+    '%s (%s) waits again\n') REPLY='%s (%s) 重新等待\n' ;;
+    'keep-alive is off; gpu_keepalive on ends it\n') REPLY='保活已关闭；gpu_keepalive on 可恢复\n' ;;
+    'keep-alive is on\n') REPLY='保活已开启\n' ;;
+    'keep-alive was not switched off\n') REPLY='保活并未关闭\n' ;;
+    'counted until %s ago; agents write it down each minute\n') REPLY='统计到 %s 前；agent 每分钟写下一次\n' ;;
+    'counted until %s ago; no agent is alive\n') REPLY='统计到 %s 前；没有存活的 agent\n' ;;
+    "--%s '%s' cannot be understood; for example %s") REPLY="无法理解 --%s '%s'；例如 %s" ;;
+    '%s is no number of GPUs that a task can have; at most 1024') REPLY='%s 不是任务可用的 GPU 数量；至多 1024' ;;
+    '#GPUQ knows no %s; expected --gpus, --memory, --queue, --time or --retries') REPLY='#GPUQ 没有 %s；应为 --gpus、--memory、--queue、--time 或 --retries' ;;
+    '#GPUQ %s has no value') REPLY='#GPUQ %s 没有值' ;;
+    '%s is missing: an agent of this queue makes it again within seconds, and so may you') REPLY='%s 不存在：此队列的 agent 几秒内会重新创建，您也可以创建' ;;
+    '%s should be a directory, and is none: move it away, and it is made again') REPLY='%s 应为目录，但不是：请移走它，它会重新创建' ;;
+    'you may not write into %s') REPLY='您没有写入 %s 的权限' ;;
+    'check that the storage is not full') REPLY='请检查存储是否已满' ;;
+    'there is no such file') REPLY='没有这个文件' ;;
+    'is a directory') REPLY='是目录' ;;
+    'is no regular file') REPLY='不是普通文件' ;;
+    'is empty') REPLY='是空文件' ;;
+    'cannot be read') REPLY='无法读取' ;;
+    'is a binary, no script') REPLY='是二进制文件，不是脚本' ;;
+    'has %s bytes; a script has at most 16777216') REPLY='有 %s 字节；脚本至多 16777216 字节' ;;
+    'asks for what cannot be: %s') REPLY='申请了无法满足的：%s' ;;
+    'no GPU') REPLY='0 张 GPU' ;;
+    '1 GPU') REPLY='1 张 GPU' ;;
+    '%s to %s GPUs') REPLY='%s 到 %s 张 GPU' ;;
+    '%s GPUs') REPLY='%s 张 GPU' ;;
+    'GPUs %s') REPLY='GPU %s' ;;
+    'GPU %s') REPLY='GPU %s' ;;
+    'the default') REPLY='默认' ;;
+    ', duty %s%%') REPLY='，占空比 %s%%' ;;
+    ' (not regulated: no utilisation reading)') REPLY='（未调节：没有利用率读数）' ;;
+    ', holds %s') REPLY='，占用 %s' ;;
+    ', %s kWh today') REPLY='，今天 %s kWh' ;;
+    '\nnode %s\n') REPLY='\n节点 %s\n' ;;
+    'holding') REPLY='保持' ;;
+    'calibrating') REPLY='校准中' ;;
+    'yielding') REPLY='让出中' ;;
   esac
 }
 

@@ -64,7 +64,7 @@ def test_the_language_is_the_shells(shell: Shell, spool: Spool, variable: str) -
     chinese = {"LANG": "", "LC_ALL": "", "LC_MESSAGES": "", variable: "zh_CN.UTF-8"}
     # In front of it bash may warn that it does not know this locale.
     assert shell.run("gpu_stop", **chinese).err.endswith(
-        "gpu_stop: 哪个任务？gpu_stop 任务，或 gpu_stop all；gpu_status 会列出\n"
+        "gpu_stop: 哪个任务？gpu_stop 任务…，或 gpu_stop all；gpu_status 会列出\n"
     )
     said = shell.run("gpu_status", **chinese).out
     assert ("1 个等待中" in said, "等待 4 张 GPU：空闲 2 张（2 张在用）" in said) == (True, True)

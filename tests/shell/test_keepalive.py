@@ -61,7 +61,7 @@ def test_off_says_who_and_why_until_on_ends_it(shell: Shell, spool: Spool) -> No
     told = [line for line in said.lines if line.startswith("keep-alive is off: alice@")]
     assert len(told) == 2
     assert all(line.endswith(": too hot here; gpu_keepalive on ends it") for line in told)
-    assert shell.ok("gpu_keepalive on; gpu_status | command grep -c keep-alive || :").lines == [
+    assert shell.ok("gpu_keepalive on; gpu_status | \\command grep -c keep-alive || :").lines == [
         "keep-alive is on",
         "0",
     ]

@@ -275,7 +275,7 @@ def test_of_thousands_of_waiting_tasks_each_is_told_once_and_what_is_no_task_is_
 
 def test_status_says_that_it_is_paused_by_whom_and_why(shell: Shell, spool: Spool) -> None:
     said = shell.ok(
-        "gpu_pause 'new driver'; gpu_drain; gpu_status; gpu_resume; gpu_status | command grep -c paused || :"
+        "gpu_pause 'new driver'; gpu_drain; gpu_status; gpu_resume; gpu_status | \\command grep -c paused || :"
     )
     assert any(line.startswith("paused: alice@") and "new driver; gpu_resume ends it" in line for line in said.lines)
     assert any(line.startswith("draining: alice@") for line in said.lines)
@@ -299,7 +299,7 @@ def test_logs_lists_the_newest_each_by_a_path_that_can_be_pasted(shell: Shell, s
     (line,) = shell.ok("gpu_logs").lines
     nonce, path = line.split(maxsplit=1)
     assert nonce == full[23:29]
-    assert shell.ok(f"command cat {path}").out == "hello\n"
+    assert shell.ok(f"\\command cat {path}").out == "hello\n"
 
 
 def test_paths_of_plain_names_are_shown_as_they_are(shell: Shell) -> None:
@@ -354,7 +354,7 @@ def test_a_task_that_moves_on_while_it_is_looked_for_is_found(
     steps = [listing, move] if way == "claimed" else [move, listing]
     shell.hostile = False
     script = f"""
-eval "$(typeset -f __gpu_tasks | command sed 's/^__gpu_tasks/__gpu_listing/')"
+eval "$(typeset -f __gpu_tasks | \\command sed 's/^__gpu_tasks/__gpu_listing/')"
 __gpu_tasks() {{ {"; ".join(steps)}; }}
 {command} {full}
 """

@@ -17,7 +17,7 @@ from tests.shell.helpers import Shell, Spool
 CORPUS = Path(__file__).resolve().parents[1] / "corpus" / "needs"
 PROBE = r"""
 __gpu_probe() { # FILE…: GPUs, devices and rule of each, and the time in the notation that it was given in
-  local file text line count='' duration='' sbatch='' slurm='' each='' tasks='' here=''
+  local file text line count='' duration='' sbatch='' slurm='' per_task='' ranks='' here=''
   for file in "$@"; do
     __gpu_read "$file" || :
     text=$REPLY
@@ -35,7 +35,7 @@ __gpu_lines() { # FILE: for each line the GPUs and the time of sbatch
   __gpu_read "$1"; all=$REPLY IFS=$'\n'
   set -f
   for text in $all; do
-    count='' duration='' sbatch='' slurm='' each='' tasks='' here=''
+    count='' duration='' sbatch='' slurm='' per_task='' ranks='' here=''
     __gpu_head
     [ -z "$slurm" ] || __gpu_check sbatch-time "$slurm" || slurm=error
     printf '%s\t%s\n' "${sbatch%% *}" "$slurm"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shlex
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gpu_queue.conf import parse_conf
 from tests.conf_lines import BROKEN, VALUES
 from tests.shell.helpers import CLIENT, Said, Shell, Spool
 
@@ -166,3 +168,73 @@ def test_what_lies_beside_the_client_is_found_in_any_locale(place: Place) -> Non
     for locale in ("C", "POSIX", "C.UTF-8"):
         assert place.root(LC_ALL=locale) == "/mnt/队列"
         assert "gpu_submit" in place.run("gpu_help", LC_ALL=locale).out
+
+
+ATOMS = [
+    *(
+        "QUEUE_ROOT=",
+        "QUEUE_ROOT=",
+        "JOB_ID=",
+        "export ",
+        '"',
+        "'",
+        " ",
+        "\t",
+        "#",
+        " #",
+        "~",
+        "~/",
+        "$HOME",
+        "${HOME}",
+    ),
+    *(
+        "$",
+        "/",
+        "/mnt",
+        "a",
+        "=",
+        "\\",
+        "`",
+        "{",
+        "}",
+        "${QUEUE_ROOT:-",
+        "${JOB_ID:-",
+        "队",
+        "\r",
+        "*",
+        "?",
+        "[x]",
+        "&",
+    ),
+    *(";", "-", "%s", "!", "\n", "\n"),
+]
+
+
+def test_whatever_stands_in_a_file_python_and_the_client_read_the_same_or_both_refuse(place: Place) -> None:
+    choose = random.Random(4)
+    texts = ["".join(choose.choices(ATOMS, k=choose.randint(1, 16))) for _ in range(120)]
+    texts = [f"QUEUE_ROOT={text}" if number % 2 else text for number, text in enumerate(texts)]
+    expected = []
+    for number, text in enumerate(texts):
+        path = place.code / str(number) / "gpu-queue.conf"
+        path.parent.mkdir()
+        place.write(path, text)
+        conf = parse_conf(str(path), text, str(place.home))
+        values = [conf.said[key].text if key in conf.said else "" for key in ("QUEUE_ROOT", "JOB_ID")]
+        expected.append("refused" if conf.problems_of(("QUEUE_ROOT", "JOB_ID")) else "|".join(values))
+    place.shell.hostile = False
+    said = place.run(
+        f"""
+__gpu_probe() {{ printf '%s|%s\\0' "$QUEUE_ROOT" "$JOB_ID"; }}
+i=0
+while [ $i -lt {len(texts)} ]; do
+  eval "__gpu_file() {{ REPLY='{place.code}/$i/client.sh'; }}"
+  QUEUE_ROOT= JOB_ID=
+  ( __gpu_guest probe ) 2>/dev/null || printf 'refused\\0'
+  i=$((i + 1))
+done
+"""
+    )
+    found = said.out.split("\0")[:-1]
+    assert dict(zip(texts, found, strict=True)) == dict(zip(texts, expected, strict=True))
+    assert 20 < expected.count("refused") < 100

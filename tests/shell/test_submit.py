@@ -250,7 +250,7 @@ def test_a_script_that_the_disk_does_not_take_is_not_queued(shell: Shell, files:
     small = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=128k tmpfs "$QUEUE_ROOT" && exec "$@"', "sh"]
     if subprocess.run([*small, "true"], env=shell.environment(), capture_output=True, check=False).returncode != 0:
         pytest.skip("needs a mount namespace of its own")
-    script = f"gpu_submit {files} || echo $?; command find \"$QUEUE_ROOT\" -name '*.sh*'"
+    script = f"gpu_submit {files} || echo $?; \\command find \"$QUEUE_ROOT\" -name '*.sh*'"
     done = subprocess.run(
         [*small, *shell.command(script)],
         cwd=shell.home,
@@ -304,7 +304,7 @@ def test_a_script_that_says_nothing_gets_what_the_newest_living_agent_gives(shel
 
 
 @pytest.mark.parametrize(
-    ("line", "has_name"), [("{}", False), ('builtin echo "$({})"', True), ("{} 2>/dev/null", True)]
+    ("line", "has_name"), [("{}", False), (r'\builtin echo "$({})"', True), ("{} 2>/dev/null", True)]
 )
 def test_on_a_terminal_the_sentence_is_all_and_a_pipe_gets_the_full_name(
     shell: Shell, spool: Spool, line: str, has_name: bool

@@ -42,7 +42,7 @@ def test_every_command_says_the_title_and_shows_paths_that_can_be_pasted(shell: 
     waits, failed = named(spool, "训练.sh", "_.sh"), named(spool, "评估 1.sh", "_1.sh", "failed")
     log = spool.log(failed, "the end\n")
     said = shell.ok("gpu_explain 评估; gpu_logs; gpu_logs 评估")
-    assert "评估 1.sh (abc002) has failed" in said.out
+    assert "评估 1.sh (abc002) was cancelled while it waited" in said.out
     listed = next(line for line in said.lines if line.startswith("  abc002"))
     path = listed.removeprefix("  abc002  ").removesuffix("  评估 1.sh")
     assert path != listed

@@ -166,7 +166,7 @@ def test_wait_lists_what_has_ended_once_for_many_tasks(shell: Shell, spool: Spoo
     names = [spool.add("done" if number % 50 else "failed") for number in range(300)]
     shell.hostile = False
     script = f"""
-eval "$(typeset -f __gpu_tasks | command sed 's/^__gpu_tasks/__gpu_listing/')"
+eval "$(typeset -f __gpu_tasks | \\command sed 's/^__gpu_tasks/__gpu_listing/')"
 __gpu_tasks() {{ echo x >>{shlex.quote(str(shell.home))}/listings; __gpu_listing "$@"; }}
 gpu_wait {" ".join(names)}
 """
