@@ -21,7 +21,9 @@ from tests.samples.wording import shape, stable
 SESSION = "first"
 ROWS_SHOWN = 22
 CELL_X, CELL_Y, MARGIN = 8.4, 18, 12
-BEFORE_TYPING_S, WORD_S, AFTER_TYPING_S, LAST_S = 0.8, 0.12, 0.3, 6.0
+WORD_S, AFTER_TYPING_S, LAST_S = 0.12, 0.3, 6.0
+BEFORE_TYPING_S, LINE_READ_S, READ_MAX_S = 0.8, 0.25, 3.0
+"""Before the next command is typed, the lines of the last one are read."""
 PAUSE_MAX_S = 1.5
 """So long at most nothing happens, however long the session waited."""
 PROMPT = b"\x1b[1;32m$\x1b[0m "
@@ -134,14 +136,16 @@ def _shoot(recording: Recording) -> _Film:
         if scrolled != film.scrolls[-1][1]:
             film.scrolls.append((now_s, scrolled))
 
+    unread = 0
     for step in recording.steps:
         feed(PROMPT)
-        now_s += BEFORE_TYPING_S
+        now_s += BEFORE_TYPING_S + min(LINE_READ_S * unread, READ_MAX_S)
         for word in _words(step.command):
             feed(word.encode())
             now_s += WORD_S
         now_s += AFTER_TYPING_S
         feed(b"\r\n")
+        unread = step.output.count(b"\n")
         for wait_s, line in _lines(step, recording):
             now_s += wait_s
             feed(line)

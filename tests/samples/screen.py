@@ -9,6 +9,7 @@ import pyte
 from tests.samples.session import COLUMNS, ROWS
 
 _WIDE = 500
+_FAINT, _GREY = b"\x1b[2m", b"\x1b[90m"  # pyte knows no faint characters
 
 
 class Run(NamedTuple):
@@ -28,7 +29,7 @@ class Screen:
         self._stream = pyte.ByteStream(self._screen)
 
     def feed(self, output: bytes) -> None:
-        self._stream.feed(output)
+        self._stream.feed(output.replace(_FAINT, _GREY))
 
     @property
     def row(self) -> int:

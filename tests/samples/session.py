@@ -71,6 +71,8 @@ class Step:
     command: str
     pieces: list[tuple[float, bytes]] = field(default_factory=list)
     """Output, each with the second of the session in which it came."""
+    answer: bytes = b""
+    """What is typed when the command has asked: when it has left the cursor in a line."""
 
     @property
     def output(self) -> bytes:
@@ -125,6 +127,8 @@ def _compile(text: str) -> tuple[str, list[Step]]:
             sample = line[2:].strip()
         elif line.startswith("#-"):
             sample = ""
+        elif line.startswith("#<"):
+            steps[-1].answer = line[2:].strip().encode() + b"\n"
         elif sample and line:
             lines += [rf"printf '\e]777;{len(steps)}\a'", line, r"printf '\e]777;end\a'"]
             steps.append(Step(sample, line))
@@ -212,6 +216,9 @@ def _run(script: str, home: str, language: Language, steps: list[Step]) -> str |
             whole, half, tail = rest.rpartition(b"\x1b]777")
             ready, rest = (whole, half + tail) if half else (rest, b"")
             _keep(steps, step, now_s, ready)
+            if step >= 0 and steps[step].answer and steps[step].output[-1:] not in (b"", b"\n"):
+                os.write(ours, steps[step].answer)
+                steps[step].answer = b""
     finally:
         os.close(ours)
         _end(shell, home)

@@ -41,6 +41,8 @@ until_true compgen -G "$QUEUE_ROOT/$JOB_ID/done/*python3*"
 until_no_page '^try\t.*python3'
 #= status
 gpu_status
+#= plain
+gpu_status --plain | awk -F '\t' '$1 == "task" {print $2, $11, $12}'
 #= explain
 gpu_explain big
 #-
@@ -71,6 +73,13 @@ gpu_cancel plot
 gpu_retry eval
 #-
 gpu_cancel step2 >/dev/null
+for seed in 1 2 3; do script "seed$seed.sh" <<<'sleep 1'; done
+#= many
+gpu_submit seed1.sh seed2.sh seed3.sh --queue sweep
+gpu_priority 'seed[12]*' 100
+#< y
+gpu_cancel --queue sweep --yes
+#-
 gpu_resume >/dev/null
 gpu_wait eval >/dev/null
 #= whole
