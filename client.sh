@@ -1730,13 +1730,13 @@ __gpu_use() {
 }
 
 __gpu_list() { # those that nobody uses any more come last
-  local root spool mark row waiting running agents foreign now places beating=() rows=() idle=() first=''
+  local root spool mark row waiting running agents foreign now spots beating=() rows=() idle=() first=''
   __gpu_home; root=$REPLY
   __gpu_cd "$root" || { __gpu_fail 'there is no %s yet; gpu_submit makes it, or set QUEUE_ROOT to where the queues lie' "$root"; return; }
-  places=(./*/nodes)
-  if [ ${#places[@]} -gt 0 ]; then # by one listing: some programs for each of two hundred instances would take seconds
-    __gpu_clock "${places[0]%/*}/control"; now=$REPLY
-    __gpu_lines find "${places[@]}" -maxdepth 1 -type f -name '[!.]*.json' ! -name '*[!A-Za-z0-9._+-]*' -newermt "@$((now - 91))" -printf '%p\n'
+  spots=(./*/nodes)
+  if [ ${#spots[@]} -gt 0 ]; then # by one listing: some programs for each of two hundred instances would take seconds
+    __gpu_clock "${spots[0]%/*}/control"; now=$REPLY
+    __gpu_lines find "${spots[@]}" -maxdepth 1 -type f -name '[!.]*.json' ! -name '*[!A-Za-z0-9._+-]*' -newermt "@$((now - 91))" -printf '%p\n'
     beating=("${reply[@]}")
   fi
   for spool in */; do
@@ -4106,6 +4106,7 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'holding') REPLY='保持' ;;
     'calibrating') REPLY='校准中' ;;
     'yielding') REPLY='让出中' ;;
+    'nothing waits or runs in the last %s, and no agent serves them; to delete one with its records and logs: rm -r %s') REPLY='最后 %s 个实例没有等待或运行中的任务，也没有 agent；要连同记录和日志删除其中一个：rm -r %s' ;;
   esac
 }
 

@@ -264,7 +264,7 @@ class Spool:
     def stop(self, *tasks: TaskLike, queue: str | None = None) -> Stopped:
         """End tasks wherever they are: what waits is cancelled, what runs is ended.
 
-        It returns when all agents that were asked have answered.  A node that gave no sign of life for 10 s, on network
+        It returns when all agents that were asked have answered.  A node without a sign of life for 10 s, on network
         storage 40 s (``$GPU_QUEUE_PATIENCE``), is given up: its claims fail, and end themselves within a minute.
 
         Args:

@@ -47,7 +47,8 @@ def test_bash_completes_into_compreply(shell: Shell, spool: Spool) -> None:
     spool.add("pending", "wait.sh")
     shell.hostile = False
     said = shell.ok(
-        '__gpu_complete_bash gpu_cancel w gpu_cancel; echo "${COMPREPLY[@]}"; complete -p | \\command grep -c gpu_ || :'
+        '__gpu_complete_bash gpu_cancel w gpu_cancel; echo "${COMPREPLY[@]}"; '
+        "complete -p | \\command grep -c gpu_ || :"
     )
     assert said.lines == ["wait.sh", "0"]
     assert shell.ok('__gpu_complete_bash gpu_use ex gpu_use; echo "${COMPREPLY[@]}"').lines == ["exp\\ 1"]
