@@ -250,7 +250,7 @@ def test_a_script_that_the_disk_does_not_take_is_not_queued(shell: Shell, files:
     small = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=128k tmpfs "$QUEUE_ROOT" && exec "$@"', "sh"]
     if subprocess.run([*small, "true"], env=shell.environment(), capture_output=True, check=False).returncode != 0:
         pytest.skip("needs a mount namespace of its own")
-    script = f"gpu_submit {files} || echo $?; command find \"$QUEUE_ROOT\" -name '*.sh*'"
+    script = f"gpu_submit {files} || echo $?; \\command find \"$QUEUE_ROOT\" -name '*.sh*'"
     done = subprocess.run(
         [*small, *shell.command(script)],
         cwd=shell.home,
