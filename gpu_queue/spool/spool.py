@@ -216,9 +216,7 @@ class Spool:
         return Finder(self._enter()).fit(text, states or LIFE)[0]
 
     def cancel(self, *tasks: TaskLike, queue: str | None = None) -> tuple[Outcome, ...]:
-        """Take waiting tasks out of the queue: they go to failed/.
-
-        A file that was dropped by hand gets its id by it.
+        """Take waiting tasks out of the queue: they go to failed/, where a file dropped by hand gets an id.
 
         Args:
             tasks: which; ``"all"``: all that wait.

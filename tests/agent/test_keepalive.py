@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -69,13 +70,19 @@ def used(cluster: Cluster, index: int = 0) -> int:
     return value
 
 
+def in_python(program: str, needs: str = "") -> str:
+    """A script that runs this; a ``#!`` line could not name a Python whose path has a blank in it."""
+    program = f"import os, sys, time\nsys.path.insert(0, {ROOT!r})\n{program}"
+    return f"#!/bin/sh\n{needs}\nexec {shlex.quote(sys.executable)} -c {shlex.quote(program)}\n"
+
+
 def look(cluster: Cluster, needs: str = "") -> str:
     """A script that says how much of each simulated card is used."""
-    return (
-        f"#!{sys.executable}\n{needs}\nimport sys\nsys.path.insert(0, {ROOT!r})\n"
+    return in_python(
         f"from gpu_queue.gpus.simulated import SimulatedDevices\n"
         f"cards = SimulatedDevices.parse('2', plant={plant(cluster)!r}).snapshot()\n"
-        f"print('used', [card.memory_used_bytes for card in cards])\n"
+        f"print('used', [card.memory_used_bytes for card in cards])\n",
+        needs,
     )
 
 
@@ -319,11 +326,12 @@ def test_a_gpu_that_a_task_leaves_idle_is_held_lightly_until_the_task_works(clus
     )
     go = Path(cluster.paths.root, "go")
     task = cluster.submit(
-        f"#!{sys.executable}\nimport os, sys, time\nsys.path.insert(0, {ROOT!r})\n"
-        f"while not os.path.exists({str(go)!r}):\n    time.sleep(0.05)\n"
-        f"from gpu_queue.gpus.plant import main\n"
-        f"main(['--directory', {plant(cluster)!r}, '--uuid', {card(0)!r}, '--memory', '20G', '--busy', '0.5'])\n",
-        "late.py",
+        in_python(
+            f"while not os.path.exists({str(go)!r}):\n    time.sleep(0.05)\n"
+            f"from gpu_queue.gpus.plant import main\n"
+            f"main(['--directory', {plant(cluster)!r}, '--uuid', {card(0)!r}, '--memory', '20G', '--busy', '0.5'])\n"
+        ),
+        "late.sh",
     )
     wait_for_state(cluster, "holding")
     assert used(cluster) < GIB, "no ballast: the memory is the task's"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -39,7 +40,7 @@ def submit_talking(bad: BadStorage) -> tuple[str, Path, Path]:
     base = bad.cluster.base
     pids, finish, program = base / "pids", base / "finish", base / "talk.py"
     program.write_text(TALKING.format(pid=str(pids), finish=str(finish)))
-    task = bad.cluster.submit(f"#!/bin/sh\n#GPUQ --gpus 0\nexec {sys.executable} {program}\n")
+    task = bad.cluster.submit(f"#!/bin/sh\n#GPUQ --gpus 0\nexec {shlex.quote(sys.executable)} {program}\n")
     wait_until(lambda: pids.exists() and "step" in bad.cluster.log(task), "the task's word", dump=bad.cluster.dump)
     return task, pids, finish
 
