@@ -1587,9 +1587,11 @@ __gpu_facts() {
 
 __gpu_waiting() { # into the caller's files, odd, unrun: as __gpu_tasks and __gpu_drops, for ten thousand in some ms
   local file strange=() drop=() skipped=0 ignored=0 i=0
+  # What a glob of the shell takes for tasks and is none, and the rest: find says it sooner than a second and third glob.
   while IFS= read -r -d '' file; do strange+=("$file"); done < <(
-    command find pending -mindepth 1 -maxdepth 1 -regextype posix-extended \
-      '(' ! -regex 'pending/[0-9]{3}-[0-9]{8}T[0-9]{9}-[0-9a-f]{6}-[A-Za-z0-9._+-]+' -o -name '*.try*' ')' -print0 2>/dev/null | command sort -z)
+    command find pending -mindepth 1 -maxdepth 1 '(' -name '*[!A-Za-z0-9._+-]*' -o -name '*.try*' -o \
+      ! -name '[0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-?*' ')' \
+      -print0 2>/dev/null | command sort -z)
   files=(pending/[0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-?*)
   odd=()
   for file in "${strange[@]}"; do
@@ -1985,7 +1987,7 @@ __gpu_show_left() { # claims that no page of a node knows of
 }
 
 __gpu_show_waiting() {
-  local name key file i groups=() counts=() firsts=() rest=0 allowed=12 each shown=0 count=$((${#files[@]} + ${#odd[@]})) ranked='' IFS=$' \t\n'
+  local name key last='' file i=0 groups=() counts=() firsts=() rest=0 allowed=12 each shown=0 count=$((${#files[@]} + ${#odd[@]})) ranked='' IFS=$' \t\n'
   if [ "$count" -gt 0 ]; then
     for file in "${files[@]:0:300}"; do case $file in pending/500-*) ;; *) ranked=yes; break ;; esac; done
     __gpu_tr WAITING; __gpu_fit "$REPLY" $((12 + titles)); printf "\n$bold%s$plain" "$REPLY"
@@ -1999,8 +2001,11 @@ __gpu_show_waiting() {
         [ -n "$file" ] || continue # in zsh a part of an empty list is an empty word
         case $name in *[!A-Za-z0-9._+-]*) __gpu_tr 'dropped by hand'; key=$REPLY ;; *) key=${sayings[$name]--} ;; esac
         if [ "$key" = - ] && [ "$alive" -gt 0 ] && [ ${#files[@]} -gt 100 ]; then continue; fi # too far behind to be told of
-        for ((i = 0; i < ${#groups[@]}; i++)); do [ "${groups[i]}" != "$key" ] || break; done
-        groups[i]=$key counts[i]=$((${counts[i]:-0} + 1))
+        if [ "$key" != "$last" ]; then
+          for ((i = 0; i < ${#groups[@]}; i++)); do [ "${groups[i]}" != "$key" ] || break; done
+          groups[i]=$key last=$key
+        fi
+        counts[i]=$((${counts[i]:-0} + 1))
         if [ "${counts[i]}" -le "$allowed" ]; then firsts[i]=${firsts[i]-}$name/; fi
       done
       each=1

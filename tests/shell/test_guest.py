@@ -177,6 +177,8 @@ def test_list_has_those_that_nobody_uses_last_and_says_how_to_delete_one(shell: 
     spool.node("n2-00000002")
     said = shell.ok("gpu_list")
     assert [line[2:26].rstrip() for line in said.lines[1:]] == [
+        "0 other",
+        "00 other",
         "b used",
         "d silent",
         "exp 1",
