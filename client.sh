@@ -1734,7 +1734,7 @@ __gpu_format() { # FORMAT WORD…: REPLY = them in this shell's language, for wo
 }
 
 __gpu_picture() { # the facts as people look for them: nodes with their GPUs, what waits and why, what failed lately
-  local node row gap=yes folded='' incarnation
+  local node row gap=yes folded='' flagged='' incarnation
   typeset -A holds short
   __gpu_show_head
   __gpu_place_tries
@@ -1789,6 +1789,7 @@ __gpu_show_head() {
   for part in paused draining keepalive-off; do
     __gpu_who "$part" || continue
     text=${REPLY:+: $REPLY}
+    [ "$part" = keepalive-off ] || flagged+=$REPLY$'\n'
     case $part in
       paused) __gpu_format 'paused%s; gpu_resume ends it' "$text" ;;
       draining) __gpu_format 'draining%s; gpu_resume ends it' "$text" ;;
@@ -1878,6 +1879,8 @@ __gpu_show_node() { # the caller's node
     if [ "$REPLY" -le "$wide" ]; then printf "$bold%s$plain  $color%s$plain%s\n" "${short[$node]}" "$index" "$text"
     else __gpu_wrap '' "$bold" "${short[$node]}  $index$text"
     fi
+    row=${because[$node]-}; row=${row#*'('} row=${row#*（} row=${row%')'} row=${row%）} # who and why
+    case $flagged in *"$row"$'\n'*) because[$node]='' ;; esac # the head has said it
     case ${because[$node]-} in '' | -) ;; *) __gpu_wrap '  ' "$yellow" "${because[$node]}" ;; esac
   fi
   for row in "${notes[@]}"; do
@@ -2119,7 +2122,7 @@ __gpu_show_failed() { # of the last day, the newest first, each with how it ende
 
 __gpu_rows() {
   local row fields file name node i count IFS=$'\t'
-  printf 'queue\t%s\t%s\t%s\n' "$JOB_ID" "$PWD" "$now"
+  __gpu_put 'queue\t%s\t%s\t%s\n' "$JOB_ID" "$PWD" "$now"
   for name in paused draining keepalive-off; do
     if __gpu_who "$name"; then printf 'flag\t%s\t%s\n' "$name" "${REPLY:--}"; fi
   done

@@ -284,6 +284,16 @@ def test_status_says_that_it_is_paused_by_whom_and_why(shell: Shell, spool: Spoo
     assert not (spool.path / "paused").exists()
 
 
+def test_what_the_head_has_said_of_a_pause_is_not_said_again_for_each_node(shell: Shell, spool: Spool) -> None:
+    (spool.path / "paused").write_text("alice: new driver\n")
+    for number in range(3):
+        spool.node(f"n{number}", state="paused", reason=reason(Code.PAUSED, by="alice: new driver"))
+    spool.node("n3", state="draining", reason=reason(Code.DRAINING, cause="lifetime"))
+    for language in ("C.UTF-8", "zh_CN.UTF-8"):
+        assert shell.ok("gpu_status", LC_ALL=language).out.count("new driver") == 1
+    assert "lifetime" in shell.ok("gpu_status").out
+
+
 def test_status_watches_until_it_is_interrupted(shell: Shell, spool: Spool) -> None:
     process = shell.start("gpu_status --watch")
     read_until(process, "exp 1")
