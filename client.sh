@@ -1931,9 +1931,11 @@ __gpu_facts() {
 
 __gpu_waiting() { # into the caller's files, odd, unrun: as __gpu_tasks and __gpu_drops, for ten thousand in some ms
   local file strange=() drop=() skipped=0 ignored=0 i=0
+  # What a glob of the shell takes for tasks and is none, and the rest: find says it sooner than a second and third glob.
   while IFS= read -r -d '' file; do strange+=("$file"); done < <(
-    command find pending -mindepth 1 -maxdepth 1 -regextype posix-extended \
-      '(' ! -regex 'pending/[0-9]{3}-[0-9]{8}T[0-9]{9}-[0-9a-f]{6}-[A-Za-z0-9._+-]+' -o -name '*.try*' ')' -print0 2>/dev/null | command sort -z)
+    command find pending -mindepth 1 -maxdepth 1 '(' -name '*[!A-Za-z0-9._+-]*' -o -name '*.try*' -o \
+      ! -name '[0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-?*' ')' \
+      -print0 2>/dev/null | command sort -z)
   files=(pending/[0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-?*)
   odd=()
   for file in "${strange[@]}"; do
@@ -2076,7 +2078,7 @@ __gpu_format() { # FORMAT WORD…: REPLY = them in this shell's language, for wo
 }
 
 __gpu_picture() { # the facts as people look for them: nodes with their GPUs, what waits and why, what failed lately
-  local node row gap=yes folded='' incarnation
+  local node row gap=yes folded='' flagged='' incarnation
   typeset -A holds short
   __gpu_show_head
   __gpu_place_tries
@@ -2132,6 +2134,7 @@ __gpu_show_head() {
   for part in paused draining keepalive-off; do
     __gpu_who "$part" || continue
     text=${REPLY:+: $REPLY}
+    [ "$part" = keepalive-off ] || flagged+=$REPLY$'\n'
     case $part in
       paused) __gpu_format 'paused%s; gpu_resume ends it' "$text" ;;
       draining) __gpu_format 'draining%s; gpu_resume ends it' "$text" ;;
@@ -2221,6 +2224,8 @@ __gpu_show_node() { # the caller's node
     if [ "$REPLY" -le "$wide" ]; then printf "$bold%s$plain  $color%s$plain%s\n" "${short[$node]}" "$index" "$text"
     else __gpu_wrap '' "$bold" "${short[$node]}  $index$text"
     fi
+    row=${because[$node]-}; row=${row#*'('} row=${row#*（} row=${row%')'} row=${row%）} # who and why
+    case $flagged in *"$row"$'\n'*) because[$node]='' ;; esac # the head has said it
     case ${because[$node]-} in '' | -) ;; *) __gpu_wrap '  ' "$yellow" "${because[$node]}" ;; esac
   fi
   for row in "${notes[@]}"; do
@@ -2330,7 +2335,7 @@ __gpu_show_left() { # claims that no page of a node knows of
 }
 
 __gpu_show_waiting() {
-  local name key file i groups=() counts=() firsts=() rest=0 allowed=12 each shown=0 count=$((${#files[@]} + ${#odd[@]})) ranked='' IFS=$' \t\n'
+  local name key last='' file i=0 groups=() counts=() firsts=() rest=0 allowed=12 each shown=0 count=$((${#files[@]} + ${#odd[@]})) ranked='' IFS=$' \t\n'
   if [ "$count" -gt 0 ]; then
     for file in "${files[@]:0:300}"; do case $file in pending/500-*) ;; *) ranked=yes; break ;; esac; done
     __gpu_tr WAITING; __gpu_fit "$REPLY" $((12 + titles)); printf "\n$bold%s$plain" "$REPLY"
@@ -2344,8 +2349,11 @@ __gpu_show_waiting() {
         [ -n "$file" ] || continue # in zsh a part of an empty list is an empty word
         case $name in *[!A-Za-z0-9._+-]*) __gpu_tr 'dropped by hand'; key=$REPLY ;; *) key=${sayings[$name]--} ;; esac
         if [ "$key" = - ] && [ "$alive" -gt 0 ] && [ ${#files[@]} -gt 100 ]; then continue; fi # too far behind to be told of
-        for ((i = 0; i < ${#groups[@]}; i++)); do [ "${groups[i]}" != "$key" ] || break; done
-        groups[i]=$key counts[i]=$((${counts[i]:-0} + 1))
+        if [ "$key" != "$last" ]; then
+          for ((i = 0; i < ${#groups[@]}; i++)); do [ "${groups[i]}" != "$key" ] || break; done
+          groups[i]=$key last=$key
+        fi
+        counts[i]=$((${counts[i]:-0} + 1))
         if [ "${counts[i]}" -le "$allowed" ]; then firsts[i]=${firsts[i]-}$name/; fi
       done
       each=1
@@ -2462,7 +2470,7 @@ __gpu_outcome() { # WORD of a record: REPLY = how the task ended, for people
 
 __gpu_rows() {
   local row fields file name node i count IFS=$'\t'
-  printf 'queue\t%s\t%s\t%s\n' "$JOB_ID" "$PWD" "$now"
+  __gpu_put 'queue\t%s\t%s\t%s\n' "$JOB_ID" "$PWD" "$now"
   for name in paused draining keepalive-off; do
     if __gpu_who "$name"; then printf 'flag\t%s\t%s\n' "$name" "${REPLY:--}"; fi
   done

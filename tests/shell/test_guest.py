@@ -188,6 +188,8 @@ def test_list_has_those_that_nobody_uses_last_and_says_how_to_delete_one(shell: 
     spool.node("n2-00000002")
     said = shell.ok("gpu_list")
     assert [line[2:26].rstrip() for line in said.lines[1:]] == [
+        "0 other",
+        "00 other",
         "b used",
         "d silent",
         "exp 1",
@@ -195,7 +197,7 @@ def test_list_has_those_that_nobody_uses_last_and_says_how_to_delete_one(shell: 
         "c 训练",
     ]
     assert said.err.startswith("nothing waits or runs in the last 2, and no agent serves them; to delete one")
-    shell.ok("command " + said.err[said.err.index("rm -r ") :])
+    shell.ok("\\command " + said.err[said.err.index("rm -r ") :])
     assert sorted(path.name for path in shell.root.iterdir()) == [
         *("0 other", "00 other", "b used", "c 训练", "d silent", "exp 1")
     ]
