@@ -101,9 +101,8 @@ __gpu_guest() { # VERB ARGUMENT…: the known state of a shell, then the verb
     shopt -s nullglob
     trap - DEBUG ERR RETURN
   fi
-  # shellcheck disable=SC2154 # zsh's own
   # A shell forgets an interrupt when the program that it waits for has just ended by itself.
-  trap 'trap - INT; kill -s INT "${BASHPID:-${sysparams[pid]}}"' INT
+  trap __gpu_interrupted INT
   unset GLOBIGNORE CDPATH POSIXLY_CORRECT
   IFS=$' \t\n'
   case ${LC_ALL:-${LC_MESSAGES:-${LANG-}}} in [zZ][hH]*) __gpu_zh=yes ;; *) __gpu_zh='' ;; esac
@@ -115,6 +114,12 @@ __gpu_guest() { # VERB ARGUMENT…: the known state of a shell, then the verb
   shift
   case $__gpu_verb in help | settings) ;; *) __gpu_settle || return ;; esac
   "__gpu_$__gpu_verb" "$@"
+}
+
+__gpu_interrupted() { # end as the interrupt ends a program: a loop around this ends only then, and no subshell dies so by itself
+  trap - INT
+  # shellcheck disable=SC2016 # it is that shell's own number
+  exec sh -c 'kill -s INT "$$"; exit 130'
 }
 
 __gpu_tr() { # FORMAT: REPLY = the same for printf in this shell's language
@@ -1724,26 +1729,53 @@ __gpu_use() {
   fi
 }
 
-__gpu_list() {
-  local root spool mark
+__gpu_list() { # those that nobody uses any more come last
+  local root spool mark row waiting running agents foreign now spots beating=() rows=() idle=() first=''
   __gpu_home; root=$REPLY
   __gpu_cd "$root" || { __gpu_fail 'there is no %s yet; gpu_submit makes it, or set QUEUE_ROOT to where the queues lie' "$root"; return; }
-  printf '  %-24s %8s %8s %8s\n' instance waiting running agents
+  spots=(./*/nodes)
+  if [ ${#spots[@]} -gt 0 ]; then # by one listing: some programs for each of two hundred instances would take seconds
+    __gpu_clock "${spots[0]%/*}/control"; now=$REPLY
+    __gpu_lines find "${spots[@]}" -maxdepth 1 -type f -name '[!.]*.json' ! -name '*[!A-Za-z0-9._+-]*' -newermt "@$((now - 91))" -printf '%p\n'
+    beating=("${reply[@]}")
+  fi
   for spool in */; do
     spool=${spool%/}
     __gpu_cd "$root/$spool" && [ -e PROTOCOL ] || continue
     mark=' '
     if [ "$spool" = "${JOB_ID-}" ]; then mark='*'; fi
     __gpu_count
-    __gpu_put '%s %-24s %8s %8s %8s\n' "$mark" "$spool" "$waiting" "$running" "$agents"
+    row=$waiting$'\t'$running$'\t'$agents$'\t'$mark$'\t'$spool
+    if [ "$waiting$running$agents$foreign" = 000 ] && __gpu_read PROTOCOL 20 && [ "${REPLY%%$'\n'*}" = 1 ]; then
+      idle+=("$row")
+      if [ -z "$first" ]; then __gpu_shown ''; first=${REPLY%/}; fi
+    else rows+=("$row")
+    fi
   done
+  __gpu_put '  %-24s %8s %8s %8s\n' instance waiting running agents
+  for row in "${rows[@]}" "${idle[@]}"; do
+    waiting=${row%%$'\t'*} row=${row#*$'\t'}; running=${row%%$'\t'*} row=${row#*$'\t'}; agents=${row%%$'\t'*} row=${row#*$'\t'}
+    __gpu_tame "${row#*$'\t'}"; __gpu_width "${REPLY//[[:cntrl:]]/?}"
+    if [ "$REPLY" -lt 24 ]; then __gpu_fit "${row#*$'\t'}" 24; else REPLY=${row#*$'\t'}; fi
+    __gpu_put '%s %s %8s %8s %8s\n' "${row%%$'\t'*}" "$REPLY" "$waiting" "$running" "$agents"
+  done
+  if [ -n "$first" ]; then
+    __gpu_say 'nothing waits or runs in the last %s, and no agent serves them; to delete one with its records and logs: rm -r %s' "${#idle[@]}" "$first"
+  fi
 }
 
-__gpu_count() { # of this spool: waiting, running, agents
+__gpu_count() { # of this spool: waiting, running, agents, foreign (ones that speak another protocol); beating: pages with a late beat
+  local page incarnation
   __gpu_tasks pending; waiting=${#reply[@]}
   __gpu_drops "$waiting"; waiting=$((waiting + ${#reply[@]}))
   __gpu_tasks running; running=${#reply[@]}
-  __gpu_living; agents=${#reply[@]}
+  agents=0 foreign=''
+  case $spool in *$'\n'*) __gpu_living; agents=${#reply[@]}; return ;; esac # a listing in lines cannot tell of it
+  for page in "${beating[@]}"; do
+    case $page in "./$spool/nodes/"*) ;; *) continue ;; esac
+    page=${page##*/}; __gpu_state "${page%.json}"
+    case $REPLY in stopped | none) ;; 'protocol '*) foreign=yes ;; *) agents=$((agents + 1)) ;; esac
+  done
 }
 
 __gpu_beat() { # NODE NOW: REPLY = seconds since its beat; whether that is a living agent
@@ -1780,17 +1812,20 @@ __gpu_status() {
 }
 
 __gpu_watch_status() { # every two seconds, until Ctrl-C; on the alternate screen where there is one
-  local text line lines i clear=''
+  local text lines i turns line clear='' tick='' before='' after=''
   if [ -t 1 ] && [ -n "${TERM-}" ] && [ "$TERM" != dumb ]; then
-    clear=yes
-    trap 'printf "\033[?25h\033[?1049l"' EXIT
-    trap 'trap - EXIT INT; printf "\033[?25h\033[?1049l"; kill -s INT "${BASHPID:-${sysparams[pid]}}"' INT
+    clear=yes before=$'\033[?1049h\033[?25l' after=$'\033[?25h\033[?1049l'
+    trap 'printf %s "$after"' EXIT
+    trap 'trap - EXIT; printf %s "$after"; __gpu_interrupted' INT
     trap 'exit 143' TERM HUP
-    printf '\033[?1049h\033[?25l'
+    trap __gpu_suspend TSTP
+    printf %s "$before"
   fi
+  [ -z "$clear" ] || __gpu_open_ticks
   while :; do
+    # Programs that were stopped would never let us go on, to give the screen back.
     [ -z "$clear" ] || __gpu_size_of_terminal
-    text=$(__gpu_facts; __gpu_picture)
+    text=$([ -z "$clear" ] || trap '' TSTP; __gpu_facts; __gpu_picture)
     if [ -z "$clear" ]; then printf '%s\n\n' "$text"
     else
       __gpu_split_lines "$text"; lines=("${reply[@]}")
@@ -1798,13 +1833,24 @@ __gpu_watch_status() { # every two seconds, until Ctrl-C; on the alternate scree
       for ((i = 0; i < ${#lines[@]} && i < high; i++)); do
         line=${lines[i]}
         if [ $((i + 1)) -eq "$high" ] && [ ${#lines[@]} -gt "$high" ]; then line='…'; fi
-        [ "$i" -eq 0 ] || printf '\r\n'
+        [ "$i" -eq 0 ] || printf '\n'
         printf '%s\033[K' "$line"
       done
       printf '\033[J'
     fi
-    command sleep 2
+    if [ "$tick" = none ] || [ -z "$clear" ]; then ( [ -z "$clear" ] || trap '' TSTP; exec sleep 2 ); continue; fi
+    for ((turns = 20; turns > 0; turns--)); do
+      if [ "$tick" = zsh ]; then zselect -t 10; else IFS= read -r -t 0.1 -u "$tick" line; fi
+    done
   done
+}
+
+__gpu_suspend() { # give the screen back, stop, and take it again when somebody lets us go on
+  printf %s "$after"
+  # shellcheck disable=SC2154 # zsh's own
+  kill -s STOP "${BASHPID:-${sysparams[pid]}}"
+  printf %s "$before"
+  turns=0
 }
 
 __gpu_split_lines() { # TEXT: reply = its lines, empty ones too
@@ -1818,7 +1864,7 @@ __gpu_split_lines() { # TEXT: reply = its lines, empty ones too
 
 __gpu_size_of_terminal() { # into the caller's wide and high; 0 high: no end
   local size=''
-  if [ -t 1 ]; then size=$(command stty size 2>/dev/null </dev/tty); fi
+  if [ -t 1 ]; then size=$(trap '' TSTP; command stty size 2>/dev/null </dev/tty); fi
   case $size in
     *[!0-9\ ]* | '' | '0 '* | *' 0') size="${LINES:-0} ${COLUMNS:-100}"; [ -t 1 ] || size="0 ${COLUMNS:-100}" ;;
   esac
@@ -1987,7 +2033,8 @@ __gpu_width() { # TEXT: REPLY = the columns that it takes
 
 __gpu_clip() { # TEXT COLUMNS: REPLY = it, cut where it is longer
   __gpu_width "$1"
-  if [ "$REPLY" -gt "$2" ]; then __gpu_fit "$1" "$2"; else REPLY=${1%"${1##*[! ]}"}; fi
+  if [ "$REPLY" -gt "$2" ]; then __gpu_fit "$1" "$2"; else REPLY=$1; fi
+  REPLY=${REPLY%"${REPLY##*[! ]}"}
 }
 
 __gpu_wrap() { # INDENT COLOR TEXT: in lines that fit the terminal, four at most
@@ -2430,20 +2477,23 @@ __gpu_rows() {
     __gpu_fields "$row" # node claim stage gpus seconds limit ending name
     file=${fields[1]} name=${fields[1]%.try*} count=${fields[4]}
     if __gpu_number "$count"; then count=$((count + ${age[${fields[0]}]})); fi
+    node=${fields[3]:--} i=0
+    if [ "$node" != - ]; then REPLY=${node//[!,]/}; i=$((${#REPLY} + 1)); fi
     __gpu_try "$file"
-    printf 'task\trunning\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "${name#????}" "${name%%-*}" "${fields[0]}" "${fields[3]:--}" "$count" "${fields[5]}" \
-      "$REPLY" "${fields[2]}" "${fields[7]:--}"
+    printf 'task\trunning\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t-\n' "${name#????}" "${name%%-*}" "${fields[0]}" "$i" "$node" \
+      "$count" "${fields[5]}" "$REPLY" "${fields[2]}" "${fields[7]:--}"
   done
   for file in "${left[@]}"; do
     name=${file#*/}; __gpu_try "$name"; count=$REPLY
     __gpu_title "$name"
-    printf 'task\trunning\t%s\t%s\t%s\t-\t-\t-\t%s\t-\t%s\n' "${name:4:$((${#name} - 4))}" "${name%%-*}" "${file%%/*}" "$count" "$REPLY"
+    name=${name%%=*}; name=${name%.try*}
+    __gpu_put 'task\trunning\t%s\t%s\t%s\t-\t-\t-\t-\t%s\t-\t%s\t-\n' "${name#????}" "${name%%-*}" "${file%%/*}" "$count" "$REPLY"
   done
   for file in "${files[@]}"; do
     name=${file#pending/}
     case $name in *.try*) __gpu_strip "$name"; name=$REPLY ;; esac
     __gpu_epoch "${name:4}"; count=$((now > REPLY ? now - REPLY : 0)); __gpu_title "$name"
-    printf 'task\twaiting\t%s\t%s\t-\t%s\t%s\t-\t%s\t%s\t%s\t%s\n' "${name#????}" "${name%%-*}" "${wants[$name]:--}" "$count" "${made[$name]:--}" "${code[$name]:--}" "$REPLY" "${sayings[$name]:--}"
+    printf 'task\twaiting\t%s\t%s\t-\t%s\t-\t%s\t-\t%s\t%s\t%s\t%s\n' "${name#????}" "${name%%-*}" "${wants[$name]:--}" "$count" "${made[$name]:--}" "${code[$name]:--}" "$REPLY" "${sayings[$name]:--}"
   done
   for file in "${odd[@]}"; do __gpu_tame "${file#pending/}"; printf 'drop\t%s\n' "${REPLY//[[:cntrl:]]/?}"; done
   __gpu_count_settled
@@ -2463,7 +2513,7 @@ __gpu_rows_json() { # the rows that come in, as one JSON object; - becomes null,
       node) __gpu_object node state age_s ends_s reason ;;
       note) __gpu_object node text ;;
       gpu) __gpu_object node index uuid state utilization_percent memory_used_bytes memory_total_bytes power_w name problem keepalive keepalive_reason ;;
-      task) __gpu_object state id priority node gpus seconds limit_s tries stage title reason ;;
+      task) __gpu_object state id priority node gpus devices seconds limit_s tries stage title reason ;;
       drop) __gpu_object name ;;
       count) __gpu_object state count ;;
       *) continue ;;
@@ -2632,9 +2682,13 @@ __gpu_rest() { # SECONDS VERB: sleep; on a local disk only until VERB succeeds, 
   done
 }
 
-__gpu_begin_ticks() { # tick = how 30 ms pass without a fork: a descriptor from which nothing comes, or zsh's own; or none
+__gpu_begin_ticks() { # tick = how 30 ms pass without a fork; none where looking so often is of no use
   tick=none
-  __gpu_is_local || return 0
+  __gpu_is_local && __gpu_open_ticks
+}
+
+__gpu_open_ticks() { # tick = a descriptor from which nothing comes, or zsh's own; or none
+  tick=none
   if [ -n "${ZSH_VERSION-}" ]; then
     if zmodload zsh/zselect 2>/dev/null; then tick=zsh; fi
   elif eval 'exec {line}<> <(:)' 2>/dev/null; then # open for writing as well, so it never ends; bash --posix could not parse it
@@ -4052,13 +4106,33 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'holding') REPLY='保持' ;;
     'calibrating') REPLY='校准中' ;;
     'yielding') REPLY='让出中' ;;
+    'nothing waits or runs in the last %s, and no agent serves them; to delete one with its records and logs: rm -r %s') REPLY='最后 %s 个实例没有等待或运行中的任务，也没有 agent；要连同记录和日志删除其中一个：rm -r %s' ;;
   esac
 }
 
 # --- completion ----------------------------------------------------------------------------------------------------
 
-__gpu_candidates() { # COMMAND WORD: one a line
-  local states file priority id nonce title
+__gpu_queue_names() { # reply = the serial queues that have a token, or that the first waiting tasks were submitted to
+  local file name records=()
+  typeset -A known
+  __gpu_tasks pending
+  for file in "${reply[@]:0:500}"; do records+=("records/${file#pending/????}.json"); done
+  [ ${#records[@]} -eq 0 ] || __gpu_lines grep -hoa -e '"queue": *"[A-Za-z0-9._+-]*"' -- "${records[@]}"
+  [ ${#records[@]} -gt 0 ] || reply=()
+  records=("${reply[@]}") reply=()
+  for file in "${records[@]}" queues/*.[0-9]*; do
+    case $file in
+      queues/*) name=${file#queues/}; name=${name%.free}; name=${name%.*} ;;
+      *) name=${file%\"}; name=${name##*\"} ;;
+    esac
+    case $name in '' | *[!A-Za-z0-9._+-]*) continue ;; esac
+    [ -n "${known[$name]-}" ] || reply+=("$name")
+    known[$name]=1
+  done
+}
+
+__gpu_candidates() { # COMMAND, or the option before, WORD: one a line
+  local states file priority id nonce title read=0
   typeset -A seen
   case $1 in
     gpu_keepalive) printf '%s\n' on off status; return 0 ;;
@@ -4071,10 +4145,14 @@ __gpu_candidates() { # COMMAND WORD: one a line
       __gpu_node_names
       for file in "${reply[@]}"; do printf '%s\n' "$file"; done
       return 0 ;;
+    --queue) __gpu_enter 2>/dev/null || return 0
+      __gpu_queue_names
+      for file in "${reply[@]}"; do printf '%s\n' "$file"; done
+      return 0 ;;
     gpu_cancel | gpu_priority) states=pending ;;
     gpu_stop | gpu_wait) states='pending running' ;;
     gpu_retry) states=failed ;;
-    gpu_explain) states='pending running done failed' ;;
+    gpu_explain | --after) states='pending running done failed' ;;
     gpu_logs | gpu_tail) states=logs ;;
     *) return 0 ;;
   esac
@@ -4094,6 +4172,9 @@ __gpu_candidates() { # COMMAND WORD: one a line
   for id in "$@"; do
     __gpu_split "${id%.log}"
     __gpu_is_full "$priority-$id" || continue
+    case $title in *_*) # the record is read; of very many titles a person reads the first
+      if [ "$read" -lt 200 ]; then read=$((read + 1)); __gpu_title "$priority-$id"; title=$REPLY; fi ;;
+    esac
     set -- "$title"
     case $file in [0-9a-f]*) set -- "$title" "$nonce" "$priority-$id" ;; esac
     for title in "$@"; do
@@ -4103,7 +4184,7 @@ __gpu_candidates() { # COMMAND WORD: one a line
   done
 }
 
-__gpu_words() { # COMMAND WORD: the options and candidates that begin with WORD
+__gpu_words() { # COMMAND WORD [BEFORE [quoted]]: the options and candidates that begin with WORD; BEFORE is the word before
   local options='' line
   case $1 in
     gpu_submit | gpu_run) options='--gpus --memory --queue --time --retries --after --name --priority' ;;
@@ -4115,9 +4196,19 @@ __gpu_words() { # COMMAND WORD: the options and candidates that begin with WORD
     gpu_forget) options=--force ;;
     gpu_clean) options='--older-than --dry-run' ;;
   esac
+  case $1/${3-} in
+    gpu_submit/--after | gpu_run/--after | */--queue) set -- "$3" "$2" '' "${4-}" ;;
+    gpu_submit/--[a-z]* | gpu_run/--[a-z]* | */--timeout) return 0 ;; # a number, or a name of one's own
+  esac
   case $2 in
     -*) for line in $options; do case $line in "$2"*) printf '%s\n' "$line" ;; esac; done ;;
-    *) __gpu_candidates "$@" | while IFS= read -r line; do case $line in "$2"*) printf '%s\n' "$line" ;; esac; done ;;
+    *)
+      __gpu_candidates "$1" "$2" | while IFS= read -r line; do
+        case $line in "$2"*) ;; *) continue ;; esac
+        REPLY=$line
+        [ -z "${4-}" ] || __gpu_quote "$line"
+        printf '%s\n' "$REPLY"
+      done ;;
   esac
 }
 
@@ -4126,19 +4217,18 @@ __gpu_complete_bash() {
   COMPREPLY=()
   while IFS= read -r line; do
     [ -n "$line" ] || continue
-    printf -v line %q "$line"
     COMPREPLY+=("$line")
   done <<END
-$(__gpu_guest words "$1" "$2" 2>/dev/null)
+$(__gpu_guest words "$1" "$2" "${3-}" quoted 2>/dev/null)
 END
 }
 
 __gpu_complete_zsh() {
   local -a found
   # shellcheck disable=SC2154,SC2296,SC2206 # zsh's own words and flags
-  found=(${(f)"$(__gpu_guest words "${words[1]}" "${words[CURRENT]}" 2>/dev/null)"})
+  found=(${(f)"$(__gpu_guest words "${words[1]}" "${words[CURRENT]}" "${words[CURRENT-1]}" 2>/dev/null)"})
   # shellcheck disable=SC2154 # zsh's own
-  if [ "$service" = gpu_submit ]; then _files; fi
+  case $service/${words[CURRENT-1]} in gpu_submit/--*) ;; gpu_submit/*) _files ;; esac
   if [ ${#found} -gt 0 ]; then compadd -- "${found[@]}"; fi
 }
 
@@ -4155,10 +4245,10 @@ unset -f __gpu_register
 
 # Where this file lies, for gpu_help and for the settings beside it.
 if [ -n "${ZSH_VERSION-}" ]; then
-  # shellcheck disable=SC2154,SC2296 # zsh: the file that is being read; %x spells what the locale does not know as \M-…
-  __gpu_source=${functions_source[gpu_help]-}
-  # shellcheck disable=SC2296
-  [ -n "$__gpu_source" ] || __gpu_source=${(%):-%x}
+  # The file that is being read.  %x, the older way, spells a Chinese path with \M-^ where the locale is C.
+  zmodload zsh/parameter 2>/dev/null
+  # shellcheck disable=SC2154,SC2296 # zsh's own
+  __gpu_source=${functions_source[gpu_help]:-${(%):-%x}}
 else
   __gpu_source=${BASH_SOURCE[0]-}
 fi

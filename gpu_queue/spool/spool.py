@@ -111,8 +111,7 @@ class Spool:
 
         Args:
             job_id: which; default: ``$JOB_ID``.
-            queue_root: the directory of all queues; default: ``$QUEUE_ROOT``, else as ``gpu-queue.conf`` or submit.sh
-                beside the package say (docs/settings.md), else ``~/gpu_queue``.
+            queue_root: of all queues; default: as the settings say (docs/settings.md), else ``~/gpu_queue``.
 
         Raises:
             SpoolError: no queue can be called so.
@@ -265,9 +264,8 @@ class Spool:
     def stop(self, *tasks: TaskLike, queue: str | None = None) -> Stopped:
         """End tasks wherever they are: what waits is cancelled, what runs is ended.
 
-        It returns when all agents that were asked have answered.  A node is given up when it gave no sign of life for
-        10 s on a local filesystem, 40 s on a network one (``$GPU_QUEUE_PATIENCE``); its claims are moved to failed/,
-        and what may still run there ends itself within a minute.
+        It returns when all agents that were asked have answered.  A node without a sign of life for 10 s, on network
+        storage 40 s (``$GPU_QUEUE_PATIENCE``), is given up: its claims fail, and end themselves within a minute.
 
         Args:
             tasks: which; ``"all"``: everything, and dedicated nodes sweep.
@@ -429,8 +427,7 @@ class Spool:
         Raises:
             SpoolError: there is no such queue, or no one task is called so.
         """
-        found = self._one(task)
-        name = found.id or found.name
+        name = (found := self._one(task)).id or found.name
         view = self._sight().fresh_task(name, time.monotonic())
         if view is None:
             raise SpoolError(f"{name} is in no directory of the queue any more")

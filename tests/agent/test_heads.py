@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.agent.harness import Cluster
+from tests.agent.harness import Cluster, wait_until
 
 
 def test_the_head_of_a_log_tells_title_and_local_time_and_leaves_the_rest_to_the_record(cluster: Cluster) -> None:
@@ -17,7 +17,7 @@ def test_the_head_of_a_log_tells_title_and_local_time_and_leaves_the_rest_to_the
     assert re.fullmatch(r"==== started \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0800", head[3])
     (record,) = cluster.tries(task)
     assert len(record["gpus"]) == 2
-    assert " 训练 1.sh  succeeded" in cluster.output.read_text()
+    wait_until(lambda: " 训练 1.sh  succeeded" in cluster.output.read_text(), "the agent's own line")
 
 
 def test_a_name_cannot_forge_a_line_of_the_head(cluster: Cluster) -> None:

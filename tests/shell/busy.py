@@ -191,7 +191,7 @@ def make_busy(path: Path, *, waiting: int = 210) -> Busy:
         busy.add("running/gone-00112233", f"nobody-{number}.sh", 600)
     for number in range(5):
         busy.add("done", f"done-{number}.sh", 5000)
-    for title, outcome, why in (
+    for title, outcome, told in (
         ("ablation-1.sh", "failed(1)", ""),
         ("ablation-2.sh", "failed(137)", "out of memory"),
         ("超长的中文任务名称-消融实验-第二组.sh", "timed out", "ran for 4h00m of 4h00m"),
@@ -203,6 +203,6 @@ def make_busy(path: Path, *, waiting: int = 210) -> Busy:
             "a GPU fell off the bus while it ran, and every retry that it had was used up before",
         ),
     ):
-        busy.fail(title, outcome, why)
+        busy.fail(title, outcome, told)
     busy.add("failed", "cancelled.sh", 9000)
     return busy

@@ -30,6 +30,7 @@ def entries() -> dict[str, str]:
 def sentences() -> set[str]:
     """All formats in the code that have words of ours in them."""
     found = {unquoted(quoted or plain) for quoted, plain in SAID.findall(CODE.replace(TABLE, ""))}
+    found = {one for one in found if r"\t" not in one}  # rows for programs
     return {
         one for one in found if re.search(r"[A-Za-z]{2}", re.sub(r"\$\{?\w+\}?|\\[nt]", "", DIRECTIVE.sub("", one)))
     }

@@ -22,6 +22,7 @@ NODE = "n1-00000001"
         ("gpu_tail", "", ["good.sh"]),
         ("gpu_explain", "", ["bad.sh", "good.sh", "run.sh", "wait.sh"]),
         ("gpu_cancel", "abc", ["abc001"]),
+        ("gpu_cancel", "--", ["--queue", "--yes"]),
         ("gpu_use", "", ["exp 1", "other"]),
         ("gpu_submit", "--m", ["--memory"]),
         ("gpu_status", "--", ["--watch"]),
@@ -46,7 +47,8 @@ def test_bash_completes_into_compreply(shell: Shell, spool: Spool) -> None:
     spool.add("pending", "wait.sh")
     shell.hostile = False
     said = shell.ok(
-        '__gpu_complete_bash gpu_cancel w gpu_cancel; echo "${COMPREPLY[@]}"; complete -p | \\command grep -c gpu_ || :'
+        '__gpu_complete_bash gpu_cancel w gpu_cancel; echo "${COMPREPLY[@]}"; '
+        "complete -p | \\command grep -c gpu_ || :"
     )
     assert said.lines == ["wait.sh", "0"]
     assert shell.ok('__gpu_complete_bash gpu_use ex gpu_use; echo "${COMPREPLY[@]}"').lines == ["exp\\ 1"]
@@ -68,6 +70,37 @@ def test_an_interactive_shell_has_completions(shell: Shell) -> None:
     )
     assert "-F __gpu_complete_bash gpu_stop" in done.stdout
     assert "-o default -F __gpu_complete_bash gpu_submit" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "before", "word", "offered"),
+    [
+        ("gpu_submit", "--after", "", ["run.sh", "训练.sh"]),
+        ("gpu_run", "--after", "训", ["训练.sh"]),
+        ("gpu_submit", "--queue", "", ["bus", "car.1"]),
+        ("gpu_cancel", "--queue", "c", ["car.1"]),
+        ("gpu_submit", "--gpus", "", []),
+        ("gpu_cancel", "--yes", "", ["训练.sh"]),
+    ],
+)
+def test_what_is_offered_after_an_option(
+    shell: Shell, spool: Spool, command: str, before: str, word: str, offered: list[str]
+) -> None:
+    spool.add("pending", "_.sh", name="训练.sh", needs={"queue": "car.1"})
+    spool.add(f"running/{NODE}", "run.sh")
+    for token in ("bus.000001", "bus.000002.free"):
+        (spool.path / "queues" / token).touch()
+    said = shell.ok(f"( __gpu_guest words {command} '{word}' {before} )")
+    assert sorted(said.lines) == offered
+
+
+def test_what_bash_puts_in_is_one_word_and_no_octal_numbers(shell: Shell, spool: Spool) -> None:
+    if shell.kind != "bash":
+        pytest.skip("zsh quotes by itself")
+    spool.add("pending", "_b_x.sh", name="训 b'$x.sh")
+    shell.hostile = False
+    said = shell.ok('__gpu_complete_bash gpu_submit "" --after; echo "${COMPREPLY[@]}"', LC_ALL="C")
+    assert said.lines == ["训\\ b\\'\\$x.sh"]
 
 
 def test_no_task_is_offered_twice(shell: Shell, spool: Spool) -> None:

@@ -145,7 +145,8 @@ def test_explain_says_who_watches_a_silent_node_and_until_when(shell: Shell, spo
     (line,) = shell.ok("gpu_explain train").lines
     line = re.sub("was 4m0[0-9]s ago", "was 4m00s ago", line)  # the machine may be slow
     assert line == (
-        f"train.sh ({full[23:29]}) runs on {NODE}, try 1, whose last sign of life was 4m00s ago; {PEER} watches it: {told}; "
+        f"train.sh ({full[23:29]}) runs on {NODE}, try 1, whose last sign of life was 4m00s ago; "
+        f"{PEER} watches it: {told}; "
         f"gpu_tail {full[23:29]} follows its log"
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from tests.shell.helpers import CLIENT, Shell, Spool
@@ -137,6 +139,15 @@ def test_sourcing_twice_and_by_a_relative_name(shell: Shell) -> None:
     assert "gpu_submit" in said.out
 
 
+@pytest.mark.parametrize("language", ["C", "C.UTF-8", ""])
+def test_help_is_found_whatever_the_path_is_called_and_the_locale_can_say(shell: Shell, language: str) -> None:
+    shell.hostile, shell.sourced = False, False
+    (shell.home / "队 列").mkdir()
+    shutil.copy(CLIENT, shell.home / "队 列" / "client.sh")
+    said = shell.ok("cd '队 列'; . ./client.sh; cd /; gpu_help", LC_ALL=language, LANG=language)
+    assert "gpu_submit" in said.out
+
+
 def test_use_switches_the_instance_of_this_shell(shell: Shell, spool: Spool) -> None:
     said = shell.ok("""gpu_use; gpu_use 'other one'; \\printf '%s\\n' "$JOB_ID"; env | \\command grep '^JOB_ID='""")
     assert said.lines == ["exp 1", "other one", "JOB_ID=other one"]
@@ -163,6 +174,58 @@ def test_list_counts_each_instance(shell: Shell, spool: Spool) -> None:
         ["*", "exp", "1", "1", "1", "1"],
         ["other", "0", "0", "0"],
     ]
+
+
+def test_list_has_those_that_nobody_uses_last_and_says_how_to_delete_one(shell: Shell, spool: Spool) -> None:
+    """The line is there to be typed: it deletes that instance and nothing else."""
+    for name in ("a dead one's", "b used", "c 训练", "d silent", "0 other", "00 other"):
+        Spool(shell.root / name).make()
+    Spool(shell.root / "0 other").node("n1-00000001", protocol=7)
+    (shell.root / "00 other" / "PROTOCOL").write_text("7\n")
+    Spool(shell.root / "b used").add("pending")
+    Spool(shell.root / "c 训练").node("n1-00000001", state="stopped")
+    Spool(shell.root / "d silent").add("running/n1-00000001")
+    spool.node("n2-00000002")
+    said = shell.ok("gpu_list")
+    assert [line[2:26].rstrip() for line in said.lines[1:]] == [
+        "b used",
+        "d silent",
+        "exp 1",
+        "a dead one's",
+        "c 训练",
+    ]
+    assert said.err.startswith("nothing waits or runs in the last 2, and no agent serves them; to delete one")
+    shell.ok("command " + said.err[said.err.index("rm -r ") :])
+    assert sorted(path.name for path in shell.root.iterdir()) == [
+        *("0 other", "00 other", "b used", "c 训练", "d silent", "exp 1")
+    ]
+    plain = Shell(shell.program, shell.home, shell.home / "队列", "x")
+    plain.spool.make()
+    assert plain.ok("gpu_list").err.endswith(f": rm -r {plain.root}/x\n")
+
+
+def test_list_of_instances_that_are_all_used_says_nothing_of_deleting(shell: Shell, spool: Spool) -> None:
+    spool.node("n1-00000001")
+    assert shell.ok("gpu_list").err == ""
+
+
+def test_list_asks_as_few_programs_of_two_hundred_instances_as_of_two(shell: Shell, spool: Spool) -> None:
+    counted = """
+command() { builtin printf x >>"$HOME/programs"; builtin command "$@"; }
+gpu_list >/dev/null
+"""
+    shell.hostile = False
+    counts = []
+    for number in (2, 200):
+        for n in range(number):
+            Spool(shell.root / f"i{n}").make().node(f"n{n}-00000001")
+        shell.ok(counted)
+        counts.append((shell.home / "programs").stat().st_size)
+        (shell.home / "programs").unlink()
+    assert counts[0] == counts[1] < 10
+    lines = shell.ok("gpu_list").lines
+    assert len(lines) == 202
+    assert [line.split()[-1] for line in lines[1:]].count("1") == 200
 
 
 def test_a_spool_that_speaks_another_protocol_is_left_alone(shell: Shell, spool: Spool) -> None:

@@ -121,7 +121,8 @@ def test_a_task_on_several_gpus_is_told_once_and_a_later_try_says_so(shell: Shel
     spool.node(NODE, gpus=cards, running=(TryPage(second, "my title", "running", (0, 2), 60.0),))
     lines = [line for line in shell.ok("gpu_status").lines if line.startswith("    ")]
     assert [line.split()[0] for line in lines] == ["0", "1", "2"]
-    assert "abc001  my title" in lines[0] and lines[0].endswith("  try 2")
+    assert "abc001  my title" in lines[0]
+    assert lines[0].endswith("  try 2")
     assert "abc001" not in lines[1]
     assert lines[2].endswith("  abc001")
 
@@ -252,7 +253,7 @@ def test_status_shows_hand_drops_and_counts_what_is_skipped(shell: Shell, spool:
     assert lines[1] == "1 node · 152 waiting"
     for told in (lines, shell.ok("gpu_status --all").lines):
         drops = [line.split("  ") for line in told if line.endswith("dropped by hand")]
-        assert [[word for word in line if word][0] for line in drops] == ["dropped by hand.sh", "new?line.sh"]
+        assert [next(word for word in line if word) for line in drops] == ["dropped by hand.sh", "new?line.sh"]
         assert any(line.startswith("  3 skipped: ") for line in told)
 
 
@@ -299,7 +300,7 @@ def test_logs_lists_the_newest_each_by_a_path_that_can_be_pasted(shell: Shell, s
     (line,) = shell.ok("gpu_logs").lines
     nonce, path = line.split(maxsplit=1)
     assert nonce == full[23:29]
-    assert shell.ok(f"\\command cat {path}").out == "hello\n"
+    assert shell.ok(f"\\cat {path}").out == "hello\n"
 
 
 def test_paths_of_plain_names_are_shown_as_they_are(shell: Shell) -> None:

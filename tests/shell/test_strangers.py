@@ -118,7 +118,8 @@ def test_an_answer_of_an_agent_brings_no_escape(shell: Shell, spool: Spool) -> N
 # -- size, kind and time
 
 QUICK = r"""
-for command in gpu_status "gpu_status --all" "gpu_status --plain" "gpu_status --json" "gpu_explain train" "gpu_explain wait" "gpu_logs train" gpu_logs gpu_list gpu_keepalive \
+for command in gpu_status "gpu_status --all" "gpu_status --plain" "gpu_status --json" \
+  "gpu_explain train" "gpu_explain wait" "gpu_logs train" gpu_logs gpu_list gpu_keepalive \
   "gpu_submit script.sh" gpu_report "gpu_cancel wait" "gpu_retry train" "gpu_stop train" gpu_shutdown \
   "gpu_forget n1" "gpu_clean --older-than 1d"; do
   eval "$command" >/dev/null 2>&1; printf '%s: %s\n' "$command" $?
