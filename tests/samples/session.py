@@ -97,7 +97,7 @@ def names() -> list[str]:
 
 def needs_torch(name: str) -> bool:
     """Whether a session says so in its first line."""
-    return "torch" in (SESSIONS / f"{name}.sh").read_text(encoding="utf-8").splitlines()[0]
+    return "needs torch" in (SESSIONS / f"{name}.sh").read_text(encoding="utf-8").splitlines()[0]
 
 
 def record(name: str, language: Language) -> Recording:

@@ -42,7 +42,7 @@ until_no_page '^try\t.*python3'
 #= status
 gpu_status
 #= plain
-gpu_status --plain | awk -F '\t' '$1 == "task" {print $2, $11, $12}'
+gpu_status --plain | awk -F '\t' '$1 == "task" {print $2, $12, $13}'
 #= explain
 gpu_explain big
 #-
@@ -86,6 +86,8 @@ gpu_wait eval >/dev/null
 gpu_pause 'maintenance at noon'
 gpu_resume
 gpu_clean --older-than 7d --dry-run
+#-
+(export JOB_ID=exp0 && gpu_submit plot.sh && gpu_cancel plot) >/dev/null 2>&1
 #= instances
 gpu_list
 gpu_use train-exp2
