@@ -3197,7 +3197,7 @@ __gpu_cancel_all() { # everything that waits goes to failed/
     __gpu_move_all failed "${waiting[@]:$start:500}" || __gpu_still_waiting || return
   done
   __gpu_release
-  [ ${#waiting[@]} -eq 0 ] || { __gpu_plural ${#waiting[@]} 'waiting task'; printf 'cancelled %s\n' "$REPLY"; }
+  [ ${#waiting[@]} -eq 0 ] || { __gpu_plural ${#waiting[@]} 'waiting task'; __gpu_put 'cancelled %s\n' "$REPLY"; }
 }
 
 __gpu_still_waiting() { # of reply
@@ -3305,7 +3305,7 @@ __gpu_retry() {
   printf '%s\n' "${tasks[@]#failed/}"
   [ -n "$counted" ] || return 0
   __gpu_plural ${#tasks[@]} task
-  if [ "$cancelled" -gt 0 ]; then REPLY+=", $cancelled of which had been cancelled"; fi
+  if [ "$cancelled" -gt 0 ]; then counted=$REPLY; __gpu_format ', %s of which had been cancelled' "$cancelled"; REPLY=$counted$REPLY; fi
   __gpu_say 'retried %s' "$REPLY"
 }
 
@@ -3461,7 +3461,8 @@ __gpu_see_off() { # CLAIM… of a forgotten node: say where the tasks went, as a
           running/*=*) next+=("$file") ;;
           running/*) file=${REPLY#*/}; __gpu_put '%s (%s) runs again, on %s\n' "$title" "$nonce" "${file%%/*}" ;;
           pending/*) __gpu_put '%s (%s) waits again\n' "$title" "$nonce" ;;
-          *) printf '%s (%s) is %s\n' "$title" "$nonce" "${REPLY%%/*}" ;;
+          done/*) __gpu_put '%s (%s) is done\n' "$title" "$nonce" ;;
+          *) __gpu_put '%s (%s) has failed\n' "$title" "$nonce" ;;
         esac
       else
         next+=("$file")
@@ -4115,6 +4116,10 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'calibrating') REPLY='校准中' ;;
     'yielding') REPLY='让出中' ;;
     'nothing waits or runs in the last %s, and no agent serves them; to delete one with its records and logs: rm -r %s') REPLY='最后 %s 个实例没有等待或运行中的任务，也没有 agent；要连同记录和日志删除其中一个：rm -r %s' ;;
+    'cancelled %s\n') REPLY='已取消 %s\n' ;;
+    '%s (%s) is done\n') REPLY='%s (%s) 已完成\n' ;;
+    '%s (%s) has failed\n') REPLY='%s (%s) 已失败\n' ;;
+    ', %s of which had been cancelled') REPLY='，其中 %s 个是被取消的' ;;
   esac
 }
 

@@ -30,7 +30,7 @@ _TAG = "tag:yaml.org,2002:"
 _NO_PLAIN = {"null": "nothing", "timestamp": "a date", "binary": "bytes"}
 _UNSEEN = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 """Controls, what turns the direction of writing, and halves of characters."""
-_LISTS = "README, Settings, lists them"
+_LISTS = "docs/settings.md lists them"
 
 
 def read(path: str, content: bytes, table: Table[Any]) -> Config:

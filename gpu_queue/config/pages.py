@@ -14,7 +14,7 @@ SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 SERVES = "Serve one spool on this node: run its scripts on free GPUs."
-ELSEWHERE = "Each flag has an environment variable and most a place in config.yaml: see README, Settings."
+ELSEWHERE = "Each flag has an environment variable and most a place in config.yaml: see docs/settings.md."
 
 
 def parser(program: str = "perpetual_motion.py") -> argparse.ArgumentParser:

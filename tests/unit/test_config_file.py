@@ -84,7 +84,7 @@ def test_an_empty_one_says_nothing(text: str) -> None:
         ("- a\n", ["1: a list; expected a mapping of settings"]),
         ("just words\n", ["1: 'just words'; expected a mapping of settings"]),
         ("\nretires: 2\n", ["2: unknown setting 'retires'; did you mean retries?"]),
-        ("x: 2\n", ["1: unknown setting 'x'; README, Settings, lists them"]),
+        ("x: 2\n", ["1: unknown setting 'x'; docs/settings.md lists them"]),
         ("engin: spin\n", ["1: unknown setting 'engin'; did you mean keepalive.engine?"]),
         ("keepalive:\n  engin: spin\n", ["2: keepalive: unknown setting 'engin'; did you mean keepalive.engine?"]),
         (
@@ -96,7 +96,7 @@ def test_an_empty_one_says_nothing(text: str) -> None:
         ("keepalive: off\nkeepalive: {engine: spin}\n", ["2: keepalive: given twice, first in line 1"]),
         (
             "x: 1\nx: 2\n",
-            ["1: unknown setting 'x'; README, Settings, lists them", "2: 'x': given twice, first in line 1"],
+            ["1: unknown setting 'x'; docs/settings.md lists them", "2: 'x': given twice, first in line 1"],
         ),
         ("keepalive:\n  on:\n", ["2: keepalive: write 'enabled: on' or 'enabled: off'"]),
         ("keepalive: {off: 1}\n", ["1: keepalive: write 'enabled: on' or 'enabled: off'"]),
@@ -131,10 +131,10 @@ def test_an_empty_one_says_nothing(text: str) -> None:
             'keepalive: {python: "\\ud800"}\n',
             ["1: keepalive.python: a text that holds the character '\\ud800'; expected text"],
         ),
-        ('"\\e[2J": 1\n', ["1: unknown setting '\\x1b[2J'; README, Settings, lists them"]),
-        ("1: x\n", ["1: unknown setting '1'; README, Settings, lists them"]),
-        ("? [a]\n: b\n", ["1: a list is no name of a setting; README, Settings, lists them"]),
-        ("<<: {poll: 1s}\n", ["1: unknown setting '<<'; README, Settings, lists them"]),
+        ('"\\e[2J": 1\n', ["1: unknown setting '\\x1b[2J'; docs/settings.md lists them"]),
+        ("1: x\n", ["1: unknown setting '1'; docs/settings.md lists them"]),
+        ("? [a]\n: b\n", ["1: a list is no name of a setting; docs/settings.md lists them"]),
+        ("<<: {poll: 1s}\n", ["1: unknown setting '<<'; docs/settings.md lists them"]),
         ("gpus: &a [*a]\n", ["1: gpus[0]: a list; expected all, or indices and UUIDs of GPUs"]),
         ("keepalive: &a {enabled: *a}\n", ["1: keepalive.enabled: a mapping; expected true or false"]),
         (
