@@ -13,7 +13,7 @@
 #     --gpus N|N-M   --memory 20G   --queue Q   --time 4h   --retries N     what it needs (also as #GPUQ lines in it)
 #     --after TASK   --name NAME    --priority PPP                          --after may be repeated
 # Watching
-#   gpu_status [--watch]                nodes, what waits in run order, what runs, how many are done
+#   gpu_status [--all] [--watch]        nodes and their GPUs, what waits and why, what failed; --plain, --json: for programs
 #   gpu_logs [TASK]                     the newest logs; with TASK the logs of all its tries
 #   gpu_tail [TASK]                     follow a log until its task has ended: 0 done, 1 failed
 #   gpu_wait [TASK…] [--timeout 2h]     until they have ended: 0 all done, 1 one failed, 124 too late
@@ -44,7 +44,7 @@
 # stand in a gpu-queue.conf beside this file or in ~/.config/gpu-queue, QUEUE_ROOT at the top of submit.sh beside this
 # file as well; the environment beats them all (docs/settings.md).
 #
-# It needs nothing but coreutils, find and xargs, gpu_report also awk.  Each command runs in a subshell that first puts all
+# It needs nothing but coreutils, find, xargs and grep, gpu_report also awk.  Each command runs in a subshell that first puts all
 # shell options in order (__gpu_guest), so whatever your shell has set does not matter and stays as it is: options,
 # traps, directory, IFS, variables.  What lies on the disk, and which rename means what: docs/spool.md.
 
@@ -1711,6 +1711,7 @@ __gpu_await() { # ENTRY NODE…: show the answers; nodes without a sign of life 
 
 __gpu_help() { # the comment at the top of this file
   local line file
+  if [ -n "$__gpu_zh" ]; then __gpu_manual; return; fi
   __gpu_file; file=$REPLY
   [ -r "$file" ] || { __gpu_fail 'client.sh is not at %s any more; its first lines are the manual' "$file"; return; }
   while IFS= read -r line; do
@@ -4121,6 +4122,51 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     '%s (%s) has failed\n') REPLY='%s (%s) 已失败\n' ;;
     ', %s of which had been cancelled') REPLY='，其中 %s 个是被取消的' ;;
   esac
+}
+
+__gpu_manual() { # gpu_help in Chinese
+  printf '%s\n' 'client.sh：通过共享目录提交、查看和控制 GPU 任务。在 bash（4.2 以上）或 zsh 中 source。
+
+  export JOB_ID=train-exp1            # 队列的哪个实例；也可以：gpu_use train-exp1
+  source /path/to/client.sh
+  gpu_submit train.sh                 # 以及 gpu_status、gpu_logs、gpu_stop……
+
+实例
+  gpu_use [ID]                        显示或切换实例              gpu_list    所有实例
+提交；任务的全名写到标准输出，每行一个（终端除外）；给人看的话写到标准错误
+  gpu_submit 文件… [优先级]           把脚本排队；优先级 000-999，数字越小越优先，默认 500
+  gpu_run "命令" [优先级]             把一行命令排队
+    --gpus N|N-M   --memory 20G   --queue Q   --time 4h   --retries N     需要什么（也可写成脚本里的 #GPUQ 行）
+    --after 任务   --name 名称    --priority PPP                          --after 可以重复
+查看
+  gpu_status [--all] [--watch]        节点及其 GPU，什么在等待、为什么，什么失败了；--plain、--json：给程序用
+  gpu_logs [任务]                     最新的日志；给出任务则显示它每次运行的日志
+  gpu_tail [任务]                     跟踪日志直到任务结束：0 完成，1 失败
+  gpu_wait [任务…] [--timeout 2h]     直到它们结束：0 全部完成，1 有失败，124 超时
+  gpu_explain 任务                    它为什么等待、在哪里运行、怎样结束
+  gpu_report [--days N] [--by-gpu]    任务、保活和空闲的 GPU 小时与能耗，按天或按 GPU
+控制
+  gpu_cancel 任务…  gpu_priority 任务… PPP       等待中的任务
+  gpu_stop 任务…|all                  停止运行中的，取消等待中的
+  gpu_retry 任务…|all                 失败的任务重新排队
+    --queue Q：该串行队列的全部任务；--yes：不询问。它们和 gpu_wait 也接受名称的通配符：
+    gpu_cancel "seed*"。在终端里，涉及多个任务时先说明要做什么再询问。
+  gpu_pause [原因]  gpu_drain [原因]  不再启动新任务；drain：任务结束后 agent 也退出
+  gpu_resume                          撤销以上两者
+  gpu_shutdown [--wait]               结束 agent；--wait：等运行中的任务结束之后
+  gpu_keepalive [status]              各节点上用什么让空闲的 GPU 保持忙碌
+  gpu_keepalive off [原因]  gpu_keepalive on     让空闲的 GPU 空闲；恢复
+  gpu_forget 节点 [--force]           该节点已失效：它的任务现在就转到别处，而不是 15 分钟以后
+  gpu_clean --older-than 7d [--dry-run]          遗忘已结束的任务，连同记录和日志
+  gpu_help                            本说明
+
+“任务”可以是全名、编号、六位随机码、脚本名（带或不带后缀），或其中的一部分。符合多个任务时会列出它们，什么都不做；
+gpu_tail 取最新的，gpu_logs 取最新的有日志的，gpu_explain 在同名任务中取最新的。
+每个错误是标准错误上的一行；用法错误的状态是 2，其他是 1。
+
+设置：JOB_ID；QUEUE_ROOT（默认 ~/gpu_queue）；NO_COLOR；GPU_QUEUE_PATIENCE：多少秒没有音讯的节点算作不在
+（本地文件系统 10，网络文件系统 40）。JOB_ID 和 QUEUE_ROOT 也可以写在本文件旁边或 ~/.config/gpu-queue 里的
+gpu-queue.conf 中，QUEUE_ROOT 还可以写在旁边 submit.sh 的开头；环境变量优先（docs/zh-CN/settings.md）。'
 }
 
 # --- completion ----------------------------------------------------------------------------------------------------

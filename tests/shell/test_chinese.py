@@ -70,3 +70,10 @@ def test_the_language_is_the_shells(shell: Shell, spool: Spool, variable: str) -
     said = shell.run("gpu_status", **chinese).out
     assert ("1 个等待中" in said, "等待 4 张 GPU：空闲 2 张（2 张在用）" in said) == (True, True)
     assert "1 waiting" in shell.ok("gpu_status", **{variable: "en_US.UTF-8"}).out
+
+
+def test_the_manual_in_chinese_has_the_same_commands_and_options(shell: Shell) -> None:
+    manuals = [shell.run("gpu_help", LC_ALL=locale).out for locale in ("C", "zh_CN.UTF-8")]
+    english, chinese = (re.findall(r"(?<!_)gpu_[a-z]+|(?<!-)--[a-z-]+|[A-Z]+_[A-Z_]+", one) for one in manuals)
+    assert sorted(set(chinese)) == sorted(set(english))
+    assert "你" not in manuals[1]
