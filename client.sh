@@ -1589,8 +1589,8 @@ __gpu_waiting() { # into the caller's files, odd, unrun: as __gpu_tasks and __gp
   local file strange=() drop=() skipped=0 ignored=0 i=0
   # What a glob of the shell takes for tasks and is none, and the rest: find says it sooner than a second and third glob.
   while IFS= read -r -d '' file; do strange+=("$file"); done < <(
-    command find pending -mindepth 1 -maxdepth 1 '(' -name '*[!A-Za-z0-9._+-]*' -o -name '*.try*' -o \
-      ! -name '[0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-?*' ')' \
+    command find pending -mindepth 1 -maxdepth 1 -regextype posix-extended '(' -name '*.try*' -o \
+      ! -regex 'pending/[0-9]{3}-[0-9]{8}T[0-9]{9}-[0-9a-f]{6}-[A-Za-z0-9._+-]+' ')' \
       -print0 2>/dev/null | command sort -z)
   files=(pending/[0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-?*)
   odd=()
@@ -1681,6 +1681,10 @@ __gpu_fit() { # TEXT COLUMNS [right]: REPLY = it in just so many columns of a te
 __gpu_width() { # TEXT: REPLY = the columns that it takes
   local used=0 char i
   case $1 in *[!\ -~]*) ;; *) REPLY=${#1}; return ;; esac
+  if [ -z "${ZSH_VERSION-}" ]; then # zsh finds not all bytes in []
+    char=${1//[$__gpu_tails]/}; REPLY=${char//[!$__gpu_leads]/}
+    REPLY=$((${#char} + ${#REPLY})); return
+  fi
   for ((i = 0; i < ${#1}; i++)); do
     char=${1:$i:1}
     case $__gpu_tails in *"$char"*) continue ;; esac
