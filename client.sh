@@ -1996,14 +1996,14 @@ __gpu_show_left() { # claims that no page of a node knows of
 __gpu_show_waiting() {
   local name key last='' file i=0 groups=() counts=() firsts=() rest=0 allowed=12 each shown=0 count=$((${#files[@]} + ${#odd[@]})) ranked='' IFS=$' \t\n'
   if [ "$count" -gt 0 ]; then
-    for file in "${files[@]:0:300}"; do case $file in pending/500-*) ;; *) ranked=yes; break ;; esac; done
+    for file in "${files[@]:0:100}"; do case $file in pending/500-*) ;; *) ranked=yes; break ;; esac; done
     __gpu_tr WAITING; __gpu_fit "$REPLY" $((12 + titles)); printf "\n$bold%s$plain" "$REPLY"
     __gpu_columns PRIO GPUS FOR WHY; printf "$dim%s$plain\n" "${REPLY%"${REPLY##*[! ]}"}"
     if [ -n "$fully" ]; then
       for file in "${files[@]}" "${odd[@]}"; do __gpu_show_waiter "${file#pending/}"; done
     else
       if [ "$high" -gt 36 ]; then allowed=$((high / 3)); fi
-      for file in "${files[@]:0:300}" "${odd[@]:0:100}"; do
+      for file in "${files[@]:0:100}" "${odd[@]:0:100}"; do # agents tell of the first hundred
         name=${file#pending/} key=-
         [ -n "$file" ] || continue # in zsh a part of an empty list is an empty word
         case $name in *[!A-Za-z0-9._+-]*) __gpu_tr 'dropped by hand'; key=$REPLY ;; *) key=${sayings[$name]--} ;; esac
