@@ -1934,8 +1934,8 @@ __gpu_waiting() { # into the caller's files, odd, unrun: as __gpu_tasks and __gp
   local file strange=() drop=() skipped=0 ignored=0 i=0
   # What a glob of the shell takes for tasks and is none, and the rest: find says it sooner than a second and third glob.
   while IFS= read -r -d '' file; do strange+=("$file"); done < <(
-    command find pending -mindepth 1 -maxdepth 1 '(' -name '*[!A-Za-z0-9._+-]*' -o -name '*.try*' -o \
-      ! -name '[0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-?*' ')' \
+    command find pending -mindepth 1 -maxdepth 1 -regextype posix-extended '(' -name '*.try*' -o \
+      ! -regex 'pending/[0-9]{3}-[0-9]{8}T[0-9]{9}-[0-9a-f]{6}-[A-Za-z0-9._+-]+' ')' \
       -print0 2>/dev/null | command sort -z)
   files=(pending/[0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-?*)
   odd=()
@@ -2026,6 +2026,10 @@ __gpu_fit() { # TEXT COLUMNS [right]: REPLY = it in just so many columns of a te
 __gpu_width() { # TEXT: REPLY = the columns that it takes
   local used=0 char i
   case $1 in *[!\ -~]*) ;; *) REPLY=${#1}; return ;; esac
+  if [ -z "${ZSH_VERSION-}" ]; then # zsh finds not all bytes in []
+    char=${1//[$__gpu_tails]/}; REPLY=${char//[!$__gpu_leads]/}
+    REPLY=$((${#char} + ${#REPLY})); return
+  fi
   for ((i = 0; i < ${#1}; i++)); do
     char=${1:$i:1}
     case $__gpu_tails in *"$char"*) continue ;; esac
@@ -2338,14 +2342,14 @@ __gpu_show_left() { # claims that no page of a node knows of
 __gpu_show_waiting() {
   local name key last='' file i=0 groups=() counts=() firsts=() rest=0 allowed=12 each shown=0 count=$((${#files[@]} + ${#odd[@]})) ranked='' IFS=$' \t\n'
   if [ "$count" -gt 0 ]; then
-    for file in "${files[@]:0:300}"; do case $file in pending/500-*) ;; *) ranked=yes; break ;; esac; done
+    for file in "${files[@]:0:100}"; do case $file in pending/500-*) ;; *) ranked=yes; break ;; esac; done
     __gpu_tr WAITING; __gpu_fit "$REPLY" $((12 + titles)); printf "\n$bold%s$plain" "$REPLY"
     __gpu_columns PRIO GPUS FOR WHY; printf "$dim%s$plain\n" "${REPLY%"${REPLY##*[! ]}"}"
     if [ -n "$fully" ]; then
       for file in "${files[@]}" "${odd[@]}"; do __gpu_show_waiter "${file#pending/}"; done
     else
       if [ "$high" -gt 36 ]; then allowed=$((high / 3)); fi
-      for file in "${files[@]:0:300}" "${odd[@]:0:100}"; do
+      for file in "${files[@]:0:100}" "${odd[@]:0:100}"; do # agents tell of the first hundred
         name=${file#pending/} key=-
         [ -n "$file" ] || continue # in zsh a part of an empty list is an empty word
         case $name in *[!A-Za-z0-9._+-]*) __gpu_tr 'dropped by hand'; key=$REPLY ;; *) key=${sayings[$name]--} ;; esac

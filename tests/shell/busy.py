@@ -108,7 +108,7 @@ def make_busy(path: Path, *, waiting: int = 210) -> Busy:
         if number == 12:
             title = 'it\'s "odd" but long enough to be cut somewhere.sh'
         name = busy.add("pending", title, 90000 - 60 * number, 100 if number < 3 else 500)
-        if number < 200:  # as many as an agent tells of
+        if number < 100:  # as many as an agent tells of
             waits.append(WaitPage(name, why, gpus, 2 if kind == 5 else 1 if number == 6 else 0, title))
     for name in ("dropped by hand.sh", ".hidden", "notes.tmp"):
         (busy.spool.path / "pending" / name).write_text("true\n")
