@@ -1788,7 +1788,7 @@ __gpu_beat() { # NODE NOW: REPLY = seconds since its beat; whether that is a liv
 __gpu_status() {
   local way=screen fully='' bold='' dim='' red='' green='' yellow='' plain=''
   local now titles=24 wide=100 high=0 names=() notes=() cards=() tries=() files=() odd=() left=() dead=() failed=() alive=0 older=0 unrun=''
-  typeset -A age state because ends code sayings wants made title kept
+  typeset -A age state because ends verdict sayings wants made title kept
   while [ $# -gt 0 ]; do
     case $1 in
       --all) fully=yes ;;
@@ -1879,14 +1879,14 @@ __gpu_size_of_terminal() { # into the caller's wide and high; 0 high: no end
 # Into the variables of __gpu_status:
 #   names, and by them age, state, reason and ends (seconds to the end of its lifetime): nodes that serve or are silent
 #   notes, cards, tries: "NODE<tab>FIELD…" of notes, gpu and try lines of their pages; kept: of keep-alives by NODE/index
-#   files, odd: what waits, tasks and hand drops; by a file's name code, sayings, wants, made and title, as nodes say
+#   files, odd: what waits, tasks and hand drops; by a file's name verdict, sayings, wants, made and title, as nodes say
 #   left: claims that no living node's page has; failed: "SECONDS NAME", the last day's, the newest first
 __gpu_facts() {
   local node file incarnation quiet=0 order=-rn stopped=() hushed=() claims=()
   typeset -A listed paged
   __gpu_clock control; now=$REPLY
   names=() notes=() cards=() tries=() left=() dead=() failed=() stopped=() alive=0 older=0
-  age=() state=() because=() ends=() code=() sayings=() wants=() made=() title=() kept=()
+  age=() state=() because=() ends=() verdict=() sayings=() wants=() made=() title=() kept=()
   __gpu_tasks running; claims=("${reply[@]}")
   for file in "${claims[@]}"; do REPLY=${file##*/}; listed[${REPLY%%=*}]=$REPLY; done
   # By one listing, the newest first: thousands of dead nodes cost a moment.
@@ -1979,8 +1979,8 @@ __gpu_heed() { # KIND FIELD… of a page of the caller's node
         infeasible | memory | pinned | paused | draining | leaving | lifetime) place=low ;;
         *) place=high ;;
       esac
-      if [ -z "${code[$2]-}" ] || [ "$place" = high ]; then
-        kept[wait/$2]=$place code[$2]=$3 sayings[$2]=$4 wants[$2]=${6:--} made[$2]=${7:-0} title[$2]=${8:--}
+      if [ -z "${verdict[$2]-}" ] || [ "$place" = high ]; then
+        kept[wait/$2]=$place verdict[$2]=$3 sayings[$2]=$4 wants[$2]=${6:--} made[$2]=${7:-0} title[$2]=${8:--}
         [ -z "$__gpu_zh" ] || sayings[$2]=${5:-$4}
       fi ;;
     agent) # protocol node incarnation state default-gpus left-s code english chinese
@@ -2413,7 +2413,7 @@ __gpu_show_waiter() { # NAME in pending/
   case $name in
     *[!A-Za-z0-9._+-]*) __gpu_tr 'dropped by hand'; reason=$REPLY REPLY=- ;;
     *)
-      if [ "$reason" != - ] && __gpu_number "${made[$name]}" && [ "${made[$name]}" -gt 0 ] && [ "${code[$name]}" != backoff ]; then
+      if [ "$reason" != - ] && __gpu_number "${made[$name]}" && [ "${made[$name]}" -gt 0 ] && [ "${verdict[$name]}" != backoff ]; then
         __gpu_format '%s (try %s)' "$reason" $((made[$name] + 1)); reason=$REPLY
       fi
       REPLY=${wants[$name]--} ;;
@@ -2506,7 +2506,7 @@ __gpu_rows() {
     name=${file#pending/}
     case $name in *.try*) __gpu_strip "$name"; name=$REPLY ;; esac
     __gpu_epoch "${name:4}"; count=$((now > REPLY ? now - REPLY : 0)); __gpu_title "$name"
-    printf 'task\twaiting\t%s\t%s\t-\t%s\t-\t%s\t-\t%s\t%s\t%s\t%s\n' "${name#????}" "${name%%-*}" "${wants[$name]:--}" "$count" "${made[$name]:--}" "${code[$name]:--}" "$REPLY" "${sayings[$name]:--}"
+    printf 'task\twaiting\t%s\t%s\t-\t%s\t-\t%s\t-\t%s\t%s\t%s\t%s\n' "${name#????}" "${name%%-*}" "${wants[$name]:--}" "$count" "${made[$name]:--}" "${verdict[$name]:--}" "$REPLY" "${sayings[$name]:--}"
   done
   for file in "${odd[@]}"; do __gpu_tame "${file#pending/}"; printf 'drop\t%s\n' "${REPLY//[[:cntrl:]]/?}"; done
   __gpu_count_settled

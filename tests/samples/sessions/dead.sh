@@ -16,6 +16,7 @@ END
 gpu_submit other.sh >/dev/null
 until_page '^try\t[^\t]*other.sh[^\t]*\trunning'
 # As a node that loses its power: the agent, the shim and the script.
+# shellcheck disable=SC2153 # of whoever runs this
 kill -9 "${AGENTS[0]}"
 grep -lsF "$HOME/.gpu1" /proc/[0-9]*/cmdline | cut -d / -f 3 | while read -r pid; do kill -9 "$pid" 2>/dev/null; done
 { wait "${AGENTS[0]}"; } 2>/dev/null
