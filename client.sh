@@ -973,7 +973,7 @@ __gpu_pages() { # [gone/]: reply = the nodes whose pages are there, the newest f
   done
 }
 
-__gpu_each() { # NODE VERB: VERB with the fields of each line of its page, as far as a page goes
+__gpu_each() { # NODE VERB [KIND]: VERB with the fields of each line of its page; those of KIND into the caller's whole instead
   local line verb=$2 left=3000 wild='' IFS=$'\n'
   __gpu_read "nodes/$1.tsv" || return 1
   # Once: a call for each line of each page would take most of a status's time.
@@ -985,6 +985,7 @@ __gpu_each() { # NODE VERB: VERB with the fields of each line of its page, as fa
     if [ -n "$wild" ]; then __gpu_tame "${line:0:4096}"; line=$REPLY
     elif [ ${#line} -gt 4096 ]; then line=${line:0:4096}
     fi
+    if [ -n "${3-}" ]; then case $line in "$3"$'\t'*) whole+=("$line"); continue ;; esac; fi
     IFS=$'\t'
     # shellcheck disable=SC2086 # fields are words
     "$verb" $line
@@ -1787,8 +1788,8 @@ __gpu_beat() { # NODE NOW: REPLY = seconds since its beat; whether that is a liv
 
 __gpu_status() {
   local way=screen fully='' bold='' dim='' red='' green='' yellow='' plain=''
-  local now titles=24 wide=100 high=0 names=() notes=() cards=() tries=() files=() odd=() left=() dead=() failed=() alive=0 older=0 unrun=''
-  typeset -A age state because ends verdict sayings wants made title kept
+  local now titles=24 wide=100 high=0 names=() notes=() cards=() tries=() files=() odd=() left=() dead=() failed=() failures=0 waiters=0 alive=0 older=0 unrun=''
+  typeset -A age state because ends spoken kept
   while [ $# -gt 0 ]; do
     case $1 in
       --all) fully=yes ;;
@@ -1879,26 +1880,28 @@ __gpu_size_of_terminal() { # into the caller's wide and high; 0 high: no end
 # Into the variables of __gpu_status:
 #   names, and by them age, state, reason and ends (seconds to the end of its lifetime): nodes that serve or are silent
 #   notes, cards, tries: "NODE<tab>FIELD…" of notes, gpu and try lines of their pages; kept: of keep-alives by NODE/index
-#   files, odd: what waits, tasks and hand drops; by a file's name verdict, sayings, wants, made and title, as nodes say
-#   left: claims that no living node's page has; failed: "SECONDS NAME", the last day's, the newest first
+#   files, odd: what waits, tasks and hand drops; spoken: by a file's name what nodes say of it (__gpu_told);
+#   waiters: how many tasks wait, of which files may be the first hundred
+#   left: claims that no living node's page has; failed: "SECONDS NAME", the newest of the last day's, which are failures many
 __gpu_facts() {
-  local node file incarnation quiet=0 order=-rn stopped=() hushed=() claims=()
-  typeset -A listed paged
+  local node file incarnation quiet=0 order=-rn stopped=() hushed=() claims=() whole=() rest waits='' fails
+  typeset -A listed paged hopeful
   __gpu_clock control; now=$REPLY
-  names=() notes=() cards=() tries=() left=() dead=() failed=() stopped=() alive=0 older=0
-  age=() state=() because=() ends=() verdict=() sayings=() wants=() made=() title=() kept=()
+  names=() notes=() cards=() tries=() left=() dead=() stopped=() alive=0 older=0
+  age=() state=() because=() ends=() spoken=() kept=()
+  # What may be ten thousand names is listed while the pages are read.
+  if [ "$way$fully" = screen ] || [ "$way$fully" = watch ]; then exec {waits}< <(__gpu_list_waiting); fi
+  exec {fails}< <(__gpu_list_failed)
   __gpu_tasks running; claims=("${reply[@]}")
   for file in "${claims[@]}"; do REPLY=${file##*/}; listed[${REPLY%%=*}]=$REPLY; done
   # By one listing, the newest first: thousands of dead nodes cost a moment.
-  __gpu_lines find nodes nodes/gone failed -maxdepth 1 -type f ! -name '*[!A-Za-z0-9._+-]*' '(' \
-    -path 'failed/*' -newerct "@$((now - 86400))" -printf '%C@ failed %f\n' -o \
+  __gpu_lines find nodes nodes/gone -maxdepth 1 -type f ! -name '*[!A-Za-z0-9._+-]*' '(' \
     -path 'nodes/gone/[!.]*.json' -printf '%T@ gone %f\n' -o \
     ! -path '*/*/*' -path 'nodes/[!.]*.json' -printf '%T@ node %f\n' ')'
   for file in "${reply[@]}"; do
     node=${file##* }
     case $file in *.*' '*) ;; *) continue ;; esac
     case $file in
-      *' failed '*) failed+=("${file%% *} $node") ;;
       *' gone '*)
         if [ -e "nodes/$node" ]; then continue; fi # it has come back
         if [ ${#dead[@]} -lt 10 ] && [ "${file%%.*}" -gt $((now - 86400)) ]; then dead+=("${file%% *} ${node%.json}"); else older=$((older + 1)); fi ;;
@@ -1918,7 +1921,18 @@ __gpu_facts() {
       'protocol '*) ;;
       *)
         if [ "${age[$node]}" -le 90 ]; then alive=$((alive + 1)); else state[$node]=silent; fi
-        __gpu_each "$node" __gpu_heed || state[$node]='of another version' ;;
+        whole=()
+        __gpu_each "$node" __gpu_heed wait || state[$node]='of another version'
+        if [ "${state[$node]}" = silent ]; then whole=(); fi
+        for file in "${whole[@]}"; do # of several nodes the one counts that might run it
+          file=${file#*$'\t'}; rest=${file#*$'\t'} file=${file%%$'\t'*}
+          case $file in *[!A-Za-z0-9._+-]*) continue ;; esac
+          [ -z "${hopeful[$file]-}" ] || continue
+          case ${rest%%$'\t'*} in
+            infeasible | memory | pinned | paused | draining | leaving | lifetime) spoken[$file]=${spoken[$file]:-$rest} ;;
+            *) spoken[$file]=$rest hopeful[$file]=high ;;
+          esac
+        done ;;
     esac
     if [ "${state[$node]}" = silent ]; then hushed+=("$node"); else names+=("$node"); fi
   done
@@ -1927,10 +1941,52 @@ __gpu_facts() {
     REPLY=${file##*/}
     if [ -z "${paged[${REPLY%%=*}]-}" ]; then left+=("${file#running/}"); fi
   done
-  __gpu_waiting
+  __gpu_take_failed "$fails"
+  exec {fails}<&-
+  if [ -z "$waits" ]; then __gpu_waiting; return; fi
+  __gpu_take_waiting "$waits" || __gpu_waiting
+  exec {waits}<&-
 }
 
-__gpu_waiting() { # into the caller's files, odd, unrun: as __gpu_tasks and __gpu_drops, for ten thousand in some ms
+__gpu_list_waiting() { # what waits from the end to its first hundred, each behind its number from the end; 1: no task's name
+  command find pending -mindepth 1 -maxdepth 1 -regextype posix-extended '(' ! -name '*.try*' \
+    -regex 'pending/[0-9]{3}-[0-9]{8}T[0-9]{9}-[0-9a-f]{6}-[A-Za-z0-9._+-]+' -printf '2%f\n' ')' -o -printf '1\n' 2>/dev/null |
+    command sort -r | command nl -ba -w1 -s' ' | command tail -n 100
+}
+
+__gpu_take_waiting() { # DESCRIPTOR: into the caller's files, waiters, odd, unrun; fails where not all are tasks
+  local lines i IFS=$'\n'
+  set -f
+  # shellcheck disable=SC2207 # lines are words here
+  lines=($(command cat <&"$1"))
+  set +f
+  files=() odd=() unrun='0 0' waiters=0
+  for ((i = ${#lines[@]} - 1; i >= 0; i--)); do
+    case ${lines[i]} in *' 1') return 1 ;; esac
+    [ "$waiters" -gt 0 ] || waiters=${lines[i]%% *}
+    files+=("pending/${lines[i]#* 2}")
+  done
+}
+
+__gpu_list_failed() { # what failed in the last day, the last fifty, each behind its number
+  command find failed -maxdepth 1 -type f -newerct "@$((now - 86400))" ! -name '*[!A-Za-z0-9._+-]*' -printf '%C@ %f\n' 2>/dev/null |
+    command sort -n | command nl -ba -w1 -s' ' | command tail -n 50
+}
+
+__gpu_take_failed() { # DESCRIPTOR: into the caller's failed, the newest first, and failures
+  local lines i IFS=$'\n'
+  set -f
+  # shellcheck disable=SC2207 # lines are words here
+  lines=($(command cat <&"$1"))
+  set +f
+  failed=() failures=0
+  for ((i = ${#lines[@]} - 1; i >= 0; i--)); do
+    [ "$failures" -gt 0 ] || failures=${lines[i]%% *}
+    failed+=("${lines[i]#* }")
+  done
+}
+
+__gpu_waiting() { # into the caller's files, waiters, odd, unrun: as __gpu_tasks and __gpu_drops, for ten thousand in some ms
   local file strange=() drop=() skipped=0 ignored=0 i=0
   # What a glob of the shell takes for tasks and is none, and the rest: find says it sooner than a second and third glob.
   while IFS= read -r -d '' file; do strange+=("$file"); done < <(
@@ -1948,13 +2004,14 @@ __gpu_waiting() { # into the caller's files, odd, unrun: as __gpu_tasks and __gp
     esac
     case ${file#pending/} in [0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T*) drop+=("$file") ;; esac
   done
-  unrun="$skipped $ignored"
+  unrun="$skipped $ignored" waiters=${#files[@]}
   [ ${#drop[@]} -gt 0 ] || return 0
   strange=("${files[@]}") files=()
   for file in "${strange[@]}"; do # both are in order
     while [ "$i" -lt ${#drop[@]} ] && [[ ${drop[i]} < $file ]]; do i=$((i + 1)); done
     if [ "${drop[i]-}" != "$file" ]; then files+=("$file"); fi
   done
+  waiters=${#files[@]}
 }
 
 __gpu_sort() { # NAME…: reply = them in order; few, so that it is sooner done than said to a program
@@ -1970,19 +2027,8 @@ __gpu_sort() { # NAME…: reply = them in order; few, so that it is sooner done 
 }
 
 __gpu_heed() { # KIND FIELD… of a page of the caller's node
-  local place row
+  local row
   case $1 in
-    wait) # name code english chinese gpus tries title; of several nodes the one counts that might run it
-      case $2 in *[!A-Za-z0-9._+-]*) return ;; esac
-      [ "${state[$node]}" != silent ] && [ "${kept[wait/$2]-}" != high ] || return 0
-      case $3 in
-        infeasible | memory | pinned | paused | draining | leaving | lifetime) place=low ;;
-        *) place=high ;;
-      esac
-      if [ -z "${verdict[$2]-}" ] || [ "$place" = high ]; then
-        kept[wait/$2]=$place verdict[$2]=$3 sayings[$2]=$4 wants[$2]=${6:--} made[$2]=${7:-0} title[$2]=${8:--}
-        [ -z "$__gpu_zh" ] || sayings[$2]=${5:-$4}
-      fi ;;
     agent) # protocol node incarnation state default-gpus left-s code english chinese
       if [ "${state[$node]}" = silent ]; then return 0; fi
       ends[$node]=$7 because[$node]=$9
@@ -2118,7 +2164,7 @@ __gpu_show_head() {
   local parts=() part text count
   __gpu_plural "$alive" node; parts=("$REPLY")
   count=$((${#tries[@]} + ${#left[@]})); [ "$count" -eq 0 ] || { __gpu_format '%s running' "$count"; parts+=("$REPLY"); }
-  count=$((${#files[@]} + ${#odd[@]})); [ "$count" -eq 0 ] || { __gpu_format '%s waiting' "$count"; parts+=("$REPLY"); }
+  count=$((waiters + ${#odd[@]})); [ "$count" -eq 0 ] || { __gpu_format '%s waiting' "$count"; parts+=("$REPLY"); }
   __gpu_count_settled; text=$REPLY
   for part in failed 'done'; do
     if [ "$part" = failed ]; then count=${text% *}; else count=${text#* }; fi
@@ -2340,7 +2386,7 @@ __gpu_show_left() { # claims that no page of a node knows of
 }
 
 __gpu_show_waiting() {
-  local name key last='' file i=0 groups=() counts=() firsts=() rest=0 allowed=12 each shown=0 count=$((${#files[@]} + ${#odd[@]})) ranked='' IFS=$' \t\n'
+  local name key last='' file i=0 fields groups=() counts=() firsts=() rest=0 allowed=12 each shown=0 count=$((waiters + ${#odd[@]})) ranked='' IFS=$' \t\n'
   if [ "$count" -gt 0 ]; then
     for file in "${files[@]:0:100}"; do case $file in pending/500-*) ;; *) ranked=yes; break ;; esac; done
     __gpu_tr WAITING; __gpu_fit "$REPLY" $((12 + titles)); printf "\n$bold%s$plain" "$REPLY"
@@ -2352,8 +2398,8 @@ __gpu_show_waiting() {
       for file in "${files[@]:0:100}" "${odd[@]:0:100}"; do # agents tell of the first hundred
         name=${file#pending/} key=-
         [ -n "$file" ] || continue # in zsh a part of an empty list is an empty word
-        case $name in *[!A-Za-z0-9._+-]*) __gpu_tr 'dropped by hand'; key=$REPLY ;; *) key=${sayings[$name]--} ;; esac
-        if [ "$key" = - ] && [ "$alive" -gt 0 ] && [ ${#files[@]} -gt 100 ]; then continue; fi # too far behind to be told of
+        case $name in *[!A-Za-z0-9._+-]*) __gpu_tr 'dropped by hand'; key=$REPLY ;; *) key=${spoken[$name]--}; key=${key%$'\t'*$'\t'*$'\t'*} ;; esac # code english chinese
+        if [ "$key" = - ] && [ "$alive" -gt 0 ] && [ "$waiters" -gt 100 ]; then continue; fi # too far behind to be told of
         if [ "$key" != "$last" ]; then
           for ((i = 0; i < ${#groups[@]}; i++)); do [ "${groups[i]}" != "$key" ] || break; done
           groups[i]=$key last=$key
@@ -2372,7 +2418,11 @@ __gpu_show_waiting() {
         rest=${#reply[@]}; [ "$rest" -le "$each" ] || rest=$each
         if [ "${counts[i]}" -eq $((rest + 1)) ]; then __gpu_show_waiter "${reply[rest]}"; shown=$((shown + 1)) rest=$((rest + 1))
         fi
-        if [ "$wide" -lt 60 ] && [ "${groups[i]}" != - ]; then __gpu_wrap '    ' "$dim" "${groups[i]}"; fi
+        if [ "$wide" -lt 60 ] && [ "${groups[i]}" != - ]; then
+          __gpu_fields "${groups[i]}"; REPLY=${fields[1]-${groups[i]}}
+          [ -z "$__gpu_zh" ] || REPLY=${fields[2]-$REPLY}
+          __gpu_wrap '    ' "$dim" "$REPLY"
+        fi
         if [ "${counts[i]}" -gt "$rest" ]; then
           __gpu_format '… %s more like it' $((counts[i] - rest)); printf "  $dim%s$plain\n" "$REPLY"
         fi
@@ -2385,6 +2435,12 @@ __gpu_show_waiting() {
   if [ "${unrun% *}" != 0 ]; then __gpu_format '%s skipped: dot-files, *~, *.tmp and *.swp are not run' "${unrun% *}"; __gpu_wrap '  ' "$dim" "$REPLY"; fi
 }
 
+__gpu_told() { # NAME in pending/, of safe bytes: REPLY = why it waits, as nodes say, - where none does; into the caller's fields
+  __gpu_fields "${spoken[$1]-}" # code english chinese gpus tries title
+  REPLY=${fields[1]--}
+  [ -z "$__gpu_zh" ] || REPLY=${fields[2]-$REPLY}
+}
+
 __gpu_columns() { # PRIORITY GPUS FOR WHY: REPLY = what stands right of a waiting task's title
   local line=''
   if [ -n "$ranked" ] && [ "$wide" -ge 60 ]; then __gpu_tr "$1"; __gpu_fit "$REPLY" 4; line="$REPLY "; fi
@@ -2395,29 +2451,25 @@ __gpu_columns() { # PRIORITY GPUS FOR WHY: REPLY = what stands right of a waitin
 }
 
 __gpu_show_waiter() { # NAME in pending/
-  local name=$1 line priority=- nonce='' time=- reason=-
+  local name=$1 line priority=- nonce='' time=- reason=- fields
   __gpu_strip "$name"
   if __gpu_is_full "$REPLY"; then
     priority=${REPLY%%-*}
     __gpu_epoch "${REPLY:4}"; nonce=${1:23:6}
     time=$((now - REPLY)); __gpu_age $((time > 0 ? time : 0)); time=$REPLY
   fi
-  __gpu_title "$name"
   case $name in
-    *[!A-Za-z0-9._+-]*) ;;
+    *[!A-Za-z0-9._+-]*) fields=(); __gpu_tr 'dropped by hand'; reason=$REPLY ;;
     *)
-      case ${title[$name]--} in -) ;; *) REPLY=${title[$name]} ;; esac
-      reason=${sayings[$name]--} ;;
+      __gpu_told "$name"; reason=$REPLY
+      if __gpu_number "${fields[4]-}" && [ "${fields[4]}" -gt 0 ] && [ "${fields[0]}" != backoff ]; then
+        __gpu_format '%s (try %s)' "$reason" $((fields[4] + 1)); reason=$REPLY
+      fi ;;
   esac
+  REPLY=${fields[5]--}
+  [ "$REPLY" != - ] || __gpu_title "$name"
   __gpu_fit "$REPLY" "$titles"; line=$REPLY
-  case $name in
-    *[!A-Za-z0-9._+-]*) __gpu_tr 'dropped by hand'; reason=$REPLY REPLY=- ;;
-    *)
-      if [ "$reason" != - ] && __gpu_number "${made[$name]}" && [ "${made[$name]}" -gt 0 ] && [ "${verdict[$name]}" != backoff ]; then
-        __gpu_format '%s (try %s)' "$reason" $((made[$name] + 1)); reason=$REPLY
-      fi
-      REPLY=${wants[$name]--} ;;
-  esac
+  REPLY=${fields[3]--}
   __gpu_columns "$priority" "$REPLY" "$time" "$reason"
   printf -v nonce '%-6s' "$nonce"
   __gpu_clip "$line  $REPLY" $((wide - 10)); line=$REPLY
@@ -2429,25 +2481,28 @@ __gpu_show_failed() { # of the last day, the newest first, each with how it ende
   typeset -A newest
   [ ${#failed[@]} -gt 0 ] || return 0
   [ -z "$fully" ] || shown=50
-  __gpu_format 'FAILED in the last day: %s' ${#failed[@]}; printf "\n$bold%s$plain\n" "$REPLY"
+  __gpu_format 'FAILED in the last day: %s' "$failures"; printf "\n$bold%s$plain\n" "$REPLY"
   for row in "${failed[@]:0:$shown}"; do
-    name=${row#* }
-    if __gpu_is_full "$name"; then patterns+=(${patterns[0]+-o} -name "${name#????}.try*.json"); fi
+    name=${row#* } id=${name#????}
+    __gpu_is_full "$name" || continue
+    if __gpu_last_record "$id"; then newest[$id]=1 newest[$id.file]=$REPLY
+    elif [ -e "logs/$id.log" ]; then patterns+=(${patterns[0]+-o} -name "$id.try*.json")
+    fi
   done
-  if [ ${#patterns[@]} -gt 0 ]; then
+  if [ ${#patterns[@]} -gt 0 ]; then # it ran, and no index tells of it: a listing of all records costs more than all the rest
     __gpu_lines find records -maxdepth 1 '(' "${patterns[@]}" ')' ! -name '*[!A-Za-z0-9._+-]*' -printf '%f\n'
     for file in "${reply[@]}"; do
       __gpu_try "$file"; number=$REPLY
       __gpu_number "$number" || continue
       id=${file%.try*}
-      if [ "$number" -ge "${newest[$id]:-0}" ]; then newest[$id]=$number newest[$id.file]=$file; fi
+      if [ "$number" -ge "${newest[$id]:-0}" ]; then newest[$id]=$number newest[$id.file]=records/$file; fi
     done
   fi
   for row in "${failed[@]:0:$shown}"; do
     name=${row#* } since=${row%%.*} outcome='' text=''
     __gpu_is_full "$name" || continue
     id=${name#????}
-    if [ -n "${newest[$id]-}" ] && __gpu_record "records/${newest[$id.file]}"; then
+    if [ -n "${newest[$id]-}" ] && __gpu_record "${newest[$id.file]}"; then
       row=$REPLY
       if __gpu_field "$row" outcome; then outcome=$REPLY; fi
       if __gpu_field "$row" reason; then text=$REPLY; fi
@@ -2460,7 +2515,18 @@ __gpu_show_failed() { # of the last day, the newest first, each with how it ende
     __gpu_tame "$outcome"; __gpu_clip "$text${REPLY//[[:cntrl:]]/?}" $((wide - 10))
     printf "  $bold%s$plain  %s\n" "${name:23:6}" "$REPLY"
   done
-  if [ ${#failed[@]} -gt "$shown" ]; then __gpu_format '… %s more' $((${#failed[@]} - shown)); printf "  $dim%s$plain\n" "$REPLY"; fi
+  if [ "$failures" -gt "$shown" ]; then __gpu_format '… %s more' $((failures - shown)); printf "  $dim%s$plain\n" "$REPLY"; fi
+}
+
+__gpu_last_record() { # ID: REPLY = the record of its newest try, by its index of tries; fails where that tells of none
+  local number last
+  __gpu_record "records/$1.tries.json" || return
+  last='{'${REPLY##*'{'}
+  __gpu_field "$last" try && __gpu_number "$REPLY" || return
+  number=$REPLY
+  __gpu_field "$last" token || return
+  case $REPLY in '' | *[!0-9a-f]*) return 1 ;; esac
+  REPLY=records/$1.try$number.$REPLY.json
 }
 
 __gpu_outcome() { # WORD of a record: REPLY = how the task ended, for people
@@ -2506,7 +2572,9 @@ __gpu_rows() {
     name=${file#pending/}
     case $name in *.try*) __gpu_strip "$name"; name=$REPLY ;; esac
     __gpu_epoch "${name:4}"; count=$((now > REPLY ? now - REPLY : 0)); __gpu_title "$name"
-    printf 'task\twaiting\t%s\t%s\t-\t%s\t-\t%s\t-\t%s\t%s\t%s\t%s\n' "${name#????}" "${name%%-*}" "${wants[$name]:--}" "$count" "${made[$name]:--}" "${verdict[$name]:--}" "$REPLY" "${sayings[$name]:--}"
+    row=$REPLY
+    __gpu_told "$name"
+    printf 'task\twaiting\t%s\t%s\t-\t%s\t-\t%s\t-\t%s\t%s\t%s\t%s\n' "${name#????}" "${name%%-*}" "${fields[3]--}" "$count" "${fields[4]--}" "${fields[0]--}" "$row" "$REPLY"
   done
   for file in "${odd[@]}"; do __gpu_tame "${file#pending/}"; printf 'drop\t%s\n' "${REPLY//[[:cntrl:]]/?}"; done
   __gpu_count_settled
@@ -2514,14 +2582,14 @@ __gpu_rows() {
 }
 
 __gpu_rows_json() { # the rows that come in, as one JSON object; - becomes null, what is a number a number
-  local row fields kind key='' line IFS=$'\n'
-  typeset -A lists
+  local row fields kind before='' IFS=$'\n'
   set -f
+  printf '{\n  "protocol": 1'
   # shellcheck disable=SC2162 # the rows have no backslashes but those of their words
   while IFS= read -r row; do
     __gpu_cut "$row"; kind=${fields[0]}
     case $kind in
-      queue) __gpu_object job_id directory now_s ;;
+      queue) __gpu_object job_id directory now_s; printf ',\n  "queue": %s' "$REPLY"; continue ;;
       flag) __gpu_object flag text ;;
       node) __gpu_object node state age_s ends_s reason ;;
       note) __gpu_object node text ;;
@@ -2531,12 +2599,25 @@ __gpu_rows_json() { # the rows that come in, as one JSON object; - becomes null,
       count) __gpu_object state count ;;
       *) continue ;;
     esac
-    if [ "$kind" = queue ]; then line=$REPLY; else lists[$kind]+=${lists[$kind]:+,}$'\n'"    $REPLY"; fi
+    if [ "$kind" = "$before" ]; then printf ',\n    %s' "$REPLY"
+    else __gpu_lists "$before" "$kind"; printf '\n    %s' "$REPLY"
+    fi
+    before=$kind
   done
+  __gpu_lists "$before" ''
   set +f
-  printf '{\n  "protocol": 1,\n  "queue": %s' "$line"
-  for kind in flag node note gpu task drop count; do printf ',\n  "%ss": [%s\n  ]' "$kind" "${lists[$kind]-}"; done
   printf '\n}\n'
+}
+
+__gpu_lists() { # BEFORE KIND: the end of one list of JSON and the beginning of another; those between are empty
+  local kind is_between='' IFS=' '
+  [ -n "$1" ] || is_between=yes
+  [ -z "$1" ] || printf '\n  ]'
+  for kind in flag node note gpu task drop count; do
+    if [ "$kind" = "$2" ]; then printf ',\n  "%ss": [' "$kind"; return; fi
+    [ -z "$is_between" ] || printf ',\n  "%ss": []' "$kind"
+    if [ "$kind" = "$1" ]; then is_between=yes; fi
+  done
 }
 
 __gpu_cut() { # ROW: into the caller's fields; there are no empty ones

@@ -11,6 +11,7 @@ import pytest
 from gpu_queue.node.mailbox import Mail, Mailbox
 from gpu_queue.spool import files
 from gpu_queue.spool.commands import Command
+from tests.agent.harness import wait_until
 from tests.node.harness import FAULTS, Crash, Fault, Room, failing_renames
 
 HERE = frozenset({os.geteuid()})
@@ -100,7 +101,12 @@ def test_a_stop_that_a_killed_agent_did_not_obey_is_obeyed_by_the_next_one(room:
         second.step()
     second.settle_all()
     assert room.where(task) == ["failed"]
-    assert any(name.endswith(".ack") for name in room.listing("control"))
+
+    def answered() -> bool:
+        second.step()
+        return any(name.endswith(".ack") for name in room.listing("control"))
+
+    wait_until(answered, "its answer, which it gives when the task is settled")
 
 
 def test_what_bears_this_nodes_answer_was_obeyed_however_little_its_next_agent_remembers(room: Room) -> None:

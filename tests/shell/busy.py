@@ -63,6 +63,8 @@ class Busy:
         name = self.add("failed", title, 9000)
         said = {"outcome": outcome, "to": "failed", **({"reason": why} if why else {})}
         (self.spool.path / "records" / f"{name[4:]}.try1.abcdef.json").write_text(json.dumps(said))
+        index = {"tries": [{"try": 1, "token": "abcdef", "status": 1, "final": True}]}
+        (self.spool.path / "records" / f"{name[4:]}.tries.json").write_text(json.dumps(index))
         time.sleep(0.002)  # the later one fails later: a kernel's clock ticks every 1 to 10 ms
 
     def node(self, page: NodePage, age_s: float) -> None:

@@ -128,7 +128,7 @@ def test_words_on_the_path_are_never_run(shell: Shell, spool: Spool) -> None:
 
 def test_help_is_the_comment_at_the_top(shell: Shell) -> None:
     said = shell.ok("gpu_help")
-    for command in ("gpu_submit FILE", "gpu_status [--watch]", "gpu_clean --older-than", "QUEUE_ROOT"):
+    for command in ("gpu_submit FILE", "gpu_status [--all]", "gpu_clean --older-than", "QUEUE_ROOT"):
         assert command in said.out
 
 

@@ -127,7 +127,8 @@ def test_a_task_on_several_gpus_is_told_once_and_a_later_try_says_so(shell: Shel
     assert lines[2].endswith("  abc001")
 
 
-def test_failed_ones_of_the_last_day_say_how_they_ended(shell: Shell, spool: Spool) -> None:
+@pytest.mark.parametrize("known_by", ["their indices of tries", "their logs alone"])
+def test_failed_ones_of_the_last_day_say_how_they_ended(shell: Shell, spool: Spool, known_by: str) -> None:
     ends = (
         {"outcome": "failed(3)", "reason": "retry 1", "to": "failed"},
         {"outcome": "timed out", "to": "failed"},
@@ -137,6 +138,11 @@ def test_failed_ones_of_the_last_day_say_how_they_ended(shell: Shell, spool: Spo
         full = spool.add("failed", "训练.sh".replace("训练", "_"), name="训练.sh")
         (spool.path / "records" / f"{full[4:]}.try1.abcdef.json").write_text('{"outcome": "first"}')
         (spool.path / "records" / f"{full[4:]}.try2.abcdef.json").write_text(json.dumps({"protocol": 1, **end}))
+        if known_by == "their logs alone":
+            spool.log(full, "hello\n")
+        else:
+            tries = [{"try": number, "token": "abcdef", "status": 3} for number in (1, 2)]
+            (spool.path / "records" / f"{full[4:]}.tries.json").write_text(json.dumps({"tries": tries}))
         time.sleep(0.01)  # files of one tick of the kernel's clock have no order
     spool.add("failed", "never.sh")
     lines = shell.ok("gpu_status").lines
