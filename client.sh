@@ -1044,9 +1044,11 @@ __gpu_lay_out_gpu() { # KIND FIELD… of a page: a line for people, where it is 
       busy=$4
       __gpu_size "$6"; size=$REPLY
       __gpu_size "$7"
-      set -- "$2" "$4" "${5/#-/?}" "$size" "$REPLY" "$8" "$9${10:+  ${10}}"
-      if __gpu_number "$6"; then printf '  GPU %-2s %-8s %3s%%  %6s of %-6s  %4s W  %s\n' "${@:1:6}" "${7%  -}"
-      else printf '  GPU %-2s %-8s %3s%%  %6s of %-6s  %s\n' "${@:1:5}" "${7%  -}"
+      size+=/$REPLY
+      __gpu_tr "$4"; __gpu_fit "$REPLY" 8
+      set -- "$2" "$REPLY" "${5/#-/?}" "$size" "$8" "$9${10:+  ${10}}"
+      if __gpu_number "$5"; then printf '  GPU %-2s %s %3s%%  %12s  %4s W  %s\n' "${@:1:5}" "${6%  -}"
+      else printf '  GPU %-2s %s %3s%%  %12s  %s\n' "${@:1:4}" "${6%  -}"
       fi ;;
     keepalive)
       if __gpu_keeps "$@"; then __gpu_put '         keep-alive %s\n' "$REPLY"; fi ;;
@@ -1732,7 +1734,7 @@ __gpu_use() {
 }
 
 __gpu_list() { # those that nobody uses any more come last
-  local root spool mark row waiting running agents foreign now spots beating=() rows=() idle=() first=''
+  local root spool mark row waiting running agents foreign now spots beating=() rows=() idle=() first='' own=''
   __gpu_home; root=$REPLY
   __gpu_cd "$root" || { __gpu_fail 'there is no %s yet; gpu_submit makes it, or set QUEUE_ROOT to where the queues lie' "$root"; return; }
   spots=(./*/nodes)
@@ -1750,11 +1752,13 @@ __gpu_list() { # those that nobody uses any more come last
     row=$waiting$'\t'$running$'\t'$agents$'\t'$mark$'\t'$spool
     if [ "$waiting$running$agents$foreign" = 000 ] && __gpu_read PROTOCOL 20 && [ "${REPLY%%$'\n'*}" = 1 ]; then
       idle+=("$row")
-      if [ -z "$first" ]; then __gpu_shown ''; first=${REPLY%/}; fi
+      if [ -z "$first" ] || { [ "$mark" = ' ' ] && [ -n "$own" ]; }; then __gpu_shown ''; first=${REPLY%/} own=${mark% }; fi
     else rows+=("$row")
     fi
   done
-  __gpu_put '  %-24s %8s %8s %8s\n' instance waiting running agents
+  __gpu_tr instance; __gpu_fit "$REPLY" 24; row="  $REPLY"
+  for mark in waiting running agents; do __gpu_tr "$mark"; __gpu_fit "$REPLY" 8 right; row+=" $REPLY"; done
+  printf '%s\n' "$row"
   for row in "${rows[@]}" "${idle[@]}"; do
     waiting=${row%%$'\t'*} row=${row#*$'\t'}; running=${row%%$'\t'*} row=${row#*$'\t'}; agents=${row%%$'\t'*} row=${row#*$'\t'}
     __gpu_tame "${row#*$'\t'}"; __gpu_width "${REPLY//[[:cntrl:]]/?}"
@@ -2370,7 +2374,31 @@ __gpu_cell() { # INDEX STATE UTILIZATION MEMORY "NONCE<tab>TITLE<tab>TIME" COLOR
 }
 
 __gpu_show_left() { # claims that no page of a node knows of
-  local file node text number count=0
+  local file node text number count=0 young=()
+  [ ${#left[@]} -gt 0 ] || return 0
+  # A claim that came after its node's page is about to be told of.
+  typeset -A seen
+  for file in "${left[@]}"; do
+    node=${file%%/*}
+    if [ "${state[$node]-}" != serving ] || [ -n "${seen[$node]-}" ]; then continue; fi
+    seen[$node]=yes
+    __gpu_lines find "running/$node" -maxdepth 1 -newercm "nodes/$node.json" -printf '%f\n'
+    for text in "${reply[@]}"; do seen[$node/$text]=young; done
+  done
+  reply=()
+  for file in "${left[@]}"; do if [ -n "${seen[$file]-}" ]; then young+=("$file"); else reply+=("$file"); fi; done
+  left=("${reply[@]}")
+  if [ ${#young[@]} -gt 0 ]; then
+    __gpu_tr STARTING; printf "\n$bold%s$plain\n" "$REPLY"
+    for file in "${young[@]:0:10}"; do
+      node=${file%%/*}
+      __gpu_title "$file"; __gpu_fit "$REPLY" "$titles"; text=$REPLY
+      __gpu_format 'on %s' "${short[$node]}"
+      file=${file##*/}; file=${file#???????????????????????}
+      __gpu_clip "$text  $REPLY" $((wide - 10)); printf "  $bold%s$plain  %s\n" "${file%%-*}" "$REPLY"
+    done
+    [ ${#young[@]} -le 10 ] || { __gpu_format '… and %s more' $((${#young[@]} - 10)); printf '  %s\n' "$REPLY"; }
+  fi
   [ ${#left[@]} -gt 0 ] || return 0
   __gpu_tr 'RUNNING, though no agent says so'; printf "\n$bold%s$plain\n" "$REPLY"
   for file in "${left[@]}"; do
@@ -3447,7 +3475,7 @@ __gpu_resume() {
   [ $# -eq 0 ] || { __gpu_usage 'it takes no argument'; return; }
   __gpu_enter || return
   __gpu_lift paused draining || return
-  printf 'resumed\n'
+  __gpu_put 'resumed\n'
 }
 
 __gpu_shutdown() {
@@ -3799,16 +3827,15 @@ __gpu_keepalive_seen() { # on|off: what the living agents have made of it within
 }
 
 __gpu_kept() { # NODE on|off: whether its page shows that it obeys; REPLY = "1 holding, 1 off (a task has it)"
-  local reason='' states='' word late=0 told=0 busy=''
+  local reason='' states='' said='' word late=0 told=0 busy=''
   typeset -A counts
   __gpu_each "$1" __gpu_count_kept
-  REPLY=''
   while [ -n "$states" ]; do
     word=${states%%,*} states=${states#*,}
-    REPLY+="${REPLY:+, }${counts[$word]} $word"
-    if [ "$word" = off ]; then REPLY+=${reason:+ ($reason)}; fi
+    __gpu_tr "$word"; said+="${said:+, }${counts[$word]} $REPLY"
+    if [ "$word" = off ]; then said+=${reason:+ ($reason)}; fi
   done
-  REPLY=${REPLY:-no idle GPU}
+  if [ -n "$said" ]; then REPLY=$said; else __gpu_tr 'no idle GPU'; fi
   if [ "$2" = off ]; then [ "$late" -eq 0 ]; else [ "$told" -eq 0 ]; fi
 }
 
@@ -4206,6 +4233,14 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     '%s (%s) is done\n') REPLY='%s (%s) 已完成\n' ;;
     '%s (%s) has failed\n') REPLY='%s (%s) 已失败\n' ;;
     ', %s of which had been cancelled') REPLY='，其中 %s 个是被取消的' ;;
+    'resumed\n') REPLY='已恢复\n' ;;
+    'no idle GPU') REPLY='没有空闲的 GPU' ;;
+    'instance') REPLY='实例' ;;
+    'waiting') REPLY='等待' ;;
+    'agents') REPLY='agent' ;;
+    'STARTING') REPLY='正在启动' ;;
+    'on %s') REPLY='在 %s' ;;
+    'backing off') REPLY='退避中' ;;
   esac
 }
 
@@ -4332,7 +4367,7 @@ __gpu_words() { # COMMAND WORD [BEFORE [quoted]]: the options and candidates tha
   local options='' line
   case $1 in
     gpu_submit | gpu_run) options='--gpus --memory --queue --time --retries --after --name --priority' ;;
-    gpu_status) options=--watch ;;
+    gpu_status) options=$'--all\n--watch\n--plain\n--json' ;;
     gpu_wait) options='--timeout --queue' ;;
     gpu_cancel | gpu_stop | gpu_retry | gpu_priority) options='--queue --yes' ;;
     gpu_shutdown) options=--wait ;;

@@ -88,9 +88,9 @@ def test_status_shows_the_gpus_of_living_nodes_and_nothing_else(shell: Shell, sp
         "keep-alive is on",
         "",
         f"node {NODE}",
-        "  GPU 0  idle      77%     48G of 80G     simulated 80G",
+        "  GPU 0  idle      77%       48G/80G  simulated 80G",
         "         keep-alive holding, duty 78%, holds 48G",
-        "  GPU 1  idle      77%     48G of 80G     simulated 80G",
+        "  GPU 1  idle      77%       48G/80G  simulated 80G",
     ]
 
 
