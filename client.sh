@@ -2336,6 +2336,10 @@ __gpu_show_card() { # the GPU in the caller's fields
     __gpu_fields "${kept[$node/${fields[1]}]-}"
     case ${fields[1]--} in - | off) ;; *) __gpu_tr keep-alive; keep=$'\t'$REPLY$'\t' ;; esac
     fields=("${fields_of[@]}")
+    # Busy is what a task of this user has; of this queue we would know, but for what is just being claimed or let go.
+    if [ -z "$keep" ] && [ "${fields[3]}" = busy ]; then
+      case " ${left[*]} ${tries[*]}" in *" $node/"* | *"$node"$'\t'*$'\t'settling$'\t'*) ;; *) __gpu_tr 'another queue'; keep=$'\t'$REPLY$'\t' ;; esac
+    fi
   fi
   if [ "${fields[9]:--}" != - ]; then keep=$'\t'${fields[9]}$'\t'; fi
   __gpu_cell "${fields[1]}" "${fields[3]}" "${fields[4]}" "$memory" "$keep" "$color"
@@ -4241,6 +4245,7 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'STARTING') REPLY='正在启动' ;;
     'on %s') REPLY='在 %s' ;;
     'backing off') REPLY='退避中' ;;
+    'another queue') REPLY='其他队列' ;;
   esac
 }
 

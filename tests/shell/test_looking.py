@@ -533,7 +533,7 @@ def test_a_page_that_is_no_page_makes_nobody_stumble(shell: Shell, spool: Spool)
     spool.node(NODE, gpus=(GPU,))
     full = spool.add("pending", "train.sh")
     said = shell.ok("gpu_status; gpu_status --all; gpu_status --plain; gpu_status --json; gpu_keepalive status")
-    assert said.lines.count("    0 busy     97%   48/80G") == 2
+    assert said.lines.count("    0 busy     97%   48/80G  another queue") == 2
     assert len([line for line in said.lines if line.startswith(f"  {full[23:29]}  train.sh")]) == 2
     assert said.err == ""
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f]", said.out)
