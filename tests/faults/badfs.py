@@ -10,7 +10,8 @@ RULES is a JSON file outside of it, read again whenever it changes: a list of ob
 - ``errno``: the name of the error; with ``after`` the operation is done all the same: the reply was lost;
 - ``times``: so often, from when the rules were read (always, if it is missing);
 - ``hang``: instead of an error it waits until this rule is gone;
-- ``freeze`` (``readdir``): the listing stays as it was when it was first asked for.
+- ``freeze`` (``readdir``): the listing stays as it was when it was first asked for, until a rename on this mount: what a
+  client changes itself it sees, as on NFS.
 
 What was done to whom is appended to ``RULES.hits``, one ``op path`` a line.
 
@@ -137,6 +138,8 @@ class BadFilesystem(Operations):  # type: ignore[misc]
 
     def rename(self, old: str, new: str, flags: int = 0) -> None:
         self._do("rename", new, lambda: os.rename(self._at(old), self._at(new)))
+        for path in (old, new):
+            self._rules.frozen.pop(os.path.dirname(path), None)
 
     def chmod(self, path: str, mode: int) -> None:
         self._do("chmod", path, lambda: os.chmod(self._at(path), mode))

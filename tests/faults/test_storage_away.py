@@ -150,7 +150,6 @@ def test_a_listing_that_stays_behind_delays_a_task_and_loses_none(bad: BadStorag
     wait_until(lambda: len(bad.hits()) > hits + 5, "some looks", dump=cluster.dump)
     bad.mend()
     cluster.wait_for(before, "done")
-    # As it was without a task: a listing that shows a claim for ever that has gone takes more than any agent can tell.
     bad.fail({"op": "readdir", "match": "/running/", "freeze": True})
     hits = len(bad.hits())
     wait_until(lambda: len(bad.hits()) > hits, "a look", dump=cluster.dump)
