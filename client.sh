@@ -389,7 +389,7 @@ __gpu_trusts() { # FILE: whether nobody but its user, root, or whoever owns this
     *) __gpu_fail '%s: it belongs to uid %s; expected a file of yours, of root, or of whoever owns client.sh' "$1" "$owner"; return ;;
   esac
   [ $((8#$mode & 8#22)) -eq 0 ] || {
-    printf -v REPLY %q "$1"
+    __gpu_quote "$1"
     __gpu_fail '%s: mode %s lets others write it, and it says where scripts go; chmod go-w %s' "$1" "$mode" "$REPLY"
   }
 }
@@ -495,7 +495,7 @@ __gpu_say_elsewhere() { # where an agent of JOB_ID serves, if not where we look
   local root
   __gpu_elsewhere
   for root in "${reply[@]}"; do
-    printf -v REPLY %q "$root"
+    __gpu_quote "$root"
     __gpu_say '  an agent of %s serves it in %s; to use that one: export QUEUE_ROOT=%s' "$JOB_ID" "$root" "$REPLY"
   done
 }
@@ -504,7 +504,12 @@ __gpu_say_elsewhere() { # where an agent of JOB_ID serves, if not where we look
 
 __gpu_home() { # the directory of all instances
   REPLY=${QUEUE_ROOT:-${HOME-}/gpu_queue}
-  case $REPLY in /*) ;; *) REPLY=$PWD/$REPLY ;; esac
+  # shellcheck disable=SC2088 # a quoted ~ reaches us as it is; submit.sh, the agent and Python take it so, too
+  case $REPLY in
+    /*) ;;
+    '~' | '~/'*) REPLY=${HOME-}${REPLY#?} ;;
+    *) REPLY=$PWD/$REPLY ;;
+  esac
 }
 
 __gpu_check_id() {
