@@ -3375,7 +3375,7 @@ __gpu_resume() {
 }
 
 __gpu_shutdown() {
-  local wait=false nodes=() gone=() node meant=' ' incarnation
+  local wait=false nodes=() gone=() node meant=' ' incarnation turn
   case ${1-} in '') ;; --wait) wait=true ;; *) __gpu_usage 'there is no option %s; gpu_shutdown [--wait]' "$1"; return ;; esac
   __gpu_enter || return
   __gpu_nodes; nodes=("${reply[@]}")
@@ -3393,7 +3393,23 @@ __gpu_shutdown() {
       *) __gpu_say '%s: that agent is gone, and another one serves there by now; gpu_shutdown ends it' "$node" ;;
     esac
   done
+  # Who looks next is to see that they have left; what runs may take longer to be given back than anybody is kept waiting.
+  [ "$wait" = true ] || for ((turn = 0; turn < 20; turn++)); do
+    __gpu_any_serves || break
+    command sleep 0.1
+  done
   [ ${#gone[@]} -lt ${#nodes[@]} ]
+}
+
+__gpu_any_serves() { # whether one of the caller's nodes but for gone is still the agent that was meant, and has not stopped
+  local node incarnation without=" ${gone[*]} "
+  for node in "${nodes[@]}"; do
+    case $without in *" $node "*) continue ;; esac
+    __gpu_state "$node"
+    case $REPLY in stopped | none) continue ;; esac
+    case $meant in *" $node/$incarnation "*) return 0 ;; esac
+  done
+  return 1
 }
 
 __gpu_forget() {
