@@ -76,6 +76,7 @@ def test_it_leaves_with_its_agent_while_it_still_imports(start: Start, tmp_path:
     assert nursery.process.wait(10) == 1
 
 
+REINSTALL = f"{sys.executable} -m pip install --force-reinstall torch"
 TORCH_WITHOUT_CUDA = """
 __version__ = "2.9.1+cpu"
 class version: cuda = None
@@ -92,7 +93,7 @@ def a_gpu() -> Gpu:
     [
         (
             "matmul",
-            f"torch 2.9.1+cpu was built without CUDA; to mend it: {sys.executable} -m pip install --force-reinstall torch",
+            f"torch 2.9.1+cpu was built without CUDA; to mend it: {REINSTALL}",
         ),
         ("cpu", ""),
     ],
