@@ -389,7 +389,7 @@ __gpu_trusts() { # FILE: whether nobody but its user, root, or whoever owns this
     *) __gpu_fail '%s: it belongs to uid %s; expected a file of yours, of root, or of whoever owns client.sh' "$1" "$owner"; return ;;
   esac
   [ $((8#$mode & 8#22)) -eq 0 ] || {
-    printf -v REPLY %q "$1"
+    __gpu_quote "$1"
     __gpu_fail '%s: mode %s lets others write it, and it says where scripts go; chmod go-w %s' "$1" "$mode" "$REPLY"
   }
 }
@@ -495,7 +495,7 @@ __gpu_say_elsewhere() { # where an agent of JOB_ID serves, if not where we look
   local root
   __gpu_elsewhere
   for root in "${reply[@]}"; do
-    printf -v REPLY %q "$root"
+    __gpu_quote "$root"
     __gpu_say '  an agent of %s serves it in %s; to use that one: export QUEUE_ROOT=%s' "$JOB_ID" "$root" "$REPLY"
   done
 }
@@ -504,7 +504,12 @@ __gpu_say_elsewhere() { # where an agent of JOB_ID serves, if not where we look
 
 __gpu_home() { # the directory of all instances
   REPLY=${QUEUE_ROOT:-${HOME-}/gpu_queue}
-  case $REPLY in /*) ;; *) REPLY=$PWD/$REPLY ;; esac
+  # shellcheck disable=SC2088 # a quoted ~ reaches us as it is; submit.sh, the agent and Python take it so, too
+  case $REPLY in
+    /*) ;;
+    '~' | '~/'*) REPLY=${HOME-}${REPLY#?} ;;
+    *) REPLY=$PWD/$REPLY ;;
+  esac
 }
 
 __gpu_check_id() {
@@ -3483,7 +3488,7 @@ __gpu_resume() {
 }
 
 __gpu_shutdown() {
-  local wait=false nodes=() gone=() node meant=' ' incarnation
+  local wait=false nodes=() gone=() node meant=' ' incarnation turn
   case ${1-} in '') ;; --wait) wait=true ;; *) __gpu_usage 'there is no option %s; gpu_shutdown [--wait]' "$1"; return ;; esac
   __gpu_enter || return
   __gpu_nodes; nodes=("${reply[@]}")
@@ -3501,7 +3506,23 @@ __gpu_shutdown() {
       *) __gpu_say '%s: that agent is gone, and another one serves there by now; gpu_shutdown ends it' "$node" ;;
     esac
   done
+  # Who looks next is to see that they have left; what runs may take longer to be given back than anybody is kept waiting.
+  [ "$wait" = true ] || for ((turn = 0; turn < 20; turn++)); do
+    __gpu_any_serves || break
+    command sleep 0.1
+  done
   [ ${#gone[@]} -lt ${#nodes[@]} ]
+}
+
+__gpu_any_serves() { # whether one of the caller's nodes but for gone is still the agent that was meant, and has not stopped
+  local node incarnation without=" ${gone[*]} "
+  for node in "${nodes[@]}"; do
+    case $without in *" $node "*) continue ;; esac
+    __gpu_state "$node"
+    case $REPLY in stopped | none) continue ;; esac
+    case $meant in *" $node/$incarnation "*) return 0 ;; esac
+  done
+  return 1
 }
 
 __gpu_forget() {

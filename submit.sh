@@ -85,7 +85,7 @@ settle() {
       say "$key is $value, as the environment says; ${PLACES[$key]} says $other" >&2
   done
   CODE_DIR=${CODE_DIR:-$HERE} QUEUE_ROOT=${QUEUE_ROOT:-$HOME/gpu_queue} SUBMIT_WAIT_S=${SUBMIT_WAIT_S:-15}
-  [[ ${QUEUE_ROOT:0:2} != \~/ ]] || QUEUE_ROOT=$HOME${QUEUE_ROOT#?} # as client.sh and Python understand it
+  [[ $QUEUE_ROOT/ != \~/* ]] || QUEUE_ROOT=$HOME${QUEUE_ROOT#?} # as client.sh and Python understand it
   SUBMIT_WAY=${WAY:-$SUBMIT_WAY}
   SIMULATE=${GPU_QUEUE_SIMULATE:-${BESIDE[GPU_QUEUE_SIMULATE]:-${OWN[GPU_QUEUE_SIMULATE]:-}}}
   # The agent reads what lies beside its own program.
@@ -134,6 +134,14 @@ check() {
   [[ -z $CONDA_PATH || -r $CONDA_PATH ]] || refuse "CONDA_PATH '$CONDA_PATH' cannot be read; expected …/conda/bin/activate"
 }
 
+# Words as a person may type them, Chinese ones as they are; client.sh knows how.
+quoted() (
+  # shellcheck disable=SC1090,SC1091
+  source "$CLIENT"
+  __gpu_quote "$1" && printf %s "$REPLY"
+  for word in "${@:2}"; do __gpu_quote "$word" && printf ' %s' "$REPLY"; done
+)
+
 # ---- For every way --------------------------------------------------------------------------------------------
 
 # COMMAND: the agent with the GPUs that $1 names; further flags may follow, the user's own come last and win.
@@ -172,8 +180,8 @@ way_local() {
   gpus=$(local_gpus) || exit
   agent_command "$gpus"
   if [[ -n $DRY_RUN ]]; then
-    [[ -z $CONDA_PATH ]] || say "source $(printf '%q ' "$CONDA_PATH" ${CONDA_ENV:+"$CONDA_ENV"})"
-    say "setsid $(printf '%q ' "${COMMAND[@]}")</dev/null >>$(printf %q "$log") 2>&1 &"
+    [[ -z $CONDA_PATH ]] || say "source $(quoted "$CONDA_PATH" ${CONDA_ENV:+"$CONDA_ENV"})"
+    say "setsid $(quoted "${COMMAND[@]}") </dev/null >>$(quoted "$log") 2>&1 &"
     return 0
   fi
   # Appended to, for it may belong to an agent that runs: then ours will say so and end.
@@ -208,12 +216,12 @@ wait_until_ready() {
       first_lines "$before" "$log"
       is_draining && say "$DRAINING"
       say "The agent of $JOB_ID runs here (process $pid). Its log: $log"
-      say "To use it: export $(exports); source $(printf %q "$CLIENT"); gpu_help"
+      say "To use it: export $(exports); source $(quoted "$CLIENT"); gpu_help"
       return 0
     fi
     sleep 0.2
   done
-  say "The agent of $JOB_ID (process $pid) is still starting after $SUBMIT_WAIT_S s. Watch: tail -f $(printf %q "$log")" >&2
+  say "The agent of $JOB_ID (process $pid) is still starting after $SUBMIT_WAIT_S s. Watch: tail -f $(quoted "$log")" >&2
   return 111
 }
 
@@ -238,8 +246,8 @@ exports() {
     source "$CLIENT"
     __gpu_guest root
   )
-  [[ $found == "$QUEUE_ROOT" ]] || printf 'QUEUE_ROOT=%q ' "$QUEUE_ROOT"
-  printf 'JOB_ID=%q' "$JOB_ID"
+  [[ $found == "$QUEUE_ROOT" ]] || printf 'QUEUE_ROOT=%s ' "$(quoted "$QUEUE_ROOT")"
+  printf 'JOB_ID=%s' "$(quoted "$JOB_ID")"
 }
 
 since() { tail -c "+$(($1 + 1))" -- "$2"; }

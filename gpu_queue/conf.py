@@ -62,6 +62,16 @@ class Conf:
         return tuple(one.text for one in self.problems if one.key in wanted)
 
 
+def home_of(environment: Mapping[str, str]) -> str:
+    """The home directory."""
+    return environment.get("HOME") or os.path.expanduser("~")
+
+
+def at_home(path: str, home: str) -> str:
+    """A path whose ``~`` no shell has worked out (``export QUEUE_ROOT='~/queues'``), as client.sh understands it."""
+    return f"{home}{path[1:]}" if path == "~" or path.startswith("~/") else path
+
+
 def read_conf(environment: Mapping[str, str], beside: str = BESIDE) -> Conf:
     """What the files say, the strongest first: beside the scripts, in submit.sh, at home.
 
@@ -69,7 +79,7 @@ def read_conf(environment: Mapping[str, str], beside: str = BESIDE) -> Conf:
         environment: tells where home is (``HOME``, ``XDG_CONFIG_HOME``).
         beside: the directory of the scripts.
     """
-    home = environment.get("HOME") or os.path.expanduser("~")
+    home = home_of(environment)
     own = environment.get("XDG_CONFIG_HOME", "")
     own = own if own.startswith("/") else f"{home}/.config"
     found = [

@@ -10,6 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+REASONS_PUBLISHED = 100
+"""So many tasks at the head of what waits have their reasons on a node's page."""
+AFTER_TOLD = 10
+"""So many of the tasks that one waits for are told by name: a hundred reasons have to fit on a page."""
+
 Param = str | int | float | tuple[str, ...] | tuple[int, ...]
 
 
@@ -18,6 +23,7 @@ class Code(str, Enum):
 
     # For what others hold
     GPUS = "gpus"  # needed, devices, idle, busy, foreign, lost, unknown
+    # (beside the id of a task: its title, where the id cannot carry it)
     BEHIND = "behind"  # first: the idle GPUs are kept for that one
     CPU_SLOTS = "cpu_slots"  # slots
     QUEUE = "queue"  # queue; holder: the task that has it, or first: the one that comes first
@@ -73,5 +79,5 @@ class Reason:
 
 
 def reason(code: Code, **params: Param) -> Reason:
-    """A reason with its parameters, written shortly."""
-    return Reason(code, params)
+    """A reason with its parameters, written shortly; of those that are empty nothing is said."""
+    return Reason(code, {name: value for name, value in params.items() if value not in ("", ())})

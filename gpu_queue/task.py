@@ -120,6 +120,8 @@ class Waiting:
     needs: Needs = field(default_factory=Needs)
     submission: Submission | None = None
     """Its record, which never changes; None for a hand drop."""
+    title: str = ""
+    """As its submitter called it, where its id cannot carry that; for people."""
     refusal: str = ""
     """Why it can never run: whoever claims it moves it to failed/ with this reason."""
     unready: Reason | None = None
@@ -178,10 +180,15 @@ class Settlement:
 _FULL = re.compile(r"(?:\d{3}-)?\d{8}T\d{9}-([0-9a-f]{6})-(.+)", re.ASCII)
 
 
-def short_name(name: str) -> str:
-    """A task as people call it, by its id or its full name: ``train.sh (4f0c2a)``; a hand drop's name as it is."""
+def short_name(name: str, title: str = "") -> str:
+    """A task as people call it: ``train.sh (4f0c2a)``; a hand drop's name as it is.
+
+    Args:
+        name: its id or its full name.
+        title: as its submitter called it, where the id cannot carry that.
+    """
     full = _FULL.fullmatch(name)
-    return f"{full[2]} ({full[1]})" if full else name
+    return f"{title or full[2]} ({full[1]})" if full else name
 
 
 def story_of(tries: tuple[TryResult, ...]) -> list[str]:

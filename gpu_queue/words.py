@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import zip_longest
 from typing import Literal
 
 from gpu_queue.reasons import Code, Reason
@@ -42,8 +43,15 @@ def _gpus(count: float) -> str:
     return f"{count:.0f} GPU{'s' * (count != 1)}"
 
 
-def _named(ids: tuple[str, ...]) -> str:
-    return ", ".join(map(short_name, ids))
+def _task(reason: Reason, name: str) -> str:
+    """The task that a parameter names; empty where it names none."""
+    return short_name(reason.text(name), reason.text(f"{name}_title"))
+
+
+def _tasks(reason: Reason) -> str:
+    ids = reason.items("tasks")
+    titled = zip_longest(ids, reason.items("titles")[: len(ids)], fillvalue="")
+    return ", ".join(short_name(name, title) for name, title in titled)
 
 
 def _asked(reason: Reason) -> str:
@@ -70,39 +78,33 @@ def _gpus_zh(reason: Reason) -> str:
 
 
 def _queue_en(reason: Reason) -> str:
-    queue, holder = reason.text("queue"), reason.text("holder")
+    queue, holder, first = reason.text("queue"), _task(reason, "holder"), _task(reason, "first")
     if holder:
-        return f"queue {queue} is busy with {short_name(holder)}"
-    return (
-        f"queue {queue}: {short_name(reason.text('first'))} comes first"
-        if reason.text("first")
-        else f"queue {queue} is busy"
-    )
+        return f"queue {queue} is busy with {holder}"
+    return f"queue {queue}: {first} comes first" if first else f"queue {queue} is busy"
 
 
 def _queue_zh(reason: Reason) -> str:
-    queue, holder = reason.text("queue"), reason.text("holder")
+    queue, holder, first = reason.text("queue"), _task(reason, "holder"), _task(reason, "first")
     if holder:
-        return f"队列 {queue} 正在运行 {short_name(holder)}"
-    return (
-        f"队列 {queue}：先轮到 {short_name(reason.text('first'))}" if reason.text("first") else f"队列 {queue} 正忙"
-    )
+        return f"队列 {queue} 正在运行 {holder}"
+    return f"队列 {queue}：先轮到 {first}" if first else f"队列 {queue} 正忙"
 
 
 def _after_en(reason: Reason) -> str:
-    failed = reason.text("failed")
+    failed = _task(reason, "failed")
     if failed:
-        return f"dependency {short_name(failed)} failed or was cancelled"
+        return f"dependency {failed} failed or was cancelled"
     more = reason.number("more")
-    return f"waits for {_named(reason.items('tasks'))}" + (f" and {more:.0f} more" if more else "")
+    return f"waits for {_tasks(reason)}" + (f" and {more:.0f} more" if more else "")
 
 
 def _after_zh(reason: Reason) -> str:
-    failed = reason.text("failed")
+    failed = _task(reason, "failed")
     if failed:
-        return f"所依赖的 {short_name(failed)} 失败或已取消"
+        return f"所依赖的 {failed} 失败或已取消"
     more = reason.number("more")
-    return f"等待 {_named(reason.items('tasks'))} " + (f"以及另外 {more:.0f} 个任务完成" if more else "完成")
+    return f"等待 {_tasks(reason)} " + (f"以及另外 {more:.0f} 个任务完成" if more else "完成")
 
 
 def _cpu_slots_en(reason: Reason) -> str:
@@ -221,8 +223,8 @@ def _not_a_file_zh(reason: Reason) -> str:
 _WORDS: dict[Code, tuple[Callable[[Reason], str], Callable[[Reason], str]]] = {
     Code.GPUS: (_gpus_en, _gpus_zh),
     Code.BEHIND: (
-        lambda one: f"comes after {short_name(one.text('first'))}, which waits for GPUs",
-        lambda one: f"排在 {short_name(one.text('first'))} 之后，后者在等待 GPU",
+        lambda one: f"comes after {_task(one, 'first')}, which waits for GPUs",
+        lambda one: f"排在 {_task(one, 'first')} 之后，后者在等待 GPU",
     ),
     Code.CPU_SLOTS: (_cpu_slots_en, _cpu_slots_zh),
     Code.QUEUE: (_queue_en, _queue_zh),

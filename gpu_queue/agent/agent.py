@@ -34,7 +34,7 @@ from gpu_queue.execution import found
 from gpu_queue.execution.shims import Shims
 from gpu_queue.node.kept import SEEN_KEPT
 from gpu_queue.node.storage import Errand, Failed
-from gpu_queue.reasons import Reason
+from gpu_queue.reasons import REASONS_PUBLISHED, Reason
 from gpu_queue.scheduling.admission import Terms
 from gpu_queue.scheduling.facts import Facts, Limits, Phase
 from gpu_queue.scheduling.phase import Wishes, phase_of
@@ -46,7 +46,6 @@ from gpu_queue.task import State, Why
 from gpu_queue.units import format_duration
 from gpu_queue.words import in_words
 
-REASONS_PUBLISHED = 100
 LONGEST_WAIT_S = 1.0
 """So often it looks at the clock: for the end of its lifetime, and for storage that hangs."""
 FOREIGN_TICK_S = 0.2
@@ -302,6 +301,7 @@ class Agent:
             resting=self.tries.rests.until,
             claiming=frozenset(self.tries.claimed_names),
             busy_queues=self.looking.busy_queues,
+            titles=self.looking.titles,
             limits=Limits(settings.cpu_slots, settings.retry_delay_s, infeasible=settings.infeasible),
             terms=Terms(settings.foreign_memory_bytes),
         )

@@ -17,6 +17,7 @@ from gpu_queue.scheduling.plan import positions_without_gpu
 from gpu_queue.spool.commands import Command
 from gpu_queue.spool.paths import parse_full
 from gpu_queue.spool.queues import parse_token
+from gpu_queue.spool.records import told_title
 from gpu_queue.task import State, Waiting
 
 BUSY_FOR_S = 10.0
@@ -89,6 +90,7 @@ class Looking:
         self.runs_somewhere = True
         """Something may run on some node."""
         self._busy_queues: Mapping[str, str] = {}
+        self._titles: Mapping[str, str] = {}
         self._waiters: dict[str, list[int]] = {}
         """The places in ``view`` of the tasks that wait for a task."""
         self._asked_at: float | None = None
@@ -115,6 +117,12 @@ class Looking:
         """Busy queues as the last look found them, and those of the tasks that were taken since."""
         live = [one for one in self._tries.live.values() if not one.refusal]
         return {**self._busy_queues, **{one.needs.queue: one.claim.task_id for one in live if one.needs.queue}}
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """What those are called that others wait for, where no id can carry it: by the last look, or running here."""
+        live = ((one.claim.task_id, one.title) for one in self._tries.live.values())
+        return {**self._titles, **{one: title for one, name in live if (title := told_title(one, name))}}
 
     def advance(self, now: float, questions: tuple[Command, ...], *, is_busy: bool) -> frozenset[str]:
         """Look, if it is due.
@@ -204,6 +212,9 @@ class Looking:
                 self._agenda.want(Duty.PLAN_ANEW)
 
     def _take(self, look: Look, request: LookRequest) -> None:
+        if look.titles != self._titles:
+            self._titles = look.titles
+            self._agenda.want(Duty.TELL)
         if look.pending.waiting != self.view.waiting:
             self._agenda.want(Duty.TELL)
             self._waiters = {}

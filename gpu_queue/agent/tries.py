@@ -108,7 +108,8 @@ class Tries:
         task = what.task
         one = self._new_try(task, stages.Claiming(), now)
         one.gpus, one.reserve_bytes = what.gpus, what.reserve_bytes
-        one.title = parse_drop(task.name)[1].decode("utf-8", "replace")
+        submitted_as = task.submission.name if task.submission is not None else ""
+        one.title = submitted_as or parse_drop(task.name)[1].decode("utf-8", "replace")
         try:
             one.shim = self._shims.take(one.name)
             granted = not what.gpus or self._leases.take(what.gpus, one.directory.path, what.reserve_bytes)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from gpu_queue.conf import LINE, SUBMIT_KEYS, Conf, Said
+from gpu_queue.conf import LINE, SUBMIT_KEYS, Conf, Said, at_home, home_of
 from gpu_queue.config.given import Config, Given
 from gpu_queue.config.table import SETTINGS, TABLE, Setting, Settings, Table
 from gpu_queue.errors import SettingsError
@@ -159,5 +159,5 @@ def live_changes(old: Settings, new: Settings) -> tuple[Settings, list[str]]:
 
 def queue_root(settings: Settings, env: Mapping[str, str]) -> str:
     """The absolute path of the shared directory."""
-    home = env.get("HOME") or os.path.expanduser("~")
-    return os.path.abspath(os.path.expanduser(settings.queue_root) if settings.queue_root else f"{home}/gpu_queue")
+    home = home_of(env)
+    return os.path.abspath(at_home(settings.queue_root, home) if settings.queue_root else f"{home}/gpu_queue")

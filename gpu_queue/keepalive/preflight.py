@@ -32,6 +32,16 @@ class Torch:
     """What to type against it, or what to do."""
 
 
+def installing(python: str, *, anew: bool = False) -> str:
+    """What to type so that an interpreter has torch.
+
+    Args:
+        python: its path.
+        anew: it has one, which will not do.
+    """
+    return f"{shlex.join([python, '-m', 'pip', 'install', *(['--force-reinstall'] if anew else [])])} torch"
+
+
 def look_for_torch(python: str, *, needs_cuda: bool, ask: Callable[[Sequence[str]], str]) -> Torch:
     """Look for torch where an interpreter would find it; some milliseconds, unless it is another one without torch.
 
@@ -40,7 +50,6 @@ def look_for_torch(python: str, *, needs_cuda: bool, ask: Callable[[Sequence[str
         needs_cuda: a build without CUDA will not do.
         ask: what a program says first, which is waited for; empty: it failed.
     """
-    install = f"{shlex.join([python, '-m', 'pip', 'install'])} torch"
     shown = printable(python)
     if python == sys.executable:
         found = importlib.util.find_spec("torch")
@@ -57,8 +66,8 @@ def look_for_torch(python: str, *, needs_cuda: bool, ask: Callable[[Sequence[str
                 problem=f"{shown} does not run as a Python", remedy=f"see what it says: {shlex.quote(python)} -V"
             )
     if origin in ("", "-"):
-        return Torch(problem=f"torch is not installed for {shown}", remedy=install)
-    return _judged(origin, shown, install, needs_cuda=needs_cuda)
+        return Torch(problem=f"torch is not installed for {shown}", remedy=installing(python))
+    return _judged(origin, python, needs_cuda=needs_cuda)
 
 
 def _beside(python: str) -> str:
@@ -68,7 +77,7 @@ def _beside(python: str) -> str:
     return next(iter(sorted(glob.glob(f"{glob.escape(prefix)}/lib*/python3*/*-packages/torch/__init__.py"))), "")
 
 
-def _judged(origin: str, shown: str, install: str, *, needs_cuda: bool) -> Torch:
+def _judged(origin: str, python: str, *, needs_cuda: bool) -> Torch:
     try:
         with open(f"{os.path.dirname(origin)}/version.py", encoding="utf-8", errors="replace") as file:
             text = file.read(VERSION_BYTES)
@@ -80,7 +89,7 @@ def _judged(origin: str, shown: str, install: str, *, needs_cuda: bool) -> Torch
     if needs_cuda and built_for and all(value.strip() == "None" for value in built_for):
         return Torch(
             version,
-            f"torch {version} of {shown} was built without CUDA",
-            f"{install.removesuffix(' torch')} --force-reinstall torch",
+            f"torch {version} of {printable(python)} was built without CUDA",
+            installing(python, anew=True),
         )
     return Torch(version)

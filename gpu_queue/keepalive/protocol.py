@@ -96,6 +96,8 @@ class Ready:
     """Its version."""
     cuda: bool
     """It was built for GPUs; whether there are any is not looked at, for that would spoil the forks."""
+    python: str
+    """The interpreter that has it."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from gpu_queue.keepalive.exchange import Exchange
 from gpu_queue.keepalive.falls import Falls
+from gpu_queue.keepalive.preflight import installing
 from gpu_queue.keepalive.protocol import Channel, Ready, Spawn, WorkerSpec
 from gpu_queue.units import format_duration
 
@@ -102,7 +103,8 @@ class Starter:
         if ready.cuda or not needs_cuda:
             self._is_ready = True
             return
-        self.give_up(f"torch {ready.torch} was built without CUDA; install one that was", now)
+        remedy = installing(ready.python, anew=True)
+        self.give_up(f"torch {ready.torch} was built without CUDA; to mend it: {remedy}", now)
         if self._pid is not None:
             kill(self._pid)  # the next one imports what is installed by then
 

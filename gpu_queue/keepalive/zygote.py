@@ -22,6 +22,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from gpu_queue.keepalive.preflight import installing
 from gpu_queue.keepalive.protocol import (
     SPAWN_DESCRIPTORS,
     BadMessage,
@@ -188,7 +189,7 @@ def _import_engines() -> Any:
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise RuntimeError(f"torch cannot be imported by {sys.executable} ({error})") from error
-        raise RuntimeError(f"torch is not installed for {sys.executable} ({error})") from error
+        raise RuntimeError(f"torch is not installed; to mend it: {installing(sys.executable)}") from error
     except Exception as error:  # a torch whose libraries do not fit this machine raises whatever it likes
         raise RuntimeError(f"torch cannot be imported by {sys.executable} ({explain(error)})") from error
 
@@ -218,7 +219,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gc.collect()
     gc.freeze()
     die_with_parent(False)  # from here on it reads the end, and its workers are given a moment
-    channel.send(Ready(*engines.describe()), patience_s=_PATIENCE_S)
+    version, has_cuda = engines.describe()
+    channel.send(Ready(version, has_cuda, sys.executable), patience_s=_PATIENCE_S)
     try:
         Zygote(channel, engines, woken).run()
     except Exception as error:

@@ -333,6 +333,7 @@ class PendingReader:
             is_read=True,
             unready=None,
             submission=submission,
+            title=records.told_title(submission.task_id, submission.name) if submission else "",
             refusal=refusal,
             needs=needs,
             tries=tries,

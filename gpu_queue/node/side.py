@@ -22,6 +22,7 @@ from gpu_queue.node.logpush import LogPusher
 from gpu_queue.node.mailbox import Mail, Mailbox
 from gpu_queue.node.peers import PeerFiles
 from gpu_queue.node.pending import PendingReader, PendingView
+from gpu_queue.node.titles import Titles
 from gpu_queue.node.transitions import Transitions
 from gpu_queue.spool import files, filesystem, growing, trust
 from gpu_queue.spool.events import EventLog
@@ -92,6 +93,8 @@ class Look:
     runs_somewhere: bool | None
     busy_queues: Mapping[str, str]
     """Busy queues with the ids of the tasks that hold them; only looked at while some task waits for a queue."""
+    titles: Mapping[str, str]
+    """What those are called that others wait for, by id, where the id cannot carry it."""
     made: tuple[str, ...] = ()
     """Directories that somebody had removed and that were made again."""
 
@@ -140,6 +143,7 @@ class NodeSide:
         self.kept = Kept(paths, node)
         self.peers = PeerFiles(paths, node, self.events)
         self.logs = LogPusher()
+        self._titles = Titles(paths, self.uids)
         self._believed, self._is_shared = believed(settings), settings.allow_group
         self.watch: Callable[[list[str]], object] = lambda _: None
         """Told of directories that were made again: file events of those before have ended with them."""
@@ -191,13 +195,15 @@ class NodeSide:
             self.queues.restore(held, self.node)
         copied, ending = request.running_ids & claimed, request.running_ids - claimed
         pending = self.reader.look(request.now, copied, request.default_gpus, ending, request.asked_for)
+        busy = self.queues.busy(request.now) if self.reader.awaited_queues else {}
         return Look(
             pending,
             own,
             self.mailbox.look(request.now) if request.commands else None,
             self._root() if request.root else None,
             self._runs_somewhere() if request.everywhere else None,
-            self.queues.busy(request.now) if self.reader.awaited_queues else {},
+            busy,
+            self._titles.look(busy.values(), pending.waiting),
         )
 
     @property

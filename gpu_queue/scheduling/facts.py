@@ -59,6 +59,8 @@ class Facts:
     """Names in pending/ that this node is taking at this moment."""
     busy_queues: Mapping[str, str] = field(default_factory=dict)
     """Busy queues with the ids of the tasks that hold them; empty where nobody may go on now."""
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """What those are called that others wait for, by id, where that is known and no id can carry it."""
     limits: Limits = Limits()
     policy: Policy = dedicated
     """Who may get a GPU."""

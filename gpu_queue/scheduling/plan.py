@@ -11,10 +11,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gpu_queue.reasons import Code, Reason, reason
+from gpu_queue.reasons import AFTER_TOLD, Code, Reason, reason
 from gpu_queue.scheduling.admission import WHOLE, Card
 from gpu_queue.scheduling.facts import Facts, Phase
 from gpu_queue.states import GpuState
@@ -51,8 +51,6 @@ class Obstacle:
     """It can never run: it goes to failed/ with this reason."""
 
 
-AFTER_TOLD = 10
-"""So many of the tasks that one waits for are told by name: a hundred reasons have to fit on a page."""
 LOOK_AHEAD = 50
 """So many tasks are judged although no GPU is left to give, so that what can never run is refused early; of those
 behind them a plan looks only at such as need none."""
@@ -64,10 +62,10 @@ class _Room:
 
     facts: Facts
     cpu_slots: int
-    held_by: str | None = None
+    held_by: Waiting | None = None
     kept: frozenset[str] = frozenset()
     """Idle GPUs that are kept for the task that holds them."""
-    queue_heads: dict[str, str] = field(default_factory=dict)
+    queue_heads: dict[str, Waiting] = field(default_factory=dict)
     """The first waiting task of each queue: whether it starts or not, those behind it do not."""
     _given: set[str] = field(default_factory=set)
     _admitted: dict[int | None, list[Card]] = field(default_factory=dict)
@@ -131,16 +129,20 @@ def _candidates(needs: Needs, gpus: list[Card]) -> list[Card]:
     ]
 
 
-def _upstream_obstacle(task: Waiting) -> Obstacle | None:
+def _upstream_obstacle(task: Waiting, titles: Mapping[str, str]) -> Obstacle | None:
     for task_id, state in task.upstream:
         if state is State.FAILED:
-            return Obstacle(reason(Code.AFTER, failed=task_id), refuse=True)
+            failed_title = titles.get(task_id, "")
+            return Obstacle(reason(Code.AFTER, failed=task_id, failed_title=failed_title), refuse=True)
     open_ids = [task_id for task_id, state in task.upstream if state is not State.DONE]
     waited = open_ids or [one for one in task.needs.after if one not in dict(task.upstream)]
     if not waited:
         return None
     told, more = tuple(waited[:AFTER_TOLD]), max(0, len(waited) - AFTER_TOLD)
-    return Obstacle(reason(Code.AFTER, tasks=told, more=more) if more else reason(Code.AFTER, tasks=told))
+    named = tuple(titles.get(one, "") for one in told) if any(one in titles for one in told) else ()
+    if more:
+        return Obstacle(reason(Code.AFTER, tasks=told, titles=named, more=more))
+    return Obstacle(reason(Code.AFTER, tasks=told, titles=named))
 
 
 def obstacle(task: Waiting, facts: Facts, room: _Room) -> Obstacle | None:
@@ -153,7 +155,7 @@ def obstacle(task: Waiting, facts: Facts, room: _Room) -> Obstacle | None:
         return Obstacle(reason(Code.UNREAD))
     if task.refusal:
         return Obstacle(reason(Code.SCRIPT, problem=task.refusal), refuse=True)
-    upstream = _upstream_obstacle(task) if task.needs.after else None
+    upstream = _upstream_obstacle(task, facts.titles) if task.needs.after else None
     if upstream is not None:
         return upstream
     at = retry_at(task, facts)
@@ -184,9 +186,12 @@ def _queue_obstacle(task: Waiting, queue: str, facts: Facts, room: _Room) -> Obs
     holder = facts.busy_queues.get(queue)
     if holder is not None:
         # Only the holder may go on, whatever its place: what waits before it waits for it.
-        return None if holder == task.task_id else Obstacle(reason(Code.QUEUE, queue=queue, holder=holder))
-    if queue in room.queue_heads:
-        return Obstacle(reason(Code.QUEUE, queue=queue, first=room.queue_heads[queue]))
+        if holder == task.task_id:
+            return None
+        return Obstacle(reason(Code.QUEUE, queue=queue, holder=holder, holder_title=facts.titles.get(holder, "")))
+    head = room.queue_heads.get(queue)
+    if head is not None:
+        return Obstacle(reason(Code.QUEUE, queue=queue, first=head.name, first_title=head.title))
     return None
 
 
@@ -194,7 +199,7 @@ def _gpu_obstacle(needs: Needs, facts: Facts, room: _Room) -> Obstacle | None:
     if len(_candidates(needs, room.free(needs.memory_bytes))) >= needs.gpus_min:
         return None
     if room.held_by is not None:
-        return Obstacle(reason(Code.BEHIND, first=room.held_by))
+        return Obstacle(reason(Code.BEHIND, first=room.held_by.name, first_title=room.held_by.title))
     states = [facts.judge(card, needs.memory_bytes).state for card in facts.gpus]
     counts = {state.value: states.count(state) for state in GpuState}
     counts[GpuState.IDLE.value] = len(_candidates(needs, room.idle(needs.memory_bytes)))
@@ -216,10 +221,10 @@ def _judge(facts: Facts, look_ahead: int | None) -> Iterator[tuple[Waiting, Obst
             granted = _grant(task.needs, room)
         elif found.holds and room.held_by is None:
             # In order of GPUs: what is idle and fits is kept; the rest of what it needs is still busy.
-            room.held_by = task.name
+            room.held_by = task
             room.kept = frozenset(card.uuid for card in _candidates(task.needs, room.idle(task.needs.memory_bytes)))
         if task.needs.queue is not None and not (found is not None and found.refuse):
-            room.queue_heads.setdefault(task.needs.queue, task.name)
+            room.queue_heads.setdefault(task.needs.queue, task)
         yield task, found, granted
 
 

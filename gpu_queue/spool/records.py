@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpu_queue import PROTOCOL
-from gpu_queue.spool.fields import Fields
+from gpu_queue.spool.fields import Fields, is_argument
 from gpu_queue.spool.files import FileProblem, Vanished, encode_json, read_json, write_whole
-from gpu_queue.spool.paths import SpoolPaths, safe_name, title_of
+from gpu_queue.spool.paths import NAME_MAX_BYTES, SpoolPaths, safe_name, title_of
 from gpu_queue.task import Claim, End, Submission, TryResult, Why
+from gpu_queue.texts import printable
 
 MAX_TRIES_KEPT = 100
 TEXT_MAX = 200
@@ -106,6 +107,22 @@ def read_title(paths: SpoolPaths, task_id: str) -> str:
     except OSError:
         return title
     return name if name and safe_name(os.fsencode(name)) == title else title
+
+
+def told_title(task_id: str, name: str) -> str:
+    """What people are told that a task is called, no longer than an id's name; empty where the id says it.
+
+    Args:
+        task_id: whose.
+        name: as its submitter called it, by what others wrote: believed as far as the id was made of it.
+    """
+    title = title_of(task_id)
+    if name == title or "_" not in title or not is_argument(name) or safe_name(os.fsencode(name)) != title:
+        return ""
+    cut = name[:NAME_MAX_BYTES]
+    while len(os.fsencode(cut)) > NAME_MAX_BYTES:
+        cut = cut[:-1]
+    return printable(cut if cut == name else f"{cut}…")
 
 
 # -- tries ----------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillAtIt
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -283,6 +284,32 @@ def test_shutdown_names_the_incarnations(door: Door, spool: Spool, aside: Thread
     spool.answer(entry, NODE, "leaving")
     told = wish.result(8)
     assert (told.ok, f"{NODE}: leaving" in told.words) == (True, True)
+
+
+@pytest.mark.parametrize("page", [{"state": "stopped"}, {"incarnation": "another"}])
+def test_shutdown_returns_when_the_agents_that_answered_have_left(
+    door: Door, spool: Spool, aside: ThreadPoolExecutor, page: dict[str, Any]
+) -> None:
+    spool.node(NODE)
+    wish = aside.submit(door.shutdown)
+    wait_until(spool.commands)
+    spool.answer(spool.commands()[0][0], NODE, "shuts down; nothing runs")
+    with pytest.raises(StillAtIt):
+        wish.result(1)
+    spool.node(NODE, **page)
+    assert wish.result(8).ok
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_shutdown_waits_for_no_agent_that_leaves_later(
+    door: Door, spool: Spool, aside: ThreadPoolExecutor, wait: bool
+) -> None:
+    spool.add(f"running/{NODE}", "train.sh")
+    spool.node(NODE)
+    wish = aside.submit(lambda: door.shutdown(wait=wait))
+    wait_until(spool.commands)
+    spool.answer(spool.commands()[0][0], NODE, "1 running task goes back to pending")
+    assert wish.result(8).ok
 
 
 def test_shutdown_without_an_agent_is_told(door: Door, spool: Spool) -> None:

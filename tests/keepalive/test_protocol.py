@@ -35,7 +35,7 @@ from gpu_queue.keepalive.protocol import (
 SPEC = WorkerSpec("GPU-1", "matmul", total_bytes=80 << 30, goal_bytes=48 << 30, matrix_size=26624, visible="GPU-1")
 MESSAGES: list[Message] = [
     Spawn(SPEC),
-    Ready("2.13.0+cpu", False),
+    Ready("2.13.0+cpu", False, "/opt/训练 env/bin/python"),
     Failed("torch is not installed"),
     Refused("no JSON", "GPU-1"),
     Spawned("GPU-1", 17),
@@ -85,7 +85,7 @@ def test_the_words_are_those_of_the_table() -> None:
         (b'{"spawned": {"uuid": "a", "pid": 1, "age": 2}}', "spawned: age: missing, or not expected"),
         (b'{"spawned": {"uuid": "a", "pid": true}}', "spawned: pid: True; expected int"),
         (b'{"spawned": {"uuid": "a", "pid": -1}}', "spawned: pid: -1; expected int"),
-        (b'{"ready": {"torch": "2", "cuda": 1}}', "ready: cuda: 1; expected bool"),
+        (b'{"ready": {"torch": "2", "cuda": 1, "python": "p"}}', "ready: cuda: 1; expected bool"),
         (b'{"duty": 0.5}', "duty: for_s: missing"),
         (b'{"duty": 1.5, "for_s": 1}', "duty 1.5; expected 0 to 1"),
         (b'{"duty": NaN, "for_s": 1}', "duty: duty: nan; expected float"),

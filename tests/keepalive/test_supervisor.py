@@ -58,7 +58,7 @@ class Nursery:
 
     def torch_is_imported(self) -> None:
         self.step(times=8)
-        assert self.zygotes[-1].send(Ready("2.0", True))
+        assert self.zygotes[-1].send(Ready("2.0", True, "python3"))
         self.step()
 
     def fork(self) -> Channel:

@@ -50,10 +50,10 @@ def last_words(nursery: Nursery) -> str:
     return problem
 
 
-def test_without_torch_it_says_for_which_python(start: Start) -> None:
+def test_without_torch_it_says_what_to_type(start: Start) -> None:
     # -S: without what is installed beside this Python.
     problem = last_words(start("-S"))
-    assert problem == f"torch is not installed for {sys.executable} (No module named 'torch')"
+    assert problem == f"torch is not installed; to mend it: {sys.executable} -m pip install torch"
 
 
 @pytest.mark.parametrize(
@@ -76,6 +76,7 @@ def test_it_leaves_with_its_agent_while_it_still_imports(start: Start, tmp_path:
     assert nursery.process.wait(10) == 1
 
 
+REINSTALL = f"{sys.executable} -m pip install --force-reinstall torch"
 TORCH_WITHOUT_CUDA = """
 __version__ = "2.9.1+cpu"
 class version: cuda = None
@@ -89,7 +90,13 @@ def a_gpu() -> Gpu:
 
 @pytest.mark.parametrize(
     ("engine", "problem"),
-    [("matmul", "torch 2.9.1+cpu was built without CUDA; install one that was"), ("cpu", "")],
+    [
+        (
+            "matmul",
+            f"torch 2.9.1+cpu was built without CUDA; to mend it: {REINSTALL}",
+        ),
+        ("cpu", ""),
+    ],
 )
 def test_a_torch_without_cuda_is_told_before_any_worker_fails(tmp_path: Path, engine: str, problem: str) -> None:
     environment = {**os.environ, "PYTHONPATH": f"{a_module(tmp_path, TORCH_WITHOUT_CUDA)}{os.pathsep}{ROOT}"}

@@ -12,10 +12,12 @@ import pytest
 from gpu_queue.node import pending as pending_module
 from gpu_queue.node.drops import DropFacts, DropTracker, SettleTimes
 from gpu_queue.node.pending import PendingReader, PendingView
+from gpu_queue.node.titles import Titles
 from gpu_queue.reasons import Code, Reason
-from gpu_queue.spool import files
-from gpu_queue.spool.paths import claim_name, full_name
-from gpu_queue.task import Claim, State, short_name
+from gpu_queue.spool import files, records
+from gpu_queue.spool.paths import SpoolPaths, claim_name, full_name
+from gpu_queue.spool.queues import Queues
+from gpu_queue.task import Claim, State, Submission, short_name
 from tests.node.harness import AT_ONCE, LOCAL, NETWORK, Room
 
 TIMES = SettleTimes(complete_s=2.0, unfinished_s=60.0)
@@ -350,6 +352,60 @@ def test_an_unknown_upstream_is_waited_for_and_named(room: Room) -> None:
     node = room.start()
     node.settle_all()
     assert node.reasons()[full_name(500, task)] == f"waits for {short_name(nobody)}"
+
+
+def test_what_others_wait_for_is_named_by_its_title_also_where_it_is_on_another_node(room: Room) -> None:
+    holder = room.submit(room.script(), "训练.sh", queue="Z")
+    upstream_id = room.submit(room.script(), "评估")
+    Queues(room.paths, 60.0).restore({holder: "Z"}, "other")
+    for one in (holder, upstream_id):
+        move(room, one, "pending", "running/other")
+    queued = room.submit(room.script(), queue="Z")
+    waiter = room.submit(room.script(), after=[upstream_id])
+    node = room.start()
+    node.settle_all()
+    reasons = node.reasons()
+    assert reasons[full_name(500, queued)] == f"queue Z is busy with 训练.sh ({holder.split('-')[1]})"
+    assert reasons[full_name(500, waiter)] == f"waits for 评估 ({upstream_id.split('-')[1]})"
+    assert [one.reason.text("holder_title") for one in node.page().waiting] == ["训练.sh", ""]
+    assert "队列 Z 正在运行 训练.sh" in node.text()
+
+
+def test_the_holder_of_a_queue_that_runs_here_is_named_by_its_title_before_the_next_look(room: Room) -> None:
+    room.submit(room.script("exec sleep 600"), "训练.sh", queue="Z")
+    second = room.submit(room.script(), queue="Z")
+    node = room.start()
+    for _ in range(20):
+        node.step(0.05)
+        if (holder := node.agent.looking.busy_queues) and "busy with" in node.reasons().get(
+            full_name(500, second), ""
+        ):
+            break
+    assert node.reasons()[full_name(500, second)] == f"queue Z is busy with 训练.sh ({holder['Z'].split('-')[1]})"
+
+
+def test_what_a_task_is_called_is_read_once_and_of_few_tasks_at_each_look(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = [room.submit("#!/bin/sh\n", f"训练{number}") for number in range(30)]
+    plain = room.submit("#!/bin/sh\n", "plain.sh")
+    for one in (*held, plain):
+        move(room, one, "pending", "running/other")
+    for start in range(0, 30, 10):
+        room.submit("#!/bin/sh\n", after=[*held[start : start + 10], plain])
+    reader = a_reader(room)
+    read: list[str] = []
+    original = records.read_submission
+
+    def counting(paths: SpoolPaths, task_id: str, uids: frozenset[int] | None) -> Submission:
+        read.append(task_id)
+        return original(paths, task_id, uids)
+
+    waiting = look(reader, 0.0).waiting
+    titles = Titles(room.paths, frozenset({os.getuid()}))
+    monkeypatch.setattr(records, "read_submission", counting)
+    assert [len(titles.look([], waiting)) for _ in range(4)] == [20, 30, 30, 30]
+    assert sorted(read) == sorted(held)
 
 
 # -- retries ------------------------------------------------------------------------------------------------------

@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from gpu_queue.conf import parse_conf
+from gpu_queue.config.resolving import queue_root, resolve
+from gpu_queue.spool.desk.entrance import named
 from tests.conf_lines import BROKEN, VALUES
 from tests.shell.helpers import CLIENT, Said, Shell, Spool
 
+SUBMIT = CLIENT.with_name("submit.sh")
 HEAD = "#!/bin/bash\n# starts perpetual_motion.py\n"
 
 
@@ -100,6 +103,34 @@ def test_a_client_that_is_reached_by_a_link_reads_what_lies_beside_it(place: Pla
     assert f"in {place.home}/gpu_queue;" in said.err
 
 
+@pytest.mark.parametrize("said", ["~/all queues", "~", "~/", "/q/~", "~alice/q", "here/~/q"])
+def test_a_tilde_that_no_shell_has_worked_out_is_the_same_home_for_client_submit_agent_and_python(
+    place: Place, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    monkeypatch.chdir(place.shell.home)
+    environment = {"HOME": str(place.home), "QUEUE_ROOT": said}
+    for key, value in environment.items():
+        monkeypatch.setenv(key, value)
+    dry_run = shlex.split(
+        subprocess.run(
+            ["bash", SUBMIT, "car", "--dry-run"],
+            env={**environment, "PATH": os.environ["PATH"]},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+    )
+    found = {
+        "client.sh": place.root(QUEUE_ROOT=said),
+        "submit.sh": dry_run[dry_run.index("--queue-root") + 1],
+        "the agent": queue_root(resolve({}, environment), environment),
+        "Python": os.path.dirname(named("car", None).root),
+    }
+    assert {who: os.path.abspath(root) for who, root in found.items()} == dict.fromkeys(
+        found, os.path.abspath(said.replace("~", str(place.home), 1) if said in ("~", "~/", "~/all queues") else said)
+    )
+
+
 def test_home_may_be_told_by_xdg(place: Place) -> None:
     place.write(place.own, "QUEUE_ROOT=/own\n")
     xdg = place.home / "xdg"
@@ -145,7 +176,7 @@ def test_help_is_shown_whatever_the_settings_are(place: Place) -> None:
 
 
 def test_who_submits_where_nobody_serves_is_told_where_somebody_does(place: Place) -> None:
-    served, ours = place.home / "the queues", place.home / "ours"
+    served, ours = place.home / "全部 queues", place.home / "ours"
     there = Spool(served / "car").make()
     there.node("n1-00000001")
     place.write(place.own, f"QUEUE_ROOT={served}\n")

@@ -85,6 +85,20 @@ def test_every_setting_is_described(row: object) -> None:
         assert word in text
 
 
+@pytest.mark.parametrize("readme", ["README.md", "docs/README.zh-CN.md"])
+def test_the_readme_names_the_packages_whose_programs_the_client_runs(readme: str) -> None:
+    client = (ROOT / "client.sh").read_text(encoding="utf-8")
+    packages = {"find": "findutils", "xargs": "findutils", "grep": "grep", "awk": "awk", "stat": "coreutils"}
+    run = {
+        package
+        for program, package in packages.items()
+        if re.search(rf"\b(?:command|-0|__gpu_lines) {program} ", client)
+    }
+    (supported,) = re.findall(r"bash 4\.2.*?awk", (ROOT / readme).read_text(encoding="utf-8"), re.DOTALL)
+    assert run == set(packages.values())
+    assert {package for package in run if package not in supported} == set()
+
+
 def test_the_readme_is_read_in_a_minute() -> None:
     assert len(README.read_text(encoding="utf-8").splitlines()) <= 250
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gpu_queue.spool.paths import (
+    NAME_MAX_BYTES,
     claim_name,
     ended_name,
     full_name,
@@ -17,6 +21,7 @@ from gpu_queue.spool.paths import (
     safe_name,
     strip_claim,
 )
+from gpu_queue.spool.records import told_title
 from gpu_queue.task import Claim, End, Why
 
 HEX = st.text("0123456789abcdef", min_size=6, max_size=6)
@@ -46,6 +51,25 @@ def test_any_bytes_become_a_name_that_a_shell_cannot_trip_over(raw: bytes) -> No
     assert 1 <= len(name) <= 120
     assert "/" not in name
     assert all(letter.isascii() and (letter.isalnum() or letter in "._+-") for letter in name)
+
+
+@pytest.mark.parametrize("name", ["训练.sh", "a b.sh", "ü"])
+def test_a_title_is_told_where_the_id_cannot_carry_it(name: str) -> None:
+    assert told_title(make_id(0, "4f0c2a", name.encode()), name) == name
+
+
+@pytest.mark.parametrize("name", ["", "train.sh", "_.sh", "other.sh", "\0.sh", "\ud800.sh"])
+def test_a_title_that_the_id_carries_or_was_not_made_of_is_not_told(name: str) -> None:
+    assert [told_title(f"20260101T000000000-4f0c2a-{one}", name) for one in ("train.sh", "_.sh")] == ["", ""]
+
+
+def test_a_title_is_told_without_control_characters_and_no_longer_than_an_id_could_be() -> None:
+    hostile = "\x1b[31m训" * 3
+    assert told_title(make_id(0, "4f0c2a", hostile.encode()), hostile) == "?[31m训" * 3
+    for name in ("训" * 5000, "\x1b" * 5000, "训\udce4" * 5000):
+        title = told_title(make_id(0, "4f0c2a", os.fsencode(name)), name)
+        assert title.endswith("…")
+        assert len(os.fsencode(title)) <= NAME_MAX_BYTES + len("…".encode())
 
 
 def test_names_of_other_scripts_do_not_pass_for_ours() -> None:

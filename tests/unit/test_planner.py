@@ -12,6 +12,8 @@ from gpu_queue.reasons import Code, Reason, reason
 from gpu_queue.scheduling.facts import Facts, Limits, Phase
 from gpu_queue.scheduling.plan import Refuse, Start, explain, plan, positions_without_gpu
 from gpu_queue.spool.pages import PAGE_MAX_BYTES, NodePage, WaitPage, encode_json, encode_lines
+from gpu_queue.spool.paths import make_id
+from gpu_queue.spool.records import told_title
 from gpu_queue.states import GpuState
 from gpu_queue.task import Needs, State, Waiting
 from gpu_queue.words import in_words
@@ -167,6 +169,39 @@ def test_of_many_tasks_that_one_waits_for_ten_are_told_and_a_hundred_such_reason
     assert why == reason(Code.AFTER, tasks=after[:10], more=590)
     page = NodePage("n", waiting=tuple(WaitPage("x" * 255, why) for _ in range(100)))
     assert max(len(encode_json(page)), len(encode_lines(page))) < PAGE_MAX_BYTES / 2
+
+
+def test_what_others_wait_for_is_named_as_its_submitter_called_it_where_no_id_can_carry_that() -> None:
+    busy = [a_card(0, GpuState.BUSY)]
+    holder, other = "20260101T000000000-7d8b24-_.sh", "20260101T000000000-7d8b25-a.sh"
+    first = replace(a_task("500-20260101T000000000-ffb8c8-_.sh"), title="训练.sh")
+    held = replace(a_node(busy, in_queue("t")), busy_queues={"car": holder}, titles={holder: "评估.sh"})
+    assert waits_for(a_node(busy, first, a_task("500-b")), "500-b") == (
+        "comes after 训练.sh (ffb8c8), which waits for GPUs"
+    )
+    assert waits_for(held, "t") == "queue car is busy with 评估.sh (7d8b24)"
+    head = replace(first, needs=Needs(queue="car"))
+    assert waits_for(a_node(gpus(2), head, in_queue("t")), "t") == "queue car: 训练.sh (ffb8c8) comes first"
+    waits = replace(
+        a_task("t", needs=Needs(after=(other, holder))), upstream=((other, None), (holder, State.RUNNING))
+    )
+    facts = replace(a_node(gpus(1), waits), titles={holder: "评估.sh"})
+    assert waits_for(facts, "t") == "waits for a.sh (7d8b25), 评估.sh (7d8b24)"
+    (refused,) = plan(
+        replace(facts, waiting=[replace(waits, upstream=((other, None), (holder, State.FAILED)))])
+    ).actions
+    assert isinstance(refused, Refuse)
+    assert in_words(refused.reason) == "dependency 评估.sh (7d8b24) failed or was cancelled"
+
+
+def test_a_hundred_reasons_with_ten_titles_of_the_greatest_length_fit_on_a_page() -> None:
+    after = tuple(make_id(float(number), "abcdef", "训".encode() * 85) for number in range(10))
+    titles = {one: told_title(one, "训" * 85) for one in after}
+    task = replace(a_task("t", needs=Needs(after=after)), upstream=tuple((one, None) for one in after))
+    why = dict(explain(replace(a_node(gpus(1), task), titles=titles), 1))["t"]
+    assert why.items("titles")[9].startswith("训训训")
+    page = NodePage("n", waiting=tuple(WaitPage("x" * 255, why) for _ in range(100)))
+    assert max(len(encode_json(page)), len(encode_lines(page))) < PAGE_MAX_BYTES
 
 
 def test_a_plan_ends_at_a_task_that_was_not_read_yet() -> None:

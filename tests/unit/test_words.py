@@ -14,9 +14,8 @@ from gpu_queue.states import GpuState
 from gpu_queue.words import LANGUAGES, Language, in_words, language_of
 from tests.unit.test_docs import ROOT
 
-NAMES = sorted(
-    set(re.findall(r"[a-z_]+(?=[,:;]|$)", "by,first,queue,holder,tasks,failed,left_s,time_s,needed,devices"))
-)
+NAMES = ["by", "queue", "holder", "holder_title", "first", "first_title", "tasks", "titles", "failed", "failed_title"]
+OTHERS = ["left_s", "time_s", "needed", "idle", "served", "cause", "devices"]
 MAKERS = ("reason", "Reason")
 PARAMS: st.SearchStrategy[Param] = st.one_of(
     st.text(max_size=20),
@@ -28,9 +27,7 @@ PARAMS: st.SearchStrategy[Param] = st.one_of(
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@given(
-    code=st.sampled_from(Code), params=st.dictionaries(st.sampled_from([*NAMES, "idle", "served", "cause"]), PARAMS)
-)
+@given(code=st.sampled_from(Code), params=st.dictionaries(st.sampled_from(NAMES + OTHERS), PARAMS))
 def test_any_parameters_make_a_sentence(language: Language, code: Code, params: dict[str, Param]) -> None:
     assert isinstance(in_words(Reason(code, params), language), str)
 
@@ -99,6 +96,35 @@ def test_the_protocol_tells_the_codes_and_parameters_that_are_sent_and_no_others
             reason(Code.QUEUE, queue="car", holder="20261123T014415123-4f0c2a-train.sh"),
             "queue car is busy with train.sh (4f0c2a)",
             "队列 car 正在运行 train.sh (4f0c2a)",
+        ),
+        (
+            reason(Code.QUEUE, queue="Z", holder="20261123T014415123-7d8b24-_.sh", holder_title="训练.sh"),
+            "queue Z is busy with 训练.sh (7d8b24)",
+            "队列 Z 正在运行 训练.sh (7d8b24)",
+        ),
+        (
+            reason(Code.QUEUE, queue="Z", first="500-20261123T014415123-7d8b24-_.sh", first_title="训练.sh"),
+            "queue Z: 训练.sh (7d8b24) comes first",
+            "队列 Z：先轮到 训练.sh (7d8b24)",
+        ),
+        (
+            reason(Code.BEHIND, first="500-20261123T014415123-ffb8c8-_.sh", first_title="训练.sh"),
+            "comes after 训练.sh (ffb8c8), which waits for GPUs",
+            "排在 训练.sh (ffb8c8) 之后，后者在等待 GPU",
+        ),
+        (
+            reason(Code.AFTER, failed="20261123T014415123-bf42c5-_", failed_title="评估"),
+            "dependency 评估 (bf42c5) failed or was cancelled",
+            "所依赖的 评估 (bf42c5) 失败或已取消",
+        ),
+        (
+            reason(
+                Code.AFTER,
+                tasks=tuple(f"20261123T014415123-{one}" for one in ("4f0c2a-a.sh", "bf42c5-_", "bf42c6-_")),
+                titles=("", "评估"),
+            ),
+            "waits for a.sh (4f0c2a), 评估 (bf42c5), _ (bf42c6)",
+            "等待 a.sh (4f0c2a), 评估 (bf42c5), _ (bf42c6) 完成",
         ),
         (
             reason(Code.CPU_SLOTS, slots=4),

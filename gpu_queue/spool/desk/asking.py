@@ -272,6 +272,28 @@ def answers(
             pause_s = min(1.0, pause_s * 2)
 
 
+def see_off(paths: SpoolPaths, meant: Mapping[str, str], limit_s: float) -> None:
+    """Wait until agents that leave have said so on their pages: whoever looks next is to see it.
+
+    Args:
+        paths: of the spool.
+        meant: their nodes with their incarnations.
+        limit_s: so long at most.
+    """
+    deadline_s = time.monotonic() + limit_s
+    left = list(meant)
+    while True:
+        pages = {node: page_of(paths, node) for node in left}
+        left = [
+            node
+            for node, page in pages.items()
+            if page is not None and page.state is not AgentState.STOPPED and page.incarnation in ("", meant[node])
+        ]
+        if not left or time.monotonic() >= deadline_s:
+            return
+        time.sleep(0.1)
+
+
 def _mtime_ns(path: str) -> int:
     try:
         mark = files.mark_of(path)

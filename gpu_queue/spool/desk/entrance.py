@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterable
 
-from gpu_queue.conf import Said, read_conf
+from gpu_queue.conf import Said, at_home, home_of, read_conf
 from gpu_queue.errors import SpoolError
 from gpu_queue.spool.desk import asking, publishing
 from gpu_queue.spool.desk.find import Finder, Task
@@ -32,19 +32,20 @@ def named(job_id: str | None, queue_root: str | os.PathLike[str] | None) -> Spoo
     """
     name = os.environ.get("JOB_ID", "") if job_id is None else job_id
     root = os.fspath(queue_root or os.environ.get("QUEUE_ROOT") or "")
+    home = home_of(os.environ)
     if not root or (not name and job_id is None):
         conf = read_conf(os.environ)
         problems = conf.problems_of(("JOB_ID", "QUEUE_ROOT"))
         if problems:
             raise SpoolError("\n".join(problems))
         nothing = Said("", "")
-        root = root or conf.said.get("QUEUE_ROOT", nothing).text or os.path.expanduser("~/gpu_queue")
+        root = root or conf.said.get("QUEUE_ROOT", nothing).text or f"{home}/gpu_queue"
         name = name or (conf.said.get("JOB_ID", nothing).text if job_id is None else "")
     if not name:
         raise SpoolError("JOB_ID is not set; say which queue: Spool('train-exp1'), or export JOB_ID")
     if name in (".", "..") or "/" in name or "\0" in name or name.startswith("-"):
         raise SpoolError(f"JOB_ID {name!r} cannot be a directory's name; use one without / and without - in front")
-    return SpoolPaths(f"{os.path.abspath(root)}/{name}")
+    return SpoolPaths(f"{os.path.abspath(at_home(root, home))}/{name}")
 
 
 def is_made(paths: SpoolPaths) -> bool:

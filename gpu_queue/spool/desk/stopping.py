@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from gpu_queue import PROTOCOL
 from gpu_queue.spool import store
 from gpu_queue.spool.commands import Command
-from gpu_queue.spool.desk.asking import Answer, Reply, answers, askable, living, page_of, patience_s, post
+from gpu_queue.spool.desk.asking import Answer, Reply, answers, askable, living, page_of, patience_s, post, see_off
 from gpu_queue.spool.desk.find import WAITING_FIRST, Finder, Task, Unclear, listed, look, where
 from gpu_queue.spool.desk.steering import (
     Outcome,
@@ -32,6 +32,8 @@ from gpu_queue.task import State, Why
 from gpu_queue.texts import printable
 
 ROUNDS = 3
+LEAVES_S = 2.0
+"""So long an agent that answered may take to leave before nobody waits for it: it gives back what runs there."""
 CLAIMS_PER_COMMAND = 200
 """A command has at most 64 KiB."""
 
@@ -191,12 +193,18 @@ def shut_down(paths: SpoolPaths, *, wait: bool) -> tuple[Answer, ...]:
 
     Args:
         paths: of the spool.
-        wait: after the running tasks have ended; else these go back to pending/.
+        wait: after the running tasks have ended; else these go back to pending/, and agents that leave at once have
+            left when this returns.
 
     Raises:
         SpoolError: the command cannot be written.
     """
-    return ask(paths, Command("", "", "shutdown", wait=wait), askable(paths))
+    pages = askable(paths)
+    told = ask(paths, Command("", "", "shutdown", wait=wait), pages)
+    if not wait:
+        left = {answer.node for answer in told if answer.reply is Reply.ANSWERED}
+        see_off(paths, {page.node: page.incarnation for page in pages if page.node in left}, LEAVES_S)
+    return told
 
 
 def sweep(paths: SpoolPaths) -> tuple[Answer, ...]:
