@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -163,6 +164,16 @@ def test_a_page_of_fifty_megabytes_is_not_read(room: Room) -> None:
     seen = sight.look()
     assert [(one.node, one.page) for one in seen.nodes] == [(NODE, None)]
     assert "larger" in seen.problems[0].problem
+
+
+def test_a_claim_that_somebody_has_copied_is_one_task_that_has_ended(room: Room) -> None:
+    sight = Sight(room)
+    task = room.submit()
+    claim = sight.claim(task)
+    shutil.copy(f"{room.paths.running(NODE)}/{claim}", f"{room.paths.running(NODE)}/{claim}=0")
+    seen = sight.look()
+    all_of(seen, sight.reader)
+    assert [one.name for one in seen.running] == [f"{claim}=0"]
 
 
 def test_directories_that_vanish_leave_the_rest(room: Room) -> None:

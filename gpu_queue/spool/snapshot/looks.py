@@ -29,7 +29,7 @@ from gpu_queue.spool.snapshot.places import PendingName, Seen, Settled
 from gpu_queue.spool.snapshot.settled import SettledNames
 from gpu_queue.spool.snapshot.view import ServerClock
 from gpu_queue.spool.store import some_names
-from gpu_queue.task import State
+from gpu_queue.task import Claim, State
 from gpu_queue.texts import printable
 from gpu_queue.units import stamp
 
@@ -286,16 +286,16 @@ class RunningLook:
                 return
             turn = self._eyes.next_turn()
             (self._cut.add if is_cut else self._cut.discard)(node)
-            found = []
+            found: dict[Claim, Seen] = {}
             for name in sorted(names):
                 parsed = parse_claim(name)
                 if parsed is not None:
-                    claim, end = parsed
-                    found.append(Seen(turn, State.RUNNING, name, claim.task_id, node, claim, end))
+                    claim, end = parsed  # where somebody has copied one, that which has ended comes last
+                    found[claim] = Seen(turn, State.RUNNING, name, claim.task_id, node, claim, end)
             before = self.nodes.get(node)
-            if before is None or [one.name for one in before] != [one.name for one in found]:
+            if before is None or [one.name for one in before] != [one.name for one in found.values()]:
                 self._eyes.is_changed = True
-            self.nodes[node] = tuple(found)
+            self.nodes[node] = tuple(found.values())
 
     def claims(self) -> Iterator[Seen]:
         """All of them."""
