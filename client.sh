@@ -822,7 +822,9 @@ __gpu_youngest() { # PATH…: REPLY = that of the task that was submitted last
 
 # Several tasks in one command: names, patterns of titles, all of a serial queue.
 
-__gpu_wishes() { # ARGUMENT…: into the caller's names, queue, yes
+__gpu_wishes() { # ARGUMENT…: into the caller's names, queue, yes, and is_all, if one of the names is that word
+  local name
+  is_all=''
   while [ $# -gt 0 ]; do
     case $1 in
       --) shift; names+=("$@"); break ;;
@@ -837,6 +839,9 @@ __gpu_wishes() { # ARGUMENT…: into the caller's names, queue, yes
     esac
     shift
   done
+  for name in "${names[@]}"; do [ "$name" != all ] || is_all=yes; done
+  [ -z "$is_all" ] || [ -z "$queue" ] ||
+    { __gpu_usage 'all and --queue %s do not go together; type either gpu_%s --queue %s or gpu_%s all' "$queue" "$__gpu_verb" "$queue" "$__gpu_verb"; return; }
 }
 
 __gpu_meant() { # STATES GROUP…: reply = the paths of what the caller's names and queue mean: a pattern, all and a queue
@@ -3009,7 +3014,7 @@ __gpu_explain_end() { # PATH in done/ or failed/
 # --- steering ------------------------------------------------------------------------------------------------------
 
 __gpu_cancel() {
-  local names=() queue='' yes='' file waiting=() result=0
+  local names=() queue='' yes='' is_all='' file waiting=() result=0
   __gpu_wishes "$@" || return
   [ -n "${names[*]}$queue" ] || { __gpu_usage 'which task? gpu_cancel TASK…; gpu_status shows what waits'; return; }
   __gpu_enter || return
@@ -3102,7 +3107,7 @@ __gpu_release() { # [ID]: frees the serial queues that this task holds, or every
 }
 
 __gpu_priority() {
-  local names=() queue='' yes='' file new waiting=() result=0 last
+  local names=() queue='' yes='' is_all='' file new waiting=() result=0 last
   __gpu_wishes "$@" || return
   last=$((${#names[@]} - 1))
   [ "$last" -ge 0 ] && __gpu_is_priority "${names[last]}" && new=$((10#${names[last]} + 1000)) names=("${names[@]:0:$last}") &&
@@ -3156,7 +3161,7 @@ __gpu_priority_many() { # PATH…, in pending/
 }
 
 __gpu_stop() {
-  local names=() queue='' yes='' task ids=() nodes=() waiting=() chosen=() result=0
+  local names=() queue='' yes='' is_all='' task ids=() nodes=() waiting=() chosen=() result=0
   __gpu_wishes "$@" || return
   [ -n "${names[*]}$queue" ] || { __gpu_usage 'which task? gpu_stop TASK… or gpu_stop all; gpu_status shows them'; return; }
   __gpu_enter || return
@@ -3165,8 +3170,8 @@ __gpu_stop() {
     case $task in done/* | failed/*) __gpu_moved_on "$task"; result=1 ;; *) chosen+=("$task") ;; esac
   done
   __gpu_ask 'gpu_stop ends %s tasks, and cancels those that wait:' "${chosen[@]}" || return
-  case " ${names[*]} " in
-    *' all '*)
+  case $is_all in
+    yes)
       __gpu_cancel_all || return
       __gpu_tasks running
       for task in "${reply[@]}"; do __gpu_strip "$task"; ids+=("${REPLY#????}"); done
@@ -3282,7 +3287,7 @@ __gpu_take_off() { # CLAIM NODE: where no agent is alive, whoever asks moves the
 }
 
 __gpu_retry() {
-  local names=() queue='' yes='' tasks=() start file cancelled=0 counted=''
+  local names=() queue='' yes='' is_all='' tasks=() start file cancelled=0 counted=''
   typeset -A tried
   __gpu_wishes "$@" || return
   [ -n "${names[*]}$queue" ] || { __gpu_usage 'which task? gpu_retry TASK… or gpu_retry all'; return; }
@@ -3297,7 +3302,7 @@ __gpu_retry() {
   done
   [ ${#tasks[@]} -gt 0 ] || { __gpu_say 'nothing has failed'; return 0; }
   __gpu_ask 'gpu_retry queues %s failed tasks again:' "${tasks[@]}" || return
-  if [ "${names[*]}" = all ] || [ ${#tasks[@]} -gt 1 ]; then
+  if [ -n "$is_all" ] || [ ${#tasks[@]} -gt 1 ]; then
     counted=yes
     __gpu_tried # before an agent tries them again
     for file in "${tasks[@]}"; do
@@ -3890,6 +3895,7 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'the command is empty') REPLY='命令为空' ;;
     '%s; nothing was submitted') REPLY='%s；未提交任何任务' ;;
     'there is no option %s; gpu_help shows them') REPLY='没有选项 %s；gpu_help 列出所有选项' ;;
+    'all and --queue %s do not go together; type either gpu_%s --queue %s or gpu_%s all') REPLY='all 和 --queue %s 不能同时使用；请输入 gpu_%s --queue %s 或 gpu_%s all 其中之一' ;;
     '%s needs a value') REPLY='%s 需要一个值' ;;
     "--priority '%s' is no priority; 000 to 999, smaller runs first") REPLY="--priority '%s' 不是优先级；应为 000 到 999，数字越小越优先" ;;
     '%s: %s; nothing was submitted') REPLY='%s：%s；未提交任何任务' ;;
