@@ -854,17 +854,16 @@ __gpu_meant() { # STATES GROUP…: reply = the paths of what the caller's names 
     found+=("${reply[@]}")
   fi
   for name in "${names[@]}"; do
-    case $name in
-      all) name='*' ;;
-      *[*?[]*)
-        # A script may be called so.
-        # shellcheck disable=SC2086 # as above
-        __gpu_find "$name" $states
-        if [ -z "$is_part" ] && [ ${#reply[@]} -eq 1 ]; then found+=("${reply[0]}"); continue; fi ;;
-      *)
-        __gpu_one "$name" "$@" || return
-        found+=("$REPLY"); continue ;;
-    esac
+    if [ "$name" = all ]; then name='*'
+    elif __gpu_is_pattern "$name"; then
+      # A script may be called so.
+      # shellcheck disable=SC2086 # as above
+      __gpu_find "$name" $states
+      if [ -z "$is_part" ] && [ ${#reply[@]} -eq 1 ]; then found+=("${reply[0]}"); continue; fi
+    else
+      __gpu_one "$name" "$@" || return
+      found+=("$REPLY"); continue
+    fi
     # shellcheck disable=SC2086 # as above
     __gpu_fitting "$name" $states
     if [ ${#reply[@]} -eq 0 ] && [ "$name" != '*' ]; then
@@ -877,27 +876,142 @@ __gpu_meant() { # STATES GROUP…: reply = the paths of what the caller's names 
   case "${#names[@]}$queue $states" in '1 pending' | '1 failed') ;; *) __gpu_latest "${found[@]}" ;; esac
 }
 
+__gpu_is_pattern() { # TEXT: whether it is meant as one
+  local pieces bounds coarse exact by_bytes is_odd
+  case $1 in *[*?]*) return 0 ;; *'['*) __gpu_pattern "$1" ;; *) return 1 ;; esac
+}
+
+__gpu_pattern() { # TEXT: into the caller's pieces and bounds what it says, as gpu_queue/spool/desk/find.py reads it: * ? [a-z] [!a-z]
+  # of characters of UTF-8, where a [ without a ] is one itself; into coarse, exact, by_bytes, is_odd how most titles are sifted
+  # sooner.  Fails where it says no more than a name.
+  local chars char i j from kind set is_wild='' is_native=yes
+  pieces=() bounds=()
+  coarse='' exact=''        # globs: of ids, that fits too many; of plain titles
+  by_bytes=yes is_odd=''    # whether the latter tells of any title; whether no id can carry the title
+  __gpu_chars "$1"; chars=("${reply[@]}")
+  for ((i = 0; i < ${#chars[@]}; i++)); do
+    char=${chars[i]}
+    case $char in
+      '*') pieces+=('*'); exact+='*' coarse=${coarse%'*'}'*' is_wild=yes; continue ;;
+      '?') pieces+=('?'); exact+='?' coarse=${coarse%'*'}'*' is_wild=yes by_bytes=''; continue ;;
+      '[')
+        j=$((i + 1)) kind=+
+        case ${chars[j]-} in '!' | '^') kind='!' j=$((j + 1)) ;; esac
+        from=$j
+        for ((j++; j < ${#chars[@]}; j++)); do [ "${chars[j]}" != ']' ] || break; done
+        if [ "$j" -lt ${#chars[@]} ]; then
+          i=$j set='' char=$kind${#bounds[@]}
+          while [ "$from" -lt "$j" ]; do
+            __gpu_code "${chars[from]}"; bounds+=("$REPLY"); set+=${chars[from]}
+            if [ $((from + 2)) -lt "$j" ] && [ "${chars[from + 1]}" = - ]; then from=$((from + 2)) set+=-${chars[from]}; fi
+            __gpu_code "${chars[from]}"; bounds+=("$REPLY"); from=$((from + 1))
+          done
+          pieces+=("$char:${#bounds[@]}")
+          coarse=${coarse%'*'}'*' is_wild=yes by_bytes=''
+          case $set in -* | *- | *--* | *[!A-Za-z0-9._+-]*) is_native='' ;; *) exact+="[${kind#+}$set]" ;; esac
+          continue
+        fi ;;
+    esac
+    pieces+=("=$char")
+    case $char in
+      [A-Za-z0-9._+-]) exact+=$char coarse+=$char ;;
+      *) coarse=${coarse%'*'}'*' is_odd=yes is_native='' ;;
+    esac
+  done
+  [ -n "$is_native" ] || exact=''
+  [ -n "$is_wild" ]
+}
+
+__gpu_chars() { # TEXT: reply = its characters; a byte that belongs to none counts as one
+  local i=0 j more
+  reply=()
+  while [ "$i" -lt ${#1} ]; do
+    case ${1:$i:1} in
+      [$'\302'-$'\337']) more=1 ;;
+      [$'\340'-$'\357']) more=2 ;;
+      [$'\360'-$'\364']) more=3 ;;
+      *) more=0 ;;
+    esac
+    for ((j = i + 1; j <= i + more; j++)); do
+      [ "$j" -lt ${#1} ] || break
+      case $__gpu_tails in *"${1:$j:1}"*) ;; *) break ;; esac
+    done
+    [ "$j" -gt $((i + more)) ] || more=0
+    reply+=("${1:$i:$((more + 1))}"); i=$((i + more + 1))
+  done
+}
+
+__gpu_suits() { # TITLE: whether the caller's pattern fits it
+  local at=0 piece=0 mark=0 back='' one is_so
+  if [ -n "$exact" ]; then
+    case $1 in *[![:print:]]*) is_so=$by_bytes ;; *) is_so=yes ;; esac
+    # shellcheck disable=SC2254 # a pattern is meant; it is built from safe bytes only
+    [ -z "$is_so" ] || case $1 in $exact) return 0 ;; *) return 1 ;; esac
+  fi
+  __gpu_chars "$1"
+  while :; do
+    one=${pieces[piece]-} is_so=''
+    if [ "$one" = '*' ]; then piece=$((piece + 1)) back=$piece mark=$at; continue; fi
+    if [ "$at" -eq ${#reply[@]} ]; then [ "$piece" -eq ${#pieces[@]} ]; return; fi
+    case $one in
+      '?') is_so=yes ;;
+      =*) [ "${one:1}" != "${reply[at]}" ] || is_so=yes ;;
+      [+!]*) ! __gpu_in_set "${reply[at]}" "$one" || is_so=yes ;;
+    esac
+    if [ -n "$is_so" ]; then at=$((at + 1)) piece=$((piece + 1)); continue; fi
+    [ -n "$back" ] || return 1
+    mark=$((mark + 1)) at=$mark piece=$back
+  done
+}
+
+__gpu_in_set() { # CHARACTER PIECE: whether it is one of those
+  local i=${2%:*} to=${2#*:} REPLY
+  __gpu_code "$1"
+  for ((i = ${i:1}; i < to; i += 2)); do
+    if [ "${bounds[i]}" -le "$REPLY" ] && [ "$REPLY" -le "${bounds[i + 1]}" ]; then case $2 in +*) return 0 ;; *) return 1 ;; esac; fi
+  done
+  case $2 in +*) return 1 ;; esac
+}
+
+__gpu_code() { # CHARACTER: REPLY = a number, in the order of characters; zsh compares not all bytes in theirs
+  local i byte code=0
+  for ((i = 0; i < ${#1}; i++)); do
+    printf -v byte %d "'${1:$i:1}"
+    code=$((code * 256 + (byte & 255)))
+  done
+  REPLY=$code
+}
+
 __gpu_fitting() { # PATTERN STATE…: reply = the paths of the tasks whose titles fit it
-  local pattern=$1 state file name found=()
+  local state file pieces bounds coarse exact by_bytes is_odd priority id nonce title files found=() sheets=()
+  typeset -A more
+  __gpu_pattern "$1" || :
   shift
   for state in "$@"; do
-    # Ids carry what the first kind of pattern says, so that the names in the directory tell; of others the titles do.
-    case $pattern in
-      *[!]A-Za-z0-9._+*?!^[-]*)
-        __gpu_tasks "$state"
-        for file in "${reply[@]}"; do
-          __gpu_title "$file"
-          # shellcheck disable=SC2254 # a pattern is meant
-          case $REPLY in $pattern) found+=("$file") ;; esac
-        done ;;
-      *) __gpu_tasks "$state" "????????T?????????-??????-$pattern"; found+=("${reply[@]}") ;;
-    esac
+    if [ "$exact$by_bytes" = '*yes' ]; then
+      __gpu_tasks "$state"; found+=("${reply[@]}")
+    else
+      __gpu_tasks "$state" "????????T?????????-??????-$coarse"; files=("${reply[@]}")
+      # A _ in an id may stand for anything; one program tells whose records have more to say.
+      sheets=() more=()
+      for file in "${files[@]}"; do
+        case ${file##*/} in *_*) __gpu_strip "$file"; sheets+=("records/${REPLY#????}.json") ;; esac
+      done
+      __gpu_with '"name": *"[^"]*[^A-Za-z0-9._+"-]' "${sheets[@]}"
+      for file in "${reply[@]}"; do more[$file]=1; done
+      for file in "${files[@]}"; do
+        __gpu_split "$file"
+        if [ -n "${more[records/$id.json]-}" ]; then __gpu_title "$file"; title=$REPLY
+        elif [ -n "$is_odd" ]; then continue
+        fi
+        if __gpu_suits "$title"; then found+=("$file"); fi
+      done
+    fi
     [ "$state" = pending ] || continue
     __gpu_drops
     for file in "${reply[@]}"; do
-      name=${file#pending/}
-      # shellcheck disable=SC2254 # as above
-      case ${name#[0-9][0-9][0-9][-_]} in $pattern) found+=("$file") ;; esac
+      title=${file#pending/}
+      if __gpu_suits "${title#[0-9][0-9][0-9][-_]}"; then found+=("$file"); fi
     done
   done
   reply=("${found[@]}")
@@ -2812,7 +2926,7 @@ __gpu_wait() {
     __gpu_strip "$file"
     # A full name needs no search; one that is nowhere is given up sooner than a task that was there.
     if __gpu_is_full "$REPLY"; then ids+=("$REPLY"); misses[${REPLY#????}]=25; continue; fi
-    case $file in *[*?[]*)
+    if __gpu_is_pattern "$file"; then
       __gpu_find "$file" pending running 'done' failed
       if [ -n "$is_part" ] || [ ${#reply[@]} -ne 1 ]; then # else a script is called so
         __gpu_fitting "$file" pending running
@@ -2822,8 +2936,8 @@ __gpu_wait() {
         [ ${#left[@]} -gt 0 ] || { __gpu_fail "no task fits '%s'; gpu_status and gpu_logs show what there is" "$id"; return; }
         left=()
         continue
-      fi ;;
-    esac
+      fi
+    fi
     __gpu_one "$file" 'pending running' 'done failed' || return
     ids+=("$REPLY")
     __gpu_strip "$REPLY"
