@@ -37,6 +37,7 @@
 # TASK is a full name, an id, its six-digit nonce, the script's name with or without its ending, or else a part of it.
 # Where it fits several tasks they are listed and nothing is done; gpu_tail takes the newest, gpu_logs the newest that
 # has a log, gpu_explain the newest of equal names.
+# What stands behind -- is a name, also where it begins like an option.
 # Every failure is one line on stderr; the status is 2 for wrong usage, else 1.
 #
 # Settings: JOB_ID; QUEUE_ROOT (default ~/gpu_queue); NO_COLOR; GPU_QUEUE_PATIENCE, the seconds after which a node
@@ -1063,6 +1064,16 @@ __gpu_ask() { # FORMAT PATH…: on a terminal, if it is about several tasks and 
   printf '%s' "$REPLY" >&2
   IFS= read -r answer || printf '\n' >&2
   case $answer in [yY] | [yY][eE][sS]) ;; *) __gpu_fail 'nothing was done' ;; esac
+}
+
+__gpu_is_seen() { [ -t 1 ] && [ -t 2 ]; } # by a person: a program gets full names
+
+__gpu_became() { # FORMAT PATH: what became of a task; for a person by its title and six digits
+  local priority id nonce title
+  # shellcheck disable=SC2059 # the format is ours
+  __gpu_is_seen || { printf "$1" "${2##*/}"; return; }
+  __gpu_called "$2"
+  __gpu_put "$1" "$title ($nonce)"
 }
 
 __gpu_where() { # ID: REPLY = the path of the task; fails where no state has it
@@ -2770,6 +2781,7 @@ __gpu_why() { # NAME in pending/: reply = why it waits, as living nodes say, wit
 
 __gpu_logs() {
   local file task priority id nonce title same i
+  [ "${1-}" != -- ] || shift
   __gpu_enter || return
   if [ $# -eq 0 ]; then
     __gpu_grown
@@ -2830,6 +2842,7 @@ __gpu_open_ticks() { # tick = a descriptor from which nothing comes, or zsh's ow
 
 __gpu_tail() {
   local priority id nonce title log='' shown=0 size pause=0.2 absent=0 task why='' turn=0 full tick=''
+  [ "${1-}" != -- ] || shift
   __gpu_enter || return
   __gpu_newest "${1-}" || return
   __gpu_called "$REPLY"
@@ -2903,6 +2916,7 @@ __gpu_wait() {
       --queue)
         [ $# -gt 1 ] || { __gpu_usage '%s needs a value' "$1"; return; }
         queue=$2; shift ;;
+      --) shift; names+=("$@"); break ;;
       --*) __gpu_usage 'there is no option %s; gpu_wait [TASK…] [--queue Q] [--timeout 2h]' "$1"; return ;;
       *) names+=("$1") ;;
     esac
@@ -2998,8 +3012,8 @@ __gpu_wait_for() { # PATH: into the caller's ids
 
 __gpu_wait_told() { # PATH: tells of a task that has ended, and keeps it in the caller's result; fails for others
   case $1 in
-    done/*) printf 'done %s\n' "${1#*/}" ;;
-    failed/*) printf 'failed %s\n' "${1#*/}"; result=1 ;;
+    done/*) __gpu_became 'done %s\n' "$1" ;;
+    failed/*) __gpu_became 'failed %s\n' "$1"; result=1 ;;
     *) return 1 ;;
   esac
 }
@@ -3020,6 +3034,7 @@ __gpu_wait_over() { # whether all that are left have ended; of many the first ar
 
 __gpu_explain() {
   local task file nodes=() gone=() same priority id nonce title
+  [ "${1-}" != -- ] || shift
   [ $# -eq 1 ] || { __gpu_usage 'which task? gpu_explain TASK; gpu_status shows them'; return; }
   local newest=yes
   __gpu_enter || return
@@ -3159,7 +3174,7 @@ __gpu_cancel_many() { # PATH…, in pending/: to failed/; reply = those that wer
   done
   for file in "${lost[@]}"; do missing[$file]=1; done
   for file in "${plain[@]}"; do
-    [ -n "${missing[$file]-}" ] || printf 'cancelled %s\n' "${file#pending/}"
+    [ -n "${missing[$file]-}" ] || __gpu_became 'cancelled %s\n' "$file"
   done
   [ ${#plain[@]} -eq 0 ] || __gpu_release
   reply=("${lost[@]}")
@@ -3171,7 +3186,7 @@ __gpu_moved_on() { # PATH of a task that waits no more
   case $1 in
     running/*) __gpu_fail '%s runs already, on %s; gpu_stop %s ends it' "$title" "${node%%/*}" "$nonce" ;;
     pending/*) __gpu_fail '%s could not be moved; gpu_status shows where it is' "$1" ;;
-    *) __gpu_fail 'it has ended already: %s' "$1" ;;
+    *) if __gpu_is_seen; then __gpu_fail 'it has ended already: %s (%s), in %s/' "$title" "$nonce" "${1%%/*}"; else __gpu_fail 'it has ended already: %s' "$1"; fi ;;
   esac
 }
 
@@ -3201,7 +3216,7 @@ __gpu_cancel_one() { # PATH in pending/
       __gpu_moved_on "$REPLY"; return ;;
     esac
   fi
-  printf 'cancelled %s\n' "$file"
+  __gpu_became 'cancelled %s\n' "$file"
   __gpu_release "$id"
 }
 
@@ -3245,12 +3260,20 @@ __gpu_reranked() { # NAME in pending/: REPLY = it with the caller's new priority
   if __gpu_is_full "$REPLY"; then REPLY=$new-${REPLY#????}; else REPLY=${new}_${1#[0-9][0-9][0-9][-_]}; fi
 }
 
+__gpu_ranks() { # NAME in pending/: says it, with its new priority
+  local priority id nonce title
+  __gpu_is_seen || { __gpu_put '%s\n' "$1"; return; }
+  __gpu_called "$1"
+  if __gpu_is_full "$priority-$id"; then title+=" ($nonce)"; fi
+  __gpu_put '%s has priority %s\n' "$title" "${1%"${1#???}"}"
+}
+
 __gpu_priority_one() { # PATH in pending/
   local task=$1 file
   __gpu_reranked "${task#pending/}"; file=$REPLY
-  [ "$task" != "pending/$file" ] || { __gpu_put '%s\n' "$file"; return 0; }
+  [ "$task" != "pending/$file" ] || { __gpu_ranks "$file"; return 0; }
   ! __gpu_listed pending "$file" || { __gpu_fail 'pending/%s is there already; give one of them another name' "$file"; return; }
-  if __gpu_move_new "$task" "pending/$file"; then __gpu_put '%s\n' "$file"; return 0; fi
+  if __gpu_move_new "$task" "pending/$file"; then __gpu_ranks "$file"; return 0; fi
   __gpu_where "${file#????}" || REPLY=$task
   __gpu_moved_on "$REPLY"
 }
@@ -3267,7 +3290,7 @@ __gpu_priority_many() { # PATH…, in pending/
   for file in pending/*; do there[$file]=1; done # the truth, in one listing
   for file in "$@"; do
     __gpu_reranked "${file#pending/}"
-    if __gpu_is_full "$REPLY" && [ -n "${there[pending/$REPLY]-}" ]; then __gpu_put '%s\n' "$REPLY"
+    if __gpu_is_full "$REPLY" && [ -n "${there[pending/$REPLY]-}" ]; then __gpu_ranks "$REPLY"
     else __gpu_priority_one "$file" || result=1
     fi
   done
@@ -3426,7 +3449,9 @@ __gpu_retry() {
   for ((start = 0; start < ${#tasks[@]}; start += 500)); do
     __gpu_move_all pending "${tasks[@]:$start:500}" || __gpu_still_failed || return
   done
-  printf '%s\n' "${tasks[@]#failed/}"
+  if __gpu_is_seen; then for file in "${tasks[@]}"; do __gpu_became 'retried %s\n' "$file"; done
+  else printf '%s\n' "${tasks[@]#failed/}"
+  fi
   [ -n "$counted" ] || return 0
   __gpu_plural ${#tasks[@]} task
   if [ "$cancelled" -gt 0 ]; then counted=$REPLY; __gpu_format ', %s of which had been cancelled' "$cancelled"; REPLY=$counted$REPLY; fi
@@ -3511,11 +3536,12 @@ __gpu_shutdown() {
 }
 
 __gpu_forget() {
-  local wanted='' force='' node file now age state incarnation claims=() ended=() priority id nonce title
+  local wanted='' force='' options=yes node file now age state incarnation claims=() ended=() priority id nonce title
   for file in "$@"; do
-    case $file in
-      --force) force=yes ;;
-      -*) __gpu_usage 'there is no option %s; gpu_forget NODE [--force]' "$file"; return ;;
+    case $options:$file in
+      yes:--) options='' ;;
+      yes:--force) force=yes ;;
+      yes:-*) __gpu_usage 'there is no option %s; gpu_forget NODE [--force]' "$file"; return ;;
       *) [ -z "$wanted" ] || { __gpu_usage 'one node at a time: gpu_forget NODE [--force]'; return; }; wanted=$file ;;
     esac
   done
@@ -4241,6 +4267,11 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'calibrating') REPLY='校准中' ;;
     'yielding') REPLY='让出中' ;;
     'nothing waits or runs in the last %s, and no agent serves them; to delete one with its records and logs: rm -r %s') REPLY='最后 %s 个实例没有等待或运行中的任务，也没有 agent；要连同记录和日志删除其中一个：rm -r %s' ;;
+    'done %s\n') REPLY='已完成 %s\n' ;;
+    'failed %s\n') REPLY='已失败 %s\n' ;;
+    'retried %s\n') REPLY='已重新排队 %s\n' ;;
+    '%s has priority %s\n') REPLY='%s 的优先级为 %s\n' ;;
+    'it has ended already: %s (%s), in %s/') REPLY='它已经结束：%s (%s)，在 %s/ 中' ;;
     'cancelled %s\n') REPLY='已取消 %s\n' ;;
     '%s (%s) is done\n') REPLY='%s (%s) 已完成\n' ;;
     '%s (%s) has failed\n') REPLY='%s (%s) 已失败\n' ;;
@@ -4286,6 +4317,7 @@ __gpu_manual() { # gpu_help in Chinese
 
 “任务”可以是全名、编号、六位随机码、脚本名（带或不带后缀），或其中的一部分。符合多个任务时会列出它们，什么都不做；
 gpu_tail 取最新的，gpu_logs 取最新的有日志的，gpu_explain 在同名任务中取最新的。
+-- 之后的都是名称，即使它像选项那样开头。
 每个错误是标准错误上的一行；用法错误的状态是 2，其他是 1。
 
 设置：JOB_ID；QUEUE_ROOT（默认 ~/gpu_queue）；NO_COLOR；GPU_QUEUE_PATIENCE：多少秒没有音讯的节点算作不在

@@ -206,3 +206,34 @@ def test_one_task_or_yes_is_not_asked_about(shell: Shell, spool: Spool, command:
     status, seen = on_a_terminal(shell, command, "")
     assert status == 0
     assert "[y/N]" not in seen
+
+
+def test_on_a_terminal_tasks_are_called_by_title_and_six_digits(shell: Shell, spool: Spool) -> None:
+    full = spool.add("pending", "_.sh", name="训练.sh")
+    spool.add("pending", "b.sh")
+    for command, said in (
+        ("gpu_priority 训练 7", ["训练.sh (abc001) has priority 007"]),
+        ("gpu_priority --yes '*.sh' 8", ["训练.sh (abc001) has priority 008", "b.sh (abc002) has priority 008"]),
+        ("gpu_cancel 训练", ["cancelled 训练.sh (abc001)"]),
+        ("gpu_cancel 训练", ["gpu_cancel: it has ended already: 训练.sh (abc001), in failed/"]),
+        ("gpu_wait 训练", ["waiting for 1 task", "failed 训练.sh (abc001)"]),
+        ("gpu_retry 训练", ["retried 训练.sh (abc001)"]),
+        ("gpu_cancel --yes '*.sh'", ["cancelled 训练.sh (abc001)", "cancelled b.sh (abc002)"]),
+    ):
+        assert on_a_terminal(shell, command, "")[1].splitlines() == said
+    assert shell.run("gpu_wait 训练").out == f"failed 008{full[3:]}\n"
+    assert f"it has ended already: failed/008{full[3:]}" in shell.run("gpu_cancel 训练").err
+
+
+@pytest.mark.parametrize("title", ["-x", "--quick", "--"])
+def test_what_stands_behind_two_dashes_is_a_name(shell: Shell, spool: Spool, title: str) -> None:
+    full = spool.add("pending", title)
+    assert shell.ok(f"gpu_priority -- {title} 7").lines == [f"007{full[3:]}"]
+    assert "no agent is alive" in shell.ok(f"gpu_explain -- {title}").out
+    for command in ("gpu_cancel", "gpu_retry", "gpu_stop"):
+        assert f"007{full[3:]}" in shell.ok(f"{command} -- {title}").out
+    assert shell.run(f"gpu_wait --timeout 5 -- {title}").lines == [f"failed 007{full[3:]}"]
+    spool.log(full, "said\n")
+    for command in ("gpu_logs", "gpu_tail"):
+        assert "said" in shell.run(f"{command} -- {title}").out
+    assert "no node is called '--force'" in shell.run("gpu_forget -- --force").err
