@@ -670,7 +670,8 @@ __gpu_called() { # PATH of a task: as __gpu_split, with the title for people
   __gpu_title "$1"; title=$REPLY
 }
 
-__gpu_full() { # STATE: reply = the paths of that state's tasks in run order; false if all names must be looked at to tell
+__gpu_full() { # STATE [GLOB of the title]: reply = the paths of that state's tasks in run order; false if all names must be
+  # looked at to tell.
   # By the shell's own globbing alone: looking at ten thousand names one by one takes it a fifth of a second.
   local file
   reply=("$1"/*[!A-Za-z0-9._+-]* "$1"/*.try*)
@@ -680,7 +681,16 @@ __gpu_full() { # STATE: reply = the paths of that state's tasks in run order; fa
     esac
   done
   [ ${#reply[@]} -le 1000 ] || return
-  reply=("$1"/[0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-?*)
+  # shellcheck disable=SC2206 # a glob is meant; it is built from safe bytes only
+  reply=("$1"/[0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-${2:-?*})
+}
+
+__gpu_titled() { # STATE GLOB of safe bytes: reply = the paths of its tasks whose ids carry such a title, in run order; false if
+  local glob=$2 # some may have a claim's name
+  [ "$glob" != '*' ] || glob='?*' # no title is empty
+  if [ "$1" != running ] && __gpu_full "$1" "$glob"; then return 0; fi
+  __gpu_tasks "$1" "????????T?????????-??????-$glob"
+  return 1
 }
 
 __gpu_tasks() { # STATE [PATTERN of the id]: reply = the paths of that state's tasks in run order
@@ -984,24 +994,26 @@ __gpu_code() { # CHARACTER: REPLY = a number, in the order of characters; zsh co
 }
 
 __gpu_fitting() { # PATTERN STATE…: reply = the paths of the tasks whose titles fit it
-  local state file pieces bounds coarse exact by_bytes is_odd priority id nonce title files found=() sheets=()
+  local state file pieces bounds coarse exact by_bytes is_odd id title files start found=() sheets=() doubtful=()
   typeset -A more
   __gpu_pattern "$1" || :
   shift
   for state in "$@"; do
-    if [ "$exact$by_bytes" = '*yes' ]; then
-      __gpu_tasks "$state"; found+=("${reply[@]}")
-    else
-      __gpu_tasks "$state" "????????T?????????-??????-$coarse"; files=("${reply[@]}")
+    start='' sheets=() doubtful=() more=()
+    if __gpu_titled "$state" "$coarse"; then start=$((${#state} + 1)); fi
+    files=("${reply[@]}")
+    if [ "$exact$by_bytes" != '*yes' ]; then
       # A _ in an id may stand for anything; one program tells whose records have more to say.
-      sheets=() more=()
-      for file in "${files[@]}"; do
-        case ${file##*/} in *_*) __gpu_strip "$file"; sheets+=("records/${REPLY#????}.json") ;; esac
-      done
+      for file in "${files[@]}"; do case ${file##*/} in *_*) doubtful+=("$file") ;; esac; done
+      for file in "${doubtful[@]}"; do __gpu_strip "$file"; sheets+=("records/${REPLY#????}.json"); done
       __gpu_with '"name": *"[^"]*[^A-Za-z0-9._+"-]' "${sheets[@]}"
       for file in "${reply[@]}"; do more[$file]=1; done
+    fi
+    if [ "$exact" = "$coarse" ] && [ ${#more[@]} -eq 0 ]; then found+=("${files[@]}")
+    else
       for file in "${files[@]}"; do
-        __gpu_split "$file"
+        if [ -n "$start" ]; then id=${file:$((start + 4))}; else __gpu_strip "$file"; id=${REPLY#????}; fi
+        title=${id:26}
         if [ -n "${more[records/$id.json]-}" ]; then __gpu_title "$file"; title=$REPLY
         elif [ -n "$is_odd" ]; then continue
         fi
@@ -1019,23 +1031,37 @@ __gpu_fitting() { # PATTERN STATE…: reply = the paths of the tasks whose title
 }
 
 __gpu_of_queue() { # STATE…: reply = the paths of their tasks that are in the caller's queue, as record or script says
-  local state file id tasks=() sheets=() found=()
-  typeset -A given its says
+  local state file id tasks=() sheets=() found=() i
+  typeset -A given says hit
   for state in "$@"; do
-    __gpu_tasks "$state"; tasks+=("${reply[@]}")
-    [ "$state" != pending ] || { __gpu_drops; tasks+=("${reply[@]}"); }
+    __gpu_tasks "$state"; found=("${reply[@]}")
+    [ "$state" != pending ] || { __gpu_drops "${#reply[@]}"; found+=("${reply[@]}"); }
+    tasks+=("${found[@]}")
+    case "${found[*]}" in
+      running/* | *.try* | *=*) # claims' names
+        for ((i = 0; i < ${#found[@]}; i++)); do __gpu_strip "${found[i]}"; found[i]=$state/$REPLY; done ;;
+    esac
+    found=("${found[@]/#*\/????/records/}"); sheets+=("${found[@]/%/.json}")
   done
-  for file in "${tasks[@]}"; do __gpu_strip "$file"; sheets+=("records/${REPLY#????}.json"); done
-  # Three programs for thousands of files.
-  __gpu_with '"queue": *"' "${sheets[@]}"; for file in "${reply[@]}"; do given[$file]=1; done
-  __gpu_with "\"queue\": *\"${queue//./[.]}\"" "${sheets[@]}"; for file in "${reply[@]}"; do its[$file]=1; done
-  __gpu_with '^#GPUQ.*--queue' "${tasks[@]}"; for file in "${reply[@]}"; do says[$file]=1; done
-  for file in "${tasks[@]}"; do
-    __gpu_strip "$file"; id=records/${REPLY#????}.json
-    if [ -n "${its[$id]-}" ]; then found+=("$file"); continue; fi
-    [ -z "${given[$id]-}" ] && [ -n "${says[$file]-}" ] && __gpu_read "$file" 65536 || continue
-    __gpu_lane "$REPLY"
-    if [ "$REPLY" = "$queue" ]; then found+=("$file"); fi
+  # Two programs for thousands of files, and of these only what they find is looked at.
+  __gpu_with "\"queue\": *\"${queue//./[.]}\"" "${sheets[@]}"; for file in "${reply[@]}"; do hit[$file]=record; done
+  __gpu_with "^#GPUQ.*--queue.*${queue//./[.]}" "${tasks[@]}"
+  found=()
+  for file in "${reply[@]}"; do says[$file]=1; __gpu_strip "$file"; file=pending/$REPLY; found+=("${file/#*\/????/records/}.json"); done
+  __gpu_with '"queue": *"' "${found[@]}"; for file in "${reply[@]}"; do given[$file]=1; done
+  for file in "${found[@]}"; do [ -n "${given[$file]-}" ] || hit[$file]=script; done
+  found=() i=-1
+  for id in "${sheets[@]}"; do
+    i=$((i + 1))
+    case ${hit[$id]-} in
+      '') continue ;;
+      script)
+        file=${tasks[i]}
+        [ -n "${says[$file]-}" ] && __gpu_read "$file" 65536 || continue
+        __gpu_lane "$REPLY"
+        [ "$REPLY" = "$queue" ] || continue ;;
+    esac
+    found+=("${tasks[i]}")
   done
   reply=("${found[@]}")
 }
@@ -4347,8 +4373,7 @@ __gpu_queue_names() { # reply = the serial queues that have a token, or that the
 }
 
 __gpu_candidates() { # COMMAND, or the option before, WORD: one a line
-  local states file priority id nonce title read=0
-  typeset -A seen
+  local states state file plain titles=() nonces=() fulls=()
   case $1 in
     gpu_keepalive) printf '%s\n' on off status; return 0 ;;
     gpu_use) __gpu_home; __gpu_cd "$REPLY" || return 0
@@ -4373,29 +4398,48 @@ __gpu_candidates() { # COMMAND, or the option before, WORD: one a line
   esac
   case $1 in gpu_stop | gpu_retry) printf 'all\n' ;; esac
   __gpu_enter 2>/dev/null || return 0
-  if [ "$states" = logs ]; then
-    reply=()
-    for file in logs/*.log; do reply+=("000-${file#logs/}"); done
-    set -- "$1" "$2" "${reply[@]}"
-  else
-    # shellcheck disable=SC2086 # a list of words
-    __gpu_find "" $states
-    set -- "$1" "$2" "${reply[@]}"
-  fi
-  file=$2
-  shift 2
-  for id in "$@"; do
-    __gpu_split "${id%.log}"
-    __gpu_is_full "$priority-$id" || continue
-    case $title in *_*) # the record is read; of very many titles a person reads the first
-      if [ "$read" -lt 200 ]; then read=$((read + 1)); __gpu_title "$priority-$id"; title=$REPLY; fi ;;
+  # By the shell's own globbing, as far as names in the directory tell: there may be very many.
+  __gpu_plain "$2"; plain=$REPLY
+  for state in $states; do
+    case $state in
+      logs) titles+=(logs/????????T?????????-??????-"$plain"*.log) ;;
+      *) __gpu_titled "$state" "$plain*" || :; titles+=("${reply[@]}") ;;
     esac
-    set -- "$title"
-    case $file in [0-9a-f]*) set -- "$title" "$nonce" "$priority-$id" ;; esac
-    for title in "$@"; do
-      [ -n "${seen[$title]-}" ] || printf '%s\n' "$title"
-      seen[$title]=1
-    done
+    case $2 in *[!A-Za-z0-9._+-]*) continue ;; [0-9a-f]*) ;; *) continue ;; esac
+    case $state in
+      logs) nonces+=(logs/????????T?????????-"$2"*-?*.log) ;;
+      running) nonces+=(running/*/???-????????T?????????-"$2"*-?*) fulls+=(running/*/"$2"*) ;;
+      *) nonces+=("$state"/???-????????T?????????-"$2"*-?*) fulls+=("$state/$2"*) ;;
+    esac
+    case $state/$2 in logs/0 | logs/00 | logs/000 | logs/000-*) file=${2#00}; file=${file#0}; fulls+=(logs/"${file#-}"*.log) ;; esac
+  done
+  __gpu_offer title "$2" "${titles[@]}"
+  __gpu_offer nonce "$2" "${nonces[@]}"
+  __gpu_offer full "$2" "${fulls[@]}"
+}
+
+__gpu_offer() { # KIND WORD PATH…: what begins with the word, one a line: of very many the first, and what is spelled otherwise
+  local kind=$1 begun=$2 file name word common='' count=0 read=0 before='*/' # than these, so that Tab goes on as far as all are alike
+  typeset -A seen
+  shift 2
+  case $kind in title) before='*????????T?????????-??????-' ;; nonce) before='*????????T?????????-' ;; esac
+  for file in "$@"; do
+    # shellcheck disable=SC2254 # a pattern is meant
+    [ "$count" -lt 200 ] || case $file in $before"$common"*) continue ;; esac
+    name=${file##*/}
+    case $file in logs/*) name=000-${name%.log} ;; esac
+    case $name in *.try* | *=*) __gpu_strip "$name"; name=$REPLY ;; esac
+    case $kind in nonce) word=${name:23:6} ;; full) word=$name ;; *) word=${name:30} ;; esac
+    case $kind/$word in title/*_*) # the record is read, of the first
+      if [ "$read" -lt 200 ]; then read=$((read + 1)); __gpu_title "$name"; word=$REPLY; fi ;;
+    esac
+    case $word in "$begun"*) ;; *) continue ;; esac
+    [ "$count" -lt 200 ] || case $word in "$common"*) continue ;; esac
+    [ -z "${seen[$word]-}" ] && __gpu_is_full "$name" || continue
+    printf '%s\n' "$word"
+    seen[$word]=1 count=$((count + 1))
+    [ "$count" -gt 1 ] || common=$word
+    while case $word in "$common"*) false ;; esac; do common=${common%?}; done
   done
 }
 

@@ -237,3 +237,15 @@ def test_what_stands_behind_two_dashes_is_a_name(shell: Shell, spool: Spool, tit
     for command in ("gpu_logs", "gpu_tail"):
         assert "said" in shell.run(f"{command} -- {title}").out
     assert "no node is called '--force'" in shell.run("gpu_forget -- --force").err
+
+
+def test_a_serial_queue_has_what_runs_and_what_a_script_spells_with_quotes(shell: Shell, spool: Spool) -> None:
+    spelled = ["--queue car.1", '--gpus 1 --queue "car.1"', "--queue='car.1'", "--queue car.10", "--queue bus"]
+    tasks = [spool.add("pending", f"s{number}.sh") for number in range(len(spelled))]
+    spool.add(f"running/{NODE}", "runs.sh", needs={"queue": "car.1"})
+    for full, line in zip(tasks, spelled, strict=True):
+        (spool.path / "pending" / full).write_text(f"#GPUQ {line}\ntrue\n")
+    (spool.path / "pending" / "x").write_text("#GPUQ --queue car.1\ntrue\n")
+    assert "waiting for 4 tasks" in shell.run("gpu_wait --queue car.1 --timeout 0.1s").err
+    assert shell.ok("gpu_cancel --queue car.1").out.count("cancelled") == 4
+    assert spool.names("pending") == tasks[3:]
