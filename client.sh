@@ -37,6 +37,7 @@
 # TASK is a full name, an id, its six-digit nonce, the script's name with or without its ending, or else a part of it.
 # Where it fits several tasks they are listed and nothing is done; gpu_tail takes the newest, gpu_logs the newest that
 # has a log, gpu_explain the newest of equal names.
+# What stands behind -- is a name, also where it begins like an option.
 # Every failure is one line on stderr; the status is 2 for wrong usage, else 1.
 #
 # Settings: JOB_ID; QUEUE_ROOT (default ~/gpu_queue); NO_COLOR; GPU_QUEUE_PATIENCE, the seconds after which a node
@@ -674,7 +675,8 @@ __gpu_called() { # PATH of a task: as __gpu_split, with the title for people
   __gpu_title "$1"; title=$REPLY
 }
 
-__gpu_full() { # STATE: reply = the paths of that state's tasks in run order; false if all names must be looked at to tell
+__gpu_full() { # STATE [GLOB of the title]: reply = the paths of that state's tasks in run order; false if all names must be
+  # looked at to tell.
   # By the shell's own globbing alone: looking at ten thousand names one by one takes it a fifth of a second.
   local file
   reply=("$1"/*[!A-Za-z0-9._+-]* "$1"/*.try*)
@@ -684,7 +686,16 @@ __gpu_full() { # STATE: reply = the paths of that state's tasks in run order; fa
     esac
   done
   [ ${#reply[@]} -le 1000 ] || return
-  reply=("$1"/[0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-?*)
+  # shellcheck disable=SC2206 # a glob is meant; it is built from safe bytes only
+  reply=("$1"/[0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-${2:-?*})
+}
+
+__gpu_titled() { # STATE GLOB of safe bytes: reply = the paths of its tasks whose ids carry such a title, in run order; false if
+  local glob=$2 # some may have a claim's name
+  [ "$glob" != '*' ] || glob='?*' # no title is empty
+  if [ "$1" != running ] && __gpu_full "$1" "$glob"; then return 0; fi
+  __gpu_tasks "$1" "????????T?????????-??????-$glob"
+  return 1
 }
 
 __gpu_tasks() { # STATE [PATTERN of the id]: reply = the paths of that state's tasks in run order
@@ -827,7 +838,9 @@ __gpu_youngest() { # PATH…: REPLY = that of the task that was submitted last
 
 # Several tasks in one command: names, patterns of titles, all of a serial queue.
 
-__gpu_wishes() { # ARGUMENT…: into the caller's names, queue, yes
+__gpu_wishes() { # ARGUMENT…: into the caller's names, queue, yes, and is_all, if one of the names is that word
+  local name
+  is_all=''
   while [ $# -gt 0 ]; do
     case $1 in
       --) shift; names+=("$@"); break ;;
@@ -842,6 +855,9 @@ __gpu_wishes() { # ARGUMENT…: into the caller's names, queue, yes
     esac
     shift
   done
+  for name in "${names[@]}"; do [ "$name" != all ] || is_all=yes; done
+  [ -z "$is_all" ] || [ -z "$queue" ] ||
+    { __gpu_usage 'all and --queue %s do not go together; type either gpu_%s --queue %s or gpu_%s all' "$queue" "$__gpu_verb" "$queue" "$__gpu_verb"; return; }
 }
 
 __gpu_meant() { # STATES GROUP…: reply = the paths of what the caller's names and queue mean: a pattern, all and a queue
@@ -854,17 +870,16 @@ __gpu_meant() { # STATES GROUP…: reply = the paths of what the caller's names 
     found+=("${reply[@]}")
   fi
   for name in "${names[@]}"; do
-    case $name in
-      all) name='*' ;;
-      *[*?[]*)
-        # A script may be called so.
-        # shellcheck disable=SC2086 # as above
-        __gpu_find "$name" $states
-        if [ -z "$is_part" ] && [ ${#reply[@]} -eq 1 ]; then found+=("${reply[0]}"); continue; fi ;;
-      *)
-        __gpu_one "$name" "$@" || return
-        found+=("$REPLY"); continue ;;
-    esac
+    if [ "$name" = all ]; then name='*'
+    elif __gpu_is_pattern "$name"; then
+      # A script may be called so.
+      # shellcheck disable=SC2086 # as above
+      __gpu_find "$name" $states
+      if [ -z "$is_part" ] && [ ${#reply[@]} -eq 1 ]; then found+=("${reply[0]}"); continue; fi
+    else
+      __gpu_one "$name" "$@" || return
+      found+=("$REPLY"); continue
+    fi
     # shellcheck disable=SC2086 # as above
     __gpu_fitting "$name" $states
     if [ ${#reply[@]} -eq 0 ] && [ "$name" != '*' ]; then
@@ -877,50 +892,181 @@ __gpu_meant() { # STATES GROUP…: reply = the paths of what the caller's names 
   case "${#names[@]}$queue $states" in '1 pending' | '1 failed') ;; *) __gpu_latest "${found[@]}" ;; esac
 }
 
+__gpu_is_pattern() { # TEXT: whether it is meant as one
+  local pieces bounds coarse exact by_bytes is_odd
+  case $1 in *[*?]*) return 0 ;; *'['*) __gpu_pattern "$1" ;; *) return 1 ;; esac
+}
+
+__gpu_pattern() { # TEXT: into the caller's pieces and bounds what it says, as gpu_queue/spool/desk/find.py reads it: * ? [a-z] [!a-z]
+  # of characters of UTF-8, where a [ without a ] is one itself; into coarse, exact, by_bytes, is_odd how most titles are sifted
+  # sooner.  Fails where it says no more than a name.
+  local chars char i j from kind set is_wild='' is_native=yes
+  pieces=() bounds=()
+  coarse='' exact=''        # globs: of ids, that fits too many; of plain titles
+  by_bytes=yes is_odd=''    # whether the latter tells of any title; whether no id can carry the title
+  __gpu_chars "$1"; chars=("${reply[@]}")
+  for ((i = 0; i < ${#chars[@]}; i++)); do
+    char=${chars[i]}
+    case $char in
+      '*') pieces+=('*'); exact+='*' coarse=${coarse%'*'}'*' is_wild=yes; continue ;;
+      '?') pieces+=('?'); exact+='?' coarse=${coarse%'*'}'*' is_wild=yes by_bytes=''; continue ;;
+      '[')
+        j=$((i + 1)) kind=+
+        case ${chars[j]-} in '!' | '^') kind='!' j=$((j + 1)) ;; esac
+        from=$j
+        for ((j++; j < ${#chars[@]}; j++)); do [ "${chars[j]}" != ']' ] || break; done
+        if [ "$j" -lt ${#chars[@]} ]; then
+          i=$j set='' char=$kind${#bounds[@]}
+          while [ "$from" -lt "$j" ]; do
+            __gpu_code "${chars[from]}"; bounds+=("$REPLY"); set+=${chars[from]}
+            if [ $((from + 2)) -lt "$j" ] && [ "${chars[from + 1]}" = - ]; then from=$((from + 2)) set+=-${chars[from]}; fi
+            __gpu_code "${chars[from]}"; bounds+=("$REPLY"); from=$((from + 1))
+          done
+          pieces+=("$char:${#bounds[@]}")
+          coarse=${coarse%'*'}'*' is_wild=yes by_bytes=''
+          case $set in -* | *- | *--* | *[!A-Za-z0-9._+-]*) is_native='' ;; *) exact+="[${kind#+}$set]" ;; esac
+          continue
+        fi ;;
+    esac
+    pieces+=("=$char")
+    case $char in
+      [A-Za-z0-9._+-]) exact+=$char coarse+=$char ;;
+      *) coarse=${coarse%'*'}'*' is_odd=yes is_native='' ;;
+    esac
+  done
+  [ -n "$is_native" ] || exact=''
+  [ -n "$is_wild" ]
+}
+
+__gpu_chars() { # TEXT: reply = its characters; a byte that belongs to none counts as one
+  local i=0 j more
+  reply=()
+  while [ "$i" -lt ${#1} ]; do
+    case ${1:$i:1} in
+      [$'\302'-$'\337']) more=1 ;;
+      [$'\340'-$'\357']) more=2 ;;
+      [$'\360'-$'\364']) more=3 ;;
+      *) more=0 ;;
+    esac
+    for ((j = i + 1; j <= i + more; j++)); do
+      [ "$j" -lt ${#1} ] || break
+      case $__gpu_tails in *"${1:$j:1}"*) ;; *) break ;; esac
+    done
+    [ "$j" -gt $((i + more)) ] || more=0
+    reply+=("${1:$i:$((more + 1))}"); i=$((i + more + 1))
+  done
+}
+
+__gpu_suits() { # TITLE: whether the caller's pattern fits it
+  local at=0 piece=0 mark=0 back='' one is_so
+  if [ -n "$exact" ]; then
+    case $1 in *[![:print:]]*) is_so=$by_bytes ;; *) is_so=yes ;; esac
+    # shellcheck disable=SC2254 # a pattern is meant; it is built from safe bytes only
+    [ -z "$is_so" ] || case $1 in $exact) return 0 ;; *) return 1 ;; esac
+  fi
+  __gpu_chars "$1"
+  while :; do
+    one=${pieces[piece]-} is_so=''
+    if [ "$one" = '*' ]; then piece=$((piece + 1)) back=$piece mark=$at; continue; fi
+    if [ "$at" -eq ${#reply[@]} ]; then [ "$piece" -eq ${#pieces[@]} ]; return; fi
+    case $one in
+      '?') is_so=yes ;;
+      =*) [ "${one:1}" != "${reply[at]}" ] || is_so=yes ;;
+      [+!]*) ! __gpu_in_set "${reply[at]}" "$one" || is_so=yes ;;
+    esac
+    if [ -n "$is_so" ]; then at=$((at + 1)) piece=$((piece + 1)); continue; fi
+    [ -n "$back" ] || return 1
+    mark=$((mark + 1)) at=$mark piece=$back
+  done
+}
+
+__gpu_in_set() { # CHARACTER PIECE: whether it is one of those
+  local i=${2%:*} to=${2#*:} REPLY
+  __gpu_code "$1"
+  for ((i = ${i:1}; i < to; i += 2)); do
+    if [ "${bounds[i]}" -le "$REPLY" ] && [ "$REPLY" -le "${bounds[i + 1]}" ]; then case $2 in +*) return 0 ;; *) return 1 ;; esac; fi
+  done
+  case $2 in +*) return 1 ;; esac
+}
+
+__gpu_code() { # CHARACTER: REPLY = a number, in the order of characters; zsh compares not all bytes in theirs
+  local i byte code=0
+  for ((i = 0; i < ${#1}; i++)); do
+    printf -v byte %d "'${1:$i:1}"
+    code=$((code * 256 + (byte & 255)))
+  done
+  REPLY=$code
+}
+
 __gpu_fitting() { # PATTERN STATE…: reply = the paths of the tasks whose titles fit it
-  local pattern=$1 state file name found=()
+  local state file pieces bounds coarse exact by_bytes is_odd id title files start found=() sheets=() doubtful=()
+  typeset -A more
+  __gpu_pattern "$1" || :
   shift
   for state in "$@"; do
-    # Ids carry what the first kind of pattern says, so that the names in the directory tell; of others the titles do.
-    case $pattern in
-      *[!]A-Za-z0-9._+*?!^[-]*)
-        __gpu_tasks "$state"
-        for file in "${reply[@]}"; do
-          __gpu_title "$file"
-          # shellcheck disable=SC2254 # a pattern is meant
-          case $REPLY in $pattern) found+=("$file") ;; esac
-        done ;;
-      *) __gpu_tasks "$state" "????????T?????????-??????-$pattern"; found+=("${reply[@]}") ;;
-    esac
+    start='' sheets=() doubtful=() more=()
+    if __gpu_titled "$state" "$coarse"; then start=$((${#state} + 1)); fi
+    files=("${reply[@]}")
+    if [ "$exact$by_bytes" != '*yes' ]; then
+      # A _ in an id may stand for anything; one program tells whose records have more to say.
+      for file in "${files[@]}"; do case ${file##*/} in *_*) doubtful+=("$file") ;; esac; done
+      for file in "${doubtful[@]}"; do __gpu_strip "$file"; sheets+=("records/${REPLY#????}.json"); done
+      __gpu_with '"name": *"[^"]*[^A-Za-z0-9._+"-]' "${sheets[@]}"
+      for file in "${reply[@]}"; do more[$file]=1; done
+    fi
+    if [ "$exact" = "$coarse" ] && [ ${#more[@]} -eq 0 ]; then found+=("${files[@]}")
+    else
+      for file in "${files[@]}"; do
+        if [ -n "$start" ]; then id=${file:$((start + 4))}; else __gpu_strip "$file"; id=${REPLY#????}; fi
+        title=${id:26}
+        if [ -n "${more[records/$id.json]-}" ]; then __gpu_title "$file"; title=$REPLY
+        elif [ -n "$is_odd" ]; then continue
+        fi
+        if __gpu_suits "$title"; then found+=("$file"); fi
+      done
+    fi
     [ "$state" = pending ] || continue
     __gpu_drops
     for file in "${reply[@]}"; do
-      name=${file#pending/}
-      # shellcheck disable=SC2254 # as above
-      case ${name#[0-9][0-9][0-9][-_]} in $pattern) found+=("$file") ;; esac
+      title=${file#pending/}
+      if __gpu_suits "${title#[0-9][0-9][0-9][-_]}"; then found+=("$file"); fi
     done
   done
   reply=("${found[@]}")
 }
 
 __gpu_of_queue() { # STATE…: reply = the paths of their tasks that are in the caller's queue, as record or script says
-  local state file id tasks=() sheets=() found=()
-  typeset -A given its says
+  local state file id tasks=() sheets=() found=() i
+  typeset -A given says hit
   for state in "$@"; do
-    __gpu_tasks "$state"; tasks+=("${reply[@]}")
-    [ "$state" != pending ] || { __gpu_drops; tasks+=("${reply[@]}"); }
+    __gpu_tasks "$state"; found=("${reply[@]}")
+    [ "$state" != pending ] || { __gpu_drops "${#reply[@]}"; found+=("${reply[@]}"); }
+    tasks+=("${found[@]}")
+    case "${found[*]}" in
+      running/* | *.try* | *=*) # claims' names
+        for ((i = 0; i < ${#found[@]}; i++)); do __gpu_strip "${found[i]}"; found[i]=$state/$REPLY; done ;;
+    esac
+    found=("${found[@]/#*\/????/records/}"); sheets+=("${found[@]/%/.json}")
   done
-  for file in "${tasks[@]}"; do __gpu_strip "$file"; sheets+=("records/${REPLY#????}.json"); done
-  # Three programs for thousands of files.
-  __gpu_with '"queue": *"' "${sheets[@]}"; for file in "${reply[@]}"; do given[$file]=1; done
-  __gpu_with "\"queue\": *\"${queue//./[.]}\"" "${sheets[@]}"; for file in "${reply[@]}"; do its[$file]=1; done
-  __gpu_with '^#GPUQ.*--queue' "${tasks[@]}"; for file in "${reply[@]}"; do says[$file]=1; done
-  for file in "${tasks[@]}"; do
-    __gpu_strip "$file"; id=records/${REPLY#????}.json
-    if [ -n "${its[$id]-}" ]; then found+=("$file"); continue; fi
-    [ -z "${given[$id]-}" ] && [ -n "${says[$file]-}" ] && __gpu_read "$file" 65536 || continue
-    __gpu_lane "$REPLY"
-    if [ "$REPLY" = "$queue" ]; then found+=("$file"); fi
+  # Two programs for thousands of files, and of these only what they find is looked at.
+  __gpu_with "\"queue\": *\"${queue//./[.]}\"" "${sheets[@]}"; for file in "${reply[@]}"; do hit[$file]=record; done
+  __gpu_with "^#GPUQ.*--queue.*${queue//./[.]}" "${tasks[@]}"
+  found=()
+  for file in "${reply[@]}"; do says[$file]=1; __gpu_strip "$file"; file=pending/$REPLY; found+=("${file/#*\/????/records/}.json"); done
+  __gpu_with '"queue": *"' "${found[@]}"; for file in "${reply[@]}"; do given[$file]=1; done
+  for file in "${found[@]}"; do [ -n "${given[$file]-}" ] || hit[$file]=script; done
+  found=() i=-1
+  for id in "${sheets[@]}"; do
+    i=$((i + 1))
+    case ${hit[$id]-} in
+      '') continue ;;
+      script)
+        file=${tasks[i]}
+        [ -n "${says[$file]-}" ] && __gpu_read "$file" 65536 || continue
+        __gpu_lane "$REPLY"
+        [ "$REPLY" = "$queue" ] || continue ;;
+    esac
+    found+=("${tasks[i]}")
   done
   reply=("${found[@]}")
 }
@@ -949,6 +1095,16 @@ __gpu_ask() { # FORMAT PATH…: on a terminal, if it is about several tasks and 
   printf '%s' "$REPLY" >&2
   IFS= read -r answer || printf '\n' >&2
   case $answer in [yY] | [yY][eE][sS]) ;; *) __gpu_fail 'nothing was done' ;; esac
+}
+
+__gpu_is_seen() { [ -t 1 ] && [ -t 2 ]; } # by a person: a program gets full names
+
+__gpu_became() { # FORMAT PATH: what became of a task; for a person by its title and six digits
+  local priority id nonce title
+  # shellcheck disable=SC2059 # the format is ours
+  __gpu_is_seen || { printf "$1" "${2##*/}"; return; }
+  __gpu_called "$2"
+  __gpu_put "$1" "$title ($nonce)"
 }
 
 __gpu_where() { # ID: REPLY = the path of the task; fails where no state has it
@@ -2769,6 +2925,7 @@ __gpu_why() { # NAME in pending/: reply = why it waits, as living nodes say, wit
 
 __gpu_logs() {
   local file task priority id nonce title same i
+  [ "${1-}" != -- ] || shift
   __gpu_enter || return
   if [ $# -eq 0 ]; then
     __gpu_grown
@@ -2829,6 +2986,7 @@ __gpu_open_ticks() { # tick = a descriptor from which nothing comes, or zsh's ow
 
 __gpu_tail() {
   local priority id nonce title log='' shown=0 size pause=0.2 absent=0 task why='' turn=0 full tick=''
+  [ "${1-}" != -- ] || shift
   __gpu_enter || return
   __gpu_newest "${1-}" || return
   __gpu_called "$REPLY"
@@ -2902,6 +3060,7 @@ __gpu_wait() {
       --queue)
         [ $# -gt 1 ] || { __gpu_usage '%s needs a value' "$1"; return; }
         queue=$2; shift ;;
+      --) shift; names+=("$@"); break ;;
       --*) __gpu_usage 'there is no option %s; gpu_wait [TASK…] [--queue Q] [--timeout 2h]' "$1"; return ;;
       *) names+=("$1") ;;
     esac
@@ -2925,7 +3084,7 @@ __gpu_wait() {
     __gpu_strip "$file"
     # A full name needs no search; one that is nowhere is given up sooner than a task that was there.
     if __gpu_is_full "$REPLY"; then ids+=("$REPLY"); misses[${REPLY#????}]=25; continue; fi
-    case $file in *[*?[]*)
+    if __gpu_is_pattern "$file"; then
       __gpu_find "$file" pending running 'done' failed
       if [ -n "$is_part" ] || [ ${#reply[@]} -ne 1 ]; then # else a script is called so
         __gpu_fitting "$file" pending running
@@ -2935,8 +3094,8 @@ __gpu_wait() {
         [ ${#left[@]} -gt 0 ] || { __gpu_fail "no task fits '%s'; gpu_status and gpu_logs show what there is" "$id"; return; }
         left=()
         continue
-      fi ;;
-    esac
+      fi
+    fi
     __gpu_one "$file" 'pending running' 'done failed' || return
     ids+=("$REPLY")
     __gpu_strip "$REPLY"
@@ -2997,8 +3156,8 @@ __gpu_wait_for() { # PATH: into the caller's ids
 
 __gpu_wait_told() { # PATH: tells of a task that has ended, and keeps it in the caller's result; fails for others
   case $1 in
-    done/*) printf 'done %s\n' "${1#*/}" ;;
-    failed/*) printf 'failed %s\n' "${1#*/}"; result=1 ;;
+    done/*) __gpu_became 'done %s\n' "$1" ;;
+    failed/*) __gpu_became 'failed %s\n' "$1"; result=1 ;;
     *) return 1 ;;
   esac
 }
@@ -3019,6 +3178,7 @@ __gpu_wait_over() { # whether all that are left have ended; of many the first ar
 
 __gpu_explain() {
   local task file nodes=() gone=() same priority id nonce title
+  [ "${1-}" != -- ] || shift
   [ $# -eq 1 ] || { __gpu_usage 'which task? gpu_explain TASK; gpu_status shows them'; return; }
   local newest=yes
   __gpu_enter || return
@@ -3127,7 +3287,7 @@ __gpu_explain_end() { # PATH in done/ or failed/
 # --- steering ------------------------------------------------------------------------------------------------------
 
 __gpu_cancel() {
-  local names=() queue='' yes='' file waiting=() result=0
+  local names=() queue='' yes='' is_all='' file waiting=() result=0
   __gpu_wishes "$@" || return
   [ -n "${names[*]}$queue" ] || { __gpu_usage 'which task? gpu_cancel TASK…; gpu_status shows what waits'; return; }
   __gpu_enter || return
@@ -3158,7 +3318,7 @@ __gpu_cancel_many() { # PATH…, in pending/: to failed/; reply = those that wer
   done
   for file in "${lost[@]}"; do missing[$file]=1; done
   for file in "${plain[@]}"; do
-    [ -n "${missing[$file]-}" ] || printf 'cancelled %s\n' "${file#pending/}"
+    [ -n "${missing[$file]-}" ] || __gpu_became 'cancelled %s\n' "$file"
   done
   [ ${#plain[@]} -eq 0 ] || __gpu_release
   reply=("${lost[@]}")
@@ -3170,7 +3330,7 @@ __gpu_moved_on() { # PATH of a task that waits no more
   case $1 in
     running/*) __gpu_fail '%s runs already, on %s; gpu_stop %s ends it' "$title" "${node%%/*}" "$nonce" ;;
     pending/*) __gpu_fail '%s could not be moved; gpu_status shows where it is' "$1" ;;
-    *) __gpu_fail 'it has ended already: %s' "$1" ;;
+    *) if __gpu_is_seen; then __gpu_fail 'it has ended already: %s (%s), in %s/' "$title" "$nonce" "${1%%/*}"; else __gpu_fail 'it has ended already: %s' "$1"; fi ;;
   esac
 }
 
@@ -3200,7 +3360,7 @@ __gpu_cancel_one() { # PATH in pending/
       __gpu_moved_on "$REPLY"; return ;;
     esac
   fi
-  printf 'cancelled %s\n' "$file"
+  __gpu_became 'cancelled %s\n' "$file"
   __gpu_release "$id"
 }
 
@@ -3220,7 +3380,7 @@ __gpu_release() { # [ID]: frees the serial queues that this task holds, or every
 }
 
 __gpu_priority() {
-  local names=() queue='' yes='' file new waiting=() result=0 last
+  local names=() queue='' yes='' is_all='' file new waiting=() result=0 last
   __gpu_wishes "$@" || return
   last=$((${#names[@]} - 1))
   [ "$last" -ge 0 ] && __gpu_is_priority "${names[last]}" && new=$((10#${names[last]} + 1000)) names=("${names[@]:0:$last}") &&
@@ -3244,12 +3404,20 @@ __gpu_reranked() { # NAME in pending/: REPLY = it with the caller's new priority
   if __gpu_is_full "$REPLY"; then REPLY=$new-${REPLY#????}; else REPLY=${new}_${1#[0-9][0-9][0-9][-_]}; fi
 }
 
+__gpu_ranks() { # NAME in pending/: says it, with its new priority
+  local priority id nonce title
+  __gpu_is_seen || { __gpu_put '%s\n' "$1"; return; }
+  __gpu_called "$1"
+  if __gpu_is_full "$priority-$id"; then title+=" ($nonce)"; fi
+  __gpu_put '%s has priority %s\n' "$title" "${1%"${1#???}"}"
+}
+
 __gpu_priority_one() { # PATH in pending/
   local task=$1 file
   __gpu_reranked "${task#pending/}"; file=$REPLY
-  [ "$task" != "pending/$file" ] || { __gpu_put '%s\n' "$file"; return 0; }
+  [ "$task" != "pending/$file" ] || { __gpu_ranks "$file"; return 0; }
   ! __gpu_listed pending "$file" || { __gpu_fail 'pending/%s is there already; give one of them another name' "$file"; return; }
-  if __gpu_move_new "$task" "pending/$file"; then __gpu_put '%s\n' "$file"; return 0; fi
+  if __gpu_move_new "$task" "pending/$file"; then __gpu_ranks "$file"; return 0; fi
   __gpu_where "${file#????}" || REPLY=$task
   __gpu_moved_on "$REPLY"
 }
@@ -3266,7 +3434,7 @@ __gpu_priority_many() { # PATH…, in pending/
   for file in pending/*; do there[$file]=1; done # the truth, in one listing
   for file in "$@"; do
     __gpu_reranked "${file#pending/}"
-    if __gpu_is_full "$REPLY" && [ -n "${there[pending/$REPLY]-}" ]; then __gpu_put '%s\n' "$REPLY"
+    if __gpu_is_full "$REPLY" && [ -n "${there[pending/$REPLY]-}" ]; then __gpu_ranks "$REPLY"
     else __gpu_priority_one "$file" || result=1
     fi
   done
@@ -3274,7 +3442,7 @@ __gpu_priority_many() { # PATH…, in pending/
 }
 
 __gpu_stop() {
-  local names=() queue='' yes='' task ids=() nodes=() waiting=() chosen=() result=0
+  local names=() queue='' yes='' is_all='' task ids=() nodes=() waiting=() chosen=() result=0
   __gpu_wishes "$@" || return
   [ -n "${names[*]}$queue" ] || { __gpu_usage 'which task? gpu_stop TASK… or gpu_stop all; gpu_status shows them'; return; }
   __gpu_enter || return
@@ -3283,8 +3451,8 @@ __gpu_stop() {
     case $task in done/* | failed/*) __gpu_moved_on "$task"; result=1 ;; *) chosen+=("$task") ;; esac
   done
   __gpu_ask 'gpu_stop ends %s tasks, and cancels those that wait:' "${chosen[@]}" || return
-  case " ${names[*]} " in
-    *' all '*)
+  case $is_all in
+    yes)
       __gpu_cancel_all || return
       __gpu_tasks running
       for task in "${reply[@]}"; do __gpu_strip "$task"; ids+=("${REPLY#????}"); done
@@ -3400,7 +3568,7 @@ __gpu_take_off() { # CLAIM NODE: where no agent is alive, whoever asks moves the
 }
 
 __gpu_retry() {
-  local names=() queue='' yes='' tasks=() start file cancelled=0 counted=''
+  local names=() queue='' yes='' is_all='' tasks=() start file cancelled=0 counted=''
   typeset -A tried
   __gpu_wishes "$@" || return
   [ -n "${names[*]}$queue" ] || { __gpu_usage 'which task? gpu_retry TASK… or gpu_retry all'; return; }
@@ -3415,7 +3583,7 @@ __gpu_retry() {
   done
   [ ${#tasks[@]} -gt 0 ] || { __gpu_say 'nothing has failed'; return 0; }
   __gpu_ask 'gpu_retry queues %s failed tasks again:' "${tasks[@]}" || return
-  if [ "${names[*]}" = all ] || [ ${#tasks[@]} -gt 1 ]; then
+  if [ -n "$is_all" ] || [ ${#tasks[@]} -gt 1 ]; then
     counted=yes
     __gpu_tried # before an agent tries them again
     for file in "${tasks[@]}"; do
@@ -3425,7 +3593,9 @@ __gpu_retry() {
   for ((start = 0; start < ${#tasks[@]}; start += 500)); do
     __gpu_move_all pending "${tasks[@]:$start:500}" || __gpu_still_failed || return
   done
-  printf '%s\n' "${tasks[@]#failed/}"
+  if __gpu_is_seen; then for file in "${tasks[@]}"; do __gpu_became 'retried %s\n' "$file"; done
+  else printf '%s\n' "${tasks[@]#failed/}"
+  fi
   [ -n "$counted" ] || return 0
   __gpu_plural ${#tasks[@]} task
   if [ "$cancelled" -gt 0 ]; then counted=$REPLY; __gpu_format ', %s of which had been cancelled' "$cancelled"; REPLY=$counted$REPLY; fi
@@ -3526,11 +3696,12 @@ __gpu_any_serves() { # whether one of the caller's nodes but for gone is still t
 }
 
 __gpu_forget() {
-  local wanted='' force='' node file now age state incarnation claims=() ended=() priority id nonce title
+  local wanted='' force='' options=yes node file now age state incarnation claims=() ended=() priority id nonce title
   for file in "$@"; do
-    case $file in
-      --force) force=yes ;;
-      -*) __gpu_usage 'there is no option %s; gpu_forget NODE [--force]' "$file"; return ;;
+    case $options:$file in
+      yes:--) options='' ;;
+      yes:--force) force=yes ;;
+      yes:-*) __gpu_usage 'there is no option %s; gpu_forget NODE [--force]' "$file"; return ;;
       *) [ -z "$wanted" ] || { __gpu_usage 'one node at a time: gpu_forget NODE [--force]'; return; }; wanted=$file ;;
     esac
   done
@@ -4023,6 +4194,7 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'the command is empty') REPLY='命令为空' ;;
     '%s; nothing was submitted') REPLY='%s；未提交任何任务' ;;
     'there is no option %s; gpu_help shows them') REPLY='没有选项 %s；gpu_help 列出所有选项' ;;
+    'all and --queue %s do not go together; type either gpu_%s --queue %s or gpu_%s all') REPLY='all 和 --queue %s 不能同时使用；请输入 gpu_%s --queue %s 或 gpu_%s all 其中之一' ;;
     '%s needs a value') REPLY='%s 需要一个值' ;;
     "--priority '%s' is no priority; 000 to 999, smaller runs first") REPLY="--priority '%s' 不是优先级；应为 000 到 999，数字越小越优先" ;;
     '%s: %s; nothing was submitted') REPLY='%s：%s；未提交任何任务' ;;
@@ -4254,6 +4426,11 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'calibrating') REPLY='校准中' ;;
     'yielding') REPLY='让出中' ;;
     'nothing waits or runs in the last %s, and no agent serves them; to delete one with its records and logs: rm -r %s') REPLY='最后 %s 个实例没有等待或运行中的任务，也没有 agent；要连同记录和日志删除其中一个：rm -r %s' ;;
+    'done %s\n') REPLY='已完成 %s\n' ;;
+    'failed %s\n') REPLY='已失败 %s\n' ;;
+    'retried %s\n') REPLY='已重新排队 %s\n' ;;
+    '%s has priority %s\n') REPLY='%s 的优先级为 %s\n' ;;
+    'it has ended already: %s (%s), in %s/') REPLY='它已经结束：%s (%s)，在 %s/ 中' ;;
     'cancelled %s\n') REPLY='已取消 %s\n' ;;
     '%s (%s) is done\n') REPLY='%s (%s) 已完成\n' ;;
     '%s (%s) has failed\n') REPLY='%s (%s) 已失败\n' ;;
@@ -4308,6 +4485,7 @@ __gpu_manual() { # gpu_help in Chinese
 
 “任务”可以是全名、编号、六位随机码、脚本名（带或不带后缀），或其中的一部分。符合多个任务时会列出它们，什么都不做；
 gpu_tail 取最新的，gpu_logs 取最新的有日志的，gpu_explain 在同名任务中取最新的。
+-- 之后的都是名称，即使它像选项那样开头。
 每个错误是标准错误上的一行；用法错误的状态是 2，其他是 1。
 
 设置：JOB_ID；QUEUE_ROOT（默认 ~/gpu_queue）；NO_COLOR；GPU_QUEUE_PATIENCE：多少秒没有音讯的节点算作不在
@@ -4337,8 +4515,7 @@ __gpu_queue_names() { # reply = the serial queues that have a token, or that the
 }
 
 __gpu_candidates() { # COMMAND, or the option before, WORD: one a line
-  local states file priority id nonce title read=0
-  typeset -A seen
+  local states state file plain titles=() nonces=() fulls=()
   case $1 in
     gpu_keepalive) printf '%s\n' on off status; return 0 ;;
     gpu_use) __gpu_home; __gpu_cd "$REPLY" || return 0
@@ -4363,29 +4540,48 @@ __gpu_candidates() { # COMMAND, or the option before, WORD: one a line
   esac
   case $1 in gpu_stop | gpu_retry) printf 'all\n' ;; esac
   __gpu_enter 2>/dev/null || return 0
-  if [ "$states" = logs ]; then
-    reply=()
-    for file in logs/*.log; do reply+=("000-${file#logs/}"); done
-    set -- "$1" "$2" "${reply[@]}"
-  else
-    # shellcheck disable=SC2086 # a list of words
-    __gpu_find "" $states
-    set -- "$1" "$2" "${reply[@]}"
-  fi
-  file=$2
-  shift 2
-  for id in "$@"; do
-    __gpu_split "${id%.log}"
-    __gpu_is_full "$priority-$id" || continue
-    case $title in *_*) # the record is read; of very many titles a person reads the first
-      if [ "$read" -lt 200 ]; then read=$((read + 1)); __gpu_title "$priority-$id"; title=$REPLY; fi ;;
+  # By the shell's own globbing, as far as names in the directory tell: there may be very many.
+  __gpu_plain "$2"; plain=$REPLY
+  for state in $states; do
+    case $state in
+      logs) titles+=(logs/????????T?????????-??????-"$plain"*.log) ;;
+      *) __gpu_titled "$state" "$plain*" || :; titles+=("${reply[@]}") ;;
     esac
-    set -- "$title"
-    case $file in [0-9a-f]*) set -- "$title" "$nonce" "$priority-$id" ;; esac
-    for title in "$@"; do
-      [ -n "${seen[$title]-}" ] || printf '%s\n' "$title"
-      seen[$title]=1
-    done
+    case $2 in *[!A-Za-z0-9._+-]*) continue ;; [0-9a-f]*) ;; *) continue ;; esac
+    case $state in
+      logs) nonces+=(logs/????????T?????????-"$2"*-?*.log) ;;
+      running) nonces+=(running/*/???-????????T?????????-"$2"*-?*) fulls+=(running/*/"$2"*) ;;
+      *) nonces+=("$state"/???-????????T?????????-"$2"*-?*) fulls+=("$state/$2"*) ;;
+    esac
+    case $state/$2 in logs/0 | logs/00 | logs/000 | logs/000-*) file=${2#00}; file=${file#0}; fulls+=(logs/"${file#-}"*.log) ;; esac
+  done
+  __gpu_offer title "$2" "${titles[@]}"
+  __gpu_offer nonce "$2" "${nonces[@]}"
+  __gpu_offer full "$2" "${fulls[@]}"
+}
+
+__gpu_offer() { # KIND WORD PATH…: what begins with the word, one a line: of very many the first, and what is spelled otherwise
+  local kind=$1 begun=$2 file name word common='' count=0 read=0 before='*/' # than these, so that Tab goes on as far as all are alike
+  typeset -A seen
+  shift 2
+  case $kind in title) before='*????????T?????????-??????-' ;; nonce) before='*????????T?????????-' ;; esac
+  for file in "$@"; do
+    # shellcheck disable=SC2254 # a pattern is meant
+    [ "$count" -lt 200 ] || case $file in $before"$common"*) continue ;; esac
+    name=${file##*/}
+    case $file in logs/*) name=000-${name%.log} ;; esac
+    case $name in *.try* | *=*) __gpu_strip "$name"; name=$REPLY ;; esac
+    case $kind in nonce) word=${name:23:6} ;; full) word=$name ;; *) word=${name:30} ;; esac
+    case $kind/$word in title/*_*) # the record is read, of the first
+      if [ "$read" -lt 200 ]; then read=$((read + 1)); __gpu_title "$name"; word=$REPLY; fi ;;
+    esac
+    case $word in "$begun"*) ;; *) continue ;; esac
+    [ "$count" -lt 200 ] || case $word in "$common"*) continue ;; esac
+    [ -z "${seen[$word]-}" ] && __gpu_is_full "$name" || continue
+    printf '%s\n' "$word"
+    seen[$word]=1 count=$((count + 1))
+    [ "$count" -gt 1 ] || common=$word
+    while case $word in "$common"*) false ;; esac; do common=${common%?}; done
   done
 }
 

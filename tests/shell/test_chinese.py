@@ -14,7 +14,7 @@ from tests.shell.test_looking import FOUR, NODE
 CODE = CLIENT.read_text(encoding="utf-8")
 TABLE = CODE[CODE.index("__gpu_chinese() {") : CODE.index("\n}\n", CODE.index("__gpu_chinese() {"))]
 QUOTED = r"""('[^']*'|"(?:[^"\\]|\\.)*")"""
-SAID = re.compile(rf"__gpu_(?:say|fail|usage|format|put|tr)\s+(?:{QUOTED}|([a-z][a-z-]*|[A-Z]+)(?=[;\s]))")
+SAID = re.compile(rf"__gpu_(?:say|fail|usage|format|put|became|tr)\s+(?:{QUOTED}|([a-z][a-z-]*|[A-Z]+)(?=[;\s]))")
 ENTRY = re.compile(rf"^    {QUOTED}\) REPLY={QUOTED} ;;$", re.MULTILINE)
 DIRECTIVE = re.compile(r"%[-0-9.*]*[a-z%]")
 

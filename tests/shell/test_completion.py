@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 
 import pytest
@@ -118,3 +119,27 @@ def test_a_task_that_moves_on_is_listed_once_also_among_very_many(shell: Shell, 
     for full in names:  # as if each was claimed between two listings
         (spool.path / "running" / NODE / f"{full}.try1.abcdef").write_text("")
     assert "'train' fits 120 tasks" in shell.run("gpu_stop train").err
+
+
+def test_of_very_many_tasks_some_are_offered_at_once_and_tab_goes_on_as_far_as_all_are_alike(
+    shell: Shell, spool: Spool
+) -> None:
+    for number in range(3000):
+        title = f"seed{number:04d}.sh"
+        task_id = f"20261123T0144{number:05d}-{number + 0xABC000:06x}-{title}"
+        (spool.path / "pending" / f"500-{task_id}").touch()
+    started_s = children_cpu_s()
+    offered = shell.ok("( __gpu_guest words gpu_stop seed )").lines
+    assert children_cpu_s() - started_s < 1.5, "alone it takes a tenth of that"
+    assert len(offered) < 250
+    assert {"seed0", "seed1"} <= {one[:5] for one in offered}, "Tab stops where titles differ"
+    assert len(shell.ok("( __gpu_guest words gpu_stop seed12 )").lines) == 100
+    assert shell.ok("( __gpu_guest words gpu_stop 500-20261123T014400001 )").lines == [
+        "500-20261123T014400001-abc001-seed0001.sh"
+    ]
+
+
+def children_cpu_s() -> float:
+    """What ended children have used: a clock on the wall would count the neighbours as well."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -47,6 +47,30 @@ def test_a_script_that_is_called_like_a_pattern_is_meant_by_its_name(shell: Shel
     assert shell.ok("gpu_cancel '*.sh'").lines == [f"cancelled {full}"]
 
 
+@pytest.mark.parametrize("names", ["'make all -j4'", "'make all'", "'make all' train"])
+def test_a_name_with_the_word_all_in_it_means_that_task_alone(shell: Shell, spool: Spool, names: str) -> None:
+    made = spool.add("pending", "make_all_-j4", name="make all -j4")
+    train, other = spool.add("pending", "train.sh"), spool.add(f"running/{NODE}", "other.sh")
+    said = shell.ok(f"gpu_stop {names}")
+    stopped = [made, train] if "train" in names else [made]
+    assert said.lines == [f"cancelled {one}" for one in stopped]
+    assert spool.names("failed") == stopped
+    assert spool.names(f"running/{NODE}")[0].startswith(other)
+
+
+@pytest.mark.parametrize("command", ["gpu_cancel", "gpu_stop", "gpu_retry", "gpu_priority"])
+def test_all_and_a_queue_are_refused_together(shell: Shell, spool: Spool, command: str) -> None:
+    for state in ("pending", "failed"):
+        spool.add(state, "a.sh", needs={"queue": "sweep"})
+        spool.add(state, "train.sh")
+    before = spool.names("pending"), spool.names("failed")
+    for options in ("all --queue sweep", "--queue=sweep train all"):
+        said = shell.run(f"{command} {options}{' 7' * (command == 'gpu_priority')}")
+        assert (said.status, said.out) == (2, "")
+        assert f"either {command} --queue sweep or {command} all" in said.err
+    assert before == (spool.names("pending"), spool.names("failed"))
+
+
 @pytest.mark.parametrize("command", ["gpu_cancel", "gpu_stop", "gpu_retry", "gpu_wait"])
 def test_what_fits_nothing_changes_nothing(shell: Shell, spool: Spool, command: str) -> None:
     for state in ("pending", "failed"):
@@ -182,3 +206,46 @@ def test_one_task_or_yes_is_not_asked_about(shell: Shell, spool: Spool, command:
     status, seen = on_a_terminal(shell, command, "")
     assert status == 0
     assert "[y/N]" not in seen
+
+
+def test_on_a_terminal_tasks_are_called_by_title_and_six_digits(shell: Shell, spool: Spool) -> None:
+    full = spool.add("pending", "_.sh", name="训练.sh")
+    spool.add("pending", "b.sh")
+    for command, said in (
+        ("gpu_priority 训练 7", ["训练.sh (abc001) has priority 007"]),
+        ("gpu_priority --yes '*.sh' 8", ["训练.sh (abc001) has priority 008", "b.sh (abc002) has priority 008"]),
+        ("gpu_cancel 训练", ["cancelled 训练.sh (abc001)"]),
+        ("gpu_cancel 训练", ["gpu_cancel: it has ended already: 训练.sh (abc001), in failed/"]),
+        ("gpu_wait 训练", ["waiting for 1 task", "failed 训练.sh (abc001)"]),
+        ("gpu_retry 训练", ["retried 训练.sh (abc001)"]),
+        ("gpu_cancel --yes '*.sh'", ["cancelled 训练.sh (abc001)", "cancelled b.sh (abc002)"]),
+    ):
+        assert on_a_terminal(shell, command, "")[1].splitlines() == said
+    assert shell.run("gpu_wait 训练").out == f"failed 008{full[3:]}\n"
+    assert f"it has ended already: failed/008{full[3:]}" in shell.run("gpu_cancel 训练").err
+
+
+@pytest.mark.parametrize("title", ["-x", "--quick", "--"])
+def test_what_stands_behind_two_dashes_is_a_name(shell: Shell, spool: Spool, title: str) -> None:
+    full = spool.add("pending", title)
+    assert shell.ok(f"gpu_priority -- {title} 7").lines == [f"007{full[3:]}"]
+    assert "no agent is alive" in shell.ok(f"gpu_explain -- {title}").out
+    for command in ("gpu_cancel", "gpu_retry", "gpu_stop"):
+        assert f"007{full[3:]}" in shell.ok(f"{command} -- {title}").out
+    assert shell.run(f"gpu_wait --timeout 5 -- {title}").lines == [f"failed 007{full[3:]}"]
+    spool.log(full, "said\n")
+    for command in ("gpu_logs", "gpu_tail"):
+        assert "said" in shell.run(f"{command} -- {title}").out
+    assert "no node is called '--force'" in shell.run("gpu_forget -- --force").err
+
+
+def test_a_serial_queue_has_what_runs_and_what_a_script_spells_with_quotes(shell: Shell, spool: Spool) -> None:
+    spelled = ["--queue car.1", '--gpus 1 --queue "car.1"', "--queue='car.1'", "--queue car.10", "--queue bus"]
+    tasks = [spool.add("pending", f"s{number}.sh") for number in range(len(spelled))]
+    spool.add(f"running/{NODE}", "runs.sh", needs={"queue": "car.1"})
+    for full, line in zip(tasks, spelled, strict=True):
+        (spool.path / "pending" / full).write_text(f"#GPUQ {line}\ntrue\n")
+    (spool.path / "pending" / "x").write_text("#GPUQ --queue car.1\ntrue\n")
+    assert "waiting for 4 tasks" in shell.run("gpu_wait --queue car.1 --timeout 0.1s").err
+    assert shell.ok("gpu_cancel --queue car.1").out.count("cancelled") == 4
+    assert spool.names("pending") == tasks[3:]

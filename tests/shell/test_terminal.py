@@ -37,7 +37,7 @@ def test_a_question_is_answered_by_ctrl_c_as_well(shell: Shell, spool: Spool) ->
         terminal.type("gpu_cancel 'seed*'\n")
         terminal.wait_for("[y/N] ")
         terminal.type("y\n")
-        terminal.wait_for(names[1])
+        terminal.wait_for("cancelled seed1.sh (abc002)")
         terminal.type("echo stat''us $?\n")
         terminal.wait_for("status 0")
     assert spool.names("pending") == []

@@ -205,6 +205,16 @@ def test_a_name_that_can_be_no_directory_is_refused(job_id: str, tmp_path: Path)
         Face(job_id, tmp_path)
 
 
+def test_all_and_a_queue_together_are_refused(face: Face, spool: Spool) -> None:
+    full = spool.add("pending", "train.sh")
+    for wish in (face.cancel, face.retry, face.stop):
+        with pytest.raises(ValueError, match="pass queue='sweep' alone, or 'all'"):
+            wish("train", "all", queue="sweep")
+    with pytest.raises(ValueError, match="do not go together"):
+        face.priority("all", 7, queue="sweep")
+    assert spool.names("pending") == [full]
+
+
 def test_the_environment_says_which_queue(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("JOB_ID", "exp")
     monkeypatch.setenv("QUEUE_ROOT", str(tmp_path))

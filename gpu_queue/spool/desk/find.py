@@ -32,8 +32,11 @@ WAITING_FIRST = (LIFE[:2], LIFE[2:])
 """Whoever names a task means one that waits or runs, if there is one."""
 LISTED_MAX = 20
 """Of tasks that a name fits, in a message."""
-_PATTERN = re.compile(r"[*?\[]")
-_OF_IDS = re.compile(r"[A-Za-z0-9._+*?!\[\]-]*", re.ASCII)
+_SET = r"\[(?:[!^].|[^!^])[^\]]*\]"
+"""Characters of a pattern: ``[a-z]``, ``[!a-z]``, ``[^a-z]``; a ``]`` in front is one of them, and a ``[`` without a
+later ``]`` stands for itself."""
+_PATTERN = re.compile(rf"[*?]|{_SET}", re.DOTALL)
+_BRACKET = re.compile(rf"{_SET}|\[", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -264,10 +267,17 @@ class Finder:
         called, is_part = self.fit(pattern, states)
         if len(called) == 1 and not is_part:
             return called
+        return self.fitting_titles(pattern, states)
+
+    def fitting_titles(self, pattern: str, states: Iterable[State]) -> tuple[Task, ...]:
+        """The tasks whose titles a shell's pattern fits.
+
+        Raises:
+            SpoolError: a directory cannot be listed now.
+        """
         tasks = [task for state in states for task in self.tasks(state)]
-        if _OF_IDS.fullmatch(pattern):  # what ids carry: no record has to be read
-            return latest(task for task in tasks if fnmatchcase(task.plain_title, pattern))
-        return latest(task for task in tasks if fnmatchcase(task.title, pattern))
+        meant = _BRACKET.sub(_as_fnmatch, pattern)
+        return latest(task for task in tasks if fnmatchcase(task.title, meant))
 
     def in_queue(self, queue: str, states: Iterable[State]) -> tuple[Task, ...]:
         """The tasks of a serial queue, as their records or their scripts say.
@@ -316,6 +326,14 @@ class Finder:
             self._seen.clear()
         asked = " ".join(state.value for states in groups for state in states)
         return Unclear(f"no task in {asked} is called {printable(text)!r}")
+
+
+def _as_fnmatch(bracket: re.Match[str]) -> str:
+    """A shell's bracket as ``fnmatch`` has it, which knows only one sign of negation."""
+    found = bracket[0]
+    if found == "[":
+        return "[[]"
+    return f"[!{found[2:]}" if found[1] == "^" else found
 
 
 def is_pattern(text: str) -> bool:

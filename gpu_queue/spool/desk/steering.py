@@ -58,12 +58,22 @@ class What(str, Enum):
 
 @dataclass(frozen=True)
 class Wish:
-    """Which tasks are meant."""
+    """Which tasks are meant.
+
+    Raises:
+        ValueError: ``all`` and a serial queue: both together would be all, and may not be what was meant.
+    """
 
     tasks: tuple[TaskLike, ...] = ()
     """By names and patterns; ``all``: all."""
     queue: str | None = None
     """All of this serial queue as well."""
+
+    def __post_init__(self) -> None:
+        if self.queue is not None and "all" in self.tasks:
+            raise ValueError(
+                f"'all' and queue={self.queue!r} do not go together; pass queue={self.queue!r} alone, or 'all'"
+            )
 
 
 @dataclass(frozen=True)
