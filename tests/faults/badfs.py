@@ -10,8 +10,8 @@ RULES is a JSON file outside of it, read again whenever it changes: a list of ob
 - ``errno``: the name of the error; with ``after`` the operation is done all the same: the reply was lost;
 - ``times``: so often, from when the rules were read (always, if it is missing);
 - ``hang``: instead of an error it waits until this rule is gone;
-- ``freeze`` (``readdir``): the listing stays as it was when it was first asked for, until a rename on this mount: what
-  a client changes itself it sees, as on NFS.
+- ``freeze`` (``readdir``): the listing stays as it was when it was first asked for, until a rename on this mount:
+  what a client changes itself it sees, as on NFS.
 
 What was done to whom is appended to ``RULES.hits``, one ``op path`` a line.
 
