@@ -220,11 +220,10 @@ class Spool:
 
         Args:
             tasks: which; ``"all"``: all that wait.
-            queue: all of this serial queue as well.
+            queue: all of this serial queue as well; ValueError together with ``"all"``.
 
         Raises:
             SpoolError: there is no such queue, or it cannot be listed.
-            ValueError: ``"all"`` together with a queue.
         """
         return steering.cancel_each(self._enter(), Wish(tasks, queue))
 
@@ -233,11 +232,10 @@ class Spool:
 
         Args:
             tasks: which; ``"all"``: all in failed/, also those that were cancelled.
-            queue: all of this serial queue as well.
+            queue: all of this serial queue as well; ValueError together with ``"all"``.
 
         Raises:
             SpoolError: there is no such queue, or it cannot be listed.
-            ValueError: ``"all"`` together with a queue.
         """
         return steering.retry_each(self._enter(), Wish(tasks, queue))
 
@@ -269,11 +267,10 @@ class Spool:
 
         Args:
             tasks: which; ``"all"``: everything, and dedicated nodes sweep.
-            queue: all of this serial queue as well.
+            queue: all of this serial queue as well; ValueError together with ``"all"``.
 
         Raises:
             SpoolError: there is no such queue, or it cannot be listed or written.
-            ValueError: ``"all"`` together with a queue.
         """
         return stopping.stop(self._enter(), Wish(tasks, queue))
 
