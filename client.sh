@@ -990,12 +990,12 @@ __gpu_in_set() { # CHARACTER PIECE: whether it is one of those
 }
 
 __gpu_code() { # CHARACTER: REPLY = a number, in the order of characters; zsh compares not all bytes in theirs
-  local i byte code=0
+  local i byte point=0
   for ((i = 0; i < ${#1}; i++)); do
     printf -v byte %d "'${1:$i:1}"
-    code=$((code * 256 + (byte & 255)))
+    point=$((point * 256 + (byte & 255)))
   done
-  REPLY=$code
+  REPLY=$point
 }
 
 __gpu_fitting() { # PATTERN STATE…: reply = the paths of the tasks whose titles fit it
