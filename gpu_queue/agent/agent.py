@@ -386,7 +386,7 @@ class Agent:
             gpus=gpu_pages(facts.states(), self.cards.everything, self.fillers.page),
             running=try_pages(self.tries.live.values(), self.cards.everything, now),
             waiting_count=len(waiting),
-            waiting=wait_pages(explain(facts, REASONS_PUBLISHED), facts.waiting[:REASONS_PUBLISHED]),
+            waiting=wait_pages(explain(facts, REASONS_PUBLISHED), facts.waiting),
             skipped=self.looking.view.skipped,
             done=self.tries.tally.counts[State.DONE],
             failed=self.tries.tally.counts[State.FAILED],

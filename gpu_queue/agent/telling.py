@@ -62,14 +62,20 @@ def silent_pages(silent: Iterable[Silent]) -> tuple[SilentPage, ...]:
     return tuple(SilentPage(one.node, one.tries, one.beating, one.silent_s, one.left_s) for one in silent)
 
 
-def wait_pages(reasons: Iterable[tuple[str, Reason]], waiting: Iterable[Waiting]) -> tuple[WaitPage, ...]:
+def wait_pages(reasons: Sequence[tuple[str, Reason]], waiting: Iterable[Waiting]) -> tuple[WaitPage, ...]:
     """Each waiting task whose reason is told.
 
     Args:
         reasons: by file name.
-        waiting: these tasks, at least.
+        waiting: these tasks among all that wait, in run order.
     """
-    tasks = {one.name: one for one in waiting}
+    wanted = {name for name, _ in reasons}
+    tasks: dict[str, Waiting] = {}
+    for one in waiting:  # they are near the head, behind what is just being claimed
+        if len(tasks) == len(wanted):
+            break
+        if one.name in wanted:
+            tasks[one.name] = one
     return tuple(_wait_page(reason, tasks[name]) for name, reason in reasons)
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpu_queue.agent.telling import wait_pages
 from gpu_queue.reasons import Code, Reason, reason
 from gpu_queue.scheduling.facts import Facts, Limits, Phase
 from gpu_queue.scheduling.plan import Refuse, Start, explain, plan, positions_without_gpu
@@ -169,6 +170,14 @@ def test_of_many_tasks_that_one_waits_for_ten_are_told_and_a_hundred_such_reason
     assert why == reason(Code.AFTER, tasks=after[:10], more=590)
     page = NodePage("n", waiting=tuple(WaitPage("x" * 255, why) for _ in range(100)))
     assert max(len(encode_json(page)), len(encode_lines(page))) < PAGE_MAX_BYTES / 2
+
+
+def test_a_page_tells_of_tasks_behind_many_that_are_just_being_claimed() -> None:
+    waiting = [a_task(f"t{number:03d}") for number in range(300)]
+    facts = replace(a_node(gpus(0), *waiting), claiming=frozenset(one.name for one in waiting[:150]))
+    reasons = explain(facts, 100)
+    assert len(reasons) == 100
+    assert [one.name for one in wait_pages(reasons, facts.waiting)] == [name for name, _ in reasons]
 
 
 def test_what_others_wait_for_is_named_as_its_submitter_called_it_where_no_id_can_carry_that() -> None:
