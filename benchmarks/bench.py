@@ -38,7 +38,7 @@ FULL: dict[str, Measure] = {
     "submit": lambda base: measure_submit(base, calls=100, batch=100),
     "drain": lambda base: measure_drain(base, tasks=1000, rounds=5),
     "ends": lambda base: measure_ends(base, links=100, waits=30),
-    "commands": lambda base: measure_commands(base, waiting=10_000, waiting_of_tsp=1000, rounds=40),
+    "commands": lambda base: measure_commands(base, waiting=10_000, waiting_of_tsp=100, rounds=40),
     "idle": lambda base: measure_idle(base, seconds=30),
     "scale": lambda base: measure_scale(base, waiting=10_000, settled=100_000, steps=200),
     "looking": lambda base: measure_looking(base, waiting=10_000, settled=100_000, nodes=8, rounds=30),
