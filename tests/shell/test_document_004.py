@@ -128,7 +128,7 @@ class Site:
         return path
 
 
-@pytest.fixture(params=shells())
+@pytest.fixture(params=shells()[:1])  # the document is typed into bash; other tests see to zsh
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     made = Site(tmp_path, str(request.param))
     made.code.mkdir(parents=True)
