@@ -156,10 +156,17 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
         'CONDA_ENV="swift"',
     )
     yield made
-    for pid in made.agents():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)  # its tasks go back and end with it
-    wait_until(lambda: not made.agents(), 20.0)
+    told: set[int] = set()
+
+    def have_left() -> bool:
+        for pid in made.agents():  # also one that was just being started
+            if pid not in told:
+                told.add(pid)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)  # its tasks go back and end with it
+        return not made.agents()
+
+    wait_until(have_left, 40.0)
 
 
 def edit(path: Path, *lines: str) -> None:
