@@ -1123,9 +1123,9 @@ __gpu_sentence() { # ENGLISH CHINESE: REPLY = the one that this shell's locale w
   [ -z "$__gpu_zh" ] || REPLY=$2
 }
 
-__gpu_pages() { # [gone/]: reply = the nodes whose pages are there, the newest first; beats = when, in the server's seconds
+__gpu_pages() { # reply = the nodes whose pages are there, the newest first; beats = when, in the server's seconds
   local i pages=() order=-n # by one listing: thousands of dead nodes cost a moment
-  __gpu_lines find "nodes/${1-}" -maxdepth 1 -type f -name '[!.]*.json' ! -name '*[!A-Za-z0-9._+-]*' -printf '%T@ %f\n'
+  __gpu_lines find nodes -maxdepth 1 -type f -name '[!.]*.json' ! -name '*[!A-Za-z0-9._+-]*' -printf '%T@ %f\n'
   pages=("${reply[@]}"); reply=() beats=()
   for ((i = ${#pages[@]} - 1; i >= 0; i--)); do
     REPLY=${pages[i]%%.*}

@@ -325,9 +325,8 @@ def main(
     said = {name: Said(str(value), os.path.abspath(sys.argv[0])) for name, value in constants.items()}
     elsewhere = Elsewhere(read_conf(environment), said)
     try:
-        settings, _ = examine(
-            TABLE, given, environment, elsewhere=elsewhere
-        )  # where config.yaml lies is known without it
+        # Where config.yaml lies is known without it.
+        settings, _ = examine(TABLE, given, environment, elsewhere=elsewhere)
         config = Config()
         if settings.job_id:
             try:
