@@ -46,14 +46,18 @@ def submit_talking(bad: BadStorage) -> tuple[str, Path, Path]:
 
 
 def is_gone(pids: Path) -> bool:
-    """Whether none of them runs: one that was killed may wait for the storage with its last breath."""
+    """Whether none of them runs: one that was told to end may wait for the storage with its last breath.
+
+    Either KILL is on its way to it, or it has given back its memory already and is closing its files.
+    """
     for pid in pids.read_text().split():
         try:
             status = Path(f"/proc/{pid}/status").read_text()
         except OSError:
             continue
         pending = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("ShdPnd"))
-        if "\nState:\tZ" not in status and not pending & 1 << (signal.SIGKILL - 1):
+        is_alive = "\nVmSize:" in status  # a zombie has no memory either
+        if is_alive and not pending & 1 << (signal.SIGKILL - 1):
             return False
     return True
 
