@@ -26,6 +26,15 @@ class Health(Enum):
     UNKNOWN = "unknown"  # it could not be asked this time
 
 
+class ComputeMode(Enum):
+    """Who may have a context on a GPU (``nvidia-smi -c``)."""
+
+    DEFAULT = "default"
+    PROHIBITED = "prohibited"
+    EXCLUSIVE_PROCESS = "exclusive process"
+    """One process at a time: whoever comes first locks all others out."""
+
+
 @dataclass(frozen=True)
 class Gpu:
     """One device of the node: a whole card, or one MIG device."""
@@ -47,6 +56,8 @@ class Gpu:
     is_mig: bool = False
     memory_free_bytes: int | None = None
     """As the driver tells it: what it reserves for itself is neither used nor free."""
+    compute_mode: ComputeMode | None = None
+    """None: the driver does not tell it."""
 
 
 class Devices(Protocol):
