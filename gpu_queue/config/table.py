@@ -52,6 +52,7 @@ class Keepalive:
     memory_usage_target: float = 0.6
     hold_leased: str = "auto"
     hold_leased_after_s: float = 600.0
+    quiet_before_s: float = 60.0
 
     @property
     def band(self) -> Band:
@@ -168,6 +169,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("keepalive.quiet_hours", "", "GPU_QUEUE_KEEPALIVE_QUIET", "keepalive.quiet_hours", QUIET_HOURS, "", "when it rests, in the node's local time: `22:00-07:00`, `mon-fri 09:00-18:00`", live=True),
     Setting("keepalive.hold_leased", "", "GPU_QUEUE_HOLD_LEASED", "keepalive.hold_leased", one_of("auto", "on", "off"), "auto", "also hold a GPU that a task has but leaves idle; `auto`: on dedicated nodes (`--sweep`)", live=True),
     Setting("keepalive.hold_leased_after_s", "", "GPU_QUEUE_HOLD_LEASED_AFTER", "keepalive.hold_leased_after", DURATION, "10m", "after it was idle for so long", live=True),
+    Setting("keepalive.quiet_before_s", "", "GPU_QUEUE_KEEPALIVE_QUIET_BEFORE", "keepalive.quiet_before", DURATION, "60s", "a GPU whose past the agent does not know is held when it has been quiet for so long (after a task: 1 s)", live=True),
     Setting("keepalive.python", "", "GPU_QUEUE_KEEPALIVE_PYTHON", "keepalive.python", TEXT, "the agent's", "the Python that has torch, where the agent's has none", guarded=True),
     Setting("node_name", "--node-name", "GPU_QUEUE_NODE_NAME", "", TEXT, "the host's name", "how this node is called", "NAME"),
     Setting("at_end", "--at-end", "GPU_QUEUE_AT_END", "at_end", one_of("wait", "stop"), "wait", "at the end of the lifetime: `wait` for running tasks or `stop` (requeue) them", "WHAT"),

@@ -25,6 +25,7 @@ QUICK = {
     "GPU_QUEUE_STOP_GRACE": "2s",
     "GPU_QUEUE_LEAVE_GRACE": "2s",
     "GPU_QUEUE_RETRY_DELAY": "0.2s",
+    "GPU_QUEUE_KEEPALIVE_QUIET_BEFORE": "0s",
 }
 """Short times, so that tests need not wait for people's ones."""
 

@@ -53,6 +53,10 @@ def test_a_small_card_keeps_four_gib_for_its_task() -> None:
     assert spell.feed(1.0, 0, 8 * GIB, 12 * GIB)
 
 
+def a_comeback(chance: float = 0.0) -> ComeBack:
+    return ComeBack(lambda: chance)
+
+
 def stay_away(comeback: ComeBack, since_s: float) -> float:
     """How long a filler stays away from a card that is idle from this moment on."""
     now_s = since_s
@@ -62,11 +66,11 @@ def stay_away(comeback: ComeBack, since_s: float) -> float:
 
 
 def test_nothing_is_waited_for_before_the_first_tenant() -> None:
-    assert ComeBack().may_come(0.0, None, None, 0)
+    assert a_comeback().may_come(0.0, None, None, 0)
 
 
 def test_the_while_of_idleness_doubles_from_a_minute_to_half_an_hour() -> None:
-    comeback, now_s, waits = ComeBack(), 0.0, []
+    comeback, now_s, waits = a_comeback(), 0.0, []
     for _ in range(8):
         comeback.tenant_seen(now_s)
         waits.append(stay_away(comeback, now_s))
@@ -74,8 +78,19 @@ def test_the_while_of_idleness_doubles_from_a_minute_to_half_an_hour() -> None:
     assert waits == [60, 120, 240, 480, 960, 1800, 1800, 1800]
 
 
+def test_two_fillers_that_left_together_do_not_come_back_together() -> None:
+    waits = []
+    for chance in (0.0, 0.4, 1.0):
+        comeback = a_comeback(chance)
+        comeback.tenant_seen(0.0)
+        waits.append([stay_away(comeback, 0.0)])
+        comeback.tenant_seen(100.0)
+        waits[-1].append(stay_away(comeback, 100.0))
+    assert waits == [[60, 120], [72, 144], [90, 180]]
+
+
 def test_a_tenant_long_after_the_last_one_finds_the_first_while_again() -> None:
-    comeback = ComeBack()
+    comeback = a_comeback()
     for now_s in (0.0, 200.0):
         comeback.tenant_seen(now_s)
         stay_away(comeback, now_s)
@@ -84,7 +99,7 @@ def test_a_tenant_long_after_the_last_one_finds_the_first_while_again() -> None:
 
 
 def test_time_spent_away_does_not_count_as_undisturbed() -> None:
-    comeback = ComeBack()
+    comeback = a_comeback()
     comeback.tenant_seen(0.0)
     comeback.tenant_seen(7200.0)
     assert comeback.wait_s == 120
@@ -96,7 +111,7 @@ def test_time_spent_away_does_not_count_as_undisturbed() -> None:
     ids=["memory is still held", "something works", "no memory reading", "no reading"],
 )
 def test_it_must_be_idle_without_a_break(used: int | None, utilization: int | None) -> None:
-    comeback = ComeBack()
+    comeback = a_comeback()
     comeback.tenant_seen(0.0)
     for second in range(59):
         assert not comeback.may_come(float(second), 600 * MIB, 0, 600 * MIB)
@@ -105,14 +120,14 @@ def test_it_must_be_idle_without_a_break(used: int | None, utilization: int | No
 
 
 def test_without_a_gauge_memory_alone_is_judged() -> None:
-    comeback = ComeBack(has_gauge=False)
+    comeback = ComeBack(lambda: 0.0, has_gauge=False)
     comeback.tenant_seen(0.0)
     answers = [comeback.may_come(float(second), 600 * MIB, None, 600 * MIB) for second in range(62)]
     assert answers.index(True) == 60
 
 
 def test_a_gap_between_readings_is_not_idle() -> None:
-    comeback = ComeBack()
+    comeback = a_comeback()
     comeback.tenant_seen(0.0)
     assert not comeback.may_come(0.0, 0, 0, 0)
     assert not comeback.may_come(100.0, 0, 0, 0)
@@ -120,7 +135,7 @@ def test_a_gap_between_readings_is_not_idle() -> None:
 
 @given(st.lists(st.floats(0, 10_000), max_size=20))
 def test_the_while_stays_within_its_bounds(gaps: list[float]) -> None:
-    comeback, now_s = ComeBack(), 0.0
+    comeback, now_s = a_comeback(), 0.0
     for gap_s in gaps:
         now_s += gap_s
         comeback.tenant_seen(now_s)

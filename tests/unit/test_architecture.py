@@ -198,6 +198,7 @@ def test_what_calls_itself_pure_is_pure(module: str) -> None:
         "keepalive.tenant",
         "keepalive.falls",
         "keepalive.idleness",
+        "keepalive.facts",
         "keepalive.keeper",
         "keepalive.occupancy",
         "keepalive.ledger",
