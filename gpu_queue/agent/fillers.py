@@ -251,7 +251,8 @@ class Fillers:
 
     def _kind(self, uuid: str, held: set[str]) -> Kind:
         if uuid in held:
-            return Kind.TASK
+            is_light = self.supervisor.has_worker(uuid) and self.supervisor.keepers[uuid].is_light
+            return Kind.LIGHT if is_light else Kind.TASK
         return Kind.FILLER if self.supervisor.has_worker(uuid) else Kind.IDLE
 
     def ledger_text(self, now: float) -> str:
@@ -267,7 +268,7 @@ class Fillers:
         keeper = self.supervisor.keepers.get(gpu.uuid)
         if keeper is None:
             return None
-        spent_j = self.ledger.joules(time.strftime("%Y-%m-%d"), gpu.uuid, Kind.FILLER)
+        spent_j = self.ledger.filler_joules(time.strftime("%Y-%m-%d"), gpu.uuid)
         return KeepPage(
             keeper.state.value,
             keeper.reason,

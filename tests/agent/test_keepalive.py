@@ -352,9 +352,19 @@ def test_a_gpu_that_a_task_leaves_idle_is_held_lightly_until_the_task_works(clus
     wait_for_state(cluster, "holding")
     assert used(cluster) < GIB, "no ballast: the memory is the task's"
     assert cluster.where(task) == ["running"]
+    begun = time.monotonic()
+    wait_until(lambda: time.monotonic() - begun > 2.5, "seconds that are counted")
     go.touch()
     wait_for_state(cluster, "off", within_s=10)
     wait_until(lambda: used(cluster) == 20 * GIB, "the task alone on its GPU", dump=cluster.dump)
+    cluster.agents[0].send_signal(signal.SIGTERM)
+    cluster.agents[0].wait(15)
+    (path,) = Path(cluster.paths.root, "ledger").glob("*.tsv")
+    names, values = (line.split("\t") for line in path.read_text().splitlines())
+    row = dict(zip(names, values, strict=True))
+    assert float(row["light_s"]) >= 1
+    assert float(row["task_s"]) >= 1
+    assert float(row["filler_s"]) == 0
 
 
 def test_without_torch_one_line_says_so_and_the_agent_goes_on(cluster: Cluster) -> None:
