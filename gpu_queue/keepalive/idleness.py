@@ -10,7 +10,8 @@ from collections.abc import Callable
 FIRST_WAIT_S = 60.0
 LONGEST_WAIT_S = 1800.0
 _IDLE_PERCENT = 5.0
-_BASELINE_SLACK_BYTES = 64 << 20
+BASELINE_SLACK_BYTES = 64 << 20
+"""Memory that comes and goes by so much has not changed."""
 _LEAST_FREE_BYTES = 4 << 30
 _LONGEST_GAP_S = 30.0
 _GAUGE_LOOKS_BACK_S = 3.0
@@ -67,7 +68,7 @@ class Quiet:
         self._last_s = now_s
         is_busy = utilization_percent is not None and utilization_percent > _IDLE_PERCENT
         least = self._least_bytes
-        has_grown = least is not None and used_bytes > least + _BASELINE_SLACK_BYTES
+        has_grown = least is not None and used_bytes > least + BASELINE_SLACK_BYTES
         if is_busy or has_grown or is_foreign:
             lingers_s = _GAUGE_LOOKS_BACK_S if is_busy else _MEMORY_LINGERS_S
             self.is_known &= not has_grown and now_s - self._ours_s < lingers_s
@@ -128,70 +129,31 @@ class IdleSpell:
 
 
 class ComeBack:
-    """When a filler may come back to a card after a tenant: after a while of idleness that doubles each time.
+    """For how long a card must have been quiet before a filler comes back to it after a tenant.
 
-    Idle is memory back at what it was before, and nothing at work, in every reading of the while: 60 s at first,
-    twice as long after each further tenant, 30 min at most; and by chance up to half as long again, so that the
-    fillers of two users who took each other for tenants do not come back together for ever.  A tenant that comes 30
-    min or more after the filler came back finds the first while again.  One for each card; it outlives the workers.
+    60 s at first, twice as long after each further tenant, 30 min at most; and by chance up to half as long again, so
+    that the fillers of two users who took each other for tenants do not come back together for ever.  A tenant that
+    comes 30 min or more after the filler came back finds the first while again.  One for each card; it outlives the
+    workers.
 
     Args:
         chance: evenly distributed from 0 to 1.
-        has_gauge: the device reports its utilisation; without it (MIG) memory alone is judged.
     """
 
-    def __init__(self, chance: Callable[[], float], *, has_gauge: bool = True) -> None:
+    def __init__(self, chance: Callable[[], float]) -> None:
         self._chance = chance
-        self._has_gauge = has_gauge
         self._base_s = 0.0
-        self._wait_s = 0.0
-        self._idle_since_s: float | None = None
-        self._last_s = 0.0
         self._back_s: float | None = None
-
-    @property
-    def wait_s(self) -> float:
-        """How long it must be idle; 0 as long as no tenant was seen."""
-        return self._wait_s
+        self.wait_s = 0.0
+        """How long that is; 0 as long as no tenant was seen."""
 
     def tenant_seen(self, now_s: float) -> None:
         """A tenant was seen and the filler has left, or leaves.  Call it once for each time."""
         long_ago = self._back_s is not None and now_s - self._back_s >= LONGEST_WAIT_S
         self._base_s = FIRST_WAIT_S if long_ago or not self._base_s else min(2 * self._base_s, LONGEST_WAIT_S)
-        self._wait_s = self._base_s * (1 + self._chance() / 2)
-        self._idle_since_s = None
+        self.wait_s = self._base_s * (1 + self._chance() / 2)
         self._back_s = None
 
-    def may_come(
-        self, now_s: float, used_bytes: int | None, utilization_percent: float | None, baseline_bytes: int
-    ) -> bool:
-        """Whether the filler may come back now.  Feed it with every reading while the filler is away.
-
-        Args:
-            now_s: monotonic.
-            used_bytes: of the whole card.
-            utilization_percent: of the whole card.
-            baseline_bytes: used memory before the tenant came, without the filler's.
-        """
-        if not self._wait_s:
-            return True
-        if self._idle_since_s is not None and now_s - self._last_s > _LONGEST_GAP_S:
-            self._idle_since_s = None
-        self._last_s = now_s
-        if not self._is_idle(used_bytes, utilization_percent, baseline_bytes):
-            self._idle_since_s = None
-            return False
-        if self._idle_since_s is None:
-            self._idle_since_s = now_s
-        if now_s - self._idle_since_s < self._wait_s:
-            return False
-        if self._back_s is None:
-            self._back_s = now_s
-        return True
-
-    def _is_idle(self, used_bytes: int | None, utilization_percent: float | None, baseline_bytes: int) -> bool:
-        if used_bytes is None or used_bytes > baseline_bytes + _BASELINE_SLACK_BYTES:
-            return False
-        if utilization_percent is None:
-            return not self._has_gauge
-        return utilization_percent < _IDLE_PERCENT
+    def came_back(self, now_s: float) -> None:
+        """The filler may come, from this moment on."""
+        self._back_s = now_s

@@ -28,7 +28,7 @@ from gpu_queue.gpus.leases import Footprint
 from gpu_queue.keepalive.controller import Controller
 from gpu_queue.keepalive.facts import KeepFacts, Order, WorkerFacts
 from gpu_queue.keepalive.falls import Falls
-from gpu_queue.keepalive.idleness import ComeBack, IdleSpell, Quiet
+from gpu_queue.keepalive.idleness import BASELINE_SLACK_BYTES, ComeBack, IdleSpell, Quiet
 from gpu_queue.keepalive.occupancy import Occupancy
 from gpu_queue.keepalive.sizes import memory_goal_bytes
 from gpu_queue.keepalive.tenant import Listener, Sample, TenantDetector
@@ -96,7 +96,6 @@ class Keeper:
         """For people: why it is in this state."""
         self.duty = 0.0
         self.is_light = False
-        self._chance = chance
         self._occupancy = Occupancy()
         self._quiet = Quiet()
         self._rules = rules
@@ -109,7 +108,7 @@ class Keeper:
         self._reports_seen = 0
         self._is_old = False
         """It holds for long enough to be judged."""
-        self._come_back: ComeBack | None = None
+        self._come_back = ComeBack(chance)
         self._tenant_said = ""
         """Who is waited for to leave; empty: nobody."""
         self._idle_lease = IdleSpell(rules.hold_leased_after_s)
@@ -198,7 +197,10 @@ class Keeper:
             self._quiet.ours(facts.now)
         else:
             used_bytes = facts.gpu.memory_used_bytes
-            is_foreign = used_bytes is not None and used_bytes > self._rules.foreign_bytes
+            most_bytes = self._rules.foreign_bytes
+            if self.state is KeepState.BACKING_OFF:  # until the tenant has left with all that it had
+                most_bytes = min(most_bytes, (self._occupancy.baseline_bytes or 0) + BASELINE_SLACK_BYTES)
+            is_foreign = used_bytes is not None and used_bytes > most_bytes
             self._quiet.feed(facts.now, facts.utilization, used_bytes, is_foreign=is_foreign)
 
     def _await_memory(self, facts: KeepFacts) -> None:
@@ -403,8 +405,6 @@ class Keeper:
             self._idle_lease.reset()
             self._left_idle = False
             return self._leave("the task uses its GPU again", facts)
-        if self._come_back is None:
-            self._come_back = ComeBack(self._chance, has_gauge=not facts.gpu.is_mig)
         self._come_back.tenant_seen(facts.now)
         self._tenant_said = f"somebody else works on this GPU: {found}"
         self._enter(KeepState.BACKING_OFF, self._tenant_said, facts.now)
@@ -436,11 +436,9 @@ class Keeper:
         if obstacle:
             self._enter(KeepState.OFF, obstacle, facts.now)
             return Order()
-        assert self._come_back is not None
-        gpu = facts.gpu
-        if self._come_back.may_come(
-            facts.now, gpu.memory_used_bytes, gpu.utilization_percent, self._occupancy.baseline_bytes or 0
-        ):
+        lasted_s = self._quiet.lasted_s(facts.now)
+        if lasted_s is not None and lasted_s >= self._come_back.wait_s:
+            self._come_back.came_back(facts.now)
             self._tenant_said = ""
             self._enter(KeepState.OFF, "", facts.now)
         return Order()

@@ -1,6 +1,6 @@
 """What agent, zygote and workers say to each other.
 
-- One JSON object per datagram of a ``SOCK_SEQPACKET`` Unix socket: whole messages in order, and an end of file as
+- One message per datagram of a ``SOCK_SEQPACKET`` Unix socket: whole messages in order, and an end of file as
   soon as the other side has gone, however it went.
 - One socket between the agent and the zygote, one between the agent and each worker.  The worker's end travels
   through the zygote by ``SCM_RIGHTS``, together with a held lock that says as long as it is open: this filler lives.
@@ -27,7 +27,6 @@ from typing import Any, get_args
 
 MESSAGE_BYTES = 8192
 """No message is longer."""
-SPAWN_DESCRIPTORS = 2
 
 
 class BadMessage(ValueError):
@@ -260,7 +259,7 @@ class Channel:
         received = self.receive_with_descriptors(0)
         return None if received is None else received[0]
 
-    def receive_with_descriptors(self, expected: int = SPAWN_DESCRIPTORS) -> tuple[Message, list[int]] | None:
+    def receive_with_descriptors(self, expected: int = 2) -> tuple[Message, list[int]] | None:
         """Like :meth:`receive`; and the descriptors that came with it, which are the caller's to close.
 
         Args:
@@ -269,7 +268,7 @@ class Channel:
         self._socket.settimeout(0.0)
         room = socket.CMSG_SPACE(expected * array("i").itemsize) if expected else 0
         try:
-            datagram, rights, flags, _ = self._socket.recvmsg(MESSAGE_BYTES, room, socket.MSG_CMSG_CLOEXEC)
+            datagram, rights, _, _ = self._socket.recvmsg(MESSAGE_BYTES, room, socket.MSG_CMSG_CLOEXEC)
         except (BlockingIOError, InterruptedError):
             return None
         except OSError as error:  # reset: the other side went with words of ours unread
@@ -278,8 +277,6 @@ class Channel:
         try:
             if not datagram:
                 raise Closed("the other side has gone")
-            if flags & socket.MSG_TRUNC:
-                raise BadMessage(f"longer than {MESSAGE_BYTES} bytes")
             return parse(datagram), descriptors
         except (Closed, BadMessage):
             for descriptor in descriptors:
