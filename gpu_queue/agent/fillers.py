@@ -70,6 +70,8 @@ class Fillers:
         """Another agent may have taken a GPU."""
         self._met_filler: set[str] = set()
         """GPUs that a task waits for and on which another agent's worker was."""
+        self._said_locked: set[str] = set()
+        """GPUs of which the log was told that their task waits for the end of a worker."""
         self.has_ledger = ledger is not None
         """What earlier agents counted could be read, so that it may be written anew."""
         if not self.has_ledger:
@@ -182,7 +184,7 @@ class Fillers:
         except OSError:
             fillers = self._fillers
         open_ones = [uuid for uuid in uuids if not self._is_clear(uuid, fillers, now)]
-        if open_ones and (now - since < CLEAR_WITHIN_S or self._is_locked(open_ones, fillers)):
+        if open_ones and (now - since < CLEAR_WITHIN_S or self._are_locked(open_ones, fillers)):
             return False
         late = [uuid for uuid in uuids if uuid in open_ones or self.supervisor.is_late(uuid)]
         for gpu in self._cards.everything:
@@ -204,14 +206,20 @@ class Fillers:
             return False
         return uuid not in self._met_filler or self._cards.is_empty(uuid, now, self._settings.foreign_memory_bytes)
 
-    def _is_locked(self, uuids: list[str], fillers: Mapping[str, Footprint]) -> bool:
+    def _are_locked(self, uuids: list[str], fillers: Mapping[str, Footprint]) -> bool:
         """Whether a worker lives on one of these GPUs that lets in one process alone: a task would fail there."""
-        return any(
-            gpu.compute_mode is ComputeMode.EXCLUSIVE_PROCESS
+        locked = [
+            gpu
+            for gpu in self._cards.everything
+            if gpu.compute_mode is ComputeMode.EXCLUSIVE_PROCESS
             and gpu.uuid in uuids
             and (gpu.uuid in fillers or self.supervisor.has_worker(gpu.uuid))
-            for gpu in self._cards.everything
-        )
+        ]
+        for gpu in locked:
+            if gpu.uuid not in self._said_locked:
+                self._say(f"GPU {gpu.index}: its task waits for the keep-alive to end; one process alone is let in")
+        self._said_locked = (self._said_locked - set(uuids)) | {gpu.uuid for gpu in locked}
+        return bool(locked)
 
     @property
     def is_empty(self) -> bool:
