@@ -553,7 +553,7 @@ __gpu_make() { # the spool in the current directory: PROTOCOL last, it says that
 
 __gpu_listed() { # DIRECTORY NAME: asked by listing; on NFS a look at the name itself may be wrong for a minute
   local entry
-  for entry in "$1"/*; do
+  for entry in "$1"/"$2"*; do # a pattern: the shell reads the directory, and ten thousand names are not looked at one by one
     if [ "$entry" = "$1/$2" ]; then return 0; fi
   done
   return 1
