@@ -61,7 +61,7 @@ PARTS: dict[str, Part] = {
     "foreign": Part(keepalive_beside.measure_foreign, 82),
 }
 """In this order: an interruption loses what matters least."""
-BAND_BESIDES_S = 38.0
+BAND_BESIDES_S = 40.0
 """What the part ``band`` takes besides the band: the start of an agent, and its scripts."""
 
 

@@ -65,18 +65,9 @@ class Call:
         Raises:
             Interrupted: a signal asked for the end; all that was measured is written.
         """
-        later_s = sum(part.budget_s for part in self._parts.values())
-        end_s = time.monotonic() + later_s
         try:
-            for name, part in self._parts.items():
-                later_s -= part.budget_s
-                # With what earlier parts have left of theirs; never with what later ones need.
-                limit_s = self._seconds or max(part.budget_s, end_s - time.monotonic() - later_s)
-                print(f"{name} …", file=sys.stderr, flush=True)
-                self._measure(name, limit_s)
-                if self._signals.received is not None:
-                    raise Interrupted
-                self._tidy(name)
+            with self._signals.deferred():
+                self._run()
         finally:
             print(keepalive_page.render(self._record))
             for name, problem in self._problems.items():
@@ -85,6 +76,19 @@ class Call:
             if left:
                 print(f"gpu-report: not run any more: {', '.join(left)}", file=sys.stderr)
         return 1 if self._problems else 0
+
+    def _run(self) -> None:
+        later_s = sum(part.budget_s for part in self._parts.values())
+        end_s = time.monotonic() + later_s
+        for name, part in self._parts.items():
+            self._signals.check()
+            later_s -= part.budget_s
+            # With what earlier parts have left of theirs; never with what later ones need.
+            limit_s = self._seconds or max(part.budget_s, end_s - time.monotonic() - later_s)
+            print(f"{name} …", file=sys.stderr, flush=True)
+            self._measure(name, limit_s)
+            self._signals.check()
+            self._tidy(name)
 
     def _measure(self, name: str, limit_s: float) -> None:
         values: Values = {}
@@ -127,6 +131,6 @@ class Call:
             self._bench.drop_nursery()
         keepalive_below.end_all(self._bench.spared())
         try:
-            self._bench.card.wait_empty(0.02, patience_s=10.0)
+            self._bench.card.wait_empty(0.02, patience_s=5.0)
         except (NotMeasured, TimeoutError) as error:
             self._problems.setdefault(name, f"it was measured, but it left memory of the card behind: {error}")

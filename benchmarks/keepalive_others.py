@@ -161,8 +161,11 @@ class KeepingAgent:
         return begun
 
     def run_one(self, patience_s: float = 30.0) -> None:
-        """Have a task of its own done: soon after it the card is held, which else takes a minute of quiet."""
-        self.wait_settled(1, lambda: self.drop("#!/bin/sh\n:\n"), patience_s)
+        """Have a task of its own done: soon after it the card is held, which else may take a minute of quiet.
+
+        It lasts for longer than an idle agent's step, so that the keep-alive has seen it.
+        """
+        self.wait_settled(1, lambda: self.drop("#!/bin/sh\nsleep 2\n"), patience_s)
 
     def wait_settled(self, count: int, after: Callable[[], object] = lambda: None, patience_s: float = 30.0) -> None:
         """Do something, and wait until so many more tasks have come to an end."""

@@ -156,7 +156,6 @@ class Nursery(Ear):
             goal_bytes=goal_bytes,
             matrix_size=matrix_size(card.total_bytes),
             plant=card.plant,
-            visible=card.uuid,
         )
         place = self._leases.lock_filler(card.uuid, UNTOLD)
         if place is None:

@@ -26,6 +26,7 @@ class Signals:
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
         """The first that asked for the end; it is obeyed, and later ones change nothing."""
+        self._is_deferred = False
 
     def install(self) -> None:
         signal.signal(signal.SIGALRM, self._ring)
@@ -33,12 +34,32 @@ class Signals:
             signal.signal(number, self._end)
 
     @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Only note, until :meth:`check`, that somebody asks for the end: nothing is torn here."""
+        self._is_deferred = True
+        try:
+            yield
+        finally:
+            self._is_deferred = False
+
+    def check(self) -> None:
+        """Obey who has asked for the end meanwhile.
+
+        Raises:
+            Interrupted: somebody has.
+        """
+        if self.received is not None:
+            raise Interrupted
+
+    @contextmanager
     def limited(self, seconds: float) -> Iterator[None]:
-        """Raise :class:`TimeOver` after so long, and again in what is tidied up after that."""
+        """Raise :class:`TimeOver` after so long, and again in what is tidied up after it; or :class:`Interrupted`."""
+        before, self._is_deferred = self._is_deferred, False
         signal.setitimer(signal.ITIMER_REAL, seconds, TIDY_S)
         try:
             yield
         finally:
+            self._is_deferred = before
             signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _ring(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
@@ -49,4 +70,5 @@ class Signals:
             self.received = signal.Signals(number)
             if signal.getitimer(signal.ITIMER_REAL)[0]:  # within a part
                 signal.setitimer(signal.ITIMER_REAL, TIDY_S, TIDY_S)
-            raise Interrupted
+            if not self._is_deferred:
+                raise Interrupted

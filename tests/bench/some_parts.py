@@ -1,11 +1,12 @@
 """A report of made-up parts on a simulated card, in a process of its own: for how a call goes, not for numbers.
 
 ``some_parts.py DIRECTORY SECONDS NAME...``: ``good``, ``raises``, ``cannot``, ``sleeps`` (which starts what would
-outlive it).
+outlive it), ``looks``.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,12 @@ def sleeps(bench: Bench, values: Values) -> None:
     (Path(sys.argv[1]) / "pids").write_text(f"{started.pid} {(bench.base / 'orphan').read_text()}")
     print("asleep", flush=True)
     time.sleep(1000)
+
+
+def looks(bench: Bench, values: Values) -> None:
+    """Which of them the part before has left."""
+    pids = map(int, (Path(sys.argv[1]) / "pids").read_text().split())
+    values["left"] = [pid for pid in pids if pid in keepalive_below.descendants(os.getpid())]
 
 
 def main() -> int:
