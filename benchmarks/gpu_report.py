@@ -117,7 +117,10 @@ def _place(options: argparse.Namespace) -> Place:
 def _merge(options: argparse.Namespace) -> int:
     place = _place(options)
     try:
-        record = place.before(keepalive_record.joined([keepalive_record.read(path) for path in options.merge]))
+        given = keepalive_record.joined([keepalive_record.read(path) for path in options.merge])
+        if place is REPOSITORY and given["device"] == "simulated":
+            raise ValueError("a simulated card says nothing about a GPU; to join its records: --into DIR")
+        record = place.before(given)
     except (OSError, ValueError) as error:
         print(f"gpu-report: {error}", file=sys.stderr)
         return 1

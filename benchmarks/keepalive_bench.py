@@ -37,6 +37,8 @@ class Sizes:
     edge_s: float
     """After a change of the load: more than the gauge may look back, which is up to a second."""
     drops: int
+    hold_s: float
+    """The card is held for so long before somebody comes."""
     loop_s: float
     calls: int
     """Of each of NVML's functions."""
@@ -48,11 +50,11 @@ class Sizes:
 
 
 FULL = Sizes(
-    band_s=70.0, pauses=100, backs=3, watts_s=3.5, edges=2, edge_s=2.5, drops=3, loop_s=4.0,
+    band_s=70.0, pauses=100, backs=3, watts_s=3.5, edges=2, edge_s=2.5, drops=3, hold_s=3.0, loop_s=4.0,
     calls=300, starts_s=(0.1, 0.3, 0.6, 1.0) * 2, beside_s=5.0, awaits_return=True,
 )  # fmt: skip
 QUICK = Sizes(
-    band_s=3.0, pauses=10, backs=1, watts_s=0.5, edges=1, edge_s=1.2, drops=1, loop_s=1.0,
+    band_s=3.0, pauses=10, backs=1, watts_s=0.5, edges=1, edge_s=1.2, drops=1, hold_s=0.8, loop_s=1.0,
     calls=20, starts_s=(0.0, 0.6), beside_s=1.5, awaits_return=False,
 )  # fmt: skip
 

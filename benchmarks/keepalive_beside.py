@@ -15,7 +15,6 @@ import keepalive_below
 from keepalive_bench import COLD_S, Bench, Values, in_ms, mean_percent, rounded
 from keepalive_card import Card, NotMeasured, Sampler
 from keepalive_numbers import (
-    IN_BAND_FOR_S,
     known_percents,
     rate_per_s,
     settled_at,
@@ -104,7 +103,7 @@ def measure_tenant(bench: Bench, values: Values) -> None:
     with ExitStack() as stack:
         keeping = stack.enter_context(closing(Keeping(card)))
         keeping.hold()
-        keeping.run_for(max(2.5, IN_BAND_FOR_S))
+        keeping.run_for(bench.sizes.hold_s)
         visit = _Visit(keeping, card, alone.used_bytes)
         tenant = stack.enter_context(closing(Foreground(card, goes=True)))
         context_at = tenant.wait_context(visit.look)
@@ -167,7 +166,7 @@ def measure_foreign(bench: Bench, values: Values) -> None:
     used_bytes = bench.alone.used_bytes + FOREIGN_BYTES
     with closing(Keeping(card)) as keeping:
         keeping.hold()
-        keeping.run_for(2.0)
+        keeping.run_for(bench.sizes.hold_s)
         visit = _Visit(keeping, card, used_bytes)
         with closing(Foreground(card, take_bytes=FOREIGN_BYTES, goes=True)) as process:
             context_at = process.wait_context(visit.look)
@@ -200,7 +199,7 @@ def measure_light(bench: Bench, values: Values) -> None:
         keeping.run_for(1.0)
         worker = keepalive_below.zygote_and_worker(os.getpid())["worker"]
         before, since_s = cpu_of(worker), time.monotonic()
-        keeping.run_for(max(2.0, IN_BAND_FOR_S - 1.0))
+        keeping.run_for(bench.sizes.hold_s)
         used_s = (cpu_of(worker) - before).own_s
         values["worker_cpu_percent"] = round(100 * used_s / (time.monotonic() - since_s), 2)
         values["percent_while_idle"] = card.read().utilization_percent

@@ -168,6 +168,16 @@ def test_files_of_other_calls_are_joined_by_the_command(tmp_path: Path) -> None:
     assert "| `yield` | yes, 2 s | 2026-11-29T10:00:00Z |" in (into / "keepalive.md").read_text()
 
 
+def test_records_of_a_simulated_card_do_not_get_into_the_repository(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    record = record_of("band", Outcome({"seconds": 2.0}), "2026-11-29T10:00:00Z", device="simulated")
+    place.write(record)
+    program, path = str(ROOT / "benchmarks/gpu_report.py"), str(place.path("simulated"))
+    done = subprocess.run([sys.executable, program, "--merge", path], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == ("gpu-report: a simulated card says nothing about a GPU; to join its records: --into DIR\n")
+
+
 def test_a_file_appears_whole(tmp_path: Path) -> None:
     place = Place(tmp_path, tmp_path / "keepalive.md")
     record = record_of("band", Outcome({"share_percent": 98.0}), "2026-11-29T10:00:00Z")
