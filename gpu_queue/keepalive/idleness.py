@@ -12,7 +12,8 @@ LONGEST_WAIT_S = 1800.0
 _IDLE_PERCENT = 5.0
 BASELINE_SLACK_BYTES = 64 << 20
 """Memory that comes and goes by so much has not changed."""
-_LEAST_FREE_BYTES = 4 << 30
+_LEAST_FREE_FRACTION, _LEAST_FREE_BYTES = 0.2, 4 << 30
+"""Of a card's memory, for its task to grow into; the larger of both."""
 _LONGEST_GAP_S = 30.0
 _GAUGE_LOOKS_BACK_S = 3.0
 """So long after our own work its utilisation may still be shown."""
@@ -92,14 +93,10 @@ class IdleSpell:
 
     Args:
         after_s: ``hold_leased_after``.
-        below_percent: utilisation above it is work.
-        least_free_fraction: of the card's memory, free for the task to grow into; and never less than 4 GiB.
     """
 
-    def __init__(self, after_s: float, below_percent: float = 5.0, least_free_fraction: float = 0.2) -> None:
+    def __init__(self, after_s: float) -> None:
         self._after_s = after_s
-        self._below_percent = below_percent
-        self._least_free_fraction = least_free_fraction
         self._since_s: float | None = None
         self._last_s = 0.0
 
@@ -124,8 +121,8 @@ class IdleSpell:
     def _is_idle(self, utilization_percent: float | None, used_bytes: int | None, total_bytes: int | None) -> bool:
         if utilization_percent is None or used_bytes is None or total_bytes is None:
             return False
-        least_free_bytes = max(_LEAST_FREE_BYTES, int(self._least_free_fraction * total_bytes))
-        return utilization_percent <= self._below_percent and total_bytes - used_bytes >= least_free_bytes
+        least_free_bytes = max(_LEAST_FREE_BYTES, int(_LEAST_FREE_FRACTION * total_bytes))
+        return utilization_percent <= _IDLE_PERCENT and total_bytes - used_bytes >= least_free_bytes
 
 
 class ComeBack:
