@@ -32,6 +32,7 @@ from gpu_queue.agent.watching import Watching
 from gpu_queue.config import Settings
 from gpu_queue.execution import found
 from gpu_queue.execution.shims import Shims
+from gpu_queue.execution.tools import install_tools
 from gpu_queue.node.kept import SEEN_KEPT
 from gpu_queue.node.storage import Errand, Failed
 from gpu_queue.reasons import REASONS_PUBLISHED, Reason
@@ -77,7 +78,11 @@ class Agent:
         self.cards = Cards(around.devices, around.gpu_uuids)
         self.fillers = Fillers(around.keepalive, self.cards, around.leases, around.gpu_uuids, settings, ledger, say)
         environment = scripts_environment(
-            around.environment, node=spool.node, job_id=around.job_id, queue_root=around.queue_root
+            around.environment,
+            node=spool.node,
+            job_id=around.job_id,
+            queue_root=around.queue_root,
+            slurm_environment=settings.slurm_environment,
         )
         preparing = Preparing(
             spool=spool,
@@ -85,6 +90,7 @@ class Agent:
             settings=lambda: self.settings,
             environment=environment,
             umask=around.umask,
+            tools=lambda: install_tools(around.node_directory.root),
         )
 
         def restore() -> None:
