@@ -22,6 +22,7 @@ from gpu_queue.agent.commands import Commands
 from gpu_queue.agent.current import Current
 from gpu_queue.agent.fillers import LEDGER_EVERY_S, Fillers
 from gpu_queue.agent.looking import Looking, Seen
+from gpu_queue.agent.overreach import Overreach
 from gpu_queue.agent.place import Place
 from gpu_queue.agent.preparing import Preparing, scripts_environment
 from gpu_queue.agent.pushing import Pushing
@@ -33,6 +34,8 @@ from gpu_queue.config import Settings
 from gpu_queue.execution import found
 from gpu_queue.execution.shims import Shims
 from gpu_queue.execution.tools import install_tools
+from gpu_queue.gpus.processes import processes_of
+from gpu_queue.gpus.simulated import STATE_FILE_VARIABLE
 from gpu_queue.node.kept import SEEN_KEPT
 from gpu_queue.node.storage import Errand, Failed
 from gpu_queue.reasons import REASONS_PUBLISHED, Reason
@@ -125,6 +128,15 @@ class Agent:
             is_claim_alive=around.node_directory.is_try_alive,
         )
         self.pushing = Pushing(spool, storage, self.tries, now, say)
+        self.overreach = Overreach(
+            spool,
+            storage,
+            self.tries,
+            processes_of(around.devices.kind, around.environment.get(STATE_FILE_VARIABLE)),
+            lambda uuid: next((gpu.index for gpu in self.cards.everything if gpu.uuid == uuid), None),
+            now,
+            say,
+        )
         self._ledgers: Errand[None] = Errand(storage, "ledger", say, trouble="the ledger could not be written")
         self._cancels: Errand[int] = Errand(storage, "cancel", say)
         self._answers: Errand[None] = Errand(storage, "answer", say)
@@ -171,6 +183,7 @@ class Agent:
         serves = self.looking.has_looked and self._phase is Phase.SERVING and not self.place.problem
         self.tries.keep_spares(now, serves=serves)
         self.pushing.advance(now)
+        self.overreach.advance(now)
         self._notice_hanging(now)
         if now >= self.beat.due(now):
             self._tell(now)
@@ -181,7 +194,7 @@ class Agent:
 
     def wait_s(self, now: float) -> float:
         """How long nothing is due."""
-        parts = (self.tries, self.looking, self.commands, self.watching, self.beat, self.pushing)
+        parts = (self.tries, self.looking, self.commands, self.watching, self.beat, self.pushing, self.overreach)
         duties = (self._agenda.at(duty) for duty in (Duty.KEEP, Duty.PLAN, Duty.PLAN_ANEW))
         return max(0.0, min(now + LONGEST_WAIT_S, *(part.due(now) for part in parts), *duties) - now)
 

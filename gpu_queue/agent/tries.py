@@ -346,7 +346,7 @@ class Tries:
             facts["duration_s"] = round(now - one.started_at, 3)
         left = left_over(one, end)
         if left:
-            facts["reason"] = left
+            facts["reason"] = "; ".join(filter(None, (facts.get("reason"), left)))
         log, one.log = one.log, -1
         last, one.has_last_line = "" if one.has_last_line else last_line(one, end, note, left), True
 

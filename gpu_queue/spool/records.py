@@ -248,6 +248,8 @@ def encode_try(record: TryRecord) -> bytes:
             "reason": record.reason,
             "to": record.to,
         }
+    elif record.reason:
+        value["reason"] = record.reason
     for key in ("problem", "settled_by"):
         if getattr(record, key):
             value[key] = getattr(record, key)
