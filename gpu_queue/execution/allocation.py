@@ -119,8 +119,6 @@ def _slurm(spoken: Spoken, job: Job) -> dict[str, str]:
         "SLURM_JOB_CPUS_PER_NODE": str(cpus),
         "SLURM_NNODES": "1",
         "SLURM_JOB_NUM_NODES": "1",
-        "SLURM_NTASKS": str(tasks),
-        "SLURM_NPROCS": str(tasks),
         "SLURM_TASKS_PER_NODE": str(tasks),
         "SLURM_PROCID": "0",
         "SLURM_LOCALID": "0",
@@ -131,7 +129,11 @@ def _slurm(spoken: Spoken, job: Job) -> dict[str, str]:
         "SLURM_GPUS_ON_NODE": str(len(job.gpu_indices)),
         "SLURM_JOB_GPUS": ",".join(map(str, job.gpu_indices)),
     }
+    # As in Slurm: where a script does not say it, PyTorch Lightning would take it for a sign that srun has started it.
+    said_tasks = spoken.tasks or spoken.tasks_per_node
     for name, value in (
+        ("SLURM_NTASKS", said_tasks),
+        ("SLURM_NPROCS", said_tasks),
         ("SLURM_NTASKS_PER_NODE", spoken.tasks_per_node),
         ("SLURM_CPUS_PER_TASK", spoken.cpus_per_task),
         ("SLURM_GPUS_PER_TASK", spoken.gpus_per_task),
