@@ -129,7 +129,7 @@ def _slurm(spoken: Spoken, job: Job) -> dict[str, str]:
         "SLURM_GPUS_ON_NODE": str(len(job.gpu_indices)),
         "SLURM_JOB_GPUS": ",".join(map(str, job.gpu_indices)),
     }
-    # As in Slurm: where a script does not say it, PyTorch Lightning would take it for a sign that srun has started it.
+    # As in Slurm: PyTorch Lightning takes it for a sign that srun has started it.
     said_tasks = spoken.tasks or spoken.tasks_per_node
     for name, value in (
         ("SLURM_NTASKS", said_tasks),
