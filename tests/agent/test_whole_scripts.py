@@ -438,7 +438,7 @@ def test_switched_off_all_is_as_the_agent_found_it(own_site: Site) -> None:
 # -- stopped --------------------------------------------------------------------------------------------------------
 
 
-def test_a_step_that_is_stopped_is_told_once(site: Site) -> None:
+def test_the_ranks_of_a_step_that_is_stopped_are_told(site: Site) -> None:
     counter = """#!/bin/bash
 #SBATCH -n 2 --gres=gpu:0
 srun bash -c 'trap "echo told; told=1" TERM

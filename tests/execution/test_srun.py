@@ -308,3 +308,40 @@ def test_no_tools_where_path_could_not_name_them(tmp_path: Path) -> None:
     root = tmp_path / "a:b"
     root.mkdir()
     assert install_tools(str(root)) == ""
+
+
+def has_pending(pid: int, number: signal.Signals) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    masks = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith(("SigPnd:", "ShdPnd:"))]
+    return any(mask >> (number - 1) & 1 for mask in masks)
+
+
+def test_what_the_leader_of_the_session_says_it_says_to_each_rank_itself(task: Task) -> None:
+    rank = "trap 'echo told; exit 9' TERM; while :; do n=$((n + 1)); echo $n >beat; sleep 0.02; done"
+    script = """
+GPU_QUEUE_CLAIM=/a/claim srun -n1 sh -c "$RANK" & echo $! >pid
+until [ -s beat ]; do sleep 0.02; done
+kill $(cat pid); : >killed
+wait $(cat pid); echo "status $?"
+"""
+    environment = {**task.environment, "RANK": rank}
+    del environment["GPU_QUEUE_CLAIM"]
+    leader = subprocess.Popen(
+        ["sh", "-c", script],
+        env=environment,
+        cwd=task.base,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    until((task.base / "killed").exists)
+    pid = int((task.base / "pid").read_text())
+    until(lambda: not has_pending(pid, signal.SIGTERM))
+
+    def beats() -> int:
+        return int((task.base / "beat").read_text() or 0)
+
+    before = beats()
+    until(lambda: beats() > before + 5)
+    task.run("sh", "-c", f"kill {pid}")
+    assert leader.communicate(timeout=20)[0] == "told\nstatus 9\n"
