@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from gpu_queue.execution import allocation, scontrol
 from gpu_queue.execution.scontrol import expanded
+from gpu_queue.execution.srun import __main__ as srun_main
 from gpu_queue.execution.srun.gpus import part_wanted
 from gpu_queue.execution.srun.step import parse
 from gpu_queue.execution.srun.surroundings import exported
@@ -345,3 +347,8 @@ wait $(cat pid); echo "status $?"
     until(lambda: beats() > before + 5)
     task.run("sh", "-c", f"kill {pid}")
     assert leader.communicate(timeout=20)[0] == "told\nstatus 9\n"
+
+
+def test_the_programs_and_the_agent_agree_on_which_numbers_are_slurms() -> None:
+    assert srun_main.SLURM_HIGHEST == scontrol.SLURM_HIGHEST == allocation.SLURM_HIGHEST
+    assert srun_main.DIRECTORY_VARIABLE == allocation.TRY_DIRECTORY
