@@ -13,8 +13,10 @@ import os
 import socket
 import time
 from collections import deque
+from functools import partial
 
 from gpu_queue import __version__
+from gpu_queue.agent import gauges
 from gpu_queue.agent.agenda import Agenda, Duty
 from gpu_queue.agent.beat import Beat
 from gpu_queue.agent.cards import Cards
@@ -34,8 +36,6 @@ from gpu_queue.config import Settings
 from gpu_queue.execution import found
 from gpu_queue.execution.shims import Shims
 from gpu_queue.execution.tools import install_tools
-from gpu_queue.gpus.processes import processes_of
-from gpu_queue.gpus.simulated import STATE_FILE_VARIABLE
 from gpu_queue.node.kept import SEEN_KEPT
 from gpu_queue.node.storage import Errand, Failed
 from gpu_queue.reasons import REASONS_PUBLISHED, Reason
@@ -80,21 +80,9 @@ class Agent:
         )
         self.cards = Cards(around.devices, around.gpu_uuids)
         self.fillers = Fillers(around.keepalive, self.cards, around.leases, around.gpu_uuids, settings, ledger, say)
-        environment = scripts_environment(
-            around.environment,
-            node=spool.node,
-            job_id=around.job_id,
-            queue_root=around.queue_root,
-            slurm_environment=settings.slurm_environment,
-        )
-        preparing = Preparing(
-            spool=spool,
-            cards=self.cards,
-            settings=lambda: self.settings,
-            environment=environment,
-            umask=around.umask,
-            tools=lambda: install_tools(around.node_directory.root),
-        )
+        environment = scripts_environment(around, settings)
+        tools = partial(install_tools, around.node_directory.root)
+        preparing = Preparing(spool, self.cards, lambda: self.settings, environment, around.umask, tools)
 
         def restore() -> None:
             found.restore(around.node_directory, around.leases, self.cards.everything)
@@ -128,16 +116,11 @@ class Agent:
             is_claim_alive=around.node_directory.is_try_alive,
         )
         self.pushing = Pushing(spool, storage, self.tries, now, say)
-        self.overreach = Overreach(
-            spool,
-            storage,
-            self.tries,
-            processes_of(around.devices.kind, around.environment.get(STATE_FILE_VARIABLE)),
-            lambda uuid: next((gpu.index for gpu in self.cards.everything if gpu.uuid == uuid), None),
-            now,
-            say,
-        )
+        self.overreach = Overreach(around, self.tries, self.cards, now)
         self._ledgers: Errand[None] = Errand(storage, "ledger", say, trouble="the ledger could not be written")
+        self._changes: Errand[None] = Errand(storage, "event", say)
+        self._uses = gauges.Uses()
+        self._uses_due = 0.0
         self._cancels: Errand[int] = Errand(storage, "cancel", say)
         self._answers: Errand[None] = Errand(storage, "answer", say)
         self._now = now
@@ -180,6 +163,7 @@ class Agent:
         if "peers" in due:
             self.watching.look()
         self._plan(now)
+        self._note_uses(now)
         serves = self.looking.has_looked and self._phase is Phase.SERVING and not self.place.problem
         self.tries.keep_spares(now, serves=serves)
         self.pushing.advance(now)
@@ -345,6 +329,24 @@ class Agent:
             self._agenda.want(Duty.LOOK)
         if facts.waiting and GpuState.FOREIGN in facts.states().values():
             self._agenda.want(Duty.PLAN, now + FOREIGN_TICK_S)  # nobody tells when memory becomes free
+
+    def _note_uses(self, now: float) -> None:
+        """Write down what the GPUs are used for, where that has changed, and sample those of running tries."""
+        if now < self._uses_due or not self.looking.has_looked:
+            return
+        self._uses_due = now + gauges.EVERY_S
+        states = self._facts(now).states()
+        gpus = self.cards.everything
+        self.tries.note_usage(gpus)
+        tries = {uuid: one.name for one in self.tries.live.values() if one.holds_gpus for uuid in one.gpus}
+        if self._changes.is_out():
+            return  # the storage hangs; afterwards what has become of it all counts
+        at = time.time()
+        changes = [
+            ("gpu", at, change.told()) for change in self._uses.changes(gpus, states, self.cards.fillers, tries)
+        ]
+        if changes:
+            self._changes.send(lambda: self._spool.events.add(None, *changes))
 
     # -- commands ---------------------------------------------------------------------------------------------------
 

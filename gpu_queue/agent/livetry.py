@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gpu_queue.agent import stages
+from gpu_queue.agent.gauges import Usage
 from gpu_queue.execution import processes
 from gpu_queue.execution.local import TryDirectory
 from gpu_queue.execution.shims import Shim
@@ -71,6 +72,8 @@ class LiveTry:
     """Its processes are being ended, or were."""
     ended_before: int = 0
     """Processes that an earlier ``ending`` told to end."""
+    usage: Usage = field(default_factory=Usage)
+    """What was seen of its GPUs."""
 
     @property
     def name(self) -> str:
@@ -107,8 +110,8 @@ class LiveTry:
         self.ended_before, self.ending = self.ended_processes, ending
 
 
-def left_over(one: LiveTry, end: End) -> str:
-    """What still ran when a script had ended by itself, for people; empty where nothing did."""
+def left_over(one: LiveTry, end: End, facts: dict[str, Any]) -> str:
+    """What still ran when a script had ended by itself, for people, noted in facts too; empty where nothing did."""
     names = one.ending.names if one.ending is not None and end.why is None else []
     if not names:
         return ""
@@ -117,10 +120,12 @@ def left_over(one: LiveTry, end: End) -> str:
     some = ", ".join(told[:NAMES_TOLD]) + (" …" if len(told) > NAMES_TOLD else "")
     what = "a process" if len(names) == 1 else f"{len(names)} processes"
     was = "was" if len(names) == 1 else "were"
-    return (
+    told_of = (
         f"{what} of it still ran when the script ended, and {was} ended with it: {some} "
         "(a script that starts something with & waits for it by a last line: wait)"
     )
+    facts["reason"] = "; ".join(filter(None, (facts.get("reason"), told_of)))
+    return told_of
 
 
 def last_line(one: LiveTry, end: End, note: str = "", left: str = "") -> str:

@@ -7,15 +7,17 @@ is only told: what is seen of processes is best effort, and nobody is ended for 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from gpu_queue.agent.cards import Cards
 from gpu_queue.agent.livetry import LiveTry
+from gpu_queue.agent.surroundings import Surroundings
 from gpu_queue.agent.tries import Tries
 from gpu_queue.execution.processes import claim_of, read_process
-from gpu_queue.gpus.processes import GpuProcesses, are_ours_to_know
-from gpu_queue.node.side import NodeSide
-from gpu_queue.node.storage import Errand, Failed, Storage
+from gpu_queue.gpus.processes import GpuProcesses, are_ours_to_know, processes_of
+from gpu_queue.gpus.simulated import STATE_FILE_VARIABLE
+from gpu_queue.node.storage import Errand, Failed
 from gpu_queue.spool import growing
 from gpu_queue.texts import printable
 
@@ -72,40 +74,29 @@ class Overreach:
     """Looks from time to time, in a thread of its own; one that hangs hangs alone, and there is no second one."""
 
     def __init__(
-        self,
-        spool: NodeSide,
-        storage: Storage,
-        tries: Tries,
-        source: GpuProcesses,
-        index_of: Callable[[str], int | None],
-        now: float,
-        say: Callable[[str], None],
-        every_s: float = LOOK_EVERY_S,
+        self, around: Surroundings, tries: Tries, cards: Cards, now: float, every_s: float = LOOK_EVERY_S
     ) -> None:
         """Look at nothing yet.
 
         Args:
-            spool: whose logs and records are written to.
-            storage: makes the calls.
+            around: whose devices tell of processes, and whose logs and records are written to.
             tries: what runs here.
-            source: what tells of processes.
-            index_of: a GPU's number, by its UUID.
+            cards: what GPUs are called.
             now: monotonic seconds.
-            say: tells people.
             every_s: between two looks.
         """
-        self._spool = spool
+        self._spool = around.spool
         self._tries = tries
-        self._source = source
-        self._index_of = index_of
-        self._say = say
+        self._cards = cards
+        self._source = processes_of(around.devices.kind, around.environment.get(STATE_FILE_VARIABLE))
+        self._say = around.say
         self._every_s = every_s
         self._looked_at = now
         self._thread: threading.Thread | None = None
         self._seen: Uses | None = None
         self._told: set[tuple[str, str]] = set()
         """Claims and GPUs."""
-        self._notes: Errand[None] = Errand(storage, "note", say)
+        self._notes: Errand[None] = Errand(around.storage, "note", around.say)
 
     def due(self, now: float) -> float:  # noqa: ARG002
         """When the next look is."""
@@ -167,5 +158,5 @@ class Overreach:
         self._notes.send(call, done, key=one.name)
 
     def _indices(self, uuids: Iterable[str]) -> str:
-        known = [self._index_of(uuid) for uuid in uuids]
-        return ", ".join(str(index) for index in sorted(one for one in known if one is not None))
+        wanted = set(uuids)
+        return ", ".join(str(gpu.index) for gpu in self._cards.everything if gpu.uuid in wanted)

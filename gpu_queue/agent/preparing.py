@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from gpu_queue.agent.cards import Cards
 from gpu_queue.agent.livetry import LiveTry
 from gpu_queue.agent.spoken import ports_wanted, read_spoken
+from gpu_queue.agent.surroundings import Surroundings
 from gpu_queue.config import Settings
 from gpu_queue.execution import launcher
 from gpu_queue.execution.allocation import OUTER, TRY_DIRECTORY, Job, nodefile_of, variables, without_allocation
@@ -39,12 +40,12 @@ WHO_ASKED = {
 """Where a number of GPUs comes from (``Needs.reason``), for the head of a log."""
 
 
-def scripts_environment(
-    agents_own: Mapping[str, str], *, node: str, job_id: str, queue_root: str, slurm_environment: str
-) -> dict[str, str]:
+def scripts_environment(around: Surroundings, settings: Settings) -> dict[str, str]:
     """What the scripts of all tasks get: the agent's own environment, as it was started, and where they are."""
-    base = agents_own if slurm_environment == "off" else without_allocation(agents_own)
-    environment = launcher.common_environment(base, node=node, job_id=job_id, queue_root=queue_root)
+    base = around.environment if settings.slurm_environment == "off" else without_allocation(around.environment)
+    environment = launcher.common_environment(
+        base, node=around.spool.node, job_id=around.job_id, queue_root=around.queue_root
+    )
     environment |= {name: value for name, value in base.items() if name.startswith(OUTER)}
     # A log is a file, for which Python would hold its output back: gpu_tail would show nothing for minutes.
     environment.setdefault("PYTHONUNBUFFERED", "1")
