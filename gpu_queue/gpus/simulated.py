@@ -24,6 +24,8 @@ from gpu_queue.units import format_size, parse_size_bytes
 
 STATE_FILE_VARIABLE = "GPU_QUEUE_SIMULATE_FILE"
 _DEFAULT_MEMORY = "80G"
+_KEYS = ("used", "utilization", "lost", "processes")
+"""The last is for :mod:`gpu_queue.gpus.processes`."""
 _TEXT = re.compile(r"(\d{1,3})(?:x(.+))?", re.ASCII)
 
 
@@ -123,7 +125,7 @@ def _one(gpu: Gpu, state: Any) -> Gpu:
     where = f"GPU {gpu.index}"
     _check(isinstance(state, dict), f'{where}: {state!r}; expected an object like {{"used": "10G"}}')
     for key in state:
-        _check(key in ("used", "utilization", "lost"), f"{where}: {key!r}; expected used, utilization or lost")
+        _check(key in _KEYS, f"{where}: {key!r}; expected used, utilization or lost")
     utilization, lost = state.get("utilization", 0), state.get("lost", False)
     _check(
         type(utilization) is int and 0 <= utilization <= 100, f"{where}: utilization {utilization!r}; expected 0-100"
