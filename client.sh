@@ -3306,6 +3306,8 @@ __gpu_explain_running() { # PATH of a claim
   fi
   case $1 in *=*) __gpu_put '%s (%s) has ended on %s, try %s%s; an agent moves it on\n' "$title" "$nonce" "$node" "$try" "$where"; return ;; esac
   __gpu_put '%s (%s) runs on %s, try %s%s; gpu_tail %s follows its log\n' "$title" "$nonce" "$node" "$try" "$where" "$nonce"
+  # Its agent may have seen something: a GPU that it was not given.
+  if __gpu_record "records/${claim#????}.json" && __gpu_field "$REPLY" reason && [ -n "$REPLY" ]; then __gpu_put '  %s\n' "$REPLY"; fi
 }
 
 __gpu_watched() { # NODE that is silent: REPLY = what becomes of its tasks, as a living node says

@@ -11,7 +11,7 @@ from pathlib import Path
 from gpu_queue.agent.overreach import User, judge, look
 from gpu_queue.gpus.processes import GpuProcesses, SimulatedProcesses, processes_of
 from gpu_queue.spool.spool import Spool
-from tests.agent.harness import Cluster, put
+from tests.agent.harness import ROOT, Cluster, put
 
 FIRST, SECOND = (f"GPU-00000000-0000-0000-0000-{index:012x}" for index in range(2))
 
@@ -79,3 +79,13 @@ def test_a_task_that_takes_another_gpu_is_told_so(cluster: Cluster) -> None:
     running, noted = spool.explain(task_id).lines
     assert running.startswith("it runs on ")
     assert noted.startswith(told)
+    for shell in (["bash"], ["zsh", "-f"]):
+        done = subprocess.run(
+            [*shell, "-c", f". '{ROOT}/client.sh'; gpu_explain {task_id}"],
+            env={**os.environ, "QUEUE_ROOT": str(cluster.queue_root), "JOB_ID": cluster.job_id},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=50,
+        )
+        assert f"\n  {told}" in done.stdout
