@@ -46,14 +46,10 @@ def lines_for_people(title: str, reading: Reading, language: str) -> list[str]:
             value += "（上限）" if is_chinese else " at most"
         pad = " " * max(1, 11 - _columns(label))
         lines.append(f"  {label}{pad}{value}{' ' * max(2, 14 - _columns(value))}{_why(one, is_chinese)}")
-    for note in reading.warnings:
-        lines.append(
-            f"  {'注意：' if is_chinese else 'note: '}{note.chinese if is_chinese else note.english}{_at(note.line_number, is_chinese)}"
-        )
-    for note in reading.refusals:
-        lines.append(
-            f"  {'拒绝：' if is_chinese else 'refused: '}{note.chinese if is_chinese else note.english}{_at(note.line_number, is_chinese)}"
-        )
+    for words, notes in ((("note: ", "注意："), reading.warnings), (("refused: ", "拒绝："), reading.refusals)):
+        for note in notes:
+            said = note.chinese if is_chinese else note.english
+            lines.append(f"  {words[is_chinese]}{said}{_at(note.line_number, is_chinese)}")
     return lines
 
 
