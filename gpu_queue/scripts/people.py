@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpu_queue.scripts.reading import Conclusion, Reading
+from gpu_queue.texts import printable
 
 _WHAT = {
     "gpus": ("GPUs", "GPU 数"),
@@ -41,7 +42,7 @@ def lines_for_people(title: str, reading: Reading, language: str) -> list[str]:
     lines = [f"{title}{colon}"]
     for one in reading.conclusions:
         label = _WHAT.get(one.what, (one.what, one.what))[is_chinese]
-        value = one.value
+        value = printable(one.value)
         if one.what == "time" and reading.time_is_limit:
             value += "（上限）" if is_chinese else " at most"
         pad = " " * max(1, 11 - _columns(label))
