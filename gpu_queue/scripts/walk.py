@@ -94,8 +94,6 @@ class Walk:
         if kind == "function":
             self._functions[node.text] = node.body[0]
             return ""
-        if kind == "group":
-            return self._all(node.body)
         if kind == "sum":
             statement(self.scope, node.text)
             return ""
@@ -103,7 +101,7 @@ class Walk:
             for part in node.body:
                 self._apart((part,))
             return ""
-        return self._all(node.body)
+        return self._all(node.body)  # a group
 
     _flow = ""
 
