@@ -188,3 +188,10 @@ def test_each_thing_that_is_said_has_its_line() -> None:
         for note in notes:
             assert re.search(r"[\u4e00-\u9fff]", note.chinese)
             assert not re.search(r"[\ue000-\ue00f]|[{}]", note.english + note.chinese)
+
+
+def test_a_script_that_is_too_long_to_be_followed_is_said_to_be() -> None:
+    script = ("x y\n" * 4000 + "torchrun --nproc_per_node 8 t.py\n").encode()
+    assert [one.code for one in read(script).warnings] == ["too_long"]
+    assert read(script, {"gpus": "8"}).warnings == ()
+    assert read(script[-400:]).gpus == "8"
