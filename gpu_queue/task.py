@@ -77,6 +77,9 @@ class Needs:
     """Memory that each of its GPUs must have."""
     queue: str | None = None
     time_s: float | None = None
+    """After so long it is ended."""
+    time_is_limit: bool = False
+    """The time is another scheduler's limit (``#SBATCH --time``), and no promise to need as much."""
     retries: int | None = None
     after: tuple[str, ...] = ()
     """Ids of tasks that must be done first."""

@@ -1,6 +1,6 @@
 """What a script says of itself to the scheduler that it was written for, as far as its environment goes by it.  Pure.
 
-Its GPUs and its time are :mod:`gpu_queue.spool.directives`' to read; here are the numbers that become variables.
+Its GPUs and its time are :mod:`gpu_queue.scripts`' to read; here are the numbers that become variables.
 """
 
 from __future__ import annotations
@@ -8,7 +8,10 @@ from __future__ import annotations
 import re
 
 from gpu_queue.execution.allocation import TASKS_MAX, Spoken
-from gpu_queue.spool.directives import HEAD_BYTES, _head_lines, _lines, _sbatch_options
+from gpu_queue.scripts.asked import head_of
+from gpu_queue.scripts.lexing import decoded
+from gpu_queue.scripts.reader import HEAD_BYTES
+from gpu_queue.scripts.slurm import options, split_words
 
 _FIELDS = {
     "--ntasks": "tasks",
@@ -37,11 +40,11 @@ _PORT_SET = re.compile(
 
 def read_spoken(script: bytes) -> Spoken:
     """For whom a script was written, by the comment lines at its top; of two that say the same the last counts."""
-    head = _head_lines(_lines(script[:HEAD_BYTES].decode("utf-8", "replace")))
+    head = [line.text for line in head_of(decoded(script[:HEAD_BYTES]).split("\n"))]
     numbers: dict[str, int] = {}
     sbatch = [line for line in head if re.match(r"#SBATCH[\s-]", line, re.ASCII)]
     for line in sbatch:
-        for name, value in _sbatch_options(line[len("#SBATCH") :]):
+        for name, value in options(split_words(line[len("#SBATCH") :])):
             match = _NUMBER.fullmatch(value)
             if name in _FIELDS and match is not None:
                 numbers[_FIELDS[name]] = min(int(match[1]), TASKS_MAX)
