@@ -17,7 +17,7 @@ from collections import deque
 from gpu_queue import __version__
 from gpu_queue.agent.agenda import Agenda, Duty
 from gpu_queue.agent.beat import Beat
-from gpu_queue.agent.cards import Cards
+from gpu_queue.agent.cards import OVERDUE_S, Cards
 from gpu_queue.agent.commands import Commands
 from gpu_queue.agent.current import Current
 from gpu_queue.agent.fillers import LEDGER_EVERY_S, Fillers
@@ -152,6 +152,7 @@ class Agent:
         if self.place.is_lost:
             return
         self._storage.deliver()
+        self._hear_devices()
         if self._agenda.take(Duty.KEEP, now):
             self._keep(now)
         self.tries.advance(now)
@@ -191,6 +192,13 @@ class Agent:
         self.finished = self.finished or self.place.is_lost
 
     # -- observing --------------------------------------------------------------------------------------------------
+
+    def _hear_devices(self) -> None:
+        answered, watched = self.cards.take_news()
+        if answered:
+            self._agenda.want(Duty.PLAN)
+        if watched:
+            self._agenda.want(Duty.KEEP)
 
     def hint(self, directory: str, name: str, whole: bool) -> None:
         """A file event: look there at once."""
@@ -317,6 +325,9 @@ class Agent:
             self._agenda.want(Duty.KEEP)  # a worker may have to go
         for action in decided.actions:
             if isinstance(action, Start):
+                if not self.cards.demand(action.gpus, now):
+                    self._agenda.want(Duty.PLAN, now + OVERDUE_S)  # their answer comes sooner, or they are unknown
+                    break
                 if not self.tries.start(action, now):
                     break  # the next look plans again
             else:
@@ -324,7 +335,11 @@ class Agent:
             self._agenda.want(Duty.TELL)
         if decided.needs_reading and not self.looking.is_out:
             self._agenda.want(Duty.LOOK)
-        if facts.waiting and GpuState.FOREIGN in facts.states().values():
+        foreign = (
+            [uuid for uuid, state in facts.states().items() if state is GpuState.FOREIGN] if facts.waiting else []
+        )
+        if foreign:
+            self.cards.demand(foreign, now, FOREIGN_TICK_S)
             self._agenda.want(Duty.PLAN, now + FOREIGN_TICK_S)  # nobody tells when memory becomes free
 
     # -- commands ---------------------------------------------------------------------------------------------------

@@ -1,11 +1,15 @@
-"""The node's GPUs as a policy judges them: read at most every 50 ms, with who holds what of them."""
+"""The node's GPUs as a policy judges them: as they were last read, with who holds what of them.
+
+Nothing here waits for a driver.  Whoever needs a reading of this moment demands it and judges again when it is there;
+a GPU that does not answer such a demand is not known, and so never free.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 
-from gpu_queue.gpus.devices import Devices, Gpu, Health
+from gpu_queue.gpus.devices import Gpu, Health, Readings
 from gpu_queue.gpus.leases import Footprint, Lease
 from gpu_queue.scheduling.admission import Card, Reserved
 
@@ -14,12 +18,18 @@ WINDOW_S = 10.0
 """Utilisation is judged by the readings of so long."""
 NOTED_EVERY_S = 0.5
 """The driver averages over longer than that between two readings."""
+FRESH_S = 0.05
+"""A GPU is given by a reading no older."""
+ANSWERED_FOR_S = 1.0
+"""An answer to a demand counts as long as that: a busy agent may come late to it."""
+OVERDUE_S = 0.25
+"""A GPU that has not answered a demand for so long is not known."""
 
 
 class Cards:
     """The GPUs that one agent serves."""
 
-    def __init__(self, devices: Devices, served: frozenset[str]) -> None:
+    def __init__(self, devices: Readings, served: frozenset[str]) -> None:
         self._devices = devices
         self._served = served
         self._read_at = float("-inf")
@@ -30,6 +40,58 @@ class Cards:
         """The keep-alive workers of this node, and those that have just gone, by GPU."""
         self.everything: tuple[Gpu, ...] = ()
         """All GPUs of the node, served or not, as of the last reading."""
+        self._watched: Set[str] = frozenset()
+        self._clearing: Set[str] = frozenset()
+        self._demanded: dict[str, float] = {}
+        """Since when a reading of this moment is wanted of a GPU."""
+        self._answered: set[str] = set()
+        self._held: Set[str] = frozenset()
+
+    # -- how they are read ------------------------------------------------------------------------------------------
+
+    def watch(self, fillers: Set[str], clearing: Set[str]) -> None:
+        """Look more closely at the GPUs with fillers of ours, and at those that a filler makes place on."""
+        self._watched, self._clearing = fillers, clearing
+        self._attend()
+
+    def _attend(self) -> None:
+        self._devices.attend(self._watched, self._clearing | self._demanded.keys())
+
+    def demand(self, uuids: Iterable[str], now: float, at_most_s: float = FRESH_S) -> bool:
+        """Whether the readings of these GPUs are no older; the others are read at once, of which there is news."""
+        is_fresh = True
+        for uuid in uuids:
+            was_answered = uuid in self._answered
+            self._answered.discard(uuid)
+            age_s = now - self._devices.read_at(uuid)
+            if age_s > (max(at_most_s, ANSWERED_FOR_S) if was_answered else at_most_s):
+                self._demanded.setdefault(uuid, now)
+                is_fresh = False
+        if not is_fresh:
+            self._attend()
+        return is_fresh
+
+    def take_news(self) -> tuple[bool, bool]:
+        """What was read since this was asked last: whether GPUs of which that was demanded, whether other ones."""
+        news = self._devices.take_news()
+        if not news:
+            return False, False
+        self._read_at = float("-inf")
+        answered = {uuid for uuid in self._demanded.keys() & news if self._is_answered(uuid)}
+        for uuid in answered:
+            del self._demanded[uuid]
+        self._answered |= answered
+        self._attend()
+        return bool(answered), bool(news & (self._watched | self._clearing))
+
+    def _is_answered(self, uuid: str) -> bool:
+        return self._devices.read_at(uuid) >= self._demanded[uuid]
+
+    def is_overdue(self, uuid: str, now: float) -> bool:
+        """Whether a GPU does not answer a demand."""
+        return now - self._demanded.get(uuid, now) > OVERDUE_S
+
+    # -- what they are ----------------------------------------------------------------------------------------------
 
     def read(self, now: float) -> tuple[Gpu, ...]:
         """The served GPUs."""
@@ -59,9 +121,12 @@ class Cards:
             now: monotonic seconds.
             ours: those that tries of this agent hold, and how many bytes of each; None: all of it.
         """
-        return [self._card(gpu, ours) for gpu in self.read(now)]
+        freed, self._held = self._held - ours.keys(), set(ours)
+        if freed:  # what was read while they were held says nothing any more
+            self.demand(freed, now, at_most_s=0.0)
+        return [self._card(gpu, ours, now) for gpu in self.read(now)]
 
-    def _card(self, gpu: Gpu, ours: Mapping[str, int | None]) -> Card:
+    def _card(self, gpu: Gpu, ours: Mapping[str, int | None], now: float) -> Card:
         reserved = [Reserved(ours[gpu.uuid])] if gpu.uuid in ours else []
         if gpu.uuid in self.leased_elsewhere:
             reserved.append(Reserved(self.leased_elsewhere[gpu.uuid].reserve_bytes, is_ours=False))
@@ -79,10 +144,18 @@ class Cards:
             utilization_percent=tuple(percent for _, percent in self._utilization.get(gpu.uuid, ())),
             reserved=tuple(reserved),
             is_lost=gpu.health is Health.LOST,
-            is_known=gpu.health is Health.OK,
+            is_known=gpu.health is Health.OK and not self.is_overdue(gpu.uuid, now),
         )
 
     def is_empty(self, uuid: str, now: float, at_most_bytes: int) -> bool:
-        """Whether nobody holds memory on a GPU worth mentioning."""
-        used = [gpu.memory_used_bytes for gpu in self.read(now) if gpu.uuid == uuid]
-        return all(one is None or one <= at_most_bytes for one in used)
+        """Whether nobody holds memory on a GPU worth mentioning, at this moment."""
+        if not self.demand([uuid], now):
+            return False
+        gpus = [gpu for gpu in self.read(now) if gpu.uuid == uuid]
+        return all(_is_empty(gpu, at_most_bytes) for gpu in gpus)
+
+
+def _is_empty(gpu: Gpu, at_most_bytes: int) -> bool:
+    if gpu.health is not Health.OK:
+        return False
+    return gpu.memory_used_bytes is None or gpu.memory_used_bytes <= at_most_bytes

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gpu_queue.agent.cards import Cards
-from gpu_queue.gpus.devices import Devices, Gpu
+from gpu_queue.gpus.devices import Gpu, Readings
 from gpu_queue.gpus.leases import Footprint, Lease
 from gpu_queue.gpus.simulated import SimulatedDevices
 from gpu_queue.scheduling.admission import Card, Reserved
@@ -23,11 +23,11 @@ def state(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def devices(state: Path) -> Devices:
+def devices(state: Path) -> Readings:
     return SimulatedDevices(2, 80 * GIB, str(state))
 
 
-def uuid_of(index: int, devices: Devices) -> str:
+def uuid_of(index: int, devices: Readings) -> str:
     return devices.snapshot()[index].uuid
 
 
@@ -35,28 +35,20 @@ def first(cards: Cards, now: float, ours: dict[str, int | None] | None = None) -
     return cards.facts(now, ours or {})[0]
 
 
-def test_free_memory_is_what_the_driver_tells_and_else_what_is_not_used(devices: Devices, state: Path) -> None:
+def test_free_memory_is_what_the_driver_tells_and_else_what_is_not_used(devices: Readings, state: Path) -> None:
     state.write_text(json.dumps({"0": {"used": "30G"}}))
     served = frozenset({uuid_of(0, devices)})
     card = first(Cards(devices, served), 0.0)
     assert (card.memory_used_bytes, card.memory_free_bytes) == (30 * GIB, 50 * GIB)
 
-    class Reserving:
-        kind = "test"
-
-        def describe(self) -> str:
-            return ""
-
+    class Reserving(SimulatedDevices):
         def snapshot(self) -> tuple[Gpu, ...]:
-            return tuple(replace(gpu, memory_free_bytes=49 * GIB) for gpu in devices.snapshot())
+            return tuple(replace(gpu, memory_free_bytes=49 * GIB) for gpu in super().snapshot())
 
-        def close(self) -> None:
-            pass
-
-    assert first(Cards(Reserving(), served), 0.0).memory_free_bytes == 49 * GIB
+    assert first(Cards(Reserving(2, 80 * GIB, str(state)), served), 0.0).memory_free_bytes == 49 * GIB
 
 
-def test_utilisation_is_that_of_the_last_seconds_oldest_first(devices: Devices, state: Path) -> None:
+def test_utilisation_is_that_of_the_last_seconds_oldest_first(devices: Readings, state: Path) -> None:
     cards = Cards(devices, frozenset({uuid_of(0, devices)}))
     for second in range(30):
         state.write_text(json.dumps({"0": {"utilization": second}}))
@@ -65,7 +57,7 @@ def test_utilisation_is_that_of_the_last_seconds_oldest_first(devices: Devices, 
     assert first(cards, 29.3).utilization_percent == tuple(range(20, 30))
 
 
-def test_what_the_keep_alive_holds_is_nobody_elses(devices: Devices, state: Path) -> None:
+def test_what_the_keep_alive_holds_is_nobody_elses(devices: Readings, state: Path) -> None:
     state.write_text(json.dumps({"0": {"used": "50G"}}))
     uuid = uuid_of(0, devices)
     cards = Cards(devices, frozenset({uuid}))
@@ -74,7 +66,7 @@ def test_what_the_keep_alive_holds_is_nobody_elses(devices: Devices, state: Path
     assert first(cards, 1.0).others_bytes == 2 * GIB
 
 
-def test_who_holds_how_much_of_a_card_is_told(devices: Devices) -> None:
+def test_who_holds_how_much_of_a_card_is_told(devices: Readings) -> None:
     uuid = uuid_of(0, devices)
     cards = Cards(devices, frozenset({uuid}))
     cards.note_leases({uuid: Lease("/x", 4 * GIB), "GPU-else": Lease("/y", None)}, ours=set())
@@ -83,7 +75,7 @@ def test_who_holds_how_much_of_a_card_is_told(devices: Devices) -> None:
     assert first(cards, 0.0, {uuid: None}).reserved == (Reserved(None),)
 
 
-def test_a_card_that_is_lost_is_not_taken_for_an_empty_one(devices: Devices, state: Path) -> None:
+def test_a_card_that_is_lost_is_not_taken_for_an_empty_one(devices: Readings, state: Path) -> None:
     state.write_text(json.dumps({"0": {"lost": True}}))
     card = first(Cards(devices, frozenset({uuid_of(0, devices)})), 0.0)
     assert (card.is_lost, card.is_known, card.memory_free_bytes) == (True, False, None)

@@ -16,7 +16,7 @@ import pynvml
 import pytest
 
 from gpu_queue.errors import DeviceError
-from gpu_queue.gpus.devices import Devices, Gpu, Health
+from gpu_queue.gpus.devices import ComputeMode, Devices, Gpu, Health
 from gpu_queue.gpus.nvml import NvmlDevices
 from gpu_queue.gpus.plant import Load, Plant
 from tests.execution.helpers import wait_until
@@ -72,6 +72,7 @@ def test_a_snapshot_tells_what_each_card_is_and_does(node: Scenario) -> None:
         energy_j=1000.0,
         health=Health.OK,
         memory_free_bytes=80 * GIB - 10 * GIB - node.gpus[1].reserved,
+        compute_mode=ComputeMode.DEFAULT,
     )
 
 
