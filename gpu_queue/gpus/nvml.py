@@ -125,6 +125,8 @@ class NvmlDevices:
         self._driver = ""
         self.cards: list[Card] = []
         """Empty until it was started; made anew when it was started again."""
+        self.calls = 0
+        """How many questions were asked of cards."""
 
     def describe(self) -> str:
         """One line for people."""
@@ -339,6 +341,7 @@ class NvmlDevices:
 
     def _call(self, since: float, question: str, *arguments: Any) -> Any:
         """An answer, unless all that was asked ``since`` then takes too long, also where it ended in an error."""
+        self.calls += 1
         try:
             return getattr(self._nvml, question)(*arguments)
         finally:

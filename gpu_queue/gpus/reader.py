@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import threading
 import time
-import traceback
 from collections.abc import Callable, Collection, Iterable, Set
 from dataclasses import dataclass, field
 
@@ -59,7 +58,7 @@ class _Slot:
 
 
 @dataclass(eq=False)
-class _Turn:
+class _Thread:
     """What one thread is up to."""
 
     slot: _Slot | None = None
@@ -86,12 +85,12 @@ class Reader:
         self._change = threading.Condition()
         """Guards all that follows."""
         self._slots: list[_Slot] = []
-        self._turns: list[_Turn] = []
+        self._threads: list[_Thread] = []
         """One for each thread."""
-        self._reads: _Turn | None = None
+        self._reads: _Thread | None = None
         """Whose thread reads; the other one, if there is one, hangs."""
         self._failed: DeviceError | None = None
-        self._fault = ""
+        self._spent = asking.Spent()
         self._away_until = float("-inf")
         self._watched: Set[str] = frozenset()
         self._hurried: Set[str] = frozenset()
@@ -171,11 +170,11 @@ class Reader:
         if now < slot.rests_until:
             rest = format_duration(slot.rests_until - now)
             return f"its answer took {format_duration(slot.slowest_s)}; it is asked again in {rest}"
-        for turn in self._turns:
-            if turn.since is not None and turn.hangs(now):
-                of = f"what was asked of card {turn.slot.place}" if turn.slot else "its start"
-                return f"the driver has not answered {of} for {format_duration(now - turn.since)}"
-        return self._fault or "the thread that reads had no time"
+        for thread in self._threads:
+            if thread.since is not None and thread.hangs(now):
+                of = f"what was asked of card {thread.slot.place}" if thread.slot else "its start"
+                return f"the driver has not answered {of} for {format_duration(now - thread.since)}"
+        return "the thread that reads had no time"
 
     def attend(self, watched: Set[str], hurried: Set[str]) -> None:
         """Look more closely at some GPUs from now on."""
@@ -207,41 +206,41 @@ class Reader:
         with self._change:
             self._is_closed = True
             self._change.notify_all()
-            self._change.wait_for(lambda: not self._turns, CLOSE_WITHIN_S)
+            self._change.wait_for(lambda: not self._threads, CLOSE_WITHIN_S)
 
     # -- threads ----------------------------------------------------------------------------------------------------
 
     def _begin_thread(self) -> None:
-        turn = self._reads = _Turn()
-        self._turns.append(turn)
-        threading.Thread(target=self._run, args=(turn,), name="nvml", daemon=True).start()
+        thread = self._reads = _Thread()
+        self._threads.append(thread)
+        threading.Thread(target=self._run, args=(thread,), name="nvml", daemon=True).start()
 
     def _replace_hanging(self, now: float) -> None:
         """Have a second thread read on while the first hangs with one card."""
         reads = self._reads
-        if reads is not None and reads.slot and reads.hangs(now) and len(self._turns) < THREADS:
+        if reads is not None and reads.slot and reads.hangs(now) and len(self._threads) < THREADS:
             self._begin_thread()
 
-    def _run(self, turn: _Turn) -> None:
+    def _run(self, thread: _Thread) -> None:
         try:
-            if not self._slots and not self._start(turn):
+            if not self._slots and not self._start(thread):
                 return
-            while (due := self._await_turn(turn)) is not None:
-                self._ask_each(turn, due)
+            while (due := self._await_turn(thread)) is not None:
+                self._ask_each(thread, due)
         finally:
-            self._end_thread(turn)
+            self._end_thread(thread)
 
-    def _end_thread(self, turn: _Turn) -> None:
+    def _end_thread(self, thread: _Thread) -> None:
         with self._change:
-            is_last = self._turns == [turn]
+            is_last = self._threads == [thread]
         if is_last and self._is_closed:
             self._layer.close()
         with self._change:
-            self._turns.remove(turn)
+            self._threads.remove(thread)
             self._change.notify_all()
 
-    def _start(self, turn: _Turn) -> bool:
-        turn.since = time.monotonic()
+    def _start(self, thread: _Thread) -> bool:
+        thread.since = time.monotonic()
         failed: DeviceError | None = None
         try:
             self._layer.start()
@@ -250,7 +249,7 @@ class Reader:
         except Exception as error:  # a library that is not what it seems
             failed = DeviceError(f"NVML does not start: {error!r}")
         with self._change:
-            turn.since, self._failed = None, failed
+            thread.since, self._failed = None, failed
             self._take_slots()
             self._change.notify_all()
         return failed is None
@@ -263,23 +262,24 @@ class Reader:
         ]
         self._gpus = None
 
-    def _await_turn(self, turn: _Turn) -> list[tuple[_Slot, frozenset[Question]]] | None:
+    def _await_turn(self, thread: _Thread) -> list[tuple[_Slot, asking.Turn]] | None:
         """What is to be asked now, as soon as anything is; None: this thread is to end."""
         with self._change:
             while not self._is_closed:
                 now = time.monotonic()
-                if self._reads is not turn:
+                if self._reads is not thread:
                     assert self._reads is not None
                     if not self._reads.hangs(now):
                         return None
-                    self._reads = turn  # that one hangs now
-                due, next_at = asking.plan(map(self._turn_of, self._slots), now)
-                if due and now >= self._away_until:
-                    return [(self._slots[place], questions) for place, questions in due]
-                self._change.wait(min(max(next_at - now, self._away_until - now, 0.0), AGAIN_S))
+                    self._reads = thread  # that one hangs now
+                due, next_at = asking.plan(map(self._as_asked, self._slots), now)
+                not_before = max(self._away_until, self._spent.free_at(now, due[0].calls if due else 1))
+                if due and now >= not_before:
+                    return [(self._slots[one.place], one) for one in due]
+                self._change.wait(min(max(next_at, not_before) - now, AGAIN_S))
             return None
 
-    def _turn_of(self, slot: _Slot) -> asking.Slot:
+    def _as_asked(self, slot: _Slot) -> asking.Slot:
         return asking.Slot(
             slot.place,
             self._attention(slot),
@@ -298,43 +298,47 @@ class Reader:
 
     # -- asking -----------------------------------------------------------------------------------------------------
 
-    def _ask_each(self, turn: _Turn, due: Iterable[tuple[_Slot, frozenset[Question]]]) -> None:
+    def _ask_each(self, thread: _Thread, due: Iterable[tuple[_Slot, asking.Turn]]) -> None:
         is_news = False
-        for slot, questions in due:
+        for slot, one in due:
+            questions = one.questions
             with self._change:
-                if self._is_closed or self._reads is not turn:
+                if self._is_closed or self._reads is not thread:
                     return
-                now = turn.since = time.monotonic()
-                turn.slot, slot.hangs_since = slot, now
+                now = time.monotonic()
+                if self._spent.free_at(now, one.calls) > now:
+                    break  # it stays due
+                thread.slot, thread.since, slot.hangs_since = slot, now, now
                 slot.asked_at.update(dict.fromkeys(questions, now))
+            asked_before = self._layer.calls
             try:
                 devices = self._layer.read(slot.card, questions)
             except DriverAway as error:
-                self._note(turn, slot, slot.devices, ())
-                self._start_again(turn, str(error))
+                self._note(thread, slot, slot.devices, ())
+                self._start_again(thread, str(error))
                 break
             except SlowAnswer as error:
-                self._note_slow(turn, slot, error.took_s)
-            except Exception:  # a fault of ours hinders no other card
-                self._fault = traceback.format_exc().rstrip()
-                devices = all_failing(slot.devices, Health.UNKNOWN, self._fault)
-                self._note(turn, slot, devices, questions)
+                self._note_slow(thread, slot, error.took_s)
+            except Exception as error:  # a fault of ours hinders no other card
+                devices = all_failing(slot.devices, Health.UNKNOWN, f"it cannot be read: {error!r}")
+                self._note(thread, slot, devices, questions)
             else:
-                attention = self._note(turn, slot, devices, questions)
+                attention = self._note(thread, slot, devices, questions)
                 if attention is Attention.HURRIED:
                     self._wake()
                 is_news |= attention is Attention.WATCHED
+            self._spent.add(now, self._layer.calls - asked_before)
         if is_news:
             self._wake()
 
     def _note(
-        self, turn: _Turn, slot: _Slot, devices: tuple[Gpu, ...], questions: Collection[Question]
+        self, thread: _Thread, slot: _Slot, devices: tuple[Gpu, ...], questions: Collection[Question]
     ) -> Attention | None:
         """Keep what a card said; returns how closely it is looked at, if that is news."""
         with self._change:
-            asked_at = turn.since
+            asked_at = thread.since
             assert asked_at is not None
-            turn.since = turn.slot = slot.hangs_since = None
+            thread.since = thread.slot = slot.hangs_since = None
             if devices != slot.devices:
                 slot.devices, self._gpus = devices, None
             if not questions or not (Question.MEMORY in questions or slot.card.is_failing):
@@ -346,18 +350,18 @@ class Reader:
             self._change.notify_all()
             return attention
 
-    def _note_slow(self, turn: _Turn, slot: _Slot, took_s: float) -> None:
+    def _note_slow(self, thread: _Thread, slot: _Slot, took_s: float) -> None:
         with self._change:
-            turn.since = turn.slot = slot.hangs_since = None
+            thread.since = thread.slot = slot.hangs_since = None
             slot.slowest_s, slot.rests_until = took_s, time.monotonic() + REST_S
             slot.asked_at.clear()
             self._change.notify_all()
 
-    def _start_again(self, turn: _Turn, problem: str) -> None:
+    def _start_again(self, thread: _Thread, problem: str) -> None:
         """The driver was reloaded, or is away."""
         with self._change:
-            is_alone = len(self._turns) == 1
-            turn.since = time.monotonic()
+            is_alone = len(self._threads) == 1
+            thread.since = time.monotonic()
         try:
             if is_alone:  # else somebody hangs in the driver as it was
                 self._layer.start_again()
@@ -366,7 +370,7 @@ class Reader:
         else:
             problem = "" if is_alone else problem
         with self._change:
-            turn.since, now = None, time.monotonic()
+            thread.since, now = None, time.monotonic()
             if not problem:
                 self._take_slots()
                 return
