@@ -181,4 +181,4 @@ def _due_at(slot: Slot, question: Question, factor: float) -> float:
 def _next_on_grid(asked_at: float, period_s: float, offset_s: float) -> float:
     at = (floor((asked_at - offset_s) / period_s) + 1) * period_s + offset_s
     # A reading that came late, or was hurried, is not followed by the next one at once.
-    return at if at - asked_at >= period_s / 2 else at + period_s
+    return at if at - asked_at >= period_s / 4 else at + period_s

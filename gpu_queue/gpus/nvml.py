@@ -69,6 +69,7 @@ _COMPUTE_MODES = (
 SLOW_S = 2.0
 """An answer of a card that takes longer is none.  Healthy ones take microseconds, seldom milliseconds."""
 
+UPGRADED = "the driver was upgraded under this process; restart the agent"
 _WITHOUT_GPUS = "To try it without GPUs: --simulate 4"
 _AT_START = {
     _Code.LIBRARY_NOT_FOUND: (
@@ -394,7 +395,7 @@ def _never_read(index: int) -> Gpu:
 
 def _away(error: Any) -> DriverAway:
     if error.value == _Code.LIB_RM_VERSION_MISMATCH:
-        return DriverAway("the driver was upgraded under this process; restart the agent")
+        return DriverAway(UPGRADED)
     return DriverAway(f"the driver does not answer: {_told(error)}")
 
 

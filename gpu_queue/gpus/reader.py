@@ -171,7 +171,7 @@ class Reader:
             rest = format_duration(slot.rests_until - now)
             return f"its answer took {format_duration(slot.slowest_s)}; it is asked again in {rest}"
         for thread in self._threads:
-            if thread.since is not None and thread.hangs(now):
+            if thread.since is not None:
                 of = f"what was asked of card {thread.slot.place}" if thread.slot else "its start"
                 return f"the driver has not answered {of} for {format_duration(now - thread.since)}"
         return "the thread that reads had no time"
