@@ -129,6 +129,7 @@ class Agent:
         self._hourly_at = now
         self._tidy_due = now
         self._hang_said = False
+        self._expects_tasks = False
         self._phase = Phase.SERVING
         self._phase_reason: Reason | None = None
         self._leaving_since: float | None = None
@@ -159,6 +160,9 @@ class Agent:
         self.commands.advance(now)
         self.watching.advance(now)
         self._change_phase(now)
+        if self._expects_tasks:
+            self._expects_tasks = False
+            self.cards.expect_demand(now)  # while the storage is asked what it is
         due = self.looking.advance(now, tuple(self.commands.questions), is_busy=self.commands.is_busy)
         if "peers" in due:
             self.watching.look()
@@ -213,6 +217,7 @@ class Agent:
         if directory == self._spool.paths.directory(State.PENDING):
             if whole:
                 self._spool.reader.closed(name)
+            self._expects_tasks = True
         else:
             self._agenda.want(Duty.LOOK_AROUND)
         self._agenda.want(Duty.LOOK)

@@ -7,7 +7,7 @@ a GPU that does not answer such a demand is not known, and so never free.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Set
 
 from gpu_queue.gpus.devices import Gpu, Health, Readings
 from gpu_queue.gpus.leases import Footprint, Lease
@@ -44,6 +44,8 @@ class Cards:
         self._clearing: Set[str] = frozenset()
         self._demanded: dict[str, float] = {}
         """Since when a reading of this moment is wanted of a GPU."""
+        self._awaited: set[str] = set()
+        """Those of them for which somebody waits."""
         self._answered: set[str] = set()
         self._held: Set[str] = frozenset()
 
@@ -59,17 +61,27 @@ class Cards:
 
     def demand(self, uuids: Iterable[str], now: float, at_most_s: float = FRESH_S) -> bool:
         """Whether the readings of these GPUs are no older; the others are read at once, of which there is news."""
-        is_fresh = True
-        for uuid in uuids:
-            was_answered = uuid in self._answered
+        old = [uuid for uuid in uuids if self._is_old(uuid, now, at_most_s)]
+        self._awaited.update(old)
+        return not self._hurry(old, now)
+
+    def expect_demand(self, now: float) -> None:
+        """Something may be about to start: have the GPUs that nobody holds read by then."""
+        uuids = self._served - self._held - self.leased_elsewhere.keys()
+        self._hurry([uuid for uuid in uuids if now - self._devices.read_at(uuid) > FRESH_S], now)
+
+    def _is_old(self, uuid: str, now: float, at_most_s: float) -> bool:
+        if uuid in self._answered:
             self._answered.discard(uuid)
-            age_s = now - self._devices.read_at(uuid)
-            if age_s > (max(at_most_s, ANSWERED_FOR_S) if was_answered else at_most_s):
-                self._demanded.setdefault(uuid, now)
-                is_fresh = False
-        if not is_fresh:
+            at_most_s = max(at_most_s, ANSWERED_FOR_S)
+        return now - self._devices.read_at(uuid) > at_most_s
+
+    def _hurry(self, uuids: Collection[str], now: float) -> bool:
+        for uuid in uuids:
+            self._demanded.setdefault(uuid, now)
+        if uuids:
             self._attend()
-        return is_fresh
+        return bool(uuids)
 
     def take_news(self) -> tuple[bool, bool]:
         """What was read since this was asked last: whether GPUs of which that was demanded, whether other ones."""
@@ -80,9 +92,11 @@ class Cards:
         answered = {uuid for uuid in self._demanded.keys() & news if self._is_answered(uuid)}
         for uuid in answered:
             del self._demanded[uuid]
-        self._answered |= answered
+        awaited = answered & self._awaited
+        self._answered |= awaited
+        self._awaited -= awaited
         self._attend()
-        return bool(answered), bool(news & (self._watched | self._clearing))
+        return bool(awaited), bool(news & (self._watched | self._clearing))
 
     def _is_answered(self, uuid: str) -> bool:
         return self._devices.read_at(uuid) >= self._demanded[uuid]
