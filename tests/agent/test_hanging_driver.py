@@ -105,7 +105,8 @@ def test_memory_that_was_freed_a_moment_ago_is_seen_and_a_stranger_who_just_came
     wait_until(lambda: state_of(cluster, 0) == "idle", "a look", dump=cluster.dump)
     for gpu in node.gpus:
         gpu.used = 20 << 30
-    node.write()  # at most a second old is what the agent knows, and it says idle
+    wait_until(lambda: time.monotonic() - node.calls()[-1].at_s > 0.1, "a reading that has grown old")
+    node.write()  # what the agent knows still says idle
     task = cluster.submit("true\n")
     wait_until(lambda: "(2 foreign)" in cluster.node_text(), "the reason", dump=cluster.dump)
     assert cluster.where(task) == ["pending"]
