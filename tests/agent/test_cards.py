@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,3 +80,115 @@ def test_a_card_that_is_lost_is_not_taken_for_an_empty_one(devices: Readings, st
     state.write_text(json.dumps({"0": {"lost": True}}))
     card = first(Cards(devices, frozenset({uuid_of(0, devices)})), 0.0)
     assert (card.is_lost, card.is_known, card.memory_free_bytes) == (True, False, None)
+
+
+# -- readings of this moment ----------------------------------------------------------------------------------------
+
+
+class Slow(SimulatedDevices):
+    """GPUs that are read when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__(2, 80 * GIB)
+        self.times = {gpu.uuid: 0.0 for gpu in self.snapshot()}
+        self.hurried: Set[str] = frozenset()
+        self.watched: Set[str] = frozenset()
+        self.news: set[str] = set()
+
+    def answer(self, uuid: str, asked_at: float) -> None:
+        self.times[uuid] = asked_at
+        if uuid in self.hurried | self.watched:
+            self.news.add(uuid)
+
+    def attend(self, watched: Set[str], hurried: Set[str]) -> None:
+        self.watched, self.hurried = watched, hurried
+
+    def read_at(self, uuid: str) -> float:
+        return self.times[uuid]
+
+    def take_news(self) -> Set[str]:
+        news, self.news = self.news, set()
+        return news
+
+
+@pytest.fixture
+def slow() -> Slow:
+    return Slow()
+
+
+@pytest.fixture
+def uuids(slow: Slow) -> list[str]:
+    return list(slow.times)
+
+
+def test_a_reading_of_this_moment_is_taken_as_it_is(slow: Slow, uuids: list[str]) -> None:
+    assert Cards(slow, frozenset(uuids)).demand(uuids, 0.05)
+    assert not slow.hurried
+
+
+def test_an_older_one_is_demanded_until_it_has_come(slow: Slow, uuids: list[str]) -> None:
+    one, _ = uuids
+    cards = Cards(slow, frozenset(uuids))
+    assert not cards.demand([one], 0.2)
+    assert slow.hurried == {one}
+    slow.answer(one, 0.15)  # it was under way before
+    assert cards.take_news() == (False, False)
+    assert slow.hurried == {one}
+    slow.answer(one, 0.21)
+    assert cards.take_news() == (True, False)
+    assert not slow.hurried
+    assert cards.demand([one], 0.9), "an agent that is busy may come late to it"
+    assert not cards.demand([one], 0.9), "once"
+
+
+def test_an_answer_does_not_count_for_ever(slow: Slow, uuids: list[str]) -> None:
+    cards = Cards(slow, frozenset(uuids))
+    cards.demand(uuids[:1], 0.2)
+    slow.answer(uuids[0], 0.21)
+    cards.take_news()
+    assert not cards.demand(uuids[:1], 1.3)
+
+
+def test_a_card_that_does_not_answer_a_demand_is_not_known(slow: Slow, uuids: list[str]) -> None:
+    cards = Cards(slow, frozenset(uuids))
+    cards.demand(uuids[:1], 1.0)
+    assert [card.is_known for card in cards.facts(1.2, {})] == [True, True]
+    assert [card.is_known for card in cards.facts(1.3, {})] == [False, True]
+    slow.answer(uuids[0], 1.3)
+    cards.take_news()
+    assert [card.is_known for card in cards.facts(1.4, {})] == [True, True]
+
+
+def test_what_was_read_while_a_task_of_ours_held_a_card_is_read_again_at_once(slow: Slow, uuids: list[str]) -> None:
+    cards = Cards(slow, frozenset(uuids))
+    slow.times = dict.fromkeys(uuids, 0.99)
+    cards.facts(1.0, {uuids[1]: None})
+    assert not slow.hurried
+    cards.facts(1.0, {})
+    assert slow.hurried == {uuids[1]}
+
+
+def test_what_is_read_just_in_case_makes_nobody_plan_anew(slow: Slow, uuids: list[str]) -> None:
+    cards = Cards(slow, frozenset(uuids))
+    cards.facts(1.0, {uuids[1]: None})
+    cards.expect_demand(1.0)
+    assert slow.hurried == {uuids[0]}, "the other one has a task"
+    slow.answer(uuids[0], 1.01)
+    assert cards.take_news() == (False, False)
+    assert cards.demand(uuids[:1], 1.05)
+
+
+def test_news_of_fillers_are_told_apart(slow: Slow, uuids: list[str]) -> None:
+    cards = Cards(slow, frozenset(uuids))
+    cards.watch({uuids[0]}, {uuids[1]})
+    assert (slow.watched, slow.hurried) == ({uuids[0]}, {uuids[1]})
+    slow.answer(uuids[0], 0.1)
+    assert cards.take_news() == (False, True)
+
+
+def test_a_card_that_is_unknown_is_not_empty(devices: Readings, state: Path) -> None:
+    uuid = uuid_of(0, devices)
+    cards = Cards(devices, frozenset({uuid}))
+    assert cards.is_empty(uuid, 0.0, GIB)
+    state.write_text(json.dumps({"0": {"lost": True}}))
+    assert not cards.is_empty(uuid, 1.0, GIB)
