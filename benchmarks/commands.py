@@ -1,8 +1,9 @@
-"""What each command of the client takes in a running bash, on a queue of three nodes, beside tsp."""
+"""What each command of the client takes in a running bash, on a queue of three nodes, beside tsp and nq."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from gpu_queue.spool.pages import GpuPage, NodePage, TryPage, WaitPage, write_pa
 from gpu_queue.states import AgentState, GpuState
 from gpu_queue.task import State
 
+NQ = shutil.which("nq")
 NODES, CARDS = 3, 8
 SCRIPT = "#!/bin/bash\n#GPUQ --gpus 1 --time 4h\ntrue\n"
 
@@ -46,10 +48,15 @@ def measure_commands(base: Path, waiting: int, waiting_of_tsp: int, rounds: int)
     taken: dict[str, list[float]] = {name: [] for name in commands}
     with closing(Shell({**environment(base), "JOB_ID": "commands", "COLUMNS": "120"})) as shell:
         for turn in range(rounds):
+            for page in Path(spool.paths.root, "nodes").iterdir():
+                page.touch()  # else the nodes would be silent, and shown otherwise
             for name, command in commands.items():
                 taken[name].append(shell.call(command.format(names[-1 - turn][23:29])).took_s)
         if TSP is not None:
             taken |= _tsp(base, shell, waiting_of_tsp, rounds)
+        if NQ is not None:
+            (base / "nq").mkdir()
+            taken["nq COMMAND"] = [shell.call(f"NQDIR={base}/nq {NQ} true").took_s for _ in range(rounds)]
     return {
         "waiting": waiting,
         "waiting_of_tsp": waiting_of_tsp,

@@ -15,9 +15,10 @@ import time
 from collections import deque
 
 from gpu_queue import __version__
+from gpu_queue.agent import gauges
 from gpu_queue.agent.agenda import Agenda, Duty
 from gpu_queue.agent.beat import Beat
-from gpu_queue.agent.cards import OVERDUE_S, Cards
+from gpu_queue.agent.cards import Cards
 from gpu_queue.agent.commands import Commands
 from gpu_queue.agent.current import Current
 from gpu_queue.agent.fillers import LEDGER_EVERY_S, Fillers
@@ -41,14 +42,13 @@ from gpu_queue.scheduling.phase import Wishes, phase_of
 from gpu_queue.scheduling.plan import LOOK_AHEAD, Start, explain, plan
 from gpu_queue.spool.commands import Command
 from gpu_queue.spool.pages import NodePage
-from gpu_queue.states import AgentState, GpuState
+from gpu_queue.states import AgentState
 from gpu_queue.task import State, Why
 from gpu_queue.units import format_duration
 from gpu_queue.words import in_words
 
 LONGEST_WAIT_S = 1.0
 """So often it looks at the clock: for the end of its lifetime, and for storage that hangs."""
-FOREIGN_TICK_S = 0.2
 HOURLY_S = 3600.0
 HANG_SAID_AFTER_S = 10.0
 LEAVE_EXTRA_S = 10.0
@@ -120,6 +120,9 @@ class Agent:
         )
         self.pushing = Pushing(spool, storage, self.tries, now, say)
         self._ledgers: Errand[None] = Errand(storage, "ledger", say, trouble="the ledger could not be written")
+        self._changes: Errand[None] = Errand(storage, "event", say)
+        self._uses = gauges.Uses()
+        self._uses_due = 0.0
         self._cancels: Errand[int] = Errand(storage, "cancel", say)
         self._answers: Errand[None] = Errand(storage, "answer", say)
         self._now = now
@@ -129,7 +132,6 @@ class Agent:
         self._hourly_at = now
         self._tidy_due = now
         self._hang_said = False
-        self._expects_tasks = False
         self._phase = Phase.SERVING
         self._phase_reason: Reason | None = None
         self._leaving_since: float | None = None
@@ -153,20 +155,18 @@ class Agent:
         if self.place.is_lost:
             return
         self._storage.deliver()
-        self._hear_devices()
+        self.cards.hear(now, self._agenda)
         if self._agenda.take(Duty.KEEP, now):
             self._keep(now)
         self.tries.advance(now)
         self.commands.advance(now)
         self.watching.advance(now)
         self._change_phase(now)
-        if self._expects_tasks:
-            self._expects_tasks = False
-            self.cards.expect_demand(now)  # while the storage is asked what it is
         due = self.looking.advance(now, tuple(self.commands.questions), is_busy=self.commands.is_busy)
         if "peers" in due:
             self.watching.look()
         self._plan(now)
+        self._note_uses(now)
         serves = self.looking.has_looked and self._phase is Phase.SERVING and not self.place.problem
         self.tries.keep_spares(now, serves=serves)
         self.pushing.advance(now)
@@ -197,13 +197,6 @@ class Agent:
 
     # -- observing --------------------------------------------------------------------------------------------------
 
-    def _hear_devices(self) -> None:
-        answered, watched = self.cards.take_news()
-        if answered:
-            self._agenda.want(Duty.PLAN)
-        if watched:
-            self._agenda.want(Duty.KEEP)
-
     def hint(self, directory: str, name: str, whole: bool) -> None:
         """A file event: look there at once."""
         if directory == self._around.leases.directory:
@@ -217,7 +210,7 @@ class Agent:
         if directory == self._spool.paths.directory(State.PENDING):
             if whole:
                 self._spool.reader.closed(name)
-            self._expects_tasks = True
+            self.cards.expects_tasks = True
         else:
             self._agenda.want(Duty.LOOK_AROUND)
         self._agenda.want(Duty.LOOK)
@@ -330,22 +323,33 @@ class Agent:
             self._agenda.want(Duty.KEEP)  # a worker may have to go
         for action in decided.actions:
             if isinstance(action, Start):
-                if not self.cards.demand(action.gpus, now):
-                    self._agenda.want(Duty.PLAN, now + OVERDUE_S)  # their answer comes sooner, or they are unknown
-                    break
-                if not self.tries.start(action, now):
-                    break  # the next look plans again
+                if not (self.cards.may_be_given(action.gpus, now, self._agenda) and self.tries.start(action, now)):
+                    break  # their answer, or the next look, plans again
             else:
                 self.tries.refuse(action.task, in_words(action.reason), now)
             self._agenda.want(Duty.TELL)
         if decided.needs_reading and not self.looking.is_out:
             self._agenda.want(Duty.LOOK)
-        foreign = (
-            [uuid for uuid, state in facts.states().items() if state is GpuState.FOREIGN] if facts.waiting else []
-        )
-        if foreign:
-            self.cards.demand(foreign, now, FOREIGN_TICK_S)
-            self._agenda.want(Duty.PLAN, now + FOREIGN_TICK_S)  # nobody tells when memory becomes free
+        if facts.waiting:
+            self.cards.watch_foreign(facts.states(), now, self._agenda)
+
+    def _note_uses(self, now: float) -> None:
+        """Write down what the GPUs are used for, where that has changed, and sample those of running tries."""
+        if now < self._uses_due or not self.looking.has_looked:
+            return
+        self._uses_due = now + gauges.EVERY_S
+        states = self._facts(now).states()
+        gpus = self.cards.everything
+        self.tries.note_usage(gpus)
+        tries = {uuid: one.name for one in self.tries.live.values() if one.holds_gpus for uuid in one.gpus}
+        if self._changes.is_out():
+            return  # the storage hangs; afterwards what has become of it all counts
+        at = time.time()
+        changes = [
+            ("gpu", at, change.told()) for change in self._uses.changes(gpus, states, self.cards.fillers, tries)
+        ]
+        if changes:
+            self._changes.send(lambda: self._spool.events.add(None, *changes))
 
     # -- commands ---------------------------------------------------------------------------------------------------
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Set
 
+from gpu_queue.agent.agenda import Agenda, Duty
 from gpu_queue.gpus.devices import Gpu, Health, Readings
 from gpu_queue.gpus.leases import Footprint, Lease
 from gpu_queue.scheduling.admission import Card, Reserved
+from gpu_queue.states import GpuState
 
 READ_AGAIN_S = 0.05
 WINDOW_S = 10.0
@@ -22,6 +24,8 @@ FRESH_S = 0.05
 """A GPU is given by a reading no older."""
 ANSWERED_FOR_S = 1.0
 """An answer to a demand counts as long as that: a busy agent may come late to it."""
+FOREIGN_TICK_S = 0.2
+"""So often a GPU that others use is looked at while tasks wait."""
 OVERDUE_S = 0.25
 """A GPU that has not answered a demand for so long is not known."""
 
@@ -48,6 +52,8 @@ class Cards:
         """Those of them for which somebody waits."""
         self._answered: set[str] = set()
         self._held: Set[str] = frozenset()
+        self.expects_tasks = False
+        """Something may be about to start."""
 
     # -- how they are read ------------------------------------------------------------------------------------------
 
@@ -65,8 +71,22 @@ class Cards:
         self._awaited.update(old)
         return not self._hurry(old, now)
 
-    def expect_demand(self, now: float) -> None:
-        """Something may be about to start: have the GPUs that nobody holds read by then."""
+    def may_be_given(self, uuids: Iterable[str], now: float, agenda: Agenda) -> bool:
+        """Whether the plan for these GPUs was made by readings of this moment; else it is to be made anew."""
+        if self.demand(uuids, now):
+            return True
+        agenda.want(Duty.PLAN, now + OVERDUE_S)  # their answer comes sooner, or they are unknown
+        return False
+
+    def watch_foreign(self, states: Mapping[str, GpuState], now: float, agenda: Agenda) -> None:
+        """Tasks wait: plan again when others may have left GPUs, for nobody tells when memory becomes free."""
+        foreign = [uuid for uuid, state in states.items() if state is GpuState.FOREIGN]
+        if foreign:
+            self.demand(foreign, now, FOREIGN_TICK_S)
+            agenda.want(Duty.PLAN, now + FOREIGN_TICK_S)
+
+    def _expect_demand(self, now: float) -> None:
+        """Have the GPUs that nobody holds read while the storage is asked what is to start."""
         uuids = self._served - self._held - self.leased_elsewhere.keys()
         self._hurry([uuid for uuid in uuids if now - self._devices.read_at(uuid) > FRESH_S], now)
 
@@ -83,11 +103,14 @@ class Cards:
             self._attend()
         return bool(uuids)
 
-    def take_news(self) -> tuple[bool, bool]:
-        """What was read since this was asked last: whether GPUs of which that was demanded, whether other ones."""
+    def hear(self, now: float, agenda: Agenda) -> None:
+        """Take what was read since this was called last, and want what follows."""
+        if self.expects_tasks:
+            self.expects_tasks = False
+            self._expect_demand(now)
         news = self._devices.take_news()
         if not news:
-            return False, False
+            return
         self._read_at = float("-inf")
         answered = {uuid for uuid in self._demanded.keys() & news if self._is_answered(uuid)}
         for uuid in answered:
@@ -96,7 +119,10 @@ class Cards:
         self._answered |= awaited
         self._awaited -= awaited
         self._attend()
-        return bool(awaited), bool(news & (self._watched | self._clearing))
+        if awaited:
+            agenda.want(Duty.PLAN)
+        if news & (self._watched | self._clearing):
+            agenda.want(Duty.KEEP)
 
     def _is_answered(self, uuid: str) -> bool:
         return self._devices.read_at(uuid) >= self._demanded[uuid]

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from gpu_queue.agent.cards import Cards
+from gpu_queue.agent.agenda import NEVER, Agenda, Duty
+from gpu_queue.agent.cards import FOREIGN_TICK_S, OVERDUE_S, Cards
 from gpu_queue.gpus.devices import Gpu, Readings
 from gpu_queue.gpus.leases import Footprint, Lease
 from gpu_queue.gpus.simulated import SimulatedDevices
 from gpu_queue.scheduling.admission import Card, Reserved
+from gpu_queue.states import GpuState
 
 GIB = 1 << 30
 
@@ -111,6 +113,13 @@ class Slow(SimulatedDevices):
         return news
 
 
+def heard(cards: Cards, now: float = 0.0) -> set[Duty]:
+    """What is wanted after the news."""
+    agenda = Agenda()
+    cards.hear(now, agenda)
+    return {duty for duty in Duty if agenda.take(duty, now)}
+
+
 @pytest.fixture
 def slow() -> Slow:
     return Slow()
@@ -132,10 +141,10 @@ def test_an_older_one_is_demanded_until_it_has_come(slow: Slow, uuids: list[str]
     assert not cards.demand([one], 0.2)
     assert slow.hurried == {one}
     slow.answer(one, 0.15)  # it was under way before
-    assert cards.take_news() == (False, False)
+    assert heard(cards) == set()
     assert slow.hurried == {one}
     slow.answer(one, 0.21)
-    assert cards.take_news() == (True, False)
+    assert heard(cards) == {Duty.PLAN}
     assert not slow.hurried
     assert cards.demand([one], 0.9), "an agent that is busy may come late to it"
     assert not cards.demand([one], 0.9), "once"
@@ -145,7 +154,7 @@ def test_an_answer_does_not_count_for_ever(slow: Slow, uuids: list[str]) -> None
     cards = Cards(slow, frozenset(uuids))
     cards.demand(uuids[:1], 0.2)
     slow.answer(uuids[0], 0.21)
-    cards.take_news()
+    heard(cards)
     assert not cards.demand(uuids[:1], 1.3)
 
 
@@ -155,7 +164,7 @@ def test_a_card_that_does_not_answer_a_demand_is_not_known(slow: Slow, uuids: li
     assert [card.is_known for card in cards.facts(1.2, {})] == [True, True]
     assert [card.is_known for card in cards.facts(1.3, {})] == [False, True]
     slow.answer(uuids[0], 1.3)
-    cards.take_news()
+    heard(cards)
     assert [card.is_known for card in cards.facts(1.4, {})] == [True, True]
 
 
@@ -171,10 +180,11 @@ def test_what_was_read_while_a_task_of_ours_held_a_card_is_read_again_at_once(sl
 def test_what_is_read_just_in_case_makes_nobody_plan_anew(slow: Slow, uuids: list[str]) -> None:
     cards = Cards(slow, frozenset(uuids))
     cards.facts(1.0, {uuids[1]: None})
-    cards.expect_demand(1.0)
+    cards.expects_tasks = True
+    assert heard(cards, 1.0) == set()
     assert slow.hurried == {uuids[0]}, "the other one has a task"
     slow.answer(uuids[0], 1.01)
-    assert cards.take_news() == (False, False)
+    assert heard(cards) == set()
     assert cards.demand(uuids[:1], 1.05)
 
 
@@ -183,7 +193,7 @@ def test_news_of_fillers_are_told_apart(slow: Slow, uuids: list[str]) -> None:
     cards.watch({uuids[0]}, {uuids[1]})
     assert (slow.watched, slow.hurried) == ({uuids[0]}, {uuids[1]})
     slow.answer(uuids[0], 0.1)
-    assert cards.take_news() == (False, True)
+    assert heard(cards) == {Duty.KEEP}
 
 
 def test_a_card_that_is_unknown_is_not_empty(devices: Readings, state: Path) -> None:
@@ -192,3 +202,29 @@ def test_a_card_that_is_unknown_is_not_empty(devices: Readings, state: Path) -> 
     assert cards.is_empty(uuid, 0.0, GIB)
     state.write_text(json.dumps({"0": {"lost": True}}))
     assert not cards.is_empty(uuid, 1.0, GIB)
+
+
+def test_a_card_that_others_use_is_looked_at_again_while_tasks_wait(slow: Slow, uuids: list[str]) -> None:
+    one, other = uuids
+    cards, agenda = Cards(slow, frozenset(uuids)), Agenda()
+    cards.watch_foreign({one: GpuState.IDLE, other: GpuState.BUSY}, 1.0, agenda)
+    assert (slow.hurried, agenda.at(Duty.PLAN)) == (frozenset(), NEVER)
+    cards.watch_foreign({one: GpuState.FOREIGN, other: GpuState.IDLE}, 1.0, agenda)
+    assert (slow.hurried, agenda.at(Duty.PLAN)) == ({one}, 1.0 + FOREIGN_TICK_S)
+    slow.answer(one, 1.01)
+    assert heard(cards) == {Duty.PLAN}
+    cards.watch_foreign({one: GpuState.FOREIGN}, 1.02, agenda)
+    assert not slow.hurried, "not before its turn, or plan and answer would chase each other"
+    cards.watch_foreign({one: GpuState.FOREIGN}, 1.02 + FOREIGN_TICK_S, agenda)
+    assert slow.hurried == {one}
+
+
+def test_a_plan_by_an_old_reading_is_made_anew(slow: Slow, uuids: list[str]) -> None:
+    cards, agenda = Cards(slow, frozenset(uuids)), Agenda()
+    assert cards.may_be_given(uuids, 0.04, agenda)
+    assert agenda.at(Duty.PLAN) == NEVER
+    assert not cards.may_be_given(uuids[:1], 0.2, agenda)
+    assert agenda.at(Duty.PLAN) == 0.2 + OVERDUE_S, "also where it does not answer"
+    slow.answer(uuids[0], 0.21)
+    assert heard(cards) == {Duty.PLAN}
+    assert cards.may_be_given(uuids[:1], 0.3, agenda)

@@ -87,11 +87,26 @@ def test_status_shows_the_gpus_of_living_nodes_and_nothing_else(shell: Shell, sp
     assert shell.ok("gpu_keepalive").lines == [
         "keep-alive is on",
         "",
-        f"node {NODE}",
-        "  GPU 0  idle      77%       48G/80G  simulated 80G",
-        "         keep-alive holding, duty 78%, holds 48G",
-        "  GPU 1  idle      77%       48G/80G  simulated 80G",
+        "n1  serving  2 × simulated 80G",
+        "    0 idle     77%   48/80G  holding, duty 78%, holds 48G",
+        "    1 idle     77%   48/80G",
     ]
+
+
+@pytest.mark.parametrize("columns", [40, 120])
+def test_status_says_equal_reasons_once_for_a_node(shell: Shell, spool: Spool, columns: int) -> None:
+    why = "no torch in /opt/conda/bin/python: pip install torch"
+    spool.node(NODE, gpus=gpus(off(why), HOLDING, off(why)))
+    spool.node(OTHER, gpus=gpus(off("a task has it"), state=GpuState.BUSY))
+    lines = shell.ok("gpu_keepalive", COLUMNS=str(columns)).lines
+    assert [line.split()[:2] + line.split()[-1:] for line in lines if line.startswith("    ")] == [
+        ["0", "idle", "off"],
+        ["1", "idle", "…" if columns == 40 else "48G"],
+        ["2", "idle", "off"],
+        ["0", "busy", "77%" if columns == 40 else "48/80G"],
+    ]
+    assert max(map(len, lines)) <= columns
+    assert " ".join(line.strip() for line in lines).count(f"keep-alive off on GPU 0,2: {why}") == 1
 
 
 def test_what_a_task_keeps_the_filler_from_is_not_worth_a_line(shell: Shell, spool: Spool) -> None:
