@@ -92,6 +92,16 @@ def test_eight_cards_take_at_most_200_calls_in_any_second(attention: Attention, 
     assert asker.most_in_a_second() <= 200
 
 
+def test_nor_do_cards_that_are_hurried_time_and_again() -> None:
+    asker = Asker([WATCHED] * 8)
+    asker.run(START + 1)
+    for _ in range(20):
+        for attention in (HURRIED, WATCHED):
+            asker.attentions = [attention] * 8
+            asker.run(asker.now + 0.051)
+    assert 190 <= asker.most_in_a_second() <= 200
+
+
 @given(st.lists(st.tuples(st.integers(0, 7), st.sampled_from(Attention), st.floats(0.001, 0.2)), max_size=60))
 @settings(max_examples=50, deadline=None)
 def test_no_order_of_haste_makes_it_more(changes: list[tuple[int, Attention, float]]) -> None:
