@@ -4194,13 +4194,17 @@ __gpu_sums() { # day|gpu FIRST_DAY FILE…: the table, nothing where no line cou
         joules[key, kind] += $(7 + kind)
         if ($11 + 0 > 0 && $(4 + kind) + 0 > 0) partial[key, kind] = 1
       }
+      if (NF < 13) return  # from before light fillers were told apart: the time is the task'"'"'s, the energy theirs
+      hours[key, 2] += $12
+      joules[key, 1] += $13
+      if ($11 + 0 > 0 && $12 + 0 > 0) partial[key, 1] = 1
     }
     BEGIN { FS = "\t" }
-    NF < 11 || length($1) != 10 || $1 !~ /^[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]$/ || $1 "" < first "" { next }
+    NF < 11 || NF == 12 || length($1) != 10 || $1 !~ /^[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]$/ || $1 "" < first "" { next }
     $2 == "" || $3 !~ /^[0-9]+$/ || length($3) > 6 { next }
     {
-      sub(/\r$/, "", $11)
-      for (i = 5; i <= 11; i++) if (!number($i)) next
+      sub(/\r$/, "", $NF)
+      for (i = 5; i <= 13 && i <= NF; i++) if (!number($i)) next
       key = $1
       if (by == "gpu") {
         host = FILENAME

@@ -13,6 +13,7 @@ import os
 import socket
 import time
 from collections import deque
+from functools import partial
 
 from gpu_queue import __version__
 from gpu_queue.agent import gauges
@@ -23,6 +24,7 @@ from gpu_queue.agent.commands import Commands
 from gpu_queue.agent.current import Current
 from gpu_queue.agent.fillers import LEDGER_EVERY_S, Fillers
 from gpu_queue.agent.looking import Looking, Seen
+from gpu_queue.agent.overreach import Overreach
 from gpu_queue.agent.place import Place
 from gpu_queue.agent.preparing import Preparing, scripts_environment
 from gpu_queue.agent.pushing import Pushing
@@ -33,6 +35,7 @@ from gpu_queue.agent.watching import Watching
 from gpu_queue.config import Settings
 from gpu_queue.execution import found
 from gpu_queue.execution.shims import Shims
+from gpu_queue.execution.tools import install_tools
 from gpu_queue.node.kept import SEEN_KEPT
 from gpu_queue.node.storage import Errand, Failed
 from gpu_queue.reasons import REASONS_PUBLISHED, Reason
@@ -76,16 +79,9 @@ class Agent:
         )
         self.cards = Cards(around.devices, around.gpu_uuids)
         self.fillers = Fillers(around.keepalive, self.cards, around.leases, around.gpu_uuids, settings, ledger, say)
-        environment = scripts_environment(
-            around.environment, node=spool.node, job_id=around.job_id, queue_root=around.queue_root
-        )
-        preparing = Preparing(
-            spool=spool,
-            cards=self.cards,
-            settings=lambda: self.settings,
-            environment=environment,
-            umask=around.umask,
-        )
+        environment = scripts_environment(around, settings)
+        tools = partial(install_tools, around.node_directory.root)
+        preparing = Preparing(spool, self.cards, lambda: self.settings, environment, around.umask, tools)
 
         def restore() -> None:
             found.restore(around.node_directory, around.leases, self.cards.everything)
@@ -119,6 +115,7 @@ class Agent:
             is_claim_alive=around.node_directory.is_try_alive,
         )
         self.pushing = Pushing(spool, storage, self.tries, now, say)
+        self.overreach = Overreach(around, self.tries, self.cards, now)
         self._ledgers: Errand[None] = Errand(storage, "ledger", say, trouble="the ledger could not be written")
         self._changes: Errand[None] = Errand(storage, "event", say)
         self._uses = gauges.Uses()
@@ -170,6 +167,7 @@ class Agent:
         serves = self.looking.has_looked and self._phase is Phase.SERVING and not self.place.problem
         self.tries.keep_spares(now, serves=serves)
         self.pushing.advance(now)
+        self.overreach.advance(now)
         self._notice_hanging(now)
         if now >= self.beat.due(now):
             self._tell(now)
@@ -180,7 +178,7 @@ class Agent:
 
     def wait_s(self, now: float) -> float:
         """How long nothing is due."""
-        parts = (self.tries, self.looking, self.commands, self.watching, self.beat, self.pushing)
+        parts = (self.tries, self.looking, self.commands, self.watching, self.beat, self.pushing, self.overreach)
         duties = (self._agenda.at(duty) for duty in (Duty.KEEP, Duty.PLAN, Duty.PLAN_ANEW))
         return max(0.0, min(now + LONGEST_WAIT_S, *(part.due(now) for part in parts), *duties) - now)
 

@@ -25,6 +25,7 @@ from gpu_queue.gpus.leases import Leases
 from gpu_queue.gpus.nvml import NvmlDevices
 from gpu_queue.gpus.reader import Reader
 from gpu_queue.gpus.simulated import SimulatedDevices
+from gpu_queue.keepalive.preflight import mps_pipe
 from gpu_queue.keepalive.supervisor import Host
 from gpu_queue.node.config import believed, read_config
 from gpu_queue.node.hints import Hints
@@ -114,6 +115,7 @@ def _keepalive_host(
         say=say,
         engine=lambda wanted: "cpu" if is_simulated else wanted,
         plant=plant,
+        find_mps=lambda: "" if is_simulated else mps_pipe(environment),
     )
 
 

@@ -26,7 +26,8 @@ from gpu_queue.units import format_size, parse_size_bytes
 
 STATE_FILE_VARIABLE = "GPU_QUEUE_SIMULATE_FILE"
 _DEFAULT_MEMORY = "80G"
-_KEYS = ("used", "utilization", "lost", "compute_mode")
+_KEYS = ("used", "utilization", "lost", "compute_mode", "processes")
+"""The last is for :mod:`gpu_queue.gpus.processes`."""
 _TEXT = re.compile(r"(\d{1,3})(?:x(.+))?", re.ASCII)
 
 

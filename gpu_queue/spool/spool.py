@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from gpu_queue.errors import SpoolError
@@ -143,6 +143,7 @@ class Spool:
         name: str | None = None,
         priority: int = DEFAULT_PRIORITY,
         cwd: str | None = None,
+        arguments: Sequence[str] = (),
     ) -> Task:
         """Queue one script; when this returns it is safe on the disk.
 
@@ -160,6 +161,7 @@ class Spool:
             name: in place of the script's own.
             priority: 0 to 999, smaller runs first.
             cwd: where it runs; default: here.
+            arguments: what the script finds as ``$1``, ``$2`` …
 
         Returns:
             The task, with what it asks for in ``needs``.
@@ -169,7 +171,7 @@ class Spool:
             NotPublished: the storage did not take it; nothing is left behind.
             SpoolError: the queue cannot be made or used.
         """
-        options = Options(gpus, memory, queue, time, retries, several(after), name, priority, cwd)
+        options = Options(gpus, memory, queue, time, retries, several(after), name, priority, cwd, arguments)
         return entrance.submit(self._paths, [script], options)[0]
 
     def publish(  # noqa: D417  what is the same as there is one line

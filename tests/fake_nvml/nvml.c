@@ -53,7 +53,7 @@ static __thread struct {
     struct { int card, code; char function[64]; } fail[MAX_FAILS];
     struct { int card, ms; char function[64]; } delay[MAX_DELAYS];
 } now;
-static int initialised_load = -1;
+static int initialised_load = -1, users; /* as in the real one, each start wants an end of its own */
 
 static void parse_device(Device *device, char *text) {
     char *name = strstr(text, "name=");
@@ -230,13 +230,13 @@ static int begin_on(void *handle, const char *function, Device **device, int *ca
 int nvmlInitWithFlags(unsigned flags) {
     (void)flags;
     enter(NO_CARD, __func__);
-    if (!now.init_code) initialised_load = now.load;
+    if (!now.init_code) initialised_load = now.load, users++;
     return now.init_code;
 }
 
 int nvmlShutdown(void) {
     int code = begin(__func__);
-    initialised_load = -1;
+    if (users > 0 && --users == 0) initialised_load = -1;
     return code;
 }
 

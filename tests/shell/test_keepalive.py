@@ -184,6 +184,38 @@ def test_report_adds_up_the_nodes_by_day(shell: Shell, spool: Spool, awk: str) -
     assert said.lines[-1].startswith("counted until ")
 
 
+def test_what_a_light_filler_spends_beside_a_task_is_the_keep_alives_and_the_time_is_the_tasks(
+    shell: Shell, spool: Spool, awk: str
+) -> None:
+    ledger(
+        spool,
+        NODE,
+        (YESTERDAY, "GPU-a", 0, Kind.TASK, 3, 1.5),
+        (YESTERDAY, "GPU-a", 0, Kind.LIGHT, 2, 0.5),
+        (YESTERDAY, "GPU-a", 0, Kind.FILLER, 1, 0.25),
+        (TODAY, "GPU-a", 0, Kind.LIGHT, 2, None),
+    )
+    rows = table(shell.ok("gpu_report", PATH=awk).lines)
+    assert rows[YESTERDAY] == ["5.00", "1.00", "0.00", "1.50", "0.75", "0.00"]
+    assert rows[TODAY] == ["2.00", "0.00", "0.00", "0.00", "-", "0.00"]
+
+
+def test_a_table_from_before_light_fillers_were_told_apart_is_read(shell: Shell, spool: Spool, awk: str) -> None:
+    ledger(spool, NODE, (TODAY, "GPU-a", 0, Kind.TASK, 3, 1.5))
+    file = spool.path / "ledger" / f"{NODE}.tsv"
+    old = ["\t".join(line.split("\t")[:11]) for line in file.read_text().splitlines()]
+    for end in ("\n", "\r\n"):
+        file.write_text(end.join(old) + end)
+        assert table(shell.ok("gpu_report", PATH=awk).lines)[TODAY] == [
+            "3.00",
+            "0.00",
+            "0.00",
+            "1.50",
+            "0.00",
+            "0.00",
+        ]
+
+
 def test_report_by_gpu_tells_hosts_apart_and_not_their_boots(shell: Shell, spool: Spool, awk: str) -> None:
     ledger(spool, "node7-00000001", (YESTERDAY, "GPU-a", 10, Kind.TASK, 1, 1), (TODAY, "GPU-b", 2, Kind.IDLE, 1, 0))
     ledger(spool, "node7-abcdef01", (TODAY, "GPU-a", 10, Kind.TASK, 2, 1))

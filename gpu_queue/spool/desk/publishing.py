@@ -20,6 +20,7 @@ from gpu_queue.spool import files, store
 from gpu_queue.spool.desk.find import WAITING_FIRST, Finder, Task, Unclear, where
 from gpu_queue.spool.desk.people import me
 from gpu_queue.spool.directives import HEAD_BYTES, read_needs
+from gpu_queue.spool.fields import is_argument
 from gpu_queue.spool.paths import SpoolPaths, full_name, make_id
 from gpu_queue.spool.records import encode_submission
 from gpu_queue.spool.store import Moved
@@ -84,6 +85,8 @@ class Options:
     """000 to 999, smaller runs first."""
     cwd: str | None = None
     """Where it runs; else the directory that it was submitted from."""
+    arguments: Sequence[str] = ()
+    """What the script finds as ``$1``, ``$2`` …"""
 
 
 @dataclass(frozen=True)
@@ -209,6 +212,11 @@ def _check(options: Options) -> None:
         value = getattr(options, name)
         if value is not None and (not isinstance(value, str) or "\0" in value):
             raise BadScript(f"{name}={printable(repr(value))}: expected a text")
+    if isinstance(options.arguments, str) or not all(isinstance(one, str) for one in options.arguments):
+        raise BadScript(f"arguments={printable(repr(options.arguments))}: expected a list of texts")
+    for one in options.arguments:
+        if not is_argument(one):
+            raise BadScript(f"arguments: {printable(repr(one))} is no text that a program can be given")
 
 
 def _upstream(finder: Finder, after: Iterable[str | Task]) -> list[str]:
@@ -238,18 +246,23 @@ def _prepare(
     user, host = me()
     cwd = where_from if options.cwd is None else os.path.abspath(options.cwd)
 
+    def said(task_id: str, submitted_at: str) -> Submission:
+        return Submission(
+            task_id, title, script.path, cwd, given, user, host, submitted_at, arguments=tuple(options.arguments)
+        )
+
     def entry() -> _Entry:
         now_s = next_stamp_s()
         task_id = make_id(now_s, secrets.token_hex(3), os.fsencode(title))
-        submission = Submission(task_id, title, script.path, cwd, given, user, host, format_utc(now_s))
+        submission = said(task_id, format_utc(now_s))
         task = Task(State.PENDING, full_name(options.priority, task_id), needs=needs)
         return _Entry(task, task_id, content, encode_submission(submission))
 
-    size_bytes = len(encode_submission(Submission("0" * 150, title, script.path, cwd, given, user, host, "0" * 20)))
+    size_bytes = len(encode_submission(said("0" * 150, "0" * 20)))
     if size_bytes > files.RECORD_MAX_BYTES:
         raise BadScript(
             f"{printable(title)}: its record would have {size_bytes} bytes of at most {files.RECORD_MAX_BYTES}; "
-            "name fewer tasks in after"
+            "name fewer tasks in after, give fewer arguments"
         )
     return entry
 
