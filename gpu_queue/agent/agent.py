@@ -45,14 +45,13 @@ from gpu_queue.scheduling.phase import Wishes, phase_of
 from gpu_queue.scheduling.plan import LOOK_AHEAD, Start, explain, plan
 from gpu_queue.spool.commands import Command
 from gpu_queue.spool.pages import NodePage
-from gpu_queue.states import AgentState, GpuState
+from gpu_queue.states import AgentState
 from gpu_queue.task import State, Why
 from gpu_queue.units import format_duration
 from gpu_queue.words import in_words
 
 LONGEST_WAIT_S = 1.0
 """So often it looks at the clock: for the end of its lifetime, and for storage that hangs."""
-FOREIGN_TICK_S = 0.2
 HOURLY_S = 3600.0
 HANG_SAID_AFTER_S = 10.0
 LEAVE_EXTRA_S = 10.0
@@ -153,6 +152,7 @@ class Agent:
         if self.place.is_lost:
             return
         self._storage.deliver()
+        self.cards.hear(now, self._agenda)
         if self._agenda.take(Duty.KEEP, now):
             self._keep(now)
         self.tries.advance(now)
@@ -208,6 +208,7 @@ class Agent:
         if directory == self._spool.paths.directory(State.PENDING):
             if whole:
                 self._spool.reader.closed(name)
+            self.cards.expects_tasks = True
         else:
             self._agenda.want(Duty.LOOK_AROUND)
         self._agenda.want(Duty.LOOK)
@@ -321,15 +322,15 @@ class Agent:
             self._agenda.want(Duty.KEEP)  # a worker may have to go
         for action in decided.actions:
             if isinstance(action, Start):
-                if not self.tries.start(action, now):
-                    break  # the next look plans again
+                if not (self.cards.may_be_given(action.gpus, now, self._agenda) and self.tries.start(action, now)):
+                    break  # their answer, or the next look, plans again
             else:
                 self.tries.refuse(action.task, in_words(action.reason), now)
             self._agenda.want(Duty.TELL)
         if decided.needs_reading and not self.looking.is_out:
             self._agenda.want(Duty.LOOK)
-        if facts.waiting and GpuState.FOREIGN in facts.states().values():
-            self._agenda.want(Duty.PLAN, now + FOREIGN_TICK_S)  # nobody tells when memory becomes free
+        if facts.waiting:
+            self.cards.watch_foreign(facts.states(), now, self._agenda)
 
     def _note_uses(self, now: float) -> None:
         """Write down what the GPUs are used for, where that has changed, and sample those of running tries."""

@@ -121,6 +121,7 @@ class Fillers:
         for uuid in before - self._ours():  # the end of a worker frees its place
             self._fillers.pop(uuid, None)
         self._tell_cards()
+        self._cards.watch(self._ours(), self.supervisor.clearing)
         if self._counted_at is None or now - self._counted_at >= COUNT_EVERY_S:
             self._count(gpus, set(holders), now)
 

@@ -234,10 +234,16 @@ class Supervisor:
         worker = self._crew.get(uuid)
         return worker.facts.held_bytes if worker else 0
 
+    @property
+    def clearing(self) -> set[str]:
+        """The GPUs whose memory is about to come back."""
+        keepers = self.keepers.items()
+        return {uuid for uuid, one in keepers if one.state is KeepState.YIELDING or not one.is_clear}
+
     def tick_s(self) -> float:
         """How long the agent may wait before the next step."""
         states = {keeper.state for keeper in self.keepers.values()}
-        if KeepState.YIELDING in states or any(not keeper.is_clear for keeper in self.keepers.values()):
+        if self.clearing:
             return CLEARING_TICK_S
         return IDLE_TICK_S if self.is_empty and KeepState.STARTING not in states else BUSY_TICK_S
 

@@ -14,26 +14,20 @@ from gpu_queue.agent.fillers import CLEAR_WITHIN_S, Fillers, rules_of
 from gpu_queue.config import Settings
 from gpu_queue.gpus.devices import ComputeMode, Gpu
 from gpu_queue.gpus.leases import Footprint, Leases
+from gpu_queue.gpus.simulated import SimulatedDevices
 from gpu_queue.keepalive.supervisor import Host
 from tests.gpus.gpu_builders import a_gpu
 
 
-class OneGpu:
+class OneGpu(SimulatedDevices):
     """A node with one GPU."""
-
-    kind = "nvml"
 
     def __init__(self) -> None:
         self.gpu = a_gpu(0)
-
-    def describe(self) -> str:
-        return "a GPU"
+        super().__init__(1, self.gpu.memory_total_bytes or 0)
 
     def snapshot(self) -> tuple[Gpu, ...]:
         return (self.gpu,)
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 class Node:

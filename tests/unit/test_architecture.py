@@ -186,6 +186,7 @@ def test_what_decides_knows_no_clock_no_chance_and_no_disk(module: str) -> None:
         "gpu_queue.spool.snapshot.settled",
         "gpu_queue.spool.snapshot.view",
         "gpu_queue.spool.snapshot.waiting",
+        "gpu_queue.gpus.asking",
         "gpu_queue.gpus.visible",
         "gpu_queue.keepalive.pace",
     ],
