@@ -278,10 +278,10 @@ def _accelerate(words: Sequence[str], line: int, found: Findings) -> None:
     found.count(each, "num_processes", line, f"accelerate --num_processes {processes}")
 
 
-def _nodes(value: str, line: int, said: str, found: Findings) -> None:
+def _nodes(value: str, line: int, said: str, found: Findings, is_sure: bool = True) -> None:
     least = value.partition(":")[0].strip()
     if _INT.fullmatch(least) and int(least) > 1:
-        found.nodes.append(Remark("several_nodes", line, said, int(least)))
+        found.nodes.append(Remark("several_nodes" if is_sure else "nodes_unsure", line, said, int(least)))
 
 
 def _wrapper(argv: Sequence[str], program: Sequence[str], line: int, found: Findings) -> None:
@@ -327,7 +327,8 @@ def _general(name: str, words: Sequence[str], line: int, found: Findings) -> Non
             if not value.startswith("-"):
                 found.count(value, "num_gpus", line, text)
         elif option in _NODES:
-            _nodes(value, line, text, found)
+            # A program of its own may hand its work to another cluster by that.
+            _nodes(value, line, text, found, is_sure=option == "nnodes")
         elif option in ("trainer.devices", "trainer.gpus", "trainer.n_gpus_per_node"):
             _devices_setting(option, value, line, text, found)
         elif option in ("trainer.num_nodes", "trainer.nnodes"):

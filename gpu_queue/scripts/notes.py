@@ -67,6 +67,10 @@ _WORDS = {
         "CUDA_VISIBLE_DEVICES, or say --gpus N",
         "{what} 数的是节点上的全部 GPU（nvidia-smi），而不是它分到的 {number} 张；请从 CUDA_VISIBLE_DEVICES 得出数量，或用 --gpus N",
     ),
+    "nodes_unsure": (
+        "{what}: if it means {number} nodes for this script itself, it waits for the others for ever: a task runs on one",
+        "{what}：如果它是说本脚本自己要 {number} 个节点，脚本会一直等其他节点，因为一个任务只在一个节点上运行",
+    ),
     "nodes_ignored": (
         "{what} asks for {number} nodes; it runs on one, as its GPUs were said by --gpus or #GPUQ",
         "{what} 需要 {number} 个节点；由于已用 --gpus 或 #GPUQ 指定了 GPU，它只在一个节点上运行",

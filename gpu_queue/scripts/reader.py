@@ -46,6 +46,8 @@ class _Reader:
         self._is_id = is_id
         self.said: dict[str, tuple[str, str, Line | None]] = {}
         """Value, source and line of each thing: the first that speaks counts."""
+        self.is_batch = False
+        """It was written for a scheduler."""
         self.refusals: list[Note] = []
         self.warnings: list[Note] = []
         self.conclusions: list[Conclusion] = []
@@ -66,6 +68,7 @@ class _Reader:
             self.refusals.append(bad(f"{shown(quoted(problem.line.text), 200)}: {problem}", problem.line))
 
     def take(self, asked: Asked) -> None:
+        self.is_batch |= asked.is_there
         for what, said in asked.values.items():
             self.said.setdefault(what, (said.value, asked.source, said.line))
 
@@ -270,6 +273,10 @@ def read(
     def line_of(number: int) -> Line:
         return Line(number, lines[number - 1] if 0 < number <= len(lines) else "")
 
+    if (
+        allocation is None and reader.is_batch
+    ):  # whoever wants GPUs of a scheduler asks it for them: these ranks compute
+        found.counts = [one for one in found.counts if one.rule != "np"]
     decision = decide(allocation, found, default_gpus, line_of)
     _conclude_gpus(reader, decision)
     memory_bytes = reader.memory_bytes()
@@ -279,7 +286,11 @@ def read(
     reader.nodes(is_explicit)
     for one in found.nodes[:3]:
         if not ("nodes" in reader.said and reader.said["nodes"][0] == str(one.number)):
-            reader.several_nodes(one.number, one.said, line_of(one.line), is_explicit or "nodes" in (given or {}))
+            line = line_of(one.line)
+            if one.code == "nodes_unsure" and not is_explicit:
+                reader.warnings.append(note(one.code, line, one.said, one.number))
+            else:
+                reader.several_nodes(one.number, one.said, line, is_explicit or "nodes" in (given or {}))
             break
     reader.others()
     return Reading(
