@@ -323,7 +323,7 @@ def _general(name: str, words: Sequence[str], line: int, found: Findings) -> Non
         text = f"{name} --{option} {value}"
         if option == "nproc_per_node":
             found.count(value, option, line, text)
-        elif option in _NUM_GPUS:
+        elif option.rpartition(".")[2] in _NUM_GPUS:  # --actor.num_gpus_per_node: what shares them shares them
             if not value.startswith("-"):
                 found.count(value, "num_gpus", line, text)
         elif option in _NODES:
