@@ -15,6 +15,7 @@ import time
 from collections import deque
 
 from gpu_queue import __version__
+from gpu_queue.agent import gauges
 from gpu_queue.agent.agenda import Agenda, Duty
 from gpu_queue.agent.beat import Beat
 from gpu_queue.agent.cards import Cards
@@ -120,6 +121,9 @@ class Agent:
         )
         self.pushing = Pushing(spool, storage, self.tries, now, say)
         self._ledgers: Errand[None] = Errand(storage, "ledger", say, trouble="the ledger could not be written")
+        self._changes: Errand[None] = Errand(storage, "event", say)
+        self._uses = gauges.Uses()
+        self._uses_due = 0.0
         self._cancels: Errand[int] = Errand(storage, "cancel", say)
         self._answers: Errand[None] = Errand(storage, "answer", say)
         self._now = now
@@ -162,6 +166,7 @@ class Agent:
         if "peers" in due:
             self.watching.look()
         self._plan(now)
+        self._note_uses(now)
         serves = self.looking.has_looked and self._phase is Phase.SERVING and not self.place.problem
         self.tries.keep_spares(now, serves=serves)
         self.pushing.advance(now)
@@ -326,6 +331,24 @@ class Agent:
             self._agenda.want(Duty.LOOK)
         if facts.waiting and GpuState.FOREIGN in facts.states().values():
             self._agenda.want(Duty.PLAN, now + FOREIGN_TICK_S)  # nobody tells when memory becomes free
+
+    def _note_uses(self, now: float) -> None:
+        """Write down what the GPUs are used for, where that has changed, and sample those of running tries."""
+        if now < self._uses_due or not self.looking.has_looked:
+            return
+        self._uses_due = now + gauges.EVERY_S
+        states = self._facts(now).states()
+        gpus = self.cards.everything
+        self.tries.note_usage(gpus)
+        tries = {uuid: one.name for one in self.tries.live.values() if one.holds_gpus for uuid in one.gpus}
+        if self._changes.is_out():
+            return  # the storage hangs; afterwards what has become of it all counts
+        at = time.time()
+        changes = [
+            ("gpu", at, change.told()) for change in self._uses.changes(gpus, states, self.cards.fillers, tries)
+        ]
+        if changes:
+            self._changes.send(lambda: self._spool.events.add(None, *changes))
 
     # -- commands ---------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gpu_queue.agent import stages
+from gpu_queue.agent.gauges import Usage
 from gpu_queue.execution import processes
 from gpu_queue.execution.local import TryDirectory
 from gpu_queue.execution.shims import Shim
@@ -65,6 +66,8 @@ class LiveTry:
     """Its processes are being ended, or were."""
     ended_before: int = 0
     """Processes that an earlier ``ending`` told to end."""
+    usage: Usage = field(default_factory=Usage)
+    """What was seen of its GPUs."""
 
     @property
     def name(self) -> str:

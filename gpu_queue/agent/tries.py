@@ -19,6 +19,7 @@ from gpu_queue.agent.tally import Ended, Tally
 from gpu_queue.execution import processes
 from gpu_queue.execution.local import AgentDirectory
 from gpu_queue.execution.shims import Shims
+from gpu_queue.gpus.devices import Gpu
 from gpu_queue.gpus.leases import Leases
 from gpu_queue.node.side import NodeSide
 from gpu_queue.node.storage import Errand, Failed, Storage
@@ -80,6 +81,13 @@ class Tries:
         """GPUs that our tries hold, and how many bytes of each; None: the whole card."""
         holding = (one for one in self.live.values() if one.holds_gpus or settling_too)
         return {uuid: one.reserve_bytes for one in holding for uuid in one.gpus}
+
+    def note_usage(self, gpus: Iterable[Gpu]) -> None:
+        """One look at the GPUs of those that run."""
+        by_uuid = {gpu.uuid: gpu for gpu in gpus}
+        for one in self.live.values():
+            if one.is_running:
+                one.usage.add([by_uuid[uuid] for uuid in one.gpus if uuid in by_uuid])
 
     def lease_again(self) -> None:
         """Lease again what our tries hold: somebody has removed the leases.
@@ -341,6 +349,8 @@ class Tries:
             started = None if one.is_recorded else (one.started_wall_s, dict(one.facts))
             facts["ended_at"] = format_utc(time.time())
             facts["duration_s"] = round(now - one.started_at, 3)
+            if usage := one.usage.told():
+                facts["gpu_usage"] = usage
         log, one.log = one.log, -1
         last, one.has_last_line = "" if one.has_last_line else last_line(one, end, note), True
 

@@ -5,7 +5,8 @@
 - A pid says nothing by itself: it is signalled only together with the start time it had when it was found, through a
   pidfd where there are such.
 - Reading ``/proc/<pid>/environ`` or ``maps`` takes a lock of that process and may hang with it while its storage
-  hangs.  So :class:`Ending` reads in a thread of its own, and is a step, not a wait; the rest of /proc is safe.
+  hangs.  So :class:`Ending` reads in a thread of its own, passes over who does not answer within a second, and is a
+  step, not a wait; the rest of /proc is safe.
 - /proc is read by hand here, for this is done at the end of tries: 2.4 ms for 128 processes where ``psutil`` takes 8,
   and knows neither sessions nor start times in ticks (decision 0016).  The sweep, which is rare, asks ``psutil``.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
@@ -24,6 +26,8 @@ _FEW_PIDS = 100
 """More are not asked one by one."""
 _PATIENCE_S = 0.02
 """A scan takes about 2 ms for 100 processes: worth waiting for within a step."""
+_HANGS_AFTER_S = 1.0
+"""A process whose environment is not read by then hangs, in a start of a program whose files wait for the storage."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +85,13 @@ def find_marked(claim_path: str, among: Iterable[int] | None = None) -> list[Pro
 
     Its name alone counts, which is never given twice: the spool may have been reached by another path then.
     """
-    name = os.path.basename(claim_path)
     asked = ((pid, claim_of(pid)) for pid in (pids() if among is None else among))
-    found = (read_process(pid) for pid, claim in asked if claim is not None and os.path.basename(claim) == name)
+    found = (read_process(pid) for pid, claim in asked if _is_that(claim, claim_path))
     return [process for process in found if process is not None and process.state != "Z"]
+
+
+def _is_that(claim: str | None, claim_path: str) -> bool:
+    return claim is not None and os.path.basename(claim) == os.path.basename(claim_path)
 
 
 def find_try(claim_path: str, shim_pid: int, among: Iterable[int] | None = None) -> list[Process]:
@@ -95,8 +102,17 @@ def find_try(claim_path: str, shim_pid: int, among: Iterable[int] | None = None)
         shim_pid: the leader of the session; 0 if unknown.
         among: pids that can only be in question (:func:`newer_than`); None: all.
     """
-    rows = [row for pid in (pids() if among is None else among) if (row := read_process(pid)) and row.state != "Z"]
-    marked = {row.pid for row in find_marked(claim_path, [row.pid for row in rows])}
+    rows = _living(among)
+    return _tree(rows, {row.pid for row in find_marked(claim_path, [row.pid for row in rows])}, shim_pid)
+
+
+def _living(among: Iterable[int] | None) -> list[Process]:
+    return [row for pid in (pids() if among is None else among) if (row := read_process(pid)) and row.state != "Z"]
+
+
+def _tree(rows: list[Process], marked: set[int], shim_pid: int) -> list[Process]:
+    """Those that are marked, of the shim's session, or descendants of such; without the shim."""
+    marked = set(marked)
     _add_descendants(marked, rows)
     found = marked | {row.pid for row in rows if shim_pid and row.session == shim_pid}
     _add_descendants(found, rows)
@@ -224,10 +240,11 @@ class Ending:
             self._scan = _Scan(self._claim_path, self._shim_pid, among)
         found = self._scan.result()
         if found is None:
-            return False  # it still looks, or it hangs: a step costs _PATIENCE_S until it is done
+            return False  # it still looks: a step costs _PATIENCE_S until it is done
+        is_whole = not self._scan.unknown
         self._scan = None
         if not found:
-            return True
+            return is_whole
         if self._kill_at is None:
             self._kill_at = now + self._grace_s
         for process in found:
@@ -242,26 +259,71 @@ class Ending:
         return False
 
 
+_hanging: set[tuple[int, int]] = set()
+"""Processes, each with its start, whose environment somebody has asked for and waits: they are not asked again."""
+
+
 class _Scan:
-    """One look at /proc in a thread: if it hangs, it hangs alone."""
+    """One look at /proc in a thread: where it hangs with a process it hangs alone, and the others are found."""
 
     def __init__(self, claim_path: str, shim_pid: int, among: list[int] | None):
+        self.unknown = False
+        """Some process would not say whether it belongs to the try, and may."""
+        self._claim_path = claim_path
+        self._shim_pid = shim_pid
         self._found: list[Process] | None = None
-        self._thread = threading.Thread(target=self._look, args=(claim_path, shim_pid, among), daemon=True)
+        self._rows: list[Process] = []
+        self._marked: set[int] = set()
+        self._asking: tuple[tuple[int, int], float] | None = None
+        self._thread = threading.Thread(target=self._look, args=(among,), daemon=True)
         self._thread.start()
 
-    def _look(self, claim_path: str, shim_pid: int, among: list[int] | None) -> None:
+    def _look(self, among: list[int] | None) -> None:
         # Twice: what forks and exits while it is looked for is on neither side of one look.
-        found = find_try(claim_path, shim_pid, among)
+        found = self._find(among)
         if not found:
-            newer = None if among is None else [pid for pid in pids() if pid > shim_pid]
-            found = find_try(claim_path, shim_pid, newer)
+            newer = None if among is None else [pid for pid in pids() if pid > self._shim_pid]
+            found = self._find(newer)
         self._found = found
 
+    def _find(self, among: list[int] | None) -> list[Process]:
+        rows, marked = _living(among), set[int]()
+        self._rows, self._marked = rows, marked
+        for row in rows:
+            if self._is_marked(row):
+                marked.add(row.pid)
+        return _tree(rows, marked, self._shim_pid)
+
+    def _is_marked(self, row: Process) -> bool:
+        key = (row.pid, row.start_ticks)
+        if key in _hanging:
+            self.unknown |= _may_be_ours(row.pid)
+            return False
+        self._asking = (key, time.monotonic())
+        claim = claim_of(row.pid)
+        self._asking = None
+        _hanging.discard(key)
+        return _is_that(claim, self._claim_path)
+
     def result(self) -> list[Process] | None:
-        """What was found; None if it still looks."""
+        """What was found, of a look that hangs what was found so far; None if it still looks."""
         self._thread.join(_PATIENCE_S)
-        return self._found
+        if self._found is not None:
+            return self._found
+        asking = self._asking
+        if asking is None or time.monotonic() - asking[1] < _HANGS_AFTER_S:
+            return None
+        _hanging.add(asking[0])
+        self.unknown = True
+        return _tree(self._rows, self._marked, self._shim_pid)
+
+
+def _may_be_ours(pid: int) -> bool:
+    """Whether a process could be a task's at all: it runs as this user."""
+    try:
+        return os.stat(f"/proc/{pid}").st_uid == os.geteuid()
+    except OSError:
+        return False
 
 
 def _proc(pid: int, name: str) -> bytes:

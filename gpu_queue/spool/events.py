@@ -24,7 +24,7 @@ class Event:
     """One thing that happened on a node."""
 
     kind: str
-    """``started``, ``settled``, ``returned``, ``taken over``, ``retired``; others may come."""
+    """``started``, ``settled``, ``returned``, ``taken over``, ``retired``, ``gpu``; others may come."""
     at_s: float | None
     """Epoch seconds by that node's clock."""
     node: str
@@ -37,6 +37,8 @@ class Event:
     name: str = ""
     other_node: str = ""
     """Of *taken over* and *retired*: the dead one."""
+    use: str = ""
+    """Of *gpu*: what its one GPU is used for now."""
 
 
 class EventLog:
@@ -87,6 +89,7 @@ def parse_event(node: str, line: bytes) -> Event | None:
         event.texts("gpus"),
         event.name("name"),
         event.text("node"),
+        event.text("use"),
     )
 
 

@@ -129,6 +129,30 @@ def told_title(task_id: str, name: str) -> str:
 
 
 @dataclass(frozen=True)
+class GpuUsage:
+    """How much of one GPU a try used, sampled once a second at most; None: its device does not tell."""
+
+    uuid: str
+    samples: int
+    memory_peak_bytes: int | None = None
+    memory_mean_bytes: int | None = None
+    utilization_peak_percent: int | None = None
+    utilization_mean_percent: int | None = None
+
+
+_GAUGES = ("memory_peak_bytes", "memory_mean_bytes", "utilization_peak_percent", "utilization_mean_percent")
+
+
+def _usage(one: Fields) -> GpuUsage:
+    return GpuUsage(one.text("gpu"), one.count("samples"), **{key: one.integer(key) for key in _GAUGES})
+
+
+def _encoded(usage: GpuUsage) -> dict[str, Any]:
+    told = {key: getattr(usage, key) for key in _GAUGES}
+    return {"gpu": usage.uuid, "samples": usage.samples} | {key: one for key, one in told.items() if one is not None}
+
+
+@dataclass(frozen=True)
 class TryRecord:
     """One try, as the owner of its claim wrote it down; what is empty or None was not written."""
 
@@ -155,6 +179,8 @@ class TryRecord:
     """Why this node could not start it."""
     settled_by: str = ""
     """The node that moved it on, where that was another."""
+    gpu_usage: tuple[GpuUsage, ...] = ()
+    """Of each of its GPUs, as far as the agent that saw it end had looked."""
 
 
 def parse_try(claim: Claim, value: Mapping[str, Any]) -> TryRecord:
@@ -178,6 +204,7 @@ def parse_try(claim: Claim, value: Mapping[str, Any]) -> TryRecord:
         to=record.text("to"),
         problem=record.text("problem", 2000),
         settled_by=record.text("settled_by"),
+        gpu_usage=tuple(map(_usage, record.objects("gpu_usage"))),
     )
 
 
@@ -204,6 +231,8 @@ def encode_try(record: TryRecord) -> bytes:
             "reason": record.reason,
             "to": record.to,
         }
+    if record.gpu_usage:
+        value["gpu_usage"] = [_encoded(one) for one in record.gpu_usage]
     for key in ("problem", "settled_by"):
         if getattr(record, key):
             value[key] = getattr(record, key)

@@ -150,18 +150,27 @@ def test_an_ending_catches_what_is_forked_while_it_ends(started: list[subprocess
     assert find_try(CLAIM, 0) == []
 
 
-def test_a_look_that_hangs_does_not_hang_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_does_not_let_itself_be_read_hinders_the_end_of_no_other(
+    started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stranger, mine = spawn(started, "sleep", "60"), spawn(started, "sleep", "60")
     pipe = os.pipe()
-    monkeypatch.setattr(processes, "find_try", lambda *_: os.read(pipe[0], 1) and [])
-    ending = Ending(CLAIM)
-    before = time.monotonic()
-    assert not ending.step(before)
-    assert not ending.step(before)
-    assert time.monotonic() - before < 5
-    os.write(pipe[1], b"xx")  # it looks twice
-    end(ending)
-    os.close(pipe[0])
+    claim_of = processes.claim_of
+
+    def asked(pid: int) -> str | None:
+        if pid == stranger:
+            os.read(pipe[0], 1)
+        return claim_of(pid)
+
+    monkeypatch.setattr(processes, "claim_of", asked)
+    ending, beside = Ending(CLAIM), Ending(CLAIM)
+    wait_until(lambda: ending.step(time.monotonic()) or is_gone(mine) or beside.step(time.monotonic()))
+    assert is_gone(mine), "of those that come before and after"
+    assert not ending.step(time.monotonic()), "it may be of this try: unknown is not gone"
     os.close(pipe[1])
+    end(ending)
+    assert is_gone(stranger), "it was"
+    os.close(pipe[0])
 
 
 def test_a_short_try_needs_a_look_at_the_newer_pids_only(

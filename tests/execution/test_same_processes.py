@@ -76,7 +76,7 @@ def test_shim_and_agent_find_the_same_processes_of_a_try(tmp_path: Path, shell: 
     assert call.startswith(' "$@"; exit'), "what is cut off is the call, and nothing else"
     (tmp_path / "shim.sh").write_text(functions + AS_A_SHIM)
     lines = [f"{{ {line}\n}} >{shlex.quote(f'{number}.pid')}" for number, line in enumerate(THE_TRYS.values())]
-    (tmp_path / "family.sh").write_text("\n".join([*lines, "true &", ": >all", "wait"]))
+    (tmp_path / "family.sh").write_text("\n".join([*lines, "true & echo $! >over.pid", ": >all", "wait"]))
     claim = f"{directory}/{NAME}"
     strangers = [
         subprocess.Popen(["/bin/sleep", "1000"], env=environment, start_new_session=True)
@@ -95,6 +95,8 @@ def test_shim_and_agent_find_the_same_processes_of_a_try(tmp_path: Path, shell: 
         for number, who in enumerate(THE_TRYS):
             family[pid_in(tmp_path / f"{number}.pid")] = who
         wait_until(lambda: all((row := read_process(pid)) and row.name in ("sleep", "busybox") for pid in family))
+        over = pid_in(tmp_path / "over.pid")
+        wait_until(lambda: (row := read_process(over)) is None or row.state == "Z")
         shim.stdin.write(b"\n")
         shim.stdin.flush()
         wait_until((tmp_path / "found").exists)
