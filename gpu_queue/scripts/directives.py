@@ -1,0 +1,93 @@
+"""``#GPUQ`` lines, and the notation of gpu_submit's flags.  Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from gpu_queue.scripts.asked import Line, Said
+from gpu_queue.texts import shown
+
+OPTIONS = ("gpus", "memory", "queue", "time", "retries")
+MAX_GPUS = 1024
+_GPUQ = re.compile(r"#GPUQ(?=\s|$)", re.ASCII)
+
+
+class BadLine(ValueError):
+    """A ``#GPUQ`` line that nobody can obey."""
+
+    def __init__(self, problem: str, line: Line) -> None:
+        super().__init__(problem)
+        self.line = line
+
+
+def _words(line: Line) -> list[str]:
+    """The words as a shell splits them."""
+    import shlex  # noqa: PLC0415 - few scripts have such a line
+
+    try:
+        return shlex.split(line.text[len("#GPUQ") :], comments=True)
+    except ValueError as error:
+        raise BadLine(str(error), line) from None
+
+
+def gpuq_options(head: Sequence[Line]) -> dict[str, Said]:
+    """What the lines say; of two that say the same the last counts.
+
+    Raises:
+        BadLine: an option that there is not, or one without a value.
+    """
+    found: dict[str, Said] = {}
+    for line in head:
+        if _GPUQ.match(line.text) is None:
+            continue
+        words = _words(line)
+        while words:
+            word = words.pop(0)
+            name, equals, value = word.partition("=")
+            if not name.startswith("--") or name[2:] not in OPTIONS:
+                expected = ", ".join(f"--{one}" for one in OPTIONS)
+                raise BadLine(f"unknown option {shown(name)}; expected {expected}", line)
+            if not equals:
+                if not words:
+                    raise BadLine(f"{name} has no value", line)
+                value = words.pop(0)
+            found[name[2:]] = Said(value, line)
+    return found
+
+
+def parse_gpu_count(text: str) -> tuple[int, int]:
+    """``2`` or ``1-4`` as the least and the most GPUs.
+
+    Raises:
+        ValueError: it is neither, or the range runs backwards.
+    """
+    match = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", text.strip(), re.ASCII)
+    if match is None:
+        raise ValueError(f"{shown(text)} is no number of GPUs; expected N or N-M, for example 2 or 1-4")
+    least, most = int(match[1]), int(match[2] or match[1])
+    if least > most or most > MAX_GPUS or (least == 0 and most > 0):
+        raise ValueError(f"{text!r} is no number of GPUs; expected 0, N or N-M with 1 <= N <= M <= {MAX_GPUS}")
+    return least, most
+
+
+def queue_name(text: str) -> str:
+    """A serial queue's name.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,63}", text, re.ASCII):
+        raise ValueError(f"--queue {shown(text)} is no queue's name; expected up to 64 of A-Z a-z 0-9 . _ + -")
+    return text
+
+
+def retries_of(text: str) -> int:
+    """How often a task is tried again.
+
+    Raises:
+        ValueError: it is no such number.
+    """
+    if not re.fullmatch(r"\d{1,4}", text.strip(), re.ASCII):
+        raise ValueError(f"--retries {shown(text)}: expected a whole number")
+    return int(text)

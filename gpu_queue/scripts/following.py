@@ -1,0 +1,75 @@
+"""A script's own words: which of them are followed, and with what the run knows before.  Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from gpu_queue.scripts.asked import Asked
+from gpu_queue.scripts.launchers import Count, Findings, findings
+from gpu_queue.scripts.lexing import COUNT, RANK, UNKNOWN
+from gpu_queue.scripts.pythons import is_python, read_python
+from gpu_queue.scripts.values import MARKS
+from gpu_queue.scripts.walk import Walk
+
+_SPEAKING = re.compile(
+    r"CUDA_VISIBLE_DEVICES|proc|num|gpu|device|node|parallel|deepspeed|accelerate|torch|world|-tp|-np|dist_", re.IGNORECASE
+)
+_NAMES = (
+    "NPROC_PER_NODE", "GPUS_PER_NODE", "NUM_GPUS_PER_NODE", "N_GPUS_PER_NODE", "NGPUS_PER_NODE", "NUM_GPUS", "NGPUS",
+    "NGPU", "N_GPUS", "N_GPU", "NUM_GPU", "GPU_NUM", "GPUS_NUM",
+)  # fmt: skip
+"""Variables that tell a number of GPUs wherever they are set."""
+
+
+def follow(text: str, file_name: str, arguments: Sequence[str], sbatch: Asked) -> Findings:
+    """What the script itself tells."""
+    if not _SPEAKING.search(text):
+        return Findings()
+    if is_python(text, file_name):
+        found = Findings()
+        read_python(text, found)
+        return found
+    walk = Walk(arguments, _before(sbatch))
+    events = walk.script(text, re.match(r"#!.{0,40}\bt?csh\b", text) is not None)
+    found = findings(events)
+    for event in events:
+        program = " ".join(event.argv[:3])
+        if "python" in program:
+            if event.document:
+                read_python(event.document, found, event.line + 1)
+            elif "-c" in event.argv[1:-1]:
+                read_python(event.argv[event.argv.index("-c") + 1].replace(";", "\n"), found, event.line)
+    if not found.counts:
+        for name in _NAMES:
+            numbers = [
+                int(value)
+                for value in walk.scope.variables.get(name, ())
+                if not MARKS.search(value) and re.fullmatch(r"\d{1,2}", value) and int(value)
+            ]
+            if numbers:
+                line = next((at for at, one in enumerate(text.split("\n"), 1) if re.search(rf"\b{name}=", one)), 0)
+                found.counts.append(Count(max(numbers), "variable", line, f"{name}={max(numbers)}"))
+                break
+    return found
+
+
+def _before(sbatch: Asked) -> dict[str, str]:
+    """What a script with ``#SBATCH`` lines finds in its environment."""
+    if not sbatch.is_there:
+        return {"SLURM_LOCALID": RANK}
+    tasks = sbatch.values.get("tasks")
+    return {
+        "SLURM_NNODES": "1",
+        "SLURM_JOB_NUM_NODES": "1",
+        "SLURM_NODEID": "0",
+        "SLURM_LOCALID": RANK,
+        "SLURM_GPUS_ON_NODE": COUNT,
+        "SLURM_GPUS": COUNT,
+        "SLURM_GPUS_PER_NODE": COUNT,
+        "SLURM_JOB_GPUS": UNKNOWN,
+        "SLURM_JOB_ID": UNKNOWN,
+        "SLURM_JOBID": UNKNOWN,
+        "SLURM_NTASKS": tasks.value if tasks else "1",
+        "SLURM_NTASKS_PER_NODE": tasks.value if tasks else "1",
+    }

@@ -1,0 +1,111 @@
+"""What is said at submit, in English and Chinese: the one place where a code becomes a sentence.  Pure."""
+
+from __future__ import annotations
+
+from gpu_queue.scripts.asked import Line
+from gpu_queue.scripts.reading import Note
+from gpu_queue.texts import printable
+
+LINE_SHOWN = 120
+"""A line of a script may have any length; so much of it is quoted."""
+
+_WORDS = {
+    # Refusals
+    "bad_directive": ("{what}", "{what}"),
+    "several_nodes": (
+        "{what} asks for {number} nodes, and a task runs on one; set it to 1 (--nodes=1), or say its GPUs on one node by --gpus",
+        "{what} 需要 {number} 个节点，而一个任务只在一个节点上运行；请改为 1（--nodes=1），或用 --gpus 指定单节点的 GPU 数",
+    ),
+    "hetjob": (
+        "{what}: a heterogeneous job runs on several nodes, and a task on one; submit its parts as tasks of their own",
+        "{what}：异构作业跨多个节点，而一个任务只在一个节点上运行；请把各部分作为单独的任务提交",
+    ),
+    "foreign_dependency": (
+        "{what}: no task of this queue; name the id that gpu_submit told, by --after or --dependency=afterok:ID",
+        "{what}：不是本队列的任务；请用 gpu_submit 给出的编号，写成 --after 或 --dependency=afterok:编号",
+    ),
+    "bad_array": (
+        "{what}: no list of indices; expected for example 0-9, 1,3,5 or 0-15%4, with at most {number} of them",
+        "{what}：不是序号列表；应如 0-9、1,3,5 或 0-15%4，至多 {number} 个",
+    ),
+    "devices_conflict": (
+        "it is to get {number} GPUs, and its script takes GPU {what} whatever it gets; say --gpus {own}, or remove that from the "
+        "script",
+        "它将得到 {number} 张 GPU，而脚本固定使用 GPU {what}；请改用 --gpus {own}，或从脚本中去掉该设置",
+    ),
+    "deepspeed_conflict": (
+        "it is to get {number} GPUs, but {what} takes the node's first {own}, whatever CUDA_VISIBLE_DEVICES says; remove "
+        "--num_gpus (deepspeed then takes the GPUs it was given), or say --gpus {own}",
+        "它将得到 {number} 张 GPU，但 {what} 总是使用节点上最前面的 {own} 张，不理会 CUDA_VISIBLE_DEVICES；请去掉 --num_gpus"
+        "（deepspeed 便会使用分到的 GPU），或改用 --gpus {own}",
+    ),
+    # Warnings
+    "devices_unknown": (
+        "{what} is set to what only the run knows; if that is a GPU that it was not given, it disturbs another task",
+        "{what} 的取值要到运行时才知道；若不是分配给它的 GPU，会干扰别的任务",
+    ),
+    "devices_unsure": (
+        "{what} names a GPU by its number; those that it is given are counted from 0 in it",
+        "{what} 按编号指定 GPU；而任务分到的 GPU 在其中从 0 开始编号",
+    ),
+    "count_unknown": (
+        "how many GPUs it needs is known only to the run ({what}); it gets {number}: say --gpus N if it needs others",
+        "需要多少 GPU 要到运行时才知道（{what}）；它会得到 {number} 张：如不对请用 --gpus N",
+    ),
+    "count_open": (
+        "{what} uses as many GPUs as it gets, and nothing says how many; it gets {number}: say --gpus N for more",
+        "{what} 会用上分到的全部 GPU，但没有说明数量；它会得到 {number} 张：需要更多请用 --gpus N",
+    ),
+    "too_few": (
+        "{what} needs {own} GPUs, and it is to get {number}; say --gpus {own}",
+        "{what} 需要 {own} 张 GPU，而它只会得到 {number} 张；请用 --gpus {own}",
+    ),
+    "counts_node": (
+        "{what} counts all GPUs of the node (nvidia-smi), not the {number} that it gets; take the number from "
+        "CUDA_VISIBLE_DEVICES, or say --gpus N",
+        "{what} 数的是节点上的全部 GPU（nvidia-smi），而不是它分到的 {number} 张；请从 CUDA_VISIBLE_DEVICES 得出数量，或用 --gpus N",
+    ),
+    "nodes_ignored": (
+        "{what} asks for {number} nodes; it runs on one, as its GPUs were said by --gpus or #GPUQ",
+        "{what} 需要 {number} 个节点；由于已用 --gpus 或 #GPUQ 指定了 GPU，它只在一个节点上运行",
+    ),
+    "singleton": (
+        "{what}: not heeded; --queue NAME runs tasks one after the other",
+        "{what}：不会生效；--queue NAME 可让任务逐个运行",
+    ),
+    "dependency_kind": (
+        "{what}: not heeded; only afterok of this queue's tasks is (--after)",
+        "{what}：不会生效；只支持对本队列任务的 afterok（--after）",
+    ),
+    "hostfile": (
+        "{what} names hosts: on another node than this task's it has no GPU",
+        "{what} 指定了主机：任务只在自己的节点上有 GPU",
+    ),
+    "not_understood": (
+        "{what} is not understood, and left out",
+        "看不懂 {what}，已忽略",
+    ),
+}
+
+
+def quoted(text: str) -> str:
+    """A line as people may be shown it."""
+    return printable(text.strip(), LINE_SHOWN)
+
+
+def note(code: str, line: Line | None, what: str = "", number: int = 0, own: str = "") -> Note:
+    """A warning or a refusal."""
+    english, chinese = _WORDS[code]
+    words = {"what": printable(what, LINE_SHOWN), "number": str(number), "own": own}
+    return Note(
+        code,
+        line.number if line else 0,
+        quoted(line.text) if line else "",
+        english.format(**words).replace(" 1 GPUs", " 1 GPU"),
+        chinese.format(**words),
+    )
+
+
+def bad(problem: str, line: Line | None = None) -> Note:
+    """A directive that nobody can obey; the sentence is told as it is."""
+    return note("bad_directive", line, problem)._replace(english=problem, chinese=f"无法照办：{problem}")

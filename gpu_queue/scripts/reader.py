@@ -1,0 +1,320 @@
+"""What a script asks for, and why: flags of gpu_submit, ``#GPUQ`` lines, lines of schedulers, the script's own words.
+
+The order of precedence is docs/spool.md, "The record"; what is understood stands in docs/scripts.md.  Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from gpu_queue.errors import BadScript
+from gpu_queue.scripts.arrays import parse_array
+from gpu_queue.scripts.asked import Asked, Line, Said, head_of
+from gpu_queue.scripts.batch import read_batch
+from gpu_queue.scripts.deciding import MAX_GPUS, Allocation, Decision, decide
+from gpu_queue.scripts.directives import BadLine, gpuq_options, parse_gpu_count, queue_name, retries_of
+from gpu_queue.scripts.following import follow
+from gpu_queue.scripts.lexing import decoded
+from gpu_queue.scripts.notes import bad, note, quoted
+from gpu_queue.scripts.reading import Array, Conclusion, Note, Reading
+from gpu_queue.scripts.slurm import limit_s, read_sbatch
+from gpu_queue.texts import shown
+from gpu_queue.units import LONGEST_S, format_exact_duration, parse_duration_s, parse_size_bytes
+
+TYPE_CHECKING = False  # type checkers take it for true by its name
+if TYPE_CHECKING:
+    from gpu_queue.task import Needs
+
+HEAD_BYTES = 64 << 10
+"""How much of a script is looked at."""
+_GIVEN = ("gpus", "memory", "queue", "time", "retries", "name", "array", "nodes")
+_ID = re.compile(r"\d{8}T\d{9}-[0-9a-f]{6}-.+", re.ASCII | re.DOTALL)
+_SOURCES = {"gpu_submit": "gpu_submit", "gpuq": "#GPUQ", "sbatch": "#SBATCH", "pbs": "#PBS", "bsub": "#BSUB", "sge": "#$",
+            "oar": "#OAR", "default": "default_gpus"}  # fmt: skip
+
+
+def is_task_id(text: str) -> bool:
+    """Whether this looks like the id of one of our tasks."""
+    return _ID.fullmatch(text) is not None
+
+
+class _Reader:
+    """One script's reading, while it is made."""
+
+    def __init__(self, given: Mapping[str, object], is_id: Callable[[str], bool]) -> None:
+        self._given = given
+        self._is_id = is_id
+        self.said: dict[str, tuple[str, str, Line | None]] = {}
+        """Value, source and line of each thing: the first that speaks counts."""
+        self.refusals: list[Note] = []
+        self.warnings: list[Note] = []
+        self.conclusions: list[Conclusion] = []
+
+    def take_given(self) -> None:
+        for option in _GIVEN:
+            value = self._given.get(option)
+            if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+                self.said[option] = (str(value), "gpu_submit", None)
+            elif value is not None:
+                self.refusals.append(bad(f"record: needs.{option} is {shown(value)}; expected a string"))
+
+    def take_gpuq(self, head: Sequence[Line]) -> None:
+        try:
+            for option, said in gpuq_options(head).items():
+                self.said.setdefault(option, (said.value, "gpuq", said.line))
+        except BadLine as problem:
+            self.refusals.append(bad(f"{shown(quoted(problem.line.text), 200)}: {problem}", problem.line))
+
+    def take(self, asked: Asked) -> None:
+        for what, said in asked.values.items():
+            self.said.setdefault(what, (said.value, asked.source, said.line))
+
+    def conclude(self, what: str, value: str, source: str, line: Line | None, why: str = "") -> None:
+        why = why or (quoted(line.text) if line else _SOURCES.get(source, source))
+        number, text = (line.number, quoted(line.text)) if line else (0, "")
+        self.conclusions.append(Conclusion(what, value, source, number, text, why, why))
+
+    def refuse(self, problem: object, line: Line | None) -> None:
+        where = f"{shown(quoted(line.text), 200)}: " if line else ""
+        self.refusals.append(bad(f"{where}{problem}", line))
+
+    # -- one thing after the other --------------------------------------------------------------------------------
+
+    def allocation(self) -> Allocation | None:
+        found = self.said.get("gpus")
+        if found is None:
+            return None
+        value, source, line = found
+        if source in ("gpu_submit", "gpuq"):
+            try:
+                least, most = parse_gpu_count(value)
+            except ValueError as problem:
+                self.refuse(problem, line)
+                return None
+            return Allocation(least, most, source, line)
+        if int(value) > MAX_GPUS:
+            self.refuse(f"no number of GPUs that a task can have; expected at most {MAX_GPUS}", line)
+            return None
+        return Allocation(int(value), int(value), source, line)
+
+    def memory_bytes(self) -> int | None:
+        found = self.said.get("memory")
+        if found is None:
+            return None
+        value, source, line = found
+        try:
+            size_bytes = parse_size_bytes(value)
+        except ValueError as problem:
+            self.refuse(problem, line)
+            return None
+        self.conclude("memory", value, source, line)
+        return size_bytes
+
+    def time_s(self) -> tuple[float | None, bool]:
+        """The time, and whether it is a limit and no promise."""
+        found = self.said.get("time")
+        if found is None:
+            return None, False
+        value, source, line = found
+        is_limit = source not in ("gpu_submit", "gpuq")
+        try:
+            if source == "sbatch":
+                seconds = limit_s(value)
+            elif is_limit:
+                seconds = min(float(value), float(LONGEST_S))
+            else:
+                seconds = parse_duration_s(value)
+        except ValueError as problem:
+            self.refuse(problem, line)
+            return None, False
+        if seconds is not None:
+            self.conclude("time", format_exact_duration(seconds), source, line)
+        return seconds, is_limit and seconds is not None
+
+    def queue(self) -> str | None:
+        found = self.said.get("queue")
+        if found is None:
+            return None
+        value, source, line = found
+        try:
+            name = queue_name(value)
+        except ValueError as problem:
+            self.refuse(problem, line)
+            return None
+        self.conclude("queue", name, source, line)
+        return name
+
+    def retries(self) -> int | None:
+        found = self.said.get("retries")
+        if found is None:
+            return None
+        value, source, line = found
+        try:
+            retries = retries_of(value)
+        except ValueError as problem:
+            self.refuse(problem, line)
+            return None
+        self.conclude("retries", str(retries), source, line)
+        return retries
+
+    def array(self) -> Array | None:
+        found = self.said.get("array")
+        if found is None:
+            return None
+        value, source, line = found
+        try:
+            array = parse_array(value)
+        except ValueError:
+            self.refusals.append(note("bad_array", line, f"--array={value}", 10000))
+            return None
+        self.conclude("array", str(array), source, line)
+        return array
+
+    def after(self) -> tuple[str, ...]:
+        value = self._given.get("after")
+        ids = value if isinstance(value, list) else [] if value is None else [value]
+        for one in ids:
+            if not isinstance(one, str) or not self._is_id(one):
+                self.refusals.append(bad(f"record: needs.after holds {shown(one)}; expected task ids"))
+                return ()
+        if ids:
+            self.conclude("after", ",".join(ids), "gpu_submit", None)
+            return tuple(ids)
+        found = self.said.get("dependency")
+        return self._dependency(*found) if found is not None else ()
+
+    def _dependency(self, value: str, source: str, line: Line | None) -> tuple[str, ...]:
+        ids: list[str] = []
+        for condition in re.split(r"[,?]", value)[:100]:
+            kind, *named = condition.split(":")
+            what = f"--dependency={condition}"
+            if kind == "singleton":
+                self.warnings.append(note("singleton", line, what))
+                continue
+            foreign = [one for one in named if not self._is_id(one)]
+            if foreign or not named:
+                self.refusals.append(note("foreign_dependency", line, what))
+            elif kind == "afterok":
+                ids.extend(named)
+            else:
+                self.warnings.append(note("dependency_kind", line, what))
+        if ids:
+            self.conclude("after", ",".join(ids), source, line)
+        return tuple(dict.fromkeys(ids))
+
+    def nodes(self, is_explicit: bool) -> None:
+        """Several nodes are refused, or passed over where our own words say the GPUs."""
+        is_explicit |= "nodes" in self._given
+        hetjob = self.said.get("hetjob")
+        if hetjob is not None:
+            self.refusals.append(note("hetjob", hetjob[2], "#SBATCH hetjob"))
+        found = self.said.get("nodes")
+        if found is None:
+            return
+        value, source, line = found
+        if not re.fullmatch(r"\d{1,4}", value, re.ASCII):
+            self.refuse(f"--nodes {shown(value)}: expected a number", line)
+        elif int(value) > 1:
+            self.several_nodes(int(value), f"--nodes={value}" if source in ("sbatch", "gpu_submit") else value, line, is_explicit)
+
+    def several_nodes(self, number: int, what: str, line: Line | None, is_explicit: bool) -> None:
+        if is_explicit and line is not None:
+            self.warnings.append(note("nodes_ignored", line, what, number))
+        else:
+            self.refusals.append(note("several_nodes", line, what, number))
+
+    def others(self) -> None:
+        for what in ("name", "chdir", "output", "error", "mail", "signal", "requeue", "tasks"):
+            found = self.said.get(what)
+            if found is not None and found[0]:
+                self.conclude(what, found[0], found[1], found[2])
+
+
+def read(
+    script: bytes,
+    given: Mapping[str, object] | None = None,
+    arguments: Sequence[str] = (),
+    default_gpus: int = 1,
+    file_name: str = "",
+    is_id: Callable[[str], bool] = is_task_id,
+) -> Reading:
+    """What a script asks for; never fails: what nobody can obey is among the refusals.
+
+    Args:
+        script: of which the first 64 KiB are looked at.
+        given: what was given to gpu_submit: the ``needs`` of the record.
+        arguments: what the script is given.
+        default_gpus: for a script that says nothing.
+        file_name: how it is called, which tells a Python program without a first line.
+        is_id: whether a text is the id of a task.
+    """
+    text = decoded(script[:HEAD_BYTES])
+    lines = text.split("\n")
+    head = head_of(lines)
+    reader = _Reader(given or {}, is_id)
+    reader.take_given()
+    reader.take_gpuq(head)
+    sbatch = read_sbatch(head)
+    reader.take(sbatch)
+    for asked in read_batch(head):
+        reader.take(asked)
+    allocation = reader.allocation()
+    found = follow(text, file_name, arguments, sbatch)
+    decision = decide(allocation, found, default_gpus, lambda number: Line(number, lines[number - 1] if 0 < number <= len(lines) else ""))
+    _conclude_gpus(reader, decision)
+    memory_bytes = reader.memory_bytes()
+    time_s, is_limit = reader.time_s()
+    queue, retries, array, after = reader.queue(), reader.retries(), reader.array(), reader.after()
+    is_explicit = allocation is not None and allocation.source in ("gpu_submit", "gpuq")
+    reader.nodes(is_explicit)
+    for one in found.nodes[:3]:
+        if not ("nodes" in reader.said and reader.said["nodes"][0] == str(one.number)):
+            line = Line(one.line, lines[one.line - 1]) if 0 < one.line <= len(lines) else Line(one.line, "")
+            reader.several_nodes(one.number, one.said, line, is_explicit or "nodes" in (given or {}))
+            break
+    reader.others()
+    return Reading(
+        gpus_min=decision.least,
+        gpus_max=decision.most,
+        devices=decision.devices,
+        memory_bytes=memory_bytes,
+        queue=queue,
+        time_s=time_s,
+        time_is_limit=is_limit,
+        retries=retries,
+        after=after,
+        source=decision.source,
+        array=array,
+        conclusions=tuple(reader.conclusions),
+        warnings=tuple(reader.warnings),
+        refusals=tuple(reader.refusals),
+    )
+
+
+def _conclude_gpus(reader: _Reader, decision: Decision) -> None:
+    count = str(decision.least) if decision.least == decision.most else f"{decision.least}-{decision.most}"
+    reader.conclude("gpus", count, decision.source, decision.line, decision.said)
+    if decision.devices:
+        indices = ",".join(map(str, decision.devices))
+        reader.conclude("devices", indices, decision.devices_source, decision.devices_line, decision.devices_said)
+    reader.refusals.extend(decision.refusals)
+    reader.warnings.extend(decision.warnings)
+
+
+def read_needs(
+    script: bytes,
+    given: Mapping[str, object],
+    default_gpus: int,
+    arguments: Sequence[str] = (),
+    file_name: str = "",
+) -> Needs:
+    """What a task asks for.
+
+    Raises:
+        BadScript: it can never run; the message quotes the line.
+    """
+    reading = read(script, given, arguments, default_gpus, file_name)
+    if reading.refusals:
+        raise BadScript(reading.refusals[0].english)
+    return reading.needs

@@ -1,0 +1,585 @@
+"""A shell's script, followed as a careful reader does: what it would run, with which words.  Pure and bounded.
+
+- What is known is followed exactly: variables, arithmetic, tests, loops over plain lists, functions, the arguments
+  that were given.  Where a condition is unknown all branches are, and a variable then has several values.
+- Nothing is run and no file is looked at; what only the run knows is a mark in a value (``lexing``).
+- Each command is an ``Event``; what it means is said elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from gpu_queue.scripts.expanding import CAP, Scope, assignment
+from gpu_queue.scripts.lexing import GRANTED, UNKNOWN, Word
+from gpu_queue.scripts.parsing import Node, commands_flat, parse
+from gpu_queue.scripts.programs import SILENT, program_at
+from gpu_queue.scripts.values import LONGEST, MARKS, matches
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+_STEPS = 1500
+"""So many commands are followed."""
+_TURNS = 256
+"""So many turns of all loops; then a loop is gone through once, with all that its variable may be."""
+_DEEPEST = 5
+_NUMBER = re.compile(r"\s*-?\d{1,12}\s*", re.ASCII)
+_DECLARING = ("export", "declare", "typeset", "readonly", "local")
+_SHELLS = ("bash", "sh", "zsh", "dash", "ksh")
+_HANDING = ("parallel", "xargs", "tmux", "screen")
+
+
+class Setting(NamedTuple):
+    """CUDA_VISIBLE_DEVICES as a script sets it."""
+
+    values: tuple[str, ...]
+    line: int
+    is_expanded: bool
+    """The value does not stand there literally."""
+    is_lasting: bool = True
+    """It counts for what follows as well."""
+
+
+class Event(NamedTuple):
+    """A command that is run."""
+
+    argv: tuple[str, ...]
+    """Empty: only ``visible`` is told."""
+    line: int
+    environment: Mapping[str, tuple[str, ...]]
+    """What it is given beside the agent's environment."""
+    visible: Setting | None
+    """What CUDA_VISIBLE_DEVICES has become for it, where nobody has told yet."""
+    document: str = ""
+    """What a here-document feeds it."""
+
+
+class Walk:
+    """One script's way."""
+
+    def __init__(self, arguments: Sequence[str], known: Mapping[str, str]) -> None:
+        self.events: list[Event] = []
+        self._scope = Scope(tuple(arguments), {name: (value,) for name, value in known.items()})
+        self._scope.variables.setdefault(VISIBLE, (GRANTED,))
+        self._functions: dict[str, Node] = {}
+        self._pending: Setting | None = None
+        self._steps = _STEPS
+        self._turns = _TURNS
+        self._depth = 0
+
+    def script(self, text: str, is_csh: bool) -> list[Event]:
+        """What a script runs."""
+        self._all(commands_flat(text) if is_csh else parse(text))
+        if self._pending is not None:
+            self.events.append(Event((), self._pending.line, {}, self._pending))
+        return self.events
+
+    @property
+    def scope(self) -> Scope:
+        """Its variables, as they are at the end."""
+        return self._scope
+
+    # -- commands: each tells how the flow goes on: "" or exit, return, break, continue --------------------------
+
+    def _all(self, nodes: Sequence[Node]) -> str:
+        for node in nodes:
+            flow = self._one(node)
+            if flow:
+                return flow
+        return ""
+
+    def _one(self, node: Node) -> str:
+        if self._steps <= 0:
+            return "exit"
+        self._steps -= 1
+        kind = node.kind
+        if kind == "simple":
+            return self._simple(node)
+        if kind == "if":
+            return self._branches([(condition, body) for condition, body in node.branches])
+        if kind == "case":
+            return self._case(node)
+        if kind == "for":
+            return self._for(node)
+        if kind == "count":
+            return self._count(node)
+        if kind in ("while", "until"):
+            return self._while(node)
+        if kind == "chain":
+            self._flow = ""
+            self._truth(node)
+            flow, self._flow = self._flow, ""
+            return flow
+        if kind == "function":
+            self._functions[node.text] = node.body[0]
+            return ""
+        if kind == "group":
+            return self._all(node.body)
+        if kind == "sum":
+            self._statement(node.text)
+            return ""
+        if kind in ("subshell", "behind", "pipe"):
+            for part in node.body:
+                self._apart((part,))
+            return ""
+        return self._all(node.body)
+
+    _flow = ""
+
+    def _apart(self, nodes: Sequence[Node]) -> None:
+        """In a process of its own: what it sets is lost."""
+        kept, functions = self._scope, dict(self._functions)
+        pending = self._pending
+        self._scope = kept.copy()
+        self._all(nodes)
+        if self._pending is not pending and self._pending is not None:
+            self.events.append(Event((), self._pending.line, {}, self._pending))
+        self._scope, self._functions = kept, functions
+        self._pending = pending if self._pending is not None else None
+
+    def _branches(self, branches: list[tuple[tuple[Node, ...], tuple[Node, ...]]]) -> str:
+        """Those of an ``if``: the one that is known to be taken, else all that may be."""
+        ends: list[Scope] = []
+        flows: list[str] = []
+        is_open = True
+        for condition, body in branches:
+            truth = self._truth_of_all(condition) if condition else True
+            if truth is False:
+                continue
+            if truth is True and not ends and not flows:
+                return self._all(body)
+            before = self._scope.copy()
+            flow = self._all(body)
+            if flow:
+                flows.append(flow)
+            else:
+                ends.append(self._scope)
+            self._scope = before
+            if truth is True:
+                is_open = False
+                break
+        if is_open:
+            ends.append(self._scope)
+        if not ends:
+            return flows[0] if flows else ""
+        self._scope = ends[0].merged(ends[1:])
+        return ""
+
+    def _case(self, node: Node) -> str:
+        subject = self._scope.values(node.words[0]) if node.words else (UNKNOWN,)
+        may_be: list[tuple[tuple[Node, ...], tuple[Node, ...]]] = []
+        for patterns, body in node.cases:
+            fits = [
+                matches(subject[0], pattern) if len(subject) == 1 else None
+                for one in patterns
+                for pattern in self._scope.values(one)
+            ]
+            if True in fits and (subject[0] != UNKNOWN or all(None not in fits for _ in fits)):
+                if not may_be and subject[0] != UNKNOWN:
+                    return self._all(body)
+                may_be.append(((), body))
+                break
+            if None in fits:
+                may_be.append((_MAYBE, body))
+        return self._branches(may_be)
+
+    def _for(self, node: Node) -> str:
+        if node.documents and node.documents[0][0] == "@":
+            items = list(self._scope.arguments)
+        else:
+            items = [item for variant in self._scope.argvs(node.words) for item in variant]
+            items = list(dict.fromkeys(items)) if len(items) > 64 else items
+        items = items[:64]
+        if len(items) > self._turns:
+            self._scope.variables[node.text] = tuple(items[:CAP])
+            self._all(node.body)
+            return ""
+        for item in items:
+            self._turns -= 1
+            self._scope.variables[node.text] = (item,)
+            flow = self._all(node.body)
+            if flow == "break":
+                break
+            if flow in ("exit", "return"):
+                return flow
+        return ""
+
+    def _count(self, node: Node) -> str:
+        begin, _, rest = node.text.partition(";")
+        condition, _, step = rest.partition(";")
+        self._statement(begin)
+        while self._turns > 0:
+            self._turns -= 1
+            truth = self._scope.arithmetic(condition)
+            if truth == ("0",):
+                return ""
+            if MARKS.search(truth[0]) or len(truth) > 1:
+                break
+            flow = self._all(node.body)
+            if flow == "break":
+                return ""
+            if flow in ("exit", "return"):
+                return flow
+            self._statement(step)
+        name = begin.partition("=")[0].strip()
+        self._scope.variables[name] = (UNKNOWN,)
+        self._all(node.body)
+        return ""
+
+    def _while(self, node: Node) -> str:
+        condition, body = node.branches[0]
+        is_endless = len(condition) == 1 and bool(condition[0].words) and condition[0].words[0].keyword() in ("true", ":")
+        wanted = node.kind == "while"
+        for _ in range(1 if is_endless else 64):
+            self._turns -= 1
+            truth = self._truth_of_all(condition)
+            if truth is None or self._turns <= 0:
+                break
+            if truth is not wanted:
+                return ""
+            flow = self._all(body)
+            if flow == "break":
+                return ""
+            if flow in ("exit", "return"):
+                return flow
+        if is_endless:
+            return ""
+        before = self._scope.copy()
+        for name in _assigned(body):
+            self._scope.variables[name] = (UNKNOWN,)
+        self._all(body)
+        self._scope = before.merged([self._scope])
+        return ""
+
+    # -- conditions -----------------------------------------------------------------------------------------------
+
+    def _truth_of_all(self, nodes: Sequence[Node]) -> bool | None:
+        truth: bool | None = None
+        for node in nodes:
+            truth = self._truth(node)
+        return truth
+
+    def _truth(self, node: Node) -> bool | None:
+        """Whether a command succeeds; None: nobody knows.  What it runs is followed."""
+        if node.kind == "not":
+            truth = self._truth(node.body[0])
+            return None if truth is None else not truth
+        if node.kind == "chain":
+            return self._chain(node)
+        if node.kind == "sum":
+            values = self._scope.arithmetic(node.text)
+            self._statement(node.text)
+            return None if len(values) > 1 or MARKS.search(values[0]) else values[0] != "0"
+        if node.kind == "test":
+            return self._test(node.words, node.text)
+        if node.kind == "simple" and node.words:
+            word = node.words[0].keyword()
+            if word in ("[", "test"):
+                words = node.words[1:]
+                return self._test(words[:-1] if word == "[" else words, "")
+            if word in ("true", ":", "false"):
+                return word != "false"
+            if all(assignment(one) for one in node.words) or word in _DECLARING:
+                self._one(node)
+                return True
+        flow = self._one(node)
+        if flow:
+            self._flow = flow
+        return None
+
+    def _chain(self, node: Node) -> bool | None:
+        self._flow = ""
+        truth = self._truth(node.body[0])
+        if self._flow:
+            return truth
+        for operator, part in zip(node.text.split(), node.body[1:]):
+            if truth is None:
+                before = self._scope.copy()
+                self._truth(part)
+                self._scope = before if self._flow else before.merged([self._scope])
+                self._flow = ""  # it may not come to that
+            elif truth is (operator == "&&"):
+                truth = self._truth(part)
+                if self._flow:
+                    return truth
+        return truth
+
+    def _test(self, words: Sequence[Word], operators: str) -> bool | None:
+        if operators:
+            kinds = set(operators.split())
+            if kinds - {"&&"} and kinds - {"||"}:
+                return None
+            groups: list[list[Word]] = [[]]
+            for word in words:
+                if word.line == 0 and not word.parts:
+                    groups.append([])
+                else:
+                    groups[-1].append(word)
+            truths = [self._test(group, "") for group in groups]
+            decisive = kinds == {"||"}
+            return decisive if decisive in truths else None if None in truths else not decisive
+        values: list[str] = []
+        for word in words[:6]:
+            found = self._scope.values(word)
+            if len(found) != 1:
+                return None
+            values.append(found[0])
+        if values[:1] == ["!"] and len(values) > 1:
+            truth = self._test(words[1:], "")
+            return None if truth is None else not truth
+        return _compared(values) if len(words) <= 6 else None
+
+    # -- simple commands ------------------------------------------------------------------------------------------
+
+    def _assign(self, word: Word, is_exported: bool = False) -> bool:
+        """Obey NAME=value; False where the word is none."""
+        found = assignment(word)
+        if found is None:
+            return False
+        name, index, operator = found
+        self._scope.assign(word, name, index, operator)
+        if is_exported:
+            self._scope.exported.add(name)
+        if name == VISIBLE:
+            self._pending = self._setting(word, self._scope.variables.get(name, (UNKNOWN,)))
+        return True
+
+    @staticmethod
+    def _setting(word: Word, values: tuple[str, ...], is_lasting: bool = True) -> Setting:
+        return Setting(values, word.line, word.literal() is None, is_lasting)
+
+    def _simple(self, node: Node) -> str:
+        words = node.words
+        count = 0
+        while count < len(words) and assignment(words[count]):
+            count += 1
+        if count == len(words):
+            for word in words:
+                self._assign(word)
+            return ""
+        prefix, rest = words[:count], words[count:]
+        name = rest[0].keyword()
+        if name in _DECLARING:
+            return self._declare(name, rest)
+        variants = self._scope.argvs(rest)
+        argv = next((variant for variant in variants if variant), [])
+        if not argv:
+            return ""
+        flow = self._builtin(argv, rest, node)
+        if flow is not None:
+            return flow
+        if argv[0] in self._functions:
+            for word in prefix:
+                self._assign(word)
+            return self._call(self._functions[argv[0]], argv[1:])
+        environment, visible = self._environment(prefix)
+        for variant in variants[:CAP]:
+            if variant:
+                self._run(variant, node, environment, visible)
+        return "exit" if argv[0] == "exec" and len(argv) > 1 else ""
+
+    def _environment(self, prefix: Sequence[Word]) -> tuple[dict[str, tuple[str, ...]], Setting | None]:
+        scope = self._scope
+        environment = {name: scope.variables[name] for name in scope.exported if name in scope.variables}
+        visible = None
+        for word in prefix:
+            found = assignment(word)
+            if found is not None:
+                values = scope.assigned(word)
+                environment[found[0]] = values
+                if found[0] == VISIBLE:
+                    visible = self._setting(word, values, False)
+        return environment, visible
+
+    def _run(
+        self, argv: list[str], node: Node, environment: dict[str, tuple[str, ...]], visible: Setting | None
+    ) -> None:
+        at = program_at(argv)
+        name = argv[at].rpartition("/")[2]
+        for word in argv[:at]:
+            variable, equals, value = word.partition("=")
+            if equals and variable.isidentifier():
+                environment = {**environment, variable: (value,)}
+                if variable == VISIBLE:
+                    visible = Setting((value,), node.line, value == "", False)
+            elif word == "-u" and VISIBLE in argv[:at]:
+                visible = Setting((UNKNOWN,), node.line, True, False)
+        document = next((word.parts[0].text for op, word in node.documents if op == "<<" and word.parts), "")
+        if name in _SHELLS:
+            inner = _handed(argv[at:])
+            if inner is None and not any(not one.startswith("-") for one in argv[at + 1 :]):
+                inner = document
+            if inner:
+                if at:
+                    self.events.append(Event(tuple(argv[:at]), node.line, environment, None))
+                self._inner(inner, node.line, environment, visible)
+                return
+        if name in _HANDING:
+            for word in argv[1:]:
+                if " " in word:
+                    self._inner(word, node.line, environment, visible)
+            at = next((place for place, word in enumerate(argv) if word.startswith(f"{VISIBLE}=")), -1)
+            if at >= 0:
+                visible = Setting((argv[at].partition("=")[2],), node.line, True)
+        if visible is None and self._pending is not None and name not in SILENT:
+            visible, self._pending = self._pending, None
+        event = Event(tuple(argv), node.line, environment, visible, document)
+        self.events.append(event)
+
+    def _inner(
+        self, text: str, line: int, environment: Mapping[str, tuple[str, ...]], visible: Setting | None
+    ) -> None:
+        if self._depth >= _DEEPEST or len(text) > LONGEST * 2:
+            return
+        self._depth += 1
+        kept, pending = self._scope, self._pending
+        self._scope = kept.copy()
+        self._scope.variables.update(environment)
+        self._scope.exported.update(environment)
+        if visible is not None:
+            self._pending = visible
+        self._all(parse(text, line))
+        if visible is not None:
+            if self._pending is not None:
+                self.events.append(Event((), self._pending.line, {}, self._pending))
+            self._pending = pending
+        self._scope = kept
+        self._depth -= 1
+
+    def _call(self, body: Node, arguments: Sequence[str]) -> str:
+        if self._depth >= _DEEPEST:
+            return ""
+        self._depth += 1
+        kept = self._scope.arguments
+        self._scope.arguments = tuple(arguments)
+        flow = self._one(body)
+        self._scope.arguments = kept
+        self._depth -= 1
+        return flow if flow == "exit" else ""
+
+    def _declare(self, name: str, words: Sequence[Word]) -> str:
+        options = [word.keyword() for word in words[1:] if word.keyword().startswith("-")]
+        is_exported = name == "export" or any("x" in option for option in options)
+        for word in words[1:]:
+            if self._assign(word, is_exported):
+                continue
+            plain = word.keyword()
+            if name == "export" and "-f" in options and plain in self._functions:
+                self._call(self._functions[plain], (UNKNOWN,) * 9)  # somebody will
+            elif is_exported and plain:
+                self._scope.exported.add(plain)
+        return ""
+
+    def _builtin(self, argv: list[str], words: Sequence[Word], node: Node) -> str | None:
+        """The flow behind a builtin; None: it is none that matters."""
+        name = argv[0]
+        if name in ("exit", "return", "break", "continue", "logout"):
+            return "exit" if name == "logout" else name
+        if name == "shift":
+            number = int(argv[1]) if len(argv) > 1 and _NUMBER.fullmatch(argv[1]) else 1
+            self._scope.arguments = self._scope.arguments[max(0, number) :]
+        elif name == "set":
+            if "--" in argv:
+                self._scope.arguments = tuple(argv[argv.index("--") + 1 :])
+            elif len(argv) > 3 and argv[2] == "=":
+                self._scope.variables[argv[1]] = (argv[3],)
+            elif len(argv) == 2 and "=" in argv[1]:
+                variable, _, value = argv[1].partition("=")
+                self._scope.variables[variable] = (value,)
+        elif name == "setenv" and len(argv) > 1:
+            value = argv[2] if len(argv) > 2 else ""
+            self._scope.variables[argv[1]] = (value,)
+            self._scope.exported.add(argv[1])
+            if argv[1] == VISIBLE:
+                self._pending = Setting((value,), node.line, len(words) > 2 and words[2].literal() is None)
+        elif name in ("unset", "unsetenv"):
+            for variable in argv[1:]:
+                self._scope.variables.pop(variable, None)
+                self._scope.arrays.pop(variable, None)
+                if variable == VISIBLE:
+                    self._pending = Setting((UNKNOWN,), node.line, True)
+        elif name in ("read", "mapfile", "readarray", "getopts"):
+            here = next((word for op, word in node.documents if op == "<<<"), None)
+            self._scope.read(argv, here)
+        elif name == "let":
+            for text in argv[1:]:
+                self._statement(text)
+        elif name == "eval":
+            if self._depth < _DEEPEST:
+                self._depth += 1
+                flow = self._all(parse(" ".join(argv[1:])[:LONGEST], node.line))
+                self._depth -= 1
+                return flow
+        elif name in ("[", "test", "true", "false", ":", "wait", "trap", "source", ".", "ulimit", "alias"):
+            pass
+        else:
+            return None
+        return ""
+
+    def _statement(self, text: str) -> None:
+        """``i=0``, ``i++``, ``i+=2`` of arithmetic."""
+        found = re.fullmatch(r"\s*(?:(\+\+|--)?\s*([A-Za-z_]\w*)\s*(?:(\+\+|--)|([-+*/%]?)=(?!=)(.*))?)\s*", text[:200])
+        if found is None or not (found[1] or found[3] or found[5]):
+            return
+        name, steps = found[2], found[1] or found[3]
+        expression = f"{name} {steps[0]} 1" if steps else f"{name} {found[4]} ({found[5]})" if found[4] else found[5]
+        self._scope.variables[name] = self._scope.arithmetic(expression)
+
+
+_MAYBE = (Node("simple", 0, (Word((), 0),)),)
+"""A condition of which nothing is known."""
+
+
+def _handed(argv: Sequence[str]) -> str | None:
+    """The script that ``bash -c`` is handed."""
+    for place, word in enumerate(argv[1:-1], 1):
+        if word.startswith("-") and not word.startswith("--") and "c" in word:
+            return argv[place + 1]
+    return None
+
+
+def _assigned(nodes: Sequence[Node]) -> set[str]:
+    """The variables that commands set."""
+    names: set[str] = set()
+    left = list(nodes)
+    while left:
+        node = left.pop()
+        left.extend(node.body)
+        for condition, body in (*node.branches, *node.cases):
+            left.extend(one for one in (*condition, *body) if isinstance(one, Node))
+        for word in node.words:
+            found = assignment(word)
+            if found is not None:
+                names.add(found[0])
+        if node.kind == "sum":
+            names.update(re.findall(r"[A-Za-z_]\w*", node.text[:200]))
+    return names
+
+
+def _compared(values: list[str]) -> bool | None:
+    if len(values) == 1:
+        return None if values[0] == UNKNOWN else bool(values[0])
+    if len(values) == 2:
+        operator, value = values
+        if operator in ("-n", "-z"):
+            if MARKS.search(value) and UNKNOWN in value and not MARKS.sub("", value):
+                return None
+            return bool(value) is (operator == "-n")
+        return None
+    if len(values) != 3 or MARKS.search(values[0]) or MARKS.search(values[2]):
+        return None
+    left, operator, right = values
+    if operator in ("=", "==", "!="):
+        if "*" in right:
+            fits = matches(left, right)
+            return None if fits is None else fits is (operator != "!=")
+        return (left == right) is (operator != "!=")
+    if _NUMBER.fullmatch(left) and _NUMBER.fullmatch(right):
+        one, other = int(left), int(right)
+        results = {
+            "-eq": one == other, "-ne": one != other, "-lt": one < other, "-le": one <= other, "-gt": one > other,
+            "-ge": one >= other,
+        }  # fmt: skip
+        return results.get(operator)
+    return None
