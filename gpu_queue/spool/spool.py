@@ -224,6 +224,7 @@ class Spool:
 
         Raises:
             SpoolError: there is no such queue, or it cannot be listed.
+            ValueError: ``"all"`` together with a queue.
         """
         return steering.cancel_each(self._enter(), Wish(tasks, queue))
 
@@ -236,6 +237,7 @@ class Spool:
 
         Raises:
             SpoolError: there is no such queue, or it cannot be listed.
+            ValueError: ``"all"`` together with a queue.
         """
         return steering.retry_each(self._enter(), Wish(tasks, queue))
 
@@ -271,6 +273,7 @@ class Spool:
 
         Raises:
             SpoolError: there is no such queue, or it cannot be listed or written.
+            ValueError: ``"all"`` together with a queue.
         """
         return stopping.stop(self._enter(), Wish(tasks, queue))
 
