@@ -13,6 +13,8 @@ Inside the agent's loop an error is classified, reported and outlived; only what
 end the program.  Each message names the file or the value, what was expected, and what to do.
 """
 
+from __future__ import annotations
+
 
 class GpuQueueError(Exception):
     """Base of all errors raised on purpose."""

@@ -303,6 +303,7 @@ class Agent:
             without_gpu=self.looking.without_gpu,
             cpu_tasks=sum(not one.gpus and not one.refusal and one.holds_gpus for one in live),
             lifetime_left_s=self.lifetime_left_s(now),
+            waits_at_end=self.settings.at_end == "wait",
             resting=self.tries.rests.until,
             claiming=frozenset(self.tries.claimed_names),
             busy_queues=self.looking.busy_queues,

@@ -24,13 +24,21 @@ WHO_ASKED = {
     "gpu_submit": "gpu_submit was told",
     "gpuq": "its #GPUQ line asks",
     "sbatch": "its #SBATCH line asks",
+    "pbs": "its #PBS line asks",
+    "bsub": "its #BSUB line asks",
+    "sge": "its #$ line asks",
+    "oar": "its #OAR line asks",
     "cuda_visible_devices": "its CUDA_VISIBLE_DEVICES says",
-    "nproc_per_node": "its --nproc_per_node says",
-    "num_processes": "its --num_processes says",
-    "num_gpus": "its --num_gpus says",
+    "srun": "its srun asks",
+    "variable": "a variable of its script says",
     "default": "is the default",
 }
-"""Where a number of GPUs comes from (``Needs.reason``), for the head of a log."""
+"""Where a number of GPUs comes from (``Needs.reason``), for the head of a log; else it is an option's name."""
+
+
+def who_asked(reason: str) -> str:
+    """Where a number of GPUs comes from, as the head of a log says it."""
+    return WHO_ASKED.get(reason, f"its --{reason} says")
 
 
 def scripts_environment(agents_own: Mapping[str, str], *, node: str, job_id: str, queue_root: str) -> dict[str, str]:
@@ -128,7 +136,7 @@ class Preparing:
         nonce = one.claim.task_id.split("-", 2)[1]
         lines = [
             f"task {printable(one.title)} ({nonce}), try {one.claim.number}",
-            f"node {self.spool.node}, GPUs {gpus}, as {WHO_ASKED[one.needs.reason]}",
+            f"node {self.spool.node}, GPUs {gpus}, as {who_asked(one.needs.reason)}",
             f"in {cwd}",
             f"started {format_local(one.started_wall_s)}",
             *(f"note: {note}" for note in notes),

@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 from gpu_queue.errors import BadScript
 from gpu_queue.node.drops import DropFacts, DropTracker, SettleTimes
 from gpu_queue.reasons import Code, Reason, reason
+from gpu_queue.scripts.reader import HEAD_BYTES, read_needs
 from gpu_queue.spool import files, records
-from gpu_queue.spool.directives import HEAD_BYTES, read_needs
 from gpu_queue.spool.paths import SpoolPaths, is_skipped, parse_claim, parse_drop, parse_full, strip_claim
 from gpu_queue.spool.store import listing
 from gpu_queue.task import Needs, State, Submission, TryResult, Waiting, current_round
@@ -323,7 +323,7 @@ class PendingReader:
                 if earlier:  # the index was written when the last try ended; a change of priority leaves it alone
                     returned_at = os.stat(self._paths.tries_index(known.task_id)).st_mtime
             if not refusal:
-                needs = read_needs(head, submitted, self._default_gpus)
+                needs = read_needs(head, submitted, self._default_gpus, file_name=known.name)
         except BadScript as bad:
             refusal = str(bad)
         except OSError:

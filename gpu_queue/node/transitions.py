@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 
 from gpu_queue.errors import BadScript
 from gpu_queue.node.pending import SCRIPT_MAX_BYTES, PendingReader
+from gpu_queue.scripts.reader import HEAD_BYTES, read_needs
 from gpu_queue.spool import files, growing, records, store
-from gpu_queue.spool.directives import HEAD_BYTES, read_needs
 from gpu_queue.spool.events import EventLog
 from gpu_queue.spool.paths import SpoolPaths, claim_name, ended_name, full_name, parse_drop
 from gpu_queue.spool.queues import Queues, Token
@@ -420,7 +420,7 @@ class Transitions:
         submission = records.read_submission(self._paths, claim.task_id, self._uids)
         try:
             head, _ = files.read_script(source, HEAD_BYTES, self._uids)
-            return read_needs(head, submission.needs, 1)
+            return read_needs(head, submission.needs, 1, file_name=claim.task_id)
         except (files.FileProblem, BadScript):
             return Needs()
 

@@ -53,6 +53,8 @@ class Facts:
     cpu_tasks: int = 0
     """Tasks of 0 GPUs that run here or are on their way."""
     lifetime_left_s: float | None = None
+    waits_at_end: bool = True
+    """At the end of its lifetime the agent waits for running tasks: one with another scheduler's limit may begin."""
     resting: Mapping[str, float] = field(default_factory=dict)
     """Tasks that this node could not start, by file name: not again before this monotonic moment."""
     claiming: frozenset[str] = frozenset()

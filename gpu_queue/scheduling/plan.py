@@ -168,8 +168,9 @@ def obstacle(task: Waiting, facts: Facts, room: _Room) -> Obstacle | None:
     if never is not None:
         return Obstacle(never, refuse=facts.limits.infeasible == "fail")
     left_s = facts.lifetime_left_s
-    if task.needs.time_s is not None and left_s is not None and task.needs.time_s > left_s:
-        return Obstacle(reason(Code.LIFETIME, time_s=task.needs.time_s, left_s=left_s))
+    promised_s = None if task.needs.time_is_limit and facts.waits_at_end else task.needs.time_s
+    if promised_s is not None and left_s is not None and promised_s > left_s:
+        return Obstacle(reason(Code.LIFETIME, time_s=promised_s, left_s=left_s))
     if task.needs.queue is not None:
         waits = _queue_obstacle(task, task.needs.queue, facts, room)
         if waits is not None:

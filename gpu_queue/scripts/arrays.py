@@ -22,8 +22,8 @@ def parse_array(text: str) -> Array:
     text = text.strip().replace(" ", "")
     if text.startswith("[") and text.endswith("]"):
         text = text[1:-1]
-    for piece in text.split(","):
-        piece, percent, at_once = piece.partition("%")
+    for item in text.split(","):
+        piece, percent, at_once = item.partition("%")
         if percent:
             if not re.fullmatch(r"\d{1,7}", at_once, re.ASCII):
                 raise ValueError(f"{at_once!r} tasks at once")

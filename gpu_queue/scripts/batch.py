@@ -15,6 +15,10 @@ _WALLTIME = re.compile(r"(?:^|,)walltime=([\d:]{1,20})(?=$|,)", re.ASCII)
 _PBS = {"-N": "name", "-J": "array", "-t": "array", "-o": "output", "-e": "error", "-d": "chdir", "-M": "mail"}
 _BSUB = {"-o": "output", "-oo": "output", "-e": "error", "-eo": "error", "-cwd": "chdir", "-u": "mail"}
 _SGE = {"-N": "name", "-t": "array", "-o": "output", "-e": "error", "-wd": "chdir", "-M": "mail"}
+_BSUB_NAMES = ("gpu", "cwd", "oo", "eo", "outdir", "app", "sla", "sp")
+_SGE_NAMES = ("pe", "wd", "tc", "hold_jid", "binding", "ckpt", "ac", "dl", "now", "masterq")
+_SGE_GPUS = ("gpu", "gpus", "ngpus", "gpu_count", "cuda", "num_gpu")
+_OAR_NAMES = ("-name", "-resource", "-array", "-stdout", "-stderr", "-project")
 _OAR = {"-n": "name", "--name": "name", "-O": "output", "-E": "error", "-d": "chdir"}
 
 
@@ -86,7 +90,9 @@ def _pbs(asked: Asked, words: Sequence[str], line: Line) -> None:
 
 
 def _bsub(asked: Asked, words: Sequence[str], line: Line) -> None:
-    for option, value in _pairs(words, "abcCDeEfFgGiJkLmMnoPqRStTuUvwW", ("gpu", "cwd", "oo", "eo", "outdir", "app", "sla", "sp")):
+    for option, value in _pairs(
+        words, "abcCDeEfFgGiJkLmMnoPqRStTuUvwW", ("gpu", "cwd", "oo", "eo", "outdir", "app", "sla", "sp")
+    ):
         if option == "-gpu":
             match = re.search(r"(?:^|:)num=(\d{1,4})", value)
             asked.values["gpus"] = Said(match[1] if match else "1", line)
@@ -107,11 +113,17 @@ def _bsub(asked: Asked, words: Sequence[str], line: Line) -> None:
 
 
 def _sge(asked: Asked, words: Sequence[str], line: Line) -> None:
-    for option, value in _pairs(words, "AabCcDeijlmMNoPpqrStvw", ("pe", "wd", "tc", "hold_jid", "binding", "ckpt", "ac", "dl", "now", "masterq")):
+    for option, value in _pairs(
+        words,
+        "AabCcDeijlmMNoPpqrStvw",
+        ("pe", "wd", "tc", "hold_jid", "binding", "ckpt", "ac", "dl", "now", "masterq"),
+    ):
         if option == "-l":
             for item in value.split(","):
                 name, _, amount = item.partition("=")
-                if name in ("gpu", "gpus", "ngpus", "gpu_count", "cuda", "num_gpu") and re.fullmatch(r"\d{1,4}", amount):
+                if name in ("gpu", "gpus", "ngpus", "gpu_count", "cuda", "num_gpu") and re.fullmatch(
+                    r"\d{1,4}", amount
+                ):
                     asked.values["gpus"] = Said(amount, line)
                 elif name in ("h_rt", "s_rt"):
                     _time(asked, amount, "sm", line)
@@ -123,7 +135,9 @@ def _sge(asked: Asked, words: Sequence[str], line: Line) -> None:
 
 
 def _oar(asked: Asked, words: Sequence[str], line: Line) -> None:
-    for option, value in _pairs(words, "lnOEpqtda", ("-name", "-resource", "-array", "-stdout", "-stderr", "-project")):
+    for option, value in _pairs(
+        words, "lnOEpqtda", ("-name", "-resource", "-array", "-stdout", "-stderr", "-project")
+    ):
         if option in ("-l", "--resource"):
             match = re.search(r"(?:^|/)gpu=(\d{1,4})", value)
             if match:

@@ -60,7 +60,7 @@ def _remarks(found: Findings, number: int, is_open: bool, line_of: Callable[[int
             if not is_open or is_counted:
                 continue
             is_counted = True
-        elif one.code == "counts_node" and any("ATTENTION" in one.said for one in found.remarks):
+        elif one.code == "too_long" and not is_open:
             continue
         warnings.append(note(one.code, line_of(one.line), one.said, number))
     return warnings

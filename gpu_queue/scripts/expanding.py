@@ -14,8 +14,10 @@ from gpu_queue.scripts.values import LONGEST, MARKS, arithmetic, braces, sequenc
 
 CAP = 24
 """So many values are kept."""
-_MANY = 400
+_MANY = 256
 """So many variables, and words of a command."""
+_OUTPUTS = 100
+"""So many outputs of commands are thought out."""
 _SPLIT = "\ue005"
 """Between the words that an expansion without quotes makes; no script has it, as it is no value."""
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:\[([^\]]{0,40})\])?(\+?=)")
@@ -56,6 +58,7 @@ class Scope:
         self.arrays: dict[str, tuple[str, ...]] = {}
         self.exported: set[str] = set()
         self._depth = 0
+        self._outputs = [_OUTPUTS]
 
     def copy(self) -> Scope:
         """The same, to be changed alone."""
@@ -63,6 +66,7 @@ class Scope:
         other.arrays = dict(self.arrays)
         other.exported = set(self.exported)
         other._depth = self._depth
+        other._outputs = self._outputs  # one count for all
         return other
 
     def merged(self, others: Sequence[Scope]) -> Scope:
@@ -146,9 +150,7 @@ class Scope:
         values: tuple[str, ...] = ("",)
         for part in parts[:_MANY]:
             more = self._part(part, is_split)
-            if len(values) == 1 or len(more) == 1:
-                values = _capped([one + other for one in values for other in more])
-            elif len(values) * len(more) <= CAP:
+            if len(values) == 1 or len(more) == 1 or len(values) * len(more) <= CAP:
                 values = _capped([one + other for one in values for other in more])
             else:
                 values = (UNKNOWN,)
@@ -158,7 +160,7 @@ class Scope:
         if part.kind in ("text", "document"):
             return (part.text,)
         if part.kind == "var":
-            values = self._parameter(part.text, part.is_quoted)
+            values = self._parameter(part.text)
         elif part.kind == "sum":
             return self.arithmetic(part.text)
         else:
@@ -178,7 +180,9 @@ class Scope:
             self._depth -= 1
         else:
             texts = (text,)
-        names = [name for name in re.findall(r"[A-Za-z_]\w*", text, re.ASCII) if len(self.variables.get(name, ())) > 1]
+        names = [
+            name for name in re.findall(r"[A-Za-z_]\w*", text, re.ASCII) if len(self.variables.get(name, ())) > 1
+        ]
         found: list[str] = []
         for one in texts[:CAP]:
             for number in range(len(self.variables[names[0]]) if names else 1):
@@ -205,7 +209,7 @@ class Scope:
             return self.arrays[name][:1] or ("",)
         return self.variables.get(name)
 
-    def _parameter(self, text: str, is_quoted: bool) -> tuple[str, ...]:
+    def _parameter(self, text: str) -> tuple[str, ...]:
         found = _PARAMETER.fullmatch(text)
         if found is None:
             return (UNKNOWN,)
@@ -244,10 +248,14 @@ class Scope:
             if sign == "!":
                 return (_SPLIT.join(map(str, range(len(items)))),)
             return (_SPLIT.join(items) if len(items) <= CAP * 4 else UNKNOWN,)
-        if GRANTED in items[0] if items else False:
+        if items and GRANTED in items[0]:
             return (GRANTED,)
         numbers = self.arithmetic(index)
-        found = [items[int(one)] for one in numbers if re.fullmatch(r"-?\d{1,4}", one) and -len(items) <= int(one) < len(items)]
+        found = [
+            items[int(one)]
+            for one in numbers
+            if re.fullmatch(r"-?\d{1,4}", one) and -len(items) <= int(one) < len(items)
+        ]
         if len(found) == len(numbers) and found:
             return _capped(found)
         return _capped(items) if items and len(items) <= CAP and UNKNOWN in numbers else (UNKNOWN,)
@@ -263,33 +271,39 @@ class Scope:
                 self.variables[name] = result
             return result
         if operator in ("+", ":+"):
-            return self._nested(rest) if values is not None and values != ("",) else ("",) if values else (UNKNOWN, "")[:1]
+            return (
+                self._nested(rest)
+                if values is not None and values != ("",)
+                else ("",)
+                if values
+                else (UNKNOWN, "")[:1]
+            )
         if operator in ("?", ":?"):
             return values or (UNKNOWN,)
         if values is None:
             return (UNKNOWN,)
-        result: list[str] = []
+        results: list[str] = []
         for value in values:
             if GRANTED in value:
-                result.append(GRANTED)
+                results.append(GRANTED)
             elif MARKS.search(value):
-                result.append(UNKNOWN)
+                results.append(UNKNOWN)
             elif operator[0] in "%#":
-                result.append(trimmed(value, operator, self._nested(rest)[0]))
+                results.append(trimmed(value, operator, self._nested(rest)[0]))
             elif operator[0] == "/":
                 pattern, _, replacement = rest.partition("/")
                 plain, new = self._nested(pattern)[0], self._nested(replacement)[0]
                 is_plain = plain and not re.search(r"[*?\[\]\\]", plain)
-                result.append(value.replace(plain, new, -1 if operator == "//" else 1) if is_plain else UNKNOWN)
+                results.append(value.replace(plain, new, -1 if operator == "//" else 1) if is_plain else UNKNOWN)
             elif operator[0] in "^,":
-                result.append(value.upper() if operator[0] == "^" else value.lower())
+                results.append(value.upper() if operator[0] == "^" else value.lower())
             else:
                 start, _, length = rest.partition(":")
                 is_plain = start.strip().isdigit() and (not length or length.strip().isdigit())
                 begin = int(start) if is_plain and len(start) < 6 else 0
                 end = begin + int(length) if is_plain and length and len(length) < 6 else None
-                result.append(value[begin:end] if is_plain else UNKNOWN)
-        return _capped(result)
+                results.append(value[begin:end] if is_plain else UNKNOWN)
+        return _capped(results)
 
     def _nested(self, text: str) -> tuple[str, ...]:
         """The word within ``${NAME:-word}``."""
@@ -311,9 +325,10 @@ class Scope:
             return (NODE_COUNT if re.search(r"\bwc\b|grep -c|count", text) else UNKNOWN,)
         if "device_count" in text:
             return (COUNT,)
-        if len(text) > 1000 or self._depth > 4:
+        if len(text) > 1000 or self._depth > 4 or self._outputs[0] <= 0:
             return (UNKNOWN,)
         self._depth += 1
+        self._outputs[0] -= 1
         nodes = parse(text)
         values = self._told(nodes[0]) if len(nodes) == 1 else (UNKNOWN,)
         self._depth -= 1
@@ -382,7 +397,7 @@ def _filtered(value: str, argv: Sequence[str]) -> str:
             pieces = value.split(found[1])
             return pieces[int(found[2]) - 1] if 0 < int(found[2]) <= len(pieces) else ""
     if name == "head" and ("-1" in rest or "1" in rest or "-n1" in rest):
-        return value.split("\n")[0]
+        return value.split("\n", maxsplit=1)[0]
     return UNKNOWN
 
 

@@ -13,7 +13,8 @@ from gpu_queue.scripts.values import MARKS
 from gpu_queue.scripts.walk import Walk
 
 _SPEAKING = re.compile(
-    r"CUDA_VISIBLE_DEVICES|proc|num|gpu|device|node|parallel|deepspeed|accelerate|torch|world|-tp|-np|dist_", re.IGNORECASE
+    r"CUDA_VISIBLE_DEVICES|proc|num|gpu|device|node|parallel|deepspeed|accelerate|torch|world|-tp|-np|dist_",
+    re.IGNORECASE,
 )
 _NAMES = (
     "NPROC_PER_NODE", "GPUS_PER_NODE", "NUM_GPUS_PER_NODE", "N_GPUS_PER_NODE", "NGPUS_PER_NODE", "NUM_GPUS", "NGPUS",
@@ -40,6 +41,8 @@ def follow(text: str, file_name: str, arguments: Sequence[str], sbatch: Asked) -
                 read_python(event.document, found, event.line + 1)
             elif "-c" in event.argv[1:-1]:
                 read_python(event.argv[event.argv.index("-c") + 1].replace(";", "\n"), found, event.line)
+    if walk.left_at:
+        found.remark("too_long", walk.left_at, "")
     if not found.counts:
         for name in _NAMES:
             numbers = [

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from gpu_queue.scripts.events import Event, Setting
 from gpu_queue.scripts.lexing import COUNT, GRANTED, NODE_COUNT, RANK, UNKNOWN
 from gpu_queue.scripts.programs import SILENT, base, program_at
 from gpu_queue.scripts.slurm import options as slurm_options
 from gpu_queue.scripts.slurm import parse_count
 from gpu_queue.scripts.values import MARKS
-from gpu_queue.scripts.walk import Event, Setting
 
 MAX_INDEX = 1023
 _INDICES = re.compile(r"\s*\d{1,4}\s*(?:,\s*\d{1,4}\s*)*,?\s*", re.ASCII)
@@ -27,7 +27,9 @@ _NUM_GPUS = frozenset(
     ngpus_per_node gpu_per_node gpus_per_machine gpu_count
     """.split()  # noqa: SIM905
 )
-_LISTS = frozenset(("gpus", "gpu_ids", "gpu_id", "gpu", "gpuids", "gpu_list", "device_ids", "devices", "cuda_devices"))
+_LISTS = frozenset(
+    ("gpus", "gpu_ids", "gpu_id", "gpu", "gpuids", "gpu_list", "device_ids", "devices", "cuda_devices")
+)
 _NODES = frozenset(("nnodes", "num_machines", "num_nodes", "n_nodes"))
 _FACTORS = (
     ("tensor_parallel_size", "tp_size", "tp", "tensor_parallel"),
@@ -35,10 +37,21 @@ _FACTORS = (
     ("data_parallel_size", "dp_size", "dp"),
 )
 _SERVERS = ("vllm", "sglang", "lmdeploy")
-_VARIABLES = ("NPROC_PER_NODE", "GPUS_PER_NODE", "NGPUS_PER_NODE", "NUM_GPUS", "NGPUS", "NGPU", "N_GPUS", "GPU_NUM", "GPUS")
+_VARIABLES = (
+    "NPROC_PER_NODE",
+    "GPUS_PER_NODE",
+    "NGPUS_PER_NODE",
+    "NUM_GPUS",
+    "NGPUS",
+    "NGPU",
+    "N_GPUS",
+    "GPU_NUM",
+    "GPUS",
+)
+_BY_PLACE = {"dist_train.sh": 1, "dist_test.sh": 2}
+"""The place of the number of GPUs among the arguments, from 0."""
+_BY_N = ("composer", "torchpack")
 _SPREADING = ("swift", "xtuner", "llamafactory-cli", "megatron")
-WEAK = frozenset(("variable",))
-"""Rules that count where no other speaks."""
 
 
 class Count(NamedTuple):
@@ -325,7 +338,9 @@ def _general(name: str, words: Sequence[str], line: int, found: Findings) -> Non
             _nodes(value, line, text, found)
         elif option in _LISTS:
             _list(option, value, words[place + 1 :], line, text, found)
-        elif option in ("distributed_world_size",) or (option in ("np", "n", "nproc") and name in ("composer", "torchpack")):
+        elif option in ("distributed_world_size",) or (
+            option in ("np", "n", "nproc") and name in ("composer", "torchpack")
+        ):
             found.count(value, "num_gpus", line, text)
         else:
             for number, names in enumerate(_FACTORS):
@@ -391,12 +406,12 @@ def _list(option: str, value: str, following: Sequence[str], line: int, said: st
 
 def _named(event: Event, name: str, words: Sequence[str], line: int, found: Findings, is_silent: bool) -> None:
     """What a program takes from its environment, or by its place among the arguments."""
-    if name in ("dist_train.sh", "dist_test.sh") or (name in ("bash", "sh") and words and base(words[0]) in ("dist_train.sh", "dist_test.sh")):
-        operands = [word for word in words if not word.startswith("-")]
-        operands = operands[1:] if name in ("bash", "sh") else operands
-        wanted = 2 if "test" in name + base(words[0]) else 1
+    script = next((word for word in (name, *words[:1]) if base(word) in _BY_PLACE), None)
+    if script is not None:
+        operands = [word for word in (words if script == name else words[1:]) if not word.startswith("-")]
+        wanted = _BY_PLACE[base(script)]
         if len(operands) > wanted and _INT.fullmatch(operands[wanted]):
-            found.count(operands[wanted], "num_gpus", line, f"{base(words[0])} … {operands[wanted]}")
+            found.count(operands[wanted], "num_gpus", line, f"{base(script)} … {operands[wanted]}")
             return
     if name in _SPREADING:
         for value in event.environment.get("NNODES", ()):

@@ -9,8 +9,10 @@ import re
 from typing import NamedTuple
 
 UNKNOWN, GRANTED, COUNT, NODE_COUNT, RANK = "\ue000", "\ue001", "\ue002", "\ue003", "\ue004"
-"""What stands in a value for what only the run knows: anything; the GPUs granted, or some of them; how many these are;
-how many the node has; a rank among them.  No script has these characters: they are replaced when it is decoded."""
+"""What stands in a value for what only the run knows: anything; the GPUs granted, or some of them; how many these
+are; how many the node has; a rank among them.  No script has these characters: decoding replaces them."""
+MOST_TOKENS = 5000
+"""So much of a text is taken apart: a script of some 20 KiB that is no data."""
 _OURS = {ord(one): "\ufffd" for one in (UNKNOWN, GRANTED, COUNT, NODE_COUNT, RANK)}
 
 
@@ -33,7 +35,7 @@ class Word(NamedTuple):
 
     parts: tuple[Part, ...]
     line: int
-    items: tuple[Word, ...] | None = None  # type: ignore[misc]  # of an array: NAME=(…)
+    items: tuple[Word, ...] | None = None  # of an array: NAME=(…)
 
     def literal(self) -> str | None:
         """The word where it is plain text; None where something in it has to be expanded."""
@@ -58,6 +60,7 @@ class Token(NamedTuple):
 
 
 _PLAIN = re.compile(r"[^ \t\r\n\v\f;&|()<>\\'\"$`]+")
+_SIMPLE = re.compile(r"[^ \t\r\n\v\f;&|()<>\\'\"$`#0-9][^ \t\r\n\v\f;&|()<>\\'\"$`]*(?=[ \t\n;&|)]|\Z)")
 _BLANK = re.compile(r"(?:[ \t\r\v\f]|\\\r?\n)+")
 _OPERATOR = re.compile(r";;&|;;|;&|;|&&|\|\||\|&|&(?!>)|\||\(|\)|\n")
 _REDIRECTION = re.compile(r"(?:[0-9]{1,3})?(?:<<<|<<-?|<>|<&|>>|>&|>\||<(?!\()|>(?!\())|&>>?")
@@ -71,8 +74,12 @@ _NOTHING = Word((), 0)
 class Lexer:
     """The tokens of a text."""
 
-    def __init__(self, text: str, line: int = 1) -> None:
+    def __init__(self, text: str, line: int = 1, has_arrays: bool = True) -> None:
         self.text = text
+        self.is_cut = False
+        """There was more than is read."""
+        self._has_arrays = has_arrays
+        self._left = MOST_TOKENS
         self.at = 0
         self.line = line
         self._unclosed: set[str] = set()
@@ -86,6 +93,15 @@ class Lexer:
             blank = _BLANK.match(text, self.at)
             if blank:
                 self._pass(blank.end())
+                continue
+            self._left -= 1
+            if self._left < 0:
+                self.is_cut = True
+                break
+            simple = _SIMPLE.match(text, self.at)
+            if simple:
+                self.at = simple.end()
+                self.tokens.append(Token("", Word((Part("text", simple[0]),), self.line), self.line))
                 continue
             char = text[self.at]
             if char == "#":
@@ -158,7 +174,8 @@ class Lexer:
         text, length, line = self.text, len(self.text), self.line
         parts: list[Part] = []
         items: tuple[Word, ...] | None = None
-        while self.at < length:
+        while self.at < length and self._left >= 0:
+            self._left -= 1
             plain = _PLAIN.match(text, self.at)
             if plain:
                 parts.append(Part("text", plain[0]))
@@ -181,7 +198,13 @@ class Lexer:
                 end = self._balanced(self.at + 1, "(")
                 parts.append(Part("text", UNKNOWN, True))
                 self._pass(end if end > 0 else self.at + 2)
-            elif char == "(" and len(parts) == 1 and _ARRAY.fullmatch(parts[0].text) and not parts[0].is_quoted:
+            elif (
+                char == "("
+                and self._has_arrays
+                and len(parts) == 1
+                and _ARRAY.fullmatch(parts[0].text)
+                and not parts[0].is_quoted
+            ):
                 items = self._items()
                 break
             else:
@@ -190,7 +213,7 @@ class Lexer:
 
     def _items(self) -> tuple[Word, ...]:
         end = self._balanced(self.at, "(")
-        inner = Lexer(self.text[self.at + 1 : end - 1 if end > 0 else len(self.text)], self.line)
+        inner = Lexer(self.text[self.at + 1 : end - 1 if end > 0 else len(self.text)], self.line, has_arrays=False)
         self._pass(end if end > 0 else len(self.text))
         return tuple(token.word for token in inner.read() if not token.op)
 
@@ -204,7 +227,8 @@ class Lexer:
         text, length = self.text, len(self.text)
         self.at += 1
         parts.append(Part("text", "", True))
-        while self.at < length:
+        while self.at < length and self._left >= 0:
+            self._left -= 1
             plain = _IN_QUOTES.match(text, self.at)
             if plain:
                 parts.append(Part("text", plain[0], True))
@@ -275,6 +299,11 @@ class Lexer:
                 if not depth:
                     return found.end()
             at = found.end()
+
+
+def _is_array(parts: list[Part]) -> bool:
+    """Whether what was read so far is ``NAME=``."""
+    return len(parts) == 1 and not parts[0].is_quoted and _ARRAY.fullmatch(parts[0].text) is not None
 
 
 def _joined(parts: list[Part]) -> tuple[Part, ...]:

@@ -13,11 +13,13 @@ _WORDS = {
     # Refusals
     "bad_directive": ("{what}", "{what}"),
     "several_nodes": (
-        "{what} asks for {number} nodes, and a task runs on one; set it to 1 (--nodes=1), or say its GPUs on one node by --gpus",
-        "{what} 需要 {number} 个节点，而一个任务只在一个节点上运行；请改为 1（--nodes=1），或用 --gpus 指定单节点的 GPU 数",
+        "{what} asks for {number} nodes, and a task runs on one; set it to 1 (--nodes=1), or say its GPUs on one node "
+        "by --gpus",
+        "{what} 需要 {number} 个节点，而一个任务只在一个节点上运行；请改为 1（--nodes=1），"
+        "或用 --gpus 指定单节点的 GPU 数",
     ),
     "hetjob": (
-        "{what}: a heterogeneous job runs on several nodes, and a task on one; submit its parts as tasks of their own",
+        "{what}: a heterogeneous job runs on several nodes, and a task on one; submit its parts one by one",
         "{what}：异构作业跨多个节点，而一个任务只在一个节点上运行；请把各部分作为单独的任务提交",
     ),
     "foreign_dependency": (
@@ -34,10 +36,10 @@ _WORDS = {
         "它将得到 {number} 张 GPU，而脚本固定使用 GPU {what}；请改用 --gpus {own}，或从脚本中去掉该设置",
     ),
     "deepspeed_conflict": (
-        "it is to get {number} GPUs, but {what} takes the node's first {own}, whatever CUDA_VISIBLE_DEVICES says; remove "
-        "--num_gpus (deepspeed then takes the GPUs it was given), or say --gpus {own}",
-        "它将得到 {number} 张 GPU，但 {what} 总是使用节点上最前面的 {own} 张，不理会 CUDA_VISIBLE_DEVICES；请去掉 --num_gpus"
-        "（deepspeed 便会使用分到的 GPU），或改用 --gpus {own}",
+        "it is to get {number} GPUs, but {what} takes the node's first {own}, whatever CUDA_VISIBLE_DEVICES says; write "
+        "env -u CUDA_VISIBLE_DEVICES deepspeed --include localhost:$CUDA_VISIBLE_DEVICES in its place, or say --gpus {own}",
+        "它将得到 {number} 张 GPU，但 {what} 总是使用节点上最前面的 {own} 张，不理会 CUDA_VISIBLE_DEVICES；请改写为 "
+        "env -u CUDA_VISIBLE_DEVICES deepspeed --include localhost:$CUDA_VISIBLE_DEVICES，或用 --gpus {own}",
     ),
     # Warnings
     "devices_unknown": (
@@ -80,6 +82,10 @@ _WORDS = {
     "hostfile": (
         "{what} names hosts: on another node than this task's it has no GPU",
         "{what} 指定了主机：任务只在自己的节点上有 GPU",
+    ),
+    "too_long": (
+        "from here on the script is not followed any more; it gets {number} GPUs: say --gpus N if it needs others",
+        "脚本过长，从这里起不再分析；它会得到 {number} 张 GPU：如不对请用 --gpus N",
     ),
     "not_understood": (
         "{what} is not understood, and left out",

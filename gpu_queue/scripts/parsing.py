@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from gpu_queue.scripts.lexing import Lexer, Token, Word
 
-DEEPEST = 30
+DEEPEST = 12
 """What is nested deeper is passed over."""
 
 
@@ -18,16 +18,17 @@ class Node(NamedTuple):
     """A command; which fields mean something depends on its kind."""
 
     kind: str
-    """``simple``, ``if``, ``for``, ``count`` (``for ((…))``), ``while``, ``until``, ``case``, ``function``, ``group``,
-    ``subshell``, ``sum``, ``chain`` (``&&``, ``||``), ``not``, ``pipe``, ``behind`` (``&``), ``test`` (``[[ … ]]``)."""
+    """``simple``, ``if``, ``for``, ``count`` (``for ((…))``), ``while``, ``until``, ``case``, ``function``,
+    ``group``, ``subshell``, ``sum``, ``chain`` (``&&``, ``||``), ``not``, ``pipe``, ``behind`` (``&``), ``test``
+    (``[[ … ]]``)."""
     line: int
     words: tuple[Word, ...] = ()
     text: str = ""
     """A name, or an expression."""
-    body: tuple[Node, ...] = ()  # type: ignore[misc]
-    branches: tuple[tuple[tuple[Node, ...], tuple[Node, ...]], ...] = ()  # type: ignore[misc]
+    body: tuple[Node, ...] = ()
+    branches: tuple[tuple[tuple[Node, ...], tuple[Node, ...]], ...] = ()
     """Of ``if``: conditions and bodies."""
-    cases: tuple[tuple[tuple[Word, ...], tuple[Node, ...]], ...] = ()  # type: ignore[misc]
+    cases: tuple[tuple[tuple[Word, ...], tuple[Node, ...]], ...] = ()
     documents: tuple[tuple[str, Word], ...] = ()
     """``<<``, ``<<<`` and ``>`` with what stands behind them."""
 
@@ -37,8 +38,15 @@ _ENDS = frozenset("then else elif fi do done esac }".split())  # noqa: SIM905
 
 
 def parse(text: str, line: int = 1) -> tuple[Node, ...]:
-    """The commands of a text."""
+    """The commands of a text, as many as are taken apart."""
     return _Parser(Lexer(text, line).read()).all()
+
+
+def parse_script(text: str) -> tuple[tuple[Node, ...], int]:
+    """The same, and the line at which it was given up; 0: all was read."""
+    lexer = Lexer(text)
+    nodes = _Parser(lexer.read()).all()
+    return nodes, lexer.line if lexer.is_cut else 0
 
 
 def commands_flat(text: str) -> tuple[Node, ...]:

@@ -31,9 +31,7 @@ def _columns(text: str) -> int:
 
 def _why(one: Conclusion, is_chinese: bool) -> str:
     why = one.chinese if is_chinese else one.english
-    if not one.line_number:
-        return why
-    return f"{why}（第 {one.line_number} 行）" if is_chinese else f"{why} (line {one.line_number})"
+    return why + _at(one.line_number, is_chinese)
 
 
 def lines_for_people(title: str, reading: Reading, language: str) -> list[str]:
@@ -49,9 +47,13 @@ def lines_for_people(title: str, reading: Reading, language: str) -> list[str]:
         pad = " " * max(1, 11 - _columns(label))
         lines.append(f"  {label}{pad}{value}{' ' * max(2, 14 - _columns(value))}{_why(one, is_chinese)}")
     for note in reading.warnings:
-        lines.append(f"  {'注意：' if is_chinese else 'note: '}{note.chinese if is_chinese else note.english}{_at(note.line_number, is_chinese)}")
+        lines.append(
+            f"  {'注意：' if is_chinese else 'note: '}{note.chinese if is_chinese else note.english}{_at(note.line_number, is_chinese)}"
+        )
     for note in reading.refusals:
-        lines.append(f"  {'拒绝：' if is_chinese else 'refused: '}{note.chinese if is_chinese else note.english}{_at(note.line_number, is_chinese)}")
+        lines.append(
+            f"  {'拒绝：' if is_chinese else 'refused: '}{note.chinese if is_chinese else note.english}{_at(note.line_number, is_chinese)}"
+        )
     return lines
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 WRAPPERS = frozenset(
     """
-    srun nohup timeout env exec time nice numactl taskset singularity apptainer docker podman conda mamba micromamba uv
-    poetry pixi pipenv xvfb-run stdbuf setsid sudo nsys ncu mpirun mpiexec mpiexec.hydra horovodrun command ionice
+    srun nohup timeout env exec time nice numactl taskset singularity apptainer docker podman conda mamba micromamba
+    uv poetry pixi pipenv xvfb-run stdbuf setsid sudo nsys ncu mpirun mpiexec mpiexec.hydra horovodrun command ionice
     chronic coverage kernprof ibrun jsrun shifter enroot unbuffer catchsegv proxychains proxychains4 ts systemd-run
     flock orterun aprun torch_run_wrapper wandb dotenv hatch rye pdm builtin
     """.split()  # noqa: SIM905
@@ -17,7 +17,7 @@ SILENT = frozenset(
     """
     echo printf cat grep egrep sed awk ls mkdir cp rm mv cd pwd date hostname sleep ln touch chmod tar unzip zip du df
     head tail sort uniq wc cut tr tee find which module ml nvidia-smi scontrol squeue sinfo git pip pip3 apt-get curl
-    wget conda mamba pushd popd dirname basename set shopt hash type test basename whoami uname free lscpu ulimit kill
+    wget pushd popd dirname basename set shopt hash type test basename whoami uname free lscpu ulimit kill
     pkill killall rsync scp ssh diff expr seq let exit logger
     """.split()  # noqa: SIM905
 )

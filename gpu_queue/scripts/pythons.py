@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from gpu_queue.scripts.events import Setting
 from gpu_queue.scripts.launchers import Count, Findings
 from gpu_queue.scripts.lexing import UNKNOWN
-from gpu_queue.scripts.walk import Setting
 
 _SET = re.compile(
     r"""\s*(?:os\.)?(?:environ\[\s*["']CUDA_VISIBLE_DEVICES["']\s*\]\s*=(?!=)
@@ -18,8 +18,8 @@ _NAMED = re.compile(r"(?:str\(\s*)?((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)\s*\)?\s*\)?
 _ASSIGNED = re.compile(r"""\s*([A-Za-z_]\w*)\s*=\s*["']?([\d, -]{1,100})["']?\s*(?:#.*)?""")
 _FLAG = re.compile(r"--([\w-]{1,60})", re.ASCII)
 _DEFAULT = re.compile(r"""default\s?=\s?["']?([\d,-]{1,60})["']?\s?[,)]""")
-_COUNT = re.compile(r"[^#\"']{0,200}?\b(tensor_parallel_size|n_gpus_per_node|num_gpus)\s*=\s*(\d{1,4})\s*[,)]")
-_TRAINER = re.compile(r"[^#\"']{0,200}?\bTrainer\([^#\"']{0,300}?\b(devices|gpus)\s*=\s*(\d{1,4})\s*[,)]")
+_COUNT = re.compile(r"[^#]{0,200}?\b(tensor_parallel_size|n_gpus_per_node|num_gpus)\s*=\s*(\d{1,4})\s*[,)]")
+_TRAINER = re.compile(r"[^#]{0,200}?\bTrainer\([^#]{0,300}?\b(devices|gpus)\s*=\s*(\d{1,4})\s*[,)]")
 
 
 def is_python(text: str, file_name: str) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from gpu_queue.errors import BadScript
 from gpu_queue.scripts.arrays import parse_array
-from gpu_queue.scripts.asked import Asked, Line, Said, head_of
+from gpu_queue.scripts.asked import Asked, Line, head_of
 from gpu_queue.scripts.batch import read_batch
 from gpu_queue.scripts.deciding import MAX_GPUS, Allocation, Decision, decide
 from gpu_queue.scripts.directives import BadLine, gpuq_options, parse_gpu_count, queue_name, retries_of
@@ -29,9 +29,8 @@ if TYPE_CHECKING:
 HEAD_BYTES = 64 << 10
 """How much of a script is looked at."""
 _GIVEN = ("gpus", "memory", "queue", "time", "retries", "name", "array", "nodes")
-_ID = re.compile(r"\d{8}T\d{9}-[0-9a-f]{6}-.+", re.ASCII | re.DOTALL)
-_SOURCES = {"gpu_submit": "gpu_submit", "gpuq": "#GPUQ", "sbatch": "#SBATCH", "pbs": "#PBS", "bsub": "#BSUB", "sge": "#$",
-            "oar": "#OAR", "default": "default_gpus"}  # fmt: skip
+_ID = re.compile(r"\d{8}T\d{9}-[0-9a-f]{6}-[A-Za-z0-9._+-]{1,150}", re.ASCII)
+_SOURCES = {"default": "default_gpus"}
 
 
 def is_task_id(text: str) -> bool:
@@ -173,11 +172,12 @@ class _Reader:
 
     def after(self) -> tuple[str, ...]:
         value = self._given.get("after")
-        ids = value if isinstance(value, list) else [] if value is None else [value]
-        for one in ids:
+        ids: list[str] = []
+        for one in value if isinstance(value, list) else [] if value is None else [value]:
             if not isinstance(one, str) or not self._is_id(one):
                 self.refusals.append(bad(f"record: needs.after holds {shown(one)}; expected task ids"))
                 return ()
+            ids.append(one)
         if ids:
             self.conclude("after", ",".join(ids), "gpu_submit", None)
             return tuple(ids)
@@ -216,7 +216,9 @@ class _Reader:
         if not re.fullmatch(r"\d{1,4}", value, re.ASCII):
             self.refuse(f"--nodes {shown(value)}: expected a number", line)
         elif int(value) > 1:
-            self.several_nodes(int(value), f"--nodes={value}" if source in ("sbatch", "gpu_submit") else value, line, is_explicit)
+            self.several_nodes(
+                int(value), f"--nodes={value}" if source in ("sbatch", "gpu_submit") else value, line, is_explicit
+            )
 
     def several_nodes(self, number: int, what: str, line: Line | None, is_explicit: bool) -> None:
         if is_explicit and line is not None:
@@ -261,7 +263,11 @@ def read(
         reader.take(asked)
     allocation = reader.allocation()
     found = follow(text, file_name, arguments, sbatch)
-    decision = decide(allocation, found, default_gpus, lambda number: Line(number, lines[number - 1] if 0 < number <= len(lines) else ""))
+
+    def line_of(number: int) -> Line:
+        return Line(number, lines[number - 1] if 0 < number <= len(lines) else "")
+
+    decision = decide(allocation, found, default_gpus, line_of)
     _conclude_gpus(reader, decision)
     memory_bytes = reader.memory_bytes()
     time_s, is_limit = reader.time_s()
@@ -270,8 +276,7 @@ def read(
     reader.nodes(is_explicit)
     for one in found.nodes[:3]:
         if not ("nodes" in reader.said and reader.said["nodes"][0] == str(one.number)):
-            line = Line(one.line, lines[one.line - 1]) if 0 < one.line <= len(lines) else Line(one.line, "")
-            reader.several_nodes(one.number, one.said, line, is_explicit or "nodes" in (given or {}))
+            reader.several_nodes(one.number, one.said, line_of(one.line), is_explicit or "nodes" in (given or {}))
             break
     reader.others()
     return Reading(

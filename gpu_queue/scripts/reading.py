@@ -36,7 +36,7 @@ class Conclusion(NamedTuple):
     """``gpus``, ``devices``, ``memory``, ``time``, ``name``, ``queue``, ``retries``, ``after``, ``array``, ``chdir``,
     ``output``, ``error``, ``mail``, ``signal``, ``requeue``, ``tasks`` (of srun)."""
     value: str
-    """In the notation of gpu_submit's flags where there is one (``2``, ``1-4``, ``4h``); else as the script has it."""
+    """In the notation of gpu_submit's flags where there is one (``2``, ``1-4``, ``4h``); else as it stands there."""
     source: str
     """Which rule: ``gpu_submit``, ``gpuq``, ``sbatch``, ``pbs``, ``bsub``, ``sge``, ``oar``,
     ``cuda_visible_devices``, the name of a launcher's option (``nproc_per_node`` …), ``default``."""

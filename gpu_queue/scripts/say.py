@@ -1,12 +1,12 @@
 """The reading for shells: files in, lines of fields out.
 
-``python3 -I -S -c 'import sys; sys.path.insert(0, DIR); from gpu_queue.scripts.say import main; main()' [OPTION=…] -- FILE…``
+``python3 -I -S -c 'import sys; sys.path.insert(0, DIR); from gpu_queue.scripts.say import main; main()' -- FILE…``
 
 For each file, fields by tabs, no control characters in them, ``-`` where there is nothing; more may come:
 
 - ``file``    number from 0, path
-- ``needs``   GPUs, devices, rule, memory in bytes, queue, seconds, ``limit`` or ``promise``, retries, ids it waits for,
-  array, name
+- ``needs``   GPUs, devices, rule, memory in bytes, queue, seconds, ``limit`` or ``promise``, retries, ids that it
+  waits for, array, name
 - ``is``      what, value, rule, line number, the line, why: in English, in Chinese
 - ``warn``, ``refuse``   code, line number, the line, in English, in Chinese
 - ``error``   why it cannot be read, in English, in Chinese (in the place of the others)
@@ -58,7 +58,11 @@ def rows(reading: Reading) -> list[str]:
         reading.source,
         reading.memory_bytes,
         reading.queue,
-        None if reading.time_s is None else f"{reading.time_s:g}" if reading.time_s < 1e6 else f"{reading.time_s:.0f}",
+        None
+        if reading.time_s is None
+        else f"{reading.time_s:g}"
+        if reading.time_s < 1e6
+        else f"{reading.time_s:.0f}",
         None if reading.time_s is None else "limit" if reading.time_is_limit else "promise",
         reading.retries,
         None,
@@ -124,7 +128,11 @@ def said(arguments: list[str]) -> tuple[int, list[str]]:
             status = 1
             why = problem.strerror or str(problem)
             error = _row("error", f"{shown} cannot be read: {why}", f"无法读取 {shown}：{why}")
-            lines += [error.split("\t")[2 if language == "zh" else 1]] if language else [_row("file", number, path), error, "end"]
+            lines += (
+                [error.split("\t")[2 if language == "zh" else 1]]
+                if language
+                else [_row("file", number, path), error, "end"]
+            )
             continue
         reading = read(head, given, script_arguments, default_gpus, os.path.basename(path))
         if language:

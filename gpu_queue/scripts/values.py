@@ -18,7 +18,7 @@ class _Sum:
     """Arithmetic of whole numbers; ValueError: something in it is unknown, or more than plain."""
 
     def __init__(self, text: str, value_of: Callable[[str], str]) -> None:
-        self._tokens = [match.group(1, 2, 3, 4) for match in _TOKEN.finditer(text[:200])]
+        self._tokens = [match.group(1, 2, 3, 4) for match in _TOKEN.finditer(text[:200].strip())]
         if len(text) > 200:
             raise ValueError(text)
         self._at = 0
@@ -46,7 +46,7 @@ class _Sum:
 
     def _one(self) -> int:
         self._depth += 1
-        if self._depth > 60 or self._at >= len(self._tokens):
+        if self._depth > 20 or self._at >= len(self._tokens):
             raise ValueError
         number, name, operator, other = self._tokens[self._at]
         self._at += 1

@@ -8,51 +8,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
+from gpu_queue.scripts.builtins import assigned_names, environment_of, handed, obey, setting_of, statement
+from gpu_queue.scripts.conditions import succeeds
+from gpu_queue.scripts.events import VISIBLE, Event, Setting
 from gpu_queue.scripts.expanding import CAP, Scope, assignment
 from gpu_queue.scripts.lexing import GRANTED, UNKNOWN, Word
-from gpu_queue.scripts.parsing import Node, commands_flat, parse
+from gpu_queue.scripts.parsing import Node, commands_flat, parse, parse_script
 from gpu_queue.scripts.programs import SILENT, program_at
 from gpu_queue.scripts.values import LONGEST, MARKS, matches
 
-VISIBLE = "CUDA_VISIBLE_DEVICES"
-_STEPS = 1500
+_STEPS = 800
 """So many commands are followed."""
+_EVENTS = 400
 _TURNS = 256
 """So many turns of all loops; then a loop is gone through once, with all that its variable may be."""
-_DEEPEST = 5
-_NUMBER = re.compile(r"\s*-?\d{1,12}\s*", re.ASCII)
+_DEEPEST = 4
 _DECLARING = ("export", "declare", "typeset", "readonly", "local")
 _SHELLS = ("bash", "sh", "zsh", "dash", "ksh")
 _HANDING = ("parallel", "xargs", "tmux", "screen")
-
-
-class Setting(NamedTuple):
-    """CUDA_VISIBLE_DEVICES as a script sets it."""
-
-    values: tuple[str, ...]
-    line: int
-    is_expanded: bool
-    """The value does not stand there literally."""
-    is_lasting: bool = True
-    """It counts for what follows as well."""
-
-
-class Event(NamedTuple):
-    """A command that is run."""
-
-    argv: tuple[str, ...]
-    """Empty: only ``visible`` is told."""
-    line: int
-    environment: Mapping[str, tuple[str, ...]]
-    """What it is given beside the agent's environment."""
-    visible: Setting | None
-    """What CUDA_VISIBLE_DEVICES has become for it, where nobody has told yet."""
-    document: str = ""
-    """What a here-document feeds it."""
 
 
 class Walk:
@@ -63,6 +38,8 @@ class Walk:
         self._scope = Scope(tuple(arguments), {name: (value,) for name, value in known.items()})
         self._scope.variables.setdefault(VISIBLE, (GRANTED,))
         self._functions: dict[str, Node] = {}
+        self.left_at = 0
+        """Behind this line something was not followed any more; 0: all was."""
         self._pending: Setting | None = None
         self._steps = _STEPS
         self._turns = _TURNS
@@ -70,7 +47,13 @@ class Walk:
 
     def script(self, text: str, is_csh: bool) -> list[Event]:
         """What a script runs."""
-        self._all(commands_flat(text) if is_csh else parse(text))
+        if is_csh:
+            self._all(commands_flat(text))
+        else:
+            nodes, self.left_at = parse_script(text)
+            self._all(nodes)
+            if self._steps <= 0 and nodes:
+                self.left_at = self.left_at or nodes[-1].line
         if self._pending is not None:
             self.events.append(Event((), self._pending.line, {}, self._pending))
         return self.events
@@ -117,7 +100,7 @@ class Walk:
         if kind == "group":
             return self._all(node.body)
         if kind == "sum":
-            self._statement(node.text)
+            statement(self._scope, node.text)
             return ""
         if kind in ("subshell", "behind", "pipe"):
             for part in node.body:
@@ -208,7 +191,7 @@ class Walk:
     def _count(self, node: Node) -> str:
         begin, _, rest = node.text.partition(";")
         condition, _, step = rest.partition(";")
-        self._statement(begin)
+        statement(self._scope, begin)
         while self._turns > 0:
             self._turns -= 1
             truth = self._scope.arithmetic(condition)
@@ -221,7 +204,7 @@ class Walk:
                 return ""
             if flow in ("exit", "return"):
                 return flow
-            self._statement(step)
+            statement(self._scope, step)
         name = begin.partition("=")[0].strip()
         self._scope.variables[name] = (UNKNOWN,)
         self._all(node.body)
@@ -229,7 +212,9 @@ class Walk:
 
     def _while(self, node: Node) -> str:
         condition, body = node.branches[0]
-        is_endless = len(condition) == 1 and bool(condition[0].words) and condition[0].words[0].keyword() in ("true", ":")
+        is_endless = (
+            len(condition) == 1 and bool(condition[0].words) and condition[0].words[0].keyword() in ("true", ":")
+        )
         wanted = node.kind == "while"
         for _ in range(1 if is_endless else 64):
             self._turns -= 1
@@ -246,7 +231,7 @@ class Walk:
         if is_endless:
             return ""
         before = self._scope.copy()
-        for name in _assigned(body):
+        for name in assigned_names(body):
             self._scope.variables[name] = (UNKNOWN,)
         self._all(body)
         self._scope = before.merged([self._scope])
@@ -269,15 +254,15 @@ class Walk:
             return self._chain(node)
         if node.kind == "sum":
             values = self._scope.arithmetic(node.text)
-            self._statement(node.text)
+            statement(self._scope, node.text)
             return None if len(values) > 1 or MARKS.search(values[0]) else values[0] != "0"
         if node.kind == "test":
-            return self._test(node.words, node.text)
+            return succeeds(self._scope, node.words, node.text)
         if node.kind == "simple" and node.words:
             word = node.words[0].keyword()
             if word in ("[", "test"):
                 words = node.words[1:]
-                return self._test(words[:-1] if word == "[" else words, "")
+                return succeeds(self._scope, words[:-1] if word == "[" else words)
             if word in ("true", ":", "false"):
                 return word != "false"
             if all(assignment(one) for one in node.words) or word in _DECLARING:
@@ -293,7 +278,7 @@ class Walk:
         truth = self._truth(node.body[0])
         if self._flow:
             return truth
-        for operator, part in zip(node.text.split(), node.body[1:]):
+        for operator, part in zip(node.text.split(), node.body[1:]):  # noqa: B905 - strict is of Python 3.10
             if truth is None:
                 before = self._scope.copy()
                 self._truth(part)
@@ -304,31 +289,6 @@ class Walk:
                 if self._flow:
                     return truth
         return truth
-
-    def _test(self, words: Sequence[Word], operators: str) -> bool | None:
-        if operators:
-            kinds = set(operators.split())
-            if kinds - {"&&"} and kinds - {"||"}:
-                return None
-            groups: list[list[Word]] = [[]]
-            for word in words:
-                if word.line == 0 and not word.parts:
-                    groups.append([])
-                else:
-                    groups[-1].append(word)
-            truths = [self._test(group, "") for group in groups]
-            decisive = kinds == {"||"}
-            return decisive if decisive in truths else None if None in truths else not decisive
-        values: list[str] = []
-        for word in words[:6]:
-            found = self._scope.values(word)
-            if len(found) != 1:
-                return None
-            values.append(found[0])
-        if values[:1] == ["!"] and len(values) > 1:
-            truth = self._test(words[1:], "")
-            return None if truth is None else not truth
-        return _compared(values) if len(words) <= 6 else None
 
     # -- simple commands ------------------------------------------------------------------------------------------
 
@@ -342,12 +302,8 @@ class Walk:
         if is_exported:
             self._scope.exported.add(name)
         if name == VISIBLE:
-            self._pending = self._setting(word, self._scope.variables.get(name, (UNKNOWN,)))
+            self._pending = setting_of(word, self._scope.variables.get(name, (UNKNOWN,)))
         return True
-
-    @staticmethod
-    def _setting(word: Word, values: tuple[str, ...], is_lasting: bool = True) -> Setting:
-        return Setting(values, word.line, word.literal() is None, is_lasting)
 
     def _simple(self, node: Node) -> str:
         words = node.words
@@ -373,24 +329,11 @@ class Walk:
             for word in prefix:
                 self._assign(word)
             return self._call(self._functions[argv[0]], argv[1:])
-        environment, visible = self._environment(prefix)
+        environment, visible = environment_of(self._scope, prefix)
         for variant in variants[:CAP]:
             if variant:
                 self._run(variant, node, environment, visible)
         return "exit" if argv[0] == "exec" and len(argv) > 1 else ""
-
-    def _environment(self, prefix: Sequence[Word]) -> tuple[dict[str, tuple[str, ...]], Setting | None]:
-        scope = self._scope
-        environment = {name: scope.variables[name] for name in scope.exported if name in scope.variables}
-        visible = None
-        for word in prefix:
-            found = assignment(word)
-            if found is not None:
-                values = scope.assigned(word)
-                environment[found[0]] = values
-                if found[0] == VISIBLE:
-                    visible = self._setting(word, values, False)
-        return environment, visible
 
     def _run(
         self, argv: list[str], node: Node, environment: dict[str, tuple[str, ...]], visible: Setting | None
@@ -407,7 +350,7 @@ class Walk:
                 visible = Setting((UNKNOWN,), node.line, True, False)
         document = next((word.parts[0].text for op, word in node.documents if op == "<<" and word.parts), "")
         if name in _SHELLS:
-            inner = _handed(argv[at:])
+            inner = handed(argv[at:])
             if inner is None and not any(not one.startswith("-") for one in argv[at + 1 :]):
                 inner = document
             if inner:
@@ -424,8 +367,8 @@ class Walk:
                 visible = Setting((argv[at].partition("=")[2],), node.line, True)
         if visible is None and self._pending is not None and name not in SILENT:
             visible, self._pending = self._pending, None
-        event = Event(tuple(argv), node.line, environment, visible, document)
-        self.events.append(event)
+        if len(self.events) < _EVENTS:
+            self.events.append(Event(tuple(argv), node.line, environment, visible, document))
 
     def _inner(
         self, text: str, line: int, environment: Mapping[str, tuple[str, ...]], visible: Setting | None
@@ -476,18 +419,9 @@ class Walk:
         name = argv[0]
         if name in ("exit", "return", "break", "continue", "logout"):
             return "exit" if name == "logout" else name
-        if name == "shift":
-            number = int(argv[1]) if len(argv) > 1 and _NUMBER.fullmatch(argv[1]) else 1
-            self._scope.arguments = self._scope.arguments[max(0, number) :]
-        elif name == "set":
-            if "--" in argv:
-                self._scope.arguments = tuple(argv[argv.index("--") + 1 :])
-            elif len(argv) > 3 and argv[2] == "=":
-                self._scope.variables[argv[1]] = (argv[3],)
-            elif len(argv) == 2 and "=" in argv[1]:
-                variable, _, value = argv[1].partition("=")
-                self._scope.variables[variable] = (value,)
-        elif name == "setenv" and len(argv) > 1:
+        if obey(self._scope, argv, node):
+            return ""
+        if name == "setenv" and len(argv) > 1:
             value = argv[2] if len(argv) > 2 else ""
             self._scope.variables[argv[1]] = (value,)
             self._scope.exported.add(argv[1])
@@ -499,12 +433,6 @@ class Walk:
                 self._scope.arrays.pop(variable, None)
                 if variable == VISIBLE:
                     self._pending = Setting((UNKNOWN,), node.line, True)
-        elif name in ("read", "mapfile", "readarray", "getopts"):
-            here = next((word for op, word in node.documents if op == "<<<"), None)
-            self._scope.read(argv, here)
-        elif name == "let":
-            for text in argv[1:]:
-                self._statement(text)
         elif name == "eval":
             if self._depth < _DEEPEST:
                 self._depth += 1
@@ -517,69 +445,6 @@ class Walk:
             return None
         return ""
 
-    def _statement(self, text: str) -> None:
-        """``i=0``, ``i++``, ``i+=2`` of arithmetic."""
-        found = re.fullmatch(r"\s*(?:(\+\+|--)?\s*([A-Za-z_]\w*)\s*(?:(\+\+|--)|([-+*/%]?)=(?!=)(.*))?)\s*", text[:200])
-        if found is None or not (found[1] or found[3] or found[5]):
-            return
-        name, steps = found[2], found[1] or found[3]
-        expression = f"{name} {steps[0]} 1" if steps else f"{name} {found[4]} ({found[5]})" if found[4] else found[5]
-        self._scope.variables[name] = self._scope.arithmetic(expression)
-
 
 _MAYBE = (Node("simple", 0, (Word((), 0),)),)
 """A condition of which nothing is known."""
-
-
-def _handed(argv: Sequence[str]) -> str | None:
-    """The script that ``bash -c`` is handed."""
-    for place, word in enumerate(argv[1:-1], 1):
-        if word.startswith("-") and not word.startswith("--") and "c" in word:
-            return argv[place + 1]
-    return None
-
-
-def _assigned(nodes: Sequence[Node]) -> set[str]:
-    """The variables that commands set."""
-    names: set[str] = set()
-    left = list(nodes)
-    while left:
-        node = left.pop()
-        left.extend(node.body)
-        for condition, body in (*node.branches, *node.cases):
-            left.extend(one for one in (*condition, *body) if isinstance(one, Node))
-        for word in node.words:
-            found = assignment(word)
-            if found is not None:
-                names.add(found[0])
-        if node.kind == "sum":
-            names.update(re.findall(r"[A-Za-z_]\w*", node.text[:200]))
-    return names
-
-
-def _compared(values: list[str]) -> bool | None:
-    if len(values) == 1:
-        return None if values[0] == UNKNOWN else bool(values[0])
-    if len(values) == 2:
-        operator, value = values
-        if operator in ("-n", "-z"):
-            if MARKS.search(value) and UNKNOWN in value and not MARKS.sub("", value):
-                return None
-            return bool(value) is (operator == "-n")
-        return None
-    if len(values) != 3 or MARKS.search(values[0]) or MARKS.search(values[2]):
-        return None
-    left, operator, right = values
-    if operator in ("=", "==", "!="):
-        if "*" in right:
-            fits = matches(left, right)
-            return None if fits is None else fits is (operator != "!=")
-        return (left == right) is (operator != "!=")
-    if _NUMBER.fullmatch(left) and _NUMBER.fullmatch(right):
-        one, other = int(left), int(right)
-        results = {
-            "-eq": one == other, "-ne": one != other, "-lt": one < other, "-le": one <= other, "-gt": one > other,
-            "-ge": one >= other,
-        }  # fmt: skip
-        return results.get(operator)
-    return None

@@ -24,9 +24,9 @@ from gpu_queue.errors import BadScript, SettingsError
 from gpu_queue.node.config import read_config
 from gpu_queue.node.kept import Kept
 from gpu_queue.node.mailbox import Mailbox
+from gpu_queue.scripts.reader import read_needs
 from gpu_queue.spool import files
 from gpu_queue.spool.commands import command_for
-from gpu_queue.spool.directives import read_needs
 from gpu_queue.spool.paths import SpoolPaths, full_name, is_skipped, parse_claim, parse_drop, parse_full, strip_claim
 from gpu_queue.spool.records import MAX_TRY_NUMBER, read_submission, read_tries
 from tests.node.harness import AT_ONCE, Node, Room, a_spool

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gpu_queue.errors import BadScript
-from gpu_queue.spool.directives import _SBATCH_TAKES_WORD, read_needs
+from gpu_queue.scripts.reader import read
+from gpu_queue.scripts.slurm import TAKES_WORD
 from gpu_queue.units import parse_duration_s, parse_slurm_time_s
 from tests.shell.helpers import Shell, Spool
 
@@ -62,22 +62,18 @@ def test_client_and_agent_read_a_script_alike(shell: Shell) -> None:
 
 def by_python(line: str) -> tuple[str, str]:
     """GPUs and time as the agent reads them."""
-    try:
-        needs = read_needs(line.encode(), {"gpus": "1"}, 1)
-        time = "-" if needs.time_s is None else f"{needs.time_s:g}"
-    except BadScript:
-        time = "error"
-    try:
-        needs = read_needs(line.encode(), {"time": "1"}, 1)
-        return (str(needs.gpus_min) if needs.reason == "sbatch" else ""), time
-    except BadScript:
-        return "too many", time
+    reading = read(line.encode(), {"time": "1"}, default_gpus=1)
+    too_many = any("number of GPUs" in one.english for one in reading.refusals)
+    reading_of_time = read(line.encode(), {"gpus": "1"})
+    is_bad = any(one.code == "bad_directive" for one in reading_of_time.refusals)
+    time = "error" if is_bad else "-" if reading_of_time.time_s is None else f"{reading_of_time.time_s:g}"
+    return "too many" if too_many else reading.gpus if reading.source == "sbatch" else "", time
 
 
 def generated() -> list[str]:
     """Lines of whatever stands in such lines, and each option with an option as its argument."""
     chance = random.Random(20261123)
-    options = [f"--{name}" for name in sorted(_SBATCH_TAKES_WORD)]
+    options = [f"--{name}" for name in sorted(TAKES_WORD)]
     options += [f"-{letter}" for letter in string.ascii_letters]
     lines = [f"#SBATCH {option} -G3 -t5" for option in options]
     parts = re.findall(

@@ -11,13 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpu_queue.errors import BadScript
-from gpu_queue.spool.directives import (
-    _SBATCH_LETTERS,
-    _SBATCH_TAKES_WORD,
-    HEAD_BYTES,
-    parse_gpu_count,
-    read_needs,
-)
+from gpu_queue.scripts.directives import parse_gpu_count
+from gpu_queue.scripts.reader import HEAD_BYTES, read, read_needs
+from gpu_queue.scripts.slurm import LETTERS, TAKES_WORD
 from gpu_queue.task import Needs
 
 CORPUS = Path(__file__).parent.parent / "corpus" / "needs"
@@ -74,7 +70,7 @@ def needs_of(script: str, submitted: dict[str, object] | None = None, default: i
 
 
 def test_what_was_given_to_gpu_submit_beats_the_script_option_by_option() -> None:
-    script = "#!/bin/sh\n#GPUQ --gpus 2 --time 4h --queue car\nCUDA_VISIBLE_DEVICES=5,6 python x.py\n"
+    script = "#!/bin/sh\n#GPUQ --gpus 2 --time 4h --queue car\ntorchrun --nproc_per_node 2 x.py\n"
     needs = needs_of(script, {"gpus": "3", "memory": "20G", "retries": 2, "queue": "bike"})
     assert (needs.gpus_min, needs.gpus_max, needs.devices, needs.reason) == (3, 3, (), "gpu_submit")
     assert (needs.memory_bytes, needs.time_s, needs.queue, needs.retries) == (20 << 30, 14400.0, "bike", 2)
@@ -101,12 +97,10 @@ def test_sbatchs_times_are_understood(line: str, seconds: int) -> None:
 
 
 READ = (
-    "--gpus --gpus-per-node --gpus-per-task -G --gres --time -t "
+    "--gpus --gpus-per-node --gpus-per-task --gpus-per-socket --sockets-per-node -G --gres --time -t "
     "--ntasks --tasks --ntasks-per-node --tasks-per-node -n"
 )
-NOT_READ = sorted(
-    ({f"--{name}" for name in _SBATCH_TAKES_WORD} | {f"-{letter}" for letter in _SBATCH_LETTERS}) - set(READ.split())
-)
+NOT_READ = sorted(({f"--{name}" for name in TAKES_WORD} | {f"-{letter}" for letter in LETTERS}) - set(READ.split()))
 HOSTILE = st.sampled_from(["--gpus=8", "-G8", "-t1", "--time=1", "x-t3", " -G 4", "--gres=gpu:8", "-n 9", "a b", "#"])
 ARGUMENT = st.lists(
     HOSTILE | st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), max_size=20), max_size=4
@@ -123,10 +117,10 @@ def test_the_argument_of_another_option_is_only_that(option: str, argument: str,
     between = " " if not attached else "=" if option.startswith("--") else ""
     between = between or ("x" if not argument else "")  # an empty attached argument is the next word
     words = f"{option}{between}{quoted(argument)}"
-    needs = needs_of(f"#SBATCH -G 2 {words} --time=1:00:00\n")
-    assert (needs.gpus_min, needs.time_s, needs.reason) == (2, 3600, "sbatch")
-    needs = needs_of(f"#SBATCH {words}\n")
-    assert (needs.gpus_min, needs.time_s, needs.reason) == (1, None, "default")
+    reading = read(f"#SBATCH -G 2 {words} --time=1:00:00\n".encode())
+    assert (reading.gpus, reading.time_s, reading.source) == ("2", 3600, "sbatch")
+    reading = read(f"#SBATCH {words}\n".encode())
+    assert (reading.gpus, reading.time_s, reading.source) == ("1", None, "default")
 
 
 @pytest.mark.parametrize("text", ["0-3", "3-1", "-1", "1-", "1.5", "", "1025", "1-1025", "1 2", "٣"])

@@ -16,9 +16,9 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 
 from gpu_queue.errors import BadScript, SpoolError
+from gpu_queue.scripts.reader import HEAD_BYTES, read_needs
 from gpu_queue.spool import files
 from gpu_queue.spool import paths as names
-from gpu_queue.spool.directives import HEAD_BYTES, read_needs
 from gpu_queue.spool.fields import is_argument
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.spool.records import read_submission, read_title
@@ -291,7 +291,7 @@ class Finder:
         try:
             said = read_submission(self._paths, task.id, None).needs if task.id is not None else {}
             script = b"" if "queue" in said else files.read_regular(task.path(self._paths), HEAD_BYTES)[0]
-            return read_needs(script, said, 1).queue
+            return read_needs(script, said, 1, file_name=task.name).queue
         except (OSError, files.FileProblem, BadScript):
             return None
 

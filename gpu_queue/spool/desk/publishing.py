@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gpu_queue.errors import BadScript, NotPublished, SpoolError
+from gpu_queue.scripts.reader import HEAD_BYTES, read_needs
 from gpu_queue.spool import files, store
 from gpu_queue.spool.desk.find import WAITING_FIRST, Finder, Task, Unclear, where
 from gpu_queue.spool.desk.people import me
-from gpu_queue.spool.directives import HEAD_BYTES, read_needs
 from gpu_queue.spool.paths import SpoolPaths, full_name, make_id
 from gpu_queue.spool.records import encode_submission
 from gpu_queue.spool.store import Moved
@@ -232,7 +232,7 @@ def _prepare(
     given = _given(options) | ({"after": after} if after else {})
     title = options.name or script.name
     try:
-        needs = _needs(content, given, default_gpus)
+        needs = _needs(content, title, given, default_gpus)
     except BadScript as problem:
         raise BadScript(f"{printable(title)}: asks for what cannot be: {problem}; nothing was submitted") from None
     user, host = me()
@@ -254,9 +254,11 @@ def _prepare(
     return entry
 
 
-def _needs(content: bytes, given: dict[str, Any], default_gpus: Callable[[], int]) -> Needs:
-    needs = read_needs(content[:HEAD_BYTES], given, 1)
-    return read_needs(content[:HEAD_BYTES], given, default_gpus()) if needs.reason == "default" else needs
+def _needs(content: bytes, title: str, given: dict[str, Any], default_gpus: Callable[[], int]) -> Needs:
+    needs = read_needs(content[:HEAD_BYTES], given, 1, file_name=title)
+    if needs.reason != "default":
+        return needs
+    return read_needs(content[:HEAD_BYTES], given, default_gpus(), file_name=title)
 
 
 # -- publishing -----------------------------------------------------------------------------------------------------

@@ -14,8 +14,8 @@ from itertools import islice
 from typing import TypeVar
 
 from gpu_queue.errors import BadScript
+from gpu_queue.scripts.reader import HEAD_BYTES, read_needs
 from gpu_queue.spool import files, growing, records
-from gpu_queue.spool.directives import HEAD_BYTES, read_needs
 from gpu_queue.spool.paths import SpoolPaths, parse_claim
 from gpu_queue.spool.records import TryRecord
 from gpu_queue.spool.snapshot.settled import SettledTask
@@ -164,7 +164,9 @@ class TaskFiles:
         state, directory, node, priority = self._where(task)
         path = f"{directory}/{task.name}"
         said = self._said(task, reading)
-        needs = reading.of(path, lambda: self._needs(path, said.submission, default_gpus), None)
+        needs = reading.of(
+            path, lambda: self._needs(path, task.task_id or task.name, said.submission, default_gpus), None
+        )
         return TaskView(
             state,
             task.task_id,
@@ -187,9 +189,9 @@ class TaskFiles:
         state = State.PENDING if isinstance(task, WaitingTask) else task.state
         return state, self._paths.directory(state), "", task.priority
 
-    def _needs(self, path: str, submission: Submission, default_gpus: int) -> Needs:
+    def _needs(self, path: str, name: str, submission: Submission, default_gpus: int) -> Needs:
         head, _ = files.read_regular(path, HEAD_BYTES)
-        return read_needs(head, submission.needs, default_gpus)
+        return read_needs(head, submission.needs, default_gpus, file_name=name)
 
     def _said(self, task: WaitingTask | RunningTask | SettledTask, reading: _Reading) -> _Said:
         task_id = task.task_id

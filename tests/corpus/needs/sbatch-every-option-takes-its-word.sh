@@ -1,7 +1,6 @@
 #!/bin/bash
 #SBATCH --account --gpus=8
 #SBATCH --acctg-freq --gpus=8
-#SBATCH --array --gpus=8
 #SBATCH --batch --gpus=8
 #SBATCH --bb --gpus=8
 #SBATCH --bbf --gpus=8
@@ -26,7 +25,6 @@
 #SBATCH --cpus-per-task --gpus=8
 #SBATCH --deadline --gpus=8
 #SBATCH --delay-boot --gpus=8
-#SBATCH --dependency --gpus=8
 #SBATCH --distribution --gpus=8
 #SBATCH --error --gpus=8
 #SBATCH --exclude --gpus=8
@@ -38,7 +36,6 @@
 #SBATCH --gid --gpus=8
 #SBATCH --gpu-bind --gpus=8
 #SBATCH --gpu-freq --gpus=8
-#SBATCH --gpus-per-socket --gpus=8
 #SBATCH --gres-flags --gpus=8
 #SBATCH --hint --gpus=8
 #SBATCH --input --gpus=8
@@ -103,10 +100,8 @@
 #SBATCH -M -G8
 #SBATCH -N -G8
 #SBATCH -S -G8
-#SBATCH -a -G8
 #SBATCH -b -G8
 #SBATCH -c -G8
-#SBATCH -d -G8
 #SBATCH -e -G8
 #SBATCH -i -G8
 #SBATCH -m -G8

@@ -1,3 +1,3 @@
 #!/bin/bash
-#SBATCH --dependency=after:123+--time=5
+#SBATCH --comment=after:123+--time=5
 python t.py

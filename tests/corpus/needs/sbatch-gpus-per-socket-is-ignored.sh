@@ -1,3 +1,0 @@
-#!/bin/bash
-#SBATCH --gpus-per-socket=4
-python t.py

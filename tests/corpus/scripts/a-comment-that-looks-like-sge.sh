@@ -1,0 +1,3 @@
+#!/bin/bash
+#$HOME is where gpu=2 lies
+python t.py

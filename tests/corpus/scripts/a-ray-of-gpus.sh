@@ -1,0 +1,2 @@
+ray start --head --num-gpus=8
+python t.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+#BSUB -W 30
+python t.py

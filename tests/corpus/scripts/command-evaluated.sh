@@ -1,0 +1,3 @@
+cmd="torchrun --nproc_per_node=2 t.py"
+echo $cmd
+eval $cmd

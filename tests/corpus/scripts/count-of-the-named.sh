@@ -1,0 +1,3 @@
+export CUDA_VISIBLE_DEVICES=4,5,6
+NGPU=$(echo $CUDA_VISIBLE_DEVICES | tr ',' '\n' | wc -l)
+torchrun --nproc_per_node $NGPU t.py

@@ -1,0 +1,2 @@
+N=$(nvidia-smi -L | wc -l)
+torchrun --nproc_per_node $N t.py

@@ -1,0 +1,3 @@
+CUDA_VISIBLE_DEVICES=0 python t.py
+exit 0
+CUDA_VISIBLE_DEVICES=7 python t.py

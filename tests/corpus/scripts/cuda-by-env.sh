@@ -1,0 +1,1 @@
+env CUDA_VISIBLE_DEVICES=1 OMP_NUM_THREADS=4 python t.py

@@ -1,0 +1,6 @@
+#!/bin/tcsh
+if ( $x == 1 ) then
+  echo one
+endif
+setenv CUDA_VISIBLE_DEVICES "2"
+python t.py

@@ -1,0 +1,2 @@
+declare -x CUDA_VISIBLE_DEVICES=1
+python t.py

@@ -1,0 +1,2 @@
+old() { CUDA_VISIBLE_DEVICES=7 python t.py; }
+python t.py

@@ -1,0 +1,2 @@
+GPUS=0,1
+CUDA_VISIBLE_DEVICES=$GPUS python t.py

@@ -1,0 +1,1 @@
+CUDA_VISIBLE_DEVICES=$LOCAL_RANK python t.py

@@ -1,0 +1,2 @@
+printf 'CUDA_VISIBLE_DEVICES=0,1 %s\n' x
+python t.py

@@ -1,0 +1,3 @@
+#!/bin/csh
+setenv CUDA_VISIBLE_DEVICES 3
+python t.py

@@ -1,0 +1,2 @@
+unset CUDA_VISIBLE_DEVICES
+python t.py

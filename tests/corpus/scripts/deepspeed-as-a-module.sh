@@ -1,0 +1,1 @@
+python -m deepspeed.launcher.runner --num_gpus 2 t.py

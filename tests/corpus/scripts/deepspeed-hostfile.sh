@@ -1,0 +1,1 @@
+deepspeed --hostfile hosts.txt t.py

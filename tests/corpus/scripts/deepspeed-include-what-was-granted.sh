@@ -1,0 +1,1 @@
+deepspeed --include localhost:$CUDA_VISIBLE_DEVICES t.py

@@ -1,0 +1,1 @@
+deepspeed --num_nodes 2 --num_gpus 8 t.py

@@ -1,0 +1,1 @@
+bash tools/dist_train.sh configs/x.py 8

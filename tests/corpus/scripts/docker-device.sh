@@ -1,0 +1,1 @@
+docker run --gpus '"device=2"' image python t.py

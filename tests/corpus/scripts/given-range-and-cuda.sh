@@ -1,0 +1,2 @@
+export CUDA_VISIBLE_DEVICES=4,5
+python t.py

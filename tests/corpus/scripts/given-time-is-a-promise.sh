@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH -t 2-0
+python t.py

@@ -1,0 +1,4 @@
+#!/bin/bash
+#GPUQ --time 2h
+#SBATCH -t 2-0
+python t.py

@@ -1,0 +1,2 @@
+GPUS_PER_NODE=8
+./start.sh

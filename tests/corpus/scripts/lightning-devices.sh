@@ -1,0 +1,1 @@
+python t.py fit --trainer.devices 4 --trainer.strategy ddp

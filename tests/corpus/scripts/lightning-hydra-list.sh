@@ -1,0 +1,1 @@
+python t.py "trainer.devices=[0,1]"

@@ -1,0 +1,1 @@
+python t.py trainer.devices=4 trainer=ddp

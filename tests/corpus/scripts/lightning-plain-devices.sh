@@ -1,0 +1,1 @@
+python t.py --accelerator gpu --devices 4

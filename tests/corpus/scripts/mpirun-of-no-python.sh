@@ -1,0 +1,1 @@
+mpirun -np 64 lmp -in in.lj

@@ -1,0 +1,1 @@
+mpirun -np 4 --bind-to none python t.py

@@ -1,0 +1,3 @@
+: ${NGPU:=8}
+NGPU=${NGPU:-8}
+torchrun --nproc_per_node "$NGPU" t.py

@@ -1,0 +1,2 @@
+NGPU=8
+torchrun --nproc_per_node $NGPU t.py

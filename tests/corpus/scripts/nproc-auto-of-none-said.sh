@@ -1,0 +1,1 @@
+torchrun --nproc-per-node auto t.py

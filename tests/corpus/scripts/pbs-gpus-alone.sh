@@ -1,0 +1,3 @@
+#!/bin/sh
+#PBS -l gpus=3
+python t.py

@@ -1,0 +1,3 @@
+#!/usr/bin/env python3
+import os
+os.environ['CUDA_VISIBLE_DEVICES']='0,1'  # both

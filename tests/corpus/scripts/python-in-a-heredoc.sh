@@ -1,0 +1,4 @@
+python - <<EOF
+import os
+os.environ["CUDA_VISIBLE_DEVICES"] = "1"
+EOF

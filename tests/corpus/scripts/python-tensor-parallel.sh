@@ -1,0 +1,2 @@
+#!/usr/bin/env python3
+llm = LLM(model="m", tensor_parallel_size=4)

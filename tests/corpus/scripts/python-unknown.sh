@@ -1,0 +1,2 @@
+#!/usr/bin/env python3
+os.environ["CUDA_VISIBLE_DEVICES"] = str(pick())

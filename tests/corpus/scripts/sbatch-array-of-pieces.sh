@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH -a 0-9%2,15
+python t.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH -d afterok:123456
+python t.py

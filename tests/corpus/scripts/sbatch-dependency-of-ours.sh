@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH --dependency=afterok:20261123T014415123-4f0c2a-train.sh
+python t.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH -J theirs
+python t.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH --gres="gpu:a6000:4"
+python t.py

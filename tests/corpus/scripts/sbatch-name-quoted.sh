@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH --job-name="my/run"
+python t.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH --nodes=1 -N 1-1
+python t.py

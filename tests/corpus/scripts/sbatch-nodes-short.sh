@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH -N4
+python t.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH packjob
+python t.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH --gpus=2080ti:1
+python t.py

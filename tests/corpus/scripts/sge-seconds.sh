@@ -1,0 +1,3 @@
+#!/bin/bash
+#$ -l h_rt=600 -l gpu=1
+python t.py

@@ -1,0 +1,1 @@
+srun -N 2 --gres=gpu:8 python t.py

@@ -1,0 +1,2 @@
+export NPROC_PER_NODE=4
+swift sft --model m

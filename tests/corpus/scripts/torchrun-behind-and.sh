@@ -1,0 +1,1 @@
+cd src && torchrun --nproc_per_node=4 t.py || exit 1

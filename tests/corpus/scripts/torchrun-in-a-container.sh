@@ -1,0 +1,1 @@
+singularity exec --nv image.sif torchrun --nproc_per_node=4 t.py

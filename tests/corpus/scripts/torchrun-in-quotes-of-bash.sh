@@ -1,0 +1,1 @@
+bash -c 'torchrun --nproc_per_node=4 t.py'

@@ -1,0 +1,1 @@
+vllm serve some/model --tensor-parallel-size 4 --port 8000

@@ -1,0 +1,1 @@
+vllm serve some/model -tp 4 -pp 2
