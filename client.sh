@@ -1497,7 +1497,7 @@ __gpu_hear() { # SHEET: into the caller's gpus, devices, source, memory, lane, s
           chdir) chdir=${fields[2]} ;;
           output) output=${fields[2]} ;;
           error) errors=${fields[2]} ;;
-          mail) mail=$REPLY ;;
+          mail) mail=${fields[4]} ;;
         esac ;;
       warn)
         __gpu_sentence "${fields[4]}" "${fields[5]}"
@@ -1574,7 +1574,7 @@ __gpu_survey() { # [FILE just written]: the agents that gave a sign of life with
 }
 
 __gpu_unable() { # REPLY = why none of the agents that were surveyed can ever run what was heard; fails where one can, or none is alive
-  local i card index bytes wanted=${gpus%-*} fit most=0 of_size=0 longest=0 able='' has='' lives='' size
+  local i card index bytes wanted=${gpus%-*} fit most=0 of_size=0 longest=0 able='' has='' lives='' size IFS=' '
   [ ${#nodes[@]} -gt 0 ] && [ "$source" != unread ] || return 1
   for ((i = 0; i < ${#nodes[@]}; i++)); do
     fit=0 index=0
@@ -2007,7 +2007,7 @@ __gpu_remark() { # FILE: a line for each thing that its submitter should know
   for one in "${remarks[@]}"; do
     case $one in -:*) __gpu_note "${file:-gpu_run}" "${one#*:}" ;; *) __gpu_note "${file:-gpu_run}:${one%%:*}" "${one#*:}" ;; esac
   done
-  if [ "$source" = unread ] && [ "$index" -eq 0 ]; then
+  if [ "$pythons" = none ] && [ "$index" -eq 0 ]; then
     __gpu_tr 'only options and #GPUQ lines were read (the rest takes a Python 3.8 or newer, and gpu_queue beside client.sh); the node reads all of it'; __gpu_note "${file:-gpu_run}" "$REPLY"
   fi
   if __gpu_unable; then __gpu_note "${file:-gpu_run}" "$REPLY"; fi
@@ -2020,7 +2020,7 @@ __gpu_remark() { # FILE: a line for each thing that its submitter should know
   if [ "$limit" != "$array" ] && [ "$lane" != - ]; then
     __gpu_format 'its tasks run one at a time, as they are in queue %s; %%%s does not count' "$lane" "$limit"; __gpu_note "$file" "$REPLY"
   fi
-  if [ -n "$mail" ]; then __gpu_format '%s: nobody is mailed yet; gpu_wait waits for its end' "$mail"; __gpu_note "$file" "$REPLY"; fi
+  if [ -n "$mail" ]; then __gpu_tr 'nobody is mailed yet; gpu_wait waits for its end'; __gpu_note "$file:$mail" "$REPLY"; fi
   # shellcheck disable=SC2016 # a script's own words
   case $tail/${#files[@]}/${texts[0]} in
     [0-9]/1/*'$'[1-9@*]* | [0-9][0-9]/1/*'$'[1-9@*]* | [0-9]/1/*'${'[1-9@*]* | [0-9][0-9]/1/*'${'[1-9@*]*)
@@ -2098,25 +2098,32 @@ __gpu_job_number() { # ID: REPLY = the number that the task sees as SLURM_JOB_ID
 }
 
 __gpu_rehearse() { # gpu_submit --dry-run: the whole reading, and nothing is queued
-  local index place line lines=() language=en IFS=$'\n'
+  local index line lines=() views=() language=en
   [ -z "$__gpu_zh" ] || language=zh
   for ((index = 0; index < ${#files[@]}; index++)); do
-    case ${files[index]} in '' | /*) ;; *) files[index]=$cwd/${files[index]#./} ;; esac
+    case ${files[index]} in '') lines+=(-) ;; /*) lines+=("${files[index]}") ;; *) lines+=("$cwd/${files[index]#./}") ;; esac
   done
   if __gpu_enter 2>/dev/null; then __gpu_survey; fi
+  index=-1
+  if [ "$pythons" != none ] && __gpu_consult "${#files[@]}" "$pythons" "${flags[@]}" "--default-gpus=$default" "--people=$language" -- "${lines[@]}"; then
+    __gpu_split_lines "$REPLY"
+    for line in "${reply[@]}"; do
+      case $line in
+        ' '*) [ "$index" -lt 0 ] || views[index]+=$line$'\n' ;;
+        *) index=$((index + 1)) views[index]='' ;;
+      esac
+    done
+  fi
   for ((index = 0; index < ${#files[@]}; index++)); do
     __gpu_hear "${sheets[index]}"
     [ "$source" != default ] || gpus=$default
     __gpu_titled_as "${files[index]}"
-    place=${files[index]##*/}
-    if [ -z "$place" ] || [ "$place" = "$REPLY" ]; then __gpu_put '%s:\n' "$REPLY"; else __gpu_put '%s (%s):\n' "$REPLY" "$place"; fi
-    if [ "$pythons" != none ] && place=${files[index]} && __gpu_consult 1 "$pythons" "${flags[@]}" "--default-gpus=$default" "--people=$language" -- "${place:--}"; then
-      set -f
-      # shellcheck disable=SC2206 # lines are words
-      lines=($REPLY)
-      set +f
-      for line in "${lines[@]:1}"; do __gpu_put '%s\n' "$line"; done
-      remarks=() # they are told already
+    line=${files[index]##*/}
+    if [ -z "$line" ] || [ "$line" = "$REPLY" ]; then __gpu_put '%s:\n' "$REPLY"; else __gpu_put '%s (%s):\n' "$REPLY" "$line"; fi
+    if [ ${#views[@]} -eq ${#files[@]} ]; then
+      __gpu_split_lines "${views[index]%$'\n'}"
+      for line in "${reply[@]}"; do __gpu_put '%s\n' "$line"; done
+      remarks=() # they are there already
     else
       __gpu_asks; __gpu_format 'asks for %s' "$REPLY"; __gpu_put '  %s\n' "$REPLY"
     fi
@@ -4795,7 +4802,7 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     '%s, a link to its log, could not be made; the log is %s') REPLY='%s（指向日志的链接）无法创建；日志是 %s' ;;
     '%s, array %s: queued as %s tasks, %s to %s, priority %s, each asks for %s') REPLY='%s，数组 %s：已排队 %s 个任务，编号 %s 至 %s，优先级 %s，每个申请 %s' ;;
     '%s: %s; nothing was submitted; for arguments of %s: %s') REPLY='%s：%s；未提交任何任务；如果是 %s 的参数：%s' ;;
-    '%s: nobody is mailed yet; gpu_wait waits for its end') REPLY='%s：目前不发送邮件；gpu_wait 可等待它结束' ;;
+    'nobody is mailed yet; gpu_wait waits for its end') REPLY='目前不发送邮件；gpu_wait 可等待它结束' ;;
     ', %s each (%s)') REPLY='，每张 %s（%s）' ;;
     ', at most %s (%s)') REPLY='，至多 %s（%s）' ;;
     '; %s is called so by %s') REPLY='；%s 的名称来自 %s' ;;
