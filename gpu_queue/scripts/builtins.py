@@ -9,6 +9,7 @@ from gpu_queue.scripts.events import VISIBLE, Setting
 from gpu_queue.scripts.expanding import Scope, assignment
 from gpu_queue.scripts.lexing import Word
 from gpu_queue.scripts.parsing import Node
+from gpu_queue.scripts.values import MARKS
 
 _NUMBER = re.compile(r"\d{1,4}", re.ASCII)
 
@@ -34,6 +35,27 @@ def obey(scope: Scope, argv: Sequence[str], node: Node) -> bool:
             statement(scope, text)
     else:
         return False
+    return True
+
+
+def next_option(scope: Scope, argv: Sequence[str]) -> bool | None:
+    """One turn of ``getopts SPEC NAME``: whether there was an option; None: nobody knows."""
+    if len(argv) < 3 or any(MARKS.search(word) for word in (*argv, *scope.arguments)):
+        return None
+    spec, name = argv[1], argv[2]
+    at = int(scope.variables.get("OPTIND", ("1",))[0])
+    word = scope.arguments[at - 1] if at <= len(scope.arguments) else ""
+    if not word.startswith("-") or word in ("-", "--"):
+        return False
+    letter, attached = word[1], word[2:]
+    place = spec.find(letter)
+    takes = place >= 0 and spec[place + 1 : place + 2] == ":"
+    if attached and not takes:
+        return None  # several in one word
+    value = attached or (scope.arguments[at] if at < len(scope.arguments) else "")
+    scope.variables[name] = (letter if place >= 0 else "?",)
+    scope.variables["OPTARG"] = (value if takes else "",)
+    scope.variables["OPTIND"] = (str(at + 1 + (takes and not attached)),)
     return True
 
 

@@ -52,6 +52,12 @@ def _named(found: Findings) -> tuple[int, ...]:
     return tuple(dict.fromkeys(index for one in found.devices for index in one.indices))
 
 
+def _said(found: Findings) -> str:
+    """What names the GPUs: where it is not one place, the first and the last."""
+    first, last = found.devices[0].said, found.devices[-1].said
+    return first if first == last else f"{first} … {last}"
+
+
 def _remarks(found: Findings, number: int, is_open: bool, line_of: Callable[[int], Line]) -> list[Note]:
     warnings = []
     is_counted = False
@@ -80,7 +86,7 @@ def decide(
             indices = tuple(range(max(best.number, max(indices) + 1)))  # the others have to fit as well
         line = line_of(one.line)
         return Decision(
-            len(indices), len(indices), one.rule, line, one.said, indices, one.rule, line, one.said,
+            len(indices), len(indices), one.rule, line, _said(found), indices, one.rule, line, _said(found),
             warnings=tuple(_remarks(found, len(indices), False, line_of)),
         )  # fmt: skip
     if found.hides is not None and best is None:
@@ -112,7 +118,7 @@ def _allocated(allocation: Allocation, found: Findings, line_of: Callable[[int],
         one = found.devices[0]
         return decision._replace(
             least=len(indices), most=len(indices), devices=indices, devices_source=one.rule,
-            devices_line=line_of(one.line), devices_said=one.said, warnings=tuple(warnings),
+            devices_line=line_of(one.line), devices_said=_said(found), warnings=tuple(warnings),
         )  # fmt: skip
     if indices:
         one = _contradicting(found.devices)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from gpu_queue.scripts.asked import Asked
 from gpu_queue.scripts.launchers import Count, Findings, findings
 from gpu_queue.scripts.lexing import COUNT, RANK, UNKNOWN
-from gpu_queue.scripts.pythons import is_python, read_python
 from gpu_queue.scripts.values import MARKS
 from gpu_queue.scripts.walk import Walk
 
@@ -27,10 +26,8 @@ def follow(text: str, file_name: str, arguments: Sequence[str], sbatch: Asked) -
     """What the script itself tells."""
     if not _SPEAKING.search(text):
         return Findings()
-    if is_python(text, file_name):
-        found = Findings()
-        read_python(text, found)
-        return found
+    if _is_python(text, file_name):
+        return _with_python(Findings(), text, 1)
     walk = Walk(arguments, _before(sbatch))
     events = walk.script(text, re.match(r"#!.{0,40}\bt?csh\b", text) is not None)
     found = findings(events)
@@ -38,9 +35,9 @@ def follow(text: str, file_name: str, arguments: Sequence[str], sbatch: Asked) -
         program = " ".join(event.argv[:3])
         if "python" in program:
             if event.document:
-                read_python(event.document, found, event.line + 1)
+                _with_python(found, event.document, event.line + 1)
             elif "-c" in event.argv[1:-1]:
-                read_python(event.argv[event.argv.index("-c") + 1].replace(";", "\n"), found, event.line)
+                _with_python(found, event.argv[event.argv.index("-c") + 1].replace(";", "\n"), event.line)
     if walk.left_at:
         found.remark("too_long", walk.left_at, "")
     if not found.counts:
@@ -54,6 +51,20 @@ def follow(text: str, file_name: str, arguments: Sequence[str], sbatch: Asked) -
                 line = next((at for at, one in enumerate(text.split("\n"), 1) if re.search(rf"\b{name}=", one)), 0)
                 found.counts.append(Count(max(numbers), "variable", line, f"{name}={max(numbers)}"))
                 break
+    return found
+
+
+def _is_python(text: str, file_name: str) -> bool:
+    """Whether a script is a Python program: by its first line, else by its name."""
+    if text.startswith("#!"):
+        return re.search(r"python|pypy", text.partition("\n")[0][:200]) is not None
+    return file_name.endswith(".py")
+
+
+def _with_python(found: Findings, text: str, line: int) -> Findings:
+    from gpu_queue.scripts.pythons import read_python  # noqa: PLC0415 - few scripts have any
+
+    read_python(text, found, line)
     return found
 
 

@@ -178,8 +178,6 @@ def _launch(argv: Sequence[str]) -> tuple[str, Sequence[str]]:
                 return base(word), words[place + 1 :]
             if not word.startswith("-"):
                 break
-    if name in ("conda", "uv", "poetry") and "run" in words[:3]:
-        return name, words
     return name, words
 
 

@@ -96,7 +96,7 @@ _WORDS = {
 
 def quoted(text: str) -> str:
     """A line as people may be shown it."""
-    return printable(text.strip(), LINE_SHOWN)
+    return printable(text.strip().replace("\t", " "), LINE_SHOWN)
 
 
 def note(code: str, line: Line | None, what: str = "", number: int = 0, own: str = "") -> Note:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpu_queue.scripts.reading import Conclusion, Reading
+from gpu_queue.texts import printable
 
 _WHAT = {
     "gpus": ("GPUs", "GPU 数"),
@@ -41,19 +42,15 @@ def lines_for_people(title: str, reading: Reading, language: str) -> list[str]:
     lines = [f"{title}{colon}"]
     for one in reading.conclusions:
         label = _WHAT.get(one.what, (one.what, one.what))[is_chinese]
-        value = one.value
+        value = printable(one.value)
         if one.what == "time" and reading.time_is_limit:
             value += "（上限）" if is_chinese else " at most"
         pad = " " * max(1, 11 - _columns(label))
         lines.append(f"  {label}{pad}{value}{' ' * max(2, 14 - _columns(value))}{_why(one, is_chinese)}")
-    for note in reading.warnings:
-        lines.append(
-            f"  {'注意：' if is_chinese else 'note: '}{note.chinese if is_chinese else note.english}{_at(note.line_number, is_chinese)}"
-        )
-    for note in reading.refusals:
-        lines.append(
-            f"  {'拒绝：' if is_chinese else 'refused: '}{note.chinese if is_chinese else note.english}{_at(note.line_number, is_chinese)}"
-        )
+    for words, notes in ((("note: ", "注意："), reading.warnings), (("refused: ", "拒绝："), reading.refusals)):
+        for note in notes:
+            said = note.chinese if is_chinese else note.english
+            lines.append(f"  {words[is_chinese]}{said}{_at(note.line_number, is_chinese)}")
     return lines
 
 

@@ -22,14 +22,7 @@ _COUNT = re.compile(r"[^#]{0,200}?\b(tensor_parallel_size|n_gpus_per_node|num_gp
 _TRAINER = re.compile(r"[^#]{0,200}?\bTrainer\([^#]{0,300}?\b(devices|gpus)\s*=\s*(\d{1,4})\s*[,)]")
 
 
-def is_python(text: str, file_name: str) -> bool:
-    """Whether a script is one: by its first line, else by its name."""
-    if text.startswith("#!"):
-        return re.search(r"python|pypy", text[: text.find("\n") if "\n" in text else 200][:200]) is not None
-    return file_name.endswith(".py")
-
-
-def read_python(text: str, found: Findings, line: int = 1) -> None:
+def read_python(text: str, found: Findings, line: int) -> None:
     """Add what the lines of a program tell."""
     known: dict[str, str] = {}
     for number, one in enumerate(text.split("\n"), line):

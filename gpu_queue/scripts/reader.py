@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from gpu_queue.errors import BadScript
 from gpu_queue.scripts.arrays import parse_array
 from gpu_queue.scripts.asked import Asked, Line, head_of
-from gpu_queue.scripts.batch import read_batch
 from gpu_queue.scripts.deciding import MAX_GPUS, Allocation, Decision, decide
 from gpu_queue.scripts.directives import BadLine, gpuq_options, parse_gpu_count, queue_name, retries_of
 from gpu_queue.scripts.following import follow
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 HEAD_BYTES = 64 << 10
 """How much of a script is looked at."""
 _GIVEN = ("gpus", "memory", "queue", "time", "retries", "name", "array", "nodes")
+_BATCH = re.compile(r"#(?:PBS|BSUB|OAR|\$)")
 _ID = re.compile(r"\d{8}T\d{9}-[0-9a-f]{6}-[A-Za-z0-9._+-]{1,150}", re.ASCII)
 _SOURCES = {"default": "default_gpus"}
 
@@ -259,8 +259,11 @@ def read(
     reader.take_gpuq(head)
     sbatch = read_sbatch(head)
     reader.take(sbatch)
-    for asked in read_batch(head):
-        reader.take(asked)
+    if any(_BATCH.match(line.text) for line in head):
+        from gpu_queue.scripts.batch import read_batch  # noqa: PLC0415 - few scripts have such lines
+
+        for asked in read_batch(head):
+            reader.take(asked)
     allocation = reader.allocation()
     found = follow(text, file_name, arguments, sbatch)
 

@@ -10,7 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from gpu_queue.scripts.builtins import assigned_names, environment_of, handed, obey, setting_of, statement
+from gpu_queue.scripts.builtins import (
+    assigned_names,
+    environment_of,
+    handed,
+    next_option,
+    obey,
+    setting_of,
+    statement,
+)
 from gpu_queue.scripts.conditions import succeeds
 from gpu_queue.scripts.events import VISIBLE, Event, Setting
 from gpu_queue.scripts.expanding import CAP, Scope, assignment
@@ -35,8 +43,8 @@ class Walk:
 
     def __init__(self, arguments: Sequence[str], known: Mapping[str, str]) -> None:
         self.events: list[Event] = []
-        self._scope = Scope(tuple(arguments), {name: (value,) for name, value in known.items()})
-        self._scope.variables.setdefault(VISIBLE, (GRANTED,))
+        self.scope = Scope(tuple(arguments), {name: (value,) for name, value in known.items()})
+        self.scope.variables.setdefault(VISIBLE, (GRANTED,))
         self._functions: dict[str, Node] = {}
         self.left_at = 0
         """Behind this line something was not followed any more; 0: all was."""
@@ -57,11 +65,6 @@ class Walk:
         if self._pending is not None:
             self.events.append(Event((), self._pending.line, {}, self._pending))
         return self.events
-
-    @property
-    def scope(self) -> Scope:
-        """Its variables, as they are at the end."""
-        return self._scope
 
     # -- commands: each tells how the flow goes on: "" or exit, return, break, continue --------------------------
 
@@ -100,7 +103,7 @@ class Walk:
         if kind == "group":
             return self._all(node.body)
         if kind == "sum":
-            statement(self._scope, node.text)
+            statement(self.scope, node.text)
             return ""
         if kind in ("subshell", "behind", "pipe"):
             for part in node.body:
@@ -112,13 +115,13 @@ class Walk:
 
     def _apart(self, nodes: Sequence[Node]) -> None:
         """In a process of its own: what it sets is lost."""
-        kept, functions = self._scope, dict(self._functions)
+        kept, functions = self.scope, dict(self._functions)
         pending = self._pending
-        self._scope = kept.copy()
+        self.scope = kept.copy()
         self._all(nodes)
         if self._pending is not pending and self._pending is not None:
             self.events.append(Event((), self._pending.line, {}, self._pending))
-        self._scope, self._functions = kept, functions
+        self.scope, self._functions = kept, functions
         self._pending = pending if self._pending is not None else None
 
     def _branches(self, branches: list[tuple[tuple[Node, ...], tuple[Node, ...]]]) -> str:
@@ -132,31 +135,31 @@ class Walk:
                 continue
             if truth is True and not ends and not flows:
                 return self._all(body)
-            before = self._scope.copy()
+            before = self.scope.copy()
             flow = self._all(body)
             if flow:
                 flows.append(flow)
             else:
-                ends.append(self._scope)
-            self._scope = before
+                ends.append(self.scope)
+            self.scope = before
             if truth is True:
                 is_open = False
                 break
         if is_open:
-            ends.append(self._scope)
+            ends.append(self.scope)
         if not ends:
             return flows[0] if flows else ""
-        self._scope = ends[0].merged(ends[1:])
+        self.scope = ends[0].merged(ends[1:])
         return ""
 
     def _case(self, node: Node) -> str:
-        subject = self._scope.values(node.words[0]) if node.words else (UNKNOWN,)
+        subject = self.scope.values(node.words[0]) if node.words else (UNKNOWN,)
         may_be: list[tuple[tuple[Node, ...], tuple[Node, ...]]] = []
         for patterns, body in node.cases:
             fits = [
                 matches(subject[0], pattern) if len(subject) == 1 else None
                 for one in patterns
-                for pattern in self._scope.values(one)
+                for pattern in self.scope.values(one)
             ]
             if True in fits and (subject[0] != UNKNOWN or all(None not in fits for _ in fits)):
                 if not may_be and subject[0] != UNKNOWN:
@@ -169,18 +172,18 @@ class Walk:
 
     def _for(self, node: Node) -> str:
         if node.documents and node.documents[0][0] == "@":
-            items = list(self._scope.arguments)
+            items = list(self.scope.arguments)
         else:
-            items = [item for variant in self._scope.argvs(node.words) for item in variant]
+            items = [item for variant in self.scope.argvs(node.words) for item in variant]
             items = list(dict.fromkeys(items)) if len(items) > 64 else items
         items = items[:64]
         if len(items) > self._turns:
-            self._scope.variables[node.text] = tuple(items[:CAP])
+            self.scope.variables[node.text] = tuple(items[:CAP])
             self._all(node.body)
             return ""
         for item in items:
             self._turns -= 1
-            self._scope.variables[node.text] = (item,)
+            self.scope.variables[node.text] = (item,)
             flow = self._all(node.body)
             if flow == "break":
                 break
@@ -191,10 +194,10 @@ class Walk:
     def _count(self, node: Node) -> str:
         begin, _, rest = node.text.partition(";")
         condition, _, step = rest.partition(";")
-        statement(self._scope, begin)
+        statement(self.scope, begin)
         while self._turns > 0:
             self._turns -= 1
-            truth = self._scope.arithmetic(condition)
+            truth = self.scope.arithmetic(condition)
             if truth == ("0",):
                 return ""
             if MARKS.search(truth[0]) or len(truth) > 1:
@@ -204,9 +207,9 @@ class Walk:
                 return ""
             if flow in ("exit", "return"):
                 return flow
-            statement(self._scope, step)
+            statement(self.scope, step)
         name = begin.partition("=")[0].strip()
-        self._scope.variables[name] = (UNKNOWN,)
+        self.scope.variables[name] = (UNKNOWN,)
         self._all(node.body)
         return ""
 
@@ -230,11 +233,11 @@ class Walk:
                 return flow
         if is_endless:
             return ""
-        before = self._scope.copy()
+        before = self.scope.copy()
         for name in assigned_names(body):
-            self._scope.variables[name] = (UNKNOWN,)
+            self.scope.variables[name] = (UNKNOWN,)
         self._all(body)
-        self._scope = before.merged([self._scope])
+        self.scope = before.merged([self.scope])
         return ""
 
     # -- conditions -----------------------------------------------------------------------------------------------
@@ -253,18 +256,22 @@ class Walk:
         if node.kind == "chain":
             return self._chain(node)
         if node.kind == "sum":
-            values = self._scope.arithmetic(node.text)
-            statement(self._scope, node.text)
+            values = self.scope.arithmetic(node.text)
+            statement(self.scope, node.text)
             return None if len(values) > 1 or MARKS.search(values[0]) else values[0] != "0"
         if node.kind == "test":
-            return succeeds(self._scope, node.words, node.text)
+            return succeeds(self.scope, node.words, node.text)
         if node.kind == "simple" and node.words:
             word = node.words[0].keyword()
             if word in ("[", "test"):
                 words = node.words[1:]
-                return succeeds(self._scope, words[:-1] if word == "[" else words)
+                return succeeds(self.scope, words[:-1] if word == "[" else words)
             if word in ("true", ":", "false"):
                 return word != "false"
+            if word == "getopts":
+                truth = next_option(self.scope, self.scope.argvs(node.words)[0])
+                if truth is not None:
+                    return truth
             if all(assignment(one) for one in node.words) or word in _DECLARING:
                 self._one(node)
                 return True
@@ -280,9 +287,9 @@ class Walk:
             return truth
         for operator, part in zip(node.text.split(), node.body[1:]):  # noqa: B905 - strict is of Python 3.10
             if truth is None:
-                before = self._scope.copy()
+                before = self.scope.copy()
                 self._truth(part)
-                self._scope = before if self._flow else before.merged([self._scope])
+                self.scope = before if self._flow else before.merged([self.scope])
                 self._flow = ""  # it may not come to that
             elif truth is (operator == "&&"):
                 truth = self._truth(part)
@@ -298,11 +305,11 @@ class Walk:
         if found is None:
             return False
         name, index, operator = found
-        self._scope.assign(word, name, index, operator)
+        self.scope.assign(word, name, index, operator)
         if is_exported:
-            self._scope.exported.add(name)
+            self.scope.exported.add(name)
         if name == VISIBLE:
-            self._pending = setting_of(word, self._scope.variables.get(name, (UNKNOWN,)))
+            self._pending = setting_of(word, self.scope.variables.get(name, (UNKNOWN,)))
         return True
 
     def _simple(self, node: Node) -> str:
@@ -318,7 +325,7 @@ class Walk:
         name = rest[0].keyword()
         if name in _DECLARING:
             return self._declare(name, rest)
-        variants = self._scope.argvs(rest)
+        variants = self.scope.argvs(rest)
         argv = next((variant for variant in variants if variant), [])
         if not argv:
             return ""
@@ -329,7 +336,7 @@ class Walk:
             for word in prefix:
                 self._assign(word)
             return self._call(self._functions[argv[0]], argv[1:])
-        environment, visible = environment_of(self._scope, prefix)
+        environment, visible = environment_of(self.scope, prefix)
         for variant in variants[:CAP]:
             if variant:
                 self._run(variant, node, environment, visible)
@@ -376,10 +383,10 @@ class Walk:
         if self._depth >= _DEEPEST or len(text) > LONGEST * 2:
             return
         self._depth += 1
-        kept, pending = self._scope, self._pending
-        self._scope = kept.copy()
-        self._scope.variables.update(environment)
-        self._scope.exported.update(environment)
+        kept, pending = self.scope, self._pending
+        self.scope = kept.copy()
+        self.scope.variables.update(environment)
+        self.scope.exported.update(environment)
         if visible is not None:
             self._pending = visible
         self._all(parse(text, line))
@@ -387,17 +394,17 @@ class Walk:
             if self._pending is not None:
                 self.events.append(Event((), self._pending.line, {}, self._pending))
             self._pending = pending
-        self._scope = kept
+        self.scope = kept
         self._depth -= 1
 
     def _call(self, body: Node, arguments: Sequence[str]) -> str:
         if self._depth >= _DEEPEST:
             return ""
         self._depth += 1
-        kept = self._scope.arguments
-        self._scope.arguments = tuple(arguments)
+        kept = self.scope.arguments
+        self.scope.arguments = tuple(arguments)
         flow = self._one(body)
-        self._scope.arguments = kept
+        self.scope.arguments = kept
         self._depth -= 1
         return flow if flow == "exit" else ""
 
@@ -411,7 +418,7 @@ class Walk:
             if name == "export" and "-f" in options and plain in self._functions:
                 self._call(self._functions[plain], (UNKNOWN,) * 9)  # somebody will
             elif is_exported and plain:
-                self._scope.exported.add(plain)
+                self.scope.exported.add(plain)
         return ""
 
     def _builtin(self, argv: list[str], words: Sequence[Word], node: Node) -> str | None:
@@ -419,18 +426,18 @@ class Walk:
         name = argv[0]
         if name in ("exit", "return", "break", "continue", "logout"):
             return "exit" if name == "logout" else name
-        if obey(self._scope, argv, node):
+        if obey(self.scope, argv, node):
             return ""
         if name == "setenv" and len(argv) > 1:
             value = argv[2] if len(argv) > 2 else ""
-            self._scope.variables[argv[1]] = (value,)
-            self._scope.exported.add(argv[1])
+            self.scope.variables[argv[1]] = (value,)
+            self.scope.exported.add(argv[1])
             if argv[1] == VISIBLE:
                 self._pending = Setting((value,), node.line, len(words) > 2 and words[2].literal() is None)
         elif name in ("unset", "unsetenv"):
             for variable in argv[1:]:
-                self._scope.variables.pop(variable, None)
-                self._scope.arrays.pop(variable, None)
+                self.scope.variables.pop(variable, None)
+                self.scope.arrays.pop(variable, None)
                 if variable == VISIBLE:
                     self._pending = Setting((UNKNOWN,), node.line, True)
         elif name == "eval":

@@ -125,6 +125,15 @@ def test_a_task_longer_than_what_remains_of_the_lifetime_is_held() -> None:
     assert "longer than what remains" in waits_for(held, "long")
 
 
+def test_another_schedulers_limit_holds_no_task_where_the_agent_waits_for_it_at_its_end() -> None:
+    limited = a_task("limited", needs=Needs(time_s=7200.0, time_is_limit=True))
+    facts = replace(a_node(gpus(1), limited), lifetime_left_s=60.0)
+    assert started(facts) == {"limited": ("GPU-0",)}
+    stopping = replace(facts, waits_at_end=False)
+    assert not started(stopping)
+    assert "longer than what remains" in waits_for(stopping, "limited")
+
+
 @pytest.mark.parametrize("phase", [Phase.PAUSED, Phase.DRAINING, Phase.LEAVING])
 def test_nothing_starts_unless_the_agent_serves(phase: Phase) -> None:
     facts = replace(a_node(gpus(1), a_task("t")), phase=phase, phase_reason=reason(Code.OTHER, text="because"))

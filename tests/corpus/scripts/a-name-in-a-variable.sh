@@ -1,0 +1,3 @@
+BIG=4
+N=BIG
+torchrun --nproc_per_node ${!N} t.py

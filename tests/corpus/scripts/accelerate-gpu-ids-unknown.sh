@@ -1,0 +1,1 @@
+accelerate launch --gpu_ids $IDS --num_processes 2 t.py

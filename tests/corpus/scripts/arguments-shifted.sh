@@ -1,0 +1,2 @@
+shift
+torchrun --nproc_per_node $1 t.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+#BSUB -gpu - -q gpu
+python t.py

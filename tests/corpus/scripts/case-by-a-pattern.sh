@@ -1,0 +1,5 @@
+case $1 in
+  bert-*) N=2 ;;
+  gpt-*) N=8 ;;
+esac
+torchrun --nproc_per_node $N t.py

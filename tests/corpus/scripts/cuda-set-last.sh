@@ -1,0 +1,2 @@
+python prepare.py
+export CUDA_VISIBLE_DEVICES=0,1

@@ -1,0 +1,2 @@
+declare -x NPROC_PER_NODE=4
+swift sft

@@ -1,0 +1,1 @@
+deepspeed --module pkg.train --num_gpus 8

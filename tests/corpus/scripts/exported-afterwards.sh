@@ -1,0 +1,3 @@
+NPROC_PER_NODE=4
+export NPROC_PER_NODE
+swift sft

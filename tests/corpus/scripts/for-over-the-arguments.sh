@@ -1,0 +1,1 @@
+for g; do CUDA_VISIBLE_DEVICES=$g python t.py & done

@@ -1,0 +1,4 @@
+function train {
+  torchrun --nproc_per_node $1 t.py
+}
+train 4

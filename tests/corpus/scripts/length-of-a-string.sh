@@ -1,0 +1,2 @@
+A=abcd
+torchrun --nproc_per_node ${#A} t.py

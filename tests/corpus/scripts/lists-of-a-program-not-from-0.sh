@@ -1,0 +1,1 @@
+python t.py --gpu_ids 2,3

@@ -1,0 +1,2 @@
+GPUS=(${CUDA_VISIBLE_DEVICES//,/ })
+CUDA_VISIBLE_DEVICES=${GPUS[0]} python t.py

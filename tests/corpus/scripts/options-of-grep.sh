@@ -1,0 +1,1 @@
+grep -r --num_gpus 8 src

@@ -1,0 +1,1 @@
+sbatch --gpus-per-node=8 other.sh

@@ -1,0 +1,1 @@
+torchrun --nproc_per_node $(expr 2 + 2) t.py

@@ -1,0 +1,2 @@
+N=`echo "4,5" | sed 's/,/ /g' | wc -w`
+torchrun --nproc_per_node $N t.py

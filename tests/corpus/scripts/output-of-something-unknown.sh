@@ -1,0 +1,1 @@
+torchrun --nproc_per_node $(echo $UNSET | wc -w) t.py

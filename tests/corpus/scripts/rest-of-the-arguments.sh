@@ -1,0 +1,1 @@
+torchrun "${@:2}" t.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+#$ -t 1-5 -tc 2
+python t.py

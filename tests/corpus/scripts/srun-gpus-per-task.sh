@@ -1,0 +1,1 @@
+srun --gpus-per-task=2 -n 2 python t.py

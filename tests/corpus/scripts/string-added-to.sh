@@ -1,0 +1,3 @@
+ARGS="--nnodes 1"
+ARGS+=" --nproc_per_node 4"
+torchrun $ARGS t.py

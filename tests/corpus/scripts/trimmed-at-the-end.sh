@@ -1,0 +1,2 @@
+G=4,5
+CUDA_VISIBLE_DEVICES=${G%%,*} python t.py
