@@ -88,6 +88,22 @@ class Needs:
 
 
 @dataclass(frozen=True)
+class ArrayPart:
+    """Which task of an array it is; what all have in common each of them says."""
+
+    job: str
+    """The id of the first task, by which the array is known."""
+    index: int
+    min: int
+    max: int
+    step: int = 1
+    count: int = 1
+    """How many tasks it has."""
+    limit: int = 0
+    """How many of them may run at once; 0: all."""
+
+
+@dataclass(frozen=True)
 class Submission:
     """What the submitter said; every field but the id may be empty."""
 
@@ -103,6 +119,9 @@ class Submission:
     """UTC, by the submitter's clock, for people."""
     dropped_as: str = ""
     """The name that a hand drop had in pending/."""
+    arguments: tuple[str, ...] = ()
+    """What the script finds as ``$1`` and so on."""
+    array: ArrayPart | None = None
     problem: str = ""
     """Why the record could not be used, if it was there; the task then runs by what its script says."""
 

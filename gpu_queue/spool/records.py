@@ -13,19 +13,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from gpu_queue import PROTOCOL
 from gpu_queue.spool.fields import Fields, is_argument
 from gpu_queue.spool.files import FileProblem, Vanished, encode_json, read_json, write_whole
-from gpu_queue.spool.paths import NAME_MAX_BYTES, SpoolPaths, safe_name, title_of
-from gpu_queue.task import Claim, End, Submission, TryResult, Why
+from gpu_queue.spool.paths import NAME_MAX_BYTES, SpoolPaths, is_id, safe_name, title_of
+from gpu_queue.task import ArrayPart, Claim, End, Submission, TryResult, Why
 from gpu_queue.texts import printable
 
 MAX_TRIES_KEPT = 100
 TEXT_MAX = 200
 """Of what an entry of the index says for people: a hundred entries must stay below the size of a record."""
+ARRAY_INDEX_MAX = 2**31 - 1
 MAX_TRY_NUMBER = 10**8
 """One more still is a number that a claim's name may carry."""
 
@@ -44,6 +45,8 @@ def encode_submission(submission: Submission) -> bytes:
         "submitted_at": submission.submitted_at,
         "dropped_as": submission.dropped_as,
         "needs": submission.needs,
+        "arguments": list(submission.arguments),
+        "array": submission.array and asdict(submission.array),
     }
     given = {key: value for key, value in said.items() if value}
     return encode_json({"protocol": PROTOCOL, "id": submission.task_id, **given})
@@ -79,7 +82,16 @@ def read_submission(paths: SpoolPaths, task_id: str, allowed_uids: frozenset[int
     if protocol not in (None, PROTOCOL) or whose not in (None, task_id):
         return Submission(task_id, problem=f"records/{task_id}.json: it is of another protocol or task")
     needs = record.raw("needs")
-    is_fine = needs is None or isinstance(needs, dict)
+    arguments, array = _parse_arguments(record), _parse_array(record)
+    wrong = [
+        problem
+        for problem, is_wrong in (
+            ("needs is no object", needs is not None and not isinstance(needs, dict)),
+            ("arguments is no list of texts that a program can be given", arguments is None),
+            ("array is no part of an array", array is None and record.raw("array") is not None),
+        )
+        if is_wrong
+    ]
     return Submission(
         task_id,
         name=record.name("name"),
@@ -90,8 +102,40 @@ def read_submission(paths: SpoolPaths, task_id: str, allowed_uids: frozenset[int
         host=record.text("host"),
         submitted_at=record.text("submitted_at"),
         dropped_as=record.name("dropped_as"),
-        problem="" if is_fine else f"records/{task_id}.json: needs is no object",
+        arguments=arguments or (),
+        array=array,
+        problem=f"records/{task_id}.json: {'; '.join(wrong)}" if wrong else "",
     )
+
+
+def _parse_arguments(record: Fields) -> tuple[str, ...] | None:
+    """All of them or none: a script that lacks one of them does something else."""
+    given = record.raw("arguments")
+    if given is None:
+        return ()
+    if not isinstance(given, list) or not all(isinstance(one, str) and is_argument(one) for one in given):
+        return None
+    return tuple(given)
+
+
+def _parse_array(record: Fields) -> ArrayPart | None:
+    array = record.inner("array")
+    job, index = array.raw("job"), array.integer("index")
+    if index is None or not isinstance(job, str) or not is_id(job):
+        return None
+    least, most = array.integer("min"), array.integer("max")
+    step, count, limit = array.integer("step"), array.integer("count"), array.integer("limit")
+    part = ArrayPart(
+        job,
+        index,
+        min=index if least is None else least,
+        max=index if most is None else most,
+        step=1 if step is None else step,
+        count=1 if count is None else count,
+        limit=limit or 0,
+    )
+    in_range = 0 <= part.min <= part.index <= part.max <= ARRAY_INDEX_MAX
+    return part if in_range and part.step > 0 and part.count > 0 and part.limit >= 0 else None
 
 
 def read_title(paths: SpoolPaths, task_id: str) -> str:
@@ -231,6 +275,8 @@ def encode_try(record: TryRecord) -> bytes:
             "reason": record.reason,
             "to": record.to,
         }
+    elif record.reason:
+        value["reason"] = record.reason
     if record.gpu_usage:
         value["gpu_usage"] = [_encoded(one) for one in record.gpu_usage]
     for key in ("problem", "settled_by"):

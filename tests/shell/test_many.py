@@ -71,30 +71,6 @@ def test_all_and_a_queue_are_refused_together(shell: Shell, spool: Spool, comman
     assert before == (spool.names("pending"), spool.names("failed"))
 
 
-@pytest.mark.parametrize("names", ["'make all -j4'", "'make all'", "'make all' train"])
-def test_a_name_with_the_word_all_in_it_means_that_task_alone(shell: Shell, spool: Spool, names: str) -> None:
-    made = spool.add("pending", "make_all_-j4", name="make all -j4")
-    train, other = spool.add("pending", "train.sh"), spool.add(f"running/{NODE}", "other.sh")
-    said = shell.ok(f"gpu_stop {names}")
-    stopped = [made, train] if "train" in names else [made]
-    assert said.lines == [f"cancelled {one}" for one in stopped]
-    assert spool.names("failed") == stopped
-    assert spool.names(f"running/{NODE}")[0].startswith(other)
-
-
-@pytest.mark.parametrize("command", ["gpu_cancel", "gpu_stop", "gpu_retry", "gpu_priority"])
-def test_all_and_a_queue_are_refused_together(shell: Shell, spool: Spool, command: str) -> None:
-    for state in ("pending", "failed"):
-        spool.add(state, "a.sh", needs={"queue": "sweep"})
-        spool.add(state, "train.sh")
-    before = spool.names("pending"), spool.names("failed")
-    for options in ("all --queue sweep", "--queue=sweep train all"):
-        said = shell.run(f"{command} {options}{' 7' * (command == 'gpu_priority')}")
-        assert (said.status, said.out) == (2, "")
-        assert f"either {command} --queue sweep or {command} all" in said.err
-    assert before == (spool.names("pending"), spool.names("failed"))
-
-
 @pytest.mark.parametrize("command", ["gpu_cancel", "gpu_stop", "gpu_retry", "gpu_wait"])
 def test_what_fits_nothing_changes_nothing(shell: Shell, spool: Spool, command: str) -> None:
     for state in ("pending", "failed"):
