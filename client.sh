@@ -1886,7 +1886,7 @@ __gpu_indices() { # ARRAY: reply = its indices, none for -; REPLY = how many of 
 
 __gpu_publish() { # all of the caller's files, or none: records, then scripts, synced, then the renames that commit
   local index stage='' title id stamp me file script record own place common scripts=() records=() fulls=() numbers=() where=0 lost=()
-  local begins=() indices=() limit at job step count
+  local begins=() indices=() limit at job step count tongue
   { [ -d pending ] && [ -d records ]; } || command mkdir -p -- pending records 2>/dev/null # somebody has tidied up
   __gpu_me
   __gpu_json "${REPLY%@*}"; me="\"user\": $REPLY"
@@ -1902,6 +1902,7 @@ __gpu_publish() { # all of the caller's files, or none: records, then scripts, s
     __gpu_hear "${sheets[index]}"
     __gpu_titled_as "$file"; title=$REPLY
     __gpu_json "$title"; common=$REPLY
+    case $title in ?*.py) tongue=.py ;; *) tongue='' ;; esac # by it a script without a #! line is run
     own=''
     if [ -n "$file" ]; then
       case $file in /*) place=$file ;; *) place=$cwd/${file#./} ;; esac
@@ -1916,10 +1917,10 @@ __gpu_publish() { # all of the caller's files, or none: records, then scripts, s
     for ((at = 0; at < (count ? count : 1); at++)); do
       __gpu_stamp; stamp=$REPLY
       __gpu_nonce 6; id=$stamp-$REPLY
-      if [ "$count" -eq 0 ]; then __gpu_safe_name "$title"; else __gpu_safe_name "${title:0:111}_${indices[at]}"; fi
+      if [ "$count" -eq 0 ]; then __gpu_safe_name "$title"; else __gpu_plain "${title%"$tongue"}"; __gpu_safe_name "${REPLY:0:100}_${indices[at]}$tongue"; fi
       id+=-$REPLY job=${job:-$id}
       record="{\"protocol\": 1, \"id\": \"$id\", \"name\": "
-      if [ "$count" -eq 0 ]; then record+=$common; else record+="${common%\"}_${indices[at]}\""; fi
+      if [ "$count" -eq 0 ]; then record+=$common; else record+="${common%"$tongue\""}_${indices[at]}$tongue\""; fi
       record+="$own, \"submitted_at\": \"${stamp:0:4}-${stamp:4:2}-${stamp:6:5}:${stamp:11:2}:${stamp:13:2}Z\""
       if [ "$limit" -gt 0 ] && [ "$limit" -lt "$count" ] && [ "$lane" = - ]; then
         record+=", \"needs\": {$needs${needs:+, }\"queue\": \"${job:0:25}.$((at % limit))\"}"

@@ -474,6 +474,14 @@ def test_an_array_becomes_a_task_for_each_index(shell: Shell, spool: Spool, flag
     assert len(shell.ok("gpu_cancel --yes 'train.sh_[03]'").lines) == 2
 
 
+@pytest.mark.parametrize(("name", "end"), [("训.py", "_3.py"), ("x" * 130 + ".py", "x_3.py"), ("y" * 130, "y_3")])
+def test_a_task_of_an_array_ends_as_its_script_does(shell: Shell, spool: Spool, name: str, end: str) -> None:
+    script = shell.file(name, "print(1)\n")
+    (full,) = shell.ok(f"gpu_submit {script} --array 3").lines
+    assert full.endswith(end)
+    assert str(record_of(spool, full)["name"]) == name.removesuffix(".py") + "_3" + ".py" * name.endswith(".py")
+
+
 def test_a_queue_that_was_given_counts_more_than_how_many_of_an_array_may_run(shell: Shell, spool: Spool) -> None:
     shell.file("a.sh", "true\n")
     said = shell.ok("gpu_submit a.sh --array 1-3%2 --queue car")

@@ -506,6 +506,9 @@ def test_a_given_array_and_a_given_queue_count_first(face: Face) -> None:
     assert [face.record(task).needs for task in tasks] == [{"queue": "car"}] * 3
     assert [task.title for task in tasks] == ["train.sh_5", "train.sh_7", "train.sh_8"]
     assert face.submit(Script("a.sh", "true\n"), array="2-3").title == "a.sh_2"
+    # A script without a #! line is run by what it is called.
+    assert face.submit(Script(f"{'训' * 60}.py", "1\n"), array="2-3").name.endswith("_2.py")
+    assert face.submit(Script(f"{'x' * 130}.py", "1\n"), array="2-3").name.endswith("x_2.py")
 
 
 @pytest.mark.parametrize("options", [{"array": "3-1"}, {"arguments": ["a\0"]}, {"arguments": "word"}, {"array": "x"}])

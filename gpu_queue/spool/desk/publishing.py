@@ -25,7 +25,7 @@ from gpu_queue.spool.desk.links import Named, make_link, place_of
 from gpu_queue.spool.desk.people import me
 from gpu_queue.spool.desk.stamps import ahead_s, next_stamp_s
 from gpu_queue.spool.fields import is_argument
-from gpu_queue.spool.paths import NAME_MAX_BYTES, SpoolPaths, full_name, make_id
+from gpu_queue.spool.paths import SpoolPaths, full_name, make_id, safe_name
 from gpu_queue.spool.records import encode_submission
 from gpu_queue.spool.store import Moved
 from gpu_queue.task import DEFAULT_PRIORITY, ArrayPart, State, Submission
@@ -36,6 +36,8 @@ SCRIPT_MAX_BYTES = 16 << 20
 SYNCED_AT_ONCE = 8
 _JOB_CHARS = len("20261123T014415123-4f0c2a")
 """Of an id: what tells it from others, and fits a queue's name."""
+_STEM_BYTES = 100
+"""Of a name, in the ids of an array: there has to be room for the index."""
 
 # -- what is published ----------------------------------------------------------------------------------------------
 
@@ -227,6 +229,8 @@ def _prepare(
         problem = reading.refusals[0].english
         raise BadScript(f"{shown}: asks for what cannot be: {problem}; nothing was submitted")
     title = options.name or _said(reading, "name") or script.name
+    # By that ending a script without a #! line is run.
+    stem, tongue = (title.removesuffix(".py"), ".py") if title.endswith(".py") else (title, "")
     user, host = me()
     directory = os.path.join(where_from, _said(reading, "chdir")).rstrip("/") or "/"
     cwd = directory if options.cwd is None else os.path.abspath(options.cwd)
@@ -234,7 +238,7 @@ def _prepare(
     notes = tuple(one.english for one in reading.warnings)
 
     def said(task_id: str, submitted_at: str, part: ArrayPart | None) -> Submission:
-        name = title if part is None else f"{title}_{part.index}"
+        name = title if part is None else f"{stem}_{part.index}{tongue}"
         needs = given | _lane(part, reading)
         arguments = tuple(options.arguments)
         return Submission(
@@ -245,8 +249,8 @@ def _prepare(
         now_s = next_stamp_s()
         name = os.fsencode(title)
         if part is not None:
-            number = os.fsencode(f"_{part.index}")
-            name = name[: NAME_MAX_BYTES - len(number)] + number
+            number = f"_{part.index}{tongue}"
+            name = f"{safe_name(os.fsencode(stem))[:_STEM_BYTES]}{number}".encode()
         task_id = make_id(now_s, secrets.token_hex(3), name)
         if part is not None:
             jobs.append(task_id)
