@@ -19,9 +19,7 @@ def parse_array(text: str) -> Array:
     """
     limit: int | None = None
     indices: dict[int, None] = {}
-    text = text.strip().replace(" ", "")
-    if text.startswith("[") and text.endswith("]"):
-        text = text[1:-1]
+    text = text.strip().replace(" ", "").lstrip("[").replace("]", "")  # LSF: [1-10]%3
     for item in text.split(","):
         piece, percent, at_once = item.partition("%")
         if percent:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from gpu_queue.scripts.asked import Asked
+from gpu_queue.scripts.asked import Asked, Line
 from gpu_queue.scripts.launchers import Count, Findings, findings
 from gpu_queue.scripts.lexing import COUNT, RANK, UNKNOWN
 from gpu_queue.scripts.values import MARKS
@@ -22,9 +22,9 @@ _NAMES = (
 """Variables that tell a number of GPUs wherever they are set."""
 
 
-def follow(text: str, file_name: str, arguments: Sequence[str], sbatch: Asked) -> Findings:
-    """What the script itself tells."""
-    if not _SPEAKING.search(text):
+def follow(text: str, head: Sequence[Line], file_name: str, arguments: Sequence[str], sbatch: Asked) -> Findings:
+    """What the script itself tells, behind the comment lines at its head."""
+    if not _SPEAKING.search(text, sum(len(line.text) + 1 for line in head)):
         return Findings()
     if _is_python(text, file_name):
         return _with_python(Findings(), text, 1)

@@ -204,8 +204,6 @@ def _heeds_nothing(argv: Sequence[str]) -> bool:
 
 def _heed(event: Event, found: Findings) -> None:
     argv, line = event.argv, event.line
-    if base(argv[0]) in SILENT:
-        return
     at = program_at(argv)
     if at:
         _wrapper(argv[:at], argv[at:], line, found)

@@ -87,10 +87,6 @@ _WORDS = {
         "from here on the script is not followed any more; it gets {number} GPUs: say --gpus N if it needs others",
         "脚本过长，从这里起不再分析；它会得到 {number} 张 GPU：如不对请用 --gpus N",
     ),
-    "not_understood": (
-        "{what} is not understood, and left out",
-        "看不懂 {what}，已忽略",
-    ),
 }
 
 

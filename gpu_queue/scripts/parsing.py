@@ -33,6 +33,8 @@ class Node(NamedTuple):
     """``<<``, ``<<<`` and ``>`` with what stands behind them."""
 
 
+MAYBE = (Node("simple", 0, (Word((), 0),)),)
+"""A condition of which nothing is known."""
 _FUNCTION = re.compile(r"[A-Za-z_][\w.:-]*", re.ASCII)
 _ENDS = frozenset("then else elif fi do done esac }".split())  # noqa: SIM905
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+DECLARING = ("export", "declare", "typeset", "readonly", "local")
+SHELLS = ("bash", "sh", "zsh", "dash", "ksh")
+HANDING = ("parallel", "xargs", "tmux", "screen")
+"""Programs that are handed commands."""
 WRAPPERS = frozenset(
     """
     srun nohup timeout env exec time nice numactl taskset singularity apptainer docker podman conda mamba micromamba

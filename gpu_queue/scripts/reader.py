@@ -265,7 +265,7 @@ def read(
         for asked in read_batch(head):
             reader.take(asked)
     allocation = reader.allocation()
-    found = follow(text, file_name, arguments, sbatch)
+    found = follow(text, head, file_name, arguments, sbatch)
 
     def line_of(number: int) -> Line:
         return Line(number, lines[number - 1] if 0 < number <= len(lines) else "")

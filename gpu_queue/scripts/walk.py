@@ -23,8 +23,8 @@ from gpu_queue.scripts.conditions import succeeds
 from gpu_queue.scripts.events import VISIBLE, Event, Setting
 from gpu_queue.scripts.expanding import CAP, Scope, assignment
 from gpu_queue.scripts.lexing import GRANTED, UNKNOWN, Word
-from gpu_queue.scripts.parsing import Node, commands_flat, parse, parse_script
-from gpu_queue.scripts.programs import SILENT, program_at
+from gpu_queue.scripts.parsing import MAYBE, Node, commands_flat, parse, parse_script
+from gpu_queue.scripts.programs import DECLARING, HANDING, SHELLS, SILENT, program_at
 from gpu_queue.scripts.values import LONGEST, MARKS, matches
 
 _STEPS = 800
@@ -33,9 +33,6 @@ _EVENTS = 400
 _TURNS = 256
 """So many turns of all loops; then a loop is gone through once, with all that its variable may be."""
 _DEEPEST = 4
-_DECLARING = ("export", "declare", "typeset", "readonly", "local")
-_SHELLS = ("bash", "sh", "zsh", "dash", "ksh")
-_HANDING = ("parallel", "xargs", "tmux", "screen")
 
 
 class Walk:
@@ -49,6 +46,10 @@ class Walk:
         self.left_at = 0
         """Behind this line something was not followed any more; 0: all was."""
         self._pending: Setting | None = None
+        self._compound = {
+            "simple": self._simple, "case": self._case, "for": self._for, "count": self._count,
+            "while": self._while, "until": self._while,
+        }  # fmt: skip
         self._steps = _STEPS
         self._turns = _TURNS
         self._depth = 0
@@ -80,18 +81,11 @@ class Walk:
             return "exit"
         self._steps -= 1
         kind = node.kind
-        if kind == "simple":
-            return self._simple(node)
+        follow = self._compound.get(kind)
+        if follow is not None:
+            return follow(node)
         if kind == "if":
-            return self._branches([(condition, body) for condition, body in node.branches])
-        if kind == "case":
-            return self._case(node)
-        if kind == "for":
-            return self._for(node)
-        if kind == "count":
-            return self._count(node)
-        if kind in ("while", "until"):
-            return self._while(node)
+            return self._branches(node.branches)
         if kind == "chain":
             self._flow = ""
             self._truth(node)
@@ -100,8 +94,6 @@ class Walk:
         if kind == "function":
             self._functions[node.text] = node.body[0]
             return ""
-        if kind == "group":
-            return self._all(node.body)
         if kind == "sum":
             statement(self.scope, node.text)
             return ""
@@ -109,7 +101,7 @@ class Walk:
             for part in node.body:
                 self._apart((part,))
             return ""
-        return self._all(node.body)
+        return self._all(node.body)  # a group
 
     _flow = ""
 
@@ -124,7 +116,7 @@ class Walk:
         self.scope, self._functions = kept, functions
         self._pending = pending if self._pending is not None else None
 
-    def _branches(self, branches: list[tuple[tuple[Node, ...], tuple[Node, ...]]]) -> str:
+    def _branches(self, branches: Sequence[tuple[tuple[Node, ...], tuple[Node, ...]]]) -> str:
         """Those of an ``if``: the one that is known to be taken, else all that may be."""
         ends: list[Scope] = []
         flows: list[str] = []
@@ -167,7 +159,7 @@ class Walk:
                 may_be.append(((), body))
                 break
             if None in fits:
-                may_be.append((_MAYBE, body))
+                may_be.append((MAYBE, body))
         return self._branches(may_be)
 
     def _for(self, node: Node) -> str:
@@ -272,7 +264,7 @@ class Walk:
                 truth = next_option(self.scope, self.scope.argvs(node.words)[0])
                 if truth is not None:
                     return truth
-            if all(assignment(one) for one in node.words) or word in _DECLARING:
+            if all(assignment(one) for one in node.words) or word in DECLARING:
                 self._one(node)
                 return True
         flow = self._one(node)
@@ -323,7 +315,7 @@ class Walk:
             return ""
         prefix, rest = words[:count], words[count:]
         name = rest[0].keyword()
-        if name in _DECLARING:
+        if name in DECLARING:
             return self._declare(name, rest)
         variants = self.scope.argvs(rest)
         argv = next((variant for variant in variants if variant), [])
@@ -356,7 +348,7 @@ class Walk:
             elif word == "-u" and VISIBLE in argv[:at]:
                 visible = Setting((UNKNOWN,), node.line, True, False)
         document = next((word.parts[0].text for op, word in node.documents if op == "<<" and word.parts), "")
-        if name in _SHELLS:
+        if name in SHELLS:
             inner = handed(argv[at:])
             if inner is None and not any(not one.startswith("-") for one in argv[at + 1 :]):
                 inner = document
@@ -365,7 +357,7 @@ class Walk:
                     self.events.append(Event(tuple(argv[:at]), node.line, environment, None))
                 self._inner(inner, node.line, environment, visible)
                 return
-        if name in _HANDING:
+        if name in HANDING:
             for word in argv[1:]:
                 if " " in word:
                     self._inner(word, node.line, environment, visible)
@@ -451,7 +443,3 @@ class Walk:
         else:
             return None
         return ""
-
-
-_MAYBE = (Node("simple", 0, (Word((), 0),)),)
-"""A condition of which nothing is known."""

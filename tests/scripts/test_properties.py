@@ -177,11 +177,21 @@ def test_each_thing_that_is_said_has_its_line() -> None:
     for row in corpus():
         script = (CORPUS / row.file).read_bytes().decode().split("\n")
         reading = reading_of(row)
-        for one in (*reading.conclusions, *reading.warnings, *reading.refusals):
-            assert one.english
-            assert one.chinese
-            if one.line_number:
-                assert one.line[:100].rstrip("…") in script[one.line_number - 1].replace("\t", " ")
-        for note in (*reading.warnings, *reading.refusals):
+        places = [(one.line_number, one.line, one.english, one.chinese) for one in reading.conclusions]
+        notes = (*reading.warnings, *reading.refusals)
+        places += [(one.line_number, one.line, one.english, one.chinese) for one in notes]
+        for number, line, english, chinese in places:
+            assert english
+            assert chinese
+            if number:
+                assert line[:100].rstrip("…") in script[number - 1].replace("\t", " ")
+        for note in notes:
             assert re.search(r"[\u4e00-\u9fff]", note.chinese)
             assert not re.search(r"[\ue000-\ue00f]|[{}]", note.english + note.chinese)
+
+
+def test_a_script_that_is_too_long_to_be_followed_is_said_to_be() -> None:
+    script = ("x y\n" * 4000 + "torchrun --nproc_per_node 8 t.py\n").encode()
+    assert [one.code for one in read(script).warnings] == ["too_long"]
+    assert read(script, {"gpus": "8"}).warnings == ()
+    assert read(script[-400:]).gpus == "8"

@@ -1,0 +1,2 @@
+if (( $# == 0 )); then N=2; else N=8; fi
+torchrun --nproc_per_node $N t.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+#OAR --name long --project p
+python t.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH --array=x-y
+python t.py
