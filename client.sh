@@ -2023,7 +2023,7 @@ __gpu_remark() { # FILE: a line for each thing that its submitter should know
   fi
   if [ -n "$mail" ]; then __gpu_tr 'nobody is mailed yet; gpu_wait waits for its end'; __gpu_note "$file:$mail" "$REPLY"; fi
   # shellcheck disable=SC2016 # a script's own words
-  case $tail/${#files[@]}/${texts[0]} in
+  case $has_dashes$tail/${#files[@]}/${texts[0]} in
     [0-9]/1/*'$'[1-9@*]* | [0-9][0-9]/1/*'$'[1-9@*]* | [0-9]/1/*'${'[1-9@*]* | [0-9][0-9]/1/*'${'[1-9@*]*)
       __gpu_quote "$file"; one=$REPLY
       __gpu_format '%s is taken for its priority; as its argument: gpu_submit %s -- %s' "$tail" "$one" "$tail"; __gpu_note "$file" "$REPLY" ;;
