@@ -62,8 +62,9 @@ soak: $(STAMP) ## kill agents at random for minutes; nothing may be lost
 bench: $(STAMP) ## start latency and throughput, beside tsp and a bare loop
 	$(BIN)/python benchmarks/bench.py
 
-gpu-report: ## the keep-alive, measured on a GPU that nobody uses, by a Python that has torch
-	@$(PYTHON) benchmarks/gpu_report.py
+gpu-report: ## the keep-alive, measured on a GPU that nobody uses, PYTHON= has torch; ONLY=yield SECONDS=60 INTO=dir
+	@$(PYTHON) benchmarks/gpu_report.py \
+		$(if $(ONLY),--only $(ONLY)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(INTO),--into $(INTO))
 
 clean: ## remove what make made
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .demo

@@ -1201,24 +1201,6 @@ __gpu_state() { # NODE: REPLY = its state, none where it has no page, "protocol 
   case $REPLY in '' | *[!a-z]*) REPLY=unknown ;; esac
 }
 
-__gpu_lay_out_gpu() { # KIND FIELD… of a page: a line for people, where it is a GPU or what keeps it busy
-  local size
-  case $1 in
-    gpu) # index uuid state utilization used total power name problem
-      busy=$4
-      __gpu_size "$6"; size=$REPLY
-      __gpu_size "$7"
-      size+=/$REPLY
-      __gpu_tr "$4"; __gpu_fit "$REPLY" 8
-      set -- "$2" "$REPLY" "${5/#-/?}" "$size" "$8" "$9${10:+  ${10}}"
-      if __gpu_number "$5"; then printf '  GPU %-2s %s %3s%%  %12s  %4s W  %s\n' "${@:1:5}" "${6%  -}"
-      else printf '  GPU %-2s %s %3s%%  %12s  %s\n' "${@:1:4}" "${6%  -}"
-      fi ;;
-    keepalive)
-      if __gpu_keeps "$@"; then __gpu_put '         keep-alive %s\n' "$REPLY"; fi ;;
-  esac
-}
-
 __gpu_try_words() { # GPUS SECONDS LIMIT ENDING: REPLY = "GPU 0,1, 3m20s / 4h00m (stopped)"
   local line="GPU $1"
   if __gpu_number "$2"; then __gpu_age "$2"; line+=", $REPLY"; fi
@@ -1245,20 +1227,19 @@ __gpu_watch_words() { # TRIES BEATING SILENT LEFT: what becomes of a silent node
   REPLY=$line
 }
 
-__gpu_keeps() { # keepalive FIELD…: REPLY = what it does with a GPU, in words; false where nothing is to be said
-  # index state duty-percent held-bytes open spent-wh off-by reason; the caller's busy is the state of the GPU above
-  [ "$3" != off ] || { [ "${9:--}" != - ] && [ "$busy" != busy ]; } || return 1
-  local words
-  __gpu_tr "$3"; words=$REPLY
-  if __gpu_number "$4"; then
-    __gpu_format ', duty %s%%' "$4"; words+=$REPLY
-    [ "$6" != open ] || { __gpu_tr ' (not regulated: no utilisation reading)'; words+=$REPLY; }
+__gpu_keeps() { # STATE-OF-THE-GPU ROW: REPLY = what the keep-alive does with it, in words; false where nothing is to be said
+  local words fields
+  __gpu_fields "$2" # index state duty-percent held-bytes open spent-wh off-by reason
+  [ "${fields[1]-}" != off ] || { [ "${fields[7]:--}" != - ] && [ "$1" != busy ]; } || return 1
+  __gpu_tr "${fields[1]-}"; words=$REPLY
+  if __gpu_number "${fields[2]-}"; then
+    __gpu_format ', duty %s%%' "${fields[2]}"; words+=$REPLY
+    [ "${fields[4]-}" != open ] || { __gpu_tr ' (not regulated: no utilisation reading)'; words+=$REPLY; }
   fi
-  if __gpu_number "$5" && [ "$5" -gt 0 ]; then __gpu_size "$5"; __gpu_format ', holds %s' "$REPLY"; words+=$REPLY; fi
-  if __gpu_number "$7" && [ "$7" -gt 0 ]; then
-    REPLY=$(($7 + 1000)); __gpu_format ', %s kWh today' "$((REPLY / 1000 - 1)).${REPLY:${#REPLY}-3:2}"; words+=$REPLY
+  if __gpu_number "${fields[3]-}" && [ "${fields[3]}" -gt 0 ]; then __gpu_size "${fields[3]}"; __gpu_format ', holds %s' "$REPLY"; words+=$REPLY; fi
+  if __gpu_number "${fields[5]-}" && [ "${fields[5]}" -gt 0 ]; then
+    REPLY=$((fields[5] + 1000)); __gpu_format ', %s kWh today' "$((REPLY / 1000 - 1)).${REPLY:${#REPLY}-3:2}"; words+=$REPLY
   fi
-  [ "${9:--}" = - ] || words+=", $9"
   REPLY=$words
 }
 
@@ -2368,12 +2349,16 @@ __gpu_status() {
     json) __gpu_facts; __gpu_rows | __gpu_rows_json ;;
     *)
       __gpu_size_of_terminal
-      if [ -t 1 ] && [ -n "${TERM-}" ] && [ "$TERM" != dumb ] && [ -z "${NO_COLOR-}" ]; then
-        bold=$'\033[1m' dim=$'\033[2m' red=$'\033[31m' green=$'\033[32m' yellow=$'\033[33m' plain=$'\033[0m'
-      fi
+      __gpu_colours
       if [ "$way" = watch ]; then __gpu_watch_status; return; fi
       __gpu_facts; __gpu_picture ;;
   esac
+}
+
+__gpu_colours() { # into the caller's bold, dim, red, green, yellow, plain, where there is a terminal that wants them
+  if [ -t 1 ] && [ -n "${TERM-}" ] && [ "$TERM" != dumb ] && [ -z "${NO_COLOR-}" ]; then
+    bold=$'\033[1m' dim=$'\033[2m' red=$'\033[31m' green=$'\033[32m' yellow=$'\033[33m' plain=$'\033[0m'
+  fi
 }
 
 __gpu_watch_status() { # every two seconds, until Ctrl-C; on the alternate screen where there is one
@@ -2692,16 +2677,11 @@ __gpu_format() { # FORMAT WORD…: REPLY = them in this shell's language, for wo
 }
 
 __gpu_picture() { # the facts as people look for them: nodes with their GPUs, what waits and why, what failed lately
-  local node row gap=yes folded='' flagged='' incarnation
+  local node row gap=yes folded='' flagged='' keeping='' incarnation
   typeset -A holds short
+  __gpu_shorten
   __gpu_show_head
   __gpu_place_tries
-  for node in "${names[@]}"; do # a name without the hash at its end, where that is one node's alone
-    REPLY=${node%-????????}
-    if [ -n "${short[$REPLY]-}" ]; then short[${short[$REPLY]}]=${short[$REPLY]} short[$node]=$node
-    else short[$REPLY]=$node short[$node]=$REPLY
-    fi
-  done
   if [ -z "$fully" ] && [ ${#cards[@]} -gt $((high > 60 ? high - 20 : 40)) ]; then folded=yes; fi
   for node in "${names[@]}"; do __gpu_show_node; done
   for row in "${dead[@]}"; do
@@ -2723,9 +2703,22 @@ __gpu_picture() { # the facts as people look for them: nodes with their GPUs, wh
   fi
 }
 
-__gpu_show_head() {
-  local parts=() part text count
+__gpu_shorten() { # short: by the caller's names these without the hash at the end, where that is one node's alone
+  local node
+  for node in "${names[@]}"; do
+    REPLY=${node%-????????}
+    if [ -n "${short[$REPLY]-}" ]; then short[${short[$REPLY]}]=${short[$REPLY]} short[$node]=$node
+    else short[$REPLY]=$node short[$node]=$REPLY
+    fi
+  done
+}
+
+__gpu_show_head() { # three questions before all else: is a GPU free, what is there, and is something wrong
+  local parts=() part text count free=0
+  typeset -A sick
+  __gpu_look_at_cards
   __gpu_plural "$alive" node; parts=("$REPLY")
+  if [ ${#cards[@]} -gt 0 ]; then __gpu_plural ${#cards[@]} GPU; __gpu_format '%s of %s free' "$free" "$REPLY"; parts+=("$REPLY"); fi
   count=$((${#tries[@]} + ${#left[@]})); [ "$count" -eq 0 ] || { __gpu_format '%s running' "$count"; parts+=("$REPLY"); }
   count=$((waiters + ${#odd[@]})); [ "$count" -eq 0 ] || { __gpu_format '%s waiting' "$count"; parts+=("$REPLY"); }
   __gpu_count_settled; text=$REPLY
@@ -2756,6 +2749,43 @@ __gpu_show_head() {
     esac
     __gpu_wrap '' "$yellow" "$REPLY"
   done
+  __gpu_show_wrong
+}
+
+__gpu_look_at_cards() { # into the caller's free, how many an agent would give out, and sick, by STATE/NODE: which do not answer
+  local row node word index
+  for row in "${cards[@]}"; do # node index uuid state
+    node=${row%%$'\t'*} index=${row#*$'\t'} word=${row#*$'\t'*$'\t'*$'\t'}
+    index=${index%%$'\t'*} word=${word%%$'\t'*}
+    case $word in
+      idle) if [ "${state[$node]-}" = serving ]; then free=$((free + 1)); fi ;;
+      lost | unknown) sick[$word/$node]=${sick[$word/$node]-}${sick[$word/$node]:+,}$index ;;
+    esac
+  done
+}
+
+__gpu_show_wrong() { # one line of where something is wrong, from the caller's sick and what else there is; what it is stands there
+  local node row text='' what count=0 parts=()
+  for node in "${names[@]}"; do
+    what=''
+    case ${state[$node]} in
+      stopped) continue ;;
+      silent) __gpu_tr silent; what=$REPLY ;;
+      'protocol '* | 'of another version') __gpu_tr 'of another version'; what=$REPLY ;;
+    esac
+    for row in lost unknown; do
+      [ -n "${sick[$row/$node]-}" ] || continue
+      __gpu_tr "$row"; __gpu_format 'GPU %s %s' "${sick[$row/$node]}" "$REPLY"; what+=${what:+, }$REPLY
+    done
+    case " ${notes[*]}" in *" $node"$'\t'*) __gpu_tr 'a note'; what+=${what:+, }$REPLY ;; esac
+    [ -z "$what" ] || parts+=("${short[$node]} ($what)")
+  done
+  for row in "${left[@]}"; do if [ -z "${state[${row%%/*}]-}" ]; then count=$((count + 1)); fi; done # others may be starting
+  for what in "${parts[@]:0:4}"; do text+=${text:+ · }$what; done
+  if [ ${#parts[@]} -gt 4 ]; then __gpu_format '… and %s more' $((${#parts[@]} - 4)); text+=" $REPLY"; fi
+  if [ "$count" -gt 0 ]; then __gpu_plural "$count" task; __gpu_format '%s without an agent' "$REPLY"; text+=${text:+ · }$REPLY; fi
+  [ -n "$text" ] || return 0
+  __gpu_format 'look at: %s' "$text"; __gpu_wrap '' "$red" "$REPLY"
 }
 
 __gpu_count_settled() { # REPLY = how many have failed and are done, by an unsorted listing: 100,000 names take a moment
@@ -2781,7 +2811,7 @@ __gpu_place_tries() { # holds: by NODE/index what a GPU's line says of the task 
       case ${fields[1]} in *.try1.*) ;; *) first=${fields[1]##*.try}; __gpu_format 'try %s' "${first%%.*}"; time+="  $REPLY" ;; esac
     else time=${fields[2]}
     fi
-    [ "${fields[6]:--}" = - ] || time="(${fields[6]})"
+    [ "${fields[6]:--}" = - ] || { __gpu_tr "${fields[6]}"; time="($REPLY)"; }
     first='' holds[${fields[1]}]=$nonce$'\t'$title_of$'\t'$time
     case ${fields[3]} in
       '' | -) ;;
@@ -2825,16 +2855,16 @@ __gpu_show_node() { # the caller's node
   done
   if [ "${state[$node]}" != silent ]; then
     [ "${state[$node]}" = serving ] || color=$yellow
-    __gpu_tr "${state[$node]}"
-    text=''
-    for ((i = 0; i < ${#models[@]} && wide >= 60; i++)); do text+="  ${counts[i]} × ${models[i]}"; done
+    text='' row=''
+    for ((i = 0; i < ${#models[@]} && wide >= 60; i++)); do row+="  ${counts[i]} × ${models[i]}"; done
     for i in busy idle foreign lost unknown; do
       if [ -n "$folded" ] && [ -n "${seen[$i]-}" ]; then __gpu_tr "$i"; text+="  ${seen[$i]} $REPLY"; fi
     done
     if __gpu_number "${ends[$node]-}"; then __gpu_age "${ends[$node]}"; __gpu_format 'ends in %s' "$REPLY"; text+="  $REPLY"; fi
     if [ "${age[$node]}" -ge 3 ]; then __gpu_age "${age[$node]}"; __gpu_format 'as of %s ago' "$REPLY"; text+="  $REPLY"; fi
     __gpu_tr "${state[$node]}"; index=$REPLY
-    __gpu_width "${short[$node]}  $index$text"
+    __gpu_width "${short[$node]}  $index$row$text"
+    if [ "$REPLY" -le "$wide" ]; then text=$row$text; else __gpu_width "${short[$node]}  $index$text"; fi
     if [ "$REPLY" -le "$wide" ]; then printf "$bold%s$plain  $color%s$plain%s\n" "${short[$node]}" "$index" "$text"
     else __gpu_wrap '' "$bold" "${short[$node]}  $index$text"
     fi
@@ -2880,7 +2910,7 @@ __gpu_unusual() { # into the caller's reasons and whose: what there is to say of
 
 __gpu_show_card() { # the GPU in the caller's fields
   local color='' used memory='' keep fields_of=("${fields[@]}")
-  [ -z "$folded" ] || return 0
+  case $folded${fields[3]} in yeslost | yesunknown) ;; yes*) return ;; esac # one that is sick is not hidden
   case ${fields[3]} in busy) color=$green ;; foreign) color=$yellow ;; lost | unknown) color=$red ;; *) color=$dim ;; esac
   if __gpu_number "${fields[6]}"; then
     if [ "$total" != "${fields[6]}" ]; then total=${fields[6]}; __gpu_size "$total"; size=$REPLY; fi
@@ -2891,7 +2921,9 @@ __gpu_show_card() { # the GPU in the caller's fields
     esac
   fi
   keep=${holds[$node/${fields[1]}]-}
-  if [ -z "$keep" ]; then
+  if [ -n "$keeping" ]; then
+    if [ -n "${kept[$node/${fields[1]}]-}" ] && __gpu_keeps "${fields[3]}" "${kept[$node/${fields[1]}]}"; then keep=$'\t'$REPLY$'\t'; fi
+  elif [ -z "$keep" ]; then
     __gpu_fields "${kept[$node/${fields[1]}]-}"
     case ${fields[1]--} in - | off) ;; *) __gpu_tr keep-alive; keep=$'\t'$REPLY$'\t' ;; esac
     fields=("${fields_of[@]}")
@@ -2914,7 +2946,8 @@ __gpu_cell() { # INDEX STATE UTILIZATION MEMORY "NONCE<tab>TITLE<tab>TIME" COLOR
   if [ -z "$__gpu_zh" ] && [ ${#2} -gt 7 ]; then room=$((room - ${#2} + 7)); fi
   if [ -n "$3" ]; then
     case $3 in -) text='?' ;; *) text=$3% ;; esac
-    if [ "$wide" -ge 60 ]; then printf -v text '%5s%9s' "$text" "$4"
+    if [ "$wide" -ge 110 ] && [ "$wide" -lt 140 ] && [ "${5:0:1}" != $'\t' ] && [ -n "$5" ]; then printf -v text '%5s' "$text" # a task's limit says more than its memory
+    elif [ "$wide" -ge 60 ]; then printf -v text '%5s%9s' "$text" "$4"
     elif [ "${5:0:1}" = $'\t' ] || [ -z "$5" ]; then printf -v text '%5s' "$text"
     else text=''; fi # the room is the task's
     cell+=$text room=$((room - ${#text}))
@@ -2977,11 +3010,16 @@ __gpu_show_left() { # claims that no page of a node knows of
 }
 
 __gpu_show_waiting() {
-  local name key last='' file i=0 fields groups=() counts=() firsts=() rest=0 allowed=12 each shown=0 count=$((waiters + ${#odd[@]})) ranked='' IFS=$' \t\n'
+  local name key last='' file i=0 fields groups=() counts=() firsts=() rest=0 allowed=12 each shown=0 count=$((waiters + ${#odd[@]})) ranked='' below='' titles=$titles IFS=$' \t\n'
   if [ "$count" -gt 0 ]; then
+    if [ "$wide" -lt 100 ] && [ -z "$fully" ]; then # a reason that is cut is none
+      below=yes
+      if [ "$wide" -ge 60 ]; then titles=$((wide >= 80 ? 40 : wide - 40)); fi
+    fi
     for file in "${files[@]:0:100}"; do case $file in pending/500-*) ;; *) ranked=yes; break ;; esac; done
     __gpu_tr WAITING; __gpu_fit "$REPLY" $((12 + titles)); printf "\n$bold%s$plain" "$REPLY"
-    __gpu_columns PRIO GPUS FOR WHY; printf "$dim%s$plain\n" "${REPLY%"${REPLY##*[! ]}"}"
+    REPLY=WHY; [ -z "$below" ] || REPLY=''
+    __gpu_columns PRIO GPUS FOR "$REPLY"; printf "$dim%s$plain\n" "${REPLY%"${REPLY##*[! ]}"}"
     if [ -n "$fully" ]; then
       for file in "${files[@]}" "${odd[@]}"; do __gpu_show_waiter "${file#pending/}"; done
     else
@@ -3002,6 +3040,14 @@ __gpu_show_waiting() {
       if [ ${#groups[@]} -gt 0 ] && [ $((allowed / ${#groups[@]})) -gt 1 ]; then each=$((allowed / ${#groups[@]})); fi
       [ ${#groups[@]} -lt 2 ] || [ "$each" -lt 4 ] || each=3
       for ((i = 0; i < ${#groups[@]} && shown < allowed; i++)); do
+        key='' below=''
+        if [ "${groups[i]}" != - ]; then
+          __gpu_fields "${groups[i]}"; key=${fields[1]-${groups[i]}}
+          [ -z "$__gpu_zh" ] || key=${fields[2]-$key}
+          if [ "$wide" -lt 100 ]; then below=yes
+          else __gpu_width "$key"; [ "$REPLY" -le $((wide - titles - 26 - (${#ranked} > 0 ? 5 : 0))) ] || below=yes
+          fi
+        fi
         IFS=/; set -f
         # shellcheck disable=SC2206 # names have no /
         reply=(${firsts[i]%/}); set +f; IFS=$' \t\n'
@@ -3009,13 +3055,11 @@ __gpu_show_waiting() {
         rest=${#reply[@]}; [ "$rest" -le "$each" ] || rest=$each
         if [ "${counts[i]}" -eq $((rest + 1)) ]; then __gpu_show_waiter "${reply[rest]}"; shown=$((shown + 1)) rest=$((rest + 1))
         fi
-        if [ "$wide" -lt 60 ] && [ "${groups[i]}" != - ]; then
-          __gpu_fields "${groups[i]}"; REPLY=${fields[1]-${groups[i]}}
-          [ -z "$__gpu_zh" ] || REPLY=${fields[2]-$REPLY}
-          __gpu_wrap '    ' "$dim" "$REPLY"
-        fi
-        if [ "${counts[i]}" -gt "$rest" ]; then
-          __gpu_format '… %s more like it' $((counts[i] - rest)); printf "  $dim%s$plain\n" "$REPLY"
+        rest=$((counts[i] - rest))
+        if [ -n "$below" ]; then
+          if [ "$rest" -gt 0 ]; then __gpu_format '%s; %s more like it' "$key" "$rest"; key=$REPLY; fi
+          __gpu_wrap '    ' "$dim" "$key"
+        elif [ "$rest" -gt 0 ]; then __gpu_format '… %s more like it' "$rest"; printf "  $dim%s$plain\n" "$REPLY"
         fi
         count=$((count - counts[i]))
       done
@@ -3037,12 +3081,12 @@ __gpu_columns() { # PRIORITY GPUS FOR WHY: REPLY = what stands right of a waitin
   if [ -n "$ranked" ] && [ "$wide" -ge 60 ]; then __gpu_tr "$1"; __gpu_fit "$REPLY" 4; line="$REPLY "; fi
   __gpu_tr "$2"; __gpu_fit "$REPLY" 4 right; line+="$REPLY  "
   __gpu_tr "$3"; __gpu_fit "$REPLY" 6; line+="$REPLY  "
-  if [ "$wide" -ge 60 ]; then __gpu_tr "$4"; line+=$REPLY; fi # else it stands below
+  if [ "$wide" -ge 60 ] && [ -n "$4" ]; then __gpu_tr "$4"; line+=$REPLY; fi # else it stands below
   REPLY=$line
 }
 
 __gpu_show_waiter() { # NAME in pending/
-  local name=$1 line priority=- nonce='' time=- reason=- fields
+  local name=$1 line priority=- nonce='' time=- reason=- again='' fields
   __gpu_strip "$name"
   if __gpu_is_full "$REPLY"; then
     priority=${REPLY%%-*}
@@ -3055,8 +3099,10 @@ __gpu_show_waiter() { # NAME in pending/
       __gpu_told "$name"; reason=$REPLY
       if __gpu_number "${fields[4]-}" && [ "${fields[4]}" -gt 0 ] && [ "${fields[0]}" != backoff ]; then
         __gpu_format '%s (try %s)' "$reason" $((fields[4] + 1)); reason=$REPLY
+        __gpu_format 'try %s' $((fields[4] + 1)); again=$REPLY
       fi ;;
   esac
+  [ -z "$below" ] || reason=$again
   REPLY=${fields[5]--}
   [ "$REPLY" != - ] || __gpu_title "$name"
   __gpu_fit "$REPLY" "$titles"; line=$REPLY
@@ -3102,9 +3148,16 @@ __gpu_show_failed() { # of the last day, the newest first, each with how it ende
     __gpu_outcome "$outcome"; outcome=$REPLY${text:+, $text}
     __gpu_title "$name"; __gpu_fit "$REPLY" "$titles"; text=$REPLY
     __gpu_age $((now > since ? now - since : 0)); __gpu_format '%s ago' "$REPLY"
-    if [ "$wide" -ge 60 ]; then __gpu_fit "$REPLY" 11; text+="  $REPLY  "; else text+='  '; fi
-    __gpu_tame "$outcome"; __gpu_clip "$text${REPLY//[[:cntrl:]]/?}" $((wide - 10))
-    printf "  $bold%s$plain  %s\n" "${name:23:6}" "$REPLY"
+    since=$REPLY
+    __gpu_tame "$outcome"; outcome=${REPLY//[[:cntrl:]]/?}
+    __gpu_fit "$since" 11; row="$text  $REPLY  $outcome"
+    [ "$wide" -ge 60 ] || row="$text  $outcome"
+    __gpu_width "$row"
+    if [ "$REPLY" -le $((wide - 10)) ]; then printf "  $bold%s$plain  %s\n" "${name:23:6}" "$row"
+    else
+      printf "  $bold%s$plain  %s\n" "${name:23:6}" "$text  $since"
+      __gpu_wrap '    ' "$dim" "$outcome"
+    fi
   done
   if [ "$failures" -gt "$shown" ]; then __gpu_format '… %s more' $((failures - shown)); printf "  $dim%s$plain\n" "$REPLY"; fi
 }
@@ -3126,6 +3179,27 @@ __gpu_outcome() { # WORD of a record: REPLY = how the task ended, for people
     'failed('*) REPLY=${1#*'('}; __gpu_format 'exit status %s' "${REPLY%%')'*}" ;;
     *) __gpu_tr "$1" ;;
   esac
+}
+
+__gpu_kept_status() { # as gpu_status shows nodes, with what the keep-alive does with each GPU
+  local node names=() cards=() notes=() tries=() left=() whole=() reply=() wide=100 high=0 titles=24 keeping=yes folded='' flagged='' gap=yes
+  local bold='' dim='' red='' green='' yellow='' plain=''
+  typeset -A age state because ends kept holds short listed paged
+  if __gpu_who keepalive-off; then __gpu_put 'keep-alive is off%s; gpu_keepalive on ends it\n' "${REPLY:+: $REPLY}"
+  else __gpu_put 'keep-alive is on\n'
+  fi
+  __gpu_living; __gpu_sort "${reply[@]}"; names=("${reply[@]}")
+  [ ${#names[@]} -gt 0 ] || { __gpu_put 'no agent is alive; start one with ./submit.sh %s\n' "$JOB_ID"; return; }
+  __gpu_size_of_terminal
+  __gpu_colours
+  if [ "$wide" -gt 109 ]; then wide=109; fi # in two columns there is no room for the words
+  __gpu_shorten
+  for node in "${names[@]}"; do
+    __gpu_state "$node"; state[$node]=$REPLY age[$node]=0 notes=() cards=()
+    __gpu_each "$node" __gpu_heed wait
+    ends=() because=() notes=() tries=()
+    __gpu_show_node
+  done
 }
 
 # --- the same for programs: a line per thing, fields separated by tabs, - for none (docs/commands.md, "For programs") ---
@@ -3630,6 +3704,8 @@ __gpu_explain_running() { # PATH of a claim
   fi
   case $1 in *=*) __gpu_put '%s (%s) has ended on %s, try %s%s; an agent moves it on\n' "$title" "$nonce" "$node" "$try" "$where"; return ;; esac
   __gpu_put '%s (%s) runs on %s, try %s%s; gpu_tail %s follows its log\n' "$title" "$nonce" "$node" "$try" "$where" "$nonce"
+  # Its agent may have seen something: a GPU that it was not given.
+  if __gpu_record "records/${claim#????}.json" && __gpu_field "$REPLY" reason && [ -n "$REPLY" ]; then __gpu_put '  %s\n' "$REPLY"; fi
 }
 
 __gpu_watched() { # NODE that is silent: REPLY = what becomes of its tasks, as a living node says
@@ -4435,7 +4511,11 @@ __gpu_kept() { # NODE on|off: whether its page shows that it obeys; REPLY = "1 h
 
 __gpu_count_kept() { # KIND FIELD…: into __gpu_kept's variables
   local word=${3-}
-  case $1 in gpu) busy=$4; return ;; keepalive) __gpu_keeps "$@" || return 0 ;; *) return ;; esac
+  case $1 in
+    gpu) busy=$4; return ;;
+    keepalive) [ "$word" != off ] || { [ "${9:--}" != - ] && [ "$busy" != busy ]; } || return 0 ;;
+    *) return ;;
+  esac
   case $word in
     holding | starting | yielding | 'backing off') late=$((late + 1)) ;;
     failed) ;;
@@ -4444,19 +4524,6 @@ __gpu_count_kept() { # KIND FIELD…: into __gpu_kept's variables
   [ "$8" != people ] || told=$((told + 1)) # switched off by gpu_keepalive, as it was when the page was written
   if [ -z "${counts[$word]-}" ]; then states+="$word,"; fi
   counts[$word]=$((${counts[$word]-0} + 1))
-}
-
-__gpu_kept_status() {
-  local node nodes=() busy=''
-  if __gpu_who keepalive-off; then __gpu_put 'keep-alive is off%s; gpu_keepalive on ends it\n' "${REPLY:+: $REPLY}"
-  else __gpu_put 'keep-alive is on\n'
-  fi
-  __gpu_living; nodes=("${reply[@]}")
-  for node in "${nodes[@]}"; do
-    __gpu_put '\nnode %s\n' "$node"
-    __gpu_each "$node" __gpu_lay_out_gpu
-  done
-  [ ${#nodes[@]} -gt 0 ] || __gpu_put 'no agent is alive; start one with ./submit.sh %s\n' "$JOB_ID"
 }
 
 __gpu_report() {
@@ -4527,13 +4594,17 @@ __gpu_sums() { # day|gpu FIRST_DAY FILE…: the table, nothing where no line cou
         joules[key, kind] += $(7 + kind)
         if ($11 + 0 > 0 && $(4 + kind) + 0 > 0) partial[key, kind] = 1
       }
+      if (NF < 13) return  # from before light fillers were told apart: the time is the task'"'"'s, the energy theirs
+      hours[key, 2] += $12
+      joules[key, 1] += $13
+      if ($11 + 0 > 0 && $12 + 0 > 0) partial[key, 1] = 1
     }
     BEGIN { FS = "\t" }
-    NF < 11 || length($1) != 10 || $1 !~ /^[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]$/ || $1 "" < first "" { next }
+    NF < 11 || NF == 12 || length($1) != 10 || $1 !~ /^[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]$/ || $1 "" < first "" { next }
     $2 == "" || $3 !~ /^[0-9]+$/ || length($3) > 6 { next }
     {
-      sub(/\r$/, "", $11)
-      for (i = 5; i <= 11; i++) if (!number($i)) next
+      sub(/\r$/, "", $NF)
+      for (i = 5; i <= 13 && i <= NF; i++) if (!number($i)) next
       key = $1
       if (by == "gpu") {
         host = FILENAME
@@ -4584,7 +4655,6 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'which task? a name, a part of it, or its six digits; gpu_status shows them') REPLY='哪个任务？请给出名称、名称的一部分或六位编号；gpu_status 会列出' ;;
     "'%s' fits %s tasks, and nothing was done; name one of them:") REPLY="'%s' 符合 %s 个任务，未做任何操作；请指明其中一个：" ;;
     "no task in %s is called '%s'; gpu_status and gpu_logs show what there is") REPLY="在 %s 中没有名为 '%s' 的任务；gpu_status 和 gpu_logs 会列出现有任务" ;;
-    '         keep-alive %s\n') REPLY='         保活 %s\n' ;;
     'which script? gpu_submit FILE… [PRIORITY]; gpu_help shows the options') REPLY='哪个脚本？gpu_submit 文件… [优先级]；gpu_help 列出所有选项' ;;
     '--name is for one script') REPLY='--name 只能用于一个脚本' ;;
     "quote the command: gpu_run '%s'; if %s is its priority: gpu_run %s --priority %s") REPLY="请给命令加引号：gpu_run '%s'；如果 %s 是优先级：gpu_run %s --priority %s" ;;
@@ -4626,12 +4696,22 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'ends in %s') REPLY='%s 后结束' ;;
     'as of %s ago') REPLY='%s 前的状态' ;;
     'note: %s') REPLY='注意：%s' ;;
+    'look at: %s') REPLY='请查看：%s' ;;
+    '%s of %s free') REPLY='空闲 %s / %s' ;;
+    '%s without an agent') REPLY='%s没有 agent' ;;
+    'GPU %s %s') REPLY='GPU %s %s' ;;
+    'timed out') REPLY='超时' ;;
+    'a note') REPLY='有注意事项' ;;
+    'silent') REPLY='没有音讯' ;;
+    'of another version') REPLY='版本不同' ;;
+    'preparing') REPLY='准备' ;;
     'keep-alive %s on GPU %s: %s') REPLY='保活%s，GPU %s：%s' ;;
     'keep-alive') REPLY='保活' ;;
     'RUNNING, though no agent says so') REPLY='运行中（没有 agent 说明）' ;;
     '… and %s more') REPLY='… 还有 %s 个' ;;
     'on %s, try %s, has ended') REPLY='在 %s，第 %s 次，已结束' ;;
     'on %s, try %s') REPLY='在 %s，第 %s 次' ;;
+    '%s; %s more like it') REPLY='%s；另有 %s 个同样的任务' ;;
     '… %s more like it') REPLY='… 另有 %s 个同样的任务' ;;
     '… and %s others; gpu_status --all shows them') REPLY='… 另有 %s 个任务；gpu_status --all 全部显示' ;;
     'FAILED in the last day: %s') REPLY='最近一天失败：%s' ;;
@@ -4736,6 +4816,7 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'on') REPLY='开启' ;;
     'off') REPLY='关闭' ;;
     '%s task') REPLY='%s 个任务' ;;
+    '%s GPU') REPLY='%s 张 GPU' ;;
     '%s node') REPLY='%s 个节点' ;;
     '%s waiting task') REPLY='%s 个等待中的任务' ;;
     '%s day') REPLY='%s 天' ;;
@@ -4852,7 +4933,6 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     ' (not regulated: no utilisation reading)') REPLY='（未调节：没有利用率读数）' ;;
     ', holds %s') REPLY='，占用 %s' ;;
     ', %s kWh today') REPLY='，今天 %s kWh' ;;
-    '\nnode %s\n') REPLY='\n节点 %s\n' ;;
     'holding') REPLY='保持' ;;
     'calibrating') REPLY='校准中' ;;
     'yielding') REPLY='让出中' ;;

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """The keep-alive on a real card: ``make gpu-report``.
 
-Needs one NVIDIA GPU that nobody uses, and a Python that has torch and nvidia-ml-py; takes less than eight minutes.
-Every part drives the real zygote, workers, supervisor or agent.  The results go to
-benchmarks/results/keepalive-<gpu>.json and, as a table, into docs/keepalive.md.  A part that fails says why, and the
-others go on; a number that was not measured is not printed.  The exit status is 3 if a part failed, 1 without a GPU.
+Needs one NVIDIA GPU that nobody uses, and a Python that has torch and nvidia-ml-py; takes less than nine minutes.
+Every part drives the real zygote, workers, supervisor or agent.  After each part the results are in
+benchmarks/results/keepalive-<gpu>.json and, as a table, in docs/keepalive.md; parts of earlier calls stay there.
+
+A part that fails says why, and the others go on; then the exit status is 1, as it is without a GPU.  TERM, INT and
+HUP end all that was started and keep what was measured; then it is 128 and the number of the signal.
 
 ``--simulate`` tries the report itself on a simulated card and writes nothing into the repository.
 """
@@ -13,104 +15,155 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
-import re
-import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
-from importlib import metadata
+from dataclasses import replace
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # it runs with a Python in which this project is not installed
 
+import keepalive_below
+import keepalive_beside
+import keepalive_gauge
 import keepalive_page
-import keepalive_parts
-import page
-from keepalive_installation import Installation
-from keepalive_parts import FULL, QUICK, Bench, Values
-from keepalive_peers import measure_peers
-from keepalive_rig import Card, NotMeasured
-from machine import facts
+import keepalive_record
+import keepalive_tasks
+from keepalive_bench import FULL, QUICK, Bench, Sizes
+from keepalive_call import Call, Part
+from keepalive_card import Card, NotMeasured
+from keepalive_record import NOWHERE, REPOSITORY, Place
+from keepalive_signals import Interrupted, Signals
 
 from gpu_queue.errors import GpuQueueError
 
-RESULTS = ROOT / "benchmarks/results"
-PAGE = ROOT / "docs/keepalive.md"
-MARKS = ("<!-- gpu-report -->", "<!-- /gpu-report -->")
-BUDGET_S = 478.0
-"""Of the whole run; a part that does not fit any more is left out."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """One part of the report."""
-
-    measure: Callable[[Bench], Values]
-    planned_s: float
-    """What it is expected to take in full; so long must be left."""
-    limit_s: float
-    """It is given up after this."""
-
+START_S = 30.0
+"""For the choice of the card and a cold import of torch: before the first part, at no part's cost."""
+MOST_S = 540.0
+"""All parts, and the start."""
 
 PARTS: dict[str, Part] = {
-    "gauge": Part(keepalive_parts.measure_gauge, 16, 60),
-    "pause": Part(keepalive_parts.measure_pause, 11, 40),
-    "yield": Part(keepalive_parts.measure_yield, 34, 120),
-    "band": Part(keepalive_parts.measure_band, 320, 400),
-    "tenant": Part(keepalive_parts.measure_tenant, 13, 60),
-    "watts": Part(keepalive_parts.measure_watts, 26, 80),
-    "light": Part(keepalive_parts.measure_light, 14, 60),
-    "contexts": Part(keepalive_parts.measure_contexts, 15, 50),
-    "peers": Part(measure_peers, 26, 90),
+    "pause": Part(keepalive_gauge.measure_pause, 22),
+    "gauge": Part(keepalive_gauge.measure_gauge, 24),
+    "band": Part(keepalive_tasks.measure_band, 112),
+    "yield": Part(keepalive_beside.measure_yield, 40),
+    "watts": Part(keepalive_gauge.measure_watts, 28),
+    "tenant": Part(keepalive_beside.measure_tenant, 28),
+    "light": Part(keepalive_beside.measure_light, 22),
+    "contexts": Part(keepalive_gauge.measure_contexts, 17),
+    "calls": Part(keepalive_gauge.measure_calls, 11),
+    "starting": Part(keepalive_beside.measure_starting, 38),
+    "training": Part(keepalive_tasks.measure_training, 34),
+    "agents": Part(keepalive_tasks.measure_agents, 30),
+    "smi": Part(keepalive_beside.measure_smi, 22),
+    "foreign": Part(keepalive_beside.measure_foreign, 82),
 }
-"""In this order: what matters most is not what is left out when time runs short."""
-
-
-class _TimeOver(Exception):
-    """A part took longer than it may."""
+"""In this order: an interruption loses what matters least."""
+BAND_BESIDES_S = 40.0
+"""What the part ``band`` takes besides the band: the start of an agent, and its scripts."""
 
 
 def main() -> int:
     options = _options()
-    signal.signal(signal.SIGTERM, _leave)
-    signal.signal(signal.SIGALRM, _ring)
-    with ExitStack() as stack:
-        base = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gpu-report.")))
-        try:
-            _check_torch()
-            card = Card(base, is_simulated=options.simulate, wanted=options.gpu)
-        except (GpuQueueError, NotMeasured) as error:
-            print(f"gpu-report: {_without_hint(error)}. To try the report without a GPU: --simulate", file=sys.stderr)
-            return 1
-        results = _measure(Bench(base, card, QUICK if options.quick else FULL, stack), options)
-    text = keepalive_page.render(results)
-    print(text)
-    _write(results, text, options)
-    return 3 if any(values.get("has_failed") for values in results["parts"].values()) else 0
+    if options.merge:
+        return _merge(options)
+    keepalive_below.adopt()
+    signals = Signals()
+    signals.install()
+    try:
+        with ExitStack() as stack:
+            stack.callback(keepalive_below.end_all)
+            return _report(stack, options, signals)
+    except Interrupted:
+        assert signals.received is not None
+        print(f"gpu-report: interrupted by {signals.received.name}; what was measured is kept", file=sys.stderr)
+        return 128 + signals.received
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure the keep-alive on one GPU that nobody uses.")
     parser.add_argument("--gpu", default="all", help="index or UUID (default: the first that is free)")
     parser.add_argument("--only", default="", help=f"some of {','.join(PARTS)}; the others stay as they were")
+    parser.add_argument("--seconds", type=float, help="for each of the parts, instead of its budget")
+    parser.add_argument("--quick", action="store_true", help="a few trials of each, to try it out")
+    parser.add_argument("--simulate", action="store_true", help="on a simulated card")
+    parser.add_argument("--into", type=Path, help="a directory for results and page, instead of the repository's")
     parser.add_argument(
-        "--quick", action="store_true", help="a few trials of each, to try it out; nothing is written"
+        "--merge",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="measure nothing: join records of other calls, write them",
     )
-    parser.add_argument("--simulate", action="store_true", help="on a simulated card; nothing is written")
-    parser.add_argument("--output", type=Path, help="write the numbers to this file, and nothing elsewhere")
     options = parser.parse_args()
     options.parts = [name.strip() for name in options.only.split(",") if name.strip()] or list(PARTS)
     unknown = [name for name in options.parts if name not in PARTS]
     if unknown:
         parser.error(f"--only {','.join(unknown)}: expected some of {','.join(PARTS)}")
+    if options.seconds is not None and options.seconds <= 0:
+        parser.error(f"--seconds {options.seconds:g}: expected more than 0")
+    options.parts = [name for name in PARTS if name in options.parts]
     return options
+
+
+def _place(options: argparse.Namespace) -> Place:
+    if options.into:
+        return Place(options.into, options.into / "keepalive.md")
+    return NOWHERE if options.quick or options.simulate else REPOSITORY
+
+
+def _merge(options: argparse.Namespace) -> int:
+    place = _place(options)
+    try:
+        given = keepalive_record.joined([keepalive_record.read(path) for path in options.merge])
+        if place is REPOSITORY and given["device"] == "simulated":
+            raise ValueError("a simulated card says nothing about a GPU; to join its records: --into DIR")
+        record = place.before(given)
+    except (OSError, ValueError) as error:
+        print(f"gpu-report: {error}", file=sys.stderr)
+        return 1
+    place.write(record)
+    print(keepalive_page.render(record))
+    return 0
+
+
+# -- one call -------------------------------------------------------------------------------------------------------
+
+
+def _report(stack: ExitStack, options: argparse.Namespace, signals: Signals) -> int:
+    base = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gpu-report.", ignore_cleanup_errors=True)))
+    try:
+        _check_torch()
+        card = Card(base, is_simulated=options.simulate, wanted=options.gpu)
+        place = NOWHERE if card.plant and not options.into else _place(options)
+        first = keepalive_record.begun(card, base)
+        record = place.before(first)
+        bench = Bench(base, card, _sizes(options), stack)
+        begun_s = time.monotonic()
+        print(f"gpu-report: {card.describe()}; importing torch …", file=sys.stderr, flush=True)
+        bench.nursery.take()
+    except (GpuQueueError, NotMeasured, RuntimeError, TimeoutError, OSError, ValueError) as error:
+        print(f"gpu-report: {_without_hint(error)}. To try the report without a GPU: --simulate", file=sys.stderr)
+        return 1
+    print(f"gpu-report: {_plan(options)} (torch: {time.monotonic() - begun_s:.0f} s)", file=sys.stderr, flush=True)
+    stamp = keepalive_record.stamp(card, first["machine"]["commit"], is_quick=options.quick)
+    parts = {name: PARTS[name] for name in options.parts}
+    return Call(parts, bench, signals, place, record, stamp, options.seconds).run()
+
+
+def _sizes(options: argparse.Namespace) -> Sizes:
+    sizes = QUICK if options.quick else FULL
+    if options.seconds is None or options.quick:
+        return sizes
+    return replace(sizes, band_s=max(10.0, options.seconds - BAND_BESIDES_S))
+
+
+def _plan(options: argparse.Namespace) -> str:
+    budgets = {name: options.seconds or PARTS[name].budget_s for name in options.parts}
+    each = ", ".join(f"{name} {budget_s:.0f}" for name, budget_s in budgets.items())
+    return f"{len(budgets)} parts, at most {sum(budgets.values()):.0f} s: {each}"
 
 
 def _check_torch() -> None:
@@ -121,82 +174,6 @@ def _check_torch() -> None:
 def _without_hint(error: Exception) -> str:
     """One line, without what the agent's messages say of its own ``--simulate``."""
     return str(error).replace(" To try it without GPUs: --simulate 4", "").rstrip(".")
-
-
-def _measure(bench: Bench, options: argparse.Namespace) -> dict[str, Any]:
-    begun_s = time.monotonic()
-    card = bench.card
-    results: dict[str, Any] = {
-        "device": "simulated" if card.plant else card.gpu.name,
-        "memory_total_bytes": card.total_bytes,
-        "machine": {**facts(bench.base), "GPUs": card.describe(), "torch": metadata.version("torch")},
-        "quick": options.quick,
-        "parts": {},
-    }
-    if "peers" in options.parts and not card.plant:
-        bench.peers = Installation(bench.base)  # made while others measure
-        bench.stack.callback(bench.peers.close)
-    for name, part in PARTS.items():
-        if name not in options.parts:
-            continue
-        print(f"{name} …", file=sys.stderr, flush=True)
-        left_s = BUDGET_S - (time.monotonic() - begun_s)
-        part_begun_s = time.monotonic()
-        results["parts"][name] = _one(part, bench, left_s, in_full=not options.quick)
-        results["parts"][name]["seconds_taken"] = round(time.monotonic() - part_begun_s, 1)
-    results["notes"] = bench.notes
-    results["seconds"] = round(time.monotonic() - begun_s, 1)
-    return results
-
-
-def _one(part: Part, bench: Bench, left_s: float, *, in_full: bool) -> Values:
-    """What a part comes to, or why it comes to nothing; it leaves an empty card behind."""
-    if in_full and part.planned_s > left_s:
-        return {"problem": f"no time was left; --only {_name_of(part)} measures it alone"}
-    try:
-        signal.setitimer(signal.ITIMER_REAL, part.limit_s)
-        try:
-            return part.measure(bench)
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-    except NotMeasured as error:
-        return {"problem": str(error)}
-    except _TimeOver:
-        return {"problem": f"given up after {part.limit_s:.0f} s", "has_failed": True}
-    except Exception as error:  # the driver, torch, a process that ended: told, and the next part goes on
-        return {"problem": f"{type(error).__name__}: {error}", "has_failed": True}
-
-
-def _name_of(part: Part) -> str:
-    return next(name for name, one in PARTS.items() if one is part)
-
-
-def _write(results: Mapping[str, Any], text: str, options: argparse.Namespace) -> None:
-    if options.output:
-        options.output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    if options.output or options.quick or results["device"] == "simulated":
-        return
-    path = RESULTS / f"keepalive-{_file_name(results['device'])}.json"
-    whole = dict(results)
-    if options.only and path.exists():
-        whole["parts"] = {**json.loads(path.read_text(encoding="utf-8"))["parts"], **results["parts"]}
-        text = keepalive_page.render(whole)
-    RESULTS.mkdir(exist_ok=True)
-    path.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
-    page.put(PAGE, text, MARKS)
-
-
-def _file_name(device: str) -> str:
-    """``NVIDIA H100 80GB HBM3`` as ``h100-80gb-hbm3``."""
-    return re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-").removeprefix("nvidia-")
-
-
-def _ring(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-    raise _TimeOver
-
-
-def _leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-    sys.exit(128 + number)  # through all that must be ended
 
 
 if __name__ == "__main__":

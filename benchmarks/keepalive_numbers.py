@@ -44,6 +44,15 @@ def spread_ms(values_s: Sequence[float]) -> dict[str, float]:
     }
 
 
+def spread_us(values_s: Sequence[float]) -> dict[str, float]:
+    """The same of calls, in microseconds."""
+    return {
+        "count": len(values_s),
+        "p50_us": round(percentile(values_s, 0.5) * 1e6, 1),
+        "p99_us": round(percentile(values_s, 0.99) * 1e6, 1),
+    }
+
+
 def is_in_band(reading: Reading) -> bool:
     """Whether the utilisation is known, and within the band."""
     percent = reading.utilization_percent

@@ -22,7 +22,14 @@ def put(page: Path, table: str, marks: tuple[str, str] = (BEGIN, END)) -> None:
     _, end, after = rest.partition(last)
     if not begin or not end:
         raise ValueError(f"{page}: expected the lines {first} and {last}, between which the results go")
-    page.write_text(f"{before}{first}\n{table}{last}{after}", encoding="utf-8")
+    write_whole(page, f"{before}{first}\n{table}{last}{after}")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """By a rename: who is interrupted leaves the file as it was."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
 
 
 def render(results: Results) -> str:

@@ -13,6 +13,7 @@ import os
 import socket
 import time
 from collections import deque
+from functools import partial
 
 from gpu_queue import __version__
 from gpu_queue.agent import gauges
@@ -23,6 +24,7 @@ from gpu_queue.agent.commands import Commands
 from gpu_queue.agent.current import Current
 from gpu_queue.agent.fillers import LEDGER_EVERY_S, Fillers
 from gpu_queue.agent.looking import Looking, Seen
+from gpu_queue.agent.overreach import Overreach
 from gpu_queue.agent.place import Place
 from gpu_queue.agent.preparing import Preparing, scripts_environment
 from gpu_queue.agent.pushing import Pushing
@@ -33,6 +35,7 @@ from gpu_queue.agent.watching import Watching
 from gpu_queue.config import Settings
 from gpu_queue.execution import found
 from gpu_queue.execution.shims import Shims
+from gpu_queue.execution.tools import install_tools
 from gpu_queue.node.kept import SEEN_KEPT
 from gpu_queue.node.storage import Errand, Failed
 from gpu_queue.reasons import REASONS_PUBLISHED, Reason
@@ -42,14 +45,13 @@ from gpu_queue.scheduling.phase import Wishes, phase_of
 from gpu_queue.scheduling.plan import LOOK_AHEAD, Start, explain, plan
 from gpu_queue.spool.commands import Command
 from gpu_queue.spool.pages import NodePage
-from gpu_queue.states import AgentState, GpuState
+from gpu_queue.states import AgentState
 from gpu_queue.task import State, Why
 from gpu_queue.units import format_duration
 from gpu_queue.words import in_words
 
 LONGEST_WAIT_S = 1.0
 """So often it looks at the clock: for the end of its lifetime, and for storage that hangs."""
-FOREIGN_TICK_S = 0.2
 HOURLY_S = 3600.0
 HANG_SAID_AFTER_S = 10.0
 LEAVE_EXTRA_S = 10.0
@@ -77,16 +79,9 @@ class Agent:
         )
         self.cards = Cards(around.devices, around.gpu_uuids)
         self.fillers = Fillers(around.keepalive, self.cards, around.leases, around.gpu_uuids, settings, ledger, say)
-        environment = scripts_environment(
-            around.environment, node=spool.node, job_id=around.job_id, queue_root=around.queue_root
-        )
-        preparing = Preparing(
-            spool=spool,
-            cards=self.cards,
-            settings=lambda: self.settings,
-            environment=environment,
-            umask=around.umask,
-        )
+        environment = scripts_environment(around, settings)
+        tools = partial(install_tools, around.node_directory.root)
+        preparing = Preparing(spool, self.cards, lambda: self.settings, environment, around.umask, tools)
 
         def restore() -> None:
             found.restore(around.node_directory, around.leases, self.cards.everything)
@@ -120,6 +115,7 @@ class Agent:
             is_claim_alive=around.node_directory.is_try_alive,
         )
         self.pushing = Pushing(spool, storage, self.tries, now, say)
+        self.overreach = Overreach(around, self.tries, self.cards, now)
         self._ledgers: Errand[None] = Errand(storage, "ledger", say, trouble="the ledger could not be written")
         self._changes: Errand[None] = Errand(storage, "event", say)
         self._uses = gauges.Uses()
@@ -156,6 +152,7 @@ class Agent:
         if self.place.is_lost:
             return
         self._storage.deliver()
+        self.cards.hear(now, self._agenda)
         if self._agenda.take(Duty.KEEP, now):
             self._keep(now)
         self.tries.advance(now)
@@ -170,6 +167,7 @@ class Agent:
         serves = self.looking.has_looked and self._phase is Phase.SERVING and not self.place.problem
         self.tries.keep_spares(now, serves=serves)
         self.pushing.advance(now)
+        self.overreach.advance(now)
         self._notice_hanging(now)
         if now >= self.beat.due(now):
             self._tell(now)
@@ -180,7 +178,7 @@ class Agent:
 
     def wait_s(self, now: float) -> float:
         """How long nothing is due."""
-        parts = (self.tries, self.looking, self.commands, self.watching, self.beat, self.pushing)
+        parts = (self.tries, self.looking, self.commands, self.watching, self.beat, self.pushing, self.overreach)
         duties = (self._agenda.at(duty) for duty in (Duty.KEEP, Duty.PLAN, Duty.PLAN_ANEW))
         return max(0.0, min(now + LONGEST_WAIT_S, *(part.due(now) for part in parts), *duties) - now)
 
@@ -210,6 +208,7 @@ class Agent:
         if directory == self._spool.paths.directory(State.PENDING):
             if whole:
                 self._spool.reader.closed(name)
+            self.cards.expects_tasks = True
         else:
             self._agenda.want(Duty.LOOK_AROUND)
         self._agenda.want(Duty.LOOK)
@@ -323,15 +322,15 @@ class Agent:
             self._agenda.want(Duty.KEEP)  # a worker may have to go
         for action in decided.actions:
             if isinstance(action, Start):
-                if not self.tries.start(action, now):
-                    break  # the next look plans again
+                if not (self.cards.may_be_given(action.gpus, now, self._agenda) and self.tries.start(action, now)):
+                    break  # their answer, or the next look, plans again
             else:
                 self.tries.refuse(action.task, in_words(action.reason), now)
             self._agenda.want(Duty.TELL)
         if decided.needs_reading and not self.looking.is_out:
             self._agenda.want(Duty.LOOK)
-        if facts.waiting and GpuState.FOREIGN in facts.states().values():
-            self._agenda.want(Duty.PLAN, now + FOREIGN_TICK_S)  # nobody tells when memory becomes free
+        if facts.waiting:
+            self.cards.watch_foreign(facts.states(), now, self._agenda)
 
     def _note_uses(self, now: float) -> None:
         """Write down what the GPUs are used for, where that has changed, and sample those of running tries."""

@@ -1,25 +1,39 @@
-"""The node's GPUs as a policy judges them: read at most every 50 ms, with who holds what of them."""
+"""The node's GPUs as a policy judges them: as they were last read, with who holds what of them.
+
+Nothing here waits for a driver.  Whoever needs a reading of this moment demands it and judges again when it is there;
+a GPU that does not answer such a demand is not known, and so never free.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 
-from gpu_queue.gpus.devices import Devices, Gpu, Health
+from gpu_queue.agent.agenda import Agenda, Duty
+from gpu_queue.gpus.devices import Gpu, Health, Readings
 from gpu_queue.gpus.leases import Footprint, Lease
 from gpu_queue.scheduling.admission import Card, Reserved
+from gpu_queue.states import GpuState
 
 READ_AGAIN_S = 0.05
 WINDOW_S = 10.0
 """Utilisation is judged by the readings of so long."""
 NOTED_EVERY_S = 0.5
 """The driver averages over longer than that between two readings."""
+FRESH_S = 0.05
+"""A GPU is given by a reading no older."""
+ANSWERED_FOR_S = 1.0
+"""An answer to a demand counts as long as that: a busy agent may come late to it."""
+FOREIGN_TICK_S = 0.2
+"""So often a GPU that others use is looked at while tasks wait."""
+OVERDUE_S = 0.25
+"""A GPU that has not answered a demand for so long is not known."""
 
 
 class Cards:
     """The GPUs that one agent serves."""
 
-    def __init__(self, devices: Devices, served: frozenset[str]) -> None:
+    def __init__(self, devices: Readings, served: frozenset[str]) -> None:
         self._devices = devices
         self._served = served
         self._read_at = float("-inf")
@@ -30,6 +44,94 @@ class Cards:
         """The keep-alive workers of this node, and those that have just gone, by GPU."""
         self.everything: tuple[Gpu, ...] = ()
         """All GPUs of the node, served or not, as of the last reading."""
+        self._watched: Set[str] = frozenset()
+        self._clearing: Set[str] = frozenset()
+        self._demanded: dict[str, float] = {}
+        """Since when a reading of this moment is wanted of a GPU."""
+        self._awaited: set[str] = set()
+        """Those of them for which somebody waits."""
+        self._answered: set[str] = set()
+        self._held: Set[str] = frozenset()
+        self.expects_tasks = False
+        """Something may be about to start."""
+
+    # -- how they are read ------------------------------------------------------------------------------------------
+
+    def watch(self, fillers: Set[str], clearing: Set[str]) -> None:
+        """Look more closely at the GPUs with fillers of ours, and at those that a filler makes place on."""
+        self._watched, self._clearing = fillers, clearing
+        self._attend()
+
+    def _attend(self) -> None:
+        self._devices.attend(self._watched, self._clearing | self._demanded.keys())
+
+    def demand(self, uuids: Iterable[str], now: float, at_most_s: float = FRESH_S) -> bool:
+        """Whether the readings of these GPUs are no older; the others are read at once, of which there is news."""
+        old = [uuid for uuid in uuids if self._is_old(uuid, now, at_most_s)]
+        self._awaited.update(old)
+        return not self._hurry(old, now)
+
+    def may_be_given(self, uuids: Iterable[str], now: float, agenda: Agenda) -> bool:
+        """Whether the plan for these GPUs was made by readings of this moment; else it is to be made anew."""
+        if self.demand(uuids, now):
+            return True
+        agenda.want(Duty.PLAN, now + OVERDUE_S)  # their answer comes sooner, or they are unknown
+        return False
+
+    def watch_foreign(self, states: Mapping[str, GpuState], now: float, agenda: Agenda) -> None:
+        """Tasks wait: plan again when others may have left GPUs, for nobody tells when memory becomes free."""
+        foreign = [uuid for uuid, state in states.items() if state is GpuState.FOREIGN]
+        if foreign:
+            self.demand(foreign, now, FOREIGN_TICK_S)
+            agenda.want(Duty.PLAN, now + FOREIGN_TICK_S)
+
+    def _expect_demand(self, now: float) -> None:
+        """Have the GPUs that nobody holds read while the storage is asked what is to start."""
+        uuids = self._served - self._held - self.leased_elsewhere.keys()
+        self._hurry([uuid for uuid in uuids if now - self._devices.read_at(uuid) > FRESH_S], now)
+
+    def _is_old(self, uuid: str, now: float, at_most_s: float) -> bool:
+        if uuid in self._answered:
+            self._answered.discard(uuid)
+            at_most_s = max(at_most_s, ANSWERED_FOR_S)
+        return now - self._devices.read_at(uuid) > at_most_s
+
+    def _hurry(self, uuids: Collection[str], now: float) -> bool:
+        for uuid in uuids:
+            self._demanded.setdefault(uuid, now)
+        if uuids:
+            self._attend()
+        return bool(uuids)
+
+    def hear(self, now: float, agenda: Agenda) -> None:
+        """Take what was read since this was called last, and want what follows."""
+        if self.expects_tasks:
+            self.expects_tasks = False
+            self._expect_demand(now)
+        news = self._devices.take_news()
+        if not news:
+            return
+        self._read_at = float("-inf")
+        answered = {uuid for uuid in self._demanded.keys() & news if self._is_answered(uuid)}
+        for uuid in answered:
+            del self._demanded[uuid]
+        awaited = answered & self._awaited
+        self._answered |= awaited
+        self._awaited -= awaited
+        self._attend()
+        if awaited:
+            agenda.want(Duty.PLAN)
+        if news & (self._watched | self._clearing):
+            agenda.want(Duty.KEEP)
+
+    def _is_answered(self, uuid: str) -> bool:
+        return self._devices.read_at(uuid) >= self._demanded[uuid]
+
+    def is_overdue(self, uuid: str, now: float) -> bool:
+        """Whether a GPU does not answer a demand."""
+        return now - self._demanded.get(uuid, now) > OVERDUE_S
+
+    # -- what they are ----------------------------------------------------------------------------------------------
 
     def read(self, now: float) -> tuple[Gpu, ...]:
         """The served GPUs."""
@@ -59,9 +161,12 @@ class Cards:
             now: monotonic seconds.
             ours: those that tries of this agent hold, and how many bytes of each; None: all of it.
         """
-        return [self._card(gpu, ours) for gpu in self.read(now)]
+        freed, self._held = self._held - ours.keys(), set(ours)
+        if freed:  # what was read while they were held says nothing any more
+            self.demand(freed, now, at_most_s=0.0)
+        return [self._card(gpu, ours, now) for gpu in self.read(now)]
 
-    def _card(self, gpu: Gpu, ours: Mapping[str, int | None]) -> Card:
+    def _card(self, gpu: Gpu, ours: Mapping[str, int | None], now: float) -> Card:
         reserved = [Reserved(ours[gpu.uuid])] if gpu.uuid in ours else []
         if gpu.uuid in self.leased_elsewhere:
             reserved.append(Reserved(self.leased_elsewhere[gpu.uuid].reserve_bytes, is_ours=False))
@@ -79,10 +184,18 @@ class Cards:
             utilization_percent=tuple(percent for _, percent in self._utilization.get(gpu.uuid, ())),
             reserved=tuple(reserved),
             is_lost=gpu.health is Health.LOST,
-            is_known=gpu.health is Health.OK,
+            is_known=gpu.health is Health.OK and not self.is_overdue(gpu.uuid, now),
         )
 
     def is_empty(self, uuid: str, now: float, at_most_bytes: int) -> bool:
-        """Whether nobody holds memory on a GPU worth mentioning."""
-        used = [gpu.memory_used_bytes for gpu in self.read(now) if gpu.uuid == uuid]
-        return all(one is None or one <= at_most_bytes for one in used)
+        """Whether nobody holds memory on a GPU worth mentioning, at this moment."""
+        if not self.demand([uuid], now):
+            return False
+        gpus = [gpu for gpu in self.read(now) if gpu.uuid == uuid]
+        return all(_is_empty(gpu, at_most_bytes) for gpu in gpus)
+
+
+def _is_empty(gpu: Gpu, at_most_bytes: int) -> bool:
+    if gpu.health is not Health.OK:
+        return False
+    return gpu.memory_used_bytes is None or gpu.memory_used_bytes <= at_most_bytes

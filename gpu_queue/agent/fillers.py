@@ -9,7 +9,7 @@ from datetime import datetime
 from gpu_queue.agent.cards import Cards
 from gpu_queue.agent.tries import Tries
 from gpu_queue.config import Settings
-from gpu_queue.gpus.devices import Gpu
+from gpu_queue.gpus.devices import ComputeMode, Gpu
 from gpu_queue.gpus.leases import Footprint, Leases
 from gpu_queue.keepalive.keeper import KeepState, Rules
 from gpu_queue.keepalive.ledger import EnergySample, Kind, joules_between, parse_ledger
@@ -21,6 +21,7 @@ from gpu_queue.units import format_duration, format_size
 LEASES_EVERY_S = 1.0
 COUNT_EVERY_S = 1.0
 LEDGER_EVERY_S = 60.0
+MPS_EVERY_S = 10.0
 CLEAR_WITHIN_S = 15.0
 """A task that waits longer for its GPUs to be empty starts all the same."""
 SUSPENDED_S = 60.0
@@ -36,6 +37,9 @@ def rules_of(settings: Settings) -> Rules:
         engine=wanted.engine,
         hold_leased=wanted.hold_leased == "on" or (wanted.hold_leased == "auto" and settings.sweep),
         hold_leased_after_s=wanted.hold_leased_after_s,
+        quiet_s=wanted.quiet_before_s,
+        foreign_bytes=settings.foreign_memory_bytes,
+        is_dedicated=settings.sweep,
     )
 
 
@@ -54,6 +58,9 @@ class Fillers:
     ) -> None:
         self._cards = cards
         self._leases = leases
+        self._find_mps = host.find_mps
+        self._mps = ""
+        self._mps_at = float("-inf")
         self._say = say
         self.supervisor = Supervisor(host, served, rules_of(settings))
         self._fillers: dict[str, Footprint] = {}
@@ -63,6 +70,8 @@ class Fillers:
         """Another agent may have taken a GPU."""
         self._met_filler: set[str] = set()
         """GPUs that a task waits for and on which another agent's worker was."""
+        self._said_locked: set[str] = set()
+        """GPUs of which the log was told that their task waits for the end of a worker."""
         self.has_ledger = ledger is not None
         """What earlier agents counted could be read, so that it may be written anew."""
         if not self.has_ledger:
@@ -93,6 +102,7 @@ class Fillers:
             self._settings = settings
             self.supervisor.obey(rules_of(settings))
         rest, self._off_by = _rest(phase, settings, switched_off)
+        rest = rest or self._rest_for_mps(now)
         self._begins_anew = self._begins_anew and not self.supervisor.is_empty
         if self._begins_anew:
             rest = rest or "its place on this node is taken anew"
@@ -111,8 +121,17 @@ class Fillers:
         for uuid in before - self._ours():  # the end of a worker frees its place
             self._fillers.pop(uuid, None)
         self._tell_cards()
+        self._cards.watch(self._ours(), self.supervisor.clearing)
         if self._counted_at is None or now - self._counted_at >= COUNT_EVERY_S:
             self._count(gpus, set(holders), now)
+
+    def _rest_for_mps(self, now: float) -> str:
+        """Why nothing is held where processes share a context by MPS; empty: they do not."""
+        if now - self._mps_at >= MPS_EVERY_S:
+            self._mps, self._mps_at = self._find_mps(), now
+        if not self._mps:
+            return ""
+        return f"MPS serves this node ({self._mps}), and a filler that is killed there may disturb all others"
 
     def begin_anew(self) -> None:
         """Have every worker leave and come again: what tells other agents of them was removed."""
@@ -166,7 +185,7 @@ class Fillers:
         except OSError:
             fillers = self._fillers
         open_ones = [uuid for uuid in uuids if not self._is_clear(uuid, fillers, now)]
-        if open_ones and now - since < CLEAR_WITHIN_S:
+        if open_ones and (now - since < CLEAR_WITHIN_S or self._are_locked(open_ones, fillers)):
             return False
         late = [uuid for uuid in uuids if uuid in open_ones or self.supervisor.is_late(uuid)]
         for gpu in self._cards.everything:
@@ -187,6 +206,21 @@ class Fillers:
             self._met_filler.add(uuid)
             return False
         return uuid not in self._met_filler or self._cards.is_empty(uuid, now, self._settings.foreign_memory_bytes)
+
+    def _are_locked(self, uuids: list[str], fillers: Mapping[str, Footprint]) -> bool:
+        """Whether a worker lives on one of these GPUs that lets in one process alone: a task would fail there."""
+        locked = [
+            gpu
+            for gpu in self._cards.everything
+            if gpu.compute_mode is ComputeMode.EXCLUSIVE_PROCESS
+            and gpu.uuid in uuids
+            and (gpu.uuid in fillers or self.supervisor.has_worker(gpu.uuid))
+        ]
+        for gpu in locked:
+            if gpu.uuid not in self._said_locked:
+                self._say(f"GPU {gpu.index}: its task waits for the keep-alive to end; one process alone is let in")
+        self._said_locked = (self._said_locked - set(uuids)) | {gpu.uuid for gpu in locked}
+        return bool(locked)
 
     @property
     def is_empty(self) -> bool:
@@ -226,7 +260,8 @@ class Fillers:
 
     def _kind(self, uuid: str, held: set[str]) -> Kind:
         if uuid in held:
-            return Kind.TASK
+            is_light = self.supervisor.has_worker(uuid) and self.supervisor.keepers[uuid].is_light
+            return Kind.LIGHT if is_light else Kind.TASK
         return Kind.FILLER if self.supervisor.has_worker(uuid) else Kind.IDLE
 
     def ledger_text(self, now: float) -> str:
@@ -242,7 +277,7 @@ class Fillers:
         keeper = self.supervisor.keepers.get(gpu.uuid)
         if keeper is None:
             return None
-        spent_j = self.ledger.joules(time.strftime("%Y-%m-%d"), gpu.uuid, Kind.FILLER)
+        spent_j = self.ledger.filler_joules(time.strftime("%Y-%m-%d"), gpu.uuid)
         return KeepPage(
             keeper.state.value,
             keeper.reason,

@@ -16,6 +16,10 @@ from gpu_queue.node.transitions import Recalled
 from gpu_queue.scheduling.recovery import NOBODY_KNOWS
 from gpu_queue.spool.paths import claim_name
 from gpu_queue.task import Claim, End, Needs, Why
+from gpu_queue.texts import printable
+
+NAMES_TOLD = 8
+"""So many kinds of processes that outlived their script are told by name."""
 
 
 @dataclass
@@ -54,6 +58,8 @@ class LiveTry:
     """Of the shim, where it is our child."""
     shim_pid: int = 0
     """The same when it has gone."""
+    port: int = 0
+    """That its script was told to listen to; 0: none."""
     log: int = -1
     """The descriptor of its log, for a shim that has it not yet; negative: none.  The storage thread closes it."""
     has_last_line: bool = False
@@ -104,13 +110,32 @@ class LiveTry:
         self.ended_before, self.ending = self.ended_processes, ending
 
 
-def last_line(one: LiveTry, end: End, note: str = "") -> str:
+def left_over(one: LiveTry, end: End, facts: dict[str, Any]) -> str:
+    """What still ran when a script had ended by itself, for people, noted in facts too; empty where nothing did."""
+    names = one.ending.names if one.ending is not None and end.why is None else []
+    if not names:
+        return ""
+    kinds = {name: names.count(name) for name in sorted(names)}
+    told = [f"{count} x {printable(name)}" if count > 1 else printable(name) for name, count in kinds.items()]
+    some = ", ".join(told[:NAMES_TOLD]) + (" …" if len(told) > NAMES_TOLD else "")
+    what = "a process" if len(names) == 1 else f"{len(names)} processes"
+    was = "was" if len(names) == 1 else "were"
+    told_of = (
+        f"{what} of it still ran when the script ended, and {was} ended with it: {some} "
+        "(a script that starts something with & waits for it by a last line: wait)"
+    )
+    facts["reason"] = "; ".join(filter(None, (facts.get("reason"), told_of)))
+    return told_of
+
+
+def last_line(one: LiveTry, end: End, note: str = "", left: str = "") -> str:
     """What the log of a try ends with; empty where its script has not begun, or nobody knows how it ended.
 
     Args:
         one: the try.
         end: how it ended.
         note: what is known beside its why.
+        left: what still ran when it had ended, which gets a line of its own.
     """
     if end.why is Why.NOSTART:
         reason = one.facts.get("problem") or one.directory.reason()
@@ -126,7 +151,8 @@ def last_line(one: LiveTry, end: End, note: str = "") -> str:
         ran_s = None if ended_s is None else ended_s - one.started_wall_s
     after = "" if ran_s is None else f" after {max(0.0, ran_s):.1f} s"
     words = "" if end.status == 0 else note or (end.why.value if end.why else "")
-    return f"==== exit {end.status}{after}" + (f" ({words})" if words else "") + "\n"
+    before = f"==== {left}\n" if left else ""
+    return before + f"==== exit {end.status}{after}" + (f" ({words})" if words else "") + "\n"
 
 
 def _number(value: object) -> bool:

@@ -20,10 +20,12 @@ from gpu_queue.errors import DeviceError, GpuQueueError, SettingsError, SpoolErr
 from gpu_queue.execution import found
 from gpu_queue.execution.launcher import start_companion, with_death_signal
 from gpu_queue.execution.local import NodeDirectory
-from gpu_queue.gpus.devices import Devices, Gpu, select_gpus
+from gpu_queue.gpus.devices import Devices, Gpu, Readings, select_gpus
 from gpu_queue.gpus.leases import Leases
 from gpu_queue.gpus.nvml import NvmlDevices
+from gpu_queue.gpus.reader import Reader
 from gpu_queue.gpus.simulated import SimulatedDevices
+from gpu_queue.keepalive.preflight import mps_pipe
 from gpu_queue.keepalive.supervisor import Host
 from gpu_queue.node.config import believed, read_config
 from gpu_queue.node.hints import Hints
@@ -45,7 +47,9 @@ EXIT_FORCED = 111
 """It had to leave before the storage answered: its last moves are left to its successor."""
 
 
-def devices_for(settings: Settings, environment: Mapping[str, str], plant: str = "") -> Devices:
+def devices_for(
+    settings: Settings, environment: Mapping[str, str], plant: str = ""
+) -> SimulatedDevices | NvmlDevices:
     """The device layer that was asked for; never the simulated one silently.
 
     Args:
@@ -60,6 +64,21 @@ def devices_for(settings: Settings, environment: Mapping[str, str], plant: str =
         state_file = environment.get("GPU_QUEUE_SIMULATE_FILE")
         return SimulatedDevices.parse(settings.simulate, state_file, plant=plant)
     return NvmlDevices()
+
+
+def _readings_for(settings: Settings, environment: Mapping[str, str], plant: str) -> Readings:
+    """The devices for a thread that must never wait for a driver; their first reading is there.
+
+    Raises:
+        DeviceError: they cannot be read.
+        SettingsError: ``--simulate`` cannot be understood.
+    """
+    devices = devices_for(settings, environment, plant)
+    if isinstance(devices, SimulatedDevices):
+        return devices
+    reader = Reader(devices)
+    reader.begin(lambda text: print(f"[WARN] {fit(text)}", flush=True))  # noqa: T201
+    return reader
 
 
 def _paths(settings: Settings, environment: Mapping[str, str]) -> SpoolPaths:
@@ -96,6 +115,7 @@ def _keepalive_host(
         say=say,
         engine=lambda wanted: "cpu" if is_simulated else wanted,
         plant=plant,
+        find_mps=lambda: "" if is_simulated else mps_pipe(environment),
     )
 
 
@@ -135,7 +155,7 @@ def serve(
     """
     paths = _paths(settings, environment)
     node_directory = NodeDirectory.open(settings.local_dir or None)
-    devices = devices_for(settings, environment, node_directory.plant)
+    devices = _readings_for(settings, environment, node_directory.plant)
     served = _served(devices, settings, environment)
     mount, warning = _enter_spool(paths, settings)
     node = node_name(settings.node_name, node_directory.identity)
@@ -167,6 +187,7 @@ def serve(
     spool = NodeSide(paths, node, incarnation, settings, mount)
     storage = StorageThread()
     hints = Hints(storage.wake)
+    devices.wake_by(storage.wake)
     around = Surroundings(
         spool=spool,
         storage=storage,

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from gpu_queue.agent.cards import Cards
 from gpu_queue.agent.livetry import LiveTry
+from gpu_queue.agent.spoken import ports_wanted, read_spoken
+from gpu_queue.agent.surroundings import Surroundings
 from gpu_queue.config import Settings
 from gpu_queue.execution import launcher
+from gpu_queue.execution.allocation import OUTER, TRY_DIRECTORY, Job, nodefile_of, variables, without_allocation
+from gpu_queue.execution.localfiles import write_in_place
+from gpu_queue.execution.login import keep_environment
+from gpu_queue.execution.ports import free_port
 from gpu_queue.execution.script import prepare_script, write_script
 from gpu_queue.gpus.devices import Gpu
 from gpu_queue.gpus.visible import visible_devices
@@ -41,9 +48,13 @@ def who_asked(reason: str) -> str:
     return WHO_ASKED.get(reason, f"its --{reason} says")
 
 
-def scripts_environment(agents_own: Mapping[str, str], *, node: str, job_id: str, queue_root: str) -> dict[str, str]:
+def scripts_environment(around: Surroundings, settings: Settings) -> dict[str, str]:
     """What the scripts of all tasks get: the agent's own environment, as it was started, and where they are."""
-    environment = launcher.common_environment(agents_own, node=node, job_id=job_id, queue_root=queue_root)
+    base = around.environment if settings.slurm_environment == "off" else without_allocation(around.environment)
+    environment = launcher.common_environment(
+        base, node=around.spool.node, job_id=around.job_id, queue_root=around.queue_root
+    )
+    environment |= {name: value for name, value in base.items() if name.startswith(OUTER)}
     # A log is a file, for which Python would hold its output back: gpu_tail would show nothing for minutes.
     environment.setdefault("PYTHONUNBUFFERED", "1")
     return environment
@@ -60,9 +71,17 @@ class Preparing:
     """What the scripts of all tasks get: :func:`scripts_environment`."""
     umask: int
     """Of whoever started the agent: tasks get it back."""
+    tools: Callable[[], str] = str
+    """The directory of ``srun`` (:func:`gpu_queue.execution.tools.install_tools`); empty: there is none."""
 
-    def launch(self, one: LiveTry, claimed: Claimed, now: float) -> None:
+    def launch(self, one: LiveTry, claimed: Claimed, now: float, ports_taken: Collection[int] = ()) -> None:
         """Tell the shim of a claimed task to begin.
+
+        Args:
+            one: its try.
+            claimed: what runs.
+            now: monotonic seconds.
+            ports_taken: the ports of other tries.
 
         Raises:
             OSError: the local disk or the kernel took it not.
@@ -76,7 +95,8 @@ class Preparing:
             notes.append(f"{claimed.submission.problem}; the task runs by what its script says")
         script_path = f"{one.directory.path}/script-{safe_name(os.fsencode(one.title))}"
         write_script(script_path, script)
-        program = launcher.interpreter(one.title, script[:256], script_path)
+        shown = launcher.interpreter(one.title, script[:256], script_path)
+        program = [*shown, *claimed.submission.arguments]
         granted = [gpu for gpu in self.cards.everything if gpu.uuid in one.gpus]
         cwd = claimed.submission.cwd
         if not os.path.isabs(cwd):  # a hand drop has none
@@ -84,6 +104,10 @@ class Preparing:
         one.started_at, one.started_wall_s = now, time.time()
         self._note(one, granted, cwd)
         settings = self.settings()
+        environment = self._environment(one, claimed, granted, shown)
+        if settings.slurm_environment != "off":
+            environment |= self._allocation(one, claimed, granted, script, cwd, ports_taken)
+        program, more = keep_environment(program, script_path, environment, one.directory.path)
         watched = program if settings.log == "direct" else launcher.with_pump(program)
         spec = launcher.LaunchSpec(
             claim_path=one.claim_path,
@@ -94,7 +118,7 @@ class Preparing:
             # Where another node may take a silent task over, the script must not outlive its shim.  On a local disk
             # only this node's agent runs it again, and it ends what is left of a try before it does.
             program=tuple(watched if self.spool.mount.is_local else launcher.with_death_signal(watched)),
-            environment=self._environment(one, claimed, granted, program),
+            environment={**environment, **more},
             beat_s=settings.beat_s,
             fence_s=0.0 if self.spool.mount.is_local else settings.fence_after_s,
             grace_s=settings.stop_grace_s,
@@ -130,6 +154,47 @@ class Preparing:
             script_path=claimed.submission.path or claimed.claim_path,
             program=program,
         )
+
+    def _allocation(
+        self,
+        one: LiveTry,
+        claimed: Claimed,
+        granted: list[Gpu],
+        script: bytes,
+        cwd: str,
+        ports_taken: Collection[int],
+    ) -> dict[str, str]:
+        """What a script finds that was written for a scheduler, or looks for a port of its own."""
+        said: dict[str, str] = {}
+        wanted = ports_wanted(script)
+        if wanted:
+            one.port = free_port(one.claim.task_id, ports_taken)
+            said |= dict.fromkeys(wanted, str(one.port)) if one.port else {}
+        spoken = read_spoken(script)
+        if not (spoken.is_slurm or spoken.is_pbs):
+            return said
+        host = socket.gethostname()
+        path, tools = self.environment.get("PATH", os.defpath), self.tools() if spoken.is_slurm else ""
+        nodefile = f"{one.directory.path}/nodefile" if spoken.is_pbs else ""
+        if nodefile:
+            write_in_place(nodefile, nodefile_of(spoken, host).encode())
+        if tools:
+            said |= {"PATH": f"{tools}:{path}", TRY_DIRECTORY: one.directory.path}
+        job = Job(
+            task_id=one.claim.task_id,
+            number=one.claim.number,
+            name=one.title,
+            cwd=cwd,
+            submitted_from=claimed.submission.host,
+            host=host,
+            cpus=len(os.sched_getaffinity(0)),
+            gpu_indices=tuple(gpu.index for gpu in granted),
+            array=claimed.submission.array,
+            nodefile=nodefile,
+            home=self.environment.get("HOME", ""),
+            path=path,
+        )
+        return said | variables(spoken, job)
 
     def _header(self, one: LiveTry, granted: list[Gpu], cwd: str, notes: Iterable[str]) -> str:
         gpus = ", ".join(str(gpu.index) for gpu in granted) or "none"

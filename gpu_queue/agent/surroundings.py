@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from gpu_queue.config import Config, Elsewhere
 from gpu_queue.execution.local import AgentDirectory, NodeDirectory
-from gpu_queue.gpus.devices import Devices
+from gpu_queue.gpus.devices import Readings
 from gpu_queue.gpus.leases import Leases
 from gpu_queue.keepalive.supervisor import Host
 from gpu_queue.node.side import NodeSide
@@ -24,7 +24,7 @@ class Surroundings:
     node_directory: NodeDirectory
     leases: Leases
     keepalive: Host
-    devices: Devices
+    devices: Readings
     gpu_uuids: frozenset[str]
     """The GPUs that are served."""
     job_id: str

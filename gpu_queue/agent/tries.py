@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 
 from gpu_queue.agent import life, shimseen, stages
 from gpu_queue.agent.agenda import Agenda, Duty
-from gpu_queue.agent.livetry import LiveTry, last_line, recalled, remember
+from gpu_queue.agent.livetry import LiveTry, last_line, left_over, recalled, remember
 from gpu_queue.agent.preparing import Preparing
 from gpu_queue.agent.rests import Rests
 from gpu_queue.agent.tally import Ended, Tally
@@ -31,6 +31,8 @@ from gpu_queue.task import Claim, End, RetryLimits, Settlement, State, Waiting, 
 from gpu_queue.units import format_utc
 
 STOP_REMEMBERED_S = 600.0
+LEFTOVER_PATIENCE_S = 0.2
+"""So long what outlives its script may end by itself: pools of workers, a resource tracker."""
 
 
 class Tries:
@@ -287,7 +289,7 @@ class Tries:
 
     def _launch(self, one: LiveTry, claimed: Claimed, now: float) -> stages.Launched:
         try:
-            self._preparing.launch(one, claimed, now)
+            self._preparing.launch(one, claimed, now, {other.port for other in self.live.values()})
         except ValueError as error:
             return stages.Launched(problem=str(error))
         except OSError as error:
@@ -330,7 +332,8 @@ class Tries:
     def _end_leftovers(self, one: LiveTry, now: float) -> None:
         # Of an adopted shim nobody knows the pid, and its try may have run for long.
         ran_s = now - one.started_at if one.shim_pid else float("inf")
-        one.begin_ending(processes.Ending(one.claim_path, one.shim_pid, life.LEFTOVER_GRACE_S, ran_s))
+        ending = processes.Ending(one.claim_path, one.shim_pid, life.LEFTOVER_GRACE_S, ran_s, LEFTOVER_PATIENCE_S)
+        one.begin_ending(ending)
 
     def _let_shim_go(self, one: LiveTry, *, to_spares: bool) -> None:
         if one.shim is not None:
@@ -351,8 +354,9 @@ class Tries:
             facts["duration_s"] = round(now - one.started_at, 3)
             if usage := one.usage.told():
                 facts["gpu_usage"] = usage
+        left = left_over(one, end, facts)
         log, one.log = one.log, -1
-        last, one.has_last_line = "" if one.has_last_line else last_line(one, end, note), True
+        last, one.has_last_line = "" if one.has_last_line else last_line(one, end, note, left), True
 
         def call() -> Settled:
             return self._spool.transitions.settle(

@@ -52,6 +52,7 @@ class Keepalive:
     memory_usage_target: float = 0.6
     hold_leased: str = "auto"
     hold_leased_after_s: float = 600.0
+    quiet_before_s: float = 60.0
 
     @property
     def band(self) -> Band:
@@ -83,6 +84,7 @@ class Settings:
     retry_delay_s: float = 30.0
     infeasible: str = "wait"
     log: str = "direct"
+    slurm_environment: str = "auto"
     foreign_memory_bytes: int = 1 << 30
     stop_grace_s: float = 10.0
     leave_grace_s: float = 20.0
@@ -168,6 +170,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("keepalive.quiet_hours", "", "GPU_QUEUE_KEEPALIVE_QUIET", "keepalive.quiet_hours", QUIET_HOURS, "", "when it rests, in the node's local time: `22:00-07:00`, `mon-fri 09:00-18:00`", live=True),
     Setting("keepalive.hold_leased", "", "GPU_QUEUE_HOLD_LEASED", "keepalive.hold_leased", one_of("auto", "on", "off"), "auto", "also hold a GPU that a task has but leaves idle; `auto`: on dedicated nodes (`--sweep`)", live=True),
     Setting("keepalive.hold_leased_after_s", "", "GPU_QUEUE_HOLD_LEASED_AFTER", "keepalive.hold_leased_after", DURATION, "10m", "after it was idle for so long", live=True),
+    Setting("keepalive.quiet_before_s", "", "GPU_QUEUE_KEEPALIVE_QUIET_BEFORE", "keepalive.quiet_before", DURATION, "60s", "a GPU whose past the agent does not know is held when it has been quiet for so long (after a task: 1 s)", live=True),
     Setting("keepalive.python", "", "GPU_QUEUE_KEEPALIVE_PYTHON", "keepalive.python", TEXT, "the agent's", "the Python that has torch, where the agent's has none", guarded=True),
     Setting("node_name", "--node-name", "GPU_QUEUE_NODE_NAME", "", TEXT, "the host's name", "how this node is called", "NAME"),
     Setting("at_end", "--at-end", "GPU_QUEUE_AT_END", "at_end", one_of("wait", "stop"), "wait", "at the end of the lifetime: `wait` for running tasks or `stop` (requeue) them", "WHAT"),
@@ -183,6 +186,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("retry_delay_s", "--retry-delay", "GPU_QUEUE_RETRY_DELAY", "retry_delay", DURATION, "30s", "before the first retry; doubles, up to 1 h", "TIME", live=True),
     Setting("infeasible", "--infeasible", "GPU_QUEUE_INFEASIBLE", "infeasible", one_of("wait", "fail"), "wait", "a task that this node can never run: `wait` (for another node) or `fail`", "WHAT", live=True),
     Setting("log", "--log", "GPU_QUEUE_LOG", "log", one_of("direct", "pump"), "direct", "`pump`: what a task prints goes through a process that drops it where the disk is full, so that no training ends by its log", "WAY", live=True),
+    Setting("slurm_environment", "--slurm-environment", "GPU_QUEUE_SLURM_ENVIRONMENT", "slurm_environment", one_of("auto", "off"), "auto", "what a script with `#SBATCH` or `#PBS` lines relies on: its variables, and an `srun` for one node; `off`: tasks inherit those of the job that the agent runs in", "WHAT"),
     Setting("foreign_memory_bytes", "--foreign-memory", "GPU_QUEUE_FOREIGN_MEMORY", "foreign_memory", SIZE, "1G", "a GPU without a task of ours that uses more is somebody else's", "SIZE", live=True),
     Setting("stop_grace_s", "--stop-grace", "GPU_QUEUE_STOP_GRACE", "stop_grace", DURATION, "10s", "between TERM and KILL when a task is stopped", "TIME", live=True),
     Setting("leave_grace_s", "--leave-grace", "GPU_QUEUE_LEAVE_GRACE", "leave_grace", DURATION, "20s", "the same when the node is taken back", "TIME", live=True),

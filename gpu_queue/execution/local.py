@@ -5,6 +5,7 @@
     <root>/                      /tmp/gpu-queue-<uid> unless told: 0700, ours, no symlink
       gpus/  grant.lock          leases (gpu_queue.gpus.leases)
       shims/<sha256-16>.sh       complete copies of shim.sh: a shell reads its script while it runs
+      tools/<sha256-16>/           srun and scontrol, for the PATH of scripts (gpu_queue.execution.tools)
       agents/<key>/lock          held for an agent's life; key = spool and node;  pid, spool, path: one line each
       agents/<key>/spares/<nonce>/       becomes that of a try by a rename (gpu_queue.execution.shims);  lock
       agents/<key>/tries/<claim name>/
@@ -12,6 +13,8 @@
         pid why status reason beat gone    one line each (see shim.sh);  facts: JSON, by the agent
         found                    the shim's pid and start, where the lock was removed under it
         orders                   what its shim is to do (gpu_queue.execution.launcher)
+        login nodefile           what a login shell starts with; the host, for PBS_NODEFILE
+        step-<n> step-gpu-<n>    of each srun: its number is taken, its GPU is locked
 
 - Locks: a try's is of :mod:`gpu_queue.locks`, and the shim holds on to the one that it inherited; an agent's own is
   ``filelock``'s.  All files are touched hourly, against cleaners.

@@ -42,6 +42,8 @@ class Process:
     name: str
     is_helper: bool = False
     """It is the shim's, not the task's: an unmarked child of the shim (its timer), or what that has started."""
+    is_marked: bool = False
+    """It carries the claim in its environment, or was started by one that does."""
 
 
 def read_process(pid: int) -> Process | None:
@@ -119,7 +121,11 @@ def _tree(rows: list[Process], marked: set[int], shim_pid: int) -> list[Process]
     found.discard(shim_pid)
     helpers = {row.pid for row in rows if shim_pid and row.parent == shim_pid} - marked
     _add_descendants(helpers, rows)
-    return [replace(row, is_helper=row.pid in helpers - marked) for row in rows if row.pid in found]
+    return [
+        replace(row, is_helper=row.pid in helpers - marked, is_marked=row.pid in marked)
+        for row in rows
+        if row.pid in found
+    ]
 
 
 def _add_descendants(found: set[int], rows: list[Process]) -> None:
@@ -204,7 +210,14 @@ class Ending:
     Each step looks again, for a process may fork while it is being ended.  Nothing here waits.
     """
 
-    def __init__(self, claim_path: str, shim_pid: int = 0, grace_s: float = 5.0, ran_s: float = float("inf")):
+    def __init__(
+        self,
+        claim_path: str,
+        shim_pid: int = 0,
+        grace_s: float = 5.0,
+        ran_s: float = float("inf"),
+        patience_s: float = 0.0,
+    ) -> None:
         """Note what is to be ended.
 
         Args:
@@ -212,13 +225,17 @@ class Ending:
             shim_pid: the shim's pid, for its session; 0 if unknown (an adopted try).  The shim itself is spared.
             grace_s: between TERM and KILL.
             ran_s: how long the try ran: a short one needs no look at all processes.
+            patience_s: so long what is found may end by itself, as helpers do whose program has just ended.
         """
         self._claim_path = claim_path
         self._shim_pid = shim_pid
         self._grace_s = grace_s
         self._ran_s = ran_s
+        self._patience_s = patience_s
         self._told: set[tuple[int, int]] = set()
         self._counted: set[tuple[int, int]] = set()
+        self._names: dict[tuple[int, int], str] = {}
+        self._patient_until: float | None = None
         self._kill_at: float | None = None
         self._scan: _Scan | None = None
 
@@ -226,6 +243,11 @@ class Ending:
     def ended(self) -> int:
         """How many of the task's processes were told to end so far; helpers of the shim do not count."""
         return len(self._counted)
+
+    @property
+    def names(self) -> list[str]:
+        """What those are called that carry the try's mark and were told to end."""
+        return list(self._names.values())
 
     def step(self, now: float) -> bool:
         """Look, signal, and say whether nothing is left.
@@ -245,6 +267,10 @@ class Ending:
         self._scan = None
         if not found:
             return is_whole
+        if self._patient_until is None:
+            self._patient_until = now + self._patience_s
+        if now < self._patient_until:
+            return False
         if self._kill_at is None:
             self._kill_at = now + self._grace_s
         for process in found:
@@ -256,6 +282,8 @@ class Ending:
             self._told.add(key)
             if not process.is_helper:
                 self._counted.add(key)
+            if process.is_marked:
+                self._names.setdefault(key, process.name)
         return False
 
 

@@ -10,9 +10,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import chain
 from typing import Protocol
 
 from gpu_queue.errors import SettingsError
@@ -61,7 +62,10 @@ class Gpu:
 
 
 class Devices(Protocol):
-    """A device layer.  It starts at its first use, which may raise ``DeviceError``; after that nothing raises."""
+    """A device layer.  It starts at its first use, which may raise ``DeviceError``; after that nothing raises.
+
+    Whatever asks a driver may hang.
+    """
 
     @property
     def kind(self) -> str:
@@ -77,6 +81,30 @@ class Devices(Protocol):
         """Give up what the layer holds; a later use starts it again."""
 
 
+class Readings(Devices, Protocol):
+    """What is known of the node's GPUs, for a thread that must never wait for a driver: nothing here does.
+
+    A value that is too old is unknown.
+    """
+
+    def attend(self, watched: Set[str], hurried: Set[str]) -> None:
+        """Look more closely at some GPUs, by UUID, from now on; all others as usual.
+
+        Args:
+            watched: those with a filler.
+            hurried: those whose memory somebody waits for.
+        """
+
+    def read_at(self, uuid: str) -> float:
+        """When what is known of a GPU's memory was asked for, in monotonic seconds."""
+
+    def take_news(self) -> Set[str]:
+        """The watched and hurried GPUs that were read since this was asked last."""
+
+    def wake_by(self, wake: Callable[[], None]) -> None:
+        """Have this called, in any thread, when there is news."""
+
+
 def failing(gpu: Gpu, health: Health, problem: str) -> Gpu:
     """The GPU in its place: what it is stays known, what it does is not."""
     return replace(
@@ -89,6 +117,16 @@ def failing(gpu: Gpu, health: Health, problem: str) -> Gpu:
         health=health,
         problem=problem,
     )
+
+
+def all_failing(gpus: Sequence[Gpu], health: Health, problem: str) -> tuple[Gpu, ...]:
+    """All devices of a card, which fails."""
+    return tuple(failing(gpu, health, problem) for gpu in gpus)
+
+
+def in_their_places(readings: Iterable[Sequence[Gpu]]) -> tuple[Gpu, ...]:
+    """The devices of all cards, each with its index."""
+    return tuple(replace(gpu, index=place) for place, gpu in enumerate(chain.from_iterable(readings)))
 
 
 def summarize(gpus: Sequence[Gpu]) -> str:

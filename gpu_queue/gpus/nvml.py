@@ -1,27 +1,31 @@
 """NVIDIA GPUs, read through NVML (``nvidia-ml-py``, module ``pynvml``).
 
-- A snapshot asks each card a handful of questions of microseconds each, and never for its processes: that call takes
+- A card is asked a handful of questions of microseconds each, and never for its processes: that call takes
   milliseconds under the driver's global lock, and stalls whoever launches kernels.
 - A question that the driver or the card does not know gives None for that value alone.
 - A card that fails stays in its place under its last known UUID, and the others go on.  It is asked again each time.
 - A card in MIG mode is replaced by its MIG devices.  They have no utilisation, and power and energy belong to the
   card; these are None.  Indices are places in the list of all devices, which are NVML's own while nothing is MIG.
 - When the driver was reloaded, NVML is started again, once for each snapshot.
+- Any call may hang, for 45 s or for ever.  Who must not wait asks through :mod:`gpu_queue.gpus.reader`, which asks
+  card by card; ``snapshot`` is for those who have nothing else to do.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from importlib import metadata
-from itertools import chain
 from typing import Any
 
 from gpu_queue.errors import DeviceError
-from gpu_queue.gpus.devices import Gpu, Health, failing, summarize
+from gpu_queue.gpus.asking import ALL, Question
+from gpu_queue.gpus.devices import ComputeMode, Gpu, Health, all_failing, failing, in_their_places, summarize
+from gpu_queue.units import format_duration
 
 
 class _Code(IntEnum):
@@ -55,6 +59,17 @@ _NO_VALUE = {
 # say (its handle, its memory) it means that the card is gone.
 _LOST = _GPU_GONE | {_Code.NOT_FOUND, _Code.UNKNOWN}
 
+_COMPUTE_MODES = (
+    ComputeMode.DEFAULT,
+    ComputeMode.EXCLUSIVE_PROCESS,  # "exclusive thread", which drivers have long taken for this
+    ComputeMode.PROHIBITED,
+    ComputeMode.EXCLUSIVE_PROCESS,
+)
+"""By NVML's numbers."""
+SLOW_S = 2.0
+"""An answer of a card that takes longer is none.  Healthy ones take microseconds, seldom milliseconds."""
+
+UPGRADED = "the driver was upgraded under this process; restart the agent"
 _WITHOUT_GPUS = "To try it without GPUs: --simulate 4"
 _AT_START = {
     _Code.LIBRARY_NOT_FOUND: (
@@ -68,8 +83,20 @@ _AT_START = {
 }
 
 
-@dataclass
-class _Card:
+class SlowAnswer(Exception):
+    """A card took so long that it is not to be asked further now."""
+
+    def __init__(self, took_s: float) -> None:
+        super().__init__(f"an answer of the driver took {format_duration(took_s)}")
+        self.took_s = took_s
+
+
+class DriverAway(Exception):
+    """The driver answers nothing about any card, and why."""
+
+
+@dataclass(eq=False)
+class Card:
     """One slot of the node."""
 
     index: int
@@ -79,6 +106,14 @@ class _Card:
     uuid: str = ""
     """Empty until the card told it."""
     handle: Any = None
+    parts: tuple[tuple[Any, Gpu], ...] = ()
+    """Handles of its devices, each with what never changes of it; empty until they are known."""
+    has_memory_v2: bool = True
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether it has to say everything anew."""
+        return not self.parts or any(gpu.health is not Health.OK for gpu in self.last)
 
 
 class NvmlDevices:
@@ -89,11 +124,18 @@ class NvmlDevices:
     def __init__(self) -> None:
         self._nvml: Any = None
         self._driver = ""
-        self._cards: list[_Card] = []
+        self.cards: list[Card] = []
+        """Empty until it was started; made anew when it was started again."""
+        self.calls = 0
+        """How many questions were asked of cards."""
 
     def describe(self) -> str:
         """One line for people."""
-        return f"{summarize(self.snapshot())}, driver {self._driver}, NVML"
+        return self.description(self.snapshot())
+
+    def description(self, gpus: Sequence[Gpu]) -> str:
+        """One line for people, of GPUs that were read before."""
+        return f"{summarize(gpus)}, driver {self._driver}, NVML"
 
     def snapshot(self) -> tuple[Gpu, ...]:
         """All devices of the node, each in its place.
@@ -101,42 +143,67 @@ class NvmlDevices:
         Raises:
             DeviceError: at the first use only: NVML cannot be started, or shows no GPU.
         """
-        if not self._cards:
-            self._start()
+        if not self.cards:
+            self.start()
         try:
             try:
-                readings = [self._read(card) for card in self._cards]
-            except self._nvml.NVMLError:
-                self._start_again()
-                readings = [self._read(card) for card in self._cards]
-        except self._nvml.NVMLError as error:
-            problem = f"the driver does not answer: {_told(error)}"
-            if error.value == _Code.LIB_RM_VERSION_MISMATCH:
-                problem = "the driver was upgraded under this process; restart the agent"
-            readings = [_failing(card.last, Health.UNKNOWN, problem) for card in self._cards]
-        return tuple(replace(gpu, index=place) for place, gpu in enumerate(chain.from_iterable(readings)))
+                readings = [self._read_or_give_up(card) for card in self.cards]
+            except DriverAway:
+                self.start_again()
+                readings = [self._read_or_give_up(card) for card in self.cards]
+        except DriverAway as error:
+            readings = [all_failing(card.last, Health.UNKNOWN, str(error)) for card in self.cards]
+        return in_their_places(readings)
+
+    def _read_or_give_up(self, card: Card) -> tuple[Gpu, ...]:
+        try:
+            return self.read(card, ALL)
+        except SlowAnswer as error:
+            return all_failing(card.last, Health.UNKNOWN, str(error))
 
     def close(self) -> None:
         """Leave NVML; a later use starts it again."""
-        self._cards = []
+        self.cards = []
         if self._nvml is not None:
             self._leave()
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Start NVML and count the cards.
+
+        Raises:
+            DeviceError: NVML cannot be started, or shows no GPU.
+        """
         self._nvml = _bindings()
         try:
-            self._cards = self._connect()
+            self.cards = self._connect()
         except self._nvml.NVMLError as error:
             self.close()
             known = _AT_START.get(error.value, f"NVML does not start: {_told(error)}.")
             raise DeviceError(f"{known} {_WITHOUT_GPUS}") from error
-        if not self._cards:
+        if not self.cards:
             self.close()
             raise DeviceError(f"the NVIDIA driver {self._driver} shows no GPU to this process. {_WITHOUT_GPUS}")
 
-    def _start_again(self) -> None:
+    def start_again(self) -> None:
+        """Start NVML anew, whose driver was reloaded, and count the cards; nobody else may be asking meanwhile.
+
+        Raises:
+            DriverAway: it does not start.
+        """
         self._leave()
-        self._cards = _recounted(self._cards, self._connect())
+        try:
+            found = self._connect()
+            for card in found:
+                try:
+                    self._open(card, time.monotonic())
+                except SlowAnswer:
+                    pass  # it stays in its place, and is asked for its name later
+                except self._nvml.NVMLError as error:
+                    if error.value in _DRIVER_GONE:
+                        raise
+        except self._nvml.NVMLError as error:
+            raise _away(error) from error
+        self.cards = _recounted(self.cards, found)
 
     def _leave(self) -> None:
         try:
@@ -144,93 +211,144 @@ class NvmlDevices:
         except self._nvml.NVMLError:
             pass  # it was not started, or the driver has left before us
 
-    def _connect(self) -> list[_Card]:
+    def _connect(self) -> list[Card]:
         self._nvml.nvmlInit()
-        self._driver = self._ask("nvmlSystemGetDriverVersion") or "unknown"
-        cards = [_Card(index, (_never_read(index),)) for index in range(self._nvml.nvmlDeviceGetCount())]
-        for card in cards:
-            try:
-                self._open(card)
-            except self._nvml.NVMLError as error:
-                if error.value in _DRIVER_GONE:
-                    raise
-        return cards
-
-    def _open(self, card: _Card) -> None:
-        if card.uuid:
-            card.handle = self._nvml.nvmlDeviceGetHandleByUUID(card.uuid)
-            return
-        handle = self._nvml.nvmlDeviceGetHandleByIndex(card.index)
-        card.uuid = self._nvml.nvmlDeviceGetUUID(handle)
-        card.last = tuple(replace(gpu, uuid=card.uuid) for gpu in card.last)
-        card.handle = handle
-
-    def _read(self, card: _Card) -> tuple[Gpu, ...]:
-        """The devices of one card; only an error of the driver as a whole is raised."""
         try:
-            if card.handle is None:
-                self._open(card)
-            mode = self._ask("nvmlDeviceGetMigMode", card.handle)
-            card.last = self._mig_devices(card.handle) if mode and mode[0] else (self._device(card.handle),)
+            self._driver = self._nvml.nvmlSystemGetDriverVersion()
         except self._nvml.NVMLError as error:
             if error.value in _DRIVER_GONE:
                 raise
-            return _failing(card.last, Health.LOST if error.value in _LOST else Health.UNKNOWN, _told(error))
+            self._driver = "unknown"
+        return [Card(index, (_never_read(index),)) for index in range(self._nvml.nvmlDeviceGetCount())]
+
+    def _open(self, card: Card, since: float) -> None:
+        if card.uuid:
+            card.handle = self._call(since, "nvmlDeviceGetHandleByUUID", card.uuid)
+            return
+        handle = self._call(since, "nvmlDeviceGetHandleByIndex", card.index)
+        card.uuid = self._call(since, "nvmlDeviceGetUUID", handle)
+        card.last = tuple(replace(gpu, uuid=card.uuid) for gpu in card.last)
+        card.handle = handle
+
+    # -- one card ---------------------------------------------------------------------------------------------------
+
+    def read(self, card: Card, questions: Collection[Question]) -> tuple[Gpu, ...]:
+        """Ask one card, a failing one everything.  Several threads may read different cards.
+
+        Returns:
+            Its devices; of what was not asked they have the last values.
+
+        Raises:
+            DriverAway: the driver as a whole does not answer.
+            SlowAnswer: this took longer than ``SLOW_S``; nothing of it is kept.
+        """
+        since = time.monotonic()
+        try:
+            card.last = self._ask_all(card, ALL if card.is_failing else questions, since)
+        except self._nvml.NVMLError as error:
+            if error.value in _DRIVER_GONE:
+                raise _away(error) from error
+            health = Health.LOST if error.value in _LOST else Health.UNKNOWN
+            card.last = all_failing(card.last, health, _told(error))
         return card.last
 
-    def _mig_devices(self, handle: Any) -> tuple[Gpu, ...]:
-        devices = []
-        for position in range(self._ask("nvmlDeviceGetMaxMigDeviceCount", handle) or 0):
-            try:
-                part = self._nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, position)
-            except self._nvml.NVMLError as error:
-                if error.value in (_Code.NOT_FOUND, _Code.INVALID_ARGUMENT):
-                    continue  # places are not filled in order
-                raise
-            devices.append(self._device(part, is_mig=True))
-        if devices:
-            return tuple(devices)
-        # It stays in the list, so that nobody takes the places of the cards after it for CUDA's indices.
-        whole = self._device(handle, is_mig=True)
-        return (failing(whole, Health.UNKNOWN, "MIG is on, but the card has no MIG devices"),)
-
-    def _device(self, handle: Any, is_mig: bool = False) -> Gpu:
-        memory = self._memory(handle)
-        rates = None if is_mig else self._ask("nvmlDeviceGetUtilizationRates", handle)
-        milliwatts = None if is_mig else self._ask("nvmlDeviceGetPowerUsage", handle)
-        millijoules = None if is_mig else self._ask("nvmlDeviceGetTotalEnergyConsumption", handle)
-        return Gpu(
-            uuid=self._nvml.nvmlDeviceGetUUID(handle),
-            index=0,  # known when all devices are
-            name=self._ask("nvmlDeviceGetName", handle) or "NVIDIA GPU",
-            memory_total_bytes=None if memory is None else memory.total,
-            memory_used_bytes=None if memory is None else memory.used,
-            memory_free_bytes=None if memory is None else memory.free,
-            utilization_percent=None if rates is None else rates.gpu,
-            power_w=None if milliwatts is None else milliwatts / 1000,
-            energy_j=None if millijoules is None else millijoules / 1000,
-            health=Health.OK,
-            is_mig=is_mig,
+    def _ask_all(self, card: Card, questions: Collection[Question], since: float) -> tuple[Gpu, ...]:
+        if card.handle is None:
+            self._open(card, since)
+        if Question.MODES in questions:
+            self._look_for_parts(card, since)
+        before = {gpu.uuid: gpu for gpu in card.last}
+        return tuple(
+            self._device(card, handle, fixed, before.get(fixed.uuid, fixed), questions, since)
+            for handle, fixed in card.parts
         )
 
-    def _memory(self, handle: Any) -> Any:
-        """Version 2 keeps what the driver reserves out of ``used``; older drivers have only version 1."""
-        for version in (self._nvml.nvmlMemory_v2, None):
+    def _look_for_parts(self, card: Card, since: float) -> None:
+        """What devices the card has, and what they are called where that is not known."""
+        mode = self._ask(since, "nvmlDeviceGetMigMode", card.handle)
+        compute = self._ask(since, "nvmlDeviceGetComputeMode", card.handle)
+        compute_mode = _COMPUTE_MODES[compute] if compute in range(len(_COMPUTE_MODES)) else None
+        is_mig = bool(mode and mode[0])
+        handles = self._mig_handles(card.handle, since) if is_mig else [card.handle]
+        names = {fixed.uuid: fixed.name for _, fixed in card.parts}
+        parts = []
+        for handle in handles or [card.handle]:
+            uuid = self._call(since, "nvmlDeviceGetUUID", handle) if is_mig else card.uuid
+            name = names.get(uuid) or self._ask(since, "nvmlDeviceGetName", handle) or "NVIDIA GPU"
+            fixed = replace(_never_read(0), uuid=uuid, name=name, is_mig=is_mig, compute_mode=compute_mode)
+            if is_mig and not handles:
+                # It stays in the list, so that nobody takes the places of the cards after it for CUDA's indices.
+                fixed = replace(fixed, problem="MIG is on, but the card has no MIG devices")
+            parts.append((handle, fixed))
+        card.parts = tuple(parts)
+
+    def _mig_handles(self, handle: Any, since: float) -> list[Any]:
+        found = []
+        for position in range(self._ask(since, "nvmlDeviceGetMaxMigDeviceCount", handle) or 0):
             try:
-                return self._nvml.nvmlDeviceGetMemoryInfo(handle, version=version)
+                found.append(self._call(since, "nvmlDeviceGetMigDeviceHandleByIndex", handle, position))
+            except self._nvml.NVMLError as error:
+                if error.value not in (_Code.NOT_FOUND, _Code.INVALID_ARGUMENT):  # places are not filled in order
+                    raise
+        return found
+
+    def _device(
+        self, card: Card, handle: Any, fixed: Gpu, before: Gpu, questions: Collection[Question], since: float
+    ) -> Gpu:
+        gpu = replace(before, name=fixed.name, is_mig=fixed.is_mig, compute_mode=fixed.compute_mode)
+        if Question.MEMORY in questions:
+            memory = self._memory(card, handle, since)
+            gpu = replace(
+                gpu,
+                memory_total_bytes=None if memory is None else memory.total,
+                memory_used_bytes=None if memory is None else memory.used,
+                memory_free_bytes=None if memory is None else memory.free,
+            )
+        if Question.UTILIZATION in questions and not fixed.is_mig:
+            rates = self._ask(since, "nvmlDeviceGetUtilizationRates", handle)
+            gpu = replace(gpu, utilization_percent=None if rates is None else rates.gpu)
+        if Question.POWER in questions and not fixed.is_mig:
+            milliwatts = self._ask(since, "nvmlDeviceGetPowerUsage", handle)
+            millijoules = self._ask(since, "nvmlDeviceGetTotalEnergyConsumption", handle)
+            gpu = replace(
+                gpu,
+                power_w=None if milliwatts is None else milliwatts / 1000,
+                energy_j=None if millijoules is None else millijoules / 1000,
+            )
+        if fixed.problem:
+            return failing(gpu, Health.UNKNOWN, fixed.problem)
+        return replace(gpu, health=Health.OK, problem="")
+
+    def _memory(self, card: Card, handle: Any, since: float) -> Any:
+        """Version 2 keeps what the driver reserves out of ``used``; older drivers have only version 1."""
+        for version in (self._nvml.nvmlMemory_v2, None) if card.has_memory_v2 else (None,):
+            try:
+                return self._call(since, "nvmlDeviceGetMemoryInfo", handle, version)
             except self._nvml.NVMLError as error:
                 if error.value not in _NO_VALUE:
                     raise
+                if error.value in (_Code.FUNCTION_NOT_FOUND, _Code.ARGUMENT_VERSION_MISMATCH):
+                    card.has_memory_v2 = False
         return None
 
-    def _ask(self, question: str, *arguments: Any) -> Any:
+    def _ask(self, since: float, question: str, *arguments: Any) -> Any:
         """An answer that a healthy card may be without: then None."""
         try:
-            return getattr(self._nvml, question)(*arguments)
+            return self._call(since, question, *arguments)
         except self._nvml.NVMLError as error:
             if error.value in _DRIVER_GONE | _GPU_GONE:
                 raise
             return None
+
+    def _call(self, since: float, question: str, *arguments: Any) -> Any:
+        """An answer, unless all that was asked ``since`` then takes too long, also where it ended in an error."""
+        self.calls += 1
+        try:
+            return getattr(self._nvml, question)(*arguments)
+        finally:
+            took_s = time.monotonic() - since
+            if took_s > SLOW_S:
+                raise SlowAnswer(took_s)
 
 
 def _bindings() -> Any:
@@ -253,7 +371,7 @@ def _bindings() -> Any:
     return module
 
 
-def _recounted(known: Sequence[_Card], found: Sequence[_Card]) -> list[_Card]:
+def _recounted(known: Sequence[Card], found: Sequence[Card]) -> list[Card]:
     """The slots after NVML was started again.
 
     As they are counted now, for so a new process counts them; but while a known card is missing, each stays in its
@@ -267,7 +385,7 @@ def _recounted(known: Sequence[_Card], found: Sequence[_Card]) -> list[_Card]:
     if found and before.keys() <= now.keys():
         return list(found)
     for card in known:
-        card.handle = None
+        card.handle, card.parts = None, ()
     return [now.pop(card.uuid, card) for card in known] + list(now.values())
 
 
@@ -275,8 +393,10 @@ def _never_read(index: int) -> Gpu:
     return Gpu(f"index-{index}", index, "unknown GPU", None, None, None, None, None, Health.UNKNOWN)
 
 
-def _failing(gpus: Sequence[Gpu], health: Health, problem: str) -> tuple[Gpu, ...]:
-    return tuple(failing(gpu, health, problem) for gpu in gpus)
+def _away(error: Any) -> DriverAway:
+    if error.value == _Code.LIB_RM_VERSION_MISMATCH:
+        return DriverAway(UPGRADED)
+    return DriverAway(f"the driver does not answer: {_told(error)}")
 
 
 def _told(error: Exception) -> str:

@@ -2,7 +2,9 @@
 
 - ``4``, ``4x80G``: that many, all alike.  Their UUIDs are the same on every host, and nobody takes them for real.
 - They idle, unless the JSON file that ``GPU_QUEUE_SIMULATE_FILE`` names says otherwise; it may appear, change and
-  vanish at any time: ``{"0": {"used": "10G", "utilization": 40}, "1": {"lost": true}}``.
+  vanish at any time: ``{"0": {"used": "10G", "utilization": 40}, "1": {"lost": true}}``.  ``"compute_mode":
+  "exclusive process"`` is as ``nvidia-smi -c`` sets it.
+- They are read where they are asked for: no driver hangs here, and every reading is of its moment.
 - The loads of a plant (:mod:`gpu_queue.gpus.plant`) come on top of what that file says.
 - A file that cannot be obeyed makes all of them *unknown*, with the reason, until it is put right.
 """
@@ -13,17 +15,19 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
 from typing import Any
 
 from gpu_queue.errors import SettingsError
-from gpu_queue.gpus.devices import Gpu, Health, failing, summarize
+from gpu_queue.gpus.devices import ComputeMode, Gpu, Health, failing, summarize
 from gpu_queue.gpus.plant import Plant, Usage
 from gpu_queue.units import format_size, parse_size_bytes
 
 STATE_FILE_VARIABLE = "GPU_QUEUE_SIMULATE_FILE"
 _DEFAULT_MEMORY = "80G"
+_KEYS = ("used", "utilization", "lost", "compute_mode", "processes")
+"""The last is for :mod:`gpu_queue.gpus.processes`."""
 _TEXT = re.compile(r"(\d{1,3})(?:x(.+))?", re.ASCII)
 
 
@@ -45,6 +49,7 @@ class SimulatedDevices:
                 power_w=None,
                 energy_j=None,
                 health=Health.OK,
+                compute_mode=ComputeMode.DEFAULT,
             )
             for index in range(count)
         )
@@ -89,6 +94,20 @@ class SimulatedDevices:
         usages = self._plant.read(time.monotonic_ns())
         return tuple(_loaded(gpu, usages.get(gpu.uuid)) for gpu in self._gpus)
 
+    def attend(self, watched: Set[str], hurried: Set[str]) -> None:
+        """Nothing changes: each reading is of its moment."""
+
+    def read_at(self, uuid: str) -> float:  # noqa: ARG002
+        """It will be read when it is asked for."""
+        return float("inf")
+
+    def take_news(self) -> Set[str]:
+        """There is none that a look would not show."""
+        return frozenset()
+
+    def wake_by(self, wake: Callable[[], None]) -> None:
+        """Nobody has to be woken."""
+
     def close(self) -> None:
         """Nothing is held."""
 
@@ -123,12 +142,16 @@ def _one(gpu: Gpu, state: Any) -> Gpu:
     where = f"GPU {gpu.index}"
     _check(isinstance(state, dict), f'{where}: {state!r}; expected an object like {{"used": "10G"}}')
     for key in state:
-        _check(key in ("used", "utilization", "lost"), f"{where}: {key!r}; expected used, utilization or lost")
+        _check(key in _KEYS, f"{where}: {key!r}; expected {', '.join(_KEYS[:-1])} or {_KEYS[-1]}")
     utilization, lost = state.get("utilization", 0), state.get("lost", False)
     _check(
         type(utilization) is int and 0 <= utilization <= 100, f"{where}: utilization {utilization!r}; expected 0-100"
     )
     _check(isinstance(lost, bool), f"{where}: lost {lost!r}; expected true or false")
+    mode = state.get("compute_mode", ComputeMode.DEFAULT.value)
+    modes = [mode.value for mode in ComputeMode]
+    _check(mode in modes, f"{where}: compute_mode {mode!r}; expected {', '.join(modes[:-1])} or {modes[-1]}")
+    gpu = replace(gpu, compute_mode=ComputeMode(mode))
     if lost:
         return failing(gpu, Health.LOST, "lost, as simulated")
     return replace(gpu, memory_used_bytes=_used_bytes(gpu, state), utilization_percent=utilization)

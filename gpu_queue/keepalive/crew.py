@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from gpu_queue.gpus.leases import Footprint, Leases
 from gpu_queue.keepalive.exchange import Exchange
-from gpu_queue.keepalive.keeper import WorkerFacts
+from gpu_queue.keepalive.facts import WorkerFacts
 from gpu_queue.keepalive.protocol import (
     Channel,
     Closed,
@@ -23,6 +23,7 @@ from gpu_queue.keepalive.protocol import (
     Report,
     Shrunk,
     Spawned,
+    Starting,
     Tenant,
     WorkerSpec,
 )
@@ -163,8 +164,6 @@ class Crew:
                         worker.pid, worker.owed_since = message.pid, None
                     case Refused() if message.uuid in self._workers:
                         self._note_end(message.uuid, message.problem)
-                    case Refused():
-                        self._say(f"keep-alive: {message.problem}")
                     case Exited():
                         self._note_end(message.uuid, how_ended(message.status), message.pid)
                     case _:
@@ -186,6 +185,8 @@ class Crew:
     def _note(self, uuid: str, worker: Crewmate, message: Message, now: float) -> None:
         facts = replace(worker.facts, heard_at=now)
         match message:
+            case Starting():
+                facts = replace(facts, is_in_cuda=True)
             case Holding():
                 facts = replace(facts, is_ready=True, held_bytes=message.held_bytes)
                 self._tell_change()
@@ -204,8 +205,6 @@ class Crew:
                 self._say(f"keep-alive, {uuid}: memory ran out; it holds {format_size(message.held_bytes)} now")
             case Failed():
                 worker.problem = message.problem
-            case Refused():
-                self._say(f"keep-alive, {uuid}: {message.problem}")
             case _:
                 pass
         worker.facts = facts

@@ -4,7 +4,7 @@
 ``matmul``  fp16 products of random matrices: what people mean by a busy GPU, at a busy GPU's power
 ``zeros``   the same kernels on zeros: as busy by every counter, at much less power
 ``spin``    one thread that waits on the GPU's clock: busy for ``utilization.gpu`` and for nothing else
-``cpu``     for simulated cards: a real small product on the host, and a load in the plant
+``cpu``     for simulated cards: a load in the plant, and nothing on the host
 ==========  ==========================================================================================
 
 On a real card, all of them:
@@ -33,7 +33,7 @@ from gpu_queue.gpus.devices import Health
 from gpu_queue.gpus.plant import Load, Plant
 from gpu_queue.gpus.simulated import STATE_FILE_VARIABLE, SimulatedDevices
 from gpu_queue.keepalive.protocol import WorkerSpec
-from gpu_queue.keepalive.sizes import choose_tile, largest_size, triple_bytes
+from gpu_queue.keepalive.sizes import choose_tile, largest_size
 from gpu_queue.keepalive.worker import Engine
 
 OUT_OF_MEMORY: type[BaseException] = getattr(torch, "OutOfMemoryError", None) or torch.cuda.OutOfMemoryError
@@ -44,8 +44,10 @@ _WARM_UP = 10
 _MEASURED = 10
 _CLOCKS_RISE_S = 0.1
 """An idle card's clocks are low; before anything is measured it works for so long."""
+_NOTICED_S = 0.001
+"""So long after its end a kernel's end is noticed by a host that has nothing else to do."""
 _HEADROOM_BYTES = 1 << 30
-"""Above its goal, for the libraries' workspaces and matrices that are only tried."""
+"""Above its goal, for the libraries' workspaces, a light one's matrices, and those that are only tried."""
 _BLOCKING_SYNC = 4
 """CU_CTX_SCHED_BLOCKING_SYNC"""
 
@@ -103,6 +105,7 @@ class _Card:
         self.tile = 0
         self.halvings = 0
         self._spec = spec
+        self._worked_s = 0.0
         self._ballast: list[Any] = []
         self._begun: Any = None
         self._ended: Any = None
@@ -151,17 +154,25 @@ class _Card:
     def _drop(self) -> None:
         """Let go of what :meth:`_prepare` made."""
 
-    def _warm_up(self) -> None:
-        busy_s = 0.0
+    def _warm_up(self) -> bool:
+        """Whether the card has worked for long enough by now."""
         for _ in range(1000):
-            busy_s += self.launch()
-            if busy_s >= _CLOCKS_RISE_S:
-                return
+            self._worked_s += self.launch()
+            if self._worked_s >= _CLOCKS_RISE_S:
+                return True
+        return False
 
     def _measure(self, warm_up: int, measured: int) -> float:
         for _ in range(warm_up):
             self.launch()
-        return median(self.launch() for _ in range(measured))
+        kernels_s, waits_s = [], []
+        for _ in range(measured):
+            begun = time.monotonic()
+            kernels_s.append(self.launch())
+            waits_s.append(time.monotonic() - begun)
+        # What the next kernel is made of must not hang on the card's clock alone: one cannot be broken off.
+        kernel_s, wait_s = median(kernels_s), min(waits_s)
+        return kernel_s if wait_s < 2 * kernel_s + _NOTICED_S else wait_s
 
 
 class Matmul(_Card):
@@ -179,9 +190,7 @@ class Matmul(_Card):
             look()
             try:
                 self._make_matrices(size)
-                if not is_warm:
-                    self._warm_up()
-                    is_warm = True
+                is_warm = is_warm or self._warm_up()
                 return self._measure(3, 5)
             except OUT_OF_MEMORY:
                 return math.inf
@@ -220,56 +229,45 @@ class Zeros(Matmul):
 class Spin(_Card):
     """One thread that reads the card's clock until enough cycles have passed.
 
-    The cycles are trimmed all the time, for they are cycles of a clock that heat and power change.
+    The cycles are trimmed all the time, for they are cycles of a clock that heat and power change.  A spin cannot be
+    broken off, so however wrong a measurement, none is longer than 50 ms, and that at the clock of a card that idles.
     """
 
-    _SIZE = 256
-    _MOST_PRODUCTS = 500
-    _MOST_CYCLES = 1 << 40
+    _FIRST_CYCLES = 100_000
+    _MOST_CYCLES = 10_500_000
+    """50 ms at 210 MHz, the lowest clock that cards have; 5 ms at 2.1 GHz.  Faster ones spin a little less."""
+    _MOST_GROWTH = 8.0
     _TRIALS = 10
 
     def __init__(self, spec: WorkerSpec):
         super().__init__(spec)
-        # Not part of torch's public interface; where it is missing, a run of tiny products does nearly as well.
-        self._sleep = getattr(torch.cuda, "_sleep", None) if hasattr(torch._C, "_cuda_sleep") else None
-        self._count = 1_000_000 if self._sleep else 1
-        self._matrices: tuple[Any, Any, Any] | None = None
+        self._cycles = self._FIRST_CYCLES
 
     def launch(self) -> float:
         """One spin; its length is kept at what was asked for."""
         kernel_s = super().launch()
         # What is far off is no drift, and not for us to trim away: somebody else may be on the card.
-        if self._sleep and 0.7 < kernel_s / self._spec.tile_s < 1.4:
-            self._set_count(self._count * (1 + 0.05 * (self._spec.tile_s / kernel_s - 1)))
+        if 0.7 < kernel_s / self._spec.tile_s < 1.4:
+            self._set_cycles(1 + 0.05 * (self._spec.tile_s / kernel_s - 1))
         return kernel_s
 
     def _prepare(self, look: Look) -> None:
-        if not self._sleep:
-            a = torch.randn(self._SIZE, self._SIZE, dtype=torch.float16, device="cuda")
-            self._matrices = (a, torch.randn_like(a), torch.empty_like(a))
-            self.tile = self._SIZE
-        self._warm_up()
+        if not hasattr(torch.cuda, "_sleep"):  # no part of torch's public interface
+            raise RuntimeError(f"torch {torch.__version__} has no torch.cuda._sleep; choose keepalive.engine: zeros")
+        is_warm = False
         for _ in range(self._TRIALS):
             look()
+            is_warm = is_warm or self._warm_up()
             wanted = self._spec.tile_s / max(1e-6, self._measure(3, 5))
-            self._set_count(self._count * wanted)
-            if 0.95 < wanted < 1.05:
+            self._set_cycles(min(wanted, self._MOST_GROWTH))
+            if is_warm and 0.95 < wanted < 1.05:
                 return  # else the clocks may still be rising
 
-    def _set_count(self, count: float) -> None:
-        self._count = max(1, min(int(count), self._MOST_CYCLES if self._sleep else self._MOST_PRODUCTS))
+    def _set_cycles(self, factor: float) -> None:
+        self._cycles = max(1, min(int(self._cycles * factor), self._MOST_CYCLES))
 
     def _enqueue(self) -> None:
-        if self._sleep:
-            self._sleep(self._count)
-            return
-        assert self._matrices is not None
-        a, b, c = self._matrices
-        for _ in range(self._count):
-            torch.mm(a, b, out=c)
-
-    def _drop(self) -> None:
-        self._matrices = None
+        torch.cuda._sleep(self._cycles)
 
 
 class Cpu:
@@ -280,20 +278,19 @@ class Cpu:
     """
 
     KERNEL_S = 0.004
-    _SIZE = 64
+    MATRICES_BYTES = 24 << 10
     _CARDS = 64
     """As many as the state file of simulated cards may speak of."""
 
     def __init__(self, spec: WorkerSpec):
         """Nothing is booked yet."""
-        self.tile = self._SIZE
+        self.tile = 0
         self.halvings = 0
         self._spec = spec
         self._plant = Plant(spec.plant)
         state_file = os.environ.get(STATE_FILE_VARIABLE)
         self._cards = SimulatedDevices(self._CARDS, spec.total_bytes, state_file, spec.plant)
         self._load: Load | None = None
-        self._matrices: tuple[Any, Any, Any] | None = None
 
     @property
     def held_bytes(self) -> int:
@@ -302,26 +299,21 @@ class Cpu:
 
     def hold(self, look: Look) -> float:
         """Book the memory, as far as the card has room."""
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        torch.set_num_threads(1)
         load = self._load = Load(self._spec.plant, self._spec.uuid)
-        self._matrices = _host_matrices(self._SIZE)
-        book = 3 * self._SIZE**2 * 2
-        self._book(book)
-        self.halvings = fill(self._spec.goal_bytes - book, self._book, lambda: load.hold(book), look)[1]
+        matrices_bytes = min(self._spec.goal_bytes, self.MATRICES_BYTES)
+        self._book(matrices_bytes)
+        ballast_bytes = self._spec.goal_bytes - matrices_bytes
+        self.halvings = fill(ballast_bytes, self._book, lambda: load.hold(matrices_bytes), look)[1]
         return self.KERNEL_S
 
     def launch(self) -> float:
-        """One product, and then the rest of the modelled time."""
+        """A load for the modelled time."""
         assert self._load is not None
-        assert self._matrices is not None
         begin_ns = time.monotonic_ns()
         is_shared = self._plant.is_busy(self._spec.uuid, begin_ns, besides=self._load)
         kernel_s = self.KERNEL_S * (2 if is_shared else 1)
         end_ns = begin_ns + int(kernel_s * 1e9)
         self._load.book(begin_ns, end_ns)
-        a, b, c = self._matrices
-        torch.mm(a, b, out=c)
         time.sleep(max(0, end_ns - time.monotonic_ns()) / 1e9)
         return kernel_s
 
@@ -346,18 +338,6 @@ class Cpu:
         return usage.held_bytes if usage else 0
 
 
-def _host_matrices(size: int) -> tuple[Any, Any, Any]:
-    for kind in (torch.float16, torch.float32):
-        a = torch.randn(size, size).to(kind)
-        matrices = (a, a.clone(), torch.empty_like(a))
-        try:
-            torch.mm(matrices[0], matrices[1], out=matrices[2])
-        except RuntimeError:
-            continue  # older ones multiply no fp16 on the host
-        return matrices
-    raise RuntimeError("torch multiplies no matrices on this host")
-
-
 def _ballast(size_bytes: int) -> Any:
     return torch.empty(size_bytes, dtype=torch.uint8, device="cuda")
 
@@ -368,7 +348,7 @@ def _start_cuda(spec: WorkerSpec) -> None:
     Raises:
         RuntimeError: CUDA does not start, or shows another card.
     """
-    os.environ["CUDA_VISIBLE_DEVICES"] = spec.visible or spec.uuid
+    os.environ["CUDA_VISIBLE_DEVICES"] = spec.uuid
     _ask_for_blocking_sync()
     torch.cuda.init()
     count = torch.cuda.device_count()
@@ -379,8 +359,7 @@ def _start_cuda(spec: WorkerSpec) -> None:
     if spec.uuid.startswith("GPU-") and _UUID.fullmatch(found) and found != _bare(spec.uuid):
         raise RuntimeError(f"CUDA shows GPU {found} for {spec.uuid}")
     # In case something here takes more than was meant: a filler must not be what makes a task run out of memory.
-    matrices_bytes = triple_bytes(largest_size(spec.matrix_size, spec.goal_bytes))
-    most_bytes = max(spec.goal_bytes, matrices_bytes) + _HEADROOM_BYTES
+    most_bytes = spec.goal_bytes + _HEADROOM_BYTES
     torch.cuda.set_per_process_memory_fraction(min(1.0, most_bytes / card.total_memory), 0)
 
 

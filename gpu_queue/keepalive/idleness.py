@@ -1,16 +1,87 @@
-"""Whether a card is idle enough for a filler: left idle by its task, or left by a tenant.  Pure.
+"""Whether a card is idle enough for a filler: quiet, left idle by its task, or left by a tenant.  Pure.
 
-Both want idleness without a break, judged by readings of the device alone; one that failed is not idle.
+All want idleness without a break, judged by readings of the device alone; one that failed is not idle.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 FIRST_WAIT_S = 60.0
 LONGEST_WAIT_S = 1800.0
 _IDLE_PERCENT = 5.0
-_BASELINE_SLACK_BYTES = 64 << 20
-_LEAST_FREE_BYTES = 4 << 30
+BASELINE_SLACK_BYTES = 64 << 20
+"""Memory that comes and goes by so much has not changed."""
+_LEAST_FREE_FRACTION, _LEAST_FREE_BYTES = 0.2, 4 << 30
+"""Of a card's memory, for its task to grow into; the larger of both."""
 _LONGEST_GAP_S = 30.0
+_GAUGE_LOOKS_BACK_S = 3.0
+"""So long after our own work its utilisation may still be shown."""
+_MEMORY_LINGERS_S = 10.0
+"""So long after our own work its memory may still be counted."""
+
+
+class Quiet:
+    """How long a card has been quiet, and whether all that was seen on it before was our own.
+
+    Quiet is a utilisation that is not above idle, and memory that does not grow.  What our own tasks and fillers do
+    is no secret to us, so a card that they have just left need not be watched for long; one on which something else
+    was seen since, or that was not looked at, must be.  Feed it every reading while nothing of ours is on the card.
+    """
+
+    def __init__(self) -> None:
+        self.is_known = False
+        """Nothing but our own work was on the card since we know it."""
+        self._has_gauge = False
+        self._since_s: float | None = None
+        self._last_s = float("-inf")
+        self._ours_s = float("-inf")
+        self._least_bytes: int | None = None
+
+    def ours(self, now_s: float) -> None:
+        """A task or a filler of ours is on the card at this moment (monotonic): all that is seen is its."""
+        self.is_known = True
+        self._last_s = self._ours_s = now_s
+        self._since_s = self._least_bytes = None
+
+    def others(self) -> None:
+        """Somebody else is at work on the card."""
+        self.is_known = False
+        self._since_s = self._least_bytes = None
+
+    def feed(
+        self, now_s: float, utilization_percent: float | None, used_bytes: int | None, *, is_foreign: bool
+    ) -> None:
+        """One reading of the device.
+
+        Args:
+            now_s: monotonic.
+            utilization_percent: None is quiet on a card that never told any.
+            used_bytes: of the whole card; None: it could not be read, and is not quiet.
+            is_foreign: others hold so much that the card is theirs.
+        """
+        if now_s - self._last_s > _LONGEST_GAP_S:
+            self.others()
+        self._has_gauge |= utilization_percent is not None
+        if used_bytes is None or (utilization_percent is None and self._has_gauge):  # as good as not looked at
+            self._since_s = None
+            return
+        self._last_s = now_s
+        is_busy = utilization_percent is not None and utilization_percent > _IDLE_PERCENT
+        least = self._least_bytes
+        has_grown = least is not None and used_bytes > least + BASELINE_SLACK_BYTES
+        if is_busy or has_grown or is_foreign:
+            lingers_s = _GAUGE_LOOKS_BACK_S if is_busy else _MEMORY_LINGERS_S
+            self.is_known &= not has_grown and now_s - self._ours_s < lingers_s
+            self._since_s, self._least_bytes = None, used_bytes
+            return
+        self._least_bytes = used_bytes if least is None else min(least, used_bytes)
+        if self._since_s is None:
+            self._since_s = now_s
+
+    def lasted_s(self, now_s: float) -> float | None:
+        """For how long it has been quiet by now, without a break; None: it is not."""
+        return None if self._since_s is None else now_s - self._since_s
 
 
 class IdleSpell:
@@ -22,14 +93,10 @@ class IdleSpell:
 
     Args:
         after_s: ``hold_leased_after``.
-        below_percent: utilisation above it is work.
-        least_free_fraction: of the card's memory, free for the task to grow into; and never less than 4 GiB.
     """
 
-    def __init__(self, after_s: float, below_percent: float = 5.0, least_free_fraction: float = 0.2) -> None:
+    def __init__(self, after_s: float) -> None:
         self._after_s = after_s
-        self._below_percent = below_percent
-        self._least_free_fraction = least_free_fraction
         self._since_s: float | None = None
         self._last_s = 0.0
 
@@ -54,70 +121,36 @@ class IdleSpell:
     def _is_idle(self, utilization_percent: float | None, used_bytes: int | None, total_bytes: int | None) -> bool:
         if utilization_percent is None or used_bytes is None or total_bytes is None:
             return False
-        least_free_bytes = max(_LEAST_FREE_BYTES, int(self._least_free_fraction * total_bytes))
-        return utilization_percent <= self._below_percent and total_bytes - used_bytes >= least_free_bytes
+        least_free_bytes = max(_LEAST_FREE_BYTES, int(_LEAST_FREE_FRACTION * total_bytes))
+        return utilization_percent <= _IDLE_PERCENT and total_bytes - used_bytes >= least_free_bytes
 
 
 class ComeBack:
-    """When a filler may come back to a card after a tenant: after a while of idleness that doubles each time.
+    """For how long a card must have been quiet before a filler comes back to it after a tenant.
 
-    Idle is memory back at what it was before, and nothing at work, in every reading of the while: 60 s at first,
-    twice as long after each further tenant, 30 min at most.  A tenant that comes 30 min or more after the filler came
-    back finds the first while again.  One for each card; it outlives the workers.
+    60 s at first, twice as long after each further tenant, 30 min at most; and by chance up to half as long again, so
+    that the fillers of two users who took each other for tenants do not come back together for ever.  A tenant that
+    comes 30 min or more after the filler came back finds the first while again.  One for each card; it outlives the
+    workers.
 
     Args:
-        has_gauge: the device reports its utilisation; without it (MIG) memory alone is judged.
+        chance: evenly distributed from 0 to 1.
     """
 
-    def __init__(self, *, has_gauge: bool = True) -> None:
-        self._has_gauge = has_gauge
-        self._wait_s = 0.0
-        self._idle_since_s: float | None = None
-        self._last_s = 0.0
+    def __init__(self, chance: Callable[[], float]) -> None:
+        self._chance = chance
+        self._base_s = 0.0
         self._back_s: float | None = None
-
-    @property
-    def wait_s(self) -> float:
-        """How long it must be idle; 0 as long as no tenant was seen."""
-        return self._wait_s
+        self.wait_s = 0.0
+        """How long that is; 0 as long as no tenant was seen."""
 
     def tenant_seen(self, now_s: float) -> None:
         """A tenant was seen and the filler has left, or leaves.  Call it once for each time."""
         long_ago = self._back_s is not None and now_s - self._back_s >= LONGEST_WAIT_S
-        self._wait_s = FIRST_WAIT_S if long_ago or not self._wait_s else min(2 * self._wait_s, LONGEST_WAIT_S)
-        self._idle_since_s = None
+        self._base_s = FIRST_WAIT_S if long_ago or not self._base_s else min(2 * self._base_s, LONGEST_WAIT_S)
+        self.wait_s = self._base_s * (1 + self._chance() / 2)
         self._back_s = None
 
-    def may_come(
-        self, now_s: float, used_bytes: int | None, utilization_percent: float | None, baseline_bytes: int
-    ) -> bool:
-        """Whether the filler may come back now.  Feed it with every reading while the filler is away.
-
-        Args:
-            now_s: monotonic.
-            used_bytes: of the whole card.
-            utilization_percent: of the whole card.
-            baseline_bytes: used memory before the tenant came, without the filler's.
-        """
-        if not self._wait_s:
-            return True
-        if self._idle_since_s is not None and now_s - self._last_s > _LONGEST_GAP_S:
-            self._idle_since_s = None
-        self._last_s = now_s
-        if not self._is_idle(used_bytes, utilization_percent, baseline_bytes):
-            self._idle_since_s = None
-            return False
-        if self._idle_since_s is None:
-            self._idle_since_s = now_s
-        if now_s - self._idle_since_s < self._wait_s:
-            return False
-        if self._back_s is None:
-            self._back_s = now_s
-        return True
-
-    def _is_idle(self, used_bytes: int | None, utilization_percent: float | None, baseline_bytes: int) -> bool:
-        if used_bytes is None or used_bytes > baseline_bytes + _BASELINE_SLACK_BYTES:
-            return False
-        if utilization_percent is None:
-            return not self._has_gauge
-        return utilization_percent < _IDLE_PERCENT
+    def came_back(self, now_s: float) -> None:
+        """The filler may come, from this moment on."""
+        self._back_s = now_s

@@ -4,9 +4,11 @@
 
     OFF -> STARTING -> HOLDING -> YIELDING -> OFF
               |           |
-              |           +-> BACKING_OFF -> OFF      somebody else works on this GPU
-              +-----------+-> OFF or FAILED           its worker ended by itself: again later, or never
+              +-----------+-> BACKING_OFF -> OFF      somebody else uses this GPU
+              +-----------+-> OFF or FAILED           its worker ended by itself: again soon, or after a long rest
 
+- It starts only where others hold next to nothing and that was quiet for a while; where others come to hold more, it
+  goes.
 - An order says what is wanted at this moment; it is given anew at each step until the facts fit it, so a message that
   was lost costs a moment.
 - A worker leaves for whatever comes: a task, a switch, quiet hours, a tenant.  Only its exit gives all memory back,
@@ -16,37 +18,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
 from gpu_queue.band import Band
-from gpu_queue.gpus.devices import Gpu, Health
+from gpu_queue.gpus.devices import ComputeMode, Health
 from gpu_queue.gpus.leases import Footprint
 from gpu_queue.keepalive.controller import Controller
+from gpu_queue.keepalive.facts import KeepFacts, Order, WorkerFacts
 from gpu_queue.keepalive.falls import Falls
-from gpu_queue.keepalive.idleness import ComeBack, IdleSpell
+from gpu_queue.keepalive.idleness import BASELINE_SLACK_BYTES, ComeBack, IdleSpell, Quiet
 from gpu_queue.keepalive.occupancy import Occupancy
 from gpu_queue.keepalive.sizes import memory_goal_bytes
 from gpu_queue.keepalive.tenant import Listener, Sample, TenantDetector
 from gpu_queue.units import format_duration, format_size
 
 REST_BEFORE_S = 1.0
-"""A GPU must be without a task for so long: the next one may be on its way."""
+"""A GPU must be quiet for so long after something of ours: the next task may be on its way."""
 START_TIMEOUT_S = 180.0
 """CUDA starts in half a second, on some machines in ten; cold container storage takes longer."""
 SILENT_AFTER_S = 10.0
 """A worker that has not reported for so long hangs; it reports each half second."""
 LEAVE_TIMEOUT_S = 2.0
 """Between the word to leave and KILL."""
+START_LEAVE_TIMEOUT_S = 0.5
+"""The same while CUDA starts, when a worker cannot hear for seconds, holds nothing and runs no kernel of ours."""
 RESTART_FIRST_S = 1.0
+FAILED_REST_S = 600.0
+"""After too many falls: what made them, a fabric manager that starts late, may have mended itself."""
 RESERVE_BYTES = 3 << 29
 """Left free for whoever comes, and for the worker's own context."""
-BUSY_PERCENT = 10.0
-"""A free GPU whose utilisation is above this is somebody else's at this moment."""
-GAUGE_LOOKS_BACK_S = 3.0
 OPEN_LOOP_AFTER_S = 10.0
-RETRY_SMALL_S = 30.0
-"""A GPU with too little free memory is looked at again after this."""
 
 
 class KeepState(str, Enum):
@@ -69,65 +72,24 @@ class Rules:
     engine: str = "matmul"
     hold_leased: bool = False
     hold_leased_after_s: float = 600.0
-
-
-@dataclass(frozen=True)
-class WorkerFacts:
-    """What is known of a worker."""
-
-    is_ready: bool = False
-    held_bytes: int = 0
-    busy: float | None = None
-    """The share of its last report in which its kernels ran, 0 to 1."""
-    stretch: float | None = None
-    """In its last report: its kernels' time over what they take alone."""
-    reports: int = 0
-    """How many there were."""
-    heard_at: float | None = None
-    """When it said something last."""
-    tenant: str = ""
-    """It paused itself, and why."""
-
-
-@dataclass(frozen=True)
-class KeepFacts:
-    """One GPU at one moment."""
-
-    now: float
-    """Monotonic seconds."""
-    gpu: Gpu
-    utilization: float | None
-    """Percent, the mean of the last few readings; None: there are none."""
-    rest: str = ""
-    """Why no GPU of this node is to be kept busy now; empty: they are."""
-    holder: str = ""
-    """The try that has a lease on it; empty: none."""
-    holder_runs: bool = False
-    """It is a running try of this agent."""
-    filler_elsewhere: bool = False
-    """A filler of another agent sits on it."""
-    worker: WorkerFacts | None = None
-    """None: there is no process."""
-    ended: str | None = None
-    """Its worker has just ended, and how; told once."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """What is to be done now."""
-
-    start_bytes: int | None = None
-    """Start a worker that holds so much."""
-    duty: float | None = None
-    """Go on with this share."""
-    leave: bool = False
-    kill: bool = False
+    quiet_s: float = 60.0
+    """A GPU whose past is not known must be quiet for so long before it is held."""
+    foreign_bytes: int = 1 << 30
+    """A GPU on which others hold more is theirs."""
+    is_dedicated: bool = False
+    """Nobody but us is to use this node."""
 
 
 class Keeper:
-    """The keep-alive of one GPU."""
+    """The keep-alive of one GPU.
 
-    def __init__(self, uuid: str, rules: Rules) -> None:
+    Args:
+        uuid: the GPU.
+        rules: what the owner of the node decides.
+        chance: evenly distributed from 0 to 1.
+    """
+
+    def __init__(self, uuid: str, rules: Rules, chance: Callable[[], float]) -> None:
         self.uuid = uuid
         self.state = KeepState.OFF
         self.reason = ""
@@ -135,6 +97,7 @@ class Keeper:
         self.duty = 0.0
         self.is_light = False
         self._occupancy = Occupancy()
+        self._quiet = Quiet()
         self._rules = rules
         self._is_outdated = False
         """The worker holds by rules that have changed."""
@@ -145,7 +108,7 @@ class Keeper:
         self._reports_seen = 0
         self._is_old = False
         """It holds for long enough to be judged."""
-        self._come_back: ComeBack | None = None
+        self._come_back = ComeBack(chance)
         self._tenant_said = ""
         """Who is waited for to leave; empty: nobody."""
         self._idle_lease = IdleSpell(rules.hold_leased_after_s)
@@ -153,8 +116,6 @@ class Keeper:
         self._beside = ""
         """The holder beside which a light worker sits."""
         self._since = float("-inf")
-        self._free_since: float | None = None
-        self._idle_since = float("-inf")
         self._falls = Falls(RESTART_FIRST_S)
         self._not_before = float("-inf")
 
@@ -208,6 +169,7 @@ class Keeper:
         self._await_memory(facts)
         if facts.ended is not None:
             self._note_end(facts)
+        self._watch(facts)
         match self.state:
             case KeepState.STARTING:
                 return self._starting(facts)
@@ -227,6 +189,20 @@ class Keeper:
         if state not in (KeepState.STARTING, KeepState.HOLDING):
             self._is_outdated = False
 
+    def _watch(self, facts: KeepFacts) -> None:
+        """Note whether the card is quiet, and whose it was when it was not."""
+        if self.state is KeepState.BACKING_OFF and facts.worker is not None:
+            self._quiet.others()
+        elif facts.worker is not None or facts.holder or facts.filler_elsewhere or not self.is_clear:
+            self._quiet.ours(facts.now)
+        else:
+            used_bytes = facts.gpu.memory_used_bytes
+            most_bytes = self._rules.foreign_bytes
+            if self.state is KeepState.BACKING_OFF:  # until the tenant has left with all that it had
+                most_bytes = min(most_bytes, (self._occupancy.baseline_bytes or 0) + BASELINE_SLACK_BYTES)
+            is_foreign = used_bytes is not None and used_bytes > most_bytes
+            self._quiet.feed(facts.now, facts.utilization, used_bytes, is_foreign=is_foreign)
+
     def _await_memory(self, facts: KeepFacts) -> None:
         if facts.worker is None:
             self._occupancy.await_end(facts.now, facts.gpu.memory_used_bytes)
@@ -242,8 +218,9 @@ class Keeper:
             return
         rest_s = self._falls.add(facts.now - self._since if self.state is KeepState.HOLDING else 0.0)
         if self._falls.are_too_many:
-            given_up = f"given up after {self._falls.count} workers ended: {facts.ended}"
-            self._enter(KeepState.FAILED, given_up, facts.now)
+            self._not_before = facts.now + FAILED_REST_S
+            again = f"it is tried again every {format_duration(FAILED_REST_S)}"
+            self._enter(KeepState.FAILED, f"one worker after the other ended ({facts.ended}); {again}", facts.now)
             return
         self._not_before = facts.now + rest_s
         self._enter(KeepState.OFF, f"its worker ended ({facts.ended}); again in {format_duration(rest_s)}", facts.now)
@@ -254,13 +231,28 @@ class Keeper:
             return f"the GPU is {facts.gpu.health.value}"
         if facts.rest:
             return facts.rest
-        if facts.holder:
-            return "a task has it" if not self._may_sit_beside(facts) else ""
+        if facts.holder and not self._may_sit_beside(facts):
+            return "a task has it"
+        exclusion = self._exclusion(facts)
+        if exclusion or facts.holder:
+            return exclusion
+        if facts.gpu.memory_used_bytes is None:
+            return "its memory cannot be read"
         if self.is_light and self.state in (KeepState.STARTING, KeepState.HOLDING):
             return "its task has ended"
         if facts.filler_elsewhere:
             return "another agent keeps it busy"
         return "its settings have changed" if self._is_outdated else ""
+
+    def _exclusion(self, facts: KeepFacts) -> str:
+        """Why a filler would lock others out, or cannot be; empty: neither."""
+        mode = facts.gpu.compute_mode
+        is_ours_alone = self._rules.is_dedicated and not facts.holder
+        if mode is ComputeMode.PROHIBITED:
+            return "its compute mode is prohibited"
+        if mode is ComputeMode.EXCLUSIVE_PROCESS and not is_ours_alone:
+            return "its compute mode is exclusive process: a filler would lock all others out"
+        return ""
 
     def _may_sit_beside(self, facts: KeepFacts) -> bool:
         if not (self._rules.hold_leased and facts.holder_runs):
@@ -279,26 +271,35 @@ class Keeper:
         obstacle = self._obstacle(facts)
         if facts.holder:  # it was judged free, and given
             self._tenant_said = ""
-        if obstacle or not self.is_clear:
-            self._free_since = None
-            if self.state is not KeepState.FAILED and obstacle:
-                self.reason = obstacle
-            return Order()
-        if self.state is KeepState.FAILED or now < self._not_before:
+        if obstacle and self.state is not KeepState.FAILED:
+            self.reason = obstacle
+        if obstacle or not self.is_clear or now < self._not_before:
             return Order()
         if self._tenant_said:  # a rest came between
             self._enter(KeepState.BACKING_OFF, self._tenant_said, now)
             return Order()
-        if self._free_since is None:
-            self._free_since = self._idle_since = now
-            self.reason = "about to start"
-        if facts.utilization is not None and facts.utilization > BUSY_PERCENT:
-            self._idle_since = now
-            if now - self._free_since >= GAUGE_LOOKS_BACK_S:  # before, it may be what has just ended here
-                self.reason = "somebody else is at work on it"
-        if now - self._idle_since < REST_BEFORE_S:
+        hindrance = self._hindrance(facts)
+        if hindrance:
+            self._enter(KeepState.OFF, hindrance, self._since)
             return Order()
         return self._start(facts)
+
+    def _hindrance(self, facts: KeepFacts) -> str:
+        """Why nothing is started now on a GPU that might be held; empty: nothing is in the way."""
+        used_bytes = facts.gpu.memory_used_bytes
+        if facts.holder:  # its task leaves it idle: it was watched for longer than here
+            return ""
+        if used_bytes is not None and used_bytes > self._rules.foreign_bytes:
+            return f"others hold {format_size(used_bytes)} of its memory"
+        wanted_s = REST_BEFORE_S if self._quiet.is_known else max(REST_BEFORE_S, self._rules.quiet_s)
+        lasted_s = self._quiet.lasted_s(facts.now)
+        if lasted_s is not None and lasted_s >= wanted_s:
+            return ""
+        if self._quiet.is_known:
+            return "about to start"
+        if lasted_s is None:
+            return "somebody else is at work on it"
+        return f"waits until it has been quiet for {format_duration(wanted_s)}"
 
     def _watch_lease(self, facts: KeepFacts) -> None:
         gpu = facts.gpu
@@ -316,14 +317,15 @@ class Keeper:
         gpu = facts.gpu
         goal_bytes = 0
         if not facts.holder:
-            total, used = gpu.memory_total_bytes, gpu.memory_used_bytes
+            total, used, free = gpu.memory_total_bytes, gpu.memory_used_bytes, gpu.memory_free_bytes
             if total is None or used is None:
                 self.reason = "its memory cannot be read"
                 return Order()
-            goal_bytes = memory_goal_bytes(total, total - used, self._rules.memory_fraction, RESERVE_BYTES)
+            # What the driver keeps for itself is neither used nor free.
+            free = total - used if free is None else free
+            goal_bytes = memory_goal_bytes(total, free, self._rules.memory_fraction, RESERVE_BYTES)
             if goal_bytes == 0 and self._rules.memory_fraction > 0:
-                self.reason = f"only {format_size(total - used)} of its memory are free"
-                self._not_before = facts.now + RETRY_SMALL_S
+                self.reason = f"only {format_size(free)} of its memory are free"
                 return Order()
         self.is_light, self._beside = bool(facts.holder), facts.holder
         self._occupancy.book(gpu.memory_used_bytes, goal_bytes)
@@ -345,8 +347,11 @@ class Keeper:
             return self._leave(obstacle, facts)
         if facts.worker.is_ready:
             self._enter(KeepState.HOLDING, "", facts.now)
-            self._occupancy.begin(facts.now)
+            self._occupancy.begin(facts.now, facts.worker.held_bytes)
             return self._holding(facts)
+        foreign = self._foreign(facts)
+        if foreign:
+            return self._give_way(foreign, facts)
         return Order(kill=facts.now - self._since > START_TIMEOUT_S)
 
     def _holding(self, facts: KeepFacts) -> Order:
@@ -360,7 +365,7 @@ class Keeper:
             return Order(kill=True)
         self._is_old = facts.gpu.utilization_percent is None or facts.now - self._since >= OPEN_LOOP_AFTER_S
         self._occupancy.measure(facts.now, facts.gpu.memory_used_bytes, worker.held_bytes)
-        found = worker.tenant or self._tenant.feed(self._sample(facts, worker))
+        found = worker.tenant or self._tenant.feed(self._sample(facts, worker)) or self._foreign(facts)
         is_silent = False
         if self._listener is not None and not found:
             is_silent, found = self._listener.step(facts.now, facts.gpu.utilization_percent)
@@ -374,13 +379,21 @@ class Keeper:
         self.duty = self._controller.step(facts.now, facts.utilization, hold=self._tenant.suspects)
         return Order(duty=self.duty)
 
+    def _foreign(self, facts: KeepFacts) -> str:
+        """What tells that the GPU is somebody else's, though nobody was seen to come; empty: it is not."""
+        used_bytes = facts.gpu.memory_used_bytes
+        if self.is_light or used_bytes is None:
+            return ""
+        others_bytes = self._occupancy.footprint.others_bytes(used_bytes)
+        return f"others hold {format_size(others_bytes)}" if others_bytes > self._rules.foreign_bytes else ""
+
     def _sample(self, facts: KeepFacts, worker: WorkerFacts) -> Sample:
         is_new = worker.reports != self._reports_seen
         self._reports_seen = worker.reports
         return Sample(
             facts.now,
             facts.gpu.memory_used_bytes,
-            facts.gpu.utilization_percent,
+            facts.utilization,
             worker.held_bytes,
             worker.busy,
             worker.stretch if is_new else None,
@@ -392,37 +405,40 @@ class Keeper:
             self._idle_lease.reset()
             self._left_idle = False
             return self._leave("the task uses its GPU again", facts)
-        if self._come_back is None:
-            self._come_back = ComeBack(has_gauge=not facts.gpu.is_mig)
         self._come_back.tenant_seen(facts.now)
         self._tenant_said = f"somebody else works on this GPU: {found}"
         self._enter(KeepState.BACKING_OFF, self._tenant_said, facts.now)
-        return Order(leave=True)
+        return self._sent_away(facts.worker, facts.now)
 
     def _leave(self, reason: str, facts: KeepFacts) -> Order:
         self._enter(KeepState.YIELDING, reason, facts.now)
         return self._leaving(facts)
 
+    def _sent_away(self, worker: WorkerFacts | None, now: float) -> Order:
+        """The word to leave, and KILL when it was not heard in time."""
+        if worker is None or worker.is_ready:
+            timeout_s = LEAVE_TIMEOUT_S
+        else:
+            timeout_s = START_LEAVE_TIMEOUT_S if worker.is_in_cuda else 0.0
+        return Order(leave=True, kill=now - self._since >= timeout_s)
+
     def _leaving(self, facts: KeepFacts) -> Order:
         if facts.worker is not None:
-            return Order(leave=True, kill=facts.now - self._since >= LEAVE_TIMEOUT_S)
+            return self._sent_away(facts.worker, facts.now)
         if self.is_clear:
-            self._free_since = None
             self._enter(KeepState.OFF, self.reason, facts.now)
         return Order()
 
     def _backing_off(self, facts: KeepFacts) -> Order:
         if facts.worker is not None:
-            return Order(leave=True, kill=facts.now - self._since >= LEAVE_TIMEOUT_S)
+            return self._sent_away(facts.worker, facts.now)
         obstacle = self._obstacle(facts)
         if obstacle:
             self._enter(KeepState.OFF, obstacle, facts.now)
             return Order()
-        assert self._come_back is not None
-        gpu = facts.gpu
-        if self._come_back.may_come(
-            facts.now, gpu.memory_used_bytes, gpu.utilization_percent, self._occupancy.baseline_bytes or 0
-        ):
-            self._free_since, self._tenant_said = None, ""
+        lasted_s = self._quiet.lasted_s(facts.now)
+        if lasted_s is not None and lasted_s >= self._come_back.wait_s:
+            self._come_back.came_back(facts.now)
+            self._tenant_said = ""
             self._enter(KeepState.OFF, "", facts.now)
         return Order()

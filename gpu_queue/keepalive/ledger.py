@@ -17,7 +17,9 @@ from datetime import date, timedelta
 from enum import Enum
 
 KEEP_DAYS = 400
-HEADER = "day\tuuid\tindex\tname\tfiller_s\ttask_s\tidle_s\tfiller_j\ttask_j\tidle_j\tunmetered_s"
+HEADER = "day\tuuid\tindex\tname\tfiller_s\ttask_s\tidle_s\tfiller_j\ttask_j\tidle_j\tunmetered_s\tlight_s\tlight_j"
+_FIRST_COLUMNS, _COLUMNS = 11, 13
+"""The last two came later: where they are missing they are 0."""
 _LONGEST_GAP_S = 60.0
 """Two readings of the power tell what lay between them no longer than this."""
 _MOST_W = 5000.0
@@ -32,8 +34,9 @@ class Kind(Enum):
 
     FILLER = "filler"
     TASK = "task"
-    """Held by a task, with or without a light filler beside it."""
     IDLE = "idle"
+    LIGHT = "light"
+    """Held by a task that leaves it idle, and kept busy by a light filler beside it, whose the energy is."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,9 @@ class Line:
 
     def as_text(self) -> str:
         """The line of the table, without its end."""
-        numbers = [*(self.seconds[kind] for kind in Kind), *(self.joules[kind] for kind in Kind), self.unmetered_s]
+        *first, last = Kind
+        numbers = [*(self.seconds[kind] for kind in first), *(self.joules[kind] for kind in first), self.unmetered_s]
+        numbers += [self.seconds[last], self.joules[last]]
         words = [self.day, _word(self.uuid), str(self.index), _word(self.name)]
         return "\t".join([*words, *(f"{number:.1f}" for number in numbers)])
 
@@ -97,10 +102,10 @@ class Ledger:
         """In the table's order."""
         return iter(sorted(self._lines.values(), key=lambda line: (line.day, line.index, line.uuid)))
 
-    def joules(self, day: str, uuid: str, kind: Kind) -> float:
-        """What one GPU spent on one day; seconds whose energy is not known count for nothing."""
+    def filler_joules(self, day: str, uuid: str) -> float:
+        """What fillers spent on one GPU on one day; seconds whose energy is not known count for nothing."""
         line = self._lines.get((day, uuid))
-        return line.joules[kind] if line else 0.0
+        return line.joules[Kind.FILLER] + line.joules[Kind.LIGHT] if line else 0.0
 
     def add(
         self, day: str, uuid: str, name: str, index: int, kind: Kind, seconds: float, joules: float | None
@@ -165,23 +170,21 @@ def parse_ledger(text: str) -> Ledger:
 
 def _parse_line(row: str) -> Line | None:
     words = row.rstrip("\r").split("\t")
-    if len(words) < 11:
+    if len(words) == _FIRST_COLUMNS:
+        words += ["0", "0"]
+    if len(words) < _COLUMNS:
         return None  # more columns are a later version's
-    day, uuid, index, name, *numbers = words[:11]
+    day, uuid, index, name, *numbers = words[:_COLUMNS]
     if not _is_day(day) or not uuid or not re.fullmatch(r"\d{1,6}", index, re.ASCII):
         return None
     if not all(_NUMBER.fullmatch(number) for number in numbers):
         return None
     values = [float(number) for number in numbers]
-    return Line(
-        day,
-        uuid,
-        int(index),
-        name,
-        dict(zip(Kind, values[:3], strict=True)),
-        dict(zip(Kind, values[3:6], strict=True)),
-        values[6],
-    )
+    seconds = [*values[:3], values[7]]
+    joules = [*values[3:6], values[8]]
+    kinds = list(Kind)
+    by_kind = dict(zip(kinds, seconds, strict=True)), dict(zip(kinds, joules, strict=True))
+    return Line(day, uuid, int(index), name, *by_kind, values[6])
 
 
 def _is_day(text: str) -> bool:

@@ -26,7 +26,6 @@ class Occupancy:
         """Used on this GPU before the worker came; None: not known."""
         self.is_late = False
         """The memory of the last worker did not come back in time."""
-        self._goal_bytes = 0
         self._gone_at: float | None = None
         self._measured_at = float("-inf")
         self._measured_held = _NOTHING_MEASURED
@@ -44,12 +43,13 @@ class Occupancy:
             goal_bytes: what it is to hold, its context not counted.
         """
         self.is_late = False
-        self.baseline_bytes, self._goal_bytes = used_bytes, goal_bytes
+        self.baseline_bytes = used_bytes
         self.footprint = Footprint(used_bytes or 0, goal_bytes + CONTEXT_BYTES)
 
-    def begin(self, now: float) -> None:
-        """The worker holds what it can: from now on (monotonic) it may be measured."""
+    def begin(self, now: float, held_bytes: int) -> None:
+        """The worker holds what it can, which is so much: from now on (monotonic) it may be measured."""
         self._measured_at, self._measured_held = now, _NOTHING_MEASURED
+        self.footprint = Footprint(self.footprint.before_bytes, held_bytes + CONTEXT_BYTES)
 
     def measure(self, now: float, used_bytes: int | None, held_bytes: int) -> None:
         """Find out what the worker takes, context and all, once for each amount that it says it holds.
@@ -62,11 +62,11 @@ class Occupancy:
         if used_bytes is None or self.baseline_bytes is None or held_bytes == self._measured_held:
             return
         if self._measured_held >= 0:  # it let go of some: measured anew
-            self.begin(now)
+            self._measured_at, self._measured_held = now, _NOTHING_MEASURED
         if now - self._measured_at >= MEASURE_AFTER_S:
             # Never less than it says: who was here before may have left since.
             taken_bytes = max(used_bytes - self.baseline_bytes, min(used_bytes, held_bytes))
-            self.footprint = Footprint(0, min(taken_bytes, self._goal_bytes + CONTEXT_BYTES))
+            self.footprint = Footprint(0, min(taken_bytes, held_bytes + CONTEXT_BYTES))
             self._measured_held = held_bytes
 
     def end(self, now: float) -> None:

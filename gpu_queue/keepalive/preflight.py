@@ -9,7 +9,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gpu_queue.texts import printable
@@ -93,3 +93,12 @@ def _judged(origin: str, python: str, *, needs_cuda: bool) -> Torch:
             installing(python, anew=True),
         )
     return Torch(version)
+
+
+def mps_pipe(environment: Mapping[str, str]) -> str:
+    """Where the control daemon of MPS listens, for whoever starts with this environment; empty: there is none.
+
+    One that was killed may leave its pipe behind; then that file is to be removed.
+    """
+    path = f"{environment.get('CUDA_MPS_PIPE_DIRECTORY') or '/tmp/nvidia-mps'}/control"  # noqa: S108
+    return path if os.path.exists(path) else ""

@@ -24,7 +24,6 @@ STEP = 1024
 MATRIX_BYTES_PER_ELEMENT = 2
 LIGHT_SIZE = 8192
 """The largest matrices of a filler without ballast: 384 MiB for three."""
-_PROBE_SIZE = 4096
 
 
 def matrix_size(total_bytes: int, fraction: float = DEFAULT_FRACTION) -> int:
@@ -36,11 +35,6 @@ def matrix_size(total_bytes: int, fraction: float = DEFAULT_FRACTION) -> int:
     """
     largest = math.isqrt(max(0, int(fraction * total_bytes / (3 * MATRIX_BYTES_PER_ELEMENT * TRIPLES))))
     return _whole_steps(largest)
-
-
-def triple_bytes(size: int) -> int:
-    """Memory of three ``size`` x ``size`` fp16 matrices."""
-    return 3 * MATRIX_BYTES_PER_ELEMENT * size * size
 
 
 def memory_goal_bytes(total_bytes: int, free_bytes: int, fraction: float, reserve_bytes: int) -> int:
@@ -64,11 +58,14 @@ def largest_size(documented: int, goal_bytes: int) -> int:
     """
     if not goal_bytes:
         return _whole_steps(min(documented, LIGHT_SIZE))
-    return _whole_steps(min(documented, math.isqrt(goal_bytes // triple_bytes(1))))
+    return _whole_steps(min(documented, math.isqrt(goal_bytes // (3 * MATRIX_BYTES_PER_ELEMENT))))
 
 
 def choose_tile(largest: int, tile_s: float, measure: Callable[[int], float]) -> int:
     """The largest multiple of 1024, up to a limit, of which one product takes no longer than wanted; at least 1024.
+
+    Nothing is tried that is more than twice as large as what was in time, so that on whatever card no product takes
+    more than eight times as long as wanted.  (The smallest one is tried in any case: 50 ms at 40 GFLOP/s.)
 
     Args:
         largest: the limit.
@@ -77,17 +74,23 @@ def choose_tile(largest: int, tile_s: float, measure: Callable[[int], float]) ->
     """
     times: dict[int, float] = {}
 
-    def time_of(size: int) -> float:
+    def is_in_time(size: int) -> bool:
         if size not in times:
             times[size] = measure(size)
-        return times[size]
+        return times[size] <= tile_s
 
-    probe = min(_PROBE_SIZE, _whole_steps(largest))
-    # Time grows with the cube of the size; a little less in truth, for large products use a card better.
-    size = min(_whole_steps(probe * (tile_s / time_of(probe)) ** (1 / 3)), _whole_steps(largest))
-    while size > STEP and time_of(size) > tile_s:
+    largest = _whole_steps(largest)
+    size = STEP
+    while is_in_time(size):
+        # Time grows with the cube of the size; a little less in truth, for large products use a card better.
+        hoped = size * (tile_s / max(times[size], 1e-9)) ** (1 / 3)
+        following = min(_whole_steps(hoped), 2 * size, largest)
+        if following <= size:
+            break
+        size = following
+    while size > STEP and not is_in_time(size):
         size -= STEP
-    while size + STEP <= largest and time_of(size + STEP) <= tile_s:
+    while size + STEP <= largest and is_in_time(size) and is_in_time(size + STEP):
         size += STEP
     return size
 

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ from gpu_queue.gpus.devices import Gpu
 from gpu_queue.gpus.leases import Leases
 from gpu_queue.keepalive.crew import Crew, Crewmate
 from gpu_queue.keepalive.exchange import Exchange
-from gpu_queue.keepalive.keeper import Keeper, KeepFacts, KeepState, Order, Rules
-from gpu_queue.keepalive.protocol import BadMessage, Duty, Exit, WorkerSpec
+from gpu_queue.keepalive.facts import KeepFacts, Order
+from gpu_queue.keepalive.keeper import Keeper, KeepState, Rules
+from gpu_queue.keepalive.protocol import Duty, Exit, WorkerSpec
 from gpu_queue.keepalive.sizes import matrix_size
 from gpu_queue.keepalive.starter import Starter
 
@@ -44,6 +46,8 @@ class Host:
     """The engine that is used here, for the one that was asked for."""
     plant: str = ""
     """Where simulated load is noted; empty: the GPUs are real."""
+    find_mps: Callable[[], str] = lambda: ""
+    """Where the daemon of MPS listens that serves this node; empty: there is none."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +67,15 @@ class Supervisor:
     def __init__(self, host: Host, uuids: Iterable[str], rules: Rules) -> None:
         self._host = host
         self._rules = rules
-        self.keepers = {uuid: Keeper(uuid, rules) for uuid in uuids}
+        self.keepers = {uuid: Keeper(uuid, rules, random.random) for uuid in uuids}
         self._exchange = Exchange(host.say)
         self._starter = Starter(host.start_zygote, self._exchange, host.say, self._note_change)
         self._crew = Crew(self._starter, self._exchange, host.leases, host.say, self._note_change)
         self._readings: dict[str, deque[tuple[float, int]]] = {uuid: deque() for uuid in self.keepers}
         self.has_changed = False
         """Something that people look for in the node file."""
+        self._said_failed: dict[str, str] = {}
+        """What the log was told of GPUs that fail again and again."""
         self._tell_at: dict[str, float] = {}
         """GPUs that were taken a moment ago: their readings are worth telling when they have settled."""
 
@@ -121,7 +127,11 @@ class Supervisor:
             if keeper.state is KeepState.HOLDING:
                 self._tell_at[uuid] = now + SETTLED_S
             has_fallen = facts.ended is not None and before[0] in (KeepState.STARTING, KeepState.HOLDING)
-            if has_fallen or keeper.state in (KeepState.BACKING_OFF, KeepState.FAILED):
+            is_news = has_fallen or keeper.state is KeepState.BACKING_OFF
+            if keeper.state is KeepState.FAILED:
+                is_news = self._said_failed.get(uuid) != keeper.reason
+                self._said_failed[uuid] = keeper.reason
+            if is_news:
                 self._host.say(f"keep-alive, GPU {card.gpu.index}: {keeper.state.value}: {keeper.reason}")
         self._carry_out(keeper, card.gpu, order, now)
 
@@ -162,20 +172,18 @@ class Supervisor:
     def _start(self, keeper: Keeper, gpu: Gpu, goal_bytes: int, now: float) -> None:
         if not self._starter.is_ready(now):
             return
-        total_bytes = gpu.memory_total_bytes or 0
-        try:
-            spec = WorkerSpec(
-                uuid=keeper.uuid,
-                engine=self._engine,
-                total_bytes=total_bytes,
-                goal_bytes=goal_bytes,
-                matrix_size=matrix_size(total_bytes),
-                plant=self._host.plant,
-                visible=gpu.uuid,
-            )
-        except BadMessage as error:
-            self._starter.give_up(f"{error}", now)
+        if self._engine == "cpu" and not self._host.plant:
+            self._starter.give_up("the engine cpu is for simulated GPUs; expected matmul, zeros or spin", now)
             return
+        total_bytes = gpu.memory_total_bytes or 0
+        spec = WorkerSpec(
+            uuid=keeper.uuid,
+            engine=self._engine,
+            total_bytes=total_bytes,
+            goal_bytes=goal_bytes,
+            matrix_size=matrix_size(total_bytes),
+            plant=self._host.plant,
+        )
         self._crew.start(spec, keeper.footprint, keeper.beside, now)
 
     # -- asked by the agent -----------------------------------------------------------------------------------------
@@ -226,10 +234,16 @@ class Supervisor:
         worker = self._crew.get(uuid)
         return worker.facts.held_bytes if worker else 0
 
+    @property
+    def clearing(self) -> set[str]:
+        """The GPUs whose memory is about to come back."""
+        keepers = self.keepers.items()
+        return {uuid for uuid, one in keepers if one.state is KeepState.YIELDING or not one.is_clear}
+
     def tick_s(self) -> float:
         """How long the agent may wait before the next step."""
         states = {keeper.state for keeper in self.keepers.values()}
-        if KeepState.YIELDING in states or any(not keeper.is_clear for keeper in self.keepers.values()):
+        if self.clearing:
             return CLEARING_TICK_S
         return IDLE_TICK_S if self.is_empty and KeepState.STARTING not in states else BUSY_TICK_S
 

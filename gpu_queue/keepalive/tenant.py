@@ -4,11 +4,12 @@ Lists of processes are not asked: in a container they are wrong or empty.  Three
 
 - memory: the card's used memory grew by 200 MiB that the filler does not hold.  A CUDA context takes 250 to 600 MiB
   before its first allocation, so this is the earliest sign, and one reading is enough.
-- utilisation: more than 10 points above what the filler's own busy share explains, for two readings.  The gauge
-  looks back up to 2 s, so it is held against the most that the filler did in that time.  What a gauge adds of its
-  own is learned in the first seconds.
-- stretch: the filler's kernels take 1.5 times as long as alone, in two reports.  Two contexts that are both busy take
-  turns, which makes it 2; a lower clock or power cap makes it 1.2 and, rarely, 1.4.
+- utilisation: more than 10 points above what the filler's own busy share explains, for two readings, each a mean
+  over half a second, for a gauge of a short window scatters.  The gauge looks back up to 2 s, so it is held against
+  the most that the filler did in that time.  What a gauge adds of its own is learned in the first seconds.
+- stretch: the filler's kernels take longer than alone.  Two contexts that are both busy take turns, which makes it
+  twice as long; a lower clock or power cap makes it 1.2 and, rarely, 1.4.  The worker itself notices 1.5; a light one
+  leaves at 1.3 in one report.
 
 A light filler beside a task (``strict``) takes the first hint for a sign, and smaller ones.  Some work still hides
 behind it: a task that works 20 % of the time adds 4 points to a filler of 77.5 %, and needs no new memory.  So a
@@ -25,7 +26,6 @@ from gpu_queue.units import format_size
 MEMORY_DELTA_BYTES = 200 << 20
 STRICT_MEMORY_DELTA_BYTES = 64 << 20
 UNEXPLAINED_PERCENT = 10.0
-STRETCH = 1.5
 STRICT_STRETCH = 1.3
 
 CONTEXT_BYTES = 1536 << 20
@@ -54,6 +54,7 @@ class Sample:
     used_bytes: int | None = None
     """Of the whole card, as the device reports it."""
     utilization_percent: float | None = None
+    """Mean over half a second."""
     own_bytes: int | None = None
     """What the filler last said that it holds; None until it said so for the first time (it is starting)."""
     busy: float | None = None
@@ -85,12 +86,11 @@ class TenantDetector:
         self._offset_percent: float | None = None
         self._learned: list[float] = []
         self._unexplained_s: float | None = None
-        self._stretched = 0
 
     @property
     def suspects(self) -> bool:
         """A first sign was seen, and waits for its second: the duty is to be held meanwhile."""
-        return self._unexplained_s is not None or self._stretched > 0
+        return self._unexplained_s is not None
 
     def feed(self, sample: Sample) -> str:
         """What tells that somebody else is at work, in words for people; ``""`` if nothing does.
@@ -139,13 +139,7 @@ class TenantDetector:
         return f"memory grew by {format_size(others_bytes - self._before_bytes)} that is not ours while we started"
 
     def _by_stretch(self, sample: Sample) -> str:
-        if sample.stretch is None:
-            return ""
-        if sample.stretch < (STRICT_STRETCH if self._strict else STRETCH):
-            self._stretched = 0
-            return ""
-        self._stretched += 1
-        if self._stretched < (1 if self._strict else 2):
+        if not self._strict or sample.stretch is None or sample.stretch < STRICT_STRETCH:
             return ""
         return f"our kernels take {sample.stretch:.1f}x their time"
 

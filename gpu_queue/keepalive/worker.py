@@ -24,7 +24,6 @@ from typing import NoReturn, Protocol
 
 from gpu_queue.keepalive.pace import Pace, Stretch
 from gpu_queue.keepalive.protocol import (
-    BadMessage,
     Channel,
     Closed,
     Duty,
@@ -34,6 +33,7 @@ from gpu_queue.keepalive.protocol import (
     Refused,
     Report,
     Shrunk,
+    Starting,
     Tenant,
     WorkerSpec,
 )
@@ -42,6 +42,8 @@ REPORT_S = 0.5
 NICENESS = 10
 PROCESS_NAME = b"gpuq-keepalive"
 """What ``ps`` and ``top`` show; the kernel keeps 15 bytes."""
+_TEXT_CHARACTERS = 500
+"""Of what is written for people: a CUDA error may be a page."""
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 _LIBC = ctypes.CDLL(None)
 
@@ -145,6 +147,8 @@ class Worker:
             self._tally = _Tally(now)
 
     def _hold(self) -> None:
+        self._look()
+        self._channel.send(Starting())
         kernel_s = self._engine.hold(self._look)
         self._pace.kernel_s = kernel_s
         self._stretch = Stretch(kernel_s)
@@ -175,16 +179,13 @@ class Worker:
                 message = self._channel.receive()
             except Closed:
                 raise _Leave from None
-            except BadMessage as error:
-                self._channel.send(Refused(str(error)))
-                continue
             if message is None:
                 return
             if isinstance(message, Exit):
                 raise _Leave
             if isinstance(message, Duty):
                 self._pace.obey(message.duty, message.for_s, self._clock())
-            else:
+            else:  # an answer all the same: whoever measures learns by it that all words before it are obeyed
                 self._channel.send(Refused(f"a worker does not obey {type(message).__name__}"))
         raise _Leave
 
@@ -259,4 +260,7 @@ def serve(spec: WorkerSpec, channel: Channel, make_engine: Callable[[WorkerSpec]
 def explain(error: BaseException) -> str:
     """One line about an error, with its kind where the text alone says little."""
     text = str(error).strip()
-    return text if isinstance(error, RuntimeError) and text else f"{type(error).__name__}: {text}".rstrip(": ")
+    if not (isinstance(error, RuntimeError) and text):
+        text = f"{type(error).__name__}: {text}".rstrip(": ")
+    first = text.splitlines()[0].strip()
+    return first if len(first) <= _TEXT_CHARACTERS else f"{first[:_TEXT_CHARACTERS]}…"

@@ -24,8 +24,6 @@ from typing import Any
 
 from gpu_queue.keepalive.preflight import installing
 from gpu_queue.keepalive.protocol import (
-    SPAWN_DESCRIPTORS,
-    BadMessage,
     Channel,
     Closed,
     Exited,
@@ -50,10 +48,9 @@ _ENVIRONMENT = {
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",  # numpy's, which starts its threads when it is imported, before our forks
     "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
-    "CUDA_MODULE_LOADING": "LAZY",  # a smaller context
-    "CUDA_MPS_CLIENT_PRIORITY": "1",  # below others, where MPS runs; elsewhere nothing reads it
+    # Where no daemon can be: a client of MPS that is killed in a kernel may disturb all others, and ours are killed.
+    "CUDA_MPS_PIPE_DIRECTORY": "/dev/null/no-mps",
     "TORCH_DEVICE_BACKEND_AUTOLOAD": "0",  # plug-ins for other devices may start what survives no fork
-    "PYTORCH_NVML_BASED_CUDA_CHECK": "1",  # the other way of asking for GPUs would spoil the forks
 }
 _FOREIGN = (
     "CUDA_LAUNCH_BLOCKING",
@@ -102,21 +99,12 @@ class Zygote:
 
     def _listen(self) -> None:
         while True:
-            try:
-                received = self._channel.receive_with_descriptors()
-            except BadMessage as error:
-                self._tell(Refused(str(error)))
-                continue
+            received = self._channel.receive_with_descriptors()
             if received is None:
                 return
             message, descriptors = received
             try:
-                if not isinstance(message, Spawn):
-                    self._tell(Refused(f"a zygote does not obey {type(message).__name__}"))
-                elif len(descriptors) != SPAWN_DESCRIPTORS:
-                    problem = f"spawn with {len(descriptors)} descriptors; expected a socket and a lock"
-                    self._tell(Refused(problem, message.spec.uuid))
-                else:
+                if isinstance(message, Spawn):
                     self._spawn(message.spec, descriptors)
             finally:
                 # The lock must be in no other process than the worker: while it is held, that one lives.

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from gpu_queue.errors import BadScript
+from gpu_queue.node import lastwords
 from gpu_queue.node.pending import SCRIPT_MAX_BYTES, PendingReader
 from gpu_queue.scripts.reader import HEAD_BYTES, read_needs
 from gpu_queue.spool import files, growing, records, store
@@ -277,6 +278,10 @@ class Transitions:
         """
         source_name = claim_name(claim) if named_end is None else ended_name(claim, named_end)
         source = f"{self._paths.running(self._node)}/{source_name}"
+        hint = lastwords.of(self._paths.log(claim)) if last_line and end.status and end.why is None else ""
+        if hint:
+            last_line = f"==== {hint}\n{last_line}"
+            facts = {**facts, "reason": "; ".join(filter(None, (facts.get("reason"), hint)))}
         self._end_log(claim, log, last_line)
         if inherited:
             needs = self._needs(claim, source)
@@ -366,6 +371,7 @@ class Transitions:
 
     def _write_outcome(self, claim: Claim, facts: dict[str, Any], end: End, result: Settlement, because: str) -> None:
         record = records.parse_try(claim, facts)
+        lost = because if end.why is Why.LOST else ""
         records.write_try(
             self._paths,
             replace(
@@ -375,7 +381,7 @@ class Transitions:
                 status=end.status,
                 why=end.why,
                 outcome=result.outcome,
-                reason=result.reason or (because if end.why is Why.LOST else ""),
+                reason="; ".join(filter(None, (result.reason or lost, record.reason))),
                 to=result.to.value,
             ),
         )

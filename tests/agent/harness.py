@@ -25,6 +25,7 @@ QUICK = {
     "GPU_QUEUE_STOP_GRACE": "2s",
     "GPU_QUEUE_LEAVE_GRACE": "2s",
     "GPU_QUEUE_RETRY_DELAY": "0.2s",
+    "GPU_QUEUE_KEEPALIVE_QUIET_BEFORE": "0s",
 }
 """Short times, so that tests need not wait for people's ones."""
 
@@ -149,11 +150,19 @@ class Cluster:
 
     # -- tasks
 
-    def submit(self, script: str, name: str = "task.sh", priority: int = 500, **needs: Any) -> str:
-        """Publish a script as a client does; returns its id."""
+    def submit(
+        self,
+        script: str,
+        name: str = "task.sh",
+        priority: int = 500,
+        said: dict[str, Any] | None = None,
+        **needs: Any,
+    ) -> str:
+        """Publish a script as a client does, with what else its record says; returns its id."""
         self._stamp = max(time.time(), self._stamp + 0.001)  # like any client: never the same twice
         task_id = make_id(self._stamp, secrets.token_hex(3), name.encode())
         record = {"protocol": 1, "id": task_id, "name": name, "cwd": str(self.base), "needs": needs}
+        record |= said or {}
         Path(self.paths.record(task_id)).write_text(json.dumps(record))
         put(Path(self.paths.root, "pending", f"{priority:03d}-{task_id}"), script)
         return task_id

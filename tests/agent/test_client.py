@@ -269,4 +269,4 @@ def test_an_agent_that_was_started_without_keep_alive_says_so(cluster: Cluster, 
     done = typed(cluster, shell, "gpu_keepalive off; gpu_keepalive on; gpu_keepalive")
     assert done.returncode == 0, done.stderr + cluster.dump()
     assert "2 off (switched off by the settings)" in done.stdout
-    assert done.stdout.count("keep-alive off, switched off by the settings") == 2
+    assert "keep-alive off on GPU 0,1: switched off by the settings" in done.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -198,7 +199,7 @@ def test_a_tenant_is_given_way_to_and_its_gpu_is_its_own(held: Cluster) -> None:
     load = Load(plant(held), card(0))
     load.hold(10 * GIB)
     wait_for_state(held, "backing off", within_s=10)
-    assert "memory grew" in keep(held)["reason"]
+    assert re.search("memory grew by|others hold", keep(held)["reason"])
     wait_until(lambda: used(held) == 10 * GIB, "the filler's end", dump=held.dump)
     wait_until(
         lambda: [gpu["state"] for gpu in held.nodes()[0]["gpus"]] == ["foreign", "idle"],
@@ -226,31 +227,46 @@ def test_a_tenant_that_only_computes_is_noticed_by_the_time_that_kernels_take(he
 
 
 @needs_torch
-def test_where_memory_is_short_less_is_held(cluster: Cluster) -> None:
+def test_a_gpu_of_which_somebody_holds_memory_is_left_alone_until_he_has_gone(cluster: Cluster) -> None:
     driven = cluster.base / "state.json"
     put(driven, json.dumps({"0": {"used": "50G"}}))
     cluster.start(keepalive=True, env={"GPU_QUEUE_SIMULATE_FILE": str(driven)})
+    wait_for_state(cluster, "holding", 1)
+    assert (state(cluster), keep(cluster)["reason"]) == ("off", "others hold 50G of its memory")
+    put(driven, json.dumps({"0": {"used": "900M"}}))
+    wait_for_state(cluster, "holding")
+
+
+@needs_torch
+def test_where_others_may_hold_much_by_the_settings_less_is_held(cluster: Cluster) -> None:
+    driven = cluster.base / "state.json"
+    put(driven, json.dumps({"0": {"used": "50G"}}))
+    cluster.start(
+        keepalive=True, env={"GPU_QUEUE_SIMULATE_FILE": str(driven), "GPU_QUEUE_FOREIGN_MEMORY": "60G"}, simulate="1"
+    )
     wait_for_state(cluster, "holding")
     assert keep(cluster)["held_bytes"] == 30 * GIB - (3 << 29)
 
 
 @needs_torch
-def test_a_gpu_of_which_somebody_holds_memory_is_granted_to_nobody_also_while_it_is_held(
+def test_a_gpu_of_which_somebody_takes_memory_while_it_is_held_is_granted_to_nobody(
     cluster: Cluster, tmp_path: Path
 ) -> None:
     driven = {"GPU_QUEUE_SIMULATE_FILE": str(cluster.base / "state.json"), "GPU_QUEUE_BEAT": "1s"}
-    put(driven["GPU_QUEUE_SIMULATE_FILE"], json.dumps({"0": {"used": "20G"}}))
     base = tmp_path / "other"
     base.mkdir()
     with a_cluster(base, "other") as other:
         other.local = cluster.local
-        other.start(env=driven, simulate="1")
         cluster.start(keepalive=True, env=driven, simulate="1")
-        tasks = [cluster.submit("true\n"), other.submit("true\n")]
         wait_until(lambda: keep(cluster).get("duty"), "a GPU that is held", COMES_UP_S, cluster.dump)
+        put(driven["GPU_QUEUE_SIMULATE_FILE"], json.dumps({"0": {"used": "20G"}}))
+        other.start(env=driven, simulate="1")
         for one in (cluster, other):
-            wait_until(partial(is_told, one, 20 * GIB + HELD), "news of what is used", 40, one.dump)
+            wait_until(partial(is_told, one, 20 * GIB), "news of what is used", 40, one.dump)
             assert gpu(one)["state"] == "foreign", one.dump()
+        assert state(cluster) == "backing off"
+        tasks = [cluster.submit("true\n"), other.submit("true\n")]
+        wait_until(lambda: "foreign" in cluster.node_text() and other.node_text(), "a look at it", dump=cluster.dump)
         assert (cluster.where(tasks[0]), other.where(tasks[1])) == (["pending"], ["pending"])
         Path(driven["GPU_QUEUE_SIMULATE_FILE"]).unlink()
         cluster.wait_for(tasks[0], "done")
@@ -336,9 +352,19 @@ def test_a_gpu_that_a_task_leaves_idle_is_held_lightly_until_the_task_works(clus
     wait_for_state(cluster, "holding")
     assert used(cluster) < GIB, "no ballast: the memory is the task's"
     assert cluster.where(task) == ["running"]
+    begun = time.monotonic()
+    wait_until(lambda: time.monotonic() - begun > 2.5, "seconds that are counted")
     go.touch()
     wait_for_state(cluster, "off", within_s=10)
     wait_until(lambda: used(cluster) == 20 * GIB, "the task alone on its GPU", dump=cluster.dump)
+    cluster.agents[0].send_signal(signal.SIGTERM)
+    cluster.agents[0].wait(15)
+    (path,) = Path(cluster.paths.root, "ledger").glob("*.tsv")
+    names, values = (line.split("\t") for line in path.read_text().splitlines())
+    row = dict(zip(names, values, strict=True))
+    assert float(row["light_s"]) >= 1
+    assert float(row["task_s"]) >= 1
+    assert float(row["filler_s"]) == 0
 
 
 def test_without_torch_one_line_says_so_and_the_agent_goes_on(cluster: Cluster) -> None:
@@ -387,12 +413,12 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("nvml"))
 
 
-def on_nvml(cluster: Cluster, library: Path, *gpus: FakeGpu) -> Scenario:
+def on_nvml(cluster: Cluster, library: Path, *gpus: FakeGpu, **others: str) -> Scenario:
     """An agent whose GPUs a driver shows, and a driver whose GPUs carry the load of the workers."""
     loads = str(cluster.base / "loads")
     scenario = Scenario(cluster.base / "scenario", gpus=list(gpus), plant=loads)
     more = {"GPU_QUEUE_SIMULATE_PLANT": loads, "GPU_QUEUE_KEEPALIVE_ENGINE": "cpu"}
-    cluster.start(simulate=None, keepalive=True, env={**more, **environment(library, scenario)})
+    cluster.start(simulate=None, keepalive=True, env={**more, **environment(library, scenario), **others})
     return scenario
 
 
@@ -424,6 +450,21 @@ def test_a_mig_device_has_no_reading_and_is_held_without_one(cluster: Cluster, l
     wait_until(lambda: keep(cluster)["open_loop"], "open loop", 40, cluster.dump)
     assert keep(cluster)["duty"] == pytest.approx(0.775)
     assert "\topen\t" in cluster.node_text()
+
+
+@needs_torch
+def test_where_mps_serves_the_node_nothing_is_held_until_it_has_gone(cluster: Cluster, library: Path) -> None:
+    pipes = cluster.base / "mps"
+    pipes.mkdir()
+    os.mkfifo(pipes / "control")
+    on_nvml(cluster, library, FakeGpu("GPU-aaaa"), CUDA_MPS_PIPE_DIRECTORY=str(pipes))
+    wait_until(lambda: f"MPS serves this node ({pipes}/control)" in keep(cluster).get("reason", ""), "why", 40)
+    assert fillers(cluster) == []
+    task = cluster.submit("echo $CUDA_MPS_PIPE_DIRECTORY\n")
+    cluster.wait_for(task, "done")
+    assert str(pipes) in cluster.log(task), "what tasks share is theirs"
+    (pipes / "control").unlink()
+    wait_for_state(cluster, "holding")
 
 
 @needs_torch

@@ -16,6 +16,7 @@ from keepalive_numbers import (
     share_in_band,
     slower_percent,
     spread_ms,
+    spread_us,
 )
 
 
@@ -35,6 +36,10 @@ def test_the_tail_of_a_few_is_their_largest() -> None:
     assert spread_ms([0.003, 0.009, 0.004]) == {"count": 3, "p50_ms": 4.0, "p99_ms": 9.0, "max_ms": 9.0}
     with pytest.raises(ValueError, match="of nothing"):
         percentile([], 0.5)
+
+
+def test_calls_are_told_in_microseconds() -> None:
+    assert spread_us([3e-6, 9.04e-6, 4e-6]) == {"count": 3, "p50_us": 4.0, "p99_us": 9.0}
 
 
 def test_the_edges_of_the_band_are_in_it_and_what_failed_is_not() -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from gpu_queue import Spool as Face
+from gpu_queue.errors import BadScript
 from gpu_queue.spool.paths import parse_full, safe_name
 from tests.doors.door import Door, PythonDoor, a_script
 from tests.shell.helpers import Spool
@@ -275,3 +277,20 @@ def test_only_a_submission_makes_a_spool(door: Door, root: Path) -> None:
         assert not told.ok
         assert "there is no" in told.words
     assert not (root / "exp 1").exists()
+
+
+def test_arguments_of_a_script_stand_in_its_record(home: Path, spool: Spool, root: Path) -> None:
+    face = Face("exp 1", root)
+    task = face.submit(a_script(home, "train.sh"), arguments=["configs/a b.py", "", "8"])
+    record = record_of(spool, str(task))
+    assert record["arguments"] == ["configs/a b.py", "", "8"]
+    assert "arguments" not in record_of(spool, str(face.submit(a_script(home, "other.sh"))))
+
+
+@pytest.mark.parametrize("wrong", ["--lr 1", ["a\0b"], [8], ["\ud800"], ["x" * 70_000]])
+def test_arguments_that_no_script_can_have_are_refused(
+    home: Path, spool: Spool, root: Path, wrong: list[str]
+) -> None:
+    with pytest.raises(BadScript, match="arguments"):
+        Face("exp 1", root).submit(a_script(home, "train.sh"), arguments=wrong)
+    assert nothing_is_left(spool)

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 GIB = 1 << 30
 
@@ -58,16 +59,38 @@ class FakeGpu:
     state: int = 0
     """The code with which every question to it fails; 15: lost."""
     mig: int = 0
+    compute: int = 0
+    """As ``nvidia-smi -c`` has it: 0 default, 1 exclusive thread, 2 prohibited, 3 exclusive process."""
     slices: list[FakeSlice] = field(default_factory=list)
     fails: dict[str, int] = field(default_factory=dict)
     """Single functions that fail, with their codes."""
+    slow: dict[str, int] = field(default_factory=dict)
+    """Single functions whose answer takes so many milliseconds; ``*``: each."""
+    hangs: set[str] = field(default_factory=set)
+    """Single functions that do not answer as long as they stand here; ``*``: none does."""
     name: str = "NVIDIA H100 80GB HBM3"
 
     def lines(self, place: int) -> list[str]:
         values = {**vars(self), "mig": self.mig or int(bool(self.slices))}
-        facts = " ".join(f"{key}={value}" for key, value in values.items() if key not in ("slices", "fails"))
+        facts = " ".join(f"{key}={value}" for key, value in values.items() if isinstance(value, int | str))
         slices = [f"slice {place} {part.text()}" for part in self.slices]
-        return [f"gpu {facts}", *slices, *(f"fail {place} {name} {code}" for name, code in self.fails.items())]
+        fails = [f"fail {place} {name} {code}" for name, code in self.fails.items()]
+        return [f"gpu {facts}", *slices, *fails, *_delays(place, self.slow, self.hangs)]
+
+
+class Call(NamedTuple):
+    """One call of the library."""
+
+    at_s: float
+    """Monotonic."""
+    pid: int
+    card: int
+    """Its place; -1: the driver was asked."""
+    function: str
+
+
+def _delays(place: int, slow: Mapping[str, int], hangs: Iterable[str]) -> list[str]:
+    return [*(f"slow {place} {name} {ms}" for name, ms in slow.items()), *(f"hang {place} {name}" for name in hangs)]
 
 
 @dataclass
@@ -83,12 +106,18 @@ class Scenario:
     """Another number: the driver has been reloaded."""
     plant: str = ""
     """A directory of loads that its cards carry."""
+    window_ms: int = 500
+    """Over which they make up the utilisation."""
+    slow: dict[str, int] = field(default_factory=dict)
+    """As of a card, for what the driver itself is asked."""
+    hangs: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.write()
 
     def write(self) -> None:
-        lines = [f"init {self.init}", f"load {self.load}", f"driver {self.driver}"]
+        lines = [f"init {self.init}", f"load {self.load}", f"driver {self.driver}", f"window {self.window_ms}"]
+        lines += [f"calls {self._calls}", *_delays(-1, self.slow, self.hangs)]
         if self.plant:
             lines.append(f"plant {self.plant}")
         for place, gpu in enumerate(self.gpus):
@@ -96,6 +125,16 @@ class Scenario:
         unfinished = self.path.with_name(f".{self.path.name}")
         unfinished.write_text("\n".join(lines) + "\n")
         unfinished.replace(self.path)
+
+    @property
+    def _calls(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.calls")
+
+    def calls(self) -> list[Call]:
+        """All calls so far, of all processes, in the order in which they began."""
+        lines = self._calls.read_text().splitlines() if self._calls.exists() else []
+        rows = (line.split() for line in lines)
+        return [Call(int(at_ns) / 1e9, int(pid), int(card), function) for at_ns, pid, card, function in rows]
 
 
 def environment(library: Path, scenario: Scenario) -> dict[str, str]:

@@ -5,10 +5,18 @@
  *   init 9                       nvmlInit fails with this code
  *   driver 550.54.15
  *   load 2                       the driver was reloaded: UNINITIALIZED until nvmlInit is called again
- *   gpu uuid=GPU-1 total=... used=... reserved=... util=40 power=<mW> energy=<mJ> state=<code> mig=1 name=to the end
+ *   gpu uuid=GPU-1 total=... used=... reserved=... util=40 power=<mW> energy=<mJ> state=<code> mig=1 compute=3 name=to
+ *                                the end; compute: 0 default, 1 exclusive thread, 2 prohibited, 3 exclusive process
  *   slice 0 uuid=MIG-1 total=... used=... name=...        a MIG device of the card in the first place
  *   plant /tmp/x/simulated       a directory of loads (gpu_queue/gpus/plant.py), which come on top of used= and util=
+ *   window 167                   over so many ms the loads of the plant make up the utilisation (500)
  *   fail 0 nvmlDeviceGetPowerUsage 3                      one question to that card and its slices fails so
+ *   slow 0 nvmlDeviceGetMemoryInfo_v2 2500                an answer that takes so many ms; *: each answer of that card
+ *   hang 0 nvmlDeviceGetMemoryInfo_v2                     none comes until this line is gone; *: as above
+ *   hang -1 nvmlInitWithFlags                             -1: what is asked of the driver and of no card
+ *   calls /tmp/x/calls           each call is told there as it begins: CLOCK_MONOTONIC in ns, process, card, function
+ *
+ * Several threads may call at once, as in the real one; one that hangs hinders no other.
  *
  * A function is left out by -DnvmlWhatever=left_out, which gives its symbol another name.
  */
@@ -23,7 +31,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_CARDS = 16, MAX_SLICES = 8, MAX_FAILS = 32 };
+enum { MAX_CARDS = 16, MAX_SLICES = 8, MAX_FAILS = 32, MAX_DELAYS = 32 };
+enum { NO_CARD = -1, FOR_EVER = -1 };
 enum { KERNELS = 256, MAX_LOADS = 64 };  /* of a load's file; of all cards together */
 enum { OK = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6 };
 
@@ -33,17 +42,18 @@ typedef struct { unsigned gpu, memory; } Utilization;
 
 typedef struct {
     char uuid[96], name[96];
-    unsigned long long total, used, reserved, util, power, energy, state, mig;
+    unsigned long long total, used, reserved, util, power, energy, state, mig, compute;
 } Device;
 
-static struct {
-    int init_code, load, cards, fails;
-    char driver[80], plant[512];
+static __thread struct {
+    int init_code, load, cards, fails, delays, window_ms;
+    char driver[80], plant[512], calls[512];
     Device card[MAX_CARDS], slice[MAX_CARDS][MAX_SLICES];
     int slices[MAX_CARDS];
     struct { int card, code; char function[64]; } fail[MAX_FAILS];
+    struct { int card, ms; char function[64]; } delay[MAX_DELAYS];
 } now;
-static int initialised_load = -1;
+static int initialised_load = -1, users; /* as in the real one, each start wants an end of its own */
 
 static void parse_device(Device *device, char *text) {
     char *name = strstr(text, "name=");
@@ -65,13 +75,14 @@ static void parse_device(Device *device, char *text) {
         else if (!strcmp(word, "energy")) device->energy = number;
         else if (!strcmp(word, "state")) device->state = number;
         else if (!strcmp(word, "mig")) device->mig = number;
+        else if (!strcmp(word, "compute")) device->compute = number;
     }
 }
 
 /* What plant.py writes: three numbers, and a ring of the last kernels. */
 typedef struct { uint64_t begin, end; } Kernel;
 typedef struct { uint64_t held, ended, since; Kernel kernel[KERNELS]; } Load;
-static const uint64_t WINDOW_NS = 500000000;
+enum { WINDOW_MS = 500 };
 
 static int earlier(const void *one, const void *other) {
     uint64_t a = ((const Kernel *)one)->begin, b = ((const Kernel *)other)->begin;
@@ -89,12 +100,13 @@ static int read_load(const char *path, Load *load) {
 
 /* Adds the loads of one device to what the scenario says of it. */
 static void add_loads(Device *device) {
-    static Kernel all[MAX_LOADS * (KERNELS + 1)];
+    static __thread Kernel all[MAX_LOADS * (KERNELS + 1)];
     struct timespec clock;
     DIR *directory = now.plant[0] ? opendir(now.plant) : NULL;
     size_t length = strlen(device->uuid), count = 0;
     clock_gettime(CLOCK_MONOTONIC, &clock);
-    uint64_t at = (uint64_t)clock.tv_sec * 1000000000u + (uint64_t)clock.tv_nsec, start = at - WINDOW_NS, busy = 0;
+    uint64_t at = (uint64_t)clock.tv_sec * 1000000000u + (uint64_t)clock.tv_nsec, busy = 0;
+    uint64_t start = at - 1000000u * (uint64_t)(now.window_ms ? now.window_ms : WINDOW_MS);
     if (!directory) return;
     for (struct dirent *entry; (entry = readdir(directory));) {
         char path[1024];
@@ -135,6 +147,14 @@ static void read_scenario(void) {
         if (sscanf(line, "load %d", &now.load) == 1) continue;
         if (sscanf(line, "driver %79s", now.driver) == 1) continue;
         if (sscanf(line, "plant %511[^\n]", now.plant) == 1) continue;
+        if (sscanf(line, "calls %511[^\n]", now.calls) == 1) continue;
+        if (sscanf(line, "window %d", &now.window_ms) == 1) continue;
+        if (now.delays < MAX_DELAYS) {
+            int *of = &now.delay[now.delays].card, *ms = &now.delay[now.delays].ms;
+            char *function = now.delay[now.delays].function;
+            if (sscanf(line, "slow %d %63s %d", of, function, ms) == 3) { now.delays++; continue; }
+            if (sscanf(line, "hang %d %63s", of, function) == 2) { *ms = FOR_EVER; now.delays++; continue; }
+        }
         if (!strncmp(line, "gpu ", 4) && now.cards < MAX_CARDS) parse_device(&now.card[now.cards++], line + 4);
         else if (sscanf(line, "slice %d %n", &card, &skip) == 1 && skip && card < MAX_CARDS
                  && now.slices[card] < MAX_SLICES)
@@ -155,16 +175,44 @@ static int failure(int card, const char *function) {
     return (int)now.card[card].state;
 }
 
-static int begin(void) {
+static void tell_call(int card, const char *function) {
+    char line[160];
+    struct timespec clock;
+    int file = now.calls[0] ? open(now.calls, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600) : -1;
+    if (file < 0) return;
+    clock_gettime(CLOCK_MONOTONIC, &clock);
+    unsigned long long at = (unsigned long long)clock.tv_sec * 1000000000u + (unsigned long long)clock.tv_nsec;
+    int length = snprintf(line, sizeof line, "%llu %d %d %s\n", at, (int)getpid(), card, function);
+    if (write(file, line, (size_t)length) != length) abort();
+    close(file);
+}
+
+static int delay_ms(int card, const char *function) {
+    for (int i = 0; i < now.delays; i++)
+        if (now.delay[i].card == card && (now.delay[i].function[0] == '*' || !strcmp(now.delay[i].function, function)))
+            return now.delay[i].ms;
+    return 0;
+}
+
+/* Every call begins here: it is told, and takes as long as the scenario wants. */
+static void enter(int card, const char *function) {
+    int ms;
     read_scenario();
+    tell_call(card, function);
+    if ((ms = delay_ms(card, function)) > 0) usleep((useconds_t)ms * 1000), read_scenario();
+    while (delay_ms(card, function) == FOR_EVER) usleep(2000), read_scenario();
+}
+
+static int begin(const char *function) {
+    enter(NO_CARD, function);
     return now.load == initialised_load ? OK : UNINITIALIZED;
 }
 
 static int begin_on(void *handle, const char *function, Device **device, int *card, int *slice) {
-    int code = begin();
     *card = (int)((intptr_t)handle % 100) - 1;
     *slice = (int)((intptr_t)handle / 100) - 1;
-    if (code) return code;
+    enter(*card, function);
+    if (now.load != initialised_load) return UNINITIALIZED;
     if (*card < 0 || *card >= now.cards || *slice >= now.slices[*card]) return INVALID_ARGUMENT;
     *device = *slice < 0 ? &now.card[*card] : &now.slice[*card][*slice];
     add_loads(*device);
@@ -181,31 +229,31 @@ static int begin_on(void *handle, const char *function, Device **device, int *ca
 
 int nvmlInitWithFlags(unsigned flags) {
     (void)flags;
-    read_scenario();
-    if (!now.init_code) initialised_load = now.load;
+    enter(NO_CARD, __func__);
+    if (!now.init_code) initialised_load = now.load, users++;
     return now.init_code;
 }
 
 int nvmlShutdown(void) {
-    int code = begin();
-    initialised_load = -1;
+    int code = begin(__func__);
+    if (users > 0 && --users == 0) initialised_load = -1;
     return code;
 }
 
 const char *nvmlErrorString(int code) {
-    static char text[40];
+    static __thread char text[40];
     snprintf(text, sizeof text, "fake error %d", code);
     return text;
 }
 
 int nvmlSystemGetDriverVersion(char *version, unsigned length) {
-    int code = begin();
+    int code = begin(__func__);
     if (!code) snprintf(version, length, "%s", now.driver);
     return code;
 }
 
 int nvmlDeviceGetCount_v2(unsigned *count) {
-    int code = begin();
+    int code = begin(__func__);
     *count = (unsigned)now.cards;
     return code;
 }
@@ -217,7 +265,7 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **handle) {
 }
 
 int nvmlDeviceGetHandleByUUID(const char *uuid, void **handle) {
-    int code = begin();
+    int code = begin(__func__);
     for (int card = 0; !code && card < now.cards; card++)
         if (!strcmp(now.card[card].uuid, uuid)) {
             *handle = handle_of(card, -1);
@@ -278,6 +326,12 @@ int nvmlDeviceGetTotalEnergyConsumption(void *handle, unsigned long long *millij
 int nvmlDeviceGetMigMode(void *handle, unsigned *current, unsigned *pending) {
     ASK_WHOLE_CARD(handle)
     *current = *pending = (unsigned)device->mig;
+    return OK;
+}
+
+int nvmlDeviceGetComputeMode(void *handle, unsigned *mode) {
+    ASK_WHOLE_CARD(handle)
+    *mode = (unsigned)device->compute;
     return OK;
 }
 

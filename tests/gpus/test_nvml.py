@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -16,40 +14,14 @@ import pynvml
 import pytest
 
 from gpu_queue.errors import DeviceError
-from gpu_queue.gpus.devices import Devices, Gpu, Health
+from gpu_queue.gpus.devices import ComputeMode, Devices, Gpu, Health
 from gpu_queue.gpus.nvml import NvmlDevices
 from gpu_queue.gpus.plant import Load, Plant
 from tests.execution.helpers import wait_until
 from tests.fake_nvml import GIB, FakeGpu, FakeSlice, Scenario, build, environment
+from tests.gpus.conftest import Use
 
 UNINITIALIZED, NOT_SUPPORTED, TIMEOUT, LOST, RESET_REQUIRED, MISMATCH, UNKNOWN = 1, 3, 10, 15, 16, 18, 999
-
-Use = Callable[[Path], None]
-
-
-@pytest.fixture(scope="session")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("nvml"))
-
-
-@pytest.fixture
-def use(monkeypatch: pytest.MonkeyPatch) -> Use:
-    """Makes the bindings of this process talk to a library."""
-
-    def load(library: Path) -> None:
-        monkeypatch.setattr(pynvml, "nvmlLib", ctypes.CDLL(str(library)))
-        monkeypatch.setattr(pynvml, "_nvmlGetFunctionPointer_cache", {})
-
-    return load
-
-
-@pytest.fixture
-def node(library: Path, use: Use, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scenario:
-    """Three healthy cards."""
-    use(library)
-    scenario = Scenario(tmp_path / "scenario", [FakeGpu("GPU-a"), FakeGpu("GPU-b"), FakeGpu("GPU-c")])
-    monkeypatch.setenv("FAKE_NVML_SCENARIO", str(scenario.path))
-    return scenario
 
 
 def health_of(gpus: tuple[Gpu, ...]) -> list[tuple[str, Health]]:
@@ -72,6 +44,7 @@ def test_a_snapshot_tells_what_each_card_is_and_does(node: Scenario) -> None:
         energy_j=1000.0,
         health=Health.OK,
         memory_free_bytes=80 * GIB - 10 * GIB - node.gpus[1].reserved,
+        compute_mode=ComputeMode.DEFAULT,
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gpu_queue.errors import SettingsError
-from gpu_queue.gpus.devices import Devices, Health
+from gpu_queue.gpus.devices import ComputeMode, Devices, Health
 from gpu_queue.gpus.simulated import STATE_FILE_VARIABLE, SimulatedDevices
 from tests.gpus.gpu_builders import GIB
 
@@ -71,6 +71,8 @@ def test_a_state_file_drives_them_and_its_end_makes_them_idle_again(
         ('{"0": {"utilization": 101}}', "GPU 0: utilization 101; expected 0-100"),
         ('{"0": {"utilization": true}}', "GPU 0: utilization True"),
         ('{"0": {"lost": "yes"}}', "GPU 0: lost 'yes'; expected true or false"),
+        ('{"0": {"compute_mode": "mine"}}', "GPU 0: compute_mode 'mine'; expected default, prohibited or exclusive"),
+        ('{"0": {"compute_mode": []}}', r"GPU 0: compute_mode \[\]; expected default"),
     ],
 )
 def test_a_state_file_that_cannot_be_obeyed_makes_them_unknown_and_says_why(
@@ -85,3 +87,12 @@ def test_a_state_file_that_cannot_be_obeyed_makes_them_unknown_and_says_why(
         assert re.search(problem, gpu.problem)
     state.write_text(json.dumps({"0": {"utilization": 7}}))
     assert [gpu.utilization_percent for gpu in devices.snapshot()] == [7, 0]
+
+
+def test_the_state_file_sets_the_compute_mode_also_of_a_lost_card(tmp_path: Path) -> None:
+    state = tmp_path / "gpus.json"
+    state.write_text(
+        '{"0": {"compute_mode": "exclusive process"}, "1": {"compute_mode": "prohibited", "lost": true}}'
+    )
+    modes = [gpu.compute_mode for gpu in SimulatedDevices.parse("3", str(state)).snapshot()]
+    assert modes == [ComputeMode.EXCLUSIVE_PROCESS, ComputeMode.PROHIBITED, ComputeMode.DEFAULT]

@@ -24,7 +24,6 @@ from gpu_queue.keepalive.protocol import (
     Exited,
     Failed,
     Message,
-    Refused,
     Spawn,
     Spawned,
     WorkerSpec,
@@ -139,7 +138,6 @@ class Nursery(Listener):
             "goal_bytes": 48 * GIB,
             "matrix_size": 26624,
             "plant": str(self.base / "simulated"),
-            "visible": card(index),
         }
         return WorkerSpec(**{**facts, **changes})
 
@@ -166,9 +164,6 @@ class Nursery(Listener):
     def exited(self, filler: Filler, within_s: float = 10.0) -> int:
         """The status with which a worker ended, as the zygote tells it."""
         return self.wait_for(Exited, lambda word: word.pid == filler.pid, within_s).status
-
-    def refused(self) -> Refused:
-        return self.wait_for(Refused)
 
     def failed(self) -> str:
         return self.wait_for(Failed).problem

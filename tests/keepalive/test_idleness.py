@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_queue.keepalive.idleness import ComeBack, IdleSpell
+from gpu_queue.keepalive.idleness import ComeBack, IdleSpell, Quiet
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -53,75 +53,112 @@ def test_a_small_card_keeps_four_gib_for_its_task() -> None:
     assert spell.feed(1.0, 0, 8 * GIB, 12 * GIB)
 
 
-def stay_away(comeback: ComeBack, since_s: float) -> float:
-    """How long a filler stays away from a card that is idle from this moment on."""
-    now_s = since_s
-    while not comeback.may_come(now_s, 600 * MIB, 0, 600 * MIB):
-        now_s += 1
-    return now_s - since_s
+def a_comeback(chance: float = 0.0) -> ComeBack:
+    return ComeBack(lambda: chance)
 
 
-def test_nothing_is_waited_for_before_the_first_tenant() -> None:
-    assert ComeBack().may_come(0.0, None, None, 0)
-
-
-def test_the_while_of_idleness_doubles_from_a_minute_to_half_an_hour() -> None:
-    comeback, now_s, waits = ComeBack(), 0.0, []
-    for _ in range(8):
+def waits(comeback: ComeBack, times: int) -> list[float]:
+    """How long a filler stays away, time after time, from a card that is quiet as soon as it has left."""
+    found, now_s = [], 0.0
+    for _ in range(times):
         comeback.tenant_seen(now_s)
-        waits.append(stay_away(comeback, now_s))
-        now_s += waits[-1] + 100
-    assert waits == [60, 120, 240, 480, 960, 1800, 1800, 1800]
+        found.append(comeback.wait_s)
+        now_s += comeback.wait_s
+        comeback.came_back(now_s)
+        now_s += 100
+    return found
+
+
+def test_the_while_of_quiet_doubles_from_a_minute_to_half_an_hour() -> None:
+    assert waits(a_comeback(), 8) == [60, 120, 240, 480, 960, 1800, 1800, 1800]
+
+
+def test_two_fillers_that_left_together_do_not_come_back_together() -> None:
+    assert [waits(a_comeback(chance), 2) for chance in (0.0, 0.4, 1.0)] == [[60, 120], [72, 144], [90, 180]]
 
 
 def test_a_tenant_long_after_the_last_one_finds_the_first_while_again() -> None:
-    comeback = ComeBack()
-    for now_s in (0.0, 200.0):
-        comeback.tenant_seen(now_s)
-        stay_away(comeback, now_s)
-    comeback.tenant_seen(200 + 120 + 1800)
+    comeback = a_comeback()
+    waits(comeback, 2)
+    comeback.tenant_seen(10_000.0)
     assert comeback.wait_s == 60
 
 
 def test_time_spent_away_does_not_count_as_undisturbed() -> None:
-    comeback = ComeBack()
+    comeback = a_comeback()
     comeback.tenant_seen(0.0)
     comeback.tenant_seen(7200.0)
     assert comeback.wait_s == 120
 
 
-@pytest.mark.parametrize(
-    ("used", "utilization"),
-    [(600 * MIB + 65 * MIB, 0), (600 * MIB, 5), (None, 0), (600 * MIB, None)],
-    ids=["memory is still held", "something works", "no memory reading", "no reading"],
-)
-def test_it_must_be_idle_without_a_break(used: int | None, utilization: int | None) -> None:
-    comeback = ComeBack()
-    comeback.tenant_seen(0.0)
-    for second in range(59):
-        assert not comeback.may_come(float(second), 600 * MIB, 0, 600 * MIB)
-    assert not comeback.may_come(59.0, used, utilization, 600 * MIB)
-    assert stay_away(comeback, 60.0) == 60
-
-
-def test_without_a_gauge_memory_alone_is_judged() -> None:
-    comeback = ComeBack(has_gauge=False)
-    comeback.tenant_seen(0.0)
-    answers = [comeback.may_come(float(second), 600 * MIB, None, 600 * MIB) for second in range(62)]
-    assert answers.index(True) == 60
-
-
-def test_a_gap_between_readings_is_not_idle() -> None:
-    comeback = ComeBack()
-    comeback.tenant_seen(0.0)
-    assert not comeback.may_come(0.0, 0, 0, 0)
-    assert not comeback.may_come(100.0, 0, 0, 0)
-
-
 @given(st.lists(st.floats(0, 10_000), max_size=20))
 def test_the_while_stays_within_its_bounds(gaps: list[float]) -> None:
-    comeback, now_s = ComeBack(), 0.0
+    comeback, now_s = a_comeback(), 0.0
     for gap_s in gaps:
         now_s += gap_s
         comeback.tenant_seen(now_s)
         assert 60 <= comeback.wait_s <= 1800
+
+
+# -- quiet
+
+
+def quiet(
+    readings: list[tuple[float | None, int | None]], *, ours: bool = True, every_s: float = 1.0
+) -> tuple[bool, float | None]:
+    """Whether a card is known to be ours alone after some readings, and how long it has been quiet."""
+    watched = Quiet()
+    if ours:
+        watched.ours(0.0)
+    now_s = 0.0
+    for utilization_percent, used_bytes in readings:
+        now_s += every_s
+        is_foreign = (used_bytes or 0) > GIB
+        watched.feed(now_s, utilization_percent, used_bytes, is_foreign=is_foreign)
+    return watched.is_known, watched.lasted_s(now_s)
+
+
+IDLE = (0.0, 600 * MIB)
+
+
+def test_quiet_lasts_as_long_as_nothing_is_seen() -> None:
+    assert quiet([IDLE] * 10) == (True, 9)
+    assert quiet([IDLE] * 10, ours=False) == (False, 9)
+
+
+@pytest.mark.parametrize(
+    ("reading", "is_known"),
+    [
+        ((6.0, 600 * MIB), False),
+        ((0.0, 665 * MIB), False),
+        ((0.0, 3 * GIB), False),
+        ((None, 600 * MIB), True),
+        ((0.0, None), True),
+    ],
+    ids=["works", "memory grew", "much is held", "no utilisation", "no memory"],
+)
+def test_one_reading_that_is_not_quiet_begins_anew(reading: tuple[float | None, int | None], is_known: bool) -> None:
+    assert quiet([*[IDLE] * 20, reading]) == (is_known, None)
+    assert quiet([*[IDLE] * 20, reading, *[IDLE] * 5]) == (is_known, 4)
+
+
+def test_memory_that_creeps_up_is_not_quiet() -> None:
+    lasted = [quiet([(0.0, 600 * MIB + step * 10 * MIB) for step in range(steps)])[1] for steps in range(1, 20)]
+    assert lasted.count(None) == 2
+    assert not quiet([(0.0, 600 * MIB + step * 10 * MIB) for step in range(20)])[0]
+
+
+def test_what_is_left_of_our_own_work_is_nobody_elses_for_a_moment() -> None:
+    assert quiet([(90.0, 70 * GIB), (40.0, 30 * GIB), (0.0, 2 * GIB), *[IDLE] * 3]) == (True, 2)
+    assert quiet([(0.0, 2 * GIB)] * 9) == (True, None)
+    assert quiet([(0.0, 2 * GIB)] * 11) == (False, None)
+    assert quiet([(40.0, 600 * MIB)] * 4) == (False, None)
+
+
+def test_a_card_that_never_told_its_utilisation_is_judged_by_its_memory() -> None:
+    assert quiet([(None, 600 * MIB)] * 10) == (True, 9)
+
+
+def test_what_nobody_looked_at_was_not_quiet_and_is_not_known() -> None:
+    assert quiet([IDLE] * 3, every_s=31.0) == (False, 0)
+    assert quiet([IDLE, *[(0.0, None)] * 30, IDLE]) == (False, 0)

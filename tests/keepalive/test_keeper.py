@@ -5,32 +5,41 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gpu_queue.band import Band
-from gpu_queue.gpus.devices import Gpu, Health, failing
+from gpu_queue.gpus.devices import ComputeMode, Gpu, Health, failing
+from gpu_queue.keepalive.facts import KeepFacts, Order, WorkerFacts
 from gpu_queue.keepalive.falls import FALLS_MAX
 from gpu_queue.keepalive.keeper import (
+    FAILED_REST_S,
     LEAVE_TIMEOUT_S,
     SILENT_AFTER_S,
+    START_LEAVE_TIMEOUT_S,
     Keeper,
-    KeepFacts,
     KeepState,
-    Order,
     Rules,
-    WorkerFacts,
 )
 from gpu_queue.keepalive.occupancy import MEMORY_BACK_S
+from gpu_queue.keepalive.tenant import CONTEXT_BYTES
 
+MIB = 1 << 20
 GIB = 1 << 30
 TICK_S = 0.25
 TASK = "/node/tries/a-task"
+RULES = Rules(Band(), quiet_s=1.0)
+
+
+def a_keeper(rules: Rules = RULES) -> Keeper:
+    return Keeper("GPU-0", rules, lambda: 0.0)
 
 
 @dataclass
 class World:
     """A GPU, its keeper and a worker that does what it is told."""
 
-    keeper: Keeper = field(default_factory=lambda: Keeper("GPU-0", Rules(Band())))
+    keeper: Keeper = field(default_factory=a_keeper)
     now: float = 1000.0
     used_by_others: int = 0
     work_of_others: int = 0
@@ -44,6 +53,12 @@ class World:
     holder_runs: bool = False
     elsewhere: bool = False
     health: Health = Health.OK
+    mode: ComputeMode | None = None
+    free_bytes: int | None = None
+    """As the driver tells it; None: it does not."""
+    memory_is_known: bool = True
+    is_slow: bool = False
+    """Its worker never gets as far as holding anything."""
     ended: str | None = None
     orders: list[Order] = field(default_factory=list)
 
@@ -54,11 +69,13 @@ class World:
             0,
             "a card",
             80 * GIB,
-            self.used_by_others + self.worker_bytes,
+            self.used_by_others + self.worker_bytes if self.memory_is_known else None,
             min(100, busy + self.work_of_others),
             None,
             None,
             Health.OK,
+            memory_free_bytes=self.free_bytes,
+            compute_mode=self.mode,
         )
         return gpu if self.health is Health.OK else failing(gpu, self.health, "")
 
@@ -89,7 +106,10 @@ class World:
 
     def _obey(self, order: Order) -> None:
         if order.start_bytes is not None and self.worker is None:
-            self.worker = WorkerFacts(is_ready=True, held_bytes=order.start_bytes, heard_at=self.now)
+            self.worker = WorkerFacts(heard_at=self.now)
+            if self.is_slow:
+                return
+            self.worker = replace(self.worker, is_in_cuda=True, is_ready=True, held_bytes=order.start_bytes)
             self.worker_bytes = order.start_bytes + GIB // 2
         elif (order.leave or order.kill) and self.worker is not None:
             self.end("status 0")
@@ -142,37 +162,160 @@ def test_a_gpu_that_has_just_become_free_is_left_a_moment_for_the_next_task(worl
     world.until(KeepState.HOLDING, 3)
 
 
-def test_where_somebody_holds_memory_less_is_taken(world: World) -> None:
-    world.used_by_others = 60 * GIB
+def test_where_little_is_free_less_is_taken(world: World) -> None:
+    world.free_bytes = 20 * GIB
     world.until(KeepState.HOLDING, 5)
     held = world.worker
     assert held is not None
-    assert held.held_bytes == 20 * GIB - (3 << 29), "what is free, less a reserve"
+    assert held.held_bytes == 20 * GIB - (3 << 29), "what the driver says is free, less a reserve"
+
+
+def test_what_the_driver_keeps_for_itself_is_not_free(world: World) -> None:
+    world.keeper = a_keeper(replace(RULES, memory_fraction=1.0))
+    world.free_bytes = 80 * GIB - 620 * MIB
+    world.until(KeepState.HOLDING, 5)
+    assert world.worker is not None
+    assert world.worker.held_bytes == world.free_bytes - (3 << 29)
+
+
+def test_a_gpu_on_which_others_hold_memory_is_left_to_them(world: World) -> None:
+    world.used_by_others = 70 * GIB
+    world.run(300)
+    assert world.worker is None
+    assert world.keeper.reason == "others hold 70G of its memory"
+    world.used_by_others = 900 * MIB
+    world.until(KeepState.HOLDING, 5)
+
+
+def test_how_much_others_may_hold_is_a_setting(world: World) -> None:
+    world.keeper = a_keeper(replace(RULES, foreign_bytes=4 * GIB))
+    world.used_by_others = 3 * GIB
+    world.until(KeepState.HOLDING, 5)
+    world.run(5)
+    world.keeper.obey(replace(RULES, foreign_bytes=2 * GIB))
+    world.step()
+    assert world.state() is KeepState.BACKING_OFF
+    assert "others hold 3G" in world.keeper.reason
+    world.run(300)
+    assert world.worker is None
+
+
+def test_a_gpu_whose_memory_cannot_be_read_is_not_held(holding: World) -> None:
+    holding.memory_is_known = False
+    holding.run(30)
+    assert holding.worker is None
+    assert holding.keeper.reason == "its memory cannot be read"
+
+
+def test_a_gpu_whose_past_is_not_known_must_have_been_quiet_for_a_minute() -> None:
+    world = World(a_keeper(Rules(Band())))
+    world.run(59)
+    assert world.worker is None
+    assert world.keeper.reason == "waits until it has been quiet for 1m00s"
+    world.until(KeepState.HOLDING, 3)
+
+
+@pytest.mark.parametrize("sign", ["utilisation", "memory"])
+def test_one_sign_of_work_begins_the_minute_anew(sign: str) -> None:
+    world = World(a_keeper(Rules(Band())))
+    world.run(50)
+    if sign == "utilisation":
+        world.work_of_others = 20
+        world.step()
+        world.work_of_others = 0
+    else:
+        world.used_by_others = 200 * MIB
+    world.run(59)
+    assert world.worker is None
+    world.until(KeepState.HOLDING, 3)
+
+
+def test_after_a_task_of_ours_a_second_will_do() -> None:
+    world = World(a_keeper(Rules(Band())))
+    world.holder, world.used_by_others, world.work_of_others = TASK, 40 * GIB, 99
+    world.run(100)
+    world.holder, world.used_by_others, world.work_of_others = "", 0, 0
+    world.step()
+    assert world.keeper.reason == "about to start"
+    world.until(KeepState.HOLDING, 2)
+
+
+def test_who_works_on_after_a_task_of_ours_is_somebody_else() -> None:
+    world = World(a_keeper(Rules(Band())))
+    world.holder = TASK
+    world.run(10)
+    world.holder, world.work_of_others = "", 30
+    world.run(10)
+    world.work_of_others = 0
+    world.run(58)
+    assert world.worker is None
+    world.until(KeepState.HOLDING, 4)
+
+
+def test_a_gpu_that_nobody_looked_at_for_a_while_has_a_past_that_is_not_known() -> None:
+    world = World(a_keeper(Rules(Band())))
+    world.holder = TASK
+    world.run(10)
+    world.holder = ""
+    world.now += 3600  # the machine slept
+    world.run(58)
+    assert world.worker is None
+    world.until(KeepState.HOLDING, 4)
+
+
+@pytest.mark.parametrize(
+    ("mode", "rules", "is_held"),
+    [
+        (ComputeMode.DEFAULT, RULES, True),
+        (ComputeMode.EXCLUSIVE_PROCESS, RULES, False),
+        (ComputeMode.EXCLUSIVE_PROCESS, replace(RULES, is_dedicated=True), True),
+        (ComputeMode.PROHIBITED, replace(RULES, is_dedicated=True), False),
+    ],
+)
+def test_nobody_is_locked_out_by_a_filler(mode: ComputeMode, rules: Rules, is_held: bool) -> None:
+    world = World(a_keeper(rules), mode=mode)
+    world.run(10)
+    assert (world.worker is not None) is is_held
+    assert is_held or "compute mode" in world.keeper.reason
+
+
+def test_a_gpu_that_is_made_exclusive_while_it_is_held_is_left(holding: World) -> None:
+    holding.mode = ComputeMode.EXCLUSIVE_PROCESS
+    holding.run(1)
+    assert holding.worker is None
+    assert "exclusive" in holding.keeper.reason
+
+
+def test_no_filler_sits_beside_a_task_that_has_a_gpu_exclusively() -> None:
+    world = World(a_keeper(replace(RULES, hold_leased=True, is_dedicated=True)), mode=ComputeMode.EXCLUSIVE_PROCESS)
+    world.holder, world.holder_runs = TASK, True
+    world.run(700)
+    assert world.worker is None
 
 
 def test_what_others_have_on_the_gpu_is_never_taken_for_the_workers(world: World) -> None:
-    world.used_by_others = 20 * GIB
+    world.used_by_others = GIB
     world.until(KeepState.STARTING, 5)
-    assert world.keeper.footprint.others_bytes(20 * GIB) == 20 * GIB
-    assert world.keeper.footprint.others_bytes(68 * GIB) == 20 * GIB, "the worker has begun to fill up"
+    assert world.keeper.footprint.others_bytes(GIB) == GIB
+    assert world.keeper.footprint.others_bytes(49 * GIB) == GIB, "the worker has begun to fill up"
     assert world.keeper.footprint.others_bytes(79 * GIB) > 28 * GIB, "somebody takes more, while it starts"
     world.until(KeepState.HOLDING, 5)
     world.run(3)
-    assert world.keeper.footprint.others_bytes(world.used_by_others + world.worker_bytes) == 20 * GIB
+    assert world.keeper.footprint.others_bytes(world.used_by_others + world.worker_bytes) == GIB
     assert world.keeper.footprint.others_bytes(world.worker_bytes) == 0, "they have gone"
 
 
-def test_who_comes_before_the_filler_is_measured_is_never_taken_for_it(world: World) -> None:
+def test_who_comes_while_the_filler_starts_is_given_way_to(world: World) -> None:
     world.until(KeepState.STARTING, 5)
     world.used_by_others = 25 * GIB
-    for _ in range(20):
-        world.step()
-        used_bytes = world.used_by_others + world.worker_bytes
-        assert world.keeper.footprint.others_bytes(used_bytes) > 20 * GIB
+    world.step()
+    assert world.state() is KeepState.BACKING_OFF
+    world.run(3)
+    assert world.worker is None
 
 
 def test_who_leaves_while_the_filler_comes_is_not_looked_for_in_its_memory(world: World) -> None:
-    world.used_by_others = 20 * GIB
+    world.used_by_others = GIB
     world.until(KeepState.HOLDING, 5)
     world.used_by_others = 0
     world.run(5)
@@ -181,12 +324,12 @@ def test_who_leaves_while_the_filler_comes_is_not_looked_for_in_its_memory(world
 
 
 def test_a_full_gpu_is_not_held_and_looked_at_again(world: World) -> None:
-    world.used_by_others = 79 * GIB
+    world.free_bytes = GIB
     world.run(10)
     assert world.worker is None
-    assert "free" in world.keeper.reason
-    world.used_by_others = 0
-    world.until(KeepState.HOLDING, 40)
+    assert world.keeper.reason == "only 1G of its memory are free"
+    world.free_bytes = 80 * GIB
+    world.until(KeepState.HOLDING, 2)
 
 
 def test_a_gpu_at_which_somebody_works_is_not_held(world: World) -> None:
@@ -242,6 +385,20 @@ def test_a_worker_that_does_not_leave_is_killed(holding: World) -> None:
     assert not any(order.kill for order in holding.orders)
     holding.run(3 * TICK_S)
     assert holding.orders[-1].kill
+
+
+@pytest.mark.parametrize(("is_in_cuda", "timeout_s"), [(False, 0.0), (True, START_LEAVE_TIMEOUT_S)])
+def test_a_worker_that_has_not_begun_to_hold_is_not_waited_for_as_long(
+    world: World, is_in_cuda: bool, timeout_s: float
+) -> None:
+    world.is_slow = True
+    world.until(KeepState.STARTING, 5)
+    world.obeys = False
+    world.worker = WorkerFacts(is_in_cuda=is_in_cuda, heard_at=world.now)
+    world.holder, begun = TASK, world.now + TICK_S
+    while not world.step().kill:
+        assert world.now - begun < 5
+    assert world.now - begun == timeout_s
 
 
 def test_the_filler_comes_back_after_the_task(holding: World) -> None:
@@ -354,12 +511,31 @@ def test_a_worker_that_crashes_is_started_again_later_each_time_and_given_up_at_
         waits.append(holding.now - begun)
     assert waits == sorted(waits)
     assert waits[-1] > 2 * waits[0]
-    holding.end("status 1: CUDA error")
+    holding.end("status 1: CUDA error 802")
     holding.run(100)
     assert holding.state() is KeepState.FAILED
-    assert "CUDA error" in holding.keeper.reason
+    assert "CUDA error 802" in holding.keeper.reason
+    assert "tried again every 10m" in holding.keeper.reason
     assert holding.worker is None
     holding.keeper.try_again()
+    holding.until(KeepState.HOLDING, 10)
+
+
+def test_a_gpu_that_failed_is_tried_again_every_ten_minutes_until_it_holds(holding: World) -> None:
+    for _ in range(FALLS_MAX):
+        holding.end("CUDA error 802")
+        holding.run(60)
+    assert holding.state() is KeepState.FAILED
+    for _ in range(3):
+        begun = holding.now
+        holding.until(KeepState.HOLDING, FAILED_REST_S + 10)
+        assert holding.now - begun >= FAILED_REST_S - 70
+        holding.end("CUDA error 802")
+        holding.run(5)
+        assert holding.state() is KeepState.FAILED, "one more fall will do"
+    holding.until(KeepState.HOLDING, FAILED_REST_S + 10)
+    holding.run(700)
+    holding.end("signal 9")
     holding.until(KeepState.HOLDING, 10)
 
 
@@ -379,19 +555,19 @@ def test_a_worker_that_says_nothing_any_more_is_killed(holding: World) -> None:
 
 
 def test_changed_rules_replace_the_worker(holding: World) -> None:
-    holding.keeper.obey(Rules(Band(), memory_fraction=0.3))
+    holding.keeper.obey(replace(RULES, memory_fraction=0.3))
     holding.run(1)
     holding.until(KeepState.HOLDING, 10)
     assert holding.worker is not None
     assert holding.worker.held_bytes == int(0.3 * 80 * GIB)
     before = len([order for order in holding.orders if order.leave])
-    holding.keeper.obey(Rules(Band(), memory_fraction=0.3, hold_leased=True))
+    holding.keeper.obey(replace(RULES, memory_fraction=0.3, hold_leased=True))
     holding.run(5)
     assert len([order for order in holding.orders if order.leave]) == before, "nothing that concerns it has changed"
 
 
 def test_a_worker_that_crashes_when_the_rules_change_is_replaced_all_the_same(holding: World) -> None:
-    holding.keeper.obey(Rules(Band(), memory_fraction=0.3))
+    holding.keeper.obey(replace(RULES, memory_fraction=0.3))
     holding.end("signal 9")
     holding.run(1)
     holding.until(KeepState.HOLDING, 10)
@@ -402,7 +578,7 @@ def test_a_worker_that_crashes_when_the_rules_change_is_replaced_all_the_same(ho
 def test_who_comes_before_the_process_of_a_worker_does_is_left_alone(world: World) -> None:
     world.obeys = False  # torch is still being imported
     world.until(KeepState.STARTING, 5)
-    world.used_by_others = 60 * GIB
+    world.free_bytes = 20 * GIB
     assert world.step().start_bytes == 20 * GIB - (3 << 29), "so much is left now"
     world.work_of_others = 50
     world.step()
@@ -411,9 +587,9 @@ def test_who_comes_before_the_process_of_a_worker_does_is_left_alone(world: Worl
     assert world.keeper.reason == "somebody else is at work on it"
     world.work_of_others = 0
     world.until(KeepState.STARTING, 3)
-    world.used_by_others = 79 * GIB
+    world.used_by_others = 2 * GIB
     assert world.step().start_bytes is None
-    assert "of its memory are free" in world.keeper.reason
+    assert world.keeper.reason == "others hold 2G of its memory"
 
 
 # -- beside a task ------------------------------------------------------------------------------------------
@@ -422,7 +598,7 @@ def test_who_comes_before_the_process_of_a_worker_does_is_left_alone(world: Worl
 @pytest.fixture
 def beside() -> World:
     """A light worker beside a task that has left its GPU idle for long."""
-    world = World(Keeper("GPU-0", Rules(Band(), hold_leased=True, hold_leased_after_s=600)))
+    world = World(a_keeper(replace(RULES, hold_leased=True)))
     world.holder, world.holder_runs, world.used_by_others = TASK, True, 10 * GIB
     world.run(590)
     assert world.worker is None
@@ -470,7 +646,82 @@ def test_the_next_task_does_not_inherit_the_light_worker(beside: World) -> None:
 
 
 def test_without_the_rule_a_leased_gpu_is_never_touched() -> None:
-    world = World(Keeper("GPU-0", Rules(Band(), hold_leased=False)))
+    world = World(a_keeper())
     world.holder, world.holder_runs = TASK, True
     world.run(2000)
     assert not any(order.start_bytes is not None for order in world.orders)
+
+
+# -- whatever happens -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Happening:
+    """What changes before a step."""
+
+    wait_s: float
+    others_bytes: int
+    others_percent: int
+    is_readable: bool
+    free_bytes: int | None
+    ready_after: int
+    """Steps that a worker takes to hold what it is to hold."""
+    holder: str
+    rest: str
+    dies: bool
+
+
+happenings = st.builds(
+    Happening,
+    st.sampled_from([0.1, 0.25, 1.0, 5.0, 61.0]),
+    st.sampled_from([0, 0, 0, 100 * MIB, GIB, GIB + 1, 3 * GIB, 40 * GIB]),
+    st.sampled_from([0, 0, 0, 3, 60]),
+    st.sampled_from([True, True, True, True, False]),
+    st.sampled_from([None, 0, 30 * GIB]),
+    st.integers(0, 3),
+    st.sampled_from(["", "", "", "", TASK]),
+    st.sampled_from(["", "", "", "", "", "quiet hours"]),
+    st.sampled_from([False, False, False, False, True]),
+)
+
+
+@settings(derandomize=True, deadline=None, max_examples=400)
+@given(st.lists(st.tuples(happenings, st.integers(1, 30)), min_size=1, max_size=25), st.floats(0, 1))
+def test_in_any_order_of_readings_no_card_is_held_on_which_others_hold_much(
+    story: list[tuple[Happening, int]], chance: float
+) -> None:
+    """The world's worker has the largest context that is allowed it, so that nobody hides behind a smaller one."""
+    keeper = Keeper("GPU-0", Rules(Band(), quiet_s=2.0), lambda: chance)
+    worker: WorkerFacts | None = None
+    ended: str | None = None
+    now, goal_bytes, taken_bytes, to_ready = 1000.0, 0, 0, 0
+    for happening, times in story:
+        for time in range(times):
+            now += happening.wait_s
+            if worker is not None:
+                if happening.dies and time == 0:
+                    worker, ended, taken_bytes = None, "signal 9", 0
+                elif not worker.is_ready and to_ready <= 0:
+                    worker = replace(worker, is_ready=True, held_bytes=goal_bytes)
+                    taken_bytes = goal_bytes + CONTEXT_BYTES
+                to_ready -= 1
+            if worker is not None:
+                worker = replace(worker, heard_at=now, busy=keeper.duty, reports=worker.reports + 1)
+            used_bytes = min(80 * GIB, happening.others_bytes + taken_bytes) if happening.is_readable else None
+            percent = min(100, happening.others_percent + (round(100 * keeper.duty) if worker else 0))
+            gpu = Gpu(
+                "GPU-0", 0, "a card", 80 * GIB, used_bytes, percent, None, None, Health.OK,
+                memory_free_bytes=happening.free_bytes,
+            )  # fmt: skip
+            order = keeper.step(
+                KeepFacts(now, gpu, percent, happening.rest, happening.holder, False, False, worker, ended)
+            )
+            ended = None
+            is_theirs = used_bytes is None or happening.others_bytes > GIB
+            if is_theirs:
+                assert order.start_bytes is None
+                assert keeper.state is not KeepState.HOLDING
+            if worker is None and order.start_bytes is not None:
+                worker, goal_bytes, to_ready = WorkerFacts(), order.start_bytes, happening.ready_after
+            elif worker is not None and (order.leave or order.kill):
+                worker, ended, taken_bytes = None, "status 0", 0

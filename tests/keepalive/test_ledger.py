@@ -20,15 +20,16 @@ def a_ledger() -> Ledger:
     ledger.add("2026-11-23", "GPU-a", H100, 0, Kind.FILLER, 60, 30_000)
     ledger.add("2026-11-23", "GPU-a", H100, 0, Kind.FILLER, 30, None)
     ledger.add("2026-11-22", "GPU-b", H100, 1, Kind.IDLE, 10.25, 700)
+    ledger.add("2026-11-23", "GPU-a", H100, 0, Kind.LIGHT, 5, 900)
     return ledger
 
 
 def test_the_table_has_a_line_per_day_and_gpu_in_order() -> None:
     assert a_ledger().text() == (
         HEADER + "\n"
-        f"2026-11-22\tGPU-b\t1\t{H100}\t0.0\t0.0\t10.2\t0.0\t0.0\t700.0\t0.0\n"
-        f"2026-11-23\tGPU-a\t0\t{H100}\t90.0\t0.0\t0.0\t30000.0\t0.0\t0.0\t30.0\n"
-        f"2026-11-23\tGPU-b\t1\t{H100}\t0.0\t3600.0\t0.0\t0.0\t2000000.0\t0.0\t0.0\n"
+        f"2026-11-22\tGPU-b\t1\t{H100}\t0.0\t0.0\t10.2\t0.0\t0.0\t700.0\t0.0\t0.0\t0.0\n"
+        f"2026-11-23\tGPU-a\t0\t{H100}\t90.0\t0.0\t0.0\t30000.0\t0.0\t0.0\t30.0\t5.0\t900.0\n"
+        f"2026-11-23\tGPU-b\t1\t{H100}\t0.0\t3600.0\t0.0\t0.0\t2000000.0\t0.0\t0.0\t0.0\t0.0\n"
     )
 
 
@@ -64,7 +65,8 @@ def test_merging_leaves_the_other_ledger_alone() -> None:
     assert other.text() == before
 
 
-GOOD = f"2026-11-23\tGPU-a\t0\t{H100}\t90.0\t0.0\t0.0\t30000.0\t0.0\t0.0\t30.0"
+OLD = f"2026-11-23\tGPU-a\t0\t{H100}\t90.0\t0.0\t0.0\t30000.0\t0.0\t0.0\t30.0"
+GOOD = f"{OLD}\t0.0\t0.0"
 
 
 @pytest.mark.parametrize(
@@ -82,6 +84,8 @@ GOOD = f"2026-11-23\tGPU-a\t0\t{H100}\t90.0\t0.0\t0.0\t30000.0\t0.0\t0.0\t30.0"
         GOOD.replace("\t0\t", "\tx\t", 1),
         GOOD.replace("GPU-a", ""),
         "\0" * 80,
+        f"{OLD}\t0.0",
+        f"{OLD}\t0.0\tx",
     ],
 )
 def test_a_line_that_is_none_is_left_out(bad: str) -> None:
@@ -91,6 +95,19 @@ def test_a_line_that_is_none_is_left_out(bad: str) -> None:
 
 def test_a_table_of_a_later_version_with_more_columns_is_understood() -> None:
     assert parse_ledger(f"{HEADER}\tmore\n{GOOD}\t7\n").text() == f"{HEADER}\n{GOOD}\n"
+
+
+def test_a_table_from_before_light_fillers_were_told_apart_is_read_and_written_anew() -> None:
+    old_header = "\t".join(HEADER.split("\t")[:11])
+    assert parse_ledger(f"{old_header}\n{OLD}\n").text() == f"{HEADER}\n{GOOD}\n"
+
+
+def test_what_a_light_filler_spends_is_a_fillers_and_not_the_tasks() -> None:
+    ledger = a_ledger()
+    assert ledger.filler_joules("2026-11-23", "GPU-a") == 30_900
+    assert ledger.filler_joules("2026-11-23", "GPU-b") == 0
+    (line,) = [line for line in ledger.lines() if line.uuid == "GPU-a"]
+    assert line.joules[Kind.TASK] == 0
 
 
 @given(st.text())

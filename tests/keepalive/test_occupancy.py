@@ -22,7 +22,7 @@ def test_a_worker_that_starts_is_booked_with_its_context() -> None:
 
 def test_what_it_takes_is_what_is_used_now_less_what_was_used_before() -> None:
     occupancy = an_occupancy()
-    occupancy.begin(NOW)
+    occupancy.begin(NOW, 48 * GIB)
     occupancy.measure(NOW + MEASURE_AFTER_S / 2, 59 * GIB, 48 * GIB)
     assert occupancy.footprint.before_bytes == 10 * GIB, "its memory may still be on the way"
     occupancy.measure(NOW + MEASURE_AFTER_S, 59 * GIB, 48 * GIB)
@@ -31,7 +31,7 @@ def test_what_it_takes_is_what_is_used_now_less_what_was_used_before() -> None:
 
 def test_it_is_measured_once_and_again_when_it_lets_go_of_some() -> None:
     occupancy = an_occupancy()
-    occupancy.begin(NOW)
+    occupancy.begin(NOW, 48 * GIB)
     occupancy.measure(NOW + 1, 59 * GIB, 48 * GIB)
     occupancy.measure(NOW + 9, 70 * GIB, 48 * GIB)
     assert occupancy.footprint == Footprint(0, 49 * GIB), "what comes later is somebody else's"
@@ -42,16 +42,24 @@ def test_it_is_measured_once_and_again_when_it_lets_go_of_some() -> None:
 
 def test_it_takes_no_less_than_it_says_though_others_have_left() -> None:
     occupancy = an_occupancy()
-    occupancy.begin(NOW)
+    occupancy.begin(NOW, 48 * GIB)
     occupancy.measure(NOW + 1, 49 * GIB, 48 * GIB)
     assert occupancy.footprint == Footprint(0, 48 * GIB)
 
 
 def test_what_others_take_while_it_starts_is_not_its_own() -> None:
     occupancy = an_occupancy()
-    occupancy.begin(NOW)
+    occupancy.begin(NOW, 48 * GIB)
     occupancy.measure(NOW + 1, 80 * GIB, 48 * GIB)
     assert occupancy.footprint == Footprint(0, 48 * GIB + CONTEXT_BYTES)
+
+
+def test_of_a_worker_that_found_less_than_it_wanted_no_more_is_its_own() -> None:
+    occupancy = an_occupancy(0)
+    occupancy.begin(NOW, 24 * GIB)
+    assert occupancy.footprint.others_bytes(60 * GIB) == 36 * GIB - CONTEXT_BYTES
+    occupancy.measure(NOW + 1, 60 * GIB, 24 * GIB)
+    assert occupancy.footprint.others_bytes(60 * GIB) == 36 * GIB - CONTEXT_BYTES
 
 
 def test_its_memory_is_awaited_until_it_is_back() -> None:

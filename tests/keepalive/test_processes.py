@@ -21,12 +21,9 @@ from gpu_queue.keepalive.protocol import (
     Failed,
     Holding,
     Ready,
-    Refused,
     Report,
     Shrunk,
-    Spawn,
     Tenant,
-    encode,
 )
 from gpu_queue.locks import is_locked
 from tests.keepalive.nursery import GIB, ROOT, Nursery, card, is_gone, needs_torch, wait_until
@@ -220,19 +217,6 @@ def test_people_can_tell_what_it_is(nursery: Nursery) -> None:
     assert Path(f"/proc/{filler.pid}/comm").read_text() == "gpuq-keepalive\n"
     assert b"gpu_queue.keepalive.zygote" in Path(f"/proc/{filler.pid}/cmdline").read_bytes()
     assert os.getpriority(os.PRIO_PROCESS, filler.pid) == 10
-
-
-def test_garbage_is_refused_and_the_next_word_obeyed(nursery: Nursery) -> None:
-    raw = nursery.channel._socket
-    raw.send(b"garbage")
-    assert "no JSON" in nursery.refused().problem
-    raw.send(encode(Spawn(nursery.spec())).replace(b'"cpu"', b'"conv"'))
-    assert "engine 'conv'; expected one of matmul, zeros, spin, cpu" in nursery.refused().problem
-    nursery.channel.send(Spawn(nursery.spec()))
-    assert nursery.refused() == Refused("spawn with 0 descriptors; expected a socket and a lock", card(0))
-    nursery.channel.send(Exit())
-    assert nursery.refused().problem == "a zygote does not obey Exit"
-    assert nursery.spawn().wait_for(Holding)
 
 
 def test_a_worker_that_cannot_even_begin_is_told(nursery: Nursery) -> None:

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_queue.keepalive.sizes import TRIPLES, choose_tile, largest_size, matrix_size, memory_goal_bytes, triple_bytes
+from gpu_queue.keepalive.protocol import WorkerSpec
+from gpu_queue.keepalive.sizes import TRIPLES, choose_tile, largest_size, matrix_size, memory_goal_bytes
 
 MIB = 1 << 20
 GIB = 1 << 30
+TILE_S = WorkerSpec("GPU-0", "matmul", 0, 0, 0).tile_s
 
 
 @pytest.mark.parametrize(("gib", "size"), [(24, 14336), (48, 20480), (80, 26624)])
@@ -43,13 +45,13 @@ def test_a_size_is_a_multiple_of_1024_and_its_twelve_triples_stay_within_the_sha
     size = matrix_size(total, fraction)
     assert size >= 1024
     assert size % 1024 == 0
-    assert size == 1024 or TRIPLES * triple_bytes(size) <= fraction * total
+    assert size == 1024 or TRIPLES * 6 * size**2 <= fraction * total
 
 
 @pytest.mark.parametrize("total_mib", [15360, 24564, 46068, 81559, 143771])
 def test_twelve_triples_of_a_real_card_come_close_to_its_share(total_mib: int) -> None:
     total = total_mib * MIB
-    assert 0.52 * total <= TRIPLES * triple_bytes(matrix_size(total)) <= 0.6 * total
+    assert 0.52 * total <= TRIPLES * 6 * matrix_size(total) ** 2 <= 0.6 * total
 
 
 @pytest.mark.parametrize(
@@ -87,16 +89,36 @@ class Speed:
 @pytest.mark.parametrize("largest", [1024, 3072, 14336, 26624])
 def test_the_tile_is_the_largest_that_takes_no_longer_than_allowed(rate: float, largest: int) -> None:
     speed = Speed(rate)
-    tile = choose_tile(largest, 0.008, speed)
-    fitting = [size for size in range(1024, largest + 1, 1024) if Speed(rate)(size) <= 0.008]
+    tile = choose_tile(largest, TILE_S, speed)
+    fitting = [size for size in range(1024, largest + 1, 1024) if Speed(rate)(size) <= TILE_S]
     assert tile == max(fitting, default=1024)
-    assert len(speed.measured) == len(set(speed.measured)) <= 8
+    assert len(speed.measured) == len(set(speed.measured)) <= 12
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.3, 3, 18, 65, 700])
+def test_no_product_is_tried_that_could_last_longer_than_50_ms(rate: float) -> None:
+    speed = Speed(rate)
+    choose_tile(26624, TILE_S, speed)
+    assert max(map(Speed(rate), speed.measured)) <= (0.05 if rate > 0.1 else 0.15)
+    assert speed.measured[0] == 1024
+
+
+def test_a_measurement_that_is_too_short_leads_no_further_than_twice_the_size() -> None:
+    speed = Speed(3)
+    tried = []
+
+    def wrong_once(size: int) -> float:
+        tried.append(size)
+        return 1e-9 if len(tried) == 1 else speed(size)
+
+    choose_tile(26624, TILE_S, wrong_once)
+    assert max(tried) == 2048
 
 
 @pytest.mark.parametrize(("room", "tile"), [(2048, 2048), (5000, 4096), (0, 1024)])
 def test_a_tile_that_has_no_room_is_none(room: int, tile: int) -> None:
     speed = Speed(700, room)
-    assert choose_tile(26624, 0.008, speed) == tile
+    assert choose_tile(26624, TILE_S, speed) == tile
     assert len(speed.measured) < 30
 
 

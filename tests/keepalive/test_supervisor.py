@@ -43,7 +43,7 @@ class Nursery:
 
     def __post_init__(self) -> None:
         host = Host(self._start_zygote, self.leases, self.said.append, lambda engine: engine)
-        self.supervisor = Supervisor(host, ["GPU-0"], Rules(Band()))
+        self.supervisor = Supervisor(host, ["GPU-0"], Rules(Band(), quiet_s=0.0))
 
     def _start_zygote(self, descriptor: int) -> int:
         self.zygotes.append(Channel.of_descriptor(os.dup(descriptor)))

@@ -134,14 +134,6 @@ def test_a_gauge_that_counts_short_pauses_as_work_is_learned_and_a_tenant_still_
     assert detector.feed(Sample(13.0, HELD, 92, BALLAST, 0.62)) == "utilisation 92 % where ours explains 62 %"
 
 
-def test_stretched_kernels_are_told_at_the_second_report() -> None:
-    detector = a_detector_alone()
-    assert detector.feed(Sample(10.5, stretch=2.0)) == ""
-    assert detector.suspects
-    assert detector.feed(Sample(10.7, HELD)) == ""  # no report, no sign
-    assert detector.feed(Sample(11.0, stretch=2.1)) == "our kernels take 2.1x their time"
-
-
 def test_a_lower_clock_is_no_tenant() -> None:
     detector = a_detector_alone()
     words = [detector.feed(Sample(11.0 + second, HELD, 80, BALLAST, 0.78, 1.2)) for second in range(60)]

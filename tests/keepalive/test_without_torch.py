@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from gpu_queue.band import Band
 from gpu_queue.execution.launcher import start_companion
 from gpu_queue.gpus.devices import Gpu, Health
 from gpu_queue.gpus.leases import Leases
-from gpu_queue.keepalive.keeper import Rules
+from gpu_queue.keepalive.keeper import LEAVE_TIMEOUT_S, START_LEAVE_TIMEOUT_S, Rules
 from gpu_queue.keepalive.supervisor import CardFacts, Host, Supervisor
 from tests.keepalive.nursery import ROOT, Nursery, is_gone, wait_until
 
@@ -110,7 +111,7 @@ def test_a_torch_without_cuda_is_told_before_any_worker_fails(tmp_path: Path, en
     supervisor = Supervisor(
         Host(start_zygote, leases, said.append, lambda wanted: wanted, "plant"),
         ["GPU-1"],
-        Rules(Band(), engine=engine),
+        Rules(Band(), engine=engine, quiet_s=0.0),
     )
 
     def is_decided() -> bool:
@@ -145,3 +146,58 @@ def test_it_dies_with_an_agent_that_is_killed_while_it_imports(tmp_path: Path) -
         wait_until((tmp_path / "imports").exists)
         agent.send_signal(signal.SIGKILL)
     wait_until(lambda: is_gone(zygote), within_s=5)
+
+
+TORCH_THAT_HANGS = """
+import json, os, time
+__version__ = "2.9.1"
+class version: cuda = "13.0"
+class cuda:
+    OutOfMemoryError = MemoryError
+    def init():
+        with open(os.environ["TORCH_HANGS"] + ".part", "w") as file:
+            json.dump(dict(os.environ), file)
+        os.rename(os.environ["TORCH_HANGS"] + ".part", os.environ["TORCH_HANGS"])
+        time.sleep(600)
+"""
+
+
+def test_a_task_that_comes_while_a_worker_starts_cuda_waits_for_half_a_second(tmp_path: Path) -> None:
+    """A real worker, in a driver that does not come back: so no word is heard."""
+    hangs = tmp_path / "hangs"
+    path = f"{a_module(tmp_path, TORCH_THAT_HANGS)}{os.pathsep}{ROOT}"
+    environment = {**os.environ, "PYTHONPATH": path, "TORCH_HANGS": str(hangs), "CUDA_MPS_PIPE_DIRECTORY": "/mps"}
+    command = [sys.executable, "-m", "gpu_queue.keepalive.zygote", "--fd"]
+    supervisor = Supervisor(
+        Host(
+            lambda fd: start_companion(command, environment, fd), Leases(str(tmp_path)), print, lambda wanted: wanted
+        ),
+        ["GPU-1"],
+        Rules(Band(), quiet_s=0.0),
+    )
+    holder = ""
+
+    def step() -> None:
+        supervisor.step(time.monotonic(), [CardFacts(a_gpu(), holder)], "")
+
+    def is_starting() -> bool:
+        step()
+        return hangs.exists()
+
+    def is_clear() -> bool:
+        step()
+        return supervisor.is_clear("GPU-1")
+
+    try:
+        wait_until(is_starting)
+        # MPS is not for what may be killed in a kernel; and the worker sees no GPU but its own.
+        seen = json.loads(hangs.read_text())
+        assert not os.path.exists(seen["CUDA_MPS_PIPE_DIRECTORY"])
+        assert seen["CUDA_MPS_PIPE_DIRECTORY"] != "/mps"
+        assert seen["CUDA_VISIBLE_DEVICES"] == "GPU-1"
+        holder, begun = "a task", time.monotonic()
+        wait_until(is_clear)
+        assert START_LEAVE_TIMEOUT_S <= time.monotonic() - begun < LEAVE_TIMEOUT_S
+        assert supervisor.is_empty
+    finally:
+        supervisor.close()

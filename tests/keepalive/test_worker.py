@@ -17,7 +17,7 @@ from gpu_queue.keepalive.protocol import (
     Refused,
     Report,
     Shrunk,
-    Spawn,
+    Starting,
     Tenant,
     WorkerSpec,
 )
@@ -226,6 +226,19 @@ def test_a_word_to_leave_is_heard_before_it_holds(stage: Stage) -> None:
     assert not stage.heard(Holding)
 
 
+def test_a_word_to_leave_that_is_there_already_is_obeyed_before_cuda_is_started(stage: Stage) -> None:
+    stage.agent.send(Exit())
+    assert stage.run() == 0
+    assert stage.looks == 0
+    assert not stage.heard(Starting)
+
+
+def test_before_it_starts_cuda_it_says_so(stage: Stage) -> None:
+    stage.at(0.2, Exit())
+    stage.run()
+    assert stage.heard(Starting) == [Starting()]
+
+
 def test_a_duty_that_comes_before_it_holds_is_obeyed_afterwards(stage: Stage) -> None:
     stage.at(0.2, Duty(0.775, 30.0))
     stage.at(3.0, Exit())
@@ -263,17 +276,13 @@ def test_an_engine_that_fails_is_told_in_one_line(stage: Stage, count: int) -> N
     assert stage.is_free
 
 
-def test_words_that_mean_nothing_are_refused_and_the_next_is_obeyed(stage: Stage) -> None:
-    stage.do(2.0, lambda: stage.agent._socket.send(b"garbage"))
-    stage.at(2.0, Spawn(SPEC))
-    stage.at(2.1, Duty(0.775, 30.0))
-    stage.at(3.0, Exit())
+def test_a_word_that_means_nothing_is_answered_when_those_before_it_are_obeyed(stage: Stage) -> None:
+    stage.at(2.0, Duty(0.775, 30.0))
+    stage.at(3.0, Duty(0.0, 3.0), Holding(0, 0, 0.0))
+    stage.at(4.0, Exit())
     assert stage.run() == 0
-    first, second = stage.heard(Refused)
-    assert isinstance(first, Refused)
-    assert "no JSON" in first.problem
-    assert second == Refused("a worker does not obey Spawn")
-    assert stage.launches_between(2.1, 3.0) > 40
+    assert stage.heard(Refused) == [Refused("a worker does not obey Holding")]
+    assert stage.launches_between(3.001, 4.0) == 0
 
 
 def test_an_agent_that_does_not_read_stops_nothing(stage: Stage) -> None:

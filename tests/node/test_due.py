@@ -11,7 +11,7 @@ from threading import Event
 
 import pytest
 
-from gpu_queue.agent.agent import FOREIGN_TICK_S
+from gpu_queue.agent.cards import FOREIGN_TICK_S
 from gpu_queue.agent.commands import LOOK_AFTER_S
 from gpu_queue.config import Keepalive
 from gpu_queue.execution import sweep

@@ -176,6 +176,7 @@ def _environment(home: str, language: Language) -> dict[str, str]:
         "GPU_QUEUE_LOCAL_DIR": f"{home}/.node",
         "GPU_QUEUE_NODE_NAME": "node7",
         "GPU_QUEUE_BEAT": "1s",
+        "GPU_QUEUE_KEEPALIVE_QUIET_BEFORE": "1s",
     }
 
 

@@ -87,11 +87,26 @@ def test_status_shows_the_gpus_of_living_nodes_and_nothing_else(shell: Shell, sp
     assert shell.ok("gpu_keepalive").lines == [
         "keep-alive is on",
         "",
-        f"node {NODE}",
-        "  GPU 0  idle      77%       48G/80G  simulated 80G",
-        "         keep-alive holding, duty 78%, holds 48G",
-        "  GPU 1  idle      77%       48G/80G  simulated 80G",
+        "n1  serving  2 × simulated 80G",
+        "    0 idle     77%   48/80G  holding, duty 78%, holds 48G",
+        "    1 idle     77%   48/80G",
     ]
+
+
+@pytest.mark.parametrize("columns", [40, 120])
+def test_status_says_equal_reasons_once_for_a_node(shell: Shell, spool: Spool, columns: int) -> None:
+    why = "no torch in /opt/conda/bin/python: pip install torch"
+    spool.node(NODE, gpus=gpus(off(why), HOLDING, off(why)))
+    spool.node(OTHER, gpus=gpus(off("a task has it"), state=GpuState.BUSY))
+    lines = shell.ok("gpu_keepalive", COLUMNS=str(columns)).lines
+    assert [line.split()[:2] + line.split()[-1:] for line in lines if line.startswith("    ")] == [
+        ["0", "idle", "off"],
+        ["1", "idle", "…" if columns == 40 else "48G"],
+        ["2", "idle", "off"],
+        ["0", "busy", "77%" if columns == 40 else "48/80G"],
+    ]
+    assert max(map(len, lines)) <= columns
+    assert " ".join(line.strip() for line in lines).count(f"keep-alive off on GPU 0,2: {why}") == 1
 
 
 def test_what_a_task_keeps_the_filler_from_is_not_worth_a_line(shell: Shell, spool: Spool) -> None:
@@ -167,6 +182,38 @@ def test_report_adds_up_the_nodes_by_day(shell: Shell, spool: Spool, awk: str) -
     assert rows[TODAY] == ["3.50", "0.00", "1.00", "2.00", "0.00", "0.25"]
     assert rows["total"] == ["3.50", "10.00", "1.00", "2.00", "2.00", "0.25"]
     assert said.lines[-1].startswith("counted until ")
+
+
+def test_what_a_light_filler_spends_beside_a_task_is_the_keep_alives_and_the_time_is_the_tasks(
+    shell: Shell, spool: Spool, awk: str
+) -> None:
+    ledger(
+        spool,
+        NODE,
+        (YESTERDAY, "GPU-a", 0, Kind.TASK, 3, 1.5),
+        (YESTERDAY, "GPU-a", 0, Kind.LIGHT, 2, 0.5),
+        (YESTERDAY, "GPU-a", 0, Kind.FILLER, 1, 0.25),
+        (TODAY, "GPU-a", 0, Kind.LIGHT, 2, None),
+    )
+    rows = table(shell.ok("gpu_report", PATH=awk).lines)
+    assert rows[YESTERDAY] == ["5.00", "1.00", "0.00", "1.50", "0.75", "0.00"]
+    assert rows[TODAY] == ["2.00", "0.00", "0.00", "0.00", "-", "0.00"]
+
+
+def test_a_table_from_before_light_fillers_were_told_apart_is_read(shell: Shell, spool: Spool, awk: str) -> None:
+    ledger(spool, NODE, (TODAY, "GPU-a", 0, Kind.TASK, 3, 1.5))
+    file = spool.path / "ledger" / f"{NODE}.tsv"
+    old = ["\t".join(line.split("\t")[:11]) for line in file.read_text().splitlines()]
+    for end in ("\n", "\r\n"):
+        file.write_text(end.join(old) + end)
+        assert table(shell.ok("gpu_report", PATH=awk).lines)[TODAY] == [
+            "3.00",
+            "0.00",
+            "0.00",
+            "1.50",
+            "0.00",
+            "0.00",
+        ]
 
 
 def test_report_by_gpu_tells_hosts_apart_and_not_their_boots(shell: Shell, spool: Spool, awk: str) -> None:

@@ -81,6 +81,31 @@ def test_equal_reasons_stand_together_and_each_is_shown(shell: Shell, spool: Spo
     assert all(line.endswith("needs 16 GPUs; this node serves 8") for line in lines[4:])
 
 
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_a_reason_is_never_cut_but_stands_once_below_its_tasks(shell: Shell, spool: Spool, columns: int) -> None:
+    long = reason(
+        Code.QUEUE, queue="ablation-of-the-third-kind", holder="20261123T014400001-abcdef-pretrain-7b-again.sh"
+    )
+    names = [spool.add("pending", f"t{number}.sh") for number in range(5)]
+    page = [WaitPage(name, long, "4", tries=2 * (n == 1)) for n, name in enumerate(names)]
+    spool.node(NODE, waiting=(*page[:4], WaitPage(names[4], FOUR, "4")), waiting_count=5)
+    lines = waiting(shell.ok("gpu_status", COLUMNS=str(columns)).lines)
+    told = " ".join(" ".join(lines).split())
+    assert told.count("queue ablation-of-the-third-kind is busy with pretrain-7b-again.sh (abcdef)") == 1
+    assert told.count("waits for 4 GPUs: 2 idle (2 busy)") == 1
+    assert "…" not in told
+    (second,) = [line for line in lines if " t1.sh " in line]
+    assert second.endswith("  try 3") == (columns > 40)
+
+
+def test_a_reason_with_many_like_it_says_so_in_the_same_line(shell: Shell, spool: Spool) -> None:
+    names = [spool.add("pending", f"t{number}.sh") for number in range(30)]
+    spool.node(NODE, waiting=tuple(WaitPage(name, FOUR, "4") for name in names), waiting_count=30)
+    assert waiting(shell.ok("gpu_status", COLUMNS="80").lines)[12:] == [
+        "    waits for 4 GPUs: 2 idle (2 busy); 18 more like it"
+    ]
+
+
 def test_a_reason_of_a_node_that_cannot_run_it_does_not_hide_that_of_one_which_might(
     shell: Shell, spool: Spool
 ) -> None:
@@ -102,7 +127,7 @@ def test_each_task_stands_once_where_it_runs_and_settled_ones_are_counted(shell:
     (spool.path / "running" / NODE / "node").touch()
     spool.add("done")
     said = shell.ok("gpu_status")
-    assert said.lines[1] == "1 node · 2 running · 1 done"
+    assert said.lines[1] == "1 node · 0 of 1 GPU free · 2 running · 1 done"
     (line,) = [line for line in said.lines if full[23:29] in line]
     assert re.fullmatch(r"    0 busy     97%   48/80G  abc001  train\.sh +3m0\ds / 4h00m", line), line
     at = said.lines.index("RUNNING, though no agent says so")
@@ -155,6 +180,65 @@ def test_failed_ones_of_the_last_day_say_how_they_ended(shell: Shell, spool: Spo
         "exit status 3, retry 1",
     ]
     assert [line.split()[1] for line in told] == ["never.sh", "训练.sh", "训练.sh", "训练.sh"]
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_why_a_task_failed_is_told_whole(shell: Shell, spool: Spool, columns: int) -> None:
+    why = "a GPU fell off the bus while it ran, and every retry that it had was used up before"
+    full = spool.add("failed", "train.sh")
+    record = {"outcome": "failed(3)", "reason": why, "to": "failed"}
+    (spool.path / "records" / f"{full[4:]}.try1.abcdef.json").write_text(json.dumps(record))
+    (spool.path / "records" / f"{full[4:]}.tries.json").write_text('{"tries": [{"try": 1, "token": "abcdef"}]}')
+    lines = shell.ok("gpu_status", COLUMNS=str(columns)).lines
+    at = lines.index("FAILED in the last day: 1")
+    assert re.fullmatch(r"  abc001  train\.sh +\d+s ago", lines[at + 1])
+    assert " ".join(" ".join(itertools.takewhile(lambda line: line.startswith("    "), lines[at + 2 :])).split()) == (
+        f"exit status 3, {why}"
+    )
+
+
+def test_the_head_says_how_many_gpus_are_free_and_where_something_is_wrong(shell: Shell, spool: Spool) -> None:
+    def gpus(*states: GpuState) -> tuple[GpuPage, ...]:
+        return tuple(dataclasses.replace(GPU, index=n, state=state) for n, state in enumerate(states))
+
+    spool.node("n1", gpus=gpus(GpuState.IDLE, GpuState.BUSY, GpuState.IDLE))
+    spool.node("n2", state="draining", gpus=gpus(GpuState.IDLE, GpuState.FOREIGN))
+    lines = shell.ok("gpu_status").lines
+    assert lines[1:3] == ["2 nodes · 2 of 5 GPUs free", ""], "what n2 has is given to nobody; nothing is wrong"
+    spool.node("n2", gpus=gpus(GpuState.LOST, GpuState.IDLE, GpuState.LOST, GpuState.UNKNOWN), problems=("a", "b"))
+    spool.node("n3", age_s=250, gpus=gpus(GpuState.IDLE))
+    spool.node("n4", protocol=7)
+    spool.add("running/gone")
+    lines = shell.ok("gpu_status").lines
+    assert lines[1] == "2 nodes · 3 of 7 GPUs free · 1 running"
+    assert " ".join(itertools.takewhile(bool, lines[2:])) == (
+        "look at: n2 (GPU 0,2 lost, GPU 3 unknown, a note) · n4 (of another version) · n3 (silent)"
+        " · 1 task without an agent"
+    )
+
+
+def test_of_many_gpus_those_that_are_lost_are_shown_still(shell: Shell, spool: Spool) -> None:
+    cards = [dataclasses.replace(GPU, index=n, uuid=f"GPU-{n}") for n in range(41)]
+    cards[7] = dataclasses.replace(cards[7], state=GpuState.LOST, problem="fell off the bus")
+    spool.node(NODE, gpus=tuple(cards))
+    lines = shell.ok("gpu_status").lines
+    assert [line.split()[:2] for line in lines if line.startswith("   ")] == [["7", "lost"]]
+    assert any(line.endswith("  fell off the bus") for line in lines)
+
+
+def test_two_gpus_in_a_line_leave_room_for_a_tasks_limit(shell: Shell, spool: Spool) -> None:
+    full = spool.add(f"running/{NODE}", "train.sh")
+    (claim,) = spool.names(f"running/{NODE}")
+    run = TryPage(claim, "pretrain-7b.sh", "running", (0,), 50123.0, 86400.0)
+    cards = tuple(dataclasses.replace(GPU, index=n, state=GpuState.IDLE if n else GpuState.BUSY) for n in range(2))
+    spool.node(NODE, gpus=cards, running=(run,))
+
+    def shown(columns: int) -> str:
+        (line,) = [line for line in shell.ok("gpu_status", COLUMNS=str(columns)).lines if full[23:29] in line]
+        return re.sub(" +", " ", line)
+
+    assert shown(120) == " 0 busy 97% abc001 pretrain-7b.sh 13h55m / 1d00h 1 idle 97% 48/80G"
+    assert shown(140) == " 0 busy 97% 48/80G abc001 pretrain-7b.sh 13h55m / 1d00h 1 idle 97% 48/80G"
 
 
 @pytest.mark.parametrize(

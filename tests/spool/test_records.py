@@ -13,12 +13,15 @@ from gpu_queue.spool.records import (
     MAX_TRIES_KEPT,
     MAX_TRY_NUMBER,
     TryRecord,
+    encode_submission,
+    read_submission,
     read_tries,
     read_try,
+    write_submission,
     write_tries,
     write_try,
 )
-from gpu_queue.task import Claim, End, TryResult, Why
+from gpu_queue.task import ArrayPart, Claim, End, Submission, TryResult, Why
 
 TASK = "20260101T000000000-abcdef-x.sh"
 CLAIM = Claim(0, TASK, 2, "0a0b0c")
@@ -85,3 +88,52 @@ def test_an_entry_that_cannot_be_is_left_out_and_hinders_no_other(
     index["tries"][0] |= wrong
     path.write_text(json.dumps(index))
     assert read_tries(paths, TASK) == (good,)
+
+
+def test_arguments_and_the_part_of_an_array_are_read_as_they_were_written(paths: SpoolPaths) -> None:
+    array = ArrayPart(TASK, 6, 2, 10, 2, 5, 2)
+    said = Submission(TASK, name="x.sh", arguments=("a b", "", "--lr=1e-3", "\udcff"), array=array)
+    write_submission(paths, said)
+    assert read_submission(paths, TASK, None) == said
+    assert b"arguments" not in encode_submission(Submission(TASK))
+    assert b"array" not in encode_submission(Submission(TASK))
+
+
+def test_an_array_says_at_least_whose_part_a_task_is_and_which(paths: SpoolPaths) -> None:
+    record = {"protocol": 1, "id": TASK, "array": {"job": TASK, "index": 3, "of": "later versions"}}
+    Path(paths.record(TASK)).write_text(json.dumps(record))
+    assert read_submission(paths, TASK, None) == Submission(TASK, array=ArrayPart(TASK, 3, 3, 3))
+
+
+@pytest.mark.parametrize("wrong", ["a b", ["a", 1], {"0": "a"}, 7, ["a\0b"], ["\ud800"], [["a"]], True])
+def test_arguments_that_are_none_are_left_out_as_a_whole_and_told(paths: SpoolPaths, wrong: object) -> None:
+    Path(paths.record(TASK)).write_text(json.dumps({"protocol": 1, "id": TASK, "name": "x.sh", "arguments": wrong}))
+    read = read_submission(paths, TASK, None)
+    assert (read.name, read.arguments) == ("x.sh", ())
+    assert read.problem == f"records/{TASK}.json: arguments is no list of texts that a program can be given"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *("3", [], {}, {"job": TASK}, {"index": 3}, {"job": "../x", "index": 3}, {"job": TASK, "index": True}),
+        *({"job": TASK, "index": 3, "min": 4}, {"job": TASK, "index": 3, "max": 2}, {"job": TASK, "index": -1}),
+        *(
+            {"job": TASK, "index": 3, "step": 0},
+            {"job": TASK, "index": 3, "count": -1},
+            {"job": TASK, "index": 2**31},
+        ),
+    ],
+)
+def test_what_is_no_part_of_an_array_hinders_nothing_else(paths: SpoolPaths, wrong: object) -> None:
+    record = {"protocol": 1, "id": TASK, "arguments": ["a"], "needs": {"gpus": "2"}, "array": wrong}
+    Path(paths.record(TASK)).write_text(json.dumps(record))
+    read = read_submission(paths, TASK, None)
+    assert (read.array, read.arguments, read.needs) == (None, ("a",), {"gpus": "2"})
+    assert read.problem == f"records/{TASK}.json: array is no part of an array"
+
+
+def test_what_was_noticed_of_a_try_that_runs_is_read(paths: SpoolPaths) -> None:
+    running = TryRecord(CLAIM, "n1", ("GPU-3",), (3,), started_at="2026-01-01T00:00:00Z", reason="it uses GPU 1")
+    write_try(paths, running)
+    assert read_try(paths, CLAIM) == running

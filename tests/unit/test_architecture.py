@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "hours",
         "conf",
         "config",
+        "scripts",
         "spool",
         "node",
         "scheduling",
@@ -58,6 +59,8 @@ LINES_MAX = 450
 IMPURE = {"os", "time", "subprocess", "random", "secrets", "threading", "datetime", "socket", "pathlib", "shutil"}
 RENAMES = {"spool.store", "spool.files", "spool.filesystem", "spool.events"}
 FORKS = {"execution.pump", "execution.launcher", "keepalive.zygote"}
+OWN_PROGRAMS = {"execution.scontrol", "execution.srun.__main__", "execution.srun.ranks"}
+"""A task's own: nothing of the agent imports them."""
 FORKING = {
     ("os", name)
     for name in ("fork", "forkpty", "posix_spawn", "posix_spawnp", "system", "popen", "execv", "execve", "execvp")
@@ -173,6 +176,8 @@ def test_what_decides_knows_no_clock_no_chance_and_no_disk(module: str) -> None:
     "module",
     [
         "gpu_queue.agent.agenda",
+        "gpu_queue.agent.spoken",
+        "gpu_queue.execution.allocation",
         "gpu_queue.agent.life",
         "gpu_queue.agent.stages",
         "gpu_queue.node.drops",
@@ -181,6 +186,7 @@ def test_what_decides_knows_no_clock_no_chance_and_no_disk(module: str) -> None:
         "gpu_queue.spool.snapshot.settled",
         "gpu_queue.spool.snapshot.view",
         "gpu_queue.spool.snapshot.waiting",
+        "gpu_queue.gpus.asking",
         "gpu_queue.gpus.visible",
         "gpu_queue.keepalive.pace",
     ],
@@ -199,6 +205,7 @@ def test_what_calls_itself_pure_is_pure(module: str) -> None:
         "keepalive.tenant",
         "keepalive.falls",
         "keepalive.idleness",
+        "keepalive.facts",
         "keepalive.keeper",
         "keepalive.occupancy",
         "keepalive.ledger",
@@ -228,7 +235,15 @@ def test_nobody_else_renames_what_lies_in_a_spool(room: str) -> None:
 def test_only_the_launcher_and_the_zygote_start_processes() -> None:
     # The installed command starts none either: `gpu-queue agent` becomes the agent.
     found = {module.removeprefix("gpu_queue.") for module in OURS if calls(module) & FORKING}
-    assert found == FORKS | {"cli"}
+    assert found == FORKS | OWN_PROGRAMS | {"cli"}
+
+
+def test_what_a_task_calls_by_name_is_no_part_of_the_agent() -> None:
+    programs = {f"gpu_queue.{name}" for name in OWN_PROGRAMS} | set(with_room("execution.srun"))
+    users = {module for module in OURS if imports(module) & programs}
+    assert users <= programs
+    needed = {name for module in with_room("execution.srun") for name in imports(module) if name in MODULES}
+    assert needed <= programs
 
 
 def test_the_fast_part_of_the_agent_imports_nothing_heavy() -> None:

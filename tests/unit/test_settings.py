@@ -50,6 +50,7 @@ EXAMPLES = {
     "allow_group": ("on", "off", "on"),
     "local_dir": ("/a", "/b", "/c"),
     "log": ("pump", "direct", "pump"),
+    "slurm_environment": ("off", "auto", "off"),
     "infeasible": ("fail", "wait", "fail"),
     "foreign_memory_bytes": ("2G", "3G", "4G"),
     "fence_after_s": ("1s", "2s", "3s"),

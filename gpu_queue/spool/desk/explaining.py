@@ -35,7 +35,7 @@ def explain(paths: SpoolPaths, task: Task) -> Explanation:
         SpoolError: the storage failed, or no command can be written.
     """
     if task.state is State.RUNNING:
-        return Explanation(task, (_running(task),))
+        return Explanation(task, _running(paths, task))
     if task.state is not State.PENDING:
         return Explanation(task, (_ending(paths, task),))
     pages = asking.living(paths)
@@ -50,11 +50,14 @@ def explain(paths: SpoolPaths, task: Task) -> Explanation:
     return Explanation(task, tuple(f"{answer.node}: {line}" for answer in answers for line in answer.lines), answers)
 
 
-def _running(task: Task) -> str:
+def _running(paths: SpoolPaths, task: Task) -> tuple[str, ...]:
     parsed = parse_claim(task.name)
     number = parsed[0].number if parsed is not None else 1
     has_ended = ", and has ended" if parsed is not None and parsed[1] is not None else ""
-    return f"it runs on {printable(task.node)}, try {number}{has_ended}"
+    noted = [
+        one.reason for one in papers.tries(paths, task) if parsed is not None and one.claim.token == parsed[0].token
+    ]
+    return (f"it runs on {printable(task.node)}, try {number}{has_ended}", *filter(None, noted))
 
 
 def _ending(paths: SpoolPaths, task: Task) -> str:

@@ -1,0 +1,178 @@
+"""What a script that was written for Slurm or PBS finds in its environment.  Pure.
+
+- A task is a job of one node: ``SLURM_JOB_ID`` and the rest tell of the task and its GPUs, never of the allocation in
+  which the agent itself may run.  A script that took that one for its own would wait for ranks that nobody starts, or
+  cancel the agent's job.
+- The number of a job is made from the task's id: the same at each try and on each node.  Slurm gives none above
+  67,108,863, so that ``scancel $SLURM_JOB_ID`` in a script meets nobody's job.
+- ``srun`` and ``scontrol`` for one node (:mod:`gpu_queue.execution.tools`) go by these variables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gpu_queue.task import ArrayPart
+
+SLURM_HIGHEST = 67_108_863
+"""The highest number that Slurm gives to a job (MaxJobId)."""
+_NUMBERS_END = 2**31
+TASKS_MAX = 4096
+"""A script that asks for more ranks on one node is not taken at its word."""
+TRY_DIRECTORY = "GPU_QUEUE_TRY_DIR"
+"""Names the try's directory on this machine, where the steps of ``srun`` leave word of each other."""
+OUTER = "GPU_QUEUE_OUTER_"
+"""Before the names of the variables by which a task may know the allocation that its agent runs in."""
+
+_SCHEDULERS: tuple[tuple[tuple[str, ...], tuple[str, ...], frozenset[str]], ...] = (
+    (
+        ("SLURM_JOB_ID", "SLURM_JOBID"),
+        # What srun gives to the agent as its own step: an MPI program below would take it for its rank.
+        ("SLURM_", "SLURMD_", "PMI_", "PMIX_"),
+        frozenset({"SLURM_CONF", "SLURM_CLUSTERS", "SLURM_TIME_FORMAT"}),
+    ),
+    (
+        ("PBS_JOBID",),
+        ("PBS_",),
+        frozenset({"PBS_CONF_FILE", "PBS_EXEC", "PBS_HOME", "PBS_SERVER", "PBS_DEFAULT"}),
+    ),
+)
+"""Of each scheduler: by what an allocation is known, what belongs to it, and what belongs to the site."""
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """For which schedulers a script was written, and what it says of itself to them."""
+
+    is_slurm: bool = False
+    """It has ``#SBATCH`` lines."""
+    is_pbs: bool = False
+    """It has ``#PBS`` lines."""
+    tasks: int | None = None
+    """``--ntasks``"""
+    tasks_per_node: int | None = None
+    cpus_per_task: int | None = None
+    gpus_per_task: int | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A try, as its script is told of it."""
+
+    task_id: str
+    number: int
+    """Which try, counted from 1."""
+    name: str
+    cwd: str
+    submitted_from: str
+    """A host; empty where nobody noted it."""
+    host: str
+    cpus: int
+    """Of the node, as far as the agent may use them."""
+    gpu_indices: tuple[int, ...] = ()
+    array: ArrayPart | None = None
+    nodefile: str = ""
+    """Where the names of its nodes stand."""
+    home: str = ""
+    path: str = ""
+
+
+def without_allocation(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment that tells nothing of the job in which the agent runs, but its number under another name."""
+    kept = dict(environment)
+    for known_by, prefixes, of_site in _SCHEDULERS:
+        job = next((environment[name] for name in known_by if environment.get(name)), "")
+        if not job:
+            continue  # what is set outside of a job (SLURM_EXACT, PBS_SERVER) somebody wants
+        for name in environment:
+            if name.startswith(prefixes) and name not in of_site:
+                kept.pop(name, None)
+        kept[f"{OUTER}{known_by[0]}"] = job
+    return kept
+
+
+def job_number(task_id: str) -> int:
+    """The number by which a script knows its job: above Slurm's highest, and below 2**31."""
+    drawn = int.from_bytes(hashlib.sha256(task_id.encode("utf-8", "surrogateescape")).digest()[:8], "big")
+    return SLURM_HIGHEST + 1 + drawn % (_NUMBERS_END - SLURM_HIGHEST - 1)
+
+
+def variables(spoken: Spoken, job: Job) -> dict[str, str]:
+    """What a script finds that was written for these schedulers; nothing for one that was written for none."""
+    return (_slurm(spoken, job) if spoken.is_slurm else {}) | (_pbs(job) if spoken.is_pbs else {})
+
+
+def _slurm(spoken: Spoken, job: Job) -> dict[str, str]:
+    tasks = spoken.tasks or spoken.tasks_per_node or 1
+    wanted_cpus = None if spoken.cpus_per_task is None else spoken.cpus_per_task * tasks
+    cpus = job.cpus if wanted_cpus is None else max(1, min(wanted_cpus, job.cpus))
+    number = str(job_number(job.task_id))
+    said = {
+        "SLURM_JOB_ID": number,
+        "SLURM_JOBID": number,
+        "SLURM_JOB_NAME": job.name,
+        "SLURM_SUBMIT_DIR": job.cwd,
+        "SLURM_SUBMIT_HOST": job.submitted_from or job.host,
+        "SLURM_CPUS_ON_NODE": str(cpus),
+        "SLURM_JOB_CPUS_PER_NODE": str(cpus),
+        "SLURM_NNODES": "1",
+        "SLURM_JOB_NUM_NODES": "1",
+        "SLURM_TASKS_PER_NODE": str(tasks),
+        "SLURM_PROCID": "0",
+        "SLURM_LOCALID": "0",
+        "SLURM_NODEID": "0",
+        "SLURM_JOB_NODELIST": job.host,
+        "SLURM_NODELIST": job.host,
+        "SLURMD_NODENAME": job.host,
+        "SLURM_GPUS_ON_NODE": str(len(job.gpu_indices)),
+        "SLURM_JOB_GPUS": ",".join(map(str, job.gpu_indices)),
+    }
+    # As in Slurm: PyTorch Lightning takes it for a sign that srun has started it.
+    said_tasks = spoken.tasks or spoken.tasks_per_node
+    for name, value in (
+        ("SLURM_NTASKS", said_tasks),
+        ("SLURM_NPROCS", said_tasks),
+        ("SLURM_NTASKS_PER_NODE", spoken.tasks_per_node),
+        ("SLURM_CPUS_PER_TASK", spoken.cpus_per_task),
+        ("SLURM_GPUS_PER_TASK", spoken.gpus_per_task),
+    ):
+        if value is not None:
+            said[name] = str(value)
+    if job.number > 1:
+        said["SLURM_RESTART_COUNT"] = str(job.number - 1)
+    if job.array is not None:
+        said |= {
+            "SLURM_ARRAY_JOB_ID": str(job_number(job.array.job)),
+            "SLURM_ARRAY_TASK_ID": str(job.array.index),
+            "SLURM_ARRAY_TASK_COUNT": str(job.array.count),
+            "SLURM_ARRAY_TASK_MIN": str(job.array.min),
+            "SLURM_ARRAY_TASK_MAX": str(job.array.max),
+            "SLURM_ARRAY_TASK_STEP": str(job.array.step),
+        }
+    return said
+
+
+def _pbs(job: Job) -> dict[str, str]:
+    number = job_number(job.task_id if job.array is None else job.array.job)
+    index = "" if job.array is None else f"[{job.array.index}]"
+    said = {
+        "PBS_ENVIRONMENT": "PBS_BATCH",
+        "PBS_JOBID": f"{number}{index}.{job.host}",
+        "PBS_JOBNAME": job.name,
+        "PBS_NODEFILE": job.nodefile,
+        "PBS_NUM_NODES": "1",
+        "PBS_O_HOME": job.home,
+        "PBS_O_HOST": job.submitted_from or job.host,
+        "PBS_O_PATH": job.path,
+        "PBS_O_WORKDIR": job.cwd,
+    }
+    if job.array is not None:
+        said |= {"PBS_ARRAYID": str(job.array.index), "PBS_ARRAY_INDEX": str(job.array.index)}
+    return {name: value for name, value in said.items() if value}
+
+
+def nodefile_of(spoken: Spoken, host: str) -> str:
+    """What stands in the file that names a job's nodes."""
+    return f"{host}\n" * (spoken.tasks_per_node or 1)

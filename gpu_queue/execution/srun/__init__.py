@@ -1,0 +1,1 @@
+"""``srun`` for one node: a program of its own, of which the package imports nothing."""

@@ -1,0 +1,122 @@
+"""What scripts say of themselves to the scheduler that they were written for, and what they find for it."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from gpu_queue.agent.spoken import ports_wanted, read_spoken
+from gpu_queue.execution.allocation import SLURM_HIGHEST, Job, Spoken, job_number, variables, without_allocation
+from gpu_queue.node.lastwords import judge
+from gpu_queue.task import ArrayPart
+
+JOB = Job("20261123T014415123-4f0c2a-train.sh", 1, "train.sh", "/home/a", "login1", "nodea", 16, (2, 3))
+
+
+@pytest.mark.parametrize(
+    ("script", "spoken"),
+    [
+        ("#!/bin/bash\ntrue\n", Spoken()),
+        ("#SBATCH -n 4\n", Spoken(is_slurm=True, tasks=4)),
+        ("#SBATCH --ntasks-per-node=8\r\n#SBATCH -c 6\r\n", Spoken(is_slurm=True, tasks_per_node=8, cpus_per_task=6)),
+        ("#SBATCH --ntasks=2\n#SBATCH --ntasks=3\n", Spoken(is_slurm=True, tasks=3)),
+        ("#SBATCH --comment='-n 9' --gpus-per-task=a100:2\n", Spoken(is_slurm=True, gpus_per_task=2)),
+        ("#SBATCH --ntasks=many\n", Spoken(is_slurm=True)),
+        ("##SBATCH -n 4\n", Spoken()),
+        ("true\n#SBATCH -n 4\n", Spoken()),
+        ("#!/bin/bash\n#PBS -l select=1\n", Spoken(is_pbs=True)),
+        ("#PBS\n", Spoken()),
+    ],
+)
+def test_what_a_head_says(script: str, spoken: Spoken) -> None:
+    assert read_spoken(script.encode()) == spoken
+
+
+@pytest.mark.parametrize(
+    ("script", "wanted"),
+    [
+        ("train\n", set()),
+        ("export MASTER_PORT=${MASTER_PORT:-29500}\n", {"MASTER_PORT"}),
+        ("MASTER_PORT=${MASTER_PORT:-12355}\n", {"MASTER_PORT"}),
+        (': "${MASTER_PORT:=29500}"\n', {"MASTER_PORT"}),
+        ("train --port $MASTER_PORT\n", {"MASTER_PORT"}),
+        ("MASTER_PORT=29501\ntrain --port $MASTER_PORT\n", set()),
+        ("export MASTER_PORT=$(shuf -i 20000-30000 -n 1)\ntrain $MASTER_PORT\n", set()),
+        ("# train --port $MASTER_PORT\n", set()),
+        ("PORT=${PORT:-29500}\n", {"PORT"}),
+        ('MAIN_PORT="${MAIN_PORT:-"29511"}"\n', {"MAIN_PORT"}),
+        ("PORT=${PORT:-8080}\n", set()),
+        ("torchrun --nproc_per_node 2 a.py\n", {"PET_MASTER_PORT"}),
+        ("python -m torch.distributed.launch a.py --port $PORT\n", {"PET_MASTER_PORT"}),
+        ('os.environ.setdefault("MASTER_PORT", "29500")\n', {"MASTER_PORT"}),
+        ('os.environ["MASTER_PORT"] = "29500"\n', set()),
+    ],
+)
+def test_where_a_script_looks_for_a_port(script: str, wanted: set[str]) -> None:
+    assert ports_wanted(script.encode()) == wanted
+
+
+def test_the_number_of_a_job_is_above_slurms_and_the_same_everywhere() -> None:
+    numbers = {job_number(f"20261123T014415123-{nonce:06x}-a") for nonce in range(1000)}
+    assert len(numbers) > 995
+    assert min(numbers) > SLURM_HIGHEST
+    assert max(numbers) < 2**31
+    drawn = int.from_bytes(hashlib.sha256(b"a-\xff").digest()[:8], "big")
+    assert job_number("a-\udcff") == 67_108_864 + drawn % (2**31 - 67_108_864)
+
+
+def test_ranks_are_those_of_all_or_of_the_node() -> None:
+    assert variables(Spoken(is_slurm=True, tasks=4, tasks_per_node=2), JOB)["SLURM_NTASKS"] == "4"
+    assert variables(Spoken(is_slurm=True, tasks_per_node=2), JOB)["SLURM_NTASKS"] == "2"
+    silent = variables(Spoken(is_slurm=True), JOB)
+    assert silent["SLURM_TASKS_PER_NODE"] == "1"
+    assert not {"SLURM_NTASKS", "SLURM_NPROCS", "SLURM_NTASKS_PER_NODE"} & set(silent)
+    cpus = variables(Spoken(is_slurm=True, tasks=8, cpus_per_task=12), JOB)
+    assert (cpus["SLURM_CPUS_ON_NODE"], cpus["SLURM_CPUS_PER_TASK"]) == ("16", "12")
+    assert variables(Spoken(), JOB) == {}
+
+
+def test_a_pbs_array_has_one_number_for_all() -> None:
+    first = "20261123T014415123-4f0c2a-a.sh"
+    one = Job(**{**vars(JOB), "array": ArrayPart(first, 3, 0, 9)})
+    said = variables(Spoken(is_pbs=True), one)
+    assert said["PBS_JOBID"] == f"{job_number(first)}[3].nodea"
+    assert (said["PBS_ARRAYID"], said["PBS_ARRAY_INDEX"]) == ("3", "3")
+
+
+def test_of_an_allocation_nothing_stays_but_its_number_and_the_site() -> None:
+    given = {
+        "SLURM_JOB_ID": "7",
+        "SLURM_NTASKS": "4",
+        "SLURM_CONF": "/c",
+        "PMI_FD": "3",
+        "SBATCH_ACCOUNT": "a",
+        "X": "1",
+    }
+    kept = {"SLURM_CONF": "/c", "SBATCH_ACCOUNT": "a", "X": "1", "GPU_QUEUE_OUTER_SLURM_JOB_ID": "7"}
+    assert without_allocation(given) == kept
+    outside = {"SLURM_EXACT": "1", "PBS_SERVER": "s", "PMI_FD": "3"}
+    assert without_allocation(outside) == outside
+    assert without_allocation({"PBS_JOBID": "7.s", "PBS_NODEFILE": "f", "PBS_SERVER": "s"}) == {
+        "PBS_SERVER": "s",
+        "GPU_QUEUE_OUTER_PBS_JOBID": "7.s",
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("failed to bind to [::]:29500 (errno: 98 - Address already in use).", "port 29500"),
+        ("OSError: [Errno 98] Address already in use", "a port"),
+        ("communication on port `29501`, but another process is utilizing it.", "port 29501"),
+        ("RuntimeError: Address already in use: 127.0.0.1:29502", "port 29502"),
+    ],
+)
+def test_a_port_in_use_is_known_by_the_last_words(said: str, told: str) -> None:
+    assert judge(f"...\n{said}\n==== exit".encode()).startswith(f"{told} was in use (EADDRINUSE)")
+
+
+@pytest.mark.parametrize("said", ["", "exit code 98", "step 98: loss 0.1", "port 29500 is fine"])
+def test_other_last_words_tell_nothing(said: str) -> None:
+    assert judge(said.encode()) == ""
