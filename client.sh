@@ -2069,7 +2069,7 @@ __gpu_place() { # PATTERN of --output: REPLY = the path that it means for the ca
   REPLY=$out$rest
 }
 
-__gpu_job_number() { # ID: REPLY = the number that the task sees as SLURM_JOB_ID (gpu_queue/execution/allocation.py: job_number)
+__gpu_job_number() { # ID: REPLY = the number that the task sees as SLURM_JOB_ID (gpu_queue/task.py)
   local drawn high low
   if [ "$1" != "${numbered-}" ]; then
     drawn=$(printf %s "$1" | command sha256sum) numbered=$1

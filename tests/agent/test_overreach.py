@@ -63,7 +63,9 @@ def test_simulated_gpus_tell_what_their_file_says(tmp_path: Path) -> None:
 def test_a_task_that_takes_another_gpu_is_told_so(cluster: Cluster) -> None:
     state = cluster.base / "gpus.json"
     cluster.start(GPU_QUEUE_SIMULATE_FILE=str(state))
-    task_id = cluster.submit("#!/bin/bash\nread -r CUDA_VISIBLE_DEVICES <<<1\necho $$ >pid\nexec sleep 600\n", gpus="1")
+    task_id = cluster.submit(
+        "#!/bin/bash\nread -r CUDA_VISIBLE_DEVICES <<<1\necho $$ >pid\nexec sleep 600\n", gpus="1"
+    )
     cluster.wait_for(task_id, "running")
     quiet = cluster.submit("exec sleep 600\n", gpus="0")
     cluster.wait_for(quiet, "running")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -16,13 +15,8 @@ import pytest
 from gpu_queue.spool.pages import GpuPage
 from gpu_queue.spool.paths import full_name, parse_full, safe_name
 from gpu_queue.states import GpuState
+from gpu_queue.task import job_number
 from tests.shell.helpers import Shell, Spool
-
-
-def job_number(task_id: str) -> int:
-    """SLURM_JOB_ID of a task."""
-    drawn = int.from_bytes(hashlib.sha256(task_id.encode()).digest()[:8], "big")
-    return 67_108_864 + drawn % (2**31 - 67_108_864)
 
 
 def record_of(spool: Spool, full: str) -> dict[str, object]:

@@ -21,14 +21,13 @@ from gpu_queue.spool import files
 from gpu_queue.spool.desk import asking, stamps, steering
 from gpu_queue.spool.desk.asking import Reply
 from gpu_queue.spool.desk.find import Task, where
-from gpu_queue.spool.desk.links import job_number
 from gpu_queue.spool.desk.steering import What
 from gpu_queue.spool.filesystem import make_spool
 from gpu_queue.spool.pages import GpuPage, WaitPage
 from gpu_queue.spool.paths import SpoolPaths, make_id
 from gpu_queue.spool.records import write_submission
 from gpu_queue.states import GpuState
-from gpu_queue.task import ArrayPart, State, Submission
+from gpu_queue.task import ArrayPart, State, Submission, job_number
 from tests.shell.helpers import Spool, wait_until
 
 NODE = "n1-00000001"

@@ -5,15 +5,13 @@ The log stays the one file that is written: a link that dangles until the task r
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from dataclasses import dataclass
 
+from gpu_queue.task import job_number
 from gpu_queue.texts import printable
 
-SLURM_HIGHEST = 67_108_863
-"""The highest number that Slurm gives to a job."""
 _NOT_OF_AN_ARRAY = "4294967294"
 _PLACE = re.compile(r"%(\d{0,2})\d*(.?)", re.DOTALL)
 _OUR_LOG = re.compile(r"/logs/\d{8}T\d{9}-[0-9a-f]{6}-[^/]+\.log", re.ASCII)
@@ -29,12 +27,6 @@ class Named:
     name: str
     user: str
     index: int | None = None
-
-
-def job_number(task_id: str) -> int:
-    """What a task sees as SLURM_JOB_ID: above Slurm's highest, and below 2**31."""
-    drawn = int.from_bytes(hashlib.sha256(os.fsencode(task_id)).digest()[:8], "big")
-    return SLURM_HIGHEST + 1 + drawn % (2**31 - SLURM_HIGHEST - 1)
 
 
 def place_of(pattern: str, named: Named, directory: str) -> str:
