@@ -1349,8 +1349,8 @@ __gpu_read_sheets() { # FIRST COUNT: the sheets of these files of the caller, by
   return 1
 }
 
-__gpu_consult() { # COUNT PYTHON OPTION… -- FILE…: REPLY = what the reader says; a program that is none has 20 seconds, and is believed nothing
-  local count=$1 python=$2 directory code
+__gpu_consult() { # COUNT PYTHON OPTION… -- FILE…: REPLY = what the reader says; a program that is none has 10 seconds, and is believed nothing
+  local count=$1 python=$2 directory code text=''
   shift 2
   __gpu_file; directory=${REPLY%/*}
   code='import sys
@@ -1358,8 +1358,9 @@ if sys.version_info < (3, 8): sys.exit(9)
 sys.path.insert(0, sys.argv.pop(1))
 from gpu_queue.scripts.say import main
 main()'
-  # What Python keeps of its modules is for whoever may read them.  A command is the one text that lies in no file.
-  { REPLY=$(umask 022; printf %s "${texts[0]-}" | command timeout --foreground "$((count / 20 + 20))" "$python" -I -S -c "$code" "$directory" "$@" | command head -c "$((count * 65536 + 65536))"); } 2>/dev/null
+  [ -n "${files[0]}" ] || text=${texts[0]} # a command is the one text that lies in no file
+  # What Python keeps of its modules is for whoever may read them.
+  { REPLY=$(umask 022; printf %s "$text" | command timeout "$((count / 20 + 10))" "$python" -I -S -c "$code" "$directory" "$@" | command head -c "$((count * 65536 + 65536))"); } 2>/dev/null
 }
 
 __gpu_take_sheets() { # FIRST COUNT: REPLY into the caller's sheets; fails where it is not what the reader says, from its first line to its last
@@ -1948,7 +1949,7 @@ __gpu_directory() { # REPLY = where what was heard runs
 }
 
 __gpu_published() { # says what became of the caller's file with that index, and what there is to say of it
-  local unlinked=$'\n' first=${begins[index]} last full title nonce='' nonces=() asks words='' file=${files[index]} one job number
+  local unlinked=$'\n' first=${begins[index]} last full title nonce='' nonces=() asks list file=${files[index]} one job number
   last=${begins[index + 1]-${#fulls[@]}}
   __gpu_hear "${sheets[index]}"
   [ "$source" != default ] || gpus=$default
@@ -1965,8 +1966,10 @@ __gpu_published() { # says what became of the caller's file with that index, and
   __gpu_asks; asks=$REPLY
   if [ -n "$why_name" ] && [ -z "$name" ]; then __gpu_format '; %s is called so by %s' "${file##*/}" "$why_name"; asks+=$REPLY; fi
   if [ ${#arguments[@]} -gt 0 ]; then __gpu_spelled; __gpu_format '; its arguments: %s' "$REPLY"; asks+=$REPLY; fi
+  list=$array
+  [ ${#list} -le 80 ] || list=${list:0:80}…
   if [ "$array" = - ]; then __gpu_say '%s: queued as %s, priority %s, asks for %s' "$title" "$nonce" "$priority" "$asks"
-  else __gpu_say '%s, array %s: queued as %s tasks, %s to %s, priority %s, each asks for %s' "$title" "$array" "${#nonces[@]}" "${nonces[0]}" "$nonce" "$priority" "$asks"
+  else __gpu_say '%s, array %s: queued as %s tasks, %s to %s, priority %s, each asks for %s' "$title" "$list" "${#nonces[@]}" "${nonces[0]}" "$nonce" "$priority" "$asks"
   fi
   __gpu_remark "$file"
   for ((one = first; one < last; one++)); do
