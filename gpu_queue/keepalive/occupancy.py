@@ -74,7 +74,7 @@ class Occupancy:
         self._gone_at = now
 
     def await_end(self, now: float, used_bytes: int | None) -> None:
-        """Look whether what it held has come back; where nobody can tell, it has.
+        """Look whether what it held has come back; where nobody knows what was used before, it has.
 
         Args:
             now: monotonic seconds.
@@ -83,7 +83,8 @@ class Occupancy:
         if self._gone_at is None:
             return
         before = self.baseline_bytes
-        if used_bytes is None or before is None or used_bytes <= before + MEMORY_SLACK_BYTES:
+        is_back = used_bytes is not None and before is not None and used_bytes <= before + MEMORY_SLACK_BYTES
+        if before is None or is_back:
             self._gone_at = None
         elif now - self._gone_at >= MEMORY_BACK_S:
             self._gone_at, self.is_late = None, True

@@ -80,9 +80,17 @@ def test_memory_that_does_not_come_back_is_late_until_the_next_worker() -> None:
     assert not occupancy.is_late
 
 
-def test_where_nobody_can_tell_nothing_is_waited_for() -> None:
-    for before, used in ((None, 59 * GIB), (10 * GIB, None)):
-        occupancy = an_occupancy(before)
-        occupancy.end(NOW)
-        occupancy.await_end(NOW, used)
-        assert occupancy.is_over
+def test_where_nobody_knows_what_was_used_before_nothing_is_waited_for() -> None:
+    occupancy = an_occupancy(None)
+    occupancy.end(NOW)
+    occupancy.await_end(NOW, 59 * GIB)
+    assert occupancy.is_over
+
+
+def test_memory_that_cannot_be_read_now_is_not_back() -> None:
+    occupancy = an_occupancy()
+    occupancy.end(NOW)
+    occupancy.await_end(NOW, None)
+    assert not occupancy.is_over
+    occupancy.await_end(NOW + MEMORY_BACK_S, None)
+    assert (occupancy.is_over, occupancy.is_late) == (True, True)
