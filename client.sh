@@ -9,9 +9,11 @@
 #   gpu_use [ID]                        show or switch the instance          gpu_list    all instances
 # Submitting; the tasks' full names go to stdout, one a line, unless it is a terminal; words for people to stderr
 #   gpu_submit FILE… [PRIORITY]         queue scripts; PRIORITY 000-999, smaller runs first, 500 if nothing is said
+#   gpu_submit FILE [--] ARGUMENT…      queue one with arguments; behind -- whatever they look like
 #   gpu_run 'COMMAND' [PRIORITY]        queue one command line
 #     --gpus N|N-M   --memory 20G   --queue Q   --time 4h   --retries N     what it needs (also as #GPUQ lines in it)
 #     --after TASK   --name NAME    --priority PPP                          --after may be repeated
+#     --array 0-9%2  a task for each index, two at once        --dry-run    say what it asks for and why, queue nothing
 # Watching
 #   gpu_status [--all] [--watch]        nodes and their GPUs, what waits and why, what failed; --plain, --json: for programs
 #   gpu_logs [TASK]                     the newest logs; with TASK the logs of all its tries
@@ -37,7 +39,7 @@
 # TASK is a full name, an id, its six-digit nonce, the script's name with or without its ending, or else a part of it.
 # Where it fits several tasks they are listed and nothing is done; gpu_tail takes the newest, gpu_logs the newest that
 # has a log, gpu_explain the newest of equal names.
-# What stands behind -- is a name, also where it begins like an option.
+# What stands behind -- is a name, also where it begins like an option; behind gpu_submit FILE -- it is an argument of the script.
 # Every failure is one line on stderr; the status is 2 for wrong usage, else 1.
 #
 # Settings: JOB_ID; QUEUE_ROOT (default ~/gpu_queue); NO_COLOR; GPU_QUEUE_PATIENCE, the seconds after which a node
@@ -45,7 +47,8 @@
 # stand in a gpu-queue.conf beside this file or in ~/.config/gpu-queue, QUEUE_ROOT at the top of submit.sh beside this
 # file as well; the environment beats them all (docs/settings.md).
 #
-# It needs nothing but coreutils, find, xargs and grep, gpu_report also awk.  Each command runs in a subshell that first puts all
+# It needs nothing but coreutils, find, xargs and grep, gpu_report also awk; with a Python 3.8 or newer gpu_submit reads scripts in
+# full (gpu_queue/scripts beside this file), without it only #GPUQ lines, and the node reads the rest.  Each command runs in a subshell that first puts all
 # shell options in order (__gpu_guest), so whatever your shell has set does not matter and stays as it is: options,
 # traps, directory, IFS, variables.  What lies on the disk, and which rename means what: docs/spool.md.
 
@@ -1240,7 +1243,9 @@ __gpu_keeps() { # STATE-OF-THE-GPU ROW: REPLY = what the keep-alive does with it
   REPLY=$words
 }
 
-# --- what a task asks for (docs/spool.md, "The record", rules 1 to 6; gpu_queue/spool/directives.py says the same) ----
+# --- what a task asks for (docs/scripts.md; docs/spool.md, "The record") ---------------------------------------------
+# gpu_queue/scripts reads scripts, for agents and for whoever submits; what it says of one is a sheet: lines of fields by tabs, as
+# gpu_queue/scripts/say.py has them.  Without it a sheet tells of options and #GPUQ lines alone, and the node reads the rest.
 
 __gpu_check() { # OPTION VALUE: fails, with the reason in REPLY, where nobody could obey it
   local form example
@@ -1250,68 +1255,34 @@ __gpu_check() { # OPTION VALUE: fails, with the reason in REPLY, where nobody co
     time) form='^([0-9]+(\.[0-9]+)?|([0-9]+(\.[0-9]+)?[dhmsDHMS])+)$' example='90s, 30m, 4h or 1d12h' ;;
     queue) form='^[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,63}$' example='car: letters, digits, . _ + -' ;;
     retries) form='^[0-9]{1,4}$' example=2 ;;
-    sbatch-time) form='^ *([0-9]{1,12}-)?[0-9]{1,12}(:[0-9]{1,12}){0,2} *$' example='30, 4:00:00 or 1-12:00:00' ;;
+    array) form='^[0-9]{1,7}(-[0-9]{1,7}(:[0-9]{1,7})?)?(,[0-9]{1,7}(-[0-9]{1,7}(:[0-9]{1,7})?)?)*(%[0-9]{1,7})?$' example='0-9, 1,3,5 or 0-15%4' ;;
   esac
-  __gpu_format "--%s '%s' cannot be understood; for example %s" "${1#sbatch-}" "$2" "$example"
+  __gpu_format "--%s '%s' cannot be understood; for example %s" "$1" "$2" "$example"
   [[ $2 =~ $form ]] || return 1
   [ "$1" != gpus ] || { [ "$((10#${2%-*}))" -le "$((10#${2#*-}))" ] && [ "$((10#${2#*-}))" -le 1024 ]; }
 }
 
-__gpu_needs() { # TEXT [GIVEN]: REPLY = "<N or N-M> <devices or -> <rule> <words for people>"; or fails: "<word> <reason>"
-  local text=${1:0:65536} given=${2-} IFS=$'\n' count='' duration='' sbatch='' slurm='' per_task='' ranks='' here='' lane='' words
-  local value devices=, named=0 hides='' most=''
-  set -f # the lines are split by IFS: no fork and no temporary file
-  __gpu_head || { set +f; return 1; }
-  if [ -z "$duration" ] && [ -n "$slurm" ] && ! __gpu_check sbatch-time "$slurm"; then
-    REPLY="time #SBATCH $REPLY"
-  elif [ -n "$given" ]; then REPLY="$given - given --gpus $given"
-  elif [ -n "$count" ]; then REPLY="$count - gpuq #GPUQ --gpus $count"
-  elif [ -n "$sbatch" ] && [ "${sbatch%% *}" -gt 1024 ]; then
-    __gpu_format '%s is no number of GPUs that a task can have; at most 1024' "${sbatch#* }"; REPLY="gpus $REPLY"
-  elif [ -n "$sbatch" ]; then REPLY="${sbatch%% *} - sbatch ${sbatch#* }"
-  elif case $text in *CUDA_VISIBLE_DEVICES=*) __gpu_body __gpu_visible ;; *) false ;; esac; then
-    devices=${devices#,}; devices=${devices%,}
-    REPLY="$named ${devices:--} cuda_visible_devices CUDA_VISIBLE_DEVICES=${devices:-$hides}"
-  elif case $text in *--nproc[_-]per[_-]node*) __gpu_body __gpu_launcher nproc_per_node ;; *) false ;; esac; then :
-  elif case $text in *--num[_-]processes*) __gpu_body __gpu_launcher num_processes ;; *) false ;; esac; then :
-  elif case $text in *--num[_-]gpus*) __gpu_body __gpu_launcher num_gpus ;; *) false ;; esac; then :
-  else REPLY='1 - default the default'
-  fi
-  set +f
-  case $REPLY in time* | gpus*) return 1 ;; esac
-  # Normal form: no leading zeros, N-N as N.
-  count=${REPLY%% *} words=${REPLY#* }
-  value=$((10#${count#*-})) count=$((10#${count%-*}))
-  [ "$count" = "$value" ] || count=$count-$value
-  REPLY="$count $words"
-}
-
 __gpu_lane() { # TEXT: REPLY = the serial queue that its #GPUQ lines name
-  local text=$1 IFS=$'\n' count='' duration='' sbatch='' slurm='' per_task='' ranks='' here='' lane=''
-  set -f
-  __gpu_head || lane='' # it will be refused
-  set +f
+  local count='' duration='' lane='' size='' tries=''
+  __gpu_head "$1" || lane='' # it will be refused
   REPLY=$lane
 }
 
-__gpu_head() { # into __gpu_needs's count, duration, sbatch ("<count> <words>") and slurm (a time) what its text says
-  local line
-  for line in $text; do
+__gpu_head() { # TEXT: into the caller's count, size, lane, duration, tries what its #GPUQ lines say; fails: REPLY = why
+  local line IFS=$'\n'
+  set -f # the lines are split by IFS: no fork and no temporary file
+  for line in ${1:0:65536}; do
     line=${line%$'\r'}
     case $line in
-      '#GPUQ' | '#GPUQ'[[:space:]]*) __gpu_gpuq "$line" || return ;;
-      '#SBATCH'[[:space:]-]*) __gpu_sbatch "$line" ;; # sbatch asks for no blank before the first option
+      '#GPUQ' | '#GPUQ'[[:space:]]*) __gpu_gpuq "$line" || { set +f; return 1; } ;;
       '#'*) ;;
       *[![:space:]]*) break ;;
     esac
   done
-  if [ -z "$sbatch" ] && [ -n "$per_task" ]; then
-    ranks=${ranks:-${here:-1}}
-    sbatch="$((${per_task%% *} * ranks)) ${per_task#* }, tasks: $ranks"
-  fi
+  set +f
 }
 
-__gpu_gpuq() { # LINE of directives: into the caller's count, duration, lane
+__gpu_gpuq() { # LINE of directives: into the caller's count, size, lane, duration, tries
   local IFS=$' \t' name value line=${1#'#GPUQ'}
   # shellcheck disable=SC2086 # directives are words
   set -- ${line%%'#'*}
@@ -1319,218 +1290,321 @@ __gpu_gpuq() { # LINE of directives: into the caller's count, duration, lane
     name=${1%%=*}
     case $name in
       --gpus | --memory | --queue | --time | --retries) ;;
-      *) __gpu_format '#GPUQ knows no %s; expected --gpus, --memory, --queue, --time or --retries' "$name"; REPLY="option $REPLY"; return 1 ;;
+      *) __gpu_format '#GPUQ knows no %s; expected --gpus, --memory, --queue, --time or --retries' "$name"; return 1 ;;
     esac
     case $1 in
       *=*) value=${1#*=}; shift ;;
       *)
-        [ $# -gt 1 ] || { __gpu_format '#GPUQ %s has no value' "$name"; REPLY="missing $REPLY"; return 1; }
+        [ $# -gt 1 ] || { __gpu_format '#GPUQ %s has no value' "$name"; return 1; }
         value=$2; shift 2 ;;
     esac
     case $value in \"*\" | \'*\') value=${value#?}; value=${value%?} ;; esac
-    __gpu_check "${name#--}" "$value" || { REPLY="${name#--} #GPUQ $REPLY"; return 1; }
-    case $name in --gpus) count=$value ;; --time) duration=$value ;; --queue) lane=$value ;; esac
+    __gpu_check "${name#--}" "$value" || { REPLY="#GPUQ $REPLY"; return 1; }
+    # shellcheck disable=SC2034 # the caller's
+    case $name in --gpus) count=$value ;; --memory) size=$value ;; --time) duration=$value ;; --queue) lane=$value ;; --retries) tries=$value ;; esac
   done
 }
 
-__gpu_sbatch() { # LINE: its options one by one to __gpu_slurm, as getopt_long and directives.py tell them apart
-  local word option='' # that waits for its argument
-  __gpu_tokens "${1#'#SBATCH'}"
-  for word in "${reply[@]}"; do
-    if [ -n "$option" ]; then __gpu_slurm "$option" "$word"; option=''; continue; fi
-    case $word in
-      --*=*) __gpu_slurm "${word%%=*}" "${word#*=}" ;;
-      --account | --acctg-freq | --array | --batch | --bb | --bbf | --begin | --chdir | --checkpoint | --checkpoint-dir | \
-        --cluster | --cluster-constraint | --clusters | --comment | --conn-type | --constraint | --container | \
-        --container-id | --context | --core-spec | --cores-per-socket | --cpu-bind | --cpu-freq | --cpus-per-gpu | \
-        --cpus-per-task | --deadline | --delay-boot | --dependency | --distribution | --error | --exclude | --export | \
-        --export-file | --extra | --extra-node-info | --geometry | --gid | --gpu-bind | --gpu-freq | --gpus | \
-        --gpus-per-node | --gpus-per-socket | --gpus-per-task | --gres | --gres-flags | --hint | --input | --job-name | \
-        --jobid | --kill-on-invalid-dep | --licenses | --mail-type | --mail-user | --mcs-label | --mem | --mem-bind | \
-        --mem-per-cpu | --mem-per-gpu | --mem-update | --mincpus | --network | --nodefile | --nodelist | --nodes | \
-        --ntasks | --ntasks-per-core | --ntasks-per-gpu | --ntasks-per-node | --ntasks-per-socket | --ntasks-per-tres | \
-        --open-mode | --output | --partition | --power | --prefer | --priority | --profile | --qos | --reservation | \
-        --resources | --runtime | --segment | --signal | --sockets-per-node | --switches | --tasks | --tasks-per-node | \
-        --thread-spec | --threads-per-core | --time | --time-min | --tmp | --tres-bind | --tres-per-task | --uid | \
-        --wait-all-nodes | --wckey | --workdir | --wrap) option=$word ;;
-      --*) ;;
-      -*)
-        word=${word#-}; word=${word#"${word%%[!HOQVWhsv]*}"} # flags
-        case $word in
-          [ABCDFGJLMNSabcdeimnopqtwx]) option=-$word ;;
-          [ABCDFGJLMNSabcdeimnopqtwx]*) __gpu_slurm "-${word:0:1}" "${word:1}" ;;
-        esac ;;
-    esac
-  done
+__gpu_bytes() { # SIZE: REPLY = 20G in bytes
+  local number=${1%%[!0-9.]*} unit=${1#"${1%%[!0-9. ]*}"} whole part
+  case $unit in [kK]*) unit=1024 ;; [mM]*) unit=1048576 ;; [gG]*) unit=1073741824 ;; [tT]*) unit=1099511627776 ;; *) unit=1 ;; esac
+  whole=${number%%.*}; part=${number#"$whole"}; part=${part#.}000
+  REPLY=$(((10#${whole:0:9} * 1000 + 10#${part:0:3}) * unit / 1000))
 }
 
-__gpu_tokens() { # TEXT: reply = its words by sbatch's rules, where \ counts in '' too and # begins a comment anywhere
-  local rest='' more=$1 word='' begun='' quote='' piece
-  reply=()
-  while :; do
-    # A piece at a time: each of the steps below copies the rest.
-    if [ ${#rest} -lt 2 ]; then rest+=${more:0:256}; more=${more:256}; fi
-    case $quote in
-      '') piece=${rest%%[[:space:]\\\"\'#]*} ;;
-      \") piece=${rest%%[\\\"]*} ;;
-      *) piece=${rest%%[\\\']*} ;;
+__gpu_sheet() { # TEXT: REPLY = the sheet of a script of which only options and #GPUQ lines are read; fails: REPLY = why it cannot be
+  local count='' duration='' lane='' size='' tries='' source=unread bytes=- seconds=- what word said lines='' tab=$'\t'
+  __gpu_head "$1" || return 1
+  for what in gpus memory time queue; do
+    case $what in gpus) word=$count ;; memory) word=$size ;; time) word=$duration ;; queue) word=$lane ;; esac
+    said="#GPUQ --$what $word"
+    for REPLY in "${flags[@]}"; do case $REPLY in "--$what="*) word=${REPLY#*=}; said="--$what $word" ;; esac; done
+    [ -n "$word" ] || continue
+    case $what in
+      gpus) count=$((10#${word#*-})) source=gpuq; [ "$((10#${word%-*}))" = "$count" ] || count=$((10#${word%-*}))-$count ;;
+      memory) __gpu_bytes "$word"; bytes=$REPLY ;;
+      time) __gpu_duration "$word"; seconds=$REPLY ;;
+      queue) lane=$word ;;
     esac
-    if [ -n "$piece" ]; then word+=$piece; rest=${rest:${#piece}}; begun=1; fi
-    case $rest in
-      '') [ -n "$more" ] || break ;;
-      '#'*) break ;;
-      \\) if [ -z "$more" ]; then rest='' begun=1; fi ;; # what it escapes comes with the next piece
-      \\*) word+=${rest:1:1}; rest=${rest:2}; begun=1 ;;
-      [\"\']*) if [ -n "$quote" ]; then quote=''; else quote=${rest:0:1}; fi; rest=${rest:1}; begun=1 ;;
-      *) if [ -n "$begun" ]; then reply+=("$word"); fi; word='' begun='' rest=${rest:1} ;;
-    esac
+    lines+="is$tab$what$tab$word$tab-$tab-$tab-$tab$said$tab$said"$'\n'
   done
-  if [ -n "$begun" ]; then reply+=("$word"); fi
+  REPLY="needs$tab${count:-1}$tab-$tab$source$tab$bytes$tab${lane:--}$tab$seconds${tab}promise$tab${tries:--}$tab-$tab${array:--}$tab-"$'\n'$lines
 }
 
-__gpu_slurm() { # OPTION VALUE: into __gpu_needs's sbatch, slurm, per_task (--gpus-per-task), ranks, here (per node)
-  local said="#SBATCH $1 $2"
-  case $1 in --*) said="#SBATCH $1=$2" ;; esac
+__gpu_read_sheets() { # FIRST COUNT: the sheets of these files of the caller, by the first Python that gives them; false if none does
+  local index named=() python directory tried=' '
+  [ "$pythons" != none ] || return 1
+  __gpu_file; directory=${REPLY%/*}
+  [ -f "$directory/gpu_queue/scripts/say.py" ] || { pythons=none; return 1; }
+  for ((index = $1; index < $1 + $2; index++)); do
+    case ${files[index]} in '') named+=(-) ;; /*) named+=("${files[index]}") ;; *) named+=("./${files[index]}") ;; esac
+  done
+  for python in "${pythons:-$directory/.venv/bin/python3}" "${CONDA_PREFIX:+$CONDA_PREFIX/bin/python3}" python3 python; do
+    case $tried in *" $python "*) continue ;; esac # nor is one that failed flags again
+    tried+="$python "
+    case $python in '') continue ;; /*) [ -x "$python" ] || continue ;; esac
+    if __gpu_consult "$2" "$python" "${flags[@]}" -- "${named[@]}" && __gpu_take_sheets "$1" "$2"; then pythons=$python; return 0; fi
+  done
+  pythons=none
+  return 1
+}
+
+__gpu_consult() { # COUNT PYTHON OPTION… -- FILE…: REPLY = what the reader says; a program that is none has 10 seconds, and is believed nothing
+  local count=$1 python=$2 directory code text=''
+  shift 2
+  __gpu_file; directory=${REPLY%/*}
+  code='import sys
+if sys.version_info < (3, 8): sys.exit(9)
+sys.path.insert(0, sys.argv.pop(1))
+from gpu_queue.scripts.say import main
+main()'
+  [ -n "${files[0]}" ] || text=${texts[0]} # a command is the one text that lies in no file
+  # What Python keeps of its modules is for whoever may read them.
+  { REPLY=$(umask 022; printf %s "$text" | command timeout "$((count / 20 + 10))" "$python" -I -S -c "$code" "$directory" "$@" | command head -c "$((count * 65536 + 65536))"); } 2>/dev/null
+}
+
+__gpu_take_sheets() { # FIRST COUNT: REPLY into the caller's sheets; fails where it is not what the reader says, from its first line to its last
+  local line fields=() index=$1 sheet='' is_open='' has_needs='' found=() IFS=$'\n'
+  set -f
+  for line in $REPLY; do
+    case $is_open/$line in
+      /"file"$'\t'"$((index - $1))"$'\t'*) is_open=yes sheet='' has_needs='' ;;
+      yes/needs$'\t'*)
+        IFS=$'\t'
+        # shellcheck disable=SC2206 # fields are words
+        fields=($line)
+        IFS=$'\n'
+        [ ${#fields[@]} -ge 12 ] && [ -z "$has_needs" ] && __gpu_is_needs || break
+        has_needs=yes sheet+=$line$'\n' ;;
+      yes/is$'\t'*$'\t'*$'\t'*$'\t'*$'\t'*$'\t'*$'\t'*) sheet+=$line$'\n' ;;
+      yes/warn$'\t'*$'\t'*$'\t'*$'\t'*$'\t'* | yes/refuse$'\t'*$'\t'*$'\t'*$'\t'*$'\t'*) sheet+=$line$'\n' ;;
+      yes/error$'\t'*$'\t'*) has_needs=yes sheet+=$line$'\n' ;;
+      yes/end) [ -n "$has_needs" ] || break; found+=("$sheet"); index=$((index + 1)) is_open='' ;;
+      yes/[a-z]*) ;; # of a later version
+      *) found=(); break ;;
+    esac
+  done
+  set +f
+  [ -z "$is_open" ] && [ ${#found[@]} -eq "$2" ] || return 1
+  sheets+=("${found[@]}")
+}
+
+__gpu_is_needs() { # whether the caller's fields are those of needs
+  [[ ${fields[1]} =~ ^[0-9]{1,4}(-[0-9]{1,4})?$ && ${fields[2]} =~ ^(-|[0-9]{1,4}(,[0-9]{1,4})*)$ ]] &&
+    [[ ${fields[3]} =~ ^[a-z_]+$ && ${fields[4]} =~ ^(-|[0-9]{1,18})$ && ${fields[6]} =~ ^(-|[0-9]{1,18}(\.[0-9]+)?)$ ]] &&
+    [[ ${fields[9]} =~ ^(-|[0-9A-Za-z._+,-]+)$ ]] && { [ "${fields[10]}" = - ] || __gpu_check array "${fields[10]}"; }
+}
+
+__gpu_understand() { # the caller's files: their sheets; fails where nobody could run one of them, and says why, in a rehearsal at its place
+  local index=0 count=$((${#files[@]})) result=0 where
+  sheets=()
+  while [ "$index" -lt "$count" ]; do # a command line has its limits
+    __gpu_read_sheets "$index" "$((count - index < 500 ? count - index : 500))" || break
+    index=$((index + 500))
+  done
+  [ ${#sheets[@]} -eq "$count" ] || sheets=()
+  for ((index = 0; index < count; index++)); do
+    where=${files[index]}
+    if [ "$pythons" = none ]; then
+      __gpu_sheet "${texts[index]}" || { __gpu_refuse "$where" "$REPLY"; return; }
+      sheets+=("$REPLY")
+    else
+      __gpu_refusals "${sheets[index]}" "$where" || { result=$?; [ -n "$is_dry" ] || break; }
+    fi
+  done
+  return "$result"
+}
+
+__gpu_refuse() { # FILE WHY
+  if [ -z "$1" ]; then __gpu_fail '%s; nothing was submitted' "$2"; return; fi
+  __gpu_format 'asks for what cannot be: %s' "$2"
+  __gpu_fail '%s: %s; nothing was submitted' "$1" "$REPLY"
+}
+
+__gpu_refusals() { # SHEET FILE: says why it is refused, if it is
+  local line fields=() result=0 IFS=$'\n'
   case $1 in
-    --gpus | -G | --gpus-per-node) if __gpu_gres '' "$2"; then sbatch="$REPLY $said"; fi ;;
-    --gres)
-      if __gpu_gres gres "$2"; then sbatch="$REPLY $said"
-      else case $sbatch in "${sbatch%% *} #SBATCH --gres="*) sbatch='' ;; esac # it stands in the place of an earlier one
-      fi ;;
-    --gpus-per-task) if __gpu_gres '' "$2"; then per_task="$REPLY $said"; fi ;;
-    --ntasks | -n | --tasks) if __gpu_tally "$2"; then ranks=$REPLY; fi ;;
-    --ntasks-per-node | --tasks-per-node) if __gpu_tally "$2"; then here=$REPLY; fi ;;
-    --time | -t)
-      case $2 in
-        -1 | [Ii][Nn][Ff][Ii][Nn][Ii][Tt][Ee] | [Uu][Nn][Ll][Ii][Mm][Ii][Tt][Ee][Dd]) slurm='' ;;
-        *) slurm=${2:-$slurm} ;;
-      esac ;;
+    *$'\n'refuse$'\t'bad_directive$'\t'* | error$'\t'*) [ -z "$is_dry" ] || return 1 ;;
+    *$'\n'refuse$'\t'*) [ -z "$is_dry" ] || return 2 ;;
+    *) return 0 ;;
   esac
-}
-
-__gpu_tally() { # TEXT: REPLY = its number, from 9999 on all alike
-  case $1 in '' | *[!0-9]*) return 1 ;; esac
-  REPLY=${1#"${1%%[!0]*}"}
-  case $REPLY in '') REPLY=0 ;; ?????*) REPLY=9999 ;; esac
-}
-
-__gpu_gres() { # KIND LIST (a100:2,2080ti:1; of the kind gres gpu:a100:2,shard:1): REPLY = its GPUs; fails: it tells of none
-  local IFS=, item total=''
-  for item in $2; do
-    if [ -n "$1" ]; then
-      item=${item#gres[/:]}
-      case $item in
-        gpu) item=1 ;;
-        gpu[:=]*) item=${item#gpu?} ;;
-        *) continue ;;
-      esac
-    fi
-    if ! __gpu_tally "${item##*[:=]}"; then
-      case $item in '' | *: | [!A-Za-z0-9]* | *[!A-Za-z0-9_.:-]*) continue ;; esac
-      REPLY=1 # a type alone
-    fi
-    total=$((total + REPLY))
+  set -f
+  for line in $1; do
+    case $line in refuse$'\t'* | error$'\t'*) ;; *) continue ;; esac
+    IFS=$'\t'
+    # shellcheck disable=SC2206 # fields are words
+    fields=($line)
+    IFS=$'\n'
+    case ${fields[0]}/${fields[1]} in
+      error/*) __gpu_sentence "${fields[1]}" "${fields[2]}"; result=1; __gpu_fail '%s; nothing was submitted' "$REPLY" ;;
+      */bad_directive) __gpu_sentence "${fields[4]}" "${fields[5]}"; result=1; __gpu_refuse "$2" "$REPLY" ;;
+      *)
+        __gpu_sentence "${fields[4]}" "${fields[5]}"; result=2
+        if [ "${fields[2]}" = - ]; then __gpu_usage '%s: %s; nothing was submitted' "${2:-gpu_run}" "$REPLY"
+        else __gpu_usage '%s: %s; nothing was submitted' "${2:-gpu_run}:${fields[2]}" "$REPLY"
+        fi ;;
+    esac
+    break
   done
-  REPLY=$total
-  [ -n "$total" ]
+  set +f
+  return "$result"
 }
 
-__gpu_body() { # VERB…: VERB for every line of $text that is no comment, then whether it found anything
-  local line # the rest is __gpu_needs's: text, what is found, IFS, set -f
-  for line in $text; do
-    case ${line#"${line%%[![:space:]]*}"} in
-      '#'*) ;;
-      *) "$@" "$line" ;;
-    esac
-  done
-  [ -n "$hides$most" ] || [ "$named" -gt 0 ]
-}
-
-__gpu_visible() { # LINE: adds its literal lists of CUDA_VISIBLE_DEVICES to what __gpu_needs has found
-  local rest=" $1" before value device IFS=,
-  while case $rest in *CUDA_VISIBLE_DEVICES=*) true ;; *) false ;; esac; do
-    before=${rest%%CUDA_VISIBLE_DEVICES=*}; rest=${rest#*CUDA_VISIBLE_DEVICES=}
-    case $before in *[[:space:]\;\&\|\(]) ;; *) continue ;; esac
-    case $rest in
-      \"*\"*) value=${rest#?}; value=${value%%\"*} ;;
-      \'*\'*) value=${rest#?}; value=${value%%\'*} ;;
-      *) value=${rest%%[[:space:]\;\&\|\)]*} ;;
-    esac
-    value=${value#"${value%%[![:space:]]*}"}; value=${value%"${value##*[![:space:]]}"}
-    case $value in
-      '' | -1) hides=\'$value\'; continue ;;
-      *[!0-9,]* | ,* | *,,* | *[0-9][0-9][0-9][0-9][0-9]*) continue ;;
-    esac
-    for device in $value; do
-      device=$((10#$device))
-      case $devices in *",$device,"*) ;; *) devices+=$device,; named=$((named + 1)) ;; esac
-    done
-  done
-}
-
-__gpu_launcher() { # OPTION LINE: the largest literal number that is given to it, spelled with _ or -
-  local rest=" $2" before value option="--${1//_/[_-]}"
-  # shellcheck disable=SC2295 # the option is a pattern
-  while case $rest in *$option*) true ;; *) false ;; esac; do
-    before=${rest%%$option*}; rest=${rest#*$option}
-    case $before in *[[:space:]]) ;; *) continue ;; esac
-    case $rest in
-      =*) rest=${rest#=} ;;
-      [[:space:]]*) rest=${rest#"${rest%%[![:space:]]*}"} ;;
-      *) continue ;;
-    esac
-    rest=${rest#[\"\']}; value=${rest%%[!0-9]*}
-    rest=${rest#"$value"}; rest=${rest#[\"\']}
-    case $value in '' | ?????*) continue ;; esac
-    case $rest in
-      '' | [[:space:]\;\&\|\)\\]*)
-        if [ -z "$most" ] || [ $((10#$value)) -gt $((10#$most)) ]; then most=$value; fi
-        REPLY="$most - $1 --$1 $most"
-        ;;
+__gpu_hear() { # SHEET: into the caller's gpus, devices, source, memory, lane, seconds, kind, upstream, array, called, chdir, output, errors,
+  # mail, why_gpus, why_memory, why_time, why_name and remarks
+  local line fields=() said=$'\n' IFS=$'\n'
+  why_gpus='' why_memory='' why_time='' why_name='' chdir='' output='' errors='' mail='' remarks=()
+  set -f
+  for line in $1; do
+    IFS=$'\t'
+    # shellcheck disable=SC2206 # fields are words
+    fields=($line)
+    IFS=$'\n'
+    case ${fields[0]} in
+      needs)
+        gpus=${fields[1]} devices=${fields[2]} source=${fields[3]} memory=${fields[4]} lane=${fields[5]} seconds=${fields[6]%.*}
+        kind=${fields[7]} upstream=${fields[9]} array=${fields[10]} called=${fields[11]} ;;
+      is)
+        __gpu_sentence "${fields[6]}" "${fields[7]}"
+        case ${fields[3]} in gpu_submit) REPLY="--${fields[1]} ${fields[2]}" ;; esac
+        case $said in
+          *$'\n'"$REPLY"$'\n'*) [ "${fields[4]}" = - ] || __gpu_format 'line %s' "${fields[4]}" ;; # one line may say all of it
+          *) said+=$REPLY$'\n' ;;
+        esac
+        case ${fields[1]} in
+          gpus) why_gpus=$REPLY ;;
+          memory) why_memory=$REPLY ;;
+          time) why_time=$REPLY ;;
+          name) [ "${fields[3]}" = gpu_submit ] || why_name=$REPLY ;;
+          chdir) chdir=${fields[2]} ;;
+          output) output=${fields[2]} ;;
+          error) errors=${fields[2]} ;;
+          mail) mail=${fields[4]} ;;
+        esac ;;
+      warn)
+        __gpu_sentence "${fields[4]}" "${fields[5]}"
+        remarks+=("${fields[2]}:$REPLY") ;;
     esac
   done
+  set +f
 }
 
-__gpu_asks() { # NEEDS: "2 GPUs (torchrun …)" from what __gpu_needs says
-  local count=${1%% *} rest=${1#* } devices said
-  devices=${rest%% *}; rest=${rest#* }; said=${rest#* }
-  if [ "$said" = 'the default' ]; then __gpu_tr 'the default'; said=$REPLY; fi
-  case $devices in
-    -)
-      case $count in
+__gpu_asks() { # REPLY = "2 GPUs (torchrun …), 20G each (…), at most 4h00m (…)" of what was heard
+  local words size
+  [ "$source" != default ] || { __gpu_tr 'the default'; why_gpus=$REPLY; }
+  case $source/$devices in
+    unread/*) __gpu_tr 'what its script says'; words=$REPLY ;;
+    */-)
+      case $gpus in
         0) __gpu_tr 'no GPU' ;;
         1) __gpu_tr '1 GPU' ;;
-        *-*) __gpu_format '%s to %s GPUs' "${count%-*}" "${count#*-}" ;;
-        *) __gpu_format '%s GPUs' "$count" ;;
-      esac ;;
-    *,*) __gpu_format 'GPUs %s' "$devices" ;;
-    *) __gpu_format 'GPU %s' "$devices" ;;
+        *-*) __gpu_format '%s to %s GPUs' "${gpus%-*}" "${gpus#*-}" ;;
+        *) __gpu_format '%s GPUs' "$gpus" ;;
+      esac
+      words="$REPLY ($why_gpus)" ;;
+    *,*) __gpu_format 'GPUs %s' "$devices"; words="$REPLY ($why_gpus)" ;;
+    *) __gpu_format 'GPU %s' "$devices"; words="$REPLY ($why_gpus)" ;;
   esac
-  REPLY="$REPLY ($said)"
+  if [ "$memory" != - ]; then __gpu_size "$memory"; size=$REPLY; __gpu_format ', %s each (%s)' "$size" "$why_memory"; words+=$REPLY; fi
+  if [ "$seconds" != - ]; then __gpu_age "$seconds"; size=$REPLY; __gpu_format ', at most %s (%s)' "$size" "$why_time"; words+=$REPLY; fi
+  REPLY=$words
+}
+
+# --- what agents that are alive could run -----------------------------------------------------------------------------
+
+__gpu_survey() { # [FILE just written]: the agents that gave a sign of life within 90 s: into the caller's nodes, lefts (seconds of their
+  # lives), cards (" INDEX:BYTES …"), and default (the GPUs that a script gets which says nothing, as the newest of them has it; else 1)
+  local line row now='' name beat newest=-1 left card='' IFS=$'\n' pages=() fields=()
+  nodes=() lefts=() cards=() default=1
+  for line in nodes/*.tsv; do pages=("$line"); break; done
+  [ ${#pages[@]} -gt 0 ] || return 0
+  if [ $# -eq 0 ]; then __gpu_clock control; now=$REPLY; fi
+  __gpu_lines find nodes "$@" -maxdepth 1 -type f ! -name '.*' ! -name '*[!A-Za-z0-9._+-]*' '(' -name '*.tsv' -o -path 'records/*' ')' -printf '%T@ %p\n'
+  pages=("${reply[@]}")
+  for line in "${pages[@]}"; do [ "${line#* }" != "${1-}" ] || now=${line%%.*}; done
+  __gpu_number "$now" || return 0
+  for line in "${pages[@]}"; do
+    name=${line#* } beat=${line%%.*}
+    case $name in nodes/*.tsv) ;; *) continue ;; esac
+    __gpu_number "$beat" && [ $((now - beat)) -le 90 ] && __gpu_read "$name" || continue
+    set -f
+    card=''
+    for row in $REPLY; do
+      IFS=$'\t'
+      # shellcheck disable=SC2206 # fields are words
+      fields=($row)
+      IFS=$'\n'
+      case ${fields[0]} in
+        agent)
+          [ "${fields[1]-}" = 1 ] || break
+          case ${fields[4]-} in stopped | leaving) break ;; esac
+          left=${fields[6]-}; left=${left%.*}
+          __gpu_number "$left" || left=-
+          if [ "$beat" -ge "$newest" ]; then
+            newest=$beat default=${fields[5]-}
+            case $default in '' | *[!0-9]* | ?????*) default=1 ;; esac
+          fi
+          nodes+=("${fields[2]-}") lefts+=("$left") card=' ' ;;
+        gpu)
+          [ -n "$card" ] || break
+          __gpu_number "${fields[1]-}" && card+="${fields[1]}:${fields[6]-} " ;;
+      esac
+    done
+    set +f
+    [ -z "$card" ] || cards+=("$card")
+  done
+}
+
+__gpu_unable() { # REPLY = why none of the agents that were surveyed can ever run what was heard; fails where one can, or none is alive
+  local i card index bytes wanted=${gpus%-*} fit most=0 of_size=0 longest=0 able='' has='' lives='' size IFS=' '
+  [ ${#nodes[@]} -gt 0 ] && [ "$source" != unread ] || return 1
+  for ((i = 0; i < ${#nodes[@]}; i++)); do
+    fit=0 index=0
+    for card in ${cards[i]}; do
+      index=$((index + 1)) bytes=${card#*:}
+      if [ "$memory" = - ] || ! __gpu_number "$bytes" || [ "$bytes" -ge "$memory" ]; then
+        case ",$devices," in ,-, | *",${card%%:*},"*) fit=$((fit + 1)) ;; esac
+      fi
+    done
+    [ "$index" -le "$most" ] || most=$index
+    [ "$fit" -le "$of_size" ] || of_size=$fit
+    [ "$index" -gt 0 ] || return 1 # it has not told yet
+    if [ "$fit" -ge "$wanted" ]; then has=yes; else fit=''; fi
+    if [ "$seconds" = - ] || [ "$kind" = limit ] || [ "${lefts[i]}" = - ] || [ "${lefts[i]}" -ge "$seconds" ]; then
+      lives=yes
+      [ -z "$fit" ] || able=yes
+    elif [ "${lefts[i]}" -gt "$longest" ]; then longest=${lefts[i]}
+    fi
+  done
+  [ -z "$able" ] || return 1
+  if [ "$most" -lt "$wanted" ]; then __gpu_format 'it waits for another node: no agent that is alive has %s GPUs, the most is %s' "$wanted" "$most"
+  elif [ -z "$has" ] && [ "$devices" != - ]; then __gpu_format 'it waits for another node: no agent that is alive has GPU %s' "$devices"
+  elif [ -z "$has" ]; then __gpu_size "$memory"; size=$REPLY; __gpu_format 'it waits for another node: no agent that is alive has %s GPUs of %s, the most is %s' "$wanted" "$size" "$of_size"
+  elif [ -z "$lives" ]; then __gpu_age "$longest"; size=$REPLY; __gpu_format 'it waits for another agent: none that is alive lives as long as its time, the longest has %s left' "$size"
+  else __gpu_tr 'it waits for another agent: none that is alive has both its GPUs and so much time left'
+  fi
 }
 
 # --- submitting ----------------------------------------------------------------------------------------------------
 
 __gpu_submit() {
-  local files=() texts=() asks=() needs='' name='' priority='' given='' after='' file index
+  local files=() texts=() sheets=() flags=() arguments=() pythons='' needs='' name='' priority='' given='' after='' array='' is_dry='' has_dashes='' words='' tail='' result=0 file
   __gpu_options "$@" || return
-  # A number at the end is a priority, unless a file is called so.
-  index=$((${#files[@]} - 1))
-  if [ "$index" -ge 0 ] && [ ! -e "${files[index]}" ] && __gpu_is_priority "${files[index]}"; then
-    priority=$((10#${files[index]}))
-    files=("${files[@]:0:$index}")
-  fi
+  __gpu_operands || return
   [ ${#files[@]} -gt 0 ] || { __gpu_usage 'which script? gpu_submit FILE… [PRIORITY]; gpu_help shows the options'; return; }
   [ -z "$name" ] || [ ${#files[@]} -eq 1 ] || { __gpu_usage '--name is for one script'; return; }
+  __gpu_given || return
   for file in "${files[@]}"; do # everything is looked at before anything is queued
     __gpu_take "$file" || return
   done
-  __gpu_finish_submit
+  __gpu_understand || { result=$?; [ -n "$is_dry" ] && [ ${#sheets[@]} -eq ${#files[@]} ] || return "$result"; }
+  __gpu_finish_submit && return "$result"
 }
 
 __gpu_run() {
-  local files=() texts=() asks=() needs='' name='' priority='' given='' after='' command
+  local files=() texts=() sheets=() flags=() arguments=() pythons='' needs='' name='' priority='' given='' after='' array='' is_dry='' has_dashes='' words='' tail='' result=0 command
   __gpu_options "$@" || return
+  files+=("${arguments[@]}") arguments=()
   if [ ${#files[@]} -eq 2 ] && __gpu_is_priority "${files[1]}"; then
     case ${files[0]} in
       *[/[:space:]]*) ;;
@@ -1550,24 +1624,41 @@ __gpu_run() {
     name=$1${2:+ $2}
   fi
   files=('')
-  __gpu_needs "${texts[0]}" "$given" || { __gpu_fail '%s; nothing was submitted' "${REPLY#* }"; return; }
-  asks=("$REPLY")
-  __gpu_finish_submit
+  __gpu_given || return
+  __gpu_understand || { result=$?; [ -n "$is_dry" ] && [ ${#sheets[@]} -eq ${#files[@]} ] || return "$result"; }
+  __gpu_finish_submit && return "$result"
 }
 
 __gpu_is_priority() { case $1 in [0-9] | [0-9][0-9] | [0-9][0-9][0-9]) ;; *) return 1 ;; esac; }
 
-__gpu_options() { # ARGUMENT…: into the caller's files, needs, name, priority, given (GPUs), after (names)
+__gpu_options() { # ARGUMENT…: into the caller's files, arguments (behind --, if a file is before it), needs, flags (the same for the reader),
+  # name, priority, array, after (names), is_dry
   local option value
   while [ $# -gt 0 ]; do
     case $1 in
-      --) shift; files+=("$@"); return 0 ;;
+      --)
+        shift
+        if [ ${#files[@]} -eq 0 ]; then # names that may begin like options, and arguments behind another --
+          has_dashes=yes
+          while [ $# -gt 0 ] && [ "$1" != -- ]; do files+=("$1"); shift; done
+          [ $# -gt 0 ] || return 0
+          shift
+        fi
+        has_dashes=yes arguments=("$@")
+        return 0 ;;
+      --dry-run) is_dry=yes; shift; continue ;;
       --?*) option=${1%%=*} ;;
       *) files+=("$1"); shift; continue ;;
     esac
     case $option in
-      --gpus | --memory | --queue | --time | --retries | --name | --after | --priority) ;;
-      *) __gpu_usage 'there is no option %s; gpu_help shows them' "$option"; return ;;
+      --gpus | --memory | --queue | --time | --retries | --name | --after | --priority | --array) ;;
+      *)
+        if [ "$__gpu_verb" = submit ] && [ ${#files[@]} -gt 0 ]; then
+          __gpu_usage 'there is no option %s; gpu_help shows them, and what is for the script stands behind --' "$option"
+        else
+          __gpu_usage 'there is no option %s; gpu_help shows them' "$option"
+        fi
+        return ;;
     esac
     case $1 in
       *=*) value=${1#*=}; shift ;;
@@ -1583,13 +1674,97 @@ __gpu_options() { # ARGUMENT…: into the caller's files, needs, name, priority,
         priority=$((10#$value)) ;;
       *)
         __gpu_check "${option#--}" "$value" || { __gpu_usage '%s' "$REPLY"; return; }
-        [ "$option" != --gpus ] || given=$value
-        needs+="${needs:+, }\"${option#--}\": \"$value\"" ;;
+        case $option in
+          --array) array=$value ;;
+          *) needs+="${needs:+, }\"${option#--}\": \"$value\"" ;;
+        esac
+        flags+=("$option=$value") ;;
     esac
   done
 }
 
-__gpu_take() { # FILE: look at it; into the caller's texts and asks
+# What stands behind the first script may be more scripts, a priority or, as with sbatch, arguments of it.  Where it can be both
+# nothing is queued.
+__gpu_operands() { # into the caller's files, arguments, priority, tail
+  local last word first kind other='' missing='' own='' may=''
+  last=$((${#files[@]} - 1))
+  if [ "$last" -ge 0 ] && [ ! -e "${files[last]}" ] && __gpu_is_priority "${files[last]}"; then tail=${files[last]} last=$((last - 1)); fi
+  if [ -z "$has_dashes" ] && [ "$last" -ge 1 ]; then
+    first=${files[0]}
+    __gpu_kind "$first"; kind=$REPLY
+    for word in "${files[@]:1:$last}"; do
+      __gpu_kind "$word"
+      case $REPLY in
+        "$kind") own=yes ;;
+        "missing $kind") own=yes missing=${missing:-$word} ;;
+        missing*) missing=${missing:-$word} ;;
+        none) other=${other:-$word} ;;
+        *) may=yes ;;
+      esac
+    done
+    case $kind in missing* | none) other='' missing='' may='' ;; maybe) may='' ;; esac # the first will be refused, or is no script for sure
+    if [ -n "$other" ] && [ -z "$own" ]; then
+      case $tail in
+        [0-9][0-9][0-9])
+          __gpu_commands "--priority $tail" "$last"
+          __gpu_usage 'is %s the priority, or an argument of %s? nothing was submitted; type %s or %s' "$tail" "$first" "${reply[@]}"
+          return ;;
+      esac
+      arguments=("${files[@]:1}") files=("$first") tail=''
+      return 0
+    elif [ -n "$other$missing" ]; then
+      __gpu_commands '' "$last"
+      word=${missing:-$other}
+      if [ -e "$word" ]; then __gpu_tr 'is no script'; else __gpu_tr 'there is no such file'; fi
+      __gpu_fail '%s: %s; nothing was submitted; for arguments of %s: %s' "$word" "$REPLY" "$first" "${reply[1]}"
+      return
+    elif [ -n "$may" ]; then
+      __gpu_commands '' "$last"
+      __gpu_usage 'are these scripts, or %s with arguments? nothing was submitted; type %s or %s' "$first" "${reply[@]}"
+      return
+    fi
+  fi
+  [ -n "$tail" ] || return 0
+  priority=$((10#$tail))
+  files=("${files[@]:0:${#files[@]}-1}")
+}
+
+__gpu_commands() { # OPTIONS LAST: reply = how one types the caller's files as scripts (with OPTIONS: as arguments up to LAST), and as arguments
+  local word rest='' every='' some='' count=0
+  for word in "${flags[@]}"; do __gpu_quote "$word"; rest+=" $REPLY"; done
+  while [ -n "$after" ]; do __gpu_quote "${after%%$'\n'*}"; rest+=" --after $REPLY"; after=${after#*$'\n'}; done
+  [ -z "$name" ] || { __gpu_quote "$name"; rest+=" --name $REPLY"; }
+  for word in "${files[@]:1}"; do
+    __gpu_quote "$word"; every+=" $REPLY"
+    count=$((count + 1))
+    [ "$count" -gt "$2" ] || some+=" $REPLY"
+  done
+  __gpu_quote "${files[0]}"
+  if [ -n "$1" ]; then reply=("gpu_submit$rest $1 $REPLY --$some"); else reply=("gpu_submit$rest -- $REPLY$every"); fi
+  reply+=("gpu_submit$rest${priority:+ --priority $priority} $REPLY --$every")
+}
+
+__gpu_kind() { # PATH: REPLY = sh or py: a script; maybe: a text that may be one; missing sh, missing py: it is called so; none: it cannot be
+  local kind=none
+  case ${1##*/} in
+    ?*.sh | ?*.bash | ?*.zsh | ?*.ksh | ?*.slurm | ?*.sbatch | ?*.pbs | ?*.lsf | ?*.job) kind='sh' ;;
+    ?*.py) kind=py ;;
+  esac
+  if [ ! -e "$1" ]; then
+    case $kind in none) ;; *) kind="missing $kind" ;; esac
+  elif [ ! -f "$1" ]; then kind=none
+  elif [ "$kind" = none ] && __gpu_read "$1" 256; then
+    case ${REPLY%%$'\n'*}/${1##*/} in
+      '#!'*python*) kind=py ;;
+      '#!'*) kind='sh' ;;
+      */?*.?*) ;; # config.yaml
+      *) kind=maybe ;;
+    esac
+  fi
+  REPLY=$kind
+}
+
+__gpu_take() { # FILE: look at it; into the caller's texts
   local file=$1 why='' text=''
   if [ ! -e "$file" ]; then __gpu_tr 'there is no such file'; why=$REPLY
   elif [ -d "$file" ]; then __gpu_tr 'is a directory'; why=$REPLY
@@ -1606,33 +1781,62 @@ __gpu_take() { # FILE: look at it; into the caller's texts and asks
       REPLY=$(command stat -L -c %s -- "$file" 2>/dev/null)
       [ "${REPLY:-0}" -le 16777216 ] || { __gpu_format 'has %s bytes; a script has at most 16777216' "$REPLY"; why=$REPLY; }
     fi
-    [ -n "$why" ] || __gpu_needs "$text" "$given" || { __gpu_format 'asks for what cannot be: %s' "${REPLY#* }"; why=$REPLY; }
   fi
   [ -z "$why" ] || { __gpu_fail '%s: %s; nothing was submitted' "$file" "$why"; return; }
-  texts+=("$text") asks+=("$REPLY")
+  texts+=("$text")
 }
 
-__gpu_finish_submit() { # publish the caller's texts, some hundred at a time: a command line has its limits
-  local cwd=$PWD from=0 default=1
-  priority=$((${priority:-500} + 1000)); priority=${priority#1}
-  __gpu_enter make || return
-  __gpu_after || return
-  case " ${asks[*]} " in *' - default '*) __gpu_default; default=$REPLY ;; esac
-  while [ "$from" -lt ${#files[@]} ]; do
-    __gpu_publish "$from" $((from + 200)) || return
-    from=$((from + 200))
+__gpu_given() { # what --after named, and the arguments, into the caller's needs, flags and words (the record's arguments)
+  local one ids=''
+  if [ -n "$after" ]; then
+    reply=()
+    one=$(__gpu_enter && __gpu_after) || return
+    set -f
+    for one in $one; do ids+="${ids:+, }\"$one\""; flags+=("--after=$one"); done
+    set +f
+    needs+="${needs:+, }\"after\": [$ids]"
+  fi
+  words=''
+  for one in "${arguments[@]}"; do
+    if [ $((${#words} + ${#one})) -le 49152 ]; then __gpu_json "$one"; else REPLY=$one; fi
+    words+="${words:+, }$REPLY"
+    flags+=("--arg=$one")
+    [ ${#words} -le 49152 ] || break
   done
+  # A record has at most 64 KiB, and some of that is for the names of the script and its directory.
+  [ ${#needs} -le 49152 ] || { __gpu_fail '--after names too many tasks; have one task wait for some of them, and this one for that'; return; }
+  [ $((${#needs} + ${#words})) -le 49152 ] || __gpu_fail 'the arguments are too long for a record; put them into a file'
+}
+
+__gpu_after() { # the ids of what the caller's after names, a line each
+  local rest=$after
+  while [ -n "$rest" ]; do
+    __gpu_one "${rest%%$'\n'*}" 'pending running' 'done failed' || return
+    __gpu_strip "$REPLY"
+    __gpu_is_full "$REPLY" || { __gpu_fail '--after %s: it was dropped by hand and has no id before it runs' "$REPLY"; return; }
+    printf '%s\n' "${REPLY#????}"
+    rest=${rest#*$'\n'}
+  done
+}
+
+__gpu_finish_submit() { # publish the caller's texts
+  local cwd=$PWD default=1 nodes=() lefts=() cards=() total=0 file
+  local gpus devices source memory lane seconds kind upstream called chdir output errors mail why_gpus why_memory why_time why_name remarks=()
+  priority=$((${priority:-500} + 1000)); priority=${priority#1}
+  if [ -n "$is_dry" ]; then __gpu_rehearse; return; fi
+  __gpu_enter make || return
+  __gpu_publish || return
   # Many files in one call may have stamps ahead of the clock; the next call must not get lower ones.
   __gpu_ms
-  from=$((__gpu_last_ms - REPLY))
-  if [ "$from" -gt 0 ]; then from=$((from + 1001)); command sleep "$((from / 1000 - 1)).${from:${#from}-3}"; fi
+  total=$((__gpu_last_ms - REPLY))
+  if [ "$total" -gt 0 ]; then total=$((total + 1001)); command sleep "$((total / 1000 - 1)).${total:${#total}-3}"; fi
   __gpu_somebody || {
     __gpu_say 'no agent serves %s in %s yet; start one with ./submit.sh %s' "$JOB_ID" "${PWD%/*}" "$JOB_ID"
     __gpu_say_elsewhere
   }
 }
 
-__gpu_somebody() { # whether there may be an agent: it is asked after every submission, and starts no process
+__gpu_somebody() { # whether there may be an agent: it is flags after every submission, and starts no process
   local file incarnation left=20
   for file in nodes/*.json; do
     left=$((left - 1)) file=${file#nodes/}
@@ -1643,78 +1847,89 @@ __gpu_somebody() { # whether there may be an agent: it is asked after every subm
   return 1
 }
 
-__gpu_default() { # REPLY = the GPUs that a script gets which says nothing, as the newest living agent has it; else 1
-  local fields=()
-  __gpu_living
-  if [ ${#reply[@]} -eq 0 ]; then REPLY=1
-  elif __gpu_read "nodes/${reply[0]}.tsv" 4096; then __gpu_fields "${REPLY%%$'\n'*}"; REPLY=${fields[5]-}
-  else __gpu_record "nodes/${reply[0]}.json" && __gpu_field "$REPLY" default_gpus || REPLY=1
-  fi
-  case $REPLY in '' | *[!0-9]* | ?????*) REPLY=1 ;; esac
-}
-
-__gpu_after() { # what --after named becomes ids in the caller's needs
-  local rest=$after ids=''
-  while [ -n "$rest" ]; do
-    __gpu_one "${rest%%$'\n'*}" 'pending running' 'done failed' || return
-    __gpu_strip "$REPLY"
-    __gpu_is_full "$REPLY" || { __gpu_fail '--after %s: it was dropped by hand and has no id before it runs' "$REPLY"; return; }
-    ids+="${ids:+, }\"${REPLY#????}\""
-    rest=${rest#*$'\n'}
+__gpu_indices() { # ARRAY: reply = its indices, none for -; REPLY = how many of them may run at once, 0: all
+  local limit=0 list=$1 piece from to step last=0 order='' IFS=,
+  reply=()
+  [ "$1" != - ] || { REPLY=0; return 0; }
+  case $list in *%*) limit=$((10#${list##*%})); list=${list%%\%*} ;; esac
+  for piece in $list; do
+    step=1
+    case $piece in *:*) step=$((10#${piece#*:})); piece=${piece%:*} ;; esac
+    from=$((10#${piece%-*})) to=$((10#${piece#*-}))
+    [ "$step" -gt 0 ] && [ "$from" -le "$to" ] && [ $(((to - from) / step + ${#reply[@]})) -lt 10000 ] || return 1
+    for ((; from <= to; from += step)); do
+      [ ${#reply[@]} -eq 0 ] || [ "$from" -gt "$last" ] || order='-n -u'
+      reply+=("$from") last=$from
+    done
   done
-  [ -z "$ids" ] || needs+="${needs:+, }\"after\": [$ids]"
-  # A record has at most 64 KiB, and some of that is for the names of the script and its directory.
-  [ ${#needs} -le 49152 ] || __gpu_fail '--after names too many tasks; have one task wait for some of them, and this one for that'
+  [ -z "$order" ] || __gpu_lines printf '%s\n' "${reply[@]}"
+  REPLY=$limit
 }
 
-__gpu_publish() { # FROM TO: these of the caller's files: records, then scripts, synced, then the rename that commits
-  local index=$1 stage='' title id stamp me file script record scripts=() records=() fulls=() where=0 lost=()
+__gpu_publish() { # all of the caller's files, or none: records, then scripts, synced, then the renames that commit
+  local index stage='' title id stamp me file script record own place common scripts=() records=() fulls=() numbers=() where=0 lost=()
+  local begins=() indices=() limit at job step count tongue
   { [ -d pending ] && [ -d records ]; } || command mkdir -p -- pending records 2>/dev/null # somebody has tidied up
   __gpu_me
   __gpu_json "${REPLY%@*}"; me="\"user\": $REPLY"
   __gpu_json "${HOSTNAME:-${HOST:-}}"; me+=", \"host\": $REPLY"
-  __gpu_json "$cwd"; me="\"cwd\": $REPLY, $me"
-  if [ ${#files[@]} -gt 1 ]; then
+  __gpu_hear "${sheets[0]}"
+  if [ ${#files[@]} -gt 1 ] || [ "$array" != - ]; then
     __gpu_nonce 12; stage=pending/.$REPLY
     command mkdir -- "$stage" 2>/dev/null || { __gpu_unwritten "$stage"; return; }
   fi
-  while [ "$index" -lt "$2" ] && [ "$index" -lt ${#files[@]} ]; do
+  for ((index = 0; index < ${#files[@]}; index++)); do
+    begins+=("${#fulls[@]}")
     file=${files[index]}
-    title=${name:-${file##*/}}
-    __gpu_stamp; stamp=$REPLY
-    __gpu_nonce 6; id=$stamp-$REPLY
-    __gpu_safe_name "$title"; id+=-$REPLY
-    record="{\"protocol\": 1, \"id\": \"$id\""
-    __gpu_json "$title"; record+=", \"name\": $REPLY"
+    __gpu_hear "${sheets[index]}"
+    __gpu_titled_as "$file"; title=$REPLY
+    __gpu_json "$title"; common=$REPLY
+    case $title in ?*.py) tongue=.py ;; *) tongue='' ;; esac # by it a script without a #! line is run
+    own=''
     if [ -n "$file" ]; then
-      case $file in /*) ;; *) file=$cwd/${file#./} ;; esac
-      __gpu_json "$file"; record+=", \"path\": $REPLY"
+      case $file in /*) place=$file ;; *) place=$cwd/${file#./} ;; esac
+      __gpu_json "$place"; own=", \"path\": $REPLY"
     fi
-    record+=", $me, \"submitted_at\": \"${stamp:0:4}-${stamp:4:2}-${stamp:6:5}:${stamp:11:2}:${stamp:13:2}Z\""
-    record+="${needs:+, \"needs\": {$needs\}}}"
-    script=pending/.$id
-    if [ -n "$stage" ]; then script=$stage/$priority-$id; fi
-    fulls+=("$priority-$id") scripts+=("$script") records+=("records/$id.json")
-    __gpu_write "records/$id.json" "$record"$'\n' && __gpu_script "$script" "${texts[index]}" "$file" ||
-      { __gpu_unwritten "$script"; return; }
-    index=$((index + 1))
+    __gpu_directory; __gpu_json "$REPLY"; own+=", \"cwd\": $REPLY, $me"
+    __gpu_indices "$array"; limit=$REPLY indices=("${reply[@]}") count=${#reply[@]} job='' step=1
+    if [ "$count" -gt 1 ]; then
+      step=$((indices[1] - indices[0]))
+      for ((at = 2; at < count; at++)); do [ $((indices[at] - indices[at - 1])) -eq "$step" ] || { step=1; break; }; done
+    fi
+    for ((at = 0; at < (count ? count : 1); at++)); do
+      __gpu_stamp; stamp=$REPLY
+      __gpu_nonce 6; id=$stamp-$REPLY
+      if [ "$count" -eq 0 ]; then __gpu_safe_name "$title"; else __gpu_plain "${title%"$tongue"}"; __gpu_safe_name "${REPLY:0:100}_${indices[at]}$tongue"; fi
+      id+=-$REPLY job=${job:-$id}
+      record="{\"protocol\": 1, \"id\": \"$id\", \"name\": "
+      if [ "$count" -eq 0 ]; then record+=$common; else record+="${common%"$tongue\""}_${indices[at]}$tongue\""; fi
+      record+="$own, \"submitted_at\": \"${stamp:0:4}-${stamp:4:2}-${stamp:6:5}:${stamp:11:2}:${stamp:13:2}Z\""
+      if [ "$limit" -gt 0 ] && [ "$limit" -lt "$count" ] && [ "$lane" = - ]; then
+        record+=", \"needs\": {$needs${needs:+, }\"queue\": \"${job:0:25}.$((at % limit))\"}"
+      else
+        record+="${needs:+, \"needs\": {$needs\}}"
+      fi
+      record+="${words:+, \"arguments\": [$words]}"
+      [ "$count" -eq 0 ] ||
+        record+=", \"array\": {\"job\": \"$job\", \"index\": ${indices[at]}, \"min\": ${indices[0]}, \"max\": ${indices[count - 1]}, \"step\": $step, \"count\": $count, \"limit\": $limit}"
+      script=pending/.$id
+      if [ -n "$stage" ]; then script=$stage/$priority-$id; fi
+      fulls+=("$priority-$id") scripts+=("$script") records+=("records/$id.json") numbers+=("${indices[at]-}")
+      __gpu_write "records/$id.json" "$record}"$'\n' && __gpu_script "$script" "${texts[index]}" "$place" ||
+        { __gpu_unwritten "$script"; return; }
+    done
   done
   __gpu_sync "${records[@]}" "${scripts[@]}" || { __gpu_unwritten "$script"; return; }
   if [ -z "$stage" ]; then
     __gpu_move "$script" "pending/${fulls[0]}" || where=1
   else
-    __gpu_move_all pending "${scripts[@]}" || where=1
+    for ((at = 0; at < ${#scripts[@]}; at += 200)); do # a command line has its limits
+      __gpu_move_all pending "${scripts[@]:$at:200}" || where=1
+    done
     command rmdir -- "$stage" 2>/dev/null
   fi
-  for ((index = 0; index < ${#fulls[@]}; index++)); do
-    id=${fulls[index]#????} file=${files[$1 + index]}
-    # Not in pending/ after an error: perhaps an agent was faster.
-    if [ "$where" -ne 0 ] && ! __gpu_where "$id"; then lost+=("${fulls[index]}"); continue; fi
-    if [ ! -t 1 ] || [ ! -t 2 ]; then printf '%s\n' "${fulls[index]}"; fi # on a terminal the sentence says enough
-    __gpu_asks "${asks[$1 + index]/#1 - default /$default - default }"
-    title=${name:-${file##*/}} stamp=${id#*-}
-    __gpu_say '%s: queued as %s, priority %s, asks for %s' "$title" "${stamp%%-*}" "$priority" "$REPLY"
-  done
+  __gpu_survey "${records[0]}"
+  for ((index = 0; index < ${#files[@]}; index++)); do __gpu_published; done
   [ ${#lost[@]} -gt 0 ] || return 0
   scripts=() records=() # of the others are in use
   for script in "${lost[@]}"; do
@@ -1724,9 +1939,195 @@ __gpu_publish() { # FROM TO: these of the caller's files: records, then scripts,
   __gpu_unwritten "pending/${lost[0]}"
 }
 
+__gpu_titled_as() { # FILE: REPLY = what its task is called
+  REPLY=${1##*/}
+  if [ -n "$name" ]; then REPLY=$name; elif [ "$called" != - ]; then REPLY=$called; fi
+}
+
+__gpu_directory() { # REPLY = where what was heard runs
+  case $chdir in '') REPLY=$cwd ;; /*) REPLY=$chdir ;; *) REPLY=$cwd/${chdir#./} ;; esac
+}
+
+__gpu_published() { # says what became of the caller's file with that index, and what there is to say of it
+  local unlinked=$'\n' first=${begins[index]} last full title nonce='' nonces=() asks list file=${files[index]} one job number
+  last=${begins[index + 1]-${#fulls[@]}}
+  __gpu_hear "${sheets[index]}"
+  [ "$source" != default ] || gpus=$default
+  __gpu_titled_as "$file"; title=$REPLY
+  job=${fulls[first]#????}
+  for ((one = first; one < last; one++)); do
+    full=${fulls[one]}
+    # Not in pending/ after an error: perhaps an agent was faster.
+    if [ "$where" -ne 0 ] && ! __gpu_where "${full#????}"; then lost+=("$full"); continue; fi
+    if [ ! -t 1 ] || [ ! -t 2 ]; then printf '%s\n' "$full"; fi # on a terminal the sentence says enough
+    nonce=${full:23:6} nonces+=("$nonce")
+  done
+  [ ${#nonces[@]} -gt 0 ] || return 0
+  __gpu_asks; asks=$REPLY
+  if [ -n "$why_name" ] && [ -z "$name" ]; then __gpu_format '; %s is called so by %s' "${file##*/}" "$why_name"; asks+=$REPLY; fi
+  if [ ${#arguments[@]} -gt 0 ]; then __gpu_spelled; __gpu_format '; its arguments: %s' "$REPLY"; asks+=$REPLY; fi
+  list=$array
+  [ ${#list} -le 80 ] || list=${list:0:80}…
+  if [ "$array" = - ]; then __gpu_say '%s: queued as %s, priority %s, asks for %s' "$title" "$nonce" "$priority" "$asks"
+  else __gpu_say '%s, array %s: queued as %s tasks, %s to %s, priority %s, each asks for %s' "$title" "$list" "${#nonces[@]}" "${nonces[0]}" "$nonce" "$priority" "$asks"
+  fi
+  __gpu_remark "$file"
+  for ((one = first; one < last; one++)); do
+    [ -n "$output$errors" ] || break
+    __gpu_links "${fulls[one]#????}" "${numbers[one]}"
+  done
+}
+
+__gpu_spelled() { # REPLY = the caller's arguments, as one types them
+  local one spelled=''
+  for one in "${arguments[@]}"; do
+    __gpu_quote "$one"; spelled+="${spelled:+ }$REPLY"
+    [ ${#spelled} -le 200 ] || { spelled=${spelled:0:200}…; break; }
+  done
+  REPLY=$spelled
+}
+
+__gpu_remark() { # FILE: a line for each thing that its submitter should know
+  local one file=$1 limit
+  for one in "${remarks[@]}"; do
+    case $one in -:*) __gpu_note "${file:-gpu_run}" "${one#*:}" ;; *) __gpu_note "${file:-gpu_run}:${one%%:*}" "${one#*:}" ;; esac
+  done
+  if [ "$pythons" = none ] && [ "$index" -eq 0 ]; then
+    __gpu_tr 'only options and #GPUQ lines were read (the rest takes a Python 3.8 or newer, and gpu_queue beside client.sh); the node reads all of it'; __gpu_note "${file:-gpu_run}" "$REPLY"
+  fi
+  if __gpu_unable; then __gpu_note "${file:-gpu_run}" "$REPLY"; fi
+  if [ "$upstream" != - ] && [ -z "$after" ]; then # of its --dependency
+    for one in ${upstream//,/ }; do
+      __gpu_where "$one" || { __gpu_format 'it waits for %s, which is not in this queue' "$one"; __gpu_note "${file:-gpu_run}" "$REPLY"; }
+    done
+  fi
+  limit=${array##*%}
+  if [ "$limit" != "$array" ] && [ "$lane" != - ]; then
+    __gpu_format 'its tasks run one at a time, as they are in queue %s; %%%s does not count' "$lane" "$limit"; __gpu_note "$file" "$REPLY"
+  fi
+  if [ -n "$mail" ]; then __gpu_tr 'nobody is mailed yet; gpu_wait waits for its end'; __gpu_note "$file:$mail" "$REPLY"; fi
+  # shellcheck disable=SC2016 # a script's own words
+  case $has_dashes$tail/${#files[@]}/${texts[0]} in
+    [0-9]/1/*'$'[1-9@*]* | [0-9][0-9]/1/*'$'[1-9@*]* | [0-9]/1/*'${'[1-9@*]* | [0-9][0-9]/1/*'${'[1-9@*]*)
+      __gpu_quote "$file"; one=$REPLY
+      __gpu_format '%s is taken for its priority; as its argument: gpu_submit %s -- %s' "$tail" "$one" "$tail"; __gpu_note "$file" "$REPLY" ;;
+  esac
+}
+
+__gpu_note() { # FILE TEXT
+  if [ -n "$is_dry" ]; then __gpu_format 'note: %s' "$2"; __gpu_put '  %s\n' "$REPLY"
+  else __gpu_say 'note: %s: %s' "$1" "$2"
+  fi
+}
+
+__gpu_links() { # ID INDEX: where the script's --output and --error point to, links to its log; what failed is put to the caller's unlinked
+  local id=$1 at=$2 pattern place before='' log=$PWD/logs/$1.log directory
+  __gpu_directory; directory=$REPLY
+  for pattern in "$output" "$errors"; do
+    case $unlinked in *$'\n'"$pattern"$'\n'*) continue ;; esac # it is said once
+    [ -n "$pattern" ] || continue
+    if ! __gpu_place "$pattern"; then __gpu_note "$file" "$REPLY"; unlinked+=$pattern$'\n'; continue; fi
+    place=$REPLY
+    case $place in /dev/* | "$before") continue ;; /*) ;; *) place=$directory/${place#./} ;; esac
+    before=$place
+    if [ -L "$place" ]; then
+      case $(command readlink -- "$place") in
+        "$log") continue ;;
+        */logs/????????T?????????-??????-*.log) command rm -f -- "$place" 2>/dev/null ;;
+      esac
+    fi
+    command ln -s -T -- "$log" "$place" 2>/dev/null && continue
+    unlinked+=$pattern$'\n'
+    if [ -e "$place" ] || [ -L "$place" ]; then __gpu_format '%s is there already and stays as it is; its output goes to %s' "$place" "$log"
+    elif [ ! -d "${place%/*}" ]; then __gpu_format '%s is missing, so there is no link to its log, %s' "${place%/*}" "$log"
+    else __gpu_format '%s, a link to its log, could not be made; the log is %s' "$place" "$log"
+    fi
+    __gpu_note "$file" "$REPLY"
+  done
+}
+
+__gpu_place() { # PATTERN of --output: REPLY = the path that it means for the caller's id and at; fails, with the reason in REPLY
+  local rest=$1 out='' width value back=$'\\'
+  case $rest in
+    *"$back"*) REPLY=${rest//"$back"/}; return 0 ;; # then sbatch replaces nothing
+    *'$'* | *: | */) __gpu_format '%s is not followed; gpu_logs shows its log' "$1"; return 1 ;;
+  esac
+  while case $rest in *%*) true ;; *) false ;; esac; do
+    out+=${rest%%\%*}; rest=${rest#*%}
+    width=${rest%%[!0-9]*}; rest=${rest#"$width"}
+    case $rest in
+      %*) value=% width='' ;;
+      [jJ]*) __gpu_job_number "$id"; value=$REPLY ;;
+      A*) __gpu_job_number "$job"; value=$REPLY ;;
+      a*) value=${at:-4294967294} ;;
+      x*) value=${title//\//_} width='' ;;
+      u*) __gpu_me; value=${REPLY%@*} width='' ;;
+      [nts]*) value=0 ;;
+      *) __gpu_format '%s is known only on the node, so there is no link to its log; gpu_logs shows it' "$1"; return 1 ;;
+    esac
+    width=${width:0:2}
+    while [ ${#value} -lt $((10#${width:-0})) ] && [ ${#value} -lt 10 ]; do value=0$value; done
+    out=$out$value rest=${rest:1}
+  done
+  REPLY=$out$rest
+}
+
+__gpu_job_number() { # ID: REPLY = the number that the task sees as SLURM_JOB_ID (gpu_queue/task.py)
+  local drawn high low
+  if [ "$1" != "${numbered-}" ]; then
+    drawn=$(printf %s "$1" | command sha256sum) numbered=$1
+    high=$((16#${drawn:0:8})) low=$((16#${drawn:8:8}))
+    number=$((67108864 + ((high % 2080374784) * (4294967296 % 2080374784) + low) % 2080374784))
+  fi
+  REPLY=$number
+}
+
+__gpu_rehearse() { # gpu_submit --dry-run: the whole reading, and nothing is queued
+  local index line lines=() views=() language=en
+  [ -z "$__gpu_zh" ] || language=zh
+  for ((index = 0; index < ${#files[@]}; index++)); do
+    case ${files[index]} in '') lines+=(-) ;; /*) lines+=("${files[index]}") ;; *) lines+=("$cwd/${files[index]#./}") ;; esac
+  done
+  if __gpu_enter 2>/dev/null; then __gpu_survey; fi
+  index=-1
+  if [ "$pythons" != none ] && __gpu_consult "${#files[@]}" "$pythons" "${flags[@]}" "--default-gpus=$default" "--people=$language" -- "${lines[@]}"; then
+    __gpu_split_lines "$REPLY"
+    for line in "${reply[@]}"; do
+      case $line in
+        ' '*) [ "$index" -lt 0 ] || views[index]+=$line$'\n' ;;
+        *) index=$((index + 1)) views[index]='' ;;
+      esac
+    done
+  fi
+  for ((index = 0; index < ${#files[@]}; index++)); do
+    __gpu_hear "${sheets[index]}"
+    [ "$source" != default ] || gpus=$default
+    __gpu_titled_as "${files[index]}"
+    line=${files[index]##*/}
+    if [ -z "$line" ] || [ "$line" = "$REPLY" ]; then __gpu_put '%s:\n' "$REPLY"; else __gpu_put '%s (%s):\n' "$REPLY" "$line"; fi
+    if [ ${#views[@]} -eq ${#files[@]} ]; then
+      __gpu_split_lines "${views[index]%$'\n'}"
+      for line in "${reply[@]}"; do __gpu_put '%s\n' "$line"; done
+      remarks=() # they are there already
+    else
+      __gpu_asks; __gpu_format 'asks for %s' "$REPLY"; __gpu_put '  %s\n' "$REPLY"
+    fi
+    if [ ${#arguments[@]} -gt 0 ]; then __gpu_spelled; __gpu_format 'arguments: %s' "$REPLY"; __gpu_put '  %s\n' "$REPLY"; fi
+    __gpu_indices "$array"
+    case ${#reply[@]}/$REPLY in
+      0/*) REPLY='' ;;
+      */0) __gpu_format '%s tasks' "${#reply[@]}" ;;
+      *) __gpu_format '%s tasks, at most %s of them at once' "${#reply[@]}" "$REPLY" ;;
+    esac
+    [ -z "$REPLY" ] || __gpu_put '  %s\n' "$REPLY"
+    __gpu_remark "${files[index]}"
+  done
+  __gpu_put 'priority %s; nothing was queued\n' "$priority"
+}
+
 __gpu_sync() { # FILE…: on the disk; many at the same time, so that a journal writes them together
   if [ $# -le 8 ]; then command sync -- "$@" 2>/dev/null
-  else printf '%s\n' "$@" | command xargs -d '\n' -P 8 -n $((($# + 7) / 8)) sync -- 2>/dev/null # our own names: no newline
+  else printf '%s\n' "$@" | command xargs -d '\n' -P 8 -n $((($# + 7) / 8 < 500 ? ($# + 7) / 8 : 500)) sync -- 2>/dev/null # our own names: no newline
   fi
 }
 
@@ -1735,8 +2136,8 @@ __gpu_script() { # TARGET TEXT FILE: the script as it is; one that was not read 
 }
 
 __gpu_unwritten() { # PATH: take back the caller's records and scripts that are not committed
-  command rm -f -- "${scripts[@]}" 2>/dev/null
-  [ ${#fulls[@]} -eq 0 ] || command rm -f -- "${records[@]}" 2>/dev/null
+  local at
+  for ((at = 0; at < ${#scripts[@]}; at += 500)); do command rm -f -- "${scripts[@]:$at:500}" "${records[@]:$at:500}" 2>/dev/null; done
   [ -z "$stage" ] || command rmdir -- "$stage" 2>/dev/null
   __gpu_advice "$1" records/x
   __gpu_fail '%s/%s could not be written, so it is not queued; %s' "$PWD" "$1" "$REPLY"
@@ -4476,7 +4877,40 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'counted until %s ago; agents write it down each minute\n') REPLY='统计到 %s 前；agent 每分钟写下一次\n' ;;
     'counted until %s ago; no agent is alive\n') REPLY='统计到 %s 前；没有存活的 agent\n' ;;
     "--%s '%s' cannot be understood; for example %s") REPLY="无法理解 --%s '%s'；例如 %s" ;;
-    '%s is no number of GPUs that a task can have; at most 1024') REPLY='%s 不是任务可用的 GPU 数量；至多 1024' ;;
+    '%s is known only on the node, so there is no link to its log; gpu_logs shows it') REPLY='%s 只有在节点上才知道，因此没有建立指向其日志的链接；gpu_logs 会显示日志' ;;
+    '%s is missing, so there is no link to its log, %s') REPLY='%s 不存在，因此没有建立指向其日志的链接；日志是 %s' ;;
+    '%s is not followed; gpu_logs shows its log') REPLY='不支持 %s；gpu_logs 会显示日志' ;;
+    '%s is taken for its priority; as its argument: gpu_submit %s -- %s') REPLY='%s 被当作优先级；如果是参数：gpu_submit %s -- %s' ;;
+    '%s is there already and stays as it is; its output goes to %s') REPLY='%s 已经存在，保持不变；输出写到 %s' ;;
+    '%s tasks') REPLY='%s 个任务' ;;
+    '%s tasks, at most %s of them at once') REPLY='%s 个任务，同时至多 %s 个' ;;
+    '%s, a link to its log, could not be made; the log is %s') REPLY='%s（指向日志的链接）无法创建；日志是 %s' ;;
+    '%s, array %s: queued as %s tasks, %s to %s, priority %s, each asks for %s') REPLY='%s，数组 %s：已排队 %s 个任务，编号 %s 至 %s，优先级 %s，每个申请 %s' ;;
+    '%s: %s; nothing was submitted; for arguments of %s: %s') REPLY='%s：%s；未提交任何任务；如果是 %s 的参数：%s' ;;
+    'nobody is mailed yet; gpu_wait waits for its end') REPLY='目前不发送邮件；gpu_wait 可等待它结束' ;;
+    ', %s each (%s)') REPLY='，每张 %s（%s）' ;;
+    ', at most %s (%s)') REPLY='，至多 %s（%s）' ;;
+    '; %s is called so by %s') REPLY='；%s 的名称来自 %s' ;;
+    '; its arguments: %s') REPLY='；参数：%s' ;;
+    'are these scripts, or %s with arguments? nothing was submitted; type %s or %s') REPLY='这些都是脚本，还是 %s 带参数？未提交任何任务；请输入 %s 或 %s' ;;
+    'arguments: %s') REPLY='参数：%s' ;;
+    'asks for %s') REPLY='申请 %s' ;;
+    'is %s the priority, or an argument of %s? nothing was submitted; type %s or %s') REPLY='%s 是优先级，还是 %s 的参数？未提交任何任务；请输入 %s 或 %s' ;;
+    'is no script') REPLY='不是脚本' ;;
+    'it waits for %s, which is not in this queue') REPLY='它等待 %s，而该任务不在本队列中' ;;
+    'its tasks run one at a time, as they are in queue %s; %%%s does not count') REPLY='任务都在队列 %s 中，因此逐个运行；%%%s 不起作用' ;;
+    'line %s') REPLY='第 %s 行' ;;
+    'only options and #GPUQ lines were read (the rest takes a Python 3.8 or newer, and gpu_queue beside client.sh); the node reads all of it') REPLY='只读取了选项和 #GPUQ 行（其余部分需要 Python 3.8 或更新版本，以及 client.sh 旁边的 gpu_queue）；节点会读取全部' ;;
+    'it waits for another node: no agent that is alive has GPU %s') REPLY='它将等待其他节点：存活的 agent 都没有 GPU %s' ;;
+    'it waits for another agent: none that is alive has both its GPUs and so much time left') REPLY='它将等待其他 agent：存活的 agent 中没有一个既有这些 GPU 又剩余足够的时间' ;;
+    'it waits for another node: no agent that is alive has %s GPUs of %s, the most is %s') REPLY='它将等待其他节点：存活的 agent 都没有 %s 张显存 %s 的 GPU，最多 %s 张' ;;
+    'it waits for another node: no agent that is alive has %s GPUs, the most is %s') REPLY='它将等待其他节点：存活的 agent 都没有 %s 张 GPU，最多 %s 张' ;;
+    'it waits for another agent: none that is alive lives as long as its time, the longest has %s left') REPLY='它将等待其他 agent：存活的 agent 剩余时间都不够，最长还有 %s' ;;
+    'note: %s: %s') REPLY='注意：%s：%s' ;;
+    'priority %s; nothing was queued\n') REPLY='优先级 %s；未排队任何任务\n' ;;
+    'the arguments are too long for a record; put them into a file') REPLY='参数过长，无法写入记录；请把它们放进文件' ;;
+    'there is no option %s; gpu_help shows them, and what is for the script stands behind --') REPLY='没有选项 %s；gpu_help 列出所有选项，给脚本的参数写在 -- 之后' ;;
+    'what its script says') REPLY='脚本所写的资源' ;;
     '#GPUQ knows no %s; expected --gpus, --memory, --queue, --time or --retries') REPLY='#GPUQ 没有 %s；应为 --gpus、--memory、--queue、--time 或 --retries' ;;
     '#GPUQ %s has no value') REPLY='#GPUQ %s 没有值' ;;
     '%s is missing: an agent of this queue makes it again within seconds, and so may you') REPLY='%s 不存在：此队列的 agent 几秒内会重新创建，您也可以创建' ;;
@@ -4538,9 +4972,11 @@ __gpu_manual() { # gpu_help in Chinese
   gpu_use [ID]                        显示或切换实例              gpu_list    所有实例
 提交；任务的全名写到标准输出，每行一个（终端除外）；给人看的话写到标准错误
   gpu_submit 文件… [优先级]           把脚本排队；优先级 000-999，数字越小越优先，默认 500
+  gpu_submit 文件 [--] 参数…          把带参数的脚本排队；-- 之后的都是参数
   gpu_run "命令" [优先级]             把一行命令排队
     --gpus N|N-M   --memory 20G   --queue Q   --time 4h   --retries N     需要什么（也可写成脚本里的 #GPUQ 行）
     --after 任务   --name 名称    --priority PPP                          --after 可以重复
+    --array 0-9%2  每个序号一个任务，同时两个                --dry-run    说明申请了什么、为什么，不排队
 查看
   gpu_status [--all] [--watch]        节点及其 GPU，什么在等待、为什么，什么失败了；--plain、--json：给程序用
   gpu_logs [任务]                     最新的日志；给出任务则显示它每次运行的日志
@@ -4565,7 +5001,7 @@ __gpu_manual() { # gpu_help in Chinese
 
 “任务”可以是全名、编号、六位随机码、脚本名（带或不带后缀），或其中的一部分。符合多个任务时会列出它们，什么都不做；
 gpu_tail 取最新的，gpu_logs 取最新的有日志的，gpu_explain 在同名任务中取最新的。
--- 之后的都是名称，即使它像选项那样开头。
+-- 之后的都是名称，即使它像选项那样开头；在 gpu_submit 文件 -- 之后的是脚本的参数。
 每个错误是标准错误上的一行；用法错误的状态是 2，其他是 1。
 
 设置：JOB_ID；QUEUE_ROOT（默认 ~/gpu_queue）；NO_COLOR；GPU_QUEUE_PATIENCE：多少秒没有音讯的节点算作不在
@@ -4668,7 +5104,7 @@ __gpu_offer() { # KIND WORD PATH…: what begins with the word, one a line: of v
 __gpu_words() { # COMMAND WORD [BEFORE [quoted]]: the options and candidates that begin with WORD; BEFORE is the word before
   local options='' line
   case $1 in
-    gpu_submit | gpu_run) options='--gpus --memory --queue --time --retries --after --name --priority' ;;
+    gpu_submit | gpu_run) options='--gpus --memory --queue --time --retries --after --name --priority --array --dry-run' ;;
     gpu_status) options=$'--all\n--watch\n--plain\n--json' ;;
     gpu_wait) options='--timeout --queue' ;;
     gpu_cancel | gpu_stop | gpu_retry | gpu_priority) options='--queue --yes' ;;
@@ -4679,6 +5115,7 @@ __gpu_words() { # COMMAND WORD [BEFORE [quoted]]: the options and candidates tha
   esac
   case $1/${3-} in
     gpu_submit/--after | gpu_run/--after | */--queue) set -- "$3" "$2" '' "${4-}" ;;
+    gpu_submit/--dry-run | gpu_run/--dry-run) ;;
     gpu_submit/--[a-z]* | gpu_run/--[a-z]* | */--timeout) return 0 ;; # a number, or a name of one's own
   esac
   case $2 in
@@ -4709,7 +5146,7 @@ __gpu_complete_zsh() {
   # shellcheck disable=SC2154,SC2296,SC2206 # zsh's own words and flags
   found=(${(f)"$(__gpu_guest words "${words[1]}" "${words[CURRENT]}" "${words[CURRENT-1]}" 2>/dev/null)"})
   # shellcheck disable=SC2154 # zsh's own
-  case $service/${words[CURRENT-1]} in gpu_submit/--*) ;; gpu_submit/*) _files ;; esac
+  case $service/${words[CURRENT-1]} in gpu_submit/--dry-run | gpu_submit/--) _files ;; gpu_submit/--*) ;; gpu_submit/*) _files ;; esac
   if [ ${#found} -gt 0 ]; then compadd -- "${found[@]}"; fi
 }
 

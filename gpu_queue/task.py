@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from enum import Enum
@@ -17,6 +18,9 @@ from gpu_queue.reasons import Reason
 
 DEFAULT_PRIORITY = 500
 """Smaller runs first; names carry three digits, 000-999."""
+SLURM_HIGHEST = 67_108_863
+"""The highest number that Slurm gives to a job (MaxJobId)."""
+_JOB_NUMBERS_END = 2**31
 
 
 class State(str, Enum):
@@ -211,6 +215,12 @@ def short_name(name: str, title: str = "") -> str:
     """
     full = _FULL.fullmatch(name)
     return f"{title or full[2]} ({full[1]})" if full else name
+
+
+def job_number(task_id: str) -> int:
+    """The number by which a script knows its job: above Slurm's highest, below 2**31.  client.sh draws it as well."""
+    drawn = int.from_bytes(hashlib.sha256(task_id.encode("utf-8", "surrogateescape")).digest()[:8], "big")
+    return SLURM_HIGHEST + 1 + drawn % (_JOB_NUMBERS_END - SLURM_HIGHEST - 1)
 
 
 def story_of(tries: tuple[TryResult, ...]) -> list[str]:

@@ -171,7 +171,7 @@ class Preparing:
             one.port = free_port(one.claim.task_id, ports_taken)
             said |= dict.fromkeys(wanted, str(one.port)) if one.port else {}
         spoken = read_spoken(script)
-        if not (spoken.is_slurm or spoken.is_pbs):
+        if not (spoken.is_slurm or spoken.is_pbs or claimed.submission.array):
             return said
         host = socket.gethostname()
         path, tools = self.environment.get("PATH", os.defpath), self.tools() if spoken.is_slurm else ""

@@ -10,15 +10,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gpu_queue.task import ArrayPart
+from gpu_queue.task import ArrayPart, job_number
 
-SLURM_HIGHEST = 67_108_863
-"""The highest number that Slurm gives to a job (MaxJobId)."""
-_NUMBERS_END = 2**31
 TASKS_MAX = 4096
 """A script that asks for more ranks on one node is not taken at its word."""
 TRY_DIRECTORY = "GPU_QUEUE_TRY_DIR"
@@ -93,15 +89,10 @@ def without_allocation(environment: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
-def job_number(task_id: str) -> int:
-    """The number by which a script knows its job: above Slurm's highest, and below 2**31."""
-    drawn = int.from_bytes(hashlib.sha256(task_id.encode("utf-8", "surrogateescape")).digest()[:8], "big")
-    return SLURM_HIGHEST + 1 + drawn % (_NUMBERS_END - SLURM_HIGHEST - 1)
-
-
 def variables(spoken: Spoken, job: Job) -> dict[str, str]:
-    """What a script finds that was written for these schedulers; nothing for one that was written for none."""
-    return (_slurm(spoken, job) if spoken.is_slurm else {}) | (_pbs(job) if spoken.is_pbs else {})
+    """What a script finds that was written for these schedulers; one for none finds its place in an array."""
+    said = (_slurm(spoken, job) if spoken.is_slurm else {}) | (_pbs(job) if spoken.is_pbs else {})
+    return said or _slurm_array(job)
 
 
 def _slurm(spoken: Spoken, job: Job) -> dict[str, str]:
@@ -142,16 +133,20 @@ def _slurm(spoken: Spoken, job: Job) -> dict[str, str]:
             said[name] = str(value)
     if job.number > 1:
         said["SLURM_RESTART_COUNT"] = str(job.number - 1)
-    if job.array is not None:
-        said |= {
-            "SLURM_ARRAY_JOB_ID": str(job_number(job.array.job)),
-            "SLURM_ARRAY_TASK_ID": str(job.array.index),
-            "SLURM_ARRAY_TASK_COUNT": str(job.array.count),
-            "SLURM_ARRAY_TASK_MIN": str(job.array.min),
-            "SLURM_ARRAY_TASK_MAX": str(job.array.max),
-            "SLURM_ARRAY_TASK_STEP": str(job.array.step),
-        }
-    return said
+    return said | _slurm_array(job)
+
+
+def _slurm_array(job: Job) -> dict[str, str]:
+    if job.array is None:
+        return {}
+    return {
+        "SLURM_ARRAY_JOB_ID": str(job_number(job.array.job)),
+        "SLURM_ARRAY_TASK_ID": str(job.array.index),
+        "SLURM_ARRAY_TASK_COUNT": str(job.array.count),
+        "SLURM_ARRAY_TASK_MIN": str(job.array.min),
+        "SLURM_ARRAY_TASK_MAX": str(job.array.max),
+        "SLURM_ARRAY_TASK_STEP": str(job.array.step),
+    }
 
 
 def _pbs(job: Job) -> dict[str, str]:

@@ -311,19 +311,20 @@ class PendingReader:
         try:
             submission: Submission | None = None
             submitted: dict[str, object] = {}
+            arguments: tuple[str, ...] = ()
             tries, returned_at = 0, 0.0
             if known.task_id is not None:
                 if self._is_settled_as_well(known.name):
                     # A copy (cp done/X pending/): what is run is another task, once the copy has settled.
                     return replace(known, task_id=None, unready=reason(Code.SETTLING, copy=1))
                 submission = records.read_submission(self._paths, known.task_id, self._uids)
-                submitted = submission.needs
+                submitted, arguments = submission.needs, submission.arguments
                 earlier = records.read_tries(self._paths, known.task_id)
                 tries = self._tries_before(known, earlier)
                 if earlier:  # the index was written when the last try ended; a change of priority leaves it alone
                     returned_at = os.stat(self._paths.tries_index(known.task_id)).st_mtime
             if not refusal:
-                needs = read_needs(head, submitted, self._default_gpus, file_name=known.name)
+                needs = read_needs(head, submitted, self._default_gpus, arguments, known.name)
         except BadScript as bad:
             refusal = str(bad)
         except OSError:

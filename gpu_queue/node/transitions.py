@@ -426,7 +426,7 @@ class Transitions:
         submission = records.read_submission(self._paths, claim.task_id, self._uids)
         try:
             head, _ = files.read_script(source, HEAD_BYTES, self._uids)
-            return read_needs(head, submission.needs, 1, file_name=claim.task_id)
+            return read_needs(head, submission.needs, 1, submission.arguments, claim.task_id)
         except (files.FileProblem, BadScript):
             return Needs()
 

@@ -144,11 +144,9 @@ class Spool:
         priority: int = DEFAULT_PRIORITY,
         cwd: str | None = None,
         arguments: Sequence[str] = (),
+        array: str | None = None,
     ) -> Task:
-        """Queue one script; when this returns it is safe on the disk.
-
-        What is not said here the script may say itself (``#GPUQ``, ``#SBATCH``, ``CUDA_VISIBLE_DEVICES``, torchrun's
-        arguments); what is said here counts first.
+        """Queue one script, safe on the disk; what is not said here it may say itself (docs/scripts.md).
 
         Args:
             script: its path, or a ``Script``.
@@ -162,17 +160,18 @@ class Spool:
             priority: 0 to 999, smaller runs first.
             cwd: where it runs; default: here.
             arguments: what the script finds as ``$1``, ``$2`` …
+            array: ``"0-9%2"``: a task for each index, two at once; what the script's own line says, else.
 
         Returns:
-            The task, with what it asks for in ``needs``.
+            The task, with its ``needs``, and ``notes`` for its submitter; of an array the first (``publish``: all).
 
         Raises:
             BadScript: it can never run; nothing was written.
             NotPublished: the storage did not take it; nothing is left behind.
             SpoolError: the queue cannot be made or used.
         """
-        options = Options(gpus, memory, queue, time, retries, several(after), name, priority, cwd, arguments)
-        return entrance.submit(self._paths, [script], options)[0]
+        needs = (gpus, memory, queue, time, retries, several(after))
+        return entrance.submit(self._paths, [script], Options(*needs, name, priority, cwd, arguments, array))[0]
 
     def publish(  # noqa: D417  what is the same as there is one line
         self,
@@ -186,21 +185,21 @@ class Spool:
         after: TaskLike | Iterable[TaskLike] = (),
         priority: int = DEFAULT_PRIORITY,
         cwd: str | None = None,
+        arguments: Sequence[str] = (),
+        array: str | None = None,
     ) -> tuple[Task, ...]:
         """Queue many scripts, in this order; all are looked at before any is written.
 
-        It takes a millisecond for each at least, so that whatever is submitted afterwards comes behind them.
-
         Args:
             scripts: paths, or ``Script``s, which may bring options of their own.
-            gpus, memory, queue, time, retries, after, priority, cwd: for each of them, as ``submit`` has it.
+            gpus, memory, queue, time, retries, after, priority, cwd, arguments, array: as in ``submit``, for each.
 
         Raises:
             BadScript: one of them can never run; nothing was written.
             NotPublished: the storage did not take all; its ``published`` names those that were queued.
             SpoolError: the queue cannot be made or used.
         """
-        options = Options(gpus, memory, queue, time, retries, several(after), None, priority, cwd)
+        options = Options(gpus, memory, queue, time, retries, several(after), None, priority, cwd, arguments, array)
         return entrance.submit(self._paths, scripts, options)
 
     # -- tasks that wait or have ended

@@ -270,3 +270,23 @@ def test_an_agent_that_was_started_without_keep_alive_says_so(cluster: Cluster, 
     assert done.returncode == 0, done.stderr + cluster.dump()
     assert "2 off (switched off by the settings)" in done.stdout
     assert "keep-alive off on GPU 0,1: switched off by the settings" in done.stdout
+
+
+def test_arguments_and_an_array_reach_their_scripts(cluster: Cluster, shell: str) -> None:
+    cluster.start()
+    (cluster.base / "dist.sh").write_text('echo "$CUDA_VISIBLE_DEVICES for $1, $2"; : torchrun --nproc_per_node $2\n')
+    (cluster.base / "sweep.py").write_text("import os; print('index', os.environ['SLURM_ARRAY_TASK_ID'])\n")
+    (cluster.base / "linked.sh").write_text("#!/bin/bash\n#SBATCH -o %x-%j.out\necho $SLURM_JOB_ID\n")
+    lines = """
+gpu_submit dist.sh -- 'a  b' 3 >/dev/null
+gpu_submit sweep.py --gpus 0 --array 2-4%2 >/dev/null
+gpu_submit linked.sh >/dev/null
+gpu_wait
+cat "$QUEUE_ROOT/$JOB_ID"/logs/*dist.sh.log "$QUEUE_ROOT/$JOB_ID"/logs/*sweep_*.log
+"""
+    done = typed(cluster, shell, lines)
+    assert done.returncode == 0, done.stderr + cluster.dump()
+    assert " for a  b, 3\n" in done.stdout
+    assert [f"index {index}\n" in done.stdout for index in (2, 3, 4)] == [True] * 3
+    (link,) = cluster.base.glob("linked.sh-*.out")
+    assert link.name[len("linked.sh-") : -len(".out")] in link.read_text().splitlines()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gpu_queue.execution.allocation import SLURM_HIGHEST, job_number
+from gpu_queue.task import SLURM_HIGHEST, job_number
 from tests.agent.harness import Cluster, a_cluster, wait_until
 
 STAND_IN = """#!/bin/sh
@@ -327,10 +327,10 @@ deepspeed --master_port=$MASTER_PORT train.py --deepspeed ds.json
 
 
 def test_arguments_are_a_scripts_own(site: Site) -> None:
-    arguments = ["configs/a b.py", "8", "--resume", "", "it's", "$HOME"]
+    arguments = ["configs/a b.py", "2", "--resume", "", "it's", "$HOME"]
     script = '#!/bin/bash\nCONFIG=$1\nGPUS=$2\ntrain "$CONFIG" --gpus $GPUS "${@:3}"\n'
     (call,) = site.run(script, said={"arguments": arguments})
-    assert call.arguments == ["configs/a b.py", "--gpus", "8", *arguments[2:]]
+    assert call.arguments == ["configs/a b.py", "--gpus", "2", *arguments[2:]]
 
 
 def test_a_pbs_script_finds_what_it_looks_for(site: Site) -> None:

@@ -18,6 +18,7 @@ from gpu_queue.execution.srun.gpus import part_wanted
 from gpu_queue.execution.srun.step import parse
 from gpu_queue.execution.srun.surroundings import exported
 from gpu_queue.execution.tools import install_tools
+from gpu_queue.task import SLURM_HIGHEST
 
 
 class Task:
@@ -350,5 +351,5 @@ wait $(cat pid); echo "status $?"
 
 
 def test_the_programs_and_the_agent_agree_on_which_numbers_are_slurms() -> None:
-    assert srun_main.SLURM_HIGHEST == scontrol.SLURM_HIGHEST == allocation.SLURM_HIGHEST
+    assert srun_main.SLURM_HIGHEST == scontrol.SLURM_HIGHEST == SLURM_HIGHEST
     assert srun_main.DIRECTORY_VARIABLE == allocation.TRY_DIRECTORY

@@ -26,6 +26,8 @@ NODE = "n1-00000001"
         ("gpu_cancel", "--", ["--queue", "--yes"]),
         ("gpu_use", "", ["exp 1", "other"]),
         ("gpu_submit", "--m", ["--memory"]),
+        ("gpu_submit", "--a", ["--after", "--array"]),
+        ("gpu_run", "--d", ["--dry-run"]),
         ("gpu_status", "--", ["--all", "--json", "--plain", "--watch"]),
         ("gpu_keepalive", "o", ["off", "on"]),
         ("gpu_report", "--", ["--by-gpu", "--days"]),

@@ -18,15 +18,16 @@ from gpu_queue import Spool as Face
 from gpu_queue.errors import BadScript, NotPublished, SpoolError
 from gpu_queue.reasons import Code, Reason, reason
 from gpu_queue.spool import files
-from gpu_queue.spool.desk import asking, publishing, steering
+from gpu_queue.spool.desk import asking, stamps, steering
 from gpu_queue.spool.desk.asking import Reply
 from gpu_queue.spool.desk.find import Task, where
 from gpu_queue.spool.desk.steering import What
 from gpu_queue.spool.filesystem import make_spool
-from gpu_queue.spool.pages import WaitPage
+from gpu_queue.spool.pages import GpuPage, WaitPage
 from gpu_queue.spool.paths import SpoolPaths, make_id
 from gpu_queue.spool.records import write_submission
-from gpu_queue.task import State, Submission
+from gpu_queue.states import GpuState
+from gpu_queue.task import ArrayPart, State, Submission, job_number
 from tests.shell.helpers import Spool, wait_until
 
 NODE = "n1-00000001"
@@ -51,29 +52,29 @@ def test_stamps_of_many_threads_never_repeat_or_fall_back(face: Face) -> None:
     taken: list[list[float]] = [[] for _ in range(8)]
 
     def take(mine: list[float]) -> None:
-        mine += [publishing.next_stamp_s() for _ in range(500)]
+        mine += [stamps.next_stamp_s() for _ in range(500)]
 
     threads = [threading.Thread(target=take, args=(mine,)) for mine in taken]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    stamps = [make_id(one, "abcdef", b"x")[:18] for mine in taken for one in mine]
-    assert len(set(stamps)) == 4000
+    made = [make_id(one, "abcdef", b"x")[:18] for mine in taken for one in mine]
+    assert len(set(made)) == 4000
     assert all(mine == sorted(mine) for mine in taken)
 
 
 def test_a_stamp_does_not_follow_a_clock_that_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = publishing.next_stamp_s()
+    before = stamps.next_stamp_s()
     monkeypatch.setattr(time, "time_ns", lambda: 10**18)
-    assert publishing.next_stamp_s() > before
+    assert stamps.next_stamp_s() > before
 
 
 def test_a_fork_in_the_middle_of_a_submission_does_not_hang_the_child() -> None:
-    with publishing._STAMPS._lock:
+    with stamps._STAMPS._lock:
         child = os.fork()
         if child == 0:
-            publishing.next_stamp_s()
+            stamps.next_stamp_s()
             os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
 
@@ -99,7 +100,7 @@ def test_after_thousands_no_stamp_is_ahead_of_the_clock(
     monkeypatch.setattr(files, "sync", lambda path: None)  # a fast disk
     tasks = face.publish([Script(f"s{number}.sh", "true\n") for number in range(2500)])
     assert spool.names("pending") == [str(task) for task in tasks]
-    assert publishing._STAMPS.ahead_s() == 0.0
+    assert stamps._STAMPS.ahead_s() == 0.0
     assert [name for name in spool.names("records") if name.startswith(".")] == []
 
 
@@ -477,3 +478,85 @@ def test_a_message_says_how_many_tasks_it_does_not_name(face: Face) -> None:
     face.publish([Script(f"seed{number}.sh", "true") for number in range(23)])
     (outcome,) = face.cancel("seed")
     assert outcome.reason.endswith(", … and 3 more")
+
+
+# -- arrays, arguments, and what a scheduler's lines say
+
+
+def test_an_array_becomes_a_task_for_each_index_in_as_many_queues_as_may_run_at_once(
+    face: Face, spool: Spool
+) -> None:
+    script = Script("train.sh", "#!/bin/bash\n#SBATCH --array=0-9:3%2\n")
+    tasks = face.publish([script], arguments=["a b", ""])
+    assert [task.title for task in tasks] == [f"train.sh_{index}" for index in (0, 3, 6, 9)]
+    assert [task.name for task in tasks] == spool.names("pending")
+    records = [face.record(task) for task in tasks]
+    job = str(tasks[0].id)
+    assert [record.array for record in records] == [ArrayPart(job, index, 0, 9, 3, 4, 2) for index in (0, 3, 6, 9)]
+    assert {record.arguments for record in records} == {("a b", "")}
+    lanes = [f"{job[:25]}.{number}" for number in (0, 1, 0, 1)]
+    assert [record.needs for record in records] == [{"queue": lane} for lane in lanes]
+    assert [task.needs and task.needs.queue for task in tasks] == lanes
+
+
+def test_a_given_array_and_a_given_queue_count_first(face: Face) -> None:
+    script = Script("train.sh", "#!/bin/bash\n#SBATCH --array=0-9%2\n")
+    tasks = face.publish([script], array="5,7,8%1", queue="car")
+    assert [face.record(task).needs for task in tasks] == [{"queue": "car"}] * 3
+    assert [task.title for task in tasks] == ["train.sh_5", "train.sh_7", "train.sh_8"]
+    assert face.submit(Script("a.sh", "true\n"), array="2-3").title == "a.sh_2"
+    # A script without a #! line is run by what it is called.
+    assert face.submit(Script(f"{'训' * 60}.py", "1\n"), array="2-3").name.endswith("_2.py")
+    assert face.submit(Script(f"{'x' * 130}.py", "1\n"), array="2-3").name.endswith("x_2.py")
+
+
+@pytest.mark.parametrize("options", [{"array": "3-1"}, {"arguments": ["a\0"]}, {"arguments": "word"}, {"array": "x"}])
+def test_a_wrong_array_or_argument_is_refused(face: Face, spool: Spool, options: dict[str, Any]) -> None:
+    with pytest.raises(BadScript):
+        face.submit(Script("a.sh", "true\n"), **options)
+    assert spool.names("records") == []
+
+
+@pytest.mark.parametrize("line", ["--nodes=2", "--dependency=afterok:123", "hetjob"])
+def test_what_no_task_can_be_is_refused(face: Face, spool: Spool, line: str) -> None:
+    with pytest.raises(BadScript):
+        face.submit(Script("a.sh", f"#!/bin/bash\n#SBATCH {line}\n"))
+    assert spool.names("records") == []
+
+
+def test_name_directory_and_output_of_sbatch_count(face: Face, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/kept.err").write_text("dear")
+    script = Script("t.sh", "#!/bin/bash\n#SBATCH -J bert -D sub -o %x_%5a_%j.out -e kept.err -a 4\n")
+    (task,) = face.publish([script])
+    record = face.record(task)
+    assert (record.name, record.cwd) == ("bert_4", str(tmp_path / "sub"))
+    link = tmp_path / "sub" / f"bert_00004_{job_number(str(task.id))}.out"
+    assert os.readlink(link) == str(tmp_path / f"exp/logs/{task.id}.log")
+    assert (tmp_path / "sub/kept.err").read_text() == "dear"
+    assert ["is there already" in note for note in task.notes] == [True]
+
+
+def test_a_link_to_an_earlier_log_is_replaced_and_no_other_one(face: Face, tmp_path: Path) -> None:
+    script = Script("t.sh", "#!/bin/bash\n#SBATCH -o out -e err/x\n")
+    first, second = face.submit(script), face.submit(script)
+    assert os.readlink(tmp_path / "out") == str(tmp_path / f"exp/logs/{second.id}.log")
+    assert first.notes == (f"{tmp_path}/err/x is no link to its log: No such file or directory; the log is {tmp_path}/exp/logs/{first.id}.log",)  # fmt: skip # noqa: E501
+    (tmp_path / "out").unlink()
+    (tmp_path / "out").symlink_to("elsewhere")
+    face.submit(script)
+    assert os.readlink(tmp_path / "out") == "elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [("--gpus 5", "has 5 GPUs, the most is 4"), ("--gpus 2 --memory 81G", "2 GPUs of 81G"), ("--time 25h", "lives")]
+    + [("--gpus 1-9 --memory 80G --time 23h", "")],
+)
+def test_what_no_living_agent_can_run_is_queued_with_a_note(face: Face, spool: Spool, line: str, word: str) -> None:
+    now_s = time.time()
+    cards = tuple(GpuPage(f"GPU-{index}", index, "A100", GpuState.BUSY, 80 << 30) for index in range(4))
+    spool.node(NODE, gpus=cards, ends_s=now_s + 24 * 3600, beat_s=now_s)
+    notes = face.submit(Script("a.sh", f"#GPUQ {line}\n")).notes
+    assert [word in note for note in notes] == ([True] if word else [])
+    assert len(spool.names("pending")) == 1

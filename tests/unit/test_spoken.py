@@ -7,9 +7,9 @@ import hashlib
 import pytest
 
 from gpu_queue.agent.spoken import ports_wanted, read_spoken
-from gpu_queue.execution.allocation import SLURM_HIGHEST, Job, Spoken, job_number, variables, without_allocation
+from gpu_queue.execution.allocation import Job, Spoken, variables, without_allocation
 from gpu_queue.node.lastwords import judge
-from gpu_queue.task import ArrayPart
+from gpu_queue.task import SLURM_HIGHEST, ArrayPart, job_number
 
 JOB = Job("20261123T014415123-4f0c2a-train.sh", 1, "train.sh", "/home/a", "login1", "nodea", 16, (2, 3))
 
@@ -74,6 +74,14 @@ def test_ranks_are_those_of_all_or_of_the_node() -> None:
     assert not {"SLURM_NTASKS", "SLURM_NPROCS", "SLURM_NTASKS_PER_NODE"} & set(silent)
     cpus = variables(Spoken(is_slurm=True, tasks=8, cpus_per_task=12), JOB)
     assert (cpus["SLURM_CPUS_ON_NODE"], cpus["SLURM_CPUS_PER_TASK"]) == ("16", "12")
+    assert variables(Spoken(), JOB) == {}
+
+
+def test_a_task_of_an_array_knows_its_index_whatever_its_script_was_written_for() -> None:
+    one = Job(**{**vars(JOB), "array": ArrayPart(JOB.task_id, 3, 0, 9)})
+    said = variables(Spoken(), one)
+    assert said["SLURM_ARRAY_TASK_ID"] == "3"
+    assert "SLURM_JOB_ID" not in said
     assert variables(Spoken(), JOB) == {}
 
 

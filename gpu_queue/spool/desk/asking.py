@@ -21,7 +21,7 @@ from gpu_queue.spool import files, store
 from gpu_queue.spool.commands import Command, address, encode_command
 from gpu_queue.spool.desk.find import listed
 from gpu_queue.spool.desk.people import signature
-from gpu_queue.spool.desk.publishing import next_stamp_s
+from gpu_queue.spool.desk.stamps import next_stamp_s
 from gpu_queue.spool.filesystem import mount_of
 from gpu_queue.spool.pages import NodePage, read_page
 from gpu_queue.spool.paths import SpoolPaths, command_entry

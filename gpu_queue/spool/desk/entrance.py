@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 
 from gpu_queue.conf import Said, at_home, home_of, read_conf
 from gpu_queue.errors import SpoolError
 from gpu_queue.spool.desk import asking, publishing
+from gpu_queue.spool.desk.feasible import why_not
 from gpu_queue.spool.desk.find import Finder, Task
 from gpu_queue.spool.desk.publishing import Options, ScriptLike
 from gpu_queue.spool.filesystem import check_protocol, make_spool
@@ -91,7 +93,19 @@ def submit(paths: SpoolPaths, scripts: Iterable[ScriptLike], options: Options) -
     prepared = publishing.prepare(finder, list(scripts), options, lambda: asking.default_gpus(paths))
     if prepared:
         make(paths)
-    return publishing.publish(paths, prepared)
+    return _with_notes(paths, publishing.publish(paths, prepared))
+
+
+def _with_notes(paths: SpoolPaths, tasks: tuple[Task, ...]) -> tuple[Task, ...]:
+    """Say of those that no living agent can ever run why not."""
+    try:
+        pages = asking.living(paths)
+    except SpoolError:
+        return tasks  # they are queued all the same
+    whys = [why_not(task.needs, pages) if task.needs is not None else "" for task in tasks]
+    return tuple(
+        replace(task, notes=(*task.notes, why)) if why else task for task, why in zip(tasks, whys, strict=True)
+    )
 
 
 def make(paths: SpoolPaths) -> None:

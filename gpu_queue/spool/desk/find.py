@@ -50,6 +50,8 @@ class Task:
     """Where it is claimed."""
     needs: Needs | None = field(default=None, compare=False)
     """What it asks for; only known of one that was just submitted."""
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What its submitter should know, of one that was just submitted: a line each."""
     root: str = field(default="", compare=False, repr=False)
     """Of the spool that it was found in."""
 

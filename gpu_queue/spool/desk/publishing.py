@@ -9,56 +9,35 @@ from __future__ import annotations
 
 import os
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from gpu_queue.errors import BadScript, NotPublished, SpoolError
-from gpu_queue.scripts.reader import HEAD_BYTES, read_needs
+from gpu_queue.scripts.reader import HEAD_BYTES, read
+from gpu_queue.scripts.reading import Array, Reading
 from gpu_queue.spool import files, store
 from gpu_queue.spool.desk.find import WAITING_FIRST, Finder, Task, Unclear, where
+from gpu_queue.spool.desk.links import Named, make_link, place_of
 from gpu_queue.spool.desk.people import me
+from gpu_queue.spool.desk.stamps import ahead_s, next_stamp_s
 from gpu_queue.spool.fields import is_argument
-from gpu_queue.spool.paths import SpoolPaths, full_name, make_id
+from gpu_queue.spool.paths import SpoolPaths, full_name, make_id, safe_name
 from gpu_queue.spool.records import encode_submission
 from gpu_queue.spool.store import Moved
-from gpu_queue.task import DEFAULT_PRIORITY, Needs, State, Submission
+from gpu_queue.task import DEFAULT_PRIORITY, ArrayPart, State, Submission
 from gpu_queue.texts import printable
 from gpu_queue.units import format_utc
 
 SCRIPT_MAX_BYTES = 16 << 20
 SYNCED_AT_ONCE = 8
-
-# -- stamps ---------------------------------------------------------------------------------------------------------
-
-
-class _Stamps:
-    """Moments in whole milliseconds, none of them twice and none before another: they order names."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._last_ms = 0
-
-    def next_s(self) -> float:
-        """A new one, in epoch seconds."""
-        with self._lock:
-            self._last_ms = max(time.time_ns() // 1_000_000, self._last_ms + 1)
-            return self._last_ms / 1000 + 0.0002  # well inside the millisecond: a float is not exact
-
-    def ahead_s(self) -> float:
-        """How far the last one is ahead of the clock."""
-        return max(0.0, self._last_ms / 1000 - time.time())
-
-    def forget_lock(self) -> None:
-        """After a fork: another thread may have held it."""
-        self._lock = threading.Lock()
-
-
-_STAMPS = _Stamps()
-next_stamp_s = _STAMPS.next_s
-os.register_at_fork(after_in_child=_STAMPS.forget_lock)
+_JOB_CHARS = len("20261123T014415123-4f0c2a")
+"""Of an id: what tells it from others, and fits a queue's name."""
+_STEM_BYTES = 100
+"""Of a name, in the ids of an array: there has to be room for the index."""
 
 # -- what is published ----------------------------------------------------------------------------------------------
 
@@ -87,6 +66,8 @@ class Options:
     """Where it runs; else the directory that it was submitted from."""
     arguments: Sequence[str] = ()
     """What the script finds as ``$1``, ``$2`` …"""
+    array: str | None = None
+    """``"0-9"``: a task for each of these; ``"0-9%2"``: two of them at once."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +164,8 @@ class _Entry:
     task_id: str
     script: bytes
     record: bytes
+    places: tuple[str, ...] = ()
+    """Where its script wants its output: links to its log are made there."""
 
 
 def _given(options: Options) -> dict[str, Any]:
@@ -208,7 +191,7 @@ def is_priority(value: object) -> bool:
 def _check(options: Options) -> None:
     if not is_priority(options.priority):
         raise BadScript(f"priority={printable(repr(options.priority))}; expected 0 to 999, smaller runs first")
-    for name in ("name", "cwd"):
+    for name in ("name", "cwd", "array"):
         value = getattr(options, name)
         if value is not None and (not isinstance(value, str) or "\0" in value):
             raise BadScript(f"{name}={printable(repr(value))}: expected a text")
@@ -234,44 +217,102 @@ def _upstream(finder: Finder, after: Iterable[str | Task]) -> list[str]:
 
 def _prepare(
     script: _Source, options: Options, after: list[str], default_gpus: Callable[[], int], where_from: str
-) -> Callable[[], _Entry]:
-    """Look at one; what is left is to give it an id, when all are known to be fine."""
+) -> list[Callable[[], _Entry]]:
+    """Look at one; what is left is to give its tasks their ids, when all scripts are known to be fine."""
     content = script.content
     given = _given(options) | ({"after": after} if after else {})
-    title = options.name or script.name
-    try:
-        needs = _needs(content, title, given, default_gpus)
-    except BadScript as problem:
-        raise BadScript(f"{printable(title)}: asks for what cannot be: {problem}; nothing was submitted") from None
+    shown = printable(options.name or script.name)
+    reading = _read(
+        script, given | ({} if options.array is None else {"array": options.array}), options, default_gpus
+    )
+    if reading.refusals:
+        problem = reading.refusals[0].english
+        raise BadScript(f"{shown}: asks for what cannot be: {problem}; nothing was submitted")
+    title = options.name or _said(reading, "name") or script.name
+    # By that ending a script without a #! line is run.
+    stem, tongue = (title.removesuffix(".py"), ".py") if title.endswith(".py") else (title, "")
     user, host = me()
-    cwd = where_from if options.cwd is None else os.path.abspath(options.cwd)
+    directory = os.path.join(where_from, _said(reading, "chdir")).rstrip("/") or "/"
+    cwd = directory if options.cwd is None else os.path.abspath(options.cwd)
+    patterns = tuple(dict.fromkeys(filter(None, (_said(reading, "output"), _said(reading, "error")))))
+    notes = tuple(one.english for one in reading.warnings)
 
-    def said(task_id: str, submitted_at: str) -> Submission:
+    def said(task_id: str, submitted_at: str, part: ArrayPart | None) -> Submission:
+        name = title if part is None else f"{stem}_{part.index}{tongue}"
+        needs = given | _lane(part, reading)
+        arguments = tuple(options.arguments)
         return Submission(
-            task_id, title, script.path, cwd, given, user, host, submitted_at, arguments=tuple(options.arguments)
+            task_id, name, script.path, cwd, needs, user, host, submitted_at, arguments=arguments, array=part
         )
 
-    def entry() -> _Entry:
+    def entry(part: ArrayPart | None) -> _Entry:
         now_s = next_stamp_s()
-        task_id = make_id(now_s, secrets.token_hex(3), os.fsencode(title))
-        submission = said(task_id, format_utc(now_s))
-        task = Task(State.PENDING, full_name(options.priority, task_id), needs=needs)
-        return _Entry(task, task_id, content, encode_submission(submission))
+        name = os.fsencode(title)
+        if part is not None:
+            number = f"_{part.index}{tongue}"
+            name = f"{safe_name(os.fsencode(stem))[:_STEM_BYTES]}{number}".encode()
+        task_id = make_id(now_s, secrets.token_hex(3), name)
+        if part is not None:
+            jobs.append(task_id)
+            part = replace(part, job=jobs[0])
+        submission = said(task_id, format_utc(now_s), part)
+        needs = replace(reading.needs, queue=_lane(part, reading).get("queue", reading.queue))
+        job, index = (task_id, None) if part is None else (part.job, part.index)
+        places, problems = _places(patterns, Named(task_id, job, title, user, index), cwd)
+        task = Task(State.PENDING, full_name(options.priority, task_id), needs=needs, notes=notes + problems)
+        return _Entry(task, task_id, content, encode_submission(submission), places)
 
-    size_bytes = len(encode_submission(said("0" * 150, "0" * 20)))
+    jobs: list[str] = []
+    parts = _parts(reading.array)
+    size_bytes = len(encode_submission(said("0" * 150, "0" * 20, parts[-1])))
     if size_bytes > files.RECORD_MAX_BYTES:
         raise BadScript(
-            f"{printable(title)}: its record would have {size_bytes} bytes of at most {files.RECORD_MAX_BYTES}; "
+            f"{shown}: its record would have {size_bytes} bytes of at most {files.RECORD_MAX_BYTES}; "
             "name fewer tasks in after, give fewer arguments"
         )
-    return entry
+    return [partial(entry, part) for part in parts]
 
 
-def _needs(content: bytes, title: str, given: dict[str, Any], default_gpus: Callable[[], int]) -> Needs:
-    needs = read_needs(content[:HEAD_BYTES], given, 1, file_name=title)
-    if needs.reason != "default":
-        return needs
-    return read_needs(content[:HEAD_BYTES], given, default_gpus(), file_name=title)
+def _said(reading: Reading, what: str) -> str:
+    found = reading.get(what)
+    return found.value if found is not None else ""
+
+
+def _parts(array: Array | None) -> list[ArrayPart | None]:
+    """Which tasks there are: one, or one for each index; their job is not known yet."""
+    if array is None:
+        return [None]
+    indices = array.indices
+    steps = {later - one for one, later in pairwise(indices)}
+    step = steps.pop() if len(steps) == 1 else 1
+    return [
+        ArrayPart("0" * 150, index, indices[0], indices[-1], step, len(indices), array.limit or 0)
+        for index in indices
+    ]
+
+
+def _lane(part: ArrayPart | None, reading: Reading) -> dict[str, str]:
+    """The serial queue of a task of an array of which only some run at once: they are dealt to so many queues."""
+    if part is None or not 0 < part.limit < part.count or reading.queue is not None or reading.array is None:
+        return {}
+    return {"queue": f"{part.job[:_JOB_CHARS]}.{reading.array.indices.index(part.index) % part.limit}"}
+
+
+def _places(patterns: Iterable[str], named: Named, cwd: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Where links to its log are to be made, and why not."""
+    places, problems = [], []
+    for pattern in patterns:
+        try:
+            places.append(place_of(pattern, named, cwd))
+        except ValueError as problem:
+            problems.append(str(problem))
+    return tuple(dict.fromkeys(places)), tuple(problems)
+
+
+def _read(script: _Source, given: dict[str, Any], options: Options, default_gpus: Callable[[], int]) -> Reading:
+    head, arguments = script.content[:HEAD_BYTES], tuple(options.arguments)
+    reading = read(head, given, arguments, 1, script.name)
+    return read(head, given, arguments, default_gpus(), script.name) if reading.source == "default" else reading
 
 
 # -- publishing -----------------------------------------------------------------------------------------------------
@@ -309,7 +350,7 @@ def prepare(
         after = (own.after,) if isinstance(own.after, (str, Task)) else tuple(own.after)
         if after not in upstream:
             upstream[after] = _upstream(finder, after)
-        prepared.append(_prepare(script, own, upstream[after], count, here))
+        prepared += _prepare(script, own, upstream[after], count, here)
     return prepared
 
 
@@ -366,7 +407,7 @@ def _commit(paths: SpoolPaths, entries: list[_Entry], hidden: list[str], stage: 
     for one, path in zip(entries, hidden, strict=True):
         result = store.move(path, one.task.path(paths))
         if result.moved is Moved.WON or _is_there(paths, one.task_id):
-            queued.append(replace(one.task, root=paths.root))
+            queued.append(_linked(paths, one))
             continue
         problem = problem or _unwritten(path, result.error)
         if result.moved is Moved.LOST or os.path.lexists(path):
@@ -374,8 +415,14 @@ def _commit(paths: SpoolPaths, entries: list[_Entry], hidden: list[str], stage: 
     _take_back(leftover, stage)
     if problem:
         raise NotPublished(problem, tuple(map(str, queued)))
-    time.sleep(_STAMPS.ahead_s())
+    time.sleep(ahead_s())
     return tuple(queued)
+
+
+def _linked(paths: SpoolPaths, one: _Entry) -> Task:
+    """The task that was committed, with links to its log and what its submitter should know."""
+    problems = tuple(filter(None, (make_link(place, paths.first_log(one.task_id)) for place in one.places)))
+    return replace(one.task, root=paths.root, notes=one.task.notes + problems)
 
 
 def _is_there(paths: SpoolPaths, task_id: str) -> bool:

@@ -31,7 +31,7 @@ from gpu_queue.spool.desk.find import (
     where,
 )
 from gpu_queue.spool.desk.people import signature
-from gpu_queue.spool.desk.publishing import next_stamp_s
+from gpu_queue.spool.desk.stamps import next_stamp_s
 from gpu_queue.spool.paths import SpoolPaths, full_name, make_id, parse_drop
 from gpu_queue.spool.queues import Queues
 from gpu_queue.spool.records import write_submission

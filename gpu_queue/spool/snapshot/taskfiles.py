@@ -191,7 +191,7 @@ class TaskFiles:
 
     def _needs(self, path: str, name: str, submission: Submission, default_gpus: int) -> Needs:
         head, _ = files.read_regular(path, HEAD_BYTES)
-        return read_needs(head, submission.needs, default_gpus, file_name=name)
+        return read_needs(head, submission.needs, default_gpus, submission.arguments, name)
 
     def _said(self, task: WaitingTask | RunningTask | SettledTask, reading: _Reading) -> _Said:
         task_id = task.task_id

@@ -1,0 +1,55 @@
+"""Whether any agent that is alive could ever run a task.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gpu_queue.spool.pages import NodePage
+from gpu_queue.states import AgentState
+from gpu_queue.task import Needs
+from gpu_queue.units import format_size
+
+
+def why_not(needs: Needs, pages: Sequence[NodePage]) -> str:
+    """Why none of these agents can ever run it, for people; empty where one can, or nobody can tell.
+
+    Args:
+        needs: what it asks for.
+        pages: of the agents that are alive.
+    """
+    pages = [page for page in pages if page.state not in (AgentState.STOPPED, AgentState.LEAVING)]
+    if not pages or any(not page.gpus for page in pages):
+        return ""
+    fits = [_fitting(needs, page) for page in pages]
+    lives = [_lives_long_enough(needs, page) for page in pages]
+    if any(fit >= needs.gpus_min and lasts for fit, lasts in zip(fits, lives, strict=True)):
+        return ""
+    most = max(len(page.gpus) for page in pages)
+    elsewhere = "it waits for another node: no agent that is alive has"
+    if most < needs.gpus_min:
+        return f"{elsewhere} {needs.gpus_min} GPUs, the most is {most}"
+    if max(fits) < needs.gpus_min:
+        if needs.devices:
+            return f"{elsewhere} GPU {','.join(map(str, needs.devices))}"
+        return f"{elsewhere} {needs.gpus_min} GPUs of {format_size(needs.memory_bytes or 0)}, the most is {max(fits)}"
+    if not any(lives):
+        return "it waits for another agent: none that is alive lives as long as its time"
+    return "it waits for another agent: none that is alive has both its GPUs and so much time left"
+
+
+def _fitting(needs: Needs, page: NodePage) -> int:
+    return sum(
+        (not needs.devices or gpu.index in needs.devices)
+        and (
+            needs.memory_bytes is None
+            or gpu.memory_total_bytes is None
+            or gpu.memory_total_bytes >= needs.memory_bytes
+        )
+        for gpu in page.gpus
+    )
+
+
+def _lives_long_enough(needs: Needs, page: NodePage) -> bool:
+    if needs.time_s is None or needs.time_is_limit or page.ends_s is None or page.beat_s is None:
+        return True
+    return page.ends_s - page.beat_s >= needs.time_s  # both by the node's clock

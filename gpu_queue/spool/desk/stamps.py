@@ -1,0 +1,34 @@
+"""Stamps: moments that order the names of what one process writes."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+
+class _Stamps:
+    """Moments in whole milliseconds, none of them twice and none before another: they order names."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last_ms = 0
+
+    def next_s(self) -> float:
+        """A new one, in epoch seconds."""
+        with self._lock:
+            self._last_ms = max(time.time_ns() // 1_000_000, self._last_ms + 1)
+            return self._last_ms / 1000 + 0.0002  # well inside the millisecond: a float is not exact
+
+    def ahead_s(self) -> float:
+        """How far the last one is ahead of the clock."""
+        return max(0.0, self._last_ms / 1000 - time.time())
+
+    def forget_lock(self) -> None:
+        """After a fork: another thread may have held it."""
+        self._lock = threading.Lock()
+
+
+_STAMPS = _Stamps()
+next_stamp_s, ahead_s = _STAMPS.next_s, _STAMPS.ahead_s
+os.register_at_fork(after_in_child=_STAMPS.forget_lock)
