@@ -1350,17 +1350,17 @@ __gpu_read_sheets() { # FIRST COUNT: the sheets of these files of the caller, by
 }
 
 __gpu_consult() { # COUNT PYTHON OPTION… -- FILE…: REPLY = what the reader says; a program that is none has 10 seconds, and is believed nothing
-  local count=$1 python=$2 directory code text=''
+  local count=$1 python=$2 directory program text=''
   shift 2
   __gpu_file; directory=${REPLY%/*}
-  code='import sys
+  program='import sys
 if sys.version_info < (3, 8): sys.exit(9)
 sys.path.insert(0, sys.argv.pop(1))
 from gpu_queue.scripts.say import main
 main()'
   [ -n "${files[0]}" ] || text=${texts[0]} # a command is the one text that lies in no file
   # What Python keeps of its modules is for whoever may read them.
-  { REPLY=$(umask 022; printf %s "$text" | command timeout "$((count / 20 + 10))" "$python" -I -S -c "$code" "$directory" "$@" | command head -c "$((count * 65536 + 65536))"); } 2>/dev/null
+  { REPLY=$(umask 022; printf %s "$text" | command timeout "$((count / 20 + 10))" "$python" -I -S -c "$program" "$directory" "$@" | command head -c "$((count * 65536 + 65536))"); } 2>/dev/null
 }
 
 __gpu_take_sheets() { # FIRST COUNT: REPLY into the caller's sheets; fails where it is not what the reader says, from its first line to its last
