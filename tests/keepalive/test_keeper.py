@@ -539,6 +539,15 @@ def test_a_gpu_that_failed_is_tried_again_every_ten_minutes_until_it_holds(holdi
     holding.until(KeepState.HOLDING, 10)
 
 
+def test_a_gpu_may_fail_for_weeks(holding: World) -> None:
+    for _ in range(2000):
+        holding.worker = None
+        holding.end("CUDA error 802")
+        holding.now += FAILED_REST_S
+        holding.step()
+    assert holding.state() is KeepState.FAILED
+
+
 def test_crashes_far_apart_do_not_add_up(holding: World) -> None:
     for _ in range(3 * FALLS_MAX):
         holding.end("signal 9")
