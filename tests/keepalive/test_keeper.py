@@ -211,7 +211,7 @@ def test_a_gpu_whose_past_is_not_known_must_have_been_quiet_for_a_minute() -> No
     world = World(a_keeper(Rules(Band())))
     world.run(59)
     assert world.worker is None
-    assert world.keeper.reason == "waits until it has been quiet for 1m00s"
+    assert world.keeper.reason == "starts when nobody has used the GPU for 1m00s"
     world.until(KeepState.HOLDING, 3)
 
 
