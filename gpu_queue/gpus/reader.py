@@ -327,7 +327,8 @@ class Reader:
                 if attention is Attention.HURRIED:
                     self._wake()
                 is_news |= attention is Attention.WATCHED
-            self._spent.add(now, self._layer.calls - asked_before)
+            with self._change:  # a thread that hung may return just now
+                self._spent.add(now, self._layer.calls - asked_before)
         if is_news:
             self._wake()
 

@@ -25,7 +25,7 @@ class Falls:
         return self.count >= FALLS_MAX
 
     def add(self, lived_s: float) -> float:
-        """One more; how long to rest after it, in seconds.
+        """One more; how long to rest after it, in seconds: no longer than after the one with which it is given up.
 
         Args:
             lived_s: how long it did what it is there for; after a good spell they are counted anew.
@@ -33,7 +33,7 @@ class Falls:
         if lived_s >= GOOD_SPELL_S:
             self.count = 0
         self.count += 1
-        return self._first_rest_s * 2.0 ** (self.count - 1)
+        return self._first_rest_s * 2.0 ** (min(self.count, FALLS_MAX) - 1)
 
     def forget(self) -> None:
         """Count anew."""

@@ -299,7 +299,7 @@ class Keeper:
             return "about to start"
         if lasted_s is None:
             return "somebody else is at work on it"
-        return f"waits until it has been quiet for {format_duration(wanted_s)}"
+        return f"starts when nobody has used the GPU for {format_duration(wanted_s)}"
 
     def _watch_lease(self, facts: KeepFacts) -> None:
         gpu = facts.gpu

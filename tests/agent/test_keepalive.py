@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from gpu_queue.gpus.plant import Load
+from gpu_queue.gpus.plant import Load, Plant
 from gpu_queue.gpus.simulated import SimulatedDevices
 from tests.agent.harness import Cluster, a_cluster, put, wait_until
 from tests.fake_nvml import FakeGpu, FakeSlice, Scenario, build, environment
@@ -422,6 +422,12 @@ def on_nvml(cluster: Cluster, library: Path, *gpus: FakeGpu, **others: str) -> S
     return scenario
 
 
+def held_on_nvml(cluster: Cluster) -> dict[str, int]:
+    """What is held of the GPUs of such a node."""
+    loads = Plant(str(cluster.base / "loads")).read(time.monotonic_ns())
+    return {uuid: usage.held_bytes for uuid, usage in loads.items()}
+
+
 @needs_torch
 def test_utilisation_as_nvml_tells_it_is_held_and_a_lost_gpu_left(cluster: Cluster, library: Path) -> None:
     scenario = on_nvml(cluster, library, FakeGpu("GPU-aaaa"), FakeGpu("GPU-bbbb"))
@@ -465,6 +471,44 @@ def test_where_mps_serves_the_node_nothing_is_held_until_it_has_gone(cluster: Cl
     assert str(pipes) in cluster.log(task), "what tasks share is theirs"
     (pipes / "control").unlink()
     wait_for_state(cluster, "holding")
+
+
+EXCLUSIVE_PROCESS = 3
+
+
+@needs_torch
+def test_a_gpu_that_lets_in_one_process_alone_is_not_held_and_a_task_gets_it(cluster: Cluster, library: Path) -> None:
+    scenario = on_nvml(cluster, library, FakeGpu("GPU-aaaa", compute=EXCLUSIVE_PROCESS), FakeGpu("GPU-bbbb"))
+    wait_for_state(cluster, "holding", 1)
+    assert "a filler would lock all others out" in keep(cluster)["reason"]
+    assert state(cluster) == "off"
+    assert held_on_nvml(cluster) == {"GPU-bbbb": HELD}
+    task = cluster.submit("echo [$CUDA_VISIBLE_DEVICES]\n")
+    cluster.wait_for(task, "done")
+    assert "[0]" in cluster.log(task)
+    scenario.gpus[0].compute, scenario.gpus[1].compute = 0, EXCLUSIVE_PROCESS
+    scenario.write()
+    wait_for_state(cluster, "holding", 0, within_s=20)
+    wait_for_state(cluster, "off", 1, within_s=20)
+    assert held_on_nvml(cluster) == {"GPU-aaaa": HELD}
+
+
+@needs_torch
+def test_on_a_node_of_ours_alone_it_is_held_and_a_task_starts_when_its_worker_has_gone(
+    cluster: Cluster, library: Path
+) -> None:
+    on_nvml(cluster, library, FakeGpu("GPU-aaaa", compute=EXCLUSIVE_PROCESS), GPU_QUEUE_SWEEP="1")
+    wait_for_state(cluster, "holding")
+    assert held_on_nvml(cluster) == {"GPU-aaaa": HELD}
+    task = cluster.submit(
+        in_python(
+            "from gpu_queue.gpus.plant import Plant\n"
+            f"print('held', Plant({str(cluster.base / 'loads')!r}).read(time.monotonic_ns()))\n"
+        )
+    )
+    cluster.wait_for(task, "done")
+    assert "held {}" in cluster.log(task)
+    wait_for_state(cluster, "holding", within_s=20)
 
 
 @needs_torch

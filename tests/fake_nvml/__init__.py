@@ -68,6 +68,8 @@ class FakeGpu:
     """Single functions whose answer takes so many milliseconds; ``*``: each."""
     hangs: set[str] = field(default_factory=set)
     """Single functions that do not answer as long as they stand here; ``*``: none does."""
+    processes: tuple[int, ...] = ()
+    """Pids of those that use it."""
     name: str = "NVIDIA H100 80GB HBM3"
 
     def lines(self, place: int) -> list[str]:
@@ -75,7 +77,8 @@ class FakeGpu:
         facts = " ".join(f"{key}={value}" for key, value in values.items() if isinstance(value, int | str))
         slices = [f"slice {place} {part.text()}" for part in self.slices]
         fails = [f"fail {place} {name} {code}" for name, code in self.fails.items()]
-        return [f"gpu {facts}", *slices, *fails, *_delays(place, self.slow, self.hangs)]
+        processes = [f"process {place} {pid}" for pid in self.processes]
+        return [f"gpu {facts}", *slices, *fails, *processes, *_delays(place, self.slow, self.hangs)]
 
 
 class Call(NamedTuple):

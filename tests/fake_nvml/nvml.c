@@ -8,6 +8,7 @@
  *   gpu uuid=GPU-1 total=... used=... reserved=... util=40 power=<mW> energy=<mJ> state=<code> mig=1 compute=3 name=to
  *                                the end; compute: 0 default, 1 exclusive thread, 2 prohibited, 3 exclusive process
  *   slice 0 uuid=MIG-1 total=... used=... name=...        a MIG device of the card in the first place
+ *   process 0 4711               uses the card in the first place
  *   plant /tmp/x/simulated       a directory of loads (gpu_queue/gpus/plant.py), which come on top of used= and util=
  *   window 167                   over so many ms the loads of the plant make up the utilisation (500)
  *   fail 0 nvmlDeviceGetPowerUsage 3                      one question to that card and its slices fails so
@@ -31,14 +32,15 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_CARDS = 16, MAX_SLICES = 8, MAX_FAILS = 32, MAX_DELAYS = 32 };
+enum { MAX_CARDS = 16, MAX_SLICES = 8, MAX_FAILS = 32, MAX_DELAYS = 32, MAX_PROCESSES = 32 };
 enum { NO_CARD = -1, FOR_EVER = -1 };
 enum { KERNELS = 256, MAX_LOADS = 64 };  /* of a load's file; of all cards together */
-enum { OK = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6 };
+enum { OK = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7 };
 
 typedef struct { unsigned long long total, free, used; } Memory;
 typedef struct { unsigned version; unsigned long long total, reserved, free, used; } MemoryV2;
 typedef struct { unsigned gpu, memory; } Utilization;
+typedef struct { unsigned pid; unsigned long long used; unsigned gpu_instance, compute_instance; } Process;
 
 typedef struct {
     char uuid[96], name[96];
@@ -46,12 +48,13 @@ typedef struct {
 } Device;
 
 static __thread struct {
-    int init_code, load, cards, fails, delays, window_ms;
+    int init_code, load, cards, fails, delays, processes, window_ms;
     char driver[80], plant[512], calls[512];
     Device card[MAX_CARDS], slice[MAX_CARDS][MAX_SLICES];
     int slices[MAX_CARDS];
     struct { int card, code; char function[64]; } fail[MAX_FAILS];
     struct { int card, ms; char function[64]; } delay[MAX_DELAYS];
+    struct { int card; unsigned pid; } process[MAX_PROCESSES];
 } now;
 static int initialised_load = -1, users; /* as in the real one, each start wants an end of its own */
 
@@ -154,6 +157,11 @@ static void read_scenario(void) {
             char *function = now.delay[now.delays].function;
             if (sscanf(line, "slow %d %63s %d", of, function, ms) == 3) { now.delays++; continue; }
             if (sscanf(line, "hang %d %63s", of, function) == 2) { *ms = FOR_EVER; now.delays++; continue; }
+        }
+        if (now.processes < MAX_PROCESSES
+            && sscanf(line, "process %d %u", &now.process[now.processes].card, &now.process[now.processes].pid) == 2) {
+            now.processes++;
+            continue;
         }
         if (!strncmp(line, "gpu ", 4) && now.cards < MAX_CARDS) parse_device(&now.card[now.cards++], line + 4);
         else if (sscanf(line, "slice %d %n", &card, &skip) == 1 && skip && card < MAX_CARDS
@@ -346,4 +354,16 @@ int nvmlDeviceGetMigDeviceHandleByIndex(void *handle, unsigned index, void **par
     if ((int)index >= now.slices[card]) return NOT_FOUND;
     *part = handle_of(card, (int)index);
     return OK;
+}
+
+int nvmlDeviceGetComputeRunningProcesses_v3(void *handle, unsigned *count, Process *found) {
+    ASK_WHOLE_CARD(handle)
+    unsigned room = *count;
+    *count = 0;
+    for (int i = 0; i < now.processes; i++) {
+        if (now.process[i].card != card) continue;
+        if (*count < room) found[*count] = (Process){.pid = now.process[i].pid};
+        ++*count;
+    }
+    return *count > room ? INSUFFICIENT_SIZE : OK;
 }

@@ -211,7 +211,7 @@ def test_a_gpu_whose_past_is_not_known_must_have_been_quiet_for_a_minute() -> No
     world = World(a_keeper(Rules(Band())))
     world.run(59)
     assert world.worker is None
-    assert world.keeper.reason == "waits until it has been quiet for 1m00s"
+    assert world.keeper.reason == "starts when nobody has used the GPU for 1m00s"
     world.until(KeepState.HOLDING, 3)
 
 
@@ -537,6 +537,15 @@ def test_a_gpu_that_failed_is_tried_again_every_ten_minutes_until_it_holds(holdi
     holding.run(700)
     holding.end("signal 9")
     holding.until(KeepState.HOLDING, 10)
+
+
+def test_a_gpu_may_fail_for_weeks(holding: World) -> None:
+    for _ in range(2000):
+        holding.worker = None
+        holding.end("CUDA error 802")
+        holding.now += FAILED_REST_S
+        holding.step()
+    assert holding.state() is KeepState.FAILED
 
 
 def test_crashes_far_apart_do_not_add_up(holding: World) -> None:
