@@ -205,7 +205,8 @@ class Keeper:
 
     def _await_memory(self, facts: KeepFacts) -> None:
         if facts.worker is None:
-            self._occupancy.await_end(facts.now, facts.gpu.memory_used_bytes)
+            is_lost = facts.gpu.health is Health.LOST
+            self._occupancy.await_end(facts.now, facts.gpu.memory_used_bytes, is_lost=is_lost)
 
     def _note_end(self, facts: KeepFacts) -> None:
         """Its worker has gone: as it was told, or by itself."""

@@ -73,18 +73,19 @@ class Occupancy:
         """The worker has gone, at this moment (monotonic); its memory is to come back."""
         self._gone_at = now
 
-    def await_end(self, now: float, used_bytes: int | None) -> None:
+    def await_end(self, now: float, used_bytes: int | None, *, is_lost: bool = False) -> None:
         """Look whether what it held has come back; where nobody knows what was used before, it has.
 
         Args:
             now: monotonic seconds.
             used_bytes: of the whole GPU; None: it could not be read.
+            is_lost: the GPU has gone, and with it all memory.
         """
         if self._gone_at is None:
             return
         before = self.baseline_bytes
         is_back = used_bytes is not None and before is not None and used_bytes <= before + MEMORY_SLACK_BYTES
-        if before is None or is_back:
+        if before is None or is_back or is_lost:
             self._gone_at = None
         elif now - self._gone_at >= MEMORY_BACK_S:
             self._gone_at, self.is_late = None, True

@@ -94,3 +94,10 @@ def test_memory_that_cannot_be_read_now_is_not_back() -> None:
     assert not occupancy.is_over
     occupancy.await_end(NOW + MEMORY_BACK_S, None)
     assert (occupancy.is_over, occupancy.is_late) == (True, True)
+
+
+def test_on_a_gpu_that_is_lost_no_memory_is_waited_for() -> None:
+    occupancy = an_occupancy()
+    occupancy.end(NOW)
+    occupancy.await_end(NOW, None, is_lost=True)
+    assert (occupancy.is_over, occupancy.is_late) == (True, False)

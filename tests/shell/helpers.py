@@ -247,3 +247,19 @@ def shells() -> list[str]:
     """The shells to test in; ``GPU_QUEUE_TEST_SHELLS`` may name others, an old bash for example."""
     named = os.environ.get("GPU_QUEUE_TEST_SHELLS", "bash zsh").split()
     return [name for name in named if shutil.which(name)]
+
+
+def alone(shell: Shell) -> str:
+    """The line that sources a client without the package beside it."""
+    place = shell.home / "elsewhere"
+    place.mkdir()
+    shutil.copy(CLIENT, place)
+    shell.sourced = False
+    return f". {place}/client.sh"
+
+
+def without_venv(shell: Shell) -> str:
+    """The line that sources a client with the package beside it, and no Python of its own."""
+    source = alone(shell)
+    (shell.home / "elsewhere" / "gpu_queue").symlink_to(CLIENT.parent / "gpu_queue")
+    return source

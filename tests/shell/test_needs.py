@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
 from pathlib import Path
 
 import pytest
 
 from gpu_queue.scripts.reader import read
 from gpu_queue.scripts.reading import Reading
-from tests.shell.helpers import CLIENT, Shell, Spool
+from tests.shell.helpers import Shell, Spool, alone, without_venv
 
 CORPUS = Path(__file__).resolve().parents[1] / "corpus"
 FILES = sorted(CORPUS.glob("*/*.sh"))
@@ -30,15 +29,6 @@ def said_of(reading: Reading) -> str:
     if reading.gpus_min != reading.gpus_max:
         return f"{reading.gpus_min} to {reading.gpus_max} GPUs"
     return {0: "no GPU", 1: "1 GPU"}.get(reading.gpus_min, f"{reading.gpus} GPUs")
-
-
-def alone(shell: Shell) -> str:
-    """The line that sources a client without the package beside it."""
-    place = shell.home / "elsewhere"
-    place.mkdir()
-    shutil.copy(CLIENT, place)
-    shell.sourced = False
-    return f". {place}/client.sh"
 
 
 def test_the_client_says_what_the_reader_reads(shell: Shell, spool: Spool) -> None:
@@ -117,7 +107,7 @@ def test_a_python_that_is_none_is_believed_nothing(shell: Shell, spool: Spool, p
     for name in ("python3", "python"):
         (tools / name).write_text(python)
         (tools / name).chmod(0o755)
-    said = shell.ok(f"gpu_submit {script}", PATH=f"{tools}:/usr/bin:/bin")
+    said = shell.ok(f"{without_venv(shell)}\ngpu_submit {script}", PATH=f"{tools}:/usr/bin:/bin")
     assert "asks for what its script says, 20G each (#GPUQ --memory 20G)" in said.err
     assert "the node reads all of it" in said.err
     assert len(said.lines) == 1

@@ -16,7 +16,7 @@ from gpu_queue.spool.pages import GpuPage
 from gpu_queue.spool.paths import full_name, parse_full, safe_name
 from gpu_queue.states import GpuState
 from gpu_queue.task import job_number
-from tests.shell.helpers import Shell, Spool
+from tests.shell.helpers import Shell, Spool, without_venv
 
 
 def record_of(spool: Spool, full: str) -> dict[str, object]:
@@ -280,7 +280,8 @@ def test_a_submit_starts_few_processes(shell: Shell, spool: Spool) -> None:
         if re.fullmatch(r"[a-z]+|python3", name):
             (tools / name).write_text(f'#!/bin/sh\necho {name} >>"{shell.home}/started"\nexec /usr/bin/{name} "$@"\n')
             (tools / name).chmod(0o755)
-    shell.ok("gpu_submit a.sh", PATH=str(tools))
+    source = without_venv(shell)
+    shell.ok(f"{source}\ngpu_submit a.sh", PATH=str(tools))
     started = (shell.home / "started").read_text().split()
     programs = ["python3", "timeout", "head", "sync", "mv", "find", "sort"]
     assert sorted(name for name in started if name not in ("bash", "zsh", "date")) == sorted(programs)
