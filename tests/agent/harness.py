@@ -88,15 +88,22 @@ class Cluster:
         *flags: str,
         simulate: str | None = "2",
         keepalive: bool = False,
+        torch: bool = False,
         wait: bool = True,
         env: dict[str, str] | None = None,
         **more: str,
     ) -> subprocess.Popen[bytes]:
-        """Start an agent; returns when it has looked around."""
+        """Start an agent; returns when it has looked around.
+
+        ``torch``: its keep-alive imports the real one, which simulated GPUs have no use for.
+        """
+        more = {**(env or {}), **more}
+        if keepalive and simulate and not torch and "GPU_QUEUE_KEEPALIVE_PYTHON" not in more:
+            more.setdefault("PYTHONPATH", str(ROOT / "tests/keepalive/without"))
         with self.output.open("ab") as out:
             agent = subprocess.Popen(
                 self.command(*flags, *(() if keepalive else ("--no-keepalive",)), simulate=simulate),
-                env=self.environment(**(env or {}), **more),
+                env=self.environment(**more),
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,

@@ -338,7 +338,10 @@ def test_a_sweep_of_strays_leaves_the_fillers_alone(cluster: Cluster) -> None:
 @needs_torch
 def test_a_gpu_that_a_task_leaves_idle_is_held_lightly_until_the_task_works(cluster: Cluster) -> None:
     cluster.start(
-        keepalive=True, env={"GPU_QUEUE_HOLD_LEASED": "on", "GPU_QUEUE_HOLD_LEASED_AFTER": "1s"}, simulate="1"
+        keepalive=True,
+        torch=True,
+        env={"GPU_QUEUE_HOLD_LEASED": "on", "GPU_QUEUE_HOLD_LEASED_AFTER": "1s"},
+        simulate="1",
     )
     go = Path(cluster.paths.root, "go")
     task = cluster.submit(

@@ -52,7 +52,7 @@ def test_of_ten_readings_a_second_nearly_all_are_in_the_band(
 
 
 @pytest.mark.parametrize("is_light", [True, False], ids=["light", "alone"])
-@pytest.mark.parametrize("window_s", WINDOWS_S)
+@pytest.mark.parametrize("window_s", WINDOWS_S[:1])  # the shortest scatters most
 def test_for_more_than_an_hour_the_scatter_of_the_gauge_is_not_taken_for_somebody_else(
     tmp_path: Path, window_s: float, is_light: bool
 ) -> None:

@@ -153,7 +153,7 @@ def test_pipes_keep_nobody_waiting(shell: Shell, spool: Spool) -> None:
     quick(shell)
 
 
-@pytest.mark.parametrize("text", ['\\"' * 500_000, "\x1b" * 1_000_000, "\n" * 1_000_000, "gpu\t" * 250_000])
+@pytest.mark.parametrize("text", ['\\"' * 500_000, "\x1b" * 500_000 + "\n" * 500_000, "gpu\t" * 250_000])
 def test_large_files_keep_nobody_waiting(shell: Shell, spool: Spool, text: str) -> None:
     full, waits = spool.add("failed", "train.sh"), spool.add("pending", "wait.sh")
     content = f'{{"protocol": 1, "state": "serving", "name": "{text}", "outcome": "{text}", "after": ["{text}"]}}'
