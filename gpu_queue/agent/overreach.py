@@ -22,6 +22,8 @@ from gpu_queue.spool import growing
 from gpu_queue.texts import printable
 
 LOOK_EVERY_S = 30.0
+FIRST_LOOK_S = 5.0
+"""After the agent's start: tasks of a former one may run for hours already."""
 """The question stalls whoever launches kernels for milliseconds."""
 
 
@@ -91,7 +93,7 @@ class Overreach:
         self._source = processes_of(around.devices.kind, around.environment.get(STATE_FILE_VARIABLE))
         self._say = around.say
         self._every_s = every_s
-        self._looked_at = now
+        self._looked_at = now - every_s + FIRST_LOOK_S
         self._thread: threading.Thread | None = None
         self._seen: Uses | None = None
         self._told: set[tuple[str, str]] = set()
