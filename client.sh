@@ -1515,7 +1515,7 @@ __gpu_asks() { # REPLY = "2 GPUs (torchrun …), 20G each (…), at most 4h00m (
 __gpu_survey() { # [FILE just written]: the agents that gave a sign of life within 90 s: into the caller's nodes, lefts (seconds of their
   # lives), cards (" INDEX:BYTES …"), and default (the GPUs that a script gets which says nothing, as the newest of them has it; else 1)
   local line row now='' name beat newest=-1 left card='' IFS=$'\n' pages=() fields=()
-  nodes=() lefts=() cards=() default=1
+  nodes=() lefts=() fates=() cards=() default=1
   for line in nodes/*.tsv; do pages=("$line"); break; done
   [ ${#pages[@]} -gt 0 ] || return 0
   if [ $# -eq 0 ]; then __gpu_clock control; now=$REPLY; fi
@@ -1544,7 +1544,7 @@ __gpu_survey() { # [FILE just written]: the agents that gave a sign of life with
             newest=$beat default=${fields[5]-}
             case $default in '' | *[!0-9]* | ?????*) default=1 ;; esac
           fi
-          nodes+=("${fields[2]-}") lefts+=("$left") card=' ' ;;
+          nodes+=("${fields[2]-}") lefts+=("$left") fates+=("${fields[10]-}") card=' ' ;;
         gpu)
           [ -n "$card" ] || break
           __gpu_number "${fields[1]-}" && card+="${fields[1]}:${fields[6]-} " ;;
@@ -1570,7 +1570,7 @@ __gpu_unable() { # REPLY = why none of the agents that were surveyed can ever ru
     [ "$fit" -le "$of_size" ] || of_size=$fit
     [ "$index" -gt 0 ] || return 1 # it has not told yet
     if [ "$fit" -ge "$wanted" ]; then has=yes; else fit=''; fi
-    if [ "$seconds" = - ] || [ "$kind" = limit ] || [ "${lefts[i]}" = - ] || [ "${lefts[i]}" -ge "$seconds" ]; then
+    if [ "$seconds" = - ] || { [ "$kind" = limit ] && [ "${fates[i]}" != stop ]; } || [ "${lefts[i]}" = - ] || [ "${lefts[i]}" -ge "$seconds" ]; then
       lives=yes
       [ -z "$fit" ] || able=yes
     elif [ "${lefts[i]}" -gt "$longest" ]; then longest=${lefts[i]}
@@ -1820,7 +1820,7 @@ __gpu_after() { # the ids of what the caller's after names, a line each
 }
 
 __gpu_finish_submit() { # publish the caller's texts
-  local cwd=$PWD default=1 nodes=() lefts=() cards=() total=0 file
+  local cwd=$PWD default=1 nodes=() lefts=() fates=() cards=() total=0 file
   local gpus devices source memory lane seconds kind upstream called chdir output errors mail why_gpus why_memory why_time why_name remarks=()
   priority=$((${priority:-500} + 1000)); priority=${priority#1}
   if [ -n "$is_dry" ]; then __gpu_rehearse; return; fi

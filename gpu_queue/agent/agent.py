@@ -403,6 +403,7 @@ class Agent:
             pid=os.getpid(),
             started_s=self._started_wall_s,
             ends_s=None if left_s is None else wall_s + left_s,
+            at_end=self.settings.at_end,
             beat_s=wall_s,
             default_gpus=self.settings.default_gpus,
             devices=self._around.devices.describe(),

@@ -22,9 +22,9 @@ from gpu_queue.spool import growing
 from gpu_queue.texts import printable
 
 LOOK_EVERY_S = 30.0
+"""The question stalls whoever launches kernels for milliseconds."""
 FIRST_LOOK_S = 5.0
 """After the agent's start: tasks of a former one may run for hours already."""
-"""The question stalls whoever launches kernels for milliseconds."""
 
 
 @dataclass(frozen=True)

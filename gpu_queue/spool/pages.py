@@ -132,6 +132,8 @@ class NodePage:
     started_s: float | None = None
     ends_s: float | None = None
     """None: its lifetime never ends."""
+    at_end: str = ""
+    """What becomes of running tasks then: ``wait`` or ``stop``; empty: not told."""
     beat_s: float | None = None
     """When the page was written."""
     default_gpus: int = 1
@@ -195,6 +197,7 @@ def encode_json(page: NodePage) -> bytes:
         "pid": page.pid,
         "started_at": _moment(page.started_s),
         "ends_at": _moment(page.ends_s),
+        "at_end": page.at_end,
         "beat_at": _moment(page.beat_s),
         "devices": page.devices,
         "default_gpus": page.default_gpus,
@@ -285,7 +288,7 @@ def _sentences(reason: Reason | None) -> tuple[object, object, object]:
 def _lines(page: NodePage) -> Iterator[tuple[object, ...]]:
     left_s = None if page.ends_s is None or page.beat_s is None else page.ends_s - page.beat_s
     head = ("agent", page.protocol, page.node, page.incarnation, page.state.value, page.default_gpus, left_s)
-    yield (*head, *_sentences(page.reason))
+    yield (*head, *_sentences(page.reason), page.at_end)
     for problem in page.problems:
         yield "note", problem
     for gpu in page.gpus:
@@ -317,8 +320,7 @@ def write_page(paths: SpoolPaths, page: NodePage) -> float:
     files.write_whole(paths.node_lines(page.node), encode_lines(page))
     path = paths.node_json(page.node)
     files.write_whole(path, encode_json(page))
-    wall_s = time.time()
-    return os.stat(path).st_mtime - wall_s
+    return os.stat(path).st_mtime - time.time()
 
 
 # -- reading --------------------------------------------------------------------------------------------------------
@@ -353,8 +355,9 @@ def parse_page(node: str, value: Mapping[str, Any]) -> NodePage:
         pid=page.count("pid"),
         started_s=page.moment_s("started_at"),
         ends_s=page.moment_s("ends_at"),
+        at_end=page.text("at_end"),
         beat_s=page.moment_s("beat_at"),
-        default_gpus=max(0, _or(page.integer("default_gpus"), 1)),
+        default_gpus=max(0, 1 if (gpus := page.integer("default_gpus")) is None else gpus),
         devices=page.text("devices"),
         gpus=tuple(map(_parse_gpu, page.objects("gpus"))),
         running=tuple(
@@ -390,12 +393,8 @@ def parse_page(node: str, value: Mapping[str, Any]) -> NodePage:
         ),
         problems=page.texts("problems", NOTE_MAX),
         seen=page.texts("seen"),
-        protocol=_or(page.integer("protocol"), 0),
+        protocol=page.integer("protocol") or 0,
     )
-
-
-def _or(value: int | None, default: int) -> int:
-    return default if value is None else value
 
 
 def _parse_gpu(gpu: Fields) -> GpuPage:

@@ -617,6 +617,16 @@ def test_what_no_living_agent_can_run_is_told_and_queued(shell: Shell, spool: Sp
     assert len(spool.names("pending")) == 1
 
 
+@pytest.mark.parametrize(("at_end", "is_told"), [("wait", False), ("stop", True), ("", False)])
+def test_a_limit_longer_than_any_agent_lives_is_told_where_running_tasks_are_stopped(
+    shell: Shell, spool: Spool, at_end: str, is_told: bool
+) -> None:
+    spool.node("n1-00000001", gpus=CARDS, ends_s=time.time() + 3600, beat_s=time.time(), at_end=at_end)
+    script = shell.file("t.sh", "#!/bin/bash\n#SBATCH --time=2-00:00:00 --gpus=1\n")
+    said = shell.ok(f"gpu_submit {script}")
+    assert ("none that is alive lives as long as its time" in said.err) is is_told
+
+
 # -- a rehearsal ----------------------------------------------------------------------------------------------------
 
 

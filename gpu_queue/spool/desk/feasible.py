@@ -50,6 +50,7 @@ def _fitting(needs: Needs, page: NodePage) -> int:
 
 
 def _lives_long_enough(needs: Needs, page: NodePage) -> bool:
-    if needs.time_s is None or needs.time_is_limit or page.ends_s is None or page.beat_s is None:
+    is_cut_off = not needs.time_is_limit or page.at_end == "stop"  # a limit is no promise where the agent waits
+    if needs.time_s is None or not is_cut_off or page.ends_s is None or page.beat_s is None:
         return True
     return page.ends_s - page.beat_s >= needs.time_s  # both by the node's clock

@@ -1,0 +1,26 @@
+"""Whether a living agent could run a task, by what the pages tell."""
+
+from __future__ import annotations
+
+import pytest
+
+from gpu_queue.spool.desk.feasible import why_not
+from gpu_queue.spool.pages import GpuPage, NodePage
+from gpu_queue.states import AgentState, GpuState
+from gpu_queue.task import Needs
+
+HOUR_S = 3600.0
+CARD = GpuPage("GPU-0", 0, "H100", GpuState.BUSY, 80 << 30)
+
+
+@pytest.mark.parametrize(
+    ("at_end", "is_limit", "is_told"),
+    [("wait", True, False), ("stop", True, True), ("", True, False), ("wait", False, True), ("stop", False, True)],
+)
+def test_a_time_longer_than_any_agent_lives_counts_where_it_is_promised_or_would_be_cut_off(
+    at_end: str, is_limit: bool, is_told: bool
+) -> None:
+    page = NodePage("n", state=AgentState.SERVING, gpus=(CARD,), ends_s=HOUR_S, beat_s=0.0, at_end=at_end)
+    needs = Needs(time_s=2 * HOUR_S, time_is_limit=is_limit)
+    assert bool(why_not(needs, [page])) is is_told
+    assert not why_not(needs, [page, NodePage("m", state=AgentState.SERVING, gpus=(CARD,))]), "one lives for ever"
