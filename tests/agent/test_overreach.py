@@ -11,7 +11,7 @@ from pathlib import Path
 from gpu_queue.agent.overreach import User, judge, look
 from gpu_queue.gpus.processes import GpuProcesses, SimulatedProcesses, processes_of
 from gpu_queue.spool.spool import Spool
-from tests.agent.harness import ROOT, Cluster, put
+from tests.agent.harness import ROOT, Cluster, put, wait_until
 
 FIRST, SECOND = (f"GPU-00000000-0000-0000-0000-{index:012x}" for index in range(2))
 
@@ -39,9 +39,9 @@ def test_processes_are_known_by_their_mark() -> None:
     marked = {**os.environ, "GPU_QUEUE_CLAIM": "/spool/running/n/a-claim"}
     with subprocess.Popen(["sleep", "60"], env=marked) as process:
         try:
-            assert look(Told({FIRST: (process.pid, os.getppid())})) == {
-                FIRST: (User(process.pid, "sleep", "a-claim"),)
-            }
+            # Its name and its environment come a moment after its program has begun.
+            told, known = Told({FIRST: (process.pid, os.getppid())}), User(process.pid, "sleep", "a-claim")
+            wait_until(lambda: look(told) == {FIRST: (known,)}, "the process by its mark")
             # A pid that is nobody's here is of another namespace, and so may the others be.
             assert look(Told({FIRST: (process.pid,), SECOND: (1 << 22,)})) is None
         finally:
