@@ -299,20 +299,23 @@ def test_several_agents_on_one_spool_run_each_task_once(cluster: Cluster) -> Non
 
 def test_several_agents_run_each_serial_queue_one_at_a_time_and_in_order(cluster: Cluster) -> None:
     for name in ("n1", "n2", "n3"):
-        cluster.start("--node-name", name, "--local-dir", str(cluster.base / name), wait=False, simulate="4")
+        cluster.start("--node-name", name, "--local-dir", str(cluster.base / name), wait=False, simulate="1")
     line = '{ echo "$1 $GPU_QUEUE_TASK $GPU_QUEUE_NODE" >>"$QUEUE_ROOT/$q"; }'
     queues: dict[str, list[str]] = {"car": [], "bus": [], "van": []}
     for _ in range(12):
         for queue, tasks in queues.items():
-            script = f"#GPUQ --gpus 0\nq={queue}; say() {line}\nsay begins; sleep 0.02; say ends\n"
-            tasks.append(cluster.submit(script, queue=queue))
+            gate = 'until [ -e "$QUEUE_ROOT/go" ]; do sleep 0.02; done'
+            tasks.append(cluster.submit(f"q={queue}; say() {line}\nsay begins; {gate}; say ends\n", queue=queue))
+    # One GPU a node: three queues that have begun are three nodes at work.
+    wait_until(lambda: all((cluster.queue_root / q).exists() for q in queues), "three begun", 60, cluster.dump)
+    (cluster.queue_root / "go").touch()
     wait_until(lambda: len(cluster.ids("done")) == 36, "all in done", 60, cluster.dump)
     nodes = set()
     for queue, tasks in queues.items():
         lines = [line.split() for line in (cluster.queue_root / queue).read_text().splitlines()]
         nodes |= {node for _, _, node in lines}
         assert [line[:2] for line in lines] == [[word, task] for task in tasks for word in ("begins", "ends")]
-    assert len(nodes) > 1, "one agent did it all"
+    assert len(nodes) == 3
     left = f"{cluster.paths.root}/queues"
     wait_until(lambda: all(name.endswith(".free") for name in os.listdir(left)), "free queues", dump=cluster.dump)
 
