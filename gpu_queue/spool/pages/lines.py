@@ -41,7 +41,7 @@ def _sentences(reason: Reason | None) -> tuple[object, object, object]:
 def _lines(page: NodePage) -> Iterator[tuple[object, ...]]:
     left_s = None if page.ends_s is None or page.beat_s is None else page.ends_s - page.beat_s
     head = ("agent", page.protocol, page.node, page.incarnation, page.state.value, page.default_gpus, left_s)
-    yield (*head, *_sentences(page.reason), page.at_end)
+    yield (*head, *_sentences(page.reason), page.at_end, page.allocation)
     for problem in page.problems:
         yield "note", problem
     for gpu in page.gpus:

@@ -116,6 +116,8 @@ class NodePage:
     """None: its lifetime never ends."""
     at_end: str = ""
     """What becomes of running tasks then: ``wait`` or ``stop``; empty: not told."""
+    allocation: str = ""
+    """The job of a cluster in which the agent runs, ``<way>:<id>``; empty: none."""
     beat_s: float | None = None
     """When the page was written."""
     default_gpus: int = 1
