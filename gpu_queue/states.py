@@ -1,4 +1,4 @@
-"""Words for what a GPU and an agent are up to; what a reader does not know is *unknown*, which is never free."""
+"""Words for what GPUs, agents and batch jobs are up to; what a reader does not know is *unknown*: never free, no end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,18 @@ class AgentState(str, Enum):
     UNKNOWN = "unknown"
 
 
-WordT = TypeVar("WordT", GpuState, AgentState)
+class AllocationState(str, Enum):
+    """What a cluster's scheduler says of a batch job, in the words of all ways; *unknown* is never an end."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    ENDING = "ending"
+    ENDED = "ended"
+    LOST = "lost"  # its node is: the scheduler has given it up, and something of it may live
+    UNKNOWN = "unknown"
+
+
+WordT = TypeVar("WordT", GpuState, AgentState, AllocationState)
 
 
 def read_word(kind: type[WordT], text: object) -> WordT:
