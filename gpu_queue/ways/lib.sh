@@ -52,7 +52,7 @@ way_split() {
     case $quote:$char in
       "':'" | '":"') quote='' ;;
       "':"*) word+=$char ;;
-      '":\')
+      \":\\)
         case ${text:at+1:1} in ['"\$`']) at=$((at + 1)) char=${text:at:1} ;; esac
         word+=$char
         ;;
