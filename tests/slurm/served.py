@@ -95,7 +95,7 @@ class Served:
         for job in jobs:
             self.slurm.wait_for_state(job, *ENDED, timeout_s=timeout_s)
 
-    def a_task(self, seconds: float, **needs: int) -> str:
+    def a_task(self, seconds: float, **needs: Any) -> str:
         """Submit a task whose first try takes so long, and others 0.3 s; it notes all the time which GPUs it has."""
         beats = shlex.quote(str(self.queue.base / "beats"))
         turns = f"GPU_QUEUE_TRY == 1 ? {max(1, round(seconds * 10))} : 3"
