@@ -432,14 +432,13 @@ hand_over() {
       ;;
   esac
   if is_ids "$ids"; then
-    mv -T -- "$ids" "$directory/id"
-  else
-    [[ $status != 0 ]] || say "the way printed no id" >>"$directory/words"
-    [[ $status != 0 ]] || status=111
-    rm -f -- "$ids"
+    write "$directory/id" "$(<"$ids")"
+  elif ((status == 0)); then
+    say "the way printed no id" >>"$directory/words"
+    status=111
   fi
   write "$directory/answer" "$status"$'\n'"$(<"$directory/words")"
-  rm -f -- "$directory/words"
+  rm -f -- "$directory/words" "$ids"
   return "$status"
 }
 

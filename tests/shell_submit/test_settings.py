@@ -100,6 +100,7 @@ def test_all_settings_may_stand_in_the_file(machine: Machine, project: Path) -> 
     assert machine.submit("exp1").returncode == 0
     assert machine.agent["conda_env"] == "swift"
     assert machine.agent["flags"][4:6] == ["--gpus", "all"]
+    machine.env["SUBMIT_WAY"] = ""
     write(project / "gpu-queue.conf", "SUBMIT_WAY=moon\n")
     assert "--way 'moon'" in machine.submit("exp1").stderr
     assert machine.submit("exp1", "--way", "local", "--dry-run").returncode == 0

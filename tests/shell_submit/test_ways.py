@@ -420,11 +420,11 @@ def test_exec_needs_one_that_runs(machine: Machine, moon: Path) -> None:
 def test_an_agent_of_this_machine_is_listed_and_ended_like_a_job(machine: Machine) -> None:
     assert machine.submit("exp1").returncode == 0
     pid = machine.agent["pid"]
-    (line,) = machine.submit("--list").stdout.splitlines()[1:]
-    assert re.fullmatch(rf"exp1    local  {pid}\.\d+@\S+  running  alive", line)
+    listed = machine.submit("--list").stdout
+    assert re.search(rf"^exp1 +local  {pid}\.\d+@\S+  running  alive$", listed, re.MULTILINE)
     assert f"local was asked to end {pid}." in machine.submit("--delete", "exp1").stdout
     deadline = time.monotonic() + 20
-    while " ended " not in machine.submit("--list").stdout:
+    while f" {pid}." not in (listed := machine.submit("--list").stdout) or " ended " not in listed:
         assert time.monotonic() < deadline
 
 
