@@ -9,13 +9,15 @@ import pytest
 
 from tests.slurm.cluster import Slurm, a_slurm, missing
 
-ASKED = "GPU_QUEUE_TEST_SLURM"
+ASKED = os.environ.get("GPU_QUEUE_TEST_SLURM", "")
 """Set by `make test-slurm` to ``1``, or to ``all``: a Slurm that cannot be brought up fails then."""
+
+only_with_all = pytest.mark.skipif(ASKED != "all", reason="takes minutes: make test-slurm ALL=1")
 
 
 def refuse_unless_asked() -> None:
     """Skip a test of a real Slurm where nobody asked for one; fail it where it was asked for and cannot be."""
-    if not os.environ.get(ASKED):
+    if not ASKED:
         pytest.skip("a real Slurm is tried by: make test-slurm")
     if reason := missing():
         pytest.fail(f"no Slurm to try: {reason}", pytrace=False)
