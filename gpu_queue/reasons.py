@@ -48,7 +48,7 @@ class Code(str, Enum):
     STORAGE = "storage"  # problem
     # Because of the agents
     PAUSED = "paused"  # by: who and why
-    DRAINING = "draining"  # cause: spool, lifetime, shutdown, empty; by
+    DRAINING = "draining"  # cause: spool, lifetime, shutdown, empty, unkept, workless; by
     LEAVING = "leaving"  # cause: signal, shutdown, lifetime
     NO_AGENT = "no_agent"
     SILENT = "silent"  # node, silent_s

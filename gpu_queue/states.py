@@ -1,4 +1,4 @@
-"""Words for what GPUs, agents and batch jobs are up to; what a reader does not know is *unknown*: never free, no end."""
+"""Words for what GPUs, agents and batch jobs are up to; what a reader does not know is *unknown*: never free."""
 
 from __future__ import annotations
 

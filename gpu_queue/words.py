@@ -184,6 +184,14 @@ _DRAINING = {
         "gpu_shutdown --wait: it ends with its running tasks",
         "gpu_shutdown --wait：正在运行的任务结束后退出",
     ),
+    "unkept": (
+        "the queue is kept no longer, and this allocation was its next: it ends",
+        "队列不再保持服务，而这是它的下一个资源分配：现在结束",
+    ),
+    "workless": (
+        "the queue is kept as long as there is work, and there is none: it ends",
+        "队列只在有任务时保持服务，现在没有任务：结束",
+    ),
     "empty": ("nothing waits and nothing runs (--until-empty)", "没有等待和运行中的任务（--until-empty）"),
 }
 _LEAVING = {

@@ -29,6 +29,7 @@ from gpu_queue.agent.overreach import Overreach
 from gpu_queue.agent.place import Place
 from gpu_queue.agent.preparing import Preparing, scripts_environment
 from gpu_queue.agent.pushing import Pushing
+from gpu_queue.agent.renewing import Renewing, situation_of
 from gpu_queue.agent.surroundings import Surroundings
 from gpu_queue.agent.telling import gpu_pages, silent_pages, try_pages, wait_pages
 from gpu_queue.agent.tries import Tries
@@ -125,6 +126,7 @@ class Agent:
         self._started_at = now
         self._started_wall_s = time.time()
         self.span = span_of(around.allocation, settings.lifetime_s, settings.at_end, self._started_wall_s)
+        self.renewing = Renewing(around, agenda, lambda: self.settings, now)
         self._seen: deque[str] = deque(seen, maxlen=SEEN_KEPT)
         self._hourly_at = now
         self._tidy_due = now
@@ -174,6 +176,9 @@ class Agent:
         self.tries.keep_spares(now, serves=serves)
         self.pushing.advance(now)
         self.overreach.advance(now)
+        if self.looking.has_looked:
+            served_s = now - self._started_at
+            self.renewing.advance(now, lambda: situation_of(self._facts(now), self.tries.live, self.span, served_s))
         self._notice_hanging(now)
         if now >= self.beat.due(now):
             self._tell(now)
@@ -185,8 +190,9 @@ class Agent:
     def wait_s(self, now: float) -> float:
         """How long nothing is due."""
         parts = (self.tries, self.looking, self.commands, self.watching, self.beat, self.pushing, self.overreach)
+        parts_due = (part.due(now) for part in (*parts, self.renewing))
         duties = (self._agenda.at(duty) for duty in (Duty.KEEP, Duty.PLAN, Duty.PLAN_ANEW))
-        return max(0.0, min(now + LONGEST_WAIT_S, *(part.due(now) for part in parts), *duties) - now)
+        return max(0.0, min(now + LONGEST_WAIT_S, *parts_due, *duties) - now)
 
     def _keep_place(self, now: float) -> None:
         if self.place.is_whole():
@@ -279,6 +285,7 @@ class Agent:
                 lifetime_left_s=self._started_at + self.span.takes_s - now,
                 stops_left_s=self._started_at + self.span.stops_s - now,
                 until_empty=self.settings.until_empty,
+                unneeded=self.renewing.unneeded,
                 spool_is_empty=is_empty,
             )
         )
@@ -377,6 +384,7 @@ class Agent:
             self.place.problem,
             self.tries.rests.problem,
             self._current.problem,
+            self.renewing.problem,
             self._hanging_text(now),
         )
         waiting = [task for task in self.looking.view.waiting if task.name not in facts.claiming]
@@ -426,7 +434,8 @@ class Agent:
     def _maybe_finish(self, now: float) -> None:
         if self._phase not in (Phase.LEAVING, Phase.DRAINING) or self.finished:
             return
-        if not self.tries.live and not self.commands.is_busy and self.fillers.is_empty:
+        submits = self.renewing.is_busy and self._phase is Phase.DRAINING
+        if not self.tries.live and not self.commands.is_busy and self.fillers.is_empty and not submits:
             self.finished = True
         elif self._leaving_since is not None:
             patience_s = self.leave_grace_s + LEAVE_EXTRA_S

@@ -215,6 +215,7 @@ def serve(
         config=config,
         elsewhere=elsewhere,
         say=speaker.say,
+        wake=storage.wake,
         watch_ends=lambda directories: hints.add_moves(directories, spool.is_awaited),
     )
     announce(speaker, settings, around, served)
@@ -247,6 +248,7 @@ def serve(
             run(agent, storage, hints)
         finally:
             agent.fillers.close()
+            agent.renewing.close()
         return _leave(agent, storage, speaker)
     finally:
         devices.close()

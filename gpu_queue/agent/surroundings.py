@@ -42,5 +42,7 @@ class Surroundings:
     say: Callable[[str], None]
     allocation: Allocation = field(default_factory=Allocation)
     """In which it runs."""
+    wake: Callable[[], None] = field(default=lambda: None)
+    """Has the agent take a step; any thread may call it."""
     watch_ends: Callable[[list[str]], str] = field(default=lambda _: "")
     """Has file events tell of ends in these directories; returns why they do not."""

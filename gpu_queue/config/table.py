@@ -95,6 +95,8 @@ class Settings:
     cache_s: float = 60.0
     settle_s: float = 0.0
     settle_unfinished_s: float = 60.0
+    renew_per_hour: int = 0
+    renew_after_s: float = 600.0
     allow_users: tuple[int, ...] = ()
 
 
@@ -197,6 +199,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("cache_s", "--cache", "GPU_QUEUE_CACHE", "cache", DURATION, "60s", "how old a state of its files the storage may show to another node (NFS: `acregmax`)", "TIME"),
     Setting("settle_s", "--settle", "GPU_QUEUE_SETTLE", "settle", DURATION, "2s local, 10s network", "how long a file dropped by hand must stand still", "TIME"),
     Setting("settle_unfinished_s", "--settle-unfinished", "GPU_QUEUE_SETTLE_UNFINISHED", "settle_unfinished", DURATION, "60s", "the same for one that is empty or ends without a newline", "TIME"),
+    Setting("renew_per_hour", "--renew-per-hour", "GPU_QUEUE_RENEW_PER_HOUR", "renew_per_hour", COUNT, "N + 2", "of a queue that `submit.sh --keep N` keeps served: submissions within an hour, whatever becomes of them; 0: N + 2", "N", live=True),
+    Setting("renew_after_s", "--renew-after", "GPU_QUEUE_RENEW_AFTER", "renew_after", DURATION, "10m", "an allocation of such a queue has its successor submitted when it has served for so long, or half of its lifetime", "TIME", live=True),
     Setting("allow_users", "", "", "allow_users", UIDS, "", "uids whose scripts run, beside yours and the spool's owner's", guarded=True),
 )  # fmt: skip
 

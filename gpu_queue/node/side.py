@@ -135,7 +135,9 @@ class NodeSide:
         self.paths = paths
         self.node = node
         self.mount = mount
-        self.uids = trust.trusted_uids(paths, settings.allow_root_for) | frozenset(settings.allow_users)
+        self.owners = trust.trusted_uids(paths, settings.allow_root_for)
+        """Whose files may say what the agent itself does."""
+        self.uids = self.owners | frozenset(settings.allow_users)
         complete_s = settings.settle_s or (SETTLE_LOCAL_S if mount.is_local else SETTLE_NETWORK_S)
         times = SettleTimes(complete_s, max(complete_s, settings.settle_unfinished_s))
         self.reader = PendingReader(paths, times, self.uids)

@@ -25,6 +25,8 @@ class Wishes:
     stops_left_s: float = math.inf
     """Until running tasks go back."""
     until_empty: bool = False
+    unneeded: str = ""
+    """Why an allocation of a kept queue is not needed: ``unkept`` or ``workless``; empty: it is."""
     spool_is_empty: bool = False
     """Nothing waits, and nothing runs on any node."""
 
@@ -43,6 +45,8 @@ def phase_of(wishes: Wishes) -> tuple[Phase, Reason | None]:
         return Phase.DRAINING, reason(Code.DRAINING, cause="shutdown")
     if wishes.draining is not None:
         return Phase.DRAINING, reason(Code.DRAINING, cause="spool", by=wishes.draining)
+    if wishes.unneeded:
+        return Phase.DRAINING, reason(Code.DRAINING, cause=wishes.unneeded)
     if wishes.until_empty and wishes.spool_is_empty:
         return Phase.DRAINING, reason(Code.DRAINING, cause="empty")
     if wishes.paused is not None:

@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from gpu_queue.kept import Keep, Outcome, Slot, Token
+from gpu_queue.reasons import Code, Reason
 from gpu_queue.states import AllocationState
 
 HOUR_S = 3600.0
@@ -36,42 +38,6 @@ BACKOFF_S, BACKOFF_MAX_S = 60.0, 3600.0
 FAILURES_MAX = 3
 _PLATFORMS = ("CANCEL", "PREEMPT", "TIMEOUT", "DEADLINE", "NODE_FAIL", "STOP", "SUSPEND", "DELET", "EVICT")
 """What the platforms' own words hold where a job was ended, and did not fail."""
-
-
-@dataclass(frozen=True, order=True)
-class Slot:
-    """Generation ``generation`` of slot ``number``; both count from 1."""
-
-    number: int
-    generation: int
-
-    def __str__(self) -> str:
-        return f"{self.number}.{self.generation}"
-
-
-class Outcome(str, Enum):
-    """What the submission of a token came to."""
-
-    OPEN = ""  # not noted: it is under way, or whoever made it has died
-    SUBMITTED = "submitted"
-    REFUSED = "refused"  # nothing exists
-    UNKNOWN = "unknown"  # it may exist
-
-
-@dataclass(frozen=True)
-class Token:
-    """One submission, made or about to be made."""
-
-    slot: Slot
-    written_s: float
-    nonce: str = ""
-    """Empty: it cannot be read (yet)."""
-    outcome: Outcome = Outcome.OPEN
-    ids: tuple[str, ...] = ()
-    began: bool = False
-    """Its agent has written a node page."""
-    is_successor: bool = False
-    """An agent made it, and not a person."""
 
 
 @dataclass(frozen=True)
@@ -95,17 +61,6 @@ class Answer:
 
     asked_s: float
     jobs: tuple[Job, ...]
-
-
-@dataclass(frozen=True)
-class Keep:
-    """What a person asked for."""
-
-    slots: int
-    since_s: float
-    """What failed before counts no more."""
-    can_wait: bool = False
-    """Its way can have a job begin when another has ended."""
 
 
 @dataclass(frozen=True)
@@ -201,6 +156,18 @@ class Fate(Enum):
 
 
 HOLDS = (Fate.OPEN, Fate.ALIVE)
+
+
+# -- work ------------------------------------------------------------------------------------------------------------
+
+_NEVER = frozenset(
+    {Code.INFEASIBLE, Code.MEMORY, Code.PINNED, Code.OWNER, Code.NOT_A_FILE, Code.OURS, Code.SCRIPT, Code.PAUSED}
+)
+
+
+def could_run(why: Reason) -> bool:
+    """Whether a task that waits for this reason could run in an allocation like ours."""
+    return why.code not in _NEVER and not (why.code is Code.AFTER and why.text("failed"))
 
 
 # -- the scheduler's answers ----------------------------------------------------------------------------------------
@@ -422,4 +389,4 @@ def arrival(facts: Facts, *, is_kept: bool) -> str:
     if not is_kept:
         return "unkept"
     patience_s = ARRIVE_S if facts.lifetime_s is None else min(ARRIVE_S, facts.lifetime_s / 4)
-    return "" if facts.has_work or facts.served_s < patience_s else "empty"
+    return "" if facts.has_work or facts.served_s < patience_s else "workless"

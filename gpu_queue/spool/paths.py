@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import itemgetter
 
+from gpu_queue.kept import Slot
 from gpu_queue.task import DEFAULT_PRIORITY, Claim, End, State, Why
 from gpu_queue.units import parse_stamp_s, stamp
 
@@ -182,6 +183,12 @@ def parse_allocation(name: str) -> str | None:
     return None if match is None else match[1]
 
 
+def parse_slot(name: str) -> tuple[Slot, bool] | None:
+    """A token's slot, and whether the name is that of the mark that its agent began; None for any other name."""
+    slot = Slot.parse(name.removeprefix("slot-").removesuffix(".began")) if name.startswith("slot-") else None
+    return None if slot is None else (slot, name.endswith(".began"))
+
+
 @dataclass(frozen=True)
 class SpoolPaths:
     """The paths inside one spool."""
@@ -306,6 +313,24 @@ class SpoolPaths:
     def allocation(self, entry: str) -> str:
         """What was asked, and answered, in one submission."""
         return f"{self.allocations}/{entry}"
+
+    @property
+    def keep(self) -> str:
+        """That the queue is kept served, and how."""
+        return f"{self.allocations}/keep"
+
+    @property
+    def keep_paused(self) -> str:
+        """The same, given up until a person has looked; its first line says why."""
+        return f"{self.allocations}/keep-paused"
+
+    def slot(self, slot: Slot) -> str:
+        """The right to submit this generation of a slot."""
+        return f"{self.allocations}/slot-{slot}"
+
+    def slot_began(self, slot: Slot) -> str:
+        """That an agent served in it."""
+        return f"{self.slot(slot)}.began"
 
     def events(self, node: str) -> str:
         """A node's history."""

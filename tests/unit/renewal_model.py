@@ -10,20 +10,9 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
+from gpu_queue.kept import Keep, Outcome, Slot, Token
 from gpu_queue.scheduling import renewal
-from gpu_queue.scheduling.renewal import (
-    Answer,
-    Ask,
-    Facts,
-    Job,
-    Keep,
-    Memory,
-    Outcome,
-    Pause,
-    Slot,
-    Submit,
-    Token,
-)
+from gpu_queue.scheduling.renewal import Answer, Ask, Facts, Job, Memory, Pause, Submit
 from gpu_queue.states import AllocationState
 
 TICK_S = 20.0

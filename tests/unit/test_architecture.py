@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "gpu_queue"
 MODULES = sorted(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in PACKAGE.rglob("*.py"))
 
-NOUNS = {"task", "units", "texts", "errors", "reasons", "states", "words"}
+NOUNS = {"task", "kept", "units", "texts", "errors", "reasons", "states", "words"}
 MAY_IMPORT: dict[str, set[str]] = {
     "reasons": set(),
     "states": set(),
@@ -22,15 +22,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "texts": set(),
     "units": {"texts"},
     "words": {"task", "reasons", "states", "units"},
+    "kept": set(),
     "locks": set(),
     "band": set(),
     "hours": {"texts"},
     "conf": {"texts"},
     "config": {"texts", "errors", "units", "band", "hours", "conf"},
     "scripts": {"task", "units", "texts", "errors"},
-    "spool": {"texts", "task", "units", "errors", "reasons", "states", "words", "conf", "scripts"},
-    "node": {"texts", "task", "units", "errors", "reasons", "config", "spool", "scripts"},
-    "scheduling": {"task", "units", "reasons", "states"},
+    "spool": {"texts", "kept", "task", "units", "errors", "reasons", "states", "words", "conf", "scripts"},
+    "node": {"texts", "kept", "task", "units", "errors", "reasons", "config", "spool", "scripts"},
+    "scheduling": {"task", "kept", "units", "reasons", "states"},
     "gpus": {"task", "units", "errors", "locks"},
     "execution": {"task", "units", "errors", "gpus", "locks"},
     "keepalive": {"texts", "task", "units", "errors", "gpus", "locks", "band"},
@@ -58,7 +59,7 @@ LINES_MAX = 450
 
 IMPURE = {"os", "time", "subprocess", "random", "secrets", "threading", "datetime", "socket", "pathlib", "shutil"}
 RENAMES = {"spool.store", "spool.files", "spool.filesystem", "spool.events"}
-FORKS = {"execution.pump", "execution.launcher", "keepalive.zygote"}
+FORKS = {"execution.background", "execution.pump", "execution.launcher", "keepalive.zygote"}
 OWN_PROGRAMS = {"execution.scontrol", "execution.srun.__main__", "execution.srun.ranks"}
 """A task's own: nothing of the agent imports them."""
 FORKING = {

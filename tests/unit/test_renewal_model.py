@@ -1,4 +1,4 @@
-"""A kept queue against a scheduler that fails, hangs, loses, forgets and answers nonsense: weeks in seconds."""
+"""A kept queue against a scheduler that fails, hangs, loses, forgets and answers nonsense: days in seconds."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Cluster(RuleBasedStateMachine):
 
 
 def test_whatever_happens_there_are_no_more_than_n_and_no_more_than_n_plus_2_submissions_an_hour() -> None:
-    run_state_machine_as_test(Cluster, settings=settings(max_examples=60, stateful_step_count=25))
+    run_state_machine_as_test(Cluster, settings=settings(max_examples=40, stateful_step_count=20))
 
 
 def test_the_model_finds_agents_that_do_not_look_again_before_they_submit() -> None:
@@ -98,26 +98,26 @@ def test_the_model_finds_agents_that_believe_an_answer_without_their_own_job(mon
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_week_under_a_sick_scheduler_is_no_bomb(mode: str) -> None:
+def test_days_under_a_sick_scheduler_are_no_bomb(mode: str) -> None:
     world = World(3, can_wait=True, lifetime_s=4 * HOUR_S, chance=random.Random(mode))
     world.keep_it()
     world.run(30 * 60, check)
     world.mode = mode
-    world.run(7 * DAY_S, check)
+    world.run(2 * DAY_S, check)
     if mode in ("refusing", "hanging", "away", "dying"):
-        assert len(world.calls) < 60
+        assert len(world.calls) < 20
 
 
 @pytest.mark.parametrize("can_wait", [True, False])
 @pytest.mark.parametrize("slots", [1, 3])
-def test_a_healthy_scheduler_has_the_queue_served_for_a_month(slots: int, can_wait: bool) -> None:
+def test_a_healthy_scheduler_has_the_queue_served_for_ten_days(slots: int, can_wait: bool) -> None:
     world = World(slots, can_wait, lifetime_s=DAY_S, chance=random.Random(slots))
     world.keep_it()
     world.run(60, check)
     world.unserved_s = 0.0
-    world.run(30 * DAY_S, check)
-    assert world.unserved_s <= 30 * 180.0  # the end of the job is 120 s after that of its agent
-    assert len(world.calls) <= slots * 32
+    world.run(10 * DAY_S, check)
+    assert world.unserved_s <= 10 * 180.0  # the end of the job is 120 s after that of its agent
+    assert len(world.calls) <= slots * 12
 
 
 def test_a_slot_whose_allocation_was_taken_away_is_filled_again() -> None:
