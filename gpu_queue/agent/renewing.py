@@ -10,17 +10,23 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from gpu_queue.agent.agenda import NEVER, Agenda, Duty
+from gpu_queue.agent.allotted import Span
 from gpu_queue.agent.surroundings import Surroundings
+from gpu_queue.config import Settings
 from gpu_queue.execution.allocation import without_allocation
 from gpu_queue.execution.background import Background
 from gpu_queue.kept import Keep, Slot
 from gpu_queue.node.storage import Errand, Failed
+from gpu_queue.reasons import REASONS_PUBLISHED
 from gpu_queue.scheduling import renewal
+from gpu_queue.scheduling.facts import Facts as PlanFacts
+from gpu_queue.scheduling.facts import Phase
+from gpu_queue.scheduling.plan import explain
 from gpu_queue.scheduling.renewal import Answer, Ask, Facts, Job, Limits, Memory, Pause, Submit
 from gpu_queue.spool import allocations
 from gpu_queue.spool.allocations import Allocations
@@ -52,6 +58,22 @@ class Situation:
     is_leaving: bool
 
 
+def situation_of(facts: PlanFacts, live: Collection[object], span: Span, served_s: float) -> Situation:
+    """What decides about the allocations after this one.
+
+    Args:
+        facts: what a plan is made from.
+        live: the tries that the agent has in hand.
+        span: how long it serves.
+        served_s: how long it has.
+    """
+    reasons = explain(facts, REASONS_PUBLISHED)
+    has_waiting = len(facts.waiting) > REASONS_PUBLISHED or any(renewal.could_run(why) for _, why in reasons)
+    is_over = facts.phase is Phase.DRAINING and served_s >= span.takes_s
+    stays = facts.phase in (Phase.SERVING, Phase.PAUSED) or is_over
+    return Situation(served_s, span.takes_s, has_waiting or bool(live), has_waiting, not stays)
+
+
 class Renewing:
     """One agent's part in keeping its queue served; of an agent that is in no slot nothing."""
 
@@ -59,18 +81,16 @@ class Renewing:
         self,
         around: Surroundings,
         agenda: Agenda,
-        limits: Callable[[], Limits],
+        settings: Callable[[], Settings],
         now: float,
-        wake: Callable[[], None] = lambda: None,
     ) -> None:
         """Look at nothing yet.
 
         Args:
             around: what the agent stands on; the environment names its slot.
             agenda: when to tell people.
-            limits: the settings of the moment.
+            settings: those of the moment.
             now: monotonic seconds.
-            wake: has the agent take a step; any thread may call it.
         """
         self._paths = around.spool.paths
         self._node = around.spool.node
@@ -79,9 +99,9 @@ class Renewing:
         self._environment = environment_of_submit(around.environment, around.queue_root, around.job_id)
         self._job_id = around.job_id
         self._agenda = agenda
-        self._limits = limits
+        self._settings = settings
         self._say = around.say
-        self._wake = wake
+        self._wake = around.wake
         text = around.environment.get("GPU_QUEUE_SLOT", "")
         self._own = Slot.parse(text)
         if text and self._own is None:
@@ -91,7 +111,7 @@ class Renewing:
             "allocations",
             self._say,
             trouble="allocations/ could not be looked at",
-            over="it can again",
+            over="allocations/ can be looked at again",
         )
         self._makes: Errand[Allocations | None] = Errand(around.storage, "slot", self._say)
         self._notes: Errand[None] = Errand(around.storage, "keep", self._say, trouble="the slot could not be noted")
@@ -121,8 +141,8 @@ class Renewing:
         if self._own is None:
             return
         if self._run is not None and self._run[0].is_over():
-            (run, done), self._run = self._run, None
-            done(run, now)
+            (run, ended), self._run = self._run, None
+            ended(run, now)
         if self.is_busy or self._looks.is_out() or now < self._due:
             return
         self._due = NEVER
@@ -168,7 +188,7 @@ class Renewing:
             seen.keep,
             seen.tokens,
             self._memory,
-            self._limits(),
+            Limits(self._settings().renew_per_hour, self._settings().renew_after_s),
         )
 
     def _decide(self, seen: Allocations, situation: Situation, now: float) -> None:
