@@ -2759,7 +2759,36 @@ __gpu_show_head() { # three questions before all else: is a GPU free, what is th
     esac
     __gpu_wrap '' "$yellow" "$REPLY"
   done
+  if __gpu_chain; then
+    part=''
+    [ ${#reply[@]} -eq 0 ] || part=$yellow
+    __gpu_wrap '' "$part" "$REPLY"
+  fi
   __gpu_show_wrong
+}
+
+__gpu_chain() { # REPLY = how the queue is kept served, in a line, and reply whether that was given up; fails where it is not
+  local slots file rest most=()
+  if __gpu_listed allocations keep && __gpu_read allocations/keep 65536; then
+    slots=${REPLY#slots }; slots=${slots%%$'\n'*}
+    __gpu_number "$slots" || return
+    for file in allocations/slot-*.*; do
+      file=${file#allocations/slot-}; rest=${file#*.}; file=${file%%.*}
+      __gpu_number "$file" && __gpu_number "$rest" && [ ${#file} -le 4 ] && [ ${#rest} -le 6 ] || continue
+      [ "${most[$file]:-0}" -ge "$rest" ] || most[file]=$rest
+    done
+    rest=''
+    for file in 1 2 3 4; do [ -z "${most[$file]-}" ] || rest+="${rest:+, }$file.$((most[file] + 1))"; done
+    __gpu_format 'kept served by at most %s allocations at a time; next: %s' "$slots" "${rest:--}"
+    reply=()
+  elif __gpu_listed allocations keep-paused; then
+    __gpu_read allocations/keep-paused 500 || REPLY=
+    REPLY=${REPLY%%$'\n'*}; __gpu_tame "${REPLY//[[:cntrl:]]/ }"
+    __gpu_format 'kept served no longer%s; ./submit.sh --keep begins anew' "${REPLY:+: $REPLY}"
+    reply=(paused)
+  else
+    return 1
+  fi
 }
 
 __gpu_look_at_cards() { # into the caller's free, how many an agent would give out, and sick, by STATE/NODE: which do not answer
@@ -3220,6 +3249,11 @@ __gpu_rows() {
   for name in paused draining keepalive-off; do
     if __gpu_who "$name"; then printf 'flag\t%s\t%s\n' "$name" "${REPLY:--}"; fi
   done
+  if __gpu_chain; then
+    name=keep
+    [ ${#reply[@]} -eq 0 ] || name='keep-paused'
+    printf 'flag\t%s\t%s\n' "$name" "$REPLY"
+  fi
   for node in "${names[@]}"; do printf 'node\t%s\t%s\t%s\t%s\t%s\n' "$node" "${state[$node]}" "${age[$node]}" "${ends[$node]:--}" "${because[$node]:--}"; done
   for row in "${notes[@]}"; do printf 'note\t%s\n' "$row"; done
   for row in "${cards[@]}"; do
@@ -4144,7 +4178,7 @@ __gpu_resume() {
 __gpu_shutdown() {
   local wait=false nodes=() gone=() node meant=' ' incarnation turn
   case ${1-} in '') ;; --wait) wait=true ;; *) __gpu_usage 'there is no option %s; gpu_shutdown [--wait]' "$1"; return ;; esac
-  __gpu_enter || return
+  __gpu_enter && __gpu_unkeep || return # first, so that nothing succeeds what is ended
   __gpu_nodes; nodes=("${reply[@]}")
   [ ${#nodes[@]} -gt 0 ] || {
     __gpu_fail 'no agent is alive in %s, so there is nothing to shut down' "$JOB_ID"
@@ -4166,6 +4200,16 @@ __gpu_shutdown() {
     command sleep 0.1
   done
   [ ${#gone[@]} -lt ${#nodes[@]} ]
+}
+
+__gpu_unkeep() { # have no allocation submitted any more (submit.sh --keep)
+  local file
+  for file in keep keep-paused; do
+    __gpu_listed allocations "$file" || continue
+    command rm -f -- "allocations/$file" 2>/dev/null
+    ! __gpu_listed allocations "$file" || { __gpu_fail 'cannot remove %s/%s; check that you may write there' "$PWD" "allocations/$file"; return; }
+    __gpu_say 'kept served no longer: no allocation is submitted any more'
+  done
 }
 
 __gpu_any_serves() { # whether one of the caller's nodes but for gone is still the agent that was meant, and has not stopped
@@ -4697,6 +4741,9 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     '%s done') REPLY='%s 个完成' ;;
     'paused%s; gpu_resume ends it') REPLY='已暂停%s；gpu_resume 可恢复' ;;
     'draining%s; gpu_resume ends it') REPLY='正在排空%s；gpu_resume 可恢复' ;;
+    'kept served by at most %s allocations at a time; next: %s') REPLY='保持服务：同时最多 %s 个资源分配；下一个：%s' ;;
+    'kept served no longer%s; ./submit.sh --keep begins anew') REPLY='不再保持服务%s；用 ./submit.sh --keep 重新开始' ;;
+    'kept served no longer: no allocation is submitted any more') REPLY='不再保持服务：不会再提交资源分配' ;;
     'keep-alive is off%s; gpu_keepalive on ends it') REPLY='保活已关闭%s；gpu_keepalive on 可恢复' ;;
     'keep-alive is off%s; gpu_keepalive on ends it\n') REPLY='保活已关闭%s；gpu_keepalive on 可恢复\n' ;;
     'has ended') REPLY='已结束' ;;

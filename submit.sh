@@ -5,6 +5,8 @@
 #   ./submit.sh --list [JOB_ID]             what was asked for, and what became of it
 #   ./submit.sh --delete JOB_ID             end it; running tasks go back into the queue
 #   ./submit.sh --exec JOB_ID [ID]          a shell on the node
+#   ./submit.sh --keep N JOB_ID [GPUS] [NODES]   have it served without end by N allocations at most, as long as there is work
+#   ./submit.sh --no-keep JOB_ID            no longer; what runs goes on to its end
 #
 #   ./submit.sh train-exp1                  2 GPUs of one node; here: the first 2 of this machine
 #   ./submit.sh train-exp1 4                4
@@ -79,7 +81,7 @@ K8S_QUEUE="" # of Kueue
 }
 # ---------------------------------------------------------------------------------------------------------------
 
-ACT=start DRY_RUN='' WAY='' TIME='' SIMULATE='' CLIENT=''
+ACT=start DRY_RUN='' WAY='' TIME='' KEEP='' SLOT='' AFTER='' SIMULATE='' CLIENT=''
 JOB_ID='' GPUS='' NODES='' ID=''
 FLAGS=()     # given after --
 WAY_FILE=''   # the program of the way that is asked
@@ -102,11 +104,23 @@ usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 parse() {
   local words=() most=1
   while (($#)); do
-    case $1 in --way=* | --time=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;; esac
+    case $1 in --way=* | --time=* | --keep=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;; esac
     case $1 in
       -h | --help) usage && exit 0 ;;
       --dry-run) DRY_RUN=1 ;;
-      --list | --delete | --exec) ACT=${1#--} ;;
+      --list | --delete | --exec | --no-keep | --states) ACT=${1#--} ;; # an agent asks for the last
+      --successor)
+        ACT=successor SLOT=${2:-none} # an agent's, too
+        shift
+        ;;
+      --after)
+        AFTER=${2:-none}
+        shift
+        ;;
+      --keep)
+        KEEP=${2:-none}
+        shift
+        ;;
       --way)
         WAY=${2:-none}
         shift
@@ -127,8 +141,9 @@ parse() {
     list) refuse 'expected: --list [JOB_ID]' ;;
     delete) refuse 'expected: --delete JOB_ID' ;;
     exec) refuse 'expected: --exec JOB_ID [ID]' ;;
+    *) refuse "expected: --$ACT JOB_ID" ;;
   esac
-  JOB_ID=${words[0]:-} GPUS=${words[1]:-} NODES=${words[2]:-1} ID=${words[1]:-}
+  JOB_ID=${words[0]:-} GPUS=${words[1]:-} NODES=${words[2]:-} ID=${words[1]:-}
 }
 
 # The settings, each from the strongest place that says something (docs/settings.md).
@@ -192,10 +207,11 @@ check() {
   [[ $QUEUE_ROOT == /* ]] || QUEUE_ROOT=$PWD/$QUEUE_ROOT
   [[ $CODE_DIR == /* ]] || CODE_DIR=$PWD/$CODE_DIR
   [[ $SUBMIT_WAIT_S =~ ^[1-9][0-9]{0,4}$ ]] || refuse "SUBMIT_WAIT_S '$SUBMIT_WAIT_S': expected seconds"
-  [[ $ACT == start ]] || return 0
+  [[ $ACT == start || $ACT == successor ]] || return 0
+  [[ -z $KEEP || $KEEP =~ ^[1-9][0-9]{0,3}$ ]] || refuse "--keep '$KEEP': expected how many allocations there may be at one time"
   [[ -z $GPUS || $GPUS =~ ^([1-9][0-9]{0,2}|all)$ ]] ||
     refuse "GPUS '$GPUS': expected a number or all; certain GPUs are named by: -- --gpus 2,3"
-  [[ $NODES =~ ^[1-9][0-9]{0,3}$ ]] || refuse "NODES '$NODES': expected a number"
+  [[ -z $NODES || $NODES =~ ^[1-9][0-9]{0,3}$ ]] || refuse "NODES '$NODES': expected a number"
   [[ -f $CODE_DIR/perpetual_motion.py ]] || refuse "CODE_DIR '$CODE_DIR' holds no perpetual_motion.py"
   [[ -z $CONDA_ENV || -n $CONDA_PATH ]] || refuse "CONDA_ENV is '$CONDA_ENV', but CONDA_PATH is not set"
   [[ -z $CONDA_PATH || -r $CONDA_PATH ]] || refuse "CONDA_PATH '$CONDA_PATH' cannot be read; expected …/conda/bin/activate"
@@ -219,6 +235,10 @@ settle_time() {
   fi
   TIME=${TIME:-${text:-24h}}
   seconds_of "$TIME" || refuse "$from '$TIME': expected for example 90m, 24h, 2d or never"
+  settle_lifetime
+}
+
+settle_lifetime() {
   case $SUBMIT_WAY:$SECONDS_OF in
     *:) LIFETIME=never ;;
     local:*) LIFETIME=${SECONDS_OF}s ;;
@@ -347,7 +367,7 @@ job_name() {
 # What the way is told of the submission $1, a path of its directory; its nonce is the end of its name.
 describe() {
   export GQ_JOB_ID=$JOB_ID GQ_NAME GQ_NONCE=${1##*-} GQ_GPUS=$GPUS GQ_NODES GQ_SECONDS=$SECONDS_OF
-  export GQ_START=$1/start-${1##*-}.sh GQ_LOG_DIR=$1 GQ_AFTER=''
+  export GQ_START=$1/start-${1##*-}.sh GQ_LOG_DIR=$1 GQ_AFTER=$AFTER
   GQ_NAME=$(job_name "$SUBMIT_WAY" "$JOB_ID")
 }
 
@@ -364,14 +384,10 @@ start_script() {
   while IFS= read -r key; do
     value=${!key-}
     [[ -n $value || $SUBMIT_WAY == local ]] || value=${OWN[$key]:-} # a home directory may be another there
-    case $key:$value in
-      *: | GPU_QUEUE_ALLOCATION* | GPU_QUEUE_SLOT:* | GPU_QUEUE_START:*) ;;                                # of an agent around us,
-      GPU_QUEUE_TASK:* | GPU_QUEUE_TRY* | GPU_QUEUE_CLAIM:* | GPU_QUEUE_SCRIPT:* | GPU_QUEUE_NODE:*) ;; # and of a task
-      GPU_QUEUE_WAYS:* | GPU_QUEUE_PATIENCE:* | GPU_QUEUE_OUTER_*) ;;
-      GPU_QUEUE_* | GPU_UTIL_* | MEMORY_USAGE_TARGET:*) say "export $key=$(quoted "$value")" ;;
-    esac
+    [[ -z $value ]] || ! is_setting "$key" || say "export $key=$(quoted "$value")"
   done < <(printf '%s\n' "${!OWN[@]}" | cat <(compgen -e) - | grep . | LC_ALL=C sort -u)
   say "export GPU_QUEUE_START=$(quoted "$GQ_START")"
+  [[ -z $SLOT ]] || say "export GPU_QUEUE_SLOT=$SLOT"
   say 'gpus=all'
   ask 20 prelude || return
   # shellcheck disable=SC2016
@@ -553,13 +569,20 @@ start() {
   choose_way
   # Simulated GPUs are as many as somebody asked for; of real ones we take two unless told more.
   [[ -n $GPUS ]] || { [[ -n $SIMULATE && $SUBMIT_WAY == local ]] && GPUS=all || GPUS=2; }
+  [[ -z $KEEP || $SUBMIT_WAY != local ]] ||
+    refuse "--keep $KEEP: on this machine nothing ends an agent but itself; expected a cluster. Here: ./submit.sh $(quoted "$JOB_ID") --time never"
   settle_time
-  export GQ_NODES=$NODES
+  export GQ_NODES=${NODES:-1}
   describe "$QUEUE_ROOT/$JOB_ID/allocations/00000000T000000000-000000000000"
   shape=$(ask 20 shape) || refuse "the way '$SUBMIT_WAY' does not say its shape"
+  [[ -n $NODES ]] || { [[ -z $KEEP || $shape == several ]] && NODES=1 || NODES=$KEEP; }
   [[ $shape == several ]] || count=$NODES GQ_NODES=1
+  [[ -z $KEEP ]] || ((count <= KEEP)) || refuse "NODES $NODES: expected at most $KEEP, as --keep says"
+  [[ -z $KEEP || -z $DRY_RUN ]] || { SLOT=1.1 && stagger; }
   if [[ -n $DRY_RUN ]]; then
     dry_run "$count"
+  elif [[ -n $KEEP ]]; then
+    keep "$count"
   else
     submit "$count"
   fi
@@ -584,34 +607,249 @@ dry_run() {
 }
 
 submit() {
-  local count=$1 script request directory status=0 done=0 id way=$WAY_FILE
+  local count=$1 status=0 done=0 way=$WAY_FILE
   forget_old
   clear_up
   WAY_FILE=$way count=$((GQ_NODES == NODES && TAKEN ? 0 : count - TAKEN))
   while ((done < count)); do
-    directory=$QUEUE_ROOT/$JOB_ID/allocations/$(date -u +%Y%m%dT%H%M%S%3N)-$(new_nonce)
-    describe "$directory"
-    script=$(start_script) || not_rendered $?
-    request=$(ask 20 render) || not_rendered $?
-    make_allocations
-    hand_over "$directory" "$script" "$request" || status=$?
-    if ((status == 111)) && is_uncertain "$directory" && id=$(id_by_name "$directory") && [[ -n $id ]]; then
-      write "$directory/id" "$id"
-      status=0
-    fi
+    submit_one "$(new_nonce)" || status=$?
     ((status == 0)) || break
-    show_answer "$directory"
     done=$((done + 1))
-    [[ $SUBMIT_WAY == local ]] ||
-      say "Submitted: $SUBMIT_WAY $(paste -sd ' ' -- "$directory/id"), $GQ_NAME, $(extent). Its files: $directory"
   done
   if ((status)); then
-    show_answer "$directory" >&2
-    [[ $SUBMIT_WAY == local ]] || not_submitted "$directory" "$status" "$done" "$count" >&2
+    [[ $SUBMIT_WAY == local ]] || not_submitted "$status" "$done" "$count" >&2
     exit "$status"
   fi
   say "To use it: export $(exports); source $(quoted "$CLIENT"); gpu_help"
 }
+
+# One submission, with the nonce $1, whose files are in DIRECTORY; the way's status.
+submit_one() {
+  local script request id status=0
+  DIRECTORY=$QUEUE_ROOT/$JOB_ID/allocations/$(date -u +%Y%m%dT%H%M%S%3N)-$1
+  describe "$DIRECTORY"
+  script=$(start_script) || not_rendered $?
+  request=$(ask 20 render) || not_rendered $?
+  make_allocations
+  hand_over "$DIRECTORY" "$script" "$request" || status=$?
+  if ((status == 111)) && is_uncertain "$DIRECTORY" && id=$(id_by_name "$DIRECTORY") && [[ -n $id ]]; then
+    write "$DIRECTORY/id" "$id"
+    status=0
+  fi
+  if ((status)); then
+    show_answer "$DIRECTORY" >&2
+  else
+    show_answer "$DIRECTORY"
+    [[ $SUBMIT_WAY == local ]] ||
+      say "Submitted: $SUBMIT_WAY $(paste -sd ' ' -- "$DIRECTORY/id"), $GQ_NAME, $(extent). Its files: $DIRECTORY"
+  fi
+  return "$status"
+}
+
+# ---- A queue that is kept served (docs/clusters.md, "Served without end") ---------------------------------------
+
+# keep COUNT: what was asked for into the file `keep`, which agents read; and the first COUNT allocations.
+keep() {
+  local count=$1 number room=$KEEP status=0 held=' ' done=0 way=$WAY_FILE answer id word raw nonce
+  forget_old
+  clear_up
+  WAY_FILE=$way
+  make_allocations
+  answer=$(ask 120 states --name "$GQ_NAME") ||
+    { tell "$SUBMIT_WAY does not say what it has of $GQ_NAME; nothing is submitted until it answers" && exit 111; }
+  while IFS=$'\x1f' read -r id word raw nonce _; do
+    [[ -n $id && $word != ended && $word != lost ]] || continue
+    number=$(slot_of "$nonce")
+    [[ -n $number && $held == *" $number "* ]] || room=$((room - 1))
+    held+="${number:-?} "
+  done < <(tr '\t' $'\x1f' <<<"$answer")
+  write_keep
+  for ((number = 1; number <= KEEP && count > 0; number++)); do
+    count=$((count - 1))
+    [[ $held != *" $number "* ]] || { say "Slot $number has its allocation already." && continue; }
+    ((room > 0)) || { say "$KEEP of $GQ_NAME are there already; no more are submitted." && break; }
+    hour_has_room || break
+    nonce=$(new_nonce) SLOT=$number.$(next_generation "$number")
+    make_token "$nonce" || { tell "slot-$SLOT is being submitted by somebody else" && continue; }
+    stagger
+    submit_one "$nonce" || status=$?
+    note_token "$status"
+    ((status == 0)) || break
+    done=$((done + 1)) room=$((room - 1))
+  done
+  if ((status)); then
+    not_submitted "$status" "$done" "$((done + count + 1))" >&2
+    [[ $done != 0 || $held != ' ' ]] || rm -f -- "$(allocations)/keep"
+    exit "$status"
+  fi
+  say "$JOB_ID is kept served by at most $KEEP allocations at a time, as long as there is work: their agents submit the next ones."
+  say "To end that: ./submit.sh --no-keep $(quoted "$JOB_ID"), or gpu_shutdown"
+  say "To use it: export $(exports); source $(quoted "$CLIENT"); gpu_help"
+}
+
+allocations() { printf %s "$QUEUE_ROOT/$JOB_ID/allocations"; }
+
+# Whether a variable is a setting for agents, and none of an agent or a task around us.
+is_setting() {
+  case $1 in
+    GPU_QUEUE_ALLOCATION* | GPU_QUEUE_SLOT | GPU_QUEUE_START | GPU_QUEUE_TASK | GPU_QUEUE_TRY* | GPU_QUEUE_CLAIM) return 1 ;;
+    GPU_QUEUE_SCRIPT | GPU_QUEUE_NODE | GPU_QUEUE_WAYS | GPU_QUEUE_PATIENCE | GPU_QUEUE_OUTER_*) return 1 ;;
+    GPU_QUEUE_* | GPU_UTIL_* | MEMORY_USAGE_TARGET) ;;
+    *) return 1 ;;
+  esac
+}
+
+# What a successor is submitted by, a line each: what was asked for, and the settings that are not beside the scripts.
+write_keep() {
+  local key value flag text
+  text="slots $KEEP"$'\n'"way $SUBMIT_WAY"$'\n'"gpus $GPUS"$'\n'"nodes $GQ_NODES"$'\n'"time $TIME"
+  text+=$'\n'"by $(id -un)@$(uname -n), $(date -u +%Y-%m-%dT%H:%M:%SZ)"
+  can_wait && text+=$'\n''can_wait 1'
+  for flag in ${FLAGS[@]+"${FLAGS[@]}"}; do
+    [[ $flag != *$'\n'* ]] || refuse "--keep: the flag $(quoted "$flag") holds a line break; expected none"
+    text+=$'\n'"flag $flag"
+  done
+  while IFS= read -r key; do
+    value=${ENVIRONMENT[$key]-}
+    [[ -n $value || -n ${ENVIRONMENT[$key]+x} ]] || value=${!key-}
+    value=${value:-${OWN[$key]:-}}
+    [[ -n $value && $value != *$'\n'* ]] || continue
+    case $key in QUEUE_ROOT | SUBMIT_WAY | SUBMIT_WAIT_S) continue ;; esac
+    [[ -n ${ENVIRONMENT[$key]+x} || $key =~ ^WAY_[A-Z0-9_]+$ ]] || is_setting "$key" || continue
+    text+=$'\n'"set $key=$value"
+  done < <(printf '%s\n' "${!ENVIRONMENT[@]}" "${!OWN[@]}" | cat <(compgen -e) - | grep . | LC_ALL=C sort -u)
+  write "$(allocations)/keep" "$text" || refuse "$(allocations)/keep cannot be written"
+  rm -f -- "$(allocations)/keep-paused"
+}
+
+# The other way round: what `keep` holds counts as if it had been typed, and had stood in the environment.
+recall() {
+  local file line key
+  JOB_ID=${JOB_ID:-none} file=${ENVIRONMENT[QUEUE_ROOT]:-}/$JOB_ID/allocations/keep
+  [[ -f $file && ! -L $file ]] || { tell "$JOB_ID is kept no longer: there is no $file" && exit 1; }
+  [[ -O $file || $(stat -c %u -- "$file") == "$(stat -c %u -- "${file%/*/*}")" ]] ||
+    refuse "$file belongs to somebody else; expected yours, or the queue's owner's"
+  while IFS= read -r line; do
+    case $line in
+      'slots '*) KEEP=${line#* } ;;
+      'way '*) WAY=${line#* } ;;
+      'gpus '*) GPUS=${line#* } ;;
+      'nodes '*) NODES=${line#* } ;;
+      'time '*) TIME=${line#* } ;;
+      'flag '*) FLAGS+=("${line#flag }") ;;
+      'set '*=*)
+        key=${line#set } key=${key%%=*}
+        if [[ -n ${ENVIRONMENT[$key]+x} ]]; then
+          ENVIRONMENT[$key]=${line#*=}
+        elif [[ $key =~ ^WAY_[A-Z0-9_]+$ ]] || is_setting "$key"; then
+          export "$key=${line#*=}"
+        fi
+        ;;
+    esac
+  done <"$file"
+}
+
+# An agent's wish: submit the token SLOT that it has made.
+successor() {
+  local token nonce status=0
+  token=$(allocations)/slot-$SLOT
+  nonce=$(sed -n 's/^nonce //p' "$token" 2>/dev/null)
+  [[ $SLOT =~ ^[1-9][0-9]*\.[1-9][0-9]*$ && $nonce =~ ^[0-9a-f]{12}$ ]] || refuse "$token: expected a line with a nonce"
+  ! grep -qE '^(submitted|refused|unknown)' "$token" || refuse "$token was submitted before"
+  choose_way
+  settle_time
+  stagger
+  export GQ_NODES=$NODES
+  submit_one "$nonce" || status=$?
+  note_token "$status"
+  exit "$status"
+}
+
+# An agent's question: all that the cluster has of this queue's name.
+states_of_name() {
+  choose_way
+  export GQ_NODES=1
+  describe "$(allocations)/00000000T000000000-000000000000"
+  ask 120 states --name "$GQ_NAME"
+}
+
+# Slot K ends K minutes sooner than was asked for, where that is little: so not all end at once.
+stagger() {
+  local number=${SLOT%.*}
+  seconds_of "$TIME"
+  [[ -z $SECONDS_OF ]] || ((SECONDS_OF < 6000 * number)) || SECONDS_OF=$((SECONDS_OF - 60 * number))
+  settle_lifetime
+}
+
+# Whether the way can have a job begin when another has ended: by what it renders.
+can_wait() { [[ $(GQ_AFTER=1 ask 20 render 2>/dev/null) != "$(GQ_AFTER='' ask 20 render 2>/dev/null)" ]]; }
+
+# The number of the slot whose token has the nonce $1.
+slot_of() {
+  local file
+  [[ $1 =~ ^[0-9a-f]{12}$ ]] || return 0
+  file=$(grep -lsx -- "nonce $1" "$(allocations)"/slot-*.* | head -n 1) file=${file##*/slot-}
+  printf %s "${file%%.*}"
+}
+
+next_generation() {
+  local file last=0
+  for file in "$(allocations)/slot-$1".*; do
+    file=${file##*/slot-"$1".}
+    [[ ! $file =~ ^[1-9][0-9]*$ ]] || ((file <= last)) || last=$file
+  done
+  printf %s $((last + 1))
+}
+
+# The right to submit SLOT: of all who would make the file only one does.
+make_token() {
+  (umask 077 && set -C && printf 'nonce %s\nby %s@%s\n' "$1" "$(id -un)" "$(uname -n)" >"$(allocations)/slot-$SLOT") 2>/dev/null
+}
+
+# What came of the token SLOT.
+note_token() {
+  local token word="refused $1"
+  token=$(allocations)/slot-$SLOT
+  case $1 in 0) word="submitted $(paste -sd ' ' -- "$DIRECTORY/id")" ;; 111) word=unknown ;; esac
+  [[ ! -f $token ]] || say "$word" >>"$token"
+}
+
+# Whether another submission is allowed within this hour, by the clock of the storage.
+hour_has_room() {
+  local most=${GPU_QUEUE_RENEW_PER_HOUR:-${BESIDE[GPU_QUEUE_RENEW_PER_HOUR]:-${OWN[GPU_QUEUE_RENEW_PER_HOUR]:-0}}} file now_s count=0
+  [[ $most =~ ^[1-9][0-9]*$ ]] || most=$((KEEP + 2))
+  file=$(mktemp -p "$(allocations)" .now.XXXXXX) && now_s=$(stat -c %Y -- "$file") && rm -f -- "$file" || return
+  for file in "$(allocations)"/slot-*.*; do
+    [[ $file == *.began || ! -f $file ]] || (($(stat -c %Y -- "$file") <= now_s - 3600)) || count=$((count + 1))
+  done
+  ((count < most)) && return
+  say "Of $GQ_NAME $count were submitted within an hour, and $most may be: no more are now. (GPU_QUEUE_RENEW_PER_HOUR)"
+  return 1
+}
+
+no_keep() {
+  local directory
+  directory=$(allocations)
+  if [[ -e $directory/keep || -e $directory/keep-paused ]]; then
+    rm -f -- "$directory/keep" "$directory/keep-paused" || exit
+    say "$JOB_ID is kept served no longer: what runs goes on to its end, and what is queued ends when it begins."
+  else
+    say "$JOB_ID was not kept served."
+  fi
+}
+
+# How a queue is kept, in a line, for --list.
+kept_line() {
+  local directory=$QUEUE_ROOT/$1/allocations slots
+  if [[ -f $directory/keep ]]; then
+    slots=$(sed -n 's/^slots \([0-9]\{1,4\}\)$/\1/p' "$directory/keep")
+    say "$1 is kept served by at most ${slots:-?} allocations at a time; ./submit.sh --no-keep $(quoted "$1") ends that"
+  elif [[ -f $directory/keep-paused ]]; then
+    say "$1 is kept served no longer: $(head -c 500 -- "$directory/keep-paused" | head -n 1 | tr -d '\000-\037\177'). ./submit.sh --keep begins anew"
+  fi
+}
+
+# ---- Of many submissions ------------------------------------------------------------------------------------------
 
 # How much was asked for.
 extent() {
@@ -621,13 +859,12 @@ extent() {
 }
 
 not_submitted() {
-  local directory=$1 status=$2
-  case $status in
+  case $1 in
     75) say "$GQ_NAME was not submitted: $SUBMIT_WAY cannot take it now. Submit again later." ;;
     111) say "$GQ_NAME may have been submitted: the next submit.sh asks $SUBMIT_WAY for it first. See also: ./submit.sh --list" ;;
-    *) say "$GQ_NAME was not submitted. To check: the settings of $SUBMIT_WAY (docs/settings.md), and what was handed over: $directory/request" ;;
+    *) say "$GQ_NAME was not submitted. To check: the settings of $SUBMIT_WAY (docs/settings.md), and what was handed over: $DIRECTORY/request" ;;
   esac
-  (($4 == 1)) || say "$3 of $4 were submitted before."
+  (($3 == 1)) || say "$2 of $3 were submitted before."
 }
 
 # The jobs that the ways in use have of ours, into JOBS: JOB_ID, way, id, word, the scheduler's own word, and whose they are
@@ -710,13 +947,14 @@ list() {
     [[ ! -e $directory/id ]] && is_uncertain "$directory" &&
       say "may have been submitted: $(<"$directory/way") $(<"$directory/name"), nonce ${directory##*-}; the next submit.sh asks for it"
   done < <(if [[ -n $JOB_ID ]]; then submissions "$JOB_ID"; else all_jobs | while IFS= read -r job; do submissions "$job"; done; fi)
+  while IFS= read -r job; do kept_line "$job"; done < <(if [[ -n $JOB_ID ]]; then say "$JOB_ID"; else all_jobs; fi)
   return "$status"
 }
 
 delete() {
   local status=0 row job way id word raw whose
   declare -A wanted=()
-  rm -f -- "$QUEUE_ROOT/$JOB_ID/allocations/keep" # first, so that nothing succeeds what we end
+  rm -f -- "$(allocations)/keep" "$(allocations)/keep-paused" # first, so that nothing succeeds what we end
   gather || status=$?
   for row in ${JOBS[@]+"${JOBS[@]}"}; do
     IFS=$'\x1f' read -r job way id word raw whose <<<"$row"
@@ -756,6 +994,7 @@ enter() {
 }
 
 parse "$@"
+case $ACT in successor | states) recall ;; esac
 SCRATCH=$(mktemp -d) && trap 'rm -rf -- "$SCRATCH"' EXIT || exit 1
 settle
 check
@@ -765,4 +1004,7 @@ case $ACT in
   list) list ;;
   delete) delete ;;
   exec) enter ;;
+  no-keep) no_keep ;;
+  successor) successor ;;
+  states) states_of_name ;;
 esac

@@ -168,6 +168,19 @@ def pause(paths: SpoolPaths, reason: str) -> None:
     files.remove(paths.keep)
 
 
+def unkeep(paths: SpoolPaths) -> None:
+    """Have no allocation submitted any more.
+
+    Raises:
+        OSError: what says that the queue is kept could not be removed.
+    """
+    for path in (paths.keep, paths.keep_paused):
+        try:
+            os.unlink(path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+
+
 def forget_old(paths: SpoolPaths, tokens: Iterable[Token], now_s: float) -> None:
     """Remove tokens of which nobody needs to know any more."""
     tokens = list(tokens)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from gpu_queue import PROTOCOL
-from gpu_queue.spool import store
+from gpu_queue.errors import SpoolError
+from gpu_queue.spool import allocations, store
 from gpu_queue.spool.commands import Command
 from gpu_queue.spool.desk.asking import Answer, Reply, answers, askable, living, page_of, patience_s, post, see_off
 from gpu_queue.spool.desk.find import WAITING_FIRST, Finder, Task, Unclear, listed, look, where
@@ -189,7 +190,9 @@ class _Stop:
 
 
 def shut_down(paths: SpoolPaths, *, wait: bool) -> tuple[Answer, ...]:
-    """End the agents that are there; those that start later are not meant.
+    """End the agents that are there, and have no allocation submitted any more (``submit.sh --keep``).
+
+    Agents that start later are not meant.
 
     Args:
         paths: of the spool.
@@ -199,6 +202,10 @@ def shut_down(paths: SpoolPaths, *, wait: bool) -> tuple[Answer, ...]:
     Raises:
         SpoolError: the command cannot be written.
     """
+    try:
+        allocations.unkeep(paths)  # first, so that nothing succeeds what is ended
+    except OSError as error:
+        raise SpoolError(f"{paths.keep}: {error.strerror}; agents would have their successors submitted") from error
     pages = askable(paths)
     told = ask(paths, Command("", "", "shutdown", wait=wait), pages)
     if not wait:
