@@ -521,11 +521,11 @@ submitted until it answers. Call again, or if you know that there is no such job
 
 start() {
   local count=1 shape
+  export_settings
   choose_way
   # Simulated GPUs are as many as somebody asked for; of real ones we take two unless told more.
   [[ -n $GPUS ]] || { [[ -n $SIMULATE && $SUBMIT_WAY == local ]] && GPUS=all || GPUS=2; }
   settle_time
-  export_settings
   export GQ_NODES=$NODES
   describe "$QUEUE_ROOT/$JOB_ID/allocations/00000000T000000000-000000000000"
   shape=$(ask 20 shape) || refuse "the way '$SUBMIT_WAY' does not say its shape"

@@ -133,22 +133,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(text)
 
     def fail(self, code: int, reason: str, message: str) -> None:
-        self.answer(
-            code,
-            {
-                "kind": "Status",
-                "apiVersion": "v1",
-                "status": "Failure",
-                "reason": reason,
-                "message": message,
-                "code": code,
-            },
-        )
+        status: Json = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason}
+        if reason == "Invalid":
+            causes = [{"reason": "FieldValueInvalid", "message": message, "field": "spec.parallelism"}]
+            status["details"] = {"name": "x", "group": "batch", "kind": "Job", "causes": causes}
+        self.answer(code, {**status, "message": message, "code": code})
 
     def object(self) -> tuple[dict[tuple[str, str], Json], str, str, str] | None:
         """What a path names: the table, what is in it, namespace and name."""
         parts = urlsplit(self.path).path.strip("/").split("/")
-        if "namespaces" not in parts:
+        if "namespaces" not in parts[:-2]:
             return None
         namespace, kind, *name = parts[parts.index("namespaces") + 1 :]
         table = self.cluster.pods if kind == "pods" else self.cluster.jobs
@@ -194,17 +188,23 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.cluster.queries.append(f"POST {self.path}")
-        body = yaml.safe_load(self.rfile.read(int(self.headers["Content-Length"])))
+        sent = self.rfile.read(int(self.headers["Content-Length"]))
         found = self.object()
-        if found is None:
-            self.answer(201, {**body, "status": {"allowed": self.cluster.refusal is None}})
+        if found is None:  # may we create Jobs?  The question is no JSON
+            status = {"allowed": self.cluster.refusal is None}
+            kind = {"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1"}
+            self.answer(201, {**kind, "spec": {}, "status": status})
             return
-        _, kind, namespace, _ = found
+        if self.cluster.is_silent:
+            threading.Event().wait(30)
+            return
+        body = json.loads(sent)
+        _, of, namespace, _ = found
         name = body["metadata"]["name"]
         if self.cluster.refusal is not None:
             self.fail(*self.cluster.refusal)
         elif (namespace, name) in self.cluster.jobs:
-            self.fail(409, "AlreadyExists", f'{kind}.batch "{name}" already exists')
+            self.fail(409, "AlreadyExists", f'{of}.batch "{name}" already exists')
         else:
             made = self.cluster.create(namespace, body)
             if not self.cluster.creates_silently:
@@ -220,7 +220,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif (namespace, name) not in table:
             self.fail(404, "NotFound", f'{kind}.batch "{name}" not found')
         else:
-            del table[namespace, name]
+            # With --cascade=foreground a Job is there until its pods are gone.
+            table[namespace, name]["metadata"]["deletionTimestamp"] = "2026-11-29T18:00:00Z"
             for pod in self.cluster.pods.values():
                 if pod["metadata"]["labels"]["job-name"] == name:
                     pod["metadata"]["deletionTimestamp"] = "2026-11-29T18:00:00Z"
