@@ -14,6 +14,11 @@ NONCE = "00000000c0de"
 STRANGE = "it's a 试验 \"x\\y $(touch pwned) $HOME `touch pwned`"
 """A JOB_ID that stays what it is, through whatever it is handed."""
 
+SHORT = (
+    '#!/bin/bash\nwhile [[ $1 == -* ]]; do [[ $1 == -k ]] && shift; shift; done\nexec /usr/bin/timeout 1 "${@:2}"\n'
+)
+"""A ``timeout`` that has no patience."""
+
 
 @dataclass
 class Way:

@@ -1,7 +1,7 @@
 """A stand-in for a Kubernetes API server, for the real kubectl to speak to.
 
-It keeps Jobs and makes their pods, answers in the shapes of the API's reference (batch/v1, v1), and runs nothing: a test
-says what became of a pod.  Fields are not validated here; ``make test-ways ONLY=schema`` holds manifests against the schemas.
+It keeps Jobs and makes their pods, answers in the shapes of the API's reference (batch/v1, v1), and runs nothing: a
+test says what became of a pod.  Fields are not validated here, but in test_schema_k8s.py.
 """
 
 from __future__ import annotations
@@ -246,9 +246,7 @@ class Server:
                         {"name": "c", "cluster": {"server": f"http://127.0.0.1:{self.http.server_address[1]}"}}
                     ],
                     "users": [{"name": "u", "user": {}}],
-                    "contexts": [
-                        {"name": "stand-in", "context": {"cluster": "c", "user": "u", "namespace": "team"}}
-                    ],
+                    "contexts": [{"name": "stand-in", "context": {"cluster": "c", "user": "u", "namespace": "team"}}],
                 }
             )
         )

@@ -4,11 +4,14 @@
 Jobs lie as JSON in $PBS_STAND_IN; the file ``mode`` there says what goes wrong: away, lost, hang, forbidden.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import re
 import sys
 import time
+from typing import NoReturn
 
 HERE = os.environ["PBS_STAND_IN"]
 PROGRAM = os.path.basename(sys.argv[0])
@@ -20,7 +23,7 @@ FORMS = {
 }
 
 
-def read(name):
+def read(name: str) -> str:
     try:
         with open(f"{HERE}/{name}") as file:
             return file.read()
@@ -28,12 +31,12 @@ def read(name):
         return ""
 
 
-def fail(status, *lines):
+def fail(status: int, *lines: str) -> NoReturn:
     print(*lines, sep="\n", file=sys.stderr)
     sys.exit(status)
 
 
-def fold(key, value):
+def fold(key: str, value: str) -> str:
     """As qstat does: a new line and a tab after some 78 characters."""
     line, text = f"    {key} = ", ""
     while value:
@@ -42,7 +45,7 @@ def fold(key, value):
     return line + text
 
 
-def submit(path):
+def submit(path: str) -> str:
     with open(path) as file:
         words = [line.split(maxsplit=2) for line in file if line.startswith("#PBS -")]
     given = {word: rest.strip() for _, word, rest in words}
@@ -62,13 +65,13 @@ def submit(path):
     return f"{number}.head"
 
 
-def save():
+def save() -> None:
     with open(f"{HERE}/jobs.new", "w") as file:
         json.dump(jobs, file)
     os.replace(f"{HERE}/jobs.new", f"{HERE}/jobs")
 
 
-jobs = json.loads(read("jobs") or "{}")
+jobs: dict[str, dict[str, str]] = json.loads(read("jobs") or "{}")
 mode = read("mode")
 assert re.fullmatch(FORMS[PROGRAM], " ".join(sys.argv[1:])), sys.argv
 if sys.argv[1:] == ["--version"]:
@@ -90,28 +93,30 @@ if PROGRAM == "qsub":
         fail(1, "qsub: would exceed queue generic's per-user limit of jobs in 'Q' state")
     print(made)
 elif PROGRAM == "qselect":
-    print(*(id for id, job in jobs.items() if job["job_state"] != "F"), sep="\n")
+    print(*(one for one, job in jobs.items() if job["job_state"] != "F"), sep="\n")
 elif PROGRAM == "qdel":
-    for id in ids:
-        if id not in jobs:
-            print(f"qdel: Unknown Job Id {id}", file=sys.stderr)
+    for one in ids:
+        if one not in jobs:
+            print(f"qdel: Unknown Job Id {one}", file=sys.stderr)
             status = 153
         elif mode == "forbidden":
-            fail(159, f"qdel: Unauthorized Request  {id}")
-        elif jobs[id]["job_state"] == "F":
-            print(f"qdel: Job has finished {id}", file=sys.stderr)
+            fail(159, f"qdel: Unauthorized Request  {one}")
+        elif jobs[one]["job_state"] == "F":
+            print(f"qdel: Job has finished {one}", file=sys.stderr)
             status = 35
         else:
-            jobs[id]["job_state"] = "F"
+            jobs[one]["job_state"] = "F"
     save()
 elif sys.argv[1] == "-f":
-    for id in ids:
-        if id not in jobs:
-            print(f"qstat: Unknown Job Id {id}", file=sys.stderr)
+    for one in ids:
+        if one not in jobs:
+            print(f"qstat: Unknown Job Id {one}", file=sys.stderr)
             status = 153
-        elif jobs[id]["job_state"] == "F":
-            print(f"qstat: {id} Job has finished, use -x or -H to obtain historical job information", file=sys.stderr)
+        elif jobs[one]["job_state"] == "F":
+            print(
+                f"qstat: {one} Job has finished, use -x or -H to obtain historical job information", file=sys.stderr
+            )
             status = 35
         else:
-            print(f"Job Id: {id}", *(fold(*one) for one in jobs[id].items()), "", sep="\n")
+            print(f"Job Id: {one}", *(fold(*pair) for pair in jobs[one].items()), "", sep="\n")
 sys.exit(status)

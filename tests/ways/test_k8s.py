@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.shell.helpers import wait_until
-from tests.ways.caller import NONCE, OURS, STRANGE, Way, golden
+from tests.ways.caller import NONCE, OURS, SHORT, STRANGE, Way, golden
 from tests.ways.kube import Cluster, serve
 
 SETTINGS = {
@@ -208,7 +208,7 @@ def test_a_job_whose_answer_got_lost_is_found(way: Way, cluster: Cluster) -> Non
 
 def test_a_server_that_does_not_answer_may_have_it(way: Way, cluster: Cluster) -> None:
     cluster.is_silent = True
-    way.use("timeout", '#!/bin/bash\nwhile [[ $1 == -* ]]; do [[ $1 == -k ]] && shift; shift; done\nexec /usr/bin/timeout 1 "${@:2}"\n')
+    way.use("timeout", SHORT)
     done = way.submit()
     assert (done.returncode, done.stdout) == (111, "")
     assert way.call("states", NAME).returncode == 111
@@ -255,23 +255,23 @@ def test_the_words_for_a_pod(
     pod["status"] = status
     if is_deleted:
         pod["metadata"]["deletionTimestamp"] = "2026-11-29T18:00:00Z"
-    id = f"{NAME}/{pod['metadata']['uid']}"
-    assert way.states(id) == {id: [word, raw, NONCE, "alice-train-exp1"]}
+    one = f"{NAME}/{pod['metadata']['uid']}"
+    assert way.states(one) == {one: [word, raw, NONCE, "alice-train-exp1"]}
 
 
 def test_a_pod_that_is_gone_has_ended_only_if_its_job_says_that_none_is_left(way: Way, cluster: Cluster) -> None:
     way.submit()
     job = cluster.jobs["team", NAME]
-    id = f"{NAME}/6a1b"
+    one = f"{NAME}/6a1b"
     cluster.pods.clear()
-    assert way.states(id)[id][0] == "unknown"
+    assert way.states(one)[one][0] == "unknown"
     for terminating, word in ((1, "unknown"), (None, "unknown"), (0, "ended")):
         job["status"] = {"conditions": [{"type": "Failed", "status": "True"}], "terminating": terminating}
-        assert way.states(id)[id][0] == word
+        assert way.states(one)[one][0] == word
     job["status"]["conditions"][0]["status"] = "False"
-    assert way.states(id)[id][0] == "unknown"
+    assert way.states(one)[one][0] == "unknown"
     cluster.jobs.clear()
-    assert way.states(id)[id] == ["unknown", "not found", "", ""]
+    assert way.states(one)[one] == ["unknown", "not found", "", ""]
 
 
 def test_the_words_for_a_job_of_several_pods(way: Way, cluster: Cluster) -> None:
@@ -303,7 +303,8 @@ def test_a_job_that_kueue_holds_is_queued_and_one_that_it_took_the_nodes_from_is
 def test_jobs_are_found_by_the_name_that_people_gave(way: Way, cluster: Cluster) -> None:
     for index, job in enumerate((STRANGE, "train-exp1", "train-exp10")):
         assert way.submit(GQ_NAME=f"alice-{job}", GQ_NONCE=f"{index:012x}").returncode == 0
-    assert [row[2:] for row in way.states("--name", "alice-train-exp1").values()] == [[f"{1:012x}", "alice-train-exp1"]]
+    (found,) = way.states("--name", "alice-train-exp1").values()
+    assert found[2:] == [f"{1:012x}", "alice-train-exp1"]
     assert [row[3] for row in way.states("--name", f"alice-{STRANGE}").values()] == [f"alice-{STRANGE}"]
     assert len(way.states("--prefix", "alice-train-exp1")) == 2
     assert way.states("--name", "bob-x") == {}
@@ -322,9 +323,9 @@ def test_what_others_write_makes_no_line_of_ours(way: Way, cluster: Cluster) -> 
     }
     assert list(way.states("--prefix", "")) in ([NAME, "forged"], ["forged", NAME])
     assert way.states(NAME)[NAME][0] == "queued"
-    for annotations in ({}, None, {"other": "1"}):
-        job["metadata"]["annotations"] = annotations
-        assert way.states(NAME)[NAME][3] == "", annotations
+    for other in ({}, None, {"other": "1"}):
+        job["metadata"]["annotations"] = other
+        assert way.states(NAME)[NAME][3] == "", other
 
 
 def test_cancelling_deletes_the_job_and_one_that_is_gone_is_no_failure(way: Way, cluster: Cluster) -> None:

@@ -14,7 +14,8 @@ from tests.ways.caller import OURS
 
 def split(text: str) -> list[str] | None:
     """The words that a way finds in a setting; None: a quote is open."""
-    script = f'source {OURS}/lib.sh; way_split "$1" || exit 3; for word in "${{WORDS[@]}}"; do printf "%s\\0" "$word"; done'
+    script = f'source {OURS}/lib.sh; way_split "$1" || exit 3'
+    script += '; for word in "${WORDS[@]}"; do printf "%s\\0" "$word"; done'
     done = subprocess.run(
         ["bash", "-c", script, "bash", text], capture_output=True, check=False, env={"LC_ALL": "C.UTF-8"}
     )
@@ -28,7 +29,7 @@ def split(text: str) -> list[str] | None:
         ("", []),
         ("-q gpu  -A\tp", ["-q", "gpu", "-A", "p"]),
         ("--comment 'a b' x", ["--comment", "a b", "x"]),
-        ("--x=\"a 'b' \\\"c\\\" \\d\"", ["--x=a 'b' \"c\" \\d"]),
+        ('--x="a \'b\' \\"c\\" \\d"', ["--x=a 'b' \"c\" \\d"]),
         ("a\\ b '' \"\"", ["a b", "", ""]),
         ("$(touch pwned) `touch pwned` $HOME *", ["$(touch", "pwned)", "`touch", "pwned`", "$HOME", "*"]),
         ("'a", None),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ways.caller import NONCE, ROOT, STRANGE, Way, golden
+from tests.ways.caller import NONCE, ROOT, SHORT, STRANGE, Way, golden
 
 EXAMPLE = ROOT / "examples" / "ways" / "pbs"
 STAND_IN = Path(__file__).resolve().parent / "pbs_stand_in.py"
@@ -37,10 +37,10 @@ def say(way: Way, mode: str) -> None:
     (way.directory / "pbs" / "mode").write_text(mode)
 
 
-def set_state(way: Way, id: str, letter: str) -> None:
+def set_state(way: Way, job: str, letter: str) -> None:
     path = way.directory / "pbs" / "jobs"
     jobs = json.loads(path.read_text())
-    jobs[id]["job_state"] = letter
+    jobs[job]["job_state"] = letter
     path.write_text(json.dumps(jobs))
 
 
@@ -125,10 +125,7 @@ def test_no_answer_is_not_an_empty_one(way: Way) -> None:
         done = way.call(*words)
         assert (done.returncode, done.stdout) == (111, "")
     say(way, "hang")
-    way.use(
-        "timeout",
-        '#!/bin/bash\nwhile [[ $1 == -* ]]; do [[ $1 == -k ]] && shift; shift; done\nexec /usr/bin/timeout 1 "${@:2}"\n',
-    )
+    way.use("timeout", SHORT)
     done = way.submit()
     assert (done.returncode, done.stdout) == (111, "")
 
@@ -145,7 +142,11 @@ def test_a_shell_is_had_by_ssh(way: Way) -> None:
 
 @pytest.mark.parametrize(
     ("env", "gpus"),
-    [({"CUDA_VISIBLE_DEVICES": "2"}, "all"), ({"PBS_GPUFILE": "gpufile"}, "1,3"), ({"GPU_QUEUE_SIMULATE": "4"}, "all")],
+    [
+        ({"CUDA_VISIBLE_DEVICES": "2"}, "all"),
+        ({"PBS_GPUFILE": "gpufile"}, "1,3"),
+        ({"GPU_QUEUE_SIMULATE": "4"}, "all"),
+    ],
 )
 def test_only_gpus_that_pbs_granted_are_served(way: Way, env: dict[str, str], gpus: str) -> None:
     (way.directory / "gpufile").write_text("node7-gpu1\nnode7-gpu3\n")
@@ -153,8 +154,8 @@ def test_only_gpus_that_pbs_granted_are_served(way: Way, env: dict[str, str], gp
     job = {"PATH": os.environ["PATH"], "PBS_JOBID": "7.head"}
     if "PBS_GPUFILE" in env:
         env = {"PBS_GPUFILE": f"{way.directory}/gpufile"}
-    said = subprocess.run(["bash", "-c", script], env={**job, **env}, capture_output=True, text=True, check=True).stdout
-    assert re.fullmatch(rf"{gpus} pbs:7.head {re.escape(os.uname().nodename)}-7\n", said)
+    done = subprocess.run(["bash", "-c", script], env={**job, **env}, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{gpus} pbs:7.head {os.uname().nodename}-7\n"
     refused = subprocess.run(["bash", "-c", script], env=job, capture_output=True, text=True, check=False)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "did not say which GPUs are ours" in refused.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shlex
@@ -26,7 +27,7 @@ def test_the_command_is_this(way: Way) -> None:
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
 def test_strange_names_stay_what_they_are(way: Way, locale: str) -> None:
     words = shlex.split(way.ok("render", GQ_NAME=STRANGE, GQ_START=f"/q/{STRANGE}/start.sh", LC_ALL=locale))
-    given = dict(zip(words, words[1:], strict=False))
+    given = dict(itertools.pairwise(words))
     assert re.fullmatch(r"it_s_a_{8,10}x_y_[A-Za-z_]+-" + NONCE, given["--submission-id"])
     assert json.loads(given["--metadata-json"]) == {"gpu_queue_name": STRANGE, "gpu_queue_nonce": NONCE}
     variables = json.loads(given["--runtime-env-json"])["env_vars"]

@@ -32,12 +32,13 @@ def free_port() -> int:
         return port
 
 
-def of_the_cluster() -> list[int]:
-    """The processes that the cluster, or a job in it, has left."""
+def of_the_cluster(word: bytes = b"") -> list[int]:
+    """The living processes of the cluster, and of the jobs in it, that have this word in their command lines."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            if MARK.encode() in (entry / "environ").read_bytes().split(b"\0") and int(entry.name) != os.getpid():
+            ours = MARK.encode() in (entry / "environ").read_bytes().split(b"\0")
+            if ours and word in (entry / "cmdline").read_bytes():
                 found.append(int(entry.name))
         except OSError:
             continue
@@ -56,12 +57,17 @@ def cluster() -> Iterator[dict[str, str]]:
     port = free_port()
     key, value = MARK.split("=")
     env = {"PATH": f"{VENV}/bin:/usr/bin:/bin", "HOME": directory, key: value, "RAY_USAGE_STATS_ENABLED": "0"}
-    words = ["--head", "--block", "--num-cpus=8", "--num-gpus=4", f"--port={free_port()}", "--node-ip-address=127.0.0.1"]
-    words += [f"--dashboard-port={port}", f"--temp-dir={directory}", f"--ray-client-server-port={free_port()}"]
-    words += [f"--dashboard-agent-listen-port={free_port()}"]
+    words = ["--head", "--block", "--num-cpus=8", "--num-gpus=4", "--node-ip-address=127.0.0.1"]
+    words += [f"--temp-dir={directory}", f"--dashboard-port={port}", f"--port={free_port()}"]
+    words += [f"--{one}-port={free_port()}" for one in ("ray-client-server", "dashboard-agent-listen")]
     with open(f"{directory}/head", "wb") as log:
         head = subprocess.Popen(
-            [VENV / "bin" / "ray", "start", *words], env=env, cwd=directory, stdout=log, stderr=log, start_new_session=True
+            [VENV / "bin" / "ray", "start", *words],
+            env=env,
+            cwd=directory,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     env["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{port}"
     try:
@@ -118,10 +124,7 @@ def test_a_job_that_waits_for_gpus_is_queued(way: Way) -> None:
 
 def test_a_submission_that_is_cut_off_is_found_by_its_id(way: Way) -> None:
     """The answer is lost: the program is killed when the cluster has the job."""
-    way.use(
-        "ray",
-        f'#!/bin/bash\n{VENV}/bin/ray "$@"\nkill -KILL $$\n',
-    )
+    way.use("ray", f'#!/bin/bash\n{VENV}/bin/ray "$@"\nkill -KILL $$\n')
     done = way.submit()
     assert (done.returncode, done.stdout) == (0, f"{id_of(way)}\n")
 
@@ -154,19 +157,21 @@ def test_an_end_that_somebody_saw_is_ended_and_one_that_nobody_saw_is_lost(way: 
     wait_until(lambda: way.states(id_of(way))[id_of(way)][:2] == ["ended", "FAILED"], 30)
     Path(way.env["GQ_START"]).write_text(f"echo $PPID >{way.directory}/parent; exec sleep 300\n")
     nonce = os.urandom(6).hex()
-    id = way.submit(GQ_NONCE=nonce).stdout.strip()
+    other = way.submit(GQ_NONCE=nonce).stdout.strip()
     wait_until(lambda: (way.directory / "parent").exists() and (way.directory / "parent").read_text(), 30)
     shell = int((way.directory / "parent").read_text())
     status = Path(f"/proc/{shell}/status").read_text()
     supervisor = re.search(r"PPid:\t(\d+)", status) if "ray::" not in status else None
     os.kill(int(supervisor[1]) if supervisor else shell, signal.SIGKILL)
-    wait_until(lambda: way.states(id)[id][:2] == ["lost", "FAILED"], 30)
+    wait_until(lambda: way.states(other)[other][:2] == ["lost", "FAILED"], 30)
 
 
 def test_a_job_can_ask_for_itself(way: Way) -> None:
     """As an agent does that asks about its peers: it has RAY_ADDRESS, and no other."""
     Path(way.env["GQ_START"]).write_text(
-        f"unset RAY_API_SERVER_ADDRESS; {OURS}/ray states ${{GPU_QUEUE_ALLOCATION#ray:}} >{way.directory}/said; sleep 300\n"
+        "unset RAY_API_SERVER_ADDRESS\n"
+        f"{OURS}/ray states ${{GPU_QUEUE_ALLOCATION#ray:}} >{way.directory}/said\n"
+        "exec sleep 300\n"
     )
     way.submit()
     wait_until(lambda: (way.directory / "said").exists() and (way.directory / "said").read_text(), 30)
@@ -195,17 +200,19 @@ def test_a_task_that_needs_eight_seconds_to_save_has_them_and_goes_on_in_the_nex
     }
 
     def run(script: str) -> str:
-        done = subprocess.run(["bash", "-c", script], env=env, cwd=ROOT, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            ["bash", "-c", script], env=env, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        )
         assert done.returncode == 0, (script, done.stdout, done.stderr)
         return done.stdout
 
-    (tmp_path / "task.sh").write_text(TASK)
+    (tmp_path / "task.sh").write_text(f"HERE={tmp_path}\n{TASK}")
     try:
         said = run("./submit.sh 'exp 1' 1 2 --way ray")
         ids = re.findall(r"Submitted: ray (\S+),", said)
         assert len(ids) == 2
         run('source ./client.sh; gpu_submit "$HERE/task.sh"')
-        wait_until(lambda: (tmp_path / "began").exists(), 60)
+        wait_until((tmp_path / "began").exists, 60)
         assert run("./submit.sh --list 'exp 1'").count(" running ") == 2
         assert "ray was asked to end" in run("./submit.sh --delete 'exp 1'")
         wait_until(lambda: list((tmp_path / "q" / "exp 1" / "pending").glob("500-*")), 60)
@@ -221,8 +228,5 @@ def test_a_task_that_needs_eight_seconds_to_save_has_them_and_goes_on_in_the_nex
 
 def test_nothing_is_left_running(cluster: dict[str, str]) -> None:
     """Of the jobs before this; that of the cluster itself is ended by force, if need be, when all is over."""
-
-    def jobs() -> list[int]:
-        return [pid for pid in of_the_cluster() if b"perpetual_motion" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-
-    wait_until(lambda: not jobs(), 30)
+    wait_until(lambda: not of_the_cluster(b"perpetual_motion"), 30)
+    wait_until(lambda: not of_the_cluster(b"shim"), 5)
