@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shlex
 import statistics
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,21 +44,29 @@ class Kept(Served):
         """A line of squeue's for each job that runs or waits: its id and state."""
         return self.slurm.ask("squeue", "-h", "-o", "%A %T").splitlines()
 
-    def a_short_task(self, seconds: float) -> str:
+    def a_short_task(self, seconds: float, **needs: Any) -> str:
         note = shlex.quote(str(self.queue.base / "spans"))
         return self.queue.submit(
-            f'begin=$EPOCHREALTIME; sleep {seconds}; echo "$GPU_QUEUE_NODE $begin $EPOCHREALTIME" >>{note}\n'
+            f'begin=$EPOCHREALTIME; sleep {seconds}; echo "$GPU_QUEUE_NODE $begin $EPOCHREALTIME" >>{note}\n', **needs
         )
 
     def gaps_s(self) -> list[float]:
-        """Of each node of Slurm: between the last task of one allocation and the first of the next."""
-        spans = [line.split() for line in (self.queue.base / "spans").read_text().splitlines()]
-        found = []
-        for host in sorted({name.split("-")[0] + "-" for name, _, _ in spans}):
-            rows = sorted((float(begin), float(end), name) for name, begin, end in spans if name.startswith(host))
-            pairs = itertools.pairwise(rows)
-            found += [after[0] - before[1] for before, after in pairs if before[2] != after[2]]
-        return found
+        """Of each slot: between the last task of one allocation and the first of the next."""
+        slot_of: dict[str, str] = {}
+        for slot in self.slots():
+            text = Path(self.queue.paths.allocations, f"slot-{slot}").read_text()
+            slot_of |= {job: slot.split(".")[0] for job in re.findall(r"^submitted ([0-9]+)$", text, re.M)}
+        rows: dict[str, list[tuple[float, float, str]]] = {}
+        for line in self.spans():
+            node, begin, end = line.split()
+            job = node.split("-")[1]
+            rows.setdefault(slot_of[job], []).append((float(begin), float(end), job))
+        pairs = [pair for of in rows.values() for pair in itertools.pairwise(sorted(of))]
+        return [after[0] - before[1] for before, after in pairs if before[2] != after[2]]
+
+    def spans(self) -> list[str]:
+        """Of each try its node, its begin and its end."""
+        return (self.queue.base / "spans").read_text().splitlines()
 
     def watch(self, is_over: Callable[[], bool], most: int, timeout_s: float) -> None:
         """Wait, and look all the time that no more run, and no more wait behind them, than were asked for."""
@@ -101,11 +111,12 @@ def test_gpu_shutdown_ends_what_runs_and_what_is_to_follow(kept: Kept) -> None:
 
 @only_with_all
 def test_twenty_allocations_on_two_nodes_settle_200_tasks_each_once(kept: Kept) -> None:
-    tasks = [kept.a_short_task(0.9) for _ in range(200)]
-    kept.keep(2, "1", "--time", "10s")
+    tasks = [kept.a_short_task(0.9, gpus="4") for _ in range(200)]
+    kept.keep(2, "4", "--time", "10s")
     kept.watch(lambda: len(kept.queue.ids("done")) == len(tasks), most=2, timeout_s=400)
     kept.wait_until_all_done(tasks)
     wait_until(lambda: not kept.jobs(), "no job left", 60, kept.dump)
+    assert {span.split("-")[0] for span in kept.spans()} == {"n1", "n2"}
     gaps_s = kept.gaps_s()
     print(f"{len(kept.slots())} allocations, {len(gaps_s)} gaps: median {statistics.median(gaps_s):.2f} s, "
           f"longest {max(gaps_s):.2f} s")  # fmt: skip

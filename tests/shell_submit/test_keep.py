@@ -1,0 +1,139 @@
+"""A queue that is kept served: what a person types, and what agents ask of submit.sh."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.shell_submit.machine import HERE, Machine
+
+MOON_WAY = (HERE / "moon.sh").read_text()
+
+
+@pytest.fixture
+def moon(machine: Machine) -> Path:
+    """The jobs of a cluster to which there is a way in the home directory."""
+    jobs = machine.root / "moon"
+    jobs.mkdir()
+    machine.own_way("moon", MOON_WAY)
+    machine.env |= {"MOON": str(jobs), "SUBMIT_WAY": "", "MOON_MOOD": "", "PYTHON": "/opt/py/bin/python"}
+    return jobs
+
+
+def of(machine: Machine, name: str) -> Path:
+    return machine.root / "home" / "gpu_queue" / "exp1" / "allocations" / name
+
+
+def slots(machine: Machine) -> dict[str, list[str]]:
+    """What is in each token, without who made it."""
+    return {
+        path.name: [line for line in path.read_text().splitlines() if not line.startswith("by ")]
+        for path in sorted(of(machine, "").glob("slot-*"))
+    }
+
+
+def nonces(machine: Machine) -> list[str]:
+    return [path.name.partition("-")[2] for path in machine.allocations()]
+
+
+def test_the_first_allocations_have_tokens_and_what_was_asked_for_is_kept(machine: Machine, moon: Path) -> None:
+    words = ("--keep", "2", "exp1", "4", "--time", "48h", "--", "--at-end", "stop")
+    done = machine.submit(*words, GPU_QUEUE_SIMULATE="4", GPU_QUEUE_SLOT="9.9")
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, second = nonces(machine)
+    assert slots(machine) == {
+        "slot-1.1": [f"nonce {first}", "submitted m1"],
+        "slot-2.1": [f"nonce {second}", "submitted m2"],
+    }
+    kept = [line for line in of(machine, "keep").read_text().splitlines() if not line.startswith(("by ", "set CODE"))]
+    assert kept == [
+        *("slots 2", "way moon", "gpus 4", "nodes 1", "time 48h", "flag --at-end", "flag stop"),
+        *("set GPU_QUEUE_SIMULATE=4", "set PYTHON=/opt/py/bin/python", "set SUBMIT_PREFIX=alice"),
+    ]
+    assert of(machine, "keep").stat().st_mode & 0o077 == 0
+    start = (machine.allocations()[1] / f"start-{second}.sh").read_text()
+    assert "export GPU_QUEUE_SLOT=2.1\n" in start
+    assert "--lifetime 172380s" in start  # slot 2 ends two minutes sooner
+
+
+def test_a_successor_is_submitted_by_what_was_kept_and_not_by_what_its_node_has(machine: Machine, moon: Path) -> None:
+    machine.submit("--keep", "1", "exp1", "4", "--time", "48h", "--", "--at-end", "stop", GPU_QUEUE_SIMULATE="4")
+    of(machine, "slot-1.2").write_text("nonce 0123456789ab\nby n1\nfrom 1.1\n")
+    root = str(machine.root / "home" / "gpu_queue")
+    node = {"QUEUE_ROOT": root, "PYTHON": "/node/python", "SUBMIT_PREFIX": "", "GPU_QUEUE_SIMULATE": ""}
+    done = machine.submit("--successor", "1.2", "--after", "m1", "exp1", **node)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert slots(machine)["slot-1.2"] == ["nonce 0123456789ab", "from 1.1", "submitted m2"]
+    first, second = ((one / f"start-{one.name[-12:]}.sh").read_text() for one in machine.allocations())
+    assert second.replace(machine.allocations()[1].name, machine.allocations()[0].name).replace(
+        "0123456789ab", nonces(machine)[0]
+    ) == first.replace("GPU_QUEUE_SLOT=1.1", "GPU_QUEUE_SLOT=1.2")
+    again = machine.submit("--successor", "1.2", "exp1", **node)
+    assert (again.returncode, len(list(moon.iterdir()))) == (100, 2)
+
+
+def test_a_successor_of_a_queue_that_is_kept_no_longer_is_not_submitted(machine: Machine, moon: Path) -> None:
+    machine.submit("--keep", "1", "exp1")
+    assert machine.submit("--no-keep", "exp1").stdout.startswith("exp1 is kept served no longer")
+    of(machine, "slot-1.2").write_text("nonce 0123456789ab\n")
+    done = machine.submit("--successor", "1.2", "exp1", QUEUE_ROOT=str(machine.root / "home" / "gpu_queue"))
+    assert done.returncode == 1
+    assert "is kept no longer" in done.stderr
+    assert len(list(moon.iterdir())) == 1
+    assert machine.submit("--no-keep", "exp1").stdout == "exp1 was not kept served.\n"
+
+
+def test_typed_again_and_again_it_submits_no_more_than_n_and_no_more_than_an_hour_allows(
+    machine: Machine, moon: Path
+) -> None:
+    for _ in range(3):
+        done = machine.submit("--keep", "2", "exp1")
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list(moon.iterdir())) == 2
+    assert "Slot 1 has its allocation already." in done.stdout
+    for _ in range(4):
+        for job in moon.iterdir():
+            job.unlink()  # they die at once
+        done = machine.submit("--keep", "2", "exp1")
+    assert len(slots(machine)) == 4
+    assert "4 were submitted within an hour, and 4 may be" in done.stdout
+    for path in of(machine, "").glob("slot-*"):
+        os.utime(path, (0, 0))
+    machine.submit("--keep", "2", "exp1")
+    assert len(slots(machine)) == 6
+
+
+def test_while_the_scheduler_does_not_answer_nothing_is_kept_or_submitted(machine: Machine, moon: Path) -> None:
+    done = machine.submit("--keep", "1", "exp1", MOON_MOOD="silent")
+    assert done.returncode == 111
+    assert not of(machine, "keep").exists()
+    assert not list(moon.iterdir())
+
+
+def test_a_refused_first_submission_is_not_kept(machine: Machine, moon: Path) -> None:
+    done = machine.submit("--keep", "1", "exp1", MOON_MOOD="refuses")
+    assert done.returncode == 1
+    assert not of(machine, "keep").exists()
+    assert slots(machine)["slot-1.1"][1:] == ["refused 1"]
+
+
+def test_delete_ends_it_before_it_ends_what_runs(machine: Machine, moon: Path) -> None:
+    machine.submit("--keep", "1", "exp1")
+    assert "exp1 is kept served by at most 1 allocations at a time" in machine.submit("--list", "exp1").stdout
+    assert machine.submit("--delete", "exp1").returncode == 0
+    assert not of(machine, "keep").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--keep", "0", "exp1"), "--keep '0': expected how many allocations"),
+        (("--keep", "2", "exp1", "4", "3"), "NODES 3: expected at most 2"),
+        (("--keep", "2", "exp1", "--way", "local"), "on this machine nothing ends an agent but itself"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused(machine: Machine, moon: Path, words: tuple[str, ...], reason: str) -> None:
+    assert reason in machine.refusal(*words)
+    assert not list(moon.iterdir())
