@@ -830,7 +830,8 @@ hour_has_room() {
   [[ $most =~ ^[1-9][0-9]*$ ]] || most=$((KEEP + 2))
   file=$(mktemp -p "$(allocations)" .now.XXXXXX) && now_s=$(stat -c %Y -- "$file") && rm -f -- "$file" || return
   for file in "$(allocations)"/slot-*.*; do
-    [[ $file == *.began || ! -f $file ]] || (($(stat -c %Y -- "$file") <= now_s - 3600)) || count=$((count + 1))
+    # It may have been submitted some minutes after it was made.
+    [[ $file == *.began || ! -f $file ]] || (($(stat -c %Y -- "$file") <= now_s - 4200)) || count=$((count + 1))
   done
   ((count < most)) && return
   say "Of $GQ_NAME $count were submitted within an hour, and $most may be: no more are now. (GPU_QUEUE_RENEW_PER_HOUR)"

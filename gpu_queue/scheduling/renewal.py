@@ -21,6 +21,8 @@ from gpu_queue.reasons import Code, Reason
 from gpu_queue.states import AllocationState
 
 HOUR_S = 3600.0
+LATE_S = 600.0
+"""A submission may come so long after its token was written: its token counts for an hour and this."""
 EXTRA_PER_HOUR = 2
 """Submissions of an hour beyond one for each slot, where no setting tells."""
 LEAD_S = 600.0
@@ -236,7 +238,7 @@ def per_hour(keep: Keep, limits: Limits) -> int:
 def hour_allows_at(tokens: Iterable[Token], most: int, now_s: float) -> float:
     """When the hour has room for one more submission."""
     latest = sorted((one.written_s for one in tokens), reverse=True)[:most]
-    return now_s if len(latest) < most else latest[-1] + HOUR_S
+    return now_s if len(latest) < most else latest[-1] + HOUR_S + LATE_S
 
 
 def backoff_ends_at(fates: Mapping[Token, Fate]) -> float:
@@ -363,7 +365,7 @@ def confirm(facts: Facts, made: Slot, nonce: str) -> str:
         return f"slot-{made} is somebody else's"
     others = tuple(one for one in facts.tokens if one.slot != made)
     most = per_hour(facts.keep, facts.limits)
-    if sum(one.written_s > facts.now_s - HOUR_S for one in facts.tokens) > most:
+    if sum(one.written_s > facts.now_s - HOUR_S - LATE_S for one in facts.tokens) > most:
         return f"the hour has seen {most} submissions"
     if any(one.slot.number == made.number and one.slot.generation > made.generation for one in others):
         return f"slot {made.number} has a later generation"

@@ -312,6 +312,15 @@ def test_shutdown_waits_for_no_agent_that_leaves_later(
     assert wish.result(8).ok
 
 
+def test_shutdown_has_no_allocation_submitted_any_more(door: Door, spool: Spool) -> None:
+    allocations = Path(spool.path) / "allocations"
+    allocations.mkdir(exist_ok=True)
+    for name in ("keep", "keep-paused", "slot-1.1"):
+        (allocations / name).write_text("slots 2\n")
+    door.shutdown()  # no agent is there; one that waits in a scheduler's queue will find no keep
+    assert [path.name for path in allocations.iterdir()] == ["slot-1.1"]
+
+
 def test_shutdown_without_an_agent_is_told(door: Door, spool: Spool) -> None:
     assert not door.shutdown().ok
     spool.node(NODE, age_s=3600)

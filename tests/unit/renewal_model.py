@@ -207,6 +207,7 @@ class World:
                 self.keep, self.paused = None, decision.reason
             elif isinstance(decision, Submit):
                 nonce = self._nonce()
+                yield self.now_s + TICK_S * self.chance.randrange(3)
                 if not self._make(decision.slot, nonce, is_successor=True):
                     continue
                 yield self.now_s + TICK_S * self.chance.randrange(3)

@@ -38,7 +38,7 @@ def facts(*tokens: Token, jobs: tuple[Job, ...] | None = (), age_s: float = 10.0
         "left_s": DAY_S - 3600,
         "has_work": True,
         "keep": Keep(2, NOW_S - 5000, can_wait=True),
-        "tokens": (a_token("1.1", began=True), *tokens),
+        "tokens": (a_token("1.1", 4900.0, began=True), *tokens),
         "memory": memory,
     }
     return Facts(NOW_S, Slot(1, 1), **(given | more))
@@ -98,7 +98,7 @@ def test_one_that_was_refused_is_tried_again_after_a_minute_then_two_then_four()
 
 def test_the_hour_sees_two_more_than_there_are_slots_or_what_the_settings_say() -> None:
     tokens = [a_token(f"1.{number}", 3000.0 - number, Outcome.REFUSED) for number in range(2, 6)]
-    assert wait_s(renewal.decide(facts(*tokens))) == pytest.approx(602.0)
+    assert wait_s(renewal.decide(facts(*tokens))) == pytest.approx(1202.0)
     assert isinstance(renewal.decide(facts(*tokens, limits=Limits(per_hour=5))), Submit)
 
 

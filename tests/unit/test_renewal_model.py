@@ -66,7 +66,7 @@ class Cluster(RuleBasedStateMachine):
 
 
 def test_whatever_happens_there_are_no_more_than_n_and_no_more_than_n_plus_2_submissions_an_hour() -> None:
-    run_state_machine_as_test(Cluster, settings=settings(max_examples=40, stateful_step_count=20))
+    run_state_machine_as_test(Cluster, settings=settings(max_examples=25, stateful_step_count=20))
 
 
 def test_the_model_finds_agents_that_do_not_look_again_before_they_submit() -> None:
@@ -110,14 +110,14 @@ def test_days_under_a_sick_scheduler_are_no_bomb(mode: str) -> None:
 
 @pytest.mark.parametrize("can_wait", [True, False])
 @pytest.mark.parametrize("slots", [1, 3])
-def test_a_healthy_scheduler_has_the_queue_served_for_ten_days(slots: int, can_wait: bool) -> None:
+def test_a_healthy_scheduler_has_the_queue_served_for_days(slots: int, can_wait: bool) -> None:
     world = World(slots, can_wait, lifetime_s=DAY_S, chance=random.Random(slots))
     world.keep_it()
     world.run(60, check)
     world.unserved_s = 0.0
-    world.run(10 * DAY_S, check)
-    assert world.unserved_s <= 10 * 180.0  # the end of the job is 120 s after that of its agent
-    assert len(world.calls) <= slots * 12
+    world.run(5 * DAY_S, check)
+    assert world.unserved_s <= 5 * 180.0  # the end of the job is 120 s after that of its agent
+    assert len(world.calls) <= slots * 7
 
 
 def test_a_slot_whose_allocation_was_taken_away_is_filled_again() -> None:
@@ -149,7 +149,7 @@ def test_three_that_die_before_an_agent_serves_pause_it() -> None:
     world.end(world.jobs[1], "PREEMPTED")
     world.run(DAY_S, check)
     assert world.paused == "the last 3 allocations ended before an agent served in them"
-    assert len(world.calls) == 2 + renewal.FAILURES_MAX
+    assert len(world.calls) == 3 + renewal.FAILURES_MAX  # and a successor that waits
 
 
 def test_without_work_nothing_is_submitted_and_the_chain_ends() -> None:

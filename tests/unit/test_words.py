@@ -62,7 +62,7 @@ def test_the_protocol_tells_the_codes_and_parameters_that_are_sent_and_no_others
     page = (ROOT / "docs" / "spool.md").read_text(encoding="utf-8").partition("### Reasons")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", page, re.MULTILINE)
     told = {code: set(re.findall(r"`(\w+)`", text)) for code, text in rows}
-    causes = {"spool", "lifetime", "shutdown", "empty", "signal"}
+    causes = {"spool", "lifetime", "shutdown", "empty", "unkept", "workless", "signal"}
     sent = said_in_the_code()
     sent["gpus"] |= {state.value for state in GpuState}  # by **
     by_readers: dict[str, set[str]] = {"no_agent": set(), "silent": {"node", "silent_s"}}
