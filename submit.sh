@@ -81,7 +81,7 @@ K8S_QUEUE="" # of Kueue
 }
 # ---------------------------------------------------------------------------------------------------------------
 
-ACT=start DRY_RUN='' WAY='' TIME='' KEEP='' SLOT='' AFTER='' SIMULATE='' CLIENT=''
+ACT=start DRY_RUN='' WAY='' TIME='' KEEP='' SLOT='' TOKEN='' AFTER='' SIMULATE='' CLIENT=''
 JOB_ID='' GPUS='' NODES='' ID=''
 FLAGS=()     # given after --
 WAY_FILE=''   # the program of the way that is asked
@@ -644,6 +644,7 @@ submit_one() {
   script=$(start_script) || not_rendered $?
   request=$(ask 20 render) || not_rendered $?
   make_allocations
+  HANDED=$TOKEN
   hand_over "$DIRECTORY" "$script" "$request" || status=$?
   if ((status == 111)) && is_uncertain "$DIRECTORY" && look_for "$DIRECTORY" && [[ -n $FOUND ]]; then status=0; fi
   if ((status)); then
@@ -766,6 +767,7 @@ successor() {
   nonce=$(sed -n 's/^nonce //p' "$token" 2>/dev/null)
   [[ $SLOT =~ ^[1-9][0-9]*\.[1-9][0-9]*$ && $nonce =~ ^[0-9a-f]{12}$ ]] || refuse "$token: expected a line with a nonce"
   ! grep -qE '^(submitted|refused|unknown)' "$token" || refuse "$token was submitted before"
+  TOKEN=$token
   choose_way
   settle_time
   stagger
@@ -813,15 +815,23 @@ next_generation() {
 
 # The right to submit SLOT: of all who would make the file only one does.
 make_token() {
-  (umask 077 && set -C && printf 'nonce %s\nby %s@%s\n' "$1" "$(id -un)" "$(uname -n)" >"$(allocations)/slot-$SLOT") 2>/dev/null
+  local token
+  token=$(allocations)/slot-$SLOT
+  (umask 077 && set -C && printf 'nonce %s\nby %s@%s\n' "$1" "$(id -un)" "$(uname -n)" >"$token") 2>/dev/null && TOKEN=$token
 }
 
-# What came of the token SLOT.
+# What came of TOKEN, by the way's status.
 note_token() {
-  local token word="refused $1"
-  token=$(allocations)/slot-$SLOT
+  local word="refused $1"
   case $1 in 0) word="submitted $(paste -sd ' ' -- "$DIRECTORY/id")" ;; 111) word=unknown ;; esac
-  [[ ! -f $token ]] || say "$word" >>"$token"
+  [[ ! -f $TOKEN ]] || say "$word" >>"$TOKEN"
+  TOKEN=''
+}
+
+# Who refuses before the way was called has submitted nothing.
+leave() {
+  [[ -z $TOKEN || -n $HANDED ]] || note_token 100
+  rm -rf -- "$SCRATCH"
 }
 
 # Whether another submission is allowed within this hour, by the clock of the storage.
@@ -1008,7 +1018,7 @@ enter() {
 
 parse "$@"
 case $ACT in successor | states) recall ;; esac
-SCRATCH=$(mktemp -d) && trap 'rm -rf -- "$SCRATCH"' EXIT || exit 1
+SCRATCH=$(mktemp -d) && HANDED='' && trap leave EXIT || exit 1
 settle
 check
 export_settings

@@ -68,7 +68,8 @@ def situation_of(facts: PlanFacts, live: Collection[object], span: Span, served_
         served_s: how long it has.
     """
     reasons = explain(facts, REASONS_PUBLISHED)
-    has_waiting = len(facts.waiting) > REASONS_PUBLISHED or any(renewal.could_run(why) for _, why in reasons)
+    is_more = len(facts.waiting) > REASONS_PUBLISHED and facts.phase is not Phase.PAUSED
+    has_waiting = is_more or any(renewal.could_run(why) for _, why in reasons)
     is_over = facts.phase is Phase.DRAINING and served_s >= span.takes_s
     stays = facts.phase in (Phase.SERVING, Phase.PAUSED) or is_over
     return Situation(served_s, span.takes_s, has_waiting or bool(live), has_waiting, not stays)

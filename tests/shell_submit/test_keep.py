@@ -74,6 +74,18 @@ def test_a_successor_is_submitted_by_what_was_kept_and_not_by_what_its_node_has(
     assert (again.returncode, len(list(moon.iterdir()))) == (100, 2)
 
 
+def test_what_is_refused_before_the_way_is_called_stands_in_the_token(machine: Machine, moon: Path) -> None:
+    machine.submit("--keep", "1", "exp1")
+    of(machine, "slot-1.2").write_text("nonce 0123456789ab\nfrom 1.1\n")
+    kept = of(machine, "keep")
+    kept.write_text(kept.read_text().replace("gpus 2", "gpus all"))  # which this way cannot render
+    done = machine.submit("--successor", "1.2", "exp1", QUEUE_ROOT=str(machine.root / "home" / "gpu_queue"))
+    assert done.returncode == 100
+    assert slots(machine)["slot-1.2"] == ["nonce 0123456789ab", "from 1.1", "refused 100"]
+    machine.submit("--keep", "1", "exp1", "--dry-run")
+    assert len(slots(machine)["slot-1.1"]) == 2
+
+
 def test_a_successor_of_a_queue_that_is_kept_no_longer_is_not_submitted(machine: Machine, moon: Path) -> None:
     machine.submit("--keep", "1", "exp1")
     assert machine.submit("--no-keep", "exp1").stdout.startswith("exp1 is kept served no longer")

@@ -96,6 +96,7 @@ def test_allocations_follow_each_other_until_nothing_is_left_to_do(kept: Kept) -
     assert 2 <= len(kept.slots()) <= 5
 
 
+@only_with_all
 def test_gpu_shutdown_ends_what_runs_and_what_is_to_follow(kept: Kept) -> None:
     for _ in range(20):
         kept.a_short_task(1)
