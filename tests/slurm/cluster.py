@@ -138,9 +138,9 @@ class Slurm:
         self.run_daemon("slurmctld", "-D")
         self._until(lambda: self.run("scontrol", "ping").returncode == 0, "slurmctld does not answer")
 
-    def kill_controller(self) -> None:
-        """End slurmctld at once; running jobs go on."""
-        self._kill("ctld.pid")
+    def stop_controller(self) -> None:
+        """End slurmctld, which saves what it knows of jobs; running ones go on."""
+        self._end("ctld.pid", signal.SIGTERM)
 
     def start_node(self, node: str) -> None:
         """Start the slurmd of a node."""
@@ -148,18 +148,18 @@ class Slurm:
 
     def kill_node(self, node: str) -> None:
         """End the slurmd of a node at once; what runs there goes on."""
-        self._kill(f"slurmd-{node}.pid")
+        self._end(f"slurmd-{node}.pid", signal.SIGKILL)
 
-    def _kill(self, pid_file: str) -> None:
+    def _end(self, pid_file: str, number: signal.Signals) -> None:
         pid = int((self.base / pid_file).read_text())
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
         while True:
             try:
                 os.kill(pid, 0)
             except ProcessLookupError:
                 break
             time.sleep(0.01)
-        (self.base / pid_file).unlink()
+        (self.base / pid_file).unlink(missing_ok=True)
 
     def _configure(self, ports: list[int]) -> None:
         user = pwd.getpwuid(os.getuid()).pw_name

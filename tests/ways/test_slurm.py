@@ -60,7 +60,8 @@ def test_a_job_of_one_node() -> None:
 #SBATCH --nodes=1 --ntasks-per-node=1
 #SBATCH --job-name=alice-train-exp1
 #SBATCH --comment=gpu-queue:0123456789ab
-exec srun --ntasks-per-node=1 --kill-on-bad-exit=0 --cpu-bind=none bash \
+((${SLURM_GPUS_ON_NODE:-0} <= 2)) || gres=--gres=gpu:$SLURM_GPUS_ON_NODE
+exec srun ${gres-} --ntasks-per-node=1 --kill-on-bad-exit=0 --cpu-bind=none bash \
 /shared/q/train-exp1/allocations/t-0123456789ab/start-0123456789ab.sh
 """
     )
@@ -92,7 +93,8 @@ def test_all_that_a_site_may_want() -> None:
 #SBATCH --job-name=alice-train-exp1
 #SBATCH --comment=gpu-queue:0123456789ab
 #SBATCH --dependency=afterany:1234
-exec srun --ntasks-per-node=1 --kill-on-bad-exit=0 --cpu-bind=none bash \
+((${SLURM_GPUS_ON_NODE:-0} <= 2)) || gres=--gres=gpu:$SLURM_GPUS_ON_NODE
+exec srun ${gres-} --ntasks-per-node=1 --kill-on-bad-exit=0 --cpu-bind=none bash \
 /shared/q/train-exp1/allocations/t-0123456789ab/start-0123456789ab.sh
 """
     )
@@ -113,7 +115,9 @@ def test_one_job_of_several_nodes_that_are_given_whole_and_without_end() -> None
 #SBATCH --nodes=3 --ntasks-per-node=1 --no-kill
 #SBATCH --job-name=alice-train-exp1
 #SBATCH --comment=gpu-queue:0123456789ab
-exec srun --ntasks-per-node=1 --kill-on-bad-exit=0 --cpu-bind=none --nodes=3 --ntasks=3 --no-kill --wait=0 bash \
+((${SLURM_GPUS_ON_NODE:-0} <= 1)) || gres=--gres=gpu:$SLURM_GPUS_ON_NODE
+exec srun ${gres-} --ntasks-per-node=1 --kill-on-bad-exit=0 --cpu-bind=none \
+--nodes=3 --ntasks=3 --no-kill --wait=0 bash \
 /shared/q/train-exp1/allocations/t-0123456789ab/start-0123456789ab.sh
 """
     )
@@ -131,7 +135,7 @@ def test_limits_are_told_in_full_hours() -> None:
 
 def test_gpus_may_be_left_to_other_arguments() -> None:
     script = rendered(SLURM_WAY_GRES="none", SLURM_WAY_ARGS="--gpus-per-node=$GPUS")
-    assert "--gres" not in script
+    assert "gres" not in script
     assert "#SBATCH --gpus-per-node=2\n" in script
 
 
