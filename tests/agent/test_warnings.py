@@ -1,4 +1,4 @@
-"""What Slurm tells all processes of a job: USR1 and USR2 when its end is near, if a site wants it; TERM at its end."""
+"""What Slurm tells all processes of a job: USR1 and USR2 near its end, if a site wants it; TERM at its end."""
 
 from __future__ import annotations
 
