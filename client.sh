@@ -443,7 +443,11 @@ __gpu_value() { # KEY TEXT behind its =: REPLY = the value; fails where it is no
     '$HOME' | '$HOME/'*) text=${HOME-}${text:5} ;;
     '${HOME}' | '${HOME}/'*) text=${HOME-}${text:7} ;;
   esac
-  case $text in
+  rest=$text
+  case $1 in
+    SLURM_WAY_* | SCO_* | RAY_* | K8S_* | WAY_*) for mark in '${GPUS}' '$GPUS'; do rest=${rest//"$mark"/ }; done ;; # a way fills it in
+  esac
+  case $rest in
     *'$'* | *'`'*) REPLY='it is not run: only ~/ and $HOME/ at the start are understood'; return 1 ;;
     *[[:cntrl:]]*) REPLY='control characters stand in it'; return 1 ;;
   esac
@@ -550,7 +554,7 @@ __gpu_enter() { # [make]: into the spool of JOB_ID; only `make` makes one
 
 __gpu_make() { # the spool in the current directory: PROTOCOL last, it says that the rest is there
   __gpu_nonce 12
-  command mkdir -p pending running 'done' failed records logs control nodes/gone ledger queues gangs events &&
+  command mkdir -p pending running 'done' failed records logs control nodes/gone ledger queues gangs events allocations &&
     __gpu_write ".PROTOCOL.$REPLY" $'1\n' && command mv -T -f -- ".PROTOCOL.$REPLY" PROTOCOL
 } 2>/dev/null
 

@@ -1,49 +1,96 @@
 #!/usr/bin/env bash
-# Start an agent that serves the queue of a JOB_ID.
+# Start agents that serve the queue of a JOB_ID: on this machine, or by a job of the cluster.
 #
-#   ./submit.sh JOB_ID [GPUS] [NODES] [--way local] [--dry-run] [-- flags for perpetual_motion.py]
+#   ./submit.sh JOB_ID [GPUS] [NODES] [--way WAY] [--time 24h] [--dry-run] [-- flags for perpetual_motion.py]
+#   ./submit.sh --list [JOB_ID]             what was asked for, and what became of it
+#   ./submit.sh --delete JOB_ID             end it; running tasks go back into the queue
+#   ./submit.sh --exec JOB_ID [ID]          a shell on the node
 #
-#   ./submit.sh train-exp1                  the first 2 GPUs of this machine
-#   ./submit.sh train-exp1 4                the first 4
-#   ./submit.sh train-exp1 all              all of them; each time of those that CUDA_VISIBLE_DEVICES grants, if set
+#   ./submit.sh train-exp1                  2 GPUs of one node; here: the first 2 of this machine
+#   ./submit.sh train-exp1 4                4
+#   ./submit.sh train-exp1 8 2              8 on each of 2 nodes
+#   ./submit.sh train-exp1 all              all of this machine; each time of those that CUDA_VISIBLE_DEVICES grants, if set
 #   ./submit.sh train-exp1 2 -- --gpus 2,3 --lifetime 48h
 #   GPU_QUEUE_SIMULATE=4 ./submit.sh demo   without a GPU, to try it out
 #
-#   --way WAY    where agents are started (also $SUBMIT_WAY):
-#                local   one, on this machine, in the background; it survives the terminal
+#   --way WAY    where agents are started (also $SUBMIT_WAY; docs/clusters.md):
+#                slurm sco k8s ray   a cluster; without --way the first that is found here
+#                local               one agent, on this machine, in the background; it survives the terminal
+#   --time TIME  how long the cluster is asked for the GPUs: 90m, 24h, 2d, never; default: the --lifetime among the
+#                flags, else AUTO_SHUTDOWN_HOURS, else 24h.  The agent ends itself a little earlier.
 #   --dry-run    print what would be run, and run nothing
 #
 # The queue outlives its agents: start another with the same JOB_ID, and it goes on.
-# Exit status: 0 the agent serves; 1 it ended; 100 a wrong argument or setting; 111 it is still starting.
+# Exit status: 0 submitted, or the agent serves; 1 refused, or it ended; 75 try later; 100 a wrong argument or setting;
+# 111 not known: it is still starting, or may have been submitted.
 
 set -uo pipefail
 
 HERE=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
 # What the environment says counts more than what stands below, and must not be overwritten by it.
 declare -A ENVIRONMENT=() BESIDE=() OWN=() PLACES=()
-KEYS=(CODE_DIR QUEUE_ROOT CONDA_PATH CONDA_ENV PYTHON SUBMIT_WAY SUBMIT_WAIT_S)
+KEYS=(CODE_DIR QUEUE_ROOT CONDA_PATH CONDA_ENV PYTHON SUBMIT_WAY SUBMIT_PREFIX SUBMIT_WAIT_S GPU_QUEUE_WAYS
+  SLURM_WAY_PARTITION SLURM_WAY_ACCOUNT SLURM_WAY_QOS SLURM_WAY_GRES SLURM_WAY_ARGS SLURM_WAY_ONE_JOB
+  SCO_WORKSPACE SCO_CLUSTER SCO_SPEC SCO_IMAGE SCO_MOUNT SCO_FRAMEWORK SCO_PRIORITY SCO_QUOTA SCO_ARGS
+  RAY_API_SERVER_ADDRESS RAY_WAY_ARGS K8S_PVC K8S_MOUNT K8S_IMAGE K8S_NAMESPACE K8S_QUEUE)
 for key in "${KEYS[@]}"; do ENVIRONMENT[$key]=${!key-}; done
+# shellcheck disable=SC2016
+GPUS='$GPUS' # a setting may name it; the way fills it in
 
 # ---- Settings: edit them here, or in gpu-queue.conf beside this file, or give them in the environment -----------
 # client.sh, Python and the agent read QUEUE_ROOT here too; which place beats which: docs/settings.md.
+# shellcheck disable=SC2034 # which way reads which is the way's business
+{
 CODE_DIR=""      # where perpetual_motion.py lies; default: beside this file
 QUEUE_ROOT=""    # the queues, on storage that all machines share; default: ~/gpu_queue
 CONDA_PATH=""    # …/conda/bin/activate, if conda is used
 CONDA_ENV=""     # and the environment to activate
 PYTHON=""        # default: conda's, else $CODE_DIR/.venv/bin/python, else python3
 SUBMIT_WAY=""    # default: detected
-SUBMIT_WAIT_S="" # how long an agent may take to say that it serves; default: 15
+SUBMIT_PREFIX="" # jobs are called PREFIX-JOB_ID; default: ydj for sco, else your user name
+SUBMIT_WAIT_S="" # how long an agent of this machine may take to say that it serves; default: 15
+GPU_QUEUE_WAYS="" # a directory with ways of your own; default: ~/.config/gpu-queue/ways
+
+SLURM_WAY_PARTITION=""
+SLURM_WAY_ACCOUNT=""
+SLURM_WAY_QOS=""
+SLURM_WAY_GRES=""    # default: gpu:$GPUS
+SLURM_WAY_ARGS=""    # more arguments for sbatch
+SLURM_WAY_ONE_JOB="" # 1: NODES nodes are one job; default: as many jobs
+
+SCO_WORKSPACE="" # default: share-space
+SCO_CLUSTER=""   # default: share-cluster
+SCO_SPEC=""      # default: n6ls.iu.i40.$GPUS
+SCO_IMAGE=""
+SCO_MOUNT=""     # VOLUME:/mnt/afs
+SCO_FRAMEWORK="" # default: pytorch
+SCO_PRIORITY=""  # default: normal
+SCO_QUOTA=""     # default: reserved
+SCO_ARGS=""      # more arguments for sco acp jobs create
+
+RAY_API_SERVER_ADDRESS="" # http://HEAD:8265
+RAY_WAY_ARGS=""           # more arguments for ray job submit
+
+K8S_PVC="" # the claim of the storage that holds code and queues
+K8S_MOUNT=""
+K8S_IMAGE=""
+K8S_NAMESPACE=""
+K8S_QUEUE="" # of Kueue
+}
 # ---------------------------------------------------------------------------------------------------------------
 
-DRY_RUN='' WAY='' SIMULATE='' CLIENT=''
-JOB_ID='' GPUS='' NODES=''
-FLAGS=()   # given after --
-COMMAND=() # the agent's, made by agent_command
+ACT=start DRY_RUN='' WAY='' TIME='' SIMULATE='' CLIENT=''
+JOB_ID='' GPUS='' NODES='' ID=''
+FLAGS=()     # given after --
+WAY_FILE=''  # the program of SUBMIT_WAY
+SECONDS_OF='' # how long the allocation is wanted; empty: without end
 
 say() { printf '%s\n' "$*"; }
 
+tell() { printf 'submit.sh: %s\n' "$*" >&2; }
+
 refuse() {
-  printf 'submit.sh: %s\n' "$*" >&2
+  tell "$@"
   exit 100
 }
 
@@ -51,24 +98,35 @@ refuse() {
 usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 
 parse() {
-  local words=()
+  local words=() most=1
   while (($#)); do
+    case $1 in --way=* | --time=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;; esac
     case $1 in
       -h | --help) usage && exit 0 ;;
       --dry-run) DRY_RUN=1 ;;
+      --list | --delete | --exec) ACT=${1#--} ;;
       --way)
         WAY=${2:-none}
         shift
         ;;
-      --way=*) WAY=${1#*=} ;;
+      --time)
+        TIME=${2:-none}
+        shift
+        ;;
       --) shift && FLAGS=("$@") && break ;;
       -*) refuse "$1 is no option of submit.sh; flags for perpetual_motion.py come after --. See ./submit.sh --help" ;;
       *) words+=("$1") ;;
     esac
     shift
   done
-  ((${#words[@]} >= 1 && ${#words[@]} <= 3)) || refuse 'expected: JOB_ID [GPUS] [NODES]. See ./submit.sh --help'
-  JOB_ID=${words[0]} GPUS=${words[1]:-} NODES=${words[2]:-1}
+  case $ACT in start) most=3 ;; exec) most=2 ;; esac
+  ((${#words[@]} <= most)) && [[ $ACT == list || ${#words[@]} -ge 1 ]] || case $ACT in
+    start) refuse 'expected: JOB_ID [GPUS] [NODES]. See ./submit.sh --help' ;;
+    list) refuse 'expected: --list [JOB_ID]' ;;
+    delete) refuse 'expected: --delete JOB_ID' ;;
+    exec) refuse 'expected: --exec JOB_ID [ID]' ;;
+  esac
+  JOB_ID=${words[0]:-} GPUS=${words[1]:-} NODES=${words[2]:-1} ID=${words[1]:-}
 }
 
 # The settings, each from the strongest place that says something (docs/settings.md).
@@ -82,19 +140,25 @@ settle() {
     printf -v "$key" %s "$value"
     if [[ -z ${BESIDE[$key]:-} && -n $literal ]]; then PLACES[$key]=$HERE/submit.sh; fi
     [[ $value == "$other" || -z $other || -z ${PLACES[$key]:-} ]] ||
-      say "$key is $value, as the environment says; ${PLACES[$key]} says $other" >&2
+      tell_place "$key is $value, as the environment says; ${PLACES[$key]} says $other"
   done
   CODE_DIR=${CODE_DIR:-$HERE} QUEUE_ROOT=${QUEUE_ROOT:-$HOME/gpu_queue} SUBMIT_WAIT_S=${SUBMIT_WAIT_S:-15}
   [[ $QUEUE_ROOT/ != \~/* ]] || QUEUE_ROOT=$HOME${QUEUE_ROOT#?} # as client.sh and Python understand it
   SUBMIT_WAY=${WAY:-$SUBMIT_WAY}
   SIMULATE=${GPU_QUEUE_SIMULATE:-${BESIDE[GPU_QUEUE_SIMULATE]:-${OWN[GPU_QUEUE_SIMULATE]:-}}}
+  HOURS=${AUTO_SHUTDOWN_HOURS:-${BESIDE[AUTO_SHUTDOWN_HOURS]:-${OWN[AUTO_SHUTDOWN_HOURS]:-}}}
   # The agent reads what lies beside its own program.
   [[ $HERE -ef $CODE_DIR ]] || for key in "${!BESIDE[@]}"; do
     [[ $key =~ ^(GPU_|AUTO_SHUTDOWN_HOURS$|MEMORY_USAGE_TARGET$) && -z ${!key-} ]] && export "$key=${BESIDE[$key]}"
   done
   CLIENT=$CODE_DIR/client.sh
   [[ -r $CLIENT ]] || CLIENT=$HERE/client.sh
+  OUR_WAYS=$CODE_DIR/gpu_queue/ways
+  [[ -d $OUR_WAYS ]] || OUR_WAYS=$HERE/gpu_queue/ways
+  OWN_WAYS=${GPU_QUEUE_WAYS:-${XDG_CONFIG_HOME:-$HOME/.config}/gpu-queue/ways}
 }
+
+tell_place() { say "$*" >&2; }
 
 # What gpu-queue.conf says beside this file and at home, into BESIDE and OWN; client.sh knows how it is read.
 read_files() {
@@ -120,18 +184,60 @@ read_files() {
 }
 
 check() {
-  [[ -n $JOB_ID && $JOB_ID != */* && $JOB_ID != . && $JOB_ID != .. ]] ||
-    refuse "JOB_ID '$JOB_ID': expected a name without / (of a directory in $QUEUE_ROOT)"
-  # Simulated GPUs are as many as somebody asked for; of real ones we take two unless told more.
-  [[ -n $GPUS ]] || { [[ -n $SIMULATE ]] && GPUS=all || GPUS=2; }
-  [[ $GPUS =~ ^([1-9][0-9]{0,2}|all)$ ]] ||
+  [[ $ACT == list && -z $JOB_ID ]] || { [[ -n $JOB_ID && $JOB_ID != */* && $JOB_ID != . && $JOB_ID != .. ]] ||
+    refuse "JOB_ID '$JOB_ID': expected a name without / (of a directory in $QUEUE_ROOT)"; }
+  [[ $JOB_ID != *[[:cntrl:]]* ]] || refuse 'JOB_ID holds control characters; expected a name'
+  [[ $QUEUE_ROOT == /* ]] || QUEUE_ROOT=$PWD/$QUEUE_ROOT
+  [[ $CODE_DIR == /* ]] || CODE_DIR=$PWD/$CODE_DIR
+  [[ $SUBMIT_WAIT_S =~ ^[1-9][0-9]{0,4}$ ]] || refuse "SUBMIT_WAIT_S '$SUBMIT_WAIT_S': expected seconds"
+  [[ $ACT == start ]] || return 0
+  [[ -z $GPUS || $GPUS =~ ^([1-9][0-9]{0,2}|all)$ ]] ||
     refuse "GPUS '$GPUS': expected a number or all; certain GPUs are named by: -- --gpus 2,3"
   [[ $NODES =~ ^[1-9][0-9]{0,3}$ ]] || refuse "NODES '$NODES': expected a number"
-  [[ $SUBMIT_WAIT_S =~ ^[1-9][0-9]{0,4}$ ]] || refuse "SUBMIT_WAIT_S '$SUBMIT_WAIT_S': expected seconds"
-  [[ $QUEUE_ROOT == /* ]] || QUEUE_ROOT=$PWD/$QUEUE_ROOT
   [[ -f $CODE_DIR/perpetual_motion.py ]] || refuse "CODE_DIR '$CODE_DIR' holds no perpetual_motion.py"
   [[ -z $CONDA_ENV || -n $CONDA_PATH ]] || refuse "CONDA_ENV is '$CONDA_ENV', but CONDA_PATH is not set"
   [[ -z $CONDA_PATH || -r $CONDA_PATH ]] || refuse "CONDA_PATH '$CONDA_PATH' cannot be read; expected …/conda/bin/activate"
+}
+
+# How long: SECONDS_OF, and what the agent gets for a --lifetime.
+settle_time() {
+  local at text='' from=--time kept=()
+  LIFETIME=''
+  if [[ -z $TIME ]]; then
+    for ((at = 0; at < ${#FLAGS[@]}; at++)); do
+      case ${FLAGS[at]} in
+        --lifetime) text=${FLAGS[at + 1]:-none} from=--lifetime at=$((at + 1)) ;;
+        --lifetime=*) text=${FLAGS[at]#*=} from=--lifetime ;;
+        *) kept+=("${FLAGS[at]}") ;;
+      esac
+    done
+    # On this machine nothing ends an agent but itself, by what its own settings say.
+    [[ $SUBMIT_WAY != local ]] || return 0
+    [[ -z $text ]] || FLAGS=(${kept[@]+"${kept[@]}"})
+    [[ -n $text || -z $HOURS ]] || { text=$HOURS from=AUTO_SHUTDOWN_HOURS && [[ $text == never ]] || text+=h; }
+  fi
+  text=${TIME:-${text:-24h}}
+  seconds_of "$text" || refuse "$from '$text': expected for example 90m, 24h, 2d or never"
+  case $SUBMIT_WAY:$SECONDS_OF in
+    *:) LIFETIME=never ;;
+    local:*) LIFETIME=${SECONDS_OF}s ;;
+    *) LIFETIME=$((SECONDS_OF - (SECONDS_OF < 3000 ? SECONDS_OF / 10 : 300)))s ;; # what ends and says so needs a little time
+  esac
+}
+
+# SECONDS_OF = the seconds of 90, 90s, 1d12h, 1.5h, never, as the agent reads them.
+seconds_of() {
+  local text=${1,,} total=0 fraction unit_s
+  SECONDS_OF=''
+  [[ $text != never ]] || return 0
+  [[ ! $text =~ ^[0-9.]+$ ]] || text+=s
+  while [[ $text =~ ^([0-9]{1,9})(\.[0-9]+)?([smhd])(.*)$ ]]; do
+    case ${BASH_REMATCH[3]} in s) unit_s=1 ;; m) unit_s=60 ;; h) unit_s=3600 ;; d) unit_s=86400 ;; esac
+    fraction=${BASH_REMATCH[2]#.}000
+    total=$((total + 10#${BASH_REMATCH[1]} * unit_s + 10#${fraction:0:3} * unit_s / 1000))
+    text=${BASH_REMATCH[4]}
+  done
+  [[ -z $text ]] && ((total >= 1 && total <= 3153600000)) && SECONDS_OF=$total
 }
 
 # Words as a person may type them, Chinese ones as they are; client.sh knows how.
@@ -142,99 +248,207 @@ quoted() (
   for word in "${@:2}"; do __gpu_quote "$word" && printf ' %s' "$REPLY"; done
 )
 
-# ---- For every way --------------------------------------------------------------------------------------------
+# ---- Ways: one program each (gpu_queue/ways/, docs/clusters.md) ------------------------------------------------
 
-# COMMAND: the agent with the GPUs that $1 names; further flags may follow, the user's own come last and win.
-agent_command() {
-  local gpus=$1 python=$PYTHON
+# The names of ways, those of your own first, ours as they are looked for.
+ways() {
+  local name
+  for name in "$OWN_WAYS"/*; do [[ ! -f $name || ! -x $name ]] || say "${name##*/}"; done
+  for name in slurm sco k8s ray local; do [[ ! -x $OUR_WAYS/$name ]] || say "$name"; done
+}
+
+# WAY_FILE = the program of the way $1.  1: there is none; 2: it is not to be trusted, and why was told.
+find_way() {
+  local name=$1 why
+  WAY_FILE=''
+  [[ $name =~ ^[A-Za-z0-9][A-Za-z0-9._-]*$ ]] || return 1
+  if [[ -f $OWN_WAYS/$name && -x $OWN_WAYS/$name ]]; then
+    why=$(strangeness "$OWN_WAYS" "$OWN_WAYS/$name") || { tell "the way '$name' is not run: $why" && return 2; }
+    WAY_FILE=$OWN_WAYS/$name
+  elif [[ -f $OUR_WAYS/$name && -x $OUR_WAYS/$name ]]; then
+    WAY_FILE=$OUR_WAYS/$name
+  else
+    return 1
+  fi
+}
+
+# Whether anybody else may have written these, or what they lead to; prints why.
+strangeness() {
+  local path real paths=("$@") owner mode
+  for path in "$@"; do
+    real=$(readlink -f -- "$path") || return
+    [[ $real == "$path" ]] || paths+=("$real" "${real%/*}")
+  done
+  for path in "${paths[@]}"; do
+    read -r owner mode < <(stat -L -c '%u %a' -- "$path") || { say "$path cannot be looked at" && return 1; }
+    ((owner == EUID || owner == 0)) ||
+      { say "$path belongs to uid $owner; expected a way of yours or of root" && return 1; }
+    ((!(8#$mode & 8#022))) ||
+      { say "$path: mode $mode lets others write it, who could then run code as you; chmod go-w $(quoted "$path")" && return 1; }
+  done
+}
+
+# Call the way, at most $1 seconds: VERB WORD…  124 or 137: it was cut off.
+ask() {
+  local limit_s=$1
   shift
+  timeout --foreground -k 5 "$limit_s" "$WAY_FILE" "$@"
+}
+
+# SUBMIT_WAY and WAY_FILE: the way that was named, else the first that says it can be used here.
+choose_way() {
+  local name
+  if [[ -n $SUBMIT_WAY ]]; then
+    find_way "$SUBMIT_WAY" && return
+    (($? == 1)) && tell "--way '$SUBMIT_WAY': expected one of: $(ways | paste -sd ' ' -)"
+    exit 100
+  fi
+  while IFS= read -r name; do
+    case $name in
+      k8s) [[ -n $K8S_PVC ]] || continue ;;
+      ray) [[ -n $RAY_API_SERVER_ADDRESS ]] || continue ;;
+    esac
+    find_way "$name" && ask 45 detect >/dev/null </dev/null && SUBMIT_WAY=$name && return
+  done < <(ways)
+  refuse "no way can be used here; expected one of: $(ways | paste -sd ' ' -)"
+}
+
+# What a way is told of the settings: its own, and those of ways that we do not know.
+export_settings() {
+  local key
+  for key in "${KEYS[@]}"; do
+    case $key in SLURM_WAY_* | SCO_* | RAY_* | K8S_* | SUBMIT_WAIT_S) [[ -z ${!key} ]] || export "${key?}" ;; esac
+  done
+  for key in "${!BESIDE[@]}" "${!OWN[@]}"; do
+    [[ $key =~ ^WAY_[A-Z0-9_]+$ && -z ${!key-} ]] && export "$key=${BESIDE[$key]:-${OWN[$key]}}"
+  done
+  [[ -z $SIMULATE ]] || export GPU_QUEUE_SIMULATE=$SIMULATE
+  export GQ_LIB=$OUR_WAYS/lib.sh
+}
+
+job_name() {
+  local prefix=$SUBMIT_PREFIX
+  [[ -n $prefix ]] || { [[ $1 == sco ]] && prefix=ydj || prefix=$(id -un); }
+  printf %s "$prefix-$2"
+}
+
+# ---- One submission, and its directory (docs/spool.md) --------------------------------------------------------
+
+# What the way is told of the submission $1, a path of its directory; its nonce is the end of its name.
+describe() {
+  export GQ_JOB_ID=$JOB_ID GQ_NAME GQ_NONCE=${1##*-} GQ_GPUS=$GPUS GQ_NODES GQ_SECONDS=$SECONDS_OF
+  export GQ_START=$1/start-${1##*-}.sh GQ_LOG_DIR=$1 GQ_AFTER=''
+  GQ_NAME=$(job_name "$SUBMIT_WAY" "$JOB_ID")
+}
+
+# What runs on the node, whatever the way.
+start_script() {
+  local python=$PYTHON key agent
   if [[ -z $python ]]; then
     python=python3
     [[ -z $CONDA_PATH && -x $CODE_DIR/.venv/bin/python ]] && python=$CODE_DIR/.venv/bin/python
   fi
-  COMMAND=("$python" -u "$CODE_DIR/perpetual_motion.py" --job-id "$JOB_ID" --queue-root "$QUEUE_ROOT" --gpus "$gpus")
+  agent=("$python" -u "$CODE_DIR/perpetual_motion.py" --job-id "$JOB_ID" --queue-root "$QUEUE_ROOT" --gpus)
+  say '#!/usr/bin/env bash'
+  say '# Starts an agent on the node that it is given; made by submit.sh.'
+  while IFS= read -r key; do
+    case $key in
+      GPU_QUEUE_ALLOCATION* | GPU_QUEUE_SLOT | GPU_QUEUE_START) ;;                               # of the agent around us,
+      GPU_QUEUE_TASK | GPU_QUEUE_TRY* | GPU_QUEUE_CLAIM | GPU_QUEUE_SCRIPT | GPU_QUEUE_NODE) ;; # and of the task
+      GPU_QUEUE_WAYS | GPU_QUEUE_PATIENCE | GPU_QUEUE_OUTER_*) ;;
+      GPU_QUEUE_* | GPU_UTIL_* | MEMORY_USAGE_TARGET) [[ -z ${!key} ]] || say "export $key=$(quoted "${!key}")" ;;
+    esac
+  done < <(compgen -e | LC_ALL=C sort)
+  say "export GPU_QUEUE_START=$(quoted "$GQ_START")"
+  say 'gpus=all'
+  ask 20 prelude || return
+  # shellcheck disable=SC2016
+  say 'unset ${!GQ_@}'
+  [[ -z $CONDA_PATH ]] || say "source $(quoted "$CONDA_PATH" ${CONDA_ENV:+"$CONDA_ENV"}) || exit"
+  say "cd $(quoted "$CODE_DIR") || exit"
   # In many containers the agent is root, on storage of whoever calls us: he may have his own scripts run.
-  ((${SUDO_UID:-$UID} == 0)) || COMMAND+=(--allow-root-for "${SUDO_UID:-$UID}")
-  COMMAND+=("$@" ${FLAGS[@]+"${FLAGS[@]}"})
+  set -- ${LIFETIME:+--lifetime "$LIFETIME"}
+  ((${SUDO_UID:-$UID} == 0)) || set -- "$@" --allow-root-for "${SUDO_UID:-$UID}"
+  set -- "$@" ${FLAGS[@]+"${FLAGS[@]}"}
+  # shellcheck disable=SC2016
+  say "exec $(quoted "${agent[@]}") \"\$gpus\"${1+ $(quoted "$@")}"
 }
 
-activate_conda() {
-  [[ -n $CONDA_PATH ]] || return 0
-  set +u # conda's own scripts use variables that are not set
-  # shellcheck disable=SC1090
-  source "$CONDA_PATH" ${CONDA_ENV:+"$CONDA_ENV"}
-}
-
-ways() { compgen -A function way_ | sed 's/^way_//' | paste -sd ' ' -; }
-
-# The first cluster whose commands are found here and to which there is a way; else this machine.
-detect_way() { say local; }
-
-# ---- local: one agent, on this machine ------------------------------------------------------------------------
-
-way_local() {
-  ((NODES == 1)) || refuse "NODES $NODES: the local way starts one agent, on this machine; expected 1"
-  command -v setsid >/dev/null || refuse 'setsid (util-linux) is needed to detach the agent from this terminal'
-  local gpus log_dir="${XDG_STATE_HOME:-$HOME/.local/state}/gpu-queue"
-  local log="$log_dir/$JOB_ID.log" before pid
-  gpus=$(local_gpus) || exit
-  agent_command "$gpus"
-  if [[ -n $DRY_RUN ]]; then
-    [[ -z $CONDA_PATH ]] || say "source $(quoted "$CONDA_PATH" ${CONDA_ENV:+"$CONDA_ENV"})"
-    say "setsid $(quoted "${COMMAND[@]}") </dev/null >>$(quoted "$log") 2>&1 &"
-    return 0
-  fi
-  # Appended to, for it may belong to an agent that runs: then ours will say so and end.
-  (umask 077 && mkdir -p -- "$log_dir" && : >>"$log") || refuse "the log $log cannot be written"
-  before=$(wc -c <"$log")
-  (activate_conda && exec setsid "${COMMAND[@]}") </dev/null >>"$log" 2>&1 &
-  pid=$!
-  wait_until_ready "$pid" "$log" "$before"
-}
-
-# The first GPUs of this machine; where a scheduler granted some of them, the first of those.
-local_gpus() {
-  local granted=${CUDA_VISIBLE_DEVICES:-} names
-  [[ $GPUS != all ]] || { say all && return; }
-  [[ -n $granted && -z $SIMULATE ]] || granted=$(seq -s , 0 $((GPUS - 1)))
-  IFS=, read -ra names <<<"$granted"
-  ((${#names[@]} >= GPUS)) || refuse "GPUS $GPUS: CUDA_VISIBLE_DEVICES=$granted grants only ${#names[@]}"
-  (IFS=, && say "${names[*]:0:GPUS}")
-}
-
-# Until the agent $1 has written to its log $2, past byte $3, what it serves.
-wait_until_ready() {
-  local pid=$1 log=$2 before=$3 status=0 turn
-  for ((turn = 0; turn < SUBMIT_WAIT_S * 5; turn++)); do
-    if ! kill -0 "$pid" 2>/dev/null; then
-      wait "$pid" || status=$?
-      not_started "$log" "$before" "$status"
-      return 1
-    fi
-    # On a draining queue it leaves right after these lines, unless tasks that it took up again still run.
-    if grep -qE "$LAST_LINE" < <(since "$before" "$log") && { ! is_draining || ((turn >= 15)); }; then
-      first_lines "$before" "$log"
-      is_draining && say "$DRAINING"
-      say "The agent of $JOB_ID runs here (process $pid). Its log: $log"
-      say "To use it: export $(exports); source $(quoted "$CLIENT"); gpu_help"
-      return 0
-    fi
-    sleep 0.2
+# Directories that are missing, as private as a client makes them; what root makes is for whoever called it.
+make_allocations() {
+  local path owner mode
+  for path in "$QUEUE_ROOT" "$QUEUE_ROOT/$JOB_ID" "$QUEUE_ROOT/$JOB_ID/allocations"; do
+    [[ ! -d $path ]] || continue
+    (umask 077 && mkdir -p -- "$path") 2>/dev/null || [[ -d $path ]] ||
+      refuse "$path cannot be made; check QUEUE_ROOT, and that you may write there"
+    ((EUID || !${SUDO_UID:-0})) || chown -h -- "$SUDO_UID" "$path"
+    [[ $path != */allocations ]] || chmod --reference="${path%/*}" -- "$path" # others may submit where others may drop
   done
-  say "The agent of $JOB_ID (process $pid) is still starting after $SUBMIT_WAIT_S s. Watch: tail -f $(quoted "$log")" >&2
-  return 111
+  [[ ! -L $path ]] || refuse "$path is a link; expected a directory"
+  # What lies there is run as you, so it is as with the agent: nobody else may put another in its place.
+  for path in "$QUEUE_ROOT/$JOB_ID" "$path"; do
+    read -r owner mode < <(stat -L -c '%u %a' -- "$path") || refuse "$path cannot be looked at"
+    ((!(8#$mode & 8#022) || 8#$mode & 8#1000)) ||
+      refuse "$path: mode $mode lets others put their own scripts into the place of yours; chmod go-w $(quoted "$path")"
+    ((EUID)) || [[ " 0 ${SUDO_UID:-0} " == *" $owner "* ]] ||
+      refuse "$path belongs to uid $owner, and you are root: submit as that user"
+  done
 }
 
-LAST_LINE='^\[(INFO|WARN)\] Keep-alive: ' # of the first lines of an agent; its node's page can be read by then
-DRAINING='the queue is draining; gpu_resume, then submit again'
+write() { (umask 077 && printf '%s\n' "$2" >"$1.new" && mv -T -- "$1.new" "$1"); }
 
-is_draining() { [[ -e $QUEUE_ROOT/$JOB_ID/draining ]]; }
+new_nonce() { od -An -N6 -tx1 /dev/urandom | tr -d ' \n'; }
 
-# An agent before this one may have said its last words meanwhile, in the same log.
-first_lines() {
+# Hand over what was rendered ($2 the start script, $3 the request) from the new directory $1; the way's status.
+hand_over() {
+  local directory=$1 status=0 ids line limit_s=$((SUBMIT_WAIT_S > 240 ? SUBMIT_WAIT_S + 60 : 300))
+  (umask 077 && mkdir -- "$directory") || refuse "$directory cannot be made"
+  # What is true if we are ended while the way is at work.
+  write "$directory/answer" "111 submit.sh ended before the answer came" &&
+    write "$directory/way" "$SUBMIT_WAY" && write "$directory/name" "$GQ_NAME" &&
+    write "$GQ_START" "$2" && write "$directory/request" "$3" || status=1
+  ((status == 0)) || refuse "$directory cannot be written"
+  ids=$directory/.ids
+  ask "$limit_s" submit "$directory/request" >"$ids" 2>"$directory/words" </dev/null || status=$?
+  case $status in
+    124 | 137)
+      say "the way did not answer within $limit_s s" >>"$directory/words"
+      status=111
+      ;;
+    126 | 127) status=1 ;; # it was not begun
+    0 | 1 | 75 | 100 | 111) ;;
+    *)
+      say "the way ended with status $status" >>"$directory/words"
+      status=111
+      ;;
+  esac
+  if is_ids "$ids"; then
+    mv -T -- "$ids" "$directory/id"
+  else
+    [[ $status != 0 ]] || say "the way printed no id" >>"$directory/words"
+    [[ $status != 0 ]] || status=111
+    rm -f -- "$ids"
+  fi
+  write "$directory/answer" "$status"$'\n'"$(<"$directory/words")"
+  rm -f -- "$directory/words"
+  return "$status"
+}
+
+# Whether a file holds ids, one a line.
+is_ids() {
+  local line count=0
+  while IFS= read -r line || [[ -n $line ]]; do
+    [[ $line =~ ^[^[:space:][:cntrl:]-][^[:space:][:cntrl:]]{0,254}$ ]] || return 1
+    count=$((count + 1))
+  done <"$1"
+  ((count))
+}
+
+# The answer without its status; a warning stands out.
+show_answer() {
   local red='' plain=''
   [[ -t 1 && -z ${NO_COLOR:-} && ${TERM:-dumb} != dumb ]] && red=$'\e[31m' plain=$'\e[0m'
-  sed -nE "/^\[INFO\] Started at: /,/$LAST_LINE/{s/^\[WARN\].*/$red&$plain/;/$LAST_LINE/{p;q};p}" < <(since "$@")
+  sed -E "1d;s/^\[WARN\].*/$red&$plain/" "$1/answer"
 }
 
 # What a shell must be told for the client to find this queue: its name, and where it is if no file says that.
@@ -250,25 +464,251 @@ exports() {
   printf 'JOB_ID=%s' "$(quoted "$JOB_ID")"
 }
 
-since() { tail -c "+$(($1 + 1))" -- "$2"; }
-
-not_started() {
-  local log=$1 before=$2 status=$3
-  {
-    ((status)) || ! is_draining || { say "$DRAINING" && return; }
-    say "The agent of $JOB_ID ended with status $status. Last lines of its log $log:"
-    since "$before" "$log" | tail -n 15 | sed 's/^/  /'
-    if grep -q -e '--simulate' < <(since "$before" "$log"); then
-      say "With submit.sh: GPU_QUEUE_SIMULATE=4 ./submit.sh $JOB_ID"
-    fi
-  } >&2
+# Own submissions of a JOB_ID, by age.
+submissions() {
+  local directory
+  for directory in "$QUEUE_ROOT/$1"/allocations/[0-9]*-*/; do
+    directory=${directory%/}
+    [[ ${directory##*/} =~ ^[0-9]{8}T[0-9]{9}-[0-9a-f]{12}$ && -O $directory && ! -L $directory ]] && say "$directory"
+  done
 }
 
-# ---------------------------------------------------------------------------------------------------------------
+# Those of which it is not known whether the cluster has them.
+is_uncertain() { [[ ! -e $1/id && $(head -c 3 -- "$1/answer" 2>/dev/null) == 111 ]]; }
+
+# The id that the cluster has for the submission in $1, by its nonce; empty: it has none.  111: no answer.
+id_by_name() {
+  local id nonce answer
+  answer=$(ask 120 states --name "$(<"$1/name")" </dev/null) || return 111
+  while IFS=$'\x1f' read -r id _ _ nonce _; do
+    [[ $nonce != "${1##*-}" ]] || { printf %s "$id" && return; }
+  done < <(tr '\t' $'\x1f' <<<"$answer")
+}
+
+UNCERTAIN_S=20 # what a scheduler was told when the answer was given up may still take effect
+
+# Before anything is submitted: take what was submitted in spite of a time-out, clear what was not.  TAKEN: how many
+# nodes are served by what was found.
+clear_up() {
+  local directory id age_s
+  TAKEN=0
+  while IFS= read -r directory; do
+    is_uncertain "$directory" || continue
+    find_way "$(<"$directory/way")" || refuse "$directory: no way is called '$(<"$directory/way")', by which this may have been submitted"
+    id=$(id_by_name "$directory") || not_answered "$directory"
+    age_s=$(($(date +%s) - $(stat -c %Y -- "$directory/answer")))
+    if [[ -z $id ]] && ((age_s >= 0 && age_s < UNCERTAIN_S)); then
+      sleep $((UNCERTAIN_S - age_s))
+      id=$(id_by_name "$directory") || not_answered "$directory"
+    fi
+    if [[ -n $id ]]; then
+      write "$directory/id" "$id"
+      say "What may have been submitted was: $(<"$directory/way") $id ($(<"$directory/name")); it is taken, not submitted again."
+      TAKEN=$((TAKEN + 1))
+    else
+      write "$directory/answer" "1 $(sed 1d "$directory/answer")"$'\n'"no job of that nonce was found later"
+    fi
+  done < <(submissions "$JOB_ID")
+}
+
+not_answered() {
+  tell "$(<"$1/way") does not say whether it has $(<"$1/name") (nonce ${1##*-}), which may have been submitted; nothing more is
+submitted until it answers. Call again, or if you know that there is no such job: rm -r $(quoted "$1")"
+  exit 111
+}
+
+# ---- What can be asked of submit.sh ---------------------------------------------------------------------------
+
+start() {
+  local count=1 shape
+  choose_way
+  # Simulated GPUs are as many as somebody asked for; of real ones we take two unless told more.
+  [[ -n $GPUS ]] || { [[ -n $SIMULATE && $SUBMIT_WAY == local ]] && GPUS=all || GPUS=2; }
+  settle_time
+  export_settings
+  export GQ_NODES=$NODES
+  describe "$QUEUE_ROOT/$JOB_ID/allocations/00000000T000000000-000000000000"
+  shape=$(ask 20 shape) || refuse "the way '$SUBMIT_WAY' does not say its shape"
+  [[ $shape == several ]] || count=$NODES GQ_NODES=1
+  if [[ -n $DRY_RUN ]]; then
+    dry_run "$count"
+  else
+    submit "$count"
+  fi
+}
+
+not_rendered() {
+  (($1 == 100)) || tell "the way '$SUBMIT_WAY' ended with status $1 before it had said what is to be submitted"
+  exit 100
+}
+
+dry_run() {
+  local script request
+  script=$(start_script) || not_rendered $?
+  request=$(ask 20 render) || not_rendered $?
+  say "# ---- $GQ_START"
+  say "$script"
+  say "# ---- $GQ_LOG_DIR/request"
+  say "$request"
+  say '# ---- what is run'
+  (($1 == 1)) || say "# $1 times, each with a nonce of its own in the place of $GQ_NONCE:"
+  say "$(quoted "$WAY_FILE" submit "$GQ_LOG_DIR/request")"
+}
+
+submit() {
+  local count=$1 script request directory status=0 done=0 id way=$WAY_FILE
+  clear_up
+  WAY_FILE=$way count=$((GQ_NODES == NODES && TAKEN ? 0 : count - TAKEN))
+  while ((done < count)); do
+    directory=$QUEUE_ROOT/$JOB_ID/allocations/$(date -u +%Y%m%dT%H%M%S%3N)-$(new_nonce)
+    describe "$directory"
+    script=$(start_script) || not_rendered $?
+    request=$(ask 20 render) || not_rendered $?
+    make_allocations
+    hand_over "$directory" "$script" "$request" || status=$?
+    if ((status == 111)) && is_uncertain "$directory" && id=$(id_by_name "$directory") && [[ -n $id ]]; then
+      write "$directory/id" "$id"
+      status=0
+    fi
+    ((status == 0)) || break
+    show_answer "$directory"
+    done=$((done + 1))
+    [[ $SUBMIT_WAY == local ]] ||
+      say "Submitted: $SUBMIT_WAY $(paste -sd ' ' -- "$directory/id"), $GQ_NAME, $GPUS GPUs on $GQ_NODES node(s). Its files: $directory"
+  done
+  if ((status)); then
+    show_answer "$directory" >&2
+    [[ $SUBMIT_WAY == local ]] || not_submitted "$directory" "$status" "$done" "$count" >&2
+    exit "$status"
+  fi
+  say "To use it: export $(exports); source $(quoted "$CLIENT"); gpu_help"
+}
+
+not_submitted() {
+  local directory=$1 status=$2
+  case $status in
+    75) say "$GQ_NAME was not submitted: $SUBMIT_WAY cannot take it now. Submit again later." ;;
+    111) say "$GQ_NAME may have been submitted: the next submit.sh asks $SUBMIT_WAY for it first. See also: ./submit.sh --list" ;;
+    *) say "$GQ_NAME was not submitted. To check: the settings of $SUBMIT_WAY (docs/settings.md), and what was handed over: $directory/request" ;;
+  esac
+  (($4 == 1)) || say "$3 of $4 were submitted before."
+}
+
+# The jobs that the ways in use have of ours, into JOBS: JOB_ID, way, id, word, the scheduler's own word, directory, with
+# \x1f between.  111: one of the ways did not answer, as was told.
+JOBS=()
+gather() {
+  local directory way job status=0 name line id word raw nonce known
+  declare -A used=() of=() directories=()
+  [[ -z $SUBMIT_WAY ]] || used[$SUBMIT_WAY]=''
+  while IFS= read -r job; do
+    while IFS= read -r directory; do
+      way=$(<"$directory/way") directories[${directory##*-}]=$directory of[$directory]=$job
+      if [[ -e $directory/ended ]]; then
+        [[ -z $(find "$directory/ended" -mmin -1440) ]] ||
+          JOBS+=("$job"$'\x1f'"$way"$'\x1f'"$(paste -sd ' ' -- "$directory/id")"$'\x1f'"ended"$'\x1f'"$(<"$directory/ended")"$'\x1f'"$directory")
+      elif [[ -e $directory/id ]]; then
+        used[$way]+="$(paste -sd ' ' -- "$directory/id") "
+        while IFS= read -r id; do directories[$way:$id]=$directory; done <"$directory/id"
+      elif is_uncertain "$directory"; then
+        used[$way]+=''
+      fi
+    done < <(submissions "$job")
+  done < <(if [[ -n $JOB_ID ]]; then say "$JOB_ID"; else all_jobs; fi)
+  for way in "${!used[@]}"; do
+    find_way "$way" || { tell "no way is called '$way'" && status=111 && continue; }
+    known=' ' name=$(job_name "$way" "$JOB_ID")
+    while IFS=$'\x1f' read -r id word raw nonce name; do
+      [[ $id != '!' ]] || { tell "$way does not answer: what it has is not known" && status=111 && continue; }
+      [[ $known != *" $id "* ]] || continue
+      known+="$id "
+      directory=${directories[$way:$id]:-${directories[${nonce:-none}]:-}}
+      job=${of[${directory:-none}]:-${JOB_ID:-$name}}
+      # What has ended is not asked for again.
+      [[ $word != ended || -z $directory ]] || write "$directory/ended" "$raw"
+      JOBS+=("$job"$'\x1f'"$way"$'\x1f'"$id"$'\x1f'"$word"$'\x1f'"$raw"$'\x1f'"$directory")
+    done < <(
+      # shellcheck disable=SC2086 # ids are words
+      { if [[ -n $JOB_ID ]]; then ask 120 states --name "$name"; else ask 120 states --prefix "$name"; fi || say '!'
+        [[ -z ${used[$way]} ]] || ask 120 states ${used[$way]} || say '!'; } </dev/null | tr '\t' $'\x1f'
+    )
+  done
+  return "$status"
+}
+
+# The names of all queues in which somebody submitted something.
+all_jobs() {
+  local path
+  for path in "$QUEUE_ROOT"/*/allocations/; do
+    path=${path%/allocations/}
+    [[ ! -d $path ]] || say "${path##*/}"
+  done
+}
+
+list() {
+  local status=0 row job way id word raw directory format='%-20s %-8s %-28s %-8s %s\n'
+  export_settings
+  gather || status=$?
+  # shellcheck disable=SC2059
+  ((${#JOBS[@]} == 0)) || printf "$format" JOB_ID WAY ID STATE ''
+  for row in ${JOBS[@]+"${JOBS[@]}"}; do
+    IFS=$'\x1f' read -r job way id word raw directory <<<"$row"
+    # shellcheck disable=SC2059
+    printf "$format" "$job" "$way" "$id" "$word" "$raw" | tr -d '\000-\010\013-\037\177'
+  done
+  while IFS= read -r directory; do
+    [[ ! -e $directory/id ]] && is_uncertain "$directory" &&
+      say "may have been submitted: $(<"$directory/way") $(<"$directory/name"), nonce ${directory##*-}; the next submit.sh asks for it"
+  done < <(if [[ -n $JOB_ID ]]; then submissions "$JOB_ID"; else all_jobs | while IFS= read -r job; do submissions "$job"; done; fi)
+  return "$status"
+}
+
+delete() {
+  local status=0 row job way id word raw directory
+  declare -A wanted=()
+  export_settings
+  rm -f -- "$QUEUE_ROOT/$JOB_ID/allocations/keep" # first, so that nothing succeeds what we end
+  gather || status=$?
+  for row in ${JOBS[@]+"${JOBS[@]}"}; do
+    IFS=$'\x1f' read -r job way id word raw directory <<<"$row"
+    [[ $word == ended ]] || wanted[$way]+="$id "
+  done
+  for way in "${!wanted[@]}"; do
+    find_way "$way" || continue
+    # shellcheck disable=SC2086 # ids are words
+    if ask 120 cancel ${wanted[$way]} </dev/null; then
+      say "$way was asked to end ${wanted[$way]% }; running tasks go back into the queue"
+    else
+      case $? in 1 | 100) ((status)) || status=1 ;; *) status=111 ;; esac
+      tell "$way did not take the wish to end ${wanted[$way]% }"
+    fi
+  done
+  ((${#wanted[@]} || status)) || say "nothing of $JOB_ID is submitted or runs that submit.sh knows of; gpu_list shows the agents"
+  return "$status"
+}
+
+enter() {
+  local row job way id word raw directory found=()
+  export_settings
+  gather || exit
+  for row in ${JOBS[@]+"${JOBS[@]}"}; do
+    IFS=$'\x1f' read -r job way id word raw directory <<<"$row"
+    [[ $word == running && ( -z $ID || $id == "$ID" ) ]] && found+=("$way $id")
+  done
+  case ${#found[@]} in
+    0) refuse "nothing of $JOB_ID runs${ID:+ by the id $ID} that submit.sh knows of. See ./submit.sh --list $(quoted "$JOB_ID")" ;;
+    1) ;;
+    *) refuse "several of $JOB_ID run; expected: --exec $(quoted "$JOB_ID") ID, one of: ${found[*]#* }" ;;
+  esac
+  find_way "${found[0]%% *}" && exec "$WAY_FILE" exec "${found[0]#* }"
+}
 
 parse "$@"
 settle
 check
-[[ -n $SUBMIT_WAY ]] || SUBMIT_WAY=$(detect_way)
-declare -F "way_$SUBMIT_WAY" >/dev/null || refuse "--way '$SUBMIT_WAY': expected one of: $(ways)"
-"way_$SUBMIT_WAY"
+case $ACT in
+  start) start ;;
+  list) list ;;
+  delete) delete ;;
+  exec) enter ;;
+esac

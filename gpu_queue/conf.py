@@ -18,8 +18,21 @@ from gpu_queue.texts import printable
 BESIDE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 """Where the scripts lie, in a clone."""
 NAME = "gpu-queue.conf"
-SUBMIT_KEYS = ("QUEUE_ROOT", "CODE_DIR", "CONDA_PATH", "CONDA_ENV", "PYTHON", "SUBMIT_WAY", "SUBMIT_WAIT_S")
-"""Settings of submit.sh."""
+SUBMIT_KEYS = (
+    *("QUEUE_ROOT", "CODE_DIR", "CONDA_PATH", "CONDA_ENV", "PYTHON"),
+    *("SUBMIT_WAY", "SUBMIT_PREFIX", "SUBMIT_WAIT_S", "GPU_QUEUE_WAYS"),
+    *("SLURM_WAY_PARTITION", "SLURM_WAY_ACCOUNT", "SLURM_WAY_QOS"),
+    *("SLURM_WAY_GRES", "SLURM_WAY_ARGS", "SLURM_WAY_ONE_JOB"),
+    *("SCO_WORKSPACE", "SCO_CLUSTER", "SCO_SPEC", "SCO_IMAGE", "SCO_MOUNT"),
+    *("SCO_FRAMEWORK", "SCO_PRIORITY", "SCO_QUOTA", "SCO_ARGS"),
+    *("RAY_API_SERVER_ADDRESS", "RAY_WAY_ARGS"),
+    *("K8S_PVC", "K8S_MOUNT", "K8S_IMAGE", "K8S_NAMESPACE", "K8S_QUEUE"),
+)
+"""Settings of submit.sh and of the ways."""
+OWN_WAY_PREFIX = "WAY_"
+"""Keys that begin so are settings of people's own ways."""
+_GPUS = re.compile(r"\$(?:GPUS|\{GPUS\})")
+_FILLED = re.compile(r"(SLURM_WAY|SCO|RAY|K8S|WAY)_")
 LINE = "a line"
 """In place of a key: a line that sets nothing."""
 LIMIT_BYTES = 64 << 10
@@ -163,7 +176,8 @@ def _value(key: str, rest: str, home: str) -> str:
     if text.startswith(f"${{{key}:-") and text.endswith("}"):
         text = text[len(key) + 4 : -1]
     text = _HOME.sub(lambda _: home, text, count=1) if _HOME.match(text) else text
-    if "$" in text or "`" in text:
+    unfilled = _GPUS.sub(" ", text) if _FILLED.match(key) else text  # the way does that
+    if "$" in unfilled or "`" in unfilled:
         raise ValueError(f"'{printable(text, 80)}'; it is not run: only ~/ and $HOME/ at the start are understood")
     if _CONTROL.search(text):
         raise ValueError("control characters stand in it")

@@ -24,11 +24,19 @@ VALUES = [
     ("QUEUE_ROOT=   # nothing", ""),
     ("# QUEUE_ROOT=/mnt/q", ""),
 ]
+OTHERS = [
+    ("SCO_SPEC=n6ls.iu.i40.$GPUS", "n6ls.iu.i40.$GPUS"),
+    ('SLURM_WAY_GRES="gpu:a100:${GPUS}" # each', "gpu:a100:${GPUS}"),
+    ("WAY_PBS_SELECT='1:ngpus=$GPUS:x=${GPUS}'", "1:ngpus=$GPUS:x=${GPUS}"),
+]
 BROKEN = [
     ("QUEUE_ROOT=$(touch pwned)", "it is not run"),
     ("QUEUE_ROOT=`touch pwned`", "it is not run"),
     ('QUEUE_ROOT="/mnt/$USER/q"', "it is not run"),
     ("QUEUE_ROOT=$HOMER/q", "it is not run"),
+    ("QUEUE_ROOT=/mnt/$GPUS", "it is not run"),
+    ("SCO_SPEC=$USER.$GPUS", "it is not run"),
+    ("SCO_SPEC=$${GPUS}GPUS", "it is not run"),
     ('QUEUE_ROOT="/mnt/q', "quote is not closed"),
     ("QUEUE_ROOT='/mnt/q' x", "behind its closing quote"),
     ("QUEUE_ROOT=queues", "begins with /"),

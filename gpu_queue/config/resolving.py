@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from gpu_queue.conf import LINE, SUBMIT_KEYS, Conf, Said, at_home, home_of
+from gpu_queue.conf import LINE, OWN_WAY_PREFIX, SUBMIT_KEYS, Conf, Said, at_home, home_of
 from gpu_queue.config.given import Config, Given
 from gpu_queue.config.table import SETTINGS, TABLE, Setting, Settings, Table
 from gpu_queue.errors import SettingsError
@@ -108,7 +108,11 @@ def _is_default(table: Table[Any], name: str, text: str) -> bool:
 def unknown_in_conf(conf: Conf) -> tuple[str, ...]:
     """Keys that no part of this project reads, for people: each with its place."""
     names = {row.env for row in SETTINGS if row.env} | set(SUBMIT_KEYS)
-    return tuple(f"{said.place}: {_unknown(key, names)}" for key, said in conf.said.items() if key not in names)
+    return tuple(
+        f"{said.place}: {_unknown(key, names)}"
+        for key, said in conf.said.items()
+        if key not in names and not key.startswith(OWN_WAY_PREFIX)
+    )
 
 
 def _unknown(name: str, names: Collection[str]) -> str:

@@ -25,12 +25,15 @@ _CLAIM_END = re.compile(r"(.+)\.try(\d{1,9})\.([0-9a-f]{6})(?:=(\d{1,3})(?:-([a-
 _DROP_PRIORITY = re.compile(rb"(\d{3})[-_](.+)", re.DOTALL)
 _STRANGE = re.compile(rb"[^A-Za-z0-9._+-]+")
 _COMMAND = re.compile(r"\d{8}T\d{9}-([0-9a-f]{6,32})\.json", re.ASCII)
+_ALLOCATION = re.compile(r"\d{8}T\d{9}-([0-9a-f]{12})", re.ASCII)
 _REMOVING = re.compile(r"\.removing-(\d{1,12})\.(\d{9})-[0-9a-f]{12}", re.ASCII)
 _LIKE_A_CLAIM = re.compile(r"\.try\d{1,9}\.[0-9a-f]{6}$", re.ASCII)
 _STAMP_AND_NONCE = len("YYYYMMDDTHHMMSSmmm-NNNNNN-")
 _SKIPPED_ENDINGS = ("~", ".tmp", ".swp")
 STATE_DIRECTORIES = tuple(state.value for state in State)
-OTHER_DIRECTORIES = ("records", "logs", "control", "nodes", "nodes/gone", "ledger", "queues", "gangs", "events")
+OTHER_DIRECTORIES = (
+    *("records", "logs", "control", "nodes", "nodes/gone", "ledger", "queues", "gangs", "events", "allocations"),
+)
 
 
 def plain(raw: bytes) -> str:
@@ -168,6 +171,17 @@ def is_command_entry(name: str) -> bool:
     return _COMMAND.fullmatch(name) is not None
 
 
+def allocation_entry(epoch_s: float, nonce: str) -> str:
+    """The name of a submission's directory in allocations/; its nonce has twelve hex digits."""
+    return f"{stamp(epoch_s)}-{nonce}"
+
+
+def parse_allocation(name: str) -> str | None:
+    """The nonce of a submission's directory; None: it is none such."""
+    match = _ALLOCATION.fullmatch(name)
+    return None if match is None else match[1]
+
+
 @dataclass(frozen=True)
 class SpoolPaths:
     """The paths inside one spool."""
@@ -283,6 +297,15 @@ class SpoolPaths:
     def forgotten(self, node: str) -> str:
         """Who said that a node is dead."""
         return f"{self.gone}/{node}.why"
+
+    @property
+    def allocations(self) -> str:
+        """What was asked of clusters: a directory for each submission."""
+        return f"{self.root}/allocations"
+
+    def allocation(self, entry: str) -> str:
+        """What was asked, and answered, in one submission."""
+        return f"{self.allocations}/{entry}"
 
     def events(self, node: str) -> str:
         """A node's history."""
