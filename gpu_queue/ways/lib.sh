@@ -51,12 +51,12 @@ way_split() {
     char=${text:at:1}
     case $quote$char in
       \'\' | '""') quote='' ;;
-      \'*) word+=$char ;;
+      \'?) word+=$char ;;
       \"\\)
         case ${text:at+1:1} in ['"\$`']) at=$((at + 1)) char=${text:at:1} ;; esac
         word+=$char
         ;;
-      \"*) word+=$char ;;
+      \"?) word+=$char ;;
       [\'\"]) quote=$char is_word=1 ;;
       \\) at=$((at + 1)) word+=${text:at:1} is_word=1 ;;
       [[:space:]])

@@ -103,6 +103,20 @@ class Platform:
         calls: list[list[str]] = [json.loads(line) for line in lines]
         return [call for call in calls if call[2:3] == [verb]]
 
+    def place(self, number: int, name: str, state: str = "RUNNING", script: str = "sleep inf") -> str:
+        """Put a job there of which the platform says this for ever; much cheaper than a call.  Returns its id."""
+        job = {
+            "name": f"pt-{number:08x}",
+            "display_name": name,
+            "create_time": f"2026-11-29T18:00:{number:02}Z",
+            "ownership": {"user_name": "bob"},
+            "roles": [{"startup_script": script, "total_replicas": 0}],
+            "stand_in": {"state": state, "began": 0, "start_s": 0},
+        }
+        (self.home / "jobs").mkdir(parents=True, exist_ok=True)
+        (self.home / f"jobs/{job['name']}.json").write_text(json.dumps(job), encoding="utf-8")
+        return str(job["name"])
+
     def fix(self, job: str, state: str, **more: Any) -> None:
         """Let the platform say this state of the job from now on."""
         path = self.home / "jobs" / f"{job}.json"

@@ -249,7 +249,7 @@ def hold(job: Job, rank: int) -> None:
             first.terminate()
             kill_at = time.monotonic() + job["stand_in"]["grace_s"]
         if (kill_at and time.monotonic() > kill_at) or os.path.exists(os.path.join(HOME, "off")):
-            end_all()
+            first.kill()
         time.sleep(TICK_S)
     end_all()
     put(record, f"ended {status}")

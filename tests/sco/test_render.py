@@ -183,7 +183,7 @@ def test_what_is_set_already_stays_and_each_worker_has_a_name_of_its_own(tools: 
         assert done.stderr == ""
         return done.stdout
 
-    log = tmp_path / "the logs/sco-0123456789ab"
+    log = tmp_path / "the logs/worker"
     assert told(SENSECORE_PYTORCH_NODE_RANK="1") == f"What the agent says stands in {log}-1.log\n"
     assert Path(f"{log}-1.log").read_text() == "pt-1-worker-1-012345-1 all 30 no end\n"
     told(GPU_QUEUE_SWEEP="off", GPU_QUEUE_NODE_NAME="mine")

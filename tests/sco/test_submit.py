@@ -9,6 +9,8 @@ import pytest
 
 from tests.sco.acp import NONCE, OTHER_NONCE, Platform
 
+pytestmark = pytest.mark.timeout(180)  # every call starts some programs
+
 QUICK = "4"
 """Seconds, for calls that never end; the others must do within it."""
 
