@@ -216,8 +216,8 @@ settle_time() {
     [[ -z $text ]] || FLAGS=(${kept[@]+"${kept[@]}"})
     [[ -n $text || -z $HOURS ]] || { text=$HOURS from=AUTO_SHUTDOWN_HOURS && [[ $text == never ]] || text+=h; }
   fi
-  text=${TIME:-${text:-24h}}
-  seconds_of "$text" || refuse "$from '$text': expected for example 90m, 24h, 2d or never"
+  TIME=${TIME:-${text:-24h}}
+  seconds_of "$TIME" || refuse "$from '$TIME': expected for example 90m, 24h, 2d or never"
   case $SUBMIT_WAY:$SECONDS_OF in
     *:) LIFETIME=never ;;
     local:*) LIFETIME=${SECONDS_OF}s ;;
@@ -289,10 +289,19 @@ strangeness() {
 }
 
 # Call the way, at most $1 seconds: VERB WORD…  124 or 137: it was cut off.
-ask() {
+call() {
   local limit_s=$1
   shift
-  timeout --foreground -k 5 "$limit_s" "$WAY_FILE" "$@"
+  timeout --foreground -k 5 "$limit_s" "$WAY_FILE" "$@" </dev/null
+}
+
+# The same, and nobody waits for what it may have left behind with our pipes in its hands.
+ask() {
+  local status=0 scratch=$SCRATCH/$BASHPID
+  call "$@" >"$scratch.out" 2>"$scratch.err" || status=$?
+  cat -- "$scratch.err" >&2
+  cat -- "$scratch.out"
+  return "$status"
 }
 
 # SUBMIT_WAY and WAY_FILE: the way that was named, else the first that says it can be used here.
@@ -308,7 +317,7 @@ choose_way() {
       k8s) [[ -n $K8S_PVC ]] || continue ;;
       ray) [[ -n $RAY_API_SERVER_ADDRESS ]] || continue ;;
     esac
-    find_way "$name" && ask 45 detect >/dev/null </dev/null && SUBMIT_WAY=$name && return
+    find_way "$name" && ask 45 detect >/dev/null && SUBMIT_WAY=$name && return
   done < <(ways)
   refuse "no way can be used here; expected one of: $(ways | paste -sd ' ' -)"
 }
@@ -404,14 +413,14 @@ hand_over() {
   local directory=$1 status=0 ids line limit_s=$((SUBMIT_WAIT_S > 240 ? SUBMIT_WAIT_S + 60 : 300))
   (umask 077 && mkdir -- "$directory") || refuse "$directory cannot be made"
   # What is true if we are ended while the way is at work.
-  write "$directory/answer" "111 submit.sh ended before the answer came" &&
+  write "$directory/answer" $'111\nsubmit.sh ended before the answer came' &&
     write "$directory/way" "$SUBMIT_WAY" && write "$directory/name" "$GQ_NAME" &&
     write "$GQ_START" "$2" && write "$directory/request" "$3" || status=1
   ((status == 0)) || refuse "$directory cannot be written"
   ids=$directory/.ids
-  ask "$limit_s" submit "$directory/request" >"$ids" 2>"$directory/words" </dev/null || status=$?
+  call "$limit_s" submit "$directory/request" >"$ids" 2>"$directory/words" || status=$?
   case $status in
-    124 | 137)
+    124)
       say "the way did not answer within $limit_s s" >>"$directory/words"
       status=111
       ;;
@@ -423,14 +432,13 @@ hand_over() {
       ;;
   esac
   if is_ids "$ids"; then
-    mv -T -- "$ids" "$directory/id"
-  else
-    [[ $status != 0 ]] || say "the way printed no id" >>"$directory/words"
-    [[ $status != 0 ]] || status=111
-    rm -f -- "$ids"
+    write "$directory/id" "$(<"$ids")"
+  elif ((status == 0)); then
+    say "the way printed no id" >>"$directory/words"
+    status=111
   fi
   write "$directory/answer" "$status"$'\n'"$(<"$directory/words")"
-  rm -f -- "$directory/words"
+  rm -f -- "$directory/words" "$ids"
   return "$status"
 }
 
@@ -479,7 +487,7 @@ is_uncertain() { [[ ! -e $1/id && $(head -c 3 -- "$1/answer" 2>/dev/null) == 111
 # The id that the cluster has for the submission in $1, by its nonce; empty: it has none.  111: no answer.
 id_by_name() {
   local id nonce answer
-  answer=$(ask 120 states --name "$(<"$1/name")" </dev/null) || return 111
+  answer=$(ask 120 states --name "$(<"$1/name")") || return 111
   while IFS=$'\x1f' read -r id _ _ nonce _; do
     [[ $nonce != "${1##*-}" ]] || { printf %s "$id" && return; }
   done < <(tr '\t' $'\x1f' <<<"$answer")
@@ -506,7 +514,7 @@ clear_up() {
       say "What may have been submitted was: $(<"$directory/way") $id ($(<"$directory/name")); it is taken, not submitted again."
       TAKEN=$((TAKEN + 1))
     else
-      write "$directory/answer" "1 $(sed 1d "$directory/answer")"$'\n'"no job of that nonce was found later"
+      write "$directory/answer" "1"$'\n'"$(sed 1d "$directory/answer")"$'\n'"no job of that nonce was found later"
     fi
   done < <(submissions "$JOB_ID")
 }
@@ -574,7 +582,7 @@ submit() {
     show_answer "$directory"
     done=$((done + 1))
     [[ $SUBMIT_WAY == local ]] ||
-      say "Submitted: $SUBMIT_WAY $(paste -sd ' ' -- "$directory/id"), $GQ_NAME, $GPUS GPUs on $GQ_NODES node(s). Its files: $directory"
+      say "Submitted: $SUBMIT_WAY $(paste -sd ' ' -- "$directory/id"), $GQ_NAME, $(extent). Its files: $directory"
   done
   if ((status)); then
     show_answer "$directory" >&2
@@ -582,6 +590,13 @@ submit() {
     exit "$status"
   fi
   say "To use it: export $(exports); source $(quoted "$CLIENT"); gpu_help"
+}
+
+# How much was asked for.
+extent() {
+  printf '%s GPUs' "$GPUS"
+  ((GQ_NODES == 1)) || printf ' on each of %s nodes' "$GQ_NODES"
+  [[ -z $SECONDS_OF ]] || printf ', for %s' "$TIME"
 }
 
 not_submitted() {
@@ -594,46 +609,55 @@ not_submitted() {
   (($4 == 1)) || say "$3 of $4 were submitted before."
 }
 
-# The jobs that the ways in use have of ours, into JOBS: JOB_ID, way, id, word, the scheduler's own word, directory, with
-# \x1f between.  111: one of the ways did not answer, as was told.
+# The jobs that the ways in use have of ours, into JOBS: JOB_ID, way, id, word, the scheduler's own word, and whose they are
+# (`ours`; `theirs`: of the same name, and not submitted for a queue of this QUEUE_ROOT), with \x1f between.
+# 111: one of the ways did not answer, as was told.
 JOBS=()
 gather() {
-  local directory way job status=0 name line id word raw nonce known
+  local directory way job status=0 prefix name id word raw nonce known whose
   declare -A used=() of=() directories=()
   [[ -z $SUBMIT_WAY ]] || used[$SUBMIT_WAY]=''
   while IFS= read -r job; do
     while IFS= read -r directory; do
-      way=$(<"$directory/way") directories[${directory##*-}]=$directory of[$directory]=$job
-      if [[ -e $directory/ended ]]; then
-        [[ -z $(find "$directory/ended" -mmin -1440) ]] ||
-          JOBS+=("$job"$'\x1f'"$way"$'\x1f'"$(paste -sd ' ' -- "$directory/id")"$'\x1f'"ended"$'\x1f'"$(<"$directory/ended")"$'\x1f'"$directory")
-      elif [[ -e $directory/id ]]; then
-        used[$way]+="$(paste -sd ' ' -- "$directory/id") "
-        while IFS= read -r id; do directories[$way:$id]=$directory; done <"$directory/id"
-      elif is_uncertain "$directory"; then
-        used[$way]+=''
-      fi
+      [[ -r $directory/way ]] || continue
+      way=$(<"$directory/way")
+      directories[${directory##*-}]=$directory of[$directory]=$job used[$way]+=''
+      [[ -r $directory/id ]] || continue
+      while IFS= read -r id; do
+        if [[ ! -e $directory/ended ]]; then
+          used[$way]+="$id " directories[$way:$id]=$directory
+        elif [[ -n $(find "$directory/ended" -mmin -1440) ]]; then
+          add_job "$job" "$way" "$id" ended "$(<"$directory/ended")" ours
+        fi
+      done <"$directory/id"
     done < <(submissions "$job")
   done < <(if [[ -n $JOB_ID ]]; then say "$JOB_ID"; else all_jobs; fi)
+  ((${#used[@]})) || { choose_way && used[$SUBMIT_WAY]=''; }
   for way in "${!used[@]}"; do
     find_way "$way" || { tell "no way is called '$way'" && status=111 && continue; }
-    known=' ' name=$(job_name "$way" "$JOB_ID")
+    known=' ' prefix=$(job_name "$way" '')
     while IFS=$'\x1f' read -r id word raw nonce name; do
       [[ $id != '!' ]] || { tell "$way does not answer: what it has is not known" && status=111 && continue; }
       [[ $known != *" $id "* ]] || continue
       known+="$id "
       directory=${directories[$way:$id]:-${directories[${nonce:-none}]:-}}
-      job=${of[${directory:-none}]:-${JOB_ID:-$name}}
+      job=${of[${directory:-none}]:-${name#"$prefix"}} whose=ours
       # What has ended is not asked for again.
       [[ $word != ended || -z $directory ]] || write "$directory/ended" "$raw"
-      JOBS+=("$job"$'\x1f'"$way"$'\x1f'"$id"$'\x1f'"$word"$'\x1f'"$raw"$'\x1f'"$directory")
+      [[ -z $nonce || -n $directory ]] || whose=theirs
+      add_job "$job" "$way" "$id" "$word" "$raw" "$whose"
     done < <(
       # shellcheck disable=SC2086 # ids are words
-      { if [[ -n $JOB_ID ]]; then ask 120 states --name "$name"; else ask 120 states --prefix "$name"; fi || say '!'
-        [[ -z ${used[$way]} ]] || ask 120 states ${used[$way]} || say '!'; } </dev/null | tr '\t' $'\x1f'
+      { if [[ -n $JOB_ID ]]; then ask 120 states --name "$prefix$JOB_ID"; else ask 120 states --prefix "$prefix"; fi || say '!'
+        [[ -z ${used[$way]} ]] || ask 120 states ${used[$way]} || say '!'; } | tr '\t' $'\x1f'
     )
   done
   return "$status"
+}
+
+add_job() {
+  local IFS=$'\x1f'
+  JOBS+=("$*")
 }
 
 # The names of all queues in which somebody submitted something.
@@ -646,16 +670,22 @@ all_jobs() {
 }
 
 list() {
-  local status=0 row job way id word raw directory format='%-20s %-8s %-28s %-8s %s\n'
+  local status=0 row job way id word raw whose widths=(6 3 2) rows=("JOB_ID"$'\x1f'"WAY"$'\x1f'"ID"$'\x1f'"STATE")
   export_settings
   gather || status=$?
-  # shellcheck disable=SC2059
-  ((${#JOBS[@]} == 0)) || printf "$format" JOB_ID WAY ID STATE ''
   for row in ${JOBS[@]+"${JOBS[@]}"}; do
-    IFS=$'\x1f' read -r job way id word raw directory <<<"$row"
-    # shellcheck disable=SC2059
-    printf "$format" "$job" "$way" "$id" "$word" "$raw" | tr -d '\000-\010\013-\037\177'
+    IFS=$'\x1f' read -r job way id word raw whose <<<"$row"
+    ((${#job} <= widths[0])) || widths[0]=${#job}
+    ((${#way} <= widths[1])) || widths[1]=${#way}
+    ((${#id} <= widths[2])) || widths[2]=${#id}
+    rows+=("$row")
   done
+  for row in "${rows[@]}"; do
+    ((${#rows[@]} > 1)) || break
+    IFS=$'\x1f' read -r job way id word raw whose <<<"$row"
+    [[ $whose != theirs ]] || raw+=' (not submitted from here)'
+    printf '%-*s  %-*s  %-*s  %-7s  %s\n' "${widths[0]}" "$job" "${widths[1]}" "$way" "${widths[2]}" "$id" "$word" "$raw"
+  done | tr -d '\000-\010\013-\037\177' | sed 's/ *$//'
   while IFS= read -r directory; do
     [[ ! -e $directory/id ]] && is_uncertain "$directory" &&
       say "may have been submitted: $(<"$directory/way") $(<"$directory/name"), nonce ${directory##*-}; the next submit.sh asks for it"
@@ -664,19 +694,23 @@ list() {
 }
 
 delete() {
-  local status=0 row job way id word raw directory
+  local status=0 row job way id word raw whose
   declare -A wanted=()
   export_settings
   rm -f -- "$QUEUE_ROOT/$JOB_ID/allocations/keep" # first, so that nothing succeeds what we end
   gather || status=$?
   for row in ${JOBS[@]+"${JOBS[@]}"}; do
-    IFS=$'\x1f' read -r job way id word raw directory <<<"$row"
-    [[ $word == ended ]] || wanted[$way]+="$id "
+    IFS=$'\x1f' read -r job way id word raw whose <<<"$row"
+    case $word:$whose in
+      ended:*) ;;
+      *:ours) wanted[$way]+="$id " ;;
+      *) say "left alone: $way $id, which has the name of $JOB_ID and was not submitted for $QUEUE_ROOT/$JOB_ID" ;;
+    esac
   done
   for way in "${!wanted[@]}"; do
     find_way "$way" || continue
     # shellcheck disable=SC2086 # ids are words
-    if ask 120 cancel ${wanted[$way]} </dev/null; then
+    if ask 120 cancel ${wanted[$way]}; then
       say "$way was asked to end ${wanted[$way]% }; running tasks go back into the queue"
     else
       case $? in 1 | 100) ((status)) || status=1 ;; *) status=111 ;; esac
@@ -688,11 +722,11 @@ delete() {
 }
 
 enter() {
-  local row job way id word raw directory found=()
+  local row job way id word raw whose found=()
   export_settings
   gather || exit
   for row in ${JOBS[@]+"${JOBS[@]}"}; do
-    IFS=$'\x1f' read -r job way id word raw directory <<<"$row"
+    IFS=$'\x1f' read -r job way id word raw whose <<<"$row"
     [[ $word == running && ( -z $ID || $id == "$ID" ) ]] && found+=("$way $id")
   done
   case ${#found[@]} in
@@ -700,10 +734,11 @@ enter() {
     1) ;;
     *) refuse "several of $JOB_ID run; expected: --exec $(quoted "$JOB_ID") ID, one of: ${found[*]#* }" ;;
   esac
-  find_way "${found[0]%% *}" && exec "$WAY_FILE" exec "${found[0]#* }"
+  find_way "${found[0]%% *}" && "$WAY_FILE" exec "${found[0]#* }"
 }
 
 parse "$@"
+SCRATCH=$(mktemp -d) && trap 'rm -rf -- "$SCRATCH"' EXIT || exit 1
 settle
 check
 case $ACT in

@@ -24,7 +24,7 @@ VALUES = [
     ("QUEUE_ROOT=   # nothing", ""),
     ("# QUEUE_ROOT=/mnt/q", ""),
 ]
-OTHERS = [
+OF_WAYS = [
     ("SCO_SPEC=n6ls.iu.i40.$GPUS", "n6ls.iu.i40.$GPUS"),
     ('SLURM_WAY_GRES="gpu:a100:${GPUS}" # each', "gpu:a100:${GPUS}"),
     ("WAY_PBS_SELECT='1:ngpus=$GPUS:x=${GPUS}'", "1:ngpus=$GPUS:x=${GPUS}"),
@@ -35,11 +35,15 @@ BROKEN = [
     ('QUEUE_ROOT="/mnt/$USER/q"', "it is not run"),
     ("QUEUE_ROOT=$HOMER/q", "it is not run"),
     ("QUEUE_ROOT=/mnt/$GPUS", "it is not run"),
-    ("SCO_SPEC=$USER.$GPUS", "it is not run"),
-    ("SCO_SPEC=$${GPUS}GPUS", "it is not run"),
     ('QUEUE_ROOT="/mnt/q', "quote is not closed"),
     ("QUEUE_ROOT='/mnt/q' x", "behind its closing quote"),
     ("QUEUE_ROOT=queues", "begins with /"),
     ("QUEUE_ROOT=~alice/q", "begins with /"),
     ("QUEUE_ROOT=/mnt/\x1b[2Jq", "control characters"),
+]
+BROKEN_OF_WAYS = [
+    ("SCO_SPEC=$USER.$GPUS", "it is not run"),
+    ("SCO_SPEC=$${GPUS}GPUS", "it is not run"),
+    ("SLURM_WAY_ARGS=`id`", "it is not run"),
+    ("CONDA_ENV=$GPUS", "it is not run"),
 ]

@@ -25,6 +25,8 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
             "XDG_STATE_HOME": str(tmp_path / "state"),
             "CODE_DIR": str(code),
             "PYTHON": sys.executable,
+            "SUBMIT_WAY": "local",
+            "SUBMIT_PREFIX": "alice",
             "STAND_IN": "serves",
             "STAND_IN_FACTS": str(tmp_path / "facts"),
         },

@@ -54,6 +54,19 @@ class Machine:
         assert not (self.root / "facts").exists()
         return done.stdout
 
+    def own_way(self, name: str, text: str) -> Path:
+        """A way as a stranger writes it."""
+        path = self.root / "home" / ".config" / "gpu-queue" / "ways" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.chmod(0o755)
+        path.write_text(f"#!/bin/bash\n{text}")
+        path.chmod(0o755)
+        return path
+
+    def allocations(self, job_id: str = "exp1") -> list[Path]:
+        """The directories of what was submitted, by age."""
+        return sorted((self.root / "home" / "gpu_queue" / job_id / "allocations").glob("2*"))
+
     def refusal(self, *words: str, **env: str) -> str:
         done = self.submit(*words, **env)
         assert (done.returncode, done.stdout) == (100, "")

@@ -18,6 +18,7 @@ def project(machine: Machine) -> Path:
     code.mkdir()
     for name in ("submit.sh", "client.sh"):
         shutil.copy(PROJECT / name, code)
+    shutil.copytree(PROJECT / "gpu_queue" / "ways", code / "gpu_queue" / "ways")
     shutil.copy(Path(machine.env.pop("CODE_DIR")) / "perpetual_motion.py", code)
     machine.script = code / "submit.sh"
     return code
@@ -38,7 +39,7 @@ def write(path: Path, text: str) -> None:
 
 
 def queue_root(machine: Machine, **env: str) -> str:
-    words = shlex.split(machine.dry_run("exp1", **env))
+    words = shlex.split(machine.dry_run("exp1", **env), comments=True)
     return words[words.index("--queue-root") + 1]
 
 
@@ -47,21 +48,21 @@ def test_lines_that_are_replaced_by_literals_are_obeyed_and_nothing_more_need_be
 ) -> None:
     edit(
         project,
-        QUEUE_ROOT='QUEUE_ROOT="/mnt/all queues"     # 队列根目录',
+        QUEUE_ROOT=f'QUEUE_ROOT="{machine.root}/all queues"     # 队列根目录',
         CODE_DIR=f'CODE_DIR="{project}"   # 本项目路径',
     )
     done = machine.submit("exp1", LC_ALL="C.UTF-8")
-    assert machine.agent["flags"][2:4] == ["--queue-root", "/mnt/all queues"]
+    assert machine.agent["flags"][2:4] == ["--queue-root", f"{machine.root}/all queues"]
     quoted = str(project).replace(" ", "\\ ")
     assert done.stdout.splitlines()[-1] == f"To use it: export JOB_ID=exp1; source {quoted}/client.sh; gpu_help"
     assert done.stderr == ""
 
 
 def test_what_only_a_shell_can_work_out_is_told_as_something_to_type(machine: Machine, project: Path) -> None:
-    edit(project, QUEUE_ROOT='QUEUE_ROOT="/mnt/$USER queues"')
+    edit(project, QUEUE_ROOT=f'QUEUE_ROOT="{machine.root}/$USER queues"')
     done = machine.submit("exp1", USER="alice")
-    assert machine.agent["flags"][2:4] == ["--queue-root", "/mnt/alice queues"]
-    assert "To use it: export QUEUE_ROOT=/mnt/alice\\ queues JOB_ID=exp1; " in done.stdout
+    assert machine.agent["flags"][2:4] == ["--queue-root", f"{machine.root}/alice queues"]
+    assert f"To use it: export QUEUE_ROOT={machine.root}/alice\\ queues JOB_ID=exp1; " in done.stdout
 
 
 def test_the_strongest_place_counts(machine: Machine, project: Path) -> None:
@@ -99,6 +100,7 @@ def test_all_settings_may_stand_in_the_file(machine: Machine, project: Path) -> 
     assert machine.submit("exp1").returncode == 0
     assert machine.agent["conda_env"] == "swift"
     assert machine.agent["flags"][4:6] == ["--gpus", "all"]
+    machine.env["SUBMIT_WAY"] = ""
     write(project / "gpu-queue.conf", "SUBMIT_WAY=moon\n")
     assert "--way 'moon'" in machine.submit("exp1").stderr
     assert machine.submit("exp1", "--way", "local", "--dry-run").returncode == 0

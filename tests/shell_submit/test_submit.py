@@ -58,13 +58,13 @@ def test_an_agent_that_runs_as_root_may_serve_whoever_called_for_it(machine: Mac
 def test_as_many_gpus_as_asked_are_passed_on(
     machine: Machine, words: list[str], env: dict[str, str], gpus: str
 ) -> None:
-    assert f" --gpus {gpus} " in machine.dry_run("exp1", *words, **env)
+    assert f"\ngpus={gpus}\nunset" in machine.dry_run("exp1", *words, **env)
 
 
 def test_a_grant_of_the_scheduler_is_not_exceeded(machine: Machine) -> None:
-    assert " --gpus 4,GPU-5 " in machine.dry_run("exp1", CUDA_VISIBLE_DEVICES="4,GPU-5,6")
-    assert " --gpus all " in machine.dry_run("exp1", "all", CUDA_VISIBLE_DEVICES="4,5")
-    assert " --gpus 0,1 " in machine.dry_run("exp1", "2", CUDA_VISIBLE_DEVICES="7", GPU_QUEUE_SIMULATE="4")
+    assert "\ngpus=4,GPU-5\nunset" in machine.dry_run("exp1", CUDA_VISIBLE_DEVICES="4,GPU-5,6")
+    assert "\ngpus=all\nunset" in machine.dry_run("exp1", "all", CUDA_VISIBLE_DEVICES="4,5")
+    assert "\ngpus=0,1\nunset" in machine.dry_run("exp1", "2", CUDA_VISIBLE_DEVICES="7", GPU_QUEUE_SIMULATE="4")
     assert "CUDA_VISIBLE_DEVICES=4 grants only 1" in machine.refusal("exp1", "2", CUDA_VISIBLE_DEVICES="4")
 
 
@@ -74,12 +74,12 @@ def test_flags_after_two_dashes_go_to_the_agent_and_come_last(machine: Machine) 
 
 
 def test_settings_come_from_the_environment(machine: Machine) -> None:
-    machine.submit("exp1", QUEUE_ROOT="/mnt/all queues")
-    assert machine.agent["flags"][2:4] == ["--queue-root", "/mnt/all queues"]
+    machine.submit("exp1", QUEUE_ROOT=f"{machine.root}/all queues")
+    assert machine.agent["flags"][2:4] == ["--queue-root", f"{machine.root}/all queues"]
 
 
 def test_python_is_the_one_beside_the_code_if_there_is_one(machine: Machine) -> None:
-    assert "setsid python3 -u " in machine.dry_run("exp1", PYTHON="")
+    assert "\nexec python3 -u " in machine.dry_run("exp1", PYTHON="")
     own = Path(machine.env["CODE_DIR"], ".venv", "bin", "python")
     own.parent.mkdir(parents=True)
     own.symlink_to(sys.executable)
@@ -98,11 +98,13 @@ def test_a_dry_run_prints_what_would_run_ready_for_a_shell(machine: Machine) -> 
     activate = machine.root / "activate"
     activate.touch()
     shown = machine.dry_run("exp1", CONDA_PATH=str(activate), CONDA_ENV="swift", PYTHON="")
-    conda, agent = shown.splitlines()
-    assert conda.split() == ["source", str(activate), "swift"]
-    assert agent.startswith("setsid python3 -u ")
-    assert agent.endswith(f" </dev/null >>{machine.log} 2>&1 &")
+    script, request, run = shown.split("# ---- ")[1:]
+    assert f"\nsource {activate} swift || exit\ncd {machine.root}/the\\ code || exit\nexec python3 -u " in script
+    start = script.splitlines()[0]
+    assert request.splitlines()[1:] == [f"setsid bash {start} </dev/null >>{machine.log} 2>&1 &"]
+    assert run.splitlines()[1].endswith(f"gpu_queue/ways/local submit {os.path.dirname(start)}/request")
     assert not machine.log.exists()
+    assert not (machine.root / "home" / "gpu_queue").exists()
 
 
 def test_an_agent_that_ends_at_once_is_told_with_its_last_words(machine: Machine) -> None:
@@ -163,8 +165,15 @@ def test_an_agent_that_found_no_gpus_is_told_with_how_to_simulate_them(machine: 
         (["exp1", "2,3"], "-- --gpus 2,3"),
         (["exp1", "2", "x"], "NODES 'x'"),
         (["exp1", "8", "2"], "NODES 2: the local way starts one agent"),
-        (["exp1", "--way", "moon"], "--way 'moon': expected one of: local"),
-        (["exp1", "--way"], "expected one of: local"),
+        (["exp1", "--way", "moon"], "--way 'moon': expected one of: "),
+        (["exp1", "--way", "../local"], "--way '../local': expected one of: "),
+        (["exp1", "--way"], "expected one of: "),
+        (["exp1", "--time", "soon"], "--time 'soon': expected for example 90m, 24h, 2d or never"),
+        (["exp1", "--time"], "--time 'none': expected for example"),
+        (["exp\x1b1"], "JOB_ID holds control characters"),
+        (["--list", "exp1", "2"], "expected: --list [JOB_ID]"),
+        (["--delete"], "expected: --delete JOB_ID"),
+        (["--exec"], "expected: --exec JOB_ID [ID]"),
         (
             ["exp1", "--lifetime", "1h"],
             "--lifetime is no option of submit.sh; flags for perpetual_motion.py come after --",
@@ -194,7 +203,7 @@ def test_settings_that_cannot_be_obeyed_are_refused(machine: Machine, env: dict[
 def test_help_is_the_head_of_the_file(machine: Machine) -> None:
     done = machine.submit("--help")
     assert done.returncode == 0
-    assert done.stdout.startswith("Start an agent that serves the queue of a JOB_ID.\n")
+    assert done.stdout.startswith("Start agents that serve the queue of a JOB_ID")
     assert "Settings" not in done.stdout
 
 
@@ -218,13 +227,13 @@ def test_what_to_type_to_use_it_says_where_the_queue_is_if_no_file_says_it(machi
     client = Path(machine.script).parent / "client.sh"
     told = machine.submit("exp 1").stdout.splitlines()[-1]
     assert told == f"To use it: export JOB_ID=exp\\ 1; source {client}; gpu_help"
-    told = machine.submit("exp1", QUEUE_ROOT="/mnt/all queues").stdout.splitlines()[-1]
-    assert told == f"To use it: export QUEUE_ROOT=/mnt/all\\ queues JOB_ID=exp1; source {client}; gpu_help"
+    told = machine.submit("exp1", QUEUE_ROOT=f"{machine.root}/all queues").stdout.splitlines()[-1]
+    assert told == f"To use it: export QUEUE_ROOT={machine.root}/all\\ queues JOB_ID=exp1; source {client}; gpu_help"
 
 
 @pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
 def test_chinese_paths_are_told_as_they_are_and_can_be_typed(machine: Machine, locale: str) -> None:
-    root, job = "/mnt/q 中$(x)'文~", "训练 1"
+    root, job = f"{machine.root}/q 中$(x)'文~", "训练 1"
     told = machine.submit(job, QUEUE_ROOT=root, LC_ALL=locale).stdout.splitlines()[-1].removeprefix("To use it: ")
     assert "中" in told
     assert "训练" in told
@@ -236,6 +245,7 @@ def test_chinese_paths_are_told_as_they_are_and_can_be_typed(machine: Machine, l
     )
     assert typed.stdout.splitlines() == [root, job]
     dry_run = machine.submit(job, "--dry-run", QUEUE_ROOT=root, LC_ALL=locale).stdout
-    assert shlex.split(dry_run)[shlex.split(dry_run).index("--queue-root") + 1] == root
+    words = shlex.split(dry_run, comments=True)
+    assert words[words.index("--queue-root") + 1] == root
     assert "中" in dry_run
     assert "训练" in dry_run

@@ -11,7 +11,7 @@ from gpu_queue.conf import LINE, parse_conf, parse_script, read_conf
 from gpu_queue.config import unknown_in_conf
 from gpu_queue.errors import SpoolError
 from gpu_queue.spool.spool import Spool
-from tests.conf_lines import BROKEN, VALUES
+from tests.conf_lines import BROKEN, BROKEN_OF_WAYS, OF_WAYS, VALUES
 
 HOME = "/home/a b"
 HEAD = "#!/bin/bash\n# starts perpetual_motion.py\n"
@@ -39,6 +39,21 @@ def test_a_value_that_would_have_to_be_run_or_means_no_place_is_refused(line: st
     assert conf.said == {}
     assert [problem.key for problem in conf.problems] == ["QUEUE_ROOT"]
     assert conf.problems[0].text.startswith("/x/gpu-queue.conf:2: QUEUE_ROOT: ")
+    assert why in conf.problems[0].text
+
+
+@pytest.mark.parametrize(("line", "value"), OF_WAYS)
+def test_a_setting_of_a_way_may_name_the_number_of_gpus(line: str, value: str) -> None:
+    conf = parse_conf("c", line, HOME)
+    assert conf.problems == ()
+    assert [said.text for said in conf.said.values()] == [value]
+    assert unknown_in_conf(conf) == ()
+
+
+@pytest.mark.parametrize(("line", "why"), BROKEN_OF_WAYS)
+def test_a_setting_of_a_way_names_nothing_else(line: str, why: str) -> None:
+    conf = parse_conf("c", line, HOME)
+    assert conf.said == {}
     assert why in conf.problems[0].text
 
 
