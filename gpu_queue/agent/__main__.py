@@ -1,6 +1,7 @@
 """The agent as a program: what ``perpetual_motion.py`` and ``gpu-queue agent`` run."""
 
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from typing import NoReturn
@@ -25,6 +26,8 @@ def run(program: str, constants: Mapping[str, object] = {}) -> NoReturn:
         constants: settings that stand in the program itself, by the names of their variables.
     """
     _open_standard_streams()
+    for number in (signal.SIGUSR1, signal.SIGUSR2):  # they end who does not catch them; the loop says what for
+        signal.signal(number, lambda _number, _frame: None)
     if sys.version_info < (3, 10):  # noqa: UP036  an older one would stumble over our syntax without a word
         sys.exit(f"{program}: needs Python 3.10 or newer; this is {sys.version.split()[0]}")
     try:

@@ -16,13 +16,14 @@ from collections import deque
 from functools import partial
 
 from gpu_queue import __version__
-from gpu_queue.agent import gauges
 from gpu_queue.agent.agenda import Agenda, Duty
+from gpu_queue.agent.allotted import span_of
 from gpu_queue.agent.beat import Beat
 from gpu_queue.agent.cards import Cards
 from gpu_queue.agent.commands import Commands
 from gpu_queue.agent.current import Current
 from gpu_queue.agent.fillers import LEDGER_EVERY_S, Fillers
+from gpu_queue.agent.history import History
 from gpu_queue.agent.looking import Looking, Seen
 from gpu_queue.agent.overreach import Overreach
 from gpu_queue.agent.place import Place
@@ -115,16 +116,15 @@ class Agent:
             is_claim_alive=around.node_directory.is_try_alive,
         )
         self.pushing = Pushing(spool, storage, self.tries, now, say)
+        self.history = History(spool, storage, self.tries, self.cards, say)
         self.overreach = Overreach(around, self.tries, self.cards, now)
         self._ledgers: Errand[None] = Errand(storage, "ledger", say, trouble="the ledger could not be written")
-        self._changes: Errand[None] = Errand(storage, "event", say)
-        self._uses = gauges.Uses()
-        self._uses_due = 0.0
         self._cancels: Errand[int] = Errand(storage, "cancel", say)
         self._answers: Errand[None] = Errand(storage, "answer", say)
         self._now = now
         self._started_at = now
         self._started_wall_s = time.time()
+        self.span = span_of(around.allocation, settings.lifetime_s, settings.at_end, self._started_wall_s)
         self._seen: deque[str] = deque(seen, maxlen=SEEN_KEPT)
         self._hourly_at = now
         self._tidy_due = now
@@ -142,6 +142,11 @@ class Agent:
     def settings(self) -> Settings:
         """Those of this moment."""
         return self._current.settings
+
+    @property
+    def leave_grace_s(self) -> float:
+        """Between TERM and KILL when the node is taken back."""
+        return self._around.allocation.leave_grace_s(self.settings.leave_grace_s)
 
     # -- the step ---------------------------------------------------------------------------------------------------
 
@@ -163,7 +168,8 @@ class Agent:
         if "peers" in due:
             self.watching.look()
         self._plan(now)
-        self._note_uses(now)
+        if self.looking.has_looked:
+            self.history.advance(now, lambda: self._facts(now).states())
         serves = self.looking.has_looked and self._phase is Phase.SERVING and not self.place.problem
         self.tries.keep_spares(now, serves=serves)
         self.pushing.advance(now)
@@ -256,9 +262,9 @@ class Agent:
 
     # -- planning ---------------------------------------------------------------------------------------------------
 
-    def lifetime_left_s(self, now: float) -> float | None:
-        """Seconds until the lifetime is over; None: it never is."""
-        left_s = self._started_at + self.settings.lifetime_s - now
+    def _left_s(self, now: float) -> float | None:
+        """In how many seconds a task that says its time must be over; None: there is no end."""
+        left_s = self._started_at + self.span.ends_s - now
         return None if left_s == float("inf") else left_s
 
     def _change_phase(self, now: float) -> None:
@@ -270,8 +276,8 @@ class Agent:
                 shutdown=self.commands.shutdown,
                 paused=looking.root.paused,
                 draining=looking.root.draining,
-                lifetime_left_s=self.lifetime_left_s(now),
-                at_end=self.settings.at_end,
+                lifetime_left_s=self._started_at + self.span.takes_s - now,
+                stops_left_s=self._started_at + self.span.stops_s - now,
                 until_empty=self.settings.until_empty,
                 spool_is_empty=is_empty,
             )
@@ -287,7 +293,7 @@ class Agent:
                 self._leaving_since = now
             for one in list(self.tries.live.values()):
                 if one.why is None:
-                    self.tries.stop(one, Why.REQUEUE, now, self.settings.leave_grace_s)
+                    self.tries.stop(one, Why.REQUEUE, now, self.leave_grace_s)
 
     def _facts(self, now: float) -> Facts:
         settings = self.settings
@@ -301,7 +307,7 @@ class Agent:
             waiting=self.looking.view.waiting,
             without_gpu=self.looking.without_gpu,
             cpu_tasks=sum(not one.gpus and not one.refusal and one.holds_gpus for one in live),
-            lifetime_left_s=self.lifetime_left_s(now),
+            lifetime_left_s=self._left_s(now),
             waits_at_end=self.settings.at_end == "wait",
             resting=self.tries.rests.until,
             claiming=frozenset(self.tries.claimed_names),
@@ -331,24 +337,6 @@ class Agent:
             self._agenda.want(Duty.LOOK)
         if facts.waiting:
             self.cards.watch_foreign(facts.states(), now, self._agenda)
-
-    def _note_uses(self, now: float) -> None:
-        """Write down what the GPUs are used for, where that has changed, and sample those of running tries."""
-        if now < self._uses_due or not self.looking.has_looked:
-            return
-        self._uses_due = now + gauges.EVERY_S
-        states = self._facts(now).states()
-        gpus = self.cards.everything
-        self.tries.note_usage(gpus)
-        tries = {uuid: one.name for one in self.tries.live.values() if one.holds_gpus for uuid in one.gpus}
-        if self._changes.is_out():
-            return  # the storage hangs; afterwards what has become of it all counts
-        at = time.time()
-        changes = [
-            ("gpu", at, change.told()) for change in self._uses.changes(gpus, states, self.cards.fillers, tries)
-        ]
-        if changes:
-            self._changes.send(lambda: self._spool.events.add(None, *changes))
 
     # -- commands ---------------------------------------------------------------------------------------------------
 
@@ -381,7 +369,7 @@ class Agent:
 
     def _page(self, now: float, state: AgentState | None) -> NodePage:
         facts = self._facts(now)
-        left_s = self.lifetime_left_s(now)
+        left_s = self._left_s(now)
         wall_s = time.time()
         told = (
             self.looking.problem,
@@ -404,6 +392,7 @@ class Agent:
             started_s=self._started_wall_s,
             ends_s=None if left_s is None else wall_s + left_s,
             at_end=self.settings.at_end,
+            allocation=self._around.allocation.name,
             beat_s=wall_s,
             default_gpus=self.settings.default_gpus,
             devices=self._around.devices.describe(),
@@ -440,7 +429,7 @@ class Agent:
         if not self.tries.live and not self.commands.is_busy and self.fillers.is_empty:
             self.finished = True
         elif self._leaving_since is not None:
-            patience_s = self.settings.leave_grace_s + LEAVE_EXTRA_S
+            patience_s = self.leave_grace_s + LEAVE_EXTRA_S
             if now - self._leaving_since > patience_s:
                 self.finished = self.forced_out = True
 

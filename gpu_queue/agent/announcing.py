@@ -7,6 +7,7 @@ import sys
 import time
 from datetime import datetime
 
+from gpu_queue.agent.allotted import Allocation, Span, span_of
 from gpu_queue.agent.speaker import Speaker
 from gpu_queue.agent.surroundings import Surroundings
 from gpu_queue.config import Settings, unknown_in_conf
@@ -21,16 +22,61 @@ def announce(speaker: Speaker, settings: Settings, around: Surroundings, served:
     """All but the last of the first lines, which :func:`ready_line` makes."""
     started_s = time.time()
     speaker.plain(f"Started at: {_local_time(started_s)}")
-    if settings.lifetime_s == float("inf"):
+    allocation = around.allocation
+    span = span_of(allocation, settings.lifetime_s, settings.at_end, started_s)
+    if span.takes_s == float("inf"):
         speaker.plain("Auto-shutdown at: never")
     else:
-        ends = _local_time(started_s + settings.lifetime_s)
-        speaker.plain(f"Auto-shutdown at: {ends} ({format_exact_duration(settings.lifetime_s)})")
+        because = ", cut to its allocation" if span.is_cut else ""
+        ends = _local_time(started_s + span.takes_s)
+        speaker.plain(f"Auto-shutdown at: {ends} ({_length(span)}{because})")
+    for line in allocation_lines(settings, allocation, started_s):
+        speaker.plain(*line)
     indices = ", ".join(str(gpu.index) for gpu in served)
     speaker.plain(f"Serving {around.spool.paths.root} ({around.spool.mount})")
     speaker.plain(f"Node {around.spool.node}, GPUs {indices} of {around.devices.describe()}")
     for problem in unknown_in_conf(around.elsewhere.conf):
         speaker.plain(problem, True)
+
+
+def allocation_lines(settings: Settings, allocation: Allocation, wall_s: float) -> list[tuple[str, bool]]:
+    """What follows from the allocation in which an agent runs, and of each line whether it is a warning.
+
+    Args:
+        settings: of the agent.
+        allocation: that one.
+        wall_s: now, in epoch seconds.
+    """
+    lines = []
+    name = allocation.name or "without a name"
+    if allocation.end_s is not None:
+        stops_s = span_of(allocation, settings.lifetime_s, settings.at_end, wall_s).stops_s
+        back = f"what runs goes back to pending at {_local_time(wall_s + stops_s)}"
+        lines.append((f"Allocation {name} ends at {_local_time(allocation.end_s)}; {back}", False))
+    elif allocation.name:
+        lines.append((f"Allocation {name}", False))
+    grace_s = allocation.leave_grace_s(settings.leave_grace_s)
+    if allocation.grace_s is not None and grace_s < settings.leave_grace_s:
+        kill = f"the platform kills {format_exact_duration(allocation.grace_s)} after its TERM"
+        given = f"tasks get {format_exact_duration(grace_s)} of the leave_grace of"
+        lines.append(
+            (f"Allocation {name}: {kill}, so that {given} {format_exact_duration(settings.leave_grace_s)}", True)
+        )
+    return [*lines, *((note, True) for note in allocation.notes)]
+
+
+def lifetime_text(settings: Settings, allocation: Allocation, wall_s: float) -> str:
+    """How long an agent would serve, and what becomes of running tasks then."""
+    span = span_of(allocation, settings.lifetime_s, settings.at_end, wall_s)
+    if span.takes_s == float("inf"):
+        return "for ever"
+    at_end = "waits for running tasks" if settings.at_end == "wait" else "requeues running tasks"
+    because = ", cut to its allocation" if span.is_cut else ""
+    return f"{_length(span)}{because}, then {at_end}"
+
+
+def _length(span: Span) -> str:
+    return format_exact_duration(int(span.takes_s) if span.is_cut else span.takes_s)
 
 
 def ready_line(settings: Settings, around: Surroundings) -> tuple[str, bool]:

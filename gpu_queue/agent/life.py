@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 
 from gpu_queue.agent.agenda import NEVER
@@ -49,7 +50,9 @@ CLEARING_TICK_S = 0.02
 ENDING_TICK_S = 0.1
 ADOPTED_TICK_S = 0.5
 JUDGE_AFTER_S = 2.0
-"""So long a scheduler may take between telling a task's processes and telling the agent to end."""
+"""So long a scheduler may take between signalling a task's processes and signalling the agent."""
+DIED_OF_USR = (128 + signal.SIGUSR1, 128 + signal.SIGUSR2)
+"""What a site's ``--signal=USR1@60`` leaves of a script that does not catch it."""
 STUCK_AFTER_S = 10.0
 """A shim that is still there so long after nothing else of its try is left does not end by itself."""
 STOPS_MAX = 5
@@ -245,11 +248,13 @@ def _shim_gone(stage: Running, shim: ShimGone, now: float) -> Next:
     why = shim.why or stage.why
     # A shim that died without a word took its script with it, or leaves it to be found by its marker.
     end = End(NOBODY_KNOWS, why or Why.LOST) if shim.status is None else End(shim.status, why)
-    # It was told TERM, and not by us: see _judged.
-    judge_at = now + JUDGE_AFTER_S if why is Why.REQUEUE and stage.why is None and shim.status != 0 else None
+    # A signal ended it, and not ours: see _judged.
+    is_told_term = why is Why.REQUEUE and stage.why is None and shim.status != 0
+    is_told_usr = why is None and shim.status in DIED_OF_USR
+    judge_at = now + JUDGE_AFTER_S if is_told_term or is_told_usr else None
     if shim.may_have_left:
         return clean(end, now, shim.reason, judge_at=judge_at)
-    return _cleaned(Cleaning(end, shim.reason, judge_at=judge_at), now, is_leaving=False)
+    return _cleaned(Cleaning(end, shim.reason, judge_at=judge_at), now, Facts())
 
 
 def _cleaning(stage: Cleaning, facts: Facts, now: float) -> Next:
@@ -257,22 +262,33 @@ def _cleaning(stage: Cleaning, facts: Facts, now: float) -> Next:
         if not facts.is_bare:
             return (replace(stage, due=now + ENDING_TICK_S) if stage.due <= now else stage), ()
         stage = replace(stage, is_ending=False)
-    return _cleaned(stage, now, is_leaving=facts.is_leaving)
+    return _cleaned(stage, now, facts)
 
 
-def _cleaned(stage: Cleaning, now: float, *, is_leaving: bool) -> Next:
+def _cleaned(stage: Cleaning, now: float, facts: Facts) -> Next:
     end = stage.end
     if end is None:
         return Over(is_renamed=True), (Look(), Free())
-    if stage.judge_at is not None and not is_leaving:
-        # A scheduler that takes the node back tells us as well, within moments; if it does not, the script did it
-        # itself (kill $PPID), and has ended by its own status.
-        if now < stage.judge_at:
-            return replace(stage, due=stage.judge_at), ()
-        return settle(End(end.status), note="told TERM")
+    if stage.judge_at is not None and not (end.why is Why.REQUEUE and facts.is_leaving):
+        return _judged(stage, end, stage.judge_at, now, facts)
     if end.why is Why.NOSTART:
         return _not_started(stage.reason or "its shim could not start it")
     return settle(end)
+
+
+def _judged(stage: Cleaning, end: End, judge_at: float, now: float, facts: Facts) -> Next:
+    """A scheduler that signals a task's processes signals us as well, within moments.
+
+    If it does not, the script did it itself (``kill $PPID``, ``kill -USR1 0``), and has ended by its own status.
+    """
+    if end.why is None and facts.is_signalled:
+        name = signal.Signals(end.status - 128).name.removeprefix("SIG")
+        settling, effects = settle(End(end.status, Why.REQUEUE), note=f"told {name}, as its agent was")
+        # The job goes on for a while after such a warning.
+        return settling, (Say(f"died of {name}, which the agent was sent as well; it goes back"), Rest(), *effects)
+    if now < judge_at:
+        return replace(stage, due=judge_at), ()
+    return settle(End(end.status), note="told TERM" if end.why is Why.REQUEUE else "")
 
 
 def _settling(stage: Settling, facts: Facts, now: float) -> Next:

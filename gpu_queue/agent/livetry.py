@@ -105,9 +105,10 @@ class LiveTry:
         """How many of its processes were told to end."""
         return self.ended_before + (self.ending.ended if self.ending is not None else 0)
 
-    def begin_ending(self, ending: processes.Ending) -> None:
-        """Have its processes ended from now on by this."""
+    def begin_ending(self, ending: processes.Ending) -> processes.Ending:
+        """Have its processes ended from now on by this, which is returned."""
         self.ended_before, self.ending = self.ended_processes, ending
+        return ending
 
 
 def left_over(one: LiveTry, end: End, facts: dict[str, Any]) -> str:

@@ -11,6 +11,10 @@ from gpu_queue.agent.agent import Agent
 from gpu_queue.node.hints import Hints
 from gpu_queue.node.storage import StorageThread
 
+WARNINGS = (signal.SIGUSR1, signal.SIGUSR2)
+"""By which a site has Slurm tell all processes of a job that its end is near.  The agent knows its end by itself, and
+goes on.  It catches them, for what it ignored its tasks would have to ignore too."""
+
 
 def run(agent: Agent, storage: StorageThread, hints: Hints) -> None:
     """Take steps until the agent has finished.
@@ -22,11 +26,13 @@ def run(agent: Agent, storage: StorageThread, hints: Hints) -> None:
     """
 
     def on_signal(number: int, frame: object) -> None:  # noqa: ARG001
-        if number != signal.SIGCHLD:
+        if number in WARNINGS:
+            agent.tries.heard[number] = time.monotonic()
+        elif number != signal.SIGCHLD:
             agent.was_terminated = True
         storage.wake()
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, *WARNINGS):
         signal.signal(number, on_signal)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that closes takes no node down
     poller = select.poll()

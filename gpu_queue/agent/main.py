@@ -10,7 +10,15 @@ from collections.abc import Callable, Mapping
 
 from gpu_queue import __version__
 from gpu_queue.agent.agent import Agent
-from gpu_queue.agent.announcing import announce, keepalive_text, ready_line, torch_version
+from gpu_queue.agent.allotted import allocation_of, host_in
+from gpu_queue.agent.announcing import (
+    allocation_lines,
+    announce,
+    keepalive_text,
+    lifetime_text,
+    ready_line,
+    torch_version,
+)
 from gpu_queue.agent.loop import run
 from gpu_queue.agent.speaker import Speaker, fit, reddened
 from gpu_queue.agent.surroundings import Surroundings
@@ -29,13 +37,12 @@ from gpu_queue.keepalive.preflight import mps_pipe
 from gpu_queue.keepalive.supervisor import Host
 from gpu_queue.node.config import believed, read_config
 from gpu_queue.node.hints import Hints
-from gpu_queue.node.side import NodeSide, node_name
+from gpu_queue.node.side import NodeSide, node_name, own_name
 from gpu_queue.node.storage import Errand, Failed, StorageThread
 from gpu_queue.spool import filesystem, trust
 from gpu_queue.spool.paths import STATE_DIRECTORIES, SpoolPaths
 from gpu_queue.task import State
 from gpu_queue.texts import printable
-from gpu_queue.units import format_exact_duration
 
 GOODBYE_S = 5.0
 PLANT_VARIABLE = "GPU_QUEUE_SIMULATE_PLANT"
@@ -158,7 +165,8 @@ def serve(
     devices = _readings_for(settings, environment, node_directory.plant)
     served = _served(devices, settings, environment)
     mount, warning = _enter_spool(paths, settings)
-    node = node_name(settings.node_name, node_directory.identity)
+    allocation = allocation_of(environment, time.time())
+    node = node_name(settings.node_name or host_in(own_name(), allocation), node_directory.identity)
     trusted = trust.trusted_uids(paths, settings.allow_root_for)
     spool_identity = trust.identify(paths, trusted, node_directory.remembered)
     try:
@@ -201,6 +209,7 @@ def serve(
         queue_root=queue_root(settings, environment),
         incarnation=incarnation,
         environment=environment,
+        allocation=allocation,
         umask=umask,
         flags=flags,
         config=config,
@@ -267,6 +276,7 @@ def check(
     What is ``ignored`` of the settings is told.
     """
     problems = list(refused)
+    allocation = allocation_of(environment, time.time())
 
     def line(what: str, text: str, *, is_bad: bool = False) -> None:
         print(f"{what:<12}{reddened(fit(text)) if is_bad else fit(text)}")  # noqa: T201
@@ -305,7 +315,8 @@ def check(
 
     def node_text() -> str:
         directory = NodeDirectory.open(settings.local_dir or None)
-        return f"{node_name(settings.node_name, directory.identity)}, own directory {directory.root}"
+        name = settings.node_name or host_in(own_name(), allocation)
+        return f"{node_name(name, directory.identity)}, own directory {directory.root}"
 
     line("version", __version__)
     try_("python", f"{sys.version.split()[0]} ({sys.executable})")
@@ -320,10 +331,9 @@ def check(
     text, is_bad = keepalive_text(settings, "simulated" if settings.simulate else "nvml", spool)
     version = "" if is_bad or not settings.keepalive.enabled else torch_version(settings)
     line("keep-alive", f"{text}; torch {version}" if version else text, is_bad=is_bad)
-    at_end = "waits for running tasks" if settings.at_end == "wait" else "requeues running tasks"
-    is_endless = settings.lifetime_s == float("inf")
-    lifetime = "for ever" if is_endless else f"{format_exact_duration(settings.lifetime_s)}, then {at_end}"
-    line("lifetime", lifetime)
+    for told, is_note in allocation_lines(settings, allocation, time.time()):
+        line("allocation", told.removeprefix("Allocation "), is_bad=is_note)
+    line("lifetime", lifetime_text(settings, allocation, time.time()))
     line("result", f"{len(problems)} problem{'s' * (len(problems) != 1)}" if problems else "ready")
     return EXIT_REFUSED if problems else 0
 

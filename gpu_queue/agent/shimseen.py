@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from gpu_queue.agent import stages
 from gpu_queue.agent.livetry import LiveTry
 from gpu_queue.execution import processes
+
+SIGNALLED_WITHIN_S = 2.0
+"""So far apart a scheduler's signals to a task's processes and to the agent may be seen."""
 
 
 def of(one: LiveTry, now: float, children: Callable[[], Collection[int]]) -> stages.Facts:
@@ -47,3 +50,14 @@ def signal_shim(one: LiveTry, number: signal.Signals) -> None:
     process = processes.read_process(pid) if pid else None
     if process is not None:
         processes.send(process, number)
+
+
+def is_signalled(one: LiveTry, heard: Mapping[int, float]) -> bool:
+    """Whether a script seems to have died of a signal that the agent was sent as well.
+
+    Args:
+        one: its try.
+        heard: when the agent was sent which signal, in monotonic seconds.
+    """
+    heard_at = heard.get(one.end.status - 128) if one.end is not None else None
+    return heard_at is not None and one.ended_at is not None and abs(heard_at - one.ended_at) < SIGNALLED_WITHIN_S

@@ -97,7 +97,7 @@ class Cleaning:
     """Why its shim could not start it, for people."""
     is_ending: bool = False
     judge_at: float | None = None
-    """When it is decided whether a TERM that was not ours took the node back."""
+    """When it is decided whether a signal that was not ours was the script's own doing."""
     due: float = NEVER
 
 
@@ -203,6 +203,8 @@ class Facts:
     """Whether a good listing has its claim; None: there was none."""
     is_leaving: bool = False
     """The agent gives its node back."""
+    is_signalled: bool = False
+    """The agent was sent the signal that the script died of, at about the same time."""
 
 
 NOTHING = Facts()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from gpu_queue.agent.allotted import Allocation
 from gpu_queue.config import Config, Elsewhere
 from gpu_queue.execution.local import AgentDirectory, NodeDirectory
 from gpu_queue.gpus.devices import Readings
@@ -39,5 +40,7 @@ class Surroundings:
     elsewhere: Elsewhere
     """What else says something of settings."""
     say: Callable[[str], None]
+    allocation: Allocation = field(default_factory=Allocation)
+    """In which it runs."""
     watch_ends: Callable[[list[str]], str] = field(default=lambda _: "")
     """Has file events tell of ends in these directories; returns why they do not."""

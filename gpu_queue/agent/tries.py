@@ -78,6 +78,8 @@ class Tries:
         """Claims that were taken over: from which node, and how they came to be lost."""
         self.tally = Tally()
         self.is_leaving = False
+        self.heard: dict[int, float] = {}
+        """When the agent was sent USR1 and USR2 last, in monotonic seconds."""
 
     def held_gpus(self, *, settling_too: bool = False) -> dict[str, int | None]:
         """GPUs that our tries hold, and how many bytes of each; None: the whole card."""
@@ -187,8 +189,7 @@ class Tries:
 
     def advance(self, now: float) -> None:
         """See what has become of each try, and do what follows."""
-        if self.stop_wanted:
-            self.stop_wanted = {name: at for name, at in self.stop_wanted.items() if now - at < STOP_REMEMBERED_S}
+        self.stop_wanted = {name: at for name, at in self.stop_wanted.items() if now - at < STOP_REMEMBERED_S}
         for one in list(self.live.values()):
             self._go_on(one, now, self._seen(one, now))
 
@@ -224,7 +225,8 @@ class Tries:
                 return stages.Facts(is_bare=True)
         elif isinstance(stage, stages.Cleaning):
             is_bare = one.ending is None or one.ending.step(now)
-            return stages.Facts(is_bare=is_bare, is_leaving=self.is_leaving)
+            is_signalled = shimseen.is_signalled(one, self.heard)
+            return stages.Facts(is_bare=is_bare, is_leaving=self.is_leaving, is_signalled=is_signalled)
         elif isinstance(stage, stages.Clearing) and stage.why is None:
             return stages.Facts(is_clear=self._are_clear(one.gpus, stage.since))
         return stages.NOTHING
@@ -254,9 +256,7 @@ class Tries:
                     self._write_why(one, why)
                 case stages.EndProcesses(grace_s):
                     grace_s = self._settings().stop_grace_s if grace_s is None else grace_s
-                    one.begin_ending(processes.Ending(one.claim_path, one.pid or 0, grace_s))
-                    assert one.ending is not None
-                    one.ending.step(now)
+                    one.begin_ending(processes.Ending(one.claim_path, one.pid or 0, grace_s)).step(now)
                 case stages.EndLeftovers():
                     self._end_leftovers(one, now)
                 case stages.ContinueShim():

@@ -8,8 +8,8 @@
   storage that hangs holds it.  Here it writes into a pipe that is always read; what the log takes not is dropped,
   counted, and noted in the log as soon as it takes something again.
 - A program of its own, run as a file by the agent's Python with ``-I -S``; nothing of the package is imported.
-- It ends as the script ends: by the same status, or by the same signal.  TERM is the script's to answer (the shim
-  sends it to all processes of a try); USR1 is passed on.
+- It ends as the script ends: by the same status, or by the same signal.  TERM, USR1 and USR2 are the script's to
+  answer: whoever sends them to a try or to a job of Slurm sends them to all its processes.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ REFUSED_REST_S = 0.5
 """After a write was refused the next attempt waits so long; what comes meanwhile is dropped."""
 LINGER_S = 2.0
 """After the script's end: so long what it left behind may go on writing, and the log may take its time."""
+NOT_OURS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Log:
@@ -96,7 +97,7 @@ class Log:
 
 def main(program: list[str]) -> int:
     """Run a program with its output pumped; returns its status, or ends by its signal."""
-    for number in (signal.SIGTERM, signal.SIGUSR1):
+    for number in NOT_OURS:
         signal.signal(number, signal.SIG_IGN)
     reading, writing = os.pipe()
     try:
@@ -106,7 +107,6 @@ def main(program: list[str]) -> int:
         return 126 if isinstance(error, PermissionError) else 127
     finally:
         os.close(writing)
-    signal.signal(signal.SIGUSR1, lambda _number, _frame: child.send_signal(signal.SIGUSR1))
     log = Log()
     pump = threading.Thread(target=_pump, args=(reading, log), daemon=True)
     pump.start()
@@ -119,7 +119,7 @@ def main(program: list[str]) -> int:
 
 
 def _as_before() -> None:
-    for number in (signal.SIGTERM, signal.SIGUSR1):
+    for number in NOT_OURS:
         signal.signal(number, signal.SIG_DFL)
 
 

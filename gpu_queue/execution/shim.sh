@@ -26,8 +26,9 @@
 # - Every BEAT_S a process of its own touches the claim and lists its directory; a hung server holds that process
 #   only, and there is never a second one.  Lost: two good listings 2 s apart lack the claim.  Fenced: the last good
 #   touch began FENCE_S ago (0: never).  TERM from outside without a why: requeue.  Then TERM to all of the try's
-#   processes, and KILL after GRACE_S.  USR1 is passed on to the script.  Any other signal that can be caught only makes
-#   it look at its clock; it is caught and not ignored, for what a shell ignores its children must ignore.
+#   processes, and KILL after GRACE_S.  Any other signal that can be caught only makes it look at its clock; it is caught
+#   and not ignored, for what a shell ignores its children must ignore.  None is passed on: whoever signals all processes
+#   of a job (Slurm's --signal) has reached the script.
 # - At the end: status, and, if its parent is still AGENT_PID, exit: the agent makes the final move, and writes the
 #   last line of the log.  Else, or if there is a why, it ends what is left of the try; and without its agent it renames
 #   the claim itself.
@@ -131,7 +132,6 @@ q_end() { # WHY: the try is to end; the timer's death wakes us for what comes ne
 
 q_step() { # what is due now, by what is so, not by what has happened
 	q_running "$q_child" || { q_over=1 && return; }
-	[ -z "$q_told_usr1" ] || { q_told_usr1='' && kill -s USR1 "$q_child"; }
 	if [ -z "$q_kill_at" ]; then
 		if [ -n "$q_asked" ]; then q_end requeue; elif [ -e "$q_try/gone" ]; then q_end lost; fi
 	fi
@@ -247,7 +247,7 @@ q_finish() { # STATUS
 }
 
 q_died() { # of an error of the shell itself
-	trap - HUP TERM USR1
+	trap - HUP TERM
 	q_deaf
 	printf 'the shim ended of an error, as when there is no room for another process\n' >"$q_try/reason"
 	q_because lost
@@ -286,20 +286,19 @@ q_become() { # PROGRAM...: the script, if the log can be opened
 q_main() {
 	q_agent=$1
 	q_why='' q_begun='' q_child='' q_timer='' q_beater='' q_kill_at=''
-	q_asked='' q_told_usr1='' q_hung_up='' q_broken='' q_over='' q_due='' q_bash='' q_whole='' q_tick=1
+	q_asked='' q_hung_up='' q_broken='' q_over='' q_due='' q_bash='' q_whole='' q_tick=1
 	trap 'kill -s KILL $$' EXIT # an exit status would be taken for the script's
 	# Outside bash's POSIX mode CHLD breaks no wait off, and a redirection that fails does not end it.
 	# shellcheck disable=SC3040
 	[ -z "$BASH_VERSION" ] || ! command set +o posix || q_bash=1
 	# All but those by which a program says that it is broken (ILL, BUS, FPE, SEGV) and those that stop it, which the
 	# kernel keeps from a group like ours.  By numbers, for shells do not agree about the names: INT QUIT TRAP ABRT
-	# USR2 PIPE ALRM STKFLT XCPU XFSZ VTALRM PROF IO PWR SYS, and those without a name.
-	q_others='2 3 5 6 12 13 14 16 24 25 26 27 29 30 31'
+	# USR1 USR2 PIPE ALRM STKFLT XCPU XFSZ VTALRM PROF IO PWR SYS, and those without a name.
+	q_others='2 3 5 6 10 12 13 14 16 24 25 26 27 29 30 31'
 	q_line=33
 	while [ $((q_line += 1)) -le 64 ]; do q_others="$q_others $q_line"; done
 	# shellcheck disable=SC2086  # split on purpose
 	trap q_due=1 CHLD $q_others
-	trap 'q_told_usr1=1 q_due=1' USR1
 	trap q_hung_up=1 HUP
 
 	until read -r q_line; do
@@ -356,7 +355,7 @@ q_main() {
 	# traps; 127 then says that the end was told already, which some shells do only once.
 	q_deaf
 	# shellcheck disable=SC2086  # split on purpose
-	[ "$q_status" -lt 127 ] || trap '' HUP USR1 $q_others
+	[ "$q_status" -lt 127 ] || trap '' HUP $q_others
 	for q_line in 1 2 3; do
 		[ "$q_status" -ge 127 ] || break
 		wait "$q_child"

@@ -192,7 +192,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     channel = Channel.of_descriptor(descriptor)
     # While it imports it does not listen, and on cold storage that takes its time.
     die_with_parent(True)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):  # Slurm's --signal reaches all of a job
+        signal.signal(number, signal.SIG_IGN)
     woken, waker = socket.socketpair()
     woken.setblocking(False)
     waker.setblocking(False)

@@ -99,11 +99,16 @@ class Look:
     """Directories that somebody had removed and that were made again."""
 
 
+def own_name() -> str:
+    """What this host calls itself, without its domain."""
+    return socket.gethostname().split(".")[0]
+
+
 def node_name(host: str, directory_identity: tuple[int, int]) -> str:
     """This node's name: two machines, pods or users never share one.
 
     Args:
-        host: ``--node-name``, or empty for the host's own name.
+        host: ``--node-name``, or what the host is called otherwise; empty: :func:`own_name`.
         directory_identity: ``(st_dev, st_ino)`` of the node's own directory.
     """
     facts = [str(os.geteuid()), f"{directory_identity[0]}:{directory_identity[1]}"]
@@ -119,7 +124,7 @@ def node_name(host: str, directory_identity: tuple[int, int]) -> str:
         facts.append(os.readlink("/proc/self/ns/pid"))
     except OSError:
         facts.append("?")
-    name = host or socket.gethostname().split(".")[0]
+    name = host or own_name()
     return f"{safe_name(os.fsencode(name))[:60]}-{hashlib.sha256('|'.join(facts).encode()).hexdigest()[:8]}"
 
 

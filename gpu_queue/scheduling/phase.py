@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from gpu_queue.reasons import Code, Reason, reason
@@ -19,9 +20,10 @@ class Wishes:
     paused: str | None = None
     """Content of the spool's ``paused`` file; None if there is none."""
     draining: str | None = None
-    lifetime_left_s: float | None = None
-    at_end: str = "wait"
-    """At the end of the lifetime: ``wait`` for running tasks, or ``stop`` (requeue) them."""
+    lifetime_left_s: float = math.inf
+    """Until nothing new is taken."""
+    stops_left_s: float = math.inf
+    """Until running tasks go back."""
     until_empty: bool = False
     spool_is_empty: bool = False
     """Nothing waits, and nothing runs on any node."""
@@ -33,10 +35,9 @@ def phase_of(wishes: Wishes) -> tuple[Phase, Reason | None]:
         return Phase.LEAVING, reason(Code.LEAVING, cause="signal")
     if wishes.shutdown == "now":
         return Phase.LEAVING, reason(Code.LEAVING, cause="shutdown")
-    over = wishes.lifetime_left_s is not None and wishes.lifetime_left_s <= 0
-    if over and wishes.at_end == "stop":
+    if wishes.stops_left_s <= 0:
         return Phase.LEAVING, reason(Code.LEAVING, cause="lifetime")
-    if over:
+    if wishes.lifetime_left_s <= 0:
         return Phase.DRAINING, reason(Code.DRAINING, cause="lifetime")
     if wishes.shutdown == "wait":
         return Phase.DRAINING, reason(Code.DRAINING, cause="shutdown")

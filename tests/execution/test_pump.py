@@ -69,20 +69,22 @@ def test_a_script_that_ends_by_a_signal_is_seen_to(log: Path, number: signal.Sig
         assert run(f"kill -{number.value} $$", file.fileno()) == -number
 
 
-def test_term_is_the_scripts_to_answer_and_usr1_reaches_it(log: Path) -> None:
-    script = "trap 'echo term' TERM; trap 'echo usr1; exit 5' USR1; echo ready; while :; do sleep 0.02; done"
+def test_term_usr1_and_usr2_are_the_scripts_to_answer(log: Path) -> None:
+    traps = "trap 'echo term' TERM; trap 'echo usr1' USR1; trap 'echo usr2; exit 5' USR2"
+    script = f"{traps}; echo ready; while :; do sleep 0.02; done"
     with log.open("ab") as file:
         process = subprocess.Popen(
             with_pump(["bash", "-c", script]), stdout=file, stderr=file, start_new_session=True
         )
         while "ready" not in log.read_text():
             assert process.poll() is None
-        os.killpg(process.pid, signal.SIGTERM)
-        while "term" not in log.read_text():
-            assert process.poll() is None, "the pump ended before its script"
-        process.send_signal(signal.SIGUSR1)
+        for number, word in ((signal.SIGTERM, "term"), (signal.SIGUSR1, "usr1")):
+            os.killpg(process.pid, number)
+            while word not in log.read_text():
+                assert process.poll() is None, "the pump ended before its script"
+        os.killpg(process.pid, signal.SIGUSR2)
         assert process.wait(20) == 5
-    assert log.read_text().splitlines()[-1] == "usr1"
+    assert log.read_text().splitlines()[-1] == "usr2"
 
 
 def test_a_program_that_is_not_there_is_told_in_the_log(log: Path) -> None:

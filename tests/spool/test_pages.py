@@ -47,6 +47,7 @@ FULL = NodePage(
     pid=7,
     started_s=1700000000.0,
     ends_s=1700086400.0,
+    allocation="slurm:1234.0",
     beat_s=1700000100.0,
     default_gpus=2,
     devices="simulated",
@@ -168,6 +169,7 @@ def test_lines_are_fields_without_control_characters_and_never_empty() -> None:
         ["agent", "note", "gpu", "gpu", "keepalive", "gpu", "try", "watch", "wait", "waiting"]
     )
     assert lines[0].split("\t")[:7] == ["agent", "1", "n1-00000001", "0123456789ab", "paused", "2", "86300"]
+    assert lines[0].split("\t")[10:] == ["-", "slurm:1234.0"]
     assert lines[4] == "keepalive\t1\tholding\t78\t51539607552\topen\t1\t-\t-"
 
 

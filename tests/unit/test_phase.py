@@ -17,7 +17,7 @@ DRAINS = [
     Wishes(draining="bob"),
     Wishes(until_empty=True, spool_is_empty=True),
 ]
-LEAVES = [Wishes(terminated=True), Wishes(shutdown="now"), Wishes(lifetime_left_s=0.0, at_end="stop")]
+LEAVES = [Wishes(terminated=True), Wishes(shutdown="now"), Wishes(stops_left_s=0.0)]
 
 
 def both(one: Wishes, other: Wishes) -> Wishes:
@@ -28,7 +28,7 @@ def both(one: Wishes, other: Wishes) -> Wishes:
 
 def test_an_agent_of_which_nobody_wants_anything_serves() -> None:
     assert phase_of(NOTHING) == (Phase.SERVING, None)
-    assert phase_of(Wishes(lifetime_left_s=0.1, at_end="stop", until_empty=True)) == (Phase.SERVING, None)
+    assert phase_of(Wishes(lifetime_left_s=0.1, stops_left_s=0.1, until_empty=True)) == (Phase.SERVING, None)
 
 
 def test_a_pause_takes_nothing_new_and_ends_nobody() -> None:

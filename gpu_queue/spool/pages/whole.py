@@ -1,0 +1,225 @@
+"""A node's page as JSON, one line: all of it, for programs (docs/spool.md, "The node file").
+
+Read field by field: a page is hostile input, and unknown keys, words and codes may come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gpu_queue.reasons import Code, Param, Reason
+from gpu_queue.spool import files
+from gpu_queue.spool.fields import Fields
+from gpu_queue.spool.pages.lines import NOTE_MAX
+from gpu_queue.spool.pages.nouns import GpuPage, KeepPage, NodePage, SilentPage, TryPage, WaitPage, with_each
+from gpu_queue.states import AgentState, GpuState, read_word
+from gpu_queue.texts import printable
+from gpu_queue.units import format_utc
+from gpu_queue.words import in_words
+
+LIST_MAX = 1000
+
+
+def encode_reason(reason: Reason) -> dict[str, Any]:
+    """A reason as it stands in JSON; its English words are for readers that do not know the code."""
+    return {"code": reason.code.value, "params": dict(reason.params), "text": printable(in_words(reason))}
+
+
+def _moment(moment_s: float | None) -> str | None:
+    return None if moment_s is None else format_utc(moment_s)
+
+
+def _rounded(value: float | None, digits: int | None = None) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def encode_json(page: NodePage) -> bytes:
+    """The page as JSON, one line."""
+    value = {
+        "protocol": page.protocol,
+        "node": page.node,
+        "incarnation": page.incarnation,
+        "state": page.state.value,
+        "reason": None if page.reason is None else encode_reason(page.reason),
+        "version": page.version,
+        "host": page.host,
+        "pid": page.pid,
+        "started_at": _moment(page.started_s),
+        "ends_at": _moment(page.ends_s),
+        "at_end": page.at_end,
+        "allocation": page.allocation,
+        "beat_at": _moment(page.beat_s),
+        "devices": page.devices,
+        "default_gpus": page.default_gpus,
+        "gpus": [_gpu_json(gpu) for gpu in page.gpus],
+        "running": [
+            {
+                "claim": one.claim,
+                "name": one.name,
+                "stage": one.stage,
+                "gpus": list(one.gpus),
+                "seconds": round(one.seconds),
+                "limit_s": _rounded(one.limit_s),
+                "ending": one.ending,
+            }
+            for one in page.running
+        ],
+        "waiting": {
+            "count": page.waiting_count,
+            "why": [
+                {"name": one.name, **why, "gpus": one.gpus, "tries": one.tries, "title": one.title}
+                for one, why in with_each(page.waiting, encode_reason)
+            ],
+        },
+        "skipped": page.skipped,
+        "settled": {"done": page.done, "failed": page.failed},
+        "watching": [
+            {
+                "node": one.node,
+                "tries": one.tries,
+                "beating": one.beating,
+                "silent_s": round(one.silent_s),
+                "left_s": round(one.left_s),
+            }
+            for one in page.watching
+        ],
+        "problems": list(page.problems),
+        "seen": list(page.seen),
+    }
+    return files.encode_json(value)
+
+
+def _gpu_json(gpu: GpuPage) -> dict[str, Any]:
+    keep = gpu.keepalive
+    return {
+        "index": gpu.index,
+        "uuid": gpu.uuid,
+        "name": gpu.name,
+        "state": gpu.state.value,
+        "memory_total_bytes": gpu.memory_total_bytes,
+        "memory_used_bytes": gpu.memory_used_bytes,
+        "utilization_percent": gpu.utilization_percent,
+        "power_w": gpu.power_w,
+        "problem": gpu.problem,
+        "keepalive": None
+        if keep is None
+        else {
+            "state": keep.state,
+            "reason": keep.reason,
+            "duty": _rounded(keep.duty, 3),
+            "held_bytes": keep.held_bytes,
+            "open_loop": keep.is_open_loop,
+            "today_j": _rounded(keep.today_j),
+            "off_by": keep.off_by,
+        },
+    }
+
+
+def parse_page(node: str, value: Mapping[str, Any]) -> NodePage:
+    """A page from what its JSON holds; what does not fit reads as missing."""
+    page = Fields(value)
+    waiting, settled = page.inner("waiting"), page.inner("settled")
+    return NodePage(
+        node=node,
+        incarnation=page.text("incarnation"),
+        state=read_word(AgentState, page.raw("state")),
+        reason=_parse_reason(page.inner("reason")),
+        version=page.text("version"),
+        host=page.text("host"),
+        pid=page.count("pid"),
+        started_s=page.moment_s("started_at"),
+        ends_s=page.moment_s("ends_at"),
+        at_end=page.text("at_end"),
+        allocation=page.text("allocation"),
+        beat_s=page.moment_s("beat_at"),
+        default_gpus=max(0, 1 if (gpus := page.integer("default_gpus")) is None else gpus),
+        devices=page.text("devices"),
+        gpus=tuple(map(_parse_gpu, page.objects("gpus"))),
+        running=tuple(
+            TryPage(
+                one.name("claim"),
+                one.text("name"),
+                one.text("stage"),
+                one.integers("gpus"),
+                one.number("seconds") or 0.0,
+                one.number("limit_s"),
+                one.text("ending"),
+            )
+            for one in page.objects("running")
+        ),
+        waiting_count=waiting.count("count"),
+        waiting=tuple(
+            WaitPage(one.name("name"), why, one.text("gpus"), one.count("tries"), one.text("title"))
+            for one in waiting.objects("why")
+            if (why := _parse_reason(one)) is not None and one.name("name")
+        ),
+        skipped=page.count("skipped"),
+        done=settled.count("done"),
+        failed=settled.count("failed"),
+        watching=tuple(
+            SilentPage(
+                one.text("node"),
+                one.count("tries"),
+                one.count("beating"),
+                one.number("silent_s") or 0.0,
+                one.number("left_s") or 0.0,
+            )
+            for one in page.objects("watching")
+        ),
+        problems=page.texts("problems", NOTE_MAX),
+        seen=page.texts("seen"),
+        protocol=page.integer("protocol") or 0,
+    )
+
+
+def _parse_gpu(gpu: Fields) -> GpuPage:
+    keep = gpu.inner("keepalive")
+    return GpuPage(
+        uuid=gpu.text("uuid"),
+        index=gpu.count("index"),
+        name=gpu.text("name"),
+        state=read_word(GpuState, gpu.raw("state")),
+        memory_total_bytes=gpu.integer("memory_total_bytes"),
+        memory_used_bytes=gpu.integer("memory_used_bytes"),
+        utilization_percent=gpu.integer("utilization_percent"),
+        power_w=gpu.number("power_w"),
+        problem=gpu.text("problem"),
+        keepalive=KeepPage(
+            keep.text("state"),
+            keep.text("reason"),
+            keep.number("duty"),
+            keep.count("held_bytes"),
+            keep.flag("open_loop"),
+            keep.number("today_j"),
+            keep.text("off_by"),
+        )
+        if keep
+        else None,
+    )
+
+
+def _parse_reason(value: Fields) -> Reason | None:
+    """A reason; one of a code that this version does not know keeps its words."""
+    if not value:
+        return None
+    try:
+        code = Code(value.raw("code"))
+    except ValueError:
+        return Reason(Code.OTHER, {"text": value.text("text")})
+    given = value.raw("params")
+    params = {name: _parse_param(one) for name, one in (given if isinstance(given, dict) else {}).items()}
+    return Reason(code, {name: one for name, one in params.items() if one is not None})
+
+
+def _parse_param(value: object) -> Param | None:
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, (int, float)):
+        return value if abs(value) < 1e18 else None
+    if not isinstance(value, list):
+        return None
+    items = value[:LIST_MAX]
+    if all(type(one) is int and abs(one) < 1e18 for one in items):
+        return tuple(items)
+    return tuple(printable(one) for one in items if isinstance(one, str))
