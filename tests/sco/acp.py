@@ -127,21 +127,21 @@ class Platform:
     def wait_for(self, state: str, timeout_s: float = 30.0) -> None:
         wait_until(lambda: [job["state"] for job in self.jobs()] == [state], f"one job that is {state}", timeout_s)
 
+    def programs(self, word: str) -> list[int]:
+        """Processes of this platform with that word among their arguments."""
+        found = []
+        for entry in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                words = Path(f"/proc/{entry}/cmdline").read_bytes().decode(errors="replace").split("\0")
+                if word in words and f"{HERE}/stand_in.py" in map(os.path.realpath, words):
+                    environment = Path(f"/proc/{entry}/environ").read_bytes().split(b"\0")
+                    found += [int(entry)] if f"SCO_STAND_IN={self.home}".encode() in environment else []
+            except OSError:
+                continue  # it has just ended
+        return found
+
     def power_off(self) -> None:
         """End all that runs on the platform, at once."""
         self.home.mkdir(exist_ok=True)
         (self.home / "off").touch()
-        holders = f"{HERE}/stand_in.py"
-
-        def holding() -> bool:
-            for entry in os.listdir("/proc"):
-                try:
-                    words = Path(f"/proc/{entry}/cmdline").read_bytes().decode(errors="replace").split("\0")
-                    ours = entry.isdigit() and holders in words and "--hold" in words
-                    if ours and f"SCO_STAND_IN={self.home}".encode() in Path(f"/proc/{entry}/environ").read_bytes():
-                        return True
-                except OSError:
-                    continue
-            return False
-
-        wait_until(lambda: not holding(), "the platform's machines to be off")
+        wait_until(lambda: not self.programs("--hold"), "the platform's machines to be off")

@@ -11,8 +11,8 @@ output; an unknown subcommand shows the menu and ends with 0; document 004 delet
 Guessed: the columns of the tables; which of two jobs ``delete`` takes for a display name (the newest); signal and
 grace at an end; how an error of the server looks; what ``delete`` and ``stop`` print; a page after the last one.
 
-``$SCO_STAND_IN_MODE``, words: quota quota429 auth refused unreachable (nothing is created, and it is said); slow
-broken quiet (created, and not told); lost brokenlost (not created, and not told); hang; old nofilter menu (other
+``$SCO_STAND_IN_MODE``, words: quota quota429 auth refused conflict unreachable (nothing is created, and it is said);
+slow broken quiet (created, and not told); lost brokenlost (not created, and not told); hang; old nofilter menu (other
 versions); garbled mute wrapped bare notice (how ``list`` and ``describe`` answer); cap samepage (pages); norun (stays
 QUEUEING).
 """
@@ -269,6 +269,8 @@ def create(flags: dict[str, str]) -> None:
         fail(70, f'Error: HTTP 429: {{"details":[{{"reason":"MEMBER_QUOTA_EXCEEDED"}}]}}\n{WRAPPER}')
     if "refused" in MODES or flags.get("quota-type", "reserved") not in ("reserved", "spot"):
         server_error(400, "tjInvalidQuotaTypeInAec2")
+    if "conflict" in MODES:
+        server_error(409, "tjConflict")
     if "unreachable" in MODES:
         fail(1, "Error: dial tcp 10.0.0.1:443: connect: connection refused")
     if "lost" in MODES:

@@ -35,7 +35,7 @@ def test_each_state_has_a_word_and_what_nobody_knows_is_unknown(platform: Platfo
     ids = [platform.place(number, "ydj-x", raw) for number, (raw, _) in enumerate(raws)]
     said = platform.way("states", "--name", "ydj-x")
     shown = [(raw if raw.isupper() else "UNREADABLE", word) for raw, word in raws]
-    rows = [line(job, word, raw, "", "ydj-x") for job, (raw, word) in zip(ids, shown, strict=True)]
+    rows = [line(job, word, raw, "-", "ydj-x") for job, (raw, word) in zip(ids, shown, strict=True)]
     assert (said.status, said.out) == (0, "".join(reversed(rows)))
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.sco.acp import NONCE, OTHER_NONCE, Platform
+from tests.sco.acp import NONCE, OTHER_NONCE, WAY, Platform, wait_until
 
 pytestmark = pytest.mark.timeout(180)  # every call starts some programs
 
@@ -66,6 +68,7 @@ def test_what_may_work_later_is_told_so_and_has_created_nothing(platform: Platfo
     [
         ("auth", "sco init logs in anew"),
         ("refused", 'HTTP 400: {"code":400,"details":[{"reason":"tjInvalidQuotaTypeInAec2"}]}'),
+        ("conflict", '"reason":"tjConflict"'),
         ("menu", "sco components install all"),
         ("old", "Error: unknown flag: --wait"),
     ],
@@ -96,6 +99,17 @@ def test_nothing_but_a_request_of_ours_is_run_and_no_word_of_it_by_a_shell(platf
     assert said.status == 0, said
     (call,) = platform.calls("create")
     assert call[-5:-1] == ["--env", "A:$(touch pwned)`touch pwned`", "--retry-times", "$(touch${IFS}pwned);"]
+
+
+def test_whoever_waits_no_longer_leaves_no_call_behind(platform: Platform) -> None:
+    file = platform.base / "request"
+    env = platform.request() | {"SCO_STAND_IN_MODE": "lost"}
+    file.write_text(platform.way("render", **env).out)
+    calling = subprocess.Popen([WAY, "submit", file], env=platform.env | env, stderr=subprocess.DEVNULL)
+    wait_until(lambda: platform.programs("create"), "the call")
+    calling.send_signal(signal.SIGTERM)
+    assert calling.wait(30) == 130  # long before the call's own limit
+    wait_until(lambda: not platform.programs("create"), "the call to end")
 
 
 def test_without_a_nonce_nothing_is_submitted(platform: Platform) -> None:
