@@ -82,8 +82,10 @@ K8S_QUEUE="" # of Kueue
 ACT=start DRY_RUN='' WAY='' TIME='' SIMULATE='' CLIENT=''
 JOB_ID='' GPUS='' NODES='' ID=''
 FLAGS=()     # given after --
-WAY_FILE=''  # the program of SUBMIT_WAY
+WAY_FILE=''   # the program of the way that is asked
+HOURS=''      # AUTO_SHUTDOWN_HOURS, wherever it stands
 SECONDS_OF='' # how long the allocation is wanted; empty: without end
+LIFETIME=''   # what the agent is told of that; empty: nothing
 
 say() { printf '%s\n' "$*"; }
 
@@ -202,7 +204,6 @@ check() {
 # How long: SECONDS_OF, and what the agent gets for a --lifetime.
 settle_time() {
   local at text='' from=--time kept=()
-  LIFETIME=''
   if [[ -z $TIME ]]; then
     for ((at = 0; at < ${#FLAGS[@]}; at++)); do
       case ${FLAGS[at]} in
@@ -352,7 +353,7 @@ describe() {
 
 # What runs on the node, whatever the way.
 start_script() {
-  local python=$PYTHON key agent
+  local python=$PYTHON key value agent
   if [[ -z $python ]]; then
     python=python3
     [[ -z $CONDA_PATH && -x $CODE_DIR/.venv/bin/python ]] && python=$CODE_DIR/.venv/bin/python
@@ -361,13 +362,15 @@ start_script() {
   say '#!/usr/bin/env bash'
   say '# Starts an agent on the node that it is given; made by submit.sh.'
   while IFS= read -r key; do
-    case $key in
-      GPU_QUEUE_ALLOCATION* | GPU_QUEUE_SLOT | GPU_QUEUE_START) ;;                               # of the agent around us,
-      GPU_QUEUE_TASK | GPU_QUEUE_TRY* | GPU_QUEUE_CLAIM | GPU_QUEUE_SCRIPT | GPU_QUEUE_NODE) ;; # and of the task
-      GPU_QUEUE_WAYS | GPU_QUEUE_PATIENCE | GPU_QUEUE_OUTER_*) ;;
-      GPU_QUEUE_* | GPU_UTIL_* | MEMORY_USAGE_TARGET) [[ -z ${!key} ]] || say "export $key=$(quoted "${!key}")" ;;
+    value=${!key-}
+    [[ -n $value || $SUBMIT_WAY == local ]] || value=${OWN[$key]:-} # a home directory may be another there
+    case $key:$value in
+      *: | GPU_QUEUE_ALLOCATION* | GPU_QUEUE_SLOT:* | GPU_QUEUE_START:*) ;;                                # of an agent around us,
+      GPU_QUEUE_TASK:* | GPU_QUEUE_TRY* | GPU_QUEUE_CLAIM:* | GPU_QUEUE_SCRIPT:* | GPU_QUEUE_NODE:*) ;; # and of a task
+      GPU_QUEUE_WAYS:* | GPU_QUEUE_PATIENCE:* | GPU_QUEUE_OUTER_*) ;;
+      GPU_QUEUE_* | GPU_UTIL_* | MEMORY_USAGE_TARGET:*) say "export $key=$(quoted "$value")" ;;
     esac
-  done < <(compgen -e | LC_ALL=C sort)
+  done < <(printf '%s\n' "${!OWN[@]}" | cat <(compgen -e) - | grep . | LC_ALL=C sort -u)
   say "export GPU_QUEUE_START=$(quoted "$GQ_START")"
   say 'gpus=all'
   ask 20 prelude || return
@@ -413,7 +416,7 @@ hand_over() {
   local directory=$1 status=0 ids line limit_s=$((SUBMIT_WAIT_S > 240 ? SUBMIT_WAIT_S + 60 : 300))
   (umask 077 && mkdir -- "$directory") || refuse "$directory cannot be made"
   # What is true if we are ended while the way is at work.
-  write "$directory/answer" $'111\nsubmit.sh ended before the answer came' &&
+  write "$directory/submitter" "$$ $(uname -n)" && write "$directory/answer" $'111\nsubmit.sh ended before the answer came' &&
     write "$directory/way" "$SUBMIT_WAY" && write "$directory/name" "$GQ_NAME" &&
     write "$GQ_START" "$2" && write "$directory/request" "$3" || status=1
   ((status == 0)) || refuse "$directory cannot be written"
@@ -438,7 +441,7 @@ hand_over() {
     status=111
   fi
   write "$directory/answer" "$status"$'\n'"$(<"$directory/words")"
-  rm -f -- "$directory/words" "$ids"
+  rm -f -- "$directory/words" "$directory/submitter" "$ids"
   return "$status"
 }
 
@@ -481,8 +484,17 @@ submissions() {
   done
 }
 
-# Those of which it is not known whether the cluster has them.
-is_uncertain() { [[ ! -e $1/id && $(head -c 3 -- "$1/answer" 2>/dev/null) == 111 ]]; }
+# Whether it is not known of a submission if the cluster has it, and nobody is at work on it.
+is_uncertain() {
+  local pid host
+  [[ ! -e $1/id && $(head -c 3 -- "$1/answer" 2>/dev/null) == 111 ]] || return
+  { read -r pid host <"$1/submitter"; } 2>/dev/null || return 0
+  if [[ $host == "$(uname -n)" ]]; then
+    [[ $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") != *submit.sh* ]]
+  else
+    [[ -n $(find "$1/answer" -mmin +10) ]]
+  fi
+}
 
 # The id that the cluster has for the submission in $1, by its nonce; empty: it has none.  111: no answer.
 id_by_name() {
@@ -494,6 +506,15 @@ id_by_name() {
 }
 
 UNCERTAIN_S=20 # what a scheduler was told when the answer was given up may still take effect
+
+# Forget what ended, or was refused, a month ago.
+forget_old() {
+  local path
+  while IFS= read -r -d '' path; do
+    [[ -O ${path%/*} && ! -L ${path%/*} ]] || continue
+    [[ $path == */ended || ! -e ${path%/*}/id && $(head -c 3 -- "$path") != 111 ]] && rm -rf -- "${path%/*}"
+  done < <(find "$QUEUE_ROOT/$JOB_ID/allocations" -mindepth 2 -maxdepth 2 \( -name ended -o -name answer \) -mtime +30 -print0 2>/dev/null)
+}
 
 # Before anything is submitted: take what was submitted in spite of a time-out, clear what was not.  TAKEN: how many
 # nodes are served by what was found.
@@ -533,7 +554,6 @@ start() {
   # Simulated GPUs are as many as somebody asked for; of real ones we take two unless told more.
   [[ -n $GPUS ]] || { [[ -n $SIMULATE && $SUBMIT_WAY == local ]] && GPUS=all || GPUS=2; }
   settle_time
-  export_settings
   export GQ_NODES=$NODES
   describe "$QUEUE_ROOT/$JOB_ID/allocations/00000000T000000000-000000000000"
   shape=$(ask 20 shape) || refuse "the way '$SUBMIT_WAY' does not say its shape"
@@ -565,6 +585,7 @@ dry_run() {
 
 submit() {
   local count=$1 script request directory status=0 done=0 id way=$WAY_FILE
+  forget_old
   clear_up
   WAY_FILE=$way count=$((GQ_NODES == NODES && TAKEN ? 0 : count - TAKEN))
   while ((done < count)); do
@@ -671,7 +692,6 @@ all_jobs() {
 
 list() {
   local status=0 row job way id word raw whose widths=(6 3 2) rows=("JOB_ID"$'\x1f'"WAY"$'\x1f'"ID"$'\x1f'"STATE")
-  export_settings
   gather || status=$?
   for row in ${JOBS[@]+"${JOBS[@]}"}; do
     IFS=$'\x1f' read -r job way id word raw whose <<<"$row"
@@ -696,7 +716,6 @@ list() {
 delete() {
   local status=0 row job way id word raw whose
   declare -A wanted=()
-  export_settings
   rm -f -- "$QUEUE_ROOT/$JOB_ID/allocations/keep" # first, so that nothing succeeds what we end
   gather || status=$?
   for row in ${JOBS[@]+"${JOBS[@]}"}; do
@@ -723,7 +742,6 @@ delete() {
 
 enter() {
   local row job way id word raw whose found=()
-  export_settings
   gather || exit
   for row in ${JOBS[@]+"${JOBS[@]}"}; do
     IFS=$'\x1f' read -r job way id word raw whose <<<"$row"
@@ -741,6 +759,7 @@ parse "$@"
 SCRATCH=$(mktemp -d) && trap 'rm -rf -- "$SCRATCH"' EXIT || exit 1
 settle
 check
+export_settings
 case $ACT in
   start) start ;;
   list) list ;;

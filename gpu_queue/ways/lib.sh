@@ -49,17 +49,17 @@ way_split() {
   WORDS=()
   for ((at = 0; at < ${#text}; at++)); do
     char=${text:at:1}
-    case $quote$char in
-      \'\' | '""') quote='' ;;
-      \'?) word+=$char ;;
-      \"\\)
+    case $quote:$char in
+      \':\' | '":"') quote='' ;;
+      \':*) word+=$char ;;
+      '":\')
         case ${text:at+1:1} in ['"\$`']) at=$((at + 1)) char=${text:at:1} ;; esac
         word+=$char
         ;;
-      \"?) word+=$char ;;
-      [\'\"]) quote=$char is_word=1 ;;
-      \\) at=$((at + 1)) word+=${text:at:1} is_word=1 ;;
-      [[:space:]])
+      '":'*) word+=$char ;;
+      :[\'\"]) quote=$char is_word=1 ;;
+      ':\') at=$((at + 1)) word+=${text:at:1} is_word=1 ;;
+      :[[:space:]])
         [[ -z $is_word ]] || WORDS+=("$word")
         word='' is_word=''
         ;;

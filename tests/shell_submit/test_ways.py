@@ -317,6 +317,34 @@ def submitted_without_an_answer(machine: Machine, moon: Path, *, exists: bool) -
     machine.own_way("moon", MOON_WAY)
 
 
+def test_what_another_submit_sh_is_at_work_on_is_left_to_it(machine: Machine, moon: Path) -> None:
+    way = MOON_WAY.replace("    id=m", '    until [ -e "$MOON/../go" ]; do sleep 0.1; done\n    id=m')
+    machine.own_way("moon", way)
+    first = subprocess.Popen(["bash", machine.script, "exp1"], env=machine.env, stdout=subprocess.DEVNULL)
+    while not (machine.allocations() and list(machine.allocations()[0].glob("submitter"))):
+        assert first.poll() is None
+    (machine.root / "go").touch()
+    assert machine.submit("exp1").returncode == 0
+    assert first.wait() == 0
+    assert len({text(path / "id") for path in machine.allocations()}) == 2
+
+
+def test_what_ended_or_was_refused_a_month_ago_is_forgotten(machine: Machine, moon: Path) -> None:
+    for mood in ("", "", "refuses", "lost"):
+        machine.submit("exp1", MOON_MOOD=mood)
+    ended, queued, refused, uncertain = machine.allocations()
+    write_old(ended / "ended", "done\n")
+    for path in (ended, queued, refused, uncertain):
+        write_old(path / "answer", (path / "answer").read_text())
+    assert machine.submit("exp1", MOON_MOOD="silent").returncode == 111
+    assert machine.allocations() == [queued, uncertain]
+
+
+def write_old(path: Path, content: str) -> None:
+    path.write_text(content)
+    os.utime(path, (time.time() - 40 * 86400,) * 2)
+
+
 def test_a_directory_in_which_others_could_put_scripts_is_refused(machine: Machine, moon: Path) -> None:
     assert machine.submit("exp1").returncode == 0
     spool = machine.root / "home" / "gpu_queue" / "exp1"
