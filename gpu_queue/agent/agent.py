@@ -112,7 +112,7 @@ class Agent:
             agenda,
             self._answer,
             say,
-            sweeps=settings.sweep,
+            sweep=settings.sweep,
             is_claim_alive=around.node_directory.is_try_alive,
         )
         self.pushing = Pushing(spool, storage, self.tries, now, say)

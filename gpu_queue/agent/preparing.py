@@ -50,7 +50,9 @@ def who_asked(reason: str) -> str:
 
 def scripts_environment(around: Surroundings, settings: Settings) -> dict[str, str]:
     """What the scripts of all tasks get: the agent's own environment, as it was started, and where they are."""
-    base = around.environment if settings.slurm_environment == "off" else without_allocation(around.environment)
+    base = around.environment
+    if settings.slurm_environment != "off":
+        base = without_allocation(base, around.allocation.way)
     environment = launcher.common_environment(
         base, node=around.spool.node, job_id=around.job_id, queue_root=around.queue_root
     )

@@ -116,3 +116,22 @@ def test_the_lifetime_is_cut_to_the_allocation_and_a_task_that_does_not_fit_is_n
     assert cluster.where(long) == ["pending"]
     (wait,) = wait_until(lambda: cluster.nodes()[0]["waiting"]["why"], "its reason", dump=cluster.dump)
     assert wait["code"] == "lifetime"
+
+
+def test_a_task_finds_nothing_of_the_allocation(cluster: Cluster) -> None:
+    outer = {
+        "GPU_QUEUE_ALLOCATION": "sco:ydj-exp/0a0b0c",
+        "GPU_QUEUE_ALLOCATION_GRACE": "30",
+        "GPU_QUEUE_SLOT": "1.2",
+        "GPU_QUEUE_SWEEP": "off",
+        "SENSECORE_PYTORCH_NNODES": "2",
+        "RAY_JOB_CONFIG_JSON_ENV_VAR": "{}",
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "10.0.0.1",
+    }
+    cluster.start(env={**outer, "RAY_ADDRESS": "10.0.0.1:6379", "WANDB_PROJECT": "mine"})
+    task = cluster.submit("export RANK=0\nenv\n")
+    cluster.wait_for(task, "done")
+    names = {line.partition("=")[0] for line in cluster.log(task).splitlines()}
+    assert not names & outer.keys()
+    assert {"RAY_ADDRESS", "WANDB_PROJECT", "RANK"} <= names
