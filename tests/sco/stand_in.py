@@ -276,7 +276,7 @@ def create(flags: dict[str, str]) -> None:
     if "lost" in MODES:
         hang()
     if "brokenlost" in MODES:
-        server_error(502, "badGateway")
+        server_error(502, f"badGateway: {flags['container-image-url']}")
     name = flags.get("name") or f"pt-{secrets.token_hex(4)}"
     nodes = int(flags.get("worker-nodes", "1"))
     user = os.environ.get("SCO_STAND_IN_USER", "yzy")
@@ -327,7 +327,7 @@ def create(flags: dict[str, str]) -> None:
     if "slow" in MODES:
         hang()
     if "broken" in MODES:
-        server_error(502, "badGateway")
+        server_error(502, f"badGateway: {flags['container-image-url']}")
     print("ok" if "quiet" in MODES else f"job {name} submitted successfully")
 
 

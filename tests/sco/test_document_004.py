@@ -6,6 +6,7 @@ Paths below /mnt/afs are a directory of the test, as are conda and its Python.
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -134,6 +135,11 @@ def test_two_gpus_of_one_node_serve_the_queue_of_the_document(site: Site) -> Non
     assert "GPUs 0,1 in swift" in site.logs()
     nonce = start[-15:-3]
     wait_until(lambda: site.agents() == [f"{os.uname().nodename}-{nonce[:6]}-0"], "the agent's page")
+    (page,) = (site.queues / "train-exp1/nodes").glob("*.json")
+    allocation = json.loads(page.read_text())["allocation"]
+    assert allocation == f"sco:ydj-train-exp1/{nonce}"
+    known = site.platform.way("states", allocation.removeprefix("sco:")).out
+    assert known == f"ydj-train-exp1/{nonce}\trunning\tRUNNING\t{nonce}\tydj-train-exp1\n"
     told = (Path(start).parent / "worker-0.log").read_text()
     assert "[INFO] Started at: " in told
     listed = site.ok("./submit.sh --list train-exp1").out
@@ -152,6 +158,9 @@ def test_eight_gpus_on_two_nodes_run_two_tasks_and_a_stop_brings_them_back(site:
         "-0",
         "-1",
     }
+    assert (
+        site.logs("train-exp3").count("rank none none\n") == 2
+    )  # the platform's ranks are the agents', not a task's
     site.ok(f"sco acp jobs stop --workspace-name=share-space {job['name']}")
     site.platform.wait_for("SUSPENDED", WAIT_S)
     assert (site.count("pending", "train-exp3"), site.count("running", "train-exp3")) == (2, 0)
@@ -217,6 +226,15 @@ def on_a_terminal(site: Site, line: str, until: str) -> str:
     calling.wait()
     os.close(ours)
     return seen
+
+
+def test_an_agent_whose_time_is_over_ends_its_job(site: Site) -> None:
+    site.ok("./submit.sh train-exp1 1 -- --lifetime 5s")
+    site.platform.wait_for("SUCCEEDED", WAIT_S)
+    (job,) = site.platform.jobs()
+    for _ in ("asked", "remembered"):
+        listed = site.ok("./submit.sh --list train-exp1").out
+        assert re.search(rf"^train-exp1 +sco +{job['name']} +ended +SUCCEEDED$", listed, re.MULTILINE)
 
 
 def test_a_worker_that_is_killed_leaves_a_task_that_the_next_agent_takes_up(site: Site) -> None:

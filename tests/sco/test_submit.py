@@ -45,7 +45,7 @@ def test_where_the_platform_does_not_tell_a_job_may_exist_and_no_other_is_create
     platform: Platform, mode: str
 ) -> None:
     platform.submit(nonce=OTHER_NONCE)  # of the same name: it is another's
-    said = platform.submit(SCO_STAND_IN_MODE=mode, SCO_WAY_LIMIT_S=QUICK)
+    said = platform.submit(SCO_STAND_IN_MODE=mode, SCO_WAY_LIMIT_S=QUICK, SCO_IMAGE="code:402")  # no status of HTTP
     assert (said.status, said.out) == (111, "")
     assert "Before you submit again: sco acp jobs list --workspace-name=share-space | grep ydj-train-exp1" in said.err
     assert len(platform.calls("create")) == 2
