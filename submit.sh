@@ -550,6 +550,7 @@ submitted until it answers. Call again, or if you know that there is no such job
 
 start() {
   local count=1 shape
+  export_settings
   choose_way
   # Simulated GPUs are as many as somebody asked for; of real ones we take two unless told more.
   [[ -n $GPUS ]] || { [[ -n $SIMULATE && $SUBMIT_WAY == local ]] && GPUS=all || GPUS=2; }
