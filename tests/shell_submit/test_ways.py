@@ -288,6 +288,16 @@ def test_what_may_exist_is_taken_before_anything_is_submitted(machine: Machine, 
     assert list(jobs(moon)) == ["m1", "m2"]
 
 
+def test_what_was_submitted_in_spite_of_a_time_out_and_has_ended_takes_nobodys_place(
+    machine: Machine, moon: Path
+) -> None:
+    submitted_without_an_answer(machine, moon, exists=True)
+    (moon / "m1").write_text((moon / "m1").read_text().replace("queued", "ended"))
+    done = machine.submit("exp1")
+    assert "What may have been submitted was, and has ended: moon m1 (alice-exp1)." in done.stdout
+    assert [text(path / "id") for path in machine.allocations()] == ["m1", "m2"]
+
+
 def test_of_several_nodes_only_those_are_submitted_that_are_not_there(machine: Machine, moon: Path) -> None:
     submitted_without_an_answer(machine, moon, exists=True)
     assert machine.submit("exp1", "2", "3").returncode == 0
@@ -407,6 +417,18 @@ def test_what_has_ended_is_shown_for_a_day_and_not_asked_for_again(machine: Mach
     ended = only(machine.allocations()) / "ended"
     os.utime(ended, (time.time() - 2 * 86400,) * 2)
     assert machine.submit("--list").stdout == ""
+
+
+def test_a_submission_of_several_jobs_has_ended_when_all_of_them_have(machine: Machine, moon: Path) -> None:
+    machine.submit("exp1")
+    directory = only(machine.allocations())
+    (moon / "m2").write_text((moon / "m1").read_text())
+    (directory / "id").write_text("m1\nm2\n")
+    for name in ("m1", "m2"):
+        assert not (directory / "ended").exists()
+        (moon / name).write_text((moon / name).read_text().replace("queued", "ended"))
+        assert f"{name}  ended" in machine.submit("--list").stdout
+    assert (directory / "ended").exists()
 
 
 def test_delete_ends_what_was_submitted_here_and_its_renewal_first(machine: Machine, moon: Path) -> None:
