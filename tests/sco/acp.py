@@ -111,7 +111,7 @@ class Platform:
             "create_time": f"2026-11-29T18:00:{number:02}Z",
             "ownership": {"user_name": "bob"},
             "roles": [{"startup_script": script, "total_replicas": 0}],
-            "stand_in": {"state": state, "began": 0, "start_s": 0},
+            "stand_in": {"state": state, "began": 0, "start_s": 0, "is_contained": False},
         }
         (self.home / "jobs").mkdir(parents=True, exist_ok=True)
         (self.home / f"jobs/{job['name']}.json").write_text(json.dumps(job), encoding="utf-8")

@@ -3,7 +3,8 @@
 Standard library only; ``tests/sco/bin/sco`` on the PATH runs it.  Jobs are JSON files in ``$SCO_STAND_IN``, and the
 arguments of each call a line of ``calls``.  ``create`` really runs the command, once for each worker, as a container
 would: with an environment of its own (``image-env``, lines ``KEY=value``), its own process 1, and all that it started
-is killed when that has ended.  ``stop`` and ``delete`` send TERM to process 1, and KILL after a grace.
+is killed when that has ended.  ``stop`` and ``delete`` send TERM to process 1, and KILL after a grace.  Where
+``$SCO_STAND_IN_CONTAINED`` is set, workers have pid namespaces of their own, as real ones have.
 
 Known: the flags, ``--k=v`` and ``--k v``; the prose of ``create``; a list is a bare array, or the words ``No jobs
 found``; pages of 10; the states; 65, 70, ``HTTP 400 wsImmutableJobEnabled``; ``MEMBER_QUOTA_EXCEEDED`` on standard
@@ -55,6 +56,7 @@ FLAGS = {
 SWITCHES = {"wait", "enable-fault-tolerance", "follow", "enable-mpi"}
 SHORT = {"o": "format", "p": "aec2-name", "j": "job-name", "f": "training-framework", "N": "worker-nodes"}
 REQUIRED = {"create": ("aec2-name", "job-name", "container-image-url", "training-framework", "worker-spec")}
+NAMESPACES = ("unshare", "--fork", "--pid", "--mount-proc", "--kill-child")
 DISPLAY_NAME = re.compile(r"[A-Za-z0-9\u4e00-\u9fff][A-Za-z0-9.:_\u4e00-\u9fff-]{0,255}")
 Job = dict[str, Any]
 
@@ -203,7 +205,7 @@ def inside(job: Job, rank: int) -> dict[str, str]:
         # The containers of one machine share its devices, its /tmp and its processes here.
         "GPU_QUEUE_SIMULATE": gpus,
         "GPU_QUEUE_LOCAL_DIR": os.path.join(local, "gpu-queue"),
-        "GPU_QUEUE_SWEEP": "off",
+        **({} if job["stand_in"]["is_contained"] else {"GPU_QUEUE_SWEEP": "off"}),
         "RANK": str(rank),
         "WORLD_SIZE": str(job["roles"][0]["total_replicas"]),
         "MASTER_ADDR": f"{job['name']}-worker-0",
@@ -223,6 +225,12 @@ def is_over(job: Job) -> bool:
     )
 
 
+def process_1(outermost: int, is_contained: bool) -> int:
+    """The first process in a worker, which alone is told that it is to end."""
+    children = read(f"/proc/{outermost}/task/{outermost}/children").split() if is_contained else []
+    return int(children[0]) if children else outermost
+
+
 def hold(job: Job, rank: int) -> None:
     """Be the machine under one worker, until it has ended."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -232,9 +240,10 @@ def hold(job: Job, rank: int) -> None:
             put(record, "ended 0")
             return
         time.sleep(TICK_S)
+    is_contained = job["stand_in"]["is_contained"]
     with open(path_of(job["name"], f"log-{rank}"), "wb") as log:
         first = subprocess.Popen(
-            ["bash", "-c", job["roles"][0]["startup_script"]],
+            [*(NAMESPACES if is_contained else ()), "bash", "-c", job["roles"][0]["startup_script"]],
             env=inside(job, rank),
             cwd="/",
             stdin=subprocess.DEVNULL,
@@ -246,7 +255,7 @@ def hold(job: Job, rank: int) -> None:
     kill_at = 0.0
     while (status := first.poll()) is None:
         if not kill_at and is_over(job):
-            first.terminate()
+            os.kill(process_1(first.pid, is_contained), signal.SIGTERM)
             kill_at = time.monotonic() + job["stand_in"]["grace_s"]
         if (kill_at and time.monotonic() > kill_at) or os.path.exists(os.path.join(HOME, "off")):
             first.kill()
@@ -313,6 +322,7 @@ def create(flags: dict[str, str]) -> None:
             "start_s": float(os.environ.get("SCO_STAND_IN_START_S", "0")),
             "grace_s": float(os.environ.get("SCO_STAND_IN_GRACE_S", "30")),
             "state": "QUEUEING" if "norun" in MODES else "",
+            "is_contained": bool(os.environ.get("SCO_STAND_IN_CONTAINED")),
         },
     }
     put(path_of(name), json.dumps(job, ensure_ascii=False))
@@ -400,7 +410,11 @@ def execute(job: Job, worker: str) -> None:
     match = re.fullmatch(rf"{job['name']}-worker-(\d+)", worker)
     if not match or not workers(job)[int(match[1])].startswith("running"):
         server_error(404, "workerNotFound")
-    os.execvpe("bash", ["bash"], inside(job, int(match[1])))
+    words = ["bash"]
+    if job["stand_in"]["is_contained"]:
+        outermost = int(workers(job)[int(match[1])].split()[1])
+        words = ["nsenter", "-t", str(process_1(outermost, is_contained=True)), "-p", "-m", *words]
+    os.execvpe(words[0], words, inside(job, int(match[1])))
 
 
 def parse(verb: str, words: list[str]) -> tuple[dict[str, str], list[str]]:

@@ -228,6 +228,36 @@ def on_a_terminal(site: Site, line: str, until: str) -> str:
     return seen
 
 
+def test_gpu_stop_ends_every_other_python_in_the_container_and_nothing_outside(site: Site) -> None:
+    space = ["unshare", "--fork", "--pid", "--mount-proc", "--kill-child", "true"]
+    if os.geteuid() or subprocess.run(space, check=False, capture_output=True).returncode:
+        pytest.skip("no pid namespace can be made here")
+    (site.platform.home / "image-env").write_text("GPU_QUEUE_POLL=0.1s\nGPU_QUEUE_KEEPALIVE=off\n")
+    pids = site.platform.base / "pids"
+    sleeper = f"import os, time; print(os.getpid(), file=open({str(pids)!r}, 'a'), flush=True); time.sleep(600)"
+    site.script("sleeper.py", sleeper)
+    outside = subprocess.Popen([sys.executable, site.code / "sleeper.py"])
+    try:
+        site.ok("./submit.sh train-exp1", SCO_STAND_IN_CONTAINED="1")
+        for name in ("one.sh", "two.sh"):
+            site.script(name, f"#GPUQ --gpus 1\npython3 {site.code}/sleeper.py\n")
+        site.client("gpu_submit one.sh\ngpu_submit two.sh")
+        wait_until(lambda: pids.exists() and len(pids.read_text().split()) == 3, "the tasks", WAIT_S)
+        stray = f"{sys.executable} {site.code}/sleeper.py"
+        site.ok(f"./submit.sh --exec train-exp1 <<<'setsid {stray} >/dev/null 2>&1 & sleep 1'")
+        wait_until(lambda: len(pids.read_text().split()) == 4, "the stray", WAIT_S)
+        assert "ended 1 other Python process of this user" in site.client("gpu_stop one.sh").out
+        assert (site.count("running"), site.count("failed")) == (1, 1)
+        assert outside.poll() is None
+        (job,) = site.platform.jobs()
+        site.ok(f"sco acp jobs stop --workspace-name=share-space {job['name']}")
+        site.platform.wait_for("SUSPENDED", WAIT_S)
+        assert (site.count("pending"), site.count("running"), site.count("failed")) == (1, 0, 1)
+    finally:
+        outside.kill()
+        outside.wait()
+
+
 def test_an_agent_whose_time_is_over_ends_its_job(site: Site) -> None:
     site.ok("./submit.sh train-exp1 1 -- --lifetime 5s")
     site.platform.wait_for("SUCCEEDED", WAIT_S)

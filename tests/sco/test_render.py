@@ -155,7 +155,8 @@ def test_a_kind_of_worker_that_names_its_gpus_itself_needs_no_number(tools: str)
 def test_the_start_script_begins_with_who_we_are_on_this_platform(tools: str) -> None:
     done = way(tools, "prelude")
     assert (
-        done.stdout == """export GPU_QUEUE_ALLOCATION=sco:ydj-train-exp3/0123456789ab
+        done.stdout == """trap 'exit 143' TERM
+export GPU_QUEUE_ALLOCATION=sco:ydj-train-exp3/0123456789ab
 export GPU_QUEUE_ALLOCATION_GRACE=30
 export GPU_QUEUE_SWEEP="${GPU_QUEUE_SWEEP:-all}" # a worker is a container of ours alone
 export GPU_QUEUE_NODE_NAME="${GPU_QUEUE_NODE_NAME:-${HOSTNAME:-$(hostname)}-012345"""
