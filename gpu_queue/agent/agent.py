@@ -82,7 +82,9 @@ class Agent:
         self.fillers = Fillers(around.keepalive, self.cards, around.leases, around.gpu_uuids, settings, ledger, say)
         environment = scripts_environment(around, settings)
         tools = partial(install_tools, around.node_directory.root)
-        preparing = Preparing(spool, self.cards, lambda: self.settings, environment, around.umask, tools)
+        preparing = Preparing(
+            spool, self.cards, lambda: self.settings, environment, around.umask, around.allocation, tools
+        )
 
         def restore() -> None:
             found.restore(around.node_directory, around.leases, self.cards.everything)
