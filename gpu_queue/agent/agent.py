@@ -82,7 +82,9 @@ class Agent:
         self.fillers = Fillers(around.keepalive, self.cards, around.leases, around.gpu_uuids, settings, ledger, say)
         environment = scripts_environment(around, settings)
         tools = partial(install_tools, around.node_directory.root)
-        preparing = Preparing(spool, self.cards, lambda: self.settings, environment, around.umask, tools)
+        preparing = Preparing(
+            spool, self.cards, lambda: self.settings, environment, around.umask, around.allocation, tools
+        )
 
         def restore() -> None:
             found.restore(around.node_directory, around.leases, self.cards.everything)
@@ -112,7 +114,7 @@ class Agent:
             agenda,
             self._answer,
             say,
-            sweeps=settings.sweep,
+            sweep=settings.sweep,
             is_claim_alive=around.node_directory.is_try_alive,
         )
         self.pushing = Pushing(spool, storage, self.tries, now, say)

@@ -48,14 +48,14 @@ class Commands:
         answer: Callable[[Command, str], None],
         say: Callable[[str], None],
         *,
-        sweeps: bool,
+        sweep: str,
         is_claim_alive: Callable[[str], bool],
     ) -> None:
         self._tries = tries
         self._agenda = agenda
         self._answer = answer
         self._say = say
-        self._sweeps = sweeps
+        self._sweep = sweep
         self._is_claim_alive = is_claim_alive
         self._stopping: list[Stopping] = []
         self.shutdown = ""
@@ -156,17 +156,17 @@ class Commands:
         return is_renamed and now < stopping.renamed_at.setdefault(name, now) + FOLLOWED_S
 
     def _swept(self, stopping: Stopping, now: float) -> bool:
-        """On a dedicated node: end stray Python processes that hang on to GPUs.  Whether that is done."""
-        if not self._sweeps:
+        """On a dedicated node: end the Python processes that nobody answers for.  Whether that is done."""
+        if self._sweep == "off":
             if stopping.command.verb == "sweep":
                 stopping.lines.append("not swept: this node is not dedicated (--sweep)")
             return True
         if stopping.sweep is None:
-            stopping.sweep = Sweep(self._is_claim_alive)
+            stopping.sweep = Sweep(self._is_claim_alive, everything=self._sweep == "all")
         if not stopping.sweep.step(now):
             return False
-        count = stopping.sweep.ended
-        stopping.lines.append(f"swept {count} stray Python process{'es' * (count != 1)}")
+        stopping.lines.append(stopping.sweep.told)
+        self._say(stopping.sweep.told)
         return True
 
     def open_nonces(self) -> set[str]:

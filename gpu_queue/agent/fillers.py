@@ -35,11 +35,11 @@ def rules_of(settings: Settings) -> Rules:
         band=wanted.band,
         memory_fraction=wanted.memory_usage_target,
         engine=wanted.engine,
-        hold_leased=wanted.hold_leased == "on" or (wanted.hold_leased == "auto" and settings.sweep),
+        hold_leased=wanted.hold_leased == "on" or (wanted.hold_leased == "auto" and settings.is_dedicated),
         hold_leased_after_s=wanted.hold_leased_after_s,
         quiet_s=wanted.quiet_before_s,
         foreign_bytes=settings.foreign_memory_bytes,
-        is_dedicated=settings.sweep,
+        is_dedicated=settings.is_dedicated,
     )
 
 

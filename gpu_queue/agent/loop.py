@@ -8,6 +8,7 @@ import signal
 import time
 
 from gpu_queue.agent.agent import Agent
+from gpu_queue.execution.orphans import Orphans
 from gpu_queue.node.hints import Hints
 from gpu_queue.node.storage import StorageThread
 
@@ -38,10 +39,13 @@ def run(agent: Agent, storage: StorageThread, hints: Hints) -> None:
     poller = select.poll()
     poller.register(storage.wake_fd, select.POLLIN)
     poller.register(agent.fillers.fd, select.POLLIN)
+    orphans = Orphans() if os.getpid() == 1 else None
     while True:
         agent.step(time.monotonic())
         if agent.finished:
             return
+        if orphans is not None:
+            orphans.step(time.monotonic())
         for descriptor, _ in poller.poll(agent.wait_s(time.monotonic()) * 1000):
             if descriptor == agent.fillers.fd:
                 agent.hear_keepalive()

@@ -6,8 +6,9 @@ import os
 import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from gpu_queue.agent.allotted import Allocation
 from gpu_queue.agent.cards import Cards
 from gpu_queue.agent.livetry import LiveTry
 from gpu_queue.agent.spoken import ports_wanted, read_spoken
@@ -50,7 +51,9 @@ def who_asked(reason: str) -> str:
 
 def scripts_environment(around: Surroundings, settings: Settings) -> dict[str, str]:
     """What the scripts of all tasks get: the agent's own environment, as it was started, and where they are."""
-    base = around.environment if settings.slurm_environment == "off" else without_allocation(around.environment)
+    base = around.environment
+    if settings.slurm_environment != "off":
+        base = without_allocation(base, around.allocation.way)
     environment = launcher.common_environment(
         base, node=around.spool.node, job_id=around.job_id, queue_root=around.queue_root
     )
@@ -71,6 +74,8 @@ class Preparing:
     """What the scripts of all tasks get: :func:`scripts_environment`."""
     umask: int
     """Of whoever started the agent: tasks get it back."""
+    allocation: Allocation = field(default_factory=Allocation)
+    """In which the agent runs."""
     tools: Callable[[], str] = str
     """The directory of ``srun`` (:func:`gpu_queue.execution.tools.install_tools`); empty: there is none."""
 
@@ -122,10 +127,20 @@ class Preparing:
             beat_s=settings.beat_s,
             fence_s=0.0 if self.spool.mount.is_local else settings.fence_after_s,
             grace_s=settings.stop_grace_s,
+            leave_grace_s=self._leave_grace_s(settings),
             umask=self.umask,
         )
         one.shim.begin(spec)
         one.pid, one.shim = one.shim.pid, None
+
+    def _leave_grace_s(self, settings: Settings) -> float:
+        """Between the shim's TERM and its KILL when the platform has told it TERM, as it tells the agent."""
+        grace_s = self.allocation.leave_grace_s(settings.leave_grace_s)
+        if self.spool.mount.is_local:
+            return grace_s
+        # Its fence may have been due right then: it is to be over before a peer may take the task.
+        left_s = settings.takeover_after_s - settings.fence_after_s - settings.beat_s - settings.cache_s
+        return min(grace_s, max(settings.stop_grace_s, left_s))
 
     def _note(self, one: LiveTry, granted: list[Gpu], cwd: str) -> None:
         """What its record says, and what our successor must know to take it up."""

@@ -159,7 +159,7 @@ class _Reader:
     # -- values -----------------------------------------------------------------------------------------------------
 
     def _setting(self, row: Setting, node: yaml.Node, line: int, key: str) -> None:
-        value = self._value(row.kind, node, line, key)
+        value = self._value(row.file_kind, node, line, key)
         if value is _BROKEN:
             self._broken.add(row.key)
         else:

@@ -155,6 +155,22 @@ def _flag(value: Plain) -> bool:
     return _WORDS[words]
 
 
+def _sweep(*words: str) -> Scalar:
+    """``off``, or one of these words; what a flag may be too: true is ``gpus``."""
+    of_truth = {True: "gpus", False: "off"}
+    expected = " or ".join(["off", *words])
+
+    def parse(value: Plain) -> str:
+        word = str(value).strip().lower()
+        word = of_truth[_WORDS[word]] if word in _WORDS else word
+        if word not in ("off", *words):
+            raise ValueError(f"{shown(value)}; expected {expected}")
+        return word
+
+    schema = {"anyOf": [*FLAG.schema["anyOf"], {"type": "string", "pattern": _blanks(_any_case(*words))}]}
+    return Scalar(parse, expected, schema)
+
+
 def _text(value: Plain) -> str:
     if isinstance(value, (bool, float)):
         raise ValueError(f"{shown(value)}; expected text")
@@ -281,6 +297,8 @@ FLAG = Scalar(
     "true or false",
     _or_text({"enum": [True, False, "on", "off", 1, 0]}, _any_case(*_WORDS)),
 )
+SWEEP = _sweep("gpus", "all")
+SWEEP_IN_FILES = _sweep("gpus")
 TEXT = Scalar(_text, "text", {"type": ["string", "integer"]})
 COUNT = Scalar(
     _count, "a whole number", _or_text({"type": "integer", "minimum": 0, "maximum": 999_999}, "[0-9]{1,6}")

@@ -37,7 +37,9 @@ def add_flags(made: argparse.ArgumentParser) -> list[tuple[Setting, argparse.Act
             constant = "off" if row.flag.startswith("--no-") else "on"
             action = made.add_argument(row.flag, dest=row.field, action="store_const", const=constant, help=text)
         else:
-            action = made.add_argument(row.flag, dest=row.field, metavar=row.metavar, help=text)
+            takes: dict[str, Any] = {"nargs": "?", "const": row.bare} if row.bare else {}
+            metavar = row.metavar.strip("[]")
+            action = made.add_argument(row.flag, dest=row.field, metavar=metavar, help=text, **takes)
         actions.append((row, action))
     made.add_argument("--check", action="store_true", help="say what would be done here, and exit 0 if it can be")
     return actions
@@ -91,7 +93,7 @@ def _group_schema(tree: Tree, table: Table[Any]) -> dict[str, Any]:
 def _row_schema(row: Setting, table: Table[Any]) -> dict[str, Any]:
     meaning = row.meaning.replace("`", "")
     taken = "Running agents take a change over." if row.live else "A change needs a new agent."
-    schema = {**row.kind.schema, "description": f"{meaning}. Expected: {row.kind.expected}. {taken}"}
+    schema = {**row.file_kind.schema, "description": f"{meaning}. Expected: {row.file_kind.expected}. {taken}"}
     default = _default(row, table)
     if default is not None:
         schema["default"] = default

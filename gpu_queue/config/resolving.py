@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from gpu_queue.conf import LINE, OWN_WAY_PREFIX, SUBMIT_KEYS, Conf, Said, at_home, home_of
 from gpu_queue.config.given import Config, Given
+from gpu_queue.config.kinds import Kind
 from gpu_queue.config.table import SETTINGS, TABLE, Setting, Settings, Table
 from gpu_queue.errors import SettingsError
 from gpu_queue.texts import shown
@@ -79,10 +80,10 @@ def examine(
             if found is None and field not in broken:
                 text = next(_texts(rows, {}, {}, edited), None)
         if text is not None:
-            row, value, place = text
+            kind, value, place = text
             broken.discard(field)
             try:
-                found = Given(row.kind.from_text(value), place)
+                found = Given(kind.from_text(value), place)
             except ValueError as error:
                 problems.append(f"{place}: {error}")
                 broken.add(field)
@@ -123,17 +124,17 @@ def _unknown(name: str, names: Collection[str]) -> str:
 
 def _texts(
     rows: list[Setting], flags: Mapping[str, Any], env: Mapping[str, str], said: Mapping[str, Said]
-) -> Iterator[tuple[Setting, str, str]]:
-    """The texts that flags, then variables, then other places give for one field, and where they stand."""
+) -> Iterator[tuple[Kind, str, str]]:
+    """What flags, then variables, then other places say of one field: what it may be there, the text, its place."""
     for row in rows:
         if row.flag and flags.get(row.field) is not None:
-            yield row, str(flags[row.field]), row.flag
+            yield row.kind, str(flags[row.field]), row.flag
     for row in rows:
         if row.env and env.get(row.env):
-            yield row, env[row.env], row.env
+            yield row.kind, env[row.env], row.env
     for row in rows:
         if row.env in said:
-            yield row, said[row.env].text, f"{said[row.env].place}: {row.env}"
+            yield row.file_kind, said[row.env].text, f"{said[row.env].place}: {row.env}"
 
 
 def replaced(settings: S, values: Mapping[str, Any]) -> S:

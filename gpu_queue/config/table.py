@@ -25,6 +25,8 @@ from gpu_queue.config.kinds import (
     POSITIVE,
     QUIET_HOURS,
     SIZE,
+    SWEEP,
+    SWEEP_IN_FILES,
     TEXT,
     UIDS,
     Kind,
@@ -73,7 +75,7 @@ class Settings:
     node_name: str = ""
     at_end: str = "wait"
     until_empty: bool = False
-    sweep: bool = False
+    sweep: str = "off"
     allow_group: bool = False
     allow_root_for: tuple[int, ...] = ()
     local_dir: str = ""
@@ -97,6 +99,11 @@ class Settings:
     settle_unfinished_s: float = 60.0
     allow_users: tuple[int, ...] = ()
 
+    @property
+    def is_dedicated(self) -> bool:
+        """Whether the node's GPUs are ours alone."""
+        return self.sweep != "off"
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -113,8 +120,17 @@ class Setting:
     meaning: str
     metavar: str = ""
     live: bool = False
+    in_files: Kind | None = None
+    """What it may be where a file says it, which may speak for several nodes; None: the same as anywhere."""
+    bare: str = ""
+    """What the flag says without a value; empty: it needs one."""
     guarded: bool = False
     """It decides who runs, or what is run: in a config.yaml that somebody else may have written it does not count."""
+
+    @property
+    def file_kind(self) -> Kind:
+        """What it may be in a file."""
+        return self.in_files or self.kind
 
 
 @dataclass(frozen=True)
@@ -175,7 +191,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("node_name", "--node-name", "GPU_QUEUE_NODE_NAME", "", TEXT, "the host's name", "how this node is called", "NAME"),
     Setting("at_end", "--at-end", "GPU_QUEUE_AT_END", "at_end", one_of("wait", "stop"), "wait", "at the end of the lifetime: `wait` for running tasks or `stop` (requeue) them", "WHAT"),
     Setting("until_empty", "--until-empty", "GPU_QUEUE_UNTIL_EMPTY", "", FLAG, "off", "exit when nothing waits and nothing runs"),
-    Setting("sweep", "--sweep", "GPU_QUEUE_SWEEP", "sweep", FLAG, "off", "dedicated node: `gpu_stop` also ends stray Python processes of this user that hold GPUs", guarded=True),
+    Setting("sweep", "--sweep", "GPU_QUEUE_SWEEP", "sweep", SWEEP, "off", "dedicated node: what `gpu_stop` ends beside tasks. `gpus` (or no value): stray Python processes of this user that hold GPUs; `all`: every other Python process of this user, on a node that is yours alone (not in files)", "[WHAT]", guarded=True, in_files=SWEEP_IN_FILES, bare="gpus"),
     Setting("allow_group", "--allow-group", "GPU_QUEUE_ALLOW_GROUP", "", FLAG, "off", "serve a spool that its group can write; beside your own files only those of `allow_users` run"),
     Setting("allow_root_for", "--allow-root-for", "GPU_QUEUE_ALLOW_ROOT_FOR", "", UIDS, "", "as root: serve a spool that belongs to this uid, whose files then run as root", "UID"),
     Setting("local_dir", "--local-dir", "GPU_QUEUE_LOCAL_DIR", "", TEXT, "/tmp/gpu-queue-$UID", "the node's own directory, on a local disk", "DIR"),

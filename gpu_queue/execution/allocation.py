@@ -2,7 +2,7 @@
 
 - A task is a job of one node: ``SLURM_JOB_ID`` and the rest tell of the task and its GPUs, never of the allocation in
   which the agent itself may run.  A script that took that one for its own would wait for ranks that nobody starts, or
-  cancel the agent's job.
+  cancel the agent's job.  What Ray, SCO, torchrun and MPI say of that job is taken out as well.
 - The number of a job is made from the task's id: the same at each try and on each node.  Slurm gives none above
   67,108,863, so that ``scancel $SLURM_JOB_ID`` in a script meets nobody's job.
 - ``srun`` and ``scontrol`` for one node (:mod:`gpu_queue.execution.tools`) go by these variables.
@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -22,20 +23,53 @@ TRY_DIRECTORY = "GPU_QUEUE_TRY_DIR"
 OUTER = "GPU_QUEUE_OUTER_"
 """Before the names of the variables by which a task may know the allocation that its agent runs in."""
 
-_SCHEDULERS: tuple[tuple[tuple[str, ...], tuple[str, ...], frozenset[str]], ...] = (
-    (
+
+@dataclass(frozen=True)
+class _Outer:
+    """What tells of a job around the agent."""
+
+    known_by: tuple[str, ...]
+    """Variables, any of which says that there is one."""
+    prefixes: tuple[str, ...]
+    """Of the variables that belong to it."""
+    way: str = ""
+    """It is there too where the agent's allocation is of this way."""
+    of_site: frozenset[str] = frozenset()
+    """Those that belong to the site."""
+    has_number: bool = False
+    """A task may know it by its number, under another name."""
+
+
+_OUTER = (
+    _Outer(
         ("SLURM_JOB_ID", "SLURM_JOBID"),
         # What srun gives to the agent as its own step: an MPI program below would take it for its rank.
-        ("SLURM_", "SLURMD_", "PMI_", "PMIX_"),
+        ("SLURM_", "SLURMD_", "SRUN_", "PMI_", "PMIX_"),
+        "slurm",
         frozenset({"SLURM_CONF", "SLURM_CLUSTERS", "SLURM_TIME_FORMAT"}),
+        has_number=True,
     ),
-    (
+    _Outer(
         ("PBS_JOBID",),
         ("PBS_",),
-        frozenset({"PBS_CONF_FILE", "PBS_EXEC", "PBS_HOME", "PBS_SERVER", "PBS_DEFAULT"}),
+        of_site=frozenset({"PBS_CONF_FILE", "PBS_EXEC", "PBS_HOME", "PBS_SERVER", "PBS_DEFAULT"}),
+        has_number=True,
+    ),
+    _Outer(("RAY_JOB_CONFIG_JSON_ENV_VAR",), ("RAY_",), "ray", frozenset({"RAY_ADDRESS"})),
+    _Outer(("SENSECORE_PYTORCH_NNODES", "SENSECORE_ACCELERATE_DEVICE_COUNT"), ("SENSECORE_",), "sco"),
+    _Outer(("TORCHELASTIC_RUN_ID",), ("TORCHELASTIC_",)),
+    _Outer(
+        ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE"),
+        # Not all of OMPI_MCA_: people tune it.
+        ("OMPI_COMM_", "OMPI_UNIVERSE_", "OMPI_MCA_orte_", "OMPI_MCA_ess", "OMPI_MCA_pmix", "PMI_", "PMIX_", "PRTE_"),
     ),
 )
-"""Of each scheduler: by what an allocation is known, what belongs to it, and what belongs to the site."""
+_RANKS = re.compile(
+    r"(WORLD_SIZE|RANK|LOCAL_RANK|LOCAL_WORLD_SIZE|NODE_RANK|GROUP_RANK|GROUP_WORLD_SIZE|ROLE_\w+|NNODES|NPROC_PER_NODE"
+    r"|MASTER_ADDR|MASTER_PORT|PET_\w+)"
+)
+"""By which the agent's own rank is known to torch, in a job of whatever kind: a task that took them for its own would
+wait for ranks that nobody starts."""
 
 
 @dataclass(frozen=True)
@@ -75,18 +109,26 @@ class Job:
     path: str = ""
 
 
-def without_allocation(environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment that tells nothing of the job in which the agent runs, but its number under another name."""
+def without_allocation(environment: Mapping[str, str], way: str = "") -> dict[str, str]:
+    """An environment that tells nothing of the job in which the agent runs, but its number under another name.
+
+    Args:
+        environment: the agent's.
+        way: of the allocation in which it runs; empty: none that is known.
+    """
     kept = dict(environment)
-    for known_by, prefixes, of_site in _SCHEDULERS:
-        job = next((environment[name] for name in known_by if environment.get(name)), "")
-        if not job:
+    is_in_job = way not in ("", "local")
+    for outer in _OUTER:
+        job = next((environment[name] for name in outer.known_by if environment.get(name)), "")
+        if not job and not (way and way == outer.way):
             continue  # what is set outside of a job (SLURM_EXACT, PBS_SERVER) somebody wants
+        is_in_job = True
         for name in environment:
-            if name.startswith(prefixes) and name not in of_site:
+            if name.startswith(outer.prefixes) and name not in outer.of_site:
                 kept.pop(name, None)
-        kept[f"{OUTER}{known_by[0]}"] = job
-    return kept
+        if outer.has_number and job:
+            kept[f"{OUTER}{outer.known_by[0]}"] = job
+    return {name: value for name, value in kept.items() if not (is_in_job and _RANKS.fullmatch(name))}
 
 
 def variables(spoken: Spoken, job: Job) -> dict[str, str]:

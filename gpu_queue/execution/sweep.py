@@ -1,5 +1,7 @@
-"""Ends the strays of a dedicated node: Python processes of ours that hang on to GPUs and that nobody answers for.
+"""Ends what is in the way on a dedicated node: Python processes of ours that nobody answers for.
 
+- ``gpus``: those that hang on to GPUs.  ``all``: every one, on a node that an allocation gives us alone; where the
+  node is evidently not ours alone it is ``gpus``, and the reason is told (:func:`why_shared`).
 - What may be ended is decided by :func:`choose_strays`, which is pure, over facts that ``psutil`` reads.
 - Reading them may hang with one of the processes: a sweep looks in a thread of its own, and is a step, not a wait.
 """
@@ -24,6 +26,10 @@ GIVE_UP_S = 30.0
 _SHIM = re.compile(r"/shims/[0-9a-f]{16}\.sh")
 _OURS = re.compile(r"perpetual_motion\.py|gpu_queue[./](?:agent|keepalive)")
 _PYTHON = re.compile(r"python[0-9.]*")
+_JOB_VARIABLE = "SLURM_JOB_ID"
+_PEOPLE = range(1000, 60_000)
+"""Uids of people; services have others."""
+_INITS = frozenset({"systemd", "init", "launchd"})
 
 T = TypeVar("T")
 
@@ -39,26 +45,36 @@ class Facts:
     """The base name of what it executes; empty if it cannot be read."""
     claim: str | None = None
     uses_gpu: bool = False
+    job: str | None = None
+    """The Slurm job that its environment names."""
 
 
 def choose_strays(
-    facts: Mapping[int, Facts], *, uid: int, self_pid: int, is_claim_alive: Callable[[str], bool]
+    facts: Mapping[int, Facts],
+    *,
+    uid: int,
+    self_pid: int,
+    is_claim_alive: Callable[[str], bool],
+    everything: bool = False,
 ) -> list[Process]:
-    """Which Python processes hang on to a GPU although nobody answers for them.  Pure.
+    """Which Python processes nobody answers for, of those that hang on to a GPU.  Pure.
 
-    Never one of another user, this process or its ancestors; nor an agent, a keep-alive worker, a shim, a process of
-    a try that is alive, or any descendant of these.
+    Never one of another user or another Slurm job, this process or its ancestors; nor an agent, a keep-alive worker,
+    a shim, a process of a try that is alive, or any descendant of these.
 
     Args:
         facts: all processes, by pid.
         uid: ours.
         self_pid: this agent.
         is_claim_alive: whether the try of this claim path has a living shim.
+        everything: also those that hold no GPU.
     """
     answered = {pid for pid, one in facts.items() if _is_answered_for(one, self_pid, is_claim_alive)}
+    job = facts[self_pid].job if self_pid in facts else None
     grew = True
     while grew:
-        more = {pid for pid, one in facts.items() if one.process.parent in answered} - answered
+        # Not what process 1 has, which may be an agent in a container: whatever lost its parent is a child of it.
+        more = {pid for pid, one in facts.items() if one.process.parent in answered - {1}} - answered
         answered |= more
         grew = bool(more)
     ancestor = facts.get(self_pid)
@@ -68,8 +84,31 @@ def choose_strays(
     return [
         one.process
         for pid, one in facts.items()
-        if one.uid == uid and one.uses_gpu and pid not in answered and _is_python(one)
+        if one.uid == uid
+        and pid not in answered
+        and _is_python(one)
+        and (one.uses_gpu or everything)
+        # What a try left has a number of our own making, and its claim.
+        and (one.claim is not None or one.job in (None, "", job))
     ]
+
+
+def why_shared(facts: Mapping[int, Facts], *, uid: int) -> str:
+    """By what a node is evidently not ours alone, for people; empty where nothing tells.  Pure.
+
+    Args:
+        facts: all processes, by pid.
+        uid: ours.
+    """
+    init = facts.get(1)
+    if uid == 0 and init is not None and init.process.name in _INITS:
+        return "we are root of a whole machine, whose services are Python too"
+    for pid, one in sorted(facts.items()):
+        if one.uid in _PEOPLE and one.uid != uid and _is_python(one):
+            return f"a Python process of another user (uid {one.uid}, process {pid}) runs here"
+        if one.uid == uid and one.process.name == "raylet":
+            return f"a node of a Ray cluster runs here (process {pid}), which is Python itself"
+    return ""
 
 
 def _is_answered_for(one: Facts, self_pid: int, is_claim_alive: Callable[[str], bool]) -> bool:
@@ -107,7 +146,8 @@ def _facts_of_ours(asked: psutil.Process, process: Process, owner: int) -> Facts
     arguments: list[str] = _told(asked.cmdline, [])
     program: str = _told(asked.exe, "")
     environment: dict[str, str] = _told(asked.environ, {})
-    one = Facts(process, owner, tuple(arguments), os.path.basename(program), environment.get(CLAIM_VARIABLE))
+    claim, job = environment.get(CLAIM_VARIABLE), environment.get(_JOB_VARIABLE)
+    one = Facts(process, owner, tuple(arguments), os.path.basename(program), claim, job=job)
     return replace(one, uses_gpu=_is_python(one) and uses_gpu(process.pid))
 
 
@@ -144,13 +184,17 @@ def uses_gpu(pid: int) -> bool:
 class Sweep:
     """One sweep: call ``step`` until it says that it is done."""
 
-    def __init__(self, is_claim_alive: Callable[[str], bool]) -> None:
+    def __init__(self, is_claim_alive: Callable[[str], bool], *, everything: bool = False) -> None:
         """Note who answers for claims.
 
         Args:
             is_claim_alive: ``NodeDirectory.is_try_alive``.
+            everything: not only what holds GPUs, if the node is ours alone.
         """
         self._is_claim_alive = is_claim_alive
+        self._everything = everything
+        self.why_shared = ""
+        """Why only what holds GPUs was ended, although everything was to be."""
         self._told: set[tuple[int, int]] = set()
         self._begun_at: float | None = None
         self._found: list[Process] | None = None
@@ -160,6 +204,16 @@ class Sweep:
     def ended(self) -> int:
         """How many processes were told to end."""
         return len(self._told)
+
+    @property
+    def told(self) -> str:
+        """What was done, for people."""
+        count = len(self._told)
+        many = "es" * (count != 1)
+        if self._everything:
+            return f"ended {count} other Python process{many} of this user"
+        only = f"; only those that held GPUs, for {self.why_shared}" if self.why_shared else ""
+        return f"swept {count} stray Python process{many}{only}"
 
     def step(self, now: float) -> bool:
         """Look, signal, and say whether nothing is left.
@@ -190,4 +244,12 @@ class Sweep:
     def _look(self) -> None:
         uid = os.geteuid()
         facts = read_facts(uid)
-        self._found = choose_strays(facts, uid=uid, self_pid=os.getpid(), is_claim_alive=self._is_claim_alive)
+        if self._everything and (why := why_shared(facts, uid=uid)):
+            self._everything, self.why_shared = False, why
+        self._found = choose_strays(
+            facts,
+            uid=uid,
+            self_pid=os.getpid(),
+            is_claim_alive=self._is_claim_alive,
+            everything=self._everything,
+        )

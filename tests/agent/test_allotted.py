@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import subprocess
 import time
 from typing import Any
 
@@ -62,6 +64,20 @@ def test_a_second_agent_of_the_same_allocation_is_refused(cluster: Cluster, job:
     said(cluster, "an agent already serves")
 
 
+def test_a_check_tells_the_allocation_and_what_follows_from_it(cluster: Cluster) -> None:
+    end = {"GPU_QUEUE_ALLOCATION_END": f"{time.time() + 7200:.0f}", "GPU_QUEUE_LEAVE_GRACE": "60s"}
+    environment = cluster.environment(SLURM_JOB_ID="1234", GPU_QUEUE_ALLOCATION_GRACE="x", **end)
+    done = subprocess.run(
+        cluster.command("--check"), env=environment, capture_output=True, text=True, timeout=30, check=True
+    )
+    told = [line[12:] for line in done.stdout.splitlines() if line.startswith("allocation  ")]
+    assert told[0].startswith("slurm:1234.0 ends at ")
+    assert told[1].endswith("kills 30s after its TERM, so that tasks get 22s of the leave_grace of 1m")
+    assert told[2].startswith("GPU_QUEUE_ALLOCATION_GRACE: 'x'; expected seconds")
+    assert re.search(r"^lifetime    1h5\dm\d+s, cut to its allocation, then waits", done.stdout, re.MULTILINE)
+    assert re.search(r"^node        [^ ]+-1234-", done.stdout, re.MULTILINE)
+
+
 def test_a_name_that_was_given_wins(cluster: Cluster) -> None:
     cluster.start(SLURM_JOB_ID="1234", GPU_QUEUE_NODE_NAME="mine")
     assert cluster.start(wait=False, SLURM_JOB_ID="1235", GPU_QUEUE_NODE_NAME="mine").wait(20) == 1
@@ -116,3 +132,22 @@ def test_the_lifetime_is_cut_to_the_allocation_and_a_task_that_does_not_fit_is_n
     assert cluster.where(long) == ["pending"]
     (wait,) = wait_until(lambda: cluster.nodes()[0]["waiting"]["why"], "its reason", dump=cluster.dump)
     assert wait["code"] == "lifetime"
+
+
+def test_a_task_finds_nothing_of_the_allocation(cluster: Cluster) -> None:
+    outer = {
+        "GPU_QUEUE_ALLOCATION": "sco:ydj-exp/0a0b0c",
+        "GPU_QUEUE_ALLOCATION_GRACE": "30",
+        "GPU_QUEUE_SLOT": "1.2",
+        "GPU_QUEUE_SWEEP": "off",
+        "SENSECORE_PYTORCH_NNODES": "2",
+        "RAY_JOB_CONFIG_JSON_ENV_VAR": "{}",
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "10.0.0.1",
+    }
+    cluster.start(env={**outer, "RAY_ADDRESS": "10.0.0.1:6379", "WANDB_PROJECT": "mine"})
+    task = cluster.submit("export RANK=0\nenv\n")
+    cluster.wait_for(task, "done")
+    names = {line.partition("=")[0] for line in cluster.log(task).splitlines()}
+    assert not names & outer.keys()
+    assert {"RAY_ADDRESS", "WANDB_PROJECT", "RANK"} <= names

@@ -11,7 +11,7 @@ import pytest
 
 from gpu_queue.agent.cards import Cards
 from gpu_queue.agent.fillers import CLEAR_WITHIN_S, Fillers, rules_of
-from gpu_queue.config import Settings
+from gpu_queue.config import Keepalive, Settings
 from gpu_queue.gpus.devices import ComputeMode, Gpu
 from gpu_queue.gpus.leases import Footprint, Leases
 from gpu_queue.gpus.simulated import SimulatedDevices
@@ -72,5 +72,11 @@ def test_a_task_never_starts_beside_a_worker_that_would_keep_it_out(
 
 
 def test_the_rules_follow_the_settings() -> None:
-    rules = rules_of(Settings(sweep=True, foreign_memory_bytes=7))
+    rules = rules_of(Settings(sweep="gpus", foreign_memory_bytes=7))
     assert (rules.quiet_s, rules.foreign_bytes, rules.is_dedicated) == (60.0, 7, True)
+
+
+@pytest.mark.parametrize(("sweep", "is_held"), [("off", False), ("gpus", True), ("all", True)])
+def test_what_a_task_leaves_idle_is_held_where_the_node_is_ours_alone(sweep: str, is_held: bool) -> None:
+    assert rules_of(Settings(sweep=sweep)).hold_leased is is_held
+    assert not rules_of(Settings(sweep=sweep, keepalive=Keepalive(hold_leased="off"))).hold_leased

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from gpu_queue.execution.processes import Process
-from gpu_queue.execution.sweep import GRACE_S, Facts, choose_strays, read_facts
+from gpu_queue.execution.sweep import GRACE_S, Facts, choose_strays, read_facts, why_shared
 from tests.execution.helpers import wait_until
 from tests.unit.test_docs import ROOT
 
@@ -26,9 +26,13 @@ def facts(pid: int, parent: int = 1, name: str = "python3", **more: object) -> F
     return Facts(Process(pid, 1, parent, 1, "S", name), **values)  # type: ignore[arg-type]
 
 
-def strays(*rows: Facts, alive: str = "") -> list[int]:
+def strays(*rows: Facts, alive: str = "", everything: bool = False, self_pid: int = 50) -> list[int]:
     chosen = choose_strays(
-        {row.process.pid: row for row in rows}, uid=1000, self_pid=50, is_claim_alive=lambda claim: claim == alive
+        {row.process.pid: row for row in rows},
+        uid=1000,
+        self_pid=self_pid,
+        is_claim_alive=lambda claim: claim == alive,
+        everything=everything,
     )
     return [one.pid for one in chosen]
 
@@ -67,6 +71,72 @@ def test_descendants_of_shims_and_live_tries_are_no_strays_but_siblings_of_ours_
     rows = [AGENT, facts(40, parent=1, name="bash", program="bash"), facts(41, parent=40), shim]
     rows += [facts(71, parent=70), facts(72, parent=71), facts(80, claim="/alive"), facts(81, parent=80)]
     assert strays(*rows, alive="/alive") == [41]
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_what_is_a_child_of_process_1_has_lost_its_parent_also_where_that_is_the_agent(everything: bool) -> None:
+    agent = facts(1, parent=0, arguments=("python3", "perpetual_motion.py"))
+    shim = facts(70, arguments=("/bin/sh", "/tmp/q/shims/0123456789abcdef.sh"), name="sh", program="dash")
+    zygote = facts(80, arguments=("python3", "-m", "gpu_queue.keepalive.zygote", "--fd", "3"))
+    rows = [agent, shim, facts(71, parent=70), zygote, facts(81, parent=80), facts(90)]
+    assert strays(*rows, everything=everything, self_pid=1) == [90]
+
+
+def test_all_other_python_of_this_user_is_ended_on_a_node_that_is_ours_alone() -> None:
+    spared = [
+        facts(40, arguments=("python3", "jupyter-lab")),  # started us
+        facts(41, uid=0),
+        facts(42, name="bash", program="bash", arguments=("bash", "python3")),
+        facts(43, arguments=("python3", "/opt/q/gpu_queue/agent/__main__.py")),
+        facts(44, claim="/alive"),
+        facts(45, parent=44),
+    ]
+    ended = [facts(60, uses_gpu=False), facts(61, uses_gpu=False, parent=40), facts(62, claim="/dead")]
+    assert strays(AGENT, *spared, *ended, alive="/alive", everything=True) == [60, 61, 62]
+    assert strays(AGENT, *spared, *ended, alive="/alive") == [62]
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_what_belongs_to_another_slurm_job_is_left_alone_but_not_what_a_try_left_behind(everything: bool) -> None:
+    agent = facts(50, parent=40, arguments=("python3", "-u", "perpetual_motion.py"), job="1234")
+    rows = [agent, facts(60, job="1234"), facts(61, job="1235"), facts(62), facts(63, job="40000001", claim="/dead")]
+    assert strays(*rows, everything=everything) == [60, 62, 63]
+    assert 61 not in strays(AGENT, facts(61, job="1235"), everything=everything)
+
+
+INIT = facts(1, uid=0, parent=0, name="systemd", program="systemd", arguments=("/sbin/init",))
+
+
+@pytest.mark.parametrize(
+    ("uid", "row", "word"),
+    [
+        (0, facts(60, uid=0), "root"),
+        (1000, facts(60, uid=1001), "uid 1001"),
+        (0, facts(60, uid=1001), "root"),
+        (1000, facts(60, name="raylet", program="raylet"), "Ray"),
+    ],
+)
+def test_a_node_that_is_evidently_not_ours_alone_is_known(uid: int, row: Facts, word: str) -> None:
+    assert word in why_shared({1: INIT, row.process.pid: row}, uid=uid)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        facts(60),
+        facts(60, uid=0),  # a service
+        facts(60, uid=998),
+        facts(60, uid=65534),
+        facts(60, uid=1001, name="sshd", program="", arguments=()),
+        facts(60, uid=1001, name="raylet", program="", arguments=()),
+    ],
+)
+def test_services_and_sessions_of_others_tell_nothing(row: Facts) -> None:
+    assert why_shared({1: INIT, 60: row}, uid=1000) == ""
+
+
+def test_root_of_a_container_is_alone_there() -> None:
+    assert why_shared({1: facts(1, uid=0, parent=0, name="bash"), 60: facts(60, uid=0)}, uid=0) == ""
 
 
 def test_a_loop_in_the_facts_does_not_hang() -> None:

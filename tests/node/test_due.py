@@ -165,7 +165,7 @@ def test_a_sweep_that_hangs_with_a_process_is_looked_at_until_it_is_done(
         return {}  # nothing of what other tests have started
 
     monkeypatch.setattr(sweep, "read_facts", hangs)
-    node = at_rest(room, settings=replace(AT_ONCE, sweep=True))
+    node = at_rest(room, settings=replace(AT_ONCE, sweep="gpus"))
     command = {"protocol": 1, "nonce": "abcdefabcdef", "command": "sweep", "from": "alice@login1"}
     path = Path(room.paths.control, "20260101T000000000-abcdefabcdef.json")
     path.write_text(json.dumps({**command, "to": [f"n1/{node.around.incarnation}"]}))

@@ -65,7 +65,7 @@ def test_every_setting_is_described_and_its_default_is_a_value_of_its_own() -> N
     for row in ROWS:
         schema = found[row.key]
         assert row.meaning.replace("`", "") in schema["description"]
-        assert row.kind.expected in schema["description"]
+        assert row.file_kind.expected in schema["description"]
         assert "default" in schema or not row.shown_default or row.shown_default in schema["description"]
         if "default" in schema:
             jsonschema.validate(schema["default"], schema)

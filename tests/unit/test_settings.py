@@ -46,7 +46,7 @@ EXAMPLES = {
     "node_name": ("a", "b", "c"),
     "at_end": ("stop", "wait", "stop"),
     "until_empty": ("on", "off", "on"),
-    "sweep": ("on", "off", "on"),
+    "sweep": ("on", "off", "gpus"),
     "allow_group": ("on", "off", "on"),
     "local_dir": ("/a", "/b", "/c"),
     "log": ("pump", "direct", "pump"),
@@ -293,3 +293,20 @@ def test_the_readmes_table_has_a_line_for_every_row() -> None:
     for row, line in zip(SETTINGS, lines, strict=True):
         assert line.count("|") == 6
         assert all(word in line for word in (row.flag, row.env, row.key, row.meaning) if word)
+
+
+@pytest.mark.parametrize("text", ["on", "true", "1", "gpus", "GPUS"])
+def test_a_sweep_that_is_on_is_one_of_what_holds_gpus(text: str) -> None:
+    assert resolve({}, {"GPU_QUEUE_SWEEP": text}).sweep == "gpus"
+    assert resolve({}, {}, config(f"sweep: {text}\n")).sweep == "gpus"
+    assert vars(parser().parse_args(["--sweep"]))["sweep"] == "gpus"
+
+
+def test_all_is_swept_only_where_this_node_was_meant_and_never_by_a_file_that_speaks_for_many() -> None:
+    assert resolve({}, {"GPU_QUEUE_SWEEP": "all"}).sweep == "all"
+    assert resolve(vars(parser().parse_args(["--sweep", "all"])), {}).sweep == "all"
+    conf = Elsewhere(parse_conf("/x/gpu-queue.conf", "GPU_QUEUE_SWEEP=all", "/home/a"))
+    constant = Elsewhere(constants={"GPU_QUEUE_SWEEP": Said("all", "/x/program.py")})
+    for given, elsewhere in ((config("sweep: all\n"), Elsewhere()), (Config(), conf), (Config(), constant)):
+        with pytest.raises(SettingsError, match=r"'all'; expected off or gpus$"):
+            resolve({}, {}, given, elsewhere)

@@ -128,3 +128,39 @@ def test_a_port_in_use_is_known_by_the_last_words(said: str, told: str) -> None:
 @pytest.mark.parametrize("said", ["", "exit code 98", "step 98: loss 0.1", "port 29500 is fine"])
 def test_other_last_words_tell_nothing(said: str) -> None:
     assert judge(said.encode()) == ""
+
+
+RANKS = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "29500", "PET_NNODES": "2"}
+
+
+@pytest.mark.parametrize(
+    ("way", "outer"),
+    [
+        ("", {"SLURM_JOB_ID": "7", "SRUN_DEBUG": "3"}),
+        ("", {"SENSECORE_PYTORCH_NNODES": "2", "SENSECORE_PYTORCH_NODE_RANK": "1"}),
+        ("sco", {"SENSECORE_OTHER": "x"}),
+        ("", {"RAY_JOB_CONFIG_JSON_ENV_VAR": "{}", "RAY_CLIENT_MODE": "0"}),
+        ("ray", {"RAY_CLIENT_MODE": "0"}),
+        ("k8s", {}),
+        ("mine", {}),
+        ("", {"TORCHELASTIC_RUN_ID": "none", "TORCHELASTIC_MAX_RESTARTS": "0"}),
+        ("", {"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "1", "PMIX_RANK": "1", "OMPI_MCA_ess": "env"}),
+    ],
+)
+def test_a_task_takes_no_rank_and_no_job_of_its_agent_for_its_own(way: str, outer: dict[str, str]) -> None:
+    wanted = {
+        "PATH": "/bin",
+        "RAY_ADDRESS": "10.0.0.1:6379",
+        "OMPI_MCA_btl": "tcp",
+        "RANKING": "1",
+        "SLURM_CONF": "/c",
+    }
+    kept = without_allocation({**wanted, **RANKS, **outer}, way)
+    kept.pop("GPU_QUEUE_OUTER_SLURM_JOB_ID", None)
+    assert kept == wanted
+
+
+@pytest.mark.parametrize("way", ["", "local"])
+def test_outside_of_a_job_somebody_wants_what_he_has_set(way: str) -> None:
+    given = {**RANKS, "RAY_TMPDIR": "/x", "SLURM_EXACT": "1", "SENSECORE_REGION": "cn", "OMPI_MCA_orte_x": "1"}
+    assert without_allocation(given, way) == given
