@@ -546,6 +546,9 @@ __gpu_enter() { # [make]: into the spool of JOB_ID; only `make` makes one
     patience=$((patience - 1))
   done
   if [ ! -e PROTOCOL ] && [ -z "$number" ]; then
+    if [ "${1-}" != make ] && [ -d allocations ] && [ ! -d pending ]; then # by submit.sh
+      __gpu_fail '%s: an agent was asked for and has not begun yet (./submit.sh --list %s); gpu_submit may be used already' "$spool" "$JOB_ID"; return
+    fi
     [ "${1-}" = make ] || { __gpu_fail '%s has no PROTOCOL file, so it is no spool; gpu_submit makes it one' "$spool"; return; }
     __gpu_make && number=1 || { __gpu_fail 'cannot make the spool %s; check that you may write there and that it is not full' "$spool"; return; }
   fi
@@ -4659,6 +4662,7 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'there is no instance %s in %s; gpu_submit or ./submit.sh %s makes it, gpu_list shows the others') REPLY='没有实例 %s（在 %s 中）；gpu_submit 或 ./submit.sh %s 会创建它，gpu_list 列出其他实例' ;;
     'cannot enter %s; it must be a directory that you may read and write') REPLY='无法进入 %s；它必须是您可读写的目录' ;;
     '%s has no PROTOCOL file, so it is no spool; gpu_submit makes it one') REPLY='%s 中没有 PROTOCOL 文件，因此不是队列目录；gpu_submit 会把它建成队列' ;;
+    '%s: an agent was asked for and has not begun yet (./submit.sh --list %s); gpu_submit may be used already') REPLY='%s：已申请 agent，尚未启动（./submit.sh --list %s）；现在就可以使用 gpu_submit' ;;
     'cannot make the spool %s; check that you may write there and that it is not full') REPLY='无法创建队列 %s；请检查您是否可以在那里写入，以及存储是否已满' ;;
     "%s speaks protocol '%s', this client speaks 1; use the client.sh that came with its agents") REPLY="%s 使用协议 '%s'，本客户端使用协议 1；请使用与其 agent 一起提供的 client.sh" ;;
     'which task? a name, a part of it, or its six digits; gpu_status shows them') REPLY='哪个任务？请给出名称、名称的一部分或六位编号；gpu_status 会列出' ;;

@@ -155,6 +155,8 @@ settle() {
   done
   CLIENT=$CODE_DIR/client.sh
   [[ -r $CLIENT ]] || CLIENT=$HERE/client.sh
+  # shellcheck disable=SC1090,SC1091
+  source "$CLIENT"
   OUR_WAYS=$CODE_DIR/gpu_queue/ways
   [[ -d $OUR_WAYS ]] || OUR_WAYS=$HERE/gpu_queue/ways
   OWN_WAYS=${GPU_QUEUE_WAYS:-${XDG_CONFIG_HOME:-$HOME/.config}/gpu-queue/ways}
@@ -242,12 +244,16 @@ seconds_of() {
 }
 
 # Words as a person may type them, Chinese ones as they are; client.sh knows how.
-quoted() (
+quoted() {
+  local word REPLY line=''
   # shellcheck disable=SC1090,SC1091
-  source "$CLIENT"
-  __gpu_quote "$1" && printf %s "$REPLY"
-  for word in "${@:2}"; do __gpu_quote "$word" && printf ' %s' "$REPLY"; done
-)
+  declare -F __gpu_quote >/dev/null || source "$CLIENT"
+  for word in "$@"; do
+    __gpu_quote "$word"
+    line+=" $REPLY"
+  done
+  printf %s "${line# }"
+}
 
 # ---- Ways: one program each (gpu_queue/ways/, docs/clusters.md) ------------------------------------------------
 
@@ -388,7 +394,7 @@ start_script() {
 
 # Directories that are missing, as private as a client makes them; what root makes is for whoever called it.
 make_allocations() {
-  local path owner mode
+  local path owner mode trusted=" 0 $EUID "
   for path in "$QUEUE_ROOT" "$QUEUE_ROOT/$JOB_ID" "$QUEUE_ROOT/$JOB_ID/allocations"; do
     [[ ! -d $path ]] || continue
     (umask 077 && mkdir -p -- "$path") 2>/dev/null || [[ -d $path ]] ||
@@ -402,8 +408,9 @@ make_allocations() {
     read -r owner mode < <(stat -L -c '%u %a' -- "$path") || refuse "$path cannot be looked at"
     ((!(8#$mode & 8#022) || 8#$mode & 8#1000)) ||
       refuse "$path: mode $mode lets others put their own scripts into the place of yours; chmod go-w $(quoted "$path")"
-    ((EUID)) || [[ " 0 ${SUDO_UID:-0} " == *" $owner "* ]] ||
-      refuse "$path belongs to uid $owner, and you are root: submit as that user"
+    # The queue's owner is trusted, as by the agent; by root only who called for it.
+    if [[ $path != */allocations ]]; then ((EUID)) && trusted+="$owner " || trusted+="${SUDO_UID:-0} "; fi
+    [[ $trusted == *" $owner "* ]] || refuse "$path belongs to uid $owner; expected a directory of yours, or of the queue's owner"
   done
 }
 
@@ -496,13 +503,16 @@ is_uncertain() {
   fi
 }
 
-# The id that the cluster has for the submission in $1, by its nonce; empty: it has none.  111: no answer.
-id_by_name() {
-  local id nonce answer
+# FOUND = the id that the cluster has for the submission in $1, by its nonce, and FOUND_WORD what became of it; empty: it
+# has none.  111: no answer.
+look_for() {
+  local id word nonce answer
+  FOUND='' FOUND_WORD=''
   answer=$(ask 120 states --name "$(<"$1/name")") || return 111
-  while IFS=$'\x1f' read -r id _ _ nonce _; do
-    [[ $nonce != "${1##*-}" ]] || { printf %s "$id" && return; }
+  while IFS=$'\x1f' read -r id word _ nonce _; do
+    [[ $nonce != "${1##*-}" ]] || FOUND=$id FOUND_WORD=$word
   done < <(tr '\t' $'\x1f' <<<"$answer")
+  [[ -z $FOUND ]] || write "$1/id" "$FOUND"
 }
 
 UNCERTAIN_S=20 # what a scheduler was told when the answer was given up may still take effect
@@ -519,20 +529,22 @@ forget_old() {
 # Before anything is submitted: take what was submitted in spite of a time-out, clear what was not.  TAKEN: how many
 # nodes are served by what was found.
 clear_up() {
-  local directory id age_s
+  local directory age_s
   TAKEN=0
   while IFS= read -r directory; do
     is_uncertain "$directory" || continue
     find_way "$(<"$directory/way")" || refuse "$directory: no way is called '$(<"$directory/way")', by which this may have been submitted"
-    id=$(id_by_name "$directory") || not_answered "$directory"
+    look_for "$directory" || not_answered "$directory"
     age_s=$(($(date +%s) - $(stat -c %Y -- "$directory/answer")))
-    if [[ -z $id ]] && ((age_s >= 0 && age_s < UNCERTAIN_S)); then
-      sleep $((UNCERTAIN_S - age_s))
-      id=$(id_by_name "$directory") || not_answered "$directory"
+    if [[ -z $FOUND ]] && ((age_s < UNCERTAIN_S)); then
+      tell "$(<"$directory/name") may have been submitted a moment ago: looking for it again in some seconds"
+      sleep $((age_s < 0 ? UNCERTAIN_S : UNCERTAIN_S - age_s))
+      look_for "$directory" || not_answered "$directory"
     fi
-    if [[ -n $id ]]; then
-      write "$directory/id" "$id"
-      say "What may have been submitted was: $(<"$directory/way") $id ($(<"$directory/name")); it is taken, not submitted again."
+    if [[ $FOUND_WORD == ended ]]; then
+      say "What may have been submitted was, and has ended: $(<"$directory/way") $FOUND ($(<"$directory/name"))."
+    elif [[ -n $FOUND ]]; then
+      say "What may have been submitted was: $(<"$directory/way") $FOUND ($(<"$directory/name")); it is taken, not submitted again."
       TAKEN=$((TAKEN + 1))
     else
       write "$directory/answer" "1"$'\n'"$(sed 1d "$directory/answer")"$'\n'"no job of that nonce was found later"
@@ -550,6 +562,7 @@ submitted until it answers. Call again, or if you know that there is no such job
 
 start() {
   local count=1 shape
+  export_settings
   choose_way
   # Simulated GPUs are as many as somebody asked for; of real ones we take two unless told more.
   [[ -n $GPUS ]] || { [[ -n $SIMULATE && $SUBMIT_WAY == local ]] && GPUS=all || GPUS=2; }
@@ -584,7 +597,7 @@ dry_run() {
 }
 
 submit() {
-  local count=$1 script request directory status=0 done=0 id way=$WAY_FILE
+  local count=$1 script request directory status=0 done=0 way=$WAY_FILE
   forget_old
   clear_up
   WAY_FILE=$way count=$((GQ_NODES == NODES && TAKEN ? 0 : count - TAKEN))
@@ -595,10 +608,7 @@ submit() {
     request=$(ask 20 render) || not_rendered $?
     make_allocations
     hand_over "$directory" "$script" "$request" || status=$?
-    if ((status == 111)) && is_uncertain "$directory" && id=$(id_by_name "$directory") && [[ -n $id ]]; then
-      write "$directory/id" "$id"
-      status=0
-    fi
+    if ((status == 111)) && is_uncertain "$directory" && look_for "$directory" && [[ -n $FOUND ]]; then status=0; fi
     ((status == 0)) || break
     show_answer "$directory"
     done=$((done + 1))
@@ -636,7 +646,7 @@ not_submitted() {
 JOBS=()
 gather() {
   local directory way job status=0 prefix name id word raw nonce known whose
-  declare -A used=() of=() directories=()
+  declare -A used=() of=() directories=() lasting=()
   [[ -z $SUBMIT_WAY ]] || used[$SUBMIT_WAY]=''
   while IFS= read -r job; do
     while IFS= read -r directory; do
@@ -646,7 +656,7 @@ gather() {
       [[ -r $directory/id ]] || continue
       while IFS= read -r id; do
         if [[ ! -e $directory/ended ]]; then
-          used[$way]+="$id " directories[$way:$id]=$directory
+          used[$way]+="$id " directories[$way:$id]=$directory lasting[$directory]+="$id "
         elif [[ -n $(find "$directory/ended" -mmin -1440) ]]; then
           add_job "$job" "$way" "$id" ended "$(<"$directory/ended")" ours
         fi
@@ -663,8 +673,10 @@ gather() {
       known+="$id "
       directory=${directories[$way:$id]:-${directories[${nonce:-none}]:-}}
       job=${of[${directory:-none}]:-${name#"$prefix"}} whose=ours
-      # What has ended is not asked for again.
-      [[ $word != ended || -z $directory ]] || write "$directory/ended" "$raw"
+      if [[ $word == ended && -n $directory ]]; then # when all its jobs have, it is not asked for again
+        lasting[$directory]=" ${lasting[$directory]:-}" lasting[$directory]=${lasting[$directory]/ "$id "/ }
+        [[ -n ${lasting[$directory]// /} ]] || write "$directory/ended" "$raw"
+      fi
       [[ -z $nonce || -n $directory ]] || whose=theirs
       add_job "$job" "$way" "$id" "$word" "$raw" "$whose"
     done < <(
@@ -691,7 +703,7 @@ all_jobs() {
 }
 
 list() {
-  local status=0 row job way id word raw whose widths=(6 3 2) rows=("JOB_ID"$'\x1f'"WAY"$'\x1f'"ID"$'\x1f'"STATE")
+  local status=0 row directory job way id word raw whose widths=(6 3 2) rows=("JOB_ID"$'\x1f'"WAY"$'\x1f'"ID"$'\x1f'"STATE")
   gather || status=$?
   for row in ${JOBS[@]+"${JOBS[@]}"}; do
     IFS=$'\x1f' read -r job way id word raw whose <<<"$row"

@@ -224,6 +224,7 @@ def test_submit_sh_starts_an_agent_once_and_the_client_ends_it(cluster: Cluster,
         GPU_QUEUE_LOCAL_DIR=str(cluster.local),
         XDG_STATE_HOME=str(tmp_path / "state"),
         PYTHON=sys.executable,
+        SUBMIT_WAY="local",
     )
 
     def submit() -> subprocess.CompletedProcess[str]:

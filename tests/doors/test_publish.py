@@ -28,6 +28,15 @@ def nothing_is_left(spool: Spool) -> bool:
     return spool.names("pending") + spool.names("records") == []
 
 
+def test_a_queue_for_which_an_agent_was_only_asked_for_yet_takes_tasks(door: Door, home: Path, root: Path) -> None:
+    (root / "exp 1" / "allocations" / "20261129T185458188-3d54690bc4a1").mkdir(parents=True, mode=0o700)
+    refused = door.pause()
+    assert not refused.ok
+    assert "an agent was asked for and has not begun yet" in refused.words
+    assert door.publish(a_script(home, "train.sh")).ok
+    assert (root / "exp 1" / "PROTOCOL").read_text() == "1\n"
+
+
 def test_the_first_submission_makes_the_spool_closed_to_others(door: Door, home: Path, root: Path) -> None:
     before = os.umask(0o002)
     try:

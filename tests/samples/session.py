@@ -170,6 +170,7 @@ def _environment(home: str, language: Language) -> dict[str, str]:
         "LANG": _LOCALES[language],
         "LC_CTYPE": "C.UTF-8",
         "PYTHON": sys.executable,
+        "SUBMIT_WAY": "local",
         "CODE": str(ROOT),
         "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}",
         "TZ": "UTC",

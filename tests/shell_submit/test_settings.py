@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 from pathlib import Path
 
 import pytest
 
+from gpu_queue.conf import SCRIPT_BYTES, SUBMIT_KEYS
+from tests.conf_lines import BROKEN_OF_WAYS, OF_WAYS
 from tests.shell_submit.machine import PROJECT, Machine
 
 
@@ -132,3 +135,34 @@ def test_the_agent_gets_what_lies_beside_a_submit_sh_that_lies_elsewhere(machine
     write(elsewhere / "gpu-queue.conf", "GPU_UTIL_TARGET=60\nLD_PRELOAD=/theirs.so\n")
     assert machine.submit("exp1", CODE_DIR=str(project)).returncode == 0
     assert machine.agent["settings"] == {"GPU_UTIL_TARGET": "60"}
+
+
+def test_every_setting_of_submit_sh_is_known_to_all_readers_and_told_in_both_languages() -> None:
+    head = (PROJECT / "submit.sh").read_text(encoding="utf-8")[:SCRIPT_BYTES].partition("() {")[0]
+    keys = re.search(r"^KEYS=\(([^)]*)\)", head, re.MULTILINE)
+    assert keys is not None
+    assert sorted(keys[1].split()) == sorted(SUBMIT_KEYS)
+    assert sorted(re.findall(r'^([A-Z0-9_]+)=""', head, re.MULTILINE)) == sorted(SUBMIT_KEYS)
+    for page in ("docs/settings.md", "docs/zh-CN/settings.md"):
+        told = re.findall(r"`([A-Z0-9_]+)`", (PROJECT / page).read_text(encoding="utf-8"))
+        assert set(SUBMIT_KEYS) <= set(told), page
+
+
+def test_settings_of_ways_are_read_from_the_file_as_python_reads_them(machine: Machine, project: Path) -> None:
+    machine.own_way("shows", "case $1 in render) env | sort ;; shape) echo one ;; esac")
+    for line, value in OF_WAYS:
+        write(project / "gpu-queue.conf", f"{line}\n")
+        shown = machine.submit("exp1", "--way", "shows", "--dry-run")
+        key = line.partition("=")[0]
+        assert f"\n{key}={value}\n" in shown.stdout, shown
+    for line, why in BROKEN_OF_WAYS:
+        write(project / "gpu-queue.conf", f"{line}\n")
+        assert why in machine.refusal("exp1", "--way", "shows", "--dry-run")
+
+
+def test_a_setting_of_a_way_may_stand_in_submit_sh_with_the_number_of_gpus(machine: Machine, project: Path) -> None:
+    machine.own_way("shows", "case $1 in render) env | sort ;; shape) echo one ;; esac")
+    edit(project, SCO_SPEC='SCO_SPEC="n6ls.iu.i40.$GPUS"', SLURM_WAY_GRES="SLURM_WAY_GRES='gpu:${GPUS}'")
+    shown = machine.submit("exp1", "--way", "shows", "--dry-run").stdout
+    assert "\nSCO_SPEC=n6ls.iu.i40.$GPUS\n" in shown
+    assert "\nSLURM_WAY_GRES=gpu:${GPUS}\n" in shown

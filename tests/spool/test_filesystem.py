@@ -111,6 +111,19 @@ def test_a_spool_that_was_half_made_is_made_whole(tmp_path: Path) -> None:
     check_trust(paths, allow_group=False)
 
 
+def test_a_spool_in_which_an_agent_was_only_asked_for_is_made_around_that(tmp_path: Path) -> None:
+    paths = SpoolPaths(str(tmp_path / "spool"))
+    asked = Path(paths.allocations, "20261129T185458188-3d54690bc4a1")
+    asked.mkdir(parents=True, mode=0o700)
+    for path in (asked.parent, asked.parent.parent):
+        path.chmod(0o700)
+    (asked / "id").write_text("1234\n")
+    assert not check_protocol(paths)
+    make_spool(paths)
+    check_trust(paths, allow_group=False)
+    assert (asked / "id").read_text() == "1234\n"
+
+
 def test_a_directory_that_somebody_tidied_away_is_made_again(room: Room) -> None:
     for name in ("done", "failed", "logs", "queues"):
         os.rmdir(room.root / name)

@@ -74,6 +74,8 @@ def enter(paths: SpoolPaths) -> SpoolPaths:
     while not is_made(paths):
         if not os.path.isdir(paths.root):
             raise SpoolError(f"there is no queue {paths.root}; submit, or ./submit.sh, makes it")
+        if not os.path.isdir(paths.directory(State.PENDING)) and os.path.isdir(paths.allocations):
+            raise SpoolError(f"{paths.root}: an agent was asked for and has not begun yet; submit makes the queue")
         if not os.path.isdir(paths.directory(State.PENDING)) or time.monotonic() > deadline_s:
             raise SpoolError(f"{paths.root} has no PROTOCOL file, so it is no queue; submit makes it one")
         time.sleep(0.1)
