@@ -29,6 +29,7 @@ UP_S = 30.0
 TRIES = 3
 """Ports are free when they are chosen, not when they are bound."""
 IN_USE = "ddress already in use"
+CGROUPS = Path("/sys/fs/cgroup")
 PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 
 
@@ -191,6 +192,9 @@ class Slurm:
             f"PartitionName=whole Nodes={every} PriorityTier=50 PreemptMode=OFF OverSubscribe=EXCLUSIVE",
         ]
         (self.base / "slurm.conf").write_text("".join(f"{line}\n" for line in lines))
+        if self.settings.get("ProctrackType") == "proctrack/cgroup":
+            place = f"CgroupPlugin=cgroup/v1\nCgroupMountpoint={CGROUPS}\nCgroupAutomount=no\n"
+            (self.base / "cgroup.conf").write_text(place)
         files = self.base / "gpus"
         files.mkdir(exist_ok=True)
         for index in range(self.gpus):

@@ -15,7 +15,6 @@ from tests.slurm.cluster import Slurm, a_slurm
 from tests.slurm.conftest import refuse_unless_asked
 from tests.slurm.served import WAY, Served, a_served
 
-pytestmark = pytest.mark.timeout(240)
 ODD = 'it\'s "$(touch pwned)" `touch pwned` #1 \\ 训练 %j,x '
 
 

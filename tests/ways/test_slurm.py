@@ -341,10 +341,17 @@ def row(job: str, restarts: str, state: str, reason: str, nodes: str, comment: s
     )
 
 
-def answered(tmp_path: Path, rows: list[str], *words: str, sinfo: str = "") -> subprocess.CompletedProcess[str]:
+def answered(
+    tmp_path: Path, rows: list[str], *words: str, sinfo: str = "", scontrol: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
     (tmp_path / "rows").write_text("".join(f"{one}\n" for one in rows))
-    here = programs(tmp_path, squeue=f"cat {shlex.quote(str(tmp_path))}/rows", sinfo=sinfo or "echo n1 idle")
-    return way("states", *words, path=f"{here}:{SYSTEM}")
+    here = programs(
+        tmp_path,
+        squeue=f"cat {shlex.quote(str(tmp_path))}/rows",
+        sinfo=sinfo or "echo n1 idle",
+        scontrol=scontrol or CONFIG,
+    )
+    return way("states", *words, path=f"{here}:{SYSTEM}", **environment)
 
 
 @pytest.mark.parametrize(
@@ -395,6 +402,16 @@ def test_an_end_on_a_node_that_is_silent_proves_nothing(tmp_path: Path) -> None:
         told = answered(tmp_path, [one], "77.0", sinfo=f"printf 'n1 {state}\\nn2 idle\\n'").stdout
         assert told.split("\t")[1] == word, state
     assert answered(tmp_path, [one], "77.0", sinfo="exit 1").returncode == 111
+
+
+def test_where_a_proof_is_asked_for_an_end_is_none_unless_slurm_tracks_all_processes(tmp_path: Path) -> None:
+    rows = [row("77", "0", "COMPLETED", "None", "n1", "", "x"), row("78", "0", "RUNNING", "None", "n1", "", "x")]
+    for kind, word in (("cgroup", "ended"), ("linuxproc", "lost"), ("pgid", "lost")):
+        config = f"echo 'ProctrackType           = proctrack/{kind}'"
+        told = answered(tmp_path, rows, "77.0", "78.0", scontrol=config, GQ_PROOF="1").stdout
+        assert [line.split("\t")[1] for line in told.splitlines()] == [word, "running"], kind
+        assert "ended" in answered(tmp_path, rows, "77.0", scontrol=config).stdout, "people want to know that"
+    assert answered(tmp_path, rows, "77.0", scontrol="exit 1", GQ_PROOF="1").returncode == 111
 
 
 def test_jobs_are_found_by_their_name_or_its_beginning(tmp_path: Path) -> None:
