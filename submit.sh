@@ -174,7 +174,10 @@ settle() {
   source "$CLIENT"
   OUR_WAYS=$CODE_DIR/gpu_queue/ways
   [[ -d $OUR_WAYS ]] || OUR_WAYS=$HERE/gpu_queue/ways
-  OWN_WAYS=${GPU_QUEUE_WAYS:-${XDG_CONFIG_HOME:-$HOME/.config}/gpu-queue/ways}
+  OWN_WAYS=$HOME/.config
+  [[ ${XDG_CONFIG_HOME:-} != /* ]] || OWN_WAYS=$XDG_CONFIG_HOME
+  OWN_WAYS=${GPU_QUEUE_WAYS:-$OWN_WAYS/gpu-queue/ways}
+  [[ $OWN_WAYS == /* ]] || OWN_WAYS=$HOME/${OWN_WAYS#\~/}
 }
 
 tell_place() { say "$*" >&2; }
@@ -524,7 +527,7 @@ is_uncertain() {
 look_for() {
   local id word nonce answer
   FOUND='' FOUND_WORD=''
-  answer=$(ask 120 states --name "$(<"$1/name")") || return 111
+  answer=$(ask 180 states --name "$(<"$1/name")") || return 111
   while IFS=$'\x1f' read -r id word _ nonce _; do
     [[ $nonce != "${1##*-}" ]] || FOUND=$id FOUND_WORD=$word
   done < <(tr '\t' $'\x1f' <<<"$answer")
@@ -929,8 +932,8 @@ gather() {
       add_job "$job" "$way" "$id" "$word" "$raw" "$whose"
     done < <(
       # shellcheck disable=SC2086 # ids are words
-      { if [[ -n $JOB_ID ]]; then ask 120 states --name "$prefix$JOB_ID"; else ask 120 states --prefix "$prefix"; fi || say '!'
-        [[ -z ${used[$way]} ]] || ask 120 states ${used[$way]} || say '!'; } | tr '\t' $'\x1f'
+      { if [[ -n $JOB_ID ]]; then ask 180 states --name "$prefix$JOB_ID"; else ask 180 states --prefix "$prefix"; fi || say '!'
+        [[ -z ${used[$way]} ]] || ask 180 states ${used[$way]} || say '!'; } | tr '\t' $'\x1f'
     )
   done
   return "$status"
@@ -990,7 +993,7 @@ delete() {
   for way in "${!wanted[@]}"; do
     find_way "$way" || continue
     # shellcheck disable=SC2086 # ids are words
-    if ask 120 cancel ${wanted[$way]}; then
+    if ask 180 cancel ${wanted[$way]}; then
       say "$way was asked to end ${wanted[$way]% }; running tasks go back into the queue"
     else
       case $? in 1 | 100) ((status)) || status=1 ;; *) status=111 ;; esac

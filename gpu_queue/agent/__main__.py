@@ -28,6 +28,8 @@ def run(program: str, constants: Mapping[str, object] = {}) -> NoReturn:
     _open_standard_streams()
     for number in (signal.SIGUSR1, signal.SIGUSR2):  # they end who does not catch them; the loop says what for
         signal.signal(number, lambda _number, _frame: None)
+    if os.getpid() == 1:  # the kernel keeps from process 1 what it does not catch
+        signal.signal(signal.SIGTERM, lambda number, _frame: os._exit(128 + number))
     if sys.version_info < (3, 10):  # noqa: UP036  an older one would stumble over our syntax without a word
         sys.exit(f"{program}: needs Python 3.10 or newer; this is {sys.version.split()[0]}")
     try:

@@ -24,6 +24,7 @@ from gpu_queue.agent.commands import Commands
 from gpu_queue.agent.current import Current
 from gpu_queue.agent.fillers import LEDGER_EVERY_S, Fillers
 from gpu_queue.agent.history import History
+from gpu_queue.agent.livetry import are_within
 from gpu_queue.agent.looking import Looking, Seen
 from gpu_queue.agent.overreach import Overreach
 from gpu_queue.agent.place import Place
@@ -83,7 +84,9 @@ class Agent:
         self.fillers = Fillers(around.keepalive, self.cards, around.leases, around.gpu_uuids, settings, ledger, say)
         environment = scripts_environment(around, settings)
         tools = partial(install_tools, around.node_directory.root)
-        preparing = Preparing(spool, self.cards, lambda: self.settings, environment, around.umask, tools)
+        preparing = Preparing(
+            spool, self.cards, lambda: self.settings, environment, around.umask, around.allocation, tools
+        )
 
         def restore() -> None:
             found.restore(around.node_directory, around.leases, self.cards.everything)
@@ -105,9 +108,7 @@ class Agent:
             spool, storage, self.tries, agenda, self._current, now, say, self._looked, around.watch_ends
         )
         self.beat = Beat(spool, storage, agenda, now, say)
-        self.watching = Watching(
-            spool, storage, around.node_directory, around.home, self.tries, agenda, settings, say, lambda: self._now
-        )
+        self.watching = Watching(around, self.tries, agenda, settings, lambda: self._now)
         self.commands = Commands(
             self.tries,
             agenda,
@@ -172,13 +173,12 @@ class Agent:
         self._plan(now)
         if self.looking.has_looked:
             self.history.advance(now, lambda: self._facts(now).states())
+            served_s = now - self._started_at
+            self.renewing.advance(now, lambda: situation_of(self._facts(now), self.tries.live, self.span, served_s))
         serves = self.looking.has_looked and self._phase is Phase.SERVING and not self.place.problem
         self.tries.keep_spares(now, serves=serves)
         self.pushing.advance(now)
         self.overreach.advance(now)
-        if self.looking.has_looked:
-            served_s = now - self._started_at
-            self.renewing.advance(now, lambda: situation_of(self._facts(now), self.tries.live, self.span, served_s))
         self._notice_hanging(now)
         if now >= self.beat.due(now):
             self._tell(now)
@@ -352,7 +352,6 @@ class Agent:
             return
         self._seen.append(command.nonce)
         self.beat.hurry()  # a node file newer than the command says that we are at work on it
-
         self.commands.obey(command, now, self.settings.stop_grace_s, self.looking.view.waiting, self._cancel)
 
     def _cancel(self, names: list[str]) -> None:
@@ -389,6 +388,7 @@ class Agent:
         )
         waiting = [task for task in self.looking.view.waiting if task.name not in facts.claiming]
         open_nonces = self.commands.open_nonces()
+        allocation = self._around.allocation
         return NodePage(
             node=self._spool.node,
             incarnation=self._around.incarnation,
@@ -400,7 +400,8 @@ class Agent:
             started_s=self._started_wall_s,
             ends_s=None if left_s is None else wall_s + left_s,
             at_end=self.settings.at_end,
-            allocation=self._around.allocation.name,
+            allocation=allocation.name,
+            cluster=allocation.cluster,
             beat_s=wall_s,
             default_gpus=self.settings.default_gpus,
             devices=self._around.devices.describe(),
@@ -413,6 +414,7 @@ class Agent:
             failed=self.tries.tally.counts[State.FAILED],
             watching=silent_pages(self.watching.silent()),
             problems=tuple(text for text in told if text),
+            is_within_allocation=self.looking.has_looked and are_within(allocation, self.tries.live.values()),
             # A command that is not answered yet is obeyed again by a successor, who would else forget it.
             seen=tuple(nonce for nonce in self._seen if nonce not in open_nonces),
         )

@@ -249,6 +249,7 @@ def serve(
         finally:
             agent.fillers.close()
             agent.renewing.close()
+            agent.watching.close()
         return _leave(agent, storage, speaker)
     finally:
         devices.close()

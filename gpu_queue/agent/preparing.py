@@ -6,8 +6,9 @@ import os
 import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from gpu_queue.agent.allotted import Allocation
 from gpu_queue.agent.cards import Cards
 from gpu_queue.agent.livetry import LiveTry
 from gpu_queue.agent.spoken import ports_wanted, read_spoken
@@ -73,6 +74,8 @@ class Preparing:
     """What the scripts of all tasks get: :func:`scripts_environment`."""
     umask: int
     """Of whoever started the agent: tasks get it back."""
+    allocation: Allocation = field(default_factory=Allocation)
+    """In which the agent runs."""
     tools: Callable[[], str] = str
     """The directory of ``srun`` (:func:`gpu_queue.execution.tools.install_tools`); empty: there is none."""
 
@@ -124,10 +127,20 @@ class Preparing:
             beat_s=settings.beat_s,
             fence_s=0.0 if self.spool.mount.is_local else settings.fence_after_s,
             grace_s=settings.stop_grace_s,
+            leave_grace_s=self._leave_grace_s(settings),
             umask=self.umask,
         )
         one.shim.begin(spec)
         one.pid, one.shim = one.shim.pid, None
+
+    def _leave_grace_s(self, settings: Settings) -> float:
+        """Between the shim's TERM and its KILL when the platform has told it TERM, as it tells the agent."""
+        grace_s = self.allocation.leave_grace_s(settings.leave_grace_s)
+        if self.spool.mount.is_local:
+            return grace_s
+        # Its fence may have been due right then: it is to be over before a peer may take the task.
+        left_s = settings.takeover_after_s - settings.fence_after_s - settings.beat_s - settings.cache_s
+        return min(grace_s, max(settings.stop_grace_s, left_s))
 
     def _note(self, one: LiveTry, granted: list[Gpu], cwd: str) -> None:
         """What its record says, and what our successor must know to take it up."""
@@ -144,6 +157,7 @@ class Preparing:
             "time_s": one.needs.time_s,
             "retries": one.needs.retries,
             "queue": one.needs.queue,
+            "allocation": self.allocation.name,
         }
         one.directory.write_facts({**one.facts, **for_successor})
 

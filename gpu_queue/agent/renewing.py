@@ -28,8 +28,8 @@ from gpu_queue.scheduling.facts import Facts as PlanFacts
 from gpu_queue.scheduling.facts import Phase
 from gpu_queue.scheduling.plan import explain
 from gpu_queue.scheduling.renewal import Answer, Ask, Facts, Job, Limits, Memory, Pause, Submit
-from gpu_queue.spool import allocations
-from gpu_queue.spool.allocations import Allocations
+from gpu_queue.spool import keeping
+from gpu_queue.spool.keeping import Allocations
 from gpu_queue.states import AllocationState, read_word
 from gpu_queue.texts import printable
 
@@ -151,10 +151,10 @@ class Renewing:
 
         def call() -> Allocations:
             if not has_begun:
-                allocations.mark_began(self._paths, own)
-            seen = allocations.look(self._paths, self._uids)
+                keeping.mark_began(self._paths, own)
+            seen = keeping.look(self._paths, self._uids)
             if now >= self._forgets_at:
-                allocations.forget_old(self._paths, seen.tokens, seen.now_s)
+                keeping.forget_old(self._paths, seen.tokens, seen.now_s)
             return seen
 
         def done(result: Allocations | Failed) -> None:
@@ -221,7 +221,7 @@ class Renewing:
     def _pause(self, reason: str, seen: Allocations) -> None:
         by = f"{reason}; see their logs in {self._paths.allocations}"
         self._say(f"the queue is kept no longer: {by}. {by_hand(seen.keep, self._job_id)}")
-        self._notes.send(lambda: allocations.pause(self._paths, by))
+        self._notes.send(lambda: keeping.pause(self._paths, by))
 
     # -- asking the scheduler ---------------------------------------------------------------------------------------
 
@@ -255,12 +255,12 @@ class Renewing:
         nonce, own = secrets.token_hex(6), self._own
 
         def call() -> Allocations | None:
-            if not allocations.make_token(self._paths, wanted.slot, nonce, self._node, own):
+            if not keeping.make_token(self._paths, wanted.slot, nonce, self._node, own):
                 return None
             try:
-                return allocations.look(self._paths, self._uids)
+                return keeping.look(self._paths, self._uids)
             except OSError:
-                allocations.withdraw(self._paths, wanted.slot)
+                keeping.withdraw(self._paths, wanted.slot)
                 raise
 
         def done(result: Allocations | Failed | None) -> None:
@@ -269,7 +269,7 @@ class Renewing:
                 self._say(f"slot-{wanted.slot} could not be made: {result}")
             elif result is not None:
                 if renewal.confirm(self._facts(result, situation), wanted.slot, nonce):
-                    self._notes.send(partial(allocations.withdraw, self._paths, wanted.slot), key=wanted.slot)
+                    self._notes.send(partial(keeping.withdraw, self._paths, wanted.slot), key=wanted.slot)
                 else:
                     self._submit(wanted)
 
@@ -288,7 +288,7 @@ class Renewing:
         self._start(["--successor", str(wanted.slot), *after, self._job_id], SUBMIT_TIMEOUT_S, done)
 
     def _start(self, arguments: Sequence[str], timeout_s: float, done: Callable[[Background, float], None]) -> None:
-        self._run = Background([SUBMIT, *arguments], self._environment, timeout_s, self._wake), done
+        self._run = Background(lambda: [SUBMIT, *arguments], self._environment, timeout_s, self._wake), done
 
 
 def environment_of_submit(environment: Mapping[str, str], queue_root: str, job_id: str) -> dict[str, str]:
@@ -324,5 +324,5 @@ def parse_jobs(text: str) -> tuple[Job, ...]:
 
 
 def _last_words(run: Background) -> str:
-    lines = [printable(line).strip() for line in run.words.splitlines()]
+    lines = [printable(line).strip() for line in (run.problem or run.words).splitlines()]
     return next((line for line in reversed(lines) if line), f"it ended with {run.status}")[:WORDS_MAX]

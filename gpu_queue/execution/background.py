@@ -1,8 +1,10 @@
-"""Runs a program of ours that may take minutes, for an agent that must not wait: ``submit.sh``, for its successor.
+"""Runs a program that may take minutes, or hang, for an agent that must not wait: a way, or ``submit.sh``.
 
-- The start may hang (the program lies on shared storage), and so may the program.  So each has a thread of its own,
-  and is killed with all that it started when its time is over, or when nobody wants to know any more.
-- What it prints is read when it has ended, and no more than a pipe holds.
+- Nothing here may wait in the main thread or on the one for storage: the program may lie on storage that hangs, and
+  so may what it asks.  So each run has a thread of its own, and whatever it has started is killed when its time is
+  over, or when nobody wants to know any more.
+- What it prints is read when it has ended, and no more than a pipe holds: one that prints without end stands still
+  until it is killed.
 """
 
 from __future__ import annotations
@@ -11,12 +13,15 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO
 
+from gpu_queue.errors import WayError
 from gpu_queue.execution.processes import pids, read_process, send
 
 OUTPUT_MAX_BYTES = 64 << 10
+_WAIT_TICK_S = 0.02
 _KILLED_S = 5.0
 """So long a killed program is waited for; one that the kernel keeps is left to it."""
 
@@ -26,7 +31,7 @@ class Background:
 
     def __init__(
         self,
-        arguments: Sequence[str],
+        find: Callable[[], Sequence[str]],
         environment: Mapping[str, str],
         timeout_s: float,
         done: Callable[[], None] = lambda: None,
@@ -34,12 +39,13 @@ class Background:
         """Begin.
 
         Args:
-            arguments: the program, and what it is told.
-            environment: its own.
+            find: the program and what it is told; called in the thread, for to look for it may hang as well.  Its
+                OSError, ValueError or WayError is the ``problem``.
+            environment: of the program.
             timeout_s: then it is killed.
             done: is called in the thread when it has ended.
         """
-        self._arguments = list(arguments)
+        self._find = find
         self._environment = dict(environment)
         self._timeout_s = timeout_s
         self._done = done
@@ -47,10 +53,12 @@ class Background:
         self._is_closed = False
         self._lock = threading.Lock()
         self.status: int | None = None
-        """Its exit status; None: it could not be started, or was killed."""
+        """Its exit status, negative for a signal; None: see ``problem``."""
         self.output = ""
         self.words = ""
-        """What it printed to stderr; or why there is no status."""
+        """What it printed to stderr."""
+        self.problem = ""
+        """Why there is no status, for people."""
         self._thread = threading.Thread(target=self._run, name="background", daemon=True)
         self._thread.start()
 
@@ -67,19 +75,19 @@ class Background:
 
     def _run(self) -> None:
         try:
-            self._wait_for_it()
-        except (OSError, ValueError) as error:
-            self.words = str(error)
+            self._wait_for_it(self._find())
+        except (WayError, OSError, ValueError) as error:
+            self.problem = str(error)
         self._done()
 
-    def _wait_for_it(self) -> None:
+    def _wait_for_it(self, arguments: Sequence[str]) -> None:
         with self._lock:
             if self._is_closed:
-                return
+                raise WayError("it was not asked")
             # A start returns when the program has been entered, and stops all threads until then: that is the local
             # shell, which enters the program.
             self._process = process = subprocess.Popen(
-                ["/bin/sh", "-c", 'exec "$0" "$@"', *self._arguments],
+                ["/bin/sh", "-c", 'exec "$0" "$@"', *arguments],
                 cwd="/",
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -91,19 +99,37 @@ class Background:
         assert process.stderr is not None
         with process.stdout, process.stderr:
             try:
-                self.status = process.wait(self._timeout_s)
-            except subprocess.TimeoutExpired:
-                self.words = f"it has not ended in {self._timeout_s:.0f} s, and was killed"
-                _kill_session(process.pid)
-                try:
-                    process.wait(_KILLED_S)
-                except subprocess.TimeoutExpired:
-                    pass
+                status = _wait(process, self._timeout_s)
+                if status is None:
+                    _kill_session(process.pid)
+                    _wait(process, _KILLED_S)
+                    raise WayError(f"it has not answered in {self._timeout_s:g} s, and was killed")
             finally:
                 with self._lock:
                     self._process = None
-            self.output = _what_is_there(process.stdout)
-            self.words = self.words or _what_is_there(process.stderr)
+            self.output, self.words = _what_is_there(process.stdout), _what_is_there(process.stderr)
+        self.status = status
+
+
+def _wait(process: subprocess.Popen[bytes], timeout_s: float) -> int | None:
+    """The exit status, negative for a signal; None: it runs on.
+
+    Raises:
+        WayError: somebody else has taken it (:mod:`gpu_queue.execution.orphans`), which ``Popen.wait`` takes for 0.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            pid, status = os.waitpid(process.pid, os.WNOHANG)
+        except ChildProcessError:
+            process.returncode = 255
+            raise WayError("nobody knows how it ended") from None
+        if pid:
+            process.returncode = os.waitstatus_to_exitcode(status)
+            return process.returncode
+        if time.monotonic() >= deadline:
+            return None
+        time.sleep(_WAIT_TICK_S)
 
 
 def _what_is_there(pipe: IO[bytes]) -> str:

@@ -7,9 +7,9 @@
 #   lock is held exactly as long as this process lives; whatever else is started here closes it (9>&-).
 # - It may wait long before its agent writes a byte into the pipe.  Then descriptor 7, a file in the try's directory
 #   whatever that is called by now, says which try it is for (launcher.orders): the variables q_claim q_try q_log q_cwd
-#   q_beat_s q_fence_s q_grace_s q_umask q_timed q_header q_at q_python q_heed, those of the script's environment, the program as $@,
-#   and q_whole at its end.  A pipe that ends before: the agent is gone, or needs no shim; nothing was started, and it
-#   dies without a word.
+#   q_beat_s q_fence_s q_grace_s q_leave_s q_umask q_timed q_header q_at q_python q_heed, those of the script's
+#   environment, the program as $@, and q_whole at its end.  A pipe that ends before: the agent is gone, or needs no
+#   shim; nothing was started, and it dies without a word.
 # - q_log is a descriptor of the agent's, /proc/AGENT_PID/fd/N: of the regular file that it has found or made without
 #   following a link, which is more than a shell can say.  Only the process that becomes the script opens it, once.
 #   What keeps that process from becoming the script is told as a why, and its status is not the script's.
@@ -26,9 +26,9 @@
 # - Every BEAT_S a process of its own touches the claim and lists its directory; a hung server holds that process
 #   only, and there is never a second one.  Lost: two good listings 2 s apart lack the claim.  Fenced: the last good
 #   touch began FENCE_S ago (0: never).  TERM from outside without a why: requeue.  Then TERM to all of the try's
-#   processes, and KILL after GRACE_S.  Any other signal that can be caught only makes it look at its clock; it is caught
-#   and not ignored, for what a shell ignores its children must ignore.  None is passed on: whoever signals all processes
-#   of a job (Slurm's --signal) has reached the script.
+#   processes, and KILL after GRACE_S, or LEAVE_S where the shim was told TERM.  Any other signal that can be caught only
+#   makes it look at its clock; it is caught and not ignored, for what a shell ignores its children must ignore.  None is
+#   passed on: whoever signals all processes of a job (Slurm's --signal) has reached the script.
 # - At the end: status, and, if its parent is still AGENT_PID, exit: the agent makes the final move, and writes the
 #   last line of the log.  Else, or if there is a why, it ends what is left of the try; and without its agent it renames
 #   the claim itself.
@@ -122,10 +122,10 @@ q_nap() { # SECONDS
 	q_timer=$!
 }
 
-q_end() { # WHY: the try is to end; the timer's death wakes us for what comes next
+q_end() { # WHY GRACE_S: the try is to end; the timer's death wakes us for what comes next
 	q_because "$1"
 	q_clock
-	q_kill_at=$((q_now + q_grace_s * 10))
+	q_kill_at=$((q_now + $2 * 10))
 	q_signal TERM
 	! q_running "$q_timer" || kill -s KILL "$q_timer"
 }
@@ -133,13 +133,13 @@ q_end() { # WHY: the try is to end; the timer's death wakes us for what comes ne
 q_step() { # what is due now, by what is so, not by what has happened
 	q_running "$q_child" || { q_over=1 && return; }
 	if [ -z "$q_kill_at" ]; then
-		if [ -n "$q_asked" ]; then q_end requeue; elif [ -e "$q_try/gone" ]; then q_end lost; fi
+		if [ -n "$q_asked" ]; then q_end requeue "$q_leave_s"; elif [ -e "$q_try/gone" ]; then q_end lost "$q_grace_s"; fi
 	fi
 	! q_running "$q_timer" || return
 	q_clock
 	if [ -z "$q_kill_at" ]; then
 		read -r q_line <"$q_try/beat" && q_good=$q_line
-		[ "$q_fence_s" -eq 0 ] || [ $((q_now - q_good)) -lt $((q_fence_s * 10)) ] || q_end fenced
+		[ "$q_fence_s" -eq 0 ] || [ $((q_now - q_good)) -lt $((q_fence_s * 10)) ] || q_end fenced "$q_grace_s"
 	elif [ "$q_now" -ge "$q_kill_at" ]; then
 		q_signal KILL
 	fi

@@ -26,7 +26,6 @@ _CLAIM_END = re.compile(r"(.+)\.try(\d{1,9})\.([0-9a-f]{6})(?:=(\d{1,3})(?:-([a-
 _DROP_PRIORITY = re.compile(rb"(\d{3})[-_](.+)", re.DOTALL)
 _STRANGE = re.compile(rb"[^A-Za-z0-9._+-]+")
 _COMMAND = re.compile(r"\d{8}T\d{9}-([0-9a-f]{6,32})\.json", re.ASCII)
-_ALLOCATION = re.compile(r"\d{8}T\d{9}-([0-9a-f]{12})", re.ASCII)
 _REMOVING = re.compile(r"\.removing-(\d{1,12})\.(\d{9})-[0-9a-f]{12}", re.ASCII)
 _LIKE_A_CLAIM = re.compile(r"\.try\d{1,9}\.[0-9a-f]{6}$", re.ASCII)
 _STAMP_AND_NONCE = len("YYYYMMDDTHHMMSSmmm-NNNNNN-")
@@ -172,17 +171,6 @@ def is_command_entry(name: str) -> bool:
     return _COMMAND.fullmatch(name) is not None
 
 
-def allocation_entry(epoch_s: float, nonce: str) -> str:
-    """The name of a submission's directory in allocations/; its nonce has twelve hex digits."""
-    return f"{stamp(epoch_s)}-{nonce}"
-
-
-def parse_allocation(name: str) -> str | None:
-    """The nonce of a submission's directory; None: it is none such."""
-    match = _ALLOCATION.fullmatch(name)
-    return None if match is None else match[1]
-
-
 def parse_slot(name: str) -> tuple[Slot, bool] | None:
     """A token's slot, and whether the name is that of the mark that its agent began; None for any other name."""
     slot = Slot.parse(name.removeprefix("slot-").removesuffix(".began")) if name.startswith("slot-") else None
@@ -307,12 +295,8 @@ class SpoolPaths:
 
     @property
     def allocations(self) -> str:
-        """What was asked of clusters: a directory for each submission."""
+        """What was asked of clusters, and answered: a directory for each submission, made by submit.sh."""
         return f"{self.root}/allocations"
-
-    def allocation(self, entry: str) -> str:
-        """What was asked, and answered, in one submission."""
-        return f"{self.allocations}/{entry}"
 
     @property
     def keep(self) -> str:

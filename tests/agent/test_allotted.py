@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import subprocess
 import time
 from typing import Any
 
@@ -60,6 +62,20 @@ def test_a_second_agent_of_the_same_allocation_is_refused(cluster: Cluster, job:
     cluster.start(env=job)
     assert cluster.start(wait=False, env=job).wait(20) == 1
     said(cluster, "an agent already serves")
+
+
+def test_a_check_tells_the_allocation_and_what_follows_from_it(cluster: Cluster) -> None:
+    end = {"GPU_QUEUE_ALLOCATION_END": f"{time.time() + 7200:.0f}", "GPU_QUEUE_LEAVE_GRACE": "60s"}
+    environment = cluster.environment(SLURM_JOB_ID="1234", GPU_QUEUE_ALLOCATION_GRACE="x", **end)
+    done = subprocess.run(
+        cluster.command("--check"), env=environment, capture_output=True, text=True, timeout=30, check=True
+    )
+    told = [line[12:] for line in done.stdout.splitlines() if line.startswith("allocation  ")]
+    assert told[0].startswith("slurm:1234.0 ends at ")
+    assert told[1].endswith("kills 30s after its TERM, so that tasks get 22s of the leave_grace of 1m")
+    assert told[2].startswith("GPU_QUEUE_ALLOCATION_GRACE: 'x'; expected seconds")
+    assert re.search(r"^lifetime    1h5\dm\d+s, cut to its allocation, then waits", done.stdout, re.MULTILINE)
+    assert re.search(r"^node        [^ ]+-1234-", done.stdout, re.MULTILINE)
 
 
 def test_a_name_that_was_given_wins(cluster: Cluster) -> None:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -45,7 +46,18 @@ class Container:
                 stdin=subprocess.DEVNULL,
             )
         self.agent = wait_until(self._first, "process 1", dump=cluster.dump)
-        wait_until(lambda: [page for page in cluster.nodes() if page["pid"] == 1], "its page", dump=cluster.dump)
+
+    def serves(self) -> Container:
+        """Wait for its page."""
+        wait_until(
+            lambda: [page for page in self.cluster.nodes() if page["pid"] == 1], "page", dump=self.cluster.dump
+        )
+        return self
+
+    def catches(self, number: signal.Signals) -> bool:
+        """Whether process 1 is Python by now, and has a handler for this."""
+        lines = Path(f"/proc/{self.agent}/status").read_text().splitlines()
+        return bool(int(next(line.split()[1] for line in lines if line.startswith("SigCgt")), 16) & 1 << number - 1)
 
     def _first(self) -> int:
         assert self.outer.poll() is None, self.cluster.dump()
@@ -86,7 +98,7 @@ def containers() -> Iterator[list[Container]]:
 
 def test_process_1_takes_the_exits_of_what_lost_its_parent(cluster: Cluster, containers: list[Container]) -> None:
     pod = Container(cluster)
-    containers.append(pod)
+    containers.append(pod.serves())
     lost = "for i in 1 2 3; do (setsid sh -c 'sleep 0.3' </dev/null >/dev/null 2>&1 &); done; sleep 0.1\n"
     tasks = [cluster.submit(lost) for _ in range(3)]
     for task in tasks:
@@ -99,11 +111,21 @@ def test_process_1_takes_the_exits_of_what_lost_its_parent(cluster: Cluster, con
     assert pod.end() == 0
 
 
+def test_process_1_that_is_not_ready_yet_ends_by_term_all_the_same(
+    cluster: Cluster, containers: list[Container]
+) -> None:
+    pod = Container(cluster)
+    containers.append(pod)
+    wait_until(lambda: pod.catches(signal.SIGTERM), "the handler", dump=cluster.dump)
+    assert not cluster.nodes()  # long before it serves
+    assert pod.end() == 143
+
+
 def test_a_stop_ends_every_other_python_of_a_node_that_is_ours_alone_and_says_how_many(
     cluster: Cluster, containers: list[Container]
 ) -> None:
     pod = Container(cluster, GPU_QUEUE_SWEEP="all", GPU_QUEUE_ALLOCATION="sco:ydj-exp/0a0b0c")
-    containers.append(pod)
+    containers.append(pod.serves())
     other_agent = cluster.command("--no-keepalive", "--node-name", "other", "--gpus", "1")
     beside = subprocess.Popen(
         ["nsenter", "--target", str(pod.agent), "--pid", "--mount", *other_agent],

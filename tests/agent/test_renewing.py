@@ -43,8 +43,10 @@ class Kept:
         (self.allocations / f"slot-{slot}").write_text("".join(f"{line}\n" for line in lines))
         (self.moon / job).write_text(f"running|{nonce}|alice-exp\n")
 
-    def start(self, *flags: str, wait: bool = True, **settings: str) -> subprocess.Popen[bytes]:
-        return self.cluster.start(*flags, env={**self.settings, **settings}, wait=wait)
+    def start(
+        self, *flags: str, wait: bool = True, settings: dict[str, str] | None = None, **more: str
+    ) -> subprocess.Popen[bytes]:
+        return self.cluster.start(*flags, env={**self.settings, **(settings or {}), **more}, wait=wait)
 
     def token(self, slot: str) -> str:
         path = self.allocations / f"slot-{slot}"
@@ -118,11 +120,11 @@ def test_a_successor_of_a_queue_that_is_kept_no_longer_ends_at_once(kept: Kept) 
 def test_a_successor_that_finds_no_work_ends_and_one_that_finds_some_stays(kept: Kept) -> None:
     kept.allocation("1.2", "m2", "f" * 12, "from 1.1")
     slot = {"GPU_QUEUE_SLOT": "1.2", "GPU_QUEUE_ALLOCATION": "moon:m2"}
-    agent = kept.start("--lifetime", "8s", wait=False, **slot)
+    agent = kept.start("--lifetime", "8s", settings=slot, wait=False)
     assert agent.wait(20) == 0
     assert "there is none: it ends" in kept.cluster.dump()
     task = kept.cluster.submit("sleep 3\n")
-    kept.start("--lifetime", "8s", **slot)
+    kept.start("--lifetime", "8s", settings=slot)
     kept.cluster.wait_for(task, "done")
 
 

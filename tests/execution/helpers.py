@@ -85,6 +85,7 @@ class Bench:
             beat_s=1,
             fence_s=0,
             grace_s=5,
+            leave_grace_s=5,
         )
         return replace(spec, **changes)  # type: ignore[arg-type]
 

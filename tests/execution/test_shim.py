@@ -249,7 +249,7 @@ def test_the_why_that_its_agent_wrote_goes_into_the_name(each_shell: Bench) -> N
 
 
 def test_a_script_that_does_not_hear_term_is_killed_after_the_grace(all_shells: list[Bench]) -> None:
-    shims = [one.start(STUBBORN, grace_s=1) for one in all_shells]
+    shims = [one.start(STUBBORN, grace_s=60, leave_grace_s=1) for one in all_shells]
     for one, shim in zip(all_shells, shims, strict=True):
         one.wait_for("script")
         os.kill(shim, signal.SIGTERM)
@@ -326,7 +326,7 @@ def test_a_script_that_ends_its_group_ends_what_it_has_started_and_not_its_shim(
 
 
 def test_a_script_that_stops_its_group_can_still_be_ended(all_shells: list[Bench]) -> None:
-    shims = [one.start("echo $$ >script; kill -STOP 0; sleep 60\n", grace_s=1) for one in all_shells]
+    shims = [one.start("echo $$ >script; kill -STOP 0; sleep 60\n", leave_grace_s=1) for one in all_shells]
     for one, shim in zip(all_shells, shims, strict=True):
         script = int(one.wait_for("script"))
         wait_until(lambda pid=script: (row := read_process(pid)) and row.state == "T")  # type: ignore[misc]

@@ -1,7 +1,7 @@
 """The document that this project began with, line by line: what it promises is typed as it stands there, and holds.
 
 Its paths below /mnt/afs are a directory of the test; ``conda`` and ``swift`` are stand-ins; GPUs are simulated.  Not
-here: the ``sco`` commands, and agents on several nodes by one call, which are a cluster's and are refused so far.
+here: ``sco``, and agents on several nodes by one call, which are a cluster's (``tests/sco/test_document_004.py``).
 ``gpu_stop`` ends all that a task has started; strangers' Python only where an agent was told so (``--sweep``).
 """
 

@@ -272,7 +272,7 @@ def test_a_way_that_hangs_may_have_submitted_and_nothing_more_is_submitted(machi
 def test_what_was_submitted_in_spite_of_a_time_out_is_found_by_its_nonce_at_once(
     machine: Machine, moon: Path
 ) -> None:
-    (moon / "m1").write_text("running|somebody's|alice-exp1\n")
+    (moon / "the last").write_text("running|somebody's|alice-exp1\n")
     done = machine.submit("exp1", MOON_MOOD="slow")
     assert done.returncode == 0
     assert text(only(machine.allocations()) / "id") == "m2"
@@ -296,6 +296,20 @@ def test_what_was_submitted_in_spite_of_a_time_out_and_has_ended_takes_nobodys_p
     done = machine.submit("exp1")
     assert "What may have been submitted was, and has ended: moon m1 (alice-exp1)." in done.stdout
     assert [text(path / "id") for path in machine.allocations()] == ["m1", "m2"]
+
+
+def test_what_was_given_up_a_moment_ago_is_waited_for_before_it_is_submitted_anew(
+    machine: Machine, moon: Path
+) -> None:
+    """The scheduler had the request when submit.sh gave up, and was slow."""
+    assert machine.submit("exp1", MOON_MOOD="lost").returncode == 111
+    nonce = only(machine.allocations()).name.partition("-")[2]
+    second = subprocess.Popen(["bash", machine.script, "exp1"], env=machine.env, stderr=subprocess.PIPE, text=True)
+    assert second.stderr is not None
+    assert "may have been submitted a moment ago: looking for it again" in second.stderr.readline()
+    (moon / "m1").write_text(f"queued|{nonce}|alice-exp1\n")
+    second.communicate()
+    assert (second.returncode, list(jobs(moon))) == (0, ["m1"])
 
 
 def test_of_several_nodes_only_those_are_submitted_that_are_not_there(machine: Machine, moon: Path) -> None:
@@ -328,13 +342,16 @@ def submitted_without_an_answer(machine: Machine, moon: Path, *, exists: bool) -
 
 
 def test_what_another_submit_sh_is_at_work_on_is_left_to_it(machine: Machine, moon: Path) -> None:
-    way = MOON_WAY.replace("    id=m", '    until [ -e "$MOON/../go" ]; do sleep 0.1; done\n    id=m')
+    way = MOON_WAY.replace("    id=m", '    until [ -e "$MOON/../$WAITS" ]; do sleep 0.1; done\n    id=m')
     machine.own_way("moon", way)
-    first = subprocess.Popen(["bash", machine.script, "exp1"], env=machine.env, stdout=subprocess.DEVNULL)
-    while not (machine.allocations() and list(machine.allocations()[0].glob("submitter"))):
+    env = {**machine.env, "WAITS": "go"}
+    first = subprocess.Popen(["bash", machine.script, "exp1"], env=env, stdout=subprocess.DEVNULL)
+    while not (machine.allocations() and list(machine.allocations()[0].glob("request"))):
         assert first.poll() is None
+    os.utime(machine.allocations()[0] / "answer", (time.time() - OLD_S,) * 2)
+    assert machine.submit("exp1", WAITS="moon").returncode == 0
+    assert text(machine.allocations()[0] / "answer").startswith("111\n")
     (machine.root / "go").touch()
-    assert machine.submit("exp1").returncode == 0
     assert first.wait() == 0
     assert len({text(path / "id") for path in machine.allocations()}) == 2
 
@@ -366,6 +383,25 @@ def test_a_directory_in_which_others_could_put_scripts_is_refused(machine: Machi
     (spool / "allocations").rename(spool / "moved")
     (spool / "allocations").symlink_to(spool / "moved")
     assert "allocations is a link" in machine.refusal("exp1")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a directory somebody else's")
+def test_a_directory_of_somebody_else_is_refused_and_that_of_who_called_for_root_is_not(
+    machine: Machine, moon: Path
+) -> None:
+    assert machine.submit("exp1").returncode == 0
+    spool = machine.root / "home" / "gpu_queue" / "exp1"
+    for path in (spool / "allocations", spool):
+        os.chown(path, 12345, 12345)
+        assert f"{path} belongs to uid 12345; expected a directory of yours" in machine.refusal("exp1")
+        assert machine.submit("exp1", SUDO_UID="12345").returncode == 0
+    shutil.rmtree(spool)
+    assert machine.submit("exp1", SUDO_UID="12345").returncode == 0
+    assert [path.stat().st_uid for path in (spool, spool / "allocations", *machine.allocations())] == [
+        12345,
+        12345,
+        0,
+    ]
 
 
 def test_others_may_submit_to_a_queue_that_is_open_to_them(machine: Machine, moon: Path) -> None:
@@ -401,10 +437,11 @@ def test_what_was_submitted_is_listed_with_what_became_of_it(machine: Machine, m
 
 
 def test_a_way_that_does_not_answer_is_told_and_no_empty_list_is_shown_for_it(machine: Machine, moon: Path) -> None:
-    machine.submit("exp1")
-    done = machine.submit("--list", MOON_MOOD="silent")
-    assert (done.returncode, done.stdout) == (111, "")
-    assert "moon does not answer: what it has is not known" in done.stderr
+    for mood in ("refuses", ""):  # known to have been used, and with an id
+        machine.submit("exp1", MOON_MOOD=mood)
+        done = machine.submit("--list", MOON_MOOD="silent")
+        assert (done.returncode, done.stdout) == (111, "")
+        assert "moon does not answer: what it has is not known" in done.stderr
 
 
 def test_what_has_ended_is_shown_for_a_day_and_not_asked_for_again(machine: Machine, moon: Path) -> None:

@@ -29,6 +29,7 @@ UP_S = 30.0
 TRIES = 3
 """Ports are free when they are chosen, not when they are bound."""
 IN_USE = "ddress already in use"
+CGROUPS = Path("/sys/fs/cgroup")
 PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 
 
@@ -138,9 +139,9 @@ class Slurm:
         self.run_daemon("slurmctld", "-D")
         self._until(lambda: self.run("scontrol", "ping").returncode == 0, "slurmctld does not answer")
 
-    def kill_controller(self) -> None:
-        """End slurmctld at once; running jobs go on."""
-        self._kill("ctld.pid")
+    def stop_controller(self) -> None:
+        """End slurmctld, which saves what it knows of jobs; running ones go on."""
+        self._end("ctld.pid", signal.SIGTERM)
 
     def start_node(self, node: str) -> None:
         """Start the slurmd of a node."""
@@ -148,18 +149,18 @@ class Slurm:
 
     def kill_node(self, node: str) -> None:
         """End the slurmd of a node at once; what runs there goes on."""
-        self._kill(f"slurmd-{node}.pid")
+        self._end(f"slurmd-{node}.pid", signal.SIGKILL)
 
-    def _kill(self, pid_file: str) -> None:
+    def _end(self, pid_file: str, number: signal.Signals) -> None:
         pid = int((self.base / pid_file).read_text())
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
         while True:
             try:
                 os.kill(pid, 0)
             except ProcessLookupError:
                 break
             time.sleep(0.01)
-        (self.base / pid_file).unlink()
+        (self.base / pid_file).unlink(missing_ok=True)
 
     def _configure(self, ports: list[int]) -> None:
         user = pwd.getpwuid(os.getuid()).pw_name
@@ -191,6 +192,9 @@ class Slurm:
             f"PartitionName=whole Nodes={every} PriorityTier=50 PreemptMode=OFF OverSubscribe=EXCLUSIVE",
         ]
         (self.base / "slurm.conf").write_text("".join(f"{line}\n" for line in lines))
+        if self.settings.get("ProctrackType") == "proctrack/cgroup":
+            place = f"CgroupPlugin=cgroup/v1\nCgroupMountpoint={CGROUPS}\nCgroupAutomount=no\n"
+            (self.base / "cgroup.conf").write_text(place)
         files = self.base / "gpus"
         files.mkdir(exist_ok=True)
         for index in range(self.gpus):

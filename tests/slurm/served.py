@@ -95,12 +95,15 @@ class Served:
         for job in jobs:
             self.slurm.wait_for_state(job, *ENDED, timeout_s=timeout_s)
 
-    def a_task(self, seconds: float, **needs: Any) -> str:
-        """Submit a task whose first try takes so long, and others 0.3 s; it notes all the time which GPUs it has."""
+    def a_task(self, seconds: float, first: str = ":", **needs: Any) -> str:
+        """Submit a task whose first try takes so long, and others 0.3 s; it notes all the time which GPUs it has.
+
+        ``first``: what its script does before.
+        """
         beats = shlex.quote(str(self.queue.base / "beats"))
         turns = f"GPU_QUEUE_TRY == 1 ? {max(1, round(seconds * 10))} : 3"
         note = f'echo "$GPU_QUEUE_TASK $$ $CUDA_VISIBLE_DEVICES" >>{beats}'
-        return self.queue.submit(f"for ((i = 0; i < ({turns}); i++)); do {note}; sleep 0.1; done\n", **needs)
+        return self.queue.submit(f"{first}\nfor ((i = 0; i < ({turns}); i++)); do {note}; sleep 0.1; done\n", **needs)
 
     def beats(self) -> list[str]:
         path = self.queue.base / "beats"

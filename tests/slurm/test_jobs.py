@@ -170,15 +170,16 @@ def test_one_job_of_two_nodes_has_an_agent_on_each_and_the_death_of_one_ends_no_
     assert served.word(job) == "running"
 
 
-def test_signals_that_a_site_sends_before_the_end_are_survived(served: Served) -> None:
-    task = served.a_task(2.0)
-    (job,) = served.submit("1", SLURM_WAY_ARGS="--signal=USR1@60")
-    running(served, 1)
+def test_signals_that_a_site_sends_before_the_end_end_no_agent_and_fail_no_task(served: Served) -> None:
+    deaf, heeding = served.a_task(60), served.a_task(3, first="trap : USR1 USR2")
+    (job,) = served.submit("2", SLURM_WAY_ARGS="--signal=USR1@60")
+    running(served, 2)
     for number in ("USR1", "USR2"):
-        served.slurm.ask("scancel", "--signal", number, job)
-    served.wait_until_all_done([task])
+        served.slurm.ask("scancel", "--signal", number, job)  # to all processes, as --signal does
+    served.queue.wait_for(deaf, "pending")
+    served.queue.wait_for(heeding, "done")
     assert served.word(job) == "running"
-    assert len(served.queue.tries(task)) == 1
+    assert len(served.queue.tries(heeding)) == 1
 
 
 @only_with_all

@@ -113,7 +113,7 @@ def test_a_spool_that_was_half_made_is_made_whole(tmp_path: Path) -> None:
 
 def test_a_spool_in_which_an_agent_was_only_asked_for_is_made_around_that(tmp_path: Path) -> None:
     paths = SpoolPaths(str(tmp_path / "spool"))
-    asked = Path(paths.allocation("20261129T185458188-3d54690bc4a1"))
+    asked = Path(paths.allocations, "20261129T185458188-3d54690bc4a1")
     asked.mkdir(parents=True, mode=0o700)
     for path in (asked.parent, asked.parent.parent):
         path.chmod(0o700)

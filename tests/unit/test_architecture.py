@@ -13,8 +13,9 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "gpu_queue"
 MODULES = sorted(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in PACKAGE.rglob("*.py"))
 
-NOUNS = {"task", "kept", "units", "texts", "errors", "reasons", "states", "words"}
+NOUNS = {"allocations", "kept", "task", "units", "texts", "errors", "reasons", "states", "words"}
 MAY_IMPORT: dict[str, set[str]] = {
+    "allocations": set(),
     "reasons": set(),
     "states": set(),
     "task": {"reasons"},
@@ -29,11 +30,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "conf": {"texts"},
     "config": {"texts", "errors", "units", "band", "hours", "conf"},
     "scripts": {"task", "units", "texts", "errors"},
-    "spool": {"texts", "kept", "task", "units", "errors", "reasons", "states", "words", "conf", "scripts"},
-    "node": {"texts", "kept", "task", "units", "errors", "reasons", "config", "spool", "scripts"},
+    "spool": {*NOUNS, "conf", "scripts"},
+    "node": {"texts", "task", "units", "errors", "reasons", "config", "spool", "scripts"},
     "scheduling": {"task", "kept", "units", "reasons", "states"},
     "gpus": {"task", "units", "errors", "locks"},
-    "execution": {"task", "units", "errors", "gpus", "locks"},
+    "execution": {"allocations", "task", "units", "errors", "gpus", "locks"},
     "keepalive": {"texts", "task", "units", "errors", "gpus", "locks", "band"},
     "experiments": {*NOUNS, "config", "spool"},
     "console": {*NOUNS, "config", "spool", "experiments"},
@@ -233,7 +234,7 @@ def test_nobody_else_renames_what_lies_in_a_spool(room: str) -> None:
     assert found <= {"gpu_queue.gpus.leases", "gpu_queue.agent.speaker"}  # the node's own disk; the agent's own log
 
 
-def test_only_the_launcher_and_the_zygote_start_processes() -> None:
+def test_only_the_launcher_the_zygote_and_what_runs_in_the_background_start_processes() -> None:
     # The installed command starts none either: `gpu-queue agent` becomes the agent.
     found = {module.removeprefix("gpu_queue.") for module in OURS if calls(module) & FORKING}
     assert found == FORKS | OWN_PROGRAMS | {"cli"}

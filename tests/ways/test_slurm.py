@@ -60,7 +60,8 @@ def test_a_job_of_one_node() -> None:
 #SBATCH --nodes=1 --ntasks-per-node=1
 #SBATCH --job-name=alice-train-exp1
 #SBATCH --comment=gpu-queue:0123456789ab
-exec srun --ntasks-per-node=1 --kill-on-bad-exit=0 --cpu-bind=none bash \
+((${SLURM_GPUS_ON_NODE:-0} <= 2)) || gres=--gres=gpu:$SLURM_GPUS_ON_NODE
+exec srun ${gres-} --ntasks-per-node=1 --kill-on-bad-exit=0 --cpu-bind=none bash \
 /shared/q/train-exp1/allocations/t-0123456789ab/start-0123456789ab.sh
 """
     )
@@ -92,7 +93,8 @@ def test_all_that_a_site_may_want() -> None:
 #SBATCH --job-name=alice-train-exp1
 #SBATCH --comment=gpu-queue:0123456789ab
 #SBATCH --dependency=afterany:1234
-exec srun --ntasks-per-node=1 --kill-on-bad-exit=0 --cpu-bind=none bash \
+((${SLURM_GPUS_ON_NODE:-0} <= 2)) || gres=--gres=gpu:$SLURM_GPUS_ON_NODE
+exec srun ${gres-} --ntasks-per-node=1 --kill-on-bad-exit=0 --cpu-bind=none bash \
 /shared/q/train-exp1/allocations/t-0123456789ab/start-0123456789ab.sh
 """
     )
@@ -113,7 +115,9 @@ def test_one_job_of_several_nodes_that_are_given_whole_and_without_end() -> None
 #SBATCH --nodes=3 --ntasks-per-node=1 --no-kill
 #SBATCH --job-name=alice-train-exp1
 #SBATCH --comment=gpu-queue:0123456789ab
-exec srun --ntasks-per-node=1 --kill-on-bad-exit=0 --cpu-bind=none --nodes=3 --ntasks=3 --no-kill --wait=0 bash \
+((${SLURM_GPUS_ON_NODE:-0} <= 1)) || gres=--gres=gpu:$SLURM_GPUS_ON_NODE
+exec srun ${gres-} --ntasks-per-node=1 --kill-on-bad-exit=0 --cpu-bind=none \
+--nodes=3 --ntasks=3 --no-kill --wait=0 bash \
 /shared/q/train-exp1/allocations/t-0123456789ab/start-0123456789ab.sh
 """
     )
@@ -131,7 +135,7 @@ def test_limits_are_told_in_full_hours() -> None:
 
 def test_gpus_may_be_left_to_other_arguments() -> None:
     script = rendered(SLURM_WAY_GRES="none", SLURM_WAY_ARGS="--gpus-per-node=$GPUS")
-    assert "--gres" not in script
+    assert "gres" not in script
     assert "#SBATCH --gpus-per-node=2\n" in script
 
 
@@ -337,10 +341,17 @@ def row(job: str, restarts: str, state: str, reason: str, nodes: str, comment: s
     )
 
 
-def answered(tmp_path: Path, rows: list[str], *words: str, sinfo: str = "") -> subprocess.CompletedProcess[str]:
+def answered(
+    tmp_path: Path, rows: list[str], *words: str, sinfo: str = "", scontrol: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
     (tmp_path / "rows").write_text("".join(f"{one}\n" for one in rows))
-    here = programs(tmp_path, squeue=f"cat {shlex.quote(str(tmp_path))}/rows", sinfo=sinfo or "echo n1 idle")
-    return way("states", *words, path=f"{here}:{SYSTEM}")
+    here = programs(
+        tmp_path,
+        squeue=f"cat {shlex.quote(str(tmp_path))}/rows",
+        sinfo=sinfo or "echo n1 idle",
+        scontrol=scontrol or CONFIG,
+    )
+    return way("states", *words, path=f"{here}:{SYSTEM}", **environment)
 
 
 @pytest.mark.parametrize(
@@ -391,6 +402,16 @@ def test_an_end_on_a_node_that_is_silent_proves_nothing(tmp_path: Path) -> None:
         told = answered(tmp_path, [one], "77.0", sinfo=f"printf 'n1 {state}\\nn2 idle\\n'").stdout
         assert told.split("\t")[1] == word, state
     assert answered(tmp_path, [one], "77.0", sinfo="exit 1").returncode == 111
+
+
+def test_where_a_proof_is_asked_for_an_end_is_none_unless_slurm_tracks_all_processes(tmp_path: Path) -> None:
+    rows = [row("77", "0", "COMPLETED", "None", "n1", "", "x"), row("78", "0", "RUNNING", "None", "n1", "", "x")]
+    for kind, word in (("cgroup", "ended"), ("linuxproc", "lost"), ("pgid", "lost")):
+        config = f"echo 'ProctrackType           = proctrack/{kind}'"
+        told = answered(tmp_path, rows, "77.0", "78.0", scontrol=config, GQ_PROOF="1").stdout
+        assert [line.split("\t")[1] for line in told.splitlines()] == [word, "running"], kind
+        assert "ended" in answered(tmp_path, rows, "77.0", scontrol=config).stdout, "people want to know that"
+    assert answered(tmp_path, rows, "77.0", scontrol="exit 1", GQ_PROOF="1").returncode == 111
 
 
 def test_jobs_are_found_by_their_name_or_its_beginning(tmp_path: Path) -> None:

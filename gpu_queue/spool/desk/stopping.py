@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from gpu_queue import PROTOCOL
 from gpu_queue.errors import SpoolError
-from gpu_queue.spool import allocations, store
+from gpu_queue.spool import keeping, store
 from gpu_queue.spool.commands import Command
 from gpu_queue.spool.desk.asking import Answer, Reply, answers, askable, living, page_of, patience_s, post, see_off
 from gpu_queue.spool.desk.find import WAITING_FIRST, Finder, Task, Unclear, listed, look, where
@@ -203,7 +203,7 @@ def shut_down(paths: SpoolPaths, *, wait: bool) -> tuple[Answer, ...]:
         SpoolError: the command cannot be written.
     """
     try:
-        allocations.unkeep(paths)  # first, so that nothing succeeds what is ended
+        keeping.unkeep(paths)  # first, so that nothing succeeds what is ended
     except OSError as error:
         raise SpoolError(f"{paths.keep}: {error.strerror}; agents would have their successors submitted") from error
     pages = askable(paths)

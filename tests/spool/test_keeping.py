@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gpu_queue.kept import Keep, Outcome, Slot
-from gpu_queue.spool import allocations
+from gpu_queue.spool import keeping
 from gpu_queue.spool.filesystem import make_spool
 from gpu_queue.spool.paths import SpoolPaths, parse_slot
 
@@ -28,9 +28,9 @@ def put(path: str, text: str) -> None:
 
 
 def test_of_two_who_take_the_right_to_submit_one_has_it(paths: SpoolPaths) -> None:
-    assert allocations.make_token(paths, Slot(1, 2), NONCE, "n1", Slot(1, 1))
-    assert not allocations.make_token(paths, Slot(1, 2), "f" * 12, "n2", Slot(1, 1))
-    (token,) = allocations.look(paths, OURS).tokens
+    assert keeping.make_token(paths, Slot(1, 2), NONCE, "n1", Slot(1, 1))
+    assert not keeping.make_token(paths, Slot(1, 2), "f" * 12, "n2", Slot(1, 1))
+    (token,) = keeping.look(paths, OURS).tokens
     assert (token.slot, token.nonce, token.outcome, token.is_successor) == (Slot(1, 2), NONCE, Outcome.OPEN, True)
 
 
@@ -38,9 +38,9 @@ def test_what_came_of_a_token_is_read_from_it(paths: SpoolPaths) -> None:
     put(paths.slot(Slot(1, 1)), f"nonce {NONCE}\nby a@b\nsubmitted 12 13\n")
     put(paths.slot(Slot(2, 1)), f"nonce {NONCE}\nrefused 75\n")
     put(paths.slot(Slot(3, 1)), f"nonce {NONCE}\nunknown\n")
-    allocations.mark_began(paths, Slot(1, 1))
-    allocations.mark_began(paths, Slot(1, 1))
-    found = {str(one.slot): (one.outcome, one.ids, one.began) for one in allocations.look(paths, OURS).tokens}
+    keeping.mark_began(paths, Slot(1, 1))
+    keeping.mark_began(paths, Slot(1, 1))
+    found = {str(one.slot): (one.outcome, one.ids, one.began) for one in keeping.look(paths, OURS).tokens}
     assert found == {
         "1.1": (Outcome.SUBMITTED, ("12", "13"), True),
         "2.1": (Outcome.REFUSED, (), False),
@@ -56,7 +56,7 @@ def test_what_nobody_has_written_so_hinders_nothing(paths: SpoolPaths) -> None:
     Path(paths.slot(Slot(1, 5))).write_bytes(b"nonce \xff\x1b[31m../..\nsubmitted \x1b]0;x\x07\n")
     for name in ("slot-0.1", "slot-1.01", "slot-1.1.1", "slot-99999.1", "slot-1.9999999", "slot--1.1", "slot-1.2\n"):
         put(f"{paths.allocations}/{name}", f"nonce {NONCE}\n")
-    seen = allocations.look(paths, OURS)
+    seen = keeping.look(paths, OURS)
     assert [(one.slot.generation, one.nonce) for one in seen.tokens] == [(5, ""), (4, ""), (3, ""), (2, ""), (1, "")]
     assert all(one.isprintable() for token in seen.tokens for one in token.ids)
     assert seen.keep is None
@@ -65,7 +65,7 @@ def test_what_nobody_has_written_so_hinders_nothing(paths: SpoolPaths) -> None:
 def test_a_strangers_keep_and_tokens_say_nothing(paths: SpoolPaths) -> None:
     put(paths.keep, "slots 2\n")
     put(paths.slot(Slot(1, 1)), f"nonce {NONCE}\n")
-    seen = allocations.look(paths, frozenset({os.geteuid() + 1}))
+    seen = keeping.look(paths, frozenset({os.geteuid() + 1}))
     assert seen.keep is None
     assert "belongs to uid" in seen.problem
     assert [one.nonce for one in seen.tokens] == [""]
@@ -76,7 +76,7 @@ def test_a_strangers_keep_and_tokens_say_nothing(paths: SpoolPaths) -> None:
 )
 def test_a_keep_without_a_number_keeps_nothing_and_says_so(paths: SpoolPaths, text: str) -> None:
     put(paths.keep, text)
-    seen = allocations.look(paths, OURS)
+    seen = keeping.look(paths, OURS)
     assert seen.keep is None
     assert "expected a line like: slots 2" in seen.problem
 
@@ -84,23 +84,23 @@ def test_a_keep_without_a_number_keeps_nothing_and_says_so(paths: SpoolPaths, te
 def test_giving_up_leaves_the_reason_before_what_was_asked_for(paths: SpoolPaths) -> None:
     put(paths.keep, "slots 2\nway moon\ngpus 4\ncan_wait 1\n")
     os.utime(paths.keep, (5, 5))
-    seen = allocations.look(paths, OURS)
+    seen = keeping.look(paths, OURS)
     assert seen.keep == Keep(2, 5.0, True, "moon", "4")
-    allocations.pause(paths, "three\nof them\x1b[31m failed")
-    seen = allocations.look(paths, OURS)
+    keeping.pause(paths, "three\nof them\x1b[31m failed")
+    seen = keeping.look(paths, OURS)
     assert (seen.keep, seen.paused) == (None, "three?of them?[31m failed")
     assert Path(paths.keep_paused).read_text().endswith("\nslots 2\nway moon\ngpus 4\ncan_wait 1\n")
-    allocations.unkeep(paths)
-    assert allocations.look(paths, OURS).paused is None
+    keeping.unkeep(paths)
+    assert keeping.look(paths, OURS).paused is None
 
 
 def test_old_generations_are_forgotten_and_the_latest_never(paths: SpoolPaths) -> None:
     for generation in range(1, 31):
         put(paths.slot(Slot(1, generation)), f"nonce {NONCE}\n")
-        allocations.mark_began(paths, Slot(1, generation))
+        keeping.mark_began(paths, Slot(1, generation))
         os.utime(paths.slot(Slot(1, generation)), (0, 0))
-    seen = allocations.look(paths, OURS)
-    allocations.forget_old(paths, seen.tokens, seen.now_s)
+    seen = keeping.look(paths, OURS)
+    keeping.forget_old(paths, seen.tokens, seen.now_s)
     left = [parsed for name in os.listdir(paths.allocations) if (parsed := parse_slot(name)) is not None]
     assert sorted({slot.generation for slot, _ in left}) == list(range(11, 31))
     assert len(left) == 40
