@@ -51,8 +51,8 @@ ENDING_TICK_S = 0.1
 ADOPTED_TICK_S = 0.5
 JUDGE_AFTER_S = 2.0
 """So long a scheduler may take between signalling a task's processes and signalling the agent."""
-DIED_OF_USR = (128 + signal.SIGUSR1, 128 + signal.SIGUSR2)
-"""What a site's ``--signal=USR1@60`` leaves of a script that does not catch it."""
+DIED_OF_SIGNAL = (128 + signal.SIGTERM, 128 + signal.SIGUSR1, 128 + signal.SIGUSR2)
+"""What ``scancel`` leaves of a script whose shim it reaches too late, and a site's ``--signal=USR1@60``."""
 STUCK_AFTER_S = 10.0
 """A shim that is still there so long after nothing else of its try is left does not end by itself."""
 STOPS_MAX = 5
@@ -250,8 +250,8 @@ def _shim_gone(stage: Running, shim: ShimGone, now: float) -> Next:
     end = End(NOBODY_KNOWS, why or Why.LOST) if shim.status is None else End(shim.status, why)
     # A signal ended it, and not ours: see _judged.
     is_told_term = why is Why.REQUEUE and stage.why is None and shim.status != 0
-    is_told_usr = why is None and shim.status in DIED_OF_USR
-    judge_at = now + JUDGE_AFTER_S if is_told_term or is_told_usr else None
+    is_script_told = why is None and shim.status in DIED_OF_SIGNAL
+    judge_at = now + JUDGE_AFTER_S if is_told_term or is_script_told else None
     if shim.may_have_left:
         return clean(end, now, shim.reason, judge_at=judge_at)
     return _cleaned(Cleaning(end, shim.reason, judge_at=judge_at), now, Facts())

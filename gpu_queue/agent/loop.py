@@ -27,10 +27,9 @@ def run(agent: Agent, storage: StorageThread, hints: Hints) -> None:
     """
 
     def on_signal(number: int, frame: object) -> None:  # noqa: ARG001
-        if number in WARNINGS:
+        if number != signal.SIGCHLD:
             agent.tries.heard[number] = time.monotonic()
-        elif number != signal.SIGCHLD:
-            agent.was_terminated = True
+            agent.was_terminated |= number not in WARNINGS
         storage.wake()
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, *WARNINGS):

@@ -79,7 +79,7 @@ class Tries:
         self.tally = Tally()
         self.is_leaving = False
         self.heard: dict[int, float] = {}
-        """When the agent was sent USR1 and USR2 last, in monotonic seconds."""
+        """When the agent was sent TERM, USR1 and USR2 last, in monotonic seconds."""
 
     def held_gpus(self, *, settling_too: bool = False) -> dict[str, int | None]:
         """GPUs that our tries hold, and how many bytes of each; None: the whole card."""

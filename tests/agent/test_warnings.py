@@ -1,4 +1,4 @@
-"""USR1 and USR2, by which a site has Slurm tell all processes of a job that its end is near."""
+"""What Slurm tells all processes of a job: USR1 and USR2 near its end, if a site wants it; TERM at its end."""
 
 from __future__ import annotations
 
@@ -80,12 +80,27 @@ def test_a_script_that_dies_of_a_warning_goes_back_and_has_not_failed(
     assert f"(told {number.name.removeprefix('SIG')}, as its agent was)" in cluster.log(task)
 
 
-def test_a_script_that_signals_itself_has_failed(cluster: Cluster) -> None:
+def test_a_script_that_slurm_told_term_before_its_shim_goes_back(cluster: Cluster) -> None:
+    agent = cluster.start()
+    task = cluster.submit("echo begun; echo $$ >pid; sleep 600\n")
+    cluster.wait_for_line(task, "begun")
+    pid = int(wait_until(lambda: (cluster.base / "pid").exists() and (cluster.base / "pid").read_text(), "its pid"))
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: not is_alive(pid), "its end")
+    agent.send_signal(signal.SIGTERM)
+    cluster.wait_for(task, "pending")
+    (record,) = cluster.tries(task)
+    assert (record["why"], record["status"]) == ("requeue", 143)
+    assert agent.wait() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, *USR], ids=lambda number: number.name)
+def test_a_script_that_signals_itself_has_failed(cluster: Cluster, number: signal.Signals) -> None:
     cluster.start()
-    task = cluster.submit("kill -USR1 $$\n")
+    task = cluster.submit(f"kill -{number.name.removeprefix('SIG')} $$\n")
     cluster.wait_for(task, "failed")
     (record,) = cluster.tries(task)
-    assert (record["why"], record["status"]) == (None, 138)
+    assert (record["why"], record["status"]) == (None, 128 + number)
 
 
 def test_scripts_die_of_these_signals_as_ever(cluster: Cluster) -> None:
