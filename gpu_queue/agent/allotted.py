@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gpu_queue.texts import shown
+from gpu_queue.texts import TEXT_MAX, shown
 
 ALLOCATION = "GPU_QUEUE_ALLOCATION"
 END = "GPU_QUEUE_ALLOCATION_END"
@@ -35,7 +35,6 @@ MARGIN_PART = 10.0
 STOP_MARGIN_S = 10.0
 """Running tasks go back so long before the last moment that leaves them the platform's grace."""
 _WAY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}", re.ASCII)
-_ID_MAX = 200
 _CONFIG_MAX = 1 << 20
 _HOST_MAX = 36
 _TAG_MAX = 20
@@ -153,8 +152,8 @@ def _said(environment: Mapping[str, str], notes: list[str]) -> tuple[str, str, f
     if not text:
         return "", "", None
     way, _, id_ = text.partition(":")
-    # A way gets the id as an argument, and people get it on a terminal.
-    if not _WAY.fullmatch(way) or not id_ or len(id_) > _ID_MAX or not id_.isprintable() or id_.startswith("-"):
+    # A way gets the id as an argument, and people get it on a terminal; a page holds no longer text.
+    if not _WAY.fullmatch(way) or not id_ or len(text) > TEXT_MAX or not id_.isprintable() or id_.startswith("-"):
         expected = "expected <way>:<id>, for example slurm:1234.0"
         notes.append(f"{ALLOCATION}: {shown(text)}; {expected}; it counts for nothing")
         return "", "", None
@@ -183,7 +182,7 @@ def _ray(environment: Mapping[str, str], notes: list[str]) -> tuple[str, str, fl
         value = None
     metadata = value.get("metadata") if isinstance(value, dict) else None
     id_ = metadata.get("job_submission_id") if isinstance(metadata, dict) else None
-    is_sound = isinstance(id_, str) and re.fullmatch(rf"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{_ID_MAX - 1}}}", id_)
+    is_sound = isinstance(id_, str) and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}", id_)
     if not is_sound:
         notes.append("RAY_JOB_CONFIG_JSON_ENV_VAR: names no job; which job of Ray this is, is not known")
     return "ray", str(id_) if is_sound else "", _ray_grace(environment, notes)
