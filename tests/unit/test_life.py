@@ -340,6 +340,18 @@ ROWS: dict[str, tuple[Stage, Facts, Stage, tuple[Effect, ...]]] = {
         Settling(End(143, Why.REQUEUE)),
         settles(143, Why.REQUEUE),
     ),
+    "its script died of USR1": (
+        RUNNING,
+        Facts(shim=ShimGone(138, may_have_left=False)),
+        Cleaning(End(138), judge_at=NOW + 2, due=NOW + 2),
+        (),
+    ),
+    "its script died of USR1 while it was being stopped": (
+        ENDING,
+        Facts(shim=ShimGone(138, Why.STOPPED, may_have_left=False)),
+        Settling(End(138, Why.STOPPED)),
+        settles(138, Why.STOPPED),
+    ),
     "its shim could not start it": (
         RUNNING,
         Facts(shim=ShimGone(127, Why.NOSTART, "no such directory", may_have_left=False)),
@@ -388,6 +400,35 @@ ROWS: dict[str, tuple[Stage, Facts, Stage, tuple[Effect, ...]]] = {
         Facts(is_bare=True, is_leaving=True),
         Settling(End(143, Why.REQUEUE)),
         settles(143, Why.REQUEUE),
+    ),
+    "its agent was sent USR1 as well": (
+        Cleaning(End(138), judge_at=NOW + 1, due=NOW + 1),
+        Facts(is_bare=True, is_signalled=True),
+        Settling(End(138, Why.REQUEUE)),
+        (
+            Say("died of USR1, which the agent was sent as well; it goes back"),
+            Rest(60.0, 3600.0),
+            Free(),
+            Settle(End(138, Why.REQUEUE), note="told USR1, as its agent was"),
+        ),
+    ),
+    "its agent may yet be sent USR2": (
+        Cleaning(End(140), judge_at=NOW + 1, due=NOW + 1),
+        Facts(is_bare=True),
+        Cleaning(End(140), judge_at=NOW + 1, due=NOW + 1),
+        (),
+    ),
+    "its agent was sent no USR2": (
+        Cleaning(End(140), judge_at=NOW, due=NOW),
+        Facts(is_bare=True),
+        Settling(End(140)),
+        settles(140),
+    ),
+    "its agent leaves, and it did not die of TERM": (
+        Cleaning(End(138), judge_at=NOW + 1, due=NOW + 1),
+        Facts(is_bare=True, is_leaving=True),
+        Cleaning(End(138), judge_at=NOW + 1, due=NOW + 1),
+        (),
     ),
     "somebody wants the end of what has ended": (
         Cleaning(End(0), is_ending=True, due=NOW),
