@@ -17,6 +17,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gpu_queue.allocations import parse_allocation
 from gpu_queue.texts import printable, shown
 
 ALLOCATION = "GPU_QUEUE_ALLOCATION"
@@ -34,8 +35,6 @@ MARGIN_PART = 10.0
 """So long before its allocation's end an agent takes nothing new; of a shorter allocation one part in so many."""
 STOP_MARGIN_S = 10.0
 """Running tasks go back so long before the last moment that leaves them the platform's grace."""
-_WAY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}", re.ASCII)
-_ID_MAX = 200
 _CONFIG_MAX = 1 << 20
 _HOST_MAX = 36
 _TAG_MAX = 20
@@ -159,12 +158,12 @@ def _said(environment: Mapping[str, str], notes: list[str]) -> tuple[str, str, f
     text = environment.get(ALLOCATION, "")
     if not text:
         return "", "", None
-    way, _, id_ = text.partition(":")
-    # A way gets the id as an argument, and people get it on a terminal.
-    if not _WAY.fullmatch(way) or not id_ or len(id_) > _ID_MAX or not id_.isprintable() or id_.startswith("-"):
+    parsed = parse_allocation(text)
+    if parsed is None:
         expected = "expected <way>:<id>, for example slurm:1234.0"
         notes.append(f"{ALLOCATION}: {shown(text)}; {expected}; it counts for nothing")
         return "", "", None
+    way, id_ = parsed
     return way, id_, _ray_grace(environment, notes) if way == "ray" else GRACES_S.get(way)
 
 
@@ -190,7 +189,7 @@ def _ray(environment: Mapping[str, str], notes: list[str]) -> tuple[str, str, fl
         value = None
     metadata = value.get("metadata") if isinstance(value, dict) else None
     id_ = metadata.get("job_submission_id") if isinstance(metadata, dict) else None
-    is_sound = isinstance(id_, str) and re.fullmatch(rf"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{_ID_MAX - 1}}}", id_)
+    is_sound = isinstance(id_, str) and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}", id_)
     if not is_sound:
         notes.append("RAY_JOB_CONFIG_JSON_ENV_VAR: names no job; which job of Ray this is, is not known")
     return "ray", str(id_) if is_sound else "", _ray_grace(environment, notes)

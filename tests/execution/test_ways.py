@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from gpu_queue.allocations import ID_MAX, parse_allocation
+from gpu_queue.allocations import parse_allocation
 from gpu_queue.errors import WayError
 from gpu_queue.execution import ways
 from gpu_queue.execution.processes import pids, read_process
 from gpu_queue.execution.ways import JobState, Question, environment_of_ways, find_way, parse_states
+from gpu_queue.texts import TEXT_MAX
 from tests.agent.harness import wait_until
 
 
@@ -97,7 +98,7 @@ def test_all_jobs_are_asked_about_in_one_call_and_each_is_one_argument(tmp_path:
                     "slurm:\0",
                     "slurm:\udc80",
                 ),
-                *("x" * 65 + ":1", "slurm:" + "1" * (ID_MAX + 1), "slurm:1\n", "slurm:\u202e1"),
+                *("x" * 65 + ":1", "slurm:" + "1" * TEXT_MAX, "slurm:1\n", "slurm:\u202e1"),
             )
         ),
     ],

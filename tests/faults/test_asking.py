@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gpu_queue.allocations import ID_MAX
 from gpu_queue.spool.filesystem import Mount
 from gpu_queue.spool.pages import read_page, write_page
+from gpu_queue.texts import TEXT_MAX
 from tests.agent.harness import wait_until
 from tests.faults.test_takeover import DEAD, OTHER, PEER, WATCHED, die_with_all, go_on, run, said
 from tests.node.harness import LOCAL, NETWORK, Node, Room
@@ -137,7 +137,7 @@ def test_any_other_answer_leaves_it_to_the_full_watch(room: Room, ways: Path, an
     "job",
     [
         *("", "nobody:1.0", "../../../bin/sh:1.0", "/bin/sh:1", "test", "test:", "test:--name", "test:-c"),
-        *("test:1\n2", "test:\x1b[2J", "test:" + "1" * (ID_MAX + 1)),
+        *("test:1\n2", "test:\x1b[2J", "test:" + "1" * TEXT_MAX),
     ],
 )
 def test_what_names_no_job_is_not_asked_about(room: Room, ways: Path, job: str) -> None:

@@ -123,6 +123,12 @@ class Slurm:
         if self._warden is not None and self._warden.stdin is not None:
             self._warden.stdin.close()
             self._warden.wait()
+        if self.settings.get("ProctrackType") == "proctrack/cgroup":
+            for node in self.nodes:
+                place = CGROUPS / "freezer" / f"slurm_{node}"
+                for path in (*place.glob("uid_*"), place):
+                    with contextlib.suppress(OSError):  # another Slurm's
+                        path.rmdir()
 
     def run_daemon(self, *words: str) -> None:
         """Start a program that ends with the cluster; what it says is in ``daemons.out``."""

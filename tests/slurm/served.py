@@ -109,15 +109,21 @@ class Served:
         path = self.queue.base / "beats"
         return path.read_text().splitlines() if path.exists() else []
 
-    def wait_until_all_done(self, tasks: list[str], timeout_s: float = 40.0) -> None:
-        """Until all tasks are done: each in one place, each with one try that succeeded."""
+    def wait_until_all_done(self, tasks: list[str], timeout_s: float = 60.0) -> None:
+        """Until all tasks are done: each in one place, with one try that succeeded, and no two at a time."""
         wait_until(
             lambda: sorted(self.queue.ids("done")) == sorted(tasks), f"{len(tasks)} tasks done", timeout_s, self.dump
         )
         assert {task: self.queue.where(task) for task in tasks} == {task: ["done"] for task in tasks}
+        processes: dict[str, list[str]] = {}
+        for beat in self.beats():
+            task, process, _ = beat.split()
+            seen = processes.setdefault(task, [])
+            assert process not in seen[:-1], f"{task} ran twice at a time"
+            seen += [process] if seen[-1:] != [process] else []
         for task in tasks:
-            states = [record.get("status") for record in self.queue.tries(task)]
-            assert states.count(0) == 1, (task, self.queue.tries(task))
+            statuses = [record.get("status") for record in self.queue.tries(task)]
+            assert statuses.count(0) == 1, (task, self.queue.tries(task))
 
     def job_logs(self) -> str:
         """What the jobs said."""
@@ -125,7 +131,10 @@ class Served:
         return "\n".join(f"== {log.name}\n{log.read_text(errors='replace')}" for log in logs)
 
     def dump(self) -> str:
-        return f"{self.queue.dump()}\n{self.job_logs()}\n{self.slurm.run('squeue', '-t', 'all').stdout}"
+        failed = "\n".join(
+            f"{self.queue.tries(task)}\n{self.queue.log(task)[-600:]}" for task in self.queue.ids("failed")
+        )
+        return f"{self.queue.dump()}\n{self.job_logs()}\n{failed}\n{self.slurm.run('squeue', '-t', 'all').stdout}"
 
 
 @contextlib.contextmanager

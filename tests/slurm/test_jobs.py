@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.agent.harness import wait_until
-from tests.slurm.cluster import Slurm
+from tests.slurm.cluster import Slurm, a_slurm
 from tests.slurm.conftest import only_with_all
-from tests.slurm.served import Served, a_served
+from tests.slurm.served import ENDED, Served, a_served
 
 
 @pytest.fixture
@@ -185,8 +187,48 @@ def test_signals_that_a_site_sends_before_the_end_end_no_agent_and_fail_no_task(
 @only_with_all
 def test_a_limit_of_a_minute_is_kept_and_a_signal_before_it_is_survived(served: Served) -> None:
     """As a user has it, with Slurm's own times."""
-    tasks = [served.a_task(100.0)]
+    task = served.a_task(100.0)
     (job,) = served.submit("1", "--time", "1m", SLURM_WAY_ARGS="--signal=USR1@30", flags=("--at-end", "wait"))
     running(served, 1)
     served.slurm.wait_for_state(job, "TIMEOUT", "COMPLETED", timeout_s=150)
-    assert served.queue.where(tasks[0]) == ["pending"]
+    assert served.queue.where(task) == ["pending"]
+
+
+@only_with_all
+def test_a_node_that_dies_is_lost_by_slurms_own_reckoning(tmp_path: Path) -> None:
+    with a_slurm(SlurmdTimeout="10") as slurm, a_served(slurm, tmp_path) as served:
+        task = served.a_task(120)
+        (job,) = served.submit("1")
+        running(served, 1)
+        slurm.kill_node("n1")
+        slurm.wait_for_state(job, "NODE_FAIL", timeout_s=120)
+        assert served.word(f"{job}.0") == "lost"
+        assert served.queue.where(task) == ["running"]
+        slurm.start_node("n1")
+        served.queue.wait_for(task, "pending", 60.0)
+        served.submit("1")
+        served.wait_until_all_done([task])
+
+
+@only_with_all
+def test_jobs_that_end_at_random_moments_lose_no_task_and_run_none_twice(served: Served) -> None:
+    chance = random.Random(14)
+    tasks = [served.a_task(chance.uniform(0.1, 4.0), gpus=chance.choice((1, 1, 2))) for _ in range(60)]
+    ends = (
+        lambda job: served.slurm.ask("scancel", job),
+        lambda job: served.slurm.ask("scancel", "--full", job),
+        lambda job: served.slurm.ask("scancel", "--signal", "TERM", f"{job}.0"),
+        lambda job: served.slurm.ask("scontrol", "requeuehold", job),
+    )
+    for _ in range(8):
+        jobs = served.submit("2", "2", SLURM_WAY_ARGS="--requeue")
+        wait_until(lambda: len(served.agents()) >= 2, "two agents", 60.0, served.dump)
+        time.sleep(chance.uniform(0.0, 3.0))
+        for job in jobs:
+            chance.choice(ends)(job)
+        for job in jobs:
+            served.slurm.wait_for_state(job, *ENDED, "PENDING", "SPECIAL_EXIT", "REQUEUE_HOLD")
+        served.slurm.run("scancel", *jobs)
+    assert not served.queue.ids("running"), served.dump()
+    served.submit("4", "2")
+    served.wait_until_all_done(tasks)

@@ -15,7 +15,7 @@ MODULES = sorted(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts
 
 NOUNS = {"allocations", "kept", "task", "units", "texts", "errors", "reasons", "states", "words"}
 MAY_IMPORT: dict[str, set[str]] = {
-    "allocations": set(),
+    "allocations": {"texts"},
     "reasons": set(),
     "states": set(),
     "task": {"reasons"},
