@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
 SHELL_FILES := client.sh submit.sh gpu_queue/execution/shim.sh gpu_queue/ways/* examples/ways/* examples/train.sh .ci/run examples/demo.sh \
 	tests/sharedfs/guest.sh tests/samples/sessions/*.sh
 
-.PHONY: help venv demo test test-sharedfs test-ways lint format docs docs-samples attack soak bench gpu-report clean
+.PHONY: help venv demo test test-sharedfs test-slurm test-ways lint format docs docs-samples attack soak bench gpu-report clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -32,6 +32,9 @@ test: $(STAMP) ## the test suite
 test-sharedfs: $(STAMP) ## real NFS and GlusterFS, broken on purpose; FAST=1 ALL=1 TABLE=1 ONLY=word JOBS=2
 	@$(BIN)/python -m tests.sharedfs \
 		$(if $(FAST),--fast) $(if $(ALL),--all) $(if $(TABLE),--table) $(if $(ONLY),--only $(ONLY)) $(if $(JOBS),--jobs $(JOBS))
+
+test-slurm: $(STAMP) ## a real Slurm of two pretended nodes (slurm-wlm, munge); ALL=1 for what takes minutes
+	@GPU_QUEUE_TEST_SLURM=$(if $(ALL),all,1) $(BIN)/python -m pytest tests/slurm $(if $(ALL),-o timeout=600)
 
 test-ways: $(STAMP) ## a real Ray cluster, schemas of Kubernetes: installs 530 MB into build/; ONLY=ray ONLY=k8s
 	@$(BIN)/python -m pytest -m ways -n 0 -p no:randomly -v $(if $(ONLY),-k $(ONLY)) tests/ways

@@ -1216,15 +1216,17 @@ __gpu_try_words() { # GPUS SECONDS LIMIT ENDING: REPLY = "GPU 0,1, 3m20s / 4h00m
   REPLY=$line
 }
 
-__gpu_watch_words() { # TRIES BEATING SILENT LEFT: what becomes of a silent node's tasks
+__gpu_watch_words() { # TRIES BEATING SILENT LEFT ENDED: what becomes of a silent node's tasks
   local line left
   __gpu_number "$1" && __gpu_number "$2" && __gpu_number "$3" && __gpu_number "$4" || { __gpu_format 'not heard of'; return 0; }
   __gpu_age "$4"; left=$REPLY
   __gpu_age "$3"; __gpu_format 'not heard of for %s' "$REPLY"; line=$REPLY
-  case $1 in
-    0) ;;
-    1) __gpu_format 'its task is taken over in %s if it stays silent' "$left"; line+="; $REPLY" ;;
-    *) __gpu_format 'its %s tasks are taken over in %s if it stays silent' "$1" "$left"; line+="; $REPLY" ;;
+  case $1,${5:--} in
+    0,*) ;;
+    1,-) __gpu_format 'its task is taken over in %s if it stays silent' "$left"; line+="; $REPLY" ;;
+    1,*) __gpu_format 'its task is taken over in %s: its batch job %s has ended' "$left" "$5"; line+="; $REPLY" ;;
+    *,-) __gpu_format 'its %s tasks are taken over in %s if it stays silent' "$1" "$left"; line+="; $REPLY" ;;
+    *) __gpu_format 'its %s tasks are taken over in %s: its batch job %s has ended' "$1" "$left" "$5"; line+="; $REPLY" ;;
   esac
   case $2 in
     0) ;;
@@ -2599,7 +2601,7 @@ __gpu_heed() { # KIND FIELD… of a page of the caller's node
       case ${listed[$1]} in *=*) set -- "$1" ended "${@:3}" ;; esac
       row="$*"; tries+=("$node"$'\t'"$row"); paged[$1]=1 ;;
     note) notes+=("$node"$'\t'"$2") ;;
-    watch) kept[watch/$2]="$3 $4 $5 $6" ;;
+    watch) kept[watch/$2]="$3"$'\t'"$4"$'\t'"$5"$'\t'"$6"$'\t'"${7:--}" ;;
   esac
 }
 
@@ -2902,8 +2904,8 @@ __gpu_show_node() { # the caller's node
     __gpu_format 'keep-alive %s on GPU %s: %s' "$REPLY" "${whose[i]}" "${reasons[i]#*$'\t'}"; __gpu_wrap '  ' "$yellow" "$REPLY"
   done
   if [ -n "${kept[watch/$node]-}" ]; then
-    # shellcheck disable=SC2086 # numbers
-    __gpu_watch_words ${kept[watch/$node]}
+    __gpu_fields "${kept[watch/$node]}"
+    __gpu_watch_words "${fields[@]}"
     __gpu_wrap '  ' "$red" "$REPLY"
   fi
 }
@@ -3725,7 +3727,7 @@ __gpu_watched() { # NODE that is silent: REPLY = what becomes of its tasks, as a
   for node in "${reply[@]}"; do
     __gpu_line "$node" watch "$1" || continue
     __gpu_fields "$REPLY"
-    __gpu_watch_words "${fields[0]}" "${fields[1]}" "${fields[2]}" "${fields[3]}"
+    __gpu_watch_words "${fields[@]:0:5}"
     __gpu_format '%s watches it: %s' "$node" "$REPLY"
     return
   done
@@ -4840,6 +4842,8 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'not heard of for %s') REPLY='已 %s 没有音讯' ;;
     'its task is taken over in %s if it stays silent') REPLY='若继续没有音讯，它的任务将在 %s 后被接管' ;;
     'its %s tasks are taken over in %s if it stays silent') REPLY='若继续没有音讯，它的 %s 个任务将在 %s 后被接管' ;;
+    'its task is taken over in %s: its batch job %s has ended') REPLY='它的任务将在 %s 后被接管：它的作业 %s 已结束' ;;
+    'its %s tasks are taken over in %s: its batch job %s has ended') REPLY='它的 %s 个任务将在 %s 后被接管：它的作业 %s 已结束' ;;
     '1 task gives signs of life there and may go on') REPLY='其中 1 个任务仍有音讯，可以继续运行' ;;
     '%s tasks give signs of life there and may go on') REPLY='其中 %s 个任务仍有音讯，可以继续运行' ;;
     'no agent is alive to take it over; start one with ./submit.sh %s') REPLY='没有存活的 agent 来接管；用 ./submit.sh %s 启动一个' ;;

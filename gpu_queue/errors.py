@@ -7,6 +7,7 @@
     ├── SpoolError           a spool that must not or cannot be served, or used
     │   └── NotPublished     the storage did not take all that was to be submitted
     ├── BadScript            a task's script or directives that can never run
+    ├── WayError             a way to a cluster that cannot be asked
     └── DeviceError          no device layer could be started
 
 Inside the agent's loop an error is classified, reported and outlived; only what stands before the loop may
@@ -42,6 +43,10 @@ class NotPublished(SpoolError):
 
 class BadScript(GpuQueueError):
     """A task that can never run as it was written: the reason is shown to its owner."""
+
+
+class WayError(GpuQueueError):
+    """A way to a cluster that cannot be asked, or did not answer."""
 
 
 class DeviceError(GpuQueueError):

@@ -24,6 +24,7 @@ from gpu_queue.agent.commands import Commands
 from gpu_queue.agent.current import Current
 from gpu_queue.agent.fillers import LEDGER_EVERY_S, Fillers
 from gpu_queue.agent.history import History
+from gpu_queue.agent.livetry import are_within
 from gpu_queue.agent.looking import Looking, Seen
 from gpu_queue.agent.overreach import Overreach
 from gpu_queue.agent.place import Place
@@ -106,9 +107,7 @@ class Agent:
             spool, storage, self.tries, agenda, self._current, now, say, self._looked, around.watch_ends
         )
         self.beat = Beat(spool, storage, agenda, now, say)
-        self.watching = Watching(
-            spool, storage, around.node_directory, around.home, self.tries, agenda, settings, say, lambda: self._now
-        )
+        self.watching = Watching(around, self.tries, agenda, settings, lambda: self._now)
         self.commands = Commands(
             self.tries,
             agenda,
@@ -383,6 +382,7 @@ class Agent:
         )
         waiting = [task for task in self.looking.view.waiting if task.name not in facts.claiming]
         open_nonces = self.commands.open_nonces()
+        allocation = self._around.allocation
         return NodePage(
             node=self._spool.node,
             incarnation=self._around.incarnation,
@@ -394,7 +394,8 @@ class Agent:
             started_s=self._started_wall_s,
             ends_s=None if left_s is None else wall_s + left_s,
             at_end=self.settings.at_end,
-            allocation=self._around.allocation.name,
+            allocation=allocation.name,
+            cluster=allocation.cluster,
             beat_s=wall_s,
             default_gpus=self.settings.default_gpus,
             devices=self._around.devices.describe(),
@@ -407,6 +408,7 @@ class Agent:
             failed=self.tries.tally.counts[State.FAILED],
             watching=silent_pages(self.watching.silent()),
             problems=tuple(text for text in told if text),
+            is_within_allocation=self.looking.has_looked and are_within(allocation, self.tries.live.values()),
             # A command that is not answered yet is obeyed again by a successor, who would else forget it.
             seen=tuple(nonce for nonce in self._seen if nonce not in open_nonces),
         )

@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gpu_queue.texts import shown
+from gpu_queue.texts import printable, shown
 
 ALLOCATION = "GPU_QUEUE_ALLOCATION"
 END = "GPU_QUEUE_ALLOCATION_END"
@@ -54,6 +54,10 @@ class Allocation:
     """When the platform ends it, in epoch seconds; None: never, or not known."""
     grace_s: float | None = None
     """Between the platform's TERM and its KILL; None: not known."""
+    cluster: str = ""
+    """Which cluster it is of, where its id alone does not say so."""
+    is_elsewhere: bool = False
+    """The agent knows of it, and its processes are none of those that end with it."""
     notes: tuple[str, ...] = ()
     """What could not be understood, for people."""
 
@@ -127,7 +131,10 @@ def allocation_of(environment: Mapping[str, str], wall_s: float) -> Allocation:
         way, id_, grace_s = _ray(environment, notes)
     said_grace_s = _seconds(environment, GRACE, notes)
     grace_s = grace_s if said_grace_s is None else said_grace_s
-    return Allocation(way, id_, end_s, grace_s, tuple(notes))
+    # A shell of salloc, on the host where somebody typed that, has the variables of a job and stands outside of it.
+    is_elsewhere = way == "slurm" and not environment.get("SLURMD_NODENAME")
+    cluster = printable(environment.get("SLURM_CLUSTER_NAME", "")) if way == "slurm" else ""
+    return Allocation(way, id_, end_s, grace_s, cluster, is_elsewhere, tuple(notes))
 
 
 def host_in(host: str, allocation: Allocation) -> str:

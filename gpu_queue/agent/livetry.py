@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from gpu_queue.agent import stages
+from gpu_queue.agent.allotted import Allocation
 from gpu_queue.agent.gauges import Usage
 from gpu_queue.execution import processes
 from gpu_queue.execution.local import TryDirectory
@@ -50,6 +51,8 @@ class LiveTry:
     """How it came to be lost, for people."""
     is_inherited: bool = False
     """Not all is known of it here: another node began it, or the local disk forgot it."""
+    began_in: str | None = None
+    """The batch job in which it began, empty where that was none; None: in that of this agent."""
     facts: dict[str, Any] = field(default_factory=dict)
     """For its record."""
     is_recorded: bool = False
@@ -109,6 +112,16 @@ class LiveTry:
         """Have its processes ended from now on by this, which is returned."""
         self.ended_before, self.ending = self.ended_processes, ending
         return ending
+
+
+def are_within(allocation: Allocation, tries: Iterable[LiveTry]) -> bool:
+    """Whether all that runs here began in this allocation, so that nothing of it outlives that."""
+    running = (one for one in tries if one.named_end is None)
+    return (
+        bool(allocation.name)
+        and not allocation.is_elsewhere
+        and all(one.began_in in (None, allocation.name) for one in running)
+    )
 
 
 def left_over(one: LiveTry, end: End, facts: dict[str, Any]) -> str:
@@ -178,6 +191,8 @@ def remember(one: LiveTry, facts: Mapping[str, Any], now: float) -> None:
     A crash or a full disk may have left an object of it that does not say everything.
     """
     one.is_inherited = not all(key in facts and is_so(facts[key]) for key, is_so in _NOTED.items())
+    allocation = facts.get("allocation")
+    one.began_in = allocation if isinstance(allocation, str) else ""
     gpus = facts.get("gpus")
     one.gpus = tuple(uuid for uuid in gpus if isinstance(uuid, str)) if isinstance(gpus, list) else ()
     name = facts.get("name")

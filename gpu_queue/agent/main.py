@@ -247,6 +247,7 @@ def serve(
             run(agent, storage, hints)
         finally:
             agent.fillers.close()
+            agent.watching.close()
         return _leave(agent, storage, speaker)
     finally:
         devices.close()

@@ -157,6 +157,7 @@ class Preparing:
             "time_s": one.needs.time_s,
             "retries": one.needs.retries,
             "queue": one.needs.queue,
+            "allocation": self.allocation.name,
         }
         one.directory.write_facts({**one.facts, **for_successor})
 

@@ -59,7 +59,7 @@ def _try_page(one: LiveTry, indices: dict[str, int], now: float) -> TryPage:
 
 def silent_pages(silent: Iterable[Silent]) -> tuple[SilentPage, ...]:
     """Each node that is watched."""
-    return tuple(SilentPage(one.node, one.tries, one.beating, one.silent_s, one.left_s) for one in silent)
+    return tuple(SilentPage(one.node, one.tries, one.beating, one.silent_s, one.left_s, one.ended) for one in silent)
 
 
 def wait_pages(reasons: Sequence[tuple[str, Reason]], waiting: Iterable[Waiting]) -> tuple[WaitPage, ...]:

@@ -2,6 +2,7 @@
 
 - The storage thread looks, ``scheduling.watch`` judges, the storage thread renames.  What was taken over stands in
   our directory as a try that has ended, and is settled like any other.
+- Of nodes that are silent, and had a batch job, the cluster's scheduler is asked whether that has ended.
 - Without watching, death is proven only inside one boot, pid namespace and local directory (the end of a node's name
   says whether they are the same): an agent that ran here under another ``--node-name``.  Its lock and those of its
   tries tell what lives; what is left of a dead try is ended before it goes on.
@@ -13,13 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gpu_queue.agent.agenda import NEVER, Agenda, Duty
+from gpu_queue.agent.surroundings import Surroundings
 from gpu_queue.agent.tries import Tries
+from gpu_queue.agent.word import Word
 from gpu_queue.config import Settings
 from gpu_queue.execution import processes
-from gpu_queue.execution.local import AgentDirectory, NodeDirectory
+from gpu_queue.execution.local import AgentDirectory
 from gpu_queue.node.peers import PeerClaim, PeerSeen
-from gpu_queue.node.side import NodeSide
-from gpu_queue.node.storage import Errand, Failed, Storage
+from gpu_queue.node.storage import Errand, Failed
 from gpu_queue.scheduling.cadence import BUSY
 from gpu_queue.scheduling.recovery import NOBODY_KNOWS, ClaimFacts, Step, recover
 from gpu_queue.scheduling.watch import (
@@ -33,6 +35,7 @@ from gpu_queue.scheduling.watch import (
     Watches,
     judge,
     observe,
+    questions,
     silent,
     silent_s,
     told,
@@ -52,11 +55,18 @@ LEFTOVER_GRACE_S = 5.0
 ENDING_TICK_S = 0.1
 
 
-def terms_of(settings: Settings) -> Terms:
-    """How long what must stand still, by the settings."""
+def terms_of(settings: Settings, *, is_local: bool) -> Terms:
+    """How long what must stand still, by the settings.
+
+    Args:
+        settings: say it.
+        is_local: only this host writes where the spool lies, and sees at once what is there.
+    """
     gap_s = min(GAP_S, settings.takeover_after_s / 3)
+    vouched_after_s = ENDED_BEATS * settings.beat_s + (0.0 if is_local else settings.cache_s)
     return Terms(
         takeover_after_s=settings.takeover_after_s,
+        vouched_after_s=min(settings.takeover_after_s, vouched_after_s),
         ended_after_s=ENDED_BEATS * settings.beat_s,
         gap_s=max(gap_s, GAP_ROUNDS * BUSY["peers"] * settings.poll_s),
     )
@@ -78,25 +88,25 @@ class Watching:
 
     def __init__(
         self,
-        spool: NodeSide,
-        storage: Storage,
-        node_directory: NodeDirectory,
-        home: AgentDirectory,
+        around: Surroundings,
         tries: Tries,
         agenda: Agenda,
         settings: Settings,
-        say: Callable[[str], None],
         clock: Callable[[], float],
     ) -> None:
-        self._spool = spool
+        self._spool = spool = around.spool
+        storage, say = around.storage, around.say
         self._agenda = agenda
-        self._node_directory = node_directory
-        self._home = home
+        self._node_directory = around.node_directory
+        self._home = around.home
         self._tries = tries
         self._settings = settings
-        self._terms = terms_of(settings)
+        self._terms = terms_of(settings, is_local=spool.mount.is_local)
         self._say = say
         self._clock = clock
+        self._cluster = around.allocation.cluster
+        said = {name: one.text for name, one in around.elsewhere.conf.said.items()}
+        self._word = Word(around.environment, said, say)
         self._watches = Watches()
         self._seen: dict[str, PeerSeen] = {}
         self._looks: Errand[dict[str, PeerSeen]] = Errand(
@@ -127,7 +137,7 @@ class Watching:
 
         def call() -> dict[str, PeerSeen]:
             began.append(self._clock())
-            return self._spool.peers.look(old_after_s, is_suspect)
+            return self._spool.peers.look(old_after_s, is_suspect, self._cluster)
 
         def done(result: dict[str, PeerSeen] | Failed) -> None:
             if not isinstance(result, Failed):  # else a gap: the next good round tells whether it was too long
@@ -145,18 +155,22 @@ class Watching:
                 else {claim: ClaimSeen(it.mark, it.end is not None) for claim, it in one.claims.items()},
                 one.is_bare,
                 one.age_s,
+                one.allocation,
             )
             for name, one in seen.items()
         }
         self._watches = observe(self._watches, Round(began_at, self._clock(), nodes), self._terms)
+        self._word.forget_others(one.allocation for one in seen.values())
         self._tell()
         if self._tries.is_leaving:
             return
+        after_s = OLD_BEATS * self._settings.beat_s
+        self._word.ask(questions(self._watches, after_s, self._word.ended), self._clock())
         for name, one in seen.items():
             former = self._former(name)
             if former is not None:
                 self._clear_former(name, one, former)
-        for judgement in judge(self._watches, self._terms):
+        for judgement in judge(self._watches, self._terms, self._word.ended):
             self._act(judgement)
 
     def _act(self, judgement: Judgement) -> None:
@@ -166,6 +180,8 @@ class Watching:
             return
         assert one.claims is not None
         because = f"{judgement.node} gave no sign of life for {format_duration(judgement.silent_s)}"
+        if judgement.ended:
+            because += f", and the scheduler says that its batch job {judgement.ended} has ended"
         if one.forgotten_by:
             because = f"{one.forgotten_by} said that {judgement.node} is dead"
         self._take_over(judgement.node, one.claims[judgement.claim], End(NOBODY_KNOWS, Why.LOST), because)
@@ -224,7 +240,8 @@ class Watching:
                 self._clearings[key] = Clearing(node, one, decision.end, ending, directory)
 
     def advance(self, now: float) -> None:
-        """Go on with ending what is left of dead tries."""
+        """Hear what the schedulers say, and go on with ending what is left of dead tries."""
+        self._word.advance()
         for key, clearing in list(self._clearings.items()):
             if not clearing.ending.step(now):
                 continue
@@ -235,9 +252,13 @@ class Watching:
 
     # -- telling ---------------------------------------------------------------------------------------------------
 
+    def close(self) -> None:
+        """Ask nobody any longer."""
+        self._word.close()
+
     def silent(self) -> list[Silent]:
         """The nodes whose tasks are taken over if they stay silent."""
-        return silent(self._watches, self._terms, ENDED_BEATS * self._settings.beat_s)
+        return silent(self._watches, self._terms, ENDED_BEATS * self._settings.beat_s, self._word.ended)
 
     def _tell(self) -> None:
         now_silent = {one.node: one for one in self.silent()}

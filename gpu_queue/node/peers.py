@@ -6,6 +6,7 @@
 - Taking over is one rename into our own directory, where the claim bears the end of its try in its name: from there
   it goes on like any ended try of ours, whatever dies in between.
 - Only nodes whose file is old, or missing, have their claims looked at: of living peers a look costs one open each.
+- Of those that have tries the file is read, once for each mark: it names the batch job in which their agent ran.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 
 from gpu_queue.spool import files, growing
 from gpu_queue.spool.events import EventLog
+from gpu_queue.spool.pages import PAGE_MAX_BYTES, read_allocation
 from gpu_queue.spool.paths import SpoolPaths, claim_name, ended_name, parse_claim
 from gpu_queue.spool.store import Moved, listing, move
 from gpu_queue.task import Claim, End
@@ -56,22 +58,36 @@ class PeerSeen:
     """Its directory was looked at, and holds nothing; or it has none."""
     forgotten_by: str = ""
     """The person who said that it is dead."""
+    allocation: str = ""
+    """The batch job with whose end all its tries end, by the file that ``beat`` is the mark of; empty: none is."""
 
 
 class PeerFiles:
     """Looks at the other nodes, and takes things over; lives in the storage thread."""
 
-    def __init__(self, paths: SpoolPaths, node: str, events: EventLog) -> None:
+    def __init__(self, paths: SpoolPaths, node: str, events: EventLog, uids: frozenset[int]) -> None:
+        """See nothing yet.
+
+        Args:
+            paths: the spool.
+            node: our own.
+            events: what is taken over, or put away, is told there.
+            uids: whose node files name batch jobs.
+        """
         self._paths = paths
         self._node = node
         self._events = events
+        self._uids = uids
+        self._allocations: dict[str, tuple[Mark, str]] = {}
+        """By node: what its file said, and the file's mark."""
 
-    def look(self, old_after_s: float, is_suspect: Callable[[str], bool]) -> dict[str, PeerSeen]:
+    def look(self, old_after_s: float, is_suspect: Callable[[str], bool], cluster: str = "") -> dict[str, PeerSeen]:
         """All other nodes.
 
         Args:
             old_after_s: a node file that is older by the server's clock is a reason to look at the node's claims.
             is_suspect: other nodes whose claims are to be looked at.
+            cluster: of which their batch jobs must be, to be of interest.
 
         Raises:
             OSError: something could not be written or read: nothing is known.
@@ -90,12 +106,13 @@ class PeerFiles:
             if age_s is not None and age_s <= old_after_s and not is_suspect(node):
                 found[node] = PeerSeen(beat, age_s, None, is_bare=False)
                 continue
-            seen = self._look_inside(node, beat, age_s)
+            seen = self._look_inside(node, beat, age_s, cluster)
             if seen is not None:
                 found[node] = seen
+        self._allocations = {node: one for node, one in self._allocations.items() if node in found}
         return found
 
-    def _look_inside(self, node: str, beat: Mark | None, age_s: float | None) -> PeerSeen | None:
+    def _look_inside(self, node: str, beat: Mark | None, age_s: float | None, cluster: str) -> PeerSeen | None:
         directory = self._paths.running(node)
         try:
             names = listing(directory)
@@ -110,7 +127,20 @@ class PeerFiles:
             if parsed is not None and mark is not None:
                 claims[name] = PeerClaim(*parsed, mark)
         who = self._forgotten_by(node) if beat is None and claims else ""
-        return PeerSeen(beat, age_s, claims, is_bare=set(names) <= {"node"}, forgotten_by=who)
+        allocation = self._allocation(node, beat, cluster) if beat is not None and claims else ""
+        return PeerSeen(beat, age_s, claims, is_bare=set(names) <= {"node"}, forgotten_by=who, allocation=allocation)
+
+    def _allocation(self, node: str, beat: Mark, cluster: str) -> str:
+        known = self._allocations.get(node)
+        if known is None or known[0] != beat:
+            try:
+                content, facts = files.read_regular(self._paths.node_json(node), PAGE_MAX_BYTES + 1, self._uids)
+                told = read_allocation(files.decode_json(content), cluster) if len(content) <= PAGE_MAX_BYTES else ""
+            except files.FileProblem:
+                return ""
+            # What was opened may be a newer one than that of the mark: the next look knows it.
+            known = self._allocations[node] = (facts.st_ino, facts.st_mtime_ns), told
+        return known[1] if known[0] == beat else ""
 
     def _forgotten_by(self, node: str) -> str:
         try:

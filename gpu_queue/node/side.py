@@ -146,7 +146,7 @@ class NodeSide:
         )
         self.mailbox = Mailbox(paths, node, incarnation, self.uids)
         self.kept = Kept(paths, node)
-        self.peers = PeerFiles(paths, node, self.events)
+        self.peers = PeerFiles(paths, node, self.events, self.uids)
         self.logs = LogPusher()
         self._titles = Titles(paths, self.uids)
         self._believed, self._is_shared = believed(settings), settings.allow_group

@@ -7,6 +7,11 @@
   stopped, and the others may have been too.  Then all watches begin anew.
 - Whoever holds a claim gives up earlier than anybody may take it: its shim ends the task ``fence_after`` after its
   last touch, and ``config`` refuses settings by which that might be too late.
+- Where a cluster's scheduler says that the batch job in which a node's agent ran has ended, there is no holder left
+  that could have to give up: it has ended the processes itself (decision 0024).  Then the marks need to stand still
+  only for so long that a scheduler which is wrong is found out by the next signs of life.
+- Such a word counts where it was *asked for* after the marks that it is about were last seen to change: it is about
+  the very agent whose page is there, and what comes afterwards (a new agent, a shim that lives) voids it.
 """
 
 from __future__ import annotations
@@ -25,6 +30,8 @@ class Terms:
     takeover_after_s: float = 900.0
     ended_after_s: float = 60.0
     """A try that has ended is settled by others when its owner's beat stood still for so long."""
+    vouched_after_s: float = 120.0
+    """The same as ``takeover_after_s`` where the scheduler says that the owner's batch job has ended."""
     gap_s: float = 60.0
     """A round, or the pause before it, that is longer interrupts every watch."""
 
@@ -50,6 +57,8 @@ class NodeSeen:
     """Nothing at all is in its running directory, or there is none."""
     age_s: float | None = None
     """How old its node file was by the storage server's clock; for people."""
+    allocation: str = ""
+    """The batch job that holds all its tries, by the very file that ``beat`` is the mark of; empty: none is known."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +114,13 @@ class Judgement:
     claim: str
     silent_s: float
     """So long its beat has stood still, as far as was watched."""
+    ended: str = ""
+    """The batch job whose end made it so early; empty: the full watch did."""
+
+
+Ended = Mapping[str, float]
+"""The batch jobs of which the scheduler said that they have ended, and when it was asked (monotonic seconds)."""
+NOBODY_ASKED: Ended = {}
 
 
 def _still(before: Still | None, mark: Hashable, now: float) -> Still:
@@ -132,7 +148,17 @@ def silent_s(watches: Watches, node: str) -> float:
     return max(0.0, watches.began_at - watches.nodes[node].beat.since)
 
 
-def judge(watches: Watches, terms: Terms) -> list[Judgement]:
+def has_ended(node: NodeWatch, claim: str, ended: Ended) -> bool:
+    """Whether the scheduler says, after all that was seen of a claim and its owner, that nothing of them lives."""
+    asked_at = ended.get(node.seen.allocation) if node.seen.allocation and node.seen.beat is not None else None
+    return asked_at is not None and asked_at >= max(node.beat.since, node.claims[claim].since)
+
+
+def _needed_s(node: NodeWatch, claim: str, terms: Terms, ended: Ended) -> float:
+    return terms.vouched_after_s if has_ended(node, claim, ended) else terms.takeover_after_s
+
+
+def judge(watches: Watches, terms: Terms, ended: Ended = NOBODY_ASKED) -> list[Judgement]:
     """What may be done after the last round."""
     found = []
     for name, node in watches.nodes.items():
@@ -140,14 +166,36 @@ def judge(watches: Watches, terms: Terms) -> list[Judgement]:
         has_owner = node.seen.beat is not None  # a node without a file was retired, or a person forgot it
         for claim, still in node.claims.items():
             assert node.seen.claims is not None
+            still_s = min(silence_s, watches.began_at - still.since)
             if node.seen.claims[claim].has_ended:
                 if not has_owner or silence_s >= terms.ended_after_s:
                     found.append(Judgement(Verdict.SETTLE, name, claim, silence_s))
-            elif min(silence_s, watches.began_at - still.since) >= terms.takeover_after_s:
+            elif still_s >= terms.takeover_after_s:
                 found.append(Judgement(Verdict.TAKE_OVER, name, claim, silence_s))
+            elif still_s >= _needed_s(node, claim, terms, ended):
+                found.append(Judgement(Verdict.TAKE_OVER, name, claim, silence_s, node.seen.allocation))
         if node.seen.is_bare and silence_s >= terms.takeover_after_s:
             found.append(Judgement(Verdict.RETIRE, name, "", silence_s))
     return found
+
+
+def questions(watches: Watches, after_s: float, ended: Ended) -> list[str]:
+    """The batch jobs that the schedulers are to be asked about: their answer would let claims be taken earlier.
+
+    Args:
+        watches: what is known.
+        after_s: a claim and its owner that stood still for less may well live.
+        ended: what was answered.
+    """
+    found = set()
+    for name, node in watches.nodes.items():
+        silence_s = silent_s(watches, name)
+        for claim, still in node.claims.items():
+            assert node.seen.claims is not None
+            is_silent = min(silence_s, watches.began_at - still.since) >= after_s
+            if is_silent and not node.seen.claims[claim].has_ended and not has_ended(node, claim, ended):
+                found.add(node.seen.allocation if node.seen.beat is not None else "")
+    return sorted(found - {""})
 
 
 @dataclass(frozen=True)
@@ -162,30 +210,37 @@ class Silent:
     silent_s: float
     left_s: float
     """Until the first of them is taken over."""
+    ended: str = ""
+    """The batch job whose end makes that so early; empty: none."""
 
 
-def silent(watches: Watches, terms: Terms, said_after_s: float) -> list[Silent]:
+def silent(watches: Watches, terms: Terms, said_after_s: float, ended: Ended = NOBODY_ASKED) -> list[Silent]:
     """The nodes whose tries will be taken over if they stay silent.
 
     Args:
         watches: what is known.
         terms: how long what must stand still.
         said_after_s: a sign of life that is no older than this is none to speak of.
+        ended: what the schedulers said.
     """
     found = []
     for name, node in sorted(watches.nodes.items()):
         seen = node.seen.claims or {}
-        still_s = [
-            watches.began_at - still.since for claim, still in node.claims.items() if not seen[claim].has_ended
-        ]
+        still_s = {
+            claim: watches.began_at - still.since for claim, still in node.claims.items() if not seen[claim].has_ended
+        }
         watched_s = silent_s(watches, name)
         so_far_s = max(watched_s, node.seen.age_s or 0.0)
         if not still_s or so_far_s < said_after_s:
             continue
         # Before a beat would have been due nobody can tell, and silence is what is to be feared.
-        beating = sum(one_s < said_after_s for one_s in still_s) if watched_s >= 2 * said_after_s else 0
-        left_s = max(0.0, terms.takeover_after_s - max(0.0, min(watched_s, max(still_s))))
-        found.append(Silent(name, len(still_s) - beating, beating, so_far_s, left_s))
+        beating = sum(one_s < said_after_s for one_s in still_s.values()) if watched_s >= 2 * said_after_s else 0
+        left_s, first = min(
+            (_needed_s(node, claim, terms, ended) - max(0.0, min(watched_s, one_s)), claim)
+            for claim, one_s in still_s.items()
+        )
+        job = node.seen.allocation if has_ended(node, first, ended) else ""
+        found.append(Silent(name, len(still_s) - beating, beating, so_far_s, max(0.0, left_s), job))
     return found
 
 
@@ -194,7 +249,8 @@ def told(one: Silent) -> str:
     text = f"not heard of for {format_duration(one.silent_s)}"
     if one.tries:
         tasks = "its task is" if one.tries == 1 else f"its {one.tries} tasks are"
-        text += f"; {tasks} taken over in {format_duration(one.left_s)} if it stays silent"
+        why = f": its batch job {one.ended} has ended" if one.ended else " if it stays silent"
+        text += f"; {tasks} taken over in {format_duration(one.left_s)}{why}"
     if one.beating:
         tasks = "1 task gives" if one.beating == 1 else f"{one.beating} tasks give"
         text += f"; {tasks} signs of life there and may go on"

@@ -49,6 +49,7 @@ way_split() {
   WORDS=()
   for ((at = 0; at < ${#text}; at++)); do
     char=${text:at:1}
+    # shellcheck disable=SC1003
     case $quote:$char in
       \':\' | '":"') quote='' ;;
       \':*) word+=$char ;;

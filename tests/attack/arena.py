@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.agent.harness import Cluster, wait_until
-from tests.faults.test_nodes import TIMES, Machine
+from tests.faults.machine import TIMES, Machine
 from tests.faults.test_soak import is_shim
 
 SCRIPT = """#GPUQ --gpus {gpus}{more}

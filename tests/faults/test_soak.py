@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.agent.harness import Cluster, wait_until
-from tests.faults.test_nodes import TIMES, Machine
+from tests.faults.machine import TIMES, Machine
 
 LONGEST_S = 0.3
 PATIENT = {"GPU_QUEUE_MAX_LOST": "1000", "GPU_QUEUE_RETRIES": "1000", "GPU_QUEUE_RETRY_DELAY": "0.1s"}

@@ -8,7 +8,7 @@ import os
 import secrets
 import select
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import TypeVar
 import pytest
 
 from gpu_queue.agent.agent import Agent
+from gpu_queue.agent.allotted import allocation_of
 from gpu_queue.agent.surroundings import Surroundings
 from gpu_queue.config import Config, Elsewhere, Keepalive, Settings
 from gpu_queue.execution import found
@@ -200,6 +201,7 @@ class Node:
             shim.close()
         self.room.orphans += tries._children()
         self.around.home.close()
+        self.agent.watching.close()
 
 
 def kill_session(leader: int) -> None:
@@ -276,6 +278,7 @@ class Room:
         gpus: str = "2",
         mount: Mount = LOCAL,
         machine: str = "",
+        environment: Mapping[str, str] | None = None,
     ) -> Node:
         """Start an agent on this node: the first, or the one after a crash.
 
@@ -285,6 +288,7 @@ class Room:
             gpus: simulated ones.
             mount: what the spool lies on, as far as the agent knows.
             machine: whose local directory it uses; empty: one of its own.
+            environment: what it has beside PATH and HOME.
         """
         local = self.base / f"local-{machine or name}"
         node_directory = NodeDirectory.open(str(local))
@@ -309,7 +313,8 @@ class Room:
             job_id="spool",
             queue_root=str(self.base),
             incarnation=incarnation,
-            environment={"PATH": os.environ["PATH"], "HOME": str(self.base)},
+            environment={"PATH": os.environ["PATH"], "HOME": str(self.base), **(environment or {})},
+            allocation=allocation_of(environment or {}, self.now),
             umask=0o022,
             flags={},
             config=Config(),

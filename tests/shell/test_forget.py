@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -149,6 +150,20 @@ def test_explain_says_who_watches_a_silent_node_and_until_when(shell: Shell, spo
         f"{PEER} watches it: {told}; "
         f"gpu_tail {full[23:29]} follows its log"
     )
+
+
+def test_who_looks_is_told_that_the_end_of_the_batch_job_makes_it_so_early(shell: Shell, spool: Spool) -> None:
+    spool.node(NODE, age_s=240)
+    spool.add(f"running/{NODE}", "train.sh")
+    told = "not heard of for 1m20s; its task is taken over in 40s: its batch job sco:my exp/0a1b has ended"
+    silent = SilentPage(NODE, tries=1, beating=0, silent_s=80, left_s=40, ended="sco:my exp/0a1b")
+    spool.node(PEER, watching=(silent,))
+    assert f"{PEER} watches it: {told};" in shell.ok("gpu_explain train").out
+    assert told in shell.ok("COLUMNS=200 gpu_status").out
+    chinese = shell.ok("gpu_explain train", LC_ALL="zh_CN.UTF-8").out
+    assert "它的任务将在 40s 后被接管：它的作业 sco:my exp/0a1b 已结束" in chinese
+    spool.node(PEER, watching=(replace(silent, tries=3),))
+    assert "its 3 tasks are taken over in 40s: its batch job" in shell.ok("gpu_explain train").out
 
 
 def test_explain_says_that_nobody_is_there_to_take_it_over(shell: Shell, spool: Spool) -> None:

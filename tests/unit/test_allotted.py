@@ -53,6 +53,13 @@ def test_a_job_that_was_written_by_hand_is_known_by_what_slurm_sets() -> None:
     assert (again.name, again.end_s, again.grace_s) == ("slurm:1234.2", 1764003600.0, 30.0)
 
 
+def test_a_shell_of_salloc_knows_a_job_and_stands_outside_of_it() -> None:
+    shell, job = of(SLURM_JOB_ID="1234"), of(SLURM_JOB_ID="1234", SLURMD_NODENAME="n7")
+    assert (shell.name, shell.is_elsewhere) == ("slurm:1234.0", True)
+    assert (job.name, job.is_elsewhere) == ("slurm:1234.0", False)
+    assert not of(GPU_QUEUE_ALLOCATION="ray:1").is_elsewhere
+
+
 def test_a_job_of_ray_is_known_by_its_configuration_and_has_three_seconds_unless_it_asks_for_more() -> None:
     config = json.dumps({"runtime_env": {}, "metadata": {"job_submission_id": "raysubmit_aB3"}})
     assert of(**{RAY: config}) == Allocation("ray", "raysubmit_aB3", None, 3.0)

@@ -13,8 +13,9 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "gpu_queue"
 MODULES = sorted(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in PACKAGE.rglob("*.py"))
 
-NOUNS = {"task", "units", "texts", "errors", "reasons", "states", "words"}
+NOUNS = {"allocations", "task", "units", "texts", "errors", "reasons", "states", "words"}
 MAY_IMPORT: dict[str, set[str]] = {
+    "allocations": set(),
     "reasons": set(),
     "states": set(),
     "task": {"reasons"},
@@ -28,11 +29,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "conf": {"texts"},
     "config": {"texts", "errors", "units", "band", "hours", "conf"},
     "scripts": {"task", "units", "texts", "errors"},
-    "spool": {"texts", "task", "units", "errors", "reasons", "states", "words", "conf", "scripts"},
+    "spool": {"allocations", "texts", "task", "units", "errors", "reasons", "states", "words", "conf", "scripts"},
     "node": {"texts", "task", "units", "errors", "reasons", "config", "spool", "scripts"},
     "scheduling": {"task", "units", "reasons", "states"},
     "gpus": {"task", "units", "errors", "locks"},
-    "execution": {"task", "units", "errors", "gpus", "locks"},
+    "execution": {"allocations", "task", "units", "errors", "gpus", "locks"},
     "keepalive": {"texts", "task", "units", "errors", "gpus", "locks", "band"},
     "experiments": {*NOUNS, "config", "spool"},
     "console": {*NOUNS, "config", "spool", "experiments"},
@@ -58,7 +59,7 @@ LINES_MAX = 450
 
 IMPURE = {"os", "time", "subprocess", "random", "secrets", "threading", "datetime", "socket", "pathlib", "shutil"}
 RENAMES = {"spool.store", "spool.files", "spool.filesystem", "spool.events"}
-FORKS = {"execution.pump", "execution.launcher", "keepalive.zygote"}
+FORKS = {"execution.pump", "execution.launcher", "execution.ways", "keepalive.zygote"}
 OWN_PROGRAMS = {"execution.scontrol", "execution.srun.__main__", "execution.srun.ranks"}
 """A task's own: nothing of the agent imports them."""
 FORKING = {
@@ -232,7 +233,7 @@ def test_nobody_else_renames_what_lies_in_a_spool(room: str) -> None:
     assert found <= {"gpu_queue.gpus.leases", "gpu_queue.agent.speaker"}  # the node's own disk; the agent's own log
 
 
-def test_only_the_launcher_and_the_zygote_start_processes() -> None:
+def test_only_the_launcher_the_zygote_and_the_asker_of_ways_start_processes() -> None:
     # The installed command starts none either: `gpu-queue agent` becomes the agent.
     found = {module.removeprefix("gpu_queue.") for module in OURS if calls(module) & FORKING}
     assert found == FORKS | OWN_PROGRAMS | {"cli"}

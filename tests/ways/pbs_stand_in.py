@@ -90,7 +90,7 @@ if PROGRAM == "qsub":
     if mode == "limit":
         jobs.clear()
         save()
-        fail(1, "qsub: would exceed queue generic's per-user limit of jobs in 'Q' state")
+        fail(1, "qsub: Maximum number of jobs for user alice already in queue workq")
     print(made)
 elif PROGRAM == "qselect":
     print(*(one for one, job in jobs.items() if job["job_state"] != "F"), sep="\n")

@@ -127,6 +127,7 @@ def test_a_cluster_that_lets_us_create_jobs_is_found(way: Way, cluster: Cluster)
 
 # ---- Process 1 ------------------------------------------------------------------------------------------------
 
+
 def test_a_pod_that_is_deleted_before_its_agent_began_ends_at_once(way: Way) -> None:
     space = ["unshare", "--fork", "--pid", "--mount-proc", "--kill-child", *([] if os.geteuid() == 0 else ["-Ur"])]
     if subprocess.run([*space, "true"], check=False, capture_output=True).returncode:

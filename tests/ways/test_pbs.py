@@ -86,6 +86,7 @@ def test_a_job_is_submitted_asked_for_and_deleted(way: Way) -> None:
     set_state(way, "1.head", "R")
     way.ok("cancel", "1.head", "2.head")
     assert way.states("1.head")["1.head"] == ["ended", "finished", "", ""]
+    assert way.states("1.head", GQ_PROOF="1")["1.head"] == ["lost", "finished", "", ""]
     way.ok("cancel", "1.head")
 
 

@@ -155,6 +155,7 @@ def test_an_end_that_somebody_saw_is_ended_and_one_that_nobody_saw_is_lost(way: 
     Path(way.env["GQ_START"]).write_text("exit 7\n")
     way.submit()
     wait_until(lambda: way.states(id_of(way))[id_of(way)][:2] == ["ended", "FAILED"], 30)
+    assert way.states(id_of(way), GQ_PROOF="1")[id_of(way)][0] == "lost", "who killed the agent left its tasks alone"
     Path(way.env["GQ_START"]).write_text(f"echo $PPID >{way.directory}/parent; exec sleep 300\n")
     nonce = os.urandom(6).hex()
     other = way.submit(GQ_NONCE=nonce).stdout.strip()

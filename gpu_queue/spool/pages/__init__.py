@@ -12,7 +12,7 @@ import time
 from gpu_queue.spool import files
 from gpu_queue.spool.pages.lines import NOTE_MAX, encode_lines
 from gpu_queue.spool.pages.nouns import GpuPage, KeepPage, NodePage, SilentPage, TryPage, WaitPage
-from gpu_queue.spool.pages.whole import encode_json, parse_page
+from gpu_queue.spool.pages.whole import encode_json, parse_page, read_allocation
 from gpu_queue.spool.paths import SpoolPaths
 
 PAGE_MAX_BYTES = 1 << 20
@@ -59,6 +59,7 @@ __all__ = [
     "encode_json",
     "encode_lines",
     "parse_page",
+    "read_allocation",
     "read_page",
     "write_page",
 ]

@@ -57,7 +57,7 @@ def _lines(page: NodePage) -> Iterator[tuple[object, ...]]:
         gpus = ",".join(map(str, one.gpus))
         yield "try", one.claim, one.stage, gpus, one.seconds, one.limit_s, one.ending, one.name
     for silent in page.watching:
-        yield "watch", silent.node, silent.tries, silent.beating, silent.silent_s, silent.left_s
+        yield "watch", silent.node, silent.tries, silent.beating, silent.silent_s, silent.left_s, silent.ended
     for waits, sentences in with_each(page.waiting, _sentences):
         yield ("wait", waits.name, *sentences, waits.gpus, waits.tries, waits.title)
     yield "waiting", page.waiting_count

@@ -81,6 +81,8 @@ class SilentPage:
     silent_s: float
     left_s: float
     """Until the first of them is taken over."""
+    ended: str = ""
+    """The batch job whose end makes that so early; empty: none."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,10 @@ class NodePage:
     watching: tuple[SilentPage, ...] = ()
     problems: tuple[str, ...] = ()
     """What its owner should know, for people."""
+    cluster: str = ""
+    """Of which that is, where its id alone does not say so."""
+    is_within_allocation: bool = False
+    """Every try that the agent has in hand began in ``allocation``: with that they end."""
     seen: tuple[str, ...] = ()
     """Nonces of commands that were obeyed."""
     protocol: int = PROTOCOL

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gpu_queue import PROTOCOL
+from gpu_queue.allocations import parse_allocation
 from gpu_queue.reasons import Code, Param, Reason
 from gpu_queue.spool import files
 from gpu_queue.spool.fields import Fields
@@ -81,10 +83,13 @@ def encode_json(page: NodePage) -> bytes:
                 "beating": one.beating,
                 "silent_s": round(one.silent_s),
                 "left_s": round(one.left_s),
+                "ended": one.ended,
             }
             for one in page.watching
         ],
         "problems": list(page.problems),
+        "cluster": page.cluster,
+        "within_allocation": page.is_within_allocation,
         "seen": list(page.seen),
     }
     return files.encode_json(value)
@@ -164,13 +169,30 @@ def parse_page(node: str, value: Mapping[str, Any]) -> NodePage:
                 one.count("beating"),
                 one.number("silent_s") or 0.0,
                 one.number("left_s") or 0.0,
+                one.text("ended"),
             )
             for one in page.objects("watching")
         ),
         problems=page.texts("problems", NOTE_MAX),
+        cluster=page.text("cluster"),
+        is_within_allocation=page.flag("within_allocation"),
         seen=page.texts("seen"),
         protocol=page.integer("protocol") or 0,
     )
+
+
+def read_allocation(value: Mapping[str, Any], cluster: str) -> str:
+    """The batch job with whose end all tries of a node end, by its page's JSON; empty where none is told.
+
+    Args:
+        value: the page.
+        cluster: of which it must be: the number of a job is another cluster's as well.
+    """
+    page = Fields(value)
+    if page.integer("protocol") != PROTOCOL or page.text("cluster") != cluster:
+        return ""
+    told = page.name("allocation")
+    return told if page.flag("within_allocation") and parse_allocation(told) is not None else ""
 
 
 def _parse_gpu(gpu: Fields) -> GpuPage:
