@@ -55,6 +55,20 @@ def test_a_job_is_found_by_its_id_by_its_name_and_by_what_its_agents_tell(platfo
         assert (said.status, said.out) == (0, first + second), mode
 
 
+def test_what_was_created_twice_after_all_has_ended_when_both_have(platform: Platform) -> None:
+    script = f"bash /x/start-{NONCE}.sh"
+    for states, word in (
+        (("RUNNING", "SUCCEEDED"), "running"),
+        (("STOPPED", "FAILED"), "lost"),
+        (("STOPPED",) * 2, "ended"),
+    ):
+        for number, state in enumerate(states):
+            platform.place(number, "ydj-x", state, script)
+            platform.place(9 - number, "ydj-y", state, script)
+        said = platform.way("states", f"ydj-x/{NONCE}", f"ydj-y/{NONCE}")
+        assert [row.split("\t")[1] for row in said.out.splitlines()] == [word, word]
+
+
 def test_what_is_not_there_is_unknown_and_no_error(platform: Platform) -> None:
     said = platform.way("states", "pt-00000000", f"ydj-train-exp1/{NONCE}", "--help", "../x")
     assert said.status == 0
