@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,10 +18,33 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ours")
 
+# An agent's start takes twice the time where the package is compiled anew, and so does the collecting of the tests.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # Whoever starts the tests in a script's background has them ignored, and no shell that a test starts could undo that.
 for _number, _default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _default)
+
+MOSTLY_WAIT = ("agent", "attack", "bench", "faults", "samples")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Of a fresh clone each process compiles a part of the tests, and finds the others in Python's cache."""
+    config, number = session.config, os.environ.get("PYTEST_XDIST_WORKER", "")[2:]
+    if number and config.args_source is config.ArgsSource.TESTPATHS:
+        tests = Path(__file__).parent
+        for path in sorted(tests.glob("*/test_*.py"))[int(number) :: int(os.environ["PYTEST_XDIST_WORKER_COUNT"])]:
+            with contextlib.suppress(Exception, pytest.skip.Exception):  # the collecting tells
+                importlib.import_module(f"{tests.name}.{path.parent.name}.{path.stem}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What mostly waits begins first: the others fill the time, and at the end no core waits for one long test."""
+    items.sort(key=lambda item: item.path.parent.name not in MOSTLY_WAIT)
+
 
 CANARY = "pwned"
 PLACES = {

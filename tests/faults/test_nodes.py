@@ -129,7 +129,7 @@ def test_several_agents_share_hundreds_of_tasks_each_is_run_once_and_in_order(cl
         'echo "$GPU_QUEUE_TASK" >>"$QUEUE_ROOT/on-$GPU_QUEUE_NODE"\n'
     )
     priority = {}
-    for number in range(300):
+    for number in range(200):
         gpus = "2" if number % 15 == 0 else "1"
         before = chance.randrange(1000)
         priority[cluster.submit(script, name=f"t{number}.sh", priority=before, gpus=gpus)] = before

@@ -67,13 +67,18 @@ add_argument(--a default=
 )
 
 
+QUICK_S = 0.2
+
+
 def took_s(script: bytes, name: str = "t.sh") -> float:
-    """Seconds of this process's own time: others work on the machine as well."""
+    """Seconds of this process's own time; of three readings, for others work here as well, unless one is quick."""
     best = 9.0
     for _ in range(3):
         began = time.process_time()
         read(script, arguments=("a", "2"), file_name=name)
         best = min(best, time.process_time() - began)
+        if best < QUICK_S:
+            break
     return best
 
 
@@ -98,33 +103,28 @@ def test_no_bytes_make_it_fail(script: bytes) -> None:
 def test_what_repeats_itself_through_64_kib_is_read_in_no_time(piece: str, name: str) -> None:
     for between in ("", "\n"):
         script = ("gpu\n" + (piece + between) * HEAD_BYTES)[:HEAD_BYTES].encode()
-        assert took_s(script, name) < 0.2  # 50 ms on a machine that is idle
+        assert took_s(script, name) < QUICK_S  # 50 ms on a machine that is idle
 
 
 def test_any_mixture_of_64_kib_is_read_in_no_time() -> None:
     chance = random.Random(20261123)
     for _ in range(8):
         text = "".join(chance.choice(PIECES) + chance.choice(["", " ", "\n"]) for _ in range(HEAD_BYTES // 4))
-        assert took_s(text[:HEAD_BYTES].encode("utf-8", "replace")) < 0.2
+        assert took_s(text[:HEAD_BYTES].encode("utf-8", "replace")) < QUICK_S
 
 
 @pytest.mark.parametrize("row", corpus(), ids=lambda row: row.file)
-@pytest.mark.parametrize("change", ["CRLF", "comments", "indented", "no end"])
-def test_line_ends_and_comments_change_nothing(row: Row, change: str) -> None:
+def test_line_ends_and_comments_change_nothing(row: Row) -> None:
     text = (CORPUS / row.file).read_bytes().replace(b"\r\n", b"\n").decode()
-    if change == "CRLF":
-        text = text.replace("\n", "\r\n")
-    elif change == "comments":
-        head, newline, rest = text.partition("\n")
-        text = f"{head}{newline}# CUDA_VISIBLE_DEVICES=9 'it\n{rest}" if head.startswith("#!") else f"# 'it\n{text}"
-        text += "\n# deepspeed --num_gpus 9\n"
-    elif change == "indented":
-        if "EOF" in text or "python" in text.split("\n")[0]:
-            pytest.skip("there it has a meaning")
-        text = "\n".join(line if line.startswith("#") or not line else f"\t{line}" for line in text.split("\n"))
-    else:
-        text = text.rstrip("\n")
-    compare(row, reading_of(row, text.encode()))
+    lines = text.split("\n")
+    compare(row, reading_of(row, text.replace("\n", "\r\n").encode()))
+    head, newline, rest = text.partition("\n")
+    before = f"{head}{newline}# CUDA_VISIBLE_DEVICES=9 'it\n{rest}" if head.startswith("#!") else f"# 'it\n{text}"
+    compare(row, reading_of(row, f"{before}\n# deepspeed --num_gpus 9\n".encode()))
+    if "EOF" not in text and "python" not in lines[0]:  # there it has a meaning
+        indented = (line if line.startswith("#") or not line else f"\t{line}" for line in lines)
+        compare(row, reading_of(row, "\n".join(indented).encode()))
+    compare(row, reading_of(row, text.rstrip("\n").encode()))
 
 
 HOSTILE = st.sampled_from(

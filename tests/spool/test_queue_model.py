@@ -331,12 +331,13 @@ def explored(budget: Budget, rules: Rules = AS_IT_IS, *, in_order: bool = False)
         following = []
         for world in layer:
             for one in successors(world, rules, in_order=in_order):
-                if one in known:
+                count = len(known)
+                known.add(one)  # a world is large, and this takes its hash once
+                if len(known) == count:
                     continue
                 problem = wrong(one, in_order=in_order)
                 if problem:
                     return problem, known
-                known.add(one)
                 following.append(one)
         layer = following
     return "", known
