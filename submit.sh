@@ -669,7 +669,7 @@ keep() {
   clear_up
   WAY_FILE=$way
   make_allocations
-  answer=$(ask 120 states --name "$GQ_NAME") ||
+  answer=$(ask 180 states --name "$GQ_NAME") ||
     { tell "$SUBMIT_WAY does not say what it has of $GQ_NAME; nothing is submitted until it answers" && exit 111; }
   while IFS=$'\x1f' read -r id word raw nonce _; do
     [[ -n $id && $word != ended && $word != lost ]] || continue
@@ -785,7 +785,7 @@ states_of_name() {
   choose_way
   export GQ_NODES=1
   describe "$(allocations)/00000000T000000000-000000000000"
-  ask 120 states --name "$GQ_NAME"
+  ask 180 states --name "$GQ_NAME"
 }
 
 # Slot K ends K minutes sooner than was asked for, where that is little: so not all end at once.
@@ -797,7 +797,10 @@ stagger() {
 }
 
 # Whether the way can have a job begin when another has ended: by what it renders.
-can_wait() { [[ $(GQ_AFTER=1 ask 20 render 2>/dev/null) != "$(GQ_AFTER='' ask 20 render 2>/dev/null)" ]]; }
+can_wait() {
+  local after
+  after=$(GQ_AFTER=1 ask 20 render 2>/dev/null) && [[ $after != "$(GQ_AFTER='' ask 20 render 2>/dev/null)" ]]
+}
 
 # The number of the slot whose token has the nonce $1.
 slot_of() {

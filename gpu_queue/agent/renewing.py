@@ -34,9 +34,9 @@ from gpu_queue.states import AllocationState, read_word
 from gpu_queue.texts import printable
 
 SUBMIT = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "submit.sh")
-ASK_TIMEOUT_S = 150.0
+ASK_TIMEOUT_S = 240.0
 """Longer than ``submit.sh`` lets a way take."""
-SUBMIT_TIMEOUT_S = 420.0
+SUBMIT_TIMEOUT_S = 540.0
 LOOK_PART = 20.0
 """Of a short lifetime, it looks after one part in so many at the latest."""
 LOOK_AGAIN_S = 0.3
@@ -56,6 +56,8 @@ class Situation:
     has_work: bool
     has_waiting: bool
     is_leaving: bool
+    is_paused: bool
+    """What waits could not run now, and may later."""
 
 
 def situation_of(facts: PlanFacts, live: Collection[object], span: Span, served_s: float) -> Situation:
@@ -68,11 +70,12 @@ def situation_of(facts: PlanFacts, live: Collection[object], span: Span, served_
         served_s: how long it has.
     """
     reasons = explain(facts, REASONS_PUBLISHED)
-    is_more = len(facts.waiting) > REASONS_PUBLISHED and facts.phase is not Phase.PAUSED
+    is_paused = facts.phase is Phase.PAUSED
+    is_more = len(facts.waiting) > REASONS_PUBLISHED and not is_paused
     has_waiting = is_more or any(renewal.could_run(why) for _, why in reasons)
     is_over = facts.phase is Phase.DRAINING and served_s >= span.takes_s
     stays = facts.phase in (Phase.SERVING, Phase.PAUSED) or is_over
-    return Situation(served_s, span.takes_s, has_waiting or bool(live), has_waiting, not stays)
+    return Situation(served_s, span.takes_s, has_waiting or bool(live), has_waiting, not stays, is_paused)
 
 
 class Renewing:
@@ -194,7 +197,7 @@ class Renewing:
 
     def _decide(self, seen: Allocations, situation: Situation, now: float) -> None:
         facts = self._facts(seen, situation)
-        self._had_work |= situation.has_work
+        self._had_work |= situation.has_work or situation.is_paused
         if self._was_kept is None:
             self._was_kept = seen.keep is not None or seen.paused is not None
         self.unneeded = renewal.arrival(replace(facts, has_work=self._had_work), is_kept=self._was_kept)

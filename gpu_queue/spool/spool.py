@@ -276,7 +276,7 @@ class Spool:
         return stopping.stop(self._enter(), Wish(tasks, queue))
 
     def shutdown(self, *, wait: bool = False) -> tuple[Answer, ...]:
-        """End the agents that are there now.
+        """End the agents that are there now, and have no allocation submitted any more (``submit.sh --keep``).
 
         Args:
             wait: after the running tasks have ended; else these go back to pending/.

@@ -364,6 +364,20 @@ def test_of_thousands_of_waiting_tasks_each_is_told_once_and_what_is_no_task_is_
     assert shell.ok("gpu_status").lines[1] == "0 nodes · 2005 waiting"
 
 
+def test_status_says_how_the_queue_is_kept_served_or_why_no_longer(shell: Shell, spool: Spool) -> None:
+    allocations = spool.path / "allocations"
+    allocations.mkdir()
+    (allocations / "keep").write_text("slots 2\nway moon\n")
+    for name in ("slot-1.3", "slot-1.3.began", "slot-1.12", "slot-2.1", "slot-x.9", "slot-1.1.1"):
+        (allocations / name).touch()
+    assert "kept served by at most 2 allocations at a time; next: 1.13, 2.2\n" in shell.run("gpu_status").out
+    assert "flag\tkeep\tkept served by at most 2" in shell.run("gpu_status --plain").out
+    (allocations / "keep").rename(allocations / "keep-paused")
+    (allocations / "keep-paused").write_bytes(b"three \x1b[31mfailed\nslots 2\n")
+    assert "kept served no longer: three  [31mfailed; ./submit.sh --keep begins anew\n" in shell.run("gpu_status").out
+    assert "flag\tkeep-paused\t" in shell.run("gpu_status --plain").out
+
+
 def test_status_says_that_it_is_paused_by_whom_and_why(shell: Shell, spool: Spool) -> None:
     said = shell.ok(
         "gpu_pause 'new driver'; gpu_drain; gpu_status; gpu_resume; gpu_status | \\command grep -c paused || :"
