@@ -2388,7 +2388,8 @@ __gpu_watch_status() { # every two seconds, until Ctrl-C; on the alternate scree
     # Programs that were stopped would never let us go on, to give the screen back.
     [ -z "$clear" ] || __gpu_size_of_terminal
     text=$([ -z "$clear" ] || trap '' TSTP; __gpu_facts; __gpu_picture)
-    if [ -z "$clear" ]; then printf '%s\n\n' "$text"
+    # Where SIGHUP was ignored when we were started nothing else tells that the terminal has gone.
+    if [ -z "$clear" ]; then printf '%s\n\n' "$text" || exit 1
     else
       __gpu_split_lines "$text"; lines=("${reply[@]}")
       printf '\033[H'
@@ -2398,7 +2399,7 @@ __gpu_watch_status() { # every two seconds, until Ctrl-C; on the alternate scree
         [ "$i" -eq 0 ] || printf '\n'
         printf '%s\033[K' "$line"
       done
-      printf '\033[J'
+      printf '\033[J' || exit 1
     fi
     if [ "$tick" = none ] || [ -z "$clear" ]; then ( [ -z "$clear" ] || trap '' TSTP; exec sleep 2 ); continue; fi
     for ((turns = 20; turns > 0; turns--)); do

@@ -23,7 +23,11 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 # Whoever starts the tests in a script's background has them ignored, and no shell that a test starts could undo that.
-for _number, _default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+for _number, _default in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGQUIT, signal.SIG_DFL),
+    (signal.SIGHUP, signal.SIG_DFL),  # by nohup
+):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _default)
 

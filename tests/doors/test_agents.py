@@ -246,7 +246,7 @@ def test_a_stop_of_very_many_tasks_stays_below_the_size_of_a_command(
         spool.add(f"running/{NODE}", f"a-rather-long-name-of-a-script-{number}.sh")
     spool.node(NODE)
     wish = aside.submit(door.stop, "all")
-    wait_until(lambda: len(spool.commands()) == 3)
+    wait_until(lambda: len(spool.commands()) == 3, 20)
     claims = [claim for _, command in spool.commands() for claim in command["claims"]]
     assert sorted(claims) == spool.names(f"running/{NODE}")
     assert all((spool.path / "control" / entry).stat().st_size < 64 << 10 for entry, _ in spool.commands())

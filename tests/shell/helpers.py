@@ -174,7 +174,7 @@ class Shell:
     job_id: str = "exp 1"
     hostile: bool = True
     sourced: bool = True
-    limit_s: float = 20.0
+    limit_s: float = 40.0
     """For one command line."""
 
     @property

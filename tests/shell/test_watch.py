@@ -65,9 +65,16 @@ class Terminal:
         return said
 
     def close(self) -> None:
-        self.process.kill()
+        if self.process.returncode is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        os.close(self.main)
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """The window is closed, or the connection lost."""
+        if self.main >= 0:
+            os.close(self.main)
+        self.main = -1
 
 
 @pytest.fixture
@@ -134,6 +141,20 @@ def test_an_interrupt_leaves_the_loop_around_it_with_status_130(
     assert said.endswith("status=130")
     assert ENTER not in said
     assert "\nagain" not in said
+
+
+@pytest.mark.parametrize("terminal_kind", ["xterm", "dumb"])
+def test_it_ends_with_its_terminal_also_where_a_hangup_is_ignored(
+    shell: Shell, spool: Spool, terminals: list[Terminal], terminal_kind: str
+) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does; a shell cannot undo it
+    try:
+        terminal = watch(terminals, shell, TERM=terminal_kind)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    terminal.hear("no agent")
+    terminal.hang_up()
+    assert terminal.process.wait(20) != 0
 
 
 def test_it_is_cut_to_the_height_and_follows_a_new_size(
