@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 comma := ,
 STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
-SHELL_FILES := client.sh submit.sh gpu_queue/execution/shim.sh gpu_queue/ways/* examples/ways/* examples/train.sh .ci/run examples/demo.sh \
+SHELL_FILES := client.sh submit.sh gpu_queue/execution/shim.sh gpu_queue/ways/* examples/ways/* tests/sco/bin/sco examples/train.sh .ci/run examples/demo.sh \
 	tests/sharedfs/guest.sh tests/samples/sessions/*.sh
 
 .PHONY: help venv demo test test-sharedfs test-slurm test-ways lint format docs docs-samples attack soak bench gpu-report clean

@@ -157,6 +157,7 @@ def test_the_start_script_begins_with_who_we_are_on_this_platform(tools: str) ->
     assert (
         done.stdout == """trap 'exit 143' TERM
 export GPU_QUEUE_ALLOCATION=sco:ydj-train-exp3/0123456789ab
+export SCO_WORKSPACE=share-space
 export GPU_QUEUE_ALLOCATION_GRACE=30
 export GPU_QUEUE_SWEEP="${GPU_QUEUE_SWEEP:-all}" # a worker is a container of ours alone
 export GPU_QUEUE_NODE_NAME="${GPU_QUEUE_NODE_NAME:-${HOSTNAME:-$(hostname)}-012345"""
