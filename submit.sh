@@ -693,8 +693,13 @@ keep() {
   done
   if ((status)); then
     not_submitted "$status" "$done" "$((done + count + 1))" >&2
-    [[ $done != 0 || $held != ' ' ]] || rm -f -- "$(allocations)/keep"
+    [[ $done != 0 || $held == *[0-9]* ]] || rm -f -- "$(allocations)/keep"
     exit "$status"
+  fi
+  if [[ $done == 0 && $held != *[0-9]* ]]; then
+    rm -f -- "$(allocations)/keep"
+    tell "$JOB_ID is not kept served: none of its allocations was submitted by --keep, and their agents submit no others. Call again when there is room"
+    exit 75
   fi
   say "$JOB_ID is kept served by at most $KEEP allocations at a time, as long as there is work: their agents submit the next ones."
   say "To end that: ./submit.sh --no-keep $(quoted "$JOB_ID"), or gpu_shutdown"
@@ -806,7 +811,7 @@ can_wait() {
 slot_of() {
   local file
   [[ $1 =~ ^[0-9a-f]{12}$ ]] || return 0
-  file=$(grep -lsx -- "nonce $1" "$(allocations)"/slot-*.* | head -n 1) file=${file##*/slot-}
+  file=$(grep -lsx -D skip -- "nonce $1" "$(allocations)"/slot-*.* | head -n 1) file=${file##*/slot-}
   printf %s "${file%%.*}"
 }
 

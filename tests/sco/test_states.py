@@ -14,8 +14,7 @@ WORDS = {
     "queued": "WAITING INIT QUEUEING CREATING STARTING PENDING PULLING WAIT_QUOTA",
     "running": "RUNNING RESTARTING RECOVERING",
     "ending": "SUSPENDING DELETING",
-    "ended": "SUCCEEDED SUSPENDED STOPPED CANCELLED CANCELED",
-    "lost": "FAILED",  # proves nothing of the other workers, nor of a node that is out of reach
+    "ended": "SUCCEEDED SUSPENDED STOPPED CANCELLED CANCELED FAILED",
     "unknown": "STATE_UNSPECIFIED TERMINATED Running",
 }
 
@@ -39,6 +38,13 @@ def test_each_state_has_a_word_and_what_nobody_knows_is_unknown(platform: Platfo
     assert (said.status, said.out) == (0, "".join(reversed(rows)))
 
 
+def test_a_failure_proves_nothing_of_other_workers_nor_of_a_node_that_is_out_of_reach(platform: Platform) -> None:
+    jobs = [platform.place(1, "ydj-x", "FAILED"), platform.place(2, "ydj-x", "SUSPENDED")]
+    for proof, words in (("1", ["lost", "ended"]), ("", ["ended", "ended"])):
+        said = platform.way("states", *jobs, GQ_PROOF=proof)
+        assert [row.split("\t")[1] for row in said.out.splitlines()] == words
+
+
 def test_a_job_is_found_by_its_id_by_its_name_and_by_what_its_agents_tell(platform: Platform, job: str) -> None:
     told = f"ydj-train-exp1/{NONCE}"
     other = platform.submit("ydj-train-exp10", OTHER_NONCE, SCO_STAND_IN_MODE="norun").out.strip()
@@ -59,7 +65,7 @@ def test_what_was_created_twice_after_all_has_ended_when_both_have(platform: Pla
     script = f"bash /x/start-{NONCE}.sh"
     for states, word in (
         (("RUNNING", "SUCCEEDED"), "running"),
-        (("STOPPED", "FAILED"), "lost"),
+        (("STOPPED", "DELETING"), "ending"),
         (("STOPPED",) * 2, "ended"),
     ):
         for number, state in enumerate(states):

@@ -117,6 +117,16 @@ def test_typed_again_and_again_it_submits_no_more_than_n_and_no_more_than_an_hou
     assert len(slots(machine)) == 6
 
 
+def test_an_allocation_that_was_submitted_otherwise_counts_and_keeps_nothing(machine: Machine, moon: Path) -> None:
+    machine.submit("exp1")
+    done = machine.submit("--keep", "1", "exp1")
+    assert (done.returncode, len(list(moon.iterdir()))) == (75, 1)
+    assert "none of its allocations was submitted by --keep" in done.stderr
+    assert not of(machine, "keep").exists()
+    assert machine.submit("--keep", "2", "exp1", "2", "1").returncode == 0
+    assert sorted(slots(machine)) == ["slot-1.1"]
+
+
 def test_while_the_scheduler_does_not_answer_nothing_is_kept_or_submitted(machine: Machine, moon: Path) -> None:
     done = machine.submit("--keep", "1", "exp1", MOON_MOOD="silent")
     assert done.returncode == 111

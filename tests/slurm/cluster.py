@@ -58,6 +58,9 @@ SETTINGS: Mapping[str, str] = {
     "PreemptType": "preempt/partition_prio",
     "PreemptMode": "REQUEUE",
     "KillWait": "30",
+    # A site that ends all tasks of a step soon after one of them: our steps must want it otherwise.
+    "KillOnBadExit": "1",
+    "WaitTime": "2",
     "SlurmdTimeout": "300",
     "MinJobAge": "300",
 }

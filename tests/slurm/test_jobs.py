@@ -25,6 +25,10 @@ def served(slurm: Slurm, tmp_path: Path) -> Iterator[Served]:
         yield made
 
 
+def is_alive(pid: int) -> bool:
+    return os.path.exists(f"/proc/{pid}")
+
+
 def running(served: Served, count: int) -> list[str]:
     """The tasks that run, once they are so many and have said so."""
 
@@ -163,12 +167,28 @@ def test_a_job_that_was_cancelled_while_its_node_was_silent_is_no_proof_of_an_en
 def test_one_job_of_two_nodes_has_an_agent_on_each_and_the_death_of_one_ends_no_other(served: Served) -> None:
     (job,) = served.submit("2", "2", SLURM_WAY_ONE_JOB="1")
     served.wait_for_agents(f"n1-{job}", f"n2-{job}")
-    task = served.a_task(2.0, gpus=2)
+    task = served.a_task(5.0, gpus=2)
     running(served, 1)
     (claim,) = Path(served.queue.paths.root, "running").glob("*/*.try*")
     (victim,) = [node for node in served.agents() if node["node"] != claim.parent.name]
     os.kill(victim["pid"], signal.SIGKILL)
     served.wait_until_all_done([task])
+    assert served.word(job) == "running"
+
+
+def test_one_job_of_two_nodes_goes_on_without_the_one_that_slurm_lost(served: Served) -> None:
+    (job,) = served.submit("2", "2", SLURM_WAY_ONE_JOB="1")
+    served.wait_for_agents(f"n1-{job}", f"n2-{job}")
+    served.slurm.kill_node("n2")
+    try:
+        served.slurm.ask("scontrol", "update", "NodeName=n2", "State=DOWN", "Reason=test")
+        wait_until(lambda: served.slurm.node_states()["n2"] == "DOWN", "n2 down", dump=served.dump)
+    finally:
+        served.slurm.start_node("n2")
+    wait_until(lambda: served.slurm.node_states()["n2"] == "IDLE", "n2", dump=served.dump)
+    (lost,) = [page["pid"] for page in served.agents() if page["node"].startswith("n2-")]
+    wait_until(lambda: not is_alive(lost), "the end of what the node still ran", dump=served.dump)  # KILL, no TERM
+    served.wait_until_all_done([served.a_task(5.0, gpus=2)])
     assert served.word(job) == "running"
 
 
