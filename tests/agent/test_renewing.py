@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,18 @@ def test_an_agent_with_work_has_one_successor_submitted_that_waits_for_its_end(k
         assert ours not in text  # of the node, and not of what was kept
     wait_until(lambda: "slot 1.2 of the kept queue: Submitted: moon m2" in kept.cluster.dump(), "it is told")
     assert not kept.token("1.3")
+
+
+def test_where_none_can_wait_for_its_end_a_successor_is_submitted_shortly_before(kept: Kept) -> None:
+    keep = kept.allocations / "keep"
+    keep.write_text(keep.read_text().replace("can_wait 1\n", ""))
+    kept.cluster.submit("sleep 60\n")
+    began_s = time.monotonic()
+    kept.start("--lifetime", "12s")
+    wait_until(lambda: kept.token("1.2"), "a successor", dump=kept.cluster.dump)
+    assert time.monotonic() - began_s > 8.0  # of a short lifetime the last quarter
+    wait_until((kept.cluster.base / "sent-m2").exists, "it is submitted")
+    assert (kept.cluster.base / "sent-m2").read_text().startswith("launch --after none ")
 
 
 def test_an_agent_without_work_submits_nothing(kept: Kept) -> None:
