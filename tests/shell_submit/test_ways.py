@@ -508,7 +508,7 @@ def test_an_agent_of_this_machine_is_listed_and_ended_like_a_job(machine: Machin
     assert machine.submit("exp1").returncode == 0
     pid = machine.agent["pid"]
     listed = machine.submit("--list").stdout
-    assert re.search(rf"^exp1 +local  {pid}\.\d+@\S+  running  alive$", listed, re.MULTILINE)
+    assert re.search(rf"^exp1 +local +{pid}\.\d+@\S+ +running +alive$", listed, re.MULTILINE)
     assert f"local was asked to end {pid}." in machine.submit("--delete", "exp1").stdout
     deadline = time.monotonic() + 20
     while f" {pid}." not in (listed := machine.submit("--list").stdout) or " ended " not in listed:
