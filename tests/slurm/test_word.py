@@ -13,7 +13,7 @@ import pytest
 
 from tests.agent.harness import wait_until
 from tests.slurm.cluster import CGROUPS, a_slurm
-from tests.slurm.conftest import refuse_unless_asked
+from tests.slurm.conftest import only_with_all, refuse_unless_asked
 from tests.slurm.served import Served, a_served
 
 TIMES: dict[str, Any] = {
@@ -69,7 +69,7 @@ def test_what_ran_in_a_job_that_has_ended_goes_on_in_the_next_one_long_before_th
         assert done["status"] == 0
 
 
-@pytest.mark.parametrize("tracking", ["linuxproc", "pgid"])
+@pytest.mark.parametrize("tracking", ["linuxproc", pytest.param("pgid", marks=only_with_all)])
 def test_where_slurm_does_not_find_all_processes_of_a_job_its_end_proves_nothing(
     tracking: str, tmp_path: Path
 ) -> None:
