@@ -94,6 +94,7 @@ class Renewing:
             now: monotonic seconds.
         """
         self._paths = around.spool.paths
+        self._runs_somewhere = around.spool.runs_somewhere
         self._node = around.spool.node
         self._uids = around.spool.owners
         self._allocation = around.allocation
@@ -107,7 +108,7 @@ class Renewing:
         self._own = Slot.parse(text)
         if text and self._own is None:
             self._say(f"GPU_QUEUE_SLOT: {printable(text)[:80]!r}; expected a slot like 1.4; it counts for nothing")
-        self._looks: Errand[Allocations] = Errand(
+        self._looks: Errand[tuple[Allocations, bool]] = Errand(
             around.storage,
             "allocations",
             self._say,
@@ -121,6 +122,7 @@ class Renewing:
         self._run: tuple[Background, Callable[[Background, float], None]] | None = None
         self._has_begun = False
         self._had_work = False
+        self._ran_elsewhere = True
         self._was_kept: bool | None = None
         self._forgets_at = now
         self.problem = ""
@@ -147,22 +149,25 @@ class Renewing:
         if self.is_busy or self._looks.is_out() or now < self._due:
             return
         self._due = NEVER
-        own, has_begun = self._own, self._has_begun
+        own, has_begun, had_work = self._own, self._has_begun, self._had_work
 
-        def call() -> Allocations:
+        def call() -> tuple[Allocations, bool]:
             if not has_begun:
                 keeping.mark_began(self._paths, own)
             seen = keeping.look(self._paths, self._uids)
             if now >= self._forgets_at:
                 keeping.forget_old(self._paths, seen.tokens, seen.now_s)
-            return seen
+            return seen, not had_work and self._runs_somewhere()
 
-        def done(result: Allocations | Failed) -> None:
+        def done(result: tuple[Allocations, bool] | Failed) -> None:
             self._due = now + renewal.LOOK_EVERY_S
             if not isinstance(result, Failed):
                 self._has_begun = True
                 self._forgets_at = max(self._forgets_at, now + 3600.0)
-                self._decide(result, situation(), now)
+                seen, runs_elsewhere = result
+                # What has just left running/ there may not be known to wait yet.
+                has_elsewhere, self._ran_elsewhere = runs_elsewhere or self._ran_elsewhere, runs_elsewhere
+                self._decide(seen, situation(), now, has_elsewhere=has_elsewhere)
 
         self._looks.send(call, done)
 
@@ -192,12 +197,13 @@ class Renewing:
             Limits(self._settings().renew_per_hour, self._settings().renew_after_s),
         )
 
-    def _decide(self, seen: Allocations, situation: Situation, now: float) -> None:
+    def _decide(self, seen: Allocations, situation: Situation, now: float, *, has_elsewhere: bool) -> None:
         facts = self._facts(seen, situation)
         self._had_work |= situation.has_work
         if self._was_kept is None:
             self._was_kept = seen.keep is not None or seen.paused is not None
-        self.unneeded = renewal.arrival(replace(facts, has_work=self._had_work), is_kept=self._was_kept)
+        arrived = replace(facts, has_work=self._had_work, has_elsewhere=has_elsewhere)
+        self.unneeded = renewal.arrival(arrived, is_kept=self._was_kept)
         decision = renewal.decide(facts)
         if isinstance(decision, Ask):
             self._ask(seen, now)

@@ -29,6 +29,9 @@ LEAD_S = 600.0
 """So long before its end an allocation has a successor that cannot wait for that end by itself."""
 ARRIVE_S = 60.0
 """A successor that finds no work for so long ends again."""
+ELSEWHERE_S = 1800.0
+"""And so long where tasks run on other nodes: what its predecessor gives back at its end, or a dead node holds until
+the others have watched it, would have nobody else."""
 UNSEEN_S = 300.0
 """A submission of which the scheduler has known nothing for so long is over, or never came to be."""
 FRESH_S = 60.0
@@ -109,6 +112,8 @@ class Facts:
     tokens: tuple[Token, ...] = ()
     memory: Memory = Memory()
     limits: Limits = Limits()
+    has_elsewhere: bool = False
+    """Tasks run on other nodes, or did a moment ago."""
 
 
 # -- decisions ------------------------------------------------------------------------------------------------------
@@ -390,5 +395,7 @@ def arrival(facts: Facts, *, is_kept: bool) -> str:
         return ""
     if not is_kept:
         return "unkept"
-    patience_s = ARRIVE_S if facts.lifetime_s is None else min(ARRIVE_S, facts.lifetime_s / 4)
+    patience_s = ELSEWHERE_S if facts.has_elsewhere else ARRIVE_S
+    if facts.lifetime_s is not None and not facts.has_elsewhere:
+        patience_s = min(patience_s, facts.lifetime_s / 4)
     return "" if facts.has_work or facts.served_s < patience_s else "workless"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gpu_queue.task import State
 from tests.agent.harness import ROOT, Cluster, wait_until
 
 MOON_WAY = (ROOT / "tests/shell_submit/moon.sh").read_text()
@@ -126,6 +127,19 @@ def test_a_successor_that_finds_no_work_ends_and_one_that_finds_some_stays(kept:
     task = kept.cluster.submit("sleep 3\n")
     kept.start("--lifetime", "8s", settings=slot)
     kept.cluster.wait_for(task, "done")
+
+
+def test_a_successor_stays_while_another_node_has_what_may_come_back(kept: Kept) -> None:
+    task = kept.cluster.submit("true\n")
+    dead = Path(kept.cluster.paths.running("n9-01234567"))
+    dead.mkdir()
+    Path(kept.cluster.paths.directory(State.PENDING), f"500-{task}").rename(dead / f"500-{task}.try1.abcdef")
+    kept.allocation("1.2", "m2", "f" * 12, "from 1.1")
+    slot = {"GPU_QUEUE_SLOT": "1.2", "GPU_QUEUE_ALLOCATION": "moon:m2"}
+    agent = kept.start("--lifetime", "6s", settings=slot, wait=False)
+    assert agent.wait(20) == 0
+    assert "there is none: it ends" not in kept.cluster.dump()
+    assert "lifetime is over" in kept.cluster.dump()
 
 
 def test_three_that_ended_before_an_agent_served_are_the_last(kept: Kept) -> None:

@@ -182,6 +182,9 @@ def test_a_successor_ends_where_nobody_wants_it_or_nothing_is_to_be_done() -> No
     assert renewal.arrival(replace(idle, served_s=59.0), is_kept=True) == ""
     assert renewal.arrival(replace(idle, has_work=True), is_kept=True) == ""
     assert renewal.arrival(replace(idle, has_work=True, served_s=0.0), is_kept=False) == "unkept"
+    elsewhere = replace(idle, has_elsewhere=True)
+    assert renewal.arrival(replace(elsewhere, served_s=1799.0), is_kept=True) == ""
+    assert renewal.arrival(replace(elsewhere, served_s=1801.0), is_kept=True) == "workless"
     by_hand = replace(idle, tokens=(replace(own, is_successor=False),))
     assert renewal.arrival(by_hand, is_kept=False) == ""
 
