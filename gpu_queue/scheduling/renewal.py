@@ -7,7 +7,8 @@
 - An allocation *earns* its successor by serving for a while.  What dies at once has none, which ends every loop.
 - Unknown is never "free": a job of which nobody knows whether it exists has its slot, and an answer of the scheduler
   that lacks our own job is none.
-- Times are the storage server's, in epoch seconds: those that it gave the tokens, and its moment now.
+- Times are the storage server's, in epoch seconds: those that it gave the tokens, and its moment now.  Where that clock
+  was set back, what is remembered of the future proves nothing, and is asked for again.
 """
 
 from __future__ import annotations
@@ -187,7 +188,7 @@ def observe(before: Memory, answer: Answer, facts: Facts) -> Memory:
         return unanswered(before, answer.asked_s, "the scheduler's answer lacks the job that this agent runs in")
     seen = {job.nonce for job in answer.jobs} | {job.id for job in answer.jobs}
     missing = [one.nonce for one in facts.tokens if one.nonce and not seen & {one.nonce, *one.ids}]
-    since = {nonce: before.unseen_since.get(nonce, answer.asked_s) for nonce in missing}
+    since = {nonce: min(before.unseen_since.get(nonce, answer.asked_s), answer.asked_s) for nonce in missing}
     return Memory(answer, since)
 
 
@@ -218,9 +219,11 @@ def fate_of(token: Token, facts: Facts) -> Fate:
 def _is_forgotten(token: Token, facts: Facts) -> bool:
     """Whether a job that the scheduler does not name has ended, or never came to be."""
     answer = facts.memory.answer
-    if answer is None:
+    if answer is None or answer.asked_s > facts.now_s:
         return False
-    since = max(facts.memory.unseen_since.get(token.nonce, facts.now_s), token.written_s)
+    since = facts.memory.unseen_since.get(token.nonce, facts.now_s)
+    if token.written_s <= facts.now_s:
+        since = max(since, token.written_s)
     return answer.asked_s - since >= UNSEEN_S or any(
         # Its successor was submitted while it lived, or after its end; and has begun, and outlives it.
         one.began and one.slot.number == token.slot.number and one.slot.generation > token.slot.generation
@@ -246,10 +249,11 @@ def hour_allows_at(tokens: Iterable[Token], most: int, now_s: float) -> float:
     return now_s if len(latest) < most else latest[-1] + HOUR_S + LATE_S
 
 
-def backoff_ends_at(fates: Mapping[Token, Fate]) -> float:
+def backoff_ends_at(fates: Mapping[Token, Fate], now_s: float) -> float:
     """When the next may be tried after the last ones came to nothing: 1, 2, 4 … 60 minutes after the last."""
     count, last_s = 0, float("-inf")
-    for token in sorted(fates, key=lambda one: one.written_s, reverse=True):
+    past = (one for one in fates if one.written_s <= now_s)
+    for token in sorted(past, key=lambda one: one.written_s, reverse=True):
         is_bad = fates[token] in (Fate.REFUSED, Fate.FAILED) or (
             fates[token] is Fate.OPEN and token.outcome is not Outcome.SUBMITTED
         )
@@ -298,7 +302,7 @@ def decide(facts: Facts) -> Decision:
     wanted = _wanted(facts, keep, fates)
     if isinstance(wanted, Rest):
         return _ask(facts, WATCH_EVERY_S) or wanted  # a slot may have lost its allocation
-    at_s = max(backoff_ends_at(fates), hour_allows_at(facts.tokens, per_hour(keep, facts.limits), now_s))
+    at_s = max(backoff_ends_at(fates, now_s), hour_allows_at(facts.tokens, per_hour(keep, facts.limits), now_s))
     if at_s > now_s:
         return Rest(at_s, "submissions came to nothing, or the hour has seen enough of them")
     return _ask(facts, FRESH_S) or wanted
@@ -309,8 +313,8 @@ def _ask(facts: Facts, fresh_s: float) -> Ask | Rest | None:
     memory, now_s = facts.memory, facts.now_s
     if memory.failures:
         at_s = memory.failed_s + min(BACKOFF_MAX_S, BACKOFF_S * 2.0 ** min(memory.failures - 1, 10))
-        return Ask() if now_s >= at_s else Rest(at_s, memory.problem)
-    if memory.answer is None or now_s - memory.answer.asked_s > fresh_s:
+        return Rest(at_s, memory.problem) if memory.failed_s <= now_s < at_s else Ask()
+    if memory.answer is None or not 0 <= now_s - memory.answer.asked_s <= fresh_s:
         return Ask()
     return None
 

@@ -152,6 +152,21 @@ def test_an_answer_without_our_own_job_is_no_answer() -> None:
     assert renewal.decide(replace(seen, memory=memory, now_s=NOW_S + 60)) == Ask()
 
 
+def test_a_clock_that_is_set_back_by_a_day_makes_room_for_nobody_and_stops_nobody() -> None:
+    before = facts(a_token("2.1"), age_s=-DAY_S)
+    made = a_token("3.1", 5.0)  # by another agent, a moment ago
+    assert renewal.decide(before) == Ask()
+    assert renewal.fate_of(made, replace(before, tokens=(*before.tokens, made))) is Fate.OPEN
+    failed = renewal.unanswered(Memory(), NOW_S + DAY_S, "no answer")
+    assert renewal.decide(replace(before, memory=failed)) == Ask()
+    # What was written in those days still ends when the scheduler knows nothing of it, and delays nothing.
+    late = facts(a_token("2.1", -DAY_S))
+    memory = renewal.observe(Memory(None, {"nonce-2.1": NOW_S + DAY_S}), Answer(NOW_S, (a_job("1.1"),)), late)
+    memory = renewal.observe(memory, Answer(NOW_S + 301.0, (a_job("1.1"),)), late)
+    assert renewal.fate_of(late.tokens[1], replace(late, memory=memory, now_s=NOW_S + 301.0)) is Fate.FAILED
+    assert isinstance(renewal.decide(facts(a_token("1.2", -DAY_S, Outcome.REFUSED))), Submit)
+
+
 def test_three_that_never_served_are_enough() -> None:
     failed = [a_token(f"1.{number}", 3000.0 - number) for number in (2, 3, 4)]
     jobs = tuple(a_job(f"1.{number}", ENDED, "FAILED") for number in (2, 3, 4))
