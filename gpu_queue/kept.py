@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-SLOTS_MAX = 9999
 _SLOT = re.compile(r"([1-9][0-9]{0,3})\.([1-9][0-9]{0,5})", re.ASCII)
 
 

@@ -201,7 +201,8 @@ class Renewing:
         facts = self._facts(seen, situation)
         self._had_work |= situation.has_work
         if self._was_kept is None:
-            self._was_kept = seen.keep is not None or seen.paused is not None
+            # One that cannot be read now (somebody edits it) is no wish to end.
+            self._was_kept = seen.keep is not None or seen.paused is not None or bool(seen.problem)
         arrived = replace(facts, has_work=self._had_work, has_elsewhere=has_elsewhere)
         self.unneeded = renewal.arrival(arrived, is_kept=self._was_kept)
         decision = renewal.decide(facts)
@@ -266,7 +267,7 @@ class Renewing:
             try:
                 return keeping.look(self._paths, self._uids)
             except OSError:
-                keeping.withdraw(self._paths, wanted.slot)
+                keeping.withdraw(self._paths, wanted.slot, nonce)
                 raise
 
         def done(result: Allocations | Failed | None) -> None:
@@ -275,7 +276,7 @@ class Renewing:
                 self._say(f"slot-{wanted.slot} could not be made: {result}")
             elif result is not None:
                 if renewal.confirm(self._facts(result, situation), wanted.slot, nonce):
-                    self._notes.send(partial(keeping.withdraw, self._paths, wanted.slot), key=wanted.slot)
+                    self._notes.send(partial(keeping.withdraw, self._paths, wanted.slot, nonce), key=wanted.slot)
                 else:
                     self._submit(wanted)
 

@@ -7,8 +7,8 @@
 - An allocation *earns* its successor by serving for a while.  What dies at once has none, which ends every loop.
 - Unknown is never "free": a job of which nobody knows whether it exists has its slot, and an answer of the scheduler
   that lacks our own job is none.
-- Times are the storage server's, in epoch seconds: those that it gave the tokens, and its moment now.  Where that clock
-  was set back, what is remembered of the future proves nothing, and is asked for again.
+- Times are the storage server's, in epoch seconds: those that it gave the tokens, and its moment now.  Where that
+  clock was set back, what is remembered of the future proves nothing, and is asked for again.
 """
 
 from __future__ import annotations

@@ -118,6 +118,14 @@ def test_a_successor_of_a_queue_that_is_kept_no_longer_ends_at_once(kept: Kept) 
     assert "the queue is kept no longer" in kept.cluster.dump()
 
 
+def test_a_successor_that_cannot_read_keep_serves(kept: Kept) -> None:
+    kept.allocation("1.2", "m2", "f" * 12, "from 1.1")
+    (kept.allocations / "keep").write_text("slots\n")  # somebody is at it
+    kept.start(settings={"GPU_QUEUE_SLOT": "1.2", "GPU_QUEUE_ALLOCATION": "moon:m2"})
+    kept.cluster.wait_for(kept.cluster.submit("sleep 1\n"), "done")
+    wait_until(lambda: "the queue is not kept" in kept.problems(), "a note on its page", dump=kept.cluster.dump)
+
+
 def test_a_successor_that_finds_no_work_ends_and_one_that_finds_some_stays(kept: Kept) -> None:
     kept.allocation("1.2", "m2", "f" * 12, "from 1.1")
     slot = {"GPU_QUEUE_SLOT": "1.2", "GPU_QUEUE_ALLOCATION": "moon:m2"}
