@@ -39,6 +39,12 @@ def test_each_state_has_a_word_and_what_nobody_knows_is_unknown(platform: Platfo
     assert (said.status, said.out) == (0, "".join(reversed(rows)))
 
 
+def test_success_proves_nothing_of_the_other_workers(platform: Platform) -> None:
+    for raw, word in (("SUCCEEDED", "lost"), ("SUSPENDED", "ended"), ("RUNNING", "running")):
+        job = platform.place(1, "ydj-x", raw)
+        assert platform.way("states", job, GQ_PROOF="1").out.split("\t")[1] == word
+
+
 def test_a_job_is_found_by_its_id_by_its_name_and_by_what_its_agents_tell(platform: Platform, job: str) -> None:
     told = f"ydj-train-exp1/{NONCE}"
     other = platform.submit("ydj-train-exp10", OTHER_NONCE, SCO_STAND_IN_MODE="norun").out.strip()
