@@ -67,10 +67,12 @@ def situation_of(facts: PlanFacts, live: Collection[object], span: Span, served_
         span: how long it serves.
         served_s: how long it has.
     """
-    reasons = explain(facts, REASONS_PUBLISHED)
-    is_more = len(facts.waiting) > REASONS_PUBLISHED and facts.phase is not Phase.PAUSED
-    has_waiting = is_more or any(renewal.could_run(why) for _, why in reasons)
     is_over = facts.phase is Phase.DRAINING and served_s >= span.takes_s
+    # At the end of its lifetime all wait for the next agent, also what that one cannot run.
+    asked = replace(facts, phase=Phase.SERVING, phase_reason=None) if is_over else facts
+    reasons = explain(asked, REASONS_PUBLISHED)
+    is_more = len(facts.waiting) > REASONS_PUBLISHED and facts.phase is not Phase.PAUSED
+    has_waiting = is_more or any(renewal.could_run(why, span.ends_s) for _, why in reasons)
     stays = facts.phase in (Phase.SERVING, Phase.PAUSED) or is_over
     return Situation(served_s, span.takes_s, has_waiting or bool(live), has_waiting, not stays)
 

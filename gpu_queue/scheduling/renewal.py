@@ -173,8 +173,15 @@ _NEVER = frozenset(
 )
 
 
-def could_run(why: Reason) -> bool:
-    """Whether a task that waits for this reason could run in an allocation like ours."""
+def could_run(why: Reason, longest_s: float) -> bool:
+    """Whether a task that waits for this reason could run in an allocation like ours.
+
+    Args:
+        why: the reason.
+        longest_s: what such an allocation has for a task at its beginning.
+    """
+    if why.code is Code.LIFETIME:
+        return why.number("time_s") <= longest_s
     return why.code not in _NEVER and not (why.code is Code.AFTER and why.text("failed"))
 
 

@@ -7,11 +7,16 @@ from typing import Any
 
 import pytest
 
+from gpu_queue.agent.allotted import Span
+from gpu_queue.agent.renewing import situation_of
 from gpu_queue.kept import Keep, Outcome, Slot, Token
 from gpu_queue.reasons import Code, Reason, reason
 from gpu_queue.scheduling import renewal
+from gpu_queue.scheduling.facts import Phase
 from gpu_queue.scheduling.renewal import Answer, Ask, Facts, Fate, Job, Limits, Memory, Pause, Rest, Submit
 from gpu_queue.states import AllocationState
+from gpu_queue.task import Needs, Waiting
+from tests.builders import a_node, a_task, gpus
 
 NOW_S = 1_000_000.0
 QUEUED, RUNNING, ENDED = AllocationState.QUEUED, AllocationState.RUNNING, AllocationState.ENDED
@@ -209,6 +214,7 @@ def test_a_successor_ends_where_nobody_wants_it_or_nothing_is_to_be_done() -> No
     [
         (reason(Code.GPUS, needed=2), True),
         (reason(Code.LIFETIME, time_s=9.0, left_s=1.0), True),
+        (reason(Code.LIFETIME, time_s=DAY_S + 1, left_s=1.0), False),
         (reason(Code.AFTER, tasks=("x",)), True),
         (reason(Code.DRAINING, cause="lifetime"), True),
         (reason(Code.AFTER, failed="x"), False),
@@ -217,4 +223,24 @@ def test_a_successor_ends_where_nobody_wants_it_or_nothing_is_to_be_done() -> No
     ],
 )
 def test_what_waits_for_ever_here_is_no_work(why: Reason, could: bool) -> None:
-    assert renewal.could_run(why) is could
+    assert renewal.could_run(why, DAY_S) is could
+
+
+@pytest.mark.parametrize(
+    ("task", "has_waiting"),
+    [
+        (a_task("t"), True),
+        (a_task("t", needs=Needs(1, 1, time_s=3600.0)), True),
+        (a_task("t", needs=Needs(1, 1, time_s=DAY_S)), False),
+        (a_task("t", least=9), False),
+    ],
+)
+@pytest.mark.parametrize("served_s", [700.0, 80_000.0])
+def test_at_the_end_of_its_lifetime_what_its_successor_cannot_run_is_no_work_either(
+    task: Waiting, has_waiting: bool, served_s: float
+) -> None:
+    is_over = served_s > 79_000.0
+    serves = replace(a_node(gpus(2), task), lifetime_left_s=80_000.0 - served_s)
+    drains = replace(serves, phase=Phase.DRAINING, phase_reason=reason(Code.DRAINING, cause="lifetime"))
+    found = situation_of(drains if is_over else serves, (), Span(79_000.0, 80_000.0), served_s)
+    assert (found.has_waiting, found.has_work, found.is_leaving) == (has_waiting, has_waiting, False)
