@@ -218,7 +218,9 @@ class Renewing:
             rest_s = min(decision.until_s - seen.now_s, situation.lifetime_s / LOOK_PART, renewal.LOOK_EVERY_S)
             self._due = now + max(LOOK_AGAIN_S, rest_s)
             if not self._memory.failures:
-                self._tell(seen.problem)
+                self._tell(
+                    seen.problem or (f"no allocation is submitted now: {decision.why}" if decision.why else "")
+                )
 
     def _tell(self, problem: str) -> None:
         if problem != self.problem:

@@ -96,6 +96,18 @@ def test_a_node_that_cannot_submit_says_what_to_type_and_serves_on(kept: Kept) -
     assert not kept.token("1.2")
 
 
+def test_it_is_told_that_the_hour_has_seen_enough(kept: Kept) -> None:
+    for generation in (2, 3):
+        (kept.allocations / f"slot-1.{generation}").write_text(f"nonce {generation * 12:012}\nrefused 1\n")
+    kept.cluster.submit("sleep 60\n")
+    kept.start()
+    wait_until(kept.problems, "a note on its page", dump=kept.cluster.dump)
+    assert (
+        "no allocation is submitted now: submissions came to nothing, or the hour has seen enough" in kept.problems()
+    )
+    assert not kept.token("1.4")
+
+
 def test_a_scheduler_that_hangs_hinders_nothing(kept: Kept) -> None:
     hangs = kept.cluster.base / "hangs"
     way = kept.cluster.base / "ways" / "moon"
