@@ -60,5 +60,4 @@ class Keep:
     """What failed before counts no more."""
     can_wait: bool = False
     """Its way can have a job begin when another has ended."""
-    way: str = ""
     gpus: str = ""

@@ -85,7 +85,6 @@ def _read_keep(path: str, uids: frozenset[int]) -> Keep:
         int(slots),
         facts.st_mtime,
         said.get("can_wait") == "1",
-        printable(said.get("way", ""))[:64],
         printable(said.get("gpus", ""))[:20],
     )
 

@@ -520,7 +520,7 @@ def test_an_agent_of_another_machine_is_not_taken_for_one_that_has_ended(machine
     ways = PROJECT / "gpu_queue" / "ways" / "local"
     (found,) = only(machine.allocations()).joinpath("id").read_text().split()
     elsewhere = f"{found.partition('@')[0]}@other.0000"
-    asked = [ways, "states", found, elsewhere, "1.2@" + found.partition("@")[2]]
+    asked = [str(ways), "states", found, elsewhere, "1.2@" + found.partition("@")[2]]
     # That an agent has gone proves nothing of its tasks, which outlive it.
     for proof, word in (("", "ended"), ("1", "lost")):
         environment = {**os.environ, "GQ_PROOF": proof}

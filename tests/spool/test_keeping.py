@@ -107,7 +107,7 @@ def test_giving_up_leaves_the_reason_before_what_was_asked_for(paths: SpoolPaths
     put(paths.keep, "slots 2\nway moon\ngpus 4\ncan_wait 1\n")
     os.utime(paths.keep, (5, 5))
     seen = keeping.look(paths, OURS)
-    assert seen.keep == Keep(2, 5.0, True, "moon", "4")
+    assert seen.keep == Keep(2, 5.0, True, "4")
     keeping.pause(paths, "three\nof them\x1b[31m failed")
     seen = keeping.look(paths, OURS)
     assert (seen.keep, seen.paused) == (None, "three?of them?[31m failed")
