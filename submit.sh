@@ -684,7 +684,11 @@ keep() {
     ((room > 0)) || { say "$KEEP of $GQ_NAME are there already; no more are submitted." && break; }
     hour_has_room || break
     nonce=$(new_nonce) SLOT=$number.$(next_generation "$number")
-    make_token "$nonce" || { tell "slot-$SLOT is being submitted by somebody else" && continue; }
+    if ! make_token "$nonce" || is_under_way "$number"; then
+      tell "Slot $number is being submitted by somebody else; if it is not, type this again in five minutes"
+      withdraw
+      continue
+    fi
     stagger
     submit_one "$nonce" || status=$?
     note_token "$status"
@@ -829,6 +833,22 @@ make_token() {
   local token
   token=$(allocations)/slot-$SLOT
   (umask 077 && set -C && printf 'nonce %s\nby %s@%s\n' "$1" "$(id -un)" "$(uname -n)" >"$token") 2>/dev/null && TOKEN=$token
+}
+
+# Whether somebody else has taken the right to submit slot $1 in the last five minutes, and nobody knows yet what came of it.
+# Looked for after TOKEN was made: of two the one that looks last sees the other.
+is_under_way() {
+  local file
+  for file in "$(allocations)/slot-$1".*; do
+    [[ $file != *.began && $file != "$TOKEN" && -f $file && ! -e $file.began ]] || continue
+    (($(stat -c %Y -- "$TOKEN") - $(stat -c %Y -- "$file") >= 300)) || grep -qE '^(submitted|refused|unknown)' "$file" || return 0
+  done
+  return 1
+}
+
+withdraw() {
+  [[ -z $TOKEN ]] || rm -f -- "$TOKEN"
+  TOKEN=''
 }
 
 # What came of TOKEN, by the way's status.

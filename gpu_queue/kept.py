@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-SLOTS_MAX = 9999
 _SLOT = re.compile(r"([1-9][0-9]{0,3})\.([1-9][0-9]{0,5})", re.ASCII)
 
 
@@ -61,5 +60,4 @@ class Keep:
     """What failed before counts no more."""
     can_wait: bool = False
     """Its way can have a job begin when another has ended."""
-    way: str = ""
     gpus: str = ""

@@ -69,11 +69,13 @@ def situation_of(facts: PlanFacts, live: Collection[object], span: Span, served_
         span: how long it serves.
         served_s: how long it has.
     """
-    reasons = explain(facts, REASONS_PUBLISHED)
     is_paused = facts.phase is Phase.PAUSED
-    is_more = len(facts.waiting) > REASONS_PUBLISHED and not is_paused
-    has_waiting = is_more or any(renewal.could_run(why) for _, why in reasons)
     is_over = facts.phase is Phase.DRAINING and served_s >= span.takes_s
+    # At the end of its lifetime all wait for the next agent, also what that one cannot run.
+    asked = replace(facts, phase=Phase.SERVING, phase_reason=None) if is_over else facts
+    reasons = explain(asked, REASONS_PUBLISHED)
+    is_more = len(facts.waiting) > REASONS_PUBLISHED and not is_paused
+    has_waiting = is_more or any(renewal.could_run(why, span.ends_s) for _, why in reasons)
     stays = facts.phase in (Phase.SERVING, Phase.PAUSED) or is_over
     return Situation(served_s, span.takes_s, has_waiting or bool(live), has_waiting, not stays, is_paused)
 
@@ -97,6 +99,7 @@ class Renewing:
             now: monotonic seconds.
         """
         self._paths = around.spool.paths
+        self._runs_somewhere = around.spool.runs_somewhere
         self._node = around.spool.node
         self._uids = around.spool.owners
         self._allocation = around.allocation
@@ -110,7 +113,7 @@ class Renewing:
         self._own = Slot.parse(text)
         if text and self._own is None:
             self._say(f"GPU_QUEUE_SLOT: {printable(text)[:80]!r}; expected a slot like 1.4; it counts for nothing")
-        self._looks: Errand[Allocations] = Errand(
+        self._looks: Errand[tuple[Allocations, bool]] = Errand(
             around.storage,
             "allocations",
             self._say,
@@ -124,6 +127,7 @@ class Renewing:
         self._run: tuple[Background, Callable[[Background, float], None]] | None = None
         self._has_begun = False
         self._had_work = False
+        self._ran_elsewhere = True
         self._was_kept: bool | None = None
         self._forgets_at = now
         self.problem = ""
@@ -150,22 +154,25 @@ class Renewing:
         if self.is_busy or self._looks.is_out() or now < self._due:
             return
         self._due = NEVER
-        own, has_begun = self._own, self._has_begun
+        own, has_begun, had_work = self._own, self._has_begun, self._had_work
 
-        def call() -> Allocations:
+        def call() -> tuple[Allocations, bool]:
             if not has_begun:
                 keeping.mark_began(self._paths, own)
             seen = keeping.look(self._paths, self._uids)
             if now >= self._forgets_at:
                 keeping.forget_old(self._paths, seen.tokens, seen.now_s)
-            return seen
+            return seen, not had_work and self._runs_somewhere()
 
-        def done(result: Allocations | Failed) -> None:
+        def done(result: tuple[Allocations, bool] | Failed) -> None:
             self._due = now + renewal.LOOK_EVERY_S
             if not isinstance(result, Failed):
                 self._has_begun = True
                 self._forgets_at = max(self._forgets_at, now + 3600.0)
-                self._decide(result, situation(), now)
+                seen, runs_elsewhere = result
+                # What has just left running/ there may not be known to wait yet.
+                has_elsewhere, self._ran_elsewhere = runs_elsewhere or self._ran_elsewhere, runs_elsewhere
+                self._decide(seen, situation(), now, has_elsewhere=has_elsewhere)
 
         self._looks.send(call, done)
 
@@ -195,12 +202,14 @@ class Renewing:
             Limits(self._settings().renew_per_hour, self._settings().renew_after_s),
         )
 
-    def _decide(self, seen: Allocations, situation: Situation, now: float) -> None:
+    def _decide(self, seen: Allocations, situation: Situation, now: float, *, has_elsewhere: bool) -> None:
         facts = self._facts(seen, situation)
         self._had_work |= situation.has_work or situation.is_paused
         if self._was_kept is None:
-            self._was_kept = seen.keep is not None or seen.paused is not None
-        self.unneeded = renewal.arrival(replace(facts, has_work=self._had_work), is_kept=self._was_kept)
+            # One that cannot be read now (somebody edits it) is no wish to end.
+            self._was_kept = seen.keep is not None or seen.paused is not None or bool(seen.problem)
+        arrived = replace(facts, has_work=self._had_work, has_elsewhere=has_elsewhere)
+        self.unneeded = renewal.arrival(arrived, is_kept=self._was_kept)
         decision = renewal.decide(facts)
         if isinstance(decision, Ask):
             self._ask(seen, now)
@@ -212,7 +221,9 @@ class Renewing:
             rest_s = min(decision.until_s - seen.now_s, situation.lifetime_s / LOOK_PART, renewal.LOOK_EVERY_S)
             self._due = now + max(LOOK_AGAIN_S, rest_s)
             if not self._memory.failures:
-                self._tell(seen.problem)
+                self._tell(
+                    seen.problem or (f"no allocation is submitted now: {decision.why}" if decision.why else "")
+                )
 
     def _tell(self, problem: str) -> None:
         if problem != self.problem:
@@ -263,7 +274,7 @@ class Renewing:
             try:
                 return keeping.look(self._paths, self._uids)
             except OSError:
-                keeping.withdraw(self._paths, wanted.slot)
+                keeping.withdraw(self._paths, wanted.slot, nonce)
                 raise
 
         def done(result: Allocations | Failed | None) -> None:
@@ -272,7 +283,7 @@ class Renewing:
                 self._say(f"slot-{wanted.slot} could not be made: {result}")
             elif result is not None:
                 if renewal.confirm(self._facts(result, situation), wanted.slot, nonce):
-                    self._notes.send(partial(keeping.withdraw, self._paths, wanted.slot), key=wanted.slot)
+                    self._notes.send(partial(keeping.withdraw, self._paths, wanted.slot, nonce), key=wanted.slot)
                 else:
                     self._submit(wanted)
 

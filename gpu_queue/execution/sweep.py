@@ -18,6 +18,7 @@ from typing import TypeVar
 
 import psutil
 
+from gpu_queue.execution.allocation import OUTER
 from gpu_queue.execution.processes import CLAIM_VARIABLE, Process, read_process, send
 
 GRACE_S = 5.0
@@ -27,8 +28,8 @@ _SHIM = re.compile(r"/shims/[0-9a-f]{16}\.sh")
 _OURS = re.compile(r"perpetual_motion\.py|gpu_queue[./](?:agent|keepalive)")
 _PYTHON = re.compile(r"python[0-9.]*")
 _JOB_VARIABLE = "SLURM_JOB_ID"
-_PEOPLE = range(1000, 60_000)
-"""Uids of people; services have others."""
+_SERVICES = (range(1000), range(61_184, 65_536))
+"""Uids that are no person's: of the system, and made up by systemd.  A directory service gives people any other."""
 _INITS = frozenset({"systemd", "init", "launchd"})
 
 T = TypeVar("T")
@@ -46,7 +47,9 @@ class Facts:
     claim: str | None = None
     uses_gpu: bool = False
     job: str | None = None
-    """The Slurm job that its environment names."""
+    """The Slurm job that it belongs to; of a task that of the agent which started it."""
+    is_hidden: bool = False
+    """Its environment cannot be read."""
 
 
 def choose_strays(
@@ -77,19 +80,20 @@ def choose_strays(
         more = {pid for pid, one in facts.items() if one.process.parent in answered - {1}} - answered
         answered |= more
         grew = bool(more)
+    ancestors: set[int] = set()
     ancestor = facts.get(self_pid)
-    while ancestor is not None and ancestor.process.parent not in answered:
-        answered.add(ancestor.process.parent)  # the shell that started us; not its other children
+    while ancestor is not None and ancestor.process.parent not in ancestors:
+        ancestors.add(ancestor.process.parent)  # the shell that started us; not its other children
         ancestor = facts.get(ancestor.process.parent)
     return [
         one.process
         for pid, one in facts.items()
         if one.uid == uid
-        and pid not in answered
+        and pid not in answered | ancestors
         and _is_python(one)
         and (one.uses_gpu or everything)
-        # What a try left has a number of our own making, and its claim.
-        and (one.claim is not None or one.job in (None, "", job))
+        and not one.is_hidden
+        and one.job in (None, "", job)
     ]
 
 
@@ -104,7 +108,8 @@ def why_shared(facts: Mapping[int, Facts], *, uid: int) -> str:
     if uid == 0 and init is not None and init.process.name in _INITS:
         return "we are root of a whole machine, whose services are Python too"
     for pid, one in sorted(facts.items()):
-        if one.uid in _PEOPLE and one.uid != uid and _is_python(one):
+        is_person = one.uid >= 0 and not any(one.uid in uids for uids in _SERVICES)
+        if is_person and one.uid != uid and _is_python(one):
             return f"a Python process of another user (uid {one.uid}, process {pid}) runs here"
         if one.uid == uid and one.process.name == "raylet":
             return f"a node of a Ray cluster runs here (process {pid}), which is Python itself"
@@ -145,9 +150,13 @@ def read_facts(uid: int) -> dict[int, Facts]:
 def _facts_of_ours(asked: psutil.Process, process: Process, owner: int) -> Facts:
     arguments: list[str] = _told(asked.cmdline, [])
     program: str = _told(asked.exe, "")
-    environment: dict[str, str] = _told(asked.environ, {})
-    claim, job = environment.get(CLAIM_VARIABLE), environment.get(_JOB_VARIABLE)
-    one = Facts(process, owner, tuple(arguments), os.path.basename(program), claim, job=job)
+    environment: dict[str, str] | None = _told(asked.environ, None)
+    is_hidden = environment is None
+    environment = environment or {}
+    claim = environment.get(CLAIM_VARIABLE)
+    # A task's own number is one of our making.
+    job = environment.get(_JOB_VARIABLE if claim is None else f"{OUTER}{_JOB_VARIABLE}")
+    one = Facts(process, owner, tuple(arguments), os.path.basename(program), claim, job=job, is_hidden=is_hidden)
     return replace(one, uses_gpu=_is_python(one) and uses_gpu(process.pid))
 
 

@@ -208,7 +208,7 @@ class NodeSide:
             own,
             self.mailbox.look(request.now) if request.commands else None,
             self._root() if request.root else None,
-            self._runs_somewhere() if request.everywhere else None,
+            self.runs_somewhere() if request.everywhere else None,
             busy,
             self._titles.look(busy.values(), pending.waiting),
         )
@@ -269,7 +269,12 @@ class NodeSide:
             damage,
         )
 
-    def _runs_somewhere(self) -> bool:
+    def runs_somewhere(self) -> bool:
+        """Whether anything is in the running directory of some node.
+
+        Raises:
+            OSError: it is not known.
+        """
         directory = self.paths.directory(State.RUNNING)
         for node in listing(directory):
             try:

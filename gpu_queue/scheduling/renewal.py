@@ -7,7 +7,8 @@
 - An allocation *earns* its successor by serving for a while.  What dies at once has none, which ends every loop.
 - Unknown is never "free": a job of which nobody knows whether it exists has its slot, and an answer of the scheduler
   that lacks our own job is none.
-- Times are the storage server's, in epoch seconds: those that it gave the tokens, and its moment now.
+- Times are the storage server's, in epoch seconds: those that it gave the tokens, and its moment now.  Where that
+  clock was set back, what is remembered of the future proves nothing, and is asked for again.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ LEAD_S = 600.0
 """So long before its end an allocation has a successor that cannot wait for that end by itself."""
 ARRIVE_S = 60.0
 """A successor that finds no work for so long ends again."""
+ELSEWHERE_S = 1800.0
+"""And so long where tasks run on other nodes: what its predecessor gives back at its end, or a dead node holds until
+the others have watched it, would have nobody else."""
 UNSEEN_S = 300.0
 """A submission of which the scheduler has known nothing for so long is over, or never came to be."""
 FRESH_S = 60.0
@@ -109,6 +113,8 @@ class Facts:
     tokens: tuple[Token, ...] = ()
     memory: Memory = Memory()
     limits: Limits = Limits()
+    has_elsewhere: bool = False
+    """Tasks run on other nodes, or did a moment ago."""
 
 
 # -- decisions ------------------------------------------------------------------------------------------------------
@@ -167,8 +173,15 @@ _NEVER = frozenset(
 )
 
 
-def could_run(why: Reason) -> bool:
-    """Whether a task that waits for this reason could run in an allocation like ours."""
+def could_run(why: Reason, longest_s: float) -> bool:
+    """Whether a task that waits for this reason could run in an allocation like ours.
+
+    Args:
+        why: the reason.
+        longest_s: what such an allocation has for a task at its beginning.
+    """
+    if why.code is Code.LIFETIME:
+        return why.number("time_s") <= longest_s
     return why.code not in _NEVER and not (why.code is Code.AFTER and why.text("failed"))
 
 
@@ -182,7 +195,7 @@ def observe(before: Memory, answer: Answer, facts: Facts) -> Memory:
         return unanswered(before, answer.asked_s, "the scheduler's answer lacks the job that this agent runs in")
     seen = {job.nonce for job in answer.jobs} | {job.id for job in answer.jobs}
     missing = [one.nonce for one in facts.tokens if one.nonce and not seen & {one.nonce, *one.ids}]
-    since = {nonce: before.unseen_since.get(nonce, answer.asked_s) for nonce in missing}
+    since = {nonce: min(before.unseen_since.get(nonce, answer.asked_s), answer.asked_s) for nonce in missing}
     return Memory(answer, since)
 
 
@@ -213,9 +226,11 @@ def fate_of(token: Token, facts: Facts) -> Fate:
 def _is_forgotten(token: Token, facts: Facts) -> bool:
     """Whether a job that the scheduler does not name has ended, or never came to be."""
     answer = facts.memory.answer
-    if answer is None:
+    if answer is None or answer.asked_s > facts.now_s:
         return False
-    since = max(facts.memory.unseen_since.get(token.nonce, facts.now_s), token.written_s)
+    since = facts.memory.unseen_since.get(token.nonce, facts.now_s)
+    if token.written_s <= facts.now_s:
+        since = max(since, token.written_s)
     return answer.asked_s - since >= UNSEEN_S or any(
         # Its successor was submitted while it lived, or after its end; and has begun, and outlives it.
         one.began and one.slot.number == token.slot.number and one.slot.generation > token.slot.generation
@@ -241,10 +256,11 @@ def hour_allows_at(tokens: Iterable[Token], most: int, now_s: float) -> float:
     return now_s if len(latest) < most else latest[-1] + HOUR_S + LATE_S
 
 
-def backoff_ends_at(fates: Mapping[Token, Fate]) -> float:
+def backoff_ends_at(fates: Mapping[Token, Fate], now_s: float) -> float:
     """When the next may be tried after the last ones came to nothing: 1, 2, 4 … 60 minutes after the last."""
     count, last_s = 0, float("-inf")
-    for token in sorted(fates, key=lambda one: one.written_s, reverse=True):
+    past = (one for one in fates if one.written_s <= now_s)
+    for token in sorted(past, key=lambda one: one.written_s, reverse=True):
         is_bad = fates[token] in (Fate.REFUSED, Fate.FAILED) or (
             fates[token] is Fate.OPEN and token.outcome is not Outcome.SUBMITTED
         )
@@ -293,7 +309,7 @@ def decide(facts: Facts) -> Decision:
     wanted = _wanted(facts, keep, fates)
     if isinstance(wanted, Rest):
         return _ask(facts, WATCH_EVERY_S) or wanted  # a slot may have lost its allocation
-    at_s = max(backoff_ends_at(fates), hour_allows_at(facts.tokens, per_hour(keep, facts.limits), now_s))
+    at_s = max(backoff_ends_at(fates, now_s), hour_allows_at(facts.tokens, per_hour(keep, facts.limits), now_s))
     if at_s > now_s:
         return Rest(at_s, "submissions came to nothing, or the hour has seen enough of them")
     return _ask(facts, FRESH_S) or wanted
@@ -304,8 +320,8 @@ def _ask(facts: Facts, fresh_s: float) -> Ask | Rest | None:
     memory, now_s = facts.memory, facts.now_s
     if memory.failures:
         at_s = memory.failed_s + min(BACKOFF_MAX_S, BACKOFF_S * 2.0 ** min(memory.failures - 1, 10))
-        return Ask() if now_s >= at_s else Rest(at_s, memory.problem)
-    if memory.answer is None or now_s - memory.answer.asked_s > fresh_s:
+        return Rest(at_s, memory.problem) if memory.failed_s <= now_s < at_s else Ask()
+    if memory.answer is None or not 0 <= now_s - memory.answer.asked_s <= fresh_s:
         return Ask()
     return None
 
@@ -390,5 +406,7 @@ def arrival(facts: Facts, *, is_kept: bool) -> str:
         return ""
     if not is_kept:
         return "unkept"
-    patience_s = ARRIVE_S if facts.lifetime_s is None else min(ARRIVE_S, facts.lifetime_s / 4)
+    patience_s = ELSEWHERE_S if facts.has_elsewhere else ARRIVE_S
+    if facts.lifetime_s is not None and not facts.has_elsewhere:
+        patience_s = min(patience_s, facts.lifetime_s / 4)
     return "" if facts.has_work or facts.served_s < patience_s else "workless"

@@ -8,10 +8,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from gpu_queue.kept import SLOTS_MAX, Keep, Outcome, Slot, Token
+from gpu_queue.kept import Keep, Outcome, Slot, Token
 from gpu_queue.spool import files
 from gpu_queue.spool.paths import SpoolPaths, parse_slot
 from gpu_queue.spool.store import listing
@@ -24,6 +25,7 @@ TOKENS_MAX = 2000
 GENERATIONS_KEPT = 20
 FORGOTTEN_AFTER_S = 7 * 86400.0
 REASON_MAX = 500
+_SLOTS = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -77,13 +79,12 @@ def _read_keep(path: str, uids: frozenset[int]) -> Keep:
     content, facts = files.read_regular(path, KEEP_MAX_BYTES, uids)
     said = _words(content)
     slots = said.get("slots", "")
-    if not slots.isascii() or not slots.isdigit() or not 1 <= int(slots[:9]) <= SLOTS_MAX:
+    if not _SLOTS.fullmatch(slots):  # as submit.sh reads it
         raise files.FileProblem(f"slots {printable(slots[:20])!r}; expected a line like: slots 2")
     return Keep(
         int(slots),
         facts.st_mtime,
         said.get("can_wait") == "1",
-        printable(said.get("way", ""))[:64],
         printable(said.get("gpus", ""))[:20],
     )
 
@@ -137,9 +138,18 @@ def make_token(paths: SpoolPaths, slot: Slot, nonce: str, node: str, own: Slot) 
     return True
 
 
-def withdraw(paths: SpoolPaths, slot: Slot) -> None:
-    """Give back a token of our own for which nothing was submitted."""
-    files.remove(paths.slot(slot))
+def withdraw(paths: SpoolPaths, slot: Slot, nonce: str) -> None:
+    """Give back a token of our own for which nothing was submitted; one that somebody else has made by now stays.
+
+    Raises:
+        OSError: the storage failed; the token counts for a while.
+    """
+    try:
+        content, _ = files.read_regular(paths.slot(slot), TOKEN_MAX_BYTES)
+    except files.FileProblem:
+        return
+    if _words(content).get("nonce") == nonce:
+        files.remove(paths.slot(slot))
 
 
 def mark_began(paths: SpoolPaths, slot: Slot) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gpu_queue.task import State
 from tests.agent.harness import ROOT, Cluster, wait_until
 
 MOON_WAY = (ROOT / "tests/shell_submit/moon.sh").read_text()
@@ -108,6 +109,18 @@ def test_a_node_that_cannot_submit_says_what_to_type_and_serves_on(kept: Kept) -
     assert not kept.token("1.2")
 
 
+def test_it_is_told_that_the_hour_has_seen_enough(kept: Kept) -> None:
+    for generation in (2, 3):
+        (kept.allocations / f"slot-1.{generation}").write_text(f"nonce {generation * 12:012}\nrefused 1\n")
+    kept.cluster.submit("sleep 60\n")
+    kept.start()
+    wait_until(kept.problems, "a note on its page", dump=kept.cluster.dump)
+    assert (
+        "no allocation is submitted now: submissions came to nothing, or the hour has seen enough" in kept.problems()
+    )
+    assert not kept.token("1.4")
+
+
 def test_a_scheduler_that_hangs_hinders_nothing(kept: Kept) -> None:
     hangs = kept.cluster.base / "hangs"
     way = kept.cluster.base / "ways" / "moon"
@@ -130,6 +143,14 @@ def test_a_successor_of_a_queue_that_is_kept_no_longer_ends_at_once(kept: Kept) 
     assert "the queue is kept no longer" in kept.cluster.dump()
 
 
+def test_a_successor_that_cannot_read_keep_serves(kept: Kept) -> None:
+    kept.allocation("1.2", "m2", "f" * 12, "from 1.1")
+    (kept.allocations / "keep").write_text("slots\n")  # somebody is at it
+    kept.start(settings={"GPU_QUEUE_SLOT": "1.2", "GPU_QUEUE_ALLOCATION": "moon:m2"})
+    kept.cluster.wait_for(kept.cluster.submit("sleep 1\n"), "done")
+    wait_until(lambda: "the queue is not kept" in kept.problems(), "a note on its page", dump=kept.cluster.dump)
+
+
 def test_a_successor_that_finds_no_work_ends_and_one_that_finds_some_stays(kept: Kept) -> None:
     kept.allocation("1.2", "m2", "f" * 12, "from 1.1")
     slot = {"GPU_QUEUE_SLOT": "1.2", "GPU_QUEUE_ALLOCATION": "moon:m2"}
@@ -139,6 +160,19 @@ def test_a_successor_that_finds_no_work_ends_and_one_that_finds_some_stays(kept:
     task = kept.cluster.submit("sleep 3\n")
     kept.start("--lifetime", "8s", settings=slot)
     kept.cluster.wait_for(task, "done")
+
+
+def test_a_successor_stays_while_another_node_has_what_may_come_back(kept: Kept) -> None:
+    task = kept.cluster.submit("true\n")
+    dead = Path(kept.cluster.paths.running("n9-01234567"))
+    dead.mkdir()
+    Path(kept.cluster.paths.directory(State.PENDING), f"500-{task}").rename(dead / f"500-{task}.try1.abcdef")
+    kept.allocation("1.2", "m2", "f" * 12, "from 1.1")
+    slot = {"GPU_QUEUE_SLOT": "1.2", "GPU_QUEUE_ALLOCATION": "moon:m2"}
+    agent = kept.start("--lifetime", "6s", settings=slot, wait=False)
+    assert agent.wait(20) == 0
+    assert "there is none: it ends" not in kept.cluster.dump()
+    assert "lifetime is over" in kept.cluster.dump()
 
 
 def test_three_that_ended_before_an_agent_served_are_the_last(kept: Kept) -> None:

@@ -99,9 +99,20 @@ def test_all_other_python_of_this_user_is_ended_on_a_node_that_is_ours_alone() -
 @pytest.mark.parametrize("everything", [False, True])
 def test_what_belongs_to_another_slurm_job_is_left_alone_but_not_what_a_try_left_behind(everything: bool) -> None:
     agent = facts(50, parent=40, arguments=("python3", "-u", "perpetual_motion.py"), job="1234")
-    rows = [agent, facts(60, job="1234"), facts(61, job="1235"), facts(62), facts(63, job="40000001", claim="/dead")]
-    assert strays(*rows, everything=everything) == [60, 62, 63]
+    rows = [agent, facts(60, job="1234"), facts(61, job="1235"), facts(62), facts(63, job="1234", claim="/dead")]
+    rows += [facts(64, claim="/dead"), facts(65, job="1235", claim="/unknown-here")]
+    assert strays(*rows, everything=everything) == [60, 62, 63, 64]
     assert 61 not in strays(AGENT, facts(61, job="1235"), everything=everything)
+
+
+def test_whose_environment_cannot_be_read_may_belong_to_anybody() -> None:
+    assert strays(AGENT, facts(60, is_hidden=True), everything=True) == []
+
+
+def test_ancestors_are_left_alone_up_to_the_first_also_where_one_of_them_is_answered_for() -> None:
+    outer = facts(30, parent=20, arguments=("python3", "perpetual_motion.py"))
+    nested = [facts(20, arguments=("python3", "jupyter-lab")), outer, facts(40, parent=30, name="bash"), AGENT]
+    assert strays(*nested, everything=True) == []
 
 
 INIT = facts(1, uid=0, parent=0, name="systemd", program="systemd", arguments=("/sbin/init",))
@@ -112,6 +123,7 @@ INIT = facts(1, uid=0, parent=0, name="systemd", program="systemd", arguments=("
     [
         (0, facts(60, uid=0), "root"),
         (1000, facts(60, uid=1001), "uid 1001"),
+        (1000, facts(60, uid=1_234_567_890), "uid 1234567890"),  # of a directory service
         (0, facts(60, uid=1001), "root"),
         (1000, facts(60, name="raylet", program="raylet"), "Ray"),
     ],
@@ -127,6 +139,8 @@ def test_a_node_that_is_evidently_not_ours_alone_is_known(uid: int, row: Facts, 
         facts(60, uid=0),  # a service
         facts(60, uid=998),
         facts(60, uid=65534),
+        facts(60, uid=61_184),
+        facts(60, uid=-1),
         facts(60, uid=1001, name="sshd", program="", arguments=()),
         facts(60, uid=1001, name="raylet", program="", arguments=()),
     ],
@@ -159,11 +173,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Starts a Python that has a file mapped, and waits until it has."""
     children: list[subprocess.Popen[bytes]] = []
 
-    def started(library: str, *words: str, claim: str = CLAIM, **more: object) -> subprocess.Popen[bytes]:
+    def started(
+        library: str, *words: str, claim: str = CLAIM, job: dict[str, str] | None = None, **more: object
+    ) -> subprocess.Popen[bytes]:
         (tmp_path / library).write_bytes(b"x")
         child: subprocess.Popen[bytes] = subprocess.Popen(  # type: ignore[call-overload]
             [sys.executable, "-c", HOLD, str(tmp_path / library), *words],
-            env={"GPU_QUEUE_CLAIM": claim},
+            env={"GPU_QUEUE_CLAIM": claim, **(job or {})},
             stdout=subprocess.PIPE,
             **more,
         )
@@ -190,6 +206,11 @@ def test_facts_are_read_of_real_processes(start: Start) -> None:
     assert 1 in facts
 
 
+def test_of_a_task_the_job_of_its_agent_is_read_and_not_the_number_that_it_was_given(start: Start) -> None:
+    child = start("libm.so.6", job={"SLURM_JOB_ID": "70000001", "GPU_QUEUE_OUTER_SLURM_JOB_ID": "1234"})
+    assert read_facts(os.geteuid())[child.pid].job == "1234"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root starts processes of others")
 def test_of_other_users_only_the_owner_and_the_place_in_the_tree_are_read(start: Start, tmp_path: Path) -> None:
     code = "import os, sys; os.setresuid(0, 65534, 0); print('up', flush=True); sys.stdin.read()"
@@ -213,7 +234,7 @@ def test_what_cannot_be_looked_at_stays_in_the_tree_and_is_no_stray(
     for name in ("cmdline", "exe", "environ"):
         monkeypatch.setattr(psutil.Process, name, refused)
     one = read_facts(os.geteuid())[child.pid]
-    assert (one.arguments, one.program, one.claim) == ((), "", None)
+    assert (one.arguments, one.program, one.claim, one.is_hidden) == ((), "", None, True)
 
 
 def test_a_process_that_ends_while_it_is_looked_at_is_left_out(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,9 +38,11 @@ def test_each_state_has_a_word_and_what_nobody_knows_is_unknown(platform: Platfo
     assert (said.status, said.out) == (0, "".join(reversed(rows)))
 
 
-def test_a_failure_proves_nothing_of_other_workers_nor_of_a_node_that_is_out_of_reach(platform: Platform) -> None:
-    jobs = [platform.place(1, "ydj-x", "FAILED"), platform.place(2, "ydj-x", "SUSPENDED")]
-    for proof, words in (("1", ["lost", "ended"]), ("", ["ended", "ended"])):
+def test_neither_success_nor_failure_proves_anything_of_other_workers_or_of_a_node_out_of_reach(
+    platform: Platform,
+) -> None:
+    jobs = [platform.place(n, "ydj-x", raw) for n, raw in enumerate(("FAILED", "SUCCEEDED", "SUSPENDED"), 1)]
+    for proof, words in (("1", ["lost", "lost", "ended"]), ("", ["ended", "ended", "ended"])):
         said = platform.way("states", *jobs, GQ_PROOF=proof)
         assert [row.split("\t")[1] for row in said.out.splitlines()] == words
 

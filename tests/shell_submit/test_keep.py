@@ -127,6 +127,19 @@ def test_an_allocation_that_was_submitted_otherwise_counts_and_keeps_nothing(mac
     assert sorted(slots(machine)) == ["slot-1.1"]
 
 
+def test_a_slot_that_an_agent_has_taken_a_moment_ago_is_left_to_it(machine: Machine, moon: Path) -> None:
+    machine.submit("--keep", "2", "exp1", "2", "1")
+    of(machine, "slot-2.1").write_text("nonce 0123456789ab\nfrom 1.1\n")  # and it calls the scheduler just now
+    done = machine.submit("--keep", "2", "exp1")
+    assert done.returncode == 0
+    assert "Slot 2 is being submitted by somebody else" in done.stderr
+    assert list(slots(machine)) == ["slot-1.1", "slot-2.1"]
+    of(machine, "slot-2.1.began").touch()  # and its job has ended
+    machine.submit("--keep", "2", "exp1")
+    assert slots(machine)["slot-2.2"][-1] == "submitted m2"
+    assert len(list(moon.iterdir())) == 2
+
+
 def test_while_the_scheduler_does_not_answer_nothing_is_kept_or_submitted(machine: Machine, moon: Path) -> None:
     done = machine.submit("--keep", "1", "exp1", MOON_MOOD="silent")
     assert done.returncode == 111

@@ -72,7 +72,20 @@ def test_a_strangers_keep_and_tokens_say_nothing(paths: SpoolPaths) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "slots\n", "slots 0\n", "slots 12345\n", "slots \u0663\n", "slots -1\n", "\0" * 99]
+    "text",
+    [
+        "",
+        "slots\n",
+        "slots 0\n",
+        "slots 12345\n",
+        "slots \u0663\n",
+        "slots -1\n",
+        "slots 02\n",
+        "slots 2 \n",
+        "\0" * 99,
+        "slots 0000000019999999\n",
+        f"slots 00000001{'9' * 5000}\n",
+    ],
 )
 def test_a_keep_without_a_number_keeps_nothing_and_says_so(paths: SpoolPaths, text: str) -> None:
     put(paths.keep, text)
@@ -81,11 +94,20 @@ def test_a_keep_without_a_number_keeps_nothing_and_says_so(paths: SpoolPaths, te
     assert "expected a line like: slots 2" in seen.problem
 
 
+def test_only_what_holds_our_nonce_is_withdrawn(paths: SpoolPaths) -> None:
+    keeping.make_token(paths, Slot(1, 2), "f" * 12, "n2", Slot(1, 1))
+    keeping.withdraw(paths, Slot(1, 2), NONCE)
+    assert os.path.exists(paths.slot(Slot(1, 2)))
+    keeping.withdraw(paths, Slot(1, 2), "f" * 12)
+    keeping.withdraw(paths, Slot(1, 2), "f" * 12)
+    assert not os.path.exists(paths.slot(Slot(1, 2)))
+
+
 def test_giving_up_leaves_the_reason_before_what_was_asked_for(paths: SpoolPaths) -> None:
     put(paths.keep, "slots 2\nway moon\ngpus 4\ncan_wait 1\n")
     os.utime(paths.keep, (5, 5))
     seen = keeping.look(paths, OURS)
-    assert seen.keep == Keep(2, 5.0, True, "moon", "4")
+    assert seen.keep == Keep(2, 5.0, True, "4")
     keeping.pause(paths, "three\nof them\x1b[31m failed")
     seen = keeping.look(paths, OURS)
     assert (seen.keep, seen.paused) == (None, "three?of them?[31m failed")

@@ -7,11 +7,16 @@ from typing import Any
 
 import pytest
 
+from gpu_queue.agent.allotted import Span
+from gpu_queue.agent.renewing import situation_of
 from gpu_queue.kept import Keep, Outcome, Slot, Token
 from gpu_queue.reasons import Code, Reason, reason
 from gpu_queue.scheduling import renewal
+from gpu_queue.scheduling.facts import Phase
 from gpu_queue.scheduling.renewal import Answer, Ask, Facts, Fate, Job, Limits, Memory, Pause, Rest, Submit
 from gpu_queue.states import AllocationState
+from gpu_queue.task import Needs, Waiting
+from tests.builders import a_node, a_task, gpus
 
 NOW_S = 1_000_000.0
 QUEUED, RUNNING, ENDED = AllocationState.QUEUED, AllocationState.RUNNING, AllocationState.ENDED
@@ -152,6 +157,21 @@ def test_an_answer_without_our_own_job_is_no_answer() -> None:
     assert renewal.decide(replace(seen, memory=memory, now_s=NOW_S + 60)) == Ask()
 
 
+def test_a_clock_that_is_set_back_by_a_day_makes_room_for_nobody_and_stops_nobody() -> None:
+    before = facts(a_token("2.1"), age_s=-DAY_S)
+    made = a_token("3.1", 5.0)  # by another agent, a moment ago
+    assert renewal.decide(before) == Ask()
+    assert renewal.fate_of(made, replace(before, tokens=(*before.tokens, made))) is Fate.OPEN
+    failed = renewal.unanswered(Memory(), NOW_S + DAY_S, "no answer")
+    assert renewal.decide(replace(before, memory=failed)) == Ask()
+    # What was written in those days still ends when the scheduler knows nothing of it, and delays nothing.
+    late = facts(a_token("2.1", -DAY_S))
+    memory = renewal.observe(Memory(None, {"nonce-2.1": NOW_S + DAY_S}), Answer(NOW_S, (a_job("1.1"),)), late)
+    memory = renewal.observe(memory, Answer(NOW_S + 301.0, (a_job("1.1"),)), late)
+    assert renewal.fate_of(late.tokens[1], replace(late, memory=memory, now_s=NOW_S + 301.0)) is Fate.FAILED
+    assert isinstance(renewal.decide(facts(a_token("1.2", -DAY_S, Outcome.REFUSED))), Submit)
+
+
 def test_three_that_never_served_are_enough() -> None:
     failed = [a_token(f"1.{number}", 3000.0 - number) for number in (2, 3, 4)]
     jobs = tuple(a_job(f"1.{number}", ENDED, "FAILED") for number in (2, 3, 4))
@@ -182,6 +202,9 @@ def test_a_successor_ends_where_nobody_wants_it_or_nothing_is_to_be_done() -> No
     assert renewal.arrival(replace(idle, served_s=59.0), is_kept=True) == ""
     assert renewal.arrival(replace(idle, has_work=True), is_kept=True) == ""
     assert renewal.arrival(replace(idle, has_work=True, served_s=0.0), is_kept=False) == "unkept"
+    elsewhere = replace(idle, has_elsewhere=True)
+    assert renewal.arrival(replace(elsewhere, served_s=1799.0), is_kept=True) == ""
+    assert renewal.arrival(replace(elsewhere, served_s=1801.0), is_kept=True) == "workless"
     by_hand = replace(idle, tokens=(replace(own, is_successor=False),))
     assert renewal.arrival(by_hand, is_kept=False) == ""
 
@@ -191,6 +214,7 @@ def test_a_successor_ends_where_nobody_wants_it_or_nothing_is_to_be_done() -> No
     [
         (reason(Code.GPUS, needed=2), True),
         (reason(Code.LIFETIME, time_s=9.0, left_s=1.0), True),
+        (reason(Code.LIFETIME, time_s=DAY_S + 1, left_s=1.0), False),
         (reason(Code.AFTER, tasks=("x",)), True),
         (reason(Code.DRAINING, cause="lifetime"), True),
         (reason(Code.AFTER, failed="x"), False),
@@ -199,4 +223,24 @@ def test_a_successor_ends_where_nobody_wants_it_or_nothing_is_to_be_done() -> No
     ],
 )
 def test_what_waits_for_ever_here_is_no_work(why: Reason, could: bool) -> None:
-    assert renewal.could_run(why) is could
+    assert renewal.could_run(why, DAY_S) is could
+
+
+@pytest.mark.parametrize(
+    ("task", "has_waiting"),
+    [
+        (a_task("t"), True),
+        (a_task("t", needs=Needs(1, 1, time_s=3600.0)), True),
+        (a_task("t", needs=Needs(1, 1, time_s=DAY_S)), False),
+        (a_task("t", least=9), False),
+    ],
+)
+@pytest.mark.parametrize("served_s", [700.0, 80_000.0])
+def test_at_the_end_of_its_lifetime_what_its_successor_cannot_run_is_no_work_either(
+    task: Waiting, has_waiting: bool, served_s: float
+) -> None:
+    is_over = served_s > 79_000.0
+    serves = replace(a_node(gpus(2), task), lifetime_left_s=80_000.0 - served_s)
+    drains = replace(serves, phase=Phase.DRAINING, phase_reason=reason(Code.DRAINING, cause="lifetime"))
+    found = situation_of(drains if is_over else serves, (), Span(79_000.0, 80_000.0), served_s)
+    assert (found.has_waiting, found.has_work, found.is_leaving) == (has_waiting, has_waiting, False)

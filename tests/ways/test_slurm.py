@@ -414,6 +414,16 @@ def test_where_a_proof_is_asked_for_an_end_is_none_unless_slurm_tracks_all_proce
     assert answered(tmp_path, rows, "77.0", scontrol="exit 1", GQ_PROOF="1").returncode == 111
 
 
+def test_where_a_proof_is_asked_for_no_other_cluster_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "rows").write_text(row("77", "0", "RUNNING", "None", "n1", "", "x") + "\n")
+    elsewhere = row("77", "0", "CANCELLED", "None", "m1", "", "x")
+    squeue = f'cat {shlex.quote(str(tmp_path))}/rows; [ -z "$SLURM_CLUSTERS" ] || echo {shlex.quote(elsewhere)}'
+    here = programs(tmp_path, squeue=squeue, sinfo="echo n1 idle", scontrol=CONFIG)
+    for proof, word in (("", "ended"), ("1", "running")):
+        told = way("states", "77.0", path=f"{here}:{SYSTEM}", SLURM_CLUSTERS="a,b", GQ_PROOF=proof).stdout
+        assert told.split("\t")[1] == word
+
+
 def test_jobs_are_found_by_their_name_or_its_beginning(tmp_path: Path) -> None:
     rows = [
         row("1", "0", "RUNNING", "None", "n1", "gpu-queue:aaaaaaaaaaaa", "alice-exp"),
