@@ -31,6 +31,8 @@ set -uo pipefail
 HERE=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
 # What the environment says counts more than what stands below, and must not be overwritten by it.
 declare -A ENVIRONMENT=() BESIDE=() OWN=() PLACES=()
+[[ -n ${HOME:-} ]] || HOME=$(getent passwd "$EUID" | cut -d : -f 6)
+export HOME=${HOME:-/nonexistent}
 KEYS=(CODE_DIR QUEUE_ROOT CONDA_PATH CONDA_ENV PYTHON SUBMIT_WAY SUBMIT_PREFIX SUBMIT_WAIT_S GPU_QUEUE_WAYS
   SLURM_WAY_PARTITION SLURM_WAY_ACCOUNT SLURM_WAY_QOS SLURM_WAY_GRES SLURM_WAY_ARGS SLURM_WAY_ONE_JOB
   SCO_WORKSPACE SCO_CLUSTER SCO_SPEC SCO_IMAGE SCO_MOUNT SCO_FRAMEWORK SCO_PRIORITY SCO_QUOTA SCO_ARGS
@@ -98,6 +100,12 @@ refuse() {
   exit 100
 }
 
+# Of --OPTION VALUE …
+value() {
+  [[ -n ${2-} ]] || refuse "$1: expected a value after it. See ./submit.sh --help"
+  printf %s "$2"
+}
+
 # The head of this file.
 usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 
@@ -108,25 +116,28 @@ parse() {
     case $1 in
       -h | --help) usage && exit 0 ;;
       --dry-run) DRY_RUN=1 ;;
-      --list | --delete | --exec | --no-keep | --states) ACT=${1#--} ;; # an agent asks for the last
+      --list | --delete | --exec | --no-keep | --states) # an agent asks for the last
+        [[ $ACT == start ]] || refuse "--$ACT and $1: expected one of them. See ./submit.sh --help"
+        ACT=${1#--}
+        ;;
       --successor)
         ACT=successor SLOT=${2:-none} # an agent's, too
         shift
         ;;
       --after)
-        AFTER=${2:-none}
+        AFTER=$(value "$@") || exit
         shift
         ;;
       --keep)
-        KEEP=${2:-none}
+        KEEP=$(value "$@") || exit
         shift
         ;;
       --way)
-        WAY=${2:-none}
+        WAY=$(value "$@") || exit
         shift
         ;;
       --time)
-        TIME=${2:-none}
+        TIME=$(value "$@") || exit
         shift
         ;;
       --) shift && FLAGS=("$@") && break ;;
@@ -135,7 +146,13 @@ parse() {
     esac
     shift
   done
-  case $ACT in start) most=3 ;; exec) most=2 ;; esac
+  case $ACT in
+    start) most=3 ;;
+    exec | delete | no-keep)
+      [[ $ACT != exec ]] || most=2
+      [[ -z $DRY_RUN$KEEP ]] || refuse "--$ACT: expected neither --dry-run nor --keep with it; nothing was done. See ./submit.sh --help"
+      ;;
+  esac
   ((${#words[@]} <= most)) && [[ $ACT == list || ${#words[@]} -ge 1 ]] || case $ACT in
     start) refuse 'expected: JOB_ID [GPUS] [NODES]. See ./submit.sh --help' ;;
     list) refuse 'expected: --list [JOB_ID]' ;;
@@ -367,7 +384,7 @@ export_settings() {
 
 job_name() {
   local prefix=$SUBMIT_PREFIX
-  [[ -n $prefix ]] || { [[ $1 == sco ]] && prefix=ydj || prefix=$(id -un); }
+  [[ -n $prefix ]] || { [[ $1 == sco ]] && prefix=ydj || prefix=$(id -un 2>/dev/null); } # without a name it prints the number
   printf %s "$prefix-$2"
 }
 
@@ -433,7 +450,11 @@ make_allocations() {
   done
 }
 
-write() { (umask 077 && printf '%s\n' "$2" >"$1.new" && mv -T -- "$1.new" "$1"); }
+# Others may write beside it in a queue that is open to them: no name that they could foresee, and make a link.
+write() {
+  local new
+  new=$(mktemp -- "${1%/*}/.new.XXXXXX") && printf '%s\n' "$2" >"$new" && mv -T -- "$new" "$1"
+}
 
 new_nonce() { od -An -N6 -tx1 /dev/urandom | tr -d ' \n'; }
 
@@ -447,7 +468,9 @@ hand_over() {
     write "$GQ_START" "$2" && write "$directory/request" "$3" || status=1
   ((status == 0)) || refuse "$directory cannot be written"
   ids=$directory/.ids
-  call "$limit_s" submit "$directory/request" >"$ids" 2>"$directory/words" || status=$?
+  # The way may outlive us: whoever comes next waits for it.
+  (write "$directory/submitter" "$$ $(uname -n) $BASHPID" || exit
+    exec timeout --foreground -k 5 "$limit_s" "$WAY_FILE" submit "$directory/request" </dev/null) >"$ids" 2>"$directory/words" || status=$?
   case $status in
     124)
       say "the way did not answer within $limit_s s" >>"$directory/words"
@@ -514,12 +537,25 @@ submissions() {
 is_uncertain() {
   local pid host
   [[ ! -e $1/id && $(head -c 3 -- "$1/answer" 2>/dev/null) == 111 ]] || return
-  { read -r pid host <"$1/submitter"; } 2>/dev/null || return 0
+  { read -r pid host _ <"$1/submitter"; } 2>/dev/null || return 0
   if [[ $host == "$(uname -n)" ]]; then
-    [[ $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") != *submit.sh* ]]
+    ! is_process "$pid" submit.sh
   else
     [[ -n $(find "$1/answer" -mmin +10) ]]
   fi
+}
+
+# Whether the process $1 lives, and its command line holds $2.
+is_process() { [[ $(tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline") == *"$2"* ]]; }
+
+# The way may still be at work for a submit.sh that was killed: what it hands over now, nobody has seen yet.
+await_way() {
+  local host way=''
+  { read -r _ host way <"$1/submitter"; } 2>/dev/null
+  [[ -n $way && $host == "$(uname -n)" ]] && is_process "$way" "$1/request" || return 0
+  tell "$(<"$1/name") is still being handed to $(<"$1/way") for a submit.sh that was killed: waiting for the end of process $way"
+  while is_process "$way" "$1/request"; do sleep 0.5; done
+  touch -- "$1/answer"
 }
 
 # FOUND = the id that the cluster has for the submission in $1, by its nonce, and FOUND_WORD what became of it; empty: it
@@ -553,6 +589,7 @@ clear_up() {
   while IFS= read -r directory; do
     is_uncertain "$directory" || continue
     find_way "$(<"$directory/way")" || refuse "$directory: no way is called '$(<"$directory/way")', by which this may have been submitted"
+    await_way "$directory"
     look_for "$directory" || not_answered "$directory"
     age_s=$(($(date +%s) - $(stat -c %Y -- "$directory/answer")))
     if [[ -z $FOUND ]] && ((age_s < UNCERTAIN_S)); then
@@ -560,7 +597,7 @@ clear_up() {
       sleep $((age_s < 0 ? UNCERTAIN_S : UNCERTAIN_S - age_s))
       look_for "$directory" || not_answered "$directory"
     fi
-    if [[ $FOUND_WORD == ended ]]; then
+    if [[ $FOUND_WORD == ended || $FOUND_WORD == lost ]]; then
       say "What may have been submitted was, and has ended: $(<"$directory/way") $FOUND ($(<"$directory/name"))."
     elif [[ -n $FOUND ]]; then
       say "What may have been submitted was: $(<"$directory/way") $FOUND ($(<"$directory/name")); it is taken, not submitted again."
@@ -664,11 +701,14 @@ submit_one() {
 
 # keep COUNT: what was asked for into the file `keep`, which agents read; and the first COUNT allocations.
 keep() {
-  local count=$1 number room=$KEEP status=0 held=' ' done=0 way=$WAY_FILE answer id word raw nonce
+  local count=$1 number room=$KEEP status=0 held=' ' open next=() done=0 way=$WAY_FILE answer id word raw nonce
   forget_old
   clear_up
   WAY_FILE=$way
   make_allocations
+  # Before the cluster is asked: what others submit meanwhile has a token then that we cannot make.
+  for ((number = 1; number <= KEEP; number++)); do next[number]=$(next_generation "$number"); done
+  open=$(open_slots)
   answer=$(ask 120 states --name "$GQ_NAME") ||
     { tell "$SUBMIT_WAY does not say what it has of $GQ_NAME; nothing is submitted until it answers" && exit 111; }
   while IFS=$'\x1f' read -r id word raw nonce _; do
@@ -677,13 +717,14 @@ keep() {
     [[ -n $number && $held == *" $number "* ]] || room=$((room - 1))
     held+="${number:-?} "
   done < <(tr '\t' $'\x1f' <<<"$answer")
+  for number in $open; do [[ $held == *" $number "* ]] || { room=$((room - 1)) && held+="$number "; }; done
   write_keep
   for ((number = 1; number <= KEEP && count > 0; number++)); do
     count=$((count - 1))
     [[ $held != *" $number "* ]] || { say "Slot $number has its allocation already." && continue; }
     ((room > 0)) || { say "$KEEP of $GQ_NAME are there already; no more are submitted." && break; }
     hour_has_room || break
-    nonce=$(new_nonce) SLOT=$number.$(next_generation "$number")
+    nonce=$(new_nonce) SLOT=$number.${next[number]}
     make_token "$nonce" || { tell "slot-$SLOT is being submitted by somebody else" && continue; }
     stagger
     submit_one "$nonce" || status=$?
@@ -717,7 +758,7 @@ is_setting() {
 write_keep() {
   local key value flag text
   text="slots $KEEP"$'\n'"way $SUBMIT_WAY"$'\n'"gpus $GPUS"$'\n'"nodes $GQ_NODES"$'\n'"time $TIME"
-  text+=$'\n'"by $(id -un)@$(uname -n), $(date -u +%Y-%m-%dT%H:%M:%SZ)"
+  text+=$'\n'"by $(id -un 2>/dev/null)@$(uname -n), $(date -u +%Y-%m-%dT%H:%M:%SZ)"
   can_wait && text+=$'\n''can_wait 1'
   for flag in ${FLAGS[@]+"${FLAGS[@]}"}; do
     [[ $flag != *$'\n'* ]] || refuse "--keep: the flag $(quoted "$flag") holds a line break; expected none"
@@ -803,7 +844,7 @@ can_wait() { [[ $(GQ_AFTER=1 ask 20 render 2>/dev/null) != "$(GQ_AFTER='' ask 20
 slot_of() {
   local file
   [[ $1 =~ ^[0-9a-f]{12}$ ]] || return 0
-  file=$(grep -lsx -- "nonce $1" "$(allocations)"/slot-*.* | head -n 1) file=${file##*/slot-}
+  file=$(grep -lsx -D skip -- "nonce $1" "$(allocations)"/slot-*.* | head -n 1) file=${file##*/slot-}
   printf %s "${file%%.*}"
 }
 
@@ -816,11 +857,26 @@ next_generation() {
   printf %s $((last + 1))
 }
 
+# The numbers of slots whose token somebody is at work on: no answer of the cluster shows their jobs yet.
+open_slots() {
+  local token nonce directory
+  for token in "$(allocations)"/slot-*.*; do
+    [[ $token != *.began && -f $token && -n $(find "$token" -mmin -10) ]] || continue
+    ! grep -qE '^(submitted|refused|unknown)' "$token" || continue
+    nonce=$(sed -n 's/^nonce //p' "$token")
+    directory=$(submissions "$JOB_ID" | grep -- "-$nonce\$")
+    # Ours, and its submit.sh was killed: clear_up has found out.
+    [[ -n $nonce && -n $directory && (-e $directory/id || $(head -c 3 -- "$directory/answer") != 111) ]] && continue
+    token=${token##*/slot-}
+    [[ ! ${token%%.*} =~ ^[1-9][0-9]*$ ]] || say "${token%%.*}"
+  done
+}
+
 # The right to submit SLOT: of all who would make the file only one does.
 make_token() {
   local token
   token=$(allocations)/slot-$SLOT
-  (umask 077 && set -C && printf 'nonce %s\nby %s@%s\n' "$1" "$(id -un)" "$(uname -n)" >"$token") 2>/dev/null && TOKEN=$token
+  (umask 077 && set -C && printf 'nonce %s\nby %s@%s\n' "$1" "$(id -un 2>/dev/null)" "$(uname -n)" >"$token") 2>/dev/null && TOKEN=$token
 }
 
 # What came of TOKEN, by the way's status.

@@ -17,6 +17,7 @@ from tests.shell_submit.machine import HERE, PROJECT, Machine
 MOON_WAY = (HERE / "moon.sh").read_text()
 NONCE = "0" * 12
 OLD_S = 60
+AT_WORK = '[ -z "${WAITS:-}" ] || { touch "$MOON/../begun"; until [ -e "$MOON/../go" ]; do sleep 0.1; done; }'
 
 
 @pytest.fixture
@@ -288,11 +289,12 @@ def test_what_may_exist_is_taken_before_anything_is_submitted(machine: Machine, 
     assert list(jobs(moon)) == ["m1", "m2"]
 
 
+@pytest.mark.parametrize("word", ["ended", "lost"])
 def test_what_was_submitted_in_spite_of_a_time_out_and_has_ended_takes_nobodys_place(
-    machine: Machine, moon: Path
+    machine: Machine, moon: Path, word: str
 ) -> None:
     submitted_without_an_answer(machine, moon, exists=True)
-    (moon / "m1").write_text((moon / "m1").read_text().replace("queued", "ended"))
+    (moon / "m1").write_text((moon / "m1").read_text().replace("queued", word))
     done = machine.submit("exp1")
     assert "What may have been submitted was, and has ended: moon m1 (alice-exp1)." in done.stdout
     assert [text(path / "id") for path in machine.allocations()] == ["m1", "m2"]
@@ -354,6 +356,27 @@ def test_what_another_submit_sh_is_at_work_on_is_left_to_it(machine: Machine, mo
     (machine.root / "go").touch()
     assert first.wait() == 0
     assert len({text(path / "id") for path in machine.allocations()}) == 2
+
+
+def test_a_way_that_outlives_its_submit_sh_is_waited_for_before_anything_is_submitted(
+    machine: Machine, moon: Path
+) -> None:
+    """submit.sh was killed, and the scheduler takes its time: longer than it is looked for."""
+    machine.own_way("moon", MOON_WAY.replace("    id=m", f"    {AT_WORK}\n    id=m"))
+    env = {**machine.env, "WAITS": "1"}
+    first = subprocess.Popen(["bash", machine.script, "exp1"], env=env, stdout=subprocess.DEVNULL)
+    while not (machine.root / "begun").exists():
+        assert first.poll() is None
+    first.kill()
+    first.wait()
+    os.utime(only(machine.allocations()) / "answer", (time.time() - OLD_S,) * 2)
+    second = subprocess.Popen(["bash", machine.script, "exp1"], env=machine.env, stderr=subprocess.PIPE, text=True)
+    assert second.stderr is not None
+    told = second.stderr.readline()
+    (machine.root / "go").touch()
+    second.communicate()
+    assert "alice-exp1 is still being handed to moon for a submit.sh that was killed" in told
+    assert (second.returncode, list(jobs(moon))) == (0, ["m1"])
 
 
 def test_what_ended_or_was_refused_a_month_ago_is_forgotten(machine: Machine, moon: Path) -> None:
@@ -487,6 +510,25 @@ def test_delete_ends_what_was_submitted_here_and_its_renewal_first(machine: Mach
     assert not keep.exists()
     assert "left alone: moon elsewhere" in done.stdout
     assert "nothing of exp7 is submitted" in machine.submit("--delete", "exp7").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--delete", "exp1", "--dry-run"), "--delete: expected neither --dry-run nor --keep"),
+        (("--no-keep", "exp1", "--dry-run"), "--no-keep: expected neither --dry-run nor --keep"),
+        (("--delete", "--keep", "2", "exp1"), "--delete: expected neither --dry-run nor --keep"),
+        (("--list", "--delete", "exp1"), "--list and --delete: expected one of them"),
+        (("--delete", "exp1", "--way"), "--way: expected a value after it"),
+    ],
+)
+def test_nothing_is_ended_by_a_line_that_may_mean_something_else(
+    machine: Machine, moon: Path, words: tuple[str, ...], reason: str
+) -> None:
+    machine.submit("--keep", "1", "exp1")
+    assert reason in machine.refusal(*words)
+    assert [word for word, _, _ in jobs(moon).values()] == ["queued"]
+    assert (machine.allocations()[0].parent / "keep").exists()
 
 
 def test_exec_needs_one_that_runs(machine: Machine, moon: Path) -> None:
