@@ -574,6 +574,15 @@ def test_an_agent_of_another_machine_is_not_taken_for_one_that_has_ended(machine
     assert "gpu_shutdown ends it from anywhere" in refused.stderr
 
 
+def test_an_agent_that_a_scheduler_began_on_this_machine_is_none_of_the_local_way(machine: Machine) -> None:
+    assert machine.submit("exp1").returncode == 0
+    (only(machine.allocations()) / "way").write_text("slurm\n")
+    ways = PROJECT / "gpu_queue" / "ways" / "local"
+    for words in (("--name", "alice-exp1"), ("--prefix", "alice-")):
+        said = subprocess.run([ways, "states", *words], capture_output=True, text=True, check=True)
+        assert str(machine.agent["pid"]) not in said.stdout
+
+
 # ---- the document's own lines
 
 
