@@ -342,11 +342,14 @@ call() {
   timeout --foreground -k 5 "$limit_s" "$WAY_FILE" "$@" </dev/null
 }
 
+# What a scheduler says, or somebody's name for a job, without what would steer a terminal.
+plain() { LC_ALL=C sed 's/\xc2[\x80-\x9f]//g' | LC_ALL=C tr -d '\000-\010\013-\037\177'; }
+
 # The same, and nobody waits for what it may have left behind with our pipes in its hands.
 ask() {
   local status=0 scratch=$SCRATCH/$BASHPID
   call "$@" >"$scratch.out" 2>"$scratch.err" || status=$?
-  cat -- "$scratch.err" >&2
+  plain <"$scratch.err" >&2
   cat -- "$scratch.out"
   return "$status"
 }
@@ -436,9 +439,9 @@ make_allocations() {
     (umask 077 && mkdir -p -- "$path") 2>/dev/null || [[ -d $path ]] ||
       refuse "$path cannot be made; check QUEUE_ROOT, and that you may write there"
     ((EUID || !${SUDO_UID:-0})) || chown -h -- "$SUDO_UID" "$path"
-    [[ $path != */allocations ]] || chmod --reference="${path%/*}" -- "$path" # others may submit where others may drop
   done
   [[ ! -L $path ]] || refuse "$path is a link; expected a directory"
+  [[ ! -O $path ]] || chmod --reference="${path%/*}" -- "$path" # others may submit where others may drop
   # What lies there is run as you, so it is as with the agent: nobody else may put another in its place.
   for path in "$QUEUE_ROOT/$JOB_ID" "$path"; do
     read -r owner mode < <(stat -L -c '%u %a' -- "$path") || refuse "$path cannot be looked at"
@@ -461,7 +464,8 @@ new_nonce() { od -An -N6 -tx1 /dev/urandom | tr -d ' \n'; }
 # Hand over what was rendered ($2 the start script, $3 the request) from the new directory $1; the way's status.
 hand_over() {
   local directory=$1 status=0 ids line limit_s=$((SUBMIT_WAIT_S > 240 ? SUBMIT_WAIT_S + 60 : 300))
-  (umask 077 && mkdir -- "$directory") || refuse "$directory cannot be made"
+  (umask 077 && mkdir -- "$directory") 2>/dev/null ||
+    refuse "$directory cannot be made: may you write there? In a queue that was opened to you later its owner calls submit.sh once more"
   # What is true if we are ended while the way is at work.
   write "$directory/submitter" "$$ $(uname -n)" && write "$directory/answer" $'111\nsubmit.sh ended before the answer came' &&
     write "$directory/way" "$SUBMIT_WAY" && write "$directory/name" "$GQ_NAME" &&
@@ -508,7 +512,7 @@ is_ids() {
 show_answer() {
   local red='' plain=''
   [[ -t 1 && -z ${NO_COLOR:-} && ${TERM:-dumb} != dumb ]] && red=$'\e[31m' plain=$'\e[0m'
-  sed -E "1d;s/^\[WARN\].*/$red&$plain/" "$1/answer"
+  plain <"$1/answer" | sed -E "1d;s/^\[WARN\].*/$red&$plain/"
 }
 
 # What a shell must be told for the client to find this queue: its name, and where it is if no file says that.
@@ -1024,7 +1028,7 @@ list() {
     IFS=$'\x1f' read -r job way id word raw whose <<<"$row"
     [[ $whose != theirs ]] || raw+=' (not submitted from here)'
     printf '%-*s  %-*s  %-*s  %-7s  %s\n' "${widths[0]}" "$job" "${widths[1]}" "$way" "${widths[2]}" "$id" "$word" "$raw"
-  done | tr -d '\000-\010\013-\037\177' | sed 's/ *$//'
+  done | plain | sed 's/ *$//'
   while IFS= read -r directory; do
     [[ ! -e $directory/id ]] && is_uncertain "$directory" &&
       say "may have been submitted: $(<"$directory/way") $(<"$directory/name"), nonce ${directory##*-}; the next submit.sh asks for it"

@@ -436,6 +436,15 @@ def test_others_may_submit_to_a_queue_that_is_open_to_them(machine: Machine, moo
     assert only(machine.allocations()).stat().st_mode & 0o7777 == 0o700
 
 
+def test_a_queue_that_is_opened_later_is_open_to_submissions_too(machine: Machine, moon: Path) -> None:
+    assert machine.submit("exp1").returncode == 0
+    allocations = only(machine.allocations()).parent
+    allocations.parent.chmod(0o1770)
+    assert machine.submit("exp1").returncode == 0
+    assert allocations.stat().st_mode & 0o7777 == 0o1770
+    assert {path.stat().st_mode & 0o7777 for path in machine.allocations()} == {0o700}
+
+
 # ---- list, delete, exec
 
 
@@ -457,6 +466,20 @@ def test_what_was_submitted_is_listed_with_what_became_of_it(machine: Machine, m
         f"may have been submitted: moon alice-exp1, nonce {nonce}; the next submit.sh asks for it".split(),
     ]
     assert "训练" not in machine.submit("--list", "exp1").stdout
+
+
+def test_nothing_that_a_scheduler_says_steers_the_terminal(machine: Machine, moon: Path) -> None:
+    steers = "\\033]0;title\\007 \\302\\233 2J 好"
+    way = MOON_WAY.replace(
+        "    echo \"moon: the platform's", f"    printf '{steers}\\n' >&2\n    echo \"moon: the platform's"
+    )
+    machine.own_way("moon", way.replace("    cd ", f"    printf '{steers}\\n' >&2\n    cd "))
+    for words in (("exp1",), ("--list",)):
+        done = machine.submit(*words)
+        said = done.stdout + done.stderr
+        assert done.returncode == 0
+        assert "]0;title  2J 好\n" in said
+        assert not set("\033\007\x9b") & set(said)
 
 
 def test_a_way_that_does_not_answer_is_told_and_no_empty_list_is_shown_for_it(machine: Machine, moon: Path) -> None:
