@@ -254,10 +254,21 @@ settle_time() {
     [[ $SUBMIT_WAY != local ]] || return 0
     [[ -z $text ]] || FLAGS=(${kept[@]+"${kept[@]}"})
     [[ -n $text || -z $HOURS ]] || { text=$HOURS from=AUTO_SHUTDOWN_HOURS && [[ $text == never ]] || text+=h; }
+    [[ -n $text ]] || { text=$(lifetime_in_files) && from='the lifetime in config.yaml or perpetual_motion.py'; }
   fi
   TIME=${TIME:-${text:-24h}}
   seconds_of "$TIME" || refuse "$from '$TIME': expected for example 90m, 24h, 2d or never"
   settle_lifetime
+}
+
+# What only agents read otherwise: the queue's config.yaml, and the constants of perpetual_motion.py.  Our --lifetime beats both.
+lifetime_in_files() {
+  local file value rest='[[:space:]]*[:=][[:space:]]*["'\'']?([0-9a-z.]+)["'\'']?[[:space:]]*(#.*)?$'
+  for file in "$QUEUE_ROOT/$JOB_ID/config.yaml" "$CODE_DIR/perpetual_motion.py"; do
+    [[ -f $file ]] || continue
+    value=$(head -c 65536 -- "$file" | sed -nE "s/^lifetime$rest/\\1/p; s/^(auto_shutdown_hours|AUTO_SHUTDOWN_HOURS)$rest/\\2h/p" | tail -n 1)
+    [[ -z $value ]] || { printf %s "${value/neverh/never}" && return; }
+  done
 }
 
 settle_lifetime() {

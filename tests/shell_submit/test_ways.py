@@ -159,6 +159,27 @@ def test_the_agent_ends_before_its_allocation_does(
     assert flags.removesuffix(f" --allow-root-for {os.getuid()}").replace("\\=", "=") == f"--lifetime {lifetime}"
 
 
+def test_a_lifetime_that_was_edited_where_only_agents_read_it_counts_on_a_cluster_too(
+    machine: Machine, moon: Path
+) -> None:
+    def seconds() -> str:
+        return "".join(re.findall(r"--seconds (\S+)", machine.dry_run("exp1")))
+
+    with (Path(machine.env["CODE_DIR"]) / "perpetual_motion.py").open("a") as program:
+        program.write("\nAUTO_SHUTDOWN_HOURS = 48  # 自动关闭时间\n")
+    assert seconds() == str(48 * 3600)
+    config = machine.root / "home" / "gpu_queue" / "exp1" / "config.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text("default_gpus: 1\nauto_shutdown_hours: 72\n")
+    assert seconds() == str(72 * 3600)
+    config.write_text('lifetime: "1d12h"\n')
+    assert seconds() == str(36 * 3600)
+    config.write_text("lifetime: never\n")
+    assert seconds() == "none"
+    machine.env["AUTO_SHUTDOWN_HOURS"] = "5"
+    assert seconds() == str(5 * 3600)
+
+
 def test_settings_of_an_own_way_may_stand_in_the_file(machine: Machine, moon: Path) -> None:
     conf = machine.root / "home" / ".config" / "gpu-queue" / "gpu-queue.conf"
     conf.write_text("WAY_MOON_ROCKET=saturn-$GPUS\n")
