@@ -477,10 +477,10 @@ hand_over() {
   local directory=$1 status=0 ids line limit_s=$((SUBMIT_WAIT_S > 240 ? SUBMIT_WAIT_S + 60 : 300))
   (umask 077 && mkdir -- "$directory") 2>/dev/null ||
     refuse "$directory cannot be made: may you write there? In a queue that was opened to you later its owner calls submit.sh once more"
-  # What is true if we are ended while the way is at work.
-  write "$directory/submitter" "$$ $(uname -n)" && write "$directory/answer" $'111\nsubmit.sh ended before the answer came' &&
-    write "$directory/way" "$SUBMIT_WAY" && write "$directory/name" "$GQ_NAME" &&
-    write "$GQ_START" "$2" && write "$directory/request" "$3" || status=1
+  # The answer is what is true if we are ended while the way is at work; without it nothing was handed over.
+  write "$directory/way" "$SUBMIT_WAY" && write "$directory/name" "$GQ_NAME" && write "$GQ_START" "$2" &&
+    write "$directory/request" "$3" && write "$directory/submitter" "$$ $(uname -n)" &&
+    write "$directory/answer" $'111\nsubmit.sh ended before the answer came' || status=1
   ((status == 0)) || refuse "$directory cannot be written"
   ids=$directory/.ids
   # The way may outlive us: whoever comes next waits for it.

@@ -364,6 +364,22 @@ def submitted_without_an_answer(machine: Machine, moon: Path, *, exists: bool) -
     machine.own_way("moon", MOON_WAY)
 
 
+@pytest.mark.parametrize("name", ["way", "name", "start-*.sh", "request", "submitter", "answer"])
+def test_a_submit_sh_that_was_killed_before_it_submitted_bars_nobodys_way(
+    machine: Machine, moon: Path, name: str
+) -> None:
+    programs = machine.root / "programs"
+    programs.mkdir()
+    move = f'#!/bin/bash\n{shutil.which("mv")} "$@"\ncase ${{!#}} in */{name}) kill -KILL $PPID ;; esac\n'
+    (programs / "mv").write_text(move)
+    (programs / "mv").chmod(0o755)
+    assert machine.submit("exp1", PATH=f"{programs}:{machine.env['PATH']}").returncode == -9
+    for answer in machine.allocations()[0].glob("answer"):
+        os.utime(answer, (time.time() - OLD_S,) * 2)
+    done = machine.submit("exp1")
+    assert (done.returncode, list(jobs(moon))) == (0, ["m1"]), done.stderr
+
+
 def test_what_another_submit_sh_is_at_work_on_is_left_to_it(machine: Machine, moon: Path) -> None:
     way = MOON_WAY.replace("    id=m", '    until [ -e "$MOON/../$WAITS" ]; do sleep 0.1; done\n    id=m')
     machine.own_way("moon", way)
