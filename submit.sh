@@ -874,10 +874,12 @@ next_generation() {
 
 # The numbers of slots whose token somebody is at work on: no answer of the cluster shows their jobs yet.
 open_slots() {
-  local token nonce directory
+  local token nonce directory host pid
   for token in "$(allocations)"/slot-*.*; do
     [[ $token != *.began && -f $token && -n $(find "$token" -mmin -10) ]] || continue
     ! grep -qE '^(submitted|refused|unknown)' "$token" || continue
+    read -r host pid < <(sed -n 's/^by .*@//p' "$token") # of a token that an agent made neither
+    [[ ${host:-} != "$(uname -n)" || -z ${pid:-} ]] || is_process "$pid" submit.sh || continue
     nonce=$(sed -n 's/^nonce //p' "$token")
     directory=$(submissions "$JOB_ID" | grep -- "-$nonce\$")
     # Ours, and its submit.sh was killed: clear_up has found out.
@@ -891,7 +893,7 @@ open_slots() {
 make_token() {
   local token
   token=$(allocations)/slot-$SLOT
-  (umask 077 && set -C && printf 'nonce %s\nby %s@%s\n' "$1" "$(id -un 2>/dev/null)" "$(uname -n)" >"$token") 2>/dev/null && TOKEN=$token
+  (umask 077 && set -C && printf 'nonce %s\nby %s@%s %s\n' "$1" "$(id -un 2>/dev/null)" "$(uname -n)" "$$" >"$token") 2>/dev/null && TOKEN=$token
 }
 
 # What came of TOKEN, by the way's status.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -159,6 +160,22 @@ def test_a_submit_sh_that_was_killed_with_a_token_in_its_hand_keeps_nobody_from_
     os.utime(answer, (0, 0))
     assert machine.submit("--keep", "1", "exp1").returncode == 0
     assert len(list(moon.iterdir())) == 1
+
+
+def test_a_token_whose_submit_sh_was_killed_before_it_submitted_keeps_nobody_from_its_slot(
+    machine: Machine, moon: Path
+) -> None:
+    programs = machine.root / "programs"
+    programs.mkdir()
+    token = of(machine, "slot-1.1")
+    (programs / "date").write_text(
+        f"#!/bin/bash\n[[ ! -e '{token}' ]] || kill -KILL $PPID\n{shutil.which('date')} \"$@\"\n"
+    )
+    (programs / "date").chmod(0o755)
+    assert machine.submit("--keep", "1", "exp1", PATH=f"{programs}:{machine.env['PATH']}").returncode == -9
+    assert (token.exists(), machine.allocations()) == (True, [])
+    done = machine.submit("--keep", "1", "exp1")
+    assert (done.returncode, len(list(moon.iterdir()))) == (0, 1), done.stdout
 
 
 def test_a_link_that_somebody_else_laid_leads_no_file_of_ours_astray(machine: Machine, moon: Path) -> None:
