@@ -997,6 +997,9 @@ gather() {
       known+="$id "
       directory=${directories[$way:$id]:-${directories[${nonce:-none}]:-}}
       job=${of[${directory:-none}]:-${name#"$prefix"}} whose=ours
+      # A scheduler forgets its jobs, some in minutes; an agent of another machine is not forgotten, it is elsewhere.
+      [[ $word != unknown || $way == local || -z $directory || -z $(find "$directory/answer" -mmin +1440) ]] ||
+        word=ended raw=${raw:-forgotten}
       if [[ $word == ended && -n $directory ]]; then # when all its jobs have, it is not asked for again
         lasting[$directory]=" ${lasting[$directory]:-}" lasting[$directory]=${lasting[$directory]/ "$id "/ }
         [[ -n ${lasting[$directory]// /} ]] || write "$directory/ended" "$raw"
@@ -1078,14 +1081,17 @@ delete() {
 }
 
 enter() {
-  local row job way id word raw whose found=()
-  gather || exit
+  local status=0 row job way id word raw whose found=()
+  gather || status=$?
   for row in ${JOBS[@]+"${JOBS[@]}"}; do
     IFS=$'\x1f' read -r job way id word raw whose <<<"$row"
     [[ $word == running && ( -z $ID || $id == "$ID" ) ]] && found+=("$way $id")
   done
   case ${#found[@]} in
-    0) refuse "nothing of $JOB_ID runs${ID:+ by the id $ID} that submit.sh knows of. See ./submit.sh --list $(quoted "$JOB_ID")" ;;
+    0)
+      ((status == 0)) || exit "$status"
+      refuse "nothing of $JOB_ID runs${ID:+ by the id $ID} that submit.sh knows of. See ./submit.sh --list $(quoted "$JOB_ID")"
+      ;;
     1) ;;
     *) refuse "several of $JOB_ID run; expected: --exec $(quoted "$JOB_ID") ID, one of: ${found[*]#* }" ;;
   esac

@@ -603,6 +603,29 @@ def test_exec_needs_one_that_runs(machine: Machine, moon: Path) -> None:
     assert machine.submit("--exec", "exp1").stdout == "a shell in m2\n"
 
 
+def test_a_shell_is_opened_though_another_way_that_was_used_does_not_answer(machine: Machine, moon: Path) -> None:
+    machine.submit("exp1")
+    (moon / "m1").write_text((moon / "m1").read_text().replace("queued", "running"))
+    machine.own_way("away", MOON_WAY.replace('[ "$MOON_MOOD" != silent ]', "false").replace("id=m", "id=a"))
+    machine.submit("exp1", "--way", "away")
+    (moon / "a2").unlink()
+    assert machine.submit("--exec", "exp1").stdout == "a shell in m1\n"
+    (moon / "m1").write_text((moon / "m1").read_text().replace("running", "ended"))
+    assert machine.submit("--exec", "exp1").returncode == 111
+
+
+def test_what_a_scheduler_has_forgotten_counts_as_ended_a_day_after_it_was_submitted(
+    machine: Machine, moon: Path
+) -> None:
+    machine.submit("exp1")
+    (moon / "m1").write_text((moon / "m1").read_text().replace("queued", "unknown"))
+    assert "  unknown  " in machine.submit("--list").stdout
+    directory = only(machine.allocations())
+    os.utime(directory / "answer", (time.time() - 2 * 86400,) * 2)
+    assert "  ended    " in machine.submit("--list").stdout
+    assert (directory / "ended").exists()
+
+
 # ---- an agent of this machine
 
 
