@@ -385,7 +385,7 @@ def test_what_another_submit_sh_is_at_work_on_is_left_to_it(machine: Machine, mo
     machine.own_way("moon", way)
     env = {**machine.env, "WAITS": "go"}
     first = subprocess.Popen(["bash", machine.script, "exp1"], env=env, stdout=subprocess.DEVNULL)
-    while not (machine.allocations() and list(machine.allocations()[0].glob("request"))):
+    while not (machine.allocations() and list(machine.allocations()[0].glob("answer"))):
         assert first.poll() is None
     os.utime(machine.allocations()[0] / "answer", (time.time() - OLD_S,) * 2)
     assert machine.submit("exp1", WAITS="moon").returncode == 0
