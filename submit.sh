@@ -31,6 +31,8 @@ set -uo pipefail
 HERE=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
 # What the environment says counts more than what stands below, and must not be overwritten by it.
 declare -A ENVIRONMENT=() BESIDE=() OWN=() PLACES=()
+[[ -n ${HOME:-} ]] || HOME=$(getent passwd "$EUID" | cut -d : -f 6)
+export HOME=${HOME:-/nonexistent}
 KEYS=(CODE_DIR QUEUE_ROOT CONDA_PATH CONDA_ENV PYTHON SUBMIT_WAY SUBMIT_PREFIX SUBMIT_WAIT_S GPU_QUEUE_WAYS
   SLURM_WAY_PARTITION SLURM_WAY_ACCOUNT SLURM_WAY_QOS SLURM_WAY_GRES SLURM_WAY_ARGS SLURM_WAY_ONE_JOB
   SCO_WORKSPACE SCO_CLUSTER SCO_SPEC SCO_IMAGE SCO_MOUNT SCO_FRAMEWORK SCO_PRIORITY SCO_QUOTA SCO_ARGS
@@ -98,6 +100,12 @@ refuse() {
   exit 100
 }
 
+# Of --OPTION VALUE …
+value() {
+  [[ -n ${2-} ]] || refuse "$1: expected a value after it. See ./submit.sh --help"
+  printf %s "$2"
+}
+
 # The head of this file.
 usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 
@@ -108,25 +116,28 @@ parse() {
     case $1 in
       -h | --help) usage && exit 0 ;;
       --dry-run) DRY_RUN=1 ;;
-      --list | --delete | --exec | --no-keep | --states) ACT=${1#--} ;; # an agent asks for the last
+      --list | --delete | --exec | --no-keep | --states) # an agent asks for the last
+        [[ $ACT == start ]] || refuse "--$ACT and $1: expected one of them. See ./submit.sh --help"
+        ACT=${1#--}
+        ;;
       --successor)
         ACT=successor SLOT=${2:-none} # an agent's, too
         shift
         ;;
       --after)
-        AFTER=${2:-none}
+        AFTER=$(value "$@") || exit
         shift
         ;;
       --keep)
-        KEEP=${2:-none}
+        KEEP=$(value "$@") || exit
         shift
         ;;
       --way)
-        WAY=${2:-none}
+        WAY=$(value "$@") || exit
         shift
         ;;
       --time)
-        TIME=${2:-none}
+        TIME=$(value "$@") || exit
         shift
         ;;
       --) shift && FLAGS=("$@") && break ;;
@@ -135,7 +146,13 @@ parse() {
     esac
     shift
   done
-  case $ACT in start) most=3 ;; exec) most=2 ;; esac
+  case $ACT in
+    start) most=3 ;;
+    exec | delete | no-keep)
+      [[ $ACT != exec ]] || most=2
+      [[ -z $DRY_RUN$KEEP ]] || refuse "--$ACT: expected neither --dry-run nor --keep with it; nothing was done. See ./submit.sh --help"
+      ;;
+  esac
   ((${#words[@]} <= most)) && [[ $ACT == list || ${#words[@]} -ge 1 ]] || case $ACT in
     start) refuse 'expected: JOB_ID [GPUS] [NODES]. See ./submit.sh --help' ;;
     list) refuse 'expected: --list [JOB_ID]' ;;
@@ -237,10 +254,21 @@ settle_time() {
     [[ $SUBMIT_WAY != local ]] || return 0
     [[ -z $text ]] || FLAGS=(${kept[@]+"${kept[@]}"})
     [[ -n $text || -z $HOURS ]] || { text=$HOURS from=AUTO_SHUTDOWN_HOURS && [[ $text == never ]] || text+=h; }
+    [[ -n $text ]] || { text=$(lifetime_in_files) && from='the lifetime in config.yaml or perpetual_motion.py'; }
   fi
   TIME=${TIME:-${text:-24h}}
   seconds_of "$TIME" || refuse "$from '$TIME': expected for example 90m, 24h, 2d or never"
   settle_lifetime
+}
+
+# What only agents read otherwise: the queue's config.yaml, and the constants of perpetual_motion.py.  Our --lifetime beats both.
+lifetime_in_files() {
+  local file value rest='[[:space:]]*[:=][[:space:]]*["'\'']?([0-9a-z.]+)["'\'']?[[:space:]]*(#.*)?$'
+  for file in "$QUEUE_ROOT/$JOB_ID/config.yaml" "$CODE_DIR/perpetual_motion.py"; do
+    [[ -f $file ]] || continue
+    value=$(head -c 65536 -- "$file" | sed -nE "s/^lifetime$rest/\\1/p; s/^(auto_shutdown_hours|AUTO_SHUTDOWN_HOURS)$rest/\\2h/p" | tail -n 1)
+    [[ -z $value ]] || { printf %s "${value/neverh/never}" && return; }
+  done
 }
 
 settle_lifetime() {
@@ -325,11 +353,14 @@ call() {
   timeout --foreground -k 5 "$limit_s" "$WAY_FILE" "$@" </dev/null
 }
 
+# What a scheduler says, or somebody's name for a job, without what would steer a terminal.
+plain() { LC_ALL=C sed 's/\xc2[\x80-\x9f]//g' | LC_ALL=C tr -d '\000-\010\013-\037\177'; }
+
 # The same, and nobody waits for what it may have left behind with our pipes in its hands.
 ask() {
   local status=0 scratch=$SCRATCH/$BASHPID
   call "$@" >"$scratch.out" 2>"$scratch.err" || status=$?
-  cat -- "$scratch.err" >&2
+  plain <"$scratch.err" >&2
   cat -- "$scratch.out"
   return "$status"
 }
@@ -367,7 +398,7 @@ export_settings() {
 
 job_name() {
   local prefix=$SUBMIT_PREFIX
-  [[ -n $prefix ]] || { [[ $1 == sco ]] && prefix=ydj || prefix=$(id -un); }
+  [[ -n $prefix ]] || { [[ $1 == sco ]] && prefix=ydj || prefix=$(id -un 2>/dev/null); } # without a name it prints the number
   printf %s "$prefix-$2"
 }
 
@@ -419,9 +450,9 @@ make_allocations() {
     (umask 077 && mkdir -p -- "$path") 2>/dev/null || [[ -d $path ]] ||
       refuse "$path cannot be made; check QUEUE_ROOT, and that you may write there"
     ((EUID || !${SUDO_UID:-0})) || chown -h -- "$SUDO_UID" "$path"
-    [[ $path != */allocations ]] || chmod --reference="${path%/*}" -- "$path" # others may submit where others may drop
   done
   [[ ! -L $path ]] || refuse "$path is a link; expected a directory"
+  [[ ! -O $path ]] || chmod --reference="${path%/*}" -- "$path" # others may submit where others may drop
   # What lies there is run as you, so it is as with the agent: nobody else may put another in its place.
   for path in "$QUEUE_ROOT/$JOB_ID" "$path"; do
     read -r owner mode < <(stat -L -c '%u %a' -- "$path") || refuse "$path cannot be looked at"
@@ -433,21 +464,28 @@ make_allocations() {
   done
 }
 
-write() { (umask 077 && printf '%s\n' "$2" >"$1.new" && mv -T -- "$1.new" "$1"); }
+# Others may write beside it in a queue that is open to them: no name that they could foresee, and make a link.
+write() {
+  local new
+  new=$(mktemp -- "${1%/*}/.new.XXXXXX") && printf '%s\n' "$2" >"$new" && mv -T -- "$new" "$1"
+}
 
 new_nonce() { od -An -N6 -tx1 /dev/urandom | tr -d ' \n'; }
 
 # Hand over what was rendered ($2 the start script, $3 the request) from the new directory $1; the way's status.
 hand_over() {
   local directory=$1 status=0 ids line limit_s=$((SUBMIT_WAIT_S > 240 ? SUBMIT_WAIT_S + 60 : 300))
-  (umask 077 && mkdir -- "$directory") || refuse "$directory cannot be made"
-  # What is true if we are ended while the way is at work.
-  write "$directory/submitter" "$$ $(uname -n)" && write "$directory/answer" $'111\nsubmit.sh ended before the answer came' &&
-    write "$directory/way" "$SUBMIT_WAY" && write "$directory/name" "$GQ_NAME" &&
-    write "$GQ_START" "$2" && write "$directory/request" "$3" || status=1
+  (umask 077 && mkdir -- "$directory") 2>/dev/null ||
+    refuse "$directory cannot be made: may you write there? In a queue that was opened to you later its owner calls submit.sh once more"
+  # The answer is what is true if we are ended while the way is at work; without it nothing was handed over.
+  write "$directory/way" "$SUBMIT_WAY" && write "$directory/name" "$GQ_NAME" && write "$GQ_START" "$2" &&
+    write "$directory/request" "$3" && write "$directory/submitter" "$$ $(uname -n)" &&
+    write "$directory/answer" $'111\nsubmit.sh ended before the answer came' || status=1
   ((status == 0)) || refuse "$directory cannot be written"
   ids=$directory/.ids
-  call "$limit_s" submit "$directory/request" >"$ids" 2>"$directory/words" || status=$?
+  # The way may outlive us: whoever comes next waits for it.
+  (write "$directory/submitter" "$$ $(uname -n) $BASHPID" || exit
+    exec timeout --foreground -k 5 "$limit_s" "$WAY_FILE" submit "$directory/request" </dev/null) >"$ids" 2>"$directory/words" || status=$?
   case $status in
     124)
       say "the way did not answer within $limit_s s" >>"$directory/words"
@@ -485,7 +523,7 @@ is_ids() {
 show_answer() {
   local red='' plain=''
   [[ -t 1 && -z ${NO_COLOR:-} && ${TERM:-dumb} != dumb ]] && red=$'\e[31m' plain=$'\e[0m'
-  sed -E "1d;s/^\[WARN\].*/$red&$plain/" "$1/answer"
+  plain <"$1/answer" | sed -E "1d;s/^\[WARN\].*/$red&$plain/"
 }
 
 # What a shell must be told for the client to find this queue: its name, and where it is if no file says that.
@@ -514,12 +552,25 @@ submissions() {
 is_uncertain() {
   local pid host
   [[ ! -e $1/id && $(head -c 3 -- "$1/answer" 2>/dev/null) == 111 ]] || return
-  { read -r pid host <"$1/submitter"; } 2>/dev/null || return 0
+  { read -r pid host _ <"$1/submitter"; } 2>/dev/null || return 0
   if [[ $host == "$(uname -n)" ]]; then
-    [[ $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") != *submit.sh* ]]
+    ! is_process "$pid" submit.sh
   else
     [[ -n $(find "$1/answer" -mmin +10) ]]
   fi
+}
+
+# Whether the process $1 lives, and its command line holds $2.
+is_process() { [[ $(tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline") == *"$2"* ]]; }
+
+# The way may still be at work for a submit.sh that was killed: what it hands over now, nobody has seen yet.
+await_way() {
+  local host way=''
+  { read -r _ host way <"$1/submitter"; } 2>/dev/null
+  [[ -n $way && $host == "$(uname -n)" ]] && is_process "$way" "$1/request" || return 0
+  tell "$(<"$1/name") is still being handed to $(<"$1/way") for a submit.sh that was killed: waiting for the end of process $way"
+  while is_process "$way" "$1/request"; do sleep 0.5; done
+  touch -- "$1/answer"
 }
 
 # FOUND = the id that the cluster has for the submission in $1, by its nonce, and FOUND_WORD what became of it; empty: it
@@ -553,6 +604,7 @@ clear_up() {
   while IFS= read -r directory; do
     is_uncertain "$directory" || continue
     find_way "$(<"$directory/way")" || refuse "$directory: no way is called '$(<"$directory/way")', by which this may have been submitted"
+    await_way "$directory"
     look_for "$directory" || not_answered "$directory"
     age_s=$(($(date +%s) - $(stat -c %Y -- "$directory/answer")))
     if [[ -z $FOUND ]] && ((age_s < UNCERTAIN_S)); then
@@ -560,7 +612,7 @@ clear_up() {
       sleep $((age_s < 0 ? UNCERTAIN_S : UNCERTAIN_S - age_s))
       look_for "$directory" || not_answered "$directory"
     fi
-    if [[ $FOUND_WORD == ended ]]; then
+    if [[ $FOUND_WORD == ended || $FOUND_WORD == lost ]]; then
       say "What may have been submitted was, and has ended: $(<"$directory/way") $FOUND ($(<"$directory/name"))."
     elif [[ -n $FOUND ]]; then
       say "What may have been submitted was: $(<"$directory/way") $FOUND ($(<"$directory/name")); it is taken, not submitted again."
@@ -664,11 +716,14 @@ submit_one() {
 
 # keep COUNT: what was asked for into the file `keep`, which agents read; and the first COUNT allocations.
 keep() {
-  local count=$1 number room=$KEEP status=0 held=' ' done=0 way=$WAY_FILE answer id word raw nonce
+  local count=$1 number room=$KEEP status=0 held=' ' open next=() done=0 way=$WAY_FILE answer id word raw nonce
   forget_old
   clear_up
   WAY_FILE=$way
   make_allocations
+  # Before the cluster is asked: what others submit meanwhile has a token then that we cannot make.
+  for ((number = 1; number <= KEEP; number++)); do next[number]=$(next_generation "$number"); done
+  open=$(open_slots)
   answer=$(ask 180 states --name "$GQ_NAME") ||
     { tell "$SUBMIT_WAY does not say what it has of $GQ_NAME; nothing is submitted until it answers" && exit 111; }
   while IFS=$'\x1f' read -r id word raw nonce _; do
@@ -677,18 +732,15 @@ keep() {
     [[ -n $number && $held == *" $number "* ]] || room=$((room - 1))
     held+="${number:-?} "
   done < <(tr '\t' $'\x1f' <<<"$answer")
+  for number in $open; do [[ $held == *" $number "* ]] || { room=$((room - 1)) && held+="$number "; }; done
   write_keep
   for ((number = 1; number <= KEEP && count > 0; number++)); do
     count=$((count - 1))
     [[ $held != *" $number "* ]] || { say "Slot $number has its allocation already." && continue; }
     ((room > 0)) || { say "$KEEP of $GQ_NAME are there already; no more are submitted." && break; }
     hour_has_room || break
-    nonce=$(new_nonce) SLOT=$number.$(next_generation "$number")
-    if ! make_token "$nonce" || is_under_way "$number"; then
-      tell "Slot $number is being submitted by somebody else; if it is not, type this again in five minutes"
-      withdraw
-      continue
-    fi
+    nonce=$(new_nonce) SLOT=$number.${next[number]}
+    make_token "$nonce" || { tell "slot-$SLOT is being submitted by somebody else" && continue; }
     stagger
     submit_one "$nonce" || status=$?
     note_token "$status"
@@ -726,7 +778,7 @@ is_setting() {
 write_keep() {
   local key value flag text
   text="slots $KEEP"$'\n'"way $SUBMIT_WAY"$'\n'"gpus $GPUS"$'\n'"nodes $GQ_NODES"$'\n'"time $TIME"
-  text+=$'\n'"by $(id -un)@$(uname -n), $(date -u +%Y-%m-%dT%H:%M:%SZ)"
+  text+=$'\n'"by $(id -un 2>/dev/null)@$(uname -n), $(date -u +%Y-%m-%dT%H:%M:%SZ)"
   can_wait && text+=$'\n''can_wait 1'
   for flag in ${FLAGS[@]+"${FLAGS[@]}"}; do
     [[ $flag != *$'\n'* ]] || refuse "--keep: the flag $(quoted "$flag") holds a line break; expected none"
@@ -828,27 +880,28 @@ next_generation() {
   printf %s $((last + 1))
 }
 
+# The numbers of slots whose token somebody is at work on: no answer of the cluster shows their jobs yet.
+open_slots() {
+  local token nonce directory host pid
+  for token in "$(allocations)"/slot-*.*; do
+    [[ $token != *.began && -f $token && ! -e $token.began && -n $(find "$token" -mmin -10) ]] || continue
+    ! grep -qE '^(submitted|refused|unknown)' "$token" || continue
+    read -r host pid < <(sed -n 's/^by .*@//p' "$token") # of a token that an agent made neither
+    [[ ${host:-} != "$(uname -n)" || -z ${pid:-} ]] || is_process "$pid" submit.sh || continue
+    nonce=$(sed -n 's/^nonce //p' "$token")
+    directory=$(submissions "$JOB_ID" | grep -- "-$nonce\$")
+    # Ours, and its submit.sh was killed: clear_up has found out.
+    [[ -n $nonce && -n $directory && (-e $directory/id || $(head -c 3 -- "$directory/answer") != 111) ]] && continue
+    token=${token##*/slot-}
+    [[ ! ${token%%.*} =~ ^[1-9][0-9]*$ ]] || say "${token%%.*}"
+  done
+}
+
 # The right to submit SLOT: of all who would make the file only one does.
 make_token() {
   local token
   token=$(allocations)/slot-$SLOT
-  (umask 077 && set -C && printf 'nonce %s\nby %s@%s\n' "$1" "$(id -un)" "$(uname -n)" >"$token") 2>/dev/null && TOKEN=$token
-}
-
-# Whether somebody else has taken the right to submit slot $1 in the last five minutes, and nobody knows yet what came of it.
-# Looked for after TOKEN was made: of two the one that looks last sees the other.
-is_under_way() {
-  local file
-  for file in "$(allocations)/slot-$1".*; do
-    [[ $file != *.began && $file != "$TOKEN" && -f $file && ! -e $file.began ]] || continue
-    (($(stat -c %Y -- "$TOKEN") - $(stat -c %Y -- "$file") >= 300)) || grep -qE '^(submitted|refused|unknown)' "$file" || return 0
-  done
-  return 1
-}
-
-withdraw() {
-  [[ -z $TOKEN ]] || rm -f -- "$TOKEN"
-  TOKEN=''
+  (umask 077 && set -C && printf 'nonce %s\nby %s@%s %s\n' "$1" "$(id -un 2>/dev/null)" "$(uname -n)" "$$" >"$token") 2>/dev/null && TOKEN=$token
 }
 
 # What came of TOKEN, by the way's status.
@@ -916,7 +969,7 @@ not_submitted() {
     111) say "$GQ_NAME may have been submitted: the next submit.sh asks $SUBMIT_WAY for it first. See also: ./submit.sh --list" ;;
     *) say "$GQ_NAME was not submitted. To check: the settings of $SUBMIT_WAY (docs/settings.md), and what was handed over: $DIRECTORY/request" ;;
   esac
-  (($3 == 1)) || say "$2 of $3 were submitted before."
+  (($2 == 0)) || say "$2 of $3 were submitted before."
 }
 
 # The jobs that the ways in use have of ours, into JOBS: JOB_ID, way, id, word, the scheduler's own word, and whose they are
@@ -952,11 +1005,15 @@ gather() {
       known+="$id "
       directory=${directories[$way:$id]:-${directories[${nonce:-none}]:-}}
       job=${of[${directory:-none}]:-${name#"$prefix"}} whose=ours
+      # A scheduler forgets its jobs, some in minutes; an agent of another machine is not forgotten, it is elsewhere.
+      [[ $word != unknown || $way == local || -z $directory || -z $(find "$directory/answer" -mmin +1440) ]] ||
+        word=ended raw=${raw:-forgotten}
       if [[ $word == ended && -n $directory ]]; then # when all its jobs have, it is not asked for again
         lasting[$directory]=" ${lasting[$directory]:-}" lasting[$directory]=${lasting[$directory]/ "$id "/ }
         [[ -n ${lasting[$directory]// /} ]] || write "$directory/ended" "$raw"
       fi
-      [[ -z $nonce || -n $directory ]] || whose=theirs
+      # Without a nonce too: somebody's own sbatch may have that name.
+      [[ -n $directory ]] || whose=theirs
       add_job "$job" "$way" "$id" "$word" "$raw" "$whose"
     done < <(
       # shellcheck disable=SC2086 # ids are words
@@ -996,7 +1053,7 @@ list() {
     IFS=$'\x1f' read -r job way id word raw whose <<<"$row"
     [[ $whose != theirs ]] || raw+=' (not submitted from here)'
     printf '%-*s  %-*s  %-*s  %-7s  %s\n' "${widths[0]}" "$job" "${widths[1]}" "$way" "${widths[2]}" "$id" "$word" "$raw"
-  done | tr -d '\000-\010\013-\037\177' | sed 's/ *$//'
+  done | plain | sed 's/ *$//'
   while IFS= read -r directory; do
     [[ ! -e $directory/id ]] && is_uncertain "$directory" &&
       say "may have been submitted: $(<"$directory/way") $(<"$directory/name"), nonce ${directory##*-}; the next submit.sh asks for it"
@@ -1033,14 +1090,17 @@ delete() {
 }
 
 enter() {
-  local row job way id word raw whose found=()
-  gather || exit
+  local status=0 row job way id word raw whose found=()
+  gather || status=$?
   for row in ${JOBS[@]+"${JOBS[@]}"}; do
     IFS=$'\x1f' read -r job way id word raw whose <<<"$row"
     [[ $word == running && ( -z $ID || $id == "$ID" ) ]] && found+=("$way $id")
   done
   case ${#found[@]} in
-    0) refuse "nothing of $JOB_ID runs${ID:+ by the id $ID} that submit.sh knows of. See ./submit.sh --list $(quoted "$JOB_ID")" ;;
+    0)
+      ((status == 0)) || exit "$status"
+      refuse "nothing of $JOB_ID runs${ID:+ by the id $ID} that submit.sh knows of. See ./submit.sh --list $(quoted "$JOB_ID")"
+      ;;
     1) ;;
     *) refuse "several of $JOB_ID run; expected: --exec $(quoted "$JOB_ID") ID, one of: ${found[*]#* }" ;;
   esac

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from tests.shell_submit.machine import HERE, Machine
 
 MOON_WAY = (HERE / "moon.sh").read_text()
+AT_WORK = '[ -z "${WAITS:-}" ] || { touch "$MOON/../begun"; until [ -e "$MOON/../go" ]; do sleep 0.1; done; }'
 
 
 @pytest.fixture
@@ -132,12 +135,91 @@ def test_a_slot_that_an_agent_has_taken_a_moment_ago_is_left_to_it(machine: Mach
     of(machine, "slot-2.1").write_text("nonce 0123456789ab\nfrom 1.1\n")  # and it calls the scheduler just now
     done = machine.submit("--keep", "2", "exp1")
     assert done.returncode == 0
-    assert "Slot 2 is being submitted by somebody else" in done.stderr
+    assert "Slot 2 has its allocation already." in done.stdout
     assert list(slots(machine)) == ["slot-1.1", "slot-2.1"]
     of(machine, "slot-2.1.began").touch()  # and its job has ended
     machine.submit("--keep", "2", "exp1")
     assert slots(machine)["slot-2.2"][-1] == "submitted m2"
     assert len(list(moon.iterdir())) == 2
+
+
+def test_who_asked_before_another_submitted_makes_no_second_allocation_of_the_slot(
+    machine: Machine, moon: Path
+) -> None:
+    """The scheduler's answer is as old as the asking, and takes a while."""
+    machine.own_way(
+        "moon", MOON_WAY.replace("    done\n    ;;\n  cancel)", f"    done\n    {AT_WORK}\n    ;;\n  cancel)")
+    )
+    late = begin(machine, "--keep", "1", "exp1", WAITS="1")
+    while not (machine.root / "begun").exists():
+        assert late.poll() is None
+    assert machine.submit("--keep", "1", "exp1").returncode == 0
+    (machine.root / "go").touch()
+    said, _ = late.communicate()
+    assert len(list(moon.iterdir())) == 1, said
+    assert list(slots(machine)) == ["slot-1.1"]
+
+
+def test_a_slot_that_somebody_is_at_work_on_has_its_allocation(machine: Machine, moon: Path) -> None:
+    machine.own_way("moon", MOON_WAY.replace("    id=m", f"    {AT_WORK}\n    id=m"))
+    first = begin(machine, "--keep", "1", "exp1", WAITS="1")
+    while not (machine.root / "begun").exists():
+        assert first.poll() is None
+    done = machine.submit("--keep", "1", "exp1")
+    (machine.root / "go").touch()
+    first.communicate()
+    assert "Slot 1 has its allocation already." in done.stdout
+    assert len(list(moon.iterdir())) == 1
+
+
+def test_a_submit_sh_that_was_killed_with_a_token_in_its_hand_keeps_nobody_from_its_slot(
+    machine: Machine, moon: Path
+) -> None:
+    kill = '    kill -KILL "$(ps -o ppid= $PPID)" $$\n    id=m'
+    machine.own_way("moon", MOON_WAY.replace("    id=m", kill))
+    assert machine.submit("--keep", "1", "exp1").returncode == -9
+    machine.own_way("moon", MOON_WAY)
+    answer = machine.allocations()[0] / "answer"
+    os.utime(answer, (0, 0))
+    assert machine.submit("--keep", "1", "exp1").returncode == 0
+    assert len(list(moon.iterdir())) == 1
+
+
+def test_a_token_whose_submit_sh_was_killed_before_it_submitted_keeps_nobody_from_its_slot(
+    machine: Machine, moon: Path
+) -> None:
+    programs = machine.root / "programs"
+    programs.mkdir()
+    token = of(machine, "slot-1.1")
+    (programs / "date").write_text(
+        f"#!/bin/bash\n[[ ! -e '{token}' ]] || kill -KILL $PPID\n{shutil.which('date')} \"$@\"\n"
+    )
+    (programs / "date").chmod(0o755)
+    assert machine.submit("--keep", "1", "exp1", PATH=f"{programs}:{machine.env['PATH']}").returncode == -9
+    assert (token.exists(), machine.allocations()) == (True, [])
+    done = machine.submit("--keep", "1", "exp1")
+    assert (done.returncode, len(list(moon.iterdir()))) == (0, 1), done.stdout
+
+
+def test_a_link_that_somebody_else_laid_leads_no_file_of_ours_astray(machine: Machine, moon: Path) -> None:
+    """In a queue that is open to a group others may write beside `keep`."""
+    spool = machine.root / "home" / "gpu_queue" / "exp1"
+    spool.mkdir(parents=True)
+    spool.chmod(0o1770)
+    assert machine.submit("exp1").returncode == 0
+    precious = machine.root / "precious"
+    precious.write_text("mine\n")
+    of(machine, "keep.new").symlink_to(precious)
+    os.mkfifo(of(machine, "slot-7.7"))
+    assert machine.submit("--keep", "2", "exp1").returncode == 0
+    assert precious.read_text() == "mine\n"
+    assert of(machine, "keep").read_text().startswith("slots 2\n")
+
+
+def begin(machine: Machine, *words: str, **env: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        ["bash", machine.script, *words], env={**machine.env, **env}, stdout=subprocess.PIPE, text=True
+    )
 
 
 def test_while_the_scheduler_does_not_answer_nothing_is_kept_or_submitted(machine: Machine, moon: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shlex
 import subprocess
 import sys
@@ -167,9 +168,9 @@ def test_an_agent_that_found_no_gpus_is_told_with_how_to_simulate_them(machine: 
         (["exp1", "8", "2"], "NODES 2: the local way starts one agent"),
         (["exp1", "--way", "moon"], "--way 'moon': expected one of: "),
         (["exp1", "--way", "../local"], "--way '../local': expected one of: "),
-        (["exp1", "--way"], "expected one of: "),
+        (["exp1", "--way"], "--way: expected a value after it"),
         (["exp1", "--time", "soon"], "--time 'soon': expected for example 90m, 24h, 2d or never"),
-        (["exp1", "--time"], "--time 'none': expected for example"),
+        (["exp1", "--time"], "--time: expected a value after it"),
         (["exp\x1b1"], "JOB_ID holds control characters"),
         (["--list", "exp1", "2"], "expected: --list [JOB_ID]"),
         (["--delete"], "expected: --delete JOB_ID"),
@@ -198,6 +199,25 @@ def test_what_cannot_be_obeyed_is_refused_with_what_was_expected(
 )
 def test_settings_that_cannot_be_obeyed_are_refused(machine: Machine, env: dict[str, str], problem: str) -> None:
     assert problem in machine.refusal("exp1", **env)
+
+
+def test_who_has_neither_a_name_nor_home_in_his_environment_reads_no_error_of_a_program(machine: Machine) -> None:
+    programs = machine.root / "programs"
+    programs.mkdir()
+    (programs / "id").write_text("#!/bin/sh\necho 'id: cannot find name for user ID 1234' >&2\necho 1234\nexit 1\n")
+    (programs / "id").chmod(0o755)
+    env = {**machine.env, "SUBMIT_PREFIX": "", "PATH": f"{programs}:{machine.env['PATH']}"}
+    del env["HOME"]
+    done = subprocess.run(
+        ["bash", machine.script, "exp1", "--way", "slurm", "--dry-run"],
+        env=env,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "#SBATCH --job-name=1234-exp1\n" in done.stdout
+    assert f"# ---- {pwd.getpwuid(os.getuid()).pw_dir}/gpu_queue/exp1/allocations/" in done.stdout
 
 
 def test_help_is_the_head_of_the_file(machine: Machine) -> None:

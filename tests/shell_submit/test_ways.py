@@ -17,6 +17,7 @@ from tests.shell_submit.machine import HERE, PROJECT, Machine
 MOON_WAY = (HERE / "moon.sh").read_text()
 NONCE = "0" * 12
 OLD_S = 60
+AT_WORK = '[ -z "${WAITS:-}" ] || { touch "$MOON/../begun"; until [ -e "$MOON/../go" ]; do sleep 0.1; done; }'
 
 
 @pytest.fixture
@@ -158,6 +159,27 @@ def test_the_agent_ends_before_its_allocation_does(
     assert flags.removesuffix(f" --allow-root-for {os.getuid()}").replace("\\=", "=") == f"--lifetime {lifetime}"
 
 
+def test_a_lifetime_that_was_edited_where_only_agents_read_it_counts_on_a_cluster_too(
+    machine: Machine, moon: Path
+) -> None:
+    def seconds() -> str:
+        return "".join(re.findall(r"--seconds (\S+)", machine.dry_run("exp1")))
+
+    with (Path(machine.env["CODE_DIR"]) / "perpetual_motion.py").open("a") as program:
+        program.write("\nAUTO_SHUTDOWN_HOURS = 48  # 自动关闭时间\n")
+    assert seconds() == str(48 * 3600)
+    config = machine.root / "home" / "gpu_queue" / "exp1" / "config.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text("default_gpus: 1\nauto_shutdown_hours: 72\n")
+    assert seconds() == str(72 * 3600)
+    config.write_text('lifetime: "1d12h"\n')
+    assert seconds() == str(36 * 3600)
+    config.write_text("lifetime: never\n")
+    assert seconds() == "none"
+    machine.env["AUTO_SHUTDOWN_HOURS"] = "5"
+    assert seconds() == str(5 * 3600)
+
+
 def test_settings_of_an_own_way_may_stand_in_the_file(machine: Machine, moon: Path) -> None:
     conf = machine.root / "home" / ".config" / "gpu-queue" / "gpu-queue.conf"
     conf.write_text("WAY_MOON_ROCKET=saturn-$GPUS\n")
@@ -288,11 +310,12 @@ def test_what_may_exist_is_taken_before_anything_is_submitted(machine: Machine, 
     assert list(jobs(moon)) == ["m1", "m2"]
 
 
+@pytest.mark.parametrize("word", ["ended", "lost"])
 def test_what_was_submitted_in_spite_of_a_time_out_and_has_ended_takes_nobodys_place(
-    machine: Machine, moon: Path
+    machine: Machine, moon: Path, word: str
 ) -> None:
     submitted_without_an_answer(machine, moon, exists=True)
-    (moon / "m1").write_text((moon / "m1").read_text().replace("queued", "ended"))
+    (moon / "m1").write_text((moon / "m1").read_text().replace("queued", word))
     done = machine.submit("exp1")
     assert "What may have been submitted was, and has ended: moon m1 (alice-exp1)." in done.stdout
     assert [text(path / "id") for path in machine.allocations()] == ["m1", "m2"]
@@ -341,12 +364,28 @@ def submitted_without_an_answer(machine: Machine, moon: Path, *, exists: bool) -
     machine.own_way("moon", MOON_WAY)
 
 
+@pytest.mark.parametrize("name", ["way", "name", "start-*.sh", "request", "submitter", "answer"])
+def test_a_submit_sh_that_was_killed_before_it_submitted_bars_nobodys_way(
+    machine: Machine, moon: Path, name: str
+) -> None:
+    programs = machine.root / "programs"
+    programs.mkdir()
+    move = f'#!/bin/bash\n{shutil.which("mv")} "$@"\ncase ${{!#}} in */{name}) kill -KILL $PPID ;; esac\n'
+    (programs / "mv").write_text(move)
+    (programs / "mv").chmod(0o755)
+    assert machine.submit("exp1", PATH=f"{programs}:{machine.env['PATH']}").returncode == -9
+    for answer in machine.allocations()[0].glob("answer"):
+        os.utime(answer, (time.time() - OLD_S,) * 2)
+    done = machine.submit("exp1")
+    assert (done.returncode, list(jobs(moon))) == (0, ["m1"]), done.stderr
+
+
 def test_what_another_submit_sh_is_at_work_on_is_left_to_it(machine: Machine, moon: Path) -> None:
     way = MOON_WAY.replace("    id=m", '    until [ -e "$MOON/../$WAITS" ]; do sleep 0.1; done\n    id=m')
     machine.own_way("moon", way)
     env = {**machine.env, "WAITS": "go"}
     first = subprocess.Popen(["bash", machine.script, "exp1"], env=env, stdout=subprocess.DEVNULL)
-    while not (machine.allocations() and list(machine.allocations()[0].glob("request"))):
+    while not (machine.allocations() and list(machine.allocations()[0].glob("answer"))):
         assert first.poll() is None
     os.utime(machine.allocations()[0] / "answer", (time.time() - OLD_S,) * 2)
     assert machine.submit("exp1", WAITS="moon").returncode == 0
@@ -354,6 +393,27 @@ def test_what_another_submit_sh_is_at_work_on_is_left_to_it(machine: Machine, mo
     (machine.root / "go").touch()
     assert first.wait() == 0
     assert len({text(path / "id") for path in machine.allocations()}) == 2
+
+
+def test_a_way_that_outlives_its_submit_sh_is_waited_for_before_anything_is_submitted(
+    machine: Machine, moon: Path
+) -> None:
+    """submit.sh was killed, and the scheduler takes its time: longer than it is looked for."""
+    machine.own_way("moon", MOON_WAY.replace("    id=m", f"    {AT_WORK}\n    id=m"))
+    env = {**machine.env, "WAITS": "1"}
+    first = subprocess.Popen(["bash", machine.script, "exp1"], env=env, stdout=subprocess.DEVNULL)
+    while not (machine.root / "begun").exists():
+        assert first.poll() is None
+    first.kill()
+    first.wait()
+    os.utime(only(machine.allocations()) / "answer", (time.time() - OLD_S,) * 2)
+    second = subprocess.Popen(["bash", machine.script, "exp1"], env=machine.env, stderr=subprocess.PIPE, text=True)
+    assert second.stderr is not None
+    told = second.stderr.readline()
+    (machine.root / "go").touch()
+    second.communicate()
+    assert "alice-exp1 is still being handed to moon for a submit.sh that was killed" in told
+    assert (second.returncode, list(jobs(moon))) == (0, ["m1"])
 
 
 def test_what_ended_or_was_refused_a_month_ago_is_forgotten(machine: Machine, moon: Path) -> None:
@@ -413,6 +473,15 @@ def test_others_may_submit_to_a_queue_that_is_open_to_them(machine: Machine, moo
     assert only(machine.allocations()).stat().st_mode & 0o7777 == 0o700
 
 
+def test_a_queue_that_is_opened_later_is_open_to_submissions_too(machine: Machine, moon: Path) -> None:
+    assert machine.submit("exp1").returncode == 0
+    allocations = only(machine.allocations()).parent
+    allocations.parent.chmod(0o1770)
+    assert machine.submit("exp1").returncode == 0
+    assert allocations.stat().st_mode & 0o7777 == 0o1770
+    assert {path.stat().st_mode & 0o7777 for path in machine.allocations()} == {0o700}
+
+
 # ---- list, delete, exec
 
 
@@ -434,6 +503,20 @@ def test_what_was_submitted_is_listed_with_what_became_of_it(machine: Machine, m
         f"may have been submitted: moon alice-exp1, nonce {nonce}; the next submit.sh asks for it".split(),
     ]
     assert "训练" not in machine.submit("--list", "exp1").stdout
+
+
+def test_nothing_that_a_scheduler_says_steers_the_terminal(machine: Machine, moon: Path) -> None:
+    steers = "\\033]0;title\\007 \\302\\233 2J 好"
+    way = MOON_WAY.replace(
+        "    echo \"moon: the platform's", f"    printf '{steers}\\n' >&2\n    echo \"moon: the platform's"
+    )
+    machine.own_way("moon", way.replace("    cd ", f"    printf '{steers}\\n' >&2\n    cd "))
+    for words in (("exp1",), ("--list",)):
+        done = machine.submit(*words)
+        said = done.stdout + done.stderr
+        assert done.returncode == 0
+        assert "]0;title  2J 好\n" in said
+        assert not set("\033\007\x9b") & set(said)
 
 
 def test_a_way_that_does_not_answer_is_told_and_no_empty_list_is_shown_for_it(machine: Machine, moon: Path) -> None:
@@ -478,7 +561,7 @@ def test_delete_ends_what_was_submitted_here_and_its_renewal_first(machine: Mach
     done = machine.submit("--delete", "exp1")
     assert done.returncode == 0, done.stderr
     assert {name: word for name, (word, _, _) in jobs(moon).items()} == {
-        "by-hand": "ended",
+        "by-hand": "running",
         "elsewhere": "running",
         "m1": "ended",
         "m2": "ended",
@@ -486,7 +569,27 @@ def test_delete_ends_what_was_submitted_here_and_its_renewal_first(machine: Mach
     }
     assert not keep.exists()
     assert "left alone: moon elsewhere" in done.stdout
+    assert "left alone: moon by-hand" in done.stdout
     assert "nothing of exp7 is submitted" in machine.submit("--delete", "exp7").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--delete", "exp1", "--dry-run"), "--delete: expected neither --dry-run nor --keep"),
+        (("--no-keep", "exp1", "--dry-run"), "--no-keep: expected neither --dry-run nor --keep"),
+        (("--delete", "--keep", "2", "exp1"), "--delete: expected neither --dry-run nor --keep"),
+        (("--list", "--delete", "exp1"), "--list and --delete: expected one of them"),
+        (("--delete", "exp1", "--way"), "--way: expected a value after it"),
+    ],
+)
+def test_nothing_is_ended_by_a_line_that_may_mean_something_else(
+    machine: Machine, moon: Path, words: tuple[str, ...], reason: str
+) -> None:
+    machine.submit("--keep", "1", "exp1")
+    assert reason in machine.refusal(*words)
+    assert [word for word, _, _ in jobs(moon).values()] == ["queued"]
+    assert (machine.allocations()[0].parent / "keep").exists()
 
 
 def test_exec_needs_one_that_runs(machine: Machine, moon: Path) -> None:
@@ -499,6 +602,29 @@ def test_exec_needs_one_that_runs(machine: Machine, moon: Path) -> None:
     machine.env["MOON_MOOD"] = ""
     (moon / "m1").write_text((moon / "m1").read_text().replace("running", "ended"))
     assert machine.submit("--exec", "exp1").stdout == "a shell in m2\n"
+
+
+def test_a_shell_is_opened_though_another_way_that_was_used_does_not_answer(machine: Machine, moon: Path) -> None:
+    machine.submit("exp1")
+    (moon / "m1").write_text((moon / "m1").read_text().replace("queued", "running"))
+    machine.own_way("away", MOON_WAY.replace('[ "$MOON_MOOD" != silent ]', "false").replace("id=m", "id=a"))
+    machine.submit("exp1", "--way", "away")
+    (moon / "a2").unlink()
+    assert machine.submit("--exec", "exp1").stdout == "a shell in m1\n"
+    (moon / "m1").write_text((moon / "m1").read_text().replace("running", "ended"))
+    assert machine.submit("--exec", "exp1").returncode == 111
+
+
+def test_what_a_scheduler_has_forgotten_counts_as_ended_a_day_after_it_was_submitted(
+    machine: Machine, moon: Path
+) -> None:
+    machine.submit("exp1")
+    (moon / "m1").write_text((moon / "m1").read_text().replace("queued", "unknown"))
+    assert "  unknown  " in machine.submit("--list").stdout
+    directory = only(machine.allocations())
+    os.utime(directory / "answer", (time.time() - 2 * 86400,) * 2)
+    assert "  ended    " in machine.submit("--list").stdout
+    assert (directory / "ended").exists()
 
 
 # ---- an agent of this machine
@@ -529,6 +655,15 @@ def test_an_agent_of_another_machine_is_not_taken_for_one_that_has_ended(machine
     refused = subprocess.run([ways, "cancel", elsewhere], capture_output=True, text=True, check=False)
     assert refused.returncode == 1
     assert "gpu_shutdown ends it from anywhere" in refused.stderr
+
+
+def test_an_agent_that_a_scheduler_began_on_this_machine_is_none_of_the_local_way(machine: Machine) -> None:
+    assert machine.submit("exp1").returncode == 0
+    (only(machine.allocations()) / "way").write_text("slurm\n")
+    ways = PROJECT / "gpu_queue" / "ways" / "local"
+    for words in (("--name", "alice-exp1"), ("--prefix", "alice-")):
+        said = subprocess.run([ways, "states", *words], capture_output=True, text=True, check=True)
+        assert str(machine.agent["pid"]) not in said.stdout
 
 
 # ---- the document's own lines
