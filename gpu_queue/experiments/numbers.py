@@ -8,11 +8,10 @@ from gpu_queue.experiments.blocks import GPUS_MAX, MEMORY_MAX_GB, QUEUE_MAX, sho
 
 FULL_COMMA = "\uff0c"
 """As a Chinese keyboard types it."""
-_COMMENT = r"\s*(?:#.*)?"
-_ALONE = re.compile(
-    rf"[-+]?\d[\d.]*\s*(?:-\s*\d+)?\s*(?:[kmgt]i?b?)?{_COMMENT}", re.ASCII | re.IGNORECASE | re.DOTALL
-)
-_LAST = re.compile(rf"[-+\w. ]*[,{FULL_COMMA}][-+\w., {FULL_COMMA}]*{_COMMENT}", re.DOTALL)
+_ALONE = re.compile(r"[-+]?\d[\d.]*(?:\s*-\s*\d+)?\s*(?:[kmgt]i?b?)?", re.ASCII | re.IGNORECASE)
+_LAST = re.compile(rf"[-+\w. ]*[,{FULL_COMMA}][-+\w., {FULL_COMMA}]*")
+_LONGEST = 100
+"""Of what may be numbers: a pattern shall not try long on a line without end."""
 _QUEUE = re.compile(r"\d{1,9}", re.ASCII)
 _MEMORY = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*(?:g|gb|gib)?", re.ASCII | re.IGNORECASE)
 _GPUS = re.compile(r"(\d{1,9})(?:\s*-\s*(\d{1,9}))?", re.ASCII)
@@ -20,12 +19,14 @@ _GPUS = re.compile(r"(\d{1,9})(?:\s*-\s*(\d{1,9}))?", re.ASCII)
 
 def is_number(line: str) -> bool:
     """Whether nothing but a number, or a range, stands there: no shell has such a command."""
-    return _ALONE.fullmatch(line) is not None
+    text = without_comment(line)
+    return len(text) <= _LONGEST and _ALONE.fullmatch(text) is not None
 
 
 def is_last(line: str) -> bool:
     """Whether it ends a block as ``queue,memory`` does, well written or not."""
-    return _LAST.fullmatch(line) is not None and (line[0].isdigit() or " " not in without_comment(line))
+    text = without_comment(line)
+    return len(text) <= _LONGEST and _LAST.fullmatch(text) is not None and (text[0].isdigit() or " " not in text)
 
 
 def without_comment(line: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,15 @@ def test_of_very_many_problems_the_first_are_told(tmp_path: Path) -> None:
         parse_command_file(file)
     assert len(told.value.problems) == 101
     assert told.value.problems[-1].endswith(":201: and 400 more problems from here on")
+
+
+@pytest.mark.parametrize(
+    "line", ["1" + " " * 200_000 + "x", "1," + " " * 200_000 + "x", "1" * 200_000, "'" * 200_001]
+)
+def test_a_line_without_end_is_read_at_once(line: str) -> None:
+    started_s = time.process_time()
+    parse_commands(f"{line}\n1,20\n", Mode.SINGLE)
+    assert time.process_time() - started_s < 2
 
 
 # -- whatever stands in a file

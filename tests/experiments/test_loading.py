@@ -27,6 +27,8 @@ from gpu_queue.spool.desk.find import Task
 from gpu_queue.spool.paths import SpoolPaths, make_id
 from gpu_queue.task import State
 
+DOCUMENTS = Path(__file__).parent / "documents"
+
 
 @pytest.fixture
 def paths(tmp_path: Path) -> SpoolPaths:
@@ -119,6 +121,38 @@ def test_nothing_is_queued_where_one_block_can_never_run(paths: SpoolPaths, file
     with pytest.raises(BadScript, match="command_gpu_1-2: asks for what cannot be"):
         load(paths, file)
     assert not os.path.exists(paths.root)
+
+
+def test_nothing_is_taken_out_where_a_changed_block_can_never_run(paths: SpoolPaths, file: Path) -> None:
+    file.write_text(blocks(("a", 1), ("b", 1)))
+    load(paths, file)
+    file.write_text("c\n1,20\n\nexport CUDA_VISIBLE_DEVICES=0,1; python train.py\n1,20\n")
+    with pytest.raises(BadScript):
+        load(paths, file)
+    assert waiting(paths) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "as_name", "count"),
+    [
+        ("000-example", "command.txt", 1),
+        ("000-triples", "compete_gpu.py", 5),
+        ("001-optimized", "command_bk.txt", 2),
+        ("001-usage", "command_bk.txt", 2),
+        ("002-command_gpu", "command_gpu.txt", 2),
+        ("002-command_gpus", "command_gpus.txt", 1),
+    ],
+)
+def test_the_examples_of_the_documents_are_queued_as_they_are(
+    paths: SpoolPaths, file: Path, name: str, as_name: str, count: int
+) -> None:
+    example = file.with_name(as_name)
+    example.write_bytes((DOCUMENTS / f"{name}.txt").read_bytes())
+    tasks = load(paths, example).tasks
+    assert len(tasks) == count
+    assert [task.notes for task in tasks] == [()] * count
+    script = Path(tasks[0].path(paths)).read_text()
+    assert script.count("|| exit\n") == len(read_command_files([str(example)])[0].blocks[0].commands)
 
 
 def test_a_dry_run_makes_nothing(paths: SpoolPaths, file: Path) -> None:
