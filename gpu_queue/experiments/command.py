@@ -22,7 +22,9 @@ from gpu_queue.task import short_name
 from gpu_queue.texts import printable
 
 SAYS = "Queue the blocks of command files, each as a task; its commands run in their order."
-_COMMANDS_MAX = 100
+_COMMAND_MAX = 100
+_NOTES_MAX = 20
+"""Of one file: where more is missing, its work_dir is another."""
 _WORDS = {
     News.NEW: "new",
     News.CHANGED: "changed",
@@ -104,12 +106,13 @@ def _load(chosen: argparse.Namespace) -> int:
         return 0
     loaded = load_files(paths, load)
     tasks = iter(loaded.tasks)
+    is_terminal = sys.stdout.isatty()
     for file, compared in zip(load.files, loaded.comparisons, strict=True):
-        for line in _done(file, compared, tasks):
+        for line in _done(file, compared, tasks, tells_all=is_terminal):
             _say(line)
     for note in dict.fromkeys(note for task in loaded.tasks for note in task.notes):
         _say(f"note: {note}")
-    if not sys.stdout.isatty():
+    if not is_terminal:
         for task in loaded.tasks:
             _print(str(task))
     return 0
@@ -123,9 +126,12 @@ def _notes(file: CommandFile, work_dir: str) -> Iterator[str]:
         yield f"{printable(work_dir)} is no directory here; --work-dir says where commands run"
         return
     name = printable(os.path.basename(file.path))
-    for line, below, ancestor in missing_paths(file.blocks, work_dir):
+    missing = list(missing_paths(file.blocks, work_dir))
+    for line, below, ancestor in missing[:_NOTES_MAX]:
         text = f"{name}:{line}: {{work_dir}}/{printable(below)}: {printable(work_dir)} does not have it"
         yield f"{text}, {printable(ancestor)} has: --work-dir {printable(ancestor)}" if ancestor else text
+    if len(missing) > _NOTES_MAX:
+        yield f"{name}: {printable(work_dir)} lacks {len(missing) - _NOTES_MAX} more"
 
 
 def _planned(load: Load, loaded: Loaded) -> Iterator[str]:
@@ -135,20 +141,21 @@ def _planned(load: Load, loaded: Loaded) -> Iterator[str]:
         for piece, news in compared.news:
             yield f"  {_asks(piece)}: {_WORDS[news]}"
             for command in piece.block.commands:
-                yield f"      {printable(command, _COMMANDS_MAX)}"
+                yield f"      {printable(command, _COMMAND_MAX)}"
         yield from _taken_out(compared, "would be taken out")
     yield "nothing was queued"
 
 
-def _done(file: CommandFile, compared: Comparison, tasks: Iterator[Task]) -> Iterator[str]:
+def _done(file: CommandFile, compared: Comparison, tasks: Iterator[Task], *, tells_all: bool) -> Iterator[str]:
+    """What was done; a pipe gets the names of what is new, and no sentences."""
     yield _head(file, compared)
     published = {id(piece): task for piece, task in zip(compared.published, tasks, strict=False)}
     for piece, news in compared.news:
         task = published.get(id(piece))
-        if task is not None:
+        if task is not None and (tells_all or news is not News.NEW):
             nonce = short_name(str(task)).rpartition("(")[2].rstrip(")")
             yield f"  {_asks(piece)}: queued as {nonce}" + ("" if news is News.NEW else f" ({_WORDS[news]})")
-        elif news is not News.WAITS:
+        elif task is None and news is not News.WAITS:
             yield f"  {_asks(piece)}: {_WORDS[news]}"
     yield from _taken_out(compared, "taken out")
 

@@ -326,6 +326,20 @@ def test_paths_that_are_not_there_are_told_with_the_ancestor_that_has_them(
     assert f"commands run in {tmp_path}\n" in told.out
 
 
+def test_of_very_many_missing_paths_the_first_are_told(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text("".join(f"bash {{work_dir}}/a{number}.sh\n1,20\n" for number in range(200)))
+    monkeypatch.setenv("JOB_ID", "exp")
+    monkeypatch.setenv("QUEUE_ROOT", str(tmp_path / "queues"))
+    assert main([str(file)], "gpu_load") == 0
+    told = capfd.readouterr()
+    assert told.out.count("\n") == 200
+    notes = f"note: command_gpu_1.txt: {file.parents[1]} lacks 180 more\n"
+    assert told.err.endswith(f"{notes}command_gpu_1.txt: 200 blocks in 1 queue: 200 new\n")
+    assert told.err.count("\n") == 22
+
+
 def test_links_and_pipes_under_the_work_dir_are_only_looked_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to("loop")
