@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -31,11 +32,14 @@ def parse_triples(text: str, mode: Mode) -> Parsed:
         mode: for one GPU each, or for several, with their number before the memory.
     """
     try:
-        tree = ast.parse(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a backslash in a text: it is the shell's
+            tree = ast.parse(text)
     except SyntaxError as error:
         return Parsed((), (Problem(error.lineno or 1, f"expected a list in Python: {error.msg}"),))
     except (ValueError, RecursionError, MemoryError) as error:
-        return Parsed((), (Problem(1, f"expected a list in Python: {error}"),))
+        why = str(error) if isinstance(error, ValueError) else "it is nested too deeply"
+        return Parsed((), (Problem(1, f"expected a list in Python: {why}"),))
     found = _list_of(tree)
     if found is None:
         return Parsed((), (Problem(1, f'expected a list {NAME} = [(["command"], queue, memory), …], found none'),))

@@ -138,6 +138,16 @@ def test_a_line_without_end_is_read_at_once(line: str) -> None:
     assert time.process_time() - started_s < 2
 
 
+@pytest.mark.parametrize("deep", ["-" * 300_000 + "1", "a" + "+a" * 300_000, "[" * 90_000, "a" + ".b" * 300_000])
+def test_python_without_end_is_a_problem_like_others(deep: str) -> None:
+    (problem,) = parse_commands(f"command_tasks = [({deep}, 1, 2)]", Mode.SINGLE).problems
+    assert problem.text.startswith("expected a list in Python: ")
+
+
+def test_a_backslash_in_python_is_the_shells() -> None:
+    assert blocks(r"[(['grep \d+\.txt', 'sed s/\d//'], 1, 2)]") == [(("grep \\d+\\.txt", "sed s/\\d//"), 1, 2.0, "1")]
+
+
 # -- whatever stands in a file
 
 PIECES = st.sampled_from(
