@@ -14,6 +14,8 @@
 #     --gpus N|N-M   --memory 20G   --queue Q   --time 4h   --retries N     what it needs (also as #GPUQ lines in it)
 #     --after TASK   --name NAME    --priority PPP                          --after may be repeated
 #     --array 0-9%2  a task for each index, two at once        --dry-run    say what it asks for and why, queue nothing
+#   gpu_load FILE… [--dry-run]          queue the blocks of command files (docs/experiments.md); loaded again: what is new or changed
+#     --again  also what has ended   --multi, --single  GPUs of a block   --shared-queues  of all files   --work-dir DIR
 # Watching
 #   gpu_status [--all] [--watch]        nodes and their GPUs, what waits and why, what failed; --plain, --json: for programs
 #   gpu_logs [TASK]                     the newest logs; with TASK the logs of all its tries
@@ -48,7 +50,7 @@
 # file as well; the environment beats them all (docs/settings.md).
 #
 # It needs nothing but coreutils, find, xargs and grep, gpu_report also awk; with a Python 3.8 or newer gpu_submit reads scripts in
-# full (gpu_queue/scripts beside this file), without it only #GPUQ lines, and the node reads the rest.  Each command runs in a subshell that first puts all
+# full (gpu_queue/scripts beside this file), without it only #GPUQ lines, and the node reads the rest; gpu_load takes 3.10.  Each command runs in a subshell that first puts all
 # shell options in order (__gpu_guest), so whatever your shell has set does not matter and stays as it is: options,
 # traps, directory, IFS, variables.  What lies on the disk, and which rename means what: docs/spool.md.
 
@@ -65,6 +67,7 @@ gpu_help()     ( __gpu_guest help "$@" )
 gpu_list()     ( __gpu_guest list "$@" )
 gpu_submit()   ( __gpu_guest submit "$@" )
 gpu_run()      ( __gpu_guest run "$@" )
+gpu_load()     ( __gpu_guest load "$@" )
 gpu_status()   ( __gpu_guest status "$@" )
 gpu_logs()     ( __gpu_guest logs "$@" )
 gpu_tail()     ( __gpu_guest tail "$@" )
@@ -1636,6 +1639,31 @@ __gpu_run() {
   __gpu_given || return
   __gpu_understand || { result=$?; [ -n "$is_dry" ] && [ ${#sheets[@]} -eq ${#files[@]} ] || return "$result"; }
   __gpu_finish_submit && return "$result"
+}
+
+__gpu_load() { # its command line and its files are read by Python alone
+  local python directory program tried=' '
+  __gpu_file; directory=${REPLY%/*}
+  [ -f "$directory/gpu_queue/experiments/command.py" ] || { __gpu_fail 'it takes the directory gpu_queue that lies beside client.sh; there is none in %s' "$directory"; return; }
+  __gpu_check_id "${JOB_ID-}" || return
+  __gpu_home
+  export JOB_ID QUEUE_ROOT="$REPLY"
+  # What Python keeps of its modules is for whoever may read them; what is queued is not.
+  program='import os, sys
+sys.path.insert(0, sys.argv.pop(1))
+os.umask(0o022)
+from gpu_queue.experiments.command import main
+os.umask(0o077)
+sys.exit(main(sys.argv[1:], "gpu_load"))'
+  for python in "$directory/.venv/bin/python3" "${CONDA_PREFIX:+$CONDA_PREFIX/bin/python3}" python3 python; do
+    case $tried in *" $python "*) continue ;; esac
+    tried+="$python "
+    case $python in '') continue ;; /*) [ -x "$python" ] || continue ;; esac
+    command timeout 10 "$python" -I -S -c 'import sys; sys.exit(sys.version_info < (3, 10))' </dev/null >/dev/null 2>&1 || continue
+    command "$python" -I -S -c "$program" "$directory" "$@"
+    return
+  done
+  __gpu_fail 'it takes a Python 3.10 or newer: %s/.venv, conda, python3 and python have none' "$directory"
 }
 
 __gpu_is_priority() { case $1 in [0-9] | [0-9][0-9] | [0-9][0-9][0-9]) ;; *) return 1 ;; esac; }
@@ -4713,6 +4741,8 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'which task? a name, a part of it, or its six digits; gpu_status shows them') REPLY='哪个任务？请给出名称、名称的一部分或六位编号；gpu_status 会列出' ;;
     "'%s' fits %s tasks, and nothing was done; name one of them:") REPLY="'%s' 符合 %s 个任务，未做任何操作；请指明其中一个：" ;;
     "no task in %s is called '%s'; gpu_status and gpu_logs show what there is") REPLY="在 %s 中没有名为 '%s' 的任务；gpu_status 和 gpu_logs 会列出现有任务" ;;
+    'it takes the directory gpu_queue that lies beside client.sh; there is none in %s') REPLY='需要 client.sh 旁边的目录 gpu_queue；%s 中没有' ;;
+    'it takes a Python 3.10 or newer: %s/.venv, conda, python3 and python have none') REPLY='需要 3.10 或更新的 Python：%s/.venv、conda、python3 和 python 中都没有' ;;
     'which script? gpu_submit FILE… [PRIORITY]; gpu_help shows the options') REPLY='哪个脚本？gpu_submit 文件… [优先级]；gpu_help 列出所有选项' ;;
     '--name is for one script') REPLY='--name 只能用于一个脚本' ;;
     "quote the command: gpu_run '%s'; if %s is its priority: gpu_run %s --priority %s") REPLY="请给命令加引号：gpu_run '%s'；如果 %s 是优先级：gpu_run %s --priority %s" ;;
@@ -5037,6 +5067,8 @@ __gpu_manual() { # gpu_help in Chinese
     --gpus N|N-M   --memory 20G   --queue Q   --time 4h   --retries N     需要什么（也可写成脚本里的 #GPUQ 行）
     --after 任务   --name 名称    --priority PPP                          --after 可以重复
     --array 0-9%2  每个序号一个任务，同时两个                --dry-run    说明申请了什么、为什么，不排队
+  gpu_load 文件… [--dry-run]          把命令文件的各块排队（docs/zh-CN/experiments.md）；再次载入：新增或改动的
+    --again  已结束的也再排   --multi、--single  块的 GPU   --shared-queues  各文件共用队列   --work-dir 目录
 查看
   gpu_status [--all] [--watch]        节点及其 GPU，什么在等待、为什么，什么失败了；--plain、--json：给程序用
   gpu_logs [任务]                     最新的日志；给出任务则显示它每次运行的日志
@@ -5165,6 +5197,7 @@ __gpu_words() { # COMMAND WORD [BEFORE [quoted]]: the options and candidates tha
   local options='' line
   case $1 in
     gpu_submit | gpu_run) options='--gpus --memory --queue --time --retries --after --name --priority --array --dry-run' ;;
+    gpu_load) options='--dry-run --again --shared-queues --multi --single --work-dir' ;;
     gpu_status) options=$'--all\n--watch\n--plain\n--json' ;;
     gpu_wait) options='--timeout --queue' ;;
     gpu_cancel | gpu_stop | gpu_retry | gpu_priority) options='--queue --yes' ;;
@@ -5206,16 +5239,16 @@ __gpu_complete_zsh() {
   # shellcheck disable=SC2154,SC2296,SC2206 # zsh's own words and flags
   found=(${(f)"$(__gpu_guest words "${words[1]}" "${words[CURRENT]}" "${words[CURRENT-1]}" 2>/dev/null)"})
   # shellcheck disable=SC2154 # zsh's own
-  case $service/${words[CURRENT-1]} in gpu_submit/--dry-run | gpu_submit/--) _files ;; gpu_submit/--*) ;; gpu_submit/*) _files ;; esac
+  case $service/${words[CURRENT-1]} in gpu_submit/--dry-run | gpu_submit/--) _files ;; gpu_submit/--*) ;; gpu_submit/* | gpu_load/*) _files ;; esac
   if [ ${#found} -gt 0 ]; then compadd -- "${found[@]}"; fi
 }
 
 __gpu_register() {
-  local commands='gpu_use gpu_submit gpu_run gpu_status gpu_logs gpu_tail gpu_wait gpu_explain gpu_cancel gpu_priority gpu_stop gpu_retry gpu_shutdown gpu_forget gpu_clean gpu_keepalive gpu_report'
+  local commands='gpu_use gpu_submit gpu_run gpu_load gpu_status gpu_logs gpu_tail gpu_wait gpu_explain gpu_cancel gpu_priority gpu_stop gpu_retry gpu_shutdown gpu_forget gpu_clean gpu_keepalive gpu_report'
   if [ -n "${ZSH_VERSION-}" ]; then
     if typeset -f compdef >/dev/null; then eval "compdef __gpu_complete_zsh $commands"; fi
   else
-    case $- in *i*) eval "complete -F __gpu_complete_bash $commands; complete -o default -F __gpu_complete_bash gpu_submit" ;; esac
+    case $- in *i*) eval "complete -F __gpu_complete_bash $commands; complete -o default -F __gpu_complete_bash gpu_submit gpu_load" ;; esac
   fi
 }
 __gpu_register || :

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # type checkers take it for true by its name; to import `typing` would take a tenth of a start
 if TYPE_CHECKING:
+    from gpu_queue.experiments.reading import parse_command_file, read_command_file
     from gpu_queue.spool.desk.publishing import Options, Script
     from gpu_queue.spool.spool import Spool
 
-__all__ = ["PROTOCOL", "Options", "Script", "Spool", "__version__"]
+__all__ = ["PROTOCOL", "Options", "Script", "Spool", "__version__", "parse_command_file", "read_command_file"]
 
 __version__ = "0.1.0"
 PROTOCOL = 1
@@ -20,4 +21,8 @@ def __getattr__(name: str) -> object:
         import gpu_queue.spool.spool  # noqa: PLC0415
 
         return getattr(gpu_queue.spool.spool, name)
+    if name in ("parse_command_file", "read_command_file"):
+        import gpu_queue.experiments.reading  # noqa: PLC0415
+
+        return getattr(gpu_queue.experiments.reading, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -35,6 +35,7 @@ def build_parser(verbs: frozenset[str] | None = None) -> argparse.ArgumentParser
     made.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = made.add_subparsers(dest="verb", metavar="COMMAND", title="commands")
     _agent(commands, is_wanted=verbs is None or "agent" in verbs, is_complete=verbs is None)
+    _load(commands, is_wanted=verbs is None or "load" in verbs)
     _completion(commands)
     return made
 
@@ -62,6 +63,17 @@ def _complete(action: argparse.Action, words: Sequence[object], metavar: str) ->
         action.metavar = metavar
     if metavar == "DIR":
         action.complete = {"bash": "_shtab_compgen_dirs", "zsh": "_files -/", "tcsh": "d"}  # type: ignore[attr-defined]
+
+
+def _load(commands: _Commands[argparse.ArgumentParser], *, is_wanted: bool) -> None:
+    text = "queue the blocks of command files"
+    if not is_wanted:
+        commands.add_parser("load", help=text)
+        return
+    from gpu_queue.experiments.command import SAYS, add_arguments  # noqa: PLC0415  only here
+
+    epilog = "The queue is $JOB_ID in $QUEUE_ROOT, or as gpu-queue.conf says. docs/experiments.md shows the files."
+    add_arguments(commands.add_parser("load", help=text, description=SAYS, epilog=epilog, allow_abbrev=False))
 
 
 def _completion(commands: _Commands[argparse.ArgumentParser]) -> None:
@@ -92,6 +104,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(given)
     if chosen.verb == "agent":
         os.execv(sys.executable, [sys.executable, AGENT, *given[1:]])
+    if chosen.verb == "load":
+        from gpu_queue.experiments.command import run  # noqa: PLC0415  only here
+
+        return run(chosen, f"{PROGRAM} load")
     if chosen.verb == "completion":
         return _print_completion(chosen.shell)
     parser.print_help()

@@ -7,6 +7,7 @@
     ├── SpoolError           a spool that must not or cannot be served, or used
     │   └── NotPublished     the storage did not take all that was to be submitted
     ├── BadScript            a task's script or directives that can never run
+    ├── BadCommandFile       a command file that cannot be loaded
     ├── WayError             a way to a cluster that cannot be asked
     └── DeviceError          no device layer could be started
 
@@ -43,6 +44,14 @@ class NotPublished(SpoolError):
 
 class BadScript(GpuQueueError):
     """A task that can never run as it was written: the reason is shown to its owner."""
+
+
+class BadCommandFile(GpuQueueError):
+    """Command files that cannot be loaded: a line for each problem, with its file and line."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
 
 
 class WayError(GpuQueueError):

@@ -108,6 +108,22 @@ class ArrayPart:
 
 
 @dataclass(frozen=True)
+class BatchPart:
+    """Which block of a command file a task was made of."""
+
+    file: str
+    """Its path, without links."""
+    mode: str
+    """``single`` or ``multi``."""
+    index: int
+    """Of the configuration: 1 of ``command_gpu_1.txt``; 0 of one without a number."""
+    position: int
+    """Of the block in the file, counted from 0."""
+    content: str = ""
+    """A hash of all that makes the task, by which a block is known when its file is loaded again."""
+
+
+@dataclass(frozen=True)
 class Submission:
     """What the submitter said; every field but the id may be empty."""
 
@@ -126,6 +142,7 @@ class Submission:
     arguments: tuple[str, ...] = ()
     """What the script finds as ``$1`` and so on."""
     array: ArrayPart | None = None
+    batch: BatchPart | None = None
     problem: str = ""
     """Why the record could not be used, if it was there; the task then runs by what its script says."""
 

@@ -20,7 +20,7 @@ from gpu_queue import PROTOCOL
 from gpu_queue.spool.fields import Fields, is_argument
 from gpu_queue.spool.files import FileProblem, Vanished, encode_json, read_json, write_whole
 from gpu_queue.spool.paths import NAME_MAX_BYTES, SpoolPaths, is_id, safe_name, title_of
-from gpu_queue.task import ArrayPart, Claim, End, Submission, TryResult, Why
+from gpu_queue.task import ArrayPart, BatchPart, Claim, End, Submission, TryResult, Why
 from gpu_queue.texts import printable
 
 MAX_TRIES_KEPT = 100
@@ -47,6 +47,7 @@ def encode_submission(submission: Submission) -> bytes:
         "needs": submission.needs,
         "arguments": list(submission.arguments),
         "array": submission.array and asdict(submission.array),
+        "batch": submission.batch and asdict(submission.batch),
     }
     given = {key: value for key, value in said.items() if value}
     return encode_json({"protocol": PROTOCOL, "id": submission.task_id, **given})
@@ -104,6 +105,7 @@ def read_submission(paths: SpoolPaths, task_id: str, allowed_uids: frozenset[int
         dropped_as=record.name("dropped_as"),
         arguments=arguments or (),
         array=array,
+        batch=_parse_batch(record),
         problem=f"records/{task_id}.json: {'; '.join(wrong)}" if wrong else "",
     )
 
@@ -136,6 +138,14 @@ def _parse_array(record: Fields) -> ArrayPart | None:
     )
     in_range = 0 <= part.min <= part.index <= part.max <= ARRAY_INDEX_MAX
     return part if in_range and part.step > 0 and part.count > 0 and part.limit >= 0 else None
+
+
+def _parse_batch(record: Fields) -> BatchPart | None:
+    batch = record.inner("batch")
+    file, mode, position = batch.name("file"), batch.text("mode"), batch.integer("position")
+    if not file or position is None:
+        return None
+    return BatchPart(file, mode, batch.count("index"), max(0, position), batch.text("content"))
 
 
 def read_title(paths: SpoolPaths, task_id: str) -> str:

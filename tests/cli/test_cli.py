@@ -184,3 +184,24 @@ def test_an_agent_without_its_packages_names_them_all() -> None:
     done = subprocess.run(bare, capture_output=True, text=True, timeout=50, check=False)
     assert done.returncode == 1
     assert set(done.stderr.rpartition("pip install ")[2].split()) == needed
+
+
+def test_load_queues_a_command_file(tmp_path: Path) -> None:
+    (tmp_path / "command.txt").write_text("bash a.sh\n1,20\n\n2\nbash b.sh\n25\n")
+    done = run(
+        "load", "command.txt", cwd=tmp_path, QUEUE_ROOT=str(tmp_path / "queues"), JOB_ID="x", PWD=str(tmp_path)
+    )
+    assert done.returncode == 0, done
+    assert [line[30:] for line in done.stdout.splitlines()] == ["command-1", "command-2"]
+    assert done.stderr.splitlines()[0] == "command.txt: 2 blocks in 2 queues: 2 new"
+
+
+def test_what_load_refuses_bears_the_commands_name(tmp_path: Path) -> None:
+    (tmp_path / "command.txt").write_text("bash a.sh\n1,much\n")
+    done = run("load", str(tmp_path / "command.txt"), QUEUE_ROOT=str(tmp_path / "queues"), JOB_ID="x")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"gpu-queue load: {tmp_path}/command.txt:2: expected the memory in GB, as in 20 or 15.5, found 'much'\n"
+    )
+    assert not (tmp_path / "queues").exists()
+    assert run("load", "--multi", "--single", "x").returncode == 2

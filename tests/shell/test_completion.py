@@ -28,6 +28,7 @@ NODE = "n1-00000001"
         ("gpu_submit", "--m", ["--memory"]),
         ("gpu_submit", "--a", ["--after", "--array"]),
         ("gpu_run", "--d", ["--dry-run"]),
+        ("gpu_load", "--s", ["--shared-queues", "--single"]),
         ("gpu_status", "--", ["--all", "--json", "--plain", "--watch"]),
         ("gpu_keepalive", "o", ["off", "on"]),
         ("gpu_report", "--", ["--by-gpu", "--days"]),
@@ -64,7 +65,7 @@ def test_an_interactive_shell_has_completions(shell: Shell) -> None:
         assert shell.ok(script).lines == ["__gpu_complete_zsh"]
         return
     done = subprocess.run(
-        [shell.program, "--norc", "-i", "-c", f". '{CLIENT}'; complete -p gpu_stop gpu_submit"],
+        [shell.program, "--norc", "-i", "-c", f". '{CLIENT}'; complete -p gpu_stop gpu_submit gpu_load"],
         env=shell.environment(),
         capture_output=True,
         text=True,
@@ -72,7 +73,8 @@ def test_an_interactive_shell_has_completions(shell: Shell) -> None:
         start_new_session=True,
     )
     assert "-F __gpu_complete_bash gpu_stop" in done.stdout
-    assert "-o default -F __gpu_complete_bash gpu_submit" in done.stdout
+    for command in ("gpu_submit", "gpu_load"):
+        assert f"-o default -F __gpu_complete_bash {command}\n" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from gpu_queue.spool.records import (
     write_tries,
     write_try,
 )
-from gpu_queue.task import ArrayPart, Claim, End, Submission, TryResult, Why
+from gpu_queue.task import ArrayPart, BatchPart, Claim, End, Submission, TryResult, Why
 
 TASK = "20260101T000000000-abcdef-x.sh"
 CLAIM = Claim(0, TASK, 2, "0a0b0c")
@@ -131,6 +131,21 @@ def test_what_is_no_part_of_an_array_hinders_nothing_else(paths: SpoolPaths, wro
     read = read_submission(paths, TASK, None)
     assert (read.array, read.arguments, read.needs) == (None, ("a",), {"gpus": "2"})
     assert read.problem == f"records/{TASK}.json: array is no part of an array"
+
+
+def test_the_block_of_a_command_file_is_read_as_it_was_written(paths: SpoolPaths) -> None:
+    said = Submission(TASK, name="x.sh", batch=BatchPart("/a b/\udcff.txt", "multi", 2, 7, "0123456789abcdef"))
+    write_submission(paths, said)
+    assert read_submission(paths, TASK, None) == said
+    assert b"batch" not in encode_submission(Submission(TASK))
+
+
+@pytest.mark.parametrize(
+    "wrong", ["3", [], {}, {"file": "/a"}, {"position": 1}, {"file": 7, "position": 1}, {"file": "\0", "position": 1}]
+)
+def test_what_is_no_block_of_a_file_hinders_nothing_else(paths: SpoolPaths, wrong: object) -> None:
+    Path(paths.record(TASK)).write_text(json.dumps({"id": TASK, "name": "x.sh", "batch": wrong}))
+    assert read_submission(paths, TASK, None) == Submission(TASK, name="x.sh")
 
 
 def test_what_was_noticed_of_a_try_that_runs_is_read(paths: SpoolPaths) -> None:

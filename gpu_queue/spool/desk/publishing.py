@@ -28,7 +28,7 @@ from gpu_queue.spool.fields import is_argument
 from gpu_queue.spool.paths import SpoolPaths, full_name, make_id, safe_name
 from gpu_queue.spool.records import encode_submission
 from gpu_queue.spool.store import Moved
-from gpu_queue.task import DEFAULT_PRIORITY, ArrayPart, State, Submission
+from gpu_queue.task import DEFAULT_PRIORITY, ArrayPart, BatchPart, State, Submission
 from gpu_queue.texts import printable
 from gpu_queue.units import format_utc
 
@@ -68,6 +68,8 @@ class Options:
     """What the script finds as ``$1``, ``$2`` …"""
     array: str | None = None
     """``"0-9"``: a task for each of these; ``"0-9%2"``: two of them at once."""
+    batch: BatchPart | None = None
+    """Which block of a command file it is."""
 
 
 @dataclass(frozen=True)
@@ -241,9 +243,8 @@ def _prepare(
         name = title if part is None else f"{stem}_{part.index}{tongue}"
         needs = given | _lane(part, reading)
         arguments = tuple(options.arguments)
-        return Submission(
-            task_id, name, script.path, cwd, needs, user, host, submitted_at, arguments=arguments, array=part
-        )
+        whose = (task_id, name, script.path, cwd, needs, user, host, submitted_at)
+        return Submission(*whose, arguments=arguments, array=part, batch=options.batch)
 
     def entry(part: ArrayPart | None) -> _Entry:
         now_s = next_stamp_s()
