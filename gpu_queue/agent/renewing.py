@@ -75,7 +75,9 @@ def situation_of(facts: PlanFacts, live: Collection[object], span: Span, served_
     asked = replace(facts, phase=Phase.SERVING, phase_reason=None) if is_over else facts
     reasons = explain(asked, REASONS_PUBLISHED)
     is_more = len(facts.waiting) > REASONS_PUBLISHED and not is_paused
-    has_waiting = is_more or any(renewal.could_run(why, span.ends_s) for _, why in reasons)
+    ids = {one.name: one.task_id for one in facts.waiting}
+    waiting = [((name, ids[name] or name), why) for name, why in reasons]
+    has_waiting = is_more or renewal.some_could_run(waiting, span.ends_s)
     stays = facts.phase in (Phase.SERVING, Phase.PAUSED) or is_over
     return Situation(served_s, span.takes_s, has_waiting or bool(live), has_waiting, not stays, is_paused)
 

@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -183,6 +183,32 @@ def could_run(why: Reason, longest_s: float) -> bool:
     if why.code is Code.LIFETIME:
         return why.number("time_s") <= longest_s
     return why.code not in _NEVER and not (why.code is Code.AFTER and why.text("failed"))
+
+
+def some_could_run(waiting: Iterable[tuple[Collection[str], Reason]], longest_s: float) -> bool:
+    """Whether any of the tasks that wait could run, and waits for none that never will.
+
+    Args:
+        waiting: what each is called, by its file and by its id, and why it waits.
+        longest_s: as in :func:`could_run`.
+    """
+    left, stuck = [], set[str]()
+    for names, why in waiting:
+        if could_run(why, longest_s):
+            left.append((names, why))
+        else:
+            stuck.update(names)
+    while True:
+        still = [
+            (names, why)
+            for names, why in left
+            if stuck.isdisjoint((*why.items("tasks"), why.text("first"), why.text("holder")))
+        ]
+        if len(still) == len(left):
+            return bool(left)
+        kept = {name for names, _ in still for name in names}
+        stuck.update(name for names, _ in left for name in names if name not in kept)
+        left = still
 
 
 # -- the scheduler's answers ----------------------------------------------------------------------------------------

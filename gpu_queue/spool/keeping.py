@@ -92,6 +92,7 @@ def _read_keep(path: str, uids: frozenset[int]) -> Keep:
 def _read_token(paths: SpoolPaths, slot: Slot, uids: frozenset[int], *, began: bool) -> Token | None:
     """A token; None: it was withdrawn meanwhile.  One that cannot be read has no nonce."""
     path = paths.slot(slot)
+    began = began and _is_of(paths.slot_began(slot), uids)
     try:
         content, facts = files.read_regular(path, TOKEN_MAX_BYTES, uids)
     except files.Vanished:
@@ -110,6 +111,13 @@ def _read_token(paths: SpoolPaths, slot: Slot, uids: frozenset[int], *, began: b
         began,
         "from" in said,
     )
+
+
+def _is_of(path: str, uids: frozenset[int]) -> bool:
+    try:
+        return os.lstat(path).st_uid in uids
+    except FileNotFoundError:
+        return False
 
 
 def _words(content: bytes) -> dict[str, str]:

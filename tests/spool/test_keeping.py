@@ -71,6 +71,15 @@ def test_a_strangers_keep_and_tokens_say_nothing(paths: SpoolPaths) -> None:
     assert [one.nonce for one in seen.tokens] == [""]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave a file to somebody else")
+def test_that_an_agent_began_is_believed_of_nobody_else(paths: SpoolPaths) -> None:
+    put(paths.slot(Slot(1, 1)), f"nonce {NONCE}\n")
+    put(paths.slot_began(Slot(1, 1)), "")
+    assert keeping.look(paths, OURS).tokens[0].began
+    os.chown(paths.slot_began(Slot(1, 1)), 4242, 4242)
+    assert not keeping.look(paths, OURS).tokens[0].began
+
+
 @pytest.mark.parametrize(
     "text",
     [

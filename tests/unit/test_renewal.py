@@ -227,6 +227,24 @@ def test_what_waits_for_ever_here_is_no_work(why: Reason, could: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    "whys",
+    [
+        {"b": reason(Code.AFTER, tasks=("a",))},
+        {"b": reason(Code.AFTER, tasks=("x", "a")), "c": reason(Code.AFTER, tasks=("b",))},
+        {"c": reason(Code.AFTER, tasks=("b",)), "b": reason(Code.QUEUE, queue="q", first="500-a")},
+        {"b": reason(Code.QUEUE, queue="q", holder="a")},
+    ],
+)
+def test_neither_is_what_waits_for_that(whys: dict[str, Reason]) -> None:
+    never = ({"500-a", "a"}, reason(Code.INFEASIBLE, needed=9, served=1))
+    behind = [({f"500-{one}", one}, why) for one, why in whys.items()]
+    assert not renewal.some_could_run([never, *behind], DAY_S)
+    assert not renewal.some_could_run([*behind, never], DAY_S)
+    assert renewal.some_could_run(behind, DAY_S)
+    assert renewal.some_could_run([never, *behind, ({"500-z", "z"}, Reason(Code.NEXT))], DAY_S)
+
+
+@pytest.mark.parametrize(
     ("task", "has_waiting"),
     [
         (a_task("t"), True),
