@@ -227,6 +227,8 @@ check() {
     refuse "JOB_ID '$JOB_ID': expected a name without / (of a directory in $QUEUE_ROOT)"; }
   [[ $JOB_ID != *[[:cntrl:]]* ]] || refuse 'JOB_ID holds control characters; expected a name'
   [[ $QUEUE_ROOT == /* ]] || QUEUE_ROOT=$PWD/$QUEUE_ROOT
+  [[ -z $JOB_ID || ! -d $QUEUE_ROOT/$JOB_ID || -x $QUEUE_ROOT/$JOB_ID ]] ||
+    refuse "you may not enter $QUEUE_ROOT/$JOB_ID, which belongs to $(stat -c %U -- "$QUEUE_ROOT/$JOB_ID"); ask for --allow-group (docs/security.md), or take another JOB_ID"
   [[ $CODE_DIR == /* ]] || CODE_DIR=$PWD/$CODE_DIR
   [[ $SUBMIT_WAIT_S =~ ^[1-9][0-9]{0,4}$ ]] || refuse "SUBMIT_WAIT_S '$SUBMIT_WAIT_S': expected seconds"
   [[ $ACT == start || $ACT == successor ]] || return 0

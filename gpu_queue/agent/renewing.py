@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -325,7 +326,8 @@ def environment_of_submit(environment: Mapping[str, str], queue_root: str, job_i
 
 def by_hand(keep: Keep | None, job_id: str) -> str:
     """What a person types to have the queue served on."""
-    words = f"./submit.sh --keep {keep.slots if keep else 1} {job_id}{f' {keep.gpus}' if keep and keep.gpus else ''}"
+    gpus = f" {keep.gpus}" if keep and keep.gpus else ""
+    words = f"./submit.sh --keep {keep.slots if keep else 1} {shlex.quote(job_id)}{gpus}"
     return f"On a machine that can submit: {words}"
 
 

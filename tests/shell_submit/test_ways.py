@@ -464,6 +464,21 @@ def test_a_directory_of_somebody_else_is_refused_and_that_of_who_called_for_root
     ]
 
 
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="no setpriv here")
+@pytest.mark.parametrize("words", [("--delete", "exp1"), ("--no-keep", "exp1"), ("exp1",)])
+def test_who_may_not_enter_a_queue_is_told_so(machine: Machine, words: tuple[str, ...]) -> None:
+    spool = machine.root / "home" / "gpu_queue" / "exp1"
+    spool.mkdir(parents=True)
+    spool.chmod(0)
+    plain = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    done = subprocess.run(
+        [*plain, "bash", machine.script, *words], env=machine.env, check=False, capture_output=True, text=True
+    )
+    spool.chmod(0o700)
+    assert done.returncode == 100
+    assert f"you may not enter {spool}, which belongs to " in done.stderr
+
+
 def test_others_may_submit_to_a_queue_that_is_open_to_them(machine: Machine, moon: Path) -> None:
     spool = machine.root / "home" / "gpu_queue" / "exp1"
     spool.mkdir(parents=True)
