@@ -142,7 +142,8 @@ def test_what_the_agent_writes_about_a_strangers_file_never_becomes_a_script(spo
     )
     # And where a filesystem knows no such bit: what we write is known as ours, whatever it is called.
     (own,) = Path(spool.paths.root, "nodes").glob("*.tsv")
-    shutil.copy2(own, f"{spool.paths.root}/pending/evil.sh")
+    shutil.copy2(own, f"{spool.paths.root}/pending/.evil")  # its mode comes after its content
+    os.rename(f"{spool.paths.root}/pending/.evil", f"{spool.paths.root}/pending/evil.sh")
     assert stat.S_IMODE(own.stat().st_mode) & stat.S_ISVTX
     wait_until(lambda: "ours" in spool.reasons() or "sticky" in spool.reasons(), "why it waits", dump=spool.dump)
     assert not (spool.base / "WHO").exists()

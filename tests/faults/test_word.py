@@ -154,12 +154,11 @@ def test_the_next_agent_asks_once_about_the_jobs_of_all_dead_nodes(cluster: Clus
 @pytest.mark.parametrize(
     "answer",
     [
-        'printf "%s\\tlost\\tNODE_FAIL\\n" "$1"',
         'printf "%s\\tended\\tCOMPLETED\\n" "$1"; exit 111',
         'trap "" TERM HUP INT; printf "%s\\tended\\n" "$1"; sleep 100000',
         'while :; do printf "%s\\tended\\n" "$1"; done',
     ],
-    ids=["lost", "refuses", "hangs", "without end"],
+    ids=["refuses", "hangs", "without end"],
 )
 def test_without_that_word_the_full_watch_decides_and_the_agent_works_on(
     cluster: Cluster, scheduler: Scheduler, answer: str

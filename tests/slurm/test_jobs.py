@@ -95,6 +95,9 @@ def test_a_requeued_job_serves_again_under_its_id_with_another_run(served: Serve
     served.slurm.ask("scontrol", "requeue", job)
     served.slurm.wait_for_state(job, "PENDING")
     assert served.queue.where(task) == ["pending"]
+    # It is called PENDING while its node still ends the first run, whose end would be taken for that of a second one.
+    restarts = ("squeue", "-h", "-t", "all", "-j", job, "-O", "RestartCnt:40")
+    wait_until(lambda: served.slurm.ask(*restarts) == "1", "the end of the first run", 60, served.dump)
     served.slurm.ask("scontrol", "update", f"JobId={job}", "StartTime=now")  # it would wait for two minutes
     served.wait_until_all_done([task])
     assert [state[:2] for state in served.states(job, f"{job}.0", f"{job}.1", f"{job}.2")] == [

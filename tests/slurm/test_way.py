@@ -12,7 +12,7 @@ import pytest
 
 from tests.agent.harness import ROOT, wait_until
 from tests.slurm.cluster import Slurm, a_slurm
-from tests.slurm.conftest import refuse_unless_asked
+from tests.slurm.conftest import only_with_all, refuse_unless_asked
 from tests.slurm.served import WAY, Served, a_served
 
 ODD = 'it\'s "$(touch pwned)" `touch pwned` #1 \\ 训练 %j,x '
@@ -67,6 +67,7 @@ def test_a_running_slurm_is_detected(served: Served) -> None:
     assert "controller" in done.stdout
 
 
+@only_with_all
 def test_any_name_and_any_directory_come_through_slurm_as_they_are(served: Served, tmp_path: Path) -> None:
     name = f"alice-{ODD}"
     job = Job(served, tmp_path / ODD, 'printf "%s\\n" "$0" "$GPU_QUEUE_ALLOCATION" "$PWD"; sleep 30', GQ_NAME=name)
@@ -98,6 +99,7 @@ def test_a_job_that_has_its_node_alone_has_all_its_gpus_and_sweeps_it(
     assert facts["GPU_QUEUE_SWEEP"] == "all"
 
 
+@only_with_all
 def test_a_job_begins_when_the_one_before_it_has_ended_however(served: Served, tmp_path: Path) -> None:
     first = Job(served, tmp_path / "1", "sleep 300")
     second = Job(served, tmp_path / "2", "sleep 300", GQ_AFTER=f"{first.id}.0")
@@ -110,6 +112,7 @@ def test_a_job_begins_when_the_one_before_it_has_ended_however(served: Served, t
     assert [state[1] for state in served.states(first.id, second.id, "99999")] == ["ended", "ended", "unknown"]
 
 
+@only_with_all
 def test_a_job_that_submits_another_hands_nothing_of_its_own_on(served: Served, tmp_path: Path) -> None:
     inner = Job(served, tmp_path / "inner", "env", GQ_GPUS="2")
     inner.said()
@@ -126,6 +129,7 @@ def test_a_job_that_submits_another_hands_nothing_of_its_own_on(served: Served, 
     assert facts.get("SLURM_MEM_PER_NODE") != "100"
 
 
+@only_with_all
 def test_a_shell_inside_a_job_sees_its_gpus(served: Served, tmp_path: Path) -> None:
     job = Job(served, tmp_path / "job", "sleep 300", GQ_GPUS="3")
     served.slurm.wait_for_state(job.id, "RUNNING")
@@ -162,6 +166,7 @@ def test_a_refusal_is_shown_whole_and_nothing_runs(
     assert served.slurm.ask("squeue", "-h") == ""
 
 
+@only_with_all
 def test_while_the_controller_is_away_nothing_is_known_and_nothing_is_submitted(tmp_path: Path) -> None:
     refuse_unless_asked()
     with a_slurm(nodes=1) as slurm, a_served(slurm, tmp_path) as served:
