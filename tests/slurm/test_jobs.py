@@ -96,7 +96,7 @@ def test_a_requeued_job_serves_again_under_its_id_with_another_run(served: Serve
     served.slurm.ask("scontrol", "requeue", job)
     served.slurm.wait_for_state(job, "PENDING")
     assert served.queue.where(task) == ["pending"]
-    # Slurm lets it wait for two minutes; told to begin at once it may take the first run's end for that of the second.
+    # Slurm lets it wait for two minutes; told to begin at once it may take one run's end for the other's.
     wait_until(lambda: served.queue.where(task) == ["done"], "its second run", 240, served.dump)
     assert [state[:2] for state in served.states(job, f"{job}.0", f"{job}.1", f"{job}.2")] == [
         [job, "running"],
