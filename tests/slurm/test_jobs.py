@@ -88,6 +88,16 @@ def test_at_the_time_limit_of_its_job_the_agent_gives_its_tasks_back(served: Ser
     served.wait_until_all_done(tasks)
 
 
+def test_a_requeued_job_leaves_its_tasks_to_the_next_agent(served: Served) -> None:
+    task = served.a_task(3)
+    (job,) = served.submit("1", SLURM_WAY_ARGS="--requeue")
+    running(served, 1)
+    served.slurm.ask("scontrol", "requeue", job)
+    wait_until(lambda: served.queue.where(task) == ["pending"], "what ran, back in pending", 60, served.dump)
+    served.submit("1")  # the requeued one waits for two minutes
+    served.wait_until_all_done([task])
+
+
 @only_with_all
 def test_a_requeued_job_serves_again_under_its_id_with_another_run(served: Served) -> None:
     task = served.a_task(30)
