@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.shell_submit.machine import HERE, Machine
+from tests.shell_submit.machine import HERE, MOON_WAY, Machine
 
 
 @pytest.fixture
@@ -37,3 +37,13 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
             os.kill(made.agent["pid"], signal.SIGKILL)
         except ProcessLookupError:
             pass
+
+
+@pytest.fixture
+def moon(machine: Machine) -> Path:
+    """The jobs of a cluster to which there is a way in the home directory."""
+    jobs = machine.root / "moon"
+    jobs.mkdir()
+    machine.own_way("moon", MOON_WAY)
+    machine.env |= {"MOON": str(jobs), "SUBMIT_WAY": "", "MOON_MOOD": "", "PYTHON": "/opt/py/bin/python"}
+    return jobs

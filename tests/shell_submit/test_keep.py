@@ -9,20 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.shell_submit.machine import HERE, Machine
-
-MOON_WAY = (HERE / "moon.sh").read_text()
-AT_WORK = '[ -z "${WAITS:-}" ] || { touch "$MOON/../begun"; until [ -e "$MOON/../go" ]; do sleep 0.1; done; }'
-
-
-@pytest.fixture
-def moon(machine: Machine) -> Path:
-    """The jobs of a cluster to which there is a way in the home directory."""
-    jobs = machine.root / "moon"
-    jobs.mkdir()
-    machine.own_way("moon", MOON_WAY)
-    machine.env |= {"MOON": str(jobs), "SUBMIT_WAY": "", "MOON_MOOD": "", "PYTHON": "/opt/py/bin/python"}
-    return jobs
+from tests.shell_submit.machine import AT_WORK, MOON_WAY, Machine
 
 
 def of(machine: Machine, name: str) -> Path:
