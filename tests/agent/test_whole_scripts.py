@@ -213,8 +213,8 @@ def test_steps_in_the_background_get_gpus_of_their_own(site: Site) -> None:
 #SBATCH --gres=gpu:2
 #SBATCH --ntasks=2
 for lr in 1e-3 1e-4; do
-    srun --ntasks=1 --exclusive --gres=gpu:1 bash -c "train --lr $lr; touch '$PWD'/began-\\$SLURM_STEP_ID;
-        until [ -e '$PWD'/began-0 ] && [ -e '$PWD'/began-1 ]; do sleep 0.02; done" &
+    srun --ntasks=1 --exclusive --gres=gpu:1 bash -c "train --lr $lr; touch '$PWD'/step-\\$SLURM_STEP_ID;
+        until [ -e '$PWD'/step-0 ] && [ -e '$PWD'/step-1 ]; do sleep 0.02; done" &
 done
 wait
 """
@@ -296,7 +296,7 @@ def test_two_torchruns_at_once_get_ports_of_their_own(site: Site) -> None:
     script = """#!/bin/bash
 PORT=${PORT:-29500}
 torchrun --nproc_per_node=1 --master_port ${MASTER_PORT:-29500} train.py --port $PORT
-touch began-$1; until [ -e began-1 ] && [ -e began-2 ]; do sleep 0.02; done
+touch torchrun-$1; until [ -e torchrun-1 ] && [ -e torchrun-2 ]; do sleep 0.02; done
 """
     ids = [site.cluster.submit(script, said={"arguments": [str(number)]}) for number in (1, 2)]
     for task_id in ids:
