@@ -8,7 +8,7 @@ that one value (``keepalive: off``).  Several rows may stand for one field: the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from gpu_queue.band import Band
@@ -33,6 +33,7 @@ from gpu_queue.config.kinds import (
     one_of,
 )
 from gpu_queue.hours import NO_HOURS, QuietHours
+from gpu_queue.sharing import Mode, Sharing
 from gpu_queue.units import format_duration
 
 S = TypeVar("S")
@@ -72,6 +73,8 @@ class Settings:
     gpus: tuple[str, ...] = ("all",)
     simulate: str = ""
     keepalive: Keepalive = Keepalive()
+    mode: Mode = Mode.DEDICATED
+    sharing: Sharing = field(default_factory=Sharing)
     node_name: str = ""
     at_end: str = "wait"
     until_empty: bool = False

@@ -7,8 +7,9 @@ nodes whose GPUs are this user's alone: a task gets whole cards, and none on whi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from gpu_queue.sharing import Sharing
 from gpu_queue.states import GpuState
 
 WHOLE: int | None = None
@@ -23,6 +24,8 @@ class Reserved:
     """Of its memory; None: the whole card."""
     is_ours: bool = True
     """A task of this agent; else one of another agent of this node."""
+    shown_bytes: int | None = None
+    """What its processes have taken of the memory already, at most what it reserves; None: nobody can tell."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,13 @@ class Card:
     utilization_percent: tuple[int, ...] = ()
     """Readings of the last seconds, oldest first."""
     reserved: tuple[Reserved, ...] = ()
-    """What tasks hold of it."""
+    """What tasks hold of it, of this agent and of others of this user."""
+    has_user_python: bool | None = None
+    """A Python process of this user that belongs to no task uses it; None: nobody can tell."""
+    has_stranger: bool = False
+    """A process of somebody else was seen on it within the last samples."""
+    is_competed: bool = True
+    """It is one of those that tasks may have at all (``compete_gpus``, without the last ``gpu_left``)."""
     is_lost: bool = False
     """The driver does not reach it."""
     is_known: bool = True
@@ -53,6 +62,8 @@ class Terms:
 
     foreign_memory_bytes: int
     """A card without a task of ours of which others use more is somebody else's."""
+    sharing: Sharing = field(default_factory=Sharing)
+    """On a shared server."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from enum import Enum
 
 from gpu_queue.reasons import Reason
 from gpu_queue.scheduling.admission import Card, Policy, Terms, Verdict, dedicated
+from gpu_queue.sharing import RetryConfig
 from gpu_queue.states import GpuState
 from gpu_queue.task import Waiting
 
@@ -30,6 +31,8 @@ class Limits:
     retry_delay_s: float = 30.0
     """Before the first retry; doubled for each later one."""
     retry_delay_max_s: float = 3600.0
+    retry_config: RetryConfig | None = None
+    """On a shared server: retries at once, with a rest after each few; None: the doubling delay above."""
     infeasible: str = "wait"
     """A task that this node can never run: ``wait`` (another node may) or ``fail``."""
 
@@ -64,6 +67,8 @@ class Facts:
     titles: Mapping[str, str] = field(default_factory=dict)
     """What those are called that others wait for, by id, where that is known and no id can carry it."""
     limits: Limits = Limits()
+    lottery: str = ""
+    """Seed of the order in which the heads of idle queues are served on a shared server."""
     policy: Policy = dedicated
     """Who may get a GPU."""
     terms: Terms = field(default_factory=lambda: Terms(1 << 30))
