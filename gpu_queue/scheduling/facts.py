@@ -75,7 +75,7 @@ class Facts:
     """Since when this agent takes tasks without a pause, in the server's time."""
     ready_since: Mapping[str, float] = field(default_factory=dict)
     """Since when tasks that waited for a queue or for others have only waited for GPUs or slots, in the server's
-    time, by file name (``patience.ready_since``)."""
+    time, by file name (``Plan.ready_since`` of the last plan)."""
     policy: Policy = dedicated
     """Who may get a GPU."""
     terms: Terms = field(default_factory=lambda: Terms(1 << 30))

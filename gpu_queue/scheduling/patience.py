@@ -6,7 +6,7 @@ another task was not done, it rested after a failure, or no agent took tasks her
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 
 from gpu_queue.scheduling.facts import Facts
 from gpu_queue.task import Waiting
@@ -39,12 +39,16 @@ def is_always_ready(task: Waiting) -> bool:
     return task.needs.queue is None and not task.needs.after and not task.failures
 
 
-def ready_since(before: Mapping[str, float], short: Iterable[Waiting], server_now: float) -> dict[str, float]:
+def ready_since(facts: Facts, short: Iterable[Waiting], acted: Collection[str]) -> dict[str, float]:
     """``Facts.ready_since`` of the next plan.
 
     Args:
-        before: that of the last one.
-        short: the tasks that it found to wait for GPUs or slots (``Plan.short``).
-        server_now: by the server's clock.
+        facts: those of this plan.
+        short: the tasks that it found to wait for GPUs or slots.
+        acted: the names of those that it starts or refuses: if they come back, they begin anew.
     """
-    return {task.name: before.get(task.name, server_now) for task in short if not is_always_ready(task)}
+    if not facts.is_shared or facts.terms.sharing.max_wait_time_s is None:
+        return {}
+    known = {task.name: facts.server_now for task in short if not is_always_ready(task)} | dict(facts.ready_since)
+    present = {task.name for task in facts.waiting} if known else set()
+    return {name: at for name, at in known.items() if name in present and name not in acted}
