@@ -31,7 +31,7 @@ others() { # JSON: what the other people do from now on
 # Somebody trains on GPUs 0 to 3, and on 7, which we compete for.
 busy='"used": "18G", "utilization": 97'
 others "{\"0\": {$busy}, \"1\": {$busy}, \"2\": {$busy}, \"3\": {$busy}, \"7\": {$busy}}"
-mkdir -p -m 700 "$QUEUE_ROOT/$JOB_ID"
+mkdir -m 700 "$QUEUE_ROOT/$JOB_ID"
 say "cp examples/shared/config.yaml \$QUEUE_ROOT/$JOB_ID/"
 cp "$code/examples/shared/config.yaml" "$QUEUE_ROOT/$JOB_ID/"
 
@@ -53,10 +53,10 @@ source "$code/client.sh"
 say "gpu_load examples/shared/command/command_gpu.txt"
 gpu_load "$code/examples/shared/command/command_gpu.txt"
 
-counts() { ls "$QUEUE_ROOT/$JOB_ID/$1" | wc -l; }
+tasks_in() { find "$QUEUE_ROOT/$JOB_ID/$1" -type f -name "[!.]*" | wc -l; }
 until_ended() { # N: so many tasks are done, or one has failed
     for _ in $(seq 600); do
-        if [ "$(counts done)" -ge "$1" ] || [ "$(counts failed)" -gt 0 ]; then return; fi
+        if [ "$(tasks_in "done")" -ge "$1" ] || [ "$(tasks_in failed)" -gt 0 ]; then return; fi
         sleep 0.1
     done
     echo "nothing has ended for a minute" >&2
