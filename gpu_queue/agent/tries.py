@@ -376,9 +376,7 @@ class Tries:
             )
             return self._spool.uni_ids.ended(one.claim, end, settled)
 
-        self._settles.send(
-            call, lambda result: self._go_on(one, self._clock(), stages.Facts(answer=result)), key=one.name
-        )
+        self._settles.send(call, lambda it: self._go_on(one, self._clock(), stages.Facts(answer=it)), key=one.name)
 
     def _tally(self, one: LiveTry, settlement: Settlement) -> None:
         if settlement.to is State.PENDING:

@@ -49,6 +49,7 @@ REPAIRED_MAX = 100
 """At a time: each costs a look at its record."""
 EXPIRED_EVERY_S = 600.0
 ENDS_MAX = 1000
+DROPPED_MAX = 10_000
 HALF_WRITTEN_S = 0.02
 HALF_WRITTEN_LOOKS = 25
 """A try that has ended waits for its script's word while somebody writes the file, but not for long."""
@@ -100,6 +101,8 @@ class UniIds:
         self._running: dict[str, _Try] = {}
         self._over: dict[str, Entry] = {}
         """Tries of this node that have ended, the newest last."""
+        self._dropped: dict[str, None] = {}
+        """Names of those that are not kept any longer; the file may still say that they run."""
         self._ends: dict[str, tuple[RunState, str, str]] = {}
         """Of tries that were never written: they were too short."""
         self._entered: set[str] = set()
@@ -218,10 +221,12 @@ class UniIds:
     def _stays(self, name: str, value: object, now_s: float) -> bool:
         """Whether a record stays that is none of those that we know."""
         entry = entry_of(value) if is_of_a_try(name) else None
+        if name in self._dropped:
+            return False
         if entry is None or not entry.node or not entry.is_over:
             return True
         if (entry.node, entry.spool) == (self._node, self._paths.root):
-            return False  # we have dropped it
+            return False  # it was dropped before that was remembered here
         return entry.state is RunState.ABNORMAL or now_s - entry.ended_s < OTHERS_KEPT_S
 
     def _ours(self, now_s: float) -> dict[str, Entry]:
@@ -229,15 +234,21 @@ class UniIds:
         for state in (RunState.NORMAL, RunState.ABNORMAL):
             names = [name for name, entry in self._over.items() if entry.state is state]
             for name in names[:-KEPT_MAX]:
-                del self._over[name]
+                self._drop(name)
         for name, entry in list(self._over.items()):
             if entry.state is RunState.NORMAL and now_s - entry.ended_s >= NORMAL_KEPT_S:
-                del self._over[name]
+                self._drop(name)
         running = {
             name: replace(one.entry, state=one.word.state, error_type=one.word.error_type) if one.word else one.entry
             for name, one in self._running.items()
         }
         return {**self._over, **running}
+
+    def _drop(self, name: str) -> None:
+        if self._over.pop(name, None) is not None:
+            self._dropped[name] = None
+            while len(self._dropped) > DROPPED_MAX:
+                del self._dropped[next(iter(self._dropped))]
 
     def _bounded(self, merged: dict[str, Any], ours: Mapping[str, Entry]) -> dict[str, Any]:
         size_bytes = len(encode(merged))
@@ -255,7 +266,7 @@ class UniIds:
             if size_bytes <= WRITTEN_MAX_BYTES or name in self._running:
                 break
             size_bytes -= len(encode({name: merged.pop(name)})) - len(encode({}))
-            self._over.pop(name, None)
+            self._drop(name)
             dropped += 1
         self._note(f"uni_id.json had more than {WRITTEN_MAX_BYTES >> 20} MiB: {dropped} old records were dropped")
         return merged
