@@ -1,4 +1,4 @@
-"""``uni_id.json``: what outside scripts are told of tries, and tell of them (docs/outside.md).  Pure, but for `read`.
+"""``uni_id.json``: what outside scripts are told of tries, and tell of them (docs/experiments.md).  Pure.
 
 Several programs write the same file, most of them without a lock: whoever reads it must expect anything.
 """

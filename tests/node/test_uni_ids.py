@@ -326,11 +326,12 @@ def test_what_is_no_regular_file_is_left_alone(writing: Writing, kind: str) -> N
     writing.begin()
     target = writing.scripts / "precious"
     target.write_text("{}")
-    {
-        "link": lambda: writing.other.symlink_to(target),
-        "fifo": lambda: os.mkfifo(writing.other),
-        "directory": writing.other.mkdir,
-    }[kind]()
+    if kind == "link":
+        writing.other.symlink_to(target)
+    elif kind == "fifo":
+        os.mkfifo(writing.other)
+    else:
+        writing.other.mkdir()
     writing.write()
     (problem,) = writing.problems.values()
     assert str(writing.other) in problem
