@@ -51,15 +51,6 @@ def test_free_memory_is_what_the_driver_tells_and_else_what_is_not_used(devices:
     assert first(Cards(Reserving(2, 80 * GIB, str(state)), served), 0.0).memory_free_bytes == 49 * GIB
 
 
-def test_utilisation_is_that_of_the_last_seconds_oldest_first(devices: Readings, state: Path) -> None:
-    cards = Cards(devices, frozenset({uuid_of(0, devices)}))
-    for second in range(30):
-        state.write_text(json.dumps({"0": {"utilization": second}}))
-        for part in (0.0, 0.1, 0.2):  # readings closer together than the driver's own are one
-            cards.read(second + part)
-    assert first(cards, 29.3).utilization_percent == tuple(range(20, 30))
-
-
 def test_what_the_keep_alive_holds_is_nobody_elses(devices: Readings, state: Path) -> None:
     state.write_text(json.dumps({"0": {"used": "50G"}}))
     uuid = uuid_of(0, devices)
@@ -95,6 +86,7 @@ class Slow(SimulatedDevices):
         self.times = {gpu.uuid: 0.0 for gpu in self.snapshot()}
         self.hurried: Set[str] = frozenset()
         self.watched: Set[str] = frozenset()
+        self.sampled: Set[str] = frozenset()
         self.news: set[str] = set()
 
     def answer(self, uuid: str, asked_at: float) -> None:
@@ -102,8 +94,8 @@ class Slow(SimulatedDevices):
         if uuid in self.hurried | self.watched:
             self.news.add(uuid)
 
-    def attend(self, watched: Set[str], hurried: Set[str]) -> None:
-        self.watched, self.hurried = watched, hurried
+    def attend(self, watched: Set[str], hurried: Set[str], sampled: Set[str] = frozenset()) -> None:
+        self.watched, self.hurried, self.sampled = watched, hurried, sampled
 
     def read_at(self, uuid: str) -> float:
         return self.times[uuid]
