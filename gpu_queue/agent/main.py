@@ -154,8 +154,9 @@ def serve(
     environment: Mapping[str, str],
     config: Config,
     elsewhere: Elsewhere,
+    note: str = "",
 ) -> int:
-    """Run an agent to its end; returns the exit status.
+    """Run an agent to its end, whose settings have led to a ``note``; returns the exit status.
 
     Raises:
         GpuQueueError: it cannot begin; the message says why and what to do.
@@ -219,6 +220,8 @@ def serve(
         watch_ends=lambda directories: hints.add_moves(directories, spool.is_awaited),
     )
     announce(speaker, settings, around, served)
+    if note:
+        speaker.plain(f"Settings: {note}")
     if warning:
         speaker.plain(f"Warning: {warning}")
     if restored:
@@ -272,11 +275,15 @@ def _leave(agent: Agent, storage: StorageThread, speaker: Speaker) -> int:
 
 
 def check(
-    settings: Settings, environment: Mapping[str, str], refused: tuple[str, ...] = (), ignored: tuple[str, ...] = ()
+    settings: Settings,
+    environment: Mapping[str, str],
+    refused: tuple[str, ...] = (),
+    ignored: tuple[str, ...] = (),
+    note: str = "",
 ) -> int:
     """``--check``: say what would be done here, were it not for the settings that are ``refused``; 0 if it can be.
 
-    What is ``ignored`` of the settings is told.
+    What is ``ignored`` of the settings is told, and the ``note`` that they have led to.
     """
     problems = list(refused)
     allocation = allocation_of(environment, time.time())
@@ -325,8 +332,9 @@ def check(
     try_("python", f"{sys.version.split()[0]} ({sys.executable})")
     for problem in refused:
         line("settings", f"PROBLEM: {problem}", is_bad=True)
-    for note in ignored:
-        line("settings", note, is_bad=True)
+    for one in ignored:
+        line("settings", one, is_bad=True)
+    line("mode", note.removeprefix("mode is ") or settings.mode.value)
     try_("spool", spool_text)
     try_("GPUs", gpus_text)
     try_("node", node_text)
@@ -360,7 +368,7 @@ def main(
     elsewhere = Elsewhere(read_conf(environment), said)
     try:
         # Where config.yaml lies is known without it.
-        settings, _ = examine(TABLE, given, environment, elsewhere=elsewhere)
+        settings = examine(TABLE, given, environment, elsewhere=elsewhere).settings
         config = Config()
         if settings.job_id:
             try:
@@ -369,12 +377,12 @@ def main(
                 )
             except SettingsError as error:
                 config = Config(problems=error.problems)
-        settings, problems = examine(TABLE, given, environment, config, elsewhere)
+        settings, problems, note = examine(TABLE, given, environment, config, elsewhere)
         if is_check:
-            return check(settings, environment, problems, unknown_in_conf(elsewhere.conf))
+            return check(settings, environment, problems, unknown_in_conf(elsewhere.conf), note)
         if problems:
             raise SettingsError(*problems)
-        return serve(settings, given, environment, config, elsewhere)
+        return serve(settings, given, environment, config, elsewhere, note)
     except GpuQueueError as error:
         for line in str(error).splitlines():
             print(f"{program}: {fit(line)}", file=sys.stderr)  # noqa: T201

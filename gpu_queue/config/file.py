@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from gpu_queue.config.given import Config, Given
-from gpu_queue.config.kinds import Kind, ListOf, ListOfGroups, Plain, Scalar, shown
+from gpu_queue.config.kinds import Kind, ListOf, ListOfGroups, OrGroup, Plain, Scalar, shown
 from gpu_queue.config.table import ENABLED, Setting, Table, Tree, tree_of
 
 CHARACTERS_MAX = 1 << 17
@@ -171,8 +171,13 @@ class _Reader:
         try:
             if isinstance(kind, ListOfGroups):
                 return self._groups(kind, node, key)
+            if isinstance(kind, OrGroup):
+                if isinstance(node, yaml.MappingNode):
+                    return self._one_group(kind, node, line, key)
+                return kind.scalar.parse(_plain(node))
             if isinstance(kind, Scalar):
-                return kind.parse(_plain(node))
+                is_nothing = kind.takes_nothing and node.tag == f"{_TAG}null"
+                return kind.parse("none" if is_nothing else _plain(node))
             if isinstance(node, yaml.SequenceNode):
                 return self._list(kind, node, key)
             entries = kind.entries(_plain(node))
@@ -206,7 +211,7 @@ class _Reader:
                 made.append(_BROKEN)
         return _BROKEN if _BROKEN in made else tuple(made)
 
-    def _one_group(self, kind: ListOfGroups, node: yaml.MappingNode, line: int, key: str) -> Any:
+    def _one_group(self, kind: ListOfGroups | OrGroup, node: yaml.MappingNode, line: int, key: str) -> Any:
         members = {one.key: one for one in kind.members}
         values: dict[str, Any] = {}
         is_broken = False
