@@ -26,6 +26,7 @@ from gpu_queue.agent.fillers import LEDGER_EVERY_S, Fillers
 from gpu_queue.agent.history import History
 from gpu_queue.agent.livetry import are_within
 from gpu_queue.agent.looking import Looking, Seen
+from gpu_queue.agent.lookout import Lookout
 from gpu_queue.agent.overreach import Overreach
 from gpu_queue.agent.place import HOURLY_S, Place
 from gpu_queue.agent.planning import Planning
@@ -34,6 +35,7 @@ from gpu_queue.agent.pushing import Pushing
 from gpu_queue.agent.renewing import Renewing, situation_of
 from gpu_queue.agent.surroundings import Surroundings
 from gpu_queue.agent.telling import gpu_pages, silent_pages, try_pages, wait_pages
+from gpu_queue.agent.tenants import Tenants
 from gpu_queue.agent.tries import Tries
 from gpu_queue.agent.uni_ids import UniIds
 from gpu_queue.agent.watching import Watching
@@ -41,12 +43,15 @@ from gpu_queue.config import Settings
 from gpu_queue.execution import found
 from gpu_queue.execution.shims import Shims
 from gpu_queue.execution.tools import install_tools
+from gpu_queue.gpus.processes import processes_of
+from gpu_queue.gpus.simulated import STATE_FILE_VARIABLE
 from gpu_queue.node.kept import SEEN_KEPT
 from gpu_queue.node.storage import Errand, Failed
 from gpu_queue.reasons import REASONS_PUBLISHED
 from gpu_queue.scheduling.facts import Phase
 from gpu_queue.scheduling.phase import Wishes, phase_of
 from gpu_queue.scheduling.plan import explain
+from gpu_queue.sharing import Mode
 from gpu_queue.spool.commands import Command
 from gpu_queue.spool.pages import NodePage
 from gpu_queue.states import AgentState
@@ -119,7 +124,12 @@ class Agent:
         )
         self.pushing = Pushing(spool, storage, self.tries, now, say)
         self.history = History(spool, storage, self.tries, self.cards, say)
-        self.overreach = Overreach(around, self.tries, self.cards, now)
+        lookout = Lookout(processes_of(around.devices.kind, around.environment.get(STATE_FILE_VARIABLE)), around.wake)
+        self.overreach = Overreach(around, self.tries, self.cards, lookout, now)
+        if settings.mode is Mode.SHARED:
+            self.cards.tenants = Tenants(
+                lookout, around.devices, around.gpu_uuids, lambda: self.settings.sharing, say
+            )
         self.uni_ids = UniIds(around, self.tries, lambda: self.settings)
         self._ledgers: Errand[None] = Errand(storage, "ledger", say, trouble="the ledger could not be written")
         self._cancels: Errand[int] = Errand(storage, "cancel", say)

@@ -6,22 +6,18 @@ a GPU that does not answer such a demand is not known, and so never free.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 
 from gpu_queue.agent.agenda import Agenda, Duty
+from gpu_queue.agent.tenants import Others, Tenants
 from gpu_queue.gpus.devices import Gpu, Health, Readings
 from gpu_queue.gpus.leases import Footprint, Lease, Room
 from gpu_queue.scheduling.admission import Card, Reserved
 from gpu_queue.scheduling.promises import shown_bytes, taken_bytes
-from gpu_queue.scheduling.tenancy import Look, Tenant
+from gpu_queue.scheduling.tenancy import Tenant
 from gpu_queue.states import GpuState
 
 READ_AGAIN_S = 0.05
-WINDOW_S = 10.0
-"""Utilisation is judged by the readings of so long."""
-NOTED_EVERY_S = 0.5
-"""The driver averages over longer than that between two readings."""
 FRESH_S = 0.05
 """A GPU is given by a reading no older."""
 ANSWERED_FOR_S = 1.0
@@ -39,11 +35,8 @@ class Cards:
         self._devices = devices
         self._served = served
         self._read_at = float("-inf")
-        self._utilization: dict[str, deque[tuple[float, int]]] = {}
         self.leased_elsewhere: dict[str, tuple[Lease, ...]] = {}
         """GPUs that other agents of this node have leased, or a part of them."""
-        self.look: Look | None = None
-        """Who was on the GPUs when that was last looked at; None: nobody has looked."""
         self.fillers: Mapping[str, Footprint] = {}
         """The keep-alive workers of this node, and those that have just gone, by GPU."""
         self.everything: tuple[Gpu, ...] = ()
@@ -60,6 +53,8 @@ class Cards:
         """What was used of GPUs when tries were first seen on them, by the names of their claims."""
         self.expects_tasks = False
         """Something may be about to start."""
+        self.tenants: Tenants | None = None
+        """Who else is there, where others may be: on a shared server."""
 
     # -- how they are read ------------------------------------------------------------------------------------------
 
@@ -69,7 +64,8 @@ class Cards:
         self._attend()
 
     def _attend(self) -> None:
-        self._devices.attend(self._watched, self._clearing | self._demanded.keys())
+        sampled = self.tenants.sampled if self.tenants is not None else frozenset()
+        self._devices.attend(self._watched, self._clearing | self._demanded.keys(), sampled)
 
     def demand(self, uuids: Iterable[str], now: float, at_most_s: float = FRESH_S) -> bool:
         """Whether the readings of these GPUs are no older; the others are read at once, of which there is news."""
@@ -79,14 +75,19 @@ class Cards:
 
     def may_be_given(self, uuids: Iterable[str], now: float, agenda: Agenda) -> bool:
         """Whether the plan for these GPUs was made by readings of this moment; else it is to be made anew."""
+        is_known = self.tenants is None or self.tenants.may_be_given(uuids, now, agenda)
         if self.demand(uuids, now):
-            return True
+            return is_known
         agenda.want(Duty.PLAN, now + OVERDUE_S)  # their answer comes sooner, or they are unknown
         return False
 
     def watch_foreign(self, states: Mapping[str, GpuState], now: float, agenda: Agenda) -> None:
         """Tasks wait: plan again when others may have left GPUs, for nobody tells when memory becomes free."""
         foreign = [uuid for uuid, state in states.items() if state is GpuState.FOREIGN]
+        if self.tenants is not None:
+            waited = self.tenants.watch(states, now, agenda)
+            foreign = [uuid for uuid in foreign if uuid in waited]
+            self._attend()
         if foreign:
             self.demand(foreign, now, FOREIGN_TICK_S)
             agenda.want(Duty.PLAN, now + FOREIGN_TICK_S)
@@ -114,6 +115,9 @@ class Cards:
         if self.expects_tasks:
             self.expects_tasks = False
             self._expect_demand(now)
+        if self.tenants is not None:
+            self.tenants.advance(now, agenda)
+            self._attend()
         news = self._devices.take_news()
         if not news:
             return
@@ -144,17 +148,10 @@ class Cards:
         if now - self._read_at > READ_AGAIN_S:
             self.everything = self._devices.snapshot()
             self._read_at = now
-            for gpu in self.everything:
-                if gpu.utilization_percent is not None and gpu.uuid in self._served:
-                    self._note_utilization(gpu.uuid, now, gpu.utilization_percent)
+            if self.tenants is not None:
+                held = self._held.keys() | self.leased_elsewhere.keys() | self.fillers.keys()
+                self.tenants.read([gpu for gpu in self.everything if gpu.uuid in self._served], held, now)
         return tuple(gpu for gpu in self.everything if gpu.uuid in self._served)
-
-    def _note_utilization(self, uuid: str, now: float, percent: int) -> None:
-        readings = self._utilization.setdefault(uuid, deque())
-        if not readings or now - readings[-1][0] >= NOTED_EVERY_S:
-            readings.append((now, percent))
-        while readings[0][0] < now - WINDOW_S:
-            readings.popleft()
 
     def note_leases(self, leases: Mapping[str, tuple[Lease, ...]], ours: Mapping[str, Sequence[Lease]]) -> None:
         """Note what other agents of this node have leased; taking a GPU is checked again."""
@@ -204,7 +201,7 @@ class Cards:
         return shown_bytes(reserved, self._taken(gpu), self._tenants(gpu.uuid), self._others_bytes(gpu))
 
     def _tenants(self, uuid: str) -> tuple[Tenant, ...] | None:
-        return None if self.look is None or self.look.tenants is None else self.look.tenants.get(uuid)
+        return None if self.tenants is None else self.tenants.on(uuid)
 
     def _others_bytes(self, gpu: Gpu) -> int | None:
         used_bytes, filler = gpu.memory_used_bytes, self.fillers.get(gpu.uuid)
@@ -239,6 +236,7 @@ class Cards:
         self._before_bytes[gpu.uuid] = {claim: size for claim, size in now.items() if size is not None}
 
     def _card(self, gpu: Gpu, now: float) -> Card:
+        others = self.tenants.of(gpu) if self.tenants is not None else Others()
         return Card(
             gpu.uuid,
             gpu.index,
@@ -246,8 +244,12 @@ class Cards:
             memory_used_bytes=gpu.memory_used_bytes,
             memory_free_bytes=self._free_bytes(gpu),
             others_bytes=self._others_bytes(gpu),
-            utilization_percent=tuple(percent for _, percent in self._utilization.get(gpu.uuid, ())),
+            utilization_percent=others.utilization_percent,
+            tells_utilization=others.tells_utilization,
             reserved=self._reserved(gpu),
+            has_user_python=others.has_user_python,
+            has_stranger=others.has_stranger,
+            is_competed=others.is_competed,
             is_lost=gpu.health is Health.LOST,
             is_known=gpu.health is Health.OK and not self.is_overdue(gpu.uuid, now),
         )

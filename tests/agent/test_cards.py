@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Set
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,15 @@ import pytest
 
 from gpu_queue.agent.agenda import NEVER, Agenda, Duty
 from gpu_queue.agent.cards import FOREIGN_TICK_S, OVERDUE_S, Cards
+from gpu_queue.agent.lookout import Lookout
+from gpu_queue.agent.tenants import Tenants
 from gpu_queue.gpus.devices import Gpu, Readings
 from gpu_queue.gpus.leases import Footprint, Lease, Room
+from gpu_queue.gpus.processes import SimulatedProcesses
 from gpu_queue.gpus.simulated import SimulatedDevices
 from gpu_queue.scheduling.admission import Card, Reserved
 from gpu_queue.scheduling.tenancy import Look, Tenant
+from gpu_queue.sharing import Sharing
 from gpu_queue.states import GpuState
 
 GIB = 1 << 30
@@ -50,15 +55,6 @@ def test_free_memory_is_what_the_driver_tells_and_else_what_is_not_used(devices:
             return tuple(replace(gpu, memory_free_bytes=49 * GIB) for gpu in super().snapshot())
 
     assert first(Cards(Reserving(2, 80 * GIB, str(state)), served), 0.0).memory_free_bytes == 49 * GIB
-
-
-def test_utilisation_is_that_of_the_last_seconds_oldest_first(devices: Readings, state: Path) -> None:
-    cards = Cards(devices, frozenset({uuid_of(0, devices)}))
-    for second in range(30):
-        state.write_text(json.dumps({"0": {"utilization": second}}))
-        for part in (0.0, 0.1, 0.2):  # readings closer together than the driver's own are one
-            cards.read(second + part)
-    assert first(cards, 29.3).utilization_percent == tuple(range(20, 30))
 
 
 def test_what_the_keep_alive_holds_is_nobody_elses(devices: Readings, state: Path) -> None:
@@ -99,6 +95,7 @@ class Slow(SimulatedDevices):
         self.times = {gpu.uuid: 0.0 for gpu in self.snapshot()}
         self.hurried: Set[str] = frozenset()
         self.watched: Set[str] = frozenset()
+        self.sampled: Set[str] = frozenset()
         self.news: set[str] = set()
 
     def answer(self, uuid: str, asked_at: float) -> None:
@@ -106,8 +103,8 @@ class Slow(SimulatedDevices):
         if uuid in self.hurried | self.watched:
             self.news.add(uuid)
 
-    def attend(self, watched: Set[str], hurried: Set[str]) -> None:
-        self.watched, self.hurried = watched, hurried
+    def attend(self, watched: Set[str], hurried: Set[str], sampled: Set[str] = frozenset()) -> None:
+        self.watched, self.hurried, self.sampled = watched, hurried, sampled
 
     def read_at(self, uuid: str) -> float:
         return self.times[uuid]
@@ -237,12 +234,30 @@ def test_a_plan_by_an_old_reading_is_made_anew(slow: Slow, uuids: list[str]) -> 
 # -- parts of them --------------------------------------------------------------------------------------------------
 
 
-def seen(uuid: str, *there: tuple[str | None, int]) -> Look:
+class Seen(Lookout):
+    """What a look has shown."""
+
+    def __init__(self, found: Look) -> None:
+        super().__init__(SimulatedProcesses(None), lambda: None)
+        self.found = found
+
+    def look(self, now: float, at_most_s: float) -> Look | None:
+        return self.found
+
+    def last(self, now: float) -> Look | None:
+        return self.found
+
+
+def seen(devices: Readings, uuid: str, *there: tuple[str | None, int]) -> Tenants:
     """Processes on a card, each with its claim and the GiB that it has."""
     some = tuple(
-        Tenant(pid, pid, "python", 1000, size * GIB, claim) for pid, (claim, size) in enumerate(there, start=100)
+        Tenant(pid, pid, "python", os.geteuid(), size * GIB, claim)
+        for pid, (claim, size) in enumerate(there, start=100)
     )
-    return Look(0.0, 0.0, {uuid: some})
+    lookout = Seen(Look(0.0, 0.0, {uuid: some}))
+    tenants = Tenants(lookout, devices, frozenset({uuid}), Sharing, print)
+    tenants.advance(0.0, Agenda())
+    return tenants
 
 
 def test_what_tries_have_taken_of_their_parts_is_told_and_what_there_is_beside(
@@ -253,7 +268,7 @@ def test_what_tries_have_taken_of_their_parts_is_told_and_what_there_is_beside(
     state.write_text(json.dumps({"0": {"used": "25G"}}))
     mine = {uuid: [Lease("/x/a", 30 * GIB), Lease("/x/b", 10 * GIB)]}
     cards.note_leases({uuid: (*mine[uuid], Lease("/x/c", 5 * GIB))}, mine)
-    cards.look = seen(uuid, ("a", 20), ("c", 5))
+    cards.tenants = seen(devices, uuid, ("a", 20), ("c", 5))
     assert first(cards, 1.0, mine).reserved == (
         Reserved(30 * GIB, shown_bytes=20 * GIB),
         Reserved(10 * GIB, shown_bytes=0),
