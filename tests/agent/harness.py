@@ -158,10 +158,10 @@ class Cluster:
             try:
                 arguments = Path(f"/proc/{name}/cmdline").read_bytes()
                 marker = Path(f"/proc/{name}/environ").read_bytes()
-                state = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[0]
+                state = Path(f"/proc/{name}/stat").read_bytes().rpartition(b")")[2].split()[0]
             except OSError:
                 continue
-            if state != "Z" and (needle in arguments or b"GPU_QUEUE_CLAIM=" + needle in marker):
+            if state != b"Z" and (needle in arguments or b"GPU_QUEUE_CLAIM=" + needle in marker):
                 found.append(int(name))
         return found
 
