@@ -23,7 +23,7 @@ from gpu_queue.agent.loop import run
 from gpu_queue.agent.speaker import Speaker, fit, reddened
 from gpu_queue.agent.surroundings import Surroundings
 from gpu_queue.conf import Said, read_conf
-from gpu_queue.config import TABLE, Config, Elsewhere, Settings, examine, parser, queue_root, unknown_in_conf
+from gpu_queue.config import TABLE, UNASKED, Config, Elsewhere, Settings, examine, parser, queue_root, unknown_in_conf
 from gpu_queue.errors import DeviceError, GpuQueueError, SettingsError, SpoolError
 from gpu_queue.execution import found
 from gpu_queue.execution.launcher import start_companion, with_death_signal
@@ -39,6 +39,7 @@ from gpu_queue.node.config import believed, read_config
 from gpu_queue.node.hints import Hints
 from gpu_queue.node.side import NodeSide, node_name, own_name
 from gpu_queue.node.storage import Errand, Failed, StorageThread
+from gpu_queue.sharing import Mode
 from gpu_queue.spool import filesystem, trust
 from gpu_queue.spool.paths import STATE_DIRECTORIES, SpoolPaths
 from gpu_queue.task import State
@@ -362,7 +363,7 @@ def main(
         constants: settings that stand in the program itself, by the names of their variables.
     """
     given = vars(parser(program).parse_args(arguments))
-    is_check = given.pop("check")
+    is_check, unasked = given.pop("check"), given.pop(UNASKED)
     environment = dict(os.environ)
     said = {name: Said(str(value), os.path.abspath(sys.argv[0])) for name, value in constants.items()}
     elsewhere = Elsewhere(read_conf(environment), said)
@@ -377,6 +378,9 @@ def main(
                 )
             except SettingsError as error:
                 config = Config(problems=error.problems)
+        if unasked and not given["gpus"]:
+            mode = examine(TABLE, given, environment, config, elsewhere).settings.mode
+            given["gpus"] = unasked if mode is Mode.DEDICATED else None
         settings, problems, note = examine(TABLE, given, environment, config, elsewhere)
         if is_check:
             return check(settings, environment, problems, unknown_in_conf(elsewhere.conf), note)

@@ -41,17 +41,19 @@ def read(path: str, content: bytes, table: Table[Any]) -> Config:
         content: what stands in it, of a size that is bounded.
         table: the settings that there are.
     """
+    everything = frozenset(row.key for row in table.rows if row.key)
     try:
         root = yaml.compose(content, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
         said = ", ".join(" ".join(part.split()) for part in (error.context, error.problem) if part)
-        return Config(problems=(f"{path}{line}: no YAML: {said[:300]}",))
+        return Config(broken=everything, problems=(f"{path}{line}: no YAML: {said[:300]}",))
     except RecursionError:
-        return Config(problems=(f"{path}: no YAML: it is nested too deeply",))
+        return Config(broken=everything, problems=(f"{path}: no YAML: it is nested too deeply",))
     except Exception as error:  # beside YAMLError the reader lets pass what it stumbles over
-        return Config(problems=(f"{path}: no YAML: {' '.join(str(error).split())[:300]}",))
+        told = f"{path}: no YAML: {' '.join(str(error).split())[:300]}"
+        return Config(broken=everything, problems=(told,))
     if root is None:
         return Config()
     reader = _Reader(path, table.rows)

@@ -239,7 +239,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("sharing.retry_config.max_retry_before_backoff", "", "GPU_QUEUE_MAX_RETRY_BEFORE_BACKOFF", "retry_config.max_retry_before_backoff", ONE_OR_MORE, "3", "shared: a task that failed is tried again at once, and rests after so many failures", live=True),
     Setting("sharing.retry_config.backoff_duration_s", "", "GPU_QUEUE_BACKOFF_DURATION", "retry_config.backoff_duration", DURATION, "10m", "shared: how long it rests", live=True),
     Setting("sharing.retry_config.max_retries", "", "GPU_QUEUE_MAX_RETRIES", "retry_config.max_retries", or_none(COUNT), "none", "shared: retries until it is given up; `none`: it is tried until it succeeds", live=True),
-    Setting("work_dir", "", "", "work_dir", or_none(TEXT), "none", "of `gpu_load`: where commands run; a relative path begins at the directory that holds the command file, and `none` is its parent", guarded=True),
+    Setting("work_dir", "", "", "work_dir", or_none(TEXT), "none", "of `gpu_load`: where commands run; a relative path begins at the directory that holds the command file, and `none` is its parent", live=True, guarded=True),
     Setting("node_name", "--node-name", "GPU_QUEUE_NODE_NAME", "", TEXT, "the host's name", "how this node is called", "NAME"),
     Setting("at_end", "--at-end", "GPU_QUEUE_AT_END", "at_end", one_of("wait", "stop"), "wait", "at the end of the lifetime: `wait` for running tasks or `stop` (requeue) them", "WHAT"),
     Setting("until_empty", "--until-empty", "GPU_QUEUE_UNTIL_EMPTY", "", FLAG, "off", "exit when nothing waits and nothing runs"),

@@ -43,7 +43,9 @@ class Card:
     others_bytes: int | None = None
     """What of the used memory is not the keep-alive's."""
     utilization_percent: tuple[int, ...] = ()
-    """Readings of the last seconds, oldest first."""
+    """The last readings, oldest first."""
+    tells_utilization: bool = True
+    """It has one that says something of others: a MIG device has none, and that of a card with a filler is ours."""
     reserved: tuple[Reserved, ...] = ()
     """What tasks hold of it, of this agent and of others of this user."""
     has_user_python: bool | None = None

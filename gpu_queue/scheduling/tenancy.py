@@ -9,7 +9,8 @@
   a quiet server starts at once.
 - Whoever was there a moment ago is still there: a stranger has gone when ``SAMPLES`` readings have come since he was
   found to be missing.
-- What a task of ours did to a card says nothing of others: when it ends, all begins anew.
+- What a task of ours did to a card says nothing of others: when it ends, all begins anew.  A card on which less
+  memory is used than any process takes is given at once then: nothing can be at work on it.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Tenant:
     """It keeps the card busy for an agent of this user."""
 
 
-Tenants = Mapping[str, tuple[Tenant, ...]]
+ByCard = Mapping[str, tuple[Tenant, ...]]
 """By UUID of the card.  A card that is not in it could not be asked."""
 
 
@@ -61,19 +62,10 @@ class Look:
 
     began_at: float
     ended_at: float
-    tenants: Tenants | None
+    tenants: ByCard | None
     """None: who is there cannot be told."""
     problem: str = ""
     """For people: why it cannot."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One reading of a card."""
-
-    at: float
-    used_bytes: int | None
-    utilization_percent: int | None
 
 
 class Named(Protocol):
@@ -152,7 +144,12 @@ class Watched:
 
     uid: int
     """Ours."""
-    _samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=SAMPLES))
+    _samples: deque[tuple[float, int | None]] = field(default_factory=lambda: deque(maxlen=SAMPLES))
+    """When it was read, and its utilisation."""
+    _memory: tuple[float, int] | None = None
+    """When it was read, and what was used of it, at least ``APART_S`` before the next one that it is held against."""
+    _used: tuple[float, int] | None = None
+    """The same at the last reading."""
     _is_there: bool = False
     """The last look has found a stranger."""
     _was_there_at: float = _NEVER
@@ -164,18 +161,30 @@ class Watched:
     _had_own: bool = False
     """A process of ours was there at the last look, which may have taken its memory along."""
 
-    def add(self, sample: Sample) -> bool:
-        """Take a reading of a card that no task of ours holds; returns whether it was a new one.
+    def add(self, at: float, utilization_percent: int | None) -> None:
+        """Take a reading of a card that no task of ours holds, if it is not of the same moment as the last one.
 
-        Readings come in order.  What comes too soon after the last one is not taken.
+        Args:
+            at: when it was read; never earlier than the last one.
+            utilization_percent: None: it does not tell.
         """
-        before = self._samples[-1] if self._samples else None
-        if before is not None and sample.at - before.at < APART_S:
-            return False
-        if before is not None and sample.at - before.at <= WINDOW_S and _has_changed(before, sample):
-            self._changed_at, self._is_judged = sample.at, False
-        self._samples.append(sample)
-        return True
+        if not self._samples or at - self._samples[-1][0] >= APART_S:
+            self._samples.append((at, utilization_percent))
+
+    def add_memory(self, at: float, used_bytes: int) -> None:
+        """Take a reading of the memory of a card that no task of ours holds, however soon it comes.
+
+        Args:
+            at: when it was read; never earlier than the last one.
+            used_bytes: of the whole card.
+        """
+        self._used = at, used_bytes
+        apart_s = float("inf") if self._memory is None else at - self._memory[0]
+        if self._memory is not None and apart_s <= WINDOW_S and abs(used_bytes - self._memory[1]) >= CHANGED_BYTES:
+            self._changed_at, self._is_judged = at, False
+        elif apart_s < APART_S:
+            return
+        self._memory = at, used_bytes
 
     def see(self, look: Look, tenants: Sequence[Tenant] | None) -> None:
         """Take a look.
@@ -186,6 +195,7 @@ class Watched:
         """
         if tenants is None:
             self._is_there = self._had_own = False
+            self._is_judged = True
             return
         is_there, has_own = bool(strangers(tenants, self.uid)), any(one.uid == self.uid for one in tenants)
         if is_there or self._is_there:  # he may have left just now
@@ -199,6 +209,7 @@ class Watched:
     def begin_anew(self) -> None:
         """Forget what was read: it was ours."""
         self._samples.clear()
+        self._memory = self._used = None
         self._changed_at, self._is_judged = _NEVER, True
 
     def wants_look(self, at: float) -> bool:
@@ -206,25 +217,24 @@ class Watched:
         return not self._is_judged and self._changed_at <= at
 
     def is_complete(self, now: float) -> bool:
-        """Whether there are enough readings to judge by."""
-        return len(self._samples) == SAMPLES and now - self._samples[0].at <= WINDOW_S
+        """Whether there are enough readings to judge by: the last ones, or one that finds nobody there."""
+        return self._is_full(now) or self._is_empty(now)
 
     def utilization(self, now: float) -> tuple[int, ...]:
-        """In percent, of the last readings that are not too old, oldest first."""
-        return tuple(
-            sample.utilization_percent
-            for sample in self._samples
-            if sample.utilization_percent is not None and now - sample.at <= WINDOW_S
-        )
+        """In percent, of the last readings that are not too old, oldest first; of a card that is empty, zero."""
+        if self._is_empty(now) and not self._is_full(now):
+            return (0,)
+        return tuple(percent for at, percent in self._samples if percent is not None and now - at <= WINDOW_S)
+
+    def _is_full(self, now: float) -> bool:
+        return len(self._samples) == SAMPLES and now - self._samples[0][0] <= WINDOW_S
+
+    def _is_empty(self, now: float) -> bool:
+        """Whether there is less memory in use than one process would take: then nothing can be at work."""
+        return self._used is not None and now - self._used[0] <= WINDOW_S and self._used[1] < CHANGED_BYTES
 
     def has_stranger(self, now: float) -> bool:
         """Whether somebody else was there within the last readings."""
         last_at = max(self._was_there_at, self._changed_at)
-        since = sum(sample.at > last_at for sample in self._samples)
+        since = sum(at > last_at for at, _ in self._samples)
         return self._is_there or (now - last_at <= WINDOW_S and since < SAMPLES)
-
-
-def _has_changed(before: Sample, after: Sample) -> bool:
-    if before.used_bytes is None or after.used_bytes is None:
-        return False
-    return abs(after.used_bytes - before.used_bytes) >= CHANGED_BYTES

@@ -15,7 +15,6 @@ from gpu_queue.scheduling.tenancy import (
     WINDOW_S,
     Competing,
     Look,
-    Sample,
     Tenant,
     Watched,
     competing,
@@ -124,7 +123,8 @@ class Card:
         self.used = self.used if used is None else used
         for _ in range(count):
             self.now += EVERY_S
-            self.watched.add(Sample(self.now, self.used, percent))
+            self.watched.add(self.now, percent)
+            self.watched.add_memory(self.now, self.used)
 
     def look(self, *found: Tenant) -> None:
         self.watched.see(Look(self.now, self.now, {}), found)
@@ -150,7 +150,7 @@ def test_a_card_is_judged_when_there_are_enough_readings_that_are_not_too_old(ca
 
 def test_readings_that_come_too_soon_are_one(card: Card) -> None:
     card.read()
-    assert not card.watched.add(Sample(card.now + 0.1, 0, 100))
+    card.watched.add(card.now + 0.1, 100)
     assert card.watched.utilization(card.now) == (0,)
 
 
@@ -232,6 +232,31 @@ def test_what_changes_a_little_or_after_long_is_nobody(card: Card) -> None:
     card.now += WINDOW_S + 1
     card.read(used=40 * GIB)
     assert not card.has_stranger()
+
+
+def test_memory_that_came_right_after_a_reading_is_seen_all_the_same(card: Card) -> None:
+    card.read(SAMPLES)
+    card.watched.add_memory(card.now + 0.01, 2 * GIB)
+    assert card.has_stranger()
+
+
+def test_memory_that_comes_in_small_pieces_one_soon_after_the_other_is_seen(card: Card) -> None:
+    card.read(SAMPLES)
+    for piece in range(1, 5):
+        card.watched.add_memory(card.now + 0.04 * piece, GIB + piece * CHANGED_BYTES // 4)
+    assert card.has_stranger()
+
+
+def test_a_card_on_which_nobody_can_be_is_judged_by_one_reading(card: Card) -> None:
+    card.watched.begin_anew()
+    card.read(used=CHANGED_BYTES, percent=90)
+    assert not card.watched.is_complete(card.now)
+    card.read(used=CHANGED_BYTES - 1, percent=90)
+    assert card.watched.is_complete(card.now)
+    assert card.watched.utilization(card.now) == (0,), "what the gauge still shows was ours"
+    assert not card.watched.is_complete(card.now + WINDOW_S + 0.01)
+    card.read(SAMPLES, percent=90)
+    assert max(card.watched.utilization(card.now)) == 90, "a gauge that goes on is believed"
 
 
 def test_what_our_own_task_did_says_nothing(card: Card) -> None:
