@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_queue.scheduling.order import in_turn
+from gpu_queue.scheduling.order import DRAWN_AT_ONCE, in_turn
 from gpu_queue.task import Needs, Waiting
 from tests.builders import a_task
 
@@ -50,10 +50,17 @@ def test_the_same_draw_is_the_same_order() -> None:
     assert names(*heads, lottery="x") == names(*reversed(heads), lottery="x")
 
 
-def test_heads_are_drawn_for_their_own_places_and_tasks_without_a_queue_keep_theirs() -> None:
-    tasks = [a_block("a", queue="x"), a_block("b"), a_block("c", queue="y"), a_block("d")]
+def test_no_head_overtakes_a_task_without_a_queue_and_those_between_two_such_are_drawn() -> None:
+    tasks = [a_block("a", queue="w"), a_block("b", queue="x"), a_block("c"), a_block("d", queue="y"), a_block("e")]
     orders = {tuple(names(*tasks, lottery=draw)) for draw in DRAWS}
-    assert orders == {("a", "b", "c", "d"), ("c", "b", "a", "d")}
+    assert orders == {("a", "b", "c", "d", "e"), ("b", "a", "c", "d", "e")}
+
+
+def test_of_very_many_heads_the_oldest_are_drawn_first() -> None:
+    heads = [a_block(f"{number:04d}", queue=str(number)) for number in range(DRAWN_AT_ONCE + 5)]
+    drawn = names(*heads)
+    assert set(drawn[:DRAWN_AT_ONCE]) == {task.name for task in heads[:DRAWN_AT_ONCE]}
+    assert drawn[:DRAWN_AT_ONCE] != sorted(drawn[:DRAWN_AT_ONCE])
 
 
 def test_what_follows_in_a_queue_comes_behind_all_heads_and_overtakes_nobody_of_its_queue() -> None:
