@@ -1,4 +1,4 @@
-"""The worked example of document 000, round by round: two cards, three queues, six tasks; and the rules that it lists."""
+"""The worked example of document 000, round by round: two cards, three queues, six tasks; the rules that it lists."""
 
 from __future__ import annotations
 
