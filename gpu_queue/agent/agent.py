@@ -231,7 +231,7 @@ class Agent:
     def hint(self, directory: str, name: str, whole: bool) -> None:
         """A file event: look there at once."""
         if directory == self._around.leases.directory:
-            if name not in self.tries.held_gpus():
+            if name not in self.tries.holdings.gpus():
                 self.fillers.leases_are_old = True
                 self._agenda.want(Duty.KEEP)
             return

@@ -6,13 +6,15 @@ a GPU that does not answer such a demand is not known, and so never free.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 
 from gpu_queue.agent.agenda import Agenda, Duty
 from gpu_queue.agent.tenants import Others, Tenants
 from gpu_queue.gpus.devices import Gpu, Health, Readings
-from gpu_queue.gpus.leases import Footprint, Lease
+from gpu_queue.gpus.leases import Footprint, Lease, Room
 from gpu_queue.scheduling.admission import Card, Reserved
+from gpu_queue.scheduling.promises import shown_bytes, taken_bytes
+from gpu_queue.scheduling.tenancy import Tenant
 from gpu_queue.states import GpuState
 
 READ_AGAIN_S = 0.05
@@ -33,8 +35,8 @@ class Cards:
         self._devices = devices
         self._served = served
         self._read_at = float("-inf")
-        self.leased_elsewhere: dict[str, Lease] = {}
-        """GPUs that other agents of this node have leased."""
+        self.leased_elsewhere: dict[str, tuple[Lease, ...]] = {}
+        """GPUs that other agents of this node have leased, or a part of them."""
         self.fillers: Mapping[str, Footprint] = {}
         """The keep-alive workers of this node, and those that have just gone, by GPU."""
         self.everything: tuple[Gpu, ...] = ()
@@ -46,7 +48,9 @@ class Cards:
         self._awaited: set[str] = set()
         """Those of them for which somebody waits."""
         self._answered: set[str] = set()
-        self._held: Set[str] = frozenset()
+        self._held: Mapping[str, Sequence[Lease]] = {}
+        self._before_bytes: dict[str, dict[str, int]] = {}
+        """What was used of GPUs when tries were first seen on them, by the names of their claims."""
         self.expects_tasks = False
         """Something may be about to start."""
         self.tenants: Tenants | None = None
@@ -91,7 +95,7 @@ class Cards:
 
     def _expect_demand(self, now: float) -> None:
         """Have the GPUs that nobody holds read while the storage is asked what is to start."""
-        uuids = self._served - self._held - self.leased_elsewhere.keys()
+        uuids = self._served - self._held.keys() - self.leased_elsewhere.keys()
         self._hurry([uuid for uuid in uuids if now - self._devices.read_at(uuid) > FRESH_S], now)
 
     def _is_old(self, uuid: str, now: float, at_most_s: float) -> bool:
@@ -146,45 +150,104 @@ class Cards:
             self.everything = self._devices.snapshot()
             self._read_at = now
             if self.tenants is not None:
-                held = self._held | self.leased_elsewhere.keys() | self.fillers.keys()
+                held = self._held.keys() | self.leased_elsewhere.keys() | self.fillers.keys()
                 self.tenants.read([gpu for gpu in self.everything if gpu.uuid in self._served], held, now)
         return tuple(gpu for gpu in self.everything if gpu.uuid in self._served)
 
-    def note_leases(self, leases: Mapping[str, Lease], ours: set[str]) -> None:
-        """Note which GPUs other agents of this node have leased; taking one is checked again."""
-        self.leased_elsewhere = {uuid: lease for uuid, lease in leases.items() if uuid not in ours}
+    def note_leases(self, leases: Mapping[str, tuple[Lease, ...]], ours: Mapping[str, Sequence[Lease]]) -> None:
+        """Note what other agents of this node have leased; taking a GPU is checked again."""
+        self.leased_elsewhere = {}
+        for uuid, some in leases.items():
+            own = {lease.claim for lease in ours.get(uuid, ())}
+            if others := tuple(lease for lease in some if lease.claim not in own):
+                self.leased_elsewhere[uuid] = others
 
-    def facts(self, now: float, ours: Mapping[str, int | None]) -> list[Card]:
+    def facts(self, now: float, ours: Mapping[str, Sequence[Lease]]) -> list[Card]:
         """The served GPUs.
 
         Args:
             now: monotonic seconds.
-            ours: those that tries of this agent hold, and how many bytes of each; None: all of it.
+            ours: what tries of this agent hold.
         """
-        freed, self._held = self._held - ours.keys(), set(ours)
+        freed = [uuid for uuid, held in self._held.items() if not _claims(held) <= _claims(ours.get(uuid, ()))]
+        self._held = ours
         if freed:  # what was read while they were held says nothing any more
             self.demand(freed, now, at_most_s=0.0)
-        return [self._card(gpu, ours, now) for gpu in self.read(now)]
+        return [self._card(gpu, now) for gpu in self.read(now)]
 
-    def _card(self, gpu: Gpu, ours: Mapping[str, int | None], now: float) -> Card:
-        reserved = [Reserved(ours[gpu.uuid])] if gpu.uuid in ours else []
-        if gpu.uuid in self.leased_elsewhere:
-            reserved.append(Reserved(self.leased_elsewhere[gpu.uuid].reserve_bytes, is_ours=False))
+    def rooms(self, uuids: Iterable[str], now: float) -> dict[str, Room]:
+        """What there is of the memory of GPUs that somebody is to get a part of; without those that are unknown.
+
+        Args:
+            uuids: the GPUs.
+            now: monotonic seconds.
+        """
+        wanted = {gpu.uuid: gpu for gpu in self.read(now) if gpu.uuid in uuids}
+        free = {uuid: self._free_bytes(gpu) for uuid, gpu in wanted.items()}
+        return {uuid: Room(left, self._shown(wanted[uuid])) for uuid, left in free.items() if left is not None}
+
+    def taken(self, uuid: str) -> dict[str, int]:
+        """What each try has taken of the memory of a GPU, by the name of its claim, as far as that can be told."""
+        return next((self._taken(gpu) for gpu in self.everything if gpu.uuid == uuid), {})
+
+    def _holders(self, uuid: str) -> list[Lease]:
+        return [*self._held.get(uuid, ()), *self.leased_elsewhere.get(uuid, ())]
+
+    def _taken(self, gpu: Gpu) -> dict[str, int]:
+        claims, before = _claims(self._holders(gpu.uuid)), self._before_bytes.get(gpu.uuid, {})
+        return taken_bytes(claims, self._tenants(gpu.uuid), self._others_bytes(gpu), before)
+
+    def _shown(self, gpu: Gpu) -> dict[str, int]:
+        reserved = {lease.claim: lease.reserve_bytes for lease in self._holders(gpu.uuid)}
+        return shown_bytes(reserved, self._taken(gpu), self._tenants(gpu.uuid), self._others_bytes(gpu))
+
+    def _tenants(self, uuid: str) -> tuple[Tenant, ...] | None:
+        return None if self.tenants is None else self.tenants.on(uuid)
+
+    def _others_bytes(self, gpu: Gpu) -> int | None:
         used_bytes, filler = gpu.memory_used_bytes, self.fillers.get(gpu.uuid)
+        return used_bytes if used_bytes is None or filler is None else filler.others_bytes(used_bytes)
+
+    def _free_bytes(self, gpu: Gpu) -> int | None:
+        """What nobody uses but the keep-alive, which leaves when a task comes."""
+        used_bytes, others_bytes = gpu.memory_used_bytes, self._others_bytes(gpu)
+        if gpu.memory_free_bytes is not None:
+            fillers_bytes = 0 if used_bytes is None or others_bytes is None else used_bytes - others_bytes
+            return gpu.memory_free_bytes + fillers_bytes
+        if gpu.memory_total_bytes is None or others_bytes is None:
+            return None
+        return gpu.memory_total_bytes - others_bytes
+
+    def _reserved(self, gpu: Gpu) -> tuple[Reserved, ...]:
+        holders = self._holders(gpu.uuid)
+        if not holders:
+            self._before_bytes.pop(gpu.uuid, None)
+            return ()
+        self._note_before(gpu, holders)
+        are_parts = any(one.reserve_bytes is not None for one in holders)
+        ours, shown = _claims(self._held.get(gpu.uuid, ())), self._shown(gpu) if are_parts else {}
+        return tuple(Reserved(one.reserve_bytes, one.claim in ours, shown.get(one.claim)) for one in holders)
+
+    def _note_before(self, gpu: Gpu, holders: Sequence[Lease]) -> None:
+        before = self._before_bytes.get(gpu.uuid, {})
+        if len(before) == len(holders) and all(one.claim in before for one in holders):
+            return
+        used_bytes = self._others_bytes(gpu)
+        now = {claim: before.get(claim, used_bytes) for claim in _claims(holders)}
+        self._before_bytes[gpu.uuid] = {claim: size for claim, size in now.items() if size is not None}
+
+    def _card(self, gpu: Gpu, now: float) -> Card:
         others = self.tenants.of(gpu) if self.tenants is not None else Others()
-        free_bytes = gpu.memory_free_bytes
-        if free_bytes is None and gpu.memory_total_bytes is not None and used_bytes is not None:
-            free_bytes = gpu.memory_total_bytes - used_bytes
         return Card(
             gpu.uuid,
             gpu.index,
             memory_total_bytes=gpu.memory_total_bytes,
-            memory_used_bytes=used_bytes,
-            memory_free_bytes=free_bytes,
-            others_bytes=used_bytes if used_bytes is None or filler is None else filler.others_bytes(used_bytes),
+            memory_used_bytes=gpu.memory_used_bytes,
+            memory_free_bytes=self._free_bytes(gpu),
+            others_bytes=self._others_bytes(gpu),
             utilization_percent=others.utilization_percent,
             tells_utilization=others.tells_utilization,
-            reserved=tuple(reserved),
+            reserved=self._reserved(gpu),
             has_user_python=others.has_user_python,
             has_stranger=others.has_stranger,
             is_competed=others.is_competed,
@@ -198,6 +261,10 @@ class Cards:
             return False
         gpus = [gpu for gpu in self.read(now) if gpu.uuid == uuid]
         return all(_is_empty(gpu, at_most_bytes) for gpu in gpus)
+
+
+def _claims(leases: Iterable[Lease]) -> set[str]:
+    return {lease.claim for lease in leases}
 
 
 def _is_empty(gpu: Gpu, at_most_bytes: int) -> bool:

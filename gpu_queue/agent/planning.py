@@ -75,7 +75,7 @@ class Planning:
             server_now=time.time() + self._beat.ahead_s,
             phase=self.phase,
             phase_reason=self.phase_reason,
-            gpus=self._cards.facts(now, tries.held_gpus()),
+            gpus=self._cards.facts(now, tries.holdings.gpus()),
             waiting=looking.view.waiting,
             without_gpu=looking.without_gpu,
             cpu_tasks=sum(not one.gpus and not one.refusal and one.holds_gpus for one in tries.live.values()),
@@ -102,7 +102,7 @@ class Planning:
             agenda.want(Duty.KEEP)  # a worker may have to go
         for action in decided.actions:
             if isinstance(action, Start):
-                if not (self._cards.may_be_given(action.gpus, now, agenda) and self._tries.start(action, now)):
+                if not (self._cards.may_be_given(action.gpus, now, agenda) and self._start(action, now)):
                     break  # their answer, or the next look, plans again
             else:
                 self._tries.refuse(action.task, in_words(action.reason), now)
@@ -111,3 +111,7 @@ class Planning:
             agenda.want(Duty.LOOK)
         if facts.waiting:
             self._cards.watch_foreign(facts.states(), now, agenda)
+
+    def _start(self, what: Start, now: float) -> bool:
+        rooms = None if what.reserve_bytes is None else self._cards.rooms(what.gpus, now)
+        return self._tries.start(what, now, rooms)
