@@ -23,20 +23,24 @@ from gpu_queue.agent.cards import Cards
 from gpu_queue.agent.commands import Commands
 from gpu_queue.agent.current import Current
 from gpu_queue.agent.fillers import LEDGER_EVERY_S, Fillers
+from gpu_queue.agent.hanging import Hanging
 from gpu_queue.agent.history import History
+from gpu_queue.agent.lanes import told_queues
 from gpu_queue.agent.livetry import are_within
 from gpu_queue.agent.looking import Looking, Seen
 from gpu_queue.agent.lookout import Lookout
+from gpu_queue.agent.minutes import Minutes
 from gpu_queue.agent.overreach import Overreach
-from gpu_queue.agent.place import Place
+from gpu_queue.agent.place import HOURLY_S, Place
 from gpu_queue.agent.planning import Planning
 from gpu_queue.agent.preparing import Preparing, scripts_environment
 from gpu_queue.agent.pushing import Pushing
 from gpu_queue.agent.renewing import Renewing, situation_of
 from gpu_queue.agent.surroundings import Surroundings
-from gpu_queue.agent.telling import gpu_pages, silent_pages, try_pages, wait_pages
+from gpu_queue.agent.telling import gpu_pages, shared_pages, silent_pages, try_pages, wait_pages
 from gpu_queue.agent.tenants import Tenants
 from gpu_queue.agent.tries import Tries
+from gpu_queue.agent.uni_ids import UniIds
 from gpu_queue.agent.watching import Watching
 from gpu_queue.config import Settings
 from gpu_queue.execution import found
@@ -55,13 +59,10 @@ from gpu_queue.spool.commands import Command
 from gpu_queue.spool.pages import NodePage
 from gpu_queue.states import AgentState
 from gpu_queue.task import State, Why
-from gpu_queue.units import format_duration
 from gpu_queue.words import in_words
 
 LONGEST_WAIT_S = 1.0
 """So often it looks at the clock: for the end of its lifetime, and for storage that hangs."""
-HOURLY_S = 3600.0
-HANG_SAID_AFTER_S = 10.0
 LEAVE_EXTRA_S = 10.0
 """An agent that leaves waits so long beyond the grace for storage that does not answer."""
 
@@ -130,6 +131,7 @@ class Agent:
             self.cards.tenants = Tenants(
                 lookout, around.devices, around.gpu_uuids, lambda: self.settings.sharing, say
             )
+        self.uni_ids = UniIds(around, self.tries, lambda: self.settings)
         self._ledgers: Errand[None] = Errand(storage, "ledger", say, trouble="the ledger could not be written")
         self._cancels: Errand[int] = Errand(storage, "cancel", say)
         self._answers: Errand[None] = Errand(storage, "answer", say)
@@ -138,7 +140,7 @@ class Agent:
         self._started_wall_s = time.time()
         self.span = span_of(around.allocation, settings.lifetime_s, settings.at_end, self._started_wall_s)
         self.renewing = Renewing(around, agenda, lambda: self.settings, now)
-        self.place = Place(around.node_directory, around.home, around.leases, self.tries, restore, say)
+        self.place = Place(around.node_directory, around.home, around.leases, self.tries, restore, say, now)
         self.planning = Planning(
             self.cards,
             self.tries,
@@ -150,10 +152,10 @@ class Agent:
             lambda: self.settings,
             ends_at=now + self.span.ends_s,
         )
+        self._minutes = Minutes(say, now)
         self._seen: deque[str] = deque(seen, maxlen=SEEN_KEPT)
-        self._hourly_at = now
         self._tidy_due = now
-        self._hang_said = False
+        self._hanging = Hanging(storage, say)
         self._leaving_since: float | None = None
         self.was_terminated = False
         self.finished = False
@@ -200,18 +202,17 @@ class Agent:
         self.tries.keep_spares(now, serves=serves)
         self.pushing.advance(now)
         self.overreach.advance(now)
-        self._notice_hanging(now)
+        self._hanging.notice(now)
         if now >= self.beat.due(now):
             self._tell(now)
-        if now - self._hourly_at >= HOURLY_S:
-            self._hourly_at = now
-            self._around.node_directory.refresh()
+        self.uni_ids.advance(now)
+        self.place.keep_fresh(now)
         self._maybe_finish(now)
 
     def wait_s(self, now: float) -> float:
         """How long nothing is due."""
         parts = (self.tries, self.looking, self.commands, self.watching, self.beat, self.pushing, self.overreach)
-        parts_due = (part.due(now) for part in (*parts, self.renewing))
+        parts_due = (part.due(now) for part in (*parts, self.renewing, self.uni_ids))
         duties = (self._agenda.at(duty) for duty in (Duty.KEEP, Duty.PLAN, Duty.PLAN_ANEW))
         return max(0.0, min(now + LONGEST_WAIT_S, *parts_due, *duties) - now)
 
@@ -344,7 +345,9 @@ class Agent:
     # -- telling ----------------------------------------------------------------------------------------------------
 
     def _tell(self, now: float, state: AgentState | None = None) -> None:
-        self.beat.write(now, self._page(now, state), self.settings.beat_s)
+        page = self._page(now, state)
+        self.beat.write(now, page, self.settings.beat_s)
+        self._minutes.hear(now, page)
 
     def _page(self, now: float, state: AgentState | None) -> NodePage:
         facts = self.planning.facts(now)
@@ -357,11 +360,13 @@ class Agent:
             self.tries.rests.problem,
             self._current.problem,
             self.renewing.problem,
-            self._hanging_text(now),
+            self._hanging.text(now),
         )
         waiting = [task for task in self.looking.view.waiting if task.name not in facts.claiming]
         open_nonces = self.commands.open_nonces()
         allocation = self._around.allocation
+        shared = shared_pages(facts, self.settings.mode)
+        queues, more_queues = told_queues(facts, self.looking, self.tries)
         return NodePage(
             node=self._spool.node,
             incarnation=self._around.incarnation,
@@ -378,7 +383,7 @@ class Agent:
             beat_s=wall_s,
             default_gpus=self.settings.default_gpus,
             devices=self._around.devices.describe(),
-            gpus=gpu_pages(facts.states(), self.cards.everything, self.fillers.page),
+            gpus=gpu_pages(facts.states(), self.cards.everything, self.fillers.page, shared),
             running=try_pages(self.tries.live.values(), self.cards.everything, now),
             waiting_count=len(waiting),
             waiting=wait_pages(explain(facts, REASONS_PUBLISHED), facts.waiting),
@@ -390,19 +395,10 @@ class Agent:
             is_within_allocation=self.looking.has_looked and are_within(allocation, self.tries.live.values()),
             # A command that is not answered yet is obeyed again by a successor, who would else forget it.
             seen=tuple(nonce for nonce in self._seen if nonce not in open_nonces),
+            mode=self.settings.mode.value,
+            queues=queues,
+            more_queues=more_queues,
         )
-
-    def _hanging_text(self, now: float) -> str:
-        hanging = self._storage.hangs(now)
-        if hanging is None or hanging[1] < HANG_SAID_AFTER_S:
-            return ""
-        return f"the shared storage has not answered ({hanging[0]}) for {format_duration(hanging[1])}"
-
-    def _notice_hanging(self, now: float) -> None:
-        text = self._hanging_text(now)
-        if bool(text) != self._hang_said:
-            self._hang_said = bool(text)
-            self._say(text or "the shared storage answers again")
 
     # -- the end ----------------------------------------------------------------------------------------------------
 
@@ -420,4 +416,5 @@ class Agent:
     def say_goodbye(self, now: float) -> None:
         """Hand in the last node file."""
         self._write_ledger(now)
+        self.uni_ids.close(now)
         self._tell(now, AgentState.STOPPED)

@@ -353,7 +353,7 @@ class Tries:
         last, one.has_last_line = "" if one.has_last_line else last_line(one, end, note, left), True
 
         def call() -> Settled:
-            return self._spool.transitions.settle(
+            settled = self._spool.transitions.settle(
                 one.claim,
                 one.named_end,
                 end,
@@ -366,12 +366,11 @@ class Tries:
                 inherited=one.is_inherited,
                 log=log,
                 last_line=last,
+                abnormal=self._spool.uni_ids.abnormal(one.name),
             )
+            return self._spool.uni_ids.ended(one.claim, end, settled)
 
-        def done(result: Settled | Failed) -> None:
-            self._go_on(one, self._clock(), stages.Facts(answer=result))
-
-        self._settles.send(call, done, key=one.name)
+        self._settles.send(call, lambda it: self._go_on(one, self._clock(), stages.Facts(answer=it)), key=one.name)
 
     def _tally(self, one: LiveTry, settlement: Settlement) -> None:
         if settlement.to is State.PENDING:
