@@ -25,7 +25,7 @@ from gpu_queue.units import LARGEST_BYTES, parse_size_bytes
 
 E = TypeVar("E", bound=Enum)
 _INDEX_MAX = 9999
-_UUID = r"(?:GPU|MIG)-[^,\s]{1,96}"
+_UUID = "(?:GPU|MIG)-[^,\uff0c\\s]{1,96}"
 
 
 def _named(kinds: type[E]) -> Scalar:
@@ -98,7 +98,7 @@ CARD = Scalar(
         "pattern": blanks(rf"[0-9]{{1,4}}|{_UUID}"),
     },
 )
-CARDS = ListOf(CARD, separator=",", least=0, collect=lambda cards: tuple(dict.fromkeys(cards)))
+CARDS = ListOf(CARD, separator="[,\uff0c]", least=0, collect=lambda cards: tuple(dict.fromkeys(cards)))
 _LEFT = "a number of GPUs (the last ones), or free: and a number (of those that are free)"
 GPU_LEFT = OrGroup(
     Scalar(
@@ -124,7 +124,7 @@ def no_card_problem(mode: Mode, sharing: Sharing) -> str:
     """Why no card could be given, where somebody has said which; empty: one could."""
     if mode is not Mode.SHARED or sharing.compete_gpus or sharing.use_all_gpus:
         return ""
-    return "compete_gpus names no GPU, so that no task would get one; name some, or set use_all_gpus: true"
+    return "it names no GPU, so that no task would get one; name some, or set use_all_gpus: true"
 
 
 def left_problem(mode: Mode, sharing: Sharing, served: tuple[str, ...]) -> str:
@@ -142,7 +142,4 @@ def left_problem(mode: Mode, sharing: Sharing, served: tuple[str, ...]) -> str:
     named = named or (() if served == ("all",) else served)
     if not named or sharing.gpu_left.cards < len(named):
         return ""
-    return (
-        f"gpu_left is {sharing.gpu_left.cards}, and {where} names {len(named)}, so that no task would get a GPU; "
-        f"expected less than {len(named)}"
-    )
+    return f"{sharing.gpu_left.cards}, where {where} names {len(named)}: no task would get a GPU; expected less"
