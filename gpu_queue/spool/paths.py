@@ -171,10 +171,26 @@ def is_command_entry(name: str) -> bool:
     return _COMMAND.fullmatch(name) is not None
 
 
+def damaged(path: str, epoch_s: float) -> str:
+    """Where a file is put that cannot be read, beside its place."""
+    return f"{path}.damaged-{stamp(epoch_s)}"
+
+
+def is_damaged(name: str, of: str) -> bool:
+    """Whether a name is that of such a file."""
+    return parse_stamp_s(name.removeprefix(f"{of}.damaged-")) is not None
+
+
 def parse_slot(name: str) -> tuple[Slot, bool] | None:
     """A token's slot, and whether the name is that of the mark that its agent began; None for any other name."""
     slot = Slot.parse(name.removeprefix("slot-").removesuffix(".began")) if name.startswith("slot-") else None
     return None if slot is None else (slot, name.endswith(".began"))
+
+
+def parse_tally(name: str) -> str:
+    """The node whose tally a name in queues/ is; empty for any other name."""
+    is_tally = name.startswith(".tally-") and name.endswith(".jsonl")
+    return name.removeprefix(".tally-").removesuffix(".jsonl") if is_tally else ""
 
 
 @dataclass(frozen=True)
@@ -230,6 +246,10 @@ class SpoolPaths:
     def queues(self) -> str:
         """The tokens of serial queues."""
         return f"{self.root}/queues"
+
+    def tally(self, node: str) -> str:
+        """What became of the tasks of serial queues that this node settled."""
+        return f"{self.queues}/.tally-{node}.jsonl"
 
     def record(self, task_id: str) -> str:
         """The submission."""
@@ -323,6 +343,11 @@ class SpoolPaths:
     def flag(self, name: str) -> str:
         """A state as a file: ``paused``, ``draining`` or ``keepalive-off``."""
         return f"{self.root}/{name}"
+
+    @property
+    def uni_ids(self) -> str:
+        """What outside scripts are told of tries (:mod:`gpu_queue.spool.uni_ids`)."""
+        return f"{self.root}/uni_id.json"
 
     @property
     def config(self) -> str:
