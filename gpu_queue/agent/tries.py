@@ -215,6 +215,8 @@ class Tries:
                 return seen
             if stage.is_ending and one.ending is not None and one.ending.step(now):
                 return stages.Facts(is_bare=True)
+            if now >= stage.begins_by:
+                return stages.Facts(has_begun=one.directory.has_begun())
         elif isinstance(stage, stages.Cleaning):
             is_bare = one.ending is None or one.ending.step(now)
             is_signalled = shimseen.is_signalled(one, self.heard)
@@ -287,7 +289,7 @@ class Tries:
             return stages.Launched(problem=str(error))
         except OSError as error:
             return stages.Launched(trouble=error)
-        return stages.Launched(one.needs.time_s)
+        return stages.Launched(one.needs.time_s, self._preparing.begins_within_s)
 
     def _record(self, one: LiveTry) -> None:
         record = dict(one.facts)
@@ -420,8 +422,8 @@ class Tries:
             self._try_to_restore()  # its leases may have been removed while nobody was here
             self._say(f"{one.name}: taken up again, its shim lives")
             wanted = Why.STOPPED if self.stop_wanted.pop(one.name, None) is not None else facts.why
-            began_at = None if one.is_inherited else one.started_at
-            self._enter(one, life.adopt(wanted, began_at, one.needs.time_s, now), now)
+            began_at, begins_within_s = None if one.is_inherited else one.started_at, self._preparing.begins_within_s
+            self._enter(one, life.adopt(wanted, began_at, one.needs.time_s, now, begins_within_s), now)
             return
         assert decision.end is not None
         why = decision.end.why.value if decision.end.why else "by itself"
