@@ -14,6 +14,7 @@ from gpu_queue.config.kinds import (
     OrGroup,
     Plain,
     Scalar,
+    any_case,
     blanks,
     one_of,
     or_text,
@@ -66,13 +67,20 @@ def _gpu_left(value: Plain) -> GpuLeft:
     return GpuLeft(int(match[2]), of_free=match[1] is not None)
 
 
-def _absolute(value: Plain) -> str:
-    if not isinstance(value, str) or not value.startswith("/"):
-        raise ValueError(f"{shown(value)}; expected {ABSOLUTE.expected}")
+def _json_file(value: Plain) -> str:
+    if isinstance(value, str) and value.strip().lower() in ("", "none", "null"):
+        return ""
+    if not isinstance(value, str) or not value.endswith(".json"):
+        raise ValueError(f"{shown(value)}; expected {JSON_FILE.expected}")
     return value
 
 
-ABSOLUTE = Scalar(_absolute, "a path that begins with /", {"type": "string", "pattern": "^/"})
+JSON_FILE = Scalar(
+    _json_file,
+    "the path of a file whose name ends with .json; or none",
+    {"type": ["null", "string"], "pattern": rf"\.json$|{blanks(any_case('none', 'null'))}|{blanks('')}"},
+    takes_nothing=True,
+)
 MODE = _named(Mode)
 SELECT = _named(Select)
 ONE_OR_MORE = Scalar(

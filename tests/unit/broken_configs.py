@@ -54,7 +54,7 @@ FILES = {
     "no wait at all": "max_wait_time: 0\n",
     "a wait that is a list": "max_wait_time: [1h]\n",
     "a selection that there is not": "select: random\n",
-    "a state file somewhere": "process_json: ./logs/uni_id.json\n",
+    "a state file somewhere": "process_json: ./logs/uni_id\n",
     "a work directory that is true": "work_dir: yes\n",
     "shared and swept": "mode: shared\nsweep: on\n",
     "implied and swept": "sweep: gpus\ngpu_left: 1\n",

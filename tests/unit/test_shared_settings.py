@@ -104,6 +104,8 @@ def test_every_gpu_left_of_the_documents_is_one(cards: int) -> None:
         ("max_wait_time: ~\n", Sharing()),
         ("select: least_util\n", Sharing(select=Select.LEAST_UTIL)),
         ("process_json: /home/a/logs/uni_id.json\n", Sharing(process_json="/home/a/logs/uni_id.json")),
+        ("process_json: ./logs/uni_id.json\n", Sharing(process_json="./logs/uni_id.json")),
+        ("process_json: null\n", Sharing()),
         ("retry_config: {max_retries: 9}\n", Sharing(retry_config=RetryConfig(max_retries=9))),
         ("retry_config: {max_retries: null}\n", Sharing()),
         ("compete_gpus: [2, GPU-7f, 2, 0]\n", Sharing(compete_gpus=("2", "GPU-7f", "0"))),
