@@ -11,11 +11,12 @@ from gpu_queue.agent.cards import Cards
 from gpu_queue.agent.fillers import Fillers
 from gpu_queue.agent.looking import Looking
 from gpu_queue.agent.place import Place
+from gpu_queue.agent.rests import limits
 from gpu_queue.agent.tries import Tries
 from gpu_queue.config import Settings
 from gpu_queue.reasons import Reason
 from gpu_queue.scheduling.admission import Terms
-from gpu_queue.scheduling.facts import Facts, Limits, Phase
+from gpu_queue.scheduling.facts import Facts, Phase
 from gpu_queue.scheduling.plan import LOOK_AHEAD, Start, plan
 from gpu_queue.words import in_words
 
@@ -85,7 +86,7 @@ class Planning:
             claiming=frozenset(tries.claimed_names),
             busy_queues=looking.busy_queues,
             titles=looking.titles,
-            limits=Limits(settings.cpu_slots, settings.retry_delay_s, infeasible=settings.infeasible),
+            limits=limits(settings),
             terms=Terms(settings.foreign_memory_bytes),
         )
 
