@@ -1,4 +1,4 @@
-"""The worked example of document 000, round by round: two cards, three queues, six tasks; and the rules that it lists."""
+"""The worked example for shared servers: two GPUs, three queues, six tasks, and each of its rules."""
 
 from __future__ import annotations
 
