@@ -322,6 +322,9 @@ class UniIds:
         return settled
 
     def _error_type(self, claim: Claim, end: End) -> str:
+        one = self._running.get(claim_name(claim))
+        if end.why is None and one is not None and one.word is not None and one.word.error_type:
+            return one.word.error_type
         try:
             record = records.read_try(self._paths, claim)
         except OSError:
