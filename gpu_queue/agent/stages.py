@@ -333,6 +333,7 @@ class Tally:
     """It was moved on by us."""
 
     settlement: Settlement
+    error_type: str = ""
 
 
 Effect = (

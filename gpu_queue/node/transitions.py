@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpu_queue.errors import BadScript
-from gpu_queue.node import lastwords
+from gpu_queue.node import failures, lastwords
 from gpu_queue.node.endings import Ending, Writer
 from gpu_queue.node.pending import SCRIPT_MAX_BYTES, PendingReader
 from gpu_queue.scripts.reader import HEAD_BYTES, read_needs
@@ -70,6 +70,8 @@ class Settled:
     moved: Moved
     settlement: Settlement
     error: str = ""
+    error_type: str = ""
+    """What kind of failure it was; empty: none."""
 
 
 @dataclass(frozen=True)
@@ -277,7 +279,13 @@ class Transitions:
         """
         source_name = claim_name(claim) if named_end is None else ended_name(claim, named_end)
         source = f"{self._paths.running(self._node)}/{source_name}"
-        hint = lastwords.of(self._paths.log(claim)) if last_line and end.status and end.why is None else ""
+        error_type = "" if refusal else failures.by_its_end(end, abnormal)
+        if error_type is None:  # only a try that failed has its log read
+            said = lastwords.read(self._paths.log(claim), failures.TAIL_BYTES)
+            error_type = failures.by_its_log(end.status, said).value
+        else:
+            said = b""
+        hint = lastwords.judge(said) if last_line else ""
         if hint:
             last_line = f"==== {hint}\n{last_line}"
             facts = {**facts, "reason": "; ".join(filter(None, (facts.get("reason"), hint)))}
@@ -292,7 +300,7 @@ class Transitions:
         earlier = tuple(one for one in known if one.token != claim.token)
         result = Settlement(State.FAILED, "refused", refusal) if refusal else settle(end, earlier, limits, abnormal)
         final = result.to is not State.PENDING
-        ending = Ending(claim, end, facts, because)
+        ending = Ending(claim, end, facts, because, error_type)
         # Read before the rename: a person may retry it right after that, and its next claim has tokens of its own.
         may_hold = final and (queue is not None or inherited or bool(refusal))
         held = self._queues.tokens_of(claim.task_id) if may_hold else ()
@@ -313,9 +321,11 @@ class Transitions:
                 self._reader.settled(claim.task_id, result.to)
                 self._queues.free(*held)
             end_facts = {"outcome": result.outcome, "status": end.status}
+            if error_type:
+                end_facts["error_type"] = error_type
             ended = ("settled" if final else "returned", time.time(), end_facts)
             self._events.add(claim, *([("started", *started)] if started else []), ended)
-        return Settled(moved.moved, result, str(moved.error or ""))
+        return Settled(moved.moved, result, str(moved.error or ""), error_type)
 
     def _needs(self, claim: Claim, source: str) -> Needs:
         """What a task asks for, by its record and its script; nothing where they cannot be read."""

@@ -181,5 +181,5 @@ def test_what_a_plan_reserves_is_what_the_lease_says_and_what_other_plans_are_to
     assert node.agent.tries.held_gpus() == {uuid: 4 << 30}
     leases, _ = node.around.leases.look()
     assert leases[uuid].reserve_bytes == 4 << 30
-    (card,) = node.agent._facts(room.now).gpus
+    (card,) = node.agent.planning.facts(room.now).gpus
     assert card.reserved == (Reserved(4 << 30),)

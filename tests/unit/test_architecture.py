@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gpus": {"task", "units", "errors", "locks"},
     "execution": {"allocations", "task", "units", "errors", "gpus", "locks"},
     "keepalive": {"texts", "task", "units", "errors", "gpus", "locks", "band"},
-    "experiments": {*NOUNS, "config", "spool"},
+    "experiments": {*NOUNS, "config", "spool", "node.config"},
     "console": {*NOUNS, "config", "spool", "experiments"},
     "agent": {
         *NOUNS,
