@@ -7,10 +7,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 comma := ,
 STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
-SHELL_FILES := client.sh submit.sh gpu_queue/execution/shim.sh gpu_queue/ways/* examples/ways/* tests/sco/bin/sco examples/train.sh .ci/run examples/demo.sh \
+SHELL_FILES := client.sh submit.sh gpu_queue/execution/shim.sh gpu_queue/ways/* examples/ways/* tests/sco/bin/sco examples/train.sh .ci/run examples/demo.sh examples/demo-shared.sh examples/shared/scripts/*.sh \
 	tests/sharedfs/guest.sh tests/samples/sessions/*.sh
 
-.PHONY: help venv demo test test-sharedfs test-slurm test-ways lint format docs docs-samples attack soak bench gpu-report clean
+.PHONY: help venv demo demo-shared test test-sharedfs test-slurm test-ways lint format docs docs-samples attack soak bench gpu-report clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -25,6 +25,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP) ## start an agent here, submit examples/train.sh, follow it to its end
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/demo.sh
+
+demo-shared: $(STAMP) ## a server that several people share: three queues, six tasks, two GPUs
+	@PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/demo-shared.sh
 
 test: $(STAMP) ## the test suite
 	@$(BIN)/python -m pytest

@@ -3032,10 +3032,10 @@ __gpu_show_shared() { # the GPU in the caller's fields, of a server that several
            case " ${left[*]} " in *" $node/"*) ;; *) __gpu_tr 'another queue' ;; esac
          fi ;;
       left) __gpu_tr 'left to others' ;;
-      stranger) __gpu_tr 'used by others' ;;
-      python) __gpu_tr 'a Python process of yours runs there' ;;
-      memory) __gpu_tr 'too little free memory' ;;
-      utilization) __gpu_tr 'too busy with the work of others' ;;
+      stranger) __gpu_tr 'used by somebody else' ;;
+      python) __gpu_tr 'with another Python process of yours' ;;
+      little) __gpu_tr 'with too little free memory' ;;
+      used) __gpu_tr 'above max_util' ;;
       *) REPLY=$kept_by ;;
     esac
   fi
@@ -5245,10 +5245,10 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'Running Task: ') REPLY='运行任务：' ;;
     'GPU %s: %s') REPLY='GPU %s：%s' ;;
     'left to others') REPLY='留给他人' ;;
-    'used by others') REPLY='他人正在使用' ;;
-    'a Python process of yours runs there') REPLY='您的其他 Python 进程正在使用' ;;
-    'too little free memory') REPLY='可用显存不足' ;;
-    'too busy with the work of others') REPLY='他人的任务利用率过高' ;;
+    'used by somebody else') REPLY='有他人在用' ;;
+    'with another Python process of yours') REPLY='有您的其他 Python 进程' ;;
+    'with too little free memory') REPLY='可用显存不足' ;;
+    'above max_util') REPLY='利用率高于 max_util' ;;
   esac
 }
 

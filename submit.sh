@@ -8,7 +8,8 @@
 #   ./submit.sh --keep N JOB_ID [GPUS] [NODES]   have it served without end by N allocations at most, as long as there is work
 #   ./submit.sh --no-keep JOB_ID            no longer; what runs goes on to its end
 #
-#   ./submit.sh train-exp1                  2 GPUs of one node; here: the first 2 of this machine
+#   ./submit.sh train-exp1                  2 GPUs of one node; here: the first 2 of this machine, or on a shared
+#                                           server (mode: shared) those that the queue's config.yaml names
 #   ./submit.sh train-exp1 4                4
 #   ./submit.sh train-exp1 8 2              8 on each of 2 nodes
 #   ./submit.sh train-exp1 all              all of this machine; each time of those that CUDA_VISIBLE_DEVICES grants, if set
@@ -83,7 +84,7 @@ K8S_QUEUE="" # of Kueue
 }
 # ---------------------------------------------------------------------------------------------------------------
 
-ACT=start DRY_RUN='' WAY='' TIME='' KEEP='' SLOT='' TOKEN='' AFTER='' SIMULATE='' CLIENT=''
+ACT=start DRY_RUN='' WAY='' TIME='' KEEP='' SLOT='' TOKEN='' AFTER='' SIMULATE='' CLIENT='' UNASKED=''
 JOB_ID='' GPUS='' NODES='' ID=''
 FLAGS=()     # given after --
 WAY_FILE=''   # the program of the way that is asked
@@ -420,7 +421,7 @@ start_script() {
     python=python3
     [[ -z $CONDA_PATH && -x $CODE_DIR/.venv/bin/python ]] && python=$CODE_DIR/.venv/bin/python
   fi
-  agent=("$python" -u "$CODE_DIR/perpetual_motion.py" --job-id "$JOB_ID" --queue-root "$QUEUE_ROOT" --gpus)
+  agent=("$python" -u "$CODE_DIR/perpetual_motion.py" --job-id "$JOB_ID" --queue-root "$QUEUE_ROOT" "--gpus${UNASKED:+-unless-shared}")
   say '#!/usr/bin/env bash'
   say '# Starts an agent on the node that it is given; made by submit.sh.'
   while IFS= read -r key; do
@@ -637,8 +638,9 @@ start() {
   local count=1 shape
   export_settings
   choose_way
-  # Simulated GPUs are as many as somebody asked for; of real ones we take two unless told more.
-  [[ -n $GPUS ]] || { [[ -n $SIMULATE && $SUBMIT_WAY == local ]] && GPUS=all || GPUS=2; }
+  # Simulated GPUs are as many as somebody asked for; of real ones we take two unless told more.  Whether the server is
+  # shared, where a config.yaml says which they are, only the agent can tell.
+  [[ -n $GPUS ]] || { UNASKED=1 && [[ -n $SIMULATE && $SUBMIT_WAY == local ]] && GPUS=all || GPUS=2; }
   [[ -z $KEEP || $SUBMIT_WAY != local ]] ||
     refuse "--keep $KEEP: on this machine nothing ends an agent but itself; expected a cluster. Here: ./submit.sh $(quoted "$JOB_ID") --time never"
   settle_time

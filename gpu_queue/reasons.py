@@ -22,22 +22,25 @@ class Code(str, Enum):
     """What kind of thing a task waits for."""
 
     # For what others hold
-    GPUS = "gpus"  # needed, devices, idle, busy, foreign, lost, unknown
+    GPUS = "gpus"  # needed, devices, idle, busy, foreign, lost, unknown; of a shared server those of Bar
     # (beside the id of a task: its title, where the id cannot carry it)
     BEHIND = "behind"  # first: the idle GPUs are kept for that one
+    RESERVE = "reserve"  # needed, idle, left: so many of the idle ones stay free for others
+    CONCURRENT = "concurrent"  # most: so many tasks with GPUs run here
     CPU_SLOTS = "cpu_slots"  # slots
     QUEUE = "queue"  # queue; holder: the task that has it, or first: the one that comes first
     AFTER = "after"  # tasks that are not done yet, and how many more; or failed: the one that never will be
     # For a moment to come
-    BACKOFF = "backoff"  # failures, left_s
+    BACKOFF = "backoff"  # failures, left_s, until_s: epoch seconds by the server's clock
     NOT_STARTED = "not_started"  # left_s: this node could not start it, and tries again
     LIFETIME = "lifetime"  # time_s, left_s
     ENDING = "ending"  # its last try is still ending on this node
     NEXT = "next"  # it starts at the next step
     # Never, on this node
-    INFEASIBLE = "infeasible"  # needed, served
+    INFEASIBLE = "infeasible"  # needed, served; left: of these to others
     MEMORY = "memory"  # needed, memory_bytes, have
     PINNED = "pinned"  # devices, served
+    WAITED = "waited"  # waited_s, most_s: longer than its owner wants
     # Because of its file
     SETTLING = "settling"  # copy: true for a copy of a task that has ended
     UNREAD = "unread"
@@ -53,6 +56,16 @@ class Code(str, Enum):
     NO_AGENT = "no_agent"
     SILENT = "silent"  # node, silent_s
     OTHER = "other"  # one that this version does not know; text
+
+
+class Bar(str, Enum):
+    """Why a GPU of a shared server that no task of ours has is not given."""
+
+    LEFT = "left"  # it is left to others, whoever uses it
+    STRANGER = "stranger"  # somebody else uses it, or did a moment ago
+    PYTHON = "python"  # this user does, beside the tasks
+    USED = "used"  # its utilisation is too high
+    LITTLE = "little"  # too little of its memory is free
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import zip_longest
 from typing import Literal
 
-from gpu_queue.reasons import Code, Reason
+from gpu_queue.reasons import Bar, Code, Reason
 from gpu_queue.states import GpuState
 from gpu_queue.task import short_name
 from gpu_queue.units import format_duration, format_size
@@ -14,6 +14,13 @@ from gpu_queue.units import format_duration, format_size
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 _STATES_ZH = {"busy": "在用", "foreign": "被他人占用", "lost": "失联", "unknown": "状态未知"}
+_BARS = {
+    Bar.LEFT: ("left to others", "留给他人"),
+    Bar.STRANGER: ("used by somebody else", "有他人在用"),
+    Bar.PYTHON: ("with another Python process of yours", "有你的其他 Python 进程"),
+    Bar.USED: ("above max_util", "利用率高于 max_util"),
+    Bar.LITTLE: ("with too little free memory", "空闲显存不足"),
+}
 _KINDS_ZH = {
     "symbolic link": "符号链接",
     "directory": "目录",
@@ -39,6 +46,12 @@ def in_words(reason: Reason, language: Language = "en") -> str:
     return chinese(reason) if language == "zh" else english(reason)
 
 
+def bar_in_words(word: str, language: Language = "en") -> str:
+    """Why a GPU of a shared server is not given, for people; a word that this version does not know as it is."""
+    both = {bar.value: words for bar, words in _BARS.items()}.get(word, (word, word))
+    return both[LANGUAGES.index(language)]
+
+
 def _gpus(count: float) -> str:
     return f"{count:.0f} GPU{'s' * (count != 1)}"
 
@@ -59,22 +72,72 @@ def _asked(reason: Reason) -> str:
     return f"GPU {', '.join(devices)}" if devices else _gpus(reason.number("needed"))
 
 
-def _others(reason: Reason) -> list[tuple[int, str]]:
-    """How many GPUs are in each state but idle."""
-    counts = [(int(reason.number(state.value)), state.value) for state in GpuState if state is not GpuState.IDLE]
-    return [(count, word) for count, word in counts if count]
+def _others(reason: Reason, language: int) -> list[str]:
+    """How many GPUs are in each state but idle, and of those that are barred why."""
+    words = [
+        (state.value, (state.value, _STATES_ZH[state.value])) for state in GpuState if state is not GpuState.IDLE
+    ]
+    words += [(bar.value, both) for bar, both in _BARS.items()]
+    counts = [(int(reason.number(name)), both[language]) for name, both in words]
+    return [f"{count} {'张' * language}{word}" for count, word in counts if count]
 
 
 def _gpus_en(reason: Reason) -> str:
-    others = ", ".join(f"{count} {word}" for count, word in _others(reason))
+    others = ", ".join(_others(reason, 0))
     return f"waits for {_asked(reason)}: {reason.number('idle'):.0f} idle" + (f" ({others})" if others else "")
 
 
 def _gpus_zh(reason: Reason) -> str:
     devices = reason.items("devices")
     asked = f"GPU {', '.join(devices)}" if devices else f"{reason.number('needed'):.0f} 张 GPU"
-    others = "，".join(f"{count} 张{_STATES_ZH[word]}" for count, word in _others(reason))
+    others = "，".join(_others(reason, 1))
     return f"等待 {asked}：空闲 {reason.number('idle'):.0f} 张" + (f"（{others}）" if others else "")
+
+
+def _reserve_en(reason: Reason) -> str:
+    idle, left = reason.number("idle"), reason.number("left")
+    return f"waits for {_gpus(reason.number('needed'))}: {idle:.0f} idle, of which {left:.0f} stay free for others"
+
+
+def _reserve_zh(reason: Reason) -> str:
+    idle, left = reason.number("idle"), reason.number("left")
+    return f"等待 {reason.number('needed'):.0f} 张 GPU：空闲 {idle:.0f} 张，其中 {left:.0f} 张留给他人"
+
+
+def _concurrent_en(reason: Reason) -> str:
+    most = reason.number("most")
+    if not most:
+        return "this node runs no tasks with GPUs (max_concurrent: 0)"
+    return f"{most:.0f} task{'s' * (most != 1)} with GPUs run here, and no more at once (max_concurrent)"
+
+
+def _concurrent_zh(reason: Reason) -> str:
+    most = reason.number("most")
+    if not most:
+        return "本节点不运行需要 GPU 的任务（max_concurrent: 0）"
+    return f"本节点同时最多运行 {most:.0f} 个需要 GPU 的任务（max_concurrent）"
+
+
+def _infeasible_en(reason: Reason) -> str:
+    left = reason.number("left")
+    told = f"needs {_gpus(reason.number('needed'))}; this node serves {reason.number('served'):.0f}"
+    return told + (f" and leaves {left:.0f} of them to others" if left else "")
+
+
+def _infeasible_zh(reason: Reason) -> str:
+    left = reason.number("left")
+    told = f"需要 {reason.number('needed'):.0f} 张 GPU；本节点提供 {reason.number('served'):.0f} 张"
+    return told + (f"，其中 {left:.0f} 张留给他人" if left else "")
+
+
+def _waited_en(reason: Reason) -> str:
+    waited, most = (format_duration(reason.number(name)) for name in ("waited_s", "most_s"))
+    return f"waited {waited} for GPUs or slots, longer than max_wait_time ({most})"
+
+
+def _waited_zh(reason: Reason) -> str:
+    waited, most = (format_duration(reason.number(name)) for name in ("waited_s", "most_s"))
+    return f"等待 GPU 或名额已 {waited}，超过 max_wait_time（{most}）"
 
 
 def _queue_en(reason: Reason) -> str:
@@ -234,6 +297,8 @@ _WORDS: dict[Code, tuple[Callable[[Reason], str], Callable[[Reason], str]]] = {
         lambda one: f"comes after {_task(one, 'first')}, which waits for GPUs",
         lambda one: f"排在 {_task(one, 'first')} 之后，后者在等待 GPU",
     ),
+    Code.RESERVE: (_reserve_en, _reserve_zh),
+    Code.CONCURRENT: (_concurrent_en, _concurrent_zh),
     Code.CPU_SLOTS: (_cpu_slots_en, _cpu_slots_zh),
     Code.QUEUE: (_queue_en, _queue_zh),
     Code.AFTER: (_after_en, _after_zh),
@@ -251,12 +316,10 @@ _WORDS: dict[Code, tuple[Callable[[Reason], str], Callable[[Reason], str]]] = {
         lambda _: "它的上一次运行还在本节点上收尾",
     ),
     Code.NEXT: (lambda _: "it starts at the next step", lambda _: "即将启动"),
-    Code.INFEASIBLE: (
-        lambda one: f"needs {_gpus(one.number('needed'))}; this node serves {one.number('served'):.0f}",
-        lambda one: f"需要 {one.number('needed'):.0f} 张 GPU；本节点提供 {one.number('served'):.0f} 张",
-    ),
+    Code.INFEASIBLE: (_infeasible_en, _infeasible_zh),
     Code.MEMORY: (_memory_en, _memory_zh),
     Code.PINNED: (_pinned_en, _pinned_zh),
+    Code.WAITED: (_waited_en, _waited_zh),
     Code.SETTLING: (_settling_en, _settling_zh),
     Code.UNREAD: (lambda _: "it was not read yet", lambda _: "尚未读取"),
     Code.OWNER: (

@@ -28,27 +28,32 @@ from gpu_queue.agent.history import History
 from gpu_queue.agent.lanes import told_queues
 from gpu_queue.agent.livetry import are_within
 from gpu_queue.agent.looking import Looking, Seen
+from gpu_queue.agent.lookout import Lookout
 from gpu_queue.agent.minutes import Minutes
 from gpu_queue.agent.overreach import Overreach
 from gpu_queue.agent.place import Place
+from gpu_queue.agent.planning import Planning
 from gpu_queue.agent.preparing import Preparing, scripts_environment
 from gpu_queue.agent.pushing import Pushing
 from gpu_queue.agent.renewing import Renewing, situation_of
 from gpu_queue.agent.surroundings import Surroundings
 from gpu_queue.agent.telling import gpu_pages, shared_pages, silent_pages, try_pages, wait_pages
+from gpu_queue.agent.tenants import Tenants
 from gpu_queue.agent.tries import Tries
 from gpu_queue.agent.watching import Watching
 from gpu_queue.config import Settings
 from gpu_queue.execution import found
 from gpu_queue.execution.shims import Shims
 from gpu_queue.execution.tools import install_tools
+from gpu_queue.gpus.processes import processes_of
+from gpu_queue.gpus.simulated import STATE_FILE_VARIABLE
 from gpu_queue.node.kept import SEEN_KEPT
 from gpu_queue.node.storage import Errand, Failed
-from gpu_queue.reasons import REASONS_PUBLISHED, Reason
-from gpu_queue.scheduling.admission import Terms
-from gpu_queue.scheduling.facts import Facts, Limits, Phase
+from gpu_queue.reasons import REASONS_PUBLISHED
+from gpu_queue.scheduling.facts import Phase
 from gpu_queue.scheduling.phase import Wishes, phase_of
-from gpu_queue.scheduling.plan import LOOK_AHEAD, Start, explain, plan
+from gpu_queue.scheduling.plan import explain
+from gpu_queue.sharing import Mode
 from gpu_queue.spool.commands import Command
 from gpu_queue.spool.pages import NodePage
 from gpu_queue.states import AgentState
@@ -120,7 +125,12 @@ class Agent:
         )
         self.pushing = Pushing(spool, storage, self.tries, now, say)
         self.history = History(spool, storage, self.tries, self.cards, say)
-        self.overreach = Overreach(around, self.tries, self.cards, now)
+        lookout = Lookout(processes_of(around.devices.kind, around.environment.get(STATE_FILE_VARIABLE)), around.wake)
+        self.overreach = Overreach(around, self.tries, self.cards, lookout, now)
+        if settings.mode is Mode.SHARED:
+            self.cards.tenants = Tenants(
+                lookout, around.devices, around.gpu_uuids, lambda: self.settings.sharing, say
+            )
         self._ledgers: Errand[None] = Errand(storage, "ledger", say, trouble="the ledger could not be written")
         self._cancels: Errand[int] = Errand(storage, "cancel", say)
         self._answers: Errand[None] = Errand(storage, "answer", say)
@@ -129,18 +139,27 @@ class Agent:
         self._started_wall_s = time.time()
         self.span = span_of(around.allocation, settings.lifetime_s, settings.at_end, self._started_wall_s)
         self.renewing = Renewing(around, agenda, lambda: self.settings, now)
-        self._minutes = Minutes(say, now)
+        self.place = Place(around.node_directory, around.home, around.leases, self.tries, restore, say)
+        self.planning = Planning(
+            self.cards,
+            self.tries,
+            self.looking,
+            self.fillers,
+            self.beat,
+            self.place,
+            agenda,
+            lambda: self.settings,
+            ends_at=now + self.span.ends_s,
+        )
         self._seen: deque[str] = deque(seen, maxlen=SEEN_KEPT)
         self._hourly_at = now
         self._tidy_due = now
         self._hanging = Hanging(storage, say)
-        self._phase = Phase.SERVING
-        self._phase_reason: Reason | None = None
+        self._minutes = Minutes(say, now)
         self._leaving_since: float | None = None
         self.was_terminated = False
         self.finished = False
         self.forced_out = False
-        self.place = Place(around.node_directory, around.home, around.leases, self.tries, restore, say)
         agenda.want(Duty.KEEP, now)
 
     @property
@@ -172,12 +191,14 @@ class Agent:
         due = self.looking.advance(now, tuple(self.commands.questions), is_busy=self.commands.is_busy)
         if "peers" in due:
             self.watching.look()
-        self._plan(now)
+        self.planning.advance(now)
         if self.looking.has_looked:
-            self.history.advance(now, lambda: self._facts(now).states())
+            self.history.advance(now, lambda: self.planning.facts(now).states())
             served_s = now - self._started_at
-            self.renewing.advance(now, lambda: situation_of(self._facts(now), self.tries.live, self.span, served_s))
-        serves = self.looking.has_looked and self._phase is Phase.SERVING and not self.place.problem
+            self.renewing.advance(
+                now, lambda: situation_of(self.planning.facts(now), self.tries.live, self.span, served_s)
+            )
+        serves = self.looking.has_looked and self.planning.phase is Phase.SERVING and not self.place.problem
         self.tries.keep_spares(now, serves=serves)
         self.pushing.advance(now)
         self.overreach.advance(now)
@@ -212,7 +233,7 @@ class Agent:
     def hint(self, directory: str, name: str, whole: bool) -> None:
         """A file event: look there at once."""
         if directory == self._around.leases.directory:
-            if name not in self.tries.held_gpus():
+            if name not in self.tries.holdings.gpus():
                 self.fillers.leases_are_old = True
                 self._agenda.want(Duty.KEEP)
             return
@@ -248,14 +269,14 @@ class Agent:
             for command in look.mail.commands:
                 self._obey(command, now)
         if seen.questions:
-            facts = self._facts(now)
+            facts = self.planning.facts(now)
             waiting = self.looking.view.waiting
             self.commands.explain(seen.questions, waiting, lambda names: explain(facts, 0, names))
         self._agenda.want(Duty.PLAN_ANEW)
 
     def _keep(self, now: float) -> None:
         """Hold what is idle, and give up what is not."""
-        self.fillers.step(now, self.tries, self._phase, self.settings, self.looking.root.keepalive_off)
+        self.fillers.step(now, self.tries, self.planning.phase, self.settings, self.looking.root.keepalive_off)
         self._agenda.want(Duty.KEEP, now + self.fillers.tick_s)
         if self.fillers.take_changed():
             self._agenda.want(Duty.TELL)
@@ -268,12 +289,7 @@ class Agent:
             text = self.fillers.ledger_text(now)
             self._ledgers.send(lambda: self._spool.kept.write_ledger(text))
 
-    # -- planning ---------------------------------------------------------------------------------------------------
-
-    def _left_s(self, now: float) -> float | None:
-        """In how many seconds a task that says its time must be over; None: there is no end."""
-        left_s = self._started_at + self.span.ends_s - now
-        return None if left_s == float("inf") else left_s
+    # -- the phase ---------------------------------------------------------------------------------------------------
 
     def _change_phase(self, now: float) -> None:
         looking = self.looking
@@ -291,9 +307,9 @@ class Agent:
                 spool_is_empty=is_empty,
             )
         )
-        if (phase, reason) != (self._phase, self._phase_reason):
+        if (phase, reason) != (self.planning.phase, self.planning.phase_reason):
             self._say(f"{phase.value}: {in_words(reason)}" if reason else phase.value)
-            self._phase, self._phase_reason = phase, reason
+            self.planning.phase, self.planning.phase_reason = phase, reason
             for duty in (Duty.TELL, Duty.PLAN_ANEW, Duty.KEEP):
                 self._agenda.want(duty)
         self.tries.is_leaving = phase is Phase.LEAVING
@@ -303,49 +319,6 @@ class Agent:
             for one in list(self.tries.live.values()):
                 if one.why is None:
                     self.tries.stop(one, Why.REQUEUE, now, self.leave_grace_s)
-
-    def _facts(self, now: float) -> Facts:
-        settings = self.settings
-        live = self.tries.live.values()
-        return Facts(
-            now=now,
-            server_now=time.time() + self.beat.ahead_s,
-            phase=self._phase,
-            phase_reason=self._phase_reason,
-            gpus=self.cards.facts(now, self.tries.held_gpus()),
-            waiting=self.looking.view.waiting,
-            without_gpu=self.looking.without_gpu,
-            cpu_tasks=sum(not one.gpus and not one.refusal and one.holds_gpus for one in live),
-            lifetime_left_s=self._left_s(now),
-            waits_at_end=self.settings.at_end == "wait",
-            resting=self.tries.rests.until,
-            claiming=frozenset(self.tries.claimed_names),
-            busy_queues=self.looking.busy_queues,
-            titles=self.looking.titles,
-            limits=Limits(settings.cpu_slots, settings.retry_delay_s, infeasible=settings.infeasible),
-            terms=Terms(settings.foreign_memory_bytes),
-        )
-
-    def _plan(self, now: float) -> None:
-        # What can never run is found when it was listed, not again each time that a GPU becomes free.
-        is_anew, is_due = self._agenda.take(Duty.PLAN_ANEW, now), self._agenda.take(Duty.PLAN, now)
-        if not (is_anew or is_due) or not self.looking.has_looked or self.looking.root.damage or self.place.problem:
-            return
-        facts = self._facts(now)
-        decided = plan(facts, LOOK_AHEAD if is_anew else 0)
-        if decided.actions and not self.fillers.is_empty:
-            self._agenda.want(Duty.KEEP)  # a worker may have to go
-        for action in decided.actions:
-            if isinstance(action, Start):
-                if not (self.cards.may_be_given(action.gpus, now, self._agenda) and self.tries.start(action, now)):
-                    break  # their answer, or the next look, plans again
-            else:
-                self.tries.refuse(action.task, in_words(action.reason), now)
-            self._agenda.want(Duty.TELL)
-        if decided.needs_reading and not self.looking.is_out:
-            self._agenda.want(Duty.LOOK)
-        if facts.waiting:
-            self.cards.watch_foreign(facts.states(), now, self._agenda)
 
     # -- commands ---------------------------------------------------------------------------------------------------
 
@@ -378,8 +351,8 @@ class Agent:
         self._minutes.hear(now, page)
 
     def _page(self, now: float, state: AgentState | None) -> NodePage:
-        facts = self._facts(now)
-        left_s = self._left_s(now)
+        facts = self.planning.facts(now)
+        left_s = self.planning.left_s(now)
         wall_s = time.time()
         told = (
             self.looking.problem,
@@ -393,13 +366,13 @@ class Agent:
         waiting = [task for task in self.looking.view.waiting if task.name not in facts.claiming]
         open_nonces = self.commands.open_nonces()
         allocation = self._around.allocation
-        shared = shared_pages(facts, self.settings.mode)
+        shared = shared_pages(facts, self.settings.mode, self.cards.tenants)
         queues, more_queues = told_queues(facts, self.looking, self.tries)
         return NodePage(
             node=self._spool.node,
             incarnation=self._around.incarnation,
-            state=state or AgentState(self._phase.value),
-            reason=self._phase_reason,
+            state=state or AgentState(self.planning.phase.value),
+            reason=self.planning.phase_reason,
             version=__version__,
             host=socket.gethostname(),
             pid=os.getpid(),
@@ -431,9 +404,9 @@ class Agent:
     # -- the end ----------------------------------------------------------------------------------------------------
 
     def _maybe_finish(self, now: float) -> None:
-        if self._phase not in (Phase.LEAVING, Phase.DRAINING) or self.finished:
+        if self.planning.phase not in (Phase.LEAVING, Phase.DRAINING) or self.finished:
             return
-        submits = self.renewing.is_busy and self._phase is Phase.DRAINING
+        submits = self.renewing.is_busy and self.planning.phase is Phase.DRAINING
         if not self.tries.live and not self.commands.is_busy and self.fillers.is_empty and not submits:
             self.finished = True
         elif self._leaving_since is not None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from gpu_queue.config import Config, Elsewhere, Settings, live_changes, resolve
-from gpu_queue.errors import SettingsError
+from gpu_queue.config import TABLE, Config, Elsewhere, Settings, examine, live_changes
 from gpu_queue.node.side import RootView
 
 
@@ -60,11 +59,17 @@ class Current:
         return True
 
     def _resolve(self, config: Config) -> str:
-        try:
-            fresh = resolve(self._flags, self._environment, config, self._elsewhere)
-        except SettingsError as error:
-            told = "; ".join(one.removeprefix(f"{self._root}/") for one in error.problems)
+        examined = examine(TABLE, self._flags, self._environment, config, self._elsewhere)
+        if examined.problems:
+            told = "; ".join(self._without_root(one) for one in examined.problems)
             return f"the last good settings stay: {told}"
-        self.settings, waiting = live_changes(self.settings, fresh)
+        was = self.settings.mode
+        self.settings, waiting = live_changes(self.settings, examined.settings)
         self._say("config.yaml was read again")
-        return f"config.yaml: a new agent is needed to obey {', '.join(waiting)}" if waiting else ""
+        if not waiting:
+            return ""
+        note = f"; {self._without_root(examined.note)}" if examined.note and examined.settings.mode is not was else ""
+        return f"config.yaml: a new agent is needed to obey {', '.join(waiting)}{note}"
+
+    def _without_root(self, text: str) -> str:
+        return text.replace(f"{self._root}/", "")

@@ -163,7 +163,7 @@ class Fillers:
         self._leases_at, self.leases_are_old = now, False
         try:
             leases, self._fillers = self._leases.look()
-            self._cards.note_leases(leases, set(tries.held_gpus(settling_too=True)))
+            self._cards.note_leases(leases, tries.holdings.gpus(settling_too=True))
         except OSError as error:  # what was known stays; taking a GPU is refused the same way
             self._say(f"the node's own directory: {error}")
         self._tell_cards()

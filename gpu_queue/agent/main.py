@@ -23,7 +23,7 @@ from gpu_queue.agent.loop import run
 from gpu_queue.agent.speaker import Speaker, fit, reddened
 from gpu_queue.agent.surroundings import Surroundings
 from gpu_queue.conf import Said, read_conf
-from gpu_queue.config import TABLE, Config, Elsewhere, Settings, examine, parser, queue_root, unknown_in_conf
+from gpu_queue.config import TABLE, UNASKED, Config, Elsewhere, Settings, examine, parser, queue_root, unknown_in_conf
 from gpu_queue.errors import DeviceError, GpuQueueError, SettingsError, SpoolError
 from gpu_queue.execution import found
 from gpu_queue.execution.launcher import start_companion, with_death_signal
@@ -39,6 +39,7 @@ from gpu_queue.node.config import believed, read_config
 from gpu_queue.node.hints import Hints
 from gpu_queue.node.side import NodeSide, node_name, own_name
 from gpu_queue.node.storage import Errand, Failed, StorageThread
+from gpu_queue.sharing import Mode
 from gpu_queue.spool import filesystem, trust
 from gpu_queue.spool.paths import STATE_DIRECTORIES, SpoolPaths
 from gpu_queue.task import State
@@ -154,8 +155,9 @@ def serve(
     environment: Mapping[str, str],
     config: Config,
     elsewhere: Elsewhere,
+    note: str = "",
 ) -> int:
-    """Run an agent to its end; returns the exit status.
+    """Run an agent to its end, whose settings have led to a ``note``; returns the exit status.
 
     Raises:
         GpuQueueError: it cannot begin; the message says why and what to do.
@@ -219,6 +221,8 @@ def serve(
         watch_ends=lambda directories: hints.add_moves(directories, spool.is_awaited),
     )
     announce(speaker, settings, around, served)
+    if note:
+        speaker.plain(f"Settings: {note}")
     if warning:
         speaker.plain(f"Warning: {warning}")
     if restored:
@@ -272,11 +276,15 @@ def _leave(agent: Agent, storage: StorageThread, speaker: Speaker) -> int:
 
 
 def check(
-    settings: Settings, environment: Mapping[str, str], refused: tuple[str, ...] = (), ignored: tuple[str, ...] = ()
+    settings: Settings,
+    environment: Mapping[str, str],
+    refused: tuple[str, ...] = (),
+    ignored: tuple[str, ...] = (),
+    note: str = "",
 ) -> int:
     """``--check``: say what would be done here, were it not for the settings that are ``refused``; 0 if it can be.
 
-    What is ``ignored`` of the settings is told.
+    What is ``ignored`` of the settings is told, and the ``note`` that they have led to.
     """
     problems = list(refused)
     allocation = allocation_of(environment, time.time())
@@ -325,8 +333,9 @@ def check(
     try_("python", f"{sys.version.split()[0]} ({sys.executable})")
     for problem in refused:
         line("settings", f"PROBLEM: {problem}", is_bad=True)
-    for note in ignored:
-        line("settings", note, is_bad=True)
+    for one in ignored:
+        line("settings", one, is_bad=True)
+    line("mode", note.removeprefix("mode is ") or settings.mode.value)
     try_("spool", spool_text)
     try_("GPUs", gpus_text)
     try_("node", node_text)
@@ -354,13 +363,13 @@ def main(
         constants: settings that stand in the program itself, by the names of their variables.
     """
     given = vars(parser(program).parse_args(arguments))
-    is_check = given.pop("check")
+    is_check, unasked = given.pop("check"), given.pop(UNASKED)
     environment = dict(os.environ)
     said = {name: Said(str(value), os.path.abspath(sys.argv[0])) for name, value in constants.items()}
     elsewhere = Elsewhere(read_conf(environment), said)
     try:
         # Where config.yaml lies is known without it.
-        settings, _ = examine(TABLE, given, environment, elsewhere=elsewhere)
+        settings = examine(TABLE, given, environment, elsewhere=elsewhere).settings
         config = Config()
         if settings.job_id:
             try:
@@ -369,12 +378,15 @@ def main(
                 )
             except SettingsError as error:
                 config = Config(problems=error.problems)
-        settings, problems = examine(TABLE, given, environment, config, elsewhere)
+        if unasked and not given["gpus"]:
+            mode = examine(TABLE, given, environment, config, elsewhere).settings.mode
+            given["gpus"] = unasked if mode is Mode.DEDICATED else None
+        settings, problems, note = examine(TABLE, given, environment, config, elsewhere)
         if is_check:
-            return check(settings, environment, problems, unknown_in_conf(elsewhere.conf))
+            return check(settings, environment, problems, unknown_in_conf(elsewhere.conf), note)
         if problems:
             raise SettingsError(*problems)
-        return serve(settings, given, environment, config, elsewhere)
+        return serve(settings, given, environment, config, elsewhere, note)
     except GpuQueueError as error:
         for line in str(error).splitlines():
             print(f"{program}: {fit(line)}", file=sys.stderr)  # noqa: T201

@@ -151,12 +151,15 @@ class Preparing:
             "cwd": cwd,
             "started_at": format_utc(one.started_wall_s),
         }
+        if one.reserve_bytes is not None:
+            one.facts["reserve_bytes"] = one.reserve_bytes
         for_successor = {
             "started_monotonic": one.started_at,
             "started_wall_s": one.started_wall_s,
             "time_s": one.needs.time_s,
             "retries": one.needs.retries,
             "queue": one.needs.queue,
+            "memory_bytes": one.needs.memory_bytes,
             "allocation": self.allocation.name,
         }
         one.directory.write_facts({**one.facts, **for_successor})

@@ -8,7 +8,7 @@
 """
 
 from gpu_queue.config.given import Config
-from gpu_queue.config.pages import ELSEWHERE, SERVES, add_flags, json_schema, parser, settings_table
+from gpu_queue.config.pages import ELSEWHERE, SERVES, UNASKED, add_flags, json_schema, parser, settings_table
 from gpu_queue.config.resolving import Elsewhere, examine, live_changes, queue_root, resolve, unknown_in_conf
 from gpu_queue.config.table import SETTINGS, TABLE, Keepalive, Setting, Settings
 
@@ -35,6 +35,7 @@ __all__ = [
     "SERVES",
     "SETTINGS",
     "TABLE",
+    "UNASKED",
     "Config",
     "Elsewhere",
     "Keepalive",

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from gpu_queue.config.given import Config, Given
-from gpu_queue.config.kinds import Kind, ListOf, ListOfGroups, Plain, Scalar, shown
+from gpu_queue.config.kinds import Kind, ListOf, ListOfGroups, OrGroup, Plain, Scalar, shown
 from gpu_queue.config.table import ENABLED, Setting, Table, Tree, tree_of
 
 CHARACTERS_MAX = 1 << 17
@@ -41,17 +41,19 @@ def read(path: str, content: bytes, table: Table[Any]) -> Config:
         content: what stands in it, of a size that is bounded.
         table: the settings that there are.
     """
+    everything = frozenset(row.key for row in table.rows if row.key)
     try:
         root = yaml.compose(content, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
         said = ", ".join(" ".join(part.split()) for part in (error.context, error.problem) if part)
-        return Config(problems=(f"{path}{line}: no YAML: {said[:300]}",))
+        return Config(broken=everything, problems=(f"{path}{line}: no YAML: {said[:300]}",))
     except RecursionError:
-        return Config(problems=(f"{path}: no YAML: it is nested too deeply",))
+        return Config(broken=everything, problems=(f"{path}: no YAML: it is nested too deeply",))
     except Exception as error:  # beside YAMLError the reader lets pass what it stumbles over
-        return Config(problems=(f"{path}: no YAML: {' '.join(str(error).split())[:300]}",))
+        told = f"{path}: no YAML: {' '.join(str(error).split())[:300]}"
+        return Config(broken=everything, problems=(told,))
     if root is None:
         return Config()
     reader = _Reader(path, table.rows)
@@ -171,8 +173,13 @@ class _Reader:
         try:
             if isinstance(kind, ListOfGroups):
                 return self._groups(kind, node, key)
+            if isinstance(kind, OrGroup):
+                if isinstance(node, yaml.MappingNode):
+                    return self._one_group(kind, node, line, key)
+                return kind.scalar.parse(_plain(node))
             if isinstance(kind, Scalar):
-                return kind.parse(_plain(node))
+                is_nothing = kind.takes_nothing and node.tag == f"{_TAG}null"
+                return kind.parse("none" if is_nothing else _plain(node))
             if isinstance(node, yaml.SequenceNode):
                 return self._list(kind, node, key)
             entries = kind.entries(_plain(node))
@@ -206,7 +213,7 @@ class _Reader:
                 made.append(_BROKEN)
         return _BROKEN if _BROKEN in made else tuple(made)
 
-    def _one_group(self, kind: ListOfGroups, node: yaml.MappingNode, line: int, key: str) -> Any:
+    def _one_group(self, kind: ListOfGroups | OrGroup, node: yaml.MappingNode, line: int, key: str) -> Any:
         members = {one.key: one for one in kind.members}
         values: dict[str, Any] = {}
         is_broken = False

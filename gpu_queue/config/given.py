@@ -22,7 +22,7 @@ class Config:
     values: Mapping[str, Given] = field(default_factory=dict)
     """By key; of those only that can be obeyed."""
     broken: frozenset[str] = frozenset()
-    """Keys whose values cannot be."""
+    """Keys whose values cannot be; all of them, where nobody can tell what the file says."""
     problems: tuple[str, ...] = ()
     """All of them, each with its place; the last may count those that are left out."""
 

@@ -40,6 +40,8 @@ class Scalar:
     """Raises ValueError; the message shows the value and says what was expected."""
     expected: str
     schema: Mapping[str, Any]
+    takes_nothing: bool = False
+    """YAML's null is a value of it; the parser gets it as the word ``none``."""
 
     def from_text(self, text: str) -> Any:
         """The value that a flag or variable gives; raises ValueError."""
@@ -110,19 +112,43 @@ class ListOfGroups:
     @property
     def schema(self) -> Mapping[str, Any]:
         """A list of objects."""
-        group = {
-            "type": "object",
-            "additionalProperties": False,
-            "properties": {one.key: {**one.kind.schema, "description": one.meaning} for one in self.members},
-            "required": [one.key for one in self.members if one.is_required],
-        }
-        return {"type": "array", "items": group}
+        return {"type": "array", "items": group_schema(self.members)}
 
 
-Kind = Scalar | ListOf | ListOfGroups
+@dataclass(frozen=True)
+class OrGroup:
+    """A single value; or, in config.yaml, a mapping."""
+
+    scalar: Scalar
+    members: tuple[Member, ...]
+    make: Callable[..., Any]
+    """From the values that the mapping gives, by their keys."""
+    expected: str
+
+    def from_text(self, text: str) -> Any:
+        """The value that a flag or variable gives; raises ValueError."""
+        return self.scalar.parse(text)
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """The value, or an object."""
+        return {"anyOf": [self.scalar.schema, group_schema(self.members)]}
 
 
-def _text_of(value: Plain, expected: str) -> str:
+def group_schema(members: tuple[Member, ...]) -> Mapping[str, Any]:
+    """An object that has these keys."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {one.key: {**one.kind.schema, "description": one.meaning} for one in members},
+        "required": [one.key for one in members if one.is_required],
+    }
+
+
+Kind = Scalar | ListOf | ListOfGroups | OrGroup
+
+
+def text_of(value: Plain, expected: str) -> str:
     """A text or number as text, for the parsers that read text; a truth value is none."""
     if isinstance(value, bool):
         raise ValueError(f"{shown(value)}; expected {expected}")
@@ -138,13 +164,14 @@ def _pattern_of(schema: Mapping[str, Any]) -> str:
     return f"(?:{'|'.join(words + patterns + [_pattern_of(one) for one in schema.get('anyOf', ())]) or '.*'})"
 
 
-def _any_case(*words: str) -> str:
+def any_case(*words: str) -> str:
     """A pattern of these words, however they are spelled: JSON schemas know no flag for that."""
     one_by_one = ("".join(f"[{a}{a.upper()}]" if a.isalpha() else re.escape(a) for a in word) for word in words)
     return f"(?:{'|'.join(one_by_one)})"
 
 
-def _blanks(pattern: str) -> str:
+def blanks(pattern: str) -> str:
+    """A pattern of the whole text, with blanks around it."""
     return rf"^\s*(?:{pattern})\s*$"
 
 
@@ -167,7 +194,7 @@ def _sweep(*words: str) -> Scalar:
             raise ValueError(f"{shown(value)}; expected {expected}")
         return word
 
-    schema = {"anyOf": [*FLAG.schema["anyOf"], {"type": "string", "pattern": _blanks(_any_case(*words))}]}
+    schema = {"anyOf": [*FLAG.schema["anyOf"], {"type": "string", "pattern": blanks(any_case(*words))}]}
     return Scalar(parse, expected, schema)
 
 
@@ -178,21 +205,21 @@ def _text(value: Plain) -> str:
 
 
 def _count(value: Plain) -> int:
-    text = _text_of(value, "a whole number").strip()
+    text = text_of(value, "a whole number").strip()
     if not re.fullmatch(r"\d{1,6}", text, re.ASCII):
         raise ValueError(f"{shown(value)}; expected a whole number")
     return int(text)
 
 
 def _uid(value: Plain) -> int:
-    text = _text_of(value, "a user's number").strip()
+    text = text_of(value, "a user's number").strip()
     if not re.fullmatch(r"\d{1,10}", text, re.ASCII) or int(text) > UID_MAX:
         raise ValueError(f"{shown(value)}; expected a user's number")
     return int(text)
 
 
 def _percent(value: Plain) -> int:
-    text = _text_of(value, PERCENT.expected).strip()
+    text = text_of(value, PERCENT.expected).strip()
     if not re.fullmatch(r"\d{1,3}", text, re.ASCII) or int(text) > 100:
         raise ValueError(f"{shown(value)}; expected {PERCENT.expected}")
     return int(text)
@@ -202,7 +229,7 @@ def _fraction(value: Plain) -> float:
     """``0.6``, ``60%``; 0 holds no memory at all."""
     if not isinstance(value, (str, bool)) and 0 <= value <= FRACTION_MAX:
         return float(value)
-    text = _text_of(value, FRACTION.expected).strip()
+    text = text_of(value, FRACTION.expected).strip()
     if re.fullmatch(r"\d{1,3}%", text, re.ASCII) and int(text[:-1]) <= FRACTION_MAX * 100:
         return int(text[:-1]) / 100
     if re.fullmatch(r"\d?\.\d{1,6}|0", text, re.ASCII) and float(text) <= FRACTION_MAX:
@@ -211,7 +238,7 @@ def _fraction(value: Plain) -> float:
 
 
 def _duration(value: Plain) -> float:
-    return parse_duration_s(_text_of(value, DURATION.expected))
+    return parse_duration_s(text_of(value, DURATION.expected))
 
 
 def _positive(value: Plain) -> float:
@@ -222,14 +249,14 @@ def _positive(value: Plain) -> float:
 
 
 def _lifetime(value: Plain) -> float:
-    text = _text_of(value, LIFETIME.expected)
+    text = text_of(value, LIFETIME.expected)
     if text.strip().lower() == "never" or text.strip() == "0":
         return math.inf
     return parse_duration_s(text)
 
 
 def _hours(value: Plain) -> float:
-    text = _text_of(value, HOURS.expected).strip()
+    text = text_of(value, HOURS.expected).strip()
     try:
         return _lifetime(text if text == "0" or not re.fullmatch(r"[0-9.]+", text) else f"{text}h")
     except ValueError:
@@ -237,12 +264,12 @@ def _hours(value: Plain) -> float:
 
 
 def _size(value: Plain) -> int:
-    return parse_size_bytes(_text_of(value, SIZE.expected))
+    return parse_size_bytes(text_of(value, SIZE.expected))
 
 
 def _quiet(value: Plain) -> QuietHours:
     # YAML reads off as a truth value.
-    return NO_HOURS if value is False else parse_quiet_hours(_text_of(value, QUIET.expected))
+    return NO_HOURS if value is False else parse_quiet_hours(text_of(value, QUIET.expected))
 
 
 def _job_id(value: Plain) -> str:
@@ -278,16 +305,33 @@ def one_of(*words: str) -> Scalar:
     return Scalar(parse, " or ".join(words), {"enum": [*words, *truths]})
 
 
-def _or_text(number: Mapping[str, Any], pattern: str) -> Mapping[str, Any]:
-    return {"anyOf": [number, {"type": "string", "pattern": _blanks(pattern)}]}
+def or_none(kind: Scalar) -> Scalar:
+    """What a kind may be, or nothing: ``null`` in YAML, and ``none`` anywhere."""
+    words = ("none", "null")
+
+    def parse(value: Plain) -> Any:
+        if isinstance(value, str) and value.strip().lower() in words:
+            return None
+        try:
+            return kind.parse(value)
+        except ValueError as error:
+            raise ValueError(f"{error}; or none") from None
+
+    nothing = {"type": ["null", "string"], "pattern": blanks(any_case(*words))}
+    return Scalar(parse, f"{kind.expected}; or none", {"anyOf": [nothing, kind.schema]}, takes_nothing=True)
 
 
-_NUMBER = r"[0-9]+(?:\.[0-9]+)?"
-_TIME = rf"{_NUMBER}|(?:{_NUMBER}[dhmsDHMS])+"
+def or_text(number: Mapping[str, Any], pattern: str) -> Mapping[str, Any]:
+    """A schema of what is a number, or a text of this pattern."""
+    return {"anyOf": [number, {"type": "string", "pattern": blanks(pattern)}]}
+
+
+NUMBER = r"[0-9]+(?:\.[0-9]+)?"
+_TIME = rf"{NUMBER}|(?:{NUMBER}[dhmsDHMS])+"
 _MORE_THAN_NOTHING = r"(?=[^1-9]*[1-9])"
 _TIME_OF_DAY = r"(?:[01]?[0-9]:[0-5][0-9]|2[0-3]:[0-5][0-9]|24:00)"
-_DAY = _any_case(*LONG_DAYS, *DAYS)
-_DAYS = rf"(?:{_any_case(*GROUPS)}|{_DAY}(?:\s*-\s*{_DAY})?)"
+_DAY = any_case(*LONG_DAYS, *DAYS)
+_DAYS = rf"(?:{any_case(*GROUPS)}|{_DAY}(?:\s*-\s*{_DAY})?)"
 _TIMES = rf"{_TIME_OF_DAY}\s*-\s*{_TIME_OF_DAY}"
 _ENTRY = rf"\s*(?:{_DAYS}(?:\s*{_TIMES})?|{_TIMES})\s*"
 _ENTRIES = rf"(?:{_ENTRY}(?:,(?!\s*$)|[;\n]|$))*"
@@ -295,14 +339,12 @@ _ENTRIES = rf"(?:{_ENTRY}(?:,(?!\s*$)|[;\n]|$))*"
 FLAG = Scalar(
     _flag,
     "true or false",
-    _or_text({"enum": [True, False, "on", "off", 1, 0]}, _any_case(*_WORDS)),
+    or_text({"enum": [True, False, "on", "off", 1, 0]}, any_case(*_WORDS)),
 )
 SWEEP = _sweep("gpus", "all")
 SWEEP_IN_FILES = _sweep("gpus")
 TEXT = Scalar(_text, "text", {"type": ["string", "integer"]})
-COUNT = Scalar(
-    _count, "a whole number", _or_text({"type": "integer", "minimum": 0, "maximum": 999_999}, "[0-9]{1,6}")
-)
+COUNT = Scalar(_count, "a whole number", or_text({"type": "integer", "minimum": 0, "maximum": 999_999}, "[0-9]{1,6}"))
 UID = Scalar(
     _uid,
     "a user's number",
@@ -311,12 +353,12 @@ UID = Scalar(
 PERCENT = Scalar(
     _percent,
     "a percentage, 0 to 100",
-    _or_text({"type": "integer", "minimum": 0, "maximum": 100}, "0?[0-9]{1,2}|100"),
+    or_text({"type": "integer", "minimum": 0, "maximum": 100}, "0?[0-9]{1,2}|100"),
 )
 FRACTION = Scalar(
     _fraction,
     f"a part of the memory from 0 to {FRACTION_MAX}, for example 0.6",
-    _or_text(
+    or_text(
         {"type": "number", "minimum": 0, "maximum": FRACTION_MAX},
         r"0|0?\.(?:[0-8][0-9]{0,5}|9|9[0-4][0-9]{0,4}|950{0,4})|(?:0{0,2}[0-9]|0?[1-8][0-9]|0?9[0-5])%",
     ),
@@ -324,32 +366,32 @@ FRACTION = Scalar(
 DURATION = Scalar(
     _duration,
     "a time: seconds, or for example 90s, 30m, 4h or 1d12h",
-    _or_text({"type": "number", "minimum": 0, "maximum": LONGEST_S}, _TIME),
+    or_text({"type": "number", "minimum": 0, "maximum": LONGEST_S}, _TIME),
 )
 POSITIVE = Scalar(
     _positive,
     f"{DURATION.expected}; longer than 0 s",
-    _or_text({"type": "number", "exclusiveMinimum": 0, "maximum": LONGEST_S}, f"{_MORE_THAN_NOTHING}(?:{_TIME})"),
+    or_text({"type": "number", "exclusiveMinimum": 0, "maximum": LONGEST_S}, f"{_MORE_THAN_NOTHING}(?:{_TIME})"),
 )
 LIFETIME = Scalar(
     _lifetime,
     f"{DURATION.expected}; or never",
-    _or_text({"type": "number", "minimum": 0, "maximum": LONGEST_S}, f"{_TIME}|{_any_case('never')}"),
+    or_text({"type": "number", "minimum": 0, "maximum": LONGEST_S}, f"{_TIME}|{any_case('never')}"),
 )
 HOURS = Scalar(
     _hours,
     "hours, for example 24 or 0.5",
-    _or_text({"type": "number", "minimum": 0, "maximum": LONGEST_S / 3600}, f"{_TIME}|{_any_case('never')}"),
+    or_text({"type": "number", "minimum": 0, "maximum": LONGEST_S / 3600}, f"{_TIME}|{any_case('never')}"),
 )
 SIZE = Scalar(
     _size,
     "a size: bytes, or for example 20G or 512M",
-    _or_text({"type": "number", "minimum": 0, "maximum": LARGEST_BYTES}, rf"{_NUMBER}\s*[kmgtKMGT]?(?:[iI]?[bB])?"),
+    or_text({"type": "number", "minimum": 0, "maximum": LARGEST_BYTES}, rf"{NUMBER}\s*[kmgtKMGT]?(?:[iI]?[bB])?"),
 )
 QUIET = Scalar(
     _quiet,
     "hours, for example 22:00-07:00, or mon-fri 09:00-18:00; sat,sun",
-    _or_text({"const": False}, rf"{_any_case(*_NO_HOURS)}|{_ENTRIES}"),
+    or_text({"const": False}, rf"{any_case(*_NO_HOURS)}|{_ENTRIES}"),
 )
 JOB_ID = Scalar(_job_id, "a name without / that does not begin with -", {"type": "string"})
 GPU = Scalar(

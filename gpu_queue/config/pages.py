@@ -11,8 +11,8 @@ from gpu_queue.config.kinds import FLAG
 from gpu_queue.config.table import ENABLED, SETTINGS, TABLE, Setting, Table, Tree, tree_of
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
-
-
+UNASKED = "gpus_unless_shared"
+"""A flag that is no setting: GPUs that nobody has asked for; on a shared server ``compete_gpus`` says which."""
 SERVES = "Serve one spool on this node: run its scripts on free GPUs."
 ELSEWHERE = "Each flag has an environment variable and most a place in config.yaml: see docs/settings.md."
 
@@ -41,6 +41,11 @@ def add_flags(made: argparse.ArgumentParser) -> list[tuple[Setting, argparse.Act
             metavar = row.metavar.strip("[]")
             action = made.add_argument(row.flag, dest=row.field, metavar=metavar, help=text, **takes)
         actions.append((row, action))
+    made.add_argument(
+        f"--{UNASKED.replace('_', '-')}",
+        metavar="LIST",
+        help="what --gpus is where nobody says it and the mode is dedicated; submit.sh gives it",
+    )
     made.add_argument("--check", action="store_true", help="say what would be done here, and exit 0 if it can be")
     return actions
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping
+from enum import Enum
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from gpu_queue.conf import LINE, OWN_WAY_PREFIX, SUBMIT_KEYS, Conf, Said, at_home, home_of
 from gpu_queue.config.given import Config, Given
@@ -31,6 +33,17 @@ class Elsewhere:
 
 
 NOWHERE = Elsewhere()
+_IN_A_FILE = re.compile(r"(.*):\d+: (.*)")
+
+
+class Examined(NamedTuple, Generic[S]):
+    """What came of all places."""
+
+    settings: S
+    problems: tuple[str, ...]
+    """What cannot be obeyed, each with its place."""
+    note: str = ""
+    """What follows from a setting that nobody may have meant so, with the places that say it; empty: nothing does."""
 
 
 def resolve(
@@ -47,10 +60,10 @@ def resolve(
     Raises:
         SettingsError: what cannot be obeyed, all of it, each with the place that it came from.
     """
-    settings, problems = examine(TABLE, flags, env, config, elsewhere)
-    if problems:
-        raise SettingsError(*problems)
-    return settings
+    examined = examine(TABLE, flags, env, config, elsewhere)
+    if examined.problems:
+        raise SettingsError(*examined.problems)
+    return examined.settings
 
 
 def examine(
@@ -59,7 +72,7 @@ def examine(
     env: Mapping[str, str],
     config: Config = NO_CONFIG,
     elsewhere: Elsewhere = NOWHERE,
-) -> tuple[S, tuple[str, ...]]:
+) -> Examined[S]:
     """Settings from all places, the default where one cannot be obeyed; and what cannot be."""
     names = {row.env for row in table.rows if row.env}
     problems = [*elsewhere.conf.problems_of({*names, LINE}), *config.problems]
@@ -90,12 +103,45 @@ def examine(
                 continue
         if found is not None:
             given[field] = found
+    note = _implied(table, given, broken) if table.implied is not None else ""
     settings = replaced(table.defaults, {field: one.value for field, one in given.items()})
     for check in table.checks:
-        if broken.isdisjoint(check.fields) and (problem := check.problem(settings)):
+        is_asked = not check.is_of_words or check.fields[0] in given
+        if is_asked and broken.isdisjoint(check.fields) and (problem := check.problem(settings)):
             blamed = next((given[field].place for field in check.fields if field in given), "")
             problems.append(f"{blamed}: {problem}" if blamed else problem)
-    return settings, tuple(problems)
+    return Examined(settings, tuple(problems), note)
+
+
+def _implied(table: Table[Any], given: dict[str, Given], broken: Collection[str]) -> str:
+    """Add what follows from settings that were given; returns what is to be said of that."""
+    implied = table.implied
+    assert implied is not None
+    said = {row.field: given[row.field] for row in table.rows if implied.is_of(row) and row.field in given}
+    if not said or implied.field in broken:
+        return ""
+    if implied.field not in given:
+        given[implied.field] = Given(implied.value, next(iter(said.values())).place)
+        return f"{implied.field} is {_word(implied.value)}, because of {_places(said)}"
+    found = given[implied.field]
+    if found.value == implied.value:
+        return ""
+    is_so = f"{implied.field} is {_word(found.value)} ({found.place})"
+    return f"{is_so}, so that what is for {_word(implied.value)} counts for nothing: {_places(said)}"
+
+
+def _word(value: object) -> str:
+    return str(value.value if isinstance(value, Enum) else value)
+
+
+def _places(said: Mapping[str, Given]) -> str:
+    """Where values stand, those of one file together: ``gpu_left, max_util in /q/config.yaml``."""
+    by_file: dict[str, list[str]] = {}
+    for one in said.values():
+        match = _IN_A_FILE.fullmatch(one.place)
+        by_file.setdefault(match[1] if match else "", []).append(match[2] if match else one.place)
+    told = [f"{', '.join(names)}{f' in {file}' if file else ''}" for file, names in by_file.items()]
+    return "; ".join(told)
 
 
 def _is_default(table: Table[Any], name: str, text: str) -> bool:
@@ -152,8 +198,15 @@ def replaced(settings: S, values: Mapping[str, Any]) -> S:
 
 
 def live_changes(old: Settings, new: Settings) -> tuple[Settings, list[str]]:
-    """The old settings with the new policy, and the names of settings that only a restart would change."""
-    taken = {row.field: attrgetter(row.field)(new) for row in SETTINGS if row.live}
+    """The old settings with the new policy, and the names of settings that only a restart would change.
+
+    What only one mode obeys goes with its mode: of a file that is for the other it says nothing.
+    """
+    is_other = old.mode is not new.mode
+    implied = TABLE.implied
+    assert implied is not None
+    rows = [row for row in SETTINGS if row.live and not (is_other and implied.is_of(row))]
+    taken = {row.field: attrgetter(row.field)(new) for row in rows}
     waiting: dict[str, str] = {}
     for row in SETTINGS:
         value = attrgetter(row.field)

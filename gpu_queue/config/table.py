@@ -31,6 +31,19 @@ from gpu_queue.config.kinds import (
     UIDS,
     Kind,
     one_of,
+    or_none,
+)
+from gpu_queue.config.shared import (
+    ABSOLUTE,
+    CARDS,
+    GPU_LEFT,
+    MEGABYTES,
+    MODE,
+    ONE_OR_MORE,
+    SELECT,
+    left_problem,
+    no_card_problem,
+    sweep_problem,
 )
 from gpu_queue.hours import NO_HOURS, QuietHours
 from gpu_queue.sharing import Mode, Sharing
@@ -75,6 +88,7 @@ class Settings:
     keepalive: Keepalive = Keepalive()
     mode: Mode = Mode.DEDICATED
     sharing: Sharing = field(default_factory=Sharing)
+    work_dir: str | None = None
     node_name: str = ""
     at_end: str = "wait"
     until_empty: bool = False
@@ -146,6 +160,22 @@ class Check(Generic[S]):
     """Those that are looked at; the first of them that somebody has set gets the blame."""
     problem: Callable[[S], str]
     """What is wrong; empty: nothing."""
+    is_of_words: bool = False
+    """It is asked only where somebody has set the first of the fields, to whatever value."""
+
+
+@dataclass(frozen=True)
+class Implied:
+    """A setting that follows from others where nobody says it."""
+
+    field: str
+    value: object
+    group: str
+    """One setting of this group, said anywhere, is enough."""
+
+    def is_of(self, row: Setting) -> bool:
+        """Whether a row is of the group."""
+        return row.field.startswith(f"{self.group}.")
 
 
 @dataclass(frozen=True)
@@ -155,6 +185,7 @@ class Table(Generic[S]):
     rows: tuple[Setting, ...]
     defaults: S
     checks: tuple[Check[S], ...] = ()
+    implied: Implied | None = None
 
 
 Tree = dict[str, "Setting | Tree"]
@@ -193,6 +224,22 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("keepalive.hold_leased_after_s", "", "GPU_QUEUE_HOLD_LEASED_AFTER", "keepalive.hold_leased_after", DURATION, "10m", "after it was idle for so long", live=True),
     Setting("keepalive.quiet_before_s", "", "GPU_QUEUE_KEEPALIVE_QUIET_BEFORE", "keepalive.quiet_before", DURATION, "60s", "a GPU whose past the agent does not know is held when it has been quiet for so long (after a task: 1 s)", live=True),
     Setting("keepalive.python", "", "GPU_QUEUE_KEEPALIVE_PYTHON", "keepalive.python", TEXT, "the agent's", "the Python that has torch, where the agent's has none", guarded=True),
+    Setting("mode", "--mode", "GPU_QUEUE_MODE", "mode", MODE, "dedicated", "whose the GPUs are: `dedicated` (this user's alone) or `shared` (several people's, see the settings below; one of them, where nobody says the mode, means `shared`)", "MODE"),
+    Setting("sharing.check_time_s", "--check-time", "GPU_QUEUE_CHECK_TIME", "check_time", POSITIVE, "5s", "shared: between two looks at who uses what", "TIME", live=True),
+    Setting("sharing.compete_gpus", "--compete-gpus", "GPU_QUEUE_COMPETE_GPUS", "compete_gpus", CARDS, "", "shared: GPUs that tasks may have, indices or UUIDs; nothing said: all that are served", "LIST", live=True),
+    Setting("sharing.use_all_gpus", "--use-all-gpus", "GPU_QUEUE_USE_ALL_GPUS", "use_all_gpus", FLAG, "off", "shared: all that are served, whatever `compete_gpus` says", live=True),
+    Setting("sharing.gpu_left", "--gpu-left", "GPU_QUEUE_GPU_LEFT", "gpu_left", GPU_LEFT, "0", "shared: GPUs that are left to others: `2`: the last two of the list; `free:2` (in YAML `{free: 2}`): two of those that are free at the moment", "N", live=True),
+    Setting("sharing.min_memory_bytes", "--min-memory", "GPU_QUEUE_MIN_MEMORY", "min_memory", MEGABYTES, "0", "shared: free memory that a GPU must have for a task that does not say how much it needs; a bare number is MB", "SIZE", live=True),
+    Setting("sharing.max_util_percent", "--max-util", "GPU_QUEUE_MAX_UTIL", "max_util", PERCENT, "30", "shared: utilisation in % above which a GPU without tasks of ours is in use", "N", live=True),
+    Setting("sharing.maximize_resource_utilization", "--maximize", "GPU_QUEUE_MAXIMIZE", "maximize_resource_utilization", FLAG, "off", "shared: also GPUs with other Python processes of yours; tasks that say how much memory they need share one", live=True),
+    Setting("sharing.max_concurrent", "--max-concurrent", "GPU_QUEUE_MAX_CONCURRENT", "max_concurrent", or_none(ONE_OR_MORE), "none", "shared: tasks that run on this node at once", "N", live=True),
+    Setting("sharing.max_wait_time_s", "--max-wait-time", "GPU_QUEUE_MAX_WAIT_TIME", "max_wait_time", or_none(POSITIVE), "none", "shared: a task that waited longer fails", "TIME", live=True),
+    Setting("sharing.select", "--select", "GPU_QUEUE_SELECT", "select", SELECT, "most_free", "shared: which of several GPUs that fit: `most_free` (memory), `least_util` or `round_robin`", "WHICH", live=True),
+    Setting("sharing.process_json", "--process-json", "GPU_QUEUE_PROCESS_JSON", "process_json", ABSOLUTE, "", "shared: where (a whole path) `uni_id.json` is written beside the one in the spool", "FILE", live=True, guarded=True),
+    Setting("sharing.retry_config.max_retry_before_backoff", "", "GPU_QUEUE_MAX_RETRY_BEFORE_BACKOFF", "retry_config.max_retry_before_backoff", ONE_OR_MORE, "3", "shared: a task that failed is tried again at once, and rests after so many failures", live=True),
+    Setting("sharing.retry_config.backoff_duration_s", "", "GPU_QUEUE_BACKOFF_DURATION", "retry_config.backoff_duration", DURATION, "10m", "shared: how long it rests", live=True),
+    Setting("sharing.retry_config.max_retries", "", "GPU_QUEUE_MAX_RETRIES", "retry_config.max_retries", or_none(COUNT), "none", "shared: retries until it is given up; `none`: it is tried until it succeeds", live=True),
+    Setting("work_dir", "", "", "work_dir", or_none(TEXT), "none", "of `gpu_load`: where commands run; a relative path begins at the directory that holds the command file, and `none` is its parent", live=True, guarded=True),
     Setting("node_name", "--node-name", "GPU_QUEUE_NODE_NAME", "", TEXT, "the host's name", "how this node is called", "NAME"),
     Setting("at_end", "--at-end", "GPU_QUEUE_AT_END", "at_end", one_of("wait", "stop"), "wait", "at the end of the lifetime: `wait` for running tasks or `stop` (requeue) them", "WHAT"),
     Setting("until_empty", "--until-empty", "GPU_QUEUE_UNTIL_EMPTY", "", FLAG, "off", "exit when nothing waits and nothing runs"),
@@ -250,5 +297,16 @@ TABLE = Table(
         Check(
             ("keepalive.gpu_util_high", "keepalive.gpu_util_target", "keepalive.gpu_util_threshold"), _band_problem
         ),
+        Check(("sweep", "mode"), lambda settings: sweep_problem(settings.mode, settings.sweep)),
+        Check(
+            ("sharing.compete_gpus", "sharing.use_all_gpus", "mode"),
+            lambda settings: no_card_problem(settings.mode, settings.sharing),
+            is_of_words=True,
+        ),
+        Check(
+            ("sharing.gpu_left", "sharing.compete_gpus", "sharing.use_all_gpus", "gpus", "mode"),
+            lambda settings: left_problem(settings.mode, settings.sharing, settings.gpus),
+        ),
     ),
+    Implied("mode", Mode.SHARED, "sharing"),
 )

@@ -2,6 +2,7 @@
 
 A policy judges one card for one task, by what was read of it and by who holds it.  ``dedicated`` is the policy of
 nodes whose GPUs are this user's alone: a task gets whole cards, and none on which somebody else holds memory.
+``shared`` is that of servers with several people on them: it takes what nobody uses at the moment, and leaves room.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from gpu_queue.reasons import Bar
 from gpu_queue.sharing import Sharing
 from gpu_queue.states import GpuState
 
@@ -41,7 +43,9 @@ class Card:
     others_bytes: int | None = None
     """What of the used memory is not the keep-alive's."""
     utilization_percent: tuple[int, ...] = ()
-    """Readings of the last seconds, oldest first."""
+    """The last readings, oldest first."""
+    tells_utilization: bool = True
+    """It has one that says something of others: a MIG device has none, and that of a card with a filler is ours."""
     reserved: tuple[Reserved, ...] = ()
     """What tasks hold of it, of this agent and of others of this user."""
     has_user_python: bool | None = None
@@ -74,6 +78,8 @@ class Verdict:
     """Only an idle one may be given."""
     reserve_bytes: int | None = WHOLE
     """What a task that gets it reserves of its memory; None: the whole card."""
+    bar: Bar | None = None
+    """Why a foreign card of a shared server is not given; None: it is used by somebody else."""
 
 
 Policy = Callable[[Card, "int | None", Terms], Verdict]
@@ -96,3 +102,51 @@ def dedicated(card: Card, memory_bytes: int | None, terms: Terms) -> Verdict:  #
         return Verdict(GpuState.UNKNOWN)
     others_bytes = card.memory_used_bytes if card.others_bytes is None else card.others_bytes
     return Verdict(GpuState.FOREIGN if others_bytes > terms.foreign_memory_bytes else GpuState.IDLE)
+
+
+def unpromised_bytes(card: Card) -> int | None:
+    """What of a card's memory is free and promised to nobody; None: nobody can tell.
+
+    What was promised to a task and is not shown yet is not free: the task may take it at any moment.
+    """
+    if card.memory_free_bytes is None:
+        return None
+    promised_bytes = 0
+    for one in card.reserved:
+        if one.reserve_bytes is None:
+            return 0
+        promised_bytes += max(0, one.reserve_bytes - (one.shown_bytes or 0))
+    return card.memory_free_bytes - promised_bytes
+
+
+def shared(card: Card, memory_bytes: int | None, terms: Terms) -> Verdict:
+    """A task gets a card that nobody uses at the moment, and a part of one only beside tasks that told their parts.
+
+    Args:
+        card: the card.
+        memory_bytes: of its memory that the task says it needs; None or 0: it does not say, gets a whole card, and
+            needs ``min_memory`` of it to be free.
+        terms: of this node.
+    """
+    sharing = terms.sharing
+    if card.is_lost:
+        return Verdict(GpuState.LOST)
+    is_part = sharing.maximize_resource_utilization and bool(memory_bytes)
+    if card.reserved and not (is_part and all(one.reserve_bytes is not WHOLE for one in card.reserved)):
+        return Verdict(GpuState.BUSY)
+    if not card.is_competed:
+        return Verdict(GpuState.FOREIGN, bar=Bar.LEFT)
+    free_bytes = unpromised_bytes(card)
+    # What our own tasks there do with the card says nothing about others.
+    readings = () if card.reserved else card.utilization_percent
+    if not card.is_known or free_bytes is None or not (card.reserved or readings):
+        return Verdict(GpuState.UNKNOWN)
+    if card.has_stranger:
+        return Verdict(GpuState.FOREIGN, bar=Bar.STRANGER)
+    if card.has_user_python and not sharing.maximize_resource_utilization:
+        return Verdict(GpuState.FOREIGN, bar=Bar.PYTHON)
+    if any(percent > sharing.max_util_percent for percent in readings):
+        return Verdict(GpuState.FOREIGN, bar=Bar.USED)
+    if free_bytes < (memory_bytes or sharing.min_memory_bytes):
+        return Verdict(GpuState.BUSY) if card.reserved else Verdict(GpuState.FOREIGN, bar=Bar.LITTLE)
+    return Verdict(GpuState.IDLE, memory_bytes if is_part else WHOLE)

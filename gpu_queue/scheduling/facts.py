@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from gpu_queue.reasons import Reason
-from gpu_queue.scheduling.admission import Card, Policy, Terms, Verdict, dedicated
+from gpu_queue.scheduling.admission import Card, Policy, Terms, Verdict, dedicated, shared
 from gpu_queue.sharing import RetryConfig
 from gpu_queue.states import GpuState
 from gpu_queue.task import Waiting
@@ -50,11 +50,13 @@ class Facts:
     """None while it serves."""
     gpus: Sequence[Card] = ()
     waiting: Sequence[Waiting] = ()
-    """In run order."""
+    """In the order in which they have their turn: run order; on a shared server that of ``order.in_turn``."""
     without_gpu: Sequence[int] | None = None
     """``plan.positions_without_gpu(waiting)``; None: nobody has asked yet."""
     cpu_tasks: int = 0
     """Tasks of 0 GPUs that run here or are on their way."""
+    gpu_tasks: int = 0
+    """Tasks with GPUs that run here or are on their way."""
     lifetime_left_s: float | None = None
     waits_at_end: bool = True
     """At the end of its lifetime the agent waits for running tasks: one with another scheduler's limit may begin."""
@@ -67,8 +69,13 @@ class Facts:
     titles: Mapping[str, str] = field(default_factory=dict)
     """What those are called that others wait for, by id, where that is known and no id can carry it."""
     limits: Limits = Limits()
-    lottery: str = ""
-    """Seed of the order in which the heads of idle queues are served on a shared server."""
+    turn: int = 0
+    """The index of the card at which ``select: round_robin`` goes on (``selecting.turn_after``)."""
+    serving_since: float = 0.0
+    """Since when this agent takes tasks without a pause, in the server's time."""
+    ready_since: Mapping[str, float] = field(default_factory=dict)
+    """Since when tasks that waited for a queue or for others have only waited for GPUs or slots, in the server's
+    time, by file name (``Plan.ready_since`` of the last plan)."""
     policy: Policy = dedicated
     """Who may get a GPU."""
     terms: Terms = field(default_factory=lambda: Terms(1 << 30))
@@ -76,6 +83,11 @@ class Facts:
     def judge(self, card: Card, memory_bytes: int | None = None) -> Verdict:
         """What a card is to a task that asks for so much of its memory."""
         return self.policy(card, memory_bytes, self.terms)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the node is shared with other people."""
+        return self.policy is shared
 
     def states(self) -> dict[str, GpuState]:
         """What each card is to a task that asks for nothing in particular, by UUID."""

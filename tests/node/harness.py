@@ -178,7 +178,7 @@ class Node:
 
     def reasons(self) -> dict[str, str]:
         """Why tasks wait, as gpu_explain tells it."""
-        return {name: in_words(why) for name, why in explain(self.agent._facts(self.room.now), 1000)}
+        return {name: in_words(why) for name, why in explain(self.agent.planning.facts(self.room.now), 1000)}
 
     def page(self) -> NodePage:
         """What the node tells of itself now."""

@@ -102,7 +102,7 @@ def test_all_settings_may_stand_in_the_file(machine: Machine, project: Path) -> 
     )
     assert machine.submit("exp1").returncode == 0
     assert machine.agent["conda_env"] == "swift"
-    assert machine.agent["flags"][4:6] == ["--gpus", "all"]
+    assert machine.agent["flags"][4:6] == ["--gpus-unless-shared", "all"]
     machine.env["SUBMIT_WAY"] = ""
     write(project / "gpu-queue.conf", "SUBMIT_WAY=moon\n")
     assert "--way 'moon'" in machine.submit("exp1").stderr

@@ -36,7 +36,8 @@ def test_an_agent_is_started_that_survives_the_terminal(machine: Machine) -> Non
 def test_by_default_it_gets_the_first_two_gpus_and_the_queues_of_the_home_directory(machine: Machine) -> None:
     machine.submit("exp1")
     assert machine.agent["flags"] == [
-        *("--job-id", "exp1", "--queue-root", f"{machine.root}/home/gpu_queue", "--gpus", "0,1"),
+        *("--job-id", "exp1", "--queue-root", f"{machine.root}/home/gpu_queue"),
+        *("--gpus-unless-shared", "0,1"),
         *(("--allow-root-for", str(os.getuid())) if os.getuid() else ()),
     ]
 

@@ -116,7 +116,8 @@ def test_a_job_id_of_any_characters_reaches_name_and_agent_unchanged(
     node = {key: machine.env[key] for key in ("PATH", "HOME", "STAND_IN_FACTS")}
     subprocess.run(["bash", start], env={**node, "STAND_IN": "taken", "GQ_GPUS": "9"}, check=False, timeout=30)
     assert machine.agent["flags"][:6] == [
-        *("--job-id", job_id, "--queue-root", f"{machine.root}/home/gpu_queue", "--gpus", "all")
+        *("--job-id", job_id, "--queue-root", f"{machine.root}/home/gpu_queue"),
+        *("--gpus-unless-shared", "all"),
     ]
     assert not (machine.root / "pwned").exists()
     machine.env["LC_ALL"] = "C.UTF-8"

@@ -315,7 +315,7 @@ NESTED = Table(
 
 
 def nested(text: str, flags: dict[str, Any] | None = None, env: dict[str, str] | None = None) -> Nested:
-    settings, told = examine(NESTED, flags or {}, env or {}, read("config.yaml", text.encode(), NESTED))
+    settings, told, _ = examine(NESTED, flags or {}, env or {}, read("config.yaml", text.encode(), NESTED))
     assert told == ()
     return settings
 

@@ -17,6 +17,7 @@ from tests.unit.test_config_file import NESTED
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "config.schema.json"
 ROWS = [row for row in SETTINGS if row.key]
+KEYS = {row.key for row in ROWS}
 SCHEMA = jsonschema.Draft202012Validator(json_schema())
 VALUES: list[Any] = [
     None, True, False, 0, 1, 2, 50, 95, 101, -1, 0.5, 0.95, 0.96, 1.5, 2.0, 999_999, 1_000_000, 4_294_967_294,
@@ -42,6 +43,9 @@ def verdicts(text: str) -> tuple[bool, bool]:
 
 def schemas_of(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     for name, inner in schema["properties"].items():
+        if f"{path}{name}" in KEYS:
+            yield f"{path}{name}", inner
+            continue
         groups = [one for one in (inner, *inner.get("anyOf", ())) if "properties" in one]
         for group in groups:
             yield from schemas_of(group, f"{path}{name}.")

@@ -28,6 +28,7 @@ from gpu_queue.config import (
     settings_table,
 )
 from gpu_queue.errors import SettingsError
+from gpu_queue.sharing import RetryConfig, Sharing
 
 EXAMPLES = {
     "job_id": ("car", "bike", "bus"),
@@ -57,6 +58,18 @@ EXAMPLES = {
     "takeover_after_s": ("1h", "2h", "3h"),
     "cache_s": ("1s", "2s", "3s"),
     "allow_users": ("1", "2", "3"),
+    "mode": ("shared", "dedicated", "shared"),
+    "sharing.compete_gpus": ("0,1", "2", "GPU-3, 4"),
+    "sharing.use_all_gpus": ("on", "off", "on"),
+    "sharing.gpu_left": ("1", "free:2", "free:3"),
+    "sharing.min_memory_bytes": ("8000", "8G", "1.5GiB"),
+    "sharing.maximize_resource_utilization": ("on", "off", "on"),
+    "sharing.select": ("least_util", "round_robin", "most_free"),
+    "sharing.process_json": ("/a", "/b", "/c"),
+    "sharing.max_concurrent": ("3", "none", "5"),
+    "sharing.max_wait_time_s": ("1h", "none", "90"),
+    "sharing.retry_config.max_retries": ("3", "none", "5"),
+    "work_dir": ("/a", "../", "none"),
 }
 
 
@@ -79,7 +92,7 @@ def fields_of(settings: object, prefix: str = "") -> Iterator[str]:
     assert dataclasses.is_dataclass(settings)
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
-        if isinstance(value, Keepalive):
+        if isinstance(value, (Keepalive, Sharing, RetryConfig)):
             yield from fields_of(value, f"{prefix}{field.name}.")
         else:
             yield f"{prefix}{field.name}"
@@ -257,7 +270,7 @@ def test_no_slots_are_none_wherever_that_is_said() -> None:
 
 
 def test_settings_are_known_besides_those_that_are_refused() -> None:
-    settings, problems = examine(TABLE, {"job_id": "car", "retries": "x"}, {}, config("poll: soon\nmax_lost: 7\n"))
+    settings, problems, _ = examine(TABLE, {"job_id": "car", "retries": "x"}, {}, config("poll: soon\nmax_lost: 7\n"))
     assert settings == Settings(job_id="car", max_lost=7)
     assert len(problems) == 2
 

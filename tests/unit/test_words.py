@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_queue.reasons import Code, Param, Reason, reason
+from gpu_queue.reasons import Bar, Code, Param, Reason, reason
 from gpu_queue.states import GpuState
 from gpu_queue.words import LANGUAGES, Language, in_words, language_of
 from tests.unit.test_docs import ROOT
@@ -64,7 +64,7 @@ def test_the_protocol_tells_the_codes_and_parameters_that_are_sent_and_no_others
     told = {code: set(re.findall(r"`(\w+)`", text)) for code, text in rows}
     causes = {"spool", "lifetime", "shutdown", "empty", "unkept", "workless", "signal"}
     sent = said_in_the_code()
-    sent["gpus"] |= {state.value for state in GpuState}  # by **
+    sent["gpus"] |= {one.value for one in (*GpuState, *Bar)}  # by **
     by_readers: dict[str, set[str]] = {"no_agent": set(), "silent": {"node", "silent_s"}}
     assert {code: names - causes for code, names in told.items()} == sent | by_readers
 

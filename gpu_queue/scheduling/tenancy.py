@@ -1,0 +1,240 @@
+"""Who else is on the cards of a server that several people share.  Pure.
+
+- Three signs tell of a stranger: a process of another user; memory that came or went and that nobody of this user
+  explains (in a container other people's processes are not seen); and utilisation, which the policy judges.
+- A card is judged by its last ``SAMPLES`` readings.  NVML's utilisation is a mean over a sixth of a second to a
+  second, so readings closer than ``EVERY_S`` show the same work twice.  Eight of them look back two to three seconds,
+  which bridges the gaps between steps of a training and the loading of its data, and no stranger is missed for them.
+  Where nothing waits, cards are read once a second, and the same eight look back eight seconds: a task that comes to
+  a quiet server starts at once.
+- Whoever was there a moment ago is still there: a stranger has gone when ``SAMPLES`` readings have come since he was
+  found to be missing.
+- What a task of ours did to a card says nothing of others: when it ends, all begins anew.  A card on which less
+  memory is used than any process takes is given at once then: nothing can be at work on it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from gpu_queue.sharing import Sharing
+
+SAMPLES = 8
+EVERY_S = 0.25
+APART_S = 0.2
+"""Readings that are closer together are one: those who ask are never punctual."""
+WINDOW_S = 10.0
+"""What is older says nothing any more."""
+CHANGED_BYTES = 64 << 20
+"""The smallest context of CUDA takes more; what drivers need for themselves changes by less."""
+_NEVER = float("-inf")
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A process that uses a card."""
+
+    pid: int
+    start_ticks: int
+    """With the pid it is this process and no other; 0: it is hidden from us, as others' may be."""
+    name: str
+    uid: int | None
+    """None: it is hidden, and so not ours."""
+    used_bytes: int | None = None
+    """Of the card's memory; None: the driver does not tell."""
+    claim: str | None = None
+    """The name of the try that it belongs to, of any agent of this user; None: none, or it is not this user's."""
+    is_python: bool = False
+    is_filler: bool = False
+    """It keeps the card busy for an agent of this user."""
+
+
+ByCard = Mapping[str, tuple[Tenant, ...]]
+"""By UUID of the card.  A card that is not in it could not be asked."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look at all cards has shown."""
+
+    began_at: float
+    ended_at: float
+    tenants: ByCard | None
+    """None: who is there cannot be told."""
+    problem: str = ""
+    """For people: why it cannot."""
+
+
+class Named(Protocol):
+    """A card, as people name it."""
+
+    @property
+    def index(self) -> int:
+        """In the node's list."""
+
+    @property
+    def uuid(self) -> str:
+        """What it is keyed by."""
+
+
+C = TypeVar("C", bound=Named)
+
+
+@dataclass(frozen=True)
+class Competing:
+    """Which cards tasks may have at all."""
+
+    competed: tuple[str, ...]
+    """UUIDs, in the order of the list."""
+    left: tuple[str, ...]
+    """UUIDs of the last ones of that list, which stay for others."""
+    unknown: tuple[str, ...] = ()
+    """Entries of ``compete_gpus`` that name no served card."""
+
+
+def competing(served: Sequence[C], sharing: Sharing) -> Competing:
+    """Which of the served cards are competed for.
+
+    Args:
+        served: them, in the order of the node.
+        sharing: what the owner wants.
+    """
+    chosen: list[str] = []
+    unknown: list[str] = []
+    if sharing.use_all_gpus or not sharing.compete_gpus:
+        chosen = [card.uuid for card in served]
+    else:
+        for entry in sharing.compete_gpus:
+            found = _matches(served, entry.strip())
+            if len(found) != 1:
+                unknown.append(entry)
+            elif found[0].uuid not in chosen:
+                chosen.append(found[0].uuid)
+    kept = 0 if sharing.gpu_left.of_free else min(sharing.gpu_left.cards, len(chosen))
+    cut = len(chosen) - kept
+    return Competing(tuple(chosen[:cut]), tuple(chosen[cut:]), tuple(unknown))
+
+
+def _matches(served: Iterable[C], entry: str) -> list[C]:
+    if entry.isascii() and entry.isdigit():
+        return [card for card in served if card.index == int(entry)]
+    if not entry.startswith(("GPU-", "MIG-")):
+        return []
+    return [card for card in served if card.uuid == entry] or [card for card in served if card.uuid.startswith(entry)]
+
+
+def user_pythons(tenants: Iterable[Tenant], uid: int) -> tuple[Tenant, ...]:
+    """The Python processes of a user that belong to no task of any of his agents."""
+    return tuple(
+        one for one in tenants if one.uid == uid and one.is_python and one.claim is None and not one.is_filler
+    )
+
+
+def strangers(tenants: Iterable[Tenant], uid: int) -> tuple[Tenant, ...]:
+    """The processes of everybody but a user."""
+    return tuple(one for one in tenants if one.uid != uid)
+
+
+@dataclass
+class Watched:
+    """What is remembered of one card."""
+
+    uid: int
+    """Ours."""
+    _samples: deque[tuple[float, int | None]] = field(default_factory=lambda: deque(maxlen=SAMPLES))
+    """When it was read, and its utilisation."""
+    _memory: tuple[float, int] | None = None
+    """When it was read, and what was used of it, at least ``APART_S`` before the next one that it is held against."""
+    _used: tuple[float, int] | None = None
+    """The same at the last reading."""
+    _is_there: bool = False
+    """The last look has found a stranger."""
+    _was_there_at: float = _NEVER
+    """When one was there, or may have been, for the last time."""
+    _changed_at: float = _NEVER
+    """When memory last came or went that nothing has explained."""
+    _is_judged: bool = True
+    """A look has been since."""
+    _had_own: bool = False
+    """A process of ours was there at the last look, which may have taken its memory along."""
+
+    def add(self, at: float, utilization_percent: int | None) -> None:
+        """Take a reading of a card that no task of ours holds, if it is not of the same moment as the last one.
+
+        Args:
+            at: when it was read; never earlier than the last one.
+            utilization_percent: None: it does not tell.
+        """
+        if not self._samples or at - self._samples[-1][0] >= APART_S:
+            self._samples.append((at, utilization_percent))
+
+    def add_memory(self, at: float, used_bytes: int) -> None:
+        """Take a reading of the memory of a card that no task of ours holds, however soon it comes.
+
+        Args:
+            at: when it was read; never earlier than the last one.
+            used_bytes: of the whole card.
+        """
+        self._used = at, used_bytes
+        apart_s = float("inf") if self._memory is None else at - self._memory[0]
+        if self._memory is not None and apart_s <= WINDOW_S and abs(used_bytes - self._memory[1]) >= CHANGED_BYTES:
+            self._changed_at, self._is_judged = at, False
+        elif apart_s < APART_S:
+            return
+        self._memory = at, used_bytes
+
+    def see(self, look: Look, tenants: Sequence[Tenant] | None) -> None:
+        """Take a look.
+
+        Args:
+            look: when it was.
+            tenants: who is on this card; None: it cannot be told.
+        """
+        if tenants is None:
+            self._is_there = self._had_own = False
+            self._is_judged = True
+            return
+        is_there, has_own = bool(strangers(tenants, self.uid)), any(one.uid == self.uid for one in tenants)
+        if is_there or self._is_there:  # he may have left just now
+            self._was_there_at = look.ended_at
+        elif self.wants_look(look.began_at) and (has_own or self._had_own):
+            self._changed_at = _NEVER
+        if self.wants_look(look.began_at):
+            self._is_judged = True
+        self._is_there, self._had_own = is_there, has_own
+
+    def begin_anew(self) -> None:
+        """Forget what was read: it was ours."""
+        self._samples.clear()
+        self._memory = self._used = None
+        self._changed_at, self._is_judged = _NEVER, True
+
+    def wants_look(self, at: float) -> bool:
+        """Whether memory came or went by then and no look has told whose it was."""
+        return not self._is_judged and self._changed_at <= at
+
+    def is_complete(self, now: float) -> bool:
+        """Whether there are enough readings to judge by: the last ones, or one that finds nobody there."""
+        return self._is_full(now) or self._is_empty(now)
+
+    def utilization(self, now: float) -> tuple[int, ...]:
+        """In percent, of the last readings that are not too old, oldest first; of a card that is empty, zero."""
+        if self._is_empty(now) and not self._is_full(now):
+            return (0,)
+        return tuple(percent for at, percent in self._samples if percent is not None and now - at <= WINDOW_S)
+
+    def _is_full(self, now: float) -> bool:
+        return len(self._samples) == SAMPLES and now - self._samples[0][0] <= WINDOW_S
+
+    def _is_empty(self, now: float) -> bool:
+        """Whether there is less memory in use than one process would take: then nothing can be at work."""
+        return self._used is not None and now - self._used[0] <= WINDOW_S and self._used[1] < CHANGED_BYTES
+
+    def has_stranger(self, now: float) -> bool:
+        """Whether somebody else was there within the last readings."""
+        last_at = max(self._was_there_at, self._changed_at)
+        since = sum(at > last_at for at, _ in self._samples)
+        return self._is_there or (now - last_at <= WINDOW_S and since < SAMPLES)
