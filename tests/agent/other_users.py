@@ -1,8 +1,9 @@
 """Plays the other users of a shared server, in a process of its own: their programs come and go on its cards.
 
 A program is a process that says in the fake driver's directory what it uses (see nvml.c), and does as people's do: it
-works with pauses of up to a second, or of up to three like a notebook, and ends after some seconds.  Each arrival and end is written to a file, with the
-clock of all processes: ``<seconds> <arrives|leaves> <card> <pid>``.  A line on standard input ends it all.
+works with pauses of up to a second, or of up to three like a notebook, and ends after some seconds.  Each arrival and
+end is written to a file, with the clock of all processes: ``<seconds> <arrives|leaves> <card> <pid>``.  A line on
+standard input ends it all.
 """
 
 from __future__ import annotations
