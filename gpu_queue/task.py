@@ -201,6 +201,10 @@ class Waiting:
     """Tries that were made before."""
     failures: int = 0
     """Failed tries since it was last settled: it waits for its backoff."""
+    has_just_failed: bool = False
+    """Nothing came after the last of them: a try that was requeued since has had its rest before it."""
+    error_type: str = ""
+    """Of the last of them."""
     entered_at: float = 0.0
     """When it came (back) to pending/, in the server's time; only known where ``failures`` > 0."""
     changed_ns: int = 0
@@ -300,6 +304,12 @@ def story_of(tries: tuple[TryResult, ...]) -> list[str]:
         for one in current_round(tries)
         if one.end.why is Why.LOST
     ]
+
+
+def told_outcome(outcome: str, error_type: str) -> str:
+    """How a try ended, for people: ``failed(1) oom``; what goes without saying is not said."""
+    says_more = outcome.startswith("failed(") and error_type not in ("", ErrorType.UNKNOWN.value)
+    return f"{outcome} {error_type}" if says_more else outcome
 
 
 def current_round(tries: tuple[TryResult, ...]) -> tuple[TryResult, ...]:

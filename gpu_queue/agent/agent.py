@@ -365,7 +365,7 @@ class Agent:
         waiting = [task for task in self.looking.view.waiting if task.name not in facts.claiming]
         open_nonces = self.commands.open_nonces()
         allocation = self._around.allocation
-        shared = shared_pages(facts, self.settings.mode)
+        shared = shared_pages(facts, self.settings.mode, self.cards.tenants)
         queues, more_queues = told_queues(facts, self.looking, self.tries)
         return NodePage(
             node=self._spool.node,

@@ -71,6 +71,8 @@ class Settled:
     moved: Moved
     settlement: Settlement
     error: str = ""
+    error_type: str = ""
+    """What kind of failure it was; empty: none."""
 
 
 @dataclass(frozen=True)
@@ -326,7 +328,7 @@ class Transitions:
                 end_facts["error_type"] = error_type
             ended = ("settled" if final else "returned", time.time(), end_facts)
             self._events.add(claim, *([("started", *started)] if started else []), ended)
-        return Settled(moved.moved, result, str(moved.error or ""))
+        return Settled(moved.moved, result, str(moved.error or ""), error_type)
 
     def _needs(self, claim: Claim, source: str) -> Needs:
         """What a task asks for, by its record and its script; nothing where they cannot be read."""
