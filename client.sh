@@ -3363,7 +3363,7 @@ __gpu_show_waiter() { # NAME in pending/
 }
 
 __gpu_show_failed() { # of the last day, the newest first, each with how it ended
-  local row name id file number shown=5 patterns=() since outcome text
+  local row name id file number shown=5 patterns=() since outcome text kind
   typeset -A newest
   [ ${#failed[@]} -gt 0 ] || return 0
   [ -z "$fully" ] || shown=50
@@ -3385,16 +3385,17 @@ __gpu_show_failed() { # of the last day, the newest first, each with how it ende
     done
   fi
   for row in "${failed[@]:0:$shown}"; do
-    name=${row#* } since=${row%%.*} outcome='' text=''
+    name=${row#* } since=${row%%.*} outcome='' text='' kind=''
     __gpu_is_full "$name" || continue
     id=${name#????}
     if [ -n "${newest[$id]-}" ] && __gpu_record "${newest[$id.file]}"; then
       row=$REPLY
       if __gpu_field "$row" outcome; then outcome=$REPLY; fi
+      if __gpu_field "$row" error_type; then kind=$REPLY; fi
       if __gpu_field "$row" reason; then text=$REPLY; fi
       if __gpu_field "$row" to && [ "$REPLY" = pending ]; then outcome='' text=''; fi # cancelled when it waited again
     fi
-    __gpu_outcome "$outcome"; outcome=$REPLY${text:+, $text}
+    __gpu_outcome "$outcome" "$kind"; outcome=$REPLY${text:+, $text}
     __gpu_title "$name"; __gpu_fit "$REPLY" "$titles"; text=$REPLY
     __gpu_age $((now > since ? now - since : 0)); __gpu_format '%s ago' "$REPLY"
     since=$REPLY
@@ -3422,10 +3423,11 @@ __gpu_last_record() { # ID: REPLY = the record of its newest try, by its index o
   REPLY=records/$1.try$number.$REPLY.json
 }
 
-__gpu_outcome() { # WORD of a record: REPLY = how the task ended, for people
+__gpu_outcome() { # WORD ERROR-TYPE of a record: REPLY = how the task ended, for people
   case $1 in
     '') __gpu_tr 'cancelled while it waited, or never started' ;;
-    'failed('*) REPLY=${1#*'('}; __gpu_format 'exit status %s' "${REPLY%%')'*}" ;;
+    'failed('*) REPLY=${1#*'('}; __gpu_format 'exit status %s' "${REPLY%%')'*}"
+      case $2 in '' | unknown | *[!A-Za-z0-9_.+-]*) ;; *) REPLY+=" ($2)" ;; esac ;;
     *) __gpu_tr "$1" ;;
   esac
 }
@@ -3981,7 +3983,7 @@ __gpu_watched() { # NODE that is silent: REPLY = what becomes of its tasks, as a
 __gpu_try() { REPLY=${1##*.try}; REPLY=${REPLY%%.*}; } # NAME of a claim or of what belongs to it: the try's number
 
 __gpu_explain_end() { # PATH in done/ or failed/
-  local priority id nonce title file number=0 last='' outcome='' reason='' to=''
+  local priority id nonce title file number=0 last='' outcome='' reason='' to='' kind=''
   __gpu_called "$1"
   for file in records/"$id".try*.json; do
     __gpu_try "$file"
@@ -3991,6 +3993,7 @@ __gpu_explain_end() { # PATH in done/ or failed/
   if [ -n "$last" ] && __gpu_record "$last"; then
     file=$REPLY
     __gpu_field "$file" outcome && outcome=$REPLY
+    __gpu_field "$file" error_type && kind=$REPLY
     __gpu_field "$file" reason && reason=$REPLY
     __gpu_field "$file" to && to=$REPLY
   fi
@@ -4002,7 +4005,7 @@ __gpu_explain_end() { # PATH in done/ or failed/
       elif [ -z "$last" ]; then
         __gpu_put '%s (%s) was cancelled while it waited, or never started; gpu_retry %s queues it again\n' "$title" "$nonce" "$nonce"
       else
-        __gpu_outcome "$outcome"; outcome=$REPLY
+        __gpu_outcome "$outcome" "$kind"; outcome=$REPLY
         __gpu_put '%s (%s) has failed: %s; gpu_retry %s queues it again\n' "$title" "$nonce" "$outcome${reason:+, $reason}" "$nonce"
       fi ;;
   esac

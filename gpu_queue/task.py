@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -67,6 +67,34 @@ class End:
     status: int
     """Exit status; 128 + signal where a signal ended it; 255 where nobody knows."""
     why: Why | None = None
+
+
+class ErrorType(str, Enum):
+    """What kind of failure ended a try; a script may use a word of its own (:func:`error_word`)."""
+
+    OOM = "oom"  # memory, of a GPU or of the host
+    RUNTIME_ERROR = "runtime_error"  # Python's RuntimeError and its kind
+    TIMEOUT = "timeout"  # its --time, timeout(1), or a collective operation that waited for others
+    SIGNAL = "signal"
+    NODE_LOST = "node_lost"
+    UNKNOWN = "unknown"
+
+
+_ERROR_WORD = re.compile(r"[A-Za-z0-9_.+-]{1,40}", re.ASCII)
+
+
+def error_word(said: object) -> str:
+    """An error type that somebody else wrote, as it is shown: a short word; what is none is ``unknown``."""
+    is_word = isinstance(said, str) and _ERROR_WORD.fullmatch(said) is not None
+    return str(said) if is_word else ErrorType.UNKNOWN.value
+
+
+@dataclass(frozen=True)
+class Abnormal:
+    """A script's own word that its try has failed, whatever its status (``abnormal_exit`` in uni_id.json)."""
+
+    error_type: str = ""
+    """As the script wrote it; empty: it wrote none, and its log is asked."""
 
 
 @dataclass(frozen=True)
@@ -173,6 +201,10 @@ class Waiting:
     """Tries that were made before."""
     failures: int = 0
     """Failed tries since it was last settled: it waits for its backoff."""
+    has_just_failed: bool = False
+    """Nothing came after the last of them: a try that was requeued since has had its rest before it."""
+    error_type: str = ""
+    """Of the last of them."""
     entered_at: float = 0.0
     """When it came (back) to pending/, in the server's time; only known where ``failures`` > 0."""
     changed_ns: int = 0
@@ -196,18 +228,39 @@ class TryResult:
     """When that was written down, for people."""
     reason: str = ""
     """What is known of how it came to be lost, for people."""
+    error_type: str = ""
+    """An :class:`ErrorType`, or a script's own word; empty where it did not fail."""
+    failures: int = 0
+    """How many failures the round had with this one, as far as its writer knew: the index forgets old tries."""
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether it failed by itself, and counts against the retries."""
+        return self.end.why is None
 
 
 @dataclass(frozen=True)
 class RetryLimits:
     """How often what is tried again."""
 
-    retries: int = 0
-    """Tries after a failure of the script's own."""
+    retries: int | None = 0
+    """Tries after a failure of the script's own; None: as often as it takes."""
     max_lost: int = 3
     """Tries lost with their shim or node before the task is given up."""
     max_nostart: int = 3
     """Starts that no node managed before the task is given up."""
+    is_most: bool = False
+    """A task's own ``--retries`` can only lower that; else it stands in its place."""
+    rest_every: int = 0
+    """After each so many failures the task rests, which the reason tells; 0: it does not."""
+    rest: str = ""
+    """How long, for people."""
+
+    def of_task(self, own: int | None) -> RetryLimits:
+        """The limits of a task that says itself how often it is tried again; None: it says nothing."""
+        if own is None or (self.is_most and self.retries is not None and self.retries <= own):
+            return self
+        return replace(self, retries=own)
 
 
 @dataclass(frozen=True)
@@ -218,6 +271,8 @@ class Settlement:
     outcome: str
     """For people and records: succeeded, failed(1), stopped, timeout, requeued, lost …"""
     reason: str = field(default="", compare=False)
+    failures: int = 0
+    """Of this round, this one included, where it was one; what :attr:`TryResult.failures` holds."""
 
 
 _FULL = re.compile(r"(?:\d{3}-)?\d{8}T\d{9}-([0-9a-f]{6})-(.+)", re.ASCII)
@@ -251,6 +306,12 @@ def story_of(tries: tuple[TryResult, ...]) -> list[str]:
     ]
 
 
+def told_outcome(outcome: str, error_type: str) -> str:
+    """How a try ended, for people: ``failed(1) oom``; what goes without saying is not said."""
+    says_more = outcome.startswith("failed(") and error_type not in ("", ErrorType.UNKNOWN.value)
+    return f"{outcome} {error_type}" if says_more else outcome
+
+
 def current_round(tries: tuple[TryResult, ...]) -> tuple[TryResult, ...]:
     """The tries since the task was last settled: a retry by hand starts its counters anew."""
     for position in range(len(tries) - 1, -1, -1):
@@ -259,15 +320,26 @@ def current_round(tries: tuple[TryResult, ...]) -> tuple[TryResult, ...]:
     return tries
 
 
-def settle(end: End, earlier: tuple[TryResult, ...], limits: RetryLimits) -> Settlement:
+def failures_of(tries: tuple[TryResult, ...]) -> int:
+    """How often a task has failed by itself, by the tries of one round of which the oldest may be forgotten."""
+    count = 0
+    for one in tries:
+        count = max(count + one.is_failure, one.failures)
+    return count
+
+
+def settle(
+    end: End, earlier: tuple[TryResult, ...], limits: RetryLimits, abnormal: Abnormal | None = None
+) -> Settlement:
     """Where a task goes after a try: the table of why x status (docs/spool.md, "How a try ends").
 
     Args:
         end: how this try ended.
         earlier: all tries before this one, oldest first.
         limits: how often what is tried again.
+        abnormal: the script's own word that this try has failed: a status of 0 is no success then.
     """
-    if end.status == 0 and end.why is not Why.NOSTART:
+    if end.status == 0 and abnormal is None and end.why is not Why.NOSTART:
         return Settlement(State.DONE, "succeeded")
     this_round = current_round(earlier)
     if end.why in (Why.REQUEUE, Why.FENCED):
@@ -286,7 +358,11 @@ def settle(end: End, earlier: tuple[TryResult, ...], limits: RetryLimits) -> Set
         return Settlement(State.FAILED, "stopped")
     if end.why is Why.TIMEOUT:
         return Settlement(State.FAILED, "timeout")
-    failures = 1 + sum(one.end.why is None for one in this_round)
-    if failures <= limits.retries:
-        return Settlement(State.PENDING, f"failed({end.status})", f"retry {failures} of {limits.retries}")
-    return Settlement(State.FAILED, f"failed({end.status})")
+    failures = 1 + failures_of(this_round)
+    outcome = f"failed({end.status})"
+    if limits.retries is not None and failures > limits.retries:
+        return Settlement(State.FAILED, outcome, failures=failures)
+    retry = f"retry {failures}" + ("" if limits.retries is None else f" of {limits.retries}")
+    if limits.rest_every > 0 and failures % limits.rest_every == 0:
+        retry += f", after a rest of {limits.rest}"
+    return Settlement(State.PENDING, outcome, retry, failures)

@@ -31,7 +31,7 @@ from gpu_queue.agent.looking import Looking, Seen
 from gpu_queue.agent.lookout import Lookout
 from gpu_queue.agent.minutes import Minutes
 from gpu_queue.agent.overreach import Overreach
-from gpu_queue.agent.place import Place
+from gpu_queue.agent.place import HOURLY_S, Place
 from gpu_queue.agent.planning import Planning
 from gpu_queue.agent.preparing import Preparing, scripts_environment
 from gpu_queue.agent.pushing import Pushing
@@ -40,6 +40,7 @@ from gpu_queue.agent.surroundings import Surroundings
 from gpu_queue.agent.telling import gpu_pages, shared_pages, silent_pages, try_pages, wait_pages
 from gpu_queue.agent.tenants import Tenants
 from gpu_queue.agent.tries import Tries
+from gpu_queue.agent.uni_ids import UniIds
 from gpu_queue.agent.watching import Watching
 from gpu_queue.config import Settings
 from gpu_queue.execution import found
@@ -62,7 +63,6 @@ from gpu_queue.words import in_words
 
 LONGEST_WAIT_S = 1.0
 """So often it looks at the clock: for the end of its lifetime, and for storage that hangs."""
-HOURLY_S = 3600.0
 LEAVE_EXTRA_S = 10.0
 """An agent that leaves waits so long beyond the grace for storage that does not answer."""
 
@@ -131,6 +131,7 @@ class Agent:
             self.cards.tenants = Tenants(
                 lookout, around.devices, around.gpu_uuids, lambda: self.settings.sharing, say
             )
+        self.uni_ids = UniIds(around, self.tries, lambda: self.settings)
         self._ledgers: Errand[None] = Errand(storage, "ledger", say, trouble="the ledger could not be written")
         self._cancels: Errand[int] = Errand(storage, "cancel", say)
         self._answers: Errand[None] = Errand(storage, "answer", say)
@@ -139,7 +140,7 @@ class Agent:
         self._started_wall_s = time.time()
         self.span = span_of(around.allocation, settings.lifetime_s, settings.at_end, self._started_wall_s)
         self.renewing = Renewing(around, agenda, lambda: self.settings, now)
-        self.place = Place(around.node_directory, around.home, around.leases, self.tries, restore, say)
+        self.place = Place(around.node_directory, around.home, around.leases, self.tries, restore, say, now)
         self.planning = Planning(
             self.cards,
             self.tries,
@@ -151,11 +152,10 @@ class Agent:
             lambda: self.settings,
             ends_at=now + self.span.ends_s,
         )
+        self._minutes = Minutes(say, now)
         self._seen: deque[str] = deque(seen, maxlen=SEEN_KEPT)
-        self._hourly_at = now
         self._tidy_due = now
         self._hanging = Hanging(storage, say)
-        self._minutes = Minutes(say, now)
         self._leaving_since: float | None = None
         self.was_terminated = False
         self.finished = False
@@ -205,15 +205,14 @@ class Agent:
         self._hanging.notice(now)
         if now >= self.beat.due(now):
             self._tell(now)
-        if now - self._hourly_at >= HOURLY_S:
-            self._hourly_at = now
-            self._around.node_directory.refresh()
+        self.uni_ids.advance(now)
+        self.place.keep_fresh(now)
         self._maybe_finish(now)
 
     def wait_s(self, now: float) -> float:
         """How long nothing is due."""
         parts = (self.tries, self.looking, self.commands, self.watching, self.beat, self.pushing, self.overreach)
-        parts_due = (part.due(now) for part in (*parts, self.renewing))
+        parts_due = (part.due(now) for part in (*parts, self.renewing, self.uni_ids))
         duties = (self._agenda.at(duty) for duty in (Duty.KEEP, Duty.PLAN, Duty.PLAN_ANEW))
         return max(0.0, min(now + LONGEST_WAIT_S, *parts_due, *duties) - now)
 
@@ -417,4 +416,5 @@ class Agent:
     def say_goodbye(self, now: float) -> None:
         """Hand in the last node file."""
         self._write_ledger(now)
+        self.uni_ids.close(now)
         self._tell(now, AgentState.STOPPED)

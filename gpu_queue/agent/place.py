@@ -9,6 +9,8 @@ from gpu_queue.errors import SpoolError
 from gpu_queue.execution.local import AgentDirectory, NodeDirectory
 from gpu_queue.gpus.leases import Leases
 
+HOURLY_S = 3600.0
+
 
 class Place:
     """One agent's (decision 0020)."""
@@ -21,6 +23,7 @@ class Place:
         tries: Tries,
         restore: Callable[[], None],
         say: Callable[[str], None],
+        now: float,
     ) -> None:
         self._node = node
         self._home = home
@@ -28,6 +31,7 @@ class Place:
         self._tries = tries
         self._restore = restore
         self._say = say
+        self._fresh_at = now
         self.problem = ""
         """Why it cannot be taken again, for people: nothing may be started, for others may take the GPUs for free."""
         self.is_lost = False
@@ -37,6 +41,12 @@ class Place:
         """Whether nobody has removed what tells other agents of this one and of its tries."""
         is_there = self._home.is_sound() and self._leases.is_sound()
         return is_there and all(one.directory.has_lock() for one in self._tries.live.values() if one.is_running)
+
+    def keep_fresh(self, now: float) -> None:
+        """Once an hour, keep cleaners of old files from taking it away."""
+        if now - self._fresh_at >= HOURLY_S:
+            self._fresh_at = now
+            self._node.refresh()
 
     def take(self) -> bool:
         """Make it again; else ``problem`` says why that cannot be done, or ``is_lost`` that another has it by now."""

@@ -31,8 +31,6 @@ from gpu_queue.texts import printable
 
 FRESH_S = 1.0
 """A card is given by a look at its processes that began no longer ago."""
-GAUGE_S = 2.0
-"""The driver's utilisation looks back so long, and shows what a task of ours did until then: window and lag."""
 SAMPLED_FOR_S = 1.0
 """Who wants cards sampled says so again within this time."""
 
@@ -74,8 +72,6 @@ class Tenants:
         self._say = say
         self._watched = {uuid: Watched(lookout.uid) for uuid in served}
         self._held: Set[str] = frozenset()
-        self._not_before: dict[str, float] = {}
-        """What was read earlier of a card is of a task of ours."""
         self._competing = Competing((), ())
         self._judged = Look(float("-inf"), float("-inf"), None)
         self._is_awaited = False
@@ -123,21 +119,19 @@ class Tenants:
         """
         self._now = now
         for uuid in (self._held - held) & self._watched.keys():
-            self._watched[uuid].begin_anew()
-            self._not_before[uuid] = now
+            self._watched[uuid].begin_anew(now)
         self._held = held
         self._note_competing(gpus)
         for gpu in gpus:
             if gpu.uuid not in held:
-                self._add(gpu, self._watched[gpu.uuid], self._not_before.get(gpu.uuid, 0.0))
+                self._add(gpu, self._watched[gpu.uuid])
 
-    def _add(self, gpu: Gpu, watched: Watched, not_before: float) -> None:
-        read_at = min(self._now, self._devices.read_at(gpu.uuid))
-        if gpu.memory_used_bytes is not None and read_at >= not_before:
-            watched.add_memory(read_at, gpu.memory_used_bytes)
-        sampled_at = min(self._now, self._devices.sampled_at(gpu.uuid))
-        if sampled_at >= not_before + (GAUGE_S if not_before else 0.0):
-            watched.add(sampled_at, gpu.utilization_percent)
+    def _add(self, gpu: Gpu, watched: Watched) -> None:
+        read_at, sampled_at = self._devices.read_at(gpu.uuid), self._devices.sampled_at(gpu.uuid)
+        if gpu.memory_used_bytes is not None and read_at > float("-inf"):
+            watched.add_memory(min(self._now, read_at), gpu.memory_used_bytes)
+        if sampled_at > float("-inf"):
+            watched.add(min(self._now, sampled_at), gpu.utilization_percent)
 
     def _note_competing(self, gpus: Sequence[Gpu]) -> None:
         found = competing(gpus, self._sharing())

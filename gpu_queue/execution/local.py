@@ -5,6 +5,7 @@
     <root>/                      /tmp/gpu-queue-<uid> unless told: 0700, ours, no symlink
       gpus/  grant.lock          leases: of a card all tries that have it or a part of it (gpu_queue.gpus.leases)
       shims/<sha256-16>.sh       complete copies of shim.sh: a shell reads its script while it runs
+      held/<sha256-16>           locks of files that several agents write (uni_id.json)
       tools/<sha256-16>/           srun and scontrol, for the PATH of scripts (gpu_queue.execution.tools)
       agents/<key>/lock          held for an agent's life; key = spool and node;  pid, spool, path: one line each
       agents/<key>/spares/<nonce>/       becomes that of a try by a rename (gpu_queue.execution.shims);  lock
@@ -30,7 +31,8 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -389,6 +391,22 @@ class NodeDirectory:
             os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
             replace_whole(path, content)
         return path
+
+    @contextmanager
+    def held(self, path: str) -> Iterator[bool]:
+        """Hold a file that agents of this node write, wherever it lies, against the others; False: another has it.
+
+        Raises:
+            OSError: the local disk takes it not.
+        """
+        os.makedirs(f"{self.root}/held", mode=0o700, exist_ok=True)
+        key = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+        descriptor = try_lock(f"{self.root}/held/{key}")
+        try:
+            yield descriptor is not None
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
 
     def is_try_alive(self, claim_path: str) -> bool:
         """Whether any agent's try of this claim has a living shim."""

@@ -9,12 +9,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from gpu_queue.errors import BadCommandFile, BadScript, GpuQueueError, NotPublished
-from gpu_queue.experiments.batches import Piece, work_dir_of
+from gpu_queue.experiments.batches import Piece
 from gpu_queue.experiments.blocks import Mode
 from gpu_queue.experiments.comparing import Comparison, News
 from gpu_queue.experiments.loading import Load, Loaded, load_files, plan
 from gpu_queue.experiments.missing import missing_paths
 from gpu_queue.experiments.reading import CommandFile, read_command_files
+from gpu_queue.experiments.workplaces import workplaces
 from gpu_queue.spool.desk import entrance
 from gpu_queue.spool.desk.find import Task
 from gpu_queue.spool.desk.publishing import working_directory
@@ -55,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     directory = parser.add_argument(
         "--work-dir",
         metavar="DIR",
-        help="where commands run; default: the parent of the directory that holds the file",
+        help="where commands run; default: as config.yaml says, else the parent of the directory that holds the file",
     )
     files.complete = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}  # type: ignore[attr-defined]
     directory.complete = {"bash": "_shtab_compgen_dirs", "zsh": "_files -/", "tcsh": "d"}  # type: ignore[attr-defined]
@@ -93,11 +94,12 @@ def run(chosen: argparse.Namespace, program: str) -> int:
 def _load(chosen: argparse.Namespace) -> int:
     mode = Mode.MULTI if chosen.multi else Mode.SINGLE if chosen.single else None
     files = read_command_files(chosen.files, mode)
-    work_dir = chosen.work_dir and os.path.normpath(os.path.join(working_directory(), chosen.work_dir))
-    load = Load(tuple(files), work_dir, shares_queues=chosen.shared_queues, again=chosen.again)
+    work_dir = os.path.normpath(os.path.join(working_directory(), chosen.work_dir)) if chosen.work_dir else None
     paths = entrance.named(None, None)
+    said = workplaces(paths, files) if work_dir is None else {}
+    load = Load(tuple(files), work_dir, said, shares_queues=chosen.shared_queues, again=chosen.again)
     for file in files:
-        for note in _notes(file, work_dir_of(file.place, work_dir)):
+        for note in _notes(file, load):
             _say(f"note: {note}")
     if chosen.dry_run:
         loaded = plan(paths, load)
@@ -121,7 +123,10 @@ def _load(chosen: argparse.Namespace) -> int:
 # -- what is said ---------------------------------------------------------------------------------------------------
 
 
-def _notes(file: CommandFile, work_dir: str) -> Iterator[str]:
+def _notes(file: CommandFile, load: Load) -> Iterator[str]:
+    work_dir = load.work_dir_of(file)
+    if file.path in load.said and load.said[file.path].note:
+        yield load.said[file.path].note
     if not os.path.isdir(work_dir):
         yield f"{printable(work_dir)} is no directory here; --work-dir says where commands run"
         return
@@ -137,7 +142,9 @@ def _notes(file: CommandFile, work_dir: str) -> Iterator[str]:
 def _planned(load: Load, loaded: Loaded) -> Iterator[str]:
     for file, compared in zip(load.files, loaded.comparisons, strict=True):
         yield _head(file, compared)
-        yield f"  commands run in {printable(work_dir_of(file.place, load.work_dir))}"
+        said_at = load.said[file.path].said_at if file.path in load.said else ""
+        because = f" ({printable(said_at)})" if said_at else ""
+        yield f"  commands run in {printable(load.work_dir_of(file))}{because}"
         for piece, news in compared.news:
             yield f"  {_asks(piece)}: {_WORDS[news]}"
             for command in piece.block.commands:

@@ -9,13 +9,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from gpu_queue.errors import SpoolError
 from gpu_queue.experiments.batches import Piece, pieces_of, stem_of, work_dir_of
 from gpu_queue.experiments.comparing import Comparison, Known, compare
 from gpu_queue.experiments.reading import CommandFile
+from gpu_queue.experiments.workplaces import Workplace
 from gpu_queue.spool.desk import entrance, publishing
 from gpu_queue.spool.desk.find import LIFE, Finder, Task, latest, look
 from gpu_queue.spool.desk.publishing import Options
@@ -33,13 +34,20 @@ class Load:
 
     files: tuple[CommandFile, ...]
     work_dir: str | None = None
-    """Where commands run; None: of each file the parent of the directory that holds it."""
+    """Where commands run; None: as a config.yaml says, else in the parent of the directory that holds the file."""
+    said: Mapping[str, Workplace] = field(default_factory=dict)
+    """What config.yaml says of each file, by its path."""
     shares_queues: bool = False
     again: bool = False
 
+    def work_dir_of(self, file: CommandFile) -> str:
+        """Where the commands of one of them run."""
+        said = self.said[file.path].work_dir if file.path in self.said else None
+        return work_dir_of(file.place, self.work_dir if self.work_dir is not None else said)
+
     def pieces(self, file: CommandFile) -> list[Piece]:
         """The blocks of one of them, as tasks."""
-        return pieces_of(file, work_dir_of(file.place, self.work_dir), shares_queues=self.shares_queues)
+        return pieces_of(file, self.work_dir_of(file), shares_queues=self.shares_queues)
 
 
 @dataclass(frozen=True)

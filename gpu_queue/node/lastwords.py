@@ -6,7 +6,7 @@ import re
 
 from gpu_queue.spool import files, growing
 
-TAIL_BYTES = 16 << 10
+_TAIL_BYTES = 16 << 10
 _IN_USE = re.compile(
     rb"EADDRINUSE|[Aa]ddress already in use|another process is utilizing it|errno: ?98\b|\[Errno 98\]"
 )
@@ -16,18 +16,18 @@ _PORTS = (
 )
 
 
-def of(log: str) -> str:
-    """What to change, by the last bytes of a log; empty where they tell nothing, or cannot be read."""
+def read(log: str, limit_bytes: int) -> bytes:
+    """The last bytes of a log; none where they cannot be read."""
     try:
-        said, _, _ = growing.read_window(log, -TAIL_BYTES, TAIL_BYTES)
+        said, _, _ = growing.read_window(log, -limit_bytes, limit_bytes)
     except (files.FileProblem, OSError):
-        return ""
-    return judge(said)
+        return b""
+    return said
 
 
 def judge(said: bytes) -> str:
-    """The same of the bytes themselves.  Pure."""
-    lines = [line for line in said.split(b"\n") if _IN_USE.search(line)]
+    """What to change, by the last bytes of a log; empty where they tell nothing.  Pure."""
+    lines = [line for line in said[-_TAIL_BYTES:].split(b"\n") if _IN_USE.search(line)]
     if not lines:
         return ""
     ports = [match[1].decode() for line in lines for one in _PORTS for match in one.finditer(line)]

@@ -24,6 +24,7 @@ from gpu_queue.node.peers import PeerFiles
 from gpu_queue.node.pending import PendingReader, PendingView
 from gpu_queue.node.titles import Titles
 from gpu_queue.node.transitions import Transitions
+from gpu_queue.node.uni_ids import UniIds
 from gpu_queue.spool import files, filesystem, growing, trust
 from gpu_queue.spool.events import EventLog
 from gpu_queue.spool.filesystem import Mount
@@ -154,6 +155,7 @@ class NodeSide:
         self.kept = Kept(paths, node)
         self.peers = PeerFiles(paths, node, self.events, self.uids)
         self.logs = LogPusher()
+        self.uni_ids = UniIds(paths, node)
         self._titles = Titles(paths, self.uids)
         self._believed, self._is_shared = believed(settings), settings.allow_group
         self.watch: Callable[[list[str]], object] = lambda _: None

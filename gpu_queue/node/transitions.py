@@ -13,11 +13,12 @@ import os
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 from gpu_queue.errors import BadScript
-from gpu_queue.node import lastwords
+from gpu_queue.node import failures, lastwords
+from gpu_queue.node.endings import Ending, Writer
 from gpu_queue.node.pending import SCRIPT_MAX_BYTES, PendingReader
 from gpu_queue.scripts.reader import HEAD_BYTES, read_needs
 from gpu_queue.spool import files, growing, records, store
@@ -27,6 +28,7 @@ from gpu_queue.spool.queues import Queues, Token
 from gpu_queue.spool.store import Moved
 from gpu_queue.spool.tallies import Tallies
 from gpu_queue.task import (
+    Abnormal,
     Claim,
     End,
     Needs,
@@ -34,16 +36,10 @@ from gpu_queue.task import (
     Settlement,
     State,
     Submission,
-    TryResult,
     Waiting,
-    Why,
     settle,
-    story_of,
 )
 from gpu_queue.units import format_utc, parse_utc_s
-
-T = TypeVar("T")
-LAST_LINE_BYTES = 200
 
 
 @dataclass(frozen=True)
@@ -75,6 +71,8 @@ class Settled:
     moved: Moved
     settlement: Settlement
     error: str = ""
+    error_type: str = ""
+    """What kind of failure it was; empty: none."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +118,7 @@ class Transitions:
         self._uids = uids
         self._queues, self._tallies = queues, tallies
         self._make_missing = make_missing
+        self._papers = Writer(paths, node, make_missing)
 
     def claim(self, waiting: Waiting, claim: Claim, *, to_run: bool = True) -> Claimed | NotClaimed:
         """Take a task: one rename into this node's running directory, then read what runs.
@@ -197,7 +196,7 @@ class Transitions:
         """
         log = self._paths.log(claim)
         try:
-            return self._with_directories(lambda: growing.open_to_append(log)), ""
+            return self._papers.with_directories(lambda: growing.open_to_append(log)), ""
         except growing.NotRegular as error:
             return -1, f"cannot write the log {log}: {error.strerror}"
 
@@ -207,7 +206,7 @@ class Transitions:
         name = parse_drop(waiting.name)[1].decode("utf-8", "surrogateescape")
         when = format_utc(time.time())
         submission = Submission(claim.task_id, name=name, dropped_as=waiting.name, submitted_at=when)
-        self._with_directories(lambda: records.write_submission(self._paths, submission))
+        self._papers.with_directories(lambda: records.write_submission(self._paths, submission))
         return submission
 
     def _give_drop_back(self, path: str, name: str) -> None:
@@ -225,9 +224,9 @@ class Transitions:
             started_at: when it was started, in epoch seconds; None: the history has it already.
             log: its descriptor, where the script has its own by now.
         """
-        self._close(log)
+        self._papers.close(log)
         record = records.parse_try(claim, {"node": self._node, **facts})
-        self._with_directories(lambda: records.write_try(self._paths, record))
+        self._papers.with_directories(lambda: records.write_try(self._paths, record))
         if started_at is not None:
             self._events.add(claim, ("started", started_at, facts))
 
@@ -237,7 +236,7 @@ class Transitions:
         Raises:
             OSError: the storage failed; ask again later.
         """
-        facts = self._written(claim)
+        facts = self._papers.written_of(claim)
         began_s = parse_utc_s(facts.get("started_at", ""))
         ran_s = 0.0 if began_s is None else max(0.0, time.time() - began_s)
         return Recalled(self._needs(claim, self._paths.claim(self._node, claim)), facts, ran_s)
@@ -257,6 +256,7 @@ class Transitions:
         inherited: bool = False,
         log: int = -1,
         last_line: str = "",
+        abnormal: Abnormal | None = None,
     ) -> Settled:
         """Move an ended try on.
 
@@ -274,39 +274,43 @@ class Transitions:
                 try again is read from the task, and its queue is looked for.
             log: the descriptor of its log; negative: it is not open here.
             last_line: of the log, unless it has one.
+            abnormal: the script's own word that this try has failed, whatever its status.
 
         Raises:
             OSError: nothing was moved; ask again later.
         """
         source_name = claim_name(claim) if named_end is None else ended_name(claim, named_end)
         source = f"{self._paths.running(self._node)}/{source_name}"
-        hint = lastwords.of(self._paths.log(claim)) if last_line and end.status and end.why is None else ""
+        error_type = "" if refusal else failures.by_its_end(end, abnormal)
+        if error_type is None:  # only a try that failed has its log read
+            said = lastwords.read(self._paths.log(claim), failures.TAIL_BYTES)
+            error_type = failures.by_its_log(end.status, said).value
+        else:
+            said = b""
+        hint = lastwords.judge(said) if last_line else ""
         if hint:
             last_line = f"==== {hint}\n{last_line}"
             facts = {**facts, "reason": "; ".join(filter(None, (facts.get("reason"), hint)))}
-        self._end_log(claim, log, last_line)
+        self._papers.end_log(claim, log, last_line)
         if inherited:
             needs = self._needs(claim, source)
-            limits = replace(limits, retries=limits.retries if needs.retries is None else needs.retries)
-            facts = {**self._written(claim), **facts}
-        known = records.read_tries(self._paths, claim.task_id) if claim.number > 1 or end.status else ()
+            limits = limits.of_task(needs.retries)
+            facts = {**self._papers.written_of(claim), **facts}
+        is_success = end.status == 0 and abnormal is None
+        known = () if claim.number == 1 and is_success else records.read_tries(self._paths, claim.task_id)
         # When this is asked again (a crash or an error before the rename) the index has this try already.
         earlier = tuple(one for one in known if one.token != claim.token)
-        result = Settlement(State.FAILED, "refused", refusal) if refusal else settle(end, earlier, limits)
+        result = Settlement(State.FAILED, "refused", refusal) if refusal else settle(end, earlier, limits, abnormal)
         final = result.to is not State.PENDING
+        ending = Ending(claim, end, facts, because, error_type)
         # Read before the rename: a person may retry it right after that, and its next claim has tokens of its own.
         may_hold = final and (queue is not None or inherited or bool(refusal))
         held = self._queues.tokens_of(claim.task_id) if may_hold else ()
         # Who was cut off while a peer took its claim writes nothing more: records belong to the owner of the claim.
-        if final and end.status == 0 and not earlier:
-            self._write(lambda: self._write_outcome(claim, facts, end, result, because))
+        if final and is_success and not earlier:
+            self._papers.write_record(ending, result)
         elif source_name in store.listing(self._paths.running(self._node)):
-            self._write_end(claim, facts, end, earlier, result, because)
-            if refusal or (result.reason and final):
-                story = self._story(claim, earlier, end, facts, because)
-                lines = [f"{result.outcome}: {result.reason}", *(f"  {line}" for line in story)]
-                text = "".join(f"==== {line}\n" for line in lines).encode("utf-8", "surrogateescape")
-                self._write(lambda: growing.append(self._paths.log(claim), text))
+            self._papers.write(ending, earlier, result, refused=bool(refusal))
         name = full_name(claim.priority, claim.task_id)
         target = f"{self._paths.directory(result.to)}/{name}"
         moved = store.move(source, target)
@@ -320,110 +324,11 @@ class Transitions:
                 self._queues.free(*held)
                 self._tallies.add(queue or next((one.queue for one in held), None), claim.task_id, result.to)
             end_facts = {"outcome": result.outcome, "status": end.status}
+            if error_type:
+                end_facts["error_type"] = error_type
             ended = ("settled" if final else "returned", time.time(), end_facts)
             self._events.add(claim, *([("started", *started)] if started else []), ended)
-        return Settled(moved.moved, result, str(moved.error or ""))
-
-    def _end_log(self, claim: Claim, log: int, last_line: str) -> None:
-        """Write the last line of a log, which nothing waits for and whose loss is none, and close it."""
-        try:
-            if last_line and (log >= 0 or not self._has_last_line(claim)):
-                descriptor = log if log >= 0 else growing.open_to_append(self._paths.log(claim))
-                try:
-                    os.write(descriptor, last_line.encode("utf-8", "surrogateescape"))
-                finally:
-                    if descriptor != log:
-                        os.close(descriptor)
-        except OSError:
-            pass  # a full disk, or a link in its place
-        self._close(log)
-
-    def _has_last_line(self, claim: Claim) -> bool:
-        """Whether an agent that was killed before its rename has written it."""
-        try:
-            content, _, _ = growing.read_window(self._paths.log(claim), -LAST_LINE_BYTES, LAST_LINE_BYTES)
-        except files.FileProblem:
-            return False
-        return content.rstrip(b"\n").rpartition(b"\n")[2].startswith(b"==== exit ")
-
-    @staticmethod
-    def _close(log: int) -> None:
-        if log >= 0:
-            try:
-                os.close(log)
-            except OSError:
-                pass  # what could not be written is told by whoever has written it
-
-    def _write_end(
-        self,
-        claim: Claim,
-        facts: dict[str, Any],
-        end: End,
-        earlier: tuple[TryResult, ...],
-        result: Settlement,
-        because: str,
-    ) -> None:
-        """The record of a try and the index of all, for a task that is tried again, was, or has failed."""
-        final = result.to is not State.PENDING
-        self._write(lambda: self._write_outcome(claim, facts, end, result, because))
-        this = self._as_tried(claim, facts, end, because, final=final)
-        if final or end.why in (Why.REQUEUE, Why.FENCED):
-            self._write(lambda: records.write_tries(self._paths, claim.task_id, (*earlier, this)))
-        else:  # without it nobody would count this try: on a full disk it waits here instead of going round
-            self._with_directories(lambda: records.write_tries(self._paths, claim.task_id, (*earlier, this)))
-
-    def _write_outcome(self, claim: Claim, facts: dict[str, Any], end: End, result: Settlement, because: str) -> None:
-        record = records.parse_try(claim, facts)
-        lost = because if end.why is Why.LOST else ""
-        records.write_try(
-            self._paths,
-            replace(
-                record,
-                node=record.node or self._node,
-                settled_by="" if record.node in ("", self._node) else self._node,
-                status=end.status,
-                why=end.why,
-                outcome=result.outcome,
-                reason="; ".join(filter(None, (result.reason or lost, record.reason))),
-                to=result.to.value,
-            ),
-        )
-
-    def _written(self, claim: Claim) -> dict[str, Any]:
-        """What the node that began a try wrote down of its start."""
-        record = records.read_try(self._paths, claim)
-        if record is None:
-            return {}
-        kept = {
-            "node": record.node,
-            "gpus": list(record.gpus),
-            "gpu_indices": list(record.gpu_indices),
-            "reserve_bytes": record.reserve_bytes,
-            "name": record.name,
-            "cwd": record.cwd,
-            "started_at": record.started_at,
-        }
-        return {key: value for key, value in kept.items() if value}
-
-    def _as_tried(self, claim: Claim, facts: dict[str, Any], end: End, because: str, *, final: bool) -> TryResult:
-        node = facts.get("node")
-        return TryResult(
-            claim.number,
-            claim.token,
-            end,
-            final,
-            node if isinstance(node, str) else self._node,
-            format_utc(time.time()),
-            because if end.why is Why.LOST else "",
-        )
-
-    def _story(
-        self, claim: Claim, earlier: tuple[TryResult, ...], end: End, facts: dict[str, Any], because: str
-    ) -> list[str]:
-        """Where a task was lost so often, for the end of its log."""
-        if end.why is not Why.LOST:
-            return []
-        return story_of((*earlier, self._as_tried(claim, facts, end, because, final=False)))
+        return Settled(moved.moved, result, str(moved.error or ""), error_type)
 
     def _needs(self, claim: Claim, source: str) -> Needs:
         """What a task asks for, by its record and its script; nothing where they cannot be read."""
@@ -433,19 +338,3 @@ class Transitions:
             return read_needs(head, submission.needs, 1, submission.arguments, claim.task_id)
         except (files.FileProblem, BadScript):
             return Needs()
-
-    def _with_directories(self, call: Callable[[], T]) -> T:
-        """Make a call once more where it finds that somebody has removed a directory, which is made again."""
-        try:
-            return call()
-        except FileNotFoundError:
-            self._make_missing()
-            return call()
-
-    def _write(self, write: Callable[[], object]) -> None:
-        """Write what a full disk may refuse: it still takes the rename, which must not wait for this."""
-        try:
-            self._with_directories(write)
-        except OSError as error:
-            if files.is_transient(error):
-                raise

@@ -30,6 +30,8 @@ WINDOW_S = 10.0
 """What is older says nothing any more."""
 CHANGED_BYTES = 64 << 20
 """The smallest context of CUDA takes more; what drivers need for themselves changes by less."""
+SETTLES_S = 2.0
+"""After a task of ours the driver's utilisation, with its window and lag, shows for so long what was ours."""
 _NEVER = float("-inf")
 
 
@@ -158,6 +160,8 @@ class Watched:
     """When memory last came or went that nothing has explained."""
     _is_judged: bool = True
     """A look has been since."""
+    _ours_until: float = _NEVER
+    """When a task of ours left it."""
     _had_own: bool = False
     """A process of ours was there at the last look, which may have taken its memory along."""
 
@@ -168,7 +172,8 @@ class Watched:
             at: when it was read; never earlier than the last one.
             utilization_percent: None: it does not tell.
         """
-        if not self._samples or at - self._samples[-1][0] >= APART_S:
+        is_ours = at < self._ours_until + SETTLES_S
+        if not is_ours and (not self._samples or at - self._samples[-1][0] >= APART_S):
             self._samples.append((at, utilization_percent))
 
     def add_memory(self, at: float, used_bytes: int) -> None:
@@ -178,11 +183,15 @@ class Watched:
             at: when it was read; never earlier than the last one.
             used_bytes: of the whole card.
         """
+        if at < self._ours_until:
+            return
         self._used = at, used_bytes
-        apart_s = float("inf") if self._memory is None else at - self._memory[0]
-        if self._memory is not None and apart_s <= WINDOW_S and abs(used_bytes - self._memory[1]) >= CHANGED_BYTES:
+        before_at, before_bytes = self._memory or (_NEVER, 0)
+        came_bytes = used_bytes - before_bytes
+        is_ours = came_bytes < 0 and at < self._ours_until + SETTLES_S  # it goes with our task
+        if at - before_at <= WINDOW_S and abs(came_bytes) >= CHANGED_BYTES and not is_ours:
             self._changed_at, self._is_judged = at, False
-        elif apart_s < APART_S:
+        elif at - before_at < APART_S:
             return
         self._memory = at, used_bytes
 
@@ -206,8 +215,9 @@ class Watched:
             self._is_judged = True
         self._is_there, self._had_own = is_there, has_own
 
-    def begin_anew(self) -> None:
-        """Forget what was read: it was ours."""
+    def begin_anew(self, now: float) -> None:
+        """Forget what was read: it was of a task of ours, which has just ended."""
+        self._ours_until = now
         self._samples.clear()
         self._memory = self._used = None
         self._changed_at, self._is_judged = _NEVER, True

@@ -39,6 +39,8 @@ class Event:
     """Of *taken over* and *retired*: the dead one."""
     use: str = ""
     """Of *gpu*: what its one GPU is used for now."""
+    error_type: str = ""
+    """Of *settled* and *returned*: what kind of failure that was; empty: none."""
 
 
 class EventLog:
@@ -90,6 +92,7 @@ def parse_event(node: str, line: bytes) -> Event | None:
         event.name("name"),
         event.text("node"),
         event.text("use"),
+        event.text("error_type"),
     )
 
 

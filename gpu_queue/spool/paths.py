@@ -171,6 +171,16 @@ def is_command_entry(name: str) -> bool:
     return _COMMAND.fullmatch(name) is not None
 
 
+def damaged(path: str, epoch_s: float) -> str:
+    """Where a file is put that cannot be read, beside its place."""
+    return f"{path}.damaged-{stamp(epoch_s)}"
+
+
+def is_damaged(name: str, of: str) -> bool:
+    """Whether a name is that of such a file."""
+    return parse_stamp_s(name.removeprefix(f"{of}.damaged-")) is not None
+
+
 def parse_slot(name: str) -> tuple[Slot, bool] | None:
     """A token's slot, and whether the name is that of the mark that its agent began; None for any other name."""
     slot = Slot.parse(name.removeprefix("slot-").removesuffix(".began")) if name.startswith("slot-") else None
@@ -333,6 +343,11 @@ class SpoolPaths:
     def flag(self, name: str) -> str:
         """A state as a file: ``paused``, ``draining`` or ``keepalive-off``."""
         return f"{self.root}/{name}"
+
+    @property
+    def uni_ids(self) -> str:
+        """What outside scripts are told of tries (:mod:`gpu_queue.spool.uni_ids`)."""
+        return f"{self.root}/uni_id.json"
 
     @property
     def config(self) -> str:

@@ -20,7 +20,7 @@ from gpu_queue import PROTOCOL
 from gpu_queue.spool.fields import Fields, is_argument
 from gpu_queue.spool.files import FileProblem, Vanished, encode_json, read_json, write_whole
 from gpu_queue.spool.paths import NAME_MAX_BYTES, SpoolPaths, is_id, safe_name, title_of
-from gpu_queue.task import ArrayPart, BatchPart, Claim, End, Submission, TryResult, Why
+from gpu_queue.task import ArrayPart, BatchPart, Claim, End, Submission, TryResult, Why, error_word
 from gpu_queue.texts import printable
 
 MAX_TRIES_KEPT = 100
@@ -226,6 +226,8 @@ class TryRecord:
     """None: it has not ended, as far as this tells."""
     why: Why | None = None
     outcome: str = ""
+    error_type: str = ""
+    """What kind of failure that was (``oom``, ``runtime_error``, …); empty where it did not fail."""
     reason: str = ""
     to: str = ""
     """The state that the task went to."""
@@ -237,6 +239,10 @@ class TryRecord:
     """Of each of its GPUs, as far as the agent that saw it end had looked."""
     reserve_bytes: int | None = None
     """Of the memory of each of its GPUs; None: whole cards."""
+
+
+def _error_type(record: Fields) -> str:
+    return error_word(record.raw("error_type")) if record.raw("error_type") else ""
 
 
 def parse_try(claim: Claim, value: Mapping[str, Any]) -> TryRecord:
@@ -256,6 +262,7 @@ def parse_try(claim: Claim, value: Mapping[str, Any]) -> TryRecord:
         status=record.integer("status"),
         why=Why.read(why) if isinstance(why, str) else None,
         outcome=record.text("outcome"),
+        error_type=_error_type(record),
         reason=record.text("reason", 2000),
         to=record.text("to"),
         problem=record.text("problem", 2000),
@@ -287,6 +294,7 @@ def encode_try(record: TryRecord) -> bytes:
             "status": record.status,
             "why": record.why.value if record.why else None,
             "outcome": record.outcome,
+            **({"error_type": record.error_type} if record.error_type else {}),
             "reason": record.reason,
             "to": record.to,
         }
@@ -334,8 +342,17 @@ def _parse_result(entry: Fields) -> TryResult | None:
     if not 1 <= number <= MAX_TRY_NUMBER or not 0 <= status <= 255:
         return None
     end = End(status, Why.read(why) if isinstance(why, str) else None)
-    told = (entry.text(key, TEXT_MAX) for key in ("node", "ended_at", "reason"))
-    return TryResult(number, token, end, entry.flag("final"), *told)
+    return TryResult(
+        number,
+        token,
+        end,
+        entry.flag("final"),
+        node=entry.text("node", TEXT_MAX),
+        ended_at=entry.text("ended_at", TEXT_MAX),
+        reason=entry.text("reason", TEXT_MAX),
+        error_type=_error_type(entry),
+        failures=min(entry.count("failures"), MAX_TRY_NUMBER),
+    )
 
 
 def read_tries(paths: SpoolPaths, task_id: str) -> tuple[TryResult, ...]:
@@ -354,17 +371,20 @@ def read_tries(paths: SpoolPaths, task_id: str) -> tuple[TryResult, ...]:
 
 def write_tries(paths: SpoolPaths, task_id: str, tries: tuple[TryResult, ...]) -> None:
     """Write the index of tries."""
-    entries = [
-        {
-            "try": one.number,
-            "token": one.token,
-            "status": one.end.status,
-            "why": one.end.why.value if one.end.why else None,
-            "final": one.final,
-            "node": one.node,
-            "ended_at": one.ended_at,
-            "reason": one.reason,
-        }
-        for one in tries[-MAX_TRIES_KEPT:]
-    ]
+    entries = [_entry(one) for one in tries[-MAX_TRIES_KEPT:]]
     write_whole(paths.tries_index(task_id), encode_json({"protocol": PROTOCOL, "id": task_id, "tries": entries}))
+
+
+def _entry(one: TryResult) -> dict[str, Any]:
+    told = {"error_type": one.error_type, "failures": one.failures}
+    return {
+        "try": one.number,
+        "token": one.token,
+        "status": one.end.status,
+        "why": one.end.why.value if one.end.why else None,
+        "final": one.final,
+        "node": one.node,
+        "ended_at": one.ended_at,
+        "reason": one.reason,
+        **{key: value for key, value in told.items() if value},
+    }

@@ -119,6 +119,16 @@ class Cluster:
             assert agent.poll() is None, self.dump()
         return agent
 
+    def held_back(self) -> dict[str, str]:
+        """An environment in which an agent stands still while it starts, until there is a file ``go on``."""
+        modules = self.base / "modules"
+        modules.mkdir()
+        (modules / "yaml.py").write_text(
+            f"import os, sys, time\nwhile not os.path.exists({str(self.base / 'go on')!r}):\n    time.sleep(0.01)\n"
+            f"sys.path.remove({str(modules)!r})\ndel sys.modules['yaml']\nimport yaml\n"
+        )
+        return {"PYTHONPATH": str(modules)}
+
     def kill(self, agent: subprocess.Popen[bytes]) -> None:
         """As the OOM killer does."""
         agent.send_signal(signal.SIGKILL)
@@ -148,10 +158,10 @@ class Cluster:
             try:
                 arguments = Path(f"/proc/{name}/cmdline").read_bytes()
                 marker = Path(f"/proc/{name}/environ").read_bytes()
-                state = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[0]
+                state = Path(f"/proc/{name}/stat").read_bytes().rpartition(b")")[2].split()[0]
             except OSError:
                 continue
-            if state != "Z" and (needle in arguments or b"GPU_QUEUE_CLAIM=" + needle in marker):
+            if state != b"Z" and (needle in arguments or b"GPU_QUEUE_CLAIM=" + needle in marker):
                 found.append(int(name))
         return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gpu_queue.task import End, RetryLimits, State, TryResult, Why, settle
+from gpu_queue.task import Abnormal, End, RetryLimits, State, TryResult, Why, settle
 
 
 def lost(number: int, *, final: bool = False) -> TryResult:
@@ -71,3 +71,19 @@ def test_a_task_that_no_node_can_start_is_given_up_after_three() -> None:
     earlier = tuple(TryResult(n, f"{n:06x}", End(255, Why.NOSTART), False) for n in (1, 2))
     assert settle(End(255, Why.NOSTART), earlier[:1], RetryLimits()).to is State.PENDING
     assert settle(End(255, Why.NOSTART), earlier, RetryLimits()).to is State.FAILED
+
+
+@pytest.mark.parametrize("why", [None, Why.STOPPED, Why.TIMEOUT])
+def test_a_script_that_says_itself_that_it_failed_has_failed_whatever_its_status(why: Why | None) -> None:
+    assert settle(End(0, why), (), RetryLimits(), Abnormal("oom")).to is State.FAILED
+
+
+@pytest.mark.parametrize("why", [Why.REQUEUE, Why.FENCED, Why.LOST])
+def test_a_script_that_says_so_because_its_node_was_taken_back_goes_on_elsewhere(why: Why) -> None:
+    assert settle(End(0, why), (), RetryLimits(), Abnormal()).to is State.PENDING
+
+
+def test_its_own_word_counts_as_a_failure_against_the_retries() -> None:
+    said = TryResult(1, "000001", End(0), final=False)
+    assert settle(End(0), (), RetryLimits(1), Abnormal()).to is State.PENDING
+    assert settle(End(0), (said,), RetryLimits(1), Abnormal()).to is State.FAILED
