@@ -125,7 +125,8 @@ class Agent:
         )
         self.pushing = Pushing(spool, storage, self.tries, now, say)
         self.history = History(spool, storage, self.tries, self.cards, say)
-        lookout = Lookout(processes_of(around.devices.kind, around.environment.get(STATE_FILE_VARIABLE)), around.wake)
+        state_file = around.environment.get(STATE_FILE_VARIABLE)
+        lookout = Lookout(processes_of(around.devices.kind, state_file, around.gpu_uuids), around.wake)
         self.overreach = Overreach(around, self.tries, self.cards, lookout, now)
         if settings.mode is Mode.SHARED:
             self.cards.tenants = Tenants(
