@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,7 +42,10 @@ class Server:
         self._changes += 1
         read = self._read_again()
         # Each one differs in where its lines stand, and so is another one for the agent.
-        put(self.cluster.paths.config, "\n" * self._changes + "check_time: 0.2\n" + text)
+        put(
+            self.cluster.paths.config,
+            "\n" * self._changes + ("" if "check_time" in text else "check_time: 0.2\n") + text,
+        )
         wait_until(lambda: self._read_again() > read, "the new settings", dump=self.cluster.dump)
 
     def _read_again(self) -> int:
@@ -59,28 +61,32 @@ class Server:
         self.cluster.wait_for_line(task, "got <")
         return [int(card) for card in self.cluster.log(task).partition("got <")[2].partition(">")[0].split(",")]
 
-    def all_cards(self, **needs: Any) -> list[int]:
-        """What a task gets that takes all that it can have."""
-        return sorted(self.cards_of(self.once(f"1-{len(CARDS)}", **needs)))
-
     def once(self, gpus: str = "1", **needs: Any) -> str:
         """A task that is done."""
         task = self.cluster.submit('#!/bin/sh\necho "got <$CUDA_VISIBLE_DEVICES>"\n', gpus=gpus, **needs)
         self.cluster.wait_for(task, "done")
         return task
 
-    def reason(self, task: str) -> dict[str, Any]:
+    def reason(self, task: str) -> str:
         """Why a task waits, when the agent has said it."""
 
-        def found() -> dict[str, Any] | None:
-            for node in self.cluster.nodes():
-                for one in node.get("waiting", ()):
-                    if task in one["name"] and one.get("reason"):
-                        return dict(one["reason"])
-            return None
+        def found() -> str:
+            waiting = [one for node in self.cluster.nodes() for one in node["waiting"]["why"]]
+            return "".join(one["code"] for one in waiting if task in one["name"])
 
-        said: dict[str, Any] = wait_until(found, f"why {task} waits", dump=self.cluster.dump)
+        said: str = wait_until(found, f"why {task} waits", dump=self.cluster.dump)
         return said
+
+    def judges(self, *verdicts: str) -> None:
+        """Wait until the agent says this of the first cards: idle, or what keeps them from tasks."""
+
+        def found() -> list[str]:
+            (node,) = self.cluster.nodes()
+            if node["running"] or node["settled"]["done"] < len(self.cluster.names("done")):
+                return []  # it was written before the last task had ended
+            return [card["shared"]["kept_by"] or card["state"] for card in node["gpus"][: len(verdicts)]]
+
+        wait_until(lambda: found() == list(verdicts), f"{verdicts}", timeout_s=15.0, dump=self.cluster.dump)
 
     def rest(self) -> None:
         """What a test has begun ends, and the cards are idle."""
@@ -109,40 +115,42 @@ def server(one_server: Server) -> Iterator[Server]:
 
 def test_compete_gpus_says_which_cards_tasks_may_have_and_use_all_gpus_that_it_says_nothing(server: Server) -> None:
     server.say("compete_gpus: [2, 0, 9]\n")
-    assert server.all_cards() == [0, 2]
+    server.judges("idle", "left", "idle", "left")
     server.say("compete_gpus: [2, 0, 9]\nuse_all_gpus: true\n")
-    assert server.all_cards() == [0, 1, 2, 3]
+    server.judges("idle", "idle", "idle", "idle")
     assert "compete_gpus: 9: no GPU that is served here" in server.cluster.output.read_text()
+    server.say("compete_gpus: [3]\n")
+    assert server.cards_of(server.once()) == [3]
 
 
 def test_gpu_left_keeps_the_last_cards_of_the_list_away(server: Server) -> None:
     server.say("gpu_left: 1\n")
-    assert server.all_cards() == [0, 1, 2]
-    server.say("compete_gpus: [3, 2, 1, 0]\ngpu_left: 2\n")
-    assert server.all_cards() == [2, 3]
+    server.judges("idle", "idle", "idle", "left")
+    server.say("compete_gpus: [3, 2, 1, 0]\ngpu_left: 3\n")
+    server.judges("left", "left", "left", "idle")
 
 
-def test_gpu_left_of_those_that_are_free_leaves_one_whichever_it_is(server: Server) -> None:
-    server.say("gpu_left: {free: 1}\n")
-    held = server.cards_of(server.begin("2"))
-    got = server.all_cards()
-    assert len(got) == 1
-    assert not set(got) & set(held)
+def test_gpu_left_of_those_that_are_free_leaves_some_whichever_they_are(server: Server) -> None:
+    server.say("compete_gpus: [1, 2]\ngpu_left: {free: 1}\n")
+    server.cards_of(server.begin())
+    late = server.begin()
+    assert server.reason(late) == "reserve"
+    server.say("compete_gpus: [1, 2]\n")
+    server.cards_of(late)
 
 
 def test_min_memory_is_what_a_card_must_have_free_for_a_task_that_does_not_say(server: Server) -> None:
     server.say("min_memory: 8000\n")
-    assert server.all_cards() == [0, 1, 2]
-    assert server.all_cards(memory_bytes=4 << 30) == [0, 1, 2, 3]
-    server.say("min_memory: 4000\n")
-    assert server.all_cards() == [0, 1, 2, 3]
+    server.judges("idle", "idle", "idle", "little")
+    server.say("min_memory: 45G\n")
+    server.judges("little", "idle", "idle", "little")
 
 
 def test_max_util_is_what_a_card_of_others_may_be_busy_at_most(server: Server) -> None:
     server.say("max_util: 10\n")
-    assert server.all_cards() == [0, 2, 3]
+    server.judges("idle", "used", "idle", "idle")
     server.say("max_util: 20\n")
-    assert server.all_cards() == [0, 1, 2, 3]
+    server.judges("idle", "idle", "idle", "idle")
 
 
 def test_maximize_resource_utilization_takes_cards_with_python_of_this_user_and_shares_them(server: Server) -> None:
@@ -150,12 +158,25 @@ def test_maximize_resource_utilization_takes_cards_with_python_of_this_user_and_
     try:
         server.cards(python.pid)
         server.say("compete_gpus: [0, 2]\n")
-        assert server.all_cards() == [2]
+        server.judges("python", "left", "idle", "left")
         server.say("compete_gpus: [0, 2]\nmaximize_resource_utilization: true\n")
-        assert server.all_cards() == [0, 2]
+        server.judges("idle", "left", "idle", "left")
         server.say("compete_gpus: [2]\nmaximize_resource_utilization: true\n")
-        both = [server.begin(memory_bytes=30 << 30) for _ in range(2)]
+        both = [server.begin(memory="30G") for _ in range(2)]
         assert [server.cards_of(one) for one in both] == [[2], [2]]
+    finally:
+        python.communicate(b"\n")
+
+
+def test_check_time_is_how_often_it_is_looked_who_uses_what(server: Server) -> None:
+    python = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        server.say("")
+        server.judges("idle")
+        server.say("check_time: 1h\n")
+        server.cards(python.pid)
+        server.say("check_time: 0.2\n")
+        server.judges("python")
     finally:
         python.communicate(b"\n")
 
@@ -165,7 +186,7 @@ def test_max_concurrent_is_how_many_tasks_run_at_once(server: Server) -> None:
     first = server.begin()
     server.cards_of(first)
     second = server.begin()
-    assert server.reason(second)["code"] == "concurrent"
+    assert server.reason(second) == "concurrent"
     server.say("max_concurrent: null\n")
     server.cards_of(second)
 
@@ -177,13 +198,16 @@ def test_a_task_that_waits_longer_than_max_wait_time_fails(server: Server) -> No
     server.cluster.wait_for(late, "failed")
 
 
-def test_select_says_which_of_the_cards_that_fit(server: Server) -> None:
-    server.say("compete_gpus: [0, 1]\nselect: most_free\n")
-    assert server.cards_of(server.once()) == [1]
-    server.say("compete_gpus: [0, 1]\nselect: least_util\n")
-    assert server.cards_of(server.once()) == [0]
-    server.say("compete_gpus: [0, 1]\nselect: round_robin\n")
-    assert sorted(server.cards_of(server.once()) + server.cards_of(server.once())) == [0, 1]
+@pytest.mark.parametrize(
+    ("select", "chosen"), [("most_free", [1, 1]), ("least_util", [0, 0]), ("round_robin", [0, 1])]
+)
+def test_select_says_which_of_the_cards_that_fit(server: Server, select: str, chosen: list[int]) -> None:
+    server.say(f"compete_gpus: [0, 1]\nselect: {select}\n")
+    taken = []
+    for _ in chosen:
+        server.judges("idle", "idle")
+        taken += server.cards_of(server.once())
+    assert sorted(taken) == chosen
 
 
 def test_process_json_is_written_beside_the_one_of_the_spool(server: Server, tmp_path: Path) -> None:
@@ -192,10 +216,14 @@ def test_process_json_is_written_beside_the_one_of_the_spool(server: Server, tmp
     server.say(f"process_json: {said}\n")
     task = server.begin()
     server.cards_of(task)
-    claim = server.cluster.claim_of(task)
-    states = wait_until(lambda: said.exists() and json.loads(said.read_text()), "the file", dump=server.cluster.dump)
-    assert states[claim]["state"] == "running"
-    assert os.path.exists(f"/proc/{states[claim]['pid']}")
+
+    def found() -> list[dict[str, Any]]:
+        states = json.loads(said.read_text()) if said.exists() else {}
+        return [state for uni_id, state in states.items() if task in uni_id]
+
+    (state,) = wait_until(found, "the task in that file", dump=server.cluster.dump)
+    assert state["state"] == "running"
+    assert os.path.exists(f"/proc/{state['pid']}")
 
 
 def test_retry_config_says_how_often_at_once_and_when_it_is_given_up(server: Server) -> None:
@@ -205,24 +233,7 @@ def test_retry_config_says_how_often_at_once_and_when_it_is_given_up(server: Ser
     assert len(server.cluster.tries(task)) == 2
     server.say("retry_config: {max_retry_before_backoff: 1, backoff_duration: 1h}\n")
     task = server.cluster.submit("#!/bin/sh\nexit 3\n", gpus="1")
-    assert server.reason(task)["code"] == "backoff"
+    assert server.reason(task) == "backoff"
     assert len(server.cluster.tries(task)) == 1
     server.say("retry_config: {max_retry_before_backoff: 1, backoff_duration: 0, max_retries: 1}\n")
     server.cluster.wait_for(task, "failed")
-
-
-def test_check_time_is_how_often_it_is_looked_who_uses_what(server: Server) -> None:
-    python = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-
-    def is_seen() -> bool:
-        (node,) = server.cluster.nodes()
-        return bool(node["gpus"][0]["shared"]["user_pythons"])
-
-    try:
-        server.say("select: most_free\n")
-        server.cards(python.pid)
-        begun_s = time.monotonic()
-        wait_until(is_seen, "the Python process on the page", dump=server.cluster.dump)
-        assert time.monotonic() - begun_s < 5.0
-    finally:
-        python.communicate(b"\n")
