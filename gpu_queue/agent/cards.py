@@ -76,6 +76,7 @@ class Cards:
     def may_be_given(self, uuids: Iterable[str], now: float, agenda: Agenda) -> bool:
         """Whether the plan for these GPUs was made by readings of this moment; else it is to be made anew."""
         is_known = self.tenants is None or self.tenants.may_be_given(uuids, now, agenda)
+        self._attend()
         if self.demand(uuids, now):
             return is_known
         agenda.want(Duty.PLAN, now + OVERDUE_S)  # their answer comes sooner, or they are unknown

@@ -15,7 +15,7 @@ from gpu_queue.agent.agenda import Agenda, Duty
 from gpu_queue.agent.holdings import Holdings
 from gpu_queue.agent.livetry import LiveTry, last_line, left_over, recalled, remember
 from gpu_queue.agent.preparing import Preparing
-from gpu_queue.agent.rests import Rests
+from gpu_queue.agent.rests import Rests, retry_limits
 from gpu_queue.agent.tally import Ended, Tally
 from gpu_queue.execution import processes
 from gpu_queue.execution.local import AgentDirectory
@@ -28,7 +28,7 @@ from gpu_queue.node.transitions import Claimed, NotClaimed, Recalled, Settled
 from gpu_queue.scheduling.plan import Start
 from gpu_queue.scheduling.recovery import ClaimFacts, Step, recover
 from gpu_queue.spool.paths import claim_name, full_name, make_id, parse_claim, parse_drop
-from gpu_queue.task import Claim, End, RetryLimits, Settlement, State, Waiting, Why
+from gpu_queue.task import Claim, End, Settlement, State, Waiting, Why, told_outcome
 from gpu_queue.units import format_utc
 
 STOP_REMEMBERED_S = 600.0
@@ -215,6 +215,8 @@ class Tries:
                 return seen
             if stage.is_ending and one.ending is not None and one.ending.step(now):
                 return stages.Facts(is_bare=True)
+            if now >= stage.begins_by:
+                return stages.Facts(has_begun=one.directory.has_begun())
         elif isinstance(stage, stages.Cleaning):
             is_bare = one.ending is None or one.ending.step(now)
             is_signalled = shimseen.is_signalled(one, self.heard)
@@ -276,8 +278,8 @@ class Tries:
                 case stages.Forget():
                     one.directory.remove()
                     self.stop_wanted.pop(one.name, None)
-                case stages.Tally(settlement):
-                    self._tally(one, settlement)
+                case stages.Tally(settlement, error_type):
+                    self._tally(one, settlement, error_type)
         return launched
 
     def _launch(self, one: LiveTry, claimed: Claimed, now: float) -> stages.Launched:
@@ -287,7 +289,7 @@ class Tries:
             return stages.Launched(problem=str(error))
         except OSError as error:
             return stages.Launched(trouble=error)
-        return stages.Launched(one.needs.time_s)
+        return stages.Launched(one.needs.time_s, self._preparing.begins_within_s)
 
     def _record(self, one: LiveTry) -> None:
         record = dict(one.facts)
@@ -337,9 +339,7 @@ class Tries:
     # -- settling --------------------------------------------------------------------------------------------------
 
     def _settle(self, one: LiveTry, end: End, now: float, note: str) -> None:
-        settings = self._settings()
-        retries = one.needs.retries if one.needs.retries is not None else settings.retries
-        limits = RetryLimits(retries, settings.max_lost)
+        limits = retry_limits(self._settings()).of_task(one.needs.retries)
         facts = dict(one.facts)
         started = None
         if one.started_wall_s:
@@ -372,13 +372,14 @@ class Tries:
 
         self._settles.send(call, lambda it: self._go_on(one, self._clock(), stages.Facts(answer=it)), key=one.name)
 
-    def _tally(self, one: LiveTry, settlement: Settlement) -> None:
+    def _tally(self, one: LiveTry, settlement: Settlement, error_type: str) -> None:
         if settlement.to is State.PENDING:
             self._agenda.want(Duty.LOOK)
         else:
             self.tally.add(Ended(one.claim.task_id, settlement.to, one.needs.queue))
         because = f" ({settlement.reason})" if settlement.reason else ""
-        self._say(f"{settlement.to.value:<8} {one.title}  {settlement.outcome}{because}  [{one.claim.task_id}]")
+        outcome = told_outcome(settlement.outcome, error_type)
+        self._say(f"{settlement.to.value:<8} {one.title}  {outcome}{because}  [{one.claim.task_id}]")
 
     # -- recovery --------------------------------------------------------------------------------------------------
 
@@ -420,8 +421,8 @@ class Tries:
             self._try_to_restore()  # its leases may have been removed while nobody was here
             self._say(f"{one.name}: taken up again, its shim lives")
             wanted = Why.STOPPED if self.stop_wanted.pop(one.name, None) is not None else facts.why
-            began_at = None if one.is_inherited else one.started_at
-            self._enter(one, life.adopt(wanted, began_at, one.needs.time_s, now), now)
+            began_at, begins_within_s = None if one.is_inherited else one.started_at, self._preparing.begins_within_s
+            self._enter(one, life.adopt(wanted, began_at, one.needs.time_s, now, begins_within_s), now)
             return
         assert decision.end is not None
         why = decision.end.why.value if decision.end.why else "by itself"

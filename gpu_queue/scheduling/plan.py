@@ -114,10 +114,19 @@ def obstacle(task: Waiting, facts: Facts, room: Room) -> Obstacle | None:
     upstream = _upstream_obstacle(task, facts.titles) if task.needs.after else None
     if upstream is not None:
         return upstream
-    until_s = backoff.rests_until(task.failures, task.entered_at, facts.limits) if task.failures else 0.0
+    until_s = 0.0
+    if task.failures:
+        until_s = backoff.rests_until(task.failures, task.entered_at, facts.limits, is_fresh=task.has_just_failed)
     if until_s > facts.server_now:
-        left_s = until_s - facts.server_now
-        return Obstacle(reason(Code.BACKOFF, failures=task.failures, left_s=left_s, until_s=until_s))
+        why = reason(
+            Code.BACKOFF,
+            failures=task.failures,
+            left_s=until_s - facts.server_now,
+            until_s=until_s,
+            error_type=task.error_type,
+            rests="" if facts.limits.retry_config is None else 1,
+        )
+        return Obstacle(why)
     resting_until = facts.resting.get(task.name, 0.0)
     if resting_until > facts.now:
         return Obstacle(reason(Code.NOT_STARTED, left_s=resting_until - facts.now))
