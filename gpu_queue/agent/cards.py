@@ -150,8 +150,7 @@ class Cards:
             self.everything = self._devices.snapshot()
             self._read_at = now
             if self.tenants is not None:
-                held = self._held.keys() | self.leased_elsewhere.keys() | self.fillers.keys()
-                self.tenants.read([gpu for gpu in self.everything if gpu.uuid in self._served], held, now)
+                self.tenants.read([gpu for gpu in self.everything if gpu.uuid in self._served], now)
         return tuple(gpu for gpu in self.everything if gpu.uuid in self._served)
 
     def note_leases(self, leases: Mapping[str, tuple[Lease, ...]], ours: Mapping[str, Sequence[Lease]]) -> None:
@@ -173,6 +172,8 @@ class Cards:
         self._held = ours
         if freed:  # what was read while they were held says nothing any more
             self.demand(freed, now, at_most_s=0.0)
+        if self.tenants is not None:
+            self.tenants.hold(ours.keys() | self.leased_elsewhere.keys() | self.fillers.keys(), now)
         return [self._card(gpu, now) for gpu in self.read(now)]
 
     def rooms(self, uuids: Iterable[str], now: float) -> dict[str, Room]:

@@ -117,21 +117,28 @@ class Tenants:
 
     # -- readings ---------------------------------------------------------------------------------------------------
 
-    def read(self, gpus: Sequence[Gpu], held: Set[str], now: float) -> None:
+    def hold(self, held: Set[str], now: float) -> None:
+        """Note on which cards a task or a filler of this user is, whichever agent's.
+
+        Args:
+            held: their UUIDs.
+            now: monotonic seconds.
+        """
+        for uuid in (self._held - held) & self._watched.keys():
+            self._watched[uuid].begin_anew(now)
+        self._held = held
+
+    def read(self, gpus: Sequence[Gpu], now: float) -> None:
         """Take a reading of the served cards.
 
         Args:
             gpus: they, in the node's order.
-            held: UUIDs of those on which a task or a filler of this user is, whichever agent's.
             now: monotonic seconds.
         """
         self._now = now
-        for uuid in (self._held - held) & self._watched.keys():
-            self._watched[uuid].begin_anew(now)
-        self._held = held
         self._note_competing(gpus)
         for gpu in gpus:
-            if gpu.uuid not in held:
+            if gpu.uuid not in self._held:
                 self._add(gpu, self._watched[gpu.uuid])
 
     def _add(self, gpu: Gpu, watched: Watched) -> None:
