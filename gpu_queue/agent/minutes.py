@@ -8,19 +8,12 @@ from collections.abc import Callable
 from gpu_queue.spool.pages import GpuPage, NodePage, QueuePage, TryPage
 from gpu_queue.task import short_name
 from gpu_queue.texts import printable
+from gpu_queue.words import bar_in_words
 
 EVERY_S = 59.0
 """A page is written every 30 s, or later by the length of a step."""
 LINES_MAX = 20
 QUEUES_MAX = 7
-KEPT_BY = {
-    "left": "left to others",
-    "stranger": "used by others",
-    "python": "a Python process of yours runs on it",
-    "memory": "too little free memory",
-    "utilization": "too busy",
-}
-"""What keeps a GPU from tasks, in words."""
 
 
 class Minutes:
@@ -85,7 +78,7 @@ def _gpu_lines(gpu: GpuPage, running: tuple[TryPage, ...]) -> list[str]:
             free = f"{gpu.shared.free_bytes / (1 << 30):.1f}GB"
         if gpu.shared.user_pythons is not None:
             pythons = str(gpu.shared.user_pythons)
-        kept = KEPT_BY.get(gpu.shared.kept_by, printable(gpu.shared.kept_by))
+        kept = printable(bar_in_words(gpu.shared.kept_by))
     state = gpu.state.value if gpu.state.value in ("lost", "unknown") else ""
     why = f" ({kept or state})" if kept or state else ""
     head = f"GPU {gpu.index}: Available={free}, User Python Processes={pythons}, Running Tasks={len(tries)}{why}"

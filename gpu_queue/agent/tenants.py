@@ -81,6 +81,8 @@ class Tenants:
         self._watched = {uuid: Watched(lookout.uid, draw) for uuid in served}
         self._held: Set[str] = frozenset()
         self._competing = Competing((), ())
+        self._competing_of: tuple[Sharing, Sequence[Gpu]] = sharing(), ()
+        """What it was made from."""
         self._judged = Look(float("-inf"), float("-inf"), None)
         self._is_awaited = False
         """A plan waits for the next look."""
@@ -136,7 +138,7 @@ class Tenants:
             now: monotonic seconds.
         """
         self._now = now
-        self._note_competing(gpus)
+        self._note_competing(self._sharing(), gpus)
         for gpu in gpus:
             if gpu.uuid not in self._held:
                 self._add(gpu, self._watched[gpu.uuid])
@@ -148,8 +150,16 @@ class Tenants:
         if sampled_at > float("-inf"):
             watched.add(min(self._now, sampled_at), gpu.utilization_percent)
 
-    def _note_competing(self, gpus: Sequence[Gpu]) -> None:
-        found = competing(gpus, self._sharing())
+    def _competed(self) -> tuple[str, ...]:
+        """UUIDs of the cards that tasks may have, by the settings of this moment; these change between readings."""
+        sharing, (noted, gpus) = self._sharing(), self._competing_of
+        if sharing != noted:
+            self._note_competing(sharing, gpus)
+        return self._competing.competed
+
+    def _note_competing(self, sharing: Sharing, gpus: Sequence[Gpu]) -> None:
+        self._competing_of = sharing, gpus
+        found = competing(gpus, sharing)
         if found.unknown and found.unknown != self._competing.unknown:
             names = ", ".join(map(printable, found.unknown))
             self._say(f"compete_gpus: {names}: no GPU that is served here, and passed over")
@@ -181,7 +191,7 @@ class Tenants:
             tells_utilization=not gpu.is_mig and not is_held,
             has_user_python=None if pythons is None else pythons > 0,
             has_stranger=watched.has_stranger(now) or (not is_held and _is_locked(gpu, found)),
-            is_competed=gpu.uuid in self._competing.competed,
+            is_competed=gpu.uuid in self._competed(),
         )
 
     def may_be_given(self, uuids: Iterable[str], now: float, agenda: Agenda) -> bool:
@@ -197,7 +207,7 @@ class Tenants:
         if is_fresh and all(self._watched[uuid].is_complete(now) or uuid in self._held for uuid in uuids):
             return True
         self._is_awaited = self._is_awaited or not is_fresh
-        self.sample(self._competing.competed, now)
+        self.sample(self._competed(), now)
         agenda.want(Duty.PLAN, now + EVERY_S)
         return False
 
@@ -207,7 +217,7 @@ class Tenants:
         Returns:
             Those of the cards that a task could have.
         """
-        waited = {uuid for uuid in self._competing.competed if states.get(uuid) in _MAY_BECOME_FREE}
+        waited = {uuid for uuid in self._competed() if states.get(uuid) in _MAY_BECOME_FREE}
         if waited:
             self.sample(waited | self.sampled, now)
             agenda.want(Duty.PLAN, now + EVERY_S)
