@@ -159,12 +159,11 @@ class Tenants:
 
     def _note_competing(self, sharing: Sharing, gpus: Sequence[Gpu]) -> None:
         self._competing_of = sharing, gpus
-        found = competing(gpus, sharing)
+        found = cards_for_tasks(gpus, sharing)
         if found.unknown and found.unknown != self._competing.unknown:
             names = ", ".join(map(printable, found.unknown))
             self._say(f"compete_gpus: {names}: no GPU that is served here, and passed over")
-        allowed = {gpu.uuid for gpu in gpus if gpu.compute_mode is not ComputeMode.PROHIBITED}
-        self._competing = replace(found, competed=tuple(uuid for uuid in found.competed if uuid in allowed))
+        self._competing = found
 
     def sample(self, uuids: Iterable[str], now: float) -> None:
         """Have cards read at a high frequency from now on, for a while."""
@@ -202,6 +201,9 @@ class Tenants:
             now: monotonic seconds.
             agenda: is told when to plan again.
         """
+        uuids = list(uuids)
+        if not uuids:
+            return True
         look = self._lookout.look(now, FRESH_S)
         is_fresh = look is not None and look.began_at <= self._judged.began_at
         if is_fresh and all(self._watched[uuid].is_complete(now) or uuid in self._held for uuid in uuids):
@@ -228,7 +230,21 @@ _MAY_BECOME_FREE = frozenset({GpuState.FOREIGN, GpuState.UNKNOWN})
 
 
 def _is_locked(gpu: Gpu, tenants: Sequence[Tenant] | None) -> bool:
-    """Whether somebody's context keeps all others off a card."""
+    """Whether somebody's context keeps all others off a card that no task of ours holds."""
     if gpu.compute_mode is not ComputeMode.EXCLUSIVE_PROCESS:
         return False
-    return bool(tenants) or gpu.memory_used_bytes is None or gpu.memory_used_bytes >= CHANGED_BYTES
+    if gpu.memory_used_bytes is None or gpu.memory_used_bytes >= CHANGED_BYTES:
+        return True
+    return any(one.claim is None for one in tenants or ())  # what was a task's at the last look may have ended
+
+
+def cards_for_tasks(served: Sequence[Gpu], sharing: Sharing) -> Competing:
+    """Which of the served cards tasks may have: of those that are competed for not such as nobody may use.
+
+    Args:
+        served: them, in the node's order.
+        sharing: what the owner wants.
+    """
+    barred = {gpu.uuid for gpu in served if gpu.compute_mode is ComputeMode.PROHIBITED}
+    found = competing(served, sharing)
+    return replace(found, competed=tuple(uuid for uuid in found.competed if uuid not in barred))
