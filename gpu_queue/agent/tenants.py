@@ -175,20 +175,14 @@ class Tenants:
         """The processes on a card at the last look; None: it cannot be told."""
         return None if self._judged.tenants is None else self._judged.tenants.get(uuid)
 
-    def pythons_on(self, uuid: str) -> int | None:
-        """How many Python processes of this user that belong to no task are on a card; None: it cannot be told."""
-        found = self.on(uuid)
-        return None if found is None else len(user_pythons(found, self._lookout.uid))
-
     def of(self, gpu: Gpu) -> Others:
         """What is known of others on a card, as of the last reading."""
         watched, found = self._watched[gpu.uuid], self.on(gpu.uuid)
         is_held, now = gpu.uuid in self._held, self._now
-        pythons = self.pythons_on(gpu.uuid)
         return Others(
             utilization_percent=watched.utilization(now),
             tells_utilization=not gpu.is_mig and not is_held,
-            has_user_python=None if pythons is None else pythons > 0,
+            has_user_python=None if found is None else bool(user_pythons(found, self._lookout.uid)),
             has_stranger=watched.has_stranger(now) or (not is_held and _is_locked(gpu, found)),
             is_competed=gpu.uuid in self._competed(),
         )
