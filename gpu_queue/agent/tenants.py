@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,7 @@ from gpu_queue.gpus.devices import ComputeMode, Gpu, Readings
 from gpu_queue.scheduling.tenancy import (
     CHANGED_BYTES,
     EVERY_S,
+    PATIENCE,
     Competing,
     Look,
     Tenant,
@@ -46,6 +48,10 @@ class Others:
     is_competed: bool = True
 
 
+def _drawn() -> int:
+    return random.randrange(PATIENCE + 1)  # noqa: S311
+
+
 class Tenants:
     """Who else is on the cards that one agent serves."""
 
@@ -56,6 +62,7 @@ class Tenants:
         served: frozenset[str],
         sharing: Callable[[], Sharing],
         say: Callable[[str], None],
+        draw: Callable[[], int] = _drawn,
     ) -> None:
         """Know nothing yet.
 
@@ -65,12 +72,13 @@ class Tenants:
             served: UUIDs of the cards that are judged.
             sharing: what the owner wants at the moment.
             say: tells people.
+            draw: a number from 0 to ``PATIENCE``.
         """
         self._lookout = lookout
         self._devices = devices
         self._sharing = sharing
         self._say = say
-        self._watched = {uuid: Watched(lookout.uid) for uuid in served}
+        self._watched = {uuid: Watched(lookout.uid, draw) for uuid in served}
         self._held: Set[str] = frozenset()
         self._competing = Competing((), ())
         self._competing_of: tuple[Sharing, Sequence[Gpu]] = sharing(), ()
@@ -165,13 +173,6 @@ class Tenants:
         """How many Python processes of this user that belong to no task are on a card; None: it cannot be told."""
         found = self.on(uuid)
         return None if found is None else len(user_pythons(found, self._lookout.uid))
-
-    def taken_bytes(self, uuid: str, claim: str) -> int | None:
-        """What the processes of a try had taken of a card's memory at the last look; None: it cannot be told."""
-        found = self.on(uuid)
-        taken = [one.used_bytes for one in found or () if one.claim == claim]
-        known = [part for part in taken if part is not None]
-        return None if found is None or len(known) < len(taken) else sum(known)
 
     def of(self, gpu: Gpu) -> Others:
         """What is known of others on a card, as of the last reading."""
