@@ -46,6 +46,12 @@ def in_words(reason: Reason, language: Language = "en") -> str:
     return chinese(reason) if language == "zh" else english(reason)
 
 
+def bar_in_words(word: str, language: Language = "en") -> str:
+    """Why a GPU of a shared server is not given, for people; a word that this version does not know as it is."""
+    both = {bar.value: words for bar, words in _BARS.items()}.get(word, (word, word))
+    return both[LANGUAGES.index(language)]
+
+
 def _gpus(count: float) -> str:
     return f"{count:.0f} GPU{'s' * (count != 1)}"
 

@@ -23,9 +23,15 @@ from gpu_queue.agent.cards import Cards
 from gpu_queue.agent.commands import Commands
 from gpu_queue.agent.current import Current
 from gpu_queue.agent.fillers import LEDGER_EVERY_S, Fillers
+from gpu_queue.agent.hanging import Hanging
 from gpu_queue.agent.history import History
+from gpu_queue.agent.lanes import told_queues
 from gpu_queue.agent.livetry import are_within
 from gpu_queue.agent.looking import Looking, Seen
+from gpu_queue.agent.lookout import Lookout
+from gpu_queue.agent.minutes import Minutes
+from gpu_queue.agent.notes import Notes
+from gpu_queue.agent.outgrown import Outgrown
 from gpu_queue.agent.overreach import Overreach
 from gpu_queue.agent.place import HOURLY_S, Place
 from gpu_queue.agent.planning import Planning
@@ -33,7 +39,8 @@ from gpu_queue.agent.preparing import Preparing, scripts_environment
 from gpu_queue.agent.pushing import Pushing
 from gpu_queue.agent.renewing import Renewing, situation_of
 from gpu_queue.agent.surroundings import Surroundings
-from gpu_queue.agent.telling import gpu_pages, silent_pages, try_pages, wait_pages
+from gpu_queue.agent.telling import gpu_pages, shared_pages, silent_pages, try_pages, wait_pages
+from gpu_queue.agent.tenants import Tenants
 from gpu_queue.agent.tries import Tries
 from gpu_queue.agent.uni_ids import UniIds
 from gpu_queue.agent.watching import Watching
@@ -41,22 +48,23 @@ from gpu_queue.config import Settings
 from gpu_queue.execution import found
 from gpu_queue.execution.shims import Shims
 from gpu_queue.execution.tools import install_tools
+from gpu_queue.gpus.processes import processes_of
+from gpu_queue.gpus.simulated import STATE_FILE_VARIABLE
 from gpu_queue.node.kept import SEEN_KEPT
 from gpu_queue.node.storage import Errand, Failed
 from gpu_queue.reasons import REASONS_PUBLISHED
 from gpu_queue.scheduling.facts import Phase
 from gpu_queue.scheduling.phase import Wishes, phase_of
 from gpu_queue.scheduling.plan import explain
+from gpu_queue.sharing import Mode
 from gpu_queue.spool.commands import Command
 from gpu_queue.spool.pages import NodePage
 from gpu_queue.states import AgentState
 from gpu_queue.task import State, Why
-from gpu_queue.units import format_duration
 from gpu_queue.words import in_words
 
 LONGEST_WAIT_S = 1.0
 """So often it looks at the clock: for the end of its lifetime, and for storage that hangs."""
-HANG_SAID_AFTER_S = 10.0
 LEAVE_EXTRA_S = 10.0
 """An agent that leaves waits so long beyond the grace for storage that does not answer."""
 
@@ -119,7 +127,16 @@ class Agent:
         )
         self.pushing = Pushing(spool, storage, self.tries, now, say)
         self.history = History(spool, storage, self.tries, self.cards, say)
-        self.overreach = Overreach(around, self.tries, self.cards, now)
+        state_file = around.environment.get(STATE_FILE_VARIABLE)
+        lookout = Lookout(processes_of(around.devices.kind, state_file, around.gpu_uuids), around.wake)
+        notes = Notes(around)
+        self.overreach = Overreach(self.tries, self.cards, lookout, notes, now)
+        self.outgrown: Outgrown | None = None
+        if settings.mode is Mode.SHARED:
+            self.outgrown = Outgrown(self.tries, self.cards, notes)
+            self.cards.tenants = Tenants(
+                lookout, around.devices, around.gpu_uuids, lambda: self.settings.sharing, say
+            )
         self.uni_ids = UniIds(around, self.tries, lambda: self.settings)
         self._ledgers: Errand[None] = Errand(storage, "ledger", say, trouble="the ledger could not be written")
         self._cancels: Errand[int] = Errand(storage, "cancel", say)
@@ -141,9 +158,10 @@ class Agent:
             lambda: self.settings,
             ends_at=now + self.span.ends_s,
         )
+        self._minutes = Minutes(say, now)
         self._seen: deque[str] = deque(seen, maxlen=SEEN_KEPT)
         self._tidy_due = now
-        self._hang_said = False
+        self._hanging = Hanging(storage, say)
         self._leaving_since: float | None = None
         self.was_terminated = False
         self.finished = False
@@ -190,7 +208,9 @@ class Agent:
         self.tries.keep_spares(now, serves=serves)
         self.pushing.advance(now)
         self.overreach.advance(now)
-        self._notice_hanging(now)
+        if self.outgrown is not None:
+            self.outgrown.advance(now)
+        self._hanging.notice(now)
         if now >= self.beat.due(now):
             self._tell(now)
         self.uni_ids.advance(now)
@@ -220,7 +240,8 @@ class Agent:
     def hint(self, directory: str, name: str, whole: bool) -> None:
         """A file event: look there at once."""
         if directory == self._around.leases.directory:
-            if name not in self.tries.held_gpus():
+            # Where a card of ours may be shared, another agent's part of it is news as well.
+            if self.settings.mode is Mode.SHARED or name not in self.tries.holdings.gpus():
                 self.fillers.leases_are_old = True
                 self._agenda.want(Duty.KEEP)
             return
@@ -333,7 +354,9 @@ class Agent:
     # -- telling ----------------------------------------------------------------------------------------------------
 
     def _tell(self, now: float, state: AgentState | None = None) -> None:
-        self.beat.write(now, self._page(now, state), self.settings.beat_s)
+        page = self._page(now, state)
+        self.beat.write(now, page, self.settings.beat_s)
+        self._minutes.hear(now, page)
 
     def _page(self, now: float, state: AgentState | None) -> NodePage:
         facts = self.planning.facts(now)
@@ -346,11 +369,13 @@ class Agent:
             self.tries.rests.problem,
             self._current.problem,
             self.renewing.problem,
-            self._hanging_text(now),
+            self._hanging.text(now),
         )
         waiting = [task for task in self.looking.view.waiting if task.name not in facts.claiming]
         open_nonces = self.commands.open_nonces()
         allocation = self._around.allocation
+        shared = shared_pages(facts, self.settings.mode, self.cards.tenants)
+        queues, more_queues = told_queues(facts, self.looking, self.tries)
         return NodePage(
             node=self._spool.node,
             incarnation=self._around.incarnation,
@@ -367,7 +392,7 @@ class Agent:
             beat_s=wall_s,
             default_gpus=self.settings.default_gpus,
             devices=self._around.devices.describe(),
-            gpus=gpu_pages(facts.states(), self.cards.everything, self.fillers.page),
+            gpus=gpu_pages(facts.states(), self.cards.everything, self.fillers.page, shared),
             running=try_pages(self.tries.live.values(), self.cards.everything, now),
             waiting_count=len(waiting),
             waiting=wait_pages(explain(facts, REASONS_PUBLISHED), facts.waiting),
@@ -379,19 +404,10 @@ class Agent:
             is_within_allocation=self.looking.has_looked and are_within(allocation, self.tries.live.values()),
             # A command that is not answered yet is obeyed again by a successor, who would else forget it.
             seen=tuple(nonce for nonce in self._seen if nonce not in open_nonces),
+            mode=self.settings.mode.value,
+            queues=queues,
+            more_queues=more_queues,
         )
-
-    def _hanging_text(self, now: float) -> str:
-        hanging = self._storage.hangs(now)
-        if hanging is None or hanging[1] < HANG_SAID_AFTER_S:
-            return ""
-        return f"the shared storage has not answered ({hanging[0]}) for {format_duration(hanging[1])}"
-
-    def _notice_hanging(self, now: float) -> None:
-        text = self._hanging_text(now)
-        if bool(text) != self._hang_said:
-            self._hang_said = bool(text)
-            self._say(text or "the shared storage answers again")
 
     # -- the end ----------------------------------------------------------------------------------------------------
 

@@ -6,20 +6,18 @@ a GPU that does not answer such a demand is not known, and so never free.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 
 from gpu_queue.agent.agenda import Agenda, Duty
+from gpu_queue.agent.tenants import Others, Tenants
 from gpu_queue.gpus.devices import Gpu, Health, Readings
-from gpu_queue.gpus.leases import Footprint, Lease
+from gpu_queue.gpus.leases import Footprint, Lease, Room
 from gpu_queue.scheduling.admission import Card, Reserved
+from gpu_queue.scheduling.promises import shown_bytes, taken_bytes
+from gpu_queue.scheduling.tenancy import Tenant
 from gpu_queue.states import GpuState
 
 READ_AGAIN_S = 0.05
-WINDOW_S = 10.0
-"""Utilisation is judged by the readings of so long."""
-NOTED_EVERY_S = 0.5
-"""The driver averages over longer than that between two readings."""
 FRESH_S = 0.05
 """A GPU is given by a reading no older."""
 ANSWERED_FOR_S = 1.0
@@ -37,9 +35,8 @@ class Cards:
         self._devices = devices
         self._served = served
         self._read_at = float("-inf")
-        self._utilization: dict[str, deque[tuple[float, int]]] = {}
-        self.leased_elsewhere: dict[str, Lease] = {}
-        """GPUs that other agents of this node have leased."""
+        self.leased_elsewhere: dict[str, tuple[Lease, ...]] = {}
+        """GPUs that other agents of this node have leased, or a part of them."""
         self.fillers: Mapping[str, Footprint] = {}
         """The keep-alive workers of this node, and those that have just gone, by GPU."""
         self.everything: tuple[Gpu, ...] = ()
@@ -51,9 +48,13 @@ class Cards:
         self._awaited: set[str] = set()
         """Those of them for which somebody waits."""
         self._answered: set[str] = set()
-        self._held: Set[str] = frozenset()
+        self._held: Mapping[str, Sequence[Lease]] = {}
+        self._before_bytes: dict[str, dict[str, int]] = {}
+        """What was used of GPUs when tries were first seen on them, by the names of their claims."""
         self.expects_tasks = False
         """Something may be about to start."""
+        self.tenants: Tenants | None = None
+        """Who else is there, where others may be: on a shared server."""
 
     # -- how they are read ------------------------------------------------------------------------------------------
 
@@ -63,7 +64,8 @@ class Cards:
         self._attend()
 
     def _attend(self) -> None:
-        self._devices.attend(self._watched, self._clearing | self._demanded.keys())
+        sampled = self.tenants.sampled if self.tenants is not None else frozenset()
+        self._devices.attend(self._watched, self._clearing | self._demanded.keys(), sampled)
 
     def demand(self, uuids: Iterable[str], now: float, at_most_s: float = FRESH_S) -> bool:
         """Whether the readings of these GPUs are no older; the others are read at once, of which there is news."""
@@ -73,21 +75,27 @@ class Cards:
 
     def may_be_given(self, uuids: Iterable[str], now: float, agenda: Agenda) -> bool:
         """Whether the plan for these GPUs was made by readings of this moment; else it is to be made anew."""
+        is_known = self.tenants is None or self.tenants.may_be_given(uuids, now, agenda)
+        self._attend()
         if self.demand(uuids, now):
-            return True
+            return is_known
         agenda.want(Duty.PLAN, now + OVERDUE_S)  # their answer comes sooner, or they are unknown
         return False
 
     def watch_foreign(self, states: Mapping[str, GpuState], now: float, agenda: Agenda) -> None:
         """Tasks wait: plan again when others may have left GPUs, for nobody tells when memory becomes free."""
         foreign = [uuid for uuid, state in states.items() if state is GpuState.FOREIGN]
+        if self.tenants is not None:
+            waited = self.tenants.watch(states, now, agenda)
+            foreign = [uuid for uuid in foreign if uuid in waited]
+            self._attend()
         if foreign:
             self.demand(foreign, now, FOREIGN_TICK_S)
             agenda.want(Duty.PLAN, now + FOREIGN_TICK_S)
 
     def _expect_demand(self, now: float) -> None:
         """Have the GPUs that nobody holds read while the storage is asked what is to start."""
-        uuids = self._served - self._held - self.leased_elsewhere.keys()
+        uuids = self._served - self._held.keys() - self.leased_elsewhere.keys()
         self._hurry([uuid for uuid in uuids if now - self._devices.read_at(uuid) > FRESH_S], now)
 
     def _is_old(self, uuid: str, now: float, at_most_s: float) -> bool:
@@ -108,6 +116,9 @@ class Cards:
         if self.expects_tasks:
             self.expects_tasks = False
             self._expect_demand(now)
+        if self.tenants is not None:
+            self.tenants.advance(now, agenda)
+            self._attend()
         news = self._devices.take_news()
         if not news:
             return
@@ -138,51 +149,108 @@ class Cards:
         if now - self._read_at > READ_AGAIN_S:
             self.everything = self._devices.snapshot()
             self._read_at = now
-            for gpu in self.everything:
-                if gpu.utilization_percent is not None and gpu.uuid in self._served:
-                    self._note_utilization(gpu.uuid, now, gpu.utilization_percent)
+            if self.tenants is not None:
+                held = self._held.keys() | self.leased_elsewhere.keys() | self.fillers.keys()
+                self.tenants.read([gpu for gpu in self.everything if gpu.uuid in self._served], held, now)
         return tuple(gpu for gpu in self.everything if gpu.uuid in self._served)
 
-    def _note_utilization(self, uuid: str, now: float, percent: int) -> None:
-        readings = self._utilization.setdefault(uuid, deque())
-        if not readings or now - readings[-1][0] >= NOTED_EVERY_S:
-            readings.append((now, percent))
-        while readings[0][0] < now - WINDOW_S:
-            readings.popleft()
+    def note_leases(self, leases: Mapping[str, tuple[Lease, ...]], ours: Mapping[str, Sequence[Lease]]) -> None:
+        """Note what other agents of this node have leased; taking a GPU is checked again."""
+        self.leased_elsewhere = {}
+        for uuid, some in leases.items():
+            own = {lease.claim for lease in ours.get(uuid, ())}
+            if others := tuple(lease for lease in some if lease.claim not in own):
+                self.leased_elsewhere[uuid] = others
 
-    def note_leases(self, leases: Mapping[str, Lease], ours: set[str]) -> None:
-        """Note which GPUs other agents of this node have leased; taking one is checked again."""
-        self.leased_elsewhere = {uuid: lease for uuid, lease in leases.items() if uuid not in ours}
-
-    def facts(self, now: float, ours: Mapping[str, int | None]) -> list[Card]:
+    def facts(self, now: float, ours: Mapping[str, Sequence[Lease]]) -> list[Card]:
         """The served GPUs.
 
         Args:
             now: monotonic seconds.
-            ours: those that tries of this agent hold, and how many bytes of each; None: all of it.
+            ours: what tries of this agent hold.
         """
-        freed, self._held = self._held - ours.keys(), set(ours)
+        freed = [uuid for uuid, held in self._held.items() if not _claims(held) <= _claims(ours.get(uuid, ()))]
+        self._held = ours
         if freed:  # what was read while they were held says nothing any more
             self.demand(freed, now, at_most_s=0.0)
-        return [self._card(gpu, ours, now) for gpu in self.read(now)]
+        return [self._card(gpu, now) for gpu in self.read(now)]
 
-    def _card(self, gpu: Gpu, ours: Mapping[str, int | None], now: float) -> Card:
-        reserved = [Reserved(ours[gpu.uuid])] if gpu.uuid in ours else []
-        if gpu.uuid in self.leased_elsewhere:
-            reserved.append(Reserved(self.leased_elsewhere[gpu.uuid].reserve_bytes, is_ours=False))
+    def rooms(self, uuids: Iterable[str], now: float) -> dict[str, Room]:
+        """What there is of the memory of GPUs that somebody is to get a part of; without those that are unknown.
+
+        Args:
+            uuids: the GPUs.
+            now: monotonic seconds.
+        """
+        wanted = {gpu.uuid: gpu for gpu in self.read(now) if gpu.uuid in uuids}
+        free = {uuid: self._free_bytes(gpu) for uuid, gpu in wanted.items()}
+        return {uuid: Room(left, self._shown(wanted[uuid])) for uuid, left in free.items() if left is not None}
+
+    def taken(self, uuid: str) -> dict[str, int]:
+        """What each try has taken of the memory of a GPU, by the name of its claim, as far as that can be told."""
+        return next((self._taken(gpu) for gpu in self.everything if gpu.uuid == uuid), {})
+
+    def _holders(self, uuid: str) -> list[Lease]:
+        return [*self._held.get(uuid, ()), *self.leased_elsewhere.get(uuid, ())]
+
+    def _taken(self, gpu: Gpu) -> dict[str, int]:
+        claims, before = _claims(self._holders(gpu.uuid)), self._before_bytes.get(gpu.uuid, {})
+        return taken_bytes(claims, self._tenants(gpu.uuid), self._others_bytes(gpu), before)
+
+    def _shown(self, gpu: Gpu) -> dict[str, int]:
+        reserved = {lease.claim: lease.reserve_bytes for lease in self._holders(gpu.uuid)}
+        return shown_bytes(reserved, self._taken(gpu), self._tenants(gpu.uuid), self._others_bytes(gpu))
+
+    def _tenants(self, uuid: str) -> tuple[Tenant, ...] | None:
+        return None if self.tenants is None else self.tenants.on(uuid)
+
+    def _others_bytes(self, gpu: Gpu) -> int | None:
         used_bytes, filler = gpu.memory_used_bytes, self.fillers.get(gpu.uuid)
-        free_bytes = gpu.memory_free_bytes
-        if free_bytes is None and gpu.memory_total_bytes is not None and used_bytes is not None:
-            free_bytes = gpu.memory_total_bytes - used_bytes
+        return used_bytes if used_bytes is None or filler is None else filler.others_bytes(used_bytes)
+
+    def _free_bytes(self, gpu: Gpu) -> int | None:
+        """What nobody uses but the keep-alive, which leaves when a task comes."""
+        used_bytes, others_bytes = gpu.memory_used_bytes, self._others_bytes(gpu)
+        if gpu.memory_free_bytes is not None:
+            fillers_bytes = 0 if used_bytes is None or others_bytes is None else used_bytes - others_bytes
+            return gpu.memory_free_bytes + fillers_bytes
+        if gpu.memory_total_bytes is None or others_bytes is None:
+            return None
+        return gpu.memory_total_bytes - others_bytes
+
+    def _reserved(self, gpu: Gpu) -> tuple[Reserved, ...]:
+        holders = self._holders(gpu.uuid)
+        if not holders:
+            self._before_bytes.pop(gpu.uuid, None)
+            return ()
+        self._note_before(gpu, holders)
+        are_parts = any(one.reserve_bytes is not None for one in holders)
+        ours, shown = _claims(self._held.get(gpu.uuid, ())), self._shown(gpu) if are_parts else {}
+        return tuple(Reserved(one.reserve_bytes, one.claim in ours, shown.get(one.claim)) for one in holders)
+
+    def _note_before(self, gpu: Gpu, holders: Sequence[Lease]) -> None:
+        before = self._before_bytes.get(gpu.uuid, {})
+        if len(before) == len(holders) and all(one.claim in before for one in holders):
+            return
+        used_bytes = self._others_bytes(gpu)
+        now = {claim: before.get(claim, used_bytes) for claim in _claims(holders)}
+        self._before_bytes[gpu.uuid] = {claim: size for claim, size in now.items() if size is not None}
+
+    def _card(self, gpu: Gpu, now: float) -> Card:
+        others = self.tenants.of(gpu) if self.tenants is not None else Others()
         return Card(
             gpu.uuid,
             gpu.index,
             memory_total_bytes=gpu.memory_total_bytes,
-            memory_used_bytes=used_bytes,
-            memory_free_bytes=free_bytes,
-            others_bytes=used_bytes if used_bytes is None or filler is None else filler.others_bytes(used_bytes),
-            utilization_percent=tuple(percent for _, percent in self._utilization.get(gpu.uuid, ())),
-            reserved=tuple(reserved),
+            memory_used_bytes=gpu.memory_used_bytes,
+            memory_free_bytes=self._free_bytes(gpu),
+            others_bytes=self._others_bytes(gpu),
+            utilization_percent=others.utilization_percent,
+            tells_utilization=others.tells_utilization,
+            reserved=self._reserved(gpu),
+            has_user_python=others.has_user_python,
+            has_stranger=others.has_stranger,
+            is_competed=others.is_competed,
             is_lost=gpu.health is Health.LOST,
             is_known=gpu.health is Health.OK and not self.is_overdue(gpu.uuid, now),
         )
@@ -193,6 +261,10 @@ class Cards:
             return False
         gpus = [gpu for gpu in self.read(now) if gpu.uuid == uuid]
         return all(_is_empty(gpu, at_most_bytes) for gpu in gpus)
+
+
+def _claims(leases: Iterable[Lease]) -> set[str]:
+    return {lease.claim for lease in leases}
 
 
 def _is_empty(gpu: Gpu, at_most_bytes: int) -> bool:

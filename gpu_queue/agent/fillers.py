@@ -15,6 +15,7 @@ from gpu_queue.keepalive.keeper import KeepState, Rules
 from gpu_queue.keepalive.ledger import EnergySample, Kind, joules_between, parse_ledger
 from gpu_queue.keepalive.supervisor import CardFacts, Host, Supervisor
 from gpu_queue.scheduling.facts import Phase
+from gpu_queue.sharing import Mode
 from gpu_queue.spool.pages import KeepPage
 from gpu_queue.units import format_duration, format_size
 
@@ -163,7 +164,7 @@ class Fillers:
         self._leases_at, self.leases_are_old = now, False
         try:
             leases, self._fillers = self._leases.look()
-            self._cards.note_leases(leases, set(tries.held_gpus(settling_too=True)))
+            self._cards.note_leases(leases, tries.holdings.gpus(settling_too=True))
         except OSError as error:  # what was known stays; taking a GPU is refused the same way
             self._say(f"the node's own directory: {error}")
         self._tell_cards()
@@ -297,6 +298,8 @@ def _rest(phase: Phase, settings: Settings, switched_off: str | None) -> tuple[s
     """Why no GPU is to be kept busy now, and who switched it off; empty: they are, and nobody did."""
     if phase in (Phase.DRAINING, Phase.LEAVING):
         return "the agent is about to end", ""
+    if settings.mode is Mode.SHARED:
+        return "the server is shared with others (mode: shared)", "settings"
     if not settings.keepalive.enabled:
         return "switched off by the settings", "settings"
     if switched_off is not None:

@@ -65,6 +65,7 @@ LOST_AFTER_S = 2.0
 """Two good listings so far apart that lack a claim say that it is lost; one listing may be behind."""
 RECORD_AFTER_S = 0.3
 """A try that ended within so long has one record, that of its end, which tells all that the first would have told."""
+NOT_BEGUN = "its script did not begin"
 CLAIM_AGAIN_S = 2.0
 CLAIM_AGAIN_MAX_S = 60.0
 """A task that the storage refused rests so long (a full disk, a moment's trouble): when that is over nobody waits."""
@@ -108,7 +109,9 @@ def clean(end: End | None, now: float, reason: str = "", *, judge_at: float | No
     return Cleaning(end, reason, is_ending=True, judge_at=judge_at, due=now + ENDING_TICK_S), (EndLeftovers(),)
 
 
-def adopt(why: Why | None, began_at: float | None, time_s: float | None, now: float) -> Next:
+def adopt(
+    why: Why | None, began_at: float | None, time_s: float | None, now: float, begins_within_s: float = NEVER
+) -> Next:
     """Its shim lives, and its agent died.
 
     Args:
@@ -116,13 +119,14 @@ def adopt(why: Why | None, began_at: float | None, time_s: float | None, now: fl
         began_at: when it began; None: this node has forgotten what it knew of it.
         time_s: its ``--time``.
         now: monotonic seconds.
+        begins_within_s: its script is to begin so soon after ``began_at``.
     """
     stage = Running(is_adopted=True, look_at=now + ADOPTED_TICK_S)
     known: tuple[Effect, ...] = (Record(),)
     if began_at is None:
         known = (Recall(),)  # and no record, which would be written over one that tells more
     else:
-        stage = _limited(stage, began_at, time_s)
+        stage = replace(_limited(stage, began_at, time_s), begins_by=began_at + begins_within_s)
     if why is None:
         return stage, (*known, Tell())
     ending, effects = _wished(stage, Wish(why), now)
@@ -180,7 +184,8 @@ def _launched(launched: Launched, now: float) -> Next:
     if launched.trouble is not None:
         settling, effects = settle(End(NOBODY_KNOWS, Why.REQUEUE))
         return settling, (RestNode(launched.trouble), Dismiss(), *effects)
-    return _limited(Running(record_at=now + RECORD_AFTER_S), now, launched.time_s), (Began(), Tell())
+    stage = Running(record_at=now + RECORD_AFTER_S, begins_by=now + launched.begins_within_s)
+    return _limited(stage, now, launched.time_s), (Began(), Tell())
 
 
 def _not_started(reason: str) -> Next:
@@ -207,6 +212,11 @@ def _running(stage: Running, facts: Facts, now: float) -> Next:
     if now >= stage.limit_at and stage.why is None:
         ending, more = _wished(stage, Wish(Why.TIMEOUT), now)
         return ending, (*effects, Say(f"its --time of {format_duration(stage.time_s or 0.0)} is over"), *more)
+    if now >= stage.begins_by and stage.why is None:
+        stage = replace(stage, begins_by=NEVER)
+        if not facts.has_begun:
+            ending, more = _wished(stage, Wish(Why.NOSTART), now)
+            return ending, (*effects, Say(f"{NOT_BEGUN}; it is ended, and goes back"), *more)
     if facts.is_bare and stage.bare_since is None:
         stage = replace(stage, bare_since=now)
     elif facts.is_bare and stage.bare_since is not None and now - stage.bare_since >= STUCK_AFTER_S:
@@ -252,9 +262,10 @@ def _shim_gone(stage: Running, shim: ShimGone, now: float) -> Next:
     is_told_term = why is Why.REQUEUE and stage.why is None and shim.status != 0
     is_script_told = why is None and shim.status in DIED_OF_SIGNAL
     judge_at = now + JUDGE_AFTER_S if is_told_term or is_script_told else None
+    reason = shim.reason or (NOT_BEGUN if stage.why is Why.NOSTART else "")
     if shim.may_have_left:
-        return clean(end, now, shim.reason, judge_at=judge_at)
-    return _cleaned(Cleaning(end, shim.reason, judge_at=judge_at), now, Facts())
+        return clean(end, now, reason, judge_at=judge_at)
+    return _cleaned(Cleaning(end, reason, judge_at=judge_at), now, Facts())
 
 
 def _cleaning(stage: Cleaning, facts: Facts, now: float) -> Next:

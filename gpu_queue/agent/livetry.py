@@ -11,7 +11,7 @@ from gpu_queue.agent import stages
 from gpu_queue.agent.allotted import Allocation
 from gpu_queue.agent.gauges import Usage
 from gpu_queue.execution import processes
-from gpu_queue.execution.local import TryDirectory
+from gpu_queue.execution.local import TryDirectory, reserve_of
 from gpu_queue.execution.shims import Shim
 from gpu_queue.node.transitions import Recalled
 from gpu_queue.scheduling.recovery import NOBODY_KNOWS
@@ -185,6 +185,10 @@ _NOTED: Mapping[str, Callable[[object], bool]] = {
 """What an agent notes of a try for its successor, and how to tell that it is whole."""
 
 
+_IN_RECORD = ("gpus", "gpu_indices", "reserve_bytes", "name", "cwd", "started_at")
+"""Those of them that its record says as well."""
+
+
 def remember(one: LiveTry, facts: Mapping[str, Any], now: float) -> None:
     """What our predecessor wrote about this try when it started it.
 
@@ -195,6 +199,7 @@ def remember(one: LiveTry, facts: Mapping[str, Any], now: float) -> None:
     one.began_in = allocation if isinstance(allocation, str) else ""
     gpus = facts.get("gpus")
     one.gpus = tuple(uuid for uuid in gpus if isinstance(uuid, str)) if isinstance(gpus, list) else ()
+    one.reserve_bytes = reserve_of(facts)
     name = facts.get("name")
     one.title = name if isinstance(name, str) else one.claim.task_id.split("-", 2)[2]
     started = facts.get("started_monotonic")
@@ -203,21 +208,24 @@ def remember(one: LiveTry, facts: Mapping[str, Any], now: float) -> None:
     wall = facts.get("started_wall_s")
     one.started_wall_s = float(wall) if isinstance(wall, (int, float)) else 0.0
     time_s, retries, queue = facts.get("time_s"), facts.get("retries"), facts.get("queue")
+    memory_bytes = facts.get("memory_bytes")
     one.needs = Needs(
         gpus_min=len(one.gpus),
         gpus_max=len(one.gpus),
         time_s=float(time_s) if isinstance(time_s, (int, float)) else None,
         retries=retries if isinstance(retries, int) else None,
         queue=queue if isinstance(queue, str) else None,
+        memory_bytes=memory_bytes if isinstance(memory_bytes, int) else None,
     )
     noted = {} if one.is_inherited else facts
-    one.facts = {key: noted[key] for key in ("gpus", "gpu_indices", "name", "cwd", "started_at") if key in noted}
+    one.facts = {key: noted[key] for key in _IN_RECORD if key in noted}
 
 
 def recalled(one: LiveTry, what: Recalled, now: float) -> float:
     """What the spool tells of this try, where this node has forgotten it; returns when it began."""
     one.needs, one.facts = what.needs, dict(what.facts)
     one.gpus = one.gpus or tuple(what.facts.get("gpus", ()))
+    one.reserve_bytes = reserve_of(what.facts)
     one.title = what.facts.get("name", one.title)
     one.started_at, one.started_wall_s = now - what.ran_s, time.time() - what.ran_s
     return one.started_at

@@ -18,6 +18,7 @@ from gpu_queue.spool.commands import Command
 from gpu_queue.spool.paths import parse_full
 from gpu_queue.spool.queues import parse_token
 from gpu_queue.spool.records import told_title
+from gpu_queue.spool.tallies import Tally
 from gpu_queue.task import State, Waiting
 
 BUSY_FOR_S = 10.0
@@ -90,6 +91,7 @@ class Looking:
         self.runs_somewhere = True
         """Something may run on some node."""
         self._busy_queues: Mapping[str, str] = {}
+        self.tallies: Mapping[str, Tally] = {}
         self._titles: Mapping[str, str] = {}
         self._waiters: dict[str, list[int]] = {}
         """The places in ``view`` of the tasks that wait for a task."""
@@ -221,6 +223,9 @@ class Looking:
             for position, task in enumerate(look.pending.waiting):
                 for task_id in task.needs.after:
                     self._waiters.setdefault(task_id, []).append(position)
+        if look.tallies is not self.tallies:
+            self.tallies = look.tallies
+            self._agenda.want(Duty.TELL)
         self.view = look.pending
         self.without_gpu = positions_without_gpu(self.view.waiting)
         self.has_looked = True

@@ -62,7 +62,7 @@ class Place:
                 self.is_lost = True
                 return False
             self._restore()
-            self._tries.lease_again()
+            self._tries.holdings.restore(self._tries.live.values())
         except (OSError, SpoolError) as error:
             problem = (
                 f"somebody has removed {self._node.root}, and it cannot be made again: nothing is started ({error})"

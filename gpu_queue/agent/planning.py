@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from gpu_queue.agent.agenda import Agenda, Duty
 from gpu_queue.agent.beat import Beat
@@ -15,9 +16,13 @@ from gpu_queue.agent.rests import limits
 from gpu_queue.agent.tries import Tries
 from gpu_queue.config import Settings
 from gpu_queue.reasons import Reason
-from gpu_queue.scheduling.admission import Terms
+from gpu_queue.scheduling.admission import Terms, dedicated, shared
 from gpu_queue.scheduling.facts import Facts, Phase
-from gpu_queue.scheduling.plan import LOOK_AHEAD, Start, plan
+from gpu_queue.scheduling.order import in_turn
+from gpu_queue.scheduling.plan import LOOK_AHEAD, Start, plan, positions_without_gpu
+from gpu_queue.scheduling.selecting import turn_after
+from gpu_queue.sharing import Mode
+from gpu_queue.task import Waiting
 from gpu_queue.words import in_words
 
 
@@ -61,6 +66,19 @@ class Planning:
         self.phase = Phase.SERVING
         """What the agent is up to."""
         self.phase_reason: Reason | None = None
+        self._lottery = secrets.token_hex(8)
+        """Drawn once, so that a plan that is made anew is the same plan."""
+        self._listed: Sequence[Waiting] = ()
+        self._in_turn: tuple[Waiting, ...] = ()
+        """What was listed so, in the order in which it has its turn on a shared server."""
+        self._without_gpu: tuple[int, ...] = ()
+        self._turn = 0
+        self._ready_since: Mapping[str, float] = {}
+        self._serving_since: float | None = None
+
+    @property
+    def _is_shared(self) -> bool:
+        return self._settings().mode is Mode.SHARED
 
     def left_s(self, now: float) -> float | None:
         """In how many seconds a task that says its time must be over; None: there is no end."""
@@ -69,17 +87,21 @@ class Planning:
 
     def facts(self, now: float) -> Facts:
         """This node at this moment."""
-        settings = self._settings()
+        settings, is_shared = self._settings(), self._is_shared
         tries, looking = self._tries, self._looking
+        server_now = time.time() + self._beat.ahead_s
+        waiting, without_gpu = self._waiting() if is_shared else (looking.view.waiting, looking.without_gpu)
+        has = [bool(one.gpus) for one in tries.live.values() if one.holds_gpus and not one.refusal]
         return Facts(
             now=now,
-            server_now=time.time() + self._beat.ahead_s,
+            server_now=server_now,
             phase=self.phase,
             phase_reason=self.phase_reason,
-            gpus=self._cards.facts(now, tries.held_gpus()),
-            waiting=looking.view.waiting,
-            without_gpu=looking.without_gpu,
-            cpu_tasks=sum(not one.gpus and not one.refusal and one.holds_gpus for one in tries.live.values()),
+            gpus=self._cards.facts(now, tries.holdings.gpus()),
+            waiting=waiting,
+            without_gpu=without_gpu,
+            cpu_tasks=has.count(False),
+            gpu_tasks=has.count(True),
             lifetime_left_s=self.left_s(now),
             waits_at_end=settings.at_end == "wait",
             resting=tries.rests.until,
@@ -87,23 +109,40 @@ class Planning:
             busy_queues=looking.busy_queues,
             titles=looking.titles,
             limits=limits(settings),
-            terms=Terms(settings.foreign_memory_bytes),
+            turn=self._turn,
+            serving_since=server_now if self._serving_since is None else self._serving_since,
+            ready_since=self._ready_since,
+            policy=shared if is_shared else dedicated,
+            terms=Terms(settings.foreign_memory_bytes, settings.sharing),
         )
+
+    def _waiting(self) -> tuple[Sequence[Waiting], Sequence[int]]:
+        """What waits in the order in which it has its turn, and what of it needs no GPU: asked once for a listing."""
+        listed = self._looking.view.waiting
+        if listed is not self._listed:
+            self._listed, self._in_turn = listed, in_turn(listed, self._lottery)
+            self._without_gpu = positions_without_gpu(self._in_turn)
+        return self._in_turn, self._without_gpu
 
     def advance(self, now: float) -> None:
         """Plan, if that is due, and start what may start."""
         # What can never run is found when it was listed, not again each time that a GPU becomes free.
         agenda, looking = self._agenda, self._looking
+        if self.phase is not Phase.SERVING:
+            self._serving_since = None
         is_anew, is_due = agenda.take(Duty.PLAN_ANEW, now), agenda.take(Duty.PLAN, now)
         if not (is_anew or is_due) or not looking.has_looked or looking.root.damage or self._place.problem:
             return
         facts = self.facts(now)
+        if self.phase is Phase.SERVING:
+            self._serving_since = facts.serving_since
         decided = plan(facts, LOOK_AHEAD if is_anew else 0)
+        self._ready_since = decided.ready_since
         if decided.actions and not self._fillers.is_empty:
             agenda.want(Duty.KEEP)  # a worker may have to go
         for action in decided.actions:
             if isinstance(action, Start):
-                if not (self._cards.may_be_given(action.gpus, now, agenda) and self._tries.start(action, now)):
+                if not (self._cards.may_be_given(action.gpus, now, agenda) and self._start(action, facts)):
                     break  # their answer, or the next look, plans again
             else:
                 self._tries.refuse(action.task, in_words(action.reason), now)
@@ -112,3 +151,12 @@ class Planning:
             agenda.want(Duty.LOOK)
         if facts.waiting:
             self._cards.watch_foreign(facts.states(), now, agenda)
+            if facts.is_shared:
+                agenda.want(Duty.PLAN_ANEW, now + facts.terms.sharing.check_time_s)
+
+    def _start(self, what: Start, facts: Facts) -> bool:
+        rooms = None if what.reserve_bytes is None else self._cards.rooms(what.gpus, facts.now)
+        if not self._tries.start(what, facts.now, rooms):
+            return False
+        self._turn = turn_after([card.index for card in facts.gpus if card.uuid in what.gpus], self._turn)
+        return True

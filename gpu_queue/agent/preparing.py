@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from gpu_queue.agent.agenda import NEVER
 from gpu_queue.agent.allotted import Allocation
 from gpu_queue.agent.cards import Cards
 from gpu_queue.agent.livetry import LiveTry
@@ -24,10 +25,13 @@ from gpu_queue.gpus.devices import Gpu
 from gpu_queue.gpus.visible import visible_devices
 from gpu_queue.node.side import NodeSide
 from gpu_queue.node.transitions import Claimed
+from gpu_queue.sharing import Mode
 from gpu_queue.spool.paths import safe_name
 from gpu_queue.texts import printable
 from gpu_queue.units import format_local, format_utc
 
+BEGINS_WITHIN_S = 60.0
+"""On a shared server a script that has not begun by then keeps its GPUs from others for nothing."""
 WHO_ASKED = {
     "gpu_submit": "gpu_submit was told",
     "gpuq": "its #GPUQ line asks",
@@ -78,6 +82,11 @@ class Preparing:
     """In which the agent runs."""
     tools: Callable[[], str] = str
     """The directory of ``srun`` (:func:`gpu_queue.execution.tools.install_tools`); empty: there is none."""
+
+    @property
+    def begins_within_s(self) -> float:
+        """Within how long a script is to begin whose shim was told to; infinite: nobody asks."""
+        return BEGINS_WITHIN_S if self.settings().mode is Mode.SHARED else NEVER
 
     def launch(self, one: LiveTry, claimed: Claimed, now: float, ports_taken: Collection[int] = ()) -> None:
         """Tell the shim of a claimed task to begin.
@@ -151,12 +160,15 @@ class Preparing:
             "cwd": cwd,
             "started_at": format_utc(one.started_wall_s),
         }
+        if one.reserve_bytes is not None:
+            one.facts["reserve_bytes"] = one.reserve_bytes
         for_successor = {
             "started_monotonic": one.started_at,
             "started_wall_s": one.started_wall_s,
             "time_s": one.needs.time_s,
             "retries": one.needs.retries,
             "queue": one.needs.queue,
+            "memory_bytes": one.needs.memory_bytes,
             "allocation": self.allocation.name,
         }
         one.directory.write_facts({**one.facts, **for_successor})

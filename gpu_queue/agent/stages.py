@@ -79,11 +79,14 @@ class Running:
     stopped_at: float = -NEVER
     """When it was last."""
     look_at: float = NEVER
+    begins_by: float = NEVER
+    """Its script is to have begun by then; never: it has, or nobody asks."""
 
     @property
     def due(self) -> float:
         """When it is to be looked at again."""
-        return min(self.record_at, self.recall_at, self.look_at, self.limit_at if self.why is None else NEVER)
+        ends_at = NEVER if self.why is not None else min(self.limit_at, self.begins_by)
+        return min(self.record_at, self.recall_at, self.look_at, ends_at)
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,8 @@ class Launched:
 
     time_s: float | None = None
     """Its ``--time``."""
+    begins_within_s: float = NEVER
+    """Its script is to begin within so long."""
     problem: str = ""
     """Why no program can be started with what the task says."""
     trouble: OSError | None = None
@@ -199,6 +204,8 @@ class Facts:
     """Its shim was stopped by a signal: it neither beats nor sees that its script ends."""
     is_bare: bool = False
     """Nothing is left of its processes but its shim, if that lives."""
+    has_begun: bool = True
+    """Its script has, where that is asked."""
     is_listed: bool | None = None
     """Whether a good listing has its claim; None: there was none."""
     is_leaving: bool = False

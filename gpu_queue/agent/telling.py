@@ -6,16 +6,31 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from gpu_queue.agent import stages
 from gpu_queue.agent.livetry import LiveTry
+from gpu_queue.agent.tenants import Tenants
 from gpu_queue.gpus.devices import Gpu
-from gpu_queue.reasons import Reason
+from gpu_queue.reasons import Bar, Reason
+from gpu_queue.scheduling.admission import Card, Verdict
+from gpu_queue.scheduling.facts import Facts
+from gpu_queue.scheduling.tenancy import Tenant
 from gpu_queue.scheduling.watch import Silent
-from gpu_queue.spool.pages import GpuPage, KeepPage, SilentPage, TryPage, WaitPage
+from gpu_queue.sharing import Mode
+from gpu_queue.spool.pages import (
+    GpuPage,
+    KeepPage,
+    SharedPage,
+    SilentPage,
+    TryPage,
+    WaitPage,
+)
 from gpu_queue.states import GpuState
 from gpu_queue.task import Waiting
 
 
 def gpu_pages(
-    states: Mapping[str, GpuState], gpus: Iterable[Gpu], keep: Callable[[Gpu], KeepPage | None]
+    states: Mapping[str, GpuState],
+    gpus: Iterable[Gpu],
+    keep: Callable[[Gpu], KeepPage | None],
+    shared: Mapping[str, SharedPage],
 ) -> tuple[GpuPage, ...]:
     """Each served GPU.
 
@@ -23,12 +38,15 @@ def gpu_pages(
         states: of the served ones, by UUID.
         gpus: all of the node.
         keep: what the keep-alive says of one.
+        shared: what else there is to say of those of a shared server (:func:`shared_pages`), by UUID.
     """
     by_uuid = {gpu.uuid: gpu for gpu in gpus}
-    return tuple(_gpu_page(state, by_uuid[uuid], keep(by_uuid[uuid])) for uuid, state in states.items())
+    return tuple(
+        _gpu_page(state, by_uuid[uuid], keep(by_uuid[uuid]), shared.get(uuid)) for uuid, state in states.items()
+    )
 
 
-def _gpu_page(state: GpuState, gpu: Gpu, keep: KeepPage | None) -> GpuPage:
+def _gpu_page(state: GpuState, gpu: Gpu, keep: KeepPage | None, shared: SharedPage | None) -> GpuPage:
     return GpuPage(
         uuid=gpu.uuid,
         index=gpu.index,
@@ -40,7 +58,24 @@ def _gpu_page(state: GpuState, gpu: Gpu, keep: KeepPage | None) -> GpuPage:
         power_w=gpu.power_w,
         problem=gpu.problem,
         keepalive=keep,
+        shared=shared,
     )
+
+
+def shared_pages(facts: Facts, mode: Mode, tenants: Tenants | None) -> dict[str, SharedPage]:
+    """What else there is to say of the GPUs of a shared server, by UUID; empty where the node is no such."""
+    if mode is not Mode.SHARED:
+        return {}
+    return {
+        card.uuid: _shared_page(card, facts.judge(card), None if tenants is None else tenants.on(card.uuid))
+        for card in facts.gpus
+    }
+
+
+def _shared_page(card: Card, verdict: Verdict, tenants: Sequence[Tenant] | None) -> SharedPage:
+    pythons = None if tenants is None else sum(one.is_python and not one.is_filler for one in tenants)
+    bar = verdict.bar or (Bar.STRANGER if verdict.state is GpuState.FOREIGN else None)
+    return SharedPage(card.memory_free_bytes, pythons, bar.value if bar is not None else "")
 
 
 def try_pages(tries: Iterable[LiveTry], gpus: Sequence[Gpu], now: float) -> tuple[TryPage, ...]:
@@ -54,7 +89,8 @@ def _try_page(one: LiveTry, indices: dict[str, int], now: float) -> TryPage:
     gpus = tuple(sorted(indices[uuid] for uuid in one.gpus if uuid in indices))
     stage = stages.Cleaning.word if one.why is not None and one.is_running else one.stage.word
     ending = one.why.value if one.why else ""
-    return TryPage(one.name, one.title, stage, gpus, now - one.started_at, one.needs.time_s, ending)
+    seconds, queue = now - one.started_at, one.needs.queue or ""
+    return TryPage(one.name, one.title, stage, gpus, seconds, one.needs.time_s, ending, queue)
 
 
 def silent_pages(silent: Iterable[Silent]) -> tuple[SilentPage, ...]:

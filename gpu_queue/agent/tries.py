@@ -8,10 +8,11 @@ from __future__ import annotations
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from gpu_queue.agent import life, shimseen, stages
 from gpu_queue.agent.agenda import Agenda, Duty
+from gpu_queue.agent.holdings import Holdings
 from gpu_queue.agent.livetry import LiveTry, last_line, left_over, recalled, remember
 from gpu_queue.agent.preparing import Preparing
 from gpu_queue.agent.rests import Rests, retry_limits
@@ -20,7 +21,7 @@ from gpu_queue.execution import processes
 from gpu_queue.execution.local import AgentDirectory
 from gpu_queue.execution.shims import Shims
 from gpu_queue.gpus.devices import Gpu
-from gpu_queue.gpus.leases import Leases
+from gpu_queue.gpus.leases import Leases, Room
 from gpu_queue.node.side import NodeSide
 from gpu_queue.node.storage import Errand, Failed, Storage
 from gpu_queue.node.transitions import Claimed, NotClaimed, Recalled, Settled
@@ -69,6 +70,7 @@ class Tries:
         self._recalls: Errand[Recalled] = Errand(storage, "recall", say, trouble=forgot, over="it was read")
         self._settles: Errand[Settled] = Errand(storage, "settle", say)
         self.live: dict[str, LiveTry] = {}
+        self.holdings = Holdings(leases, self.live, say)
         self.rests = Rests(agenda, say)
         self.claimed_names: set[str] = set()
         """Names taken from pending/ that an older listing may still show."""
@@ -81,11 +83,6 @@ class Tries:
         self.heard: dict[int, float] = {}
         """When the agent was sent TERM, USR1 and USR2 last, in monotonic seconds."""
 
-    def held_gpus(self, *, settling_too: bool = False) -> dict[str, int | None]:
-        """GPUs that our tries hold, and how many bytes of each; None: the whole card."""
-        holding = (one for one in self.live.values() if one.holds_gpus or settling_too)
-        return {uuid: one.reserve_bytes for one in holding for uuid in one.gpus}
-
     def note_usage(self, gpus: Iterable[Gpu]) -> None:
         """One look at the GPUs of those that run."""
         by_uuid = {gpu.uuid: gpu for gpu in gpus}
@@ -93,24 +90,19 @@ class Tries:
             if one.is_running:
                 one.usage.add([by_uuid[uuid] for uuid in one.gpus if uuid in by_uuid])
 
-    def lease_again(self) -> None:
-        """Lease again what our tries hold: somebody has removed the leases.
-
-        Raises:
-            OSError: the local disk takes it not.
-        """
-        for one in self.live.values():
-            if one.gpus and one.holds_gpus and one.directory.is_alive():
-                self._leases.take(one.gpus, one.directory.path, one.reserve_bytes)
-
     def due(self, now: float) -> float:
         """When something is to be done although nothing has happened."""
         return min((self.rests.due(now), *(one.stage.due for one in self.live.values())))
 
     # -- starting --------------------------------------------------------------------------------------------------
 
-    def start(self, what: Start, now: float) -> bool:
+    def start(self, what: Start, now: float, rooms: Mapping[str, Room] | None = None) -> bool:
         """Take a waiting task: lock and GPUs here, then the claim.
+
+        Args:
+            what: the task and its GPUs.
+            now: monotonic seconds.
+            rooms: what there is of the memory of these, where it gets a part of them.
 
         Returns:
             False where a GPU or the local disk is not to be had: the task waits.
@@ -124,7 +116,7 @@ class Tries:
         one.title = submitted_as or parse_drop(task.name)[1].decode("utf-8", "replace")
         try:
             one.shim = self._shims.take(one.name)
-            granted = not what.gpus or self._leases.take(what.gpus, one.directory.path, what.reserve_bytes)
+            granted = not what.gpus or self._leases.take(what.gpus, one.directory.path, what.reserve_bytes, rooms)
         except OSError as error:
             self.rests.rest_node(error, now)
             granted = False
@@ -223,6 +215,8 @@ class Tries:
                 return seen
             if stage.is_ending and one.ending is not None and one.ending.step(now):
                 return stages.Facts(is_bare=True)
+            if now >= stage.begins_by:
+                return stages.Facts(has_begun=one.directory.has_begun())
         elif isinstance(stage, stages.Cleaning):
             is_bare = one.ending is None or one.ending.step(now)
             is_signalled = shimseen.is_signalled(one, self.heard)
@@ -277,6 +271,7 @@ class Tries:
                 case stages.Tell():
                     self._agenda.want(Duty.TELL)
                 case stages.Free():
+                    self.holdings.leave(one)
                     self._agenda.want(Duty.PLAN)
                 case stages.Look():
                     self._agenda.want(Duty.LOOK)
@@ -294,7 +289,7 @@ class Tries:
             return stages.Launched(problem=str(error))
         except OSError as error:
             return stages.Launched(trouble=error)
-        return stages.Launched(one.needs.time_s)
+        return stages.Launched(one.needs.time_s, self._preparing.begins_within_s)
 
     def _record(self, one: LiveTry) -> None:
         record = dict(one.facts)
@@ -318,6 +313,7 @@ class Tries:
                 return  # whoever settles it asks for himself
             now = self._clock()
             began_at = recalled(one, result, now) if isinstance(result, Recalled) else None
+            self.holdings.try_to_restore(one)
             self._go_on(one, now, stages.Facts(answer=result, began_at=began_at))
 
         self._recalls.send(lambda: self._spool.transitions.recall(one.claim), done, key=one.name)
@@ -425,8 +421,8 @@ class Tries:
             self._try_to_restore()  # its leases may have been removed while nobody was here
             self._say(f"{one.name}: taken up again, its shim lives")
             wanted = Why.STOPPED if self.stop_wanted.pop(one.name, None) is not None else facts.why
-            began_at = None if one.is_inherited else one.started_at
-            self._enter(one, life.adopt(wanted, began_at, one.needs.time_s, now), now)
+            began_at, begins_within_s = None if one.is_inherited else one.started_at, self._preparing.begins_within_s
+            self._enter(one, life.adopt(wanted, began_at, one.needs.time_s, now, begins_within_s), now)
             return
         assert decision.end is not None
         why = decision.end.why.value if decision.end.why else "by itself"

@@ -4,7 +4,8 @@
   says so in the name of that descriptor, with the path that it had: so every such shim is found, whoever started it,
   with the directory of its try, and nobody has to remember anything.
 - Its GPUs are those that its script was shown.  Where that cannot be told (reading the environment of a process may
-  hang with it), they are all that there are: unknown is never free.
+  hang with it), they are all that there are: unknown is never free.  So it has whole cards, where nobody knows how
+  much of their memory was reserved for it.
 - A lock that was removed cannot be put back: the try is known by its process from then on.
 """
 
@@ -16,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gpu_queue.execution import processes
-from gpu_queue.execution.local import NodeDirectory, TryDirectory
+from gpu_queue.execution.local import NodeDirectory, TryDirectory, reserve_of
 from gpu_queue.gpus.devices import Gpu
 from gpu_queue.gpus.leases import Leases
 
@@ -70,24 +71,36 @@ def restore(node: NodeDirectory, leases: Leases, gpus: Sequence[Gpu]) -> list[st
         OSError: the local disk takes it not.
     """
     names = []
+    held = _held(leases)
     for one in find(node.root):
         one.directory.note_found(one.process.pid, one.process.start_ticks)
-        _lease(leases, _uuids(_shown_to(one), gpus), one.directory)
         names.append(one.directory.name)
-    held = leases.holders()
+        has, shown = held.get(one.directory.name, set()), _shown_to(one)
+        if shown is not None or not has:
+            _lease(leases, [uuid for uuid in _uuids(shown, gpus) if uuid not in has], one.directory)
+    held = _held(leases)
     for directory in node.tries():
         # Leases of an agent that has died may be gone while the locks are there.
-        noted = (directory.facts() or {}).get("gpus")
-        missing = [uuid for uuid in noted if uuid not in held] if isinstance(noted, list) else []
+        noted, has = (directory.facts() or {}).get("gpus"), held.get(directory.name, set())
+        missing = [uuid for uuid in noted if uuid not in has] if isinstance(noted, list) else []
         if missing and directory.is_alive():
             _lease(leases, [gpu.uuid for gpu in gpus if gpu.uuid in missing], directory)
     return names
 
 
+def _held(leases: Leases) -> dict[str, set[str]]:
+    """The GPUs that tries hold, by the names of their claims."""
+    held: dict[str, set[str]] = {}
+    for uuid, some in leases.look()[0].items():
+        for lease in some:
+            held.setdefault(lease.claim, set()).add(uuid)
+    return held
+
+
 def _lease(leases: Leases, uuids: list[str], directory: TryDirectory) -> None:
     try:
         if uuids:
-            leases.take(uuids, directory.path)
+            leases.restore(uuids, directory.path, reserve_of(directory.facts() or {}))
     except ValueError:
         pass  # it has just ended
 

@@ -3,7 +3,7 @@
 ::
 
     <root>/                      /tmp/gpu-queue-<uid> unless told: 0700, ours, no symlink
-      gpus/  grant.lock          leases (gpu_queue.gpus.leases)
+      gpus/  grant.lock          leases: of a card all tries that have it or a part of it (gpu_queue.gpus.leases)
       shims/<sha256-16>.sh       complete copies of shim.sh: a shell reads its script while it runs
       held/<sha256-16>           locks of files that several agents write (uni_id.json)
       tools/<sha256-16>/           srun and scontrol, for the PATH of scripts (gpu_queue.execution.tools)
@@ -31,7 +31,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +48,12 @@ from gpu_queue.task import Why
 SHIM = Path(__file__).with_name("shim.sh")
 _PROBED_S = 0.5
 """How long a lock may be kept busy by somebody who only looks whether it is held."""
+
+
+def reserve_of(facts: Mapping[str, Any]) -> int | None:
+    """What a try reserves of the memory of each of its GPUs, by what was noted of it; None: all of it."""
+    noted = facts.get("reserve_bytes")
+    return noted if isinstance(noted, int) and not isinstance(noted, bool) and noted >= 0 else None
 
 
 @dataclass(frozen=True)

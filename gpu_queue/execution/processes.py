@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -21,6 +22,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 CLAIM_VARIABLE = "GPU_QUEUE_CLAIM"
+_PYTHON = re.compile(r"python[0-9.]*")
+_FAMILY_MAX = 32
 _SHORT_S = 5.0
 _FEW_PIDS = 100
 """More are not asked one by one."""
@@ -75,6 +78,45 @@ def variable_of(pid: int, name: str) -> list[str]:
 def claim_of(pid: int) -> str | None:
     """The claim that a process carries in its environment.  May hang with the process."""
     return next(iter(variable_of(pid, CLAIM_VARIABLE)), None)
+
+
+def claim_of_family(pid: int) -> str | None:
+    """The claim that a process, or the nearest of those that started it, carries.  May hang with one of them."""
+    for _ in range(_FAMILY_MAX):
+        claim = claim_of(pid)
+        if claim is not None:
+            return claim
+        process = read_process(pid)
+        if process is None or process.parent <= 1:
+            return None
+        pid = process.parent
+    return None
+
+
+def owner_of(pid: int) -> int | None:
+    """The uid as which a process acts; None where there is none, or /proc hides it."""
+    for line in _proc(pid, "status").splitlines():
+        if line.startswith(b"Uid:"):
+            return int(line.split()[2])
+    try:  # its directory is root's where it must not be looked at by its own user either
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return None
+
+
+def is_python(process: Process) -> bool:
+    """Whether a Python runs in a process of ours, whatever it calls itself.  May hang with it."""
+    try:
+        program = os.path.basename(os.readlink(f"/proc/{process.pid}/exe"))
+    except OSError:
+        program = ""
+    first = os.path.basename(os.fsdecode(_proc(process.pid, "cmdline").partition(b"\0")[0]))
+    return names_python(program.removesuffix(" (deleted)"), process.name, first)
+
+
+def names_python(*words: str) -> bool:
+    """Whether one of these is what a Python is called."""
+    return any(_PYTHON.fullmatch(word) for word in words)
 
 
 def pids() -> list[int]:

@@ -19,14 +19,13 @@ from typing import TypeVar
 import psutil
 
 from gpu_queue.execution.allocation import OUTER
-from gpu_queue.execution.processes import CLAIM_VARIABLE, Process, read_process, send
+from gpu_queue.execution.processes import CLAIM_VARIABLE, Process, names_python, read_process, send
 
 GRACE_S = 5.0
 GIVE_UP_S = 30.0
 """A process that does not die of KILL hangs in the driver; the sweep does not wait for it for ever."""
 _SHIM = re.compile(r"/shims/[0-9a-f]{16}\.sh")
 _OURS = re.compile(r"perpetual_motion\.py|gpu_queue[./](?:agent|keepalive)")
-_PYTHON = re.compile(r"python[0-9.]*")
 _JOB_VARIABLE = "SLURM_JOB_ID"
 _SERVICES = (range(1000), range(61_184, 65_536))
 """Uids that are no person's: of the system, and made up by systemd.  A directory service gives people any other."""
@@ -127,7 +126,7 @@ def _is_answered_for(one: Facts, self_pid: int, is_claim_alive: Callable[[str], 
 
 def _is_python(one: Facts) -> bool:
     words = (one.program, one.process.name, os.path.basename(one.arguments[0]) if one.arguments else "")
-    return any(_PYTHON.fullmatch(word) for word in words)
+    return names_python(*words)
 
 
 def read_facts(uid: int) -> dict[int, Facts]:

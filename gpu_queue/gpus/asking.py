@@ -3,6 +3,8 @@
 - Each call of NVML takes a lock of the driver that whoever launches kernels takes too, so it is asked as seldom as
   what hangs on the answer allows: memory and utilisation ten times a second where a filler must see a tenant come,
   once a second elsewhere; power and energy once a second; modes each ten seconds; names once.
+- A card is *sampled* while a task waits for others to leave it: its memory and utilisation four times a second, for
+  what the driver tells of the latter is a mean over a sixth of a second to a second.
 - A card is *hurried* while a task waits for its memory: then memory alone is asked, as often as that makes sense.
 - All together come to ``CALLS_PER_S`` at most: more cards, or MIG devices, are each asked less often.  ``Spent``
   holds that also where cards are hurried time and again.
@@ -23,6 +25,7 @@ _PLANNED_PER_S = 190.0
 """Wake-ups are never punctual, and cards are hurried for a moment."""
 WATCHED_S = 0.1
 HURRIED_S = 0.05
+SAMPLED_S = 0.25
 USUAL_S = 1.0
 MODES_S = 10.0
 _LEAST_PER_S = 20.0
@@ -72,6 +75,8 @@ class Slot:
     """It is asked nothing before."""
     slowest_s: float = 0.0
     """What its slowest answer took; such a card comes last."""
+    is_sampled: bool = False
+    """Somebody wants to know whether others use it."""
 
     @property
     def questions(self) -> Sequence[Question]:
@@ -162,7 +167,9 @@ def _period_s(slot: Slot, question: Question) -> float:
     if question is Question.MEMORY and slot.attention is Attention.HURRIED:
         return HURRIED_S
     is_gauge = question in (Question.MEMORY, Question.UTILIZATION)
-    return WATCHED_S if is_gauge and slot.attention is Attention.WATCHED else USUAL_S
+    if is_gauge and slot.attention is Attention.WATCHED:
+        return WATCHED_S
+    return SAMPLED_S if is_gauge and slot.is_sampled else USUAL_S
 
 
 def _due_at(slot: Slot, question: Question, factor: float) -> float:

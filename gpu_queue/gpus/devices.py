@@ -87,16 +87,20 @@ class Readings(Devices, Protocol):
     A value that is too old is unknown.
     """
 
-    def attend(self, watched: Set[str], hurried: Set[str]) -> None:
+    def attend(self, watched: Set[str], hurried: Set[str], sampled: Set[str] = frozenset()) -> None:
         """Look more closely at some GPUs, by UUID, from now on; all others as usual.
 
         Args:
             watched: those with a filler.
             hurried: those whose memory somebody waits for.
+            sampled: those of which somebody wants to know whether others use them.
         """
 
     def read_at(self, uuid: str) -> float:
         """When what is known of a GPU's memory was asked for, in monotonic seconds."""
+
+    def sampled_at(self, uuid: str) -> float:
+        """When what is known of a GPU's utilisation was asked for; of one that has none, its memory."""
 
     def take_news(self) -> Set[str]:
         """The watched and hurried GPUs that were read since this was asked last."""

@@ -1,13 +1,16 @@
 """Who holds which GPU on this node, across the agents of one user.
 
-- A lease is the file ``gpus/<uuid>`` in the node's own directory; it names the directory of a try, and says how many
-  bytes of the GPU's memory that reserves: ``all`` is the whole card.
+- A lease is two lines of the file ``gpus/<uuid>`` in the node's own directory: the directory of a try, and how many
+  bytes of the GPU's memory that reserves; ``all`` is the whole card.  Tries that share a card stand there one after
+  the other; one that has the whole card shares it with nobody.
 - The directory is named from the node's own, which two agents may see under two paths.
 - It is valid <=> somebody holds the flock on that directory's file ``lock``: the agent from before the fork, then the
   shim; or, where that file was removed, its shim lives (:func:`gpu_queue.locks.is_alive`).  A crash of anything
   therefore needs no tidying, and a task keeps its GPU when its agent dies.
-- All changes are made under ``grant.lock``, so of two agents one gets a GPU.  Readers need no lock: what they take
-  for free is asked again under it.
+- All changes are made under ``grant.lock``, so of two agents one gets a GPU, and the parts of a card are never more
+  than it has: they are summed up again there, with those that the taker did not know of.  Readers need no lock: what
+  they take for free is asked again under it.
+- Agents of earlier versions read the first two lines alone: a try that lives is kept there (:meth:`Leases.tidy`).
 - ``gpus/<uuid>.filler`` is locked for as long as a keep-alive worker lives on that GPU, whichever agent's it is.  A
   filler begins only where no lease is valid, and that is asked under the same mutex: so either the filler sees the
   lease and does not begin, or who takes the lease sees the filler, and waits until it has gone.  The file tells what
@@ -16,10 +19,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from filelock import FileLock, Timeout
 
@@ -28,7 +32,10 @@ from gpu_queue.locks import is_alive, is_locked, try_lock
 _FILLER = ".filler"
 _BUSY_AFTER_S = 2.0
 _RETRY_S = 0.01
-_PATH_MAX_BYTES = 1 << 16
+_FILE_MAX_BYTES = 1 << 16
+_DIGITS_MAX = 18
+_UNFINISHED = ".unfinished"
+"""What is written anew before it takes the place of a file; under the mutex there is one."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,29 @@ class Lease:
     try_dir: str
     reserve_bytes: int | None
     """Of its memory; None: the whole card."""
+
+    @property
+    def claim(self) -> str:
+        """The name of the try's claim, by which it is known under any path."""
+        return os.path.basename(self.try_dir)
+
+
+@dataclass(frozen=True)
+class Room:
+    """What there is of the memory of a GPU, as whoever wants a part of it has seen it."""
+
+    free_bytes: int
+    shown_bytes: Mapping[str, int] = field(default_factory=dict)
+    """What tries on it, by the names of their claims, had taken by then of what they reserve; else: nothing."""
+
+    def left_bytes(self, leases: Iterable[Lease]) -> int:
+        """What nobody uses, and none of these tries may still take; negative where more is promised than there is."""
+        left = self.free_bytes
+        for lease in leases:
+            if lease.reserve_bytes is None:
+                return -1
+            left -= max(0, lease.reserve_bytes - self.shown_bytes.get(lease.claim, 0))
+        return left
 
 
 UNTOLD = Footprint(0, 1 << 62)
@@ -95,50 +125,83 @@ class Leases:
         """Where leases appear: a hint to whoever waits for one."""
         return self._gpus
 
-    def holders(self) -> dict[str, str]:
-        """The directory of the try that holds it, by UUID of the GPU."""
-        return dict(self._valid(self._names()))
+    def holders(self) -> dict[str, tuple[str, ...]]:
+        """The directories of the tries that hold it or a part of it, by UUID of the GPU."""
+        return {name: tuple(one.try_dir for one in found) for name, found in self._valid(self._names()).items()}
 
     def fillers(self) -> dict[str, Footprint]:
         """The keep-alive workers that live, ours or another agent's, by UUID of the GPU."""
         return self._living(self._names())
 
-    def look(self) -> tuple[dict[str, Lease], dict[str, Footprint]]:
+    def look(self) -> tuple[dict[str, tuple[Lease, ...]], dict[str, Footprint]]:
         """The leases and the keep-alive workers, by one listing."""
         names = self._names()
-        return {name: Lease(holder, self._reserve_bytes(name)) for name, holder in self._valid(names)}, self._living(
-            names
-        )
+        return self._valid(names), self._living(names)
 
-    def take(self, uuids: Sequence[str], try_dir: str, reserve_bytes: int | None = None) -> bool:
+    def take(
+        self,
+        uuids: Sequence[str],
+        try_dir: str,
+        reserve_bytes: int | None = None,
+        rooms: Mapping[str, Room] | None = None,
+    ) -> bool:
         """Lease all of these GPUs to a try, or none.
 
         Args:
             uuids: the GPUs.
             try_dir: the directory of the try.
             reserve_bytes: of the memory of each; None: the whole card.
+            rooms: what there is of the memory of each; for a part of it alone, which nobody gets of one that is not
+                told here.
 
         Returns:
-            False if another try holds one of them, or the mutex stayed busy.
+            False if other tries hold one of them, or so much of it that too little is left, or the mutex stayed busy.
 
         Raises:
             ValueError: nobody holds the try's own lock, so that the lease would be void from the start.
         """
-        if not is_alive(try_dir):
-            raise ValueError(f"{try_dir}/lock is not held: take it before the GPUs")
-        with self._granting() as mine:
-            if not mine:
+        _check_alive(try_dir)
+        with self._granting() as is_granting:
+            if not is_granting:
                 return False
-            if any(
-                holder != try_dir and is_alive(holder) for holder in map(self._holder, uuids) if holder is not None
-            ):
-                return False
-            try:
-                self._write(uuids, try_dir, "all" if reserve_bytes is None else str(reserve_bytes))
-            except OSError:
-                self._remove(uuids, try_dir)
-                raise
-            return True
+            beside = {uuid: self._others(uuid, try_dir) for uuid in uuids}
+            if reserve_bytes is None:
+                is_free = not any(beside.values())
+            else:
+                is_free = all(_fits(reserve_bytes, (rooms or {}).get(uuid), beside[uuid]) for uuid in uuids)
+            return is_free and self._put(Lease(try_dir, reserve_bytes), beside)
+
+    def restore(self, uuids: Sequence[str], try_dir: str, reserve_bytes: int | None = None) -> bool:
+        """Write down again what a try has that lives; whatever else stands there, it uses these GPUs.
+
+        Args:
+            uuids: its GPUs.
+            try_dir: its directory.
+            reserve_bytes: of the memory of each; None: the whole card, or nobody knows.
+
+        Returns:
+            False if the mutex stayed busy.
+
+        Raises:
+            ValueError: it does not live.
+        """
+        _check_alive(try_dir)
+        with self._granting() as is_granting:
+            beside = {uuid: self._others(uuid, try_dir) for uuid in uuids if is_granting}
+            return is_granting and self._put(Lease(try_dir, reserve_bytes), beside)
+
+    def tidy(self, uuids: Iterable[str]) -> None:
+        """Take out of these GPUs' leases what is void and stands before others that are not.
+
+        Raises:
+            OSError: the local disk takes it not.
+        """
+        with self._granting() as is_granting:
+            for uuid in uuids if is_granting else ():
+                leases = self._leases_of(uuid)
+                valid = [one for one in leases if is_alive(one.try_dir)]
+                if valid and valid[0] != leases[0]:
+                    self._write_anew(uuid, self._text(valid))
 
     def lock_filler(self, uuid: str, footprint: Footprint, beside: str = "") -> int | None:
         """Take the place of the filler of a GPU.
@@ -156,7 +219,7 @@ class Leases:
             OSError: the node's own directory cannot be written.
         """
         with self._granting() as mine:
-            if not mine or self.holders().get(uuid, beside) != beside:
+            if not mine or self._others(uuid, beside):
                 return None
             place = try_lock(f"{self._gpus}/{uuid}{_FILLER}")
             if place is not None:
@@ -203,55 +266,80 @@ class Leases:
         living = [name for name in names if name.endswith(_FILLER) and is_locked(f"{self._gpus}/{name}")]
         return {name.removesuffix(_FILLER): _parse_footprint(self._read(name)) for name in living}
 
-    def _valid(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    def _valid(self, names: Iterable[str]) -> dict[str, tuple[Lease, ...]]:
         held: dict[str, bool] = {}
-        for name in names:
-            if name.endswith(_FILLER):
-                continue
-            try_dir = self._holder(name)
-            if try_dir is None:
-                continue
-            if try_dir not in held:
-                held[try_dir] = is_alive(try_dir)
-            if held[try_dir]:
-                yield name, try_dir
 
-    def _read(self, name: str, line: int = 0) -> str | None:
-        """A line of a file, of which the first names a directory; None if it has just gone."""
+        def lives(lease: Lease) -> bool:
+            if lease.try_dir not in held:
+                held[lease.try_dir] = is_alive(lease.try_dir)
+            return held[lease.try_dir]
+
+        valid = {name: tuple(filter(lives, self._leases_of(name))) for name in names if not name.endswith(_FILLER)}
+        return {name: leases for name, leases in valid.items() if leases}
+
+    def _others(self, uuid: str, try_dir: str) -> list[Lease]:
+        """The valid leases of a GPU that are not this try's."""
+        return [one for one in self._leases_of(uuid) if one.try_dir != try_dir and is_alive(one.try_dir)]
+
+    def _leases_of(self, name: str) -> list[Lease]:
+        """What stands in a GPU's file, valid or not."""
+        lines = (self._read(name) or "").split("\n")
+        lines.append("")  # of the last of them, written by an earlier version, there may be no second line
+        return [
+            Lease(os.path.join(self._root, lines[at]), _parse_reserve(lines[at + 1]))
+            for at in range(0, len(lines) - 1, 2)
+            if lines[at]
+        ]
+
+    def _read(self, name: str) -> str | None:
+        """The content of a file, in which names of directories stand; None if it has just gone."""
         path = f"{self._gpus}/{name}"
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
         try:
-            lines = os.read(descriptor, _PATH_MAX_BYTES).split(b"\n")
-            return os.fsdecode(lines[line]) if line < len(lines) else ""
+            return os.fsdecode(os.read(descriptor, _FILE_MAX_BYTES))
         except OSError as error:
             raise OSError(error.errno, error.strerror, path) from None
         finally:
             os.close(descriptor)
 
-    def _holder(self, name: str) -> str | None:
-        """The directory of the try that a lease names; None if it has just gone."""
-        path = self._read(name)
-        return None if path is None else os.path.join(self._root, path)
+    def _put(self, mine: Lease, beside: Mapping[str, list[Lease]]) -> bool:
+        """Write a lease of each of these GPUs, beside those of others that are valid; False: they are too many."""
+        text = self._text([mine])
+        texts = {uuid: self._text(others) + text if others else text for uuid, others in beside.items()}
+        if any(len(text) > _FILE_MAX_BYTES for text in texts.values()):
+            return False
+        try:
+            for uuid, others in beside.items():
+                (self._write_anew if others else self._write)(uuid, texts[uuid])
+        except OSError:
+            self._remove(beside, mine.try_dir)
+            raise
+        return True
 
-    def _reserve_bytes(self, name: str) -> int | None:
-        """What a lease reserves; None, the whole card, also where it does not say so, as in earlier versions."""
-        word = self._read(name, 1) or ""
-        return int(word) if word.isascii() and word.isdigit() else None
+    def _text(self, leases: Iterable[Lease]) -> bytes:
+        return b"".join(
+            os.fsencode(one.try_dir.removeprefix(f"{self._root}/")) + b"\n" + _reserve_text(one.reserve_bytes) + b"\n"
+            for one in leases
+        )
 
-    def _write(self, uuids: Iterable[str], try_dir: str, reserved: str) -> None:
+    def _write(self, name: str, text: bytes) -> None:
         # In place: a rename over another file makes ext4 write that out at once, which takes longer than the rest.
         # Who reads half of a line takes it for a try that does not live, and asks again under the mutex.
-        text = os.fsencode(try_dir.removeprefix(f"{self._root}/")) + b"\n" + reserved.encode() + b"\n"
-        for name in uuids:
-            descriptor = self._open(name)
-            try:
-                os.write(descriptor, text)
-                os.ftruncate(descriptor, len(text))
-            finally:
-                os.close(descriptor)
+        descriptor = self._open(name)
+        try:
+            if os.write(descriptor, text) < len(text):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), f"{self._gpus}/{name}")
+            os.ftruncate(descriptor, len(text))
+        finally:
+            os.close(descriptor)
+
+    def _write_anew(self, name: str, text: bytes) -> None:
+        # Leases of others stand in it, which neither a full disk nor a crash may take, and no reader may miss.
+        self._write(_UNFINISHED, text)
+        os.rename(f"{self._gpus}/{_UNFINISHED}", f"{self._gpus}/{name}")
 
     def _open(self, name: str) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -263,8 +351,32 @@ class Leases:
 
     def _remove(self, names: Iterable[str], try_dir: str) -> None:
         for name in names:
-            if self._holder(name) == try_dir:
+            leases = self._leases_of(name)
+            others = [one for one in leases if one.try_dir != try_dir]
+            if others == leases:
+                continue
+            if others:
+                self._write_anew(name, self._text(others))
+            else:
                 os.unlink(f"{self._gpus}/{name}")
+
+
+def _check_alive(try_dir: str) -> None:
+    if not is_alive(try_dir):
+        raise ValueError(f"{try_dir}/lock is not held: take it before the GPUs")
+
+
+def _fits(reserve_bytes: int, room: Room | None, others: Sequence[Lease]) -> bool:
+    return room is not None and room.left_bytes(others) >= reserve_bytes
+
+
+def _reserve_text(reserve_bytes: int | None) -> bytes:
+    return b"all" if reserve_bytes is None else b"%d" % reserve_bytes
+
+
+def _parse_reserve(word: str) -> int | None:
+    """What a lease reserves; None, the whole card, also where it does not say so, as in earlier versions."""
+    return int(word) if word.isascii() and word.isdigit() and len(word) <= _DIGITS_MAX else None
 
 
 def _footprint_text(footprint: Footprint) -> bytes:

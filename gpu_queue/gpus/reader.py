@@ -51,6 +51,12 @@ class _Slot:
     hangs_since: float | None = None
     """When it was asked what it has not answered."""
 
+    def sampled_at(self) -> float:
+        """When its utilisation was asked for that is known, of one that has none its memory."""
+        if self.hangs_since is not None:  # what is being asked is not known yet
+            return float("-inf")
+        return self.read_at if self.devices[0].is_mig else self.asked_at.get(Question.UTILIZATION, float("-inf"))
+
     def is_settled(self, now: float) -> bool:
         """Whether nothing is gained by waiting for its first reading."""
         hangs = self.hangs_since is not None and now - self.hangs_since > SLOW_S
@@ -94,6 +100,7 @@ class Reader:
         self._away_until = float("-inf")
         self._watched: Set[str] = frozenset()
         self._hurried: Set[str] = frozenset()
+        self._sampled: Set[str] = frozenset()
         self._news: set[str] = set()
         self._is_closed = False
         self._gpus: tuple[Gpu, ...] | None = None
@@ -176,18 +183,23 @@ class Reader:
                 return f"the driver has not answered {of} for {format_duration(now - thread.since)}"
         return "the thread that reads had no time"
 
-    def attend(self, watched: Set[str], hurried: Set[str]) -> None:
+    def attend(self, watched: Set[str], hurried: Set[str], sampled: Set[str] = frozenset()) -> None:
         """Look more closely at some GPUs from now on."""
-        if watched == self._watched and hurried == self._hurried:
+        if watched == self._watched and hurried == self._hurried and sampled == self._sampled:
             return
         with self._change:
-            self._watched, self._hurried = frozenset(watched), frozenset(hurried)
+            self._watched, self._hurried, self._sampled = frozenset(watched), frozenset(hurried), frozenset(sampled)
             self._change.notify_all()
 
     def read_at(self, uuid: str) -> float:
         """When what is known of a GPU's memory was asked for."""
         with self._change:
             return max((one.read_at for one in self._slots if _has(one, {uuid})), default=float("-inf"))
+
+    def sampled_at(self, uuid: str) -> float:
+        """When what is known of a GPU's utilisation was asked for; of one that has none, its memory."""
+        with self._change:
+            return max((one.sampled_at() for one in self._slots if _has(one, {uuid})), default=float("-inf"))
 
     def take_news(self) -> Set[str]:
         """The watched and hurried GPUs that were read since this was asked last."""
@@ -289,6 +301,7 @@ class Reader:
             is_failing=slot.card.is_failing,
             rests_until=float("inf") if slot.hangs_since is not None else slot.rests_until,
             slowest_s=slot.slowest_s,
+            is_sampled=_has(slot, self._sampled),
         )
 
     def _attention(self, slot: _Slot) -> Attention:

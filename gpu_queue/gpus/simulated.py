@@ -94,11 +94,15 @@ class SimulatedDevices:
         usages = self._plant.read(time.monotonic_ns())
         return tuple(_loaded(gpu, usages.get(gpu.uuid)) for gpu in self._gpus)
 
-    def attend(self, watched: Set[str], hurried: Set[str]) -> None:
+    def attend(self, watched: Set[str], hurried: Set[str], sampled: Set[str] = frozenset()) -> None:
         """Nothing changes: each reading is of its moment."""
 
     def read_at(self, uuid: str) -> float:  # noqa: ARG002
         """It will be read when it is asked for."""
+        return float("inf")
+
+    def sampled_at(self, uuid: str) -> float:  # noqa: ARG002
+        """The same."""
         return float("inf")
 
     def take_news(self) -> Set[str]:

@@ -25,6 +25,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
+PROCESS_NAME = "gpuq-keepalive"
+"""What ``ps`` and ``top`` call a worker, and by what it is known; the kernel keeps 15 bytes."""
+
 MESSAGE_BYTES = 8192
 """No message is longer."""
 

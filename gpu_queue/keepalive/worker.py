@@ -24,6 +24,7 @@ from typing import NoReturn, Protocol
 
 from gpu_queue.keepalive.pace import Pace, Stretch
 from gpu_queue.keepalive.protocol import (
+    PROCESS_NAME,
     Channel,
     Closed,
     Duty,
@@ -40,8 +41,6 @@ from gpu_queue.keepalive.protocol import (
 
 REPORT_S = 0.5
 NICENESS = 10
-PROCESS_NAME = b"gpuq-keepalive"
-"""What ``ps`` and ``top`` show; the kernel keeps 15 bytes."""
 _TEXT_CHARACTERS = 500
 """Of what is written for people: a CUDA error may be a page."""
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
@@ -223,7 +222,7 @@ def become_worker(zygote_pid: int) -> None:
     die_with_parent(True)
     if os.getppid() != zygote_pid:
         os._exit(1)  # it died before we asked to be told
-    _LIBC.prctl(_PR_SET_NAME, PROCESS_NAME)
+    _LIBC.prctl(_PR_SET_NAME, os.fsencode(PROCESS_NAME))
     os.nice(NICENESS)
 
 

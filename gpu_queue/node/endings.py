@@ -140,6 +140,7 @@ class Writer:
             "node": record.node,
             "gpus": list(record.gpus),
             "gpu_indices": list(record.gpu_indices),
+            "reserve_bytes": record.reserve_bytes,
             "name": record.name,
             "cwd": record.cwd,
             "started_at": record.started_at,

@@ -13,9 +13,9 @@ import os
 import shutil
 import stat
 import time
-from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from gpu_queue.errors import BadScript
 from gpu_queue.node.drops import DropFacts, DropTracker, SettleTimes
@@ -46,6 +46,10 @@ class PendingView:
     """Names that are never run: dot-files, editors' and copiers' temporaries."""
     next_look_s: float | None
     """When a hand drop will have settled, if it stands still; None: nothing is settling."""
+    queued: Mapping[str, int] = field(default_factory=dict)
+    """How many of them are in each serial queue, of those that were read."""
+    returned: tuple[Waiting, ...] = ()
+    """Those of them that are in one and have failed before."""
 
 
 def refusal_of(head: bytes, size_bytes: int) -> str:
@@ -173,13 +177,16 @@ class PendingReader:
             self._relist(candidates, running_ids)
         next_look_s = self._settle(now, running_ids)
         self._read_some(asked_for)
-        self.awaited_queues = frozenset(one.needs.queue for one in self._known.values() if one.needs.queue)
+        queued = [one for one in self._known.values() if one.needs.queue]
+        counts = Counter(one.needs.queue for one in queued if one.needs.queue)
+        self.awaited_queues = frozenset(counts)
         self._ask_upstream(now, running_ids | ending_ids)
         waiting = tuple(self._known[name] for name in self._order)
         if ending_ids:
             why = Reason(Code.ENDING)
             waiting = tuple(replace(one, unready=why) if one.task_id in ending_ids else one for one in waiting)
-        return PendingView(waiting, len(names) - len(candidates), next_look_s)
+        returned = tuple(one for one in queued if one.failures)
+        return PendingView(waiting, len(names) - len(candidates), next_look_s, counts, returned)
 
     def _relist(self, candidates: Iterable[str], running_ids: frozenset[str]) -> None:
         present = set(candidates)

@@ -41,6 +41,7 @@ from gpu_queue.spool.paths import (
 )
 from gpu_queue.spool.queues import Queues, parse_token
 from gpu_queue.spool.store import Moved, listing, move
+from gpu_queue.spool.tallies import Tallies, Tally
 from gpu_queue.task import State
 
 SETTLE_LOCAL_S = 2.0
@@ -96,6 +97,8 @@ class Look:
     """Busy queues with the ids of the tasks that hold them; only looked at while some task waits for a queue."""
     titles: Mapping[str, str]
     """What those are called that others wait for, by id, where the id cannot carry it."""
+    tallies: Mapping[str, Tally] = field(default_factory=dict)
+    """What became of the tasks of queues; the same object where nothing has changed."""
     made: tuple[str, ...] = ()
     """Directories that somebody had removed and that were made again."""
 
@@ -144,8 +147,9 @@ class NodeSide:
         self.reader = PendingReader(paths, times, self.uids)
         self.events = EventLog(paths, node)
         self.queues = Queues(paths, settings.takeover_after_s)
+        self.tallies = Tallies(paths, node)
         self.transitions = Transitions(
-            paths, node, self.reader, self.events, self.uids, self.queues, self._make_missing
+            paths, node, self.reader, self.events, self.uids, self.queues, self.tallies, self._make_missing
         )
         self.mailbox = Mailbox(paths, node, incarnation, self.uids)
         self.kept = Kept(paths, node)
@@ -213,6 +217,7 @@ class NodeSide:
             self.runs_somewhere() if request.everywhere else None,
             busy,
             self._titles.look(busy.values(), pending.waiting),
+            self.tallies.look(request.now),
         )
 
     @property

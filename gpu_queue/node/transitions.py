@@ -26,6 +26,7 @@ from gpu_queue.spool.events import EventLog
 from gpu_queue.spool.paths import SpoolPaths, claim_name, ended_name, full_name, parse_drop
 from gpu_queue.spool.queues import Queues, Token
 from gpu_queue.spool.store import Moved
+from gpu_queue.spool.tallies import Tallies
 from gpu_queue.task import (
     Abnormal,
     Claim,
@@ -96,6 +97,7 @@ class Transitions:
         events: EventLog,
         uids: frozenset[int],
         queues: Queues,
+        tallies: Tallies,
         make_missing: Callable[[], object],
     ) -> None:
         """Claim nothing yet.
@@ -107,14 +109,14 @@ class Transitions:
             events: this node's history.
             uids: whose scripts run here.
             queues: the tokens of serial queues.
+            tallies: of what became of their tasks.
             make_missing: makes directories again that somebody has removed.
         """
-        self._paths = paths
-        self._node = node
+        self._paths, self._node = paths, node
         self._reader = reader
         self._events = events
         self._uids = uids
-        self._queues = queues
+        self._queues, self._tallies = queues, tallies
         self._make_missing = make_missing
         self._papers = Writer(paths, node, make_missing)
 
@@ -285,6 +287,7 @@ class Transitions:
             error_type = failures.by_its_log(end.status, said).value
         else:
             said = b""
+        last_line = last_line if end.why is not None else failures.told(last_line, error_type)
         hint = lastwords.judge(said) if last_line else ""
         if hint:
             last_line = f"==== {hint}\n{last_line}"
@@ -320,6 +323,7 @@ class Transitions:
             if final:
                 self._reader.settled(claim.task_id, result.to)
                 self._queues.free(*held)
+                self._tallies.add(queue or next((one.queue for one in held), None), claim.task_id, result.to)
             end_facts = {"outcome": result.outcome, "status": end.status}
             if error_type:
                 end_facts["error_type"] = error_type

@@ -43,7 +43,9 @@ class Card:
     others_bytes: int | None = None
     """What of the used memory is not the keep-alive's."""
     utilization_percent: tuple[int, ...] = ()
-    """Readings of the last seconds, oldest first."""
+    """The last readings, oldest first."""
+    tells_utilization: bool = True
+    """It has one that says something of others: a MIG device has none, and that of a card with a filler is ours."""
     reserved: tuple[Reserved, ...] = ()
     """What tasks hold of it, of this agent and of others of this user."""
     has_user_python: bool | None = None
@@ -136,8 +138,9 @@ def shared(card: Card, memory_bytes: int | None, terms: Terms) -> Verdict:
         return Verdict(GpuState.FOREIGN, bar=Bar.LEFT)
     free_bytes = unpromised_bytes(card)
     # What our own tasks there do with the card says nothing about others.
-    readings = () if card.reserved else card.utilization_percent
-    if not card.is_known or free_bytes is None or not (card.reserved or readings):
+    is_asked = card.tells_utilization and not card.reserved
+    readings = card.utilization_percent if is_asked else ()
+    if not card.is_known or free_bytes is None or (is_asked and not readings):
         return Verdict(GpuState.UNKNOWN)
     if card.has_stranger:
         return Verdict(GpuState.FOREIGN, bar=Bar.STRANGER)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from gpu_queue.scheduling.facts import Facts
 from gpu_queue.task import Waiting
 
-_NS = 1e-9
+_NS_PER_S = 1e9
 
 
 def waited_s(task: Waiting, facts: Facts) -> float:
@@ -24,14 +24,13 @@ def waited_s(task: Waiting, facts: Facts) -> float:
     if since is None:
         if not is_always_ready(task) or not task.changed_ns:
             return 0.0
-        since = task.changed_ns * _NS
+        since = task.changed_ns / _NS_PER_S
     return max(0.0, facts.server_now - max(since, facts.serving_since))
 
 
-def is_overdue(task: Waiting, facts: Facts) -> bool:
-    """Whether it has waited for longer than the node's owner wants."""
-    most_s = facts.terms.sharing.max_wait_time_s
-    return facts.is_shared and most_s is not None and waited_s(task, facts) > most_s
+def max_wait_s(facts: Facts) -> float | None:
+    """For how long a task may wait so; None: for ever."""
+    return facts.terms.sharing.max_wait_time_s if facts.is_shared else None
 
 
 def is_always_ready(task: Waiting) -> bool:
@@ -47,7 +46,7 @@ def ready_since(facts: Facts, short: Iterable[Waiting], acted: Collection[str]) 
         short: the tasks that it found to wait for GPUs or slots.
         acted: the names of those that it starts or refuses: if they come back, they begin anew.
     """
-    if not facts.is_shared or facts.terms.sharing.max_wait_time_s is None:
+    if max_wait_s(facts) is None:
         return {}
     known = {task.name: facts.server_now for task in short if not is_always_ready(task)} | dict(facts.ready_since)
     present = {task.name for task in facts.waiting} if known else set()

@@ -69,8 +69,8 @@ def _never_here(needs: Needs, facts: Facts, room: Room) -> Reason | None:
     missing = tuple(index for index in needs.devices if index not in served)
     if missing:
         return reason(Code.PINNED, devices=missing, served=tuple(sorted(served)))
-    left = len(facts.gpus) - len(room.competed) + room.left
-    if needs.gpus_min > len(facts.gpus) - left:
+    if needs.gpus_min > room.most:
+        left = len(facts.gpus) - room.most
         if left:
             return reason(Code.INFEASIBLE, needed=needs.gpus_min, served=len(facts.gpus), left=left)
         return reason(Code.INFEASIBLE, needed=needs.gpus_min, served=len(facts.gpus))
@@ -114,12 +114,19 @@ def obstacle(task: Waiting, facts: Facts, room: Room) -> Obstacle | None:
     upstream = _upstream_obstacle(task, facts.titles) if task.needs.after else None
     if upstream is not None:
         return upstream
-    until_s = backoff.rests_until(task.failures, task.entered_at, facts.limits, is_fresh=task.has_just_failed)
+    until_s = 0.0
+    if task.failures:
+        until_s = backoff.rests_until(task.failures, task.entered_at, facts.limits, is_fresh=task.has_just_failed)
     if until_s > facts.server_now:
-        told = {"failures": task.failures, "left_s": until_s - facts.server_now, "until_s": until_s}
-        if facts.limits.retry_config is not None:
-            told["rests"] = 1
-        return Obstacle(reason(Code.BACKOFF, error_type=task.error_type, **told))
+        why = reason(
+            Code.BACKOFF,
+            failures=task.failures,
+            left_s=until_s - facts.server_now,
+            until_s=until_s,
+            error_type=task.error_type,
+            rests="" if facts.limits.retry_config is None else 1,
+        )
+        return Obstacle(why)
     resting_until = facts.resting.get(task.name, 0.0)
     if resting_until > facts.now:
         return Obstacle(reason(Code.NOT_STARTED, left_s=resting_until - facts.now))
@@ -180,13 +187,13 @@ def _judge(facts: Facts, look_ahead: int | None) -> Iterator[tuple[Waiting, Obst
         look_ahead: so many are judged in any case; behind them those are passed over for which no GPU is left.
     """
     room = Room(facts)
+    most_s = patience.max_wait_s(facts)
     for task in _in_question(facts, room, look_ahead):
         found = obstacle(task, facts, room)
         granted = NOTHING
         if found is None:
             granted = room.grant(task.needs)
-        elif found.is_short and patience.is_overdue(task, facts):
-            most_s = facts.terms.sharing.max_wait_time_s or 0.0
+        elif most_s is not None and found.is_short and patience.waited_s(task, facts) > most_s:
             why = reason(Code.WAITED, waited_s=patience.waited_s(task, facts), most_s=most_s)
             found = Obstacle(why, refuse=True)
         elif found.holds and room.held_by is None:
@@ -215,9 +222,11 @@ def _in_question(facts: Facts, room: Room, look_ahead: int | None) -> Iterator[W
         yield task
     else:
         return
-    if look_ahead and facts.is_shared and facts.terms.sharing.max_wait_time_s is not None:
+    most_s = patience.max_wait_s(facts)
+    if look_ahead and most_s is not None:
         for task in facts.waiting[position:]:
-            if not needs_no_free_gpu(task) and task.name not in facts.claiming and patience.is_overdue(task, facts):
+            is_overdue = patience.waited_s(task, facts) > most_s
+            if is_overdue and not needs_no_free_gpu(task) and task.name not in facts.claiming:
                 yield task
     positions = positions_without_gpu(facts.waiting) if facts.without_gpu is None else facts.without_gpu
     for at in positions[bisect_left(positions, position) :]:

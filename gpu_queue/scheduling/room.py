@@ -51,14 +51,18 @@ class Room:
         """The cards that tasks may have at all."""
         self.left = sharing.gpu_left.cards if is_shared and sharing.gpu_left.of_free else 0
         """So many of the cards that are free at the moment stay free for others, whichever they are."""
+        self.most = len(self.competed) - self.left
+        """A task can have so many GPUs at the most, ever."""
         self.held_by: Waiting | None = None
         self.queue_heads: dict[str, Waiting] = {}
         """The first waiting task of each queue: whether it starts or not, those behind it do not."""
         self._kept: frozenset[str] = frozenset()
         """Cards that are kept for the task that holds them."""
         self._turn = facts.turn
+        self._gone: set[str] = set()
+        """Cards that were given as a whole."""
         self._given: dict[str, Card] = {}
-        """As they are after what was given of them here."""
+        """Cards of a shared server as they are after what was given of them."""
         self._admitted: dict[int | None, list[Card]] = {}
         """What is still to be had, in index order, by the memory that a task asks for."""
         self._asked: set[int | None] | None = None
@@ -69,7 +73,9 @@ class Room:
         found = self._admitted.get(memory_bytes)
         if found is None:
             judged = ((card, self._facts.judge(card, memory_bytes)) for card in self._cards())
-            idle = (card for card, verdict in judged if verdict.state is GpuState.IDLE)
+            idle = (
+                card for card, verdict in judged if verdict.state is GpuState.IDLE and card.uuid not in self._gone
+            )
             found = self._admitted[memory_bytes] = sorted(idle, key=lambda card: card.index)
         return found
 
@@ -130,13 +136,22 @@ class Room:
         parts = [self._facts.judge(card, needs.memory_bytes).reserve_bytes for card in chosen]
         known = [part for part in parts if part is not None]
         reserve_bytes = max(known) if known and len(known) == len(parts) else WHOLE
+        self.gpu_slots -= 1
+        self._give(chosen, reserve_bytes)
+        return Grant(tuple(card.uuid for card in chosen), reserve_bytes)
+
+    def _give(self, cards: Sequence[Card], reserve_bytes: int | None) -> None:
+        if not self._is_shared:
+            given = {card.uuid for card in cards}
+            for memory_bytes, idle in self._admitted.items():
+                self._admitted[memory_bytes] = [card for card in idle if card.uuid not in given]
+            self._gone |= given
+            return
         promise = Reserved(reserve_bytes, shown_bytes=0)
-        for card in chosen:
+        for card in cards:
             self._given[card.uuid] = replace(card, reserved=(*card.reserved, promise))
         self._admitted.clear()
-        self.gpu_slots -= 1
-        self._turn = selecting.turn_after([card.index for card in chosen], self._turn)
-        return Grant(tuple(card.uuid for card in chosen), reserve_bytes)
+        self._turn = selecting.turn_after([card.index for card in cards], self._turn)
 
     def hold(self, task: Waiting) -> None:
         """Keep for a task that does not fit what is idle, and of the cards that tasks share as many as it lacks.

@@ -8,20 +8,23 @@
   Where nothing waits, cards are read once a second, and the same eight look back eight seconds: a task that comes to
   a quiet server starts at once.
 - Whoever was there a moment ago is still there: a stranger has gone when ``SAMPLES`` readings have come since he was
-  found to be missing.
-- What a task of ours did to a card says nothing of others: when it ends, all begins anew.
+  found to be missing, and up to ``PATIENCE`` more, by lot: agents of several users that wait for the same card must
+  not all take it at the same moment.
+- What a task of ours did to a card says nothing of others: when it ends, all begins anew.  A card on which less
+  memory is used than any process takes is given at once then: nothing can be at work on it.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from gpu_queue.sharing import Sharing
 
 SAMPLES = 8
+PATIENCE = 4
 EVERY_S = 0.25
 APART_S = 0.2
 """Readings that are closer together are one: those who ask are never punctual."""
@@ -29,6 +32,8 @@ WINDOW_S = 10.0
 """What is older says nothing any more."""
 CHANGED_BYTES = 64 << 20
 """The smallest context of CUDA takes more; what drivers need for themselves changes by less."""
+SETTLES_S = 2.0
+"""After a task of ours the driver's utilisation, with its window and lag, shows for so long what was ours."""
 _NEVER = float("-inf")
 
 
@@ -51,7 +56,7 @@ class Tenant:
     """It keeps the card busy for an agent of this user."""
 
 
-Tenants = Mapping[str, tuple[Tenant, ...]]
+ByCard = Mapping[str, tuple[Tenant, ...]]
 """By UUID of the card.  A card that is not in it could not be asked."""
 
 
@@ -61,19 +66,10 @@ class Look:
 
     began_at: float
     ended_at: float
-    tenants: Tenants | None
+    tenants: ByCard | None
     """None: who is there cannot be told."""
     problem: str = ""
     """For people: why it cannot."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One reading of a card."""
-
-    at: float
-    used_bytes: int | None
-    utilization_percent: int | None
 
 
 class Named(Protocol):
@@ -152,7 +148,14 @@ class Watched:
 
     uid: int
     """Ours."""
-    _samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=SAMPLES))
+    draw: Callable[[], int] = lambda: 0
+    """Draws how many readings more to wait for, from 0 to ``PATIENCE``."""
+    _samples: deque[tuple[float, int | None]] = field(default_factory=lambda: deque(maxlen=SAMPLES + PATIENCE))
+    """When it was read, and its utilisation."""
+    _memory: tuple[float, int] | None = None
+    """When it was read, and what was used of it, at least ``APART_S`` before the next one that it is held against."""
+    _used: tuple[float, int] | None = None
+    """The same at the last reading."""
     _is_there: bool = False
     """The last look has found a stranger."""
     _was_there_at: float = _NEVER
@@ -161,21 +164,41 @@ class Watched:
     """When memory last came or went that nothing has explained."""
     _is_judged: bool = True
     """A look has been since."""
+    _patience: int = 0
+    _ours_until: float = _NEVER
+    """When a task of ours left it."""
     _had_own: bool = False
     """A process of ours was there at the last look, which may have taken its memory along."""
 
-    def add(self, sample: Sample) -> bool:
-        """Take a reading of a card that no task of ours holds; returns whether it was a new one.
+    def add(self, at: float, utilization_percent: int | None) -> None:
+        """Take a reading of a card that no task of ours holds, if it is not of the same moment as the last one.
 
-        Readings come in order.  What comes too soon after the last one is not taken.
+        Args:
+            at: when it was read; never earlier than the last one.
+            utilization_percent: None: it does not tell.
         """
-        before = self._samples[-1] if self._samples else None
-        if before is not None and sample.at - before.at < APART_S:
-            return False
-        if before is not None and sample.at - before.at <= WINDOW_S and _has_changed(before, sample):
-            self._changed_at, self._is_judged = sample.at, False
-        self._samples.append(sample)
-        return True
+        is_ours = at < self._ours_until + SETTLES_S
+        if not is_ours and (not self._samples or at - self._samples[-1][0] >= APART_S):
+            self._samples.append((at, utilization_percent))
+
+    def add_memory(self, at: float, used_bytes: int) -> None:
+        """Take a reading of the memory of a card that no task of ours holds, however soon it comes.
+
+        Args:
+            at: when it was read; never earlier than the last one.
+            used_bytes: of the whole card.
+        """
+        if at < self._ours_until:
+            return
+        self._used = at, used_bytes
+        before_at, before_bytes = self._memory or (_NEVER, 0)
+        came_bytes = used_bytes - before_bytes
+        is_ours = came_bytes < 0 and at < self._ours_until + SETTLES_S  # it goes with our task
+        if at - before_at <= WINDOW_S and abs(came_bytes) >= CHANGED_BYTES and not is_ours:
+            self._changed_at, self._is_judged, self._patience = at, False, self.draw()
+        elif at - before_at < APART_S:
+            return
+        self._memory = at, used_bytes
 
     def see(self, look: Look, tenants: Sequence[Tenant] | None) -> None:
         """Take a look.
@@ -186,19 +209,22 @@ class Watched:
         """
         if tenants is None:
             self._is_there = self._had_own = False
+            self._is_judged = True
             return
         is_there, has_own = bool(strangers(tenants, self.uid)), any(one.uid == self.uid for one in tenants)
         if is_there or self._is_there:  # he may have left just now
-            self._was_there_at = look.ended_at
+            self._was_there_at, self._patience = look.ended_at, self.draw()
         elif self.wants_look(look.began_at) and (has_own or self._had_own):
             self._changed_at = _NEVER
         if self.wants_look(look.began_at):
             self._is_judged = True
         self._is_there, self._had_own = is_there, has_own
 
-    def begin_anew(self) -> None:
-        """Forget what was read: it was ours."""
+    def begin_anew(self, now: float) -> None:
+        """Forget what was read: it was of a task of ours, which has just ended."""
+        self._ours_until = now
         self._samples.clear()
+        self._memory = self._used = None
         self._changed_at, self._is_judged = _NEVER, True
 
     def wants_look(self, at: float) -> bool:
@@ -206,25 +232,29 @@ class Watched:
         return not self._is_judged and self._changed_at <= at
 
     def is_complete(self, now: float) -> bool:
-        """Whether there are enough readings to judge by."""
-        return len(self._samples) == SAMPLES and now - self._samples[0].at <= WINDOW_S
+        """Whether there are enough readings to judge by: the last ones, or one that finds nobody there."""
+        return self._is_full(now) or self._is_empty(now)
 
     def utilization(self, now: float) -> tuple[int, ...]:
-        """In percent, of the last readings that are not too old, oldest first."""
-        return tuple(
-            sample.utilization_percent
-            for sample in self._samples
-            if sample.utilization_percent is not None and now - sample.at <= WINDOW_S
-        )
+        """In percent, of the last readings that are not too old, oldest first; of a card that is empty, zero."""
+        if self._is_empty(now) and not self._is_full(now):
+            return (0,)
+        return tuple(percent for at, percent in self._last if percent is not None and now - at <= WINDOW_S)
+
+    def _is_full(self, now: float) -> bool:
+        last = self._last
+        return len(last) == SAMPLES and now - last[0][0] <= WINDOW_S
+
+    @property
+    def _last(self) -> list[tuple[float, int | None]]:
+        return list(self._samples)[-SAMPLES:]
+
+    def _is_empty(self, now: float) -> bool:
+        """Whether there is less memory in use than one process would take: then nothing can be at work."""
+        return self._used is not None and now - self._used[0] <= WINDOW_S and self._used[1] < CHANGED_BYTES
 
     def has_stranger(self, now: float) -> bool:
         """Whether somebody else was there within the last readings."""
         last_at = max(self._was_there_at, self._changed_at)
-        since = sum(sample.at > last_at for sample in self._samples)
-        return self._is_there or (now - last_at <= WINDOW_S and since < SAMPLES)
-
-
-def _has_changed(before: Sample, after: Sample) -> bool:
-    if before.used_bytes is None or after.used_bytes is None:
-        return False
-    return abs(after.used_bytes - before.used_bytes) >= CHANGED_BYTES
+        since = sum(at > last_at for at, _ in self._samples)
+        return self._is_there or (now - last_at <= WINDOW_S and since < SAMPLES + self._patience)

@@ -187,6 +187,12 @@ def parse_slot(name: str) -> tuple[Slot, bool] | None:
     return None if slot is None else (slot, name.endswith(".began"))
 
 
+def parse_tally(name: str) -> str:
+    """The node whose tally a name in queues/ is; empty for any other name."""
+    is_tally = name.startswith(".tally-") and name.endswith(".jsonl")
+    return name.removeprefix(".tally-").removesuffix(".jsonl") if is_tally else ""
+
+
 @dataclass(frozen=True)
 class SpoolPaths:
     """The paths inside one spool."""
@@ -240,6 +246,10 @@ class SpoolPaths:
     def queues(self) -> str:
         """The tokens of serial queues."""
         return f"{self.root}/queues"
+
+    def tally(self, node: str) -> str:
+        """What became of the tasks of serial queues that this node settled."""
+        return f"{self.queues}/.tally-{node}.jsonl"
 
     def record(self, task_id: str) -> str:
         """The submission."""

@@ -237,6 +237,8 @@ class TryRecord:
     """The node that moved it on, where that was another."""
     gpu_usage: tuple[GpuUsage, ...] = ()
     """Of each of its GPUs, as far as the agent that saw it end had looked."""
+    reserve_bytes: int | None = None
+    """Of the memory of each of its GPUs; None: whole cards."""
 
 
 def _error_type(record: Fields) -> str:
@@ -266,6 +268,7 @@ def parse_try(claim: Claim, value: Mapping[str, Any]) -> TryRecord:
         problem=record.text("problem", 2000),
         settled_by=record.text("settled_by"),
         gpu_usage=tuple(map(_usage, record.objects("gpu_usage"))),
+        reserve_bytes=record.integer("reserve_bytes"),
     )
 
 
@@ -281,6 +284,8 @@ def encode_try(record: TryRecord) -> bytes:
         value["node"] = record.node
     if record.started_at:
         value |= {"gpus": list(record.gpus), "gpu_indices": list(record.gpu_indices)}
+        if record.reserve_bytes is not None:
+            value["reserve_bytes"] = record.reserve_bytes
     for key in ("name", "cwd", "started_at", "ended_at", "duration_s"):
         if getattr(record, key) not in ("", None):
             value[key] = getattr(record, key)

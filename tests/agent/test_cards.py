@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Set
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,15 @@ import pytest
 
 from gpu_queue.agent.agenda import NEVER, Agenda, Duty
 from gpu_queue.agent.cards import FOREIGN_TICK_S, OVERDUE_S, Cards
+from gpu_queue.agent.lookout import Lookout
+from gpu_queue.agent.tenants import Tenants
 from gpu_queue.gpus.devices import Gpu, Readings
-from gpu_queue.gpus.leases import Footprint, Lease
+from gpu_queue.gpus.leases import Footprint, Lease, Room
+from gpu_queue.gpus.processes import SimulatedProcesses
 from gpu_queue.gpus.simulated import SimulatedDevices
 from gpu_queue.scheduling.admission import Card, Reserved
+from gpu_queue.scheduling.tenancy import Look, Tenant
+from gpu_queue.sharing import Sharing
 from gpu_queue.states import GpuState
 
 GIB = 1 << 30
@@ -34,7 +40,7 @@ def uuid_of(index: int, devices: Readings) -> str:
     return devices.snapshot()[index].uuid
 
 
-def first(cards: Cards, now: float, ours: dict[str, int | None] | None = None) -> Card:
+def first(cards: Cards, now: float, ours: dict[str, list[Lease]] | None = None) -> Card:
     return cards.facts(now, ours or {})[0]
 
 
@@ -51,15 +57,6 @@ def test_free_memory_is_what_the_driver_tells_and_else_what_is_not_used(devices:
     assert first(Cards(Reserving(2, 80 * GIB, str(state)), served), 0.0).memory_free_bytes == 49 * GIB
 
 
-def test_utilisation_is_that_of_the_last_seconds_oldest_first(devices: Readings, state: Path) -> None:
-    cards = Cards(devices, frozenset({uuid_of(0, devices)}))
-    for second in range(30):
-        state.write_text(json.dumps({"0": {"utilization": second}}))
-        for part in (0.0, 0.1, 0.2):  # readings closer together than the driver's own are one
-            cards.read(second + part)
-    assert first(cards, 29.3).utilization_percent == tuple(range(20, 30))
-
-
 def test_what_the_keep_alive_holds_is_nobody_elses(devices: Readings, state: Path) -> None:
     state.write_text(json.dumps({"0": {"used": "50G"}}))
     uuid = uuid_of(0, devices)
@@ -72,10 +69,13 @@ def test_what_the_keep_alive_holds_is_nobody_elses(devices: Readings, state: Pat
 def test_who_holds_how_much_of_a_card_is_told(devices: Readings) -> None:
     uuid = uuid_of(0, devices)
     cards = Cards(devices, frozenset({uuid}))
-    cards.note_leases({uuid: Lease("/x", 4 * GIB), "GPU-else": Lease("/y", None)}, ours=set())
-    assert first(cards, 0.0).reserved == (Reserved(4 * GIB, is_ours=False),)
-    cards.note_leases({uuid: Lease("/x", None)}, ours={uuid})
-    assert first(cards, 0.0, {uuid: None}).reserved == (Reserved(None),)
+    theirs, mine = Lease("/x/theirs", 4 * GIB), Lease("/x/mine", 8 * GIB)
+    cards.note_leases({uuid: (theirs,), "GPU-else": (Lease("/y", None),)}, ours={})
+    assert first(cards, 0.0).reserved == (Reserved(4 * GIB, is_ours=False, shown_bytes=0),)
+    cards.note_leases({uuid: (Lease("/another/path/mine", 8 * GIB), theirs)}, ours={uuid: [mine]})
+    assert first(cards, 0.0, {uuid: [mine]}).reserved == (Reserved(8 * GIB), Reserved(4 * GIB, is_ours=False))
+    cards.note_leases({uuid: (Lease("/another/path/mine", None),)}, ours={uuid: [Lease("/x/mine", None)]})
+    assert first(cards, 0.0, {uuid: [Lease("/x/mine", None)]}).reserved == (Reserved(None),)
 
 
 def test_a_card_that_is_lost_is_not_taken_for_an_empty_one(devices: Readings, state: Path) -> None:
@@ -95,6 +95,7 @@ class Slow(SimulatedDevices):
         self.times = {gpu.uuid: 0.0 for gpu in self.snapshot()}
         self.hurried: Set[str] = frozenset()
         self.watched: Set[str] = frozenset()
+        self.sampled: Set[str] = frozenset()
         self.news: set[str] = set()
 
     def answer(self, uuid: str, asked_at: float) -> None:
@@ -102,8 +103,8 @@ class Slow(SimulatedDevices):
         if uuid in self.hurried | self.watched:
             self.news.add(uuid)
 
-    def attend(self, watched: Set[str], hurried: Set[str]) -> None:
-        self.watched, self.hurried = watched, hurried
+    def attend(self, watched: Set[str], hurried: Set[str], sampled: Set[str] = frozenset()) -> None:
+        self.watched, self.hurried, self.sampled = watched, hurried, sampled
 
     def read_at(self, uuid: str) -> float:
         return self.times[uuid]
@@ -171,7 +172,7 @@ def test_a_card_that_does_not_answer_a_demand_is_not_known(slow: Slow, uuids: li
 def test_what_was_read_while_a_task_of_ours_held_a_card_is_read_again_at_once(slow: Slow, uuids: list[str]) -> None:
     cards = Cards(slow, frozenset(uuids))
     slow.times = dict.fromkeys(uuids, 0.99)
-    cards.facts(1.0, {uuids[1]: None})
+    cards.facts(1.0, {uuids[1]: [Lease("/x", None)]})
     assert not slow.hurried
     cards.facts(1.0, {})
     assert slow.hurried == {uuids[1]}
@@ -179,7 +180,7 @@ def test_what_was_read_while_a_task_of_ours_held_a_card_is_read_again_at_once(sl
 
 def test_what_is_read_just_in_case_makes_nobody_plan_anew(slow: Slow, uuids: list[str]) -> None:
     cards = Cards(slow, frozenset(uuids))
-    cards.facts(1.0, {uuids[1]: None})
+    cards.facts(1.0, {uuids[1]: [Lease("/x", None)]})
     cards.expects_tasks = True
     assert heard(cards, 1.0) == set()
     assert slow.hurried == {uuids[0]}, "the other one has a task"
@@ -228,3 +229,92 @@ def test_a_plan_by_an_old_reading_is_made_anew(slow: Slow, uuids: list[str]) -> 
     slow.answer(uuids[0], 0.21)
     assert heard(cards) == {Duty.PLAN}
     assert cards.may_be_given(uuids[:1], 0.3, agenda)
+
+
+# -- parts of them --------------------------------------------------------------------------------------------------
+
+
+class Seen(Lookout):
+    """What a look has shown."""
+
+    def __init__(self, found: Look) -> None:
+        super().__init__(SimulatedProcesses(None), lambda: None)
+        self.found = found
+
+    def look(self, now: float, at_most_s: float) -> Look | None:
+        return self.found
+
+    def last(self, now: float) -> Look | None:
+        return self.found
+
+
+def seen(devices: Readings, uuid: str, *there: tuple[str | None, int]) -> Tenants:
+    """Processes on a card, each with its claim and the GiB that it has."""
+    some = tuple(
+        Tenant(pid, pid, "python", os.geteuid(), size * GIB, claim)
+        for pid, (claim, size) in enumerate(there, start=100)
+    )
+    lookout = Seen(Look(0.0, 0.0, {uuid: some}))
+    tenants = Tenants(lookout, devices, frozenset({uuid}), Sharing, print)
+    tenants.advance(0.0, Agenda())
+    return tenants
+
+
+def test_what_tries_have_taken_of_their_parts_is_told_and_what_there_is_beside(
+    devices: Readings, state: Path
+) -> None:
+    uuid = uuid_of(0, devices)
+    cards = Cards(devices, frozenset({uuid}))
+    state.write_text(json.dumps({"0": {"used": "25G"}}))
+    mine = {uuid: [Lease("/x/a", 30 * GIB), Lease("/x/b", 10 * GIB)]}
+    cards.note_leases({uuid: (*mine[uuid], Lease("/x/c", 5 * GIB))}, mine)
+    cards.tenants = seen(devices, uuid, ("a", 20), ("c", 5))
+    assert first(cards, 1.0, mine).reserved == (
+        Reserved(30 * GIB, shown_bytes=20 * GIB),
+        Reserved(10 * GIB, shown_bytes=0),
+        Reserved(5 * GIB, is_ours=False, shown_bytes=5 * GIB),
+    )
+    assert cards.rooms([uuid], 1.0) == {uuid: Room(55 * GIB, {"a": 20 * GIB, "b": 0, "c": 5 * GIB})}
+    assert cards.taken(uuid) == {"a": 20 * GIB, "b": 0, "c": 5 * GIB}
+
+
+def test_where_processes_cannot_be_told_a_try_that_is_alone_shows_by_what_the_card_grows(
+    devices: Readings, state: Path
+) -> None:
+    uuid = uuid_of(0, devices)
+    cards = Cards(devices, frozenset({uuid}))
+    state.write_text(json.dumps({"0": {"used": "2G"}}))
+    one, two = Lease("/x/a", 30 * GIB), Lease("/x/b", 10 * GIB)
+    assert [part.shown_bytes for part in first(cards, 0.0, {uuid: [one]}).reserved] == [0]
+    state.write_text(json.dumps({"0": {"used": "14G"}}))
+    assert [part.shown_bytes for part in first(cards, 1.0, {uuid: [one]}).reserved] == [12 * GIB]
+    assert [part.shown_bytes for part in first(cards, 2.0, {uuid: [one, two]}).reserved] == [None, None]
+    assert cards.rooms([uuid], 2.0) == {uuid: Room(66 * GIB, {})}, "whose it is nobody knows: all is promised still"
+    assert [part.shown_bytes for part in first(cards, 3.0, {uuid: [two]}).reserved] == [0]
+    first(cards, 4.0)
+    assert [part.shown_bytes for part in first(cards, 5.0, {uuid: [one]}).reserved] == [0], "it comes anew"
+
+
+def test_there_is_no_room_on_a_card_that_is_unknown(devices: Readings, state: Path) -> None:
+    uuid = uuid_of(0, devices)
+    state.write_text(json.dumps({"0": {"lost": True}}))
+    assert Cards(devices, frozenset({uuid})).rooms([uuid], 0.0) == {}
+
+
+def test_what_a_keep_alive_has_is_free_for_a_task_for_which_it_leaves(devices: Readings, state: Path) -> None:
+    uuid = uuid_of(0, devices)
+    state.write_text(json.dumps({"0": {"used": "50G"}}))
+    cards = Cards(devices, frozenset({uuid}))
+    cards.fillers = {uuid: Footprint(2 * GIB, 48 * GIB)}
+    assert first(cards, 0.0).memory_free_bytes == 78 * GIB
+    assert cards.rooms([uuid], 0.0) == {uuid: Room(78 * GIB, {})}
+
+
+def test_a_card_of_which_a_part_was_given_back_is_read_again_at_once(slow: Slow, uuids: list[str]) -> None:
+    cards = Cards(slow, frozenset(uuids))
+    slow.times = dict.fromkeys(uuids, 0.99)
+    one, two = Lease("/x/a", GIB), Lease("/x/b", GIB)
+    cards.facts(1.0, {uuids[1]: [one, two]})
+    assert not slow.hurried
+    cards.facts(1.0, {uuids[1]: [two]})
+    assert slow.hurried == {uuids[1]}

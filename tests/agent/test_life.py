@@ -212,8 +212,8 @@ def test_until_empty_ends_when_all_is_done(cluster: Cluster) -> None:
 
 
 def test_at_the_end_of_its_lifetime_an_agent_lets_running_tasks_end_and_takes_no_new_ones(cluster: Cluster) -> None:
-    agent = cluster.start("--lifetime", "2s")
     task = cluster.submit('until [ -e "$QUEUE_ROOT/go" ]; do sleep 0.02; done\n')
+    agent = cluster.start("--lifetime", "4s")
     wait_until(lambda: cluster.tries(task), "the task's start", dump=cluster.dump)
     wait_until(lambda: "draining" in cluster.node_text(), "the end of the lifetime", dump=cluster.dump)
     late = cluster.submit("true\n")
@@ -224,10 +224,11 @@ def test_at_the_end_of_its_lifetime_an_agent_lets_running_tasks_end_and_takes_no
 
 
 def test_at_end_stop_requeues_instead_of_waiting(cluster: Cluster) -> None:
-    agent = cluster.start("--lifetime", "2s", "--at-end", "stop")
     task = cluster.submit("sleep 600\n")
+    agent = cluster.start("--lifetime", "4s", "--at-end", "stop")
     assert agent.wait(30) == 0
     assert cluster.where(task) == ["pending"]
+    assert [record["outcome"] for record in cluster.tries(task)] == ["requeued"]
 
 
 def test_a_task_without_gpus_takes_none_and_one_for_two_gets_two(cluster: Cluster) -> None:
@@ -423,11 +424,11 @@ def test_a_task_of_a_busy_queue_whose_dependency_failed_is_refused_at_once_and_t
     cluster.wait_for_line(holder, "==== started")
     cluster.wait_for(failed, "failed")
     refused = cluster.submit("true\n", queue="car", after=[failed])
-    cluster.wait_for(refused, "failed", 8)
+    cluster.wait_for(refused, "failed")
     assert "dependency" in cluster.log(refused)
     following = cluster.submit("true\n", queue="car")
     (cluster.queue_root / "go").touch()
-    cluster.wait_for(following, "done", 8)
+    cluster.wait_for(following, "done")
 
 
 def shims_of(cluster: Cluster) -> list[int]:

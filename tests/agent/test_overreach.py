@@ -5,59 +5,26 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Mapping
-from pathlib import Path
 
-from gpu_queue.agent.overreach import User, judge, look
-from gpu_queue.gpus.processes import GpuProcesses, SimulatedProcesses, processes_of
+from gpu_queue.agent.overreach import judge
+from gpu_queue.scheduling.tenancy import Tenant
 from gpu_queue.spool.spool import Spool
-from tests.agent.harness import ROOT, Cluster, put, wait_until
+from tests.agent.harness import ROOT, Cluster, put
 
 FIRST, SECOND = (f"GPU-00000000-0000-0000-0000-{index:012x}" for index in range(2))
 
 
-class Told(GpuProcesses):
-    """What a driver tells."""
-
-    def __init__(self, pids: Mapping[str, tuple[int, ...]] | None) -> None:
-        self.pids = pids
-
-    def gpu_processes(self) -> Mapping[str, tuple[int, ...]] | None:
-        return self.pids
+def user(pid: int, name: str, claim: str | None) -> Tenant:
+    return Tenant(pid, 1, name, 1000, claim=claim, is_python=True)
 
 
 def test_only_what_is_known_is_judged() -> None:
-    ours, other, unknown = User(1, "python", "ours"), User(2, "python", "other"), User(3, "python", "gone")
-    uses = {FIRST: (ours, unknown), SECOND: (other, ours, User(4, "late", "ours"))}
+    ours, other, unknown = user(1, "python", "ours"), user(2, "python", "other"), user(3, "python", "gone")
+    uses = {FIRST: (ours, unknown), SECOND: (other, ours, user(4, "late", "ours"), user(6, "python", None))}
     leased = {"ours": frozenset({FIRST}), "other": frozenset({SECOND}), "without": frozenset[str]()}
     assert judge(uses, leased) == {"ours": {SECOND: ours}}
-    assert judge({FIRST: (User(5, "sh", "without"),)}, leased) == {"without": {FIRST: User(5, "sh", "without")}}
+    assert judge({FIRST: (user(5, "sh", "without"),)}, leased) == {"without": {FIRST: user(5, "sh", "without")}}
     assert judge({}, leased) == {}
-
-
-def test_processes_are_known_by_their_mark() -> None:
-    marked = {**os.environ, "GPU_QUEUE_CLAIM": "/spool/running/n/a-claim"}
-    with subprocess.Popen(["sleep", "60"], env=marked) as process:
-        try:
-            # Its name and its environment come a moment after its program has begun.
-            told, known = Told({FIRST: (process.pid, os.getppid())}), User(process.pid, "sleep", "a-claim")
-            wait_until(lambda: look(told) == {FIRST: (known,)}, "the process by its mark")
-            # A pid that is nobody's here is of another namespace, and so may the others be.
-            assert look(Told({FIRST: (process.pid,), SECOND: (1 << 22,)})) is None
-        finally:
-            process.kill()
-    assert look(Told(None)) is None
-
-
-def test_simulated_gpus_tell_what_their_file_says(tmp_path: Path) -> None:
-    state = tmp_path / "gpus.json"
-    source = processes_of("simulated", str(state))
-    assert source.gpu_processes() is None
-    state.write_text('{"1": {"processes": [7, 8]}, "0": {"used": "1G"}}')
-    assert source.gpu_processes() == {FIRST: (), SECOND: (7, 8)}
-    state.write_text('{"x": 3')
-    assert source.gpu_processes() is None
-    assert SimulatedProcesses(None).gpu_processes() == {}
 
 
 def test_a_task_that_takes_another_gpu_is_told_so(cluster: Cluster) -> None:

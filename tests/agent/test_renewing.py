@@ -130,7 +130,7 @@ def test_a_scheduler_that_hangs_hinders_nothing(kept: Kept) -> None:
     kept.cluster.submit("sleep 60\n", gpus="1")
     agent = kept.start()
     wait_until(hangs.exists, "a question", dump=kept.cluster.dump)
-    kept.cluster.wait_for(kept.cluster.submit("true\n", gpus="1"), "done", 5.0)
+    kept.cluster.wait_for(kept.cluster.submit("true\n", gpus="1"), "done")
     agent.terminate()
     assert agent.wait(15) == 0
 

@@ -113,7 +113,7 @@ def test_scripts_die_of_these_signals_as_ever(cluster: Cluster) -> None:
 
 
 def test_an_agent_that_has_just_begun_outlives_one(cluster: Cluster) -> None:
-    agent = cluster.start(wait=False)
+    agent = cluster.start(wait=False, env=cluster.held_back())
     caught = Path(f"/proc/{agent.pid}/status")
 
     def catches() -> bool:
@@ -122,7 +122,7 @@ def test_an_agent_that_has_just_begun_outlives_one(cluster: Cluster) -> None:
         return bool(mask & 1 << signal.SIGUSR1 - 1)
 
     wait_until(catches, "the handler")
-    assert not cluster.nodes()  # long before it serves
     agent.send_signal(signal.SIGUSR1)
+    (cluster.base / "go on").touch()
     wait_until(cluster.nodes, "its page", dump=cluster.dump)
     assert agent.poll() is None

@@ -39,10 +39,12 @@ class FakeSlice:
     uuid: str
     total: int = 10 * GIB
     used: int = 0
+    processes: tuple[int | tuple[int, int], ...] = ()
+    """As of a card."""
     name: str = "NVIDIA H100 80GB HBM3 MIG 1g.10gb"
 
     def text(self) -> str:
-        return " ".join(f"{key}={value}" for key, value in vars(self).items())
+        return " ".join(f"{key}={value}" for key, value in vars(self).items() if key != "processes")
 
 
 @dataclass
@@ -68,8 +70,8 @@ class FakeGpu:
     """Single functions whose answer takes so many milliseconds; ``*``: each."""
     hangs: set[str] = field(default_factory=set)
     """Single functions that do not answer as long as they stand here; ``*``: none does."""
-    processes: tuple[int, ...] = ()
-    """Pids of those that use it."""
+    processes: tuple[int | tuple[int, int], ...] = ()
+    """Pids of those that use it, each with the bytes that it uses if the driver tells them."""
     name: str = "NVIDIA H100 80GB HBM3"
 
     def lines(self, place: int) -> list[str]:
@@ -77,7 +79,9 @@ class FakeGpu:
         facts = " ".join(f"{key}={value}" for key, value in values.items() if isinstance(value, int | str))
         slices = [f"slice {place} {part.text()}" for part in self.slices]
         fails = [f"fail {place} {name} {code}" for name, code in self.fails.items()]
-        processes = [f"process {place} {pid}" for pid in self.processes]
+        processes = [f"process {place} {_words(one)}" for one in self.processes]
+        for at, part in enumerate(self.slices):
+            processes += [f"process {place}.{at} {_words(one)}" for one in part.processes]
         return [f"gpu {facts}", *slices, *fails, *processes, *_delays(place, self.slow, self.hangs)]
 
 
@@ -90,6 +94,10 @@ class Call(NamedTuple):
     card: int
     """Its place; -1: the driver was asked."""
     function: str
+
+
+def _words(process: int | tuple[int, int]) -> str:
+    return str(process) if isinstance(process, int) else f"{process[0]} {process[1]}"
 
 
 def _delays(place: int, slow: Mapping[str, int], hangs: Iterable[str]) -> list[str]:
@@ -109,6 +117,8 @@ class Scenario:
     """Another number: the driver has been reloaded."""
     plant: str = ""
     """A directory of loads that its cards carry."""
+    tenants: str = ""
+    """A directory in which processes say themselves what they use: files ``<place>.<pid>`` of bytes and percent."""
     window_ms: int = 500
     """Over which they make up the utilisation."""
     slow: dict[str, int] = field(default_factory=dict)
@@ -123,6 +133,8 @@ class Scenario:
         lines += [f"calls {self._calls}", *_delays(-1, self.slow, self.hangs)]
         if self.plant:
             lines.append(f"plant {self.plant}")
+        if self.tenants:
+            lines.append(f"tenants {self.tenants}")
         for place, gpu in enumerate(self.gpus):
             lines += gpu.lines(place)
         unfinished = self.path.with_name(f".{self.path.name}")

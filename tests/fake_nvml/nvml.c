@@ -8,7 +8,10 @@
  *   gpu uuid=GPU-1 total=... used=... reserved=... util=40 power=<mW> energy=<mJ> state=<code> mig=1 compute=3 name=to
  *                                the end; compute: 0 default, 1 exclusive thread, 2 prohibited, 3 exclusive process
  *   slice 0 uuid=MIG-1 total=... used=... name=...        a MIG device of the card in the first place
- *   process 0 4711               uses the card in the first place
+ *   process 0 4711 2048          uses the card in the first place, and so many bytes of it; without: N/A
+ *   process 0.1 4711 2048        the same of a MIG device, which is the second one of the card
+ *   tenants /tmp/x/tenants       a directory of files like 0.4711, "<bytes> <percent>": as long as such a process lives,
+ *                                it uses the card in the first place, with so much memory and so much utilisation
  *   plant /tmp/x/simulated       a directory of loads (gpu_queue/gpus/plant.py), which come on top of used= and util=
  *   window 167                   over so many ms the loads of the plant make up the utilisation (500)
  *   fail 0 nvmlDeviceGetPowerUsage 3                      one question to that card and its slices fails so
@@ -32,7 +35,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_CARDS = 16, MAX_SLICES = 8, MAX_FAILS = 32, MAX_DELAYS = 32, MAX_PROCESSES = 32 };
+enum { MAX_CARDS = 16, MAX_SLICES = 8, MAX_FAILS = 32, MAX_DELAYS = 32, MAX_PROCESSES = 64 };
+#define NOT_AVAILABLE 0xffffffffffffffffull
 enum { NO_CARD = -1, FOR_EVER = -1 };
 enum { KERNELS = 256, MAX_LOADS = 64 };  /* of a load's file; of all cards together */
 enum { OK = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7 };
@@ -49,12 +53,12 @@ typedef struct {
 
 static __thread struct {
     int init_code, load, cards, fails, delays, processes, window_ms;
-    char driver[80], plant[512], calls[512];
+    char driver[80], plant[512], calls[512], tenants[512];
     Device card[MAX_CARDS], slice[MAX_CARDS][MAX_SLICES];
     int slices[MAX_CARDS];
     struct { int card, code; char function[64]; } fail[MAX_FAILS];
     struct { int card, ms; char function[64]; } delay[MAX_DELAYS];
-    struct { int card; unsigned pid; } process[MAX_PROCESSES];
+    struct { int card, slice; unsigned pid; unsigned long long used; } process[MAX_PROCESSES];
 } now;
 static int initialised_load = -1, users; /* as in the real one, each start wants an end of its own */
 
@@ -138,6 +142,44 @@ static void add_loads(Device *device) {
     if (device->util > 100) device->util = 100;
 }
 
+/* Not when it has ended and nobody has waited for it yet: its context has gone then. */
+static int lives(unsigned pid) {
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/%u/stat", pid);
+    FILE *file = fopen(path, "r");
+    size_t length = file ? fread(text, 1, sizeof text - 1, file) : 0;
+    if (file) fclose(file);
+    text[length] = 0;
+    char *name_end = strrchr(text, ')');
+    return name_end && name_end[1] == ' ' && name_end[2] != 'Z' && name_end[2] != 'X';
+}
+
+/* Processes that say themselves what they use. */
+static void add_tenants(void) {
+    DIR *directory = now.tenants[0] ? opendir(now.tenants) : NULL;
+    if (!directory) return;
+    for (struct dirent *entry; (entry = readdir(directory));) {
+        char path[1024];
+        int card;
+        unsigned pid, percent = 0;
+        unsigned long long used = 0;
+        if (sscanf(entry->d_name, "%d.%u", &card, &pid) != 2 || card < 0 || card >= now.cards || !lives(pid)) continue;
+        if (now.processes >= MAX_PROCESSES) abort();
+        snprintf(path, sizeof path, "%s/%s", now.tenants, entry->d_name);
+        FILE *file = fopen(path, "r");
+        if (!file || fscanf(file, "%llu %u", &used, &percent) < 1) used = 0, percent = 0;
+        if (file) fclose(file);
+        Device *device = &now.card[card];
+        device->used = device->used + used > device->total ? device->total : device->used + used;
+        device->util = device->util + percent > 100 ? 100 : device->util + percent;
+        now.process[now.processes].card = card;
+        now.process[now.processes].slice = -1;
+        now.process[now.processes].pid = pid;
+        now.process[now.processes++].used = used;
+    }
+    closedir(directory);
+}
+
 static void read_scenario(void) {
     const char *path = getenv("FAKE_NVML_SCENARIO");
     FILE *file = path ? fopen(path, "r") : NULL;
@@ -151,6 +193,7 @@ static void read_scenario(void) {
         if (sscanf(line, "driver %79s", now.driver) == 1) continue;
         if (sscanf(line, "plant %511[^\n]", now.plant) == 1) continue;
         if (sscanf(line, "calls %511[^\n]", now.calls) == 1) continue;
+        if (sscanf(line, "tenants %511[^\n]", now.tenants) == 1) continue;
         if (sscanf(line, "window %d", &now.window_ms) == 1) continue;
         if (now.delays < MAX_DELAYS) {
             int *of = &now.delay[now.delays].card, *ms = &now.delay[now.delays].ms;
@@ -158,9 +201,16 @@ static void read_scenario(void) {
             if (sscanf(line, "slow %d %63s %d", of, function, ms) == 3) { now.delays++; continue; }
             if (sscanf(line, "hang %d %63s", of, function) == 2) { *ms = FOR_EVER; now.delays++; continue; }
         }
-        if (now.processes < MAX_PROCESSES
-            && sscanf(line, "process %d %u", &now.process[now.processes].card, &now.process[now.processes].pid) == 2) {
-            now.processes++;
+        if (!strncmp(line, "process ", 8) && now.processes < MAX_PROCESSES) {
+            int slice = -1;
+            unsigned pid;
+            unsigned long long used = NOT_AVAILABLE;
+            if (sscanf(line, "process %d.%d %u %llu", &card, &slice, &pid, &used) < 3)
+                slice = -1, sscanf(line, "process %d %u %llu", &card, &pid, &used);
+            now.process[now.processes].card = card;
+            now.process[now.processes].slice = slice;
+            now.process[now.processes].pid = pid;
+            now.process[now.processes++].used = used;
             continue;
         }
         if (!strncmp(line, "gpu ", 4) && now.cards < MAX_CARDS) parse_device(&now.card[now.cards++], line + 4);
@@ -172,6 +222,7 @@ static void read_scenario(void) {
             now.fails++;
     }
     if (file) fclose(file);
+    add_tenants();
 }
 
 /* A handle is a number in the clothes of a pointer: the card's place + 1, and 100 times (the slice's place + 1). */
@@ -357,12 +408,12 @@ int nvmlDeviceGetMigDeviceHandleByIndex(void *handle, unsigned index, void **par
 }
 
 int nvmlDeviceGetComputeRunningProcesses_v3(void *handle, unsigned *count, Process *found) {
-    ASK_WHOLE_CARD(handle)
+    ASK(handle)
     unsigned room = *count;
     *count = 0;
     for (int i = 0; i < now.processes; i++) {
-        if (now.process[i].card != card) continue;
-        if (*count < room) found[*count] = (Process){.pid = now.process[i].pid};
+        if (now.process[i].card != card || (slice >= 0 && now.process[i].slice != slice)) continue;
+        if (*count < room) found[*count] = (Process){.pid = now.process[i].pid, .used = now.process[i].used};
         ++*count;
     }
     return *count > room ? INSUFFICIENT_SIZE : OK;

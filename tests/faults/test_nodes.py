@@ -27,10 +27,12 @@ def test_the_task_of_a_node_that_lost_its_power_goes_on_elsewhere(cluster: Clust
     runs_on(cluster, task, one, 1)
     two = Machine(cluster, "n2")
     one.power_off()
-    died_at = time.time()
+    running = cluster.paths.running(one.node)
+    signs = [cluster.paths.node_json(one.node), *(f"{running}/{name}" for name in os.listdir(running))]
+    last_sign_at = max(os.stat(path).st_mtime for path in signs)
     runs_on(cluster, task, two, 2)
     began_at = min(at for number, at in ticks(cluster) if number == 2)
-    assert began_at - died_at >= TAKEOVER_S - 1.0, "a peer cannot know earlier"
+    assert began_at - last_sign_at >= TAKEOVER_S - 0.1, "a peer cannot know earlier"
     (cluster.queue_root / "finish").touch()
     cluster.wait_for(task, "done")
     (lost,) = tries(cluster, task)[:1]
@@ -127,6 +129,7 @@ def test_several_agents_share_hundreds_of_tasks_each_is_run_once_and_in_order(cl
     script = (
         'echo "$GPU_QUEUE_NODE" >>"$QUEUE_ROOT/ran-$GPU_QUEUE_TASK"\n'
         'echo "$GPU_QUEUE_TASK" >>"$QUEUE_ROOT/on-$GPU_QUEUE_NODE"\n'
+        'until [ -e "$QUEUE_ROOT/go" ]; do sleep 0.05; done\n'
     )
     priority = {}
     for number in range(200):
@@ -136,12 +139,15 @@ def test_several_agents_share_hundreds_of_tasks_each_is_run_once_and_in_order(cl
     (Path(cluster.paths.root) / "paused").touch()
     machines = [Machine(cluster, f"n{number}", simulate="2" if number == 2 else "1") for number in range(3)]
     os.unlink(f"{cluster.paths.root}/paused")
+    # Whoever is first has all his GPUs taken until the others have begun too.
+    wait_until(lambda: len(list(cluster.queue_root.glob("on-*"))) == 3, "three at work", 60, cluster.dump)
+    (cluster.queue_root / "go").touch()
     wait_until(lambda: len(cluster.ids("done")) == len(priority), "all in done", 120, cluster.dump)
     assert cluster.ids("pending") == cluster.ids("running") == cluster.ids("failed") == []
     assert {(cluster.queue_root / f"ran-{task}").read_text().count("\n") for task in priority} == {1}
     for machine in machines[:2]:  # with one GPU one task runs after the other
         ran = (cluster.queue_root / f"on-{machine.node}").read_text().split()
-        assert len(ran) > 30, "each has its share"
+        assert len(ran) > 10, "each has its share"
         keys = [(priority[task], task) for task in ran]
         assert keys == sorted(keys)
 

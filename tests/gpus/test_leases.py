@@ -14,7 +14,7 @@ import pytest
 
 from gpu_queue import locks as locks_module
 from gpu_queue.gpus import leases as module
-from gpu_queue.gpus.leases import UNTOLD, Footprint, Lease, Leases
+from gpu_queue.gpus.leases import UNTOLD, Footprint, Lease, Leases, Room
 from gpu_queue.locks import is_alive
 
 GIB = 1 << 30
@@ -53,14 +53,14 @@ def end(try_dir: str) -> None:
 def test_a_try_holds_the_gpus_that_it_took(leases: Leases, live_try: Try) -> None:
     mine = live_try("a")
     assert leases.take(["GPU-1", "MIG-2"], mine)
-    assert leases.holders() == {"GPU-1": mine, "MIG-2": mine}
+    assert leases.holders() == {"GPU-1": (mine,), "MIG-2": (mine,)}
 
 
 def test_a_gpu_has_one_holder_and_a_try_gets_all_or_none(leases: Leases, live_try: Try, tmp_path: Path) -> None:
     mine, other = live_try("a"), live_try("b")
     assert leases.take(["GPU-1"], mine)
     assert not Leases(str(tmp_path)).take(["GPU-0", "GPU-1"], other)
-    assert leases.holders() == {"GPU-1": mine}
+    assert leases.holders() == {"GPU-1": (mine,)}
 
 
 def test_a_try_may_take_again_what_it_has(leases: Leases, live_try: Try) -> None:
@@ -82,12 +82,12 @@ def test_a_try_that_could_not_be_given_all_holds_none(leases: Leases, live_try: 
 def test_a_lease_says_how_much_of_a_card_it_reserves(leases: Leases, live_try: Try, tmp_path: Path) -> None:
     whole, part = live_try("a"), live_try("b")
     assert leases.take(["GPU-0"], whole)
-    assert leases.take(["GPU-1", "GPU-2"], part, reserve_bytes=8 << 30)
+    assert leases.take(["GPU-1", "GPU-2"], part, 8 << 30, dict.fromkeys(["GPU-1", "GPU-2"], Room(80 * GIB)))
     held, _ = leases.look()
     assert held == {
-        "GPU-0": Lease(whole, None),
-        "GPU-1": Lease(part, 8 << 30),
-        "GPU-2": Lease(part, 8 << 30),
+        "GPU-0": (Lease(whole, None),),
+        "GPU-1": (Lease(part, 8 << 30),),
+        "GPU-2": (Lease(part, 8 << 30),),
     }
     assert (tmp_path / "gpus" / "GPU-0").read_text() == "tries/a\nall\n"
 
@@ -100,23 +100,23 @@ def test_a_lease_holds_also_where_the_directory_has_another_path(
     moved = tmp_path.with_name(f"{tmp_path.name}-moved")
     tmp_path.rename(moved)
     elsewhere = Leases(str(moved))
-    assert elsewhere.holders() == {"GPU-0": f"{moved}/tries/a"}
+    assert elsewhere.holders() == {"GPU-0": (f"{moved}/tries/a",)}
     moved.rename(tmp_path)
 
 
 def test_a_lease_of_an_earlier_version_names_the_whole_path(leases: Leases, live_try: Try, tmp_path: Path) -> None:
     mine = live_try("a")
     (tmp_path / "gpus" / "GPU-0").write_text(f"{mine}\nall\n")
-    assert leases.holders() == {"GPU-0": mine}
+    assert leases.holders() == {"GPU-0": (mine,)}
 
 
-@pytest.mark.parametrize("rest", ["", "\n", "\n?\n", "\n-5\n", "\n\u0665\n"])
+@pytest.mark.parametrize("rest", ["", "\n", "\n?\n", "\n-5\n", "\n\u0665\n", f"\n{'9' * 5000}\n"])
 def test_a_lease_that_does_not_say_how_much_is_of_the_whole_card(
     leases: Leases, live_try: Try, tmp_path: Path, rest: str
 ) -> None:
     holder = live_try("a")
     (tmp_path / "gpus" / "GPU-0").write_text(f"{holder}{rest}")
-    assert leases.look()[0] == {"GPU-0": Lease(holder, None)}
+    assert leases.look()[0] == {"GPU-0": (Lease(holder, None),)}
 
 
 def test_a_dead_try_holds_nothing_and_its_gpu_can_be_taken(leases: Leases, live_try: Try) -> None:
@@ -125,7 +125,7 @@ def test_a_dead_try_holds_nothing_and_its_gpu_can_be_taken(leases: Leases, live_
     end(dead)
     assert leases.holders() == {}
     assert leases.take(["GPU-1"], next_one)
-    assert leases.holders() == {"GPU-1": next_one}
+    assert leases.holders() == {"GPU-1": (next_one,)}
 
 
 def test_a_try_whose_directory_is_gone_holds_nothing(leases: Leases, live_try: Try) -> None:
@@ -144,7 +144,7 @@ def test_a_gpu_stays_with_a_process_that_inherited_the_lock(leases: Leases, tmp_
     with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, pass_fds=[descriptor]) as shim:
         assert leases.take(["GPU-1"], str(try_dir))
         os.close(descriptor)  # the agent dies
-        assert leases.holders() == {"GPU-1": str(try_dir)}
+        assert leases.holders() == {"GPU-1": (str(try_dir),)}
         shim.communicate()
     assert leases.holders() == {}
 

@@ -27,7 +27,7 @@ def test_a_script_that_stops_its_shim_ends_all_the_same(room: Room, end: str, wh
     on_until(node, room, task, where)
     assert any("its shim was stopped; it is continued" in said for said in node.said)
     assert room.runs(task) == 1
-    assert node.agent.tries.held_gpus() == {}
+    assert node.agent.tries.holdings.gpus() == {}
 
 
 def test_a_shim_that_was_stopped_while_no_agent_was_there_is_continued_by_the_next(room: Room) -> None:
@@ -57,5 +57,5 @@ def test_a_shim_that_is_stopped_again_and_again_is_given_up_and_its_gpus_are_fre
     task = room.submit(script)
     on_until(node, room, task, "failed")
     assert room.runs(task) == 3, "each was lost with its shim"
-    assert node.agent.tries.held_gpus() == {}
+    assert node.agent.tries.holdings.gpus() == {}
     assert "lost: 3 tries were lost with their shim or node" in room.log(task)

@@ -177,9 +177,11 @@ def test_what_a_plan_reserves_is_what_the_lease_says_and_what_other_plans_are_to
     (uuid,) = node.around.gpu_uuids
     (waiting,) = node.agent.looking.view.waiting
     assert waiting.task_id == task
-    assert node.agent.tries.start(Start(waiting, (uuid,), 4 << 30), room.now)
-    assert node.agent.tries.held_gpus() == {uuid: 4 << 30}
+    rooms = node.agent.cards.rooms([uuid], room.now)
+    assert node.agent.tries.start(Start(waiting, (uuid,), 4 << 30), room.now, rooms)
     leases, _ = node.around.leases.look()
-    assert leases[uuid].reserve_bytes == 4 << 30
+    (lease,) = leases[uuid]
+    assert lease.reserve_bytes == 4 << 30
+    assert node.agent.tries.holdings.gpus() == {uuid: [lease]}
     (card,) = node.agent.planning.facts(room.now).gpus
-    assert card.reserved == (Reserved(4 << 30),)
+    assert card.reserved == (Reserved(4 << 30, shown_bytes=0),)

@@ -216,6 +216,36 @@ def test_the_word_of_a_script_survives_one_who_puts_older_content_back(writing: 
     assert writing.held(writing.other)[name]["state"] == "abnormal_exit"
 
 
+def test_the_word_of_a_second_program_survives_what_was_written_of_the_first(writing: Writing) -> None:
+    name = writing.begin()
+    writing.write()
+    run_outsider(writing.scripts, f"update_uni_id_status {name} running 101 none")
+    writing.write()
+    stale = writing.other.read_text()
+    run_outsider(writing.scripts, f"update_uni_id_status {name} abnormal_exit 102 oom")
+    writing.write()
+    writing.other.write_text(stale)
+    assert writing.files.abnormal(name) == Abnormal("oom")
+    writing.write()
+    assert writing.held(writing.other)[name]["pid"] == 102
+
+
+def test_nothing_is_put_over_what_somebody_wrote_since_it_was_read(writing: Writing) -> None:
+    file = watched.Watched(str(writing.other), writing.said.append)
+    file.read()
+    writing.other.write_text('{"exp001": 1}')
+    assert not file.replace({"mine": 2})
+    file.read()
+    put_aside = writing.other.with_name("theirs")
+    put_aside.write_text('{"exp001": 2}')
+    put_aside.rename(writing.other)
+    assert not file.replace({**file.found, "mine": 2})
+    file.read()
+    assert file.replace({**file.found, "mine": 2})
+    assert writing.held(writing.other) == {"exp001": 2, "mine": 2}
+    file.close()
+
+
 def test_a_second_program_of_the_same_script_begins_anew(writing: Writing) -> None:
     name = writing.begin()
     writing.write()

@@ -16,7 +16,7 @@ OTHER = "n2-00000002"
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, list[str], str]:
-    out, err = process.communicate(timeout=8)
+    out, err = process.communicate(timeout=30)
     return process.returncode, out.splitlines(), err
 
 
@@ -46,11 +46,11 @@ def test_stop_names_the_claim_and_prints_the_answer(shell: Shell, spool: Spool) 
 def test_stop_waits_for_an_agent_that_gave_a_sign_of_life(shell: Shell, spool: Spool) -> None:
     full = spool.add(f"running/{NODE}", "train.sh")
     spool.node(NODE, age_s=3600)
-    process = shell.start("gpu_stop train")
+    process = shell.start("gpu_stop train", GPU_QUEUE_PATIENCE="5")
     wait_until(spool.commands)
     spool.node(NODE)
     with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(1.5)
+        process.wait(6)
     spool.move(full, f"running/{NODE}", "failed")
     spool.answer(spool.commands()[0][0], NODE, "stopped")
     assert ended(process)[:2] == (0, [f"{NODE}: stopped"])

@@ -116,12 +116,14 @@ class Site:
         wait_until(lambda: any(text in log.read_text() for log in logs.glob(f"*{title}*.log")), 20.0)
 
     def agents(self) -> list[int]:
+        program = os.fsencode(f"{self.code}/perpetual_motion.py")
         found = []
         for name in os.listdir("/proc"):
             with contextlib.suppress(OSError):
-                if name.isdigit() and f"{self.code}/perpetual_motion.py" in Path(f"/proc/{name}/cmdline").read_text():
+                if name.isdigit() and program in Path(f"/proc/{name}/cmdline").read_bytes():
                     found.append(int(name))
-        return found
+        # What an agent has just forked has its arguments still.
+        return [pid for pid in found if not ((one := read_process(pid)) and one.parent in found)]
 
     def script(self, name: str, text: str) -> Path:
         path = self.code / name

@@ -122,7 +122,7 @@ def test_on_and_off_tell_what_the_agents_make_of_it(shell: Shell, spool: Spool) 
     assert read_until(process, "\n") == f"{NODE}: 1 off (switched off by alice@n: hot)\n"
     assert read_until(process, "\n") == "keep-alive is on\n"
     spool.node(NODE, gpus=gpus(HOLDING, off("a task has it"), HOLDING, None))
-    out, err = process.communicate(timeout=8)
+    out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (0, f"{NODE}: 2 holding, 1 off (a task has it)\n"), err
 
 

@@ -404,7 +404,7 @@ def test_status_watches_until_it_is_interrupted(shell: Shell, spool: Spool) -> N
     spool.add("pending", "late.sh")
     read_until(process, "late.sh")
     os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=5)
+    process.communicate(timeout=30)
     assert process.returncode != 0
 
 
@@ -526,7 +526,7 @@ def test_explain_asks_the_agents_where_nothing_is_written(shell: Shell, spool: S
     ((entry, command),) = spool.commands()
     assert (command["command"], command["tasks"], command["to"]) == ("explain", [full], [f"{NODE}/{NODE}1"])
     spool.answer(entry, NODE, f"{full}: it is paused")
-    out, err = process.communicate(timeout=5)
+    out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (0, f"{NODE}: {full}: it is paused\n"), err
 
 

@@ -56,7 +56,14 @@ def test_it_counts_only_where_the_gpus_are_this_users_alone(
 ) -> None:
     (tmp_path / "exp1").mkdir()
     (tmp_path / "exp1" / "config.yaml").write_text(f"simulate: 4\n{config}", encoding="utf-8")
-    command = [sys.executable, PROJECT / "perpetual_motion.py", "--job-id", "exp1", "--queue-root", tmp_path]
+    command: list[str | Path] = [
+        sys.executable,
+        PROJECT / "perpetual_motion.py",
+        "--job-id",
+        "exp1",
+        "--queue-root",
+        tmp_path,
+    ]
     done = subprocess.run(
         [*command, "--gpus-unless-shared", "0,1", "--no-keepalive", *flags, "--check"],
         env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "GPU_QUEUE_LOCAL_DIR": str(tmp_path / "local")},

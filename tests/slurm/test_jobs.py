@@ -89,7 +89,7 @@ def test_at_the_time_limit_of_its_job_the_agent_gives_its_tasks_back(served: Ser
 
 
 def test_a_requeued_job_leaves_its_tasks_to_the_next_agent(served: Served) -> None:
-    task = served.a_task(3)
+    task = served.a_task(60)
     (job,) = served.submit("1", SLURM_WAY_ARGS="--requeue")
     running(served, 1)
     served.slurm.ask("scontrol", "requeue", job)
@@ -204,7 +204,7 @@ def test_one_job_of_two_nodes_goes_on_without_the_one_that_slurm_lost(served: Se
 
 
 def test_signals_that_a_site_sends_before_the_end_end_no_agent_and_fail_no_task(served: Served) -> None:
-    deaf, heeding = served.a_task(60), served.a_task(3, first="trap : USR1 USR2")
+    deaf, heeding = served.a_task(60), served.a_task(8, first="trap : USR1 USR2")
     (job,) = served.submit("2", SLURM_WAY_ARGS="--signal=USR1@60")
     running(served, 2)
     for number in ("USR1", "USR2"):

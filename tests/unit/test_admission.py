@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gpu_queue.scheduling.admission import WHOLE, Card, Policy, Reserved, Terms, Verdict, dedicated
+from gpu_queue.scheduling.admission import WHOLE, Card, Policy, Reserved, Terms, Verdict, dedicated, shared
 from gpu_queue.scheduling.facts import Facts
 from gpu_queue.scheduling.plan import Start, explain, plan
 from gpu_queue.states import GpuState
@@ -87,3 +87,12 @@ def test_of_several_cards_a_task_reserves_as_much_as_the_one_of_which_it_needs_m
     (start,) = plan(facts).actions
     assert isinstance(start, Start)
     assert start.reserve_bytes == reserved
+
+
+def test_a_card_that_has_no_utilisation_to_tell_is_judged_by_the_rest() -> None:
+    card = replace(CARD, memory_free_bytes=CARD.memory_total_bytes, utilization_percent=())
+    assert shared(card, None, TERMS).state is GpuState.UNKNOWN
+    assert shared(replace(card, tells_utilization=False), None, TERMS).state is GpuState.IDLE
+    used = replace(card, tells_utilization=False, utilization_percent=(90,))
+    assert shared(used, None, TERMS).state is GpuState.IDLE, "that of our own filler"
+    assert shared(replace(used, has_stranger=True), None, TERMS).state is GpuState.FOREIGN

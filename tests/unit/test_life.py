@@ -364,6 +364,47 @@ ROWS: dict[str, tuple[Stage, Facts, Stage, tuple[Effect, ...]]] = {
             Settle(End(UNKNOWN, Why.NOSTART), "no such directory"),
         ),
     ),
+    "its script has begun when that is asked": (
+        Running(begins_by=NOW),
+        Facts(has_begun=True),
+        Running(),
+        (),
+    ),
+    "its script has not begun": (
+        Running(begins_by=NOW, limit_at=NOW + 5),
+        Facts(has_begun=False),
+        Running(limit_at=NOW + 5, why=Why.NOSTART, is_ending=True, look_at=NOW + 0.1),
+        (
+            Say("its script did not begin; it is ended, and goes back"),
+            Tell(),
+            WriteWhy(Why.NOSTART),
+            EndProcesses(None),
+        ),
+    ),
+    "its script has not begun and nobody asks yet": (
+        Running(begins_by=NOW + 1),
+        Facts(has_begun=False),
+        Running(begins_by=NOW + 1),
+        (),
+    ),
+    "its script has not begun and it is being ended": (
+        replace(ENDING, begins_by=NOW),
+        Facts(has_begun=False),
+        replace(ENDING, begins_by=NOW, look_at=NOW + 0.1),
+        (),
+    ),
+    "its shim was ended for that its script has not begun": (
+        replace(RUNNING, why=Why.NOSTART, is_ending=True),
+        Facts(shim=ShimGone(None, Why.NOSTART, may_have_left=False)),
+        Settling(End(UNKNOWN, Why.NOSTART)),
+        (
+            Say("could not be started here: its script did not begin"),
+            Rest(60.0, 3600.0),
+            Dismiss(),
+            Free(),
+            Settle(End(UNKNOWN, Why.NOSTART), "its script did not begin"),
+        ),
+    ),
     # -- what is left of it
     "something is left of it": (
         Cleaning(End(3), is_ending=True, due=NOW),

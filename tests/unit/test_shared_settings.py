@@ -104,10 +104,13 @@ def test_every_gpu_left_of_the_documents_is_one(cards: int) -> None:
         ("max_wait_time: ~\n", Sharing()),
         ("select: least_util\n", Sharing(select=Select.LEAST_UTIL)),
         ("process_json: /home/a/logs/uni_id.json\n", Sharing(process_json="/home/a/logs/uni_id.json")),
+        ("process_json: ./logs/uni_id.json\n", Sharing(process_json="./logs/uni_id.json")),
+        ("process_json: null\n", Sharing()),
         ("retry_config: {max_retries: 9}\n", Sharing(retry_config=RetryConfig(max_retries=9))),
         ("retry_config: {max_retries: null}\n", Sharing()),
         ("compete_gpus: [2, GPU-7f, 2, 0]\n", Sharing(compete_gpus=("2", "GPU-7f", "0"))),
         ("compete_gpus: 2\n", Sharing(compete_gpus=("2",))),
+        ("compete_gpus: 0\uff0c1\n", Sharing(compete_gpus=("0", "1"))),
         ("compete_gpus: 0, 1\n", Sharing(compete_gpus=("0", "1"))),
         ("compete_gpus: []\nuse_all_gpus: true\n", Sharing(use_all_gpus=True)),
     ],
@@ -226,7 +229,7 @@ def test_a_shared_agent_keeps_to_its_limits_until_its_successor_comes_when_its_f
 def test_a_change_that_does_not_fit_leaves_the_last_good_settings() -> None:
     running = Running(USAGE)
     told = running.change("compete_gpus: [0]\ngpu_left: 1\n")
-    assert told.startswith("the last good settings stay: config.yaml:2: gpu_left: gpu_left is 1, and compete_gpus")
+    assert told.startswith("the last good settings stay: config.yaml:2: gpu_left: 1, where compete_gpus names 1")
     assert running.sharing == settings(USAGE).sharing
 
 
@@ -240,7 +243,7 @@ def test_a_shared_server_is_not_swept() -> None:
 
 
 def test_a_list_without_gpus_is_refused_unless_all_are_meant() -> None:
-    assert refusal("compete_gpus: []\n").startswith(f"{FILE}:1: compete_gpus: compete_gpus names no GPU")
+    assert refusal("compete_gpus: []\n").startswith(f"{FILE}:1: compete_gpus: it names no GPU")
     assert refusal("", {"sharing.compete_gpus": ""}).startswith("--compete-gpus: ")
     assert settings("compete_gpus: []\nuse_all_gpus: true\n").sharing.compete_gpus == ()
     assert settings("mode: dedicated\ncompete_gpus: []\n").mode is Mode.DEDICATED
@@ -265,4 +268,4 @@ def test_some_gpu_must_be_left_to_us(text: str, served: str, is_fine: bool) -> N
     if is_fine:
         settings(text, flags)
     else:
-        assert refusal(text, flags).endswith("so that no task would get a GPU; expected less than 2")
+        assert refusal(text, flags).endswith("no task would get a GPU; expected less")

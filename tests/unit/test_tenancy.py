@@ -12,10 +12,10 @@ from gpu_queue.scheduling.tenancy import (
     CHANGED_BYTES,
     EVERY_S,
     SAMPLES,
+    SETTLES_S,
     WINDOW_S,
     Competing,
     Look,
-    Sample,
     Tenant,
     Watched,
     competing,
@@ -124,7 +124,8 @@ class Card:
         self.used = self.used if used is None else used
         for _ in range(count):
             self.now += EVERY_S
-            self.watched.add(Sample(self.now, self.used, percent))
+            self.watched.add(self.now, percent)
+            self.watched.add_memory(self.now, self.used)
 
     def look(self, *found: Tenant) -> None:
         self.watched.see(Look(self.now, self.now, {}), found)
@@ -150,7 +151,7 @@ def test_a_card_is_judged_when_there_are_enough_readings_that_are_not_too_old(ca
 
 def test_readings_that_come_too_soon_are_one(card: Card) -> None:
     card.read()
-    assert not card.watched.add(Sample(card.now + 0.1, 0, 100))
+    card.watched.add(card.now + 0.1, 100)
     assert card.watched.utilization(card.now) == (0,)
 
 
@@ -173,11 +174,28 @@ def test_a_stranger_has_gone_when_enough_readings_came_since_he_was_missed(card:
     assert not card.has_stranger()
 
 
+def test_how_long_somebody_waits_beyond_that_is_drawn_by_lot_each_time() -> None:
+    lots, at = [3, 0], 0.0
+    watched = Watched(OURS, lambda: lots[0])
+    for patience in (3, 0):
+        watched.see(Look(at, at, {}), [tenant(uid=HIS)])
+        watched.see(Look(at, at, {}), [])
+        lots.pop(0)
+        lots.append(9)
+        for _ in range(SAMPLES + patience):
+            assert watched.has_stranger(at)
+            at += EVERY_S
+            watched.add(at, 0)
+        assert not watched.has_stranger(at)
+        assert len(watched.utilization(at)) == SAMPLES
+
+
 def test_readings_of_a_minute_later_do_not_call_him_back(card: Card) -> None:
     card.look(tenant(uid=HIS))
     card.look()
     card.now += 60
-    card.watched.begin_anew()
+    card.watched.begin_anew(card.now)
+    card.now += SETTLES_S
     card.read()
     assert not card.has_stranger()
 
@@ -234,13 +252,50 @@ def test_what_changes_a_little_or_after_long_is_nobody(card: Card) -> None:
     assert not card.has_stranger()
 
 
+def test_memory_that_came_right_after_a_reading_is_seen_all_the_same(card: Card) -> None:
+    card.read(SAMPLES)
+    card.watched.add_memory(card.now + 0.01, 2 * GIB)
+    assert card.has_stranger()
+
+
+def test_memory_that_comes_in_small_pieces_one_soon_after_the_other_is_seen(card: Card) -> None:
+    card.read(SAMPLES)
+    for piece in range(1, 5):
+        card.watched.add_memory(card.now + 0.04 * piece, GIB + piece * CHANGED_BYTES // 4)
+    assert card.has_stranger()
+
+
+def test_a_card_on_which_nobody_can_be_is_judged_by_one_reading(card: Card) -> None:
+    card.watched.begin_anew(card.now)
+    card.read(used=CHANGED_BYTES, percent=90)
+    assert not card.watched.is_complete(card.now)
+    card.read(used=CHANGED_BYTES - 1, percent=90)
+    assert card.watched.is_complete(card.now)
+    assert card.watched.utilization(card.now) == (0,), "what the gauge still shows was ours"
+    assert not card.watched.is_complete(card.now + WINDOW_S + 0.01)
+    card.now += SETTLES_S
+    card.read(SAMPLES, percent=90)
+    assert max(card.watched.utilization(card.now)) == 90, "a gauge that goes on is believed"
+
+
 def test_what_our_own_task_did_says_nothing(card: Card) -> None:
     card.read(SAMPLES, used=40 * GIB, percent=100)
-    card.watched.begin_anew()
+    card.watched.begin_anew(card.now)
     assert not card.watched.is_complete(card.now)
+    card.watched.add(card.now - 0.01, 100)
+    card.watched.add_memory(card.now - 0.01, 0)
+    assert not card.watched.is_complete(card.now), "that was asked before"
+    card.read(percent=100)
+    card.read(used=GIB, percent=100)
+    assert not card.has_stranger(), "its memory goes with it"
+    card.now += SETTLES_S - 2 * EVERY_S
     card.read(SAMPLES, used=GIB)
     assert card.watched.utilization(card.now) == (0,) * SAMPLES
     assert not card.has_stranger()
+    card.watched.begin_anew(card.now)
+    card.read(used=GIB)
+    card.read(used=2 * GIB)
+    assert card.has_stranger(), "what comes is not its"
 
 
 def test_a_list_that_cannot_be_read_leaves_what_memory_tells(card: Card) -> None:

@@ -11,7 +11,17 @@ import time
 
 from gpu_queue.spool import files
 from gpu_queue.spool.pages.lines import NOTE_MAX, encode_lines
-from gpu_queue.spool.pages.nouns import GpuPage, KeepPage, NodePage, SilentPage, TryPage, WaitPage
+from gpu_queue.spool.pages.nouns import (
+    QUEUES_PUBLISHED,
+    GpuPage,
+    KeepPage,
+    NodePage,
+    QueuePage,
+    SharedPage,
+    SilentPage,
+    TryPage,
+    WaitPage,
+)
 from gpu_queue.spool.pages.whole import encode_json, parse_page, read_allocation
 from gpu_queue.spool.paths import SpoolPaths
 
@@ -50,9 +60,12 @@ def read_page(path: str, node: str) -> NodePage:
 __all__ = [
     "NOTE_MAX",
     "PAGE_MAX_BYTES",
+    "QUEUES_PUBLISHED",
     "GpuPage",
     "KeepPage",
     "NodePage",
+    "QueuePage",
+    "SharedPage",
     "SilentPage",
     "TryPage",
     "WaitPage",

@@ -42,6 +42,8 @@ def _lines(page: NodePage) -> Iterator[tuple[object, ...]]:
     left_s = None if page.ends_s is None or page.beat_s is None else page.ends_s - page.beat_s
     head = ("agent", page.protocol, page.node, page.incarnation, page.state.value, page.default_gpus, left_s)
     yield (*head, *_sentences(page.reason), page.at_end, page.allocation)
+    if page.mode != "dedicated":
+        yield "mode", page.mode
     for problem in page.problems:
         yield "note", problem
     for gpu in page.gpus:
@@ -53,9 +55,18 @@ def _lines(page: NodePage) -> Iterator[tuple[object, ...]]:
             spent_wh = None if keep.today_j is None else keep.today_j / 3600
             held = (keep.held_bytes, "open" if keep.is_open_loop else None, spent_wh)
             yield ("keepalive", gpu.index, keep.state, duty, *held, keep.off_by, keep.reason)
+        shared = gpu.shared
+        if shared is not None:
+            yield "shared", gpu.index, shared.free_bytes, shared.user_pythons, shared.kept_by
     for one in page.running:
         gpus = ",".join(map(str, one.gpus))
-        yield "try", one.claim, one.stage, gpus, one.seconds, one.limit_s, one.ending, one.name
+        yield "try", one.claim, one.stage, gpus, one.seconds, one.limit_s, one.ending, one.name, one.queue
+    for queue in page.queues:
+        word = "busy" if queue.is_busy else "idle"
+        counts = (queue.pending, queue.running, queue.done, queue.failed, queue.failures, queue.rests_s)
+        yield ("queue", queue.queue, word, *counts, queue.holder)
+    if page.more_queues:
+        yield "queues", page.more_queues
     for silent in page.watching:
         yield "watch", silent.node, silent.tries, silent.beating, silent.silent_s, silent.left_s, silent.ended
     for waits, sentences in with_each(page.waiting, _sentences):

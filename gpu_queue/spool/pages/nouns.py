@@ -14,6 +14,7 @@ from gpu_queue.reasons import Reason
 from gpu_queue.states import AgentState, GpuState
 
 ToldT = TypeVar("ToldT")
+QUEUES_PUBLISHED = 1000
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,19 @@ class KeepPage:
 
 
 @dataclass(frozen=True)
+class SharedPage:
+    """What else there is to say of a GPU on a server that several people share; what cannot be told is None."""
+
+    free_bytes: int | None = None
+    """Of its memory, as the driver tells it."""
+    user_pythons: int | None = None
+    """Python processes of the agent's user on it, those of tasks among them."""
+    kept_by: str = ""
+    """What keeps it from tasks: a word of ``reasons.Bar``; empty: nothing does, or its state says all.  Other words
+    may come."""
+
+
+@dataclass(frozen=True)
 class GpuPage:
     """One GPU that is served; what cannot be read is None."""
 
@@ -49,6 +63,8 @@ class GpuPage:
     power_w: float | None = None
     problem: str = ""
     keepalive: KeepPage | None = None
+    shared: SharedPage | None = None
+    """None: it is this user's alone."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +83,30 @@ class TryPage:
     """Its ``--time``."""
     ending: str = ""
     """Why it is being ended: the word in its claim's name."""
+    queue: str = ""
+    """That it is in; empty: in none."""
+
+
+@dataclass(frozen=True)
+class QueuePage:
+    """One serial queue, as this node sees it."""
+
+    queue: str
+    is_busy: bool
+    """A task of it runs, or has run and is not settled: it rests before it is tried again, say."""
+    holder: str = ""
+    """The id of that task; empty: not known."""
+    pending: int = 0
+    """Tasks of it that wait; those that no agent has read yet are not among them."""
+    running: int = 0
+    """Tasks of it that run on this node."""
+    done: int = 0
+    failed: int = 0
+    """Settled by agents: done since there is this queue, and in failed/ now."""
+    failures: int = 0
+    """How often the holder has failed."""
+    rests_s: float | None = None
+    """For so long the holder rests after that, when the page was written; None: it does not."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +185,12 @@ class NodePage:
     """Every try that the agent has in hand began in ``allocation``: with that they end."""
     seen: tuple[str, ...] = ()
     """Nonces of commands that were obeyed."""
+    mode: str = "dedicated"
+    """Whose its GPUs are: this user's alone, or ``shared``."""
+    queues: tuple[QueuePage, ...] = ()
+    """Serial queues that people have named: busy ones first, at most ``QUEUES_PUBLISHED``."""
+    more_queues: int = 0
+    """How many more there are."""
     protocol: int = PROTOCOL
 
 

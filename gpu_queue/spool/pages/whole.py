@@ -14,7 +14,18 @@ from gpu_queue.reasons import Code, Param, Reason
 from gpu_queue.spool import files
 from gpu_queue.spool.fields import Fields
 from gpu_queue.spool.pages.lines import NOTE_MAX
-from gpu_queue.spool.pages.nouns import GpuPage, KeepPage, NodePage, SilentPage, TryPage, WaitPage, with_each
+from gpu_queue.spool.pages.nouns import (
+    QUEUES_PUBLISHED,
+    GpuPage,
+    KeepPage,
+    NodePage,
+    QueuePage,
+    SharedPage,
+    SilentPage,
+    TryPage,
+    WaitPage,
+    with_each,
+)
 from gpu_queue.states import AgentState, GpuState, read_word
 from gpu_queue.texts import printable
 from gpu_queue.units import format_utc
@@ -64,6 +75,7 @@ def encode_json(page: NodePage) -> bytes:
                 "seconds": round(one.seconds),
                 "limit_s": _rounded(one.limit_s),
                 "ending": one.ending,
+                "queue": one.queue,
             }
             for one in page.running
         ],
@@ -91,12 +103,35 @@ def encode_json(page: NodePage) -> bytes:
         "cluster": page.cluster,
         "within_allocation": page.is_within_allocation,
         "seen": list(page.seen),
+        "mode": page.mode,
+        "queues": [
+            {
+                "queue": one.queue,
+                "busy": one.is_busy,
+                "holder": one.holder,
+                "pending": one.pending,
+                "running": one.running,
+                "done": one.done,
+                "failed": one.failed,
+                "failures": one.failures,
+                "rests_s": _rounded(one.rests_s),
+            }
+            for one in page.queues
+        ],
+        "more_queues": page.more_queues,
     }
     return files.encode_json(value)
 
 
 def _gpu_json(gpu: GpuPage) -> dict[str, Any]:
-    keep = gpu.keepalive
+    keep, shared = gpu.keepalive, gpu.shared
+    of_shared = {}
+    if shared is not None:
+        of_shared["shared"] = {
+            "free_bytes": shared.free_bytes,
+            "user_pythons": shared.user_pythons,
+            "kept_by": shared.kept_by,
+        }
     return {
         "index": gpu.index,
         "uuid": gpu.uuid,
@@ -118,6 +153,7 @@ def _gpu_json(gpu: GpuPage) -> dict[str, Any]:
             "today_j": _rounded(keep.today_j),
             "off_by": keep.off_by,
         },
+        **of_shared,
     }
 
 
@@ -150,6 +186,7 @@ def parse_page(node: str, value: Mapping[str, Any]) -> NodePage:
                 one.number("seconds") or 0.0,
                 one.number("limit_s"),
                 one.text("ending"),
+                one.name("queue"),
             )
             for one in page.objects("running")
         ),
@@ -177,6 +214,9 @@ def parse_page(node: str, value: Mapping[str, Any]) -> NodePage:
         cluster=page.text("cluster"),
         is_within_allocation=page.flag("within_allocation"),
         seen=page.texts("seen"),
+        mode=page.text("mode") or "dedicated",
+        queues=tuple(map(_parse_queue, page.objects("queues")[:QUEUES_PUBLISHED])),
+        more_queues=page.count("more_queues"),
         protocol=page.integer("protocol") or 0,
     )
 
@@ -195,8 +235,22 @@ def read_allocation(value: Mapping[str, Any], cluster: str) -> str:
     return told if page.flag("within_allocation") and parse_allocation(told) is not None else ""
 
 
+def _parse_queue(one: Fields) -> QueuePage:
+    return QueuePage(
+        one.name("queue"),
+        one.flag("busy"),
+        one.name("holder"),
+        one.count("pending"),
+        one.count("running"),
+        one.count("done"),
+        one.count("failed"),
+        one.count("failures"),
+        one.number("rests_s"),
+    )
+
+
 def _parse_gpu(gpu: Fields) -> GpuPage:
-    keep = gpu.inner("keepalive")
+    keep, shared = gpu.inner("keepalive"), gpu.inner("shared")
     return GpuPage(
         uuid=gpu.text("uuid"),
         index=gpu.count("index"),
@@ -217,6 +271,9 @@ def _parse_gpu(gpu: Fields) -> GpuPage:
             keep.text("off_by"),
         )
         if keep
+        else None,
+        shared=SharedPage(shared.integer("free_bytes"), shared.integer("user_pythons"), shared.text("kept_by"))
+        if shared
         else None,
     )
 
