@@ -1661,7 +1661,7 @@ sys.exit(main(sys.argv[1:], "gpu_load"))'
     tried+="$python "
     case $python in '') continue ;; /*) [ -x "$python" ] || continue ;; esac
     command timeout 10 "$python" -I -S -c 'import sys; sys.exit(sys.version_info < (3, 10))' </dev/null >/dev/null 2>&1 || continue
-    command "$python" -I -S -c "$program" "$directory" "$@"
+    command "$python" -I -c "$program" "$directory" "$@" # with its packages: PyYAML reads a config.yaml
     return
   done
   __gpu_fail 'it takes a Python 3.10 or newer: %s/.venv, conda, python3 and python have none' "$directory"

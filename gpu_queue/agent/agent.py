@@ -30,6 +30,8 @@ from gpu_queue.agent.livetry import are_within
 from gpu_queue.agent.looking import Looking, Seen
 from gpu_queue.agent.lookout import Lookout
 from gpu_queue.agent.minutes import Minutes
+from gpu_queue.agent.notes import Notes
+from gpu_queue.agent.outgrown import Outgrown
 from gpu_queue.agent.overreach import Overreach
 from gpu_queue.agent.place import HOURLY_S, Place
 from gpu_queue.agent.planning import Planning
@@ -125,9 +127,13 @@ class Agent:
         )
         self.pushing = Pushing(spool, storage, self.tries, now, say)
         self.history = History(spool, storage, self.tries, self.cards, say)
-        lookout = Lookout(processes_of(around.devices.kind, around.environment.get(STATE_FILE_VARIABLE)), around.wake)
-        self.overreach = Overreach(around, self.tries, self.cards, lookout, now)
+        state_file = around.environment.get(STATE_FILE_VARIABLE)
+        lookout = Lookout(processes_of(around.devices.kind, state_file, around.gpu_uuids), around.wake)
+        notes = Notes(around)
+        self.overreach = Overreach(self.tries, self.cards, lookout, notes, now)
+        self.outgrown: Outgrown | None = None
         if settings.mode is Mode.SHARED:
+            self.outgrown = Outgrown(self.tries, self.cards, notes)
             self.cards.tenants = Tenants(
                 lookout, around.devices, around.gpu_uuids, lambda: self.settings.sharing, say
             )
@@ -202,6 +208,8 @@ class Agent:
         self.tries.keep_spares(now, serves=serves)
         self.pushing.advance(now)
         self.overreach.advance(now)
+        if self.outgrown is not None:
+            self.outgrown.advance(now)
         self._hanging.notice(now)
         if now >= min(self.beat.due(now), self._minutes.due):
             self._tell(now)
@@ -232,7 +240,8 @@ class Agent:
     def hint(self, directory: str, name: str, whole: bool) -> None:
         """A file event: look there at once."""
         if directory == self._around.leases.directory:
-            if name not in self.tries.holdings.gpus():
+            # Where a card of ours may be shared, another agent's part of it is news as well.
+            if self.settings.mode is Mode.SHARED or name not in self.tries.holdings.gpus():
                 self.fillers.leases_are_old = True
                 self._agenda.want(Duty.KEEP)
             return

@@ -11,11 +11,9 @@ from collections.abc import Iterable, Mapping
 from gpu_queue.agent.cards import Cards
 from gpu_queue.agent.livetry import LiveTry
 from gpu_queue.agent.lookout import Lookout
-from gpu_queue.agent.surroundings import Surroundings
+from gpu_queue.agent.notes import Notes
 from gpu_queue.agent.tries import Tries
-from gpu_queue.node.storage import Errand, Failed
 from gpu_queue.scheduling.tenancy import ByCard, Tenant
-from gpu_queue.spool import growing
 from gpu_queue.texts import printable
 
 LOOK_EVERY_S = 30.0
@@ -44,34 +42,32 @@ class Overreach:
 
     def __init__(
         self,
-        around: Surroundings,
         tries: Tries,
         cards: Cards,
         lookout: Lookout,
+        notes: Notes,
         now: float,
         every_s: float = LOOK_EVERY_S,
     ) -> None:
         """Look at nothing yet.
 
         Args:
-            around: whose logs and records are written to.
             tries: what runs here.
             cards: what GPUs are called.
             lookout: who sees their processes.
+            notes: where it is told.
             now: monotonic seconds.
             every_s: between two looks.
         """
-        self._spool = around.spool
         self._tries = tries
         self._cards = cards
         self._lookout = lookout
-        self._say = around.say
         self._every_s = every_s
         self._looked_at = now - every_s + FIRST_LOOK_S
         self._is_awaited = False
         self._told: set[tuple[str, str]] = set()
         """Claims and GPUs."""
-        self._notes: Errand[None] = Errand(around.storage, "note", around.say)
+        self._notes = notes
 
     def due(self, now: float) -> float:  # noqa: ARG002
         """When the next look is."""
@@ -112,19 +108,7 @@ class Overreach:
             f"it uses GPU {theirs}, which it was not given ({has}): {who}. Another task may have it: let the script "
             "leave CUDA_VISIBLE_DEVICES as it is, or ask for the GPUs that it uses"
         )
-        self._say(f"{one.name}: {text}")
-        one.facts["reason"] = text
-        facts, log = dict(one.facts), self._spool.paths.log(one.claim)
-
-        def call() -> None:
-            growing.append(log, f"==== {text}\n".encode("utf-8", "surrogateescape"))
-            self._spool.transitions.runs(one.claim, facts, None)
-
-        def done(result: Failed | None) -> None:
-            if isinstance(result, Failed):
-                self._say(f"{one.name}: its log could not be written to ({result})")
-
-        self._notes.send(call, done, key=one.name)
+        self._notes.tell(one, text)
 
     def _indices(self, uuids: Iterable[str]) -> str:
         wanted = set(uuids)

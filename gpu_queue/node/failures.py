@@ -145,6 +145,14 @@ def by_its_log(status: int, said: bytes) -> ErrorType:
     return evidence.verdict
 
 
+def told(last_line: str, error_type: str) -> str:
+    """The last line of a log with the kind of failure unless a note tells more: ``==== exit 1 after 2.0 s (oom)``."""
+    line = last_line.rstrip("\n")
+    if not line or line.endswith(")") or error_type in ("", ErrorType.UNKNOWN.value):
+        return last_line
+    return f"{line} ({error_type})\n"
+
+
 @dataclass(frozen=True)
 class _Evidence:
     message: ErrorType | None

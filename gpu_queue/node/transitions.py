@@ -287,6 +287,7 @@ class Transitions:
             error_type = failures.by_its_log(end.status, said).value
         else:
             said = b""
+        last_line = last_line if end.why is not None else failures.told(last_line, error_type)
         hint = lastwords.judge(said) if last_line else ""
         if hint:
             last_line = f"==== {hint}\n{last_line}"

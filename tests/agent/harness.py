@@ -50,6 +50,18 @@ def put(path: str | Path, text: str) -> None:
     hidden.rename(path)
 
 
+def _read(path: str) -> bytes:
+    """Without what pathlib and io add: all processes of the machine are looked at, and again and again."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        pieces = []
+        while piece := os.read(descriptor, 1 << 17):
+            pieces.append(piece)
+        return b"".join(pieces)
+    finally:
+        os.close(descriptor)
+
+
 class Cluster:
     """One spool and the agents that serve it."""
 
@@ -95,10 +107,10 @@ class Cluster:
     ) -> subprocess.Popen[bytes]:
         """Start an agent; returns when it has looked around.
 
-        ``torch``: its keep-alive imports the real one, which simulated GPUs have no use for.
+        ``torch``: its keep-alive imports the real one, which the engine of the tests has no use for.
         """
         more = {**(env or {}), **more}
-        if keepalive and simulate and not torch and "GPU_QUEUE_KEEPALIVE_PYTHON" not in more:
+        if keepalive and not torch and "GPU_QUEUE_KEEPALIVE_PYTHON" not in more:
             more.setdefault("PYTHONPATH", str(ROOT / "tests/keepalive/without"))
         with self.output.open("ab") as out:
             agent = subprocess.Popen(
@@ -155,14 +167,12 @@ class Cluster:
         for name in os.listdir("/proc"):
             if not name.isdigit() or int(name) == os.getpid():
                 continue
-            try:
-                arguments = Path(f"/proc/{name}/cmdline").read_bytes()
-                marker = Path(f"/proc/{name}/environ").read_bytes()
-                state = Path(f"/proc/{name}/stat").read_bytes().rpartition(b")")[2].split()[0]
-            except OSError:
-                continue
-            if state != b"Z" and (needle in arguments or b"GPU_QUEUE_CLAIM=" + needle in marker):
-                found.append(int(name))
+            with contextlib.suppress(OSError):
+                if (
+                    needle in _read(f"/proc/{name}/cmdline")
+                    or b"GPU_QUEUE_CLAIM=" + needle in _read(f"/proc/{name}/environ")
+                ) and _read(f"/proc/{name}/stat").rpartition(b")")[2].split()[0] != b"Z":
+                    found.append(int(name))
         return found
 
     # -- tasks

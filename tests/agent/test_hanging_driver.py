@@ -118,7 +118,8 @@ def test_cards_with_fillers_are_asked_ten_times_a_second_and_others_once(cluster
     node = Scenario(cluster.base / "scenario", gpus=gpus, plant=loads)
     more = {"GPU_QUEUE_SIMULATE_PLANT": loads, "GPU_QUEUE_KEEPALIVE_ENGINE": "cpu"}
     serves = {"CUDA_VISIBLE_DEVICES": "0,1"}  # the others have no filler
-    agent = cluster.start(simulate=None, keepalive=True, env={**more, **serves, **environment(library, node)})
+    env = {**more, **serves, **environment(library, node)}
+    agent = cluster.start(simulate=None, keepalive=True, torch=True, env=env)
 
     def are_held() -> bool:
         return [(gpu["keepalive"] or {}).get("state") for gpu in cluster.nodes()[0]["gpus"]] == ["holding"] * 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -391,6 +392,30 @@ def test_what_a_killed_agent_left_beside_the_file_is_removed_when_it_is_old(writ
     writing.begin()
     writing.write()
     assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_an_agent_that_is_killed_between_the_new_file_and_its_name_leaves_the_old_one(
+    writing: Writing, tmp_path: Path
+) -> None:
+    name = writing.begin()
+    writing.write()
+    before = writing.own.read_bytes()
+    child = os.fork()
+    if child == 0:
+        os.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        writing.begin(a_claim(2, "fedcba"))
+        writing.write()
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    assert writing.own.read_bytes() == before
+    (left,) = writing.own.parent.glob(".uni_id.json.*")
+    os.utime(left, (0, 0))
+    successor = Writing(tmp_path)
+    successor.live = dict(writing.live)
+    second = successor.begin(a_claim(2, "fedcba"))
+    successor.write()
+    assert set(successor.held()) == {name, second}
+    assert not left.exists()
 
 
 def test_normal_exits_are_kept_for_a_day(writing: Writing) -> None:

@@ -174,6 +174,22 @@ def test_a_stranger_has_gone_when_enough_readings_came_since_he_was_missed(card:
     assert not card.has_stranger()
 
 
+def test_how_long_somebody_waits_beyond_that_is_drawn_by_lot_each_time() -> None:
+    lots, at = [3, 0], 0.0
+    watched = Watched(OURS, lambda: lots[0])
+    for patience in (3, 0):
+        watched.see(Look(at, at, {}), [tenant(uid=HIS)])
+        watched.see(Look(at, at, {}), [])
+        lots.pop(0)
+        lots.append(9)
+        for _ in range(SAMPLES + patience):
+            assert watched.has_stranger(at)
+            at += EVERY_S
+            watched.add(at, 0)
+        assert not watched.has_stranger(at)
+        assert len(watched.utilization(at)) == SAMPLES
+
+
 def test_readings_of_a_minute_later_do_not_call_him_back(card: Card) -> None:
     card.look(tenant(uid=HIS))
     card.look()

@@ -1,4 +1,4 @@
-"""The worked example for shared servers: two GPUs, three queues, six tasks, and each of its rules."""
+"""The worked example of document 000, round by round: two cards, three queues, six tasks; the rules that it lists."""
 
 from __future__ import annotations
 
