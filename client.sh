@@ -18,6 +18,7 @@
 #     --again  also what has ended   --multi, --single  GPUs of a block   --shared-queues  of all files   --work-dir DIR
 # Watching
 #   gpu_status [--all] [--watch]        nodes and their GPUs, what waits and why, what failed; --plain, --json: for programs
+#   gpu_status --queues                 all serial queues: BUSY or IDLE, what waits, runs, is done and has failed in each
 #   gpu_logs [TASK]                     the newest logs; with TASK the logs of all its tries
 #   gpu_tail [TASK]                     follow a log until its task has ended: 0 done, 1 failed
 #   gpu_wait [TASK…] [--timeout 2h]     until they have ended: 0 all done, 1 one failed, 124 too late
@@ -1660,7 +1661,7 @@ sys.exit(main(sys.argv[1:], "gpu_load"))'
     tried+="$python "
     case $python in '') continue ;; /*) [ -x "$python" ] || continue ;; esac
     command timeout 10 "$python" -I -S -c 'import sys; sys.exit(sys.version_info < (3, 10))' </dev/null >/dev/null 2>&1 || continue
-    command "$python" -I -S -c "$program" "$directory" "$@"
+    command "$python" -I -c "$program" "$directory" "$@" # with its packages: PyYAML reads a config.yaml
     return
   done
   __gpu_fail 'it takes a Python 3.10 or newer: %s/.venv, conda, python3 and python have none' "$directory"
@@ -2372,14 +2373,15 @@ __gpu_beat() { # NODE NOW: REPLY = seconds since its beat; whether that is a liv
 
 __gpu_status() {
   local way=screen fully='' bold='' dim='' red='' green='' yellow='' plain=''
-  local now titles=24 wide=100 high=0 names=() notes=() cards=() tries=() files=() odd=() left=() dead=() failed=() failures=0 waiters=0 alive=0 older=0 unrun=''
-  typeset -A age state because ends spoken kept
+  local now titles=24 wide=100 high=0 names=() notes=() cards=() tries=() files=() odd=() left=() dead=() failed=() failures=0 waiters=0 alive=0 older=0 unrun='' lanes=() more_lanes=0
+  typeset -A age state because ends spoken kept mode lane
   while [ $# -gt 0 ]; do
     case $1 in
       --all) fully=yes ;;
       --watch) way=watch ;;
+      --queues) way=queues ;;
       --json | --plain) way=${1#--} ;;
-      *) __gpu_usage 'there is no option %s; gpu_status [--all] [--watch] [--plain] [--json]' "$1"; return ;;
+      *) __gpu_usage 'there is no option %s; gpu_status [--all] [--queues] [--watch] [--plain] [--json]' "$1"; return ;;
     esac
     shift
   done
@@ -2391,7 +2393,8 @@ __gpu_status() {
       __gpu_size_of_terminal
       __gpu_colours
       if [ "$way" = watch ]; then __gpu_watch_status; return; fi
-      __gpu_facts; __gpu_picture ;;
+      __gpu_facts
+      if [ "$way" = queues ]; then __gpu_show_queues yes; else __gpu_picture; fi ;;
   esac
 }
 
@@ -2471,15 +2474,17 @@ __gpu_size_of_terminal() { # into the caller's wide and high; 0 high: no end
 #   notes, cards, tries: "NODE<tab>FIELD…" of notes, gpu and try lines of their pages; kept: of keep-alives by NODE/index
 #   files, odd: what waits, tasks and hand drops; spoken: by a file's name what nodes say of it (__gpu_told);
 #   waiters: how many tasks wait, of which files may be the first hundred
+#   mode: by node, where it is not dedicated; kept[shared/NODE/index]: what else there is to say of a shared GPU
+#   lanes: serial queues, of which more_lanes more are not told of; lane: what is told of each (__gpu_heed_queue)
 #   left: claims that no living node's page has; failed: "SECONDS NAME", the newest of the last day's, which are failures many
 __gpu_facts() {
   local node file incarnation quiet=0 order=-rn stopped=() hushed=() claims=() whole=() rest waits='' fails
   typeset -A listed paged hopeful
   __gpu_clock control; now=$REPLY
-  names=() notes=() cards=() tries=() left=() dead=() stopped=() alive=0 older=0
-  age=() state=() because=() ends=() spoken=() kept=()
+  names=() notes=() cards=() tries=() left=() dead=() stopped=() alive=0 older=0 lanes=() more_lanes=0
+  age=() state=() because=() ends=() spoken=() kept=() mode=() lane=()
   # What may be ten thousand names is listed while the pages are read.
-  if [ "$way$fully" = screen ] || [ "$way$fully" = watch ]; then exec {waits}< <(__gpu_list_waiting); fi
+  if [ "$way$fully" = screen ] || [ "$way$fully" = watch ] || [ "$way" = queues ]; then exec {waits}< <(__gpu_list_waiting); fi
   exec {fails}< <(__gpu_list_failed)
   __gpu_tasks running; claims=("${reply[@]}")
   for file in "${claims[@]}"; do REPLY=${file##*/}; listed[${REPLY%%=*}]=$REPLY; done
@@ -2624,6 +2629,10 @@ __gpu_heed() { # KIND FIELD… of a page of the caller's node
       [ -z "$__gpu_zh" ] || because[$node]=${10:-$9} ;;
     gpu) shift; row="$*"; [ "${state[$node]}" = silent ] || cards+=("$node"$'\t'"$row") ;;
     keepalive) shift; row="$*"; kept[$node/$1]=$row ;;
+    shared) kept[shared/$node/$2]="${3:--}"$'\t'"${4:--}"$'\t'"${5:--}" ;;
+    mode) [ "${state[$node]}" = silent ] || mode[$node]=$2 ;;
+    queue) __gpu_heed_queue "$@" ;;
+    queues) if __gpu_number "$2" && [ "$2" -gt "$more_lanes" ]; then more_lanes=$2; fi ;;
     try) # claim stage gpus seconds limit-s ending name; what is listed no more has ended since
       shift
       [ -n "${listed[$1]-}" ] || return 0
@@ -2632,6 +2641,21 @@ __gpu_heed() { # KIND FIELD… of a page of the caller's node
     note) notes+=("$node"$'\t'"$2") ;;
     watch) kept[watch/$2]="$3"$'\t'"$4"$'\t'"$5"$'\t'"$6"$'\t'"${7:--}" ;;
   esac
+}
+
+__gpu_heed_queue() { # queue NAME WORD PENDING RUNNING DONE FAILED FAILURES REST HOLDER, of a page of the caller's node
+  local of_page=${age[$node]} word=${3-} running=${5-} finished=${6-}
+  case ${2:-.} in .* | *[!A-Za-z0-9._+-]*) return ;; esac
+  __gpu_number "$running" || running=0
+  __gpu_number "$finished" || finished=0
+  if [ -z "${lane[$2]-}" ]; then lanes+=("$2"); fi
+  # What all nodes see the newest page tells; what runs each tells of itself.
+  if [ -z "${lane[$2]-}" ] || [ "$of_page" -lt "${lane[$2/age]}" ]; then
+    lane[$2]="${4:-0}"$'\t'"${7:-0}"$'\t'"${8:-0}"$'\t'"${9:--}"$'\t'"${10:--}" lane[$2/age]=$of_page
+  fi
+  if [ "$word" = busy ]; then lane[$2/busy]=busy; fi
+  if [ "${state[$node]}" != silent ]; then lane[$2/runs]=$((${lane[$2/runs]:-0} + running)); fi
+  if [ "$finished" -gt "${lane[$2/done]:-0}" ]; then lane[$2/done]=$finished; fi
 }
 
 __gpu_fit() { # TEXT COLUMNS [right]: REPLY = it in just so many columns of a terminal, cut with … where it is longer
@@ -2723,6 +2747,7 @@ __gpu_picture() { # the facts as people look for them: nodes with their GPUs, wh
   __gpu_shorten
   __gpu_show_head
   __gpu_place_tries
+  __gpu_call_queues
   if [ -z "$fully" ] && [ ${#cards[@]} -gt $((high > 60 ? high - 20 : 40)) ]; then folded=yes; fi
   for node in "${names[@]}"; do __gpu_show_node; done
   for row in "${dead[@]}"; do
@@ -2735,6 +2760,7 @@ __gpu_picture() { # the facts as people look for them: nodes with their GPUs, wh
   done
   if [ "$older" -gt 0 ]; then __gpu_plural "$older" node; __gpu_format 'and %s that stopped or went silent before' "$REPLY"; __gpu_wrap '' "$dim" "$REPLY"; fi
   __gpu_show_left
+  __gpu_show_queues
   __gpu_show_waiting
   __gpu_show_failed
   if [ "$alive" -eq 0 ]; then
@@ -2917,7 +2943,7 @@ __gpu_show_node() { # the caller's node
   for row in "${cards[@]}"; do
     case $row in "$node"$'\t'*) ;; *) continue ;; esac
     __gpu_fields "$row" # node index uuid state utilization used total power name problem
-    __gpu_show_card
+    if [ "${mode[$node]-}" != shared ] || [ -n "$folded$keeping" ]; then __gpu_show_card; else __gpu_show_shared; fi
     seen[${fields[3]}]=$((${seen[${fields[3]}]:-0} + 1))
     for ((i = 0; i < ${#models[@]}; i++)); do [ "${models[i]}" != "${fields[8]}" ] || break; done
     models[i]=${fields[8]} counts[i]=$((${counts[i]:-0} + 1))
@@ -2932,6 +2958,7 @@ __gpu_show_node() { # the caller's node
     done
     if __gpu_number "${ends[$node]-}"; then __gpu_age "${ends[$node]}"; __gpu_format 'ends in %s' "$REPLY"; text+="  $REPLY"; fi
     if [ "${age[$node]}" -ge 3 ]; then __gpu_age "${age[$node]}"; __gpu_format 'as of %s ago' "$REPLY"; text+="  $REPLY"; fi
+    if [ "${mode[$node]-}" = shared ]; then __gpu_tr shared; row="  $REPLY$row"; fi
     __gpu_tr "${state[$node]}"; index=$REPLY
     __gpu_width "${short[$node]}  $index$row$text"
     if [ "$REPLY" -le "$wide" ]; then text=$row$text; else __gpu_width "${short[$node]}  $index$text"; fi
@@ -2952,12 +2979,13 @@ __gpu_show_node() { # the caller's node
     __gpu_cell "${fields[3]}" "${fields[2]}" '' '' "${holds[${fields[1]}]}" "$plain"
   done
   half=${#cells[@]}
-  if [ "$wide" -ge 110 ] && [ "$half" -gt 1 ]; then half=$(((half + 1) / 2)); fi
+  if [ "$wide" -ge 110 ] && [ "$half" -gt 1 ] && [ "${mode[$node]-}" != shared ]; then half=$(((half + 1) / 2)); fi
   for ((i = 0; i < half; i++)); do
     text=${cells[i]}${cells[i + half]-}
     printf '%s\n' "${text%"${text##*[! ]}"}"
   done
   for ((i = 0; i < ${#reasons[@]}; i++)); do
+    if [ "${mode[$node]-}" = shared ]; then __gpu_format 'GPU %s: %s' "${whose[i]}" "${reasons[i]}"; __gpu_wrap '  ' "$yellow" "$REPLY"; continue; fi
     __gpu_tr "${reasons[i]%%$'\t'*}"
     __gpu_format 'keep-alive %s on GPU %s: %s' "$REPLY" "${whose[i]}" "${reasons[i]#*$'\t'}"; __gpu_wrap '  ' "$yellow" "$REPLY"
   done
@@ -2968,8 +2996,80 @@ __gpu_show_node() { # the caller's node
   fi
 }
 
+__gpu_show_shared() { # the GPU in the caller's fields, of a server that several people share: as its tasks' submitters look for it
+  local color=$dim cell free='?' pythons='?' kept_by row=() word time one=("${fields[@]}") fields count=0 i
+  case ${one[3]} in busy) color=$green ;; foreign) color=$yellow ;; lost | unknown) color=$red ;; esac
+  __gpu_fields "${kept[shared/$node/${one[1]}]:--}" # free pythons kept-by
+  if __gpu_number "${fields[0]-}"; then i=$(((fields[0] * 10 + 536870912) / 1073741824)); free=$((i / 10)).$((i % 10))GB; fi
+  if __gpu_number "${fields[1]-}"; then pythons=${fields[1]}; fi
+  kept_by=${fields[2]--}
+  for word in "${tries[@]}"; do
+    case $word in "$node"$'\t'*) __gpu_fields "$word" ;; *) continue ;; esac
+    case ",${fields[3]}," in *",${one[1]},"*) ;; *) continue ;; esac
+    count=$((count + 1))
+    __gpu_fields_of_try
+  done
+  word=${one[3]}
+  if [ -n "$__gpu_zh" ]; then __gpu_tr "$word"; __gpu_fit "$REPLY" 7; word=$REPLY; fi
+  case ${one[4]--} in -) time='?' ;; *) time=${one[4]}% ;; esac
+  printf -v cell "  %3s $color%-7s$plain%5s  " "${one[1]}" "$word" "$time"
+  __gpu_format 'Available=%s' "$free"; cell+=$REPLY
+  if [ "$wide" -ge 60 ]; then
+    __gpu_format ', User Python Processes=%s' "$pythons"; time=$REPLY
+    __gpu_format ', Running Tasks=%s' "$count"; time+=$REPLY
+    if [ "$wide" -ge 80 ]; then cells+=("$cell$time"); else cells+=("$cell" "      ${time#[,，]}"); fi
+  else
+    __gpu_format ', User Python Processes=%s' "$pythons"; time=${REPLY#,}; time=${time#，}
+    __gpu_format ', Running Tasks=%s' "$count"; REPLY=${REPLY#,}; REPLY=${REPLY#，}
+    cells+=("$cell" "      ${time# }" "      ${REPLY# }")
+  fi
+  cells+=("${row[@]}")
+  REPLY=''
+  if [ "${one[9]:--}" != - ]; then REPLY=${one[9]}
+  else
+    case $kept_by in
+      -) if [ "${one[3]}" = busy ] && [ "$count" -eq 0 ]; then
+           case " ${left[*]} " in *" $node/"*) ;; *) __gpu_tr 'another queue' ;; esac
+         fi ;;
+      left) __gpu_tr 'left to others' ;;
+      stranger) __gpu_tr 'used by somebody else' ;;
+      python) __gpu_tr 'with another Python process of yours' ;;
+      little) __gpu_tr 'with too little free memory' ;;
+      used) __gpu_tr 'above max_util' ;;
+      *) REPLY=$kept_by ;;
+    esac
+  fi
+  word=$REPLY
+  if [ -n "$word" ]; then
+    for ((i = 0; i < ${#reasons[@]}; i++)); do [ "${reasons[i]}" != "$word" ] || break; done
+    reasons[i]=$word whose[i]=${whose[i]-}${whose[i]:+,}${one[1]}
+  fi
+  fields=("${one[@]}")
+}
+
+__gpu_fields_of_try() { # one more line of the caller's row, for the try in its fields on the GPU that is its one
+  local nonce title time rest room
+  nonce=${holds[${fields[1]}]-} title=${fields[8]--}
+  rest=${nonce#*$'\t'} nonce=${nonce%%$'\t'*}
+  time=${rest#*$'\t'} rest=${rest%%$'\t'*}
+  title=${lane[$title/called]:-$title}
+  if [ "$title" != - ]; then __gpu_format 'Running Task (Queue %s): ' "$title"; else __gpu_tr 'Running Task: '; fi
+  title=$REPLY
+  __gpu_width "$title"
+  if [ $((wide - 6 - REPLY)) -lt 34 ] && [ "$wide" -lt 60 ]; then title=''; REPLY=0; fi
+  room=$((wide - 14 - REPLY))
+  case ,${fields[3]}, in ",${one[1]},"*) ;; *) row+=("      $title$bold$nonce$plain"); return ;; esac
+  if [ $((room - ${#time})) -lt 13 ]; then time=${time%  *}; fi
+  if [ $((room - ${#time})) -lt 13 ]; then time=${time% / *}; fi
+  room=$((room - (${#time} > 0 ? ${#time} + 2 : 0)))
+  [ "$room" -ge 4 ] || room=4
+  __gpu_clip "$rest" "$room"
+  row+=("      $title$bold$nonce$plain  $REPLY${time:+  $time}")
+}
+
 __gpu_unusual() { # into the caller's reasons and whose: what there is to say of the keep-alive of this GPU
   local card=("${fields[@]}") i fields
+  [ "${mode[$node]-}" != shared ] || return 0
   __gpu_fields "${kept[$node/${card[1]}]-}" # index state duty held open spent off-by reason
   case ${fields[7]--} in - | 'a task has it') return ;; esac
   if [ "${fields[1]}" = off ] && [ "${card[3]}" = busy ]; then return; fi
@@ -3079,6 +3179,85 @@ __gpu_show_left() { # claims that no page of a node knows of
   done
 }
 
+__gpu_queue_row() { # NAME: REPLY = name, busy or idle, pending, running, done, failed, failures, seconds of rest, holder
+  local fields rest word=${lane[$1/busy]:-idle} i
+  __gpu_fields "${lane[$1]}" # pending failed failures rest holder
+  for i in 0 1 2; do __gpu_number "${fields[i]-}" || fields[i]=0; done
+  rest=${fields[3]--}
+  if __gpu_number "$rest" && [ "$word" = busy ]; then rest=$((rest - ${lane[$1/age]})); [ "$rest" -ge 0 ] || rest=0; else rest=-; fi
+  REPLY="$1"$'\t'"$word"$'\t'"${fields[0]}"$'\t'"${lane[$1/runs]:-0}"$'\t'"${lane[$1/done]:-0}"$'\t'"${fields[1]}"$'\t'"${fields[2]}"$'\t'"$rest"$'\t'"${fields[4]:--}"
+}
+
+__gpu_call_queues() { # lane[NAME/called]: a command file's queue without what tells files of one name apart, where that is one file's
+  local name called
+  typeset -A stems
+  for name in "${lanes[@]}"; do
+    case $name in *-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f].[0-9]*) called=${name%.*} ;; *) continue ;; esac
+    if [ "${stems[${called%-*}]:-$called}" = "$called" ]; then stems[${called%-*}]=$called; else stems[${called%-*}]=several; fi
+  done
+  for name in "${lanes[@]}"; do
+    called=${name%.*}
+    if [ "${stems[${called%-*}]-}" = "$called" ]; then lane[$name/called]=${called%-*}.${name##*.}; fi
+  done
+}
+
+__gpu_show_queues() { # [alone]: serial queues, busy ones first, those that rest last of them
+  local name row rows=() held=() rests=() waits=() others=() fields called color sign longest=0 room allowed=8 shown=0 rest IFS=$' \t\n'
+  if [ ${#lanes[@]} -eq 0 ]; then
+    if [ -n "${1-}" ]; then __gpu_put 'no agent tells of a serial queue; gpu_submit --queue NAME makes one\n'; fi
+    return
+  fi
+  for name in "${lanes[@]}"; do
+    __gpu_queue_row "$name"; row=$REPLY
+    case $row in
+      *$'\t'busy$'\t'*$'\t'-$'\t'*) held+=("$row") ;;
+      *$'\t'busy$'\t'*) rests+=("$row") ;;
+      *$'\t'idle$'\t'0$'\t'*) others+=("$row") ;;
+      *) waits+=("$row") ;;
+    esac
+  done
+  rows=("${held[@]}" "${rests[@]}" "${waits[@]}" "${others[@]}")
+  if [ "$high" -gt 36 ]; then allowed=$((high / 4)); fi
+  if [ -n "${1-}$fully" ] || [ ${#rows[@]} -le $((allowed + 1)) ]; then allowed=${#rows[@]}; fi
+  waits=()
+  for row in "${rows[@]:0:$allowed}"; do
+    name=${row%%$'\t'*}; name=${lane[$name/called]:-$name}
+    waits+=("$name")
+    if [ ${#name} -gt "$longest" ]; then longest=${#name}; fi
+  done
+  __gpu_tr QUEUES
+  if [ -n "${1-}" ]; then printf "$bold%s$plain\n" "$REPLY"; else printf "\n$bold%s$plain\n" "$REPLY"; fi
+  for row in "${rows[@]:0:$allowed}"; do
+    __gpu_fields "$row"
+    if [ "${fields[1]}" = busy ]; then color=$red sign='🔴'; __gpu_tr BUSY; else color=$green sign='🟢'; __gpu_tr IDLE; fi
+    row=$REPLY
+    __gpu_format ', Pending=%s, Running=%s, Completed=%s, Failed=%s' "${fields[2]}" "${fields[3]}" "${fields[4]}" "${fields[5]}"
+    rest=$REPLY
+    __gpu_format 'Queue %s: ' "${waits[shown]}"; name=$REPLY
+    __gpu_width "$name"; called=$((REPLY - ${#waits[shown]} + longest))
+    __gpu_width "$sign $row$rest"; room=$((wide - 2 - REPLY))
+    if [ "$called" -gt "$room" ]; then called=$room; fi
+    __gpu_width "$name"
+    if [ "$REPLY" -gt "$called" ]; then called=$REPLY; fi
+    __gpu_fit "$name" "$called"; name=$REPLY
+    if [ "$called" -le "$room" ]; then printf '  %s%s\n' "$name" "$color$sign $row$plain$rest"
+    else # the counts below
+      __gpu_clip "${name%"${name##*[! ]}"} $sign $row" $((wide - 2)); printf '  %s\n' "$REPLY"
+      rest=${rest#,}; rest=${rest#，}; __gpu_wrap '    ' '' "${rest# }"
+    fi
+    if [ "${fields[7]}" != - ]; then
+      if [ -n "${ZSH_VERSION-}" ]; then strftime -s name %H:%M "$((now + fields[7]))"; else printf -v name '%(%H:%M)T' "$((now + fields[7]))"; fi
+      __gpu_age "${fields[7]}"
+      __gpu_format 'failed %s times; rests until %s (%s)' "${fields[6]}" "$name" "$REPLY"; __gpu_wrap '    ' "$yellow" "$REPLY"
+    fi
+    shown=$((shown + 1))
+  done
+  rest=$((${#rows[@]} - shown + more_lanes))
+  if [ "$rest" -gt 0 ] && [ -n "${1-}" ]; then __gpu_format '… and %s more' "$rest"; printf "  $dim%s$plain\n" "$REPLY"
+  elif [ "$rest" -gt 0 ]; then __gpu_format '… and %s more; gpu_status --queues shows all of them' "$rest"; __gpu_wrap '  ' "$dim" "$REPLY"
+  fi
+}
+
 __gpu_show_waiting() {
   local name key last='' file i=0 fields groups=() counts=() firsts=() rest=0 allowed=12 each shown=0 count=$((waiters + ${#odd[@]})) ranked='' below='' titles=$titles IFS=$' \t\n'
   if [ "$count" -gt 0 ]; then
@@ -3184,7 +3363,7 @@ __gpu_show_waiter() { # NAME in pending/
 }
 
 __gpu_show_failed() { # of the last day, the newest first, each with how it ended
-  local row name id file number shown=5 patterns=() since outcome text
+  local row name id file number shown=5 patterns=() since outcome text kind
   typeset -A newest
   [ ${#failed[@]} -gt 0 ] || return 0
   [ -z "$fully" ] || shown=50
@@ -3206,16 +3385,17 @@ __gpu_show_failed() { # of the last day, the newest first, each with how it ende
     done
   fi
   for row in "${failed[@]:0:$shown}"; do
-    name=${row#* } since=${row%%.*} outcome='' text=''
+    name=${row#* } since=${row%%.*} outcome='' text='' kind=''
     __gpu_is_full "$name" || continue
     id=${name#????}
     if [ -n "${newest[$id]-}" ] && __gpu_record "${newest[$id.file]}"; then
       row=$REPLY
       if __gpu_field "$row" outcome; then outcome=$REPLY; fi
+      if __gpu_field "$row" error_type; then kind=$REPLY; fi
       if __gpu_field "$row" reason; then text=$REPLY; fi
       if __gpu_field "$row" to && [ "$REPLY" = pending ]; then outcome='' text=''; fi # cancelled when it waited again
     fi
-    __gpu_outcome "$outcome"; outcome=$REPLY${text:+, $text}
+    __gpu_outcome "$outcome" "$kind"; outcome=$REPLY${text:+, $text}
     __gpu_title "$name"; __gpu_fit "$REPLY" "$titles"; text=$REPLY
     __gpu_age $((now > since ? now - since : 0)); __gpu_format '%s ago' "$REPLY"
     since=$REPLY
@@ -3243,18 +3423,19 @@ __gpu_last_record() { # ID: REPLY = the record of its newest try, by its index o
   REPLY=records/$1.try$number.$REPLY.json
 }
 
-__gpu_outcome() { # WORD of a record: REPLY = how the task ended, for people
+__gpu_outcome() { # WORD ERROR-TYPE of a record: REPLY = how the task ended, for people
   case $1 in
     '') __gpu_tr 'cancelled while it waited, or never started' ;;
-    'failed('*) REPLY=${1#*'('}; __gpu_format 'exit status %s' "${REPLY%%')'*}" ;;
+    'failed('*) REPLY=${1#*'('}; __gpu_format 'exit status %s' "${REPLY%%')'*}"
+      case $2 in '' | unknown | *[!A-Za-z0-9_.+-]*) ;; *) REPLY+=" ($2)" ;; esac ;;
     *) __gpu_tr "$1" ;;
   esac
 }
 
 __gpu_kept_status() { # as gpu_status shows nodes, with what the keep-alive does with each GPU
-  local node names=() cards=() notes=() tries=() left=() whole=() reply=() wide=100 high=0 titles=24 keeping=yes folded='' flagged='' gap=yes
+  local node names=() cards=() notes=() tries=() left=() whole=() reply=() wide=100 high=0 titles=24 keeping=yes folded='' flagged='' gap=yes lanes=() more_lanes=0
   local bold='' dim='' red='' green='' yellow='' plain=''
-  typeset -A age state because ends kept holds short listed paged
+  typeset -A age state because ends kept holds short listed paged mode lane
   if __gpu_who keepalive-off; then __gpu_put 'keep-alive is off%s; gpu_keepalive on ends it\n' "${REPLY:+: $REPLY}"
   else __gpu_put 'keep-alive is on\n'
   fi
@@ -3285,12 +3466,12 @@ __gpu_rows() {
     [ ${#reply[@]} -eq 0 ] || name='keep-paused'
     printf 'flag\t%s\t%s\n' "$name" "$REPLY"
   fi
-  for node in "${names[@]}"; do printf 'node\t%s\t%s\t%s\t%s\t%s\n' "$node" "${state[$node]}" "${age[$node]}" "${ends[$node]:--}" "${because[$node]:--}"; done
+  for node in "${names[@]}"; do printf 'node\t%s\t%s\t%s\t%s\t%s\t%s\n' "$node" "${state[$node]}" "${age[$node]}" "${ends[$node]:--}" "${because[$node]:--}" "${mode[$node]:--}"; done
   for row in "${notes[@]}"; do printf 'note\t%s\n' "$row"; done
   for row in "${cards[@]}"; do
     __gpu_fields "$row"; node=${fields[0]}/${fields[1]}
     __gpu_fields "${kept[$node]:--}"
-    printf 'gpu\t%s\t%s\t%s\n' "$row" "${fields[1]:--}" "${fields[7]:--}"
+    printf 'gpu\t%s\t%s\t%s\t%s\n' "$row" "${fields[1]:--}" "${fields[7]:--}" "${kept[shared/$node]:--$IFS-$IFS-}"
   done
   for row in "${tries[@]}"; do
     __gpu_fields "$row" # node claim stage gpus seconds limit ending name
@@ -3299,14 +3480,14 @@ __gpu_rows() {
     node=${fields[3]:--} i=0
     if [ "$node" != - ]; then REPLY=${node//[!,]/}; i=$((${#REPLY} + 1)); fi
     __gpu_try "$file"
-    printf 'task\trunning\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t-\n' "${name#????}" "${name%%-*}" "${fields[0]}" "$i" "$node" \
-      "$count" "${fields[5]}" "$REPLY" "${fields[2]}" "${fields[7]:--}"
+    printf 'task\trunning\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t-\t%s\n' "${name#????}" "${name%%-*}" "${fields[0]}" "$i" "$node" \
+      "$count" "${fields[5]}" "$REPLY" "${fields[2]}" "${fields[7]:--}" "${fields[8]:--}"
   done
   for file in "${left[@]}"; do
     name=${file#*/}; __gpu_try "$name"; count=$REPLY
     __gpu_title "$name"
     name=${name%%=*}; name=${name%.try*}
-    __gpu_put 'task\trunning\t%s\t%s\t%s\t-\t-\t-\t-\t%s\t-\t%s\t-\n' "${name#????}" "${name%%-*}" "${file%%/*}" "$count" "$REPLY"
+    __gpu_put 'task\trunning\t%s\t%s\t%s\t-\t-\t-\t-\t%s\t-\t%s\t-\t-\n' "${name#????}" "${name%%-*}" "${file%%/*}" "$count" "$REPLY"
   done
   for file in "${files[@]}"; do
     name=${file#pending/}
@@ -3314,9 +3495,10 @@ __gpu_rows() {
     __gpu_epoch "${name:4}"; count=$((now > REPLY ? now - REPLY : 0)); __gpu_title "$name"
     row=$REPLY
     __gpu_told "$name"
-    printf 'task\twaiting\t%s\t%s\t-\t%s\t-\t%s\t-\t%s\t%s\t%s\t%s\n' "${name#????}" "${name%%-*}" "${fields[3]--}" "$count" "${fields[4]--}" "${fields[0]--}" "$row" "$REPLY"
+    printf 'task\twaiting\t%s\t%s\t-\t%s\t-\t%s\t-\t%s\t%s\t%s\t%s\t-\n' "${name#????}" "${name%%-*}" "${fields[3]--}" "$count" "${fields[4]--}" "${fields[0]--}" "$row" "$REPLY"
   done
   for file in "${odd[@]}"; do __gpu_tame "${file#pending/}"; printf 'drop\t%s\n' "${REPLY//[[:cntrl:]]/?}"; done
+  for name in "${lanes[@]}"; do __gpu_queue_row "$name"; printf 'serial_queue\t%s\n' "$REPLY"; done
   __gpu_count_settled
   printf 'count\tfailed\t%s\ncount\tdone\t%s\n' "${REPLY% *}" "${REPLY#* }"
 }
@@ -3331,11 +3513,12 @@ __gpu_rows_json() { # the rows that come in, as one JSON object; - becomes null,
     case $kind in
       queue) __gpu_object job_id directory now_s; printf ',\n  "queue": %s' "$REPLY"; continue ;;
       flag) __gpu_object flag text ;;
-      node) __gpu_object node state age_s ends_s reason ;;
+      node) __gpu_object node state age_s ends_s reason mode ;;
       note) __gpu_object node text ;;
-      gpu) __gpu_object node index uuid state utilization_percent memory_used_bytes memory_total_bytes power_w name problem keepalive keepalive_reason ;;
-      task) __gpu_object state id priority node gpus devices seconds limit_s tries stage title reason ;;
+      gpu) __gpu_object node index uuid state utilization_percent memory_used_bytes memory_total_bytes power_w name problem keepalive keepalive_reason memory_free_bytes user_pythons kept_by ;;
+      task) __gpu_object state id priority node gpus devices seconds limit_s tries stage title reason queue ;;
       drop) __gpu_object name ;;
+      serial_queue) __gpu_object queue state pending running 'done' failed failures rests_s holder ;;
       count) __gpu_object state count ;;
       *) continue ;;
     esac
@@ -3353,7 +3536,7 @@ __gpu_lists() { # BEFORE KIND: the end of one list of JSON and the beginning of 
   local kind is_between='' IFS=' '
   [ -n "$1" ] || is_between=yes
   [ -z "$1" ] || printf '\n  ]'
-  for kind in flag node note gpu task drop count; do
+  for kind in flag node note gpu task drop serial_queue count; do
     if [ "$kind" = "$2" ]; then printf ',\n  "%ss": [' "$kind"; return; fi
     [ -z "$is_between" ] || printf ',\n  "%ss": []' "$kind"
     if [ "$kind" = "$1" ]; then is_between=yes; fi
@@ -3373,7 +3556,7 @@ __gpu_object() { # KEY…: REPLY = an object of the caller's fields, which begin
     case ${fields[i]--} in
       -) REPLY=null ;;
       *) case $key in
-          *_s | *_bytes | *_percent | *_w | seconds | tries | count | index) REPLY=${fields[i]}; __gpu_number "$REPLY" || __gpu_json "$REPLY" ;;
+          *_s | *_bytes | *_percent | *_w | seconds | tries | count | index | user_pythons | pending | running | 'done' | failed | failures) REPLY=${fields[i]}; __gpu_number "$REPLY" || __gpu_json "$REPLY" ;;
           *) __gpu_json "${fields[i]}" ;;
         esac ;;
     esac
@@ -3800,7 +3983,7 @@ __gpu_watched() { # NODE that is silent: REPLY = what becomes of its tasks, as a
 __gpu_try() { REPLY=${1##*.try}; REPLY=${REPLY%%.*}; } # NAME of a claim or of what belongs to it: the try's number
 
 __gpu_explain_end() { # PATH in done/ or failed/
-  local priority id nonce title file number=0 last='' outcome='' reason='' to=''
+  local priority id nonce title file number=0 last='' outcome='' reason='' to='' kind=''
   __gpu_called "$1"
   for file in records/"$id".try*.json; do
     __gpu_try "$file"
@@ -3810,6 +3993,7 @@ __gpu_explain_end() { # PATH in done/ or failed/
   if [ -n "$last" ] && __gpu_record "$last"; then
     file=$REPLY
     __gpu_field "$file" outcome && outcome=$REPLY
+    __gpu_field "$file" error_type && kind=$REPLY
     __gpu_field "$file" reason && reason=$REPLY
     __gpu_field "$file" to && to=$REPLY
   fi
@@ -3821,7 +4005,7 @@ __gpu_explain_end() { # PATH in done/ or failed/
       elif [ -z "$last" ]; then
         __gpu_put '%s (%s) was cancelled while it waited, or never started; gpu_retry %s queues it again\n' "$title" "$nonce" "$nonce"
       else
-        __gpu_outcome "$outcome"; outcome=$REPLY
+        __gpu_outcome "$outcome" "$kind"; outcome=$REPLY
         __gpu_put '%s (%s) has failed: %s; gpu_retry %s queues it again\n' "$title" "$nonce" "$outcome${reason:+, $reason}" "$nonce"
       fi ;;
   esac
@@ -4765,7 +4949,7 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'instance %s in %s') REPLY='实例 %s，位于 %s' ;;
     'instance %s does not exist yet in %s; gpu_submit or ./submit.sh %s makes it') REPLY='实例 %s 在 %s 中还不存在；gpu_submit 或 ./submit.sh %s 会创建它' ;;
     'there is no %s yet; gpu_submit makes it, or set QUEUE_ROOT to where the queues lie') REPLY='还没有 %s；gpu_submit 会创建它，或者把 QUEUE_ROOT 设为队列所在的目录' ;;
-    'there is no option %s; gpu_status [--all] [--watch] [--plain] [--json]') REPLY='没有选项 %s；gpu_status [--all] [--watch] [--plain] [--json]' ;;
+    'there is no option %s; gpu_status [--all] [--queues] [--watch] [--plain] [--json]') REPLY='没有选项 %s；gpu_status [--all] [--queues] [--watch] [--plain] [--json]' ;;
     'and %s that stopped or went silent before') REPLY='另有 %s 更早停止或失去音讯' ;;
     'no agent is alive; start one with ./submit.sh %s') REPLY='没有存活的 agent；用 ./submit.sh %s 启动一个' ;;
     '%s running') REPLY='%s 个运行中' ;;
@@ -5048,6 +5232,26 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'on %s') REPLY='在 %s' ;;
     'backing off') REPLY='退避中' ;;
     'another queue') REPLY='其他队列' ;;
+    'QUEUES') REPLY='队列' ;;
+    'BUSY') REPLY='忙碌' ;;
+    'IDLE') REPLY='空闲' ;;
+    'shared') REPLY='共享' ;;
+    'Queue %s: ') REPLY='队列 %s：' ;;
+    ', Pending=%s, Running=%s, Completed=%s, Failed=%s') REPLY='，等待=%s，运行=%s，完成=%s，失败=%s' ;;
+    'failed %s times; rests until %s (%s)') REPLY='已失败 %s 次；退避到 %s（还有 %s）' ;;
+    '… and %s more; gpu_status --queues shows all of them') REPLY='……还有 %s 个；gpu_status --queues 显示全部' ;;
+    'no agent tells of a serial queue; gpu_submit --queue NAME makes one\n') REPLY='没有 agent 报告串行队列；gpu_submit --queue 名称 会创建一个\n' ;;
+    'Available=%s') REPLY='可用=%s' ;;
+    ', User Python Processes=%s') REPLY='，用户 Python 进程=%s' ;;
+    ', Running Tasks=%s') REPLY='，运行任务=%s' ;;
+    'Running Task (Queue %s): ') REPLY='运行任务（队列 %s）：' ;;
+    'Running Task: ') REPLY='运行任务：' ;;
+    'GPU %s: %s') REPLY='GPU %s：%s' ;;
+    'left to others') REPLY='留给他人' ;;
+    'used by somebody else') REPLY='有他人在用' ;;
+    'with another Python process of yours') REPLY='有您的其他 Python 进程' ;;
+    'with too little free memory') REPLY='可用显存不足' ;;
+    'above max_util') REPLY='利用率高于 max_util' ;;
   esac
 }
 
@@ -5071,6 +5275,7 @@ __gpu_manual() { # gpu_help in Chinese
     --again  已结束的也再排   --multi、--single  块的 GPU   --shared-queues  各文件共用队列   --work-dir 目录
 查看
   gpu_status [--all] [--watch]        节点及其 GPU，什么在等待、为什么，什么失败了；--plain、--json：给程序用
+  gpu_status --queues                 全部串行队列：忙碌或空闲，各有多少等待、运行、完成、失败
   gpu_logs [任务]                     最新的日志；给出任务则显示它每次运行的日志
   gpu_tail [任务]                     跟踪日志直到任务结束：0 完成，1 失败
   gpu_wait [任务…] [--timeout 2h]     直到它们结束：0 全部完成，1 有失败，124 超时
@@ -5198,7 +5403,7 @@ __gpu_words() { # COMMAND WORD [BEFORE [quoted]]: the options and candidates tha
   case $1 in
     gpu_submit | gpu_run) options='--gpus --memory --queue --time --retries --after --name --priority --array --dry-run' ;;
     gpu_load) options='--dry-run --again --shared-queues --multi --single --work-dir' ;;
-    gpu_status) options=$'--all\n--watch\n--plain\n--json' ;;
+    gpu_status) options=$'--all\n--queues\n--watch\n--plain\n--json' ;;
     gpu_wait) options='--timeout --queue' ;;
     gpu_cancel | gpu_stop | gpu_retry | gpu_priority) options='--queue --yes' ;;
     gpu_shutdown) options=--wait ;;

@@ -76,6 +76,7 @@ say "gpu_status        # half of it is done"
 gpu_status
 until_ended 6
 
+sleep 2 # until it is told
 say "gpu_status        # all of it"
 gpu_status
 echo

@@ -201,6 +201,10 @@ class Waiting:
     """Tries that were made before."""
     failures: int = 0
     """Failed tries since it was last settled: it waits for its backoff."""
+    has_just_failed: bool = False
+    """Nothing came after the last of them: a try that was requeued since has had its rest before it."""
+    error_type: str = ""
+    """Of the last of them."""
     entered_at: float = 0.0
     """When it came (back) to pending/, in the server's time; only known where ``failures`` > 0."""
     changed_ns: int = 0
@@ -268,7 +272,7 @@ class Settlement:
     """For people and records: succeeded, failed(1), stopped, timeout, requeued, lost …"""
     reason: str = field(default="", compare=False)
     failures: int = 0
-    """Of this round, this one included, where it was one; what :attr:`TryResult.failures` holds."""
+    """Of this round, this one included; what :attr:`TryResult.failures` holds."""
 
 
 _FULL = re.compile(r"(?:\d{3}-)?\d{8}T\d{9}-([0-9a-f]{6})-(.+)", re.ASCII)
@@ -302,6 +306,12 @@ def story_of(tries: tuple[TryResult, ...]) -> list[str]:
     ]
 
 
+def told_outcome(outcome: str, error_type: str) -> str:
+    """How a try ended, for people: ``failed(1) oom``; what goes without saying is not said."""
+    says_more = outcome.startswith("failed(") and error_type not in ("", ErrorType.UNKNOWN.value)
+    return f"{outcome} {error_type}" if says_more else outcome
+
+
 def current_round(tries: tuple[TryResult, ...]) -> tuple[TryResult, ...]:
     """The tries since the task was last settled: a retry by hand starts its counters anew."""
     for position in range(len(tries) - 1, -1, -1):
@@ -332,23 +342,24 @@ def settle(
     if end.status == 0 and abnormal is None and end.why is not Why.NOSTART:
         return Settlement(State.DONE, "succeeded")
     this_round = current_round(earlier)
+    before = failures_of(this_round)
     if end.why in (Why.REQUEUE, Why.FENCED):
-        return Settlement(State.PENDING, "requeued" if end.why is Why.REQUEUE else "fenced")
+        return Settlement(State.PENDING, "requeued" if end.why is Why.REQUEUE else "fenced", failures=before)
     if end.why is Why.LOST:
         lost = 1 + sum(one.end.why is Why.LOST for one in this_round)
         if lost >= limits.max_lost:
             return Settlement(State.FAILED, "lost", f"{lost} tries were lost with their shim or node")
-        return Settlement(State.PENDING, "lost")
+        return Settlement(State.PENDING, "lost", failures=before)
     if end.why is Why.NOSTART:
         refused = 1 + sum(one.end.why is Why.NOSTART for one in this_round)
         if refused >= limits.max_nostart:
             return Settlement(State.FAILED, "not started", f"it could not be started {refused} times")
-        return Settlement(State.PENDING, "not started")
+        return Settlement(State.PENDING, "not started", failures=before)
     if end.why is Why.STOPPED:
         return Settlement(State.FAILED, "stopped")
     if end.why is Why.TIMEOUT:
         return Settlement(State.FAILED, "timeout")
-    failures = 1 + failures_of(this_round)
+    failures = before + 1
     outcome = f"failed({end.status})"
     if limits.retries is not None and failures > limits.retries:
         return Settlement(State.FAILED, outcome, failures=failures)

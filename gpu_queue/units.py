@@ -110,6 +110,11 @@ def format_local(epoch_s: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(epoch_s))
 
 
+def format_clock(epoch_s: float) -> str:
+    """``13:26:46``: for people, of a moment to come soon, by the clock on their wall."""
+    return time.strftime("%H:%M:%S", time.localtime(min(max(epoch_s, 0.0), _LAST_STAMP_S)))
+
+
 def format_utc(epoch_s: float) -> str:
     """ISO 8601 in UTC with seconds: ``2026-11-23T01:44:15Z``."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(epoch_s))

@@ -8,8 +8,8 @@ from typing import Literal
 
 from gpu_queue.reasons import Bar, Code, Reason
 from gpu_queue.states import GpuState
-from gpu_queue.task import short_name
-from gpu_queue.units import format_duration, format_size
+from gpu_queue.task import ErrorType, short_name
+from gpu_queue.units import format_clock, format_duration, format_size
 
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
@@ -44,6 +44,12 @@ def in_words(reason: Reason, language: Language = "en") -> str:
     """
     english, chinese = _WORDS[reason.code]
     return chinese(reason) if language == "zh" else english(reason)
+
+
+def bar_in_words(word: str, language: Language = "en") -> str:
+    """Why a GPU of a shared server is not given, for people; a word that this version does not know as it is."""
+    both = {bar.value: words for bar, words in _BARS.items()}.get(word, (word, word))
+    return both[LANGUAGES.index(language)]
 
 
 def _gpus(count: float) -> str:
@@ -181,7 +187,23 @@ def _cpu_slots_zh(reason: Reason) -> str:
 def _backoff_en(reason: Reason) -> str:
     failures = reason.number("failures")
     times = "once" if failures == 1 else f"{failures:.0f} times"
-    return f"failed {times}; tried again in {_left(reason)}"
+    kind = _kind(reason, " (", ")")
+    if reason.number("rests"):
+        after = f"{failures:.0f} failure{'s' * (failures != 1)}{kind}"
+        return f"rests until {format_clock(reason.number('until_s'))} after {after}: {_left(reason)} more"
+    return f"failed {times}{kind}; tried again in {_left(reason)}"
+
+
+def _backoff_zh(reason: Reason) -> str:
+    failed = f"已失败 {reason.number('failures'):.0f} 次{_kind(reason, '（', '）')}"
+    if reason.number("rests"):
+        return f"{failed}，休息到 {format_clock(reason.number('until_s'))}：还有 {_left(reason)}"
+    return f"{failed}；{_left(reason)} 后重试"
+
+
+def _kind(reason: Reason, before: str, after: str) -> str:
+    kind = reason.text("error_type")
+    return f"{before}{kind}{after}" if kind and kind != ErrorType.UNKNOWN.value else ""
 
 
 def _left(reason: Reason) -> str:
@@ -296,10 +318,7 @@ _WORDS: dict[Code, tuple[Callable[[Reason], str], Callable[[Reason], str]]] = {
     Code.CPU_SLOTS: (_cpu_slots_en, _cpu_slots_zh),
     Code.QUEUE: (_queue_en, _queue_zh),
     Code.AFTER: (_after_en, _after_zh),
-    Code.BACKOFF: (
-        _backoff_en,
-        lambda one: f"已失败 {one.number('failures'):.0f} 次；{_left(one)} 后重试",
-    ),
+    Code.BACKOFF: (_backoff_en, _backoff_zh),
     Code.NOT_STARTED: (
         lambda one: f"could not be started here; tried again in {_left(one)}",
         lambda one: f"在本节点未能启动；{_left(one)} 后再试",

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from gpu_queue.scheduling.admission import Card, Reserved
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from gpu_queue.scheduling.admission import Card, Reserved, Terms, shared
 from gpu_queue.scheduling.facts import Facts, Phase
+from gpu_queue.scheduling.order import in_turn
+from gpu_queue.sharing import Sharing
 from gpu_queue.states import GpuState
 from gpu_queue.task import Needs, Waiting
 
@@ -49,3 +55,17 @@ def a_node(cards: list[Card], *tasks: Waiting) -> Facts:
         gpus=cards,
         waiting=sorted(tasks, key=lambda task: task.key),
     )
+
+
+def a_shared_card(index: int = 0, free_gib: float = 80, **more: Any) -> Card:
+    """A GPU of a shared server on which nobody computes."""
+    known = {"utilization_percent": (0, 0), "has_user_python": False, **more}
+    free_bytes = int(free_gib * GIB)
+    return Card(f"GPU-{index}", index, 80 * GIB, 80 * GIB - free_bytes, free_bytes, **known)
+
+
+def a_shared_node(cards: Sequence[Card], *tasks: Waiting, lottery: str = "", **sharing: Any) -> Facts:
+    """A node that is shared with other people, and what waits, in the order in which it has its turn."""
+    waiting = in_turn(sorted(tasks, key=lambda task: task.key), lottery)
+    terms = Terms(GIB, Sharing(**sharing))
+    return replace(a_node(list(cards)), waiting=waiting, policy=shared, terms=terms)

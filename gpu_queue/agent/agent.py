@@ -128,7 +128,8 @@ class Agent:
         )
         self.pushing = Pushing(spool, storage, self.tries, now, say)
         self.history = History(spool, storage, self.tries, self.cards, say)
-        lookout = Lookout(processes_of(around.devices.kind, around.environment.get(STATE_FILE_VARIABLE)), around.wake)
+        state_file = around.environment.get(STATE_FILE_VARIABLE)
+        lookout = Lookout(processes_of(around.devices.kind, state_file, around.gpu_uuids), around.wake)
         notes = Notes(around)
         self.overreach = Overreach(self.tries, self.cards, lookout, notes, now)
         self.outgrown: Outgrown | None = None
@@ -211,7 +212,7 @@ class Agent:
         if self.outgrown is not None:
             self.outgrown.advance(now)
         self._hanging.notice(now)
-        if now >= self.beat.due(now):
+        if now >= min(self.beat.due(now), self._minutes.due):
             self._tell(now)
         self.uni_ids.advance(now)
         self.place.keep_fresh(now)
@@ -374,7 +375,7 @@ class Agent:
         waiting = [task for task in self.looking.view.waiting if task.name not in facts.claiming]
         open_nonces = self.commands.open_nonces()
         allocation = self._around.allocation
-        shared = shared_pages(facts, self.settings.mode)
+        shared = shared_pages(facts, self.settings.mode, self.cards.tenants)
         queues, more_queues = told_queues(facts, self.looking, self.tries)
         return NodePage(
             node=self._spool.node,

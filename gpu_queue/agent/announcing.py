@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
 from datetime import datetime
 
 from gpu_queue.agent.allotted import Allocation, Span, span_of
 from gpu_queue.agent.speaker import Speaker
 from gpu_queue.agent.surroundings import Surroundings
+from gpu_queue.agent.tenants import cards_for_tasks
 from gpu_queue.config import Settings, unknown_in_conf
 from gpu_queue.execution.launcher import first_line
 from gpu_queue.gpus.devices import Gpu
 from gpu_queue.keepalive.preflight import look_for_torch
+from gpu_queue.sharing import Mode, Sharing
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.units import format_exact_duration
 
@@ -35,8 +38,32 @@ def announce(speaker: Speaker, settings: Settings, around: Surroundings, served:
     indices = ", ".join(str(gpu.index) for gpu in served)
     speaker.plain(f"Serving {around.spool.paths.root} ({around.spool.mount})")
     speaker.plain(f"Node {around.spool.node}, GPUs {indices} of {around.devices.describe()}")
+    if settings.mode is Mode.SHARED:
+        text, is_none = cards_line(settings.sharing, served)
+        speaker.plain(f"Shared server: {text}", is_none)
     for problem in unknown_in_conf(around.elsewhere.conf):
         speaker.plain(problem, True)
+
+
+def cards_line(sharing: Sharing, served: Sequence[Gpu]) -> tuple[str, bool]:
+    """Which GPUs tasks may have on a shared server, and whether that is none.
+
+    Args:
+        sharing: what its owner decides.
+        served: the GPUs that the agent serves.
+    """
+    found = cards_for_tasks(served, sharing)
+    index = {gpu.uuid: str(gpu.index) for gpu in served}
+    left = sharing.gpu_left
+    is_none = not found.competed or (left.of_free and left.cards >= len(found.competed))
+    told = [f"tasks may have GPUs {', '.join(index[uuid] for uuid in found.competed) or 'none'}"]
+    if found.left:
+        told.append(f"{', '.join(index[uuid] for uuid in found.left)} left to others")
+    if left.of_free and left.cards:
+        told.append(f"{left.cards} of those that are free left to others")
+    if is_none:
+        told.append("no task gets one: see compete_gpus and gpu_left")
+    return "; ".join(told), is_none
 
 
 def allocation_lines(settings: Settings, allocation: Allocation, wall_s: float) -> list[tuple[str, bool]]:
@@ -94,6 +121,8 @@ def keepalive_text(settings: Settings, kind: str, paths: SpoolPaths | None) -> t
         paths: the spool, if it is known.
     """
     wanted = settings.keepalive
+    if settings.mode is Mode.SHARED:
+        return "off, on a shared server; idle GPUs are for others", False
     if not wanted.enabled:
         return "off; idle GPUs stay idle", False
     if paths is not None and os.path.lexists(paths.flag("keepalive-off")):

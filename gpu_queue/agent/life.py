@@ -305,7 +305,11 @@ def _judged(stage: Cleaning, end: End, judge_at: float, now: float, facts: Facts
 def _settling(stage: Settling, facts: Facts, now: float) -> Next:
     answer = facts.answer
     if isinstance(answer, Settled) and answer.moved is not Moved.UNKNOWN:
-        told = Say("its claim was taken away") if answer.moved is Moved.LOST else Tally(answer.settlement)
+        told = (
+            Say("its claim was taken away")
+            if answer.moved is Moved.LOST
+            else Tally(answer.settlement, answer.error_type)
+        )
         return Over(stage.end), (Tell(), Forget(), told)
     if isinstance(answer, (Settled, Failed)):
         text = f"could not be moved on yet ({answer.error if isinstance(answer, Settled) else answer})"

@@ -14,11 +14,13 @@ from gpu_queue.agent.allotted import allocation_of, host_in
 from gpu_queue.agent.announcing import (
     allocation_lines,
     announce,
+    cards_line,
     keepalive_text,
     lifetime_text,
     ready_line,
     torch_version,
 )
+from gpu_queue.agent.lookout import look
 from gpu_queue.agent.loop import run
 from gpu_queue.agent.speaker import Speaker, fit, reddened
 from gpu_queue.agent.surroundings import Surroundings
@@ -31,14 +33,16 @@ from gpu_queue.execution.local import NodeDirectory
 from gpu_queue.gpus.devices import Devices, Gpu, Readings, select_gpus
 from gpu_queue.gpus.leases import Leases
 from gpu_queue.gpus.nvml import NvmlDevices
+from gpu_queue.gpus.processes import processes_of
 from gpu_queue.gpus.reader import Reader
-from gpu_queue.gpus.simulated import SimulatedDevices
+from gpu_queue.gpus.simulated import STATE_FILE_VARIABLE, SimulatedDevices
 from gpu_queue.keepalive.preflight import mps_pipe
 from gpu_queue.keepalive.supervisor import Host
 from gpu_queue.node.config import believed, read_config
 from gpu_queue.node.hints import Hints
 from gpu_queue.node.side import NodeSide, node_name, own_name
 from gpu_queue.node.storage import Errand, Failed, StorageThread
+from gpu_queue.scheduling.tenancy import competing
 from gpu_queue.sharing import Mode
 from gpu_queue.spool import filesystem, trust
 from gpu_queue.spool.paths import STATE_DIRECTORIES, SpoolPaths
@@ -69,7 +73,7 @@ def devices_for(
         SettingsError: ``--simulate`` cannot be understood.
     """
     if settings.simulate:
-        state_file = environment.get("GPU_QUEUE_SIMULATE_FILE")
+        state_file = environment.get(STATE_FILE_VARIABLE)
         return SimulatedDevices.parse(settings.simulate, state_file, plant=plant)
     return NvmlDevices()
 
@@ -314,15 +318,33 @@ def check(
         counts = {state: len(os.listdir(f"{paths.root}/{state}")) for state in STATE_DIRECTORIES}
         return f"{paths.root} ({filesystem.mount_of(paths.root)}), {counts['pending']} waiting"
 
+    shared: list[Gpu] = []
+
     def gpus_text() -> str:
         devices = devices_for(settings, environment)
         try:
             served = _served(devices, settings, environment)
             if not served:
                 raise DeviceError("no GPU to serve; --simulate 4 serves simulated ones")
+            shared.extend(served if settings.mode is Mode.SHARED else ())
             return f"{devices.describe()}; serves {', '.join(str(gpu.index) for gpu in served)}"
         finally:
             devices.close()
+
+    def cards_text() -> str:
+        text, is_none = cards_line(settings.sharing, shared)
+        if is_none:
+            raise SettingsError(text)
+        unknown = competing(shared, settings.sharing).unknown
+        passed = f"; passed over, for they are not served here: compete_gpus {', '.join(unknown)}" if unknown else ""
+        return text + passed
+
+    def others_text() -> str:
+        kind = "simulated" if settings.simulate else "nvml"
+        found = look(processes_of(kind, environment.get(STATE_FILE_VARIABLE)), os.geteuid())
+        if found.problem:
+            return f"{found.problem}; whether they use a GPU is judged by its memory and utilisation alone"
+        return "seen by their processes, memory and utilisation"
 
     def node_text() -> str:
         directory = NodeDirectory.open(settings.local_dir or None)
@@ -338,6 +360,9 @@ def check(
     line("mode", note.removeprefix("mode is ") or settings.mode.value)
     try_("spool", spool_text)
     try_("GPUs", gpus_text)
+    if shared:
+        try_("cards", cards_text)
+        try_("others", others_text)
     try_("node", node_text)
     spool = _paths(settings, environment) if settings.job_id else None
     text, is_bad = keepalive_text(settings, "simulated" if settings.simulate else "nvml", spool)

@@ -8,19 +8,11 @@ from collections.abc import Callable
 from gpu_queue.spool.pages import GpuPage, NodePage, QueuePage, TryPage
 from gpu_queue.task import short_name
 from gpu_queue.texts import printable
+from gpu_queue.words import bar_in_words
 
-EVERY_S = 59.0
-"""A page is written every 30 s, or later by the length of a step."""
+EVERY_S = 60.0
 LINES_MAX = 20
 QUEUES_MAX = 7
-KEPT_BY = {
-    "left": "left to others",
-    "stranger": "used by others",
-    "python": "a Python process of yours runs on it",
-    "memory": "too little free memory",
-    "utilization": "too busy",
-}
-"""What keeps a GPU from tasks, in words."""
 
 
 class Minutes:
@@ -30,10 +22,17 @@ class Minutes:
         self._say = say
         self._said_at = now
         self._said: object = None
+        self._is_shared = False
+
+    @property
+    def due(self) -> float:
+        """When a page is to be written for it, in monotonic seconds."""
+        return self._said_at + EVERY_S if self._is_shared else float("inf")
 
     def hear(self, now: float, page: NodePage) -> None:
         """This page is written."""
-        if page.mode != "shared" or now - self._said_at < EVERY_S:
+        self._is_shared = page.mode == "shared"
+        if now < self.due:
             return
         self._said_at = now
         what = (page.waiting_count, page.done, page.failed, page.queues, [(one.uuid, one.state) for one in page.gpus])
@@ -85,7 +84,7 @@ def _gpu_lines(gpu: GpuPage, running: tuple[TryPage, ...]) -> list[str]:
             free = f"{gpu.shared.free_bytes / (1 << 30):.1f}GB"
         if gpu.shared.user_pythons is not None:
             pythons = str(gpu.shared.user_pythons)
-        kept = KEPT_BY.get(gpu.shared.kept_by, printable(gpu.shared.kept_by))
+        kept = printable(bar_in_words(gpu.shared.kept_by))
     state = gpu.state.value if gpu.state.value in ("lost", "unknown") else ""
     why = f" ({kept or state})" if kept or state else ""
     head = f"GPU {gpu.index}: Available={free}, User Python Processes={pythons}, Running Tasks={len(tries)}{why}"

@@ -12,11 +12,12 @@ from gpu_queue.agent.cards import Cards
 from gpu_queue.agent.fillers import Fillers
 from gpu_queue.agent.looking import Looking
 from gpu_queue.agent.place import Place
+from gpu_queue.agent.rests import limits
 from gpu_queue.agent.tries import Tries
 from gpu_queue.config import Settings
 from gpu_queue.reasons import Reason
 from gpu_queue.scheduling.admission import Terms, dedicated, shared
-from gpu_queue.scheduling.facts import Facts, Limits, Phase
+from gpu_queue.scheduling.facts import Facts, Phase
 from gpu_queue.scheduling.order import in_turn
 from gpu_queue.scheduling.plan import LOOK_AHEAD, Start, plan, positions_without_gpu
 from gpu_queue.scheduling.selecting import turn_after
@@ -107,12 +108,7 @@ class Planning:
             claiming=frozenset(tries.claimed_names),
             busy_queues=looking.busy_queues,
             titles=looking.titles,
-            limits=Limits(
-                settings.cpu_slots,
-                settings.retry_delay_s,
-                retry_config=settings.sharing.retry_config if is_shared else None,
-                infeasible=settings.infeasible,
-            ),
+            limits=limits(settings),
             turn=self._turn,
             serving_since=server_now if self._serving_since is None else self._serving_since,
             ready_since=self._ready_since,

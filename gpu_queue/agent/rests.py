@@ -5,9 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gpu_queue.agent.agenda import NEVER, Agenda, Duty
+from gpu_queue.config import Settings
+from gpu_queue.scheduling.facts import Limits
+from gpu_queue.sharing import Mode
+from gpu_queue.task import RetryLimits
+from gpu_queue.units import format_exact_duration
 
 NODE_REST_S = 60.0
 """A node that could not start a task for its own reasons (a full local disk) starts none for so long."""
+
+
+def limits(settings: Settings) -> Limits:
+    """What the owner decides about what waits."""
+    config = settings.sharing.retry_config if settings.mode is Mode.SHARED else None
+    return Limits(settings.cpu_slots, settings.retry_delay_s, retry_config=config, infeasible=settings.infeasible)
+
+
+def retry_limits(settings: Settings) -> RetryLimits:
+    """How often what is tried again; on a shared server a task's own ``--retries`` can only make that less."""
+    if settings.mode is not Mode.SHARED:
+        return RetryLimits(settings.retries, settings.max_lost)
+    config = settings.sharing.retry_config
+    return RetryLimits(
+        config.max_retries,
+        settings.max_lost,
+        is_most=True,
+        rest_every=config.max_retry_before_backoff if config.backoff_duration_s > 0 else 0,
+        rest=format_exact_duration(config.backoff_duration_s),
+    )
 
 
 class Rests:

@@ -340,6 +340,7 @@ class Tally:
     """It was moved on by us."""
 
     settlement: Settlement
+    error_type: str = ""
 
 
 Effect = (

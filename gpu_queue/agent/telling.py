@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from gpu_queue.agent import stages
 from gpu_queue.agent.livetry import LiveTry
+from gpu_queue.agent.tenants import Tenants
 from gpu_queue.gpus.devices import Gpu
-from gpu_queue.reasons import Reason
-from gpu_queue.scheduling.admission import Card
+from gpu_queue.reasons import Bar, Reason
+from gpu_queue.scheduling.admission import Card, Verdict
 from gpu_queue.scheduling.facts import Facts
+from gpu_queue.scheduling.tenancy import Tenant
 from gpu_queue.scheduling.watch import Silent
-from gpu_queue.sharing import Mode, Sharing
+from gpu_queue.sharing import Mode
 from gpu_queue.spool.pages import (
     GpuPage,
     KeepPage,
@@ -60,32 +62,20 @@ def _gpu_page(state: GpuState, gpu: Gpu, keep: KeepPage | None, shared: SharedPa
     )
 
 
-def shared_pages(facts: Facts, mode: Mode) -> dict[str, SharedPage]:
+def shared_pages(facts: Facts, mode: Mode, tenants: Tenants | None) -> dict[str, SharedPage]:
     """What else there is to say of the GPUs of a shared server, by UUID; empty where the node is no such."""
     if mode is not Mode.SHARED:
         return {}
-    return {card.uuid: _shared_page(card, facts) for card in facts.gpus}
+    return {
+        card.uuid: _shared_page(card, facts.judge(card), None if tenants is None else tenants.on(card.uuid))
+        for card in facts.gpus
+    }
 
 
-def _shared_page(card: Card, facts: Facts) -> SharedPage:
-    pythons = None if card.has_user_python is None else int(card.has_user_python)
-    kept_by = _kept_by(card, facts.terms.sharing) if facts.judge(card).state is GpuState.FOREIGN else ""
-    return SharedPage(card.memory_free_bytes, pythons, kept_by)
-
-
-def _kept_by(card: Card, sharing: Sharing) -> str:
-    """What makes a card somebody else's: the first of the rules that says so."""
-    if not card.is_competed:
-        return "left"
-    if card.has_stranger:
-        return "stranger"
-    if card.has_user_python and not sharing.maximize_resource_utilization:
-        return "python"
-    if card.memory_free_bytes is not None and card.memory_free_bytes < sharing.min_memory_bytes:
-        return "memory"
-    if max(card.utilization_percent, default=0) > sharing.max_util_percent:
-        return "utilization"
-    return ""
+def _shared_page(card: Card, verdict: Verdict, tenants: Sequence[Tenant] | None) -> SharedPage:
+    pythons = None if tenants is None else sum(one.is_python and not one.is_filler for one in tenants)
+    bar = verdict.bar or (Bar.STRANGER if verdict.state is GpuState.FOREIGN else None)
+    return SharedPage(card.memory_free_bytes, pythons, bar.value if bar is not None else "")
 
 
 def try_pages(tries: Iterable[LiveTry], gpus: Sequence[Gpu], now: float) -> tuple[TryPage, ...]:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,7 @@ from gpu_queue.gpus.devices import ComputeMode, Gpu, Readings
 from gpu_queue.scheduling.tenancy import (
     CHANGED_BYTES,
     EVERY_S,
+    PATIENCE,
     Competing,
     Look,
     Tenant,
@@ -46,6 +48,10 @@ class Others:
     is_competed: bool = True
 
 
+def _drawn() -> int:
+    return random.randrange(PATIENCE + 1)  # noqa: S311
+
+
 class Tenants:
     """Who else is on the cards that one agent serves."""
 
@@ -56,6 +62,7 @@ class Tenants:
         served: frozenset[str],
         sharing: Callable[[], Sharing],
         say: Callable[[str], None],
+        draw: Callable[[], int] = _drawn,
     ) -> None:
         """Know nothing yet.
 
@@ -65,14 +72,17 @@ class Tenants:
             served: UUIDs of the cards that are judged.
             sharing: what the owner wants at the moment.
             say: tells people.
+            draw: a number from 0 to ``PATIENCE``.
         """
         self._lookout = lookout
         self._devices = devices
         self._sharing = sharing
         self._say = say
-        self._watched = {uuid: Watched(lookout.uid) for uuid in served}
+        self._watched = {uuid: Watched(lookout.uid, draw) for uuid in served}
         self._held: Set[str] = frozenset()
         self._competing = Competing((), ())
+        self._competing_of: tuple[Sharing, Sequence[Gpu]] = sharing(), ()
+        """What it was made from."""
         self._judged = Look(float("-inf"), float("-inf"), None)
         self._is_awaited = False
         """A plan waits for the next look."""
@@ -109,21 +119,28 @@ class Tenants:
 
     # -- readings ---------------------------------------------------------------------------------------------------
 
-    def read(self, gpus: Sequence[Gpu], held: Set[str], now: float) -> None:
+    def hold(self, held: Set[str], now: float) -> None:
+        """Note on which cards a task or a filler of this user is, whichever agent's.
+
+        Args:
+            held: their UUIDs.
+            now: monotonic seconds.
+        """
+        for uuid in (self._held - held) & self._watched.keys():
+            self._watched[uuid].begin_anew(now)
+        self._held = held
+
+    def read(self, gpus: Sequence[Gpu], now: float) -> None:
         """Take a reading of the served cards.
 
         Args:
             gpus: they, in the node's order.
-            held: UUIDs of those on which a task or a filler of this user is, whichever agent's.
             now: monotonic seconds.
         """
         self._now = now
-        for uuid in (self._held - held) & self._watched.keys():
-            self._watched[uuid].begin_anew(now)
-        self._held = held
-        self._note_competing(gpus)
+        self._note_competing(self._sharing(), gpus)
         for gpu in gpus:
-            if gpu.uuid not in held:
+            if gpu.uuid not in self._held:
                 self._add(gpu, self._watched[gpu.uuid])
 
     def _add(self, gpu: Gpu, watched: Watched) -> None:
@@ -133,13 +150,20 @@ class Tenants:
         if sampled_at > float("-inf"):
             watched.add(min(self._now, sampled_at), gpu.utilization_percent)
 
-    def _note_competing(self, gpus: Sequence[Gpu]) -> None:
-        found = competing(gpus, self._sharing())
+    def _competed(self) -> tuple[str, ...]:
+        """UUIDs of the cards that tasks may have, by the settings of this moment; these change between readings."""
+        sharing, (noted, gpus) = self._sharing(), self._competing_of
+        if sharing != noted:
+            self._note_competing(sharing, gpus)
+        return self._competing.competed
+
+    def _note_competing(self, sharing: Sharing, gpus: Sequence[Gpu]) -> None:
+        self._competing_of = sharing, gpus
+        found = cards_for_tasks(gpus, sharing)
         if found.unknown and found.unknown != self._competing.unknown:
             names = ", ".join(map(printable, found.unknown))
             self._say(f"compete_gpus: {names}: no GPU that is served here, and passed over")
-        allowed = {gpu.uuid for gpu in gpus if gpu.compute_mode is not ComputeMode.PROHIBITED}
-        self._competing = replace(found, competed=tuple(uuid for uuid in found.competed if uuid in allowed))
+        self._competing = found
 
     def sample(self, uuids: Iterable[str], now: float) -> None:
         """Have cards read at a high frequency from now on, for a while."""
@@ -151,29 +175,16 @@ class Tenants:
         """The processes on a card at the last look; None: it cannot be told."""
         return None if self._judged.tenants is None else self._judged.tenants.get(uuid)
 
-    def pythons_on(self, uuid: str) -> int | None:
-        """How many Python processes of this user that belong to no task are on a card; None: it cannot be told."""
-        found = self.on(uuid)
-        return None if found is None else len(user_pythons(found, self._lookout.uid))
-
-    def taken_bytes(self, uuid: str, claim: str) -> int | None:
-        """What the processes of a try had taken of a card's memory at the last look; None: it cannot be told."""
-        found = self.on(uuid)
-        taken = [one.used_bytes for one in found or () if one.claim == claim]
-        known = [part for part in taken if part is not None]
-        return None if found is None or len(known) < len(taken) else sum(known)
-
     def of(self, gpu: Gpu) -> Others:
         """What is known of others on a card, as of the last reading."""
         watched, found = self._watched[gpu.uuid], self.on(gpu.uuid)
         is_held, now = gpu.uuid in self._held, self._now
-        pythons = self.pythons_on(gpu.uuid)
         return Others(
             utilization_percent=watched.utilization(now),
             tells_utilization=not gpu.is_mig and not is_held,
-            has_user_python=None if pythons is None else pythons > 0,
+            has_user_python=None if found is None else bool(user_pythons(found, self._lookout.uid)),
             has_stranger=watched.has_stranger(now) or (not is_held and _is_locked(gpu, found)),
-            is_competed=gpu.uuid in self._competing.competed,
+            is_competed=gpu.uuid in self._competed(),
         )
 
     def may_be_given(self, uuids: Iterable[str], now: float, agenda: Agenda) -> bool:
@@ -184,12 +195,15 @@ class Tenants:
             now: monotonic seconds.
             agenda: is told when to plan again.
         """
+        uuids = list(uuids)
+        if not uuids:
+            return True
         look = self._lookout.look(now, FRESH_S)
         is_fresh = look is not None and look.began_at <= self._judged.began_at
         if is_fresh and all(self._watched[uuid].is_complete(now) or uuid in self._held for uuid in uuids):
             return True
         self._is_awaited = self._is_awaited or not is_fresh
-        self.sample(self._competing.competed, now)
+        self.sample(self._competed(), now)
         agenda.want(Duty.PLAN, now + EVERY_S)
         return False
 
@@ -199,7 +213,7 @@ class Tenants:
         Returns:
             Those of the cards that a task could have.
         """
-        waited = {uuid for uuid in self._competing.competed if states.get(uuid) in _MAY_BECOME_FREE}
+        waited = {uuid for uuid in self._competed() if states.get(uuid) in _MAY_BECOME_FREE}
         if waited:
             self.sample(waited | self.sampled, now)
             agenda.want(Duty.PLAN, now + EVERY_S)
@@ -210,7 +224,21 @@ _MAY_BECOME_FREE = frozenset({GpuState.FOREIGN, GpuState.UNKNOWN})
 
 
 def _is_locked(gpu: Gpu, tenants: Sequence[Tenant] | None) -> bool:
-    """Whether somebody's context keeps all others off a card."""
+    """Whether somebody's context keeps all others off a card that no task of ours holds."""
     if gpu.compute_mode is not ComputeMode.EXCLUSIVE_PROCESS:
         return False
-    return bool(tenants) or gpu.memory_used_bytes is None or gpu.memory_used_bytes >= CHANGED_BYTES
+    if gpu.memory_used_bytes is None or gpu.memory_used_bytes >= CHANGED_BYTES:
+        return True
+    return any(one.claim is None for one in tenants or ())  # what was a task's at the last look may have ended
+
+
+def cards_for_tasks(served: Sequence[Gpu], sharing: Sharing) -> Competing:
+    """Which of the served cards tasks may have: of those that are competed for not such as nobody may use.
+
+    Args:
+        served: them, in the node's order.
+        sharing: what the owner wants.
+    """
+    barred = {gpu.uuid for gpu in served if gpu.compute_mode is ComputeMode.PROHIBITED}
+    found = competing(served, sharing)
+    return replace(found, competed=tuple(uuid for uuid in found.competed if uuid not in barred))

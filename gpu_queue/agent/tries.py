@@ -15,7 +15,7 @@ from gpu_queue.agent.agenda import Agenda, Duty
 from gpu_queue.agent.holdings import Holdings
 from gpu_queue.agent.livetry import LiveTry, last_line, left_over, recalled, remember
 from gpu_queue.agent.preparing import Preparing
-from gpu_queue.agent.rests import Rests
+from gpu_queue.agent.rests import Rests, retry_limits
 from gpu_queue.agent.tally import Ended, Tally
 from gpu_queue.execution import processes
 from gpu_queue.execution.local import AgentDirectory
@@ -28,7 +28,7 @@ from gpu_queue.node.transitions import Claimed, NotClaimed, Recalled, Settled
 from gpu_queue.scheduling.plan import Start
 from gpu_queue.scheduling.recovery import ClaimFacts, Step, recover
 from gpu_queue.spool.paths import claim_name, full_name, make_id, parse_claim, parse_drop
-from gpu_queue.task import Claim, End, RetryLimits, Settlement, State, Waiting, Why
+from gpu_queue.task import Claim, End, Settlement, State, Waiting, Why, told_outcome
 from gpu_queue.units import format_utc
 
 STOP_REMEMBERED_S = 600.0
@@ -278,8 +278,8 @@ class Tries:
                 case stages.Forget():
                     one.directory.remove()
                     self.stop_wanted.pop(one.name, None)
-                case stages.Tally(settlement):
-                    self._tally(one, settlement)
+                case stages.Tally(settlement, error_type):
+                    self._tally(one, settlement, error_type)
         return launched
 
     def _launch(self, one: LiveTry, claimed: Claimed, now: float) -> stages.Launched:
@@ -339,9 +339,7 @@ class Tries:
     # -- settling --------------------------------------------------------------------------------------------------
 
     def _settle(self, one: LiveTry, end: End, now: float, note: str) -> None:
-        settings = self._settings()
-        retries = one.needs.retries if one.needs.retries is not None else settings.retries
-        limits = RetryLimits(retries, settings.max_lost)
+        limits = retry_limits(self._settings()).of_task(one.needs.retries)
         facts = dict(one.facts)
         started = None
         if one.started_wall_s:
@@ -374,13 +372,14 @@ class Tries:
 
         self._settles.send(call, lambda it: self._go_on(one, self._clock(), stages.Facts(answer=it)), key=one.name)
 
-    def _tally(self, one: LiveTry, settlement: Settlement) -> None:
+    def _tally(self, one: LiveTry, settlement: Settlement, error_type: str) -> None:
         if settlement.to is State.PENDING:
             self._agenda.want(Duty.LOOK)
         else:
             self.tally.add(Ended(one.claim.task_id, settlement.to, one.needs.queue))
         because = f" ({settlement.reason})" if settlement.reason else ""
-        self._say(f"{settlement.to.value:<8} {one.title}  {settlement.outcome}{because}  [{one.claim.task_id}]")
+        outcome = told_outcome(settlement.outcome, error_type)
+        self._say(f"{settlement.to.value:<8} {one.title}  {outcome}{because}  [{one.claim.task_id}]")
 
     # -- recovery --------------------------------------------------------------------------------------------------
 

@@ -69,9 +69,10 @@ class UniIds:
 
     def _notice(self) -> None:
         for name, one in self._tries.live.items():
-            if one.is_running and name not in self._entries:
-                pid = one.pid or (one.directory.pid() or (0, 0))[0]
-                if pid:
+            if one.started_wall_s and name not in self._entries:
+                # One that is over before this is reached has its end told all the same.
+                pid = one.pid or one.shim_pid or (one.directory.pid() or (0, 0))[0]
+                if pid or not one.is_running:
                     self._entries[name] = self._entry(one, pid)
 
     def _entry(self, one: LiveTry, pid: int) -> Entry:

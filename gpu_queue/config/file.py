@@ -30,6 +30,8 @@ _TAG = "tag:yaml.org,2002:"
 _NO_PLAIN = {"null": "nothing", "timestamp": "a date", "binary": "bytes"}
 _UNSEEN = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 """Controls, what turns the direction of writing, and halves of characters."""
+_WIDE_COLON = "\uff1a"
+"""As it is typed where one writes Chinese."""
 _LISTS = "docs/settings.md lists them"
 
 
@@ -60,7 +62,9 @@ def read(path: str, content: bytes, table: Table[Any]) -> Config:
     if isinstance(root, yaml.MappingNode):
         reader.group(root, tree_of(table.rows), "")
     elif root.tag != f"{_TAG}null":
-        reader.add(root.start_mark.line, "", f"{_what(root)}; expected a mapping of settings")
+        is_wide = isinstance(root, yaml.ScalarNode) and _WIDE_COLON in root.value
+        hint = f"; write ':' and a blank for {_WIDE_COLON}" if is_wide else ""
+        reader.add(root.start_mark.line, "", f"{_what(root)}; expected a mapping of settings{hint}")
     return reader.result()
 
 

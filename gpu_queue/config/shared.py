@@ -14,6 +14,7 @@ from gpu_queue.config.kinds import (
     OrGroup,
     Plain,
     Scalar,
+    any_case,
     blanks,
     one_of,
     or_text,
@@ -25,7 +26,7 @@ from gpu_queue.units import LARGEST_BYTES, parse_size_bytes
 
 E = TypeVar("E", bound=Enum)
 _INDEX_MAX = 9999
-_UUID = r"(?:GPU|MIG)-[^,\s]{1,96}"
+_UUID = "(?:GPU|MIG)-[^,\uff0c\\s]{1,96}"
 
 
 def _named(kinds: type[E]) -> Scalar:
@@ -66,13 +67,20 @@ def _gpu_left(value: Plain) -> GpuLeft:
     return GpuLeft(int(match[2]), of_free=match[1] is not None)
 
 
-def _absolute(value: Plain) -> str:
-    if not isinstance(value, str) or not value.startswith("/"):
-        raise ValueError(f"{shown(value)}; expected {ABSOLUTE.expected}")
+def _json_file(value: Plain) -> str:
+    if isinstance(value, str) and value.strip().lower() in ("", "none", "null"):
+        return ""
+    if not isinstance(value, str) or not value.endswith(".json"):
+        raise ValueError(f"{shown(value)}; expected {JSON_FILE.expected}")
     return value
 
 
-ABSOLUTE = Scalar(_absolute, "a path that begins with /", {"type": "string", "pattern": "^/"})
+JSON_FILE = Scalar(
+    _json_file,
+    "the path of a file whose name ends with .json; or none",
+    {"type": ["null", "string"], "pattern": rf"\.json$|{blanks(any_case('none', 'null'))}|{blanks('')}"},
+    takes_nothing=True,
+)
 MODE = _named(Mode)
 SELECT = _named(Select)
 ONE_OR_MORE = Scalar(
@@ -98,7 +106,7 @@ CARD = Scalar(
         "pattern": blanks(rf"[0-9]{{1,4}}|{_UUID}"),
     },
 )
-CARDS = ListOf(CARD, separator=",", least=0, collect=lambda cards: tuple(dict.fromkeys(cards)))
+CARDS = ListOf(CARD, separator="[,\uff0c]", least=0, collect=lambda cards: tuple(dict.fromkeys(cards)))
 _LEFT = "a number of GPUs (the last ones), or free: and a number (of those that are free)"
 GPU_LEFT = OrGroup(
     Scalar(
@@ -124,7 +132,7 @@ def no_card_problem(mode: Mode, sharing: Sharing) -> str:
     """Why no card could be given, where somebody has said which; empty: one could."""
     if mode is not Mode.SHARED or sharing.compete_gpus or sharing.use_all_gpus:
         return ""
-    return "compete_gpus names no GPU, so that no task would get one; name some, or set use_all_gpus: true"
+    return "it names no GPU, so that no task would get one; name some, or set use_all_gpus: true"
 
 
 def left_problem(mode: Mode, sharing: Sharing, served: tuple[str, ...]) -> str:
@@ -142,7 +150,4 @@ def left_problem(mode: Mode, sharing: Sharing, served: tuple[str, ...]) -> str:
     named = named or (() if served == ("all",) else served)
     if not named or sharing.gpu_left.cards < len(named):
         return ""
-    return (
-        f"gpu_left is {sharing.gpu_left.cards}, and {where} names {len(named)}, so that no task would get a GPU; "
-        f"expected less than {len(named)}"
-    )
+    return f"{sharing.gpu_left.cards}, where {where} names {len(named)}: no task would get a GPU; expected less"

@@ -34,9 +34,9 @@ from gpu_queue.config.kinds import (
     or_none,
 )
 from gpu_queue.config.shared import (
-    ABSOLUTE,
     CARDS,
     GPU_LEFT,
+    JSON_FILE,
     MEGABYTES,
     MODE,
     ONE_OR_MORE,
@@ -235,7 +235,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("sharing.max_concurrent", "--max-concurrent", "GPU_QUEUE_MAX_CONCURRENT", "max_concurrent", or_none(ONE_OR_MORE), "none", "shared: tasks that run on this node at once", "N", live=True),
     Setting("sharing.max_wait_time_s", "--max-wait-time", "GPU_QUEUE_MAX_WAIT_TIME", "max_wait_time", or_none(POSITIVE), "none", "shared: a task that waited longer fails", "TIME", live=True),
     Setting("sharing.select", "--select", "GPU_QUEUE_SELECT", "select", SELECT, "most_free", "shared: which of several GPUs that fit: `most_free` (memory), `least_util` or `round_robin`", "WHICH", live=True),
-    Setting("sharing.process_json", "--process-json", "GPU_QUEUE_PROCESS_JSON", "process_json", ABSOLUTE, "", "shared: where (a whole path) `uni_id.json` is written beside the one in the spool", "FILE", live=True, guarded=True),
+    Setting("sharing.process_json", "--process-json", "GPU_QUEUE_PROCESS_JSON", "process_json", JSON_FILE, "", "shared: where `uni_id.json` is written beside the one in the spool; a relative path begins there", "FILE", live=True, guarded=True),
     Setting("sharing.retry_config.max_retry_before_backoff", "", "GPU_QUEUE_MAX_RETRY_BEFORE_BACKOFF", "retry_config.max_retry_before_backoff", ONE_OR_MORE, "3", "shared: a task that failed is tried again at once, and rests after so many failures", live=True),
     Setting("sharing.retry_config.backoff_duration_s", "", "GPU_QUEUE_BACKOFF_DURATION", "retry_config.backoff_duration", DURATION, "10m", "shared: how long it rests", live=True),
     Setting("sharing.retry_config.max_retries", "", "GPU_QUEUE_MAX_RETRIES", "retry_config.max_retries", or_none(COUNT), "none", "shared: retries until it is given up; `none`: it is tried until it succeeds", live=True),

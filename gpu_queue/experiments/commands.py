@@ -137,7 +137,10 @@ class _Reader:
         memory_gb: float | None,
         dialect: Dialect,
     ) -> Block | None:
-        commands = [command for line in lines if (command := self._command(line, lines, dialect)) is not None]
+        numbers = [line for line in lines if is_number(line.text)]
+        is_several = dialect is Dialect.QUEUE_FIRST and self._mode is Mode.SINGLE and numbers == [*lines[-1:]]
+        read = (self._command(line, dialect, is_several=is_several) for line in lines)
+        commands = [command for command in read if command is not None]
         if not lines and self._fine:
             self._tell(self._lines[-1].number, "expected commands in the block, found none")
         if not self._fine or queue is None or gpus is None or memory_gb is None:
@@ -147,13 +150,12 @@ class _Reader:
             tuple(commands), queue, memory_gb, *gpus, first, last, tuple(line.number for line in lines), dialect
         )
 
-    def _command(self, line: _Line, lines: Sequence[_Line], dialect: Dialect) -> str | None:
+    def _command(self, line: _Line, dialect: Dialect, *, is_several: bool) -> str | None:
         if is_number(line.text):
-            numbers = [one for one in lines if is_number(one.text)]
             advice = "an empty line ends a block"
             if dialect is Dialect.QUEUE_LAST:
                 advice = "the queue stands in the block's last line"
-            elif self._mode is Mode.SINGLE and numbers == [lines[-1]]:
+            elif is_several:
                 advice = _SEVERAL
             self._tell(line.number, f"expected a command, found the number {shown(line.text)}; {advice}")
             return None

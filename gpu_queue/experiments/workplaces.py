@@ -8,7 +8,9 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +24,8 @@ from gpu_queue.texts import printable
 
 KEY = "work_dir"
 NAME = "config.yaml"
+_SAYS_IT = re.compile(rb"^[\"']?work_dir[\"']?[ \t]*:(?![ \t]*(?:null|~)?[ \t]*(?:#.*)?$)", re.MULTILINE)
+"""A line that says something other than null."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +69,36 @@ def _of_queue(paths: SpoolPaths) -> Config:
         is_shared = bool(stat.S_IMODE(os.stat(paths.root).st_mode) & 0o022)
     except OSError:
         return Config()  # there is no queue yet
-    config = read_config(paths.config, frozenset({os.geteuid(), 0}), is_shared=is_shared)
+    try:
+        config = read_config(paths.config, frozenset({os.geteuid(), 0}), is_shared=is_shared)
+    except ModuleNotFoundError:
+        content, _ = spool_files.read_regular(paths.config, spool_files.RECORD_MAX_BYTES)
+        config = _unread(paths.config, content)
     if KEY in config.broken:
         about = [one for one in config.problems if f": {KEY}: " in one] or config.problems
         raise SettingsError(*about, f"mend it, or say by --work-dir where commands run ({paths.config})")
     return config
+
+
+def _parsed(path: str, content: bytes) -> Config:
+    try:
+        return parse_config(path, content)
+    except ModuleNotFoundError:
+        return _unread(path, content)
+
+
+def _unread(path: str, content: bytes) -> Config:
+    """What a Python without PyYAML, as it may be where people submit, can tell of a file: that it says nothing of us.
+
+    Raises:
+        SettingsError: it says something.
+    """
+    found = _SAYS_IT.search(content)
+    if found is None:
+        return Config()
+    line = content.count(b"\n", 0, found.start()) + 1
+    lacks = f"{sys.executable} has no PyYAML to read it"
+    raise SettingsError(f"{path}:{line}: {KEY}: {lacks}; say by --work-dir where commands run, or pip install PyYAML")
 
 
 def _beside(path: str) -> tuple[Config, str]:
@@ -80,7 +109,7 @@ def _beside(path: str) -> tuple[Config, str]:
         return Config(), ""
     if len(content) > spool_files.RECORD_MAX_BYTES:
         return Config(), ""
-    config = parse_config(path, content)
+    config = _parsed(path, content)
     if not config.problems:
         return config, ""
     says_it = KEY in config.values or KEY in config.broken

@@ -19,7 +19,6 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from importlib import metadata
 from typing import Any
 
 from gpu_queue.errors import DeviceError
@@ -353,6 +352,8 @@ class NvmlDevices:
 
 def _bindings() -> Any:
     """The module pynvml, when it is the one that NVIDIA maintains."""
+    from importlib import metadata  # noqa: PLC0415  a twentieth of the imports of an agent, and of others who need it not
+
     try:
         module = importlib.import_module("pynvml")
     except ImportError as error:

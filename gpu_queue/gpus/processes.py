@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -90,17 +90,18 @@ def _devices(nvml: Any, index: int) -> Iterator[Any]:
 class SimulatedProcesses:
     """By the ``processes`` of simulated GPUs, in the file that drives them: pids, or ``[pid, "10G"]``."""
 
-    def __init__(self, state_file: str | None) -> None:
+    def __init__(self, state_file: str | None, uuids: Iterable[str] = ()) -> None:
         self._state_file = state_file
+        self._nobody: dict[str, tuple[GpuProcess, ...]] = dict.fromkeys(uuids, ())
 
     def gpu_processes(self) -> Mapping[str, tuple[GpuProcess, ...]] | None:
-        """See :class:`GpuProcesses`."""
+        """See :class:`GpuProcesses`.  Of a GPU of which the file says nothing nobody uses any."""
         if not self._state_file:
-            return {}
+            return self._nobody
         try:
             with open(self._state_file, encoding="utf-8") as file:
                 states = json.loads(file.read(_STATE_MAX_BYTES))
-            return {
+            return self._nobody | {
                 f"GPU-00000000-0000-0000-0000-{int(index):012x}": tuple(map(_simulated, state.get("processes", ())))
                 for index, state in states.items()
             }
@@ -115,14 +116,15 @@ def _simulated(one: Any) -> GpuProcess:
     return GpuProcess(int(one))
 
 
-def processes_of(kind: str, state_file: str | None) -> GpuProcesses:
+def processes_of(kind: str, state_file: str | None, uuids: Iterable[str] = ()) -> GpuProcesses:
     """What tells the processes of these devices.
 
     Args:
         kind: ``Devices.kind``.
         state_file: what drives simulated ones.
+        uuids: which those are.
     """
-    return NvmlProcesses() if kind == "nvml" else SimulatedProcesses(state_file)
+    return NvmlProcesses() if kind == "nvml" else SimulatedProcesses(state_file, uuids)
 
 
 def unknown_here(listed: Mapping[str, tuple[GpuProcess, ...]]) -> frozenset[int]:

@@ -24,7 +24,7 @@ from gpu_queue.scripts.reader import HEAD_BYTES, read_needs
 from gpu_queue.spool import files, records
 from gpu_queue.spool.paths import SpoolPaths, is_skipped, parse_claim, parse_drop, parse_full, strip_claim
 from gpu_queue.spool.store import listing
-from gpu_queue.task import Needs, State, Submission, TryResult, Waiting, current_round
+from gpu_queue.task import Needs, State, Submission, TryResult, Waiting, current_round, failures_of
 from gpu_queue.units import stamp
 
 SCRIPT_MAX_BYTES = 16 << 20
@@ -336,6 +336,7 @@ class PendingReader:
             refusal = str(bad)
         except OSError:
             return known
+        this_round = current_round(earlier)
         return replace(
             known,
             is_read=True,
@@ -345,7 +346,9 @@ class PendingReader:
             refusal=refusal,
             needs=needs,
             tries=tries,
-            failures=sum(one.end.why is None for one in current_round(earlier)),
+            failures=failures_of(this_round),
+            has_just_failed=bool(this_round) and this_round[-1].is_failure,
+            error_type=next((one.error_type for one in reversed(this_round) if one.is_failure), ""),
             entered_at=returned_at,
             changed_ns=facts.st_ctime_ns,
         )

@@ -71,6 +71,8 @@ class Settled:
     moved: Moved
     settlement: Settlement
     error: str = ""
+    error_type: str = ""
+    """What kind of failure it was; empty: none."""
 
 
 @dataclass(frozen=True)
@@ -285,6 +287,7 @@ class Transitions:
             error_type = failures.by_its_log(end.status, said).value
         else:
             said = b""
+        last_line = last_line if end.why is not None else failures.told(last_line, error_type)
         hint = lastwords.judge(said) if last_line else ""
         if hint:
             last_line = f"==== {hint}\n{last_line}"
@@ -326,7 +329,7 @@ class Transitions:
                 end_facts["error_type"] = error_type
             ended = ("settled" if final else "returned", time.time(), end_facts)
             self._events.add(claim, *([("started", *started)] if started else []), ended)
-        return Settled(moved.moved, result, str(moved.error or ""))
+        return Settled(moved.moved, result, str(moved.error or ""), error_type)
 
     def _needs(self, claim: Claim, source: str) -> Needs:
         """What a task asks for, by its record and its script; nothing where they cannot be read."""

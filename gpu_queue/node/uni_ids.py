@@ -312,7 +312,8 @@ class UniIds:
             name = claim_name(claim)
             is_normal = settled.settlement.to is State.DONE
             state = RunState.NORMAL if is_normal else RunState.ABNORMAL
-            told = state, "" if is_normal else self._error_type(claim, end), format_utc(time.time())
+            error_type = "" if is_normal else settled.error_type or _of_why(end.why).value
+            told = state, error_type, format_utc(time.time())
             if name in self._running:
                 self._finish(name, *told)
             elif name not in self._over:
@@ -320,13 +321,6 @@ class UniIds:
                 while len(self._ends) > ENDS_MAX:
                     del self._ends[next(iter(self._ends))]
         return settled
-
-    def _error_type(self, claim: Claim, end: End) -> str:
-        try:
-            record = records.read_try(self._paths, claim)
-        except OSError:
-            record = None
-        return (record.error_type if record is not None else "") or _of_why(end.why).value
 
     def _finish(self, name: str, state: RunState, error_type: str, ended_at: str) -> None:
         self._over[name] = finished(self._running.pop(name).entry, state, error_type, ended_at)

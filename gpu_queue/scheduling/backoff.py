@@ -33,13 +33,15 @@ def rest_s(failures: int, config: RetryConfig) -> float:
     return config.backoff_duration_s if failures % max(1, config.max_retry_before_backoff) == 0 else 0.0
 
 
-def rests_until(failures: int, returned_at: float, limits: Limits) -> float:
+def rests_until(failures: int, returned_at: float, limits: Limits, *, is_fresh: bool = True) -> float:
     """When a task that failed may be tried again; 0: at once.
 
     Args:
         failures: since it was last settled.
         returned_at: when it came back to pending/, epoch seconds by the server's clock.
         limits: of its owner.
+        is_fresh: it came back because it failed; a try that was requeued, or lost with its node, has had the rest of
+            a shared server before it began.
 
     Returns:
         Epoch seconds by the same clock.
@@ -48,5 +50,5 @@ def rests_until(failures: int, returned_at: float, limits: Limits) -> float:
         return 0.0
     if limits.retry_config is None:
         return returned_at + doubling_s(failures, limits.retry_delay_s, limits.retry_delay_max_s)
-    pause_s = rest_s(failures, limits.retry_config)
+    pause_s = rest_s(failures, limits.retry_config) if is_fresh else 0.0
     return returned_at + pause_s if pause_s > 0 else 0.0

@@ -1,9 +1,9 @@
 """In which order the tasks of a shared server have their turn.  Pure.
 
 - By priority; among equals those first that need more GPUs; among those in order of submission.
-- The places that the heads of queues have in that order are drawn among these heads, so that no queue has the better
-  place for having been written first.  The lots are drawn anew whenever a head changes or was tried: a head with bad
-  luck is not passed over for ever.
+- Where heads of queues follow each other in that order, their places are drawn among them, so that no queue has the
+  better place for having been written first.  The lots are drawn anew whenever a head changes or was tried: a head
+  with bad luck is not passed over for ever.  No head overtakes a task without a queue, nor a thousand older heads.
 - What is not the head of its queue comes behind, in order; what was tried before holds its queue and is a head.
 - What was not read yet comes first among its priority: it may need more than all that is known.
 """
@@ -15,6 +15,9 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from gpu_queue.task import Waiting
+
+DRAWN_AT_ONCE = 1000
+"""Where ever more queues come than can be served, the oldest heads are drawn first."""
 
 
 def in_turn(waiting: Sequence[Waiting], lottery: str) -> tuple[Waiting, ...]:
@@ -56,11 +59,15 @@ def _rank(task: Waiting, heads: dict[str, int]) -> tuple[int, bool, bool, int]:
 
 
 def _drawn(equals: Iterable[Waiting], heads: dict[str, int], seed: bytes) -> list[Waiting]:
-    tasks = list(equals)
-    places = [place for place, task in enumerate(tasks) if task.name in heads]
-    drawn = sorted((tasks[place] for place in places), key=lambda task: _lot(task.name, seed))
-    for place, task in zip(places, drawn, strict=True):
-        tasks[place] = task
+    tasks: list[Waiting] = []
+    for are_heads, some in groupby(equals, lambda task: task.name in heads):
+        together = list(some)
+        if are_heads:
+            for first in range(0, len(together), DRAWN_AT_ONCE):
+                together[first : first + DRAWN_AT_ONCE] = sorted(
+                    together[first : first + DRAWN_AT_ONCE], key=lambda task: _lot(task.name, seed)
+                )
+        tasks += together
     return tasks
 
 

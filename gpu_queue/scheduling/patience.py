@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from gpu_queue.scheduling.facts import Facts
 from gpu_queue.task import Waiting
 
-_NS = 1e-9
+_NS_PER_S = 1e9
 
 
 def waited_s(task: Waiting, facts: Facts) -> float:
@@ -24,7 +24,7 @@ def waited_s(task: Waiting, facts: Facts) -> float:
     if since is None:
         if not is_always_ready(task) or not task.changed_ns:
             return 0.0
-        since = task.changed_ns * _NS
+        since = task.changed_ns / _NS_PER_S
     return max(0.0, facts.server_now - max(since, facts.serving_since))
 
 

@@ -114,10 +114,19 @@ def obstacle(task: Waiting, facts: Facts, room: Room) -> Obstacle | None:
     upstream = _upstream_obstacle(task, facts.titles) if task.needs.after else None
     if upstream is not None:
         return upstream
-    until_s = backoff.rests_until(task.failures, task.entered_at, facts.limits) if task.failures else 0.0
+    until_s = 0.0
+    if task.failures:
+        until_s = backoff.rests_until(task.failures, task.entered_at, facts.limits, is_fresh=task.has_just_failed)
     if until_s > facts.server_now:
-        left_s = until_s - facts.server_now
-        return Obstacle(reason(Code.BACKOFF, failures=task.failures, left_s=left_s, until_s=until_s))
+        why = reason(
+            Code.BACKOFF,
+            failures=task.failures,
+            left_s=until_s - facts.server_now,
+            until_s=until_s,
+            error_type=task.error_type,
+            rests="" if facts.limits.retry_config is None else 1,
+        )
+        return Obstacle(why)
     resting_until = facts.resting.get(task.name, 0.0)
     if resting_until > facts.now:
         return Obstacle(reason(Code.NOT_STARTED, left_s=resting_until - facts.now))
@@ -220,11 +229,23 @@ def _in_question(facts: Facts, room: Room, look_ahead: int | None) -> Iterator[W
             if is_overdue and not needs_no_free_gpu(task) and task.name not in facts.claiming:
                 yield task
     positions = positions_without_gpu(facts.waiting) if facts.without_gpu is None else facts.without_gpu
-    for at in positions[bisect_left(positions, position) :]:
+    positions = positions[bisect_left(positions, position) :]
+    for at in positions if look_ahead else _without_queues_of_gpus(facts.waiting, positions):
         if room.cpu_slots <= 0 and facts.waiting[at].is_read:
             return
         if facts.waiting[at].name not in facts.claiming:
             yield facts.waiting[at]
+
+
+def _without_queues_of_gpus(waiting: Sequence[Waiting], positions: Sequence[int]) -> list[int]:
+    """The same positions without those of queues in which all need GPUs: whom such a task keeps back cannot start."""
+    needs = [waiting[at].needs for at in positions]
+    mixed = {one.queue for one in needs if one.gpus_min == 0}
+    return [
+        at
+        for at, one in zip(positions, needs, strict=True)
+        if one.gpus_min == 0 or one.queue in mixed or not waiting[at].is_read
+    ]
 
 
 @dataclass(frozen=True)

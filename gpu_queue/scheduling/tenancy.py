@@ -8,7 +8,8 @@
   Where nothing waits, cards are read once a second, and the same eight look back eight seconds: a task that comes to
   a quiet server starts at once.
 - Whoever was there a moment ago is still there: a stranger has gone when ``SAMPLES`` readings have come since he was
-  found to be missing.
+  found to be missing, and up to ``PATIENCE`` more, by lot: agents of several users that wait for the same card must
+  not all take it at the same moment.
 - What a task of ours did to a card says nothing of others: when it ends, all begins anew.  A card on which less
   memory is used than any process takes is given at once then: nothing can be at work on it.
 """
@@ -16,13 +17,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from gpu_queue.sharing import Sharing
 
 SAMPLES = 8
+PATIENCE = 4
 EVERY_S = 0.25
 APART_S = 0.2
 """Readings that are closer together are one: those who ask are never punctual."""
@@ -32,6 +34,8 @@ CHANGED_BYTES = 64 << 20
 """The smallest context of CUDA takes more; what drivers need for themselves changes by less."""
 SETTLES_S = 2.0
 """After a task of ours the driver's utilisation, with its window and lag, shows for so long what was ours."""
+GOES_S = 0.5
+"""And so long its memory may take to go, after its processes have."""
 _NEVER = float("-inf")
 
 
@@ -146,7 +150,9 @@ class Watched:
 
     uid: int
     """Ours."""
-    _samples: deque[tuple[float, int | None]] = field(default_factory=lambda: deque(maxlen=SAMPLES))
+    draw: Callable[[], int] = lambda: 0
+    """Draws how many readings more to wait for, from 0 to ``PATIENCE``."""
+    _samples: deque[tuple[float, int | None]] = field(default_factory=lambda: deque(maxlen=SAMPLES + PATIENCE))
     """When it was read, and its utilisation."""
     _memory: tuple[float, int] | None = None
     """When it was read, and what was used of it, at least ``APART_S`` before the next one that it is held against."""
@@ -158,8 +164,9 @@ class Watched:
     """When one was there, or may have been, for the last time."""
     _changed_at: float = _NEVER
     """When memory last came or went that nothing has explained."""
-    _is_judged: bool = True
-    """A look has been since."""
+    _open_at: float = float("inf")
+    """Since when there is something that no look has told of."""
+    _patience: int = 0
     _ours_until: float = _NEVER
     """When a task of ours left it."""
     _had_own: bool = False
@@ -188,9 +195,11 @@ class Watched:
         self._used = at, used_bytes
         before_at, before_bytes = self._memory or (_NEVER, 0)
         came_bytes = used_bytes - before_bytes
-        is_ours = came_bytes < 0 and at < self._ours_until + SETTLES_S  # it goes with our task
+        is_ours = came_bytes < 0 and at < self._ours_until + GOES_S  # it goes with our task
+        if self._memory is None and came_bytes >= CHANGED_BYTES:
+            self._open_at = at
         if at - before_at <= WINDOW_S and abs(came_bytes) >= CHANGED_BYTES and not is_ours:
-            self._changed_at, self._is_judged = at, False
+            self._changed_at, self._open_at, self._patience = at, at, self.draw()
         elif at - before_at < APART_S:
             return
         self._memory = at, used_bytes
@@ -204,15 +213,15 @@ class Watched:
         """
         if tenants is None:
             self._is_there = self._had_own = False
-            self._is_judged = True
+            self._open_at = float("inf")
             return
         is_there, has_own = bool(strangers(tenants, self.uid)), any(one.uid == self.uid for one in tenants)
         if is_there or self._is_there:  # he may have left just now
-            self._was_there_at = look.ended_at
+            self._was_there_at, self._patience = look.ended_at, self.draw()
         elif self.wants_look(look.began_at) and (has_own or self._had_own):
             self._changed_at = _NEVER
         if self.wants_look(look.began_at):
-            self._is_judged = True
+            self._open_at = float("inf")
         self._is_there, self._had_own = is_there, has_own
 
     def begin_anew(self, now: float) -> None:
@@ -220,11 +229,11 @@ class Watched:
         self._ours_until = now
         self._samples.clear()
         self._memory = self._used = None
-        self._changed_at, self._is_judged = _NEVER, True
+        self._changed_at, self._open_at = _NEVER, float("inf")
 
     def wants_look(self, at: float) -> bool:
-        """Whether memory came or went by then and no look has told whose it was."""
-        return not self._is_judged and self._changed_at <= at
+        """Whether there was something by then that no look has told of: memory that came, went, or was not ours."""
+        return self._open_at <= at
 
     def is_complete(self, now: float) -> bool:
         """Whether there are enough readings to judge by: the last ones, or one that finds nobody there."""
@@ -234,10 +243,15 @@ class Watched:
         """In percent, of the last readings that are not too old, oldest first; of a card that is empty, zero."""
         if self._is_empty(now) and not self._is_full(now):
             return (0,)
-        return tuple(percent for at, percent in self._samples if percent is not None and now - at <= WINDOW_S)
+        return tuple(percent for at, percent in self._last if percent is not None and now - at <= WINDOW_S)
 
     def _is_full(self, now: float) -> bool:
-        return len(self._samples) == SAMPLES and now - self._samples[0][0] <= WINDOW_S
+        last = self._last
+        return len(last) == SAMPLES and now - last[0][0] <= WINDOW_S
+
+    @property
+    def _last(self) -> list[tuple[float, int | None]]:
+        return list(self._samples)[-SAMPLES:]
 
     def _is_empty(self, now: float) -> bool:
         """Whether there is less memory in use than one process would take: then nothing can be at work."""
@@ -247,4 +261,4 @@ class Watched:
         """Whether somebody else was there within the last readings."""
         last_at = max(self._was_there_at, self._changed_at)
         since = sum(at > last_at for at, _ in self._samples)
-        return self._is_there or (now - last_at <= WINDOW_S and since < SAMPLES)
+        return self._is_there or (now - last_at <= WINDOW_S and since < SAMPLES + self._patience)

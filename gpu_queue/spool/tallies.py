@@ -153,14 +153,14 @@ class Tallies:
 
         Args:
             now: monotonic seconds.
-
-        Raises:
-            OSError: queues/ or failed/ could not be listed.
         """
         if now - self._looked_at >= LOOK_EVERY_S:
             self._looked_at = now
-            self._look_at_others()
-            self._look_at_failed(now)
+            try:
+                self._look_at_others()
+                self._look_at_failed(now)
+            except OSError:
+                pass  # what is wrong with a directory is told by those who decide by what lies in it
         if self._is_changed:
             self._is_changed = False
             self._tallies = self._sums()

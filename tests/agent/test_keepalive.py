@@ -416,12 +416,13 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("nvml"))
 
 
-def on_nvml(cluster: Cluster, library: Path, *gpus: FakeGpu, **others: str) -> Scenario:
+def on_nvml(cluster: Cluster, library: Path, *gpus: FakeGpu, torch: bool = False, **others: str) -> Scenario:
     """An agent whose GPUs a driver shows, and a driver whose GPUs carry the load of the workers."""
     loads = str(cluster.base / "loads")
     scenario = Scenario(cluster.base / "scenario", gpus=list(gpus), plant=loads)
     more = {"GPU_QUEUE_SIMULATE_PLANT": loads, "GPU_QUEUE_KEEPALIVE_ENGINE": "cpu"}
-    cluster.start(simulate=None, keepalive=True, env={**more, **environment(library, scenario), **others})
+    environ = {**more, **environment(library, scenario), **others}
+    cluster.start(simulate=None, keepalive=True, torch=torch, env=environ)
     return scenario
 
 
@@ -433,7 +434,7 @@ def held_on_nvml(cluster: Cluster) -> dict[str, int]:
 
 @needs_torch
 def test_utilisation_as_nvml_tells_it_is_held_and_a_lost_gpu_left(cluster: Cluster, library: Path) -> None:
-    scenario = on_nvml(cluster, library, FakeGpu("GPU-aaaa"), FakeGpu("GPU-bbbb"))
+    scenario = on_nvml(cluster, library, FakeGpu("GPU-aaaa"), FakeGpu("GPU-bbbb"), torch=True)
     wait_for_state(cluster, "holding")
     wait_for_state(cluster, "holding", 1)
 

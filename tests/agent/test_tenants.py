@@ -16,7 +16,7 @@ from gpu_queue.agent.cards import FOREIGN_TICK_S, Cards
 from gpu_queue.agent.lookout import Lookout
 from gpu_queue.agent.tenants import FRESH_S, SAMPLED_FOR_S, Tenants
 from gpu_queue.gpus.devices import ComputeMode, Gpu
-from gpu_queue.gpus.leases import Footprint
+from gpu_queue.gpus.leases import Footprint, Lease
 from gpu_queue.gpus.processes import SimulatedProcesses
 from gpu_queue.gpus.simulated import SimulatedDevices
 from gpu_queue.scheduling.admission import Card
@@ -94,11 +94,11 @@ class Server:
         served = frozenset({uuid(0), uuid(1)})
         self.cards = Cards(self.gpus, served)
         self.tenants = self.cards.tenants = Tenants(
-            self.lookout, self.gpus, served, lambda: self.sharing, self.said.append
+            self.lookout, self.gpus, served, lambda: self.sharing, self.said.append, lambda: 0
         )
         self.now = 100.0
         self.agenda = Agenda()
-        self.ours: Mapping[str, Any] = {}
+        self.ours: Mapping[str, Sequence[Lease]] = {}
 
     def step(self, seconds: float = EVERY_S) -> list[Card]:
         self.now += seconds
@@ -112,7 +112,7 @@ class Server:
         return self.cards.may_be_given([uuid(index) for index in indices], self.now, self.agenda)
 
     def holds(self, *indices: int) -> None:
-        self.ours = dict.fromkeys(map(uuid, indices))
+        self.ours = dict.fromkeys(map(uuid, indices), (Lease("/tries/500-a.try1.abc", None),))
 
 
 @pytest.fixture
@@ -158,6 +158,12 @@ def test_a_look_is_made_each_check_time_and_before_a_card_is_given(server: Serve
     server.step(0.01)
     assert server.agenda.at(Duty.PLAN) <= server.now, "its answer plans anew"
     assert server.may_be_given(0)
+
+
+def test_a_task_without_gpus_waits_for_no_look(server: Server) -> None:
+    server.lookout.is_slow = True
+    server.step()
+    assert server.may_be_given()
 
 
 def test_a_card_waits_for_a_look_that_takes_long(server: Server) -> None:
@@ -219,13 +225,7 @@ def test_a_python_of_this_user_is_told_and_one_of_a_task_is_not(server: Server) 
     server.step()
     first, second = server.step()
     assert (first.has_user_python, second.has_user_python) == (True, False)
-    assert (server.tenants.pythons_on(uuid(0)), server.tenants.pythons_on(uuid(1))) == (1, 0)
-    assert server.tenants.taken_bytes(uuid(1), "500-a.try1.abc") == 3 * GIB
-    assert server.tenants.taken_bytes(uuid(0), "500-a.try1.abc") == 0
-    server.lookout.found = {1: (python(claim="500-a.try1.abc"),)}
-    server.steps(30)
-    assert server.tenants.taken_bytes(uuid(1), "500-a.try1.abc") is None, "the driver does not say how much"
-    assert server.tenants.taken_bytes(uuid(0), "500-a.try1.abc") is None
+    assert server.tenants.on(uuid(0)) == (python(),)
 
 
 def test_what_a_task_of_ours_did_says_nothing_about_others(server: Server) -> None:
@@ -288,9 +288,16 @@ def test_one_context_keeps_everybody_off_a_card_of_exclusive_mode(server: Server
     server.gpus.use(1, compute_mode=exclusive)
     first, second = server.steps(40)
     assert (first.has_stranger, second.has_stranger) == (False, False)
-    server.holds(0, 1)
+    server.ours = {uuid(index): (Lease("/tries/500-a.try1.abc", 4 * GIB),) for index in (0, 1)}
+    server.gpus.use(0)
     server.gpus.use(1, compute_mode=exclusive, used="1G")
-    assert [card.has_stranger for card in server.steps(2)] == [False, False], "it is our own task"
+    server.lookout.found = {0: (), 1: (python(claim="500-a.try1.abc"),)}
+    first, second = server.steps(30)
+    assert not second.has_stranger, "it is our own task"
+    assert (first.reserved[0].reserve_bytes, second.reserved[0].reserve_bytes) == (4 * GIB, None), "nobody beside it"
+    server.holds()
+    server.gpus.use(1, compute_mode=exclusive)
+    assert not server.step()[1].has_stranger, "the last look saw it, and it has gone"
 
 
 def test_a_card_that_nobody_may_use_is_not_competed_for(server: Server) -> None:

@@ -236,3 +236,26 @@ def test_what_python_writes_is_what_is_read(wanted: Block, mode: Mode) -> None:
         *(wanted.commands, wanted.queue, wanted.memory_gb),
         wanted.gpus if mode is Mode.MULTI else "1",
     )
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "a\n",
+        "\n",
+        "1\n",
+        "a\n1,20\n",
+        "1\na\n20\n\n",
+        '"a\n',
+        "1,",
+        "\\\n",
+        "[(['a'],1,2),",
+        "{work_dir}/",
+        "\uff03\uff0c",
+    ],
+)
+def test_a_long_file_is_read_in_a_time_that_grows_with_its_length(unit: str) -> None:
+    begun_s = time.process_time()
+    for mode in Mode:
+        parse_commands(unit * (40_000 // len(unit)), mode)
+    assert time.process_time() - begun_s < 3

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_queue.node.failures import TAIL_BYTES, by_its_end, by_its_log
+from gpu_queue.node.failures import TAIL_BYTES, by_its_end, by_its_log, told
 from gpu_queue.task import Abnormal, End, ErrorType, Why
 
 CORPUS = Path(__file__).parent.parent / "corpus" / "failures.txt"
@@ -72,6 +72,13 @@ def test_a_scripts_own_word_counts_for_more_than_its_log_unless_it_is_none() -> 
     for nothing in ("", "unknown", "two words", "\x1b[31m", "x" * 41, "日本"):
         assert by_its_end(End(0), Abnormal(nothing)) is None, nothing
     assert by_its_end(End(1), None) is None
+
+
+def test_the_last_line_of_a_log_says_it_where_it_is_known() -> None:
+    assert told("==== exit 1 after 2.0 s\n", "oom") == "==== exit 1 after 2.0 s (oom)\n"
+    assert told("==== left\n==== exit 143 (told TERM)\n", "signal") == "==== left\n==== exit 143 (told TERM)\n"
+    assert told("==== exit 1\n", "unknown") == "==== exit 1\n"
+    assert told("", "oom") == ""
 
 
 @given(st.binary(max_size=4000), st.integers(0, 255))

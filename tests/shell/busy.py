@@ -6,14 +6,17 @@ import json
 import os
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from gpu_queue.reasons import Code, Reason, reason
 from gpu_queue.spool.pages import (
     GpuPage,
     KeepPage,
     NodePage,
+    QueuePage,
+    SharedPage,
     SilentPage,
     TryPage,
     WaitPage,
@@ -208,3 +211,66 @@ def make_busy(path: Path, *, waiting: int = 210) -> Busy:
         busy.fail(title, outcome, cause)
     busy.add("failed", "cancelled.sh", 9000)
     return busy
+
+
+SHARED = "gpu07-2b3c4d5e"
+NOON_S = 1_800_014_400
+"""2027-01-15 12:00 UTC: until when a queue rests is told by the clock."""
+
+
+def a_queue(name: str, counts: tuple[int, int, int, int], *, is_busy: bool = True, **more: Any) -> QueuePage:
+    """With what waits, runs, is done and has failed."""
+    return QueuePage(name, is_busy, more.pop("holder", ""), *counts, **more)
+
+
+def make_shared(path: Path, *, more_queues: int = 0) -> Busy:
+    """A server that several people share: two GPUs of four are ours to use, and three queues: busy, resting, idle."""
+    shared = Busy(Spool(path).make(), NOON_S)
+    runs = []
+    for title, gpus, seconds, queue in (
+        ("command_gpu_1-1", (4,), 723.0, "command_gpu_1-a1b2c3.1"),
+        ("bash run_pipeline.sh flower", (5,), 61.0, ""),
+        ("超长的中文任务名称-消融实验-第二组", (5,), 3600.0, "car"),
+        ("pair.sh", (4, 5), 10.0, "评估"),
+    ):
+        name = shared.add(f"running/{SHARED}", title, 4000)
+        runs.append(TryPage(name, title, "running", gpus, seconds, 14400.0, "", queue))
+    waits = []
+    for number in range(5):
+        title = f"command_gpu_1-{number + 3}"
+        name = shared.add("pending", title, 4000 - number)
+        why = reason(Code.BACKOFF, failures=3, left_s=552) if number == 0 else Reason(Code.NEXT)
+        waits.append(WaitPage(name, why, "1", 3 if number == 0 else 0, title))
+    queues = [
+        a_queue("command_gpu_1-a1b2c3.1", (3, 1, 2, 0), holder=runs[0].claim[4:].split(".try")[0]),
+        a_queue("car", (0, 1, 0, 1)),
+        a_queue("command_gpu_1-a1b2c3.2", (2, 0, 1, 0), failures=3, rests_s=552.0),
+        a_queue("command_gpu_1-a1b2c3.10", (0, 0, 4, 2), is_busy=False),
+    ]
+    queues += [a_queue(f"more-{number}", (0, 0, number, 0), is_busy=False) for number in range(more_queues)]
+    cards = []
+    for index, state, used, utilization, about in (
+        (2, GpuState.FOREIGN, 30, 12, SharedPage(50 << 30, 0, "left")),
+        (3, GpuState.FOREIGN, 79, 100, SharedPage(1 << 30, 0, "stranger")),
+        (4, GpuState.BUSY, 60, 97, SharedPage(int(15.2 * (1 << 30)), 1)),
+        (5, GpuState.BUSY, 40, 71, SharedPage(40 << 30, 2)),
+        (6, GpuState.FOREIGN, 5, 0, SharedPage(75 << 30, 1, "python")),
+        (7, GpuState.FOREIGN, 79, 99, SharedPage(1 << 30, None, "stranger")),
+        (8, GpuState.IDLE, 0, 0, SharedPage(80 << 30, 0)),
+    ):
+        cards.append(replace(card(index, state, used, utilization), shared=about))
+    shared.node(
+        NodePage(
+            SHARED,
+            "i1",
+            AgentState.SERVING,
+            gpus=tuple(cards),
+            running=tuple(runs),
+            waiting=tuple(waits),
+            waiting_count=5,
+            mode="shared",
+            queues=tuple(queues),
+        ),
+        1,
+    )
+    return shared

@@ -29,7 +29,7 @@ NODE = "n1-00000001"
         ("gpu_submit", "--a", ["--after", "--array"]),
         ("gpu_run", "--d", ["--dry-run"]),
         ("gpu_load", "--s", ["--shared-queues", "--single"]),
-        ("gpu_status", "--", ["--all", "--json", "--plain", "--watch"]),
+        ("gpu_status", "--", ["--all", "--json", "--plain", "--queues", "--watch"]),
         ("gpu_keepalive", "o", ["off", "on"]),
         ("gpu_report", "--", ["--by-gpu", "--days"]),
         ("gpu_list", "", []),

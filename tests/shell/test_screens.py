@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.shell.busy import Busy, make_busy
+from tests.shell.busy import Busy, make_busy, make_shared
 from tests.shell.helpers import Shell, shells
 
 SCREENS = Path(__file__).parent / "screens"
@@ -42,13 +42,20 @@ def busy(root: Path) -> Busy:
     return make_busy(root / "exp1")
 
 
+@pytest.fixture(scope="module")
+def shared(root: Path) -> Busy:
+    return make_shared(root / "exp2")
+
+
 @pytest.fixture(params=shells())
 def looker(request: pytest.FixtureRequest, tmp_path: Path, root: Path) -> Shell:
     return Shell(str(request.param), tmp_path, root, "exp1", hostile=False)
 
 
 def look(looker: Shell, busy: Busy, arguments: str = "", columns: int = 120, language: str = "C.UTF-8") -> str:
-    said = looker.ok(f"{busy.clock}\ngpu_status {arguments}", COLUMNS=str(columns), LC_ALL="", LANG=language)
+    said = looker.ok(
+        f"{busy.clock}\ngpu_status {arguments}", COLUMNS=str(columns), LC_ALL="", LANG=language, TZ="UTC0"
+    )
     assert said.err == ""
     return said.out.replace(str(looker.root), PLACE)
 
@@ -73,6 +80,15 @@ def test_the_screen_is_as_it_was(looker: Shell, busy: Busy, columns: int, langua
     compare(f"status-{columns}-{language}.txt", text)
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("columns", [120, 80, 40])
+def test_the_screen_of_a_shared_server_is_as_it_was(looker: Shell, shared: Busy, columns: int, language: str) -> None:
+    looker.job_id = "exp2"
+    text = look(looker, shared, columns=columns, language=LANGUAGES[language])
+    assert [line for line in text.splitlines() if width(line) > columns or line != line.rstrip()] == []
+    compare(f"shared-{columns}-{language}.txt", text)
+
+
 @pytest.mark.parametrize("columns", [100, 59])
 def test_no_line_is_wider_than_the_terminal_even_of_all(looker: Shell, busy: Busy, columns: int) -> None:
     for arguments in ("", "--all"):
@@ -95,18 +111,18 @@ def test_every_task_stands_once(looker: Shell, busy: Busy, columns: int) -> None
 
 def test_plain_is_a_row_for_each_thing_with_fields_that_awk_can_count_on(looker: Shell, busy: Busy) -> None:
     rows = [line.split("\t") for line in look(looker, busy, "--plain").splitlines()]
-    lengths = {"queue": 4, "flag": 3, "node": 6, "note": 3, "gpu": 13, "task": 13, "drop": 2, "count": 3}
+    lengths = {"queue": 4, "flag": 3, "node": 7, "note": 3, "gpu": 16, "task": 14, "drop": 2, "count": 3}
     assert [row for row in rows if len(row) != lengths[row[0]] or "" in row] == []
     assert Counter(row[0] for row in rows) == Counter(
         queue=1, flag=1, node=4, note=1, gpu=24, task=30 + 210, drop=1, count=2
     )
     runs = {row[2].split("-")[1]: row for row in rows if row[:2] == ["task", "running"]}
     assert runs["c0e101"][3:] == ["500", "h100-a-1f2e3d4c", "4", "0,1,2,3", "50124", "86400", "1", "running",
-                                  "pretrain-7b.sh", "-"]  # fmt: skip
+                                  "pretrain-7b.sh", "-", "-"]  # fmt: skip
     assert runs["c0a323"][9:12] == ["2", "running", "训练-中文模型-第三版.sh"]
     first = next(row for row in rows if row[:2] == ["task", "waiting"])
     assert first[3:] == ["100", "-", "4", "-", "90000", "-", "0", "gpus", "sweep-lr.sh",
-                         "waits for 4 GPUs: 2 idle (21 busy, 1 foreign)"]  # fmt: skip
+                         "waits for 4 GPUs: 2 idle (21 busy, 1 foreign)", "-"]  # fmt: skip
     assert [row[1:] for row in rows if row[0] == "count"] == [["failed", "7"], ["done", "5"]]
 
 
@@ -138,7 +154,45 @@ def test_json_says_the_same_as_plain(looker: Shell, busy: Busy) -> None:
         "stage": "running",
         "title": "train.sh",
         "reason": None,
+        "queue": None,
     }
+
+
+def test_queues_and_what_is_shared_are_rows_and_objects(looker: Shell, shared: Busy) -> None:
+    looker.job_id = "exp2"
+    rows = [line.split("\t") for line in look(looker, shared, "--plain").splitlines()]
+    queues = {row[1]: row[2:] for row in rows if row[0] == "serial_queue"}
+    assert queues["command_gpu_1-a1b2c3.2"] == ["busy", "2", "0", "1", "0", "3", "551", "-"]
+    assert queues["command_gpu_1-a1b2c3.1"][:6] == ["busy", "3", "1", "2", "0", "0"]
+    assert queues["command_gpu_1-a1b2c3.10"][:5] == ["idle", "0", "0", "4", "2"]
+    assert [row[13:] for row in rows if row[0] == "gpu"][:3] == [
+        [str(50 << 30), "0", "left"],
+        [str(1 << 30), "0", "stranger"],
+        [str(int(15.2 * (1 << 30))), "1", "-"],
+    ]
+    assert [row[6] for row in rows if row[0] == "node"] == ["shared"]
+    said = json.loads(look(looker, shared, "--json"))
+    resting = next(one for one in said["serial_queues"] if one["queue"].endswith(".2"))
+    assert (resting["state"], resting["pending"], resting["failures"], resting["rests_s"]) == ("busy", 2, 3, 551)
+    assert said["gpus"][5]["user_pythons"] is None
+    assert {task["queue"] for task in said["tasks"] if task["state"] == "running"} == {
+        "command_gpu_1-a1b2c3.1", None, "car", "评估",
+    }  # fmt: skip
+
+
+def test_of_many_queues_some_lines_stand_on_the_screen_and_all_where_they_are_asked_for(
+    looker: Shell, root: Path
+) -> None:
+    many = make_shared(root / "exp3", more_queues=41)
+    looker.job_id = "exp3"
+    lines = look(looker, many, columns=80).splitlines()
+    assert sum("Completed=" in line for line in lines) == 8
+    assert "  … and 37 more; gpu_status --queues shows all of them" in lines
+    alone = look(looker, many, "--queues", columns=80).splitlines()
+    assert alone[0] == "QUEUES"
+    assert sum("Completed=" in line for line in alone) == 45
+    assert [line for line in alone if "a1b2c3.10: 🟢 IDLE" in line]  # by the name that --queue takes
+    shutil.rmtree(root / "exp3")
 
 
 def test_json_of_an_empty_queue_has_all_its_keys(looker: Shell, root: Path) -> None:
@@ -147,5 +201,6 @@ def test_json_of_an_empty_queue_has_all_its_keys(looker: Shell, root: Path) -> N
     (root / "empty" / "PROTOCOL").write_text("1\n")
     looker.job_id = "empty"
     said = json.loads(looker.ok("gpu_status --json").out)
-    assert list(said) == ["protocol", "queue", "flags", "nodes", "notes", "gpus", "tasks", "drops", "counts"]
+    assert list(said) == ["protocol", "queue", "flags", "nodes", "notes", "gpus", "tasks", "drops", "serial_queues",
+                          "counts"]  # fmt: skip
     assert said["counts"] == [{"state": "failed", "count": 0}, {"state": "done", "count": 0}]

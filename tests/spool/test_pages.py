@@ -22,6 +22,8 @@ from gpu_queue.spool.pages import (
     GpuPage,
     KeepPage,
     NodePage,
+    QueuePage,
+    SharedPage,
     SilentPage,
     TryPage,
     WaitPage,
@@ -70,6 +72,19 @@ FULL = NodePage(
     seen=("0a0b0c",),
 )
 
+SHARED = replace(
+    FULL,
+    mode="shared",
+    gpus=(
+        replace(FULL.gpus[0], shared=SharedPage(15 << 30, 1)),
+        replace(FULL.gpus[2], shared=SharedPage(kept_by="left")),
+    ),
+    running=(replace(FULL.running[0], queue="car"),),
+    queues=(QueuePage("car", True, CLAIM[4:43], 3, 1, 2, 0, 3, 552.0), QueuePage("bird", False, done=4, failed=1)),
+    more_queues=2,
+)
+"""Of a server that several people share."""
+
 TEXTS = st.text(st.characters(exclude_categories=("Cc", "Cs", "Cn", "Co", "Cf", "Zl", "Zp", "Zs")), max_size=40)
 COUNTS = st.integers(0, 1 << 40)
 JSONS: st.SearchStrategy[Any] = st.recursive(
@@ -81,6 +96,32 @@ JSONS: st.SearchStrategy[Any] = st.recursive(
 
 def test_what_is_written_is_read() -> None:
     assert parse_page(FULL.node, json.loads(encode_json(FULL))) == FULL
+    assert parse_page(FULL.node, json.loads(encode_json(SHARED))) == SHARED
+
+
+def test_a_page_of_an_earlier_version_reads_as_one_of_a_dedicated_node_without_queues() -> None:
+    value = json.loads(encode_json(SHARED))
+    for key in ("mode", "queues", "more_queues"):
+        del value[key]
+    for one in value["gpus"]:
+        one.pop("shared", None)
+    del value["running"][0]["queue"]
+    assert parse_page(FULL.node, value) == replace(FULL, gpus=(FULL.gpus[0], FULL.gpus[2]), running=FULL.running)
+
+
+def test_what_is_shared_stands_in_lines_that_earlier_readers_pass_over() -> None:
+    lines = encode_lines(SHARED).decode().splitlines()
+    assert lines[1] == "mode\tshared"
+    assert [line for line in lines if line.startswith("shared\t")] == [
+        "shared\t0\t16106127360\t1\t-",
+        "shared\t2\t-\t-\tleft",
+    ]
+    assert [line for line in lines if line.startswith("queue")] == [
+        f"queue\tcar\tbusy\t3\t1\t2\t0\t3\t552\t{CLAIM[4:43]}",
+        "queue\tbird\tidle\t0\t0\t4\t1\t0\t-\t-",
+        "queues\t2",
+    ]
+    assert next(line for line in lines if line.startswith("try\t")).split("\t")[8] == "car"
 
 
 @given(
@@ -122,7 +163,7 @@ def test_any_json_is_a_page_and_never_a_fault(value: dict[str, Any]) -> None:
     encode_json(page)
 
 
-@given(st.sampled_from(["state", "pid", "host", "gpus", "waiting", "reason", "running"]), JSONS)
+@given(st.sampled_from(["state", "pid", "host", "gpus", "waiting", "reason", "running", "mode", "queues"]), JSONS)
 def test_one_field_that_does_not_fit_hinders_none_of_the_rest(key: str, wrong: object) -> None:
     read = parse_page(FULL.node, json.loads(encode_json(FULL)) | {key: wrong})
     fields = ("waiting", "waiting_count") if key == "waiting" else (key,)

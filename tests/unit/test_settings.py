@@ -65,7 +65,7 @@ EXAMPLES = {
     "sharing.min_memory_bytes": ("8000", "8G", "1.5GiB"),
     "sharing.maximize_resource_utilization": ("on", "off", "on"),
     "sharing.select": ("least_util", "round_robin", "most_free"),
-    "sharing.process_json": ("/a", "/b", "/c"),
+    "sharing.process_json": ("/a.json", "~/b.json", "c.json"),
     "sharing.max_concurrent": ("3", "none", "5"),
     "sharing.max_wait_time_s": ("1h", "none", "90"),
     "sharing.retry_config.max_retries": ("3", "none", "5"),

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gpu_queue.task import Abnormal, End, RetryLimits, State, TryResult, Why, settle
+from gpu_queue.scheduling.backoff import rest_s, rests_until
+from gpu_queue.scheduling.facts import Limits
+from gpu_queue.sharing import RetryConfig
+from gpu_queue.task import Abnormal, End, RetryLimits, State, TryResult, Why, current_round, failures_of, settle
 
 
 def lost(number: int, *, final: bool = False) -> TryResult:
@@ -87,3 +92,100 @@ def test_its_own_word_counts_as_a_failure_against_the_retries() -> None:
     said = TryResult(1, "000001", End(0), final=False)
     assert settle(End(0), (), RetryLimits(1), Abnormal()).to is State.PENDING
     assert settle(End(0), (said,), RetryLimits(1), Abnormal()).to is State.FAILED
+
+
+def test_retries_without_end_never_give_a_task_up() -> None:
+    earlier = tuple(failed(number) for number in range(1, 1000))
+    assert settle(End(1), earlier, RetryLimits(None)).to is State.PENDING
+
+
+def test_a_tasks_own_retries_only_lower_those_of_a_shared_server_and_stand_for_those_of_a_dedicated_one() -> None:
+    shared = RetryLimits(5, is_most=True)
+    assert [shared.of_task(own).retries for own in (None, 2, 9)] == [5, 2, 5]
+    assert [RetryLimits(None, is_most=True).of_task(own).retries for own in (None, 2)] == [None, 2]
+    assert [RetryLimits(5).of_task(own).retries for own in (None, 2, 9)] == [5, 2, 9]
+
+
+def test_a_rest_is_told_with_the_failure_that_it_comes_after() -> None:
+    limits = RetryLimits(None, rest_every=3, rest="10m")
+    assert settle(End(1), (failed(1),), limits).reason == "retry 2"
+    assert settle(End(1), (failed(1), failed(2)), limits).reason == "retry 3, after a rest of 10m"
+    assert settle(End(1), (failed(1), failed(2)), RetryLimits(4)).reason == "retry 3 of 4"
+
+
+ENDS = st.one_of(
+    st.builds(End, st.sampled_from([1, 137, 255]), st.sampled_from([None, *Why])),
+    st.just(End(0)),
+    st.just(End(0, Why.NOSTART)),
+)
+
+
+def lived(
+    ends: list[tuple[End, Abnormal | None]], limits: RetryLimits, kept: int
+) -> tuple[tuple[TryResult, ...], list[State]]:
+    """The tries of a task that is retried by hand whenever it failed, by an index that forgets all but the last."""
+    tries: tuple[TryResult, ...] = ()
+    states = []
+    for number, (end, abnormal) in enumerate(ends, 1):
+        result = settle(end, tries, limits, abnormal)
+        states.append(result.to)
+        final = result.to is not State.PENDING
+        tries = (*tries, TryResult(number, f"{number:06x}", end, final, failures=result.failures))[-kept:]
+        if result.to is State.DONE:
+            break
+    return tries, states
+
+
+@given(
+    st.lists(st.tuples(ENDS, st.sampled_from([None, Abnormal(), Abnormal("oom")])), max_size=40),
+    st.one_of(st.none(), st.integers(0, 6)),
+    st.integers(1, 3),
+)
+def test_what_the_index_forgets_changes_nothing_but_how_often_a_task_was_lost(
+    ends: list[tuple[End, Abnormal | None]], retries: int | None, kept: int
+) -> None:
+    limits = RetryLimits(retries, max_lost=10**6, max_nostart=10**6)
+    whole, short = lived(ends, limits, 10**6), lived(ends, limits, kept)
+    assert short[1] == whole[1]
+
+
+@given(st.lists(st.tuples(ENDS, st.sampled_from([None, Abnormal()])), max_size=40), st.integers(0, 6))
+def test_no_round_has_more_failures_than_the_retries_allow_and_one(
+    ends: list[tuple[End, Abnormal | None]], retries: int
+) -> None:
+    tries, states = lived(ends, RetryLimits(retries), 10**6)
+    rounds: list[list[TryResult]] = [[]]
+    for one in tries:
+        rounds[-1].append(one)
+        if one.final:
+            rounds.append([])
+    for its in rounds:
+        assert sum(one.is_failure and (one.end.status != 0 or not one.final) for one in its) <= retries + 1
+    for one, state in zip(tries, states, strict=True):
+        if state is State.DONE:
+            assert one.end.status == 0
+    assert failures_of(current_round(tries)) <= retries
+
+
+@given(st.integers(1, 300), st.integers(1, 9), st.floats(1, 1e5), st.floats(0, 1e9))
+def test_a_rest_comes_after_each_so_many_failures_and_after_no_other(
+    failures: int, every: int, duration_s: float, at_s: float
+) -> None:
+    config = RetryConfig(every, duration_s)
+    limits = Limits(retry_config=config)
+    told = settle(
+        End(1),
+        (TryResult(1, "a", End(1), final=False, failures=failures - 1),),
+        RetryLimits(None, rest_every=every, rest="x"),
+    )
+    if failures > 1:
+        assert ("rest" in told.reason) == (rest_s(failures, config) > 0) == (failures % every == 0)
+    until_s = rests_until(failures, at_s, limits)
+    assert until_s == (at_s + duration_s if failures % every == 0 else 0.0)
+    assert rests_until(failures, at_s, limits, is_fresh=False) == 0.0
+
+
+@pytest.mark.parametrize("why", [Why.REQUEUE, Why.FENCED, Why.LOST, Why.NOSTART])
+def test_a_try_that_was_no_failure_carries_the_count_of_those_before_it_on(why: Why) -> None:
+    went_back = settle(End(255, why), (failed(1), failed(2)), RetryLimits(None))
+    assert (went_back.to, went_back.failures) == (State.PENDING, 2)

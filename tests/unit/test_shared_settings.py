@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from gpu_queue.agent.announcing import cards_line
 from gpu_queue.agent.current import Current
 from gpu_queue.conf import Said, parse_conf
 from gpu_queue.config import TABLE, Config, Elsewhere, Settings, examine, parse_config, resolve
 from gpu_queue.errors import SettingsError
+from gpu_queue.gpus.simulated import SimulatedDevices
 from gpu_queue.node.side import RootView
 from gpu_queue.sharing import GpuLeft, Mode, RetryConfig, Select, Sharing
 
@@ -104,10 +106,13 @@ def test_every_gpu_left_of_the_documents_is_one(cards: int) -> None:
         ("max_wait_time: ~\n", Sharing()),
         ("select: least_util\n", Sharing(select=Select.LEAST_UTIL)),
         ("process_json: /home/a/logs/uni_id.json\n", Sharing(process_json="/home/a/logs/uni_id.json")),
+        ("process_json: ./logs/uni_id.json\n", Sharing(process_json="./logs/uni_id.json")),
+        ("process_json: null\n", Sharing()),
         ("retry_config: {max_retries: 9}\n", Sharing(retry_config=RetryConfig(max_retries=9))),
         ("retry_config: {max_retries: null}\n", Sharing()),
         ("compete_gpus: [2, GPU-7f, 2, 0]\n", Sharing(compete_gpus=("2", "GPU-7f", "0"))),
         ("compete_gpus: 2\n", Sharing(compete_gpus=("2",))),
+        ("compete_gpus: 0\uff0c1\n", Sharing(compete_gpus=("0", "1"))),
         ("compete_gpus: 0, 1\n", Sharing(compete_gpus=("0", "1"))),
         ("compete_gpus: []\nuse_all_gpus: true\n", Sharing(use_all_gpus=True)),
     ],
@@ -173,6 +178,41 @@ def test_a_mode_in_the_file_wins_over_a_constant_and_a_constant_means_it_too() -
     assert resolve({}, {}, config("mode: dedicated\n"), constants).mode is Mode.DEDICATED
 
 
+# -- which cards that means here ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "told", "is_none"),
+    [
+        (EXAMPLE, "tasks may have GPUs 0, 1, 2; 3 left to others", False),
+        (USAGE, "tasks may have GPUs 0, 1; 2, 3 left to others", False),
+        ("mode: shared\n", "tasks may have GPUs 0, 1, 2, 3", False),
+        ("compete_gpus: [3, 1, 9]\n", "tasks may have GPUs 3, 1", False),
+        (
+            "gpu_left: {free: 2}\n",
+            "tasks may have GPUs 0, 1, 2, 3; 2 of those that are free left to others",
+            False,
+        ),
+        (
+            "compete_gpus: [3, 9]\ngpu_left: 1\n",
+            "tasks may have GPUs none; 3 left to others; no task gets one: see compete_gpus and gpu_left",
+            True,
+        ),
+        (
+            "gpu_left: {free: 4}\n",
+            (
+                "tasks may have GPUs 0, 1, 2, 3; 4 of those that are free left to others; no task gets one: "
+                "see compete_gpus and gpu_left"
+            ),
+            True,
+        ),
+    ],
+)
+def test_an_agent_says_which_cards_of_its_node_tasks_may_have(text: str, told: str, is_none: bool) -> None:
+    served = SimulatedDevices.parse("4").snapshot()
+    assert cards_line(settings(text).sharing, served) == (told, is_none)
+
+
 # -- a config.yaml that changes under a running agent --------------------------------------------------------------
 
 
@@ -226,7 +266,7 @@ def test_a_shared_agent_keeps_to_its_limits_until_its_successor_comes_when_its_f
 def test_a_change_that_does_not_fit_leaves_the_last_good_settings() -> None:
     running = Running(USAGE)
     told = running.change("compete_gpus: [0]\ngpu_left: 1\n")
-    assert told.startswith("the last good settings stay: config.yaml:2: gpu_left: gpu_left is 1, and compete_gpus")
+    assert told.startswith("the last good settings stay: config.yaml:2: gpu_left: 1, where compete_gpus names 1")
     assert running.sharing == settings(USAGE).sharing
 
 
@@ -240,7 +280,7 @@ def test_a_shared_server_is_not_swept() -> None:
 
 
 def test_a_list_without_gpus_is_refused_unless_all_are_meant() -> None:
-    assert refusal("compete_gpus: []\n").startswith(f"{FILE}:1: compete_gpus: compete_gpus names no GPU")
+    assert refusal("compete_gpus: []\n").startswith(f"{FILE}:1: compete_gpus: it names no GPU")
     assert refusal("", {"sharing.compete_gpus": ""}).startswith("--compete-gpus: ")
     assert settings("compete_gpus: []\nuse_all_gpus: true\n").sharing.compete_gpus == ()
     assert settings("mode: dedicated\ncompete_gpus: []\n").mode is Mode.DEDICATED
@@ -265,4 +305,4 @@ def test_some_gpu_must_be_left_to_us(text: str, served: str, is_fine: bool) -> N
     if is_fine:
         settings(text, flags)
     else:
-        assert refusal(text, flags).endswith("so that no task would get a GPU; expected less than 2")
+        assert refusal(text, flags).endswith("no task would get a GPU; expected less")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gpu_queue.reasons import Bar, Code, Param, Reason, reason
 from gpu_queue.states import GpuState
+from gpu_queue.units import format_clock
 from gpu_queue.words import LANGUAGES, Language, in_words, language_of
 from tests.unit.test_docs import ROOT
 
@@ -135,6 +136,21 @@ def test_the_protocol_tells_the_codes_and_parameters_that_are_sent_and_no_others
             reason(Code.BACKOFF, failures=2, left_s=90),
             "failed 2 times; tried again in 1m30s",
             "已失败 2 次；1m30s 后重试",
+        ),
+        (
+            reason(Code.BACKOFF, failures=1, left_s=90, error_type="oom"),
+            "failed once (oom); tried again in 1m30s",
+            "已失败 1 次（oom）；1m30s 后重试",
+        ),
+        (
+            reason(Code.BACKOFF, failures=3, left_s=90, until_s=7e8, rests=1, error_type="oom"),
+            f"rests until {format_clock(7e8)} after 3 failures (oom): 1m30s more",
+            f"已失败 3 次（oom），休息到 {format_clock(7e8)}：还有 1m30s",
+        ),
+        (
+            reason(Code.BACKOFF, failures=1, left_s=90, until_s=1e300, rests=1, error_type="unknown"),
+            f"rests until {format_clock(1e300)} after 1 failure: 1m30s more",
+            f"已失败 1 次，休息到 {format_clock(1e300)}：还有 1m30s",
         ),
         (
             reason(Code.AFTER, tasks=("20261123T014415123-4f0c2a-a.sh",)),

@@ -10,7 +10,7 @@ from gpu_queue.spool.desk import asking, papers, stopping
 from gpu_queue.spool.desk.asking import Answer
 from gpu_queue.spool.desk.find import Task
 from gpu_queue.spool.paths import SpoolPaths, parse_claim
-from gpu_queue.task import State
+from gpu_queue.task import State, told_outcome
 from gpu_queue.texts import printable
 from gpu_queue.words import in_words
 
@@ -67,7 +67,8 @@ def _ending(paths: SpoolPaths, task: Task) -> str:
             "it was cancelled before it ran" if task.state is State.FAILED else "nothing is noted of its tries"
         )
     last = tries[-1]
-    words = last.outcome or ("it was ended" if last.status is None else f"status {last.status}")
+    words = told_outcome(last.outcome, last.error_type)
+    words = words or ("it was ended" if last.status is None else f"status {last.status}")
     return f"{words} on {last.node or 'a node that nobody noted'}, try {last.claim.number}" + (
         f": {last.problem or last.reason}" if last.problem or last.reason else ""
     )

@@ -43,10 +43,10 @@ class SharedPage:
     free_bytes: int | None = None
     """Of its memory, as the driver tells it."""
     user_pythons: int | None = None
-    """Python processes of the agent's user on it that belong to no task."""
+    """Python processes of the agent's user on it, those of tasks among them."""
     kept_by: str = ""
-    """What keeps it from tasks: ``left`` (to others), ``stranger``, ``python`` (one of the user's own), ``memory``
-    (too little is free), ``utilization``; empty: nothing does, or its state says all.  Other words may come."""
+    """What keeps it from tasks: a word of ``reasons.Bar``; empty: nothing does, or its state says all.  Other words
+    may come."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from gpu_queue.spool.snapshot.view import (
     coarse_s,
     gpus_of,
     presence_of,
+    queues_of,
     reasons_of,
 )
 from gpu_queue.spool.snapshot.waiting import WaitingTasks
@@ -195,7 +196,7 @@ class SnapshotReader:
             "nodes": self._nodes,
             "gpus": gpus[:GPUS_MAX],
             "flags": self._flags.flags,
-            "queues": self._queues.queues,
+            "queues": queues_of(self._queues.queues, self._nodes),
             "events": self._tasks.events.newest,
             "problems": problems[:PROBLEMS_MAX],
             "cut": frozenset(part for part, is_so in cut.items() if is_so),

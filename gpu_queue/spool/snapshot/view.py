@@ -15,7 +15,7 @@ Names come as they are in the directory (``os.fsencode`` gives their bytes); a `
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from gpu_queue.reasons import Code, Reason, reason
@@ -88,6 +88,17 @@ class QueueView:
     is_busy: bool
     holders: tuple[str, ...] = ()
     """Ids of the tasks that its tokens name; more than one while a token is taken or broken."""
+    pending: int | None = None
+    """Tasks of it that wait, as nodes tell; None, here and below: none tells of this queue."""
+    running: int | None = None
+    done: int | None = None
+    """Tasks of it that are, since there is this queue."""
+    failed: int | None = None
+    """Tasks of it that agents gave up, and that lie in failed/."""
+    failures: int = 0
+    """How often the task that holds it has failed."""
+    rests_until_s: float | None = None
+    """Until when that task rests before it is tried again, by the server's clock; None: it does not."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +119,11 @@ class NodeView:
         """Its name for people."""
         return printable(self.node)
 
+    @property
+    def mode(self) -> str:
+        """Whose its GPUs are: ``dedicated`` or ``shared``; empty: nobody knows."""
+        return "" if self.page is None else self.page.mode
+
 
 @dataclass(frozen=True)
 class GpuView:
@@ -116,7 +132,7 @@ class GpuView:
     node: str
     page: GpuPage
     claims: tuple[str, ...] = ()
-    """Names of claims in running/."""
+    """Names of claims in running/: several may share it."""
 
 
 @dataclass(frozen=True)
@@ -266,6 +282,34 @@ def gpus_of(nodes: Sequence[NodeView]) -> tuple[GpuView, ...]:
                 used.setdefault(index, []).append(one.claim)
         found += [GpuView(node.node, gpu, tuple(used.get(gpu.index, ()))) for gpu in node.page.gpus]
     return tuple(found)
+
+
+def queues_of(tokens: Sequence[QueueView], nodes: Sequence[NodeView]) -> tuple[QueueView, ...]:
+    """The serial queues that have a token, or of which nodes tell, by name.
+
+    What all nodes see the newest page tells; what runs, each tells of itself.
+
+    Args:
+        tokens: those that have one.
+        nodes: all, with their pages.
+    """
+    views = {one.queue: one for one in tokens}
+    told = [one for one in nodes if one.page is not None and one.presence not in (Presence.GONE, Presence.STOPPED)]
+    for node in sorted(told, key=lambda one: one.written_s or 0.0):
+        for page in node.page.queues if node.page is not None else ():
+            view = views.get(page.queue, QueueView(page.queue, page.is_busy))
+            runs = 0 if node.presence is Presence.SILENT else page.running
+            rests = None if page.rests_s is None or node.written_s is None else node.written_s + page.rests_s
+            views[page.queue] = replace(
+                view,
+                pending=page.pending,
+                running=(view.running or 0) + runs,
+                done=max(view.done or 0, page.done),
+                failed=page.failed,
+                failures=page.failures,
+                rests_until_s=rests,
+            )
+    return tuple(views[queue] for queue in sorted(views))
 
 
 def reasons_of(nodes: Sequence[NodeView]) -> tuple[dict[str, tuple[NodeReason, ...]], tuple[NodeReason, ...]]:

@@ -1,0 +1,165 @@
+"""A real agent on a server that others use: nothing of ours goes where a stranger is, and free cards are used."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.agent.harness import ROOT, Cluster, a_cluster, wait_until
+from tests.agent.politeness import HIS, RACE_S, SHARED, Manners, Server, Stay, judge, run_among_others
+from tests.fake_nvml import build
+
+OTHERS_S = 9.0
+ACT_AS_HIM = ["setpriv", "--reuid", str(HIS), "--regid", str(HIS), "--clear-groups"]
+
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("setpriv") is None, reason="only root can act as several users"
+)
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="gpu-queue-nvml.") as directory:  # others load it too
+        Path(directory).chmod(0o755)
+        yield build(Path(directory))
+
+
+@pytest.fixture
+def base() -> Iterator[Path]:
+    base = Path(tempfile.mkdtemp(prefix="gpu-queue-test."))  # pytest's own places are closed to others
+    base.chmod(0o755)
+    yield base
+    shutil.rmtree(base, ignore_errors=True)
+
+
+def among_others(base: Path, library: Path, seconds: float, people: Mapping[str, float]) -> Manners:
+    """Tasks of ours as long as others come and go."""
+    server = Server(base, library, cards=4)
+    with a_cluster(base) as cluster:
+        server.serve(cluster)
+        manners = run_among_others(cluster, server, seconds, 0.7, people, seed=time.time_ns() % 1000)
+        print(f"\n{manners.text()}")
+        assert not manners.impolite, "\n".join([*manners.impolite, cluster.dump()])
+        return manners
+
+
+def test_nothing_is_placed_on_a_card_that_a_stranger_used_within_the_last_samples(base: Path, library: Path) -> None:
+    manners = among_others(base, library, OTHERS_S, {"there_s": 2.0, "away_s": 3.0, "rude": 0.7})
+    assert manners.tasks >= 5
+    assert manners.after_stranger_s, "a card that became free is used"
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("people", [{"there_s": 3.0, "away_s": 6.0}, {"there_s": 30.0, "away_s": 60.0, "rude": 0.5}])
+def test_nor_for_minutes(base: Path, library: Path, people: dict[str, float]) -> None:
+    manners = among_others(base, library, 180.0, people)
+    assert manners.tasks >= 60
+
+
+def test_what_came_of_it_is_judged_by_who_was_there_when() -> None:
+    him, ours = Stay(0, 10.0, 20.0), Stay(0, 21.0, 30.0)
+    assert len(judge([him], [ours], 1, 40.0).impolite) == 1, "a second after he had gone"
+    assert judge([him], [Stay(0, 25.0, 30.0)], 1, 40.0).impolite == ()
+    assert judge([him], [Stay(1, 15.0, 16.0)], 2, 40.0).impolite == ()
+    assert len(judge([him], [Stay(0, 11.0, 30.0)], 1, 40.0).impolite) == 1
+    raced = judge([him], [Stay(0, 10.1, 30.0)], 1, 40.0)
+    assert (raced.impolite, [round(one, 2) for one in raced.races_s]) == ((), [0.1])
+    gaps = judge([him], [Stay(0, 25.0, 30.0), Stay(0, 31.0, 40.0)], 1, 40.0)
+    assert (gaps.after_stranger_s, gaps.after_own_s, gaps.free_s, gaps.used_s) == ((5.0,), (1.0,), 15.0, 14.0)
+
+
+# -- two users, each with an agent ----------------------------------------------------------------------------------
+
+
+def python_of_others() -> dict[str, str] | None:
+    """A Python that other users may start, with what the agent needs, and the variables that it wants."""
+    paths = os.pathsep.join([str(ROOT), sysconfig.get_path("purelib")])
+    for program in (sys.executable, "/usr/bin/python3"):
+        found = {"program": program, "PYTHONPATH": paths}
+        needs = "import yaml, filelock, psutil, pynvml, watchdog, gpu_queue"
+        words = [*ACT_AS_HIM, program, "-c", needs]
+        if (
+            subprocess.run(words, env={"PYTHONPATH": paths}, capture_output=True, cwd="/", check=False).returncode
+            == 0
+        ):
+            return found
+    return None
+
+
+@contextmanager
+def as_him() -> Iterator[None]:
+    """What is made meanwhile is the other user's."""
+    os.setegid(HIS)
+    os.seteuid(HIS)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
+class His(Cluster):
+    """The spool and the agents of another user."""
+
+    def __init__(self, base: Path, python: dict[str, str]) -> None:
+        base.mkdir()
+        os.chown(base, HIS, HIS)
+        self._python = python
+        with as_him():
+            super().__init__(base)
+
+    def command(self, *flags: str, simulate: str | None = "2") -> list[str]:
+        _, *words = super().command(*flags, simulate=simulate)
+        return [*ACT_AS_HIM, self._python["program"], *words]
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return super().environment(PYTHONPATH=self._python["PYTHONPATH"], **more)
+
+
+def test_two_agents_of_two_users_use_one_list_of_cards_and_neither_places_on_what_the_other_uses(
+    base: Path, library: Path
+) -> None:
+    python = python_of_others()
+    if python is None:
+        pytest.skip("no Python here that other users may start")
+    server, chance = Server(base, library, cards=3), random.Random()
+    with a_cluster(base) as ours:
+        his = His(base / "his", python)
+        try:
+            server.serve(ours)
+            with as_him():
+                Path(his.paths.config).write_text(SHARED)
+            his.start(simulate=None, env=server.environment())
+            until = time.monotonic() + OTHERS_S
+            ids: dict[str, list[str]] = {"ours": [], "his": []}
+            while time.monotonic() < until:
+                task = server.task(chance.uniform(0.3, 1.2))
+                if not ours.names("pending") and chance.random() < 0.3:
+                    ids["ours"].append(ours.submit(task, gpus="1"))
+                if not his.names("pending") and chance.random() < 0.3:
+                    with as_him():
+                        ids["his"].append(his.submit(task, gpus="1"))
+                time.sleep(0.2)  # the pace of people
+            wait_until(lambda: ours.names("done") and his.names("done"), "tasks of both", 60, his.dump)
+            stays = server.stays(time.monotonic())
+        finally:
+            his.close()
+    both = [one for one in stays if any(_are_together(one, other) for other in stays)]
+    assert not both, f"{both}\n{stays}"
+    assert len(stays) >= 5
+
+
+def _are_together(one: Stay, other: Stay) -> bool:
+    """Whether a task began on a card on which another one was, and had been for long enough to be seen."""
+    return one.card == other.card and one.begins < other.begins - RACE_S and other.begins < one.ends
