@@ -97,6 +97,7 @@ class Agent:
         )
 
         def restore() -> None:
+            self.cards.read(self._now)  # before the first step nobody has
             found.restore(around.node_directory, around.leases, self.cards.everything)
 
         self.tries = Tries(
