@@ -25,7 +25,7 @@ from gpu_queue.spool.store import Moved
 from gpu_queue.spool.uni_ids import MAX_BYTES, WRITTEN_MAX_BYTES, Entry, RunState, encode, entry_of
 from gpu_queue.task import Abnormal, Claim, End, Settlement, State, Why
 from gpu_queue.units import format_utc
-from tests.node.outsiders import run_outsider
+from tests.node.outsiders import outsider, run_outsider
 
 NODE = "n1-12345678"
 
@@ -216,6 +216,36 @@ def test_the_word_of_a_script_survives_one_who_puts_older_content_back(writing: 
     assert writing.held(writing.other)[name]["state"] == "abnormal_exit"
 
 
+def test_the_word_of_a_second_program_survives_what_was_written_of_the_first(writing: Writing) -> None:
+    name = writing.begin()
+    writing.write()
+    run_outsider(writing.scripts, f"update_uni_id_status {name} running 101 none")
+    writing.write()
+    stale = writing.other.read_text()
+    run_outsider(writing.scripts, f"update_uni_id_status {name} abnormal_exit 102 oom")
+    writing.write()
+    writing.other.write_text(stale)
+    assert writing.files.abnormal(name) == Abnormal("oom")
+    writing.write()
+    assert writing.held(writing.other)[name]["pid"] == 102
+
+
+def test_nothing_is_put_over_what_somebody_wrote_since_it_was_read(writing: Writing) -> None:
+    file = watched.Watched(str(writing.other), writing.said.append)
+    file.read()
+    writing.other.write_text('{"exp001": 1}')
+    assert not file.replace({"mine": 2})
+    file.read()
+    put_aside = writing.other.with_name("theirs")
+    put_aside.write_text('{"exp001": 2}')
+    put_aside.rename(writing.other)
+    assert not file.replace({**file.found, "mine": 2})
+    file.read()
+    assert file.replace({**file.found, "mine": 2})
+    assert writing.held(writing.other) == {"exp001": 2, "mine": 2}
+    file.close()
+
+
 def test_a_second_program_of_the_same_script_begins_anew(writing: Writing) -> None:
     name = writing.begin()
     writing.write()
@@ -259,6 +289,35 @@ def test_what_an_outsider_writes_into_the_file_that_was_just_replaced_is_not_los
     assert held["exp001"] == {"pid": 1, "state": "running", "retry_count": 0}
     assert held[first]["error_type"] == "oom"
     assert len(held) == 3
+
+
+def test_real_scripts_lose_nothing_by_our_replacing_however_long_that_takes(
+    writing: Writing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = os.rename
+
+    def slow(source: str, target: str) -> None:
+        time.sleep(0.01)  # so long the storage takes: one in five of the scripts writes in that time
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", slow)
+    count, number = 30, 0
+    writing.places = (str(writing.other),)
+    each = "update_uni_id_status exp$i running $i none"
+    with outsider(writing.scripts, f"for i in $(seq {count}); do {each}; done") as scripts:
+        while scripts.poll() is None:
+            claim = a_claim(1, f"{number:06x}")
+            writing.begin(claim)
+            writing.write()
+            writing.end(claim)
+            writing.write()
+            number += 1
+    writing.write_until(lambda: not writing.write().is_soon)
+    held = writing.held(writing.other)
+    assert {f"exp{i + 1}" for i in range(count)} <= held.keys()
+    ours = [one for name, one in held.items() if not name.startswith("exp")]
+    assert len(ours) == min(number, writer.KEPT_MAX)
+    assert {one["state"] for one in ours} == {"normal_exit"}
 
 
 def test_half_a_file_is_waited_for(writing: Writing) -> None:
