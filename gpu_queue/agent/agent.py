@@ -211,7 +211,7 @@ class Agent:
         if self.outgrown is not None:
             self.outgrown.advance(now)
         self._hanging.notice(now)
-        if now >= self.beat.due(now):
+        if now >= min(self.beat.due(now), self._minutes.due):
             self._tell(now)
         self.uni_ids.advance(now)
         self.place.keep_fresh(now)

@@ -11,11 +11,11 @@ from datetime import datetime
 from gpu_queue.agent.allotted import Allocation, Span, span_of
 from gpu_queue.agent.speaker import Speaker
 from gpu_queue.agent.surroundings import Surroundings
+from gpu_queue.agent.tenants import cards_for_tasks
 from gpu_queue.config import Settings, unknown_in_conf
 from gpu_queue.execution.launcher import first_line
 from gpu_queue.gpus.devices import Gpu
 from gpu_queue.keepalive.preflight import look_for_torch
-from gpu_queue.scheduling.tenancy import competing
 from gpu_queue.sharing import Mode, Sharing
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.units import format_exact_duration
@@ -52,7 +52,7 @@ def cards_line(sharing: Sharing, served: Sequence[Gpu]) -> tuple[str, bool]:
         sharing: what its owner decides.
         served: the GPUs that the agent serves.
     """
-    found = competing(served, sharing)
+    found = cards_for_tasks(served, sharing)
     index = {gpu.uuid: str(gpu.index) for gpu in served}
     left = sharing.gpu_left
     is_none = not found.competed or (left.of_free and left.cards >= len(found.competed))

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 
 from gpu_queue.agent.agenda import Agenda, Duty
 from gpu_queue.agent.tenants import Others, Tenants
-from gpu_queue.gpus.devices import Gpu, Health, Readings
+from gpu_queue.gpus.devices import ComputeMode, Gpu, Health, Readings
 from gpu_queue.gpus.leases import Footprint, Lease, Room
 from gpu_queue.scheduling.admission import Card, Reserved
 from gpu_queue.scheduling.promises import shown_bytes, taken_bytes
@@ -150,8 +150,7 @@ class Cards:
             self.everything = self._devices.snapshot()
             self._read_at = now
             if self.tenants is not None:
-                held = self._held.keys() | self.leased_elsewhere.keys() | self.fillers.keys()
-                self.tenants.read([gpu for gpu in self.everything if gpu.uuid in self._served], held, now)
+                self.tenants.read([gpu for gpu in self.everything if gpu.uuid in self._served], now)
         return tuple(gpu for gpu in self.everything if gpu.uuid in self._served)
 
     def note_leases(self, leases: Mapping[str, tuple[Lease, ...]], ours: Mapping[str, Sequence[Lease]]) -> None:
@@ -173,6 +172,8 @@ class Cards:
         self._held = ours
         if freed:  # what was read while they were held says nothing any more
             self.demand(freed, now, at_most_s=0.0)
+        if self.tenants is not None:
+            self.tenants.hold(ours.keys() | self.leased_elsewhere.keys() | self.fillers.keys(), now)
         return [self._card(gpu, now) for gpu in self.read(now)]
 
     def rooms(self, uuids: Iterable[str], now: float) -> dict[str, Room]:
@@ -226,7 +227,10 @@ class Cards:
         self._note_before(gpu, holders)
         are_parts = any(one.reserve_bytes is not None for one in holders)
         ours, shown = _claims(self._held.get(gpu.uuid, ())), self._shown(gpu) if are_parts else {}
-        return tuple(Reserved(one.reserve_bytes, one.claim in ours, shown.get(one.claim)) for one in holders)
+        # Beside a process on such a card no other one begins: whoever has a part of it has all of it.
+        is_alone = gpu.compute_mode is ComputeMode.EXCLUSIVE_PROCESS
+        parts = {one.claim: None if is_alone else one.reserve_bytes for one in holders}
+        return tuple(Reserved(parts[one.claim], one.claim in ours, shown.get(one.claim)) for one in holders)
 
     def _note_before(self, gpu: Gpu, holders: Sequence[Lease]) -> None:
         before = self._before_bytes.get(gpu.uuid, {})

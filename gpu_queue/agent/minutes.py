@@ -10,8 +10,7 @@ from gpu_queue.task import short_name
 from gpu_queue.texts import printable
 from gpu_queue.words import bar_in_words
 
-EVERY_S = 59.0
-"""A page is written every 30 s, or later by the length of a step."""
+EVERY_S = 60.0
 LINES_MAX = 20
 QUEUES_MAX = 7
 
@@ -23,10 +22,17 @@ class Minutes:
         self._say = say
         self._said_at = now
         self._said: object = None
+        self._is_shared = False
+
+    @property
+    def due(self) -> float:
+        """When a page is to be written for it, in monotonic seconds."""
+        return self._said_at + EVERY_S if self._is_shared else float("inf")
 
     def hear(self, now: float, page: NodePage) -> None:
         """This page is written."""
-        if page.mode != "shared" or now - self._said_at < EVERY_S:
+        self._is_shared = page.mode == "shared"
+        if now < self.due:
             return
         self._said_at = now
         what = (page.waiting_count, page.done, page.failed, page.queues, [(one.uuid, one.state) for one in page.gpus])

@@ -119,21 +119,28 @@ class Tenants:
 
     # -- readings ---------------------------------------------------------------------------------------------------
 
-    def read(self, gpus: Sequence[Gpu], held: Set[str], now: float) -> None:
+    def hold(self, held: Set[str], now: float) -> None:
+        """Note on which cards a task or a filler of this user is, whichever agent's.
+
+        Args:
+            held: their UUIDs.
+            now: monotonic seconds.
+        """
+        for uuid in (self._held - held) & self._watched.keys():
+            self._watched[uuid].begin_anew(now)
+        self._held = held
+
+    def read(self, gpus: Sequence[Gpu], now: float) -> None:
         """Take a reading of the served cards.
 
         Args:
             gpus: they, in the node's order.
-            held: UUIDs of those on which a task or a filler of this user is, whichever agent's.
             now: monotonic seconds.
         """
         self._now = now
-        for uuid in (self._held - held) & self._watched.keys():
-            self._watched[uuid].begin_anew(now)
-        self._held = held
         self._note_competing(self._sharing(), gpus)
         for gpu in gpus:
-            if gpu.uuid not in held:
+            if gpu.uuid not in self._held:
                 self._add(gpu, self._watched[gpu.uuid])
 
     def _add(self, gpu: Gpu, watched: Watched) -> None:
@@ -152,12 +159,11 @@ class Tenants:
 
     def _note_competing(self, sharing: Sharing, gpus: Sequence[Gpu]) -> None:
         self._competing_of = sharing, gpus
-        found = competing(gpus, sharing)
+        found = cards_for_tasks(gpus, sharing)
         if found.unknown and found.unknown != self._competing.unknown:
             names = ", ".join(map(printable, found.unknown))
             self._say(f"compete_gpus: {names}: no GPU that is served here, and passed over")
-        allowed = {gpu.uuid for gpu in gpus if gpu.compute_mode is not ComputeMode.PROHIBITED}
-        self._competing = replace(found, competed=tuple(uuid for uuid in found.competed if uuid in allowed))
+        self._competing = found
 
     def sample(self, uuids: Iterable[str], now: float) -> None:
         """Have cards read at a high frequency from now on, for a while."""
@@ -169,20 +175,14 @@ class Tenants:
         """The processes on a card at the last look; None: it cannot be told."""
         return None if self._judged.tenants is None else self._judged.tenants.get(uuid)
 
-    def pythons_on(self, uuid: str) -> int | None:
-        """How many Python processes of this user that belong to no task are on a card; None: it cannot be told."""
-        found = self.on(uuid)
-        return None if found is None else len(user_pythons(found, self._lookout.uid))
-
     def of(self, gpu: Gpu) -> Others:
         """What is known of others on a card, as of the last reading."""
         watched, found = self._watched[gpu.uuid], self.on(gpu.uuid)
         is_held, now = gpu.uuid in self._held, self._now
-        pythons = self.pythons_on(gpu.uuid)
         return Others(
             utilization_percent=watched.utilization(now),
             tells_utilization=not gpu.is_mig and not is_held,
-            has_user_python=None if pythons is None else pythons > 0,
+            has_user_python=None if found is None else bool(user_pythons(found, self._lookout.uid)),
             has_stranger=watched.has_stranger(now) or (not is_held and _is_locked(gpu, found)),
             is_competed=gpu.uuid in self._competed(),
         )
@@ -195,6 +195,9 @@ class Tenants:
             now: monotonic seconds.
             agenda: is told when to plan again.
         """
+        uuids = list(uuids)
+        if not uuids:
+            return True
         look = self._lookout.look(now, FRESH_S)
         is_fresh = look is not None and look.began_at <= self._judged.began_at
         if is_fresh and all(self._watched[uuid].is_complete(now) or uuid in self._held for uuid in uuids):
@@ -221,7 +224,21 @@ _MAY_BECOME_FREE = frozenset({GpuState.FOREIGN, GpuState.UNKNOWN})
 
 
 def _is_locked(gpu: Gpu, tenants: Sequence[Tenant] | None) -> bool:
-    """Whether somebody's context keeps all others off a card."""
+    """Whether somebody's context keeps all others off a card that no task of ours holds."""
     if gpu.compute_mode is not ComputeMode.EXCLUSIVE_PROCESS:
         return False
-    return bool(tenants) or gpu.memory_used_bytes is None or gpu.memory_used_bytes >= CHANGED_BYTES
+    if gpu.memory_used_bytes is None or gpu.memory_used_bytes >= CHANGED_BYTES:
+        return True
+    return any(one.claim is None for one in tenants or ())  # what was a task's at the last look may have ended
+
+
+def cards_for_tasks(served: Sequence[Gpu], sharing: Sharing) -> Competing:
+    """Which of the served cards tasks may have: of those that are competed for not such as nobody may use.
+
+    Args:
+        served: them, in the node's order.
+        sharing: what the owner wants.
+    """
+    barred = {gpu.uuid for gpu in served if gpu.compute_mode is ComputeMode.PROHIBITED}
+    found = competing(served, sharing)
+    return replace(found, competed=tuple(uuid for uuid in found.competed if uuid not in barred))

@@ -34,11 +34,14 @@ _OF_WHY = {
     Why.NOSTART: "",
 }
 
+_Row = tuple[ErrorType, frozenset[bytes], re.Pattern[bytes]]
+
 # -- the table ------------------------------------------------------------------------------------------------------
 
-_MESSAGES = (
+_MESSAGES: tuple[_Row, ...] = (
     (
         ErrorType.OOM,
+        frozenset({b"memory", b"alloc", b"exhausted", b"oom when", b"oom-k", b"oom_k", b"oom k", b"invoked oom"}),
         re.compile(
             rb"(?:CUDA|HIP|XPU|NPU|MPS backend) out of memory[.:]? (?:Tried to|\(MPS)"
             rb"|(?:CUDA|HIP) error(?: \d{1,4})?: out of memory|Cuda failure (?:\d{1,4} )?'out of memory'"
@@ -49,7 +52,8 @@ _MESSAGES = (
             rb"|Unable to allocate [0-9.]{1,12} [KMGTPE]iB for an array|std::bad_alloc"
             rb"|(?:not enough|can't allocate) memory: you tried to allocate"
             rb"|(?:\[Errno 12\]|: fork:[^\n]{0,40}|errno: 12\b) ?Cannot allocate memory"
-            rb"|memory allocation of \d{1,20} bytes failed|(?:runtime: |JavaScript heap )out of memory"
+            rb"|memory allocation of \d{1,20} bytes failed|: x[mr]e?alloc: cannot allocate"
+            rb"|(?:runtime: |JavaScript heap )out of memory"
             rb"|java\.lang\.OutOfMemoryError|RayTaskError\(OutOfMemoryError\)"
             rb"|Out of memory: Killed process|invoked oom-killer|oom[-_]kill event|been OOM Killed",
             re.IGNORECASE,
@@ -57,6 +61,7 @@ _MESSAGES = (
     ),
     (
         ErrorType.TIMEOUT,
+        frozenset({b"timeout", b"timed out", b"deadline_exceeded", b"time limit"}),
         re.compile(
             rb"collective operation timeout|Timed out waiting \d{1,12} ?ms for (?:recv|send)"
             rb"|wait timeout after \d{1,12} ?ms|Timed out after \d{1,9} seconds waiting for clients"
@@ -65,14 +70,17 @@ _MESSAGES = (
         ),
     ),
 )
-"""What only who fails so prints, wherever it stands in the log; of several kinds the first here."""
+"""What only who fails so prints, wherever it stands in the log; of several kinds the first here.  A pattern is tried
+only on a line that has one of its words, in small letters: most lines of a log have none."""
 
+_THROWN_WORDS = frozenset({b"error", b"exception", b"interrupt", b"expired", b"timeout", b"outofmemory"})
 _THROWN = re.compile(
+    rb"(?:[ \t]{1,12}\| )?"
     rb"(?:(?:\[[^\]\n]{1,80}\]|\([^)\n]{1,80}\)|\d{1,5}(?=:))(?:<std(?:err|out)>)?:?[ \t]{0,4}){0,3}"
     rb"(?:[A-Za-z_]\w{0,60}\.){0,8}"
     rb"(\w{0,60}(?:Error|Exception|Interrupt|Expired|Timeout|OutOfMemory))(?::(?!:)|[ \t]*$)"
 )
-"""The line of an exception, with what torchrun, srun, mpirun and Ray put before it."""
+"""The line of an exception, with what groups of them, torchrun, srun, mpirun and Ray put before it."""
 _TYPES = (
     (ErrorType.OOM, re.compile(rb"MemoryError|OutOfMemory|ResourceExhausted")),
     (ErrorType.TIMEOUT, re.compile(rb"Timeout")),
@@ -85,22 +93,26 @@ _CONSEQUENCES = re.compile(
 )
 """Thrown because another process had ended: what that one threw counts, if it is there."""
 
-_SAID_OOM = re.compile(rb"out of memory\b|(?<![\w'\"./-])oom(?![\w'\"./-])", re.IGNORECASE)
+_SAID_OOM_WORDS = frozenset({b"memory", b"oom"})
+_SAID_OOM = re.compile(rb"out of memory\b|(?<![\w'\"./-])oom(?![\w'\"./-])")
 _NOT_SO_BEFORE = re.compile(
     rb"(?:\b(?:no|not|never|0|zero|without|avoid\w{0,4}|prevent\w{0,4})"
     rb"(?:[ \t](?:an?|any|more|cuda|gpu|host|such|to|run\w{0,5}|get\w{0,5}|into|caus\w{0,4})){0,5}[ \t]"
     rb"|\b(?:if|unless|case of|may|might|would)\b[^\n]{0,40})$",
-    re.IGNORECASE,
 )
 _NOT_SO_AFTER = re.compile(
     rb"(?:[ _-](?:count|events?|kills?|retries|errors?))?[ \t]{0,4}(?:[:=][ \t]{0,4}(?:\d|none|no|false|off)|0\b)"
     rb"|[^\n]{0,400}not a failure|[^\n]{0,80}(?:skipp|retry|recover)",
-    re.IGNORECASE,
 )
-_SAID = (
-    (ErrorType.RUNTIME_ERROR, re.compile(rb"\bRuntimeError\b|\bruntime[ _]error\b", re.IGNORECASE)),
+_SAID: tuple[_Row, ...] = (
+    (
+        ErrorType.RUNTIME_ERROR,
+        frozenset({b"runtime"}),
+        re.compile(rb"\bRuntimeError\b|\bruntime[ _]error\b", re.IGNORECASE),
+    ),
     (
         ErrorType.SIGNAL,
+        frozenset({b"signal", b"exitcode", b"killed", b"segmentation", b"abort", b"bus error", b"illegal"}),
         re.compile(
             rb"\bSignal \d{1,2} \(SIG\w{2,8}\) received by PID|terminated with signal SIG|failed \(exitcode: -\d"
             rb"|: line \d{1,9}: +\d{1,9} (?:Killed|Segmentation fault|Aborted|Bus error|Illegal instruction)\b"
@@ -109,12 +121,7 @@ _SAID = (
 )
 """What a line may say beside that; only where nothing else was thrown."""
 
-_TRIGGERS = (
-    *(b"memory", b"oom", b"alloc", b"exhausted", b"deadline_exceeded", b"time limit", b"timeout", b"timed out"),
-    *(b"error", b"exception", b"interrupt", b"expired", b"signal", b"killed", b"segmentation", b"abort", b"illegal"),
-    b"bus error",
-)
-"""No pattern fits a line that has none of these: most lines of a log are looked at no further."""
+_WORDS = frozenset().union(_THROWN_WORDS, _SAID_OOM_WORDS, *(words for _, words, _ in (*_MESSAGES, *_SAID)))
 
 
 # -- reading it -----------------------------------------------------------------------------------------------------
@@ -146,7 +153,7 @@ def by_its_log(status: int, said: bytes) -> ErrorType:
 
 
 def told(last_line: str, error_type: str) -> str:
-    """The last line of a log with the kind of failure unless a note tells more: ``==== exit 1 after 2.0 s (oom)``."""
+    """The last line of a log with the kind of failure, unless a note tells more: ``==== exit 1 after 2 s (oom)``."""
     line = last_line.rstrip("\n")
     if not line or line.endswith(")") or error_type in ("", ErrorType.UNKNOWN.value):
         return last_line
@@ -166,46 +173,46 @@ def _read(said: bytes) -> _Evidence:
     thrown: ErrorType | None = None
     consequence: ErrorType | None = None
     spoken: set[ErrorType] = set()
-    for line in _lines_of(said):
-        messages |= {kind for kind, pattern in _MESSAGES if pattern.search(line)}
-        match = _THROWN.match(line)
+    for line, words in _lines_of(said):
+        messages |= _fitting(_MESSAGES, line, words)
+        says_oom = not words.isdisjoint(_SAID_OOM_WORDS) and _says_oom(line.lower())
+        match = None if words.isdisjoint(_THROWN_WORDS) else _THROWN.match(line)
         if match is None:
-            if _says_oom(line):
-                spoken.add(ErrorType.OOM)
-            spoken |= {kind for kind, pattern in _SAID if pattern.search(line)}
+            spoken |= _fitting(_SAID, line, words) | ({ErrorType.OOM} if says_oom else set())
             continue
-        kind = _kind_of(match[1], line)
+        kind = ErrorType.OOM if says_oom else _kind_of(match[1])
         if kind is ErrorType.OOM:
             messages.add(kind)
         elif _CONSEQUENCES.fullmatch(match[1]):
             consequence = kind
-            spoken |= {kind for kind, pattern in _SAID if pattern.search(line)}
+            spoken |= _fitting(_SAID, line, words)
         else:
             thrown = kind
             spoken.discard(ErrorType.OOM)  # it was met, and something else came after it
-    order = [kind for kind, _ in _MESSAGES]
+    order = [kind for kind, _, _ in _MESSAGES]
     message = min(messages, key=order.index) if messages else None
     if ErrorType.OOM in spoken:
         return _Evidence(message, ErrorType.OOM)
     if thrown is not None:
         return _Evidence(message, thrown)
-    for kind, _ in _SAID:
+    for kind, _, _ in _SAID:
         if kind in spoken:
             return _Evidence(message, kind)
     return _Evidence(message, consequence or ErrorType.UNKNOWN)
 
 
-def _kind_of(name: bytes, line: bytes) -> ErrorType:
-    for kind, pattern in _TYPES:
-        if pattern.search(name):
-            return ErrorType.OOM if _says_oom(line) else kind
-    return ErrorType.OOM if _says_oom(line) else ErrorType.UNKNOWN
+def _fitting(table: tuple[_Row, ...], line: bytes, words: set[bytes]) -> set[ErrorType]:
+    return {kind for kind, wanted, pattern in table if not wanted.isdisjoint(words) and pattern.search(line)}
 
 
-def _says_oom(line: bytes) -> bool:
+def _kind_of(name: bytes) -> ErrorType:
+    return next((kind for kind, pattern in _TYPES if pattern.search(name)), ErrorType.UNKNOWN)
+
+
+def _says_oom(small: bytes) -> bool:
     return any(
-        not _NOT_SO_BEFORE.search(line, 0, match.start()) and not _NOT_SO_AFTER.match(line, match.end())
-        for match in _SAID_OOM.finditer(line)
+        not _NOT_SO_AFTER.match(small, match.end()) and not _NOT_SO_BEFORE.search(small, 0, match.start())
+        for match in _SAID_OOM.finditer(small)
     )
 
 
@@ -218,25 +225,25 @@ _NOT_OUTPUT = (_OURS, b"+ ", b"++ ")
 """How lines begin that the script has not printed: ours, and those of ``set -x``."""
 
 
-def _lines_of(said: bytes) -> list[bytes]:
-    """The lines of this try's own end that may tell something."""
+def _lines_of(said: bytes) -> list[tuple[bytes, set[bytes]]]:
+    """The lines of this try's own end that have one of the words, each with those that it has."""
     text = b"\n" + _COLOURS.sub(b"", said).replace(b"\r", b"\n")
     own = text.rstrip(b"\n")
     for _ in range(_OWN_LINES):  # an agent that was killed before its rename has ended it
         rest, _, last = own.rpartition(b"\n")
         own = rest.rstrip(b"\n") if last.startswith(_OURS) else own
     own = own[own.rfind(_PREVIOUS) + 1 :]  # a try whose end nobody wrote down may share its log with the next
-    lowered = own.lower()
-    spans: dict[int, int] = {}
-    for trigger in _TRIGGERS:
-        at = lowered.find(trigger)
+    small = own.lower()
+    found: dict[int, set[bytes]] = {}
+    ends: dict[int, int] = {}
+    for word in _WORDS:
+        at = small.find(word)
         while at >= 0:
-            start = own.rfind(b"\n", 0, at) + 1
-            end = own.find(b"\n", at)
-            spans[start] = end = len(own) if end < 0 else end
-            at = lowered.find(trigger, end)
-    return [
-        line
-        for start in sorted(spans)[-_LINES_MAX:]
-        if not (line := own[start : min(spans[start], start + _LINE_BYTES)].rstrip()).startswith(_NOT_OUTPUT)
-    ]
+            start, end = own.rfind(b"\n", 0, at) + 1, own.find(b"\n", at)
+            ends[start] = end = len(own) if end < 0 else end
+            found.setdefault(start, set()).add(word)
+            at = small.find(word, end)
+    lines = (
+        (own[start : min(ends[start], start + _LINE_BYTES)], found[start]) for start in sorted(found)[-_LINES_MAX:]
+    )
+    return [(line.rstrip(), words) for line, words in lines if not line.startswith(_NOT_OUTPUT)]

@@ -229,11 +229,23 @@ def _in_question(facts: Facts, room: Room, look_ahead: int | None) -> Iterator[W
             if is_overdue and not needs_no_free_gpu(task) and task.name not in facts.claiming:
                 yield task
     positions = positions_without_gpu(facts.waiting) if facts.without_gpu is None else facts.without_gpu
-    for at in positions[bisect_left(positions, position) :]:
+    positions = positions[bisect_left(positions, position) :]
+    for at in positions if look_ahead else _without_queues_of_gpus(facts.waiting, positions):
         if room.cpu_slots <= 0 and facts.waiting[at].is_read:
             return
         if facts.waiting[at].name not in facts.claiming:
             yield facts.waiting[at]
+
+
+def _without_queues_of_gpus(waiting: Sequence[Waiting], positions: Sequence[int]) -> list[int]:
+    """The same positions without those of queues in which all need GPUs: whom such a task keeps back cannot start."""
+    needs = [waiting[at].needs for at in positions]
+    mixed = {one.queue for one in needs if one.gpus_min == 0}
+    return [
+        at
+        for at, one in zip(positions, needs, strict=True)
+        if one.gpus_min == 0 or one.queue in mixed or not waiting[at].is_read
+    ]
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,8 @@ CHANGED_BYTES = 64 << 20
 """The smallest context of CUDA takes more; what drivers need for themselves changes by less."""
 SETTLES_S = 2.0
 """After a task of ours the driver's utilisation, with its window and lag, shows for so long what was ours."""
+GOES_S = 0.5
+"""And so long its memory may take to go, after its processes have."""
 _NEVER = float("-inf")
 
 
@@ -162,8 +164,8 @@ class Watched:
     """When one was there, or may have been, for the last time."""
     _changed_at: float = _NEVER
     """When memory last came or went that nothing has explained."""
-    _is_judged: bool = True
-    """A look has been since."""
+    _open_at: float = float("inf")
+    """Since when there is something that no look has told of."""
     _patience: int = 0
     _ours_until: float = _NEVER
     """When a task of ours left it."""
@@ -193,9 +195,11 @@ class Watched:
         self._used = at, used_bytes
         before_at, before_bytes = self._memory or (_NEVER, 0)
         came_bytes = used_bytes - before_bytes
-        is_ours = came_bytes < 0 and at < self._ours_until + SETTLES_S  # it goes with our task
+        is_ours = came_bytes < 0 and at < self._ours_until + GOES_S  # it goes with our task
+        if self._memory is None and came_bytes >= CHANGED_BYTES:
+            self._open_at = at
         if at - before_at <= WINDOW_S and abs(came_bytes) >= CHANGED_BYTES and not is_ours:
-            self._changed_at, self._is_judged, self._patience = at, False, self.draw()
+            self._changed_at, self._open_at, self._patience = at, at, self.draw()
         elif at - before_at < APART_S:
             return
         self._memory = at, used_bytes
@@ -209,7 +213,7 @@ class Watched:
         """
         if tenants is None:
             self._is_there = self._had_own = False
-            self._is_judged = True
+            self._open_at = float("inf")
             return
         is_there, has_own = bool(strangers(tenants, self.uid)), any(one.uid == self.uid for one in tenants)
         if is_there or self._is_there:  # he may have left just now
@@ -217,7 +221,7 @@ class Watched:
         elif self.wants_look(look.began_at) and (has_own or self._had_own):
             self._changed_at = _NEVER
         if self.wants_look(look.began_at):
-            self._is_judged = True
+            self._open_at = float("inf")
         self._is_there, self._had_own = is_there, has_own
 
     def begin_anew(self, now: float) -> None:
@@ -225,11 +229,11 @@ class Watched:
         self._ours_until = now
         self._samples.clear()
         self._memory = self._used = None
-        self._changed_at, self._is_judged = _NEVER, True
+        self._changed_at, self._open_at = _NEVER, float("inf")
 
     def wants_look(self, at: float) -> bool:
-        """Whether memory came or went by then and no look has told whose it was."""
-        return not self._is_judged and self._changed_at <= at
+        """Whether there was something by then that no look has told of: memory that came, went, or was not ours."""
+        return self._open_at <= at
 
     def is_complete(self, now: float) -> bool:
         """Whether there are enough readings to judge by: the last ones, or one that finds nobody there."""

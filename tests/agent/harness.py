@@ -31,7 +31,7 @@ QUICK = {
 
 
 def wait_until(
-    condition: Callable[[], Any], what: str, timeout_s: float = 20.0, dump: Callable[[], str] = str
+    condition: Callable[[], Any], what: str, timeout_s: float = 40.0, dump: Callable[[], str] = str
 ) -> Any:
     """The first true value of a condition; fails with what was waited for."""
     deadline = time.monotonic() + timeout_s
@@ -203,7 +203,7 @@ class Cluster:
         put(Path(self.paths.control, f"{stem}.json"), json.dumps(value))
         return stem
 
-    def ack(self, stem: str, timeout_s: float = 20.0) -> str:
+    def ack(self, stem: str, timeout_s: float = 40.0) -> str:
         """The answers to a command, when there are any."""
         pattern = f"{stem}.*.ack"
         wait_until(lambda: list(Path(self.paths.control).glob(pattern)), "an answer", timeout_s, self.dump)
@@ -230,10 +230,10 @@ class Cluster:
         """Every place where a task is."""
         return [state for state in ("pending", "running", "done", "failed") if task_id in self.ids(state)]
 
-    def wait_for(self, task_id: str, state: str, timeout_s: float = 20.0) -> None:
+    def wait_for(self, task_id: str, state: str, timeout_s: float = 40.0) -> None:
         wait_until(lambda: self.where(task_id) == [state], f"{task_id} in {state}", timeout_s, self.dump)
 
-    def wait_for_line(self, task_id: str, line: str, timeout_s: float = 20.0) -> None:
+    def wait_for_line(self, task_id: str, line: str, timeout_s: float = 40.0) -> None:
         wait_until(lambda: line in self.log(task_id), f"{line!r} in the log of {task_id}", timeout_s, self.dump)
 
     def log(self, task_id: str) -> str:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from gpu_queue.scheduling.tenancy import EVERY_S, SAMPLES
+from tests.agent.harness import Cluster
 from tests.fake_nvml import FakeGpu, Scenario, environment
 
 HIS = 54323
+SHARED = "use_all_gpus: true\nmin_memory: 30000\n"
 LAST_SAMPLES_S = (SAMPLES - 1) * EVERY_S
 RACE_S = 0.5
 """Nobody sees who comes while a task is being started: from the last reading to its first line."""
@@ -84,6 +87,11 @@ class Server:
         calls.touch()
         calls.chmod(0o666)
 
+    def serve(self, cluster: Cluster, config: str = SHARED) -> None:
+        """Start an agent."""
+        Path(cluster.paths.config).write_text(config)
+        cluster.start(simulate=None, env=self.environment())
+
     def environment(self) -> dict[str, str]:
         return environment(self._library, self.scenario)
 
@@ -124,6 +132,28 @@ class Server:
         return _stays(self.ours, until)
 
 
+def run_among_others(
+    cluster: Cluster, server: Server, seconds: float, task_s: float, manners: Mapping[str, float] | None, seed: int
+) -> Manners:
+    """Serve as many tasks as there is room for, as long as others come and go.
+
+    Args:
+        cluster: with an agent of the policy ``shared`` on that server.
+        server: the cards.
+        seconds: how long.
+        task_s: how long each task takes.
+        manners: what the others may do; None: there are none.
+        seed: of the others' chance.
+    """
+    with server.others(seed, manners) if manners is not None else nullcontext():
+        until = time.monotonic() + seconds
+        while (now := time.monotonic()) < until:
+            while len(cluster.names("pending")) < 2 * server.cards:
+                cluster.submit(server.task(task_s), gpus="1")
+            time.sleep(0.1)  # the pace of looking
+        return server.judge(now)
+
+
 def _stays(path: Path, until: float) -> list[Stay]:
     open_: dict[str, tuple[int, float]] = {}
     found = []
@@ -153,7 +183,7 @@ def judge(others: Sequence[Stay], ours: Sequence[Stay], cards: int, until: float
             if one.begins - him.begins < RACE_S:
                 races.append(one.begins - him.begins)
             else:
-                impolite.append(f"card {one.card}: {one}, {him}")
+                impolite.append(f"card {one.card}: {one}, {him}; ours there: {_near(ours, one)}")
     after_stranger, after_own = list[float](), list[float]()
     free_s = used_s = 0.0
     for card in range(cards):
@@ -169,6 +199,10 @@ def judge(others: Sequence[Stay], ours: Sequence[Stay], cards: int, until: float
     return Manners(
         len(ours), tuple(impolite), tuple(races), tuple(after_stranger), tuple(after_own), max(free_s, 1e-9), used_s
     )
+
+
+def _near(stays: Sequence[Stay], one: Stay) -> list[Stay]:
+    return [stay for stay in stays if stay.card == one.card and abs(stay.begins - one.begins) < 10.0]
 
 
 def _covered(stays: Sequence[Stay], begin: float, until: float) -> float:

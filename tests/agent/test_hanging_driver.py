@@ -111,6 +111,23 @@ def test_memory_that_was_freed_a_moment_ago_is_seen_and_a_stranger_who_just_came
     cluster.wait_for(task, "done")
 
 
+def test_a_list_of_processes_that_does_not_come_keeps_no_task_waiting_and_is_told(
+    cluster: Cluster, library: Path, node: Scenario
+) -> None:
+    for gpu in node.gpus:
+        gpu.hangs = {"nvmlDeviceGetComputeRunningProcesses_v3"}
+    node.write()
+    cluster.start("--mode", "shared", "--use-all-gpus", simulate=None, env=environment(library, node))
+    task = cluster.submit("true\n")
+    cluster.wait_for(task, "done")
+    assert "the list of processes on the GPUs does not come" in cluster.output.read_text()
+    assert len(node.calls_of("ComputeRunningProcesses")) == 1, "one that hangs hangs alone"
+    for gpu in node.gpus:
+        gpu.hangs = set()
+    node.write()
+    wait_until(lambda: len(node.calls_of("ComputeRunningProcesses")) > 2, "the next look", 20, cluster.dump)
+
+
 @needs_torch
 def test_cards_with_fillers_are_asked_ten_times_a_second_and_others_once(cluster: Cluster, library: Path) -> None:
     loads = str(cluster.base / "loads")

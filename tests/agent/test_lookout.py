@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -20,10 +21,12 @@ from gpu_queue.execution.processes import Process, read_process
 from gpu_queue.gpus.processes import GpuProcess, GpuProcesses
 from gpu_queue.keepalive.worker import become_worker
 from gpu_queue.scheduling.tenancy import Look, Tenant, user_pythons
-from tests.agent.harness import wait_until
+from tests.agent.harness import Cluster, wait_until
+from tests.fake_nvml import FakeGpu, Scenario, build, environment
 
 HIS = 54323
 NOBODY = (1 << 22) - 1
+PROHIBITED = 2
 WAITS = "import sys; print(flush=True); sys.stdin.read()"
 
 as_several = pytest.mark.skipif(
@@ -247,3 +250,32 @@ def test_a_fault_of_ours_is_told_and_ends_nothing() -> None:
     last = seen.last(0.1)
     assert last is not None
     assert "broken" in last.problem
+
+
+# -- what --check says ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pids", "expected"),
+    [((os.getpid(),), "seen by their processes, memory and utilisation"), ((NOBODY,), f"process {NOBODY}")],
+)
+def test_check_says_whether_the_lists_of_processes_can_be_read(
+    cluster: Cluster, tmp_path: Path, pids: tuple[int, ...], expected: str
+) -> None:
+    node = Scenario(cluster.base / "scenario", [FakeGpu(f"GPU-{place}") for place in range(3)])
+    node.gpus[0].processes = pids
+    node.gpus[1].compute = PROHIBITED
+    node.write()
+    more = environment(build(tmp_path / "nvml"), node)
+    done = subprocess.run(
+        cluster.command("--check", "--mode", "shared", "--use-all-gpus", "--gpu-left", "1", simulate=None),
+        env=cluster.environment(**more),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    said = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert said["mode"] == "shared", done.stdout + done.stderr
+    assert said["cards"] == "tasks may have GPUs 0; 2 left to others"
+    assert expected in said["others"]

@@ -11,16 +11,15 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.agent.harness import ROOT, Cluster, a_cluster, wait_until
-from tests.agent.politeness import HIS, RACE_S, Manners, Server, Stay, judge
+from tests.agent.politeness import HIS, RACE_S, SHARED, Manners, Server, Stay, judge, run_among_others
 from tests.fake_nvml import build
 
-SHARED = "use_all_gpus: true\nmin_memory: 30000\n"
 OTHERS_S = 9.0
 ACT_AS_HIM = ["setpriv", "--reuid", str(HIS), "--regid", str(HIS), "--clear-groups"]
 
@@ -44,31 +43,19 @@ def base() -> Iterator[Path]:
     shutil.rmtree(base, ignore_errors=True)
 
 
-def serve(cluster: Cluster, server: Server, config: str = SHARED) -> None:
-    with as_him() if isinstance(cluster, His) else nullcontext():
-        Path(cluster.paths.config).write_text(config)
-    cluster.start(simulate=None, env=server.environment())
-
-
-def run_among_others(base: Path, library: Path, seconds: float, people: Mapping[str, float]) -> Manners:
+def among_others(base: Path, library: Path, seconds: float, people: Mapping[str, float]) -> Manners:
     """Tasks of ours as long as others come and go."""
     server = Server(base, library, cards=4)
     with a_cluster(base) as cluster:
-        serve(cluster, server)
-        with server.others(time.time_ns() % 1000, people):
-            until = time.monotonic() + seconds
-            while (now := time.monotonic()) < until:
-                while len(cluster.names("pending")) < 8:
-                    cluster.submit(server.task(0.7), gpus="1")
-                wait_until(lambda: len(cluster.names("pending")) < 8 or time.monotonic() >= until, "a start", 60)
-            manners = server.judge(now)
-            print(f"\n{manners.text()}")
-            assert not manners.impolite, "\n".join([*manners.impolite, cluster.dump()])
-            return manners
+        server.serve(cluster)
+        manners = run_among_others(cluster, server, seconds, 0.7, people, seed=time.time_ns() % 1000)
+        print(f"\n{manners.text()}")
+        assert not manners.impolite, "\n".join([*manners.impolite, cluster.dump()])
+        return manners
 
 
 def test_nothing_is_placed_on_a_card_that_a_stranger_used_within_the_last_samples(base: Path, library: Path) -> None:
-    manners = run_among_others(base, library, OTHERS_S, {"there_s": 2.5, "away_s": 5.0})
+    manners = among_others(base, library, OTHERS_S, {"there_s": 2.0, "away_s": 3.0, "rude": 0.7})
     assert manners.tasks >= 5
     assert manners.after_stranger_s, "a card that became free is used"
 
@@ -76,7 +63,7 @@ def test_nothing_is_placed_on_a_card_that_a_stranger_used_within_the_last_sample
 @pytest.mark.soak
 @pytest.mark.parametrize("people", [{"there_s": 3.0, "away_s": 6.0}, {"there_s": 30.0, "away_s": 60.0, "rude": 0.5}])
 def test_nor_for_minutes(base: Path, library: Path, people: dict[str, float]) -> None:
-    manners = run_among_others(base, library, 180.0, people)
+    manners = among_others(base, library, 180.0, people)
     assert manners.tasks >= 60
 
 
@@ -150,8 +137,10 @@ def test_two_agents_of_two_users_use_one_list_of_cards_and_neither_places_on_wha
     with a_cluster(base) as ours:
         his = His(base / "his", python)
         try:
-            serve(ours, server)
-            serve(his, server)
+            server.serve(ours)
+            with as_him():
+                Path(his.paths.config).write_text(SHARED)
+            his.start(simulate=None, env=server.environment())
             until = time.monotonic() + OTHERS_S
             ids: dict[str, list[str]] = {"ours": [], "his": []}
             while time.monotonic() < until:

@@ -160,6 +160,12 @@ def test_a_look_is_made_each_check_time_and_before_a_card_is_given(server: Serve
     assert server.may_be_given(0)
 
 
+def test_a_task_without_gpus_waits_for_no_look(server: Server) -> None:
+    server.lookout.is_slow = True
+    server.step()
+    assert server.may_be_given()
+
+
 def test_a_card_waits_for_a_look_that_takes_long(server: Server) -> None:
     server.step()
     server.lookout.is_slow = True
@@ -219,7 +225,7 @@ def test_a_python_of_this_user_is_told_and_one_of_a_task_is_not(server: Server) 
     server.step()
     first, second = server.step()
     assert (first.has_user_python, second.has_user_python) == (True, False)
-    assert (server.tenants.pythons_on(uuid(0)), server.tenants.pythons_on(uuid(1))) == (1, 0)
+    assert server.tenants.on(uuid(0)) == (python(),)
 
 
 def test_what_a_task_of_ours_did_says_nothing_about_others(server: Server) -> None:
@@ -282,9 +288,16 @@ def test_one_context_keeps_everybody_off_a_card_of_exclusive_mode(server: Server
     server.gpus.use(1, compute_mode=exclusive)
     first, second = server.steps(40)
     assert (first.has_stranger, second.has_stranger) == (False, False)
-    server.holds(0, 1)
+    server.ours = {uuid(index): (Lease("/tries/500-a.try1.abc", 4 * GIB),) for index in (0, 1)}
+    server.gpus.use(0)
     server.gpus.use(1, compute_mode=exclusive, used="1G")
-    assert [card.has_stranger for card in server.steps(2)] == [False, False], "it is our own task"
+    server.lookout.found = {0: (), 1: (python(claim="500-a.try1.abc"),)}
+    first, second = server.steps(30)
+    assert not second.has_stranger, "it is our own task"
+    assert (first.reserved[0].reserve_bytes, second.reserved[0].reserve_bytes) == (4 * GIB, None), "nobody beside it"
+    server.holds()
+    server.gpus.use(1, compute_mode=exclusive)
+    assert not server.step()[1].has_stranger, "the last look saw it, and it has gone"
 
 
 def test_a_card_that_nobody_may_use_is_not_competed_for(server: Server) -> None:

@@ -151,6 +151,10 @@ class Scenario:
         rows = (line.split() for line in lines)
         return [Call(int(at_ns) / 1e9, int(pid), int(card), function) for at_ns, pid, card, function in rows]
 
+    def calls_of(self, name: str) -> list[Call]:
+        """Those of functions with this in their name."""
+        return [call for call in self.calls() if name in call.function]
+
 
 def environment(library: Path, scenario: Scenario) -> dict[str, str]:
     """Variables with which a program takes this library for NVML."""

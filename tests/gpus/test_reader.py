@@ -103,12 +103,19 @@ def test_a_watched_card_is_read_ten_times_a_second_and_its_news_told(node: Scena
 
 def test_a_hurried_card_is_read_at_once(node: Scenario, begin: Begin) -> None:
     readings = begin()
-    wait_until(lambda: time.monotonic() - readings.read_at("GPU-c") > 0.1)
-    since = time.monotonic()
-    readings.attend(NO_ONE, {"GPU-c"})
-    wait_until(lambda: readings.read_at("GPU-c") >= since)
-    assert time.monotonic() - since < 0.5, "not when its turn comes"
-    assert readings.take_news() == {"GPU-c"}
+
+    def took_s() -> float:
+        wait_until(lambda: time.monotonic() - readings.read_at("GPU-c") > 0.1)
+        since = time.monotonic()
+        readings.attend(NO_ONE, {"GPU-c"})
+        wait_until(lambda: readings.read_at("GPU-c") >= since)
+        took_s = time.monotonic() - since
+        assert readings.take_news() == {"GPU-c"}
+        readings.attend(NO_ONE, NO_ONE)
+        return took_s
+
+    # When its turn comes it takes up to a second, each time; a busy machine is not slow five times.
+    assert min(took_s() for _ in range(5)) < 0.2
 
 
 def test_eight_cards_with_fillers_take_at_most_200_calls_in_any_second(node: Scenario, begin: Begin) -> None:
@@ -231,7 +238,7 @@ def test_a_card_rests_after_a_slow_answer_and_is_asked_nothing(
     wait_until(lambda: healths(readings)[0] is Health.OK)
     again = [call.at_s for call in node.calls() if call.card == 0]
     pause_s = again[len(asked)] - asked[-1]
-    assert 3.0 <= pause_s < 5, "it rested"
+    assert 3.0 <= pause_s < 10, "it rested"
     others = [call.at_s for call in node.calls() if call.card == 1]
     assert max(later - earlier for earlier, later in itertools.pairwise(others)) < 2
 

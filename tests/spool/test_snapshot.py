@@ -12,7 +12,7 @@ import pytest
 
 from gpu_queue.reasons import Code, reason
 from gpu_queue.spool import files
-from gpu_queue.spool.pages import GpuPage, NodePage, TryPage, WaitPage, read_page
+from gpu_queue.spool.pages import GpuPage, NodePage, QueuePage, SharedPage, TryPage, WaitPage, read_page
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.spool.snapshot import looks, nodelooks
 from gpu_queue.spool.snapshot.reader import SnapshotReader
@@ -538,3 +538,25 @@ def test_a_log_that_is_no_file_makes_nobody_wait(tmp_path: Path) -> None:
             read_log(str(tmp_path / name))
     with pytest.raises(files.Vanished):
         read_log(str(tmp_path / "none"))
+
+
+def test_of_a_queue_the_newest_page_tells_what_waits_and_what_runs_is_summed_up(sight: Sight) -> None:
+    sight.page(OTHER, queues=(QueuePage("car", True, "x", 5, 1, 2, 1), QueuePage("old", False, done=7)))
+    os.utime(sight.paths.node_json(OTHER), (time.time() - 20,) * 2)
+    rests = QueuePage("bird", True, "y", 1, 0, failures=3, rests_s=600.0)
+    sight.page(queues=(QueuePage("car", False, "", 4, 0, 3, 0), rests))
+    Path(sight.paths.queues, "car.000001").write_text("x\n")
+    seen = {one.queue: one for one in sight.look().queues}
+    car, bird = seen["car"], seen["bird"]
+    assert (car.is_busy, car.holders, car.pending, car.running, car.done, car.failed) == (True, ("x",), 4, 1, 3, 0)
+    assert (bird.failures, seen["old"].done, seen["old"].rests_until_s) == (3, 7, None)
+    assert bird.rests_until_s == pytest.approx(time.time() + 600, abs=20)
+
+
+def test_a_shared_server_is_told_as_such(sight: Sight) -> None:
+    gpu = GpuPage("GPU-1", 0, "A100", GpuState.FOREIGN, shared=SharedPage(15 << 30, 1, "python"))
+    sight.page(mode="shared", gpus=(gpu,))
+    seen = sight.look()
+    node = seen.node(NODE)
+    assert node is not None
+    assert (node.mode, seen.gpus[0].page.shared) == ("shared", SharedPage(15 << 30, 1, "python"))

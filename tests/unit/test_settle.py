@@ -139,12 +139,13 @@ def lived(
 @given(
     st.lists(st.tuples(ENDS, st.sampled_from([None, Abnormal(), Abnormal("oom")])), max_size=40),
     st.one_of(st.none(), st.integers(0, 6)),
+    st.integers(1, 3),
 )
 def test_what_the_index_forgets_changes_nothing_but_how_often_a_task_was_lost(
-    ends: list[tuple[End, Abnormal | None]], retries: int | None
+    ends: list[tuple[End, Abnormal | None]], retries: int | None, kept: int
 ) -> None:
     limits = RetryLimits(retries, max_lost=10**6, max_nostart=10**6)
-    whole, short = lived(ends, limits, 10**6), lived(ends, limits, 3)
+    whole, short = lived(ends, limits, 10**6), lived(ends, limits, kept)
     assert short[1] == whole[1]
 
 
@@ -182,3 +183,9 @@ def test_a_rest_comes_after_each_so_many_failures_and_after_no_other(
     until_s = rests_until(failures, at_s, limits)
     assert until_s == (at_s + duration_s if failures % every == 0 else 0.0)
     assert rests_until(failures, at_s, limits, is_fresh=False) == 0.0
+
+
+@pytest.mark.parametrize("why", [Why.REQUEUE, Why.FENCED, Why.LOST, Why.NOSTART])
+def test_a_try_that_was_no_failure_carries_the_count_of_those_before_it_on(why: Why) -> None:
+    went_back = settle(End(255, why), (failed(1), failed(2)), RetryLimits(None))
+    assert (went_back.to, went_back.failures) == (State.PENDING, 2)

@@ -98,6 +98,7 @@ def test_to_the_utmost_cards_with_other_python_processes_of_this_user_count_and_
         (60, (part(30, shown_gib=None),), 30, Verdict(GpuState.IDLE, 30 * GIB)),
         (60, (part(30, shown_gib=None),), 30.1, BUSY),
         (40, (part(30, shown_gib=40),), 40, Verdict(GpuState.IDLE, 40 * GIB)),
+        (40, (part(30, shown_gib=40),), 40.1, BUSY),
         (80, (part(30),), None, BUSY),
         (80, (part(30),), 0, BUSY),
         (80, (Reserved(),), 1, BUSY),
@@ -124,6 +125,11 @@ def test_what_our_tasks_do_with_a_card_says_nothing_about_others() -> None:
 def test_otherwise_a_card_with_a_task_is_given_to_nobody_else_and_a_task_reserves_all_of_it() -> None:
     assert judged(a_shared_card(reserved=(part(30),)), 10) == BUSY
     assert judged(CARD, 10) == Verdict(GpuState.IDLE, WHOLE)
+
+
+def test_a_card_that_one_of_our_tasks_has_as_a_whole_is_busy_whoever_else_is_there() -> None:
+    card = a_shared_card(reserved=(part(1), Reserved()), has_stranger=True)
+    assert judged(card, 1, maximize_resource_utilization=True) == BUSY
 
 
 def test_a_card_of_which_somebody_has_all_has_nothing_left() -> None:

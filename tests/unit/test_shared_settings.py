@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from gpu_queue.agent.announcing import cards_line
 from gpu_queue.agent.current import Current
 from gpu_queue.conf import Said, parse_conf
 from gpu_queue.config import TABLE, Config, Elsewhere, Settings, examine, parse_config, resolve
 from gpu_queue.errors import SettingsError
+from gpu_queue.gpus.simulated import SimulatedDevices
 from gpu_queue.node.side import RootView
 from gpu_queue.sharing import GpuLeft, Mode, RetryConfig, Select, Sharing
 
@@ -174,6 +176,41 @@ def test_a_mode_in_the_file_wins_over_a_constant_and_a_constant_means_it_too() -
     constants = Elsewhere(constants={"GPU_QUEUE_MODE": Said("shared", "/x/p.py")})
     assert resolve({}, {}, Config(), constants).mode is Mode.SHARED
     assert resolve({}, {}, config("mode: dedicated\n"), constants).mode is Mode.DEDICATED
+
+
+# -- which cards that means here ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "told", "is_none"),
+    [
+        (EXAMPLE, "tasks may have GPUs 0, 1, 2; 3 left to others", False),
+        (USAGE, "tasks may have GPUs 0, 1; 2, 3 left to others", False),
+        ("mode: shared\n", "tasks may have GPUs 0, 1, 2, 3", False),
+        ("compete_gpus: [3, 1, 9]\n", "tasks may have GPUs 3, 1", False),
+        (
+            "gpu_left: {free: 2}\n",
+            "tasks may have GPUs 0, 1, 2, 3; 2 of those that are free left to others",
+            False,
+        ),
+        (
+            "compete_gpus: [3, 9]\ngpu_left: 1\n",
+            "tasks may have GPUs none; 3 left to others; no task gets one: see compete_gpus and gpu_left",
+            True,
+        ),
+        (
+            "gpu_left: {free: 4}\n",
+            (
+                "tasks may have GPUs 0, 1, 2, 3; 4 of those that are free left to others; no task gets one: "
+                "see compete_gpus and gpu_left"
+            ),
+            True,
+        ),
+    ],
+)
+def test_an_agent_says_which_cards_of_its_node_tasks_may_have(text: str, told: str, is_none: bool) -> None:
+    served = SimulatedDevices.parse("4").snapshot()
+    assert cards_line(settings(text).sharing, served) == (told, is_none)
 
 
 # -- a config.yaml that changes under a running agent --------------------------------------------------------------

@@ -286,7 +286,8 @@ def test_what_our_own_task_did_says_nothing(card: Card) -> None:
     card.watched.add_memory(card.now - 0.01, 0)
     assert not card.watched.is_complete(card.now), "that was asked before"
     card.read(percent=100)
-    card.read(used=GIB, percent=100)
+    card.used = GIB
+    card.watched.add_memory(card.now + 0.2, GIB)
     assert not card.has_stranger(), "its memory goes with it"
     card.now += SETTLES_S - 2 * EVERY_S
     card.read(SAMPLES, used=GIB)
@@ -296,6 +297,21 @@ def test_what_our_own_task_did_says_nothing(card: Card) -> None:
     card.read(used=GIB)
     card.read(used=2 * GIB)
     assert card.has_stranger(), "what comes is not its"
+
+
+def test_what_is_there_when_our_task_has_left_is_looked_at_and_what_goes_later_was_not_its(card: Card) -> None:
+    card.read(SAMPLES, used=0)
+    card.watched.begin_anew(card.now)
+    card.read(used=CHANGED_BYTES - 1)
+    assert not card.watched.wants_look(card.now)
+    card.watched.begin_anew(card.now)
+    card.read(used=10 * GIB)
+    assert card.watched.wants_look(card.now)
+    card.look()
+    assert not card.watched.wants_look(card.now)
+    card.read(3)
+    card.read(used=0)
+    assert card.has_stranger()
 
 
 def test_a_list_that_cannot_be_read_leaves_what_memory_tells(card: Card) -> None:
