@@ -246,6 +246,9 @@ class Agent:
                 self.fillers.leases_are_old = True
                 self._agenda.want(Duty.KEEP)
             return
+        if f"{directory}/{name}" == self._spool.paths.uni_ids:
+            self.uni_ids.hurry()
+            return
         if directory in self._spool.ends:
             self.looking.hear_of_end(directory, name)
             return

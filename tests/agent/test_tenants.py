@@ -261,6 +261,17 @@ def test_a_card_that_a_task_of_ours_has_just_left_empty_is_given_at_once(server:
     assert server.steps(SAMPLES + 2)[0].utilization_percent == (0,) * SAMPLES
 
 
+def test_a_part_of_a_card_beside_our_own_task_waits_for_a_look_alone(server: Server) -> None:
+    server.gpus.use(0, used="40G", utilization=100)
+    server.ours = {uuid(0): (Lease("/tries/500-a.try1.abc", 40 * GIB),)}
+    server.step()
+    server.step(FRESH_S + 0.1)
+    assert not server.may_be_given(0)
+    assert server.gpus.sampled == {uuid(1)}, "what our task does there says nothing"
+    server.step(0.01)
+    assert server.may_be_given(0)
+
+
 def test_a_filler_is_nobody_else(server: Server) -> None:
     server.steps(SAMPLES)
     server.cards.fillers = {uuid(0): Footprint(0, 60 * GIB)}

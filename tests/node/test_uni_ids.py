@@ -246,6 +246,22 @@ def test_nothing_is_put_over_what_somebody_wrote_since_it_was_read(writing: Writ
     file.close()
 
 
+def test_a_file_that_a_script_makes_while_we_make_it_is_not_put_over(
+    writing: Writing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = writing.begin()
+    write_new = files.write_new
+
+    def somebody_is_quicker(path: str, content: bytes) -> None:
+        write_new(path, content)
+        if not writing.other.exists():
+            writing.other.write_text('{"exp001": 1}')
+
+    monkeypatch.setattr(files, "write_new", somebody_is_quicker)
+    writing.write()
+    assert set(writing.held(writing.other)) == {"exp001", name}
+
+
 def test_a_second_program_of_the_same_script_begins_anew(writing: Writing) -> None:
     name = writing.begin()
     writing.write()
@@ -574,6 +590,27 @@ def test_two_nodes_put_back_what_one_loses_of_the_other(writing: Writing, tmp_pa
     assert mine in writing.held(), "it is its owner's to drop"
     writing.write()
     assert set(writing.held()) == {theirs}
+
+
+def test_agents_of_two_queues_on_one_node_share_a_file_and_leave_each_others_tries_alone(
+    writing: Writing, tmp_path: Path
+) -> None:
+    other = Writing(tmp_path / "b")
+    other.places = (str(other.own), str(writing.other))
+    mine, theirs, over = (a_claim(1, token) for token in ("aaaaaa", "bbbbbb", "cccccc"))
+    names = [writing.begin(mine), other.begin(theirs), other.begin(over)]
+    writing.write()
+    other.write()
+    other.end(over, End(1))
+    for _ in range(2):
+        other.write()
+        writing.write()
+    held = writing.held(writing.other)
+    assert [held[name]["state"] for name in names] == ["running", "running", "abnormal_exit"]
+    before = writing.other.stat()
+    other.write()
+    writing.write()
+    assert writing.other.stat().st_ino == before.st_ino, "they do not take turns for ever"
 
 
 def test_normal_exits_of_nodes_that_are_gone_are_dropped_in_the_end(writing: Writing) -> None:

@@ -309,7 +309,8 @@ def test_what_is_there_when_our_task_has_left_is_looked_at_and_what_goes_later_w
     assert card.watched.wants_look(card.now)
     card.look()
     assert not card.watched.wants_look(card.now)
-    card.read(3)
+    card.read(3, percent=100)
+    assert card.watched.utilization(card.now) == (), "the gauge still shows what was ours"
     card.read(used=0)
     assert card.has_stranger()
 
