@@ -316,6 +316,14 @@ def test_a_place_on_a_card_that_tasks_share_is_nothing_that_others_could_have() 
     tasks = [with_memory(name, 30) for name in "ab"]
     facts = a_shared_node(cards, *tasks, **sharing)
     assert started(facts) == {"a": ("GPU-1",)}
+    assert plan(facts, look_ahead=0).actions == plan(facts).actions
+    several = a_shared_node(
+        [replace(cards[1], uuid="GPU-0", index=0), *(a_shared_card(index) for index in (1, 2))],
+        with_memory("c", 30, least=1, most=3),
+        select=Select.ROUND_ROBIN,
+        **sharing,
+    )
+    assert started(several) == {"c": ("GPU-0", "GPU-1")}, "the shared one is none of those that are counted"
     assert waits_for(facts, "b") == "waits for 1 GPU: 1 idle, of which 1 stay free for others"
 
 
