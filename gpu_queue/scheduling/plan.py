@@ -230,7 +230,9 @@ def _in_question(facts: Facts, room: Room, look_ahead: int | None) -> Iterator[W
                 yield task
     positions = positions_without_gpu(facts.waiting) if facts.without_gpu is None else facts.without_gpu
     positions = positions[bisect_left(positions, position) :]
-    for at in positions if look_ahead else _without_queues_of_gpus(facts.waiting, positions):
+    if not look_ahead and room.cpu_slots > 0:
+        positions = _without_queues_of_gpus(facts.waiting, positions)
+    for at in positions:
         if room.cpu_slots <= 0 and facts.waiting[at].is_read:
             return
         if facts.waiting[at].name not in facts.claiming:

@@ -331,8 +331,9 @@ def test_a_place_on_a_card_that_tasks_share_is_nothing_that_others_could_have() 
 
 
 def test_a_plan_made_again_finds_the_task_that_needs_less_than_min_memory() -> None:
-    facts = a_shared_node([a_shared_card(0, 5)], a_task("a"), with_memory("b", 2), min_memory_bytes=10 * GIB)
-    assert started(facts) == {"b": ("GPU-0",)}
+    cards = [a_shared_card(0), a_shared_card(1, 5), a_shared_card(2, reserved=(Reserved(),))]
+    facts = a_shared_node(cards, a_task("large", least=2), with_memory("b", 2), min_memory_bytes=10 * GIB)
+    assert started(facts) == {"b": ("GPU-1",)}
     assert plan(facts, look_ahead=0).actions == plan(facts).actions
 
 
