@@ -153,6 +153,15 @@ def test_a_try_that_was_over_before_it_could_be_written_has_its_end_written(writ
     assert writing.held()[name]["state"] == "normal_exit"
 
 
+def test_a_try_that_was_over_before_the_agent_had_looked_at_it_has_its_end_written_too(writing: Writing) -> None:
+    writing.write()
+    writing.end(a_claim(number=2))
+    writing.write()
+    writing.write()
+    (entry,) = writing.held().values()
+    assert (entry["pid"], entry["state"], entry["retry_count"]) == (0, "normal_exit", 1)
+
+
 def test_what_an_outsider_overwrote_is_put_back_and_what_it_wrote_stays(writing: Writing) -> None:
     name = writing.begin()
     writing.write()

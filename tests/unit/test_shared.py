@@ -316,10 +316,24 @@ def test_a_place_on_a_card_that_tasks_share_is_nothing_that_others_could_have() 
     tasks = [with_memory(name, 30) for name in "ab"]
     facts = a_shared_node(cards, *tasks, **sharing)
     assert started(facts) == {"a": ("GPU-1",)}
+    assert plan(facts, look_ahead=0).actions == plan(facts).actions
+    several = a_shared_node(
+        [replace(cards[1], uuid="GPU-0", index=0), *(a_shared_card(index) for index in (1, 2))],
+        with_memory("c", 30, least=1, most=3),
+        select=Select.ROUND_ROBIN,
+        **sharing,
+    )
+    assert started(several) == {"c": ("GPU-0", "GPU-1")}, "the shared one is none of those that are counted"
     assert waits_for(facts, "b") == "waits for 1 GPU: 1 idle, of which 1 stay free for others"
 
 
 # -- who waits ----------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_made_again_finds_the_task_that_needs_less_than_min_memory() -> None:
+    facts = a_shared_node([a_shared_card(0, 5)], a_task("a"), with_memory("b", 2), min_memory_bytes=10 * GIB)
+    assert started(facts) == {"b": ("GPU-0",)}
+    assert plan(facts, look_ahead=0).actions == plan(facts).actions
 
 
 def test_why_no_card_is_given_is_told_of_each() -> None:
