@@ -28,6 +28,10 @@ OVERDUE_S = 0.25
 """A GPU that has not answered a demand for so long is not known."""
 
 
+_OURS, _ANOTHERS = Reserved(), Reserved(is_ours=False)
+"""Of a whole card."""
+
+
 class Cards:
     """The GPUs that one agent serves."""
 
@@ -171,7 +175,8 @@ class Cards:
             now: monotonic seconds.
             ours: what tries of this agent hold.
         """
-        freed = [uuid for uuid, held in self._held.items() if not _claims(held) <= _claims(ours.get(uuid, ()))]
+        before = ((uuid, held, ours.get(uuid, ())) for uuid, held in self._held.items())
+        freed = [uuid for uuid, held, held_now in before if held != held_now and _claims(held) - _claims(held_now)]
         self._held = ours
         if freed:  # what was read while they were held says nothing any more
             self.demand(freed, now, at_most_s=0.0)
@@ -227,8 +232,10 @@ class Cards:
         if not holders:
             self._before_bytes.pop(gpu.uuid, None)
             return ()
-        self._note_before(gpu, holders)
         are_parts = any(one.reserve_bytes is not None for one in holders)
+        if not are_parts and self.tenants is None:  # a dedicated node plans often
+            return (_OURS if gpu.uuid in self._held else _ANOTHERS,) * len(holders)
+        self._note_before(gpu, holders)
         ours, shown = _claims(self._held.get(gpu.uuid, ())), self._shown(gpu) if are_parts else {}
         # Beside a process on such a card no other one begins: whoever has a part of it has all of it.
         is_alone = gpu.compute_mode is ComputeMode.EXCLUSIVE_PROCESS
