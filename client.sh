@@ -2742,7 +2742,7 @@ __gpu_format() { # FORMAT WORD…: REPLY = them in this shell's language, for wo
 }
 
 __gpu_picture() { # the facts as people look for them: nodes with their GPUs, what waits and why, what failed lately
-  local node row gap=yes folded='' flagged='' keeping='' incarnation
+  local node row gap=yes folded='' flagged='' keeping='' incarnation stems=()
   typeset -A holds short
   __gpu_shorten
   __gpu_show_head
@@ -3142,13 +3142,13 @@ __gpu_cell() { # INDEX STATE UTILIZATION MEMORY "NONCE<tab>TITLE<tab>TIME" COLOR
 __gpu_show_left() { # claims that no page of a node knows of
   local file node text number count=0 young=()
   [ ${#left[@]} -gt 0 ] || return 0
-  # A claim that came after its node's page is about to be told of.
+  # A claim that came after its node's page, or right before it, is about to be told of.
   typeset -A seen
   for file in "${left[@]}"; do
     node=${file%%/*}
     if [ "${state[$node]-}" != serving ] || [ -n "${seen[$node]-}" ]; then continue; fi
     seen[$node]=yes
-    __gpu_lines find "running/$node" -maxdepth 1 -newercm "nodes/$node.json" -printf '%f\n'
+    __gpu_lines find "running/$node" -maxdepth 1 -newerct "@$((now - ${age[$node]} - 10))" -printf '%f\n'
     for text in "${reply[@]}"; do seen[$node/$text]=young; done
   done
   reply=()
@@ -3188,16 +3188,24 @@ __gpu_queue_row() { # NAME: REPLY = name, busy or idle, pending, running, done, 
   REPLY="$1"$'\t'"$word"$'\t'"${fields[0]}"$'\t'"${lane[$1/runs]:-0}"$'\t'"${lane[$1/done]:-0}"$'\t'"${fields[1]}"$'\t'"${fields[2]}"$'\t'"$rest"$'\t'"${fields[4]:--}"
 }
 
-__gpu_call_queues() { # lane[NAME/called]: a command file's queue without what tells files of one name apart, where that is one file's
+__gpu_as_called() { # TEXT: REPLY = it, with queues called as __gpu_call_queues calls them
+  local stem
+  REPLY=$1
+  for stem in "${stems[@]}"; do REPLY=${REPLY//"$stem."/"${stem%-*}."}; done
+}
+
+__gpu_call_queues() { # lane[NAME/called]: a command file's queue without what tells files of one name apart, where that is one file's; stems: those
   local name called
-  typeset -A stems
+  typeset -A single
   for name in "${lanes[@]}"; do
     case $name in *-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f].[0-9]*) called=${name%.*} ;; *) continue ;; esac
-    if [ "${stems[${called%-*}]:-$called}" = "$called" ]; then stems[${called%-*}]=$called; else stems[${called%-*}]=several; fi
+    if [ "${single[${called%-*}]:-$called}" = "$called" ]; then single[${called%-*}]=$called; else single[${called%-*}]=several; fi
   done
   for name in "${lanes[@]}"; do
     called=${name%.*}
-    if [ "${stems[${called%-*}]-}" = "$called" ]; then lane[$name/called]=${called%-*}.${name##*.}; fi
+    [ "${single[${called%-*}]-}" = "$called" ] || continue
+    lane[$name/called]=${called%-*}.${name##*.}
+    case " ${stems[*]} " in *" $called "*) ;; *) stems+=("$called") ;; esac
   done
 }
 
@@ -3293,6 +3301,7 @@ __gpu_show_waiting() {
         if [ "${groups[i]}" != - ]; then
           __gpu_fields "${groups[i]}"; key=${fields[1]-${groups[i]}}
           [ -z "$__gpu_zh" ] || key=${fields[2]-$key}
+          __gpu_as_called "$key"; key=$REPLY
           if [ "$wide" -lt 100 ]; then below=yes
           else __gpu_width "$key"; [ "$REPLY" -le $((wide - titles - 26 - (${#ranked} > 0 ? 5 : 0))) ] || below=yes
           fi
@@ -3345,7 +3354,7 @@ __gpu_show_waiter() { # NAME in pending/
   case $name in
     *[!A-Za-z0-9._+-]*) fields=(); __gpu_tr 'dropped by hand'; reason=$REPLY ;;
     *)
-      __gpu_told "$name"; reason=$REPLY
+      __gpu_told "$name"; __gpu_as_called "$REPLY"; reason=$REPLY
       if __gpu_number "${fields[4]-}" && [ "${fields[4]}" -gt 0 ] && [ "${fields[0]}" != backoff ]; then
         __gpu_format '%s (try %s)' "$reason" $((fields[4] + 1)); reason=$REPLY
         __gpu_format 'try %s' $((fields[4] + 1)); again=$REPLY

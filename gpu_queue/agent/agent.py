@@ -97,6 +97,7 @@ class Agent:
         )
 
         def restore() -> None:
+            self.cards.read(self._now)  # before the first step nobody has
             found.restore(around.node_directory, around.leases, self.cards.everything)
 
         self.tries = Tries(
@@ -244,6 +245,9 @@ class Agent:
             if self.settings.mode is Mode.SHARED or name not in self.tries.holdings.gpus():
                 self.fillers.leases_are_old = True
                 self._agenda.want(Duty.KEEP)
+            return
+        if f"{directory}/{name}" == self._spool.paths.uni_ids:
+            self.uni_ids.hurry()
             return
         if directory in self._spool.ends:
             self.looking.hear_of_end(directory, name)

@@ -37,6 +37,8 @@ class Cards:
         self._read_at = float("-inf")
         self.leased_elsewhere: dict[str, tuple[Lease, ...]] = {}
         """GPUs that other agents of this node have leased, or a part of them."""
+        self.counted_elsewhere: Set[str] = frozenset()
+        """Those of them whose time counts as theirs: where an agent of theirs came first."""
         self.fillers: Mapping[str, Footprint] = {}
         """The keep-alive workers of this node, and those that have just gone, by GPU."""
         self.everything: tuple[Gpu, ...] = ()
@@ -157,9 +159,10 @@ class Cards:
         """Note what other agents of this node have leased; taking a GPU is checked again."""
         self.leased_elsewhere = {}
         for uuid, some in leases.items():
-            own = {lease.claim for lease in ours.get(uuid, ())}
+            own = _claims(ours.get(uuid, ()))
             if others := tuple(lease for lease in some if lease.claim not in own):
                 self.leased_elsewhere[uuid] = others
+        self.counted_elsewhere = {uuid for uuid, some in self.leased_elsewhere.items() if leases[uuid][0] == some[0]}
 
     def facts(self, now: float, ours: Mapping[str, Sequence[Lease]]) -> list[Card]:
         """The served GPUs.

@@ -249,7 +249,7 @@ class Fillers:
         seconds = 0.0 if self._counted_at is None else now - self._counted_at
         self._counted_at = now
         day = time.strftime("%Y-%m-%d")
-        others = self._cards.leased_elsewhere.keys() | (self._fillers.keys() - self._ours())
+        others = self._cards.counted_elsewhere | (self._fillers.keys() - self._ours())
         for gpu in gpus:
             sample = EnergySample(now, gpu.energy_j, gpu.power_w)
             before = self._counted.get(gpu.uuid)

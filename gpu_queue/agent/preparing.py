@@ -178,6 +178,7 @@ class Preparing:
             self.environment,
             task_id=one.claim.task_id,
             number=one.claim.number,
+            uni_id=one.name,
             gpus=visible_devices(granted, self.cards.everything),
             script_path=claimed.submission.path or claimed.claim_path,
             program=program,

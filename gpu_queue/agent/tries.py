@@ -368,7 +368,7 @@ class Tries:
                 last_line=last,
                 abnormal=self._spool.uni_ids.abnormal(one.name),
             )
-            return self._spool.uni_ids.ended(one.claim, end, settled)
+            return self._spool.uni_ids.ended(one.claim, end, settled, began=one.started_wall_s > 0)
 
         self._settles.send(call, lambda it: self._go_on(one, self._clock(), stages.Facts(answer=it)), key=one.name)
 

@@ -46,6 +46,10 @@ class UniIds:
         """When it is looked again."""
         return self._due if self._is_wanted and not self._writes.is_out() else float("inf")
 
+    def hurry(self) -> None:
+        """Somebody has written the one in the spool, perhaps we."""
+        self._due = 0.0
+
     def advance(self, now: float) -> None:
         """Write if something has changed, or look if that is due."""
         if not self._is_wanted:

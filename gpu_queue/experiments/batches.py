@@ -98,7 +98,7 @@ def script_of(block: Block, work_dir: str, name: str) -> str:
         "#!/usr/bin/env bash",
         f"# A block of {printable(name)}: its commands run one after the other, and one that fails ends it.",
         f"export {WORK_DIR}={shlex.quote(work_dir)}",
-        f'export {UNI_ID}="${{{UNI_ID}:-${{GPU_QUEUE_CLAIM##*/}}}}"',
+        f'export {UNI_ID}="${{{UNI_ID}:-${{GPU_QUEUE_CLAIM##*/}}}}"',  # an older agent tells none
         f'export {AVAILABLE_GPU}="${{CUDA_VISIBLE_DEVICES-}}"',
         *(f"bash -c {shlex.quote(filled(command))} || exit" for command in block.commands),
     ]

@@ -105,6 +105,7 @@ class UniIds:
         """Names of those that are not kept any longer; the file may still say that they run."""
         self._ends: dict[str, tuple[RunState, str, str]] = {}
         """Of tries that were never written: they were too short."""
+        self._ends_before: set[str] = set()
         self._entered: set[str] = set()
         self._done: dict[str, tuple[int, int, int]] = {}
         self._changes = 0
@@ -168,6 +169,13 @@ class UniIds:
                 self._begin(name, entry)
             if name in self._ends:
                 self._finish(name, *self._ends.pop(name))
+        for name in self._ends_before & self._ends.keys():
+            # It was over before the agent had looked at it once, so that nobody tells its pid.
+            parsed = parse_claim(name)
+            assert parsed is not None
+            self._begin(name, Entry(0, retry_count=parsed[0].number - 1, node=self._node, spool=self._paths.root))
+            self._finish(name, *self._ends.pop(name))
+        self._ends_before = set(self._ends)
         for name in self._running.keys() - live.keys():
             del self._running[name]  # its claim was taken away: whoever has it says how it ended
             self._changes += 1
@@ -300,13 +308,14 @@ class UniIds:
 
     # -- how tries end ----------------------------------------------------------------------------------------------
 
-    def ended(self, claim: Claim, end: End, settled: Settled) -> Settled:
+    def ended(self, claim: Claim, end: End, settled: Settled, *, began: bool = True) -> Settled:
         """A try was moved on: its record is written the next time.
 
         Args:
             claim: the try.
             end: how it ended.
             settled: what came of it, which is returned.
+            began: its script was started.
         """
         if self._files and settled.moved is Moved.WON:
             name = claim_name(claim)
@@ -316,7 +325,7 @@ class UniIds:
             told = state, error_type, format_utc(time.time())
             if name in self._running:
                 self._finish(name, *told)
-            elif name not in self._over:
+            elif began and name not in self._over:
                 self._ends[name] = told
                 while len(self._ends) > ENDS_MAX:
                     del self._ends[next(iter(self._ends))]

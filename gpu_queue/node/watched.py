@@ -22,7 +22,7 @@ from gpu_queue.spool.paths import damaged, is_damaged
 
 KEPT_S = 5.0
 """So long a file that was replaced is looked at for late writes; what was found there, stays for as long."""
-KEPT_MAX = 32
+KEPT_MAX = 128
 STANDS_S = 1.0
 """So long the times of a file must be the same until it is taken as read: they may be no finer than its writers."""
 DAMAGED_AFTER_S = 2.0
@@ -194,6 +194,10 @@ class Watched:
         if there != (None if self.is_missing else self._stamp):
             self._stamp = None
             return False
+        if self.is_missing:
+            files.write_once(self.path, content)  # gives way to one that somebody has made since
+            self._stamp = None
+            return True
         files.write_whole(self.path, content, self._permissions)
         now = self.clock()
         if self._descriptor >= 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -100,7 +101,8 @@ def test_a_deaf_task_is_back_before_the_platform_kills(cluster: Cluster) -> None
     task = cluster.submit(DEAF)
     cluster.wait_for_line(task, "deaf")
     for pid in cluster.own_processes():  # as the platform does it: to all
-        os.kill(pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
     told_at = time.monotonic()
     agent.wait(10)
     assert cluster.where(task) == ["pending"]

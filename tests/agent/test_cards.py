@@ -74,6 +74,9 @@ def test_who_holds_how_much_of_a_card_is_told(devices: Readings) -> None:
     assert first(cards, 0.0).reserved == (Reserved(4 * GIB, is_ours=False, shown_bytes=0),)
     cards.note_leases({uuid: (Lease("/another/path/mine", 8 * GIB), theirs)}, ours={uuid: [mine]})
     assert first(cards, 0.0, {uuid: [mine]}).reserved == (Reserved(8 * GIB), Reserved(4 * GIB, is_ours=False))
+    assert cards.counted_elsewhere == frozenset(), "one agent counts the time of a card"
+    cards.note_leases({uuid: (theirs, Lease("/another/path/mine", 8 * GIB))}, ours={uuid: [mine]})
+    assert cards.counted_elsewhere == {uuid}
     cards.note_leases({uuid: (Lease("/another/path/mine", None),)}, ours={uuid: [Lease("/x/mine", None)]})
     assert first(cards, 0.0, {uuid: [Lease("/x/mine", None)]}).reserved == (Reserved(None),)
 

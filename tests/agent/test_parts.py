@@ -196,3 +196,18 @@ def test_there_is_no_keep_alive_on_a_shared_server_whatever_is_said_of_it(server
     task_id = server.submit(None, "true\n")
     server.cluster.wait_for(task_id, "done")
     assert not Leases(str(server.cluster.local)).fillers()
+
+
+def test_the_keep_alive_of_another_agent_makes_room_for_a_task_that_gets_a_part(server: Server) -> None:
+    with another_spool(server.cluster) as other:
+        other.start(keepalive=True, simulate="1x80G")
+        leases = Leases(str(server.cluster.local))
+        wait_until(lambda: CARD in leases.fillers(), "the filler", 60, other.dump)
+        wait_until(lambda: "holding" in str(other.nodes()[0]["gpus"]), "it to hold", 60, other.dump)
+        server.start("--maximize", "--max-util", "1")
+        task_id = server.submit("60G")
+        server.runs(task_id)
+        assert CARD not in leases.fillers()
+        assert server.parts() == {task_id: 60}
+        server.end(task_id)
+        wait_until(lambda: CARD in leases.fillers(), "the filler to come back", 60, other.dump)

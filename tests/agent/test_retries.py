@@ -167,7 +167,11 @@ def test_a_dedicated_agent_retries_nothing_and_tells_what_kind_of_failure_it_was
     }
     oom = next(task for task, kind in kinds.items() if kind == "oom")
     shown = typed(cluster, "bash", f"gpu_explain {oom}; gpu_status")
-    assert shown.stdout.count("exit status 1 (oom)") == 2, shown
+    explained, _, listed = shown.stdout.partition("FAILED in the last day")
+    assert "has failed: exit status 1 (oom)" in explained, shown
+    told_kinds = re.findall(r"exit status \d+ \((\w+)\)", listed)  # of the last five, of which three may have none
+    assert len(told_kinds) >= 2, shown
+    assert set(told_kinds) <= set(kinds.values()), shown
 
 
 @pytest.mark.parametrize("word", ["my_word", ""])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -18,7 +19,8 @@ def warn_all(cluster: Cluster, number: signal.Signals) -> list[int]:
     """As ``--signal=USR1@60`` does it: each process of the job, in whatever session."""
     pids = cluster.own_processes() + keepers(cluster)
     for pid in pids:
-        os.kill(pid, number)
+        with contextlib.suppress(ProcessLookupError):  # what a shim or a script calls comes and goes
+            os.kill(pid, number)
     return pids
 
 

@@ -70,7 +70,7 @@ def test_a_report_that_is_interrupted_beside_its_agent_leaves_neither_process_no
         text=True,
     )
     assert process.stderr is not None
-    wait_until(lambda: list(tmp_path.glob("gpu-report.*/node/simulated/GPU-*")) and is_band(tmp_path), "a filler", 40)
+    wait_until(lambda: list(tmp_path.glob("gpu-report.*/node/simulated/GPU-*")) and is_band(tmp_path), "a filler", 90)
     started = descendants(process.pid)
     assert len(started) >= 4  # the zygote of other parts; an agent, its zygote and its worker
     process.send_signal(signal.SIGTERM)

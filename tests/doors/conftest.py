@@ -48,7 +48,9 @@ def spool(root: Path) -> Spool:
 
 
 @pytest.fixture
-def aside() -> Iterator[ThreadPoolExecutor]:
-    """Where a wish waits for its answers while the test plays the agents."""
+def aside(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadPoolExecutor]:
+    """Where a wish waits for its answers while the test plays the agents: on a busy machine that takes its time."""
+    assert home
+    monkeypatch.setenv("GPU_QUEUE_PATIENCE", "10")
     with ThreadPoolExecutor() as pool:
         yield pool

@@ -66,7 +66,8 @@ class ShellDoor:
         words = {f"A{number}": word for number, word in enumerate(arguments)}
         script = self._first + " ".join([command, *(f'"${name}"' for name in words)])
         # zsh and bash read the environment byte for byte; the words themselves never pass through a parser.
-        said = self._shell.run(script, PATH=self._path, **words)
+        patience = {"GPU_QUEUE_PATIENCE": os.environ["GPU_QUEUE_PATIENCE"]}
+        said = self._shell.run(script, PATH=self._path, **patience, **words)
         return Told(said.status == 0, said.out + said.err, tuple(said.lines) if said.status == 0 else ())
 
     def publish(self, *files: str, after: tuple[str, ...] = (), **options: str) -> Told:

@@ -26,6 +26,7 @@ from gpu_queue.execution.processes import pids, read_process, send
 from gpu_queue.gpus.leases import Leases
 from gpu_queue.gpus.simulated import SimulatedDevices
 from gpu_queue.keepalive.supervisor import Host
+from gpu_queue.node import pending
 from gpu_queue.node.side import NodeSide
 from gpu_queue.node.storage import Failed, StorageInline
 from gpu_queue.scheduling.plan import explain
@@ -369,7 +370,10 @@ def a_spool(base: Path) -> Iterator[Room]:
     base.mkdir(exist_ok=True)
     room = Room(base)
     try:
-        yield room
+        with pytest.MonkeyPatch.context() as patch:
+            # A look that has taken long leaves scripts to the next one: on a busy machine, where none did.
+            patch.setattr(pending, "READ_TIME_S", 60.0)
+            yield room
     finally:
         room.close()
         os.umask(umask)

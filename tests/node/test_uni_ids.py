@@ -153,6 +153,15 @@ def test_a_try_that_was_over_before_it_could_be_written_has_its_end_written(writ
     assert writing.held()[name]["state"] == "normal_exit"
 
 
+def test_a_try_that_was_over_before_the_agent_had_looked_at_it_has_its_end_written_too(writing: Writing) -> None:
+    writing.write()
+    writing.end(a_claim(number=2))
+    writing.write()
+    writing.write()
+    (entry,) = writing.held().values()
+    assert (entry["pid"], entry["state"], entry["retry_count"]) == (0, "normal_exit", 1)
+
+
 def test_what_an_outsider_overwrote_is_put_back_and_what_it_wrote_stays(writing: Writing) -> None:
     name = writing.begin()
     writing.write()
@@ -244,6 +253,22 @@ def test_nothing_is_put_over_what_somebody_wrote_since_it_was_read(writing: Writ
     assert file.replace({**file.found, "mine": 2})
     assert writing.held(writing.other) == {"exp001": 2, "mine": 2}
     file.close()
+
+
+def test_a_file_that_a_script_makes_while_we_make_it_is_not_put_over(
+    writing: Writing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = writing.begin()
+    write_new = files.write_new
+
+    def somebody_is_quicker(path: str, content: bytes) -> None:
+        write_new(path, content)
+        if not writing.other.exists():
+            writing.other.write_text('{"exp001": 1}')
+
+    monkeypatch.setattr(files, "write_new", somebody_is_quicker)
+    writing.write()
+    assert set(writing.held(writing.other)) == {"exp001", name}
 
 
 def test_a_second_program_of_the_same_script_begins_anew(writing: Writing) -> None:
@@ -574,6 +599,27 @@ def test_two_nodes_put_back_what_one_loses_of_the_other(writing: Writing, tmp_pa
     assert mine in writing.held(), "it is its owner's to drop"
     writing.write()
     assert set(writing.held()) == {theirs}
+
+
+def test_agents_of_two_queues_on_one_node_share_a_file_and_leave_each_others_tries_alone(
+    writing: Writing, tmp_path: Path
+) -> None:
+    other = Writing(tmp_path / "b")
+    other.places = (str(other.own), str(writing.other))
+    mine, theirs, over = (a_claim(1, token) for token in ("aaaaaa", "bbbbbb", "cccccc"))
+    names = [writing.begin(mine), other.begin(theirs), other.begin(over)]
+    writing.write()
+    other.write()
+    other.end(over, End(1))
+    for _ in range(2):
+        other.write()
+        writing.write()
+    held = writing.held(writing.other)
+    assert [held[name]["state"] for name in names] == ["running", "running", "abnormal_exit"]
+    before = writing.other.stat()
+    other.write()
+    writing.write()
+    assert writing.other.stat().st_ino == before.st_ino, "they do not take turns for ever"
 
 
 def test_normal_exits_of_nodes_that_are_gone_are_dropped_in_the_end(writing: Writing) -> None:

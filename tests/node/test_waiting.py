@@ -146,7 +146,6 @@ def test_a_look_reads_a_bounded_number_of_new_files_from_the_head(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pending_module, "READ_AT_MOST", 2)
-    monkeypatch.setattr(pending_module, "READ_TIME_S", 60.0)
     for _ in range(5):
         room.submit("#!/bin/sh\n")
     reader = a_reader(room)

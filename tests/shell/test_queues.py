@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gpu_queue.spool.pages import GpuPage, QueuePage, SharedPage, TryPage
+from gpu_queue.reasons import Code, reason
+from gpu_queue.spool.pages import GpuPage, QueuePage, SharedPage, TryPage, WaitPage
 from gpu_queue.states import GpuState
 from tests.shell.helpers import Shell, Spool
 
@@ -38,6 +39,20 @@ def test_without_queues_nothing_is_said_of_them(shell: Shell, spool: Spool) -> N
     assert shell.ok("gpu_status --queues").lines == [
         "no agent tells of a serial queue; gpu_submit --queue NAME makes one"
     ]
+
+
+def test_reasons_call_a_queue_as_the_screen_calls_it(shell: Shell, spool: Spool) -> None:
+    name = spool.add("pending")
+    full = [f"runs-aaaaaa.{number}" for number in (1, 10)]
+    why = reason(Code.QUEUE, queue=full[1], holder=f"{name[4:]}x")
+    spool.node(
+        "n1", queues=[QueuePage(one, True) for one in full], waiting=(WaitPage(name, why, "1"),), waiting_count=1
+    )
+    for arguments in ("", "--all"):
+        out = shell.ok(f"gpu_status {arguments}", COLUMNS="120").out
+        assert "queue runs.10 is busy with" in out
+        assert "aaaaaa" not in out
+    assert "queue runs-aaaaaa.10 is busy with" in shell.ok("gpu_status --plain").out
 
 
 def test_two_files_of_one_name_have_their_queues_told_apart(shell: Shell, spool: Spool) -> None:

@@ -102,7 +102,9 @@ class World:
     def _come_back(self, one: Running, *, failed: bool) -> None:
         task = one.task
         failures = task.failures + failed
-        self.pending[task.name] = replace(task, failures=failures, tries=task.tries + 1, entered_at=self.now)
+        self.pending[task.name] = replace(
+            task, failures=failures, tries=task.tries + 1, entered_at=self.now, has_just_failed=failed
+        )
 
     def kill(self, node: int) -> None:
         """A node dies with what runs on it, and comes back after a while."""
@@ -238,7 +240,7 @@ class World:
             in_queue = [one for one in self.pending.values() if one.needs.queue == needs.queue]
             is_next = task.name == min(one.name for one in in_queue)
             assert is_next or needs.queue in self.holders, "another one of its queue comes first"
-        if task.failures and task.failures % RETRIES.max_retry_before_backoff == 0:
+        if task.has_just_failed and task.failures % RETRIES.max_retry_before_backoff == 0:
             assert self.now >= task.entered_at + RETRIES.backoff_duration_s, "it rests"
         if not start.gpus:
             return

@@ -316,10 +316,24 @@ def test_a_place_on_a_card_that_tasks_share_is_nothing_that_others_could_have() 
     tasks = [with_memory(name, 30) for name in "ab"]
     facts = a_shared_node(cards, *tasks, **sharing)
     assert started(facts) == {"a": ("GPU-1",)}
+    assert plan(facts, look_ahead=0).actions == plan(facts).actions
+    several = a_shared_node(
+        [replace(cards[1], uuid="GPU-0", index=0), *(a_shared_card(index) for index in (1, 2))],
+        with_memory("c", 30, least=1, most=3),
+        select=Select.ROUND_ROBIN,
+        **sharing,
+    )
+    assert started(several) == {"c": ("GPU-0", "GPU-1")}, "the shared one is none of those that are counted"
     assert waits_for(facts, "b") == "waits for 1 GPU: 1 idle, of which 1 stay free for others"
 
 
 # -- who waits ----------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_made_again_finds_the_task_that_needs_less_than_min_memory() -> None:
+    facts = a_shared_node([a_shared_card(0, 5)], a_task("a"), with_memory("b", 2), min_memory_bytes=10 * GIB)
+    assert started(facts) == {"b": ("GPU-0",)}
+    assert plan(facts, look_ahead=0).actions == plan(facts).actions
 
 
 def test_why_no_card_is_given_is_told_of_each() -> None:
@@ -359,11 +373,13 @@ def test_so_many_tasks_with_gpus_run_at_once_and_no_more() -> None:
 
 def test_a_task_of_a_shared_server_is_retried_at_once_and_rests_after_the_third_failure() -> None:
     limits = Limits(retry_config=RetryConfig())
-    failed = [replace(a_task("t"), failures=count, tries=count, entered_at=1000.0) for count in (2, 3)]
+    failed = [
+        replace(a_task("t"), failures=count, tries=count, entered_at=1000.0, has_just_failed=True) for count in (2, 3)
+    ]
     facts = [replace(a_shared_node([CARD], one), limits=limits, server_now=1000.0) for one in failed]
     assert started(facts[0])
     assert not started(facts[1])
-    assert waits_for(facts[1], "t") == "failed 3 times; tried again in 10m00s"
+    assert "after 3 failures: 10m00s more" in waits_for(facts[1], "t")
     assert dict(explain(facts[1], 1))["t"].number("until_s") == 1600.0
     assert not started(replace(facts[1], server_now=1599.0))
     assert started(replace(facts[1], server_now=1600.0))
@@ -436,7 +452,7 @@ def test_only_what_waits_for_gpus_or_slots_runs_out_of_time() -> None:
         waited("a", 1000, queue="car"),
         replace(waited("b", 1000, after=(upstream,)), upstream=((upstream, State.RUNNING),)),
         waited("c", 1000, gpus_min=9, gpus_max=9),
-        replace(waited("d", 1000), failures=3, entered_at=8999.0),
+        replace(waited("d", 1000), failures=3, entered_at=8999.0, has_just_failed=True),
     ]
     facts = a_shared_node([STRANGE], *tasks, max_wait_time_s=60.0)
     limits = Limits(retry_config=RetryConfig())
