@@ -23,6 +23,7 @@ class Asker:
 
     attentions: list[Attention]
     late_s: float = 0.0
+    is_sampled: bool = False
     now: float = START
     asked: list[dict[Question, float]] = field(default_factory=list)
     told: list[tuple[float, int, Question]] = field(default_factory=list)
@@ -33,7 +34,8 @@ class Asker:
 
     def slots(self) -> list[Slot]:
         pairs = zip(self.attentions, self.asked, strict=True)
-        return [Slot(place, attention, asked) for place, (attention, asked) in enumerate(pairs)]
+        sampled = self.is_sampled
+        return [Slot(place, attention, asked, is_sampled=sampled) for place, (attention, asked) in enumerate(pairs)]
 
     def run(self, until: float) -> None:
         while self.now < until:
@@ -83,6 +85,15 @@ def test_each_question_has_its_rate() -> None:
         **{(place, Question.POWER): 1.0 for place in range(3)},
         **{(place, Question.MODES): 0.1 for place in range(3)},
     }
+
+
+def test_a_sampled_card_is_asked_four_times_a_second_for_its_memory_and_utilisation() -> None:
+    asker = Asker([USUAL, HURRIED, WATCHED], is_sampled=True)
+    asker.run(START + 40)
+    gauges = (Question.MEMORY, Question.UTILIZATION)
+    rates = [[round(asker.each_second(place, question), 1) for question in gauges] for place in range(3)]
+    assert rates == [[4.0, 4.0], [20.0, 4.0], [10.0, 10.0]]
+    assert round(asker.each_second(0, Question.POWER), 1) == 1.0
 
 
 @pytest.mark.parametrize("late_s", [0.0, 0.004, 0.03])

@@ -21,6 +21,7 @@ from tests.fake_nvml import GIB, FakeGpu, FakeSlice, Scenario
 from tests.gpus.conftest import Use
 
 MEMORY = "nvmlDeviceGetMemoryInfo_v2"
+UTILIZATION = "nvmlDeviceGetUtilizationRates"
 NO_ONE: frozenset[str] = frozenset()
 
 Begin = Callable[..., Reader]
@@ -116,6 +117,24 @@ def test_a_hurried_card_is_read_at_once(node: Scenario, begin: Begin) -> None:
 
     # When its turn comes it takes up to a second, each time; a busy machine is not slow five times.
     assert min(took_s() for _ in range(5)) < 0.2
+
+
+def test_a_sampled_card_tells_when_its_utilisation_was_asked_for_and_not_before_it_is_known(
+    node: Scenario, begin: Begin
+) -> None:
+    readings = begin()
+    since = time.monotonic()
+    readings.attend(NO_ONE, NO_ONE, {"GPU-b"})
+    wait_until(lambda: readings.sampled_at("GPU-b") > since + 1.0)
+    assert calls_of(node, 1, since).count(UTILIZATION) >= 4
+    assert not readings.take_news(), "nobody has to be woken for it"
+    node.gpus[1].hangs = {UTILIZATION}
+    node.write()
+    wait_until(lambda: readings.sampled_at("GPU-b") == float("-inf"))
+    node.gpus[1].hangs = set()
+    node.write()
+    wait_until(lambda: readings.sampled_at("GPU-b") > since)
+    assert readings.sampled_at("GPU-nobody") == float("-inf")
 
 
 def test_eight_cards_with_fillers_take_at_most_200_calls_in_any_second(node: Scenario, begin: Begin) -> None:
