@@ -310,6 +310,11 @@ def test_a_card_that_is_too_small_for_a_task_is_among_those_that_are_left() -> N
     assert started(facts) == {"t": ("GPU-0",)}
 
 
+def test_a_card_that_is_left_to_others_is_none_of_those_that_are_large_enough() -> None:
+    cards = [replace(a_shared_card(0), memory_total_bytes=20 * GIB), a_shared_card(1, is_competed=False)]
+    assert waits_for(a_shared_node(cards, with_memory("t", 50)), "t") == "needs 1 GPU of 50G; this node has 0"
+
+
 def test_a_place_on_a_card_that_tasks_share_is_nothing_that_others_could_have() -> None:
     cards = [a_shared_card(0), a_shared_card(1, 50, reserved=(part(30, shown_gib=30),))]
     sharing: dict[str, Any] = {"gpu_left": GpuLeft(1, of_free=True), "maximize_resource_utilization": True}
@@ -462,7 +467,7 @@ def test_only_what_waits_for_gpus_or_slots_runs_out_of_time() -> None:
 
 
 def test_a_task_that_waited_for_its_queue_begins_to_wait_for_gpus_when_that_is_idle() -> None:
-    tasks = {name: waited(name, 0, queue="x") for name in "ab"}
+    tasks = {name: waited(name, 1, queue="x") for name in "ab"}
     facts = a_shared_node([STRANGE], *tasks.values(), max_wait_time_s=60.0)
     known: dict[str, float] = {}
     fails_at: dict[str, float] = {}
@@ -475,17 +480,34 @@ def test_a_task_that_waited_for_its_queue_begins_to_wait_for_gpus_when_that_is_i
             fails_at[one.task.name] = now
     assert fails_at == {"a": 5070, "b": 5140}
     assert known == {}
+    gone = replace(facts, waiting=[], server_now=9000.0, ready_since={"a": 5000.0})
+    assert plan(gone).ready_since == {}, "it may come back"
+    failed = replace(waited("c", 1), failures=1, tries=1, entered_at=8000.0)
+    assert refused(replace(facts, waiting=[failed], server_now=9000.0)) == {}, "it ran meanwhile"
+
+
+def test_slots_and_the_bound_of_tasks_at_once_are_waited_for_as_gpus_are() -> None:
+    tasks = [waited("gpu", 1), waited("cpu", 1, gpus_min=0, gpus_max=0)]
+    facts = replace(a_shared_node([CARD], *tasks, max_wait_time_s=60.0, max_concurrent=1), server_now=9000.0)
+    full = replace(facts, gpu_tasks=1, cpu_tasks=1, limits=Limits(cpu_slots=1))
+    assert refused(full) == {"gpu": Code.WAITED, "cpu": Code.WAITED}
 
 
 def test_all_that_ran_out_of_time_are_refused_wherever_they_stand() -> None:
     tasks = [waited(f"t{number:03d}", 1000) for number in range(200)]
     facts = replace(a_shared_node([STRANGE], *tasks, max_wait_time_s=60.0), server_now=2000.0)
     assert len(refused(facts)) == 200
+    mixed = [*tasks, *(waited(f"u{number}", 1, gpus_min=0, gpus_max=0) for number in range(9))]
+    few = replace(a_shared_node([STRANGE], *mixed, max_wait_time_s=60.0), server_now=2000.0)
+    acted = [one.task.name for one in plan(few).actions]
+    assert len(acted) == len(set(acted)) == 204, "the slots are taken by four more"
+    taken = replace(facts, claiming=frozenset({"t199"}))
+    assert len(refused(taken)) == 199
     assert len(plan(facts, look_ahead=0).actions) == 0, "that was asked when they were listed"
 
 
 def test_on_a_dedicated_node_nobody_runs_out_of_time() -> None:
-    facts = a_shared_node([replace(STRANGE, others_bytes=9 * GIB)], waited("t", 0), max_wait_time_s=1.0)
+    facts = a_shared_node([replace(STRANGE, others_bytes=9 * GIB)], waited("t", 1), max_wait_time_s=1.0)
     assert refused(replace(facts, policy=dedicated, server_now=1e6)) == {}
 
 
