@@ -25,7 +25,6 @@ from gpu_queue.scheduling.tenancy import (
     Tenant,
     Watched,
     competing,
-    user_pythons,
 )
 from gpu_queue.sharing import Sharing
 from gpu_queue.states import GpuState
@@ -178,11 +177,12 @@ class Tenants:
     def of(self, gpu: Gpu) -> Others:
         """What is known of others on a card, as of the last reading."""
         watched, found = self._watched[gpu.uuid], self.on(gpu.uuid)
+        python = watched.keeps_python or (None if found is None else False)
         is_held, now = gpu.uuid in self._held, self._now
         return Others(
             utilization_percent=watched.utilization(now),
             tells_utilization=not gpu.is_mig and not is_held,
-            has_user_python=None if found is None else bool(user_pythons(found, self._lookout.uid)),
+            has_user_python=python,
             has_stranger=watched.has_stranger(now) or (not is_held and _is_locked(gpu, found)),
             is_competed=gpu.uuid in self._competed(),
         )
