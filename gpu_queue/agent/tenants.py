@@ -31,7 +31,7 @@ from gpu_queue.states import GpuState
 from gpu_queue.texts import printable
 
 FRESH_S = 1.0
-"""A card is given by a look at its processes that began no longer ago."""
+"""A card is given by a look at its processes that ended no longer ago: what a slow driver takes for one is no age."""
 SAMPLED_FOR_S = 1.0
 """Who wants cards sampled says so again within this time."""
 
@@ -198,8 +198,9 @@ class Tenants:
         uuids = list(uuids)
         if not uuids:
             return True
-        look = self._lookout.look(now, FRESH_S)
-        is_fresh = look is not None and look.began_at <= self._judged.began_at
+        is_fresh = now - self._judged.ended_at <= FRESH_S
+        if not is_fresh:
+            self._lookout.look(now, FRESH_S)
         if is_fresh and all(self._watched[uuid].is_complete(now) or uuid in self._held for uuid in uuids):
             return True
         self._is_awaited = self._is_awaited or not is_fresh
