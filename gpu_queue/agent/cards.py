@@ -168,6 +168,11 @@ class Cards:
                 self.leased_elsewhere[uuid] = others
         self.counted_elsewhere = {uuid for uuid, some in self.leased_elsewhere.items() if leases[uuid][0] == some[0]}
 
+    @property
+    def tasks_elsewhere(self) -> int:
+        """So many tasks of other agents of this node have GPUs."""
+        return len({lease.claim for some in self.leased_elsewhere.values() for lease in some})
+
     def facts(self, now: float, ours: Mapping[str, Sequence[Lease]]) -> list[Card]:
         """The served GPUs.
 

@@ -333,11 +333,11 @@ def check(
 
     def cards_text() -> str:
         text, is_none = cards_line(settings.sharing, shared)
+        unknown = competing(shared, settings.sharing).unknown
+        text += f"; passed over, for they are not served here: compete_gpus {', '.join(unknown)}" if unknown else ""
         if is_none:
             raise SettingsError(text)
-        unknown = competing(shared, settings.sharing).unknown
-        passed = f"; passed over, for they are not served here: compete_gpus {', '.join(unknown)}" if unknown else ""
-        return text + passed
+        return text
 
     def others_text() -> str:
         kind = "simulated" if settings.simulate else "nvml"

@@ -101,7 +101,7 @@ class Planning:
             waiting=waiting,
             without_gpu=without_gpu,
             cpu_tasks=has.count(False),
-            gpu_tasks=has.count(True),
+            gpu_tasks=has.count(True) + (self._cards.tasks_elsewhere if is_shared else 0),
             lifetime_left_s=self.left_s(now),
             waits_at_end=settings.at_end == "wait",
             resting=tries.rests.until,

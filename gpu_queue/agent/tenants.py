@@ -25,14 +25,13 @@ from gpu_queue.scheduling.tenancy import (
     Tenant,
     Watched,
     competing,
-    user_pythons,
 )
 from gpu_queue.sharing import Sharing
 from gpu_queue.states import GpuState
 from gpu_queue.texts import printable
 
 FRESH_S = 1.0
-"""A card is given by a look at its processes that began no longer ago."""
+"""A card is given by a look at its processes that ended no longer ago: what a slow driver takes for one is no age."""
 SAMPLED_FOR_S = 1.0
 """Who wants cards sampled says so again within this time."""
 
@@ -178,11 +177,12 @@ class Tenants:
     def of(self, gpu: Gpu) -> Others:
         """What is known of others on a card, as of the last reading."""
         watched, found = self._watched[gpu.uuid], self.on(gpu.uuid)
+        python = watched.keeps_python or (None if found is None else False)
         is_held, now = gpu.uuid in self._held, self._now
         return Others(
             utilization_percent=watched.utilization(now),
             tells_utilization=not gpu.is_mig and not is_held,
-            has_user_python=None if found is None else bool(user_pythons(found, self._lookout.uid)),
+            has_user_python=python,
             has_stranger=watched.has_stranger(now) or (not is_held and _is_locked(gpu, found)),
             is_competed=gpu.uuid in self._competed(),
         )
@@ -198,8 +198,9 @@ class Tenants:
         uuids = list(uuids)
         if not uuids:
             return True
-        look = self._lookout.look(now, FRESH_S)
-        is_fresh = look is not None and look.began_at <= self._judged.began_at
+        is_fresh = now - self._judged.ended_at <= FRESH_S
+        if not is_fresh:
+            self._lookout.look(now, FRESH_S)
         if is_fresh and all(self._watched[uuid].is_complete(now) or uuid in self._held for uuid in uuids):
             return True
         self._is_awaited = self._is_awaited or not is_fresh

@@ -7,7 +7,7 @@ from itertools import islice
 
 from gpu_queue.reasons import AFTER_TOLD, REASONS_PUBLISHED
 from gpu_queue.spool import records
-from gpu_queue.spool.paths import SpoolPaths, title_of
+from gpu_queue.spool.paths import SpoolPaths, is_id, title_of
 from gpu_queue.task import State, Waiting
 
 READ_AT_MOST = 20
@@ -27,10 +27,12 @@ class Titles:
         """The titles that no id can carry, of what reasons speak of; a record is read once.
 
         Args:
-            holders: of busy queues.
+            holders: of busy queues; what is no id is passed over.
             waiting: what waits, in run order.
         """
-        spoken = [one for one in dict.fromkeys((*holders, *_waited_for(waiting))) if "_" in title_of(one)]
+        named = dict.fromkeys((*holders, *_waited_for(waiting)))
+        # A token that is half written, or was written by somebody else, names no task.
+        spoken = [one for one in named if is_id(one) and "_" in title_of(one)]
         here = {one.task_id: one.title for one in waiting if one.task_id and one.title} if spoken else {}
         known = self._known | here
         found = {one: known[one] for one in spoken if one in known}

@@ -56,7 +56,7 @@ class Facts:
     cpu_tasks: int = 0
     """Tasks of 0 GPUs that run here or are on their way."""
     gpu_tasks: int = 0
-    """Tasks with GPUs that run here or are on their way."""
+    """Tasks with GPUs that run here or are on their way; on a shared server also those of his other agents."""
     lifetime_left_s: float | None = None
     waits_at_end: bool = True
     """At the end of its lifetime the agent waits for running tasks: one with another scheduler's limit may begin."""

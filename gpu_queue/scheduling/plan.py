@@ -70,7 +70,7 @@ def _never_here(needs: Needs, facts: Facts, room: Room) -> Reason | None:
     if missing:
         return reason(Code.PINNED, devices=missing, served=tuple(sorted(served)))
     if needs.gpus_min > room.most:
-        left = len(facts.gpus) - room.most
+        left = len(facts.gpus) - max(0, room.most)
         if left:
             return reason(Code.INFEASIBLE, needed=needs.gpus_min, served=len(facts.gpus), left=left)
         return reason(Code.INFEASIBLE, needed=needs.gpus_min, served=len(facts.gpus))

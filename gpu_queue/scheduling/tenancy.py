@@ -159,7 +159,11 @@ class Watched:
     _used: tuple[float, int] | None = None
     """The same at the last reading."""
     _is_there: bool = False
-    """The last look has found a stranger."""
+    """The last look that could tell has found a stranger."""
+    _has_python: bool = False
+    """And a Python process of this user that is no task's."""
+    _untold_bytes: int | None = None
+    """What was used when it could no longer be told who is there, though somebody was; None: it can be told."""
     _was_there_at: float = _NEVER
     """When one was there, or may have been, for the last time."""
     _changed_at: float = _NEVER
@@ -193,6 +197,8 @@ class Watched:
         if at < self._ours_until:
             return
         self._used = at, used_bytes
+        if self._untold_bytes is not None:
+            self._fade(at, used_bytes, self._untold_bytes)
         before_at, before_bytes = self._memory or (_NEVER, 0)
         came_bytes = used_bytes - before_bytes
         is_ours = came_bytes < 0 and at < self._ours_until + GOES_S  # it goes with our task
@@ -212,9 +218,14 @@ class Watched:
             tenants: who is on this card; None: it cannot be told.
         """
         if tenants is None:
-            self._is_there = self._had_own = False
+            if (self._is_there or self._has_python) and self._untold_bytes is None:
+                # A driver that hangs for a while makes nobody leave: who was there stays until his memory goes.
+                self._untold_bytes = self._used[1] if self._used is not None else 0
+            self._had_own = False
             self._open_at = float("inf")
             return
+        self._untold_bytes = None
+        self._has_python = bool(user_pythons(tenants, self.uid))
         is_there, has_own = bool(strangers(tenants, self.uid)), any(one.uid == self.uid for one in tenants)
         if is_there or self._is_there:  # he may have left just now
             self._was_there_at, self._patience = look.ended_at, self.draw()
@@ -223,6 +234,15 @@ class Watched:
         if self.wants_look(look.began_at):
             self._open_at = float("inf")
         self._is_there, self._had_own = is_there, has_own
+
+    def _fade(self, at: float, used_bytes: int, untold_bytes: int) -> None:
+        """Whoever was there when it could no longer be told has gone when his memory has."""
+        if used_bytes >= CHANGED_BYTES and untold_bytes - used_bytes < CHANGED_BYTES:
+            self._untold_bytes = max(used_bytes, untold_bytes)
+            return
+        if self._is_there:
+            self._was_there_at, self._patience = at, self.draw()
+        self._untold_bytes, self._is_there, self._has_python = None, False, False
 
     def begin_anew(self, now: float) -> None:
         """Forget what was read: it was of a task of ours, which has just ended."""
@@ -256,6 +276,11 @@ class Watched:
     def _is_empty(self, now: float) -> bool:
         """Whether there is less memory in use than one process would take: then nothing can be at work."""
         return self._used is not None and now - self._used[0] <= WINDOW_S and self._used[1] < CHANGED_BYTES
+
+    @property
+    def keeps_python(self) -> bool:
+        """Whether this user's Python was there when it could last be told, and nothing says that it has gone."""
+        return self._has_python
 
     def has_stranger(self, now: float) -> bool:
         """Whether somebody else was there within the last readings."""

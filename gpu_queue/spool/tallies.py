@@ -28,7 +28,7 @@ WRITE_ANEW_BYTES = 128 << 10
 """A file that is as large, and four times as large as when it was written anew last."""
 LOOK_EVERY_S = 5.0
 RELIST_AFTER_S = 60.0
-"""failed/ is listed when it has changed, and in any case after so long: NFS may show an old mtime."""
+"""A directory is listed when it has changed, and in any case after so long: NFS may show an old mtime."""
 DEAR_S = 0.05
 """A listing of failed/ that took longer is not made more often than that."""
 RACY_S = 2.0
@@ -90,6 +90,10 @@ class Tallies:
         self._own_bytes = self._anew_bytes = 0
         self._others: dict[str, tuple[tuple[int, int, int], _Told]] = {}
         self._looked_at = float("-inf")
+        self._nodes: list[str] = []
+        """Those that have a file, as of the last listing of queues/."""
+        self._nodes_listed_at = float("-inf")
+        self._nodes_mtime_ns = -1
         self._there: set[str] = set()
         """Of those that failed: what lay in failed/ when it was listed last, and what came since."""
         self._listed_at = float("-inf")
@@ -157,7 +161,7 @@ class Tallies:
         if now - self._looked_at >= LOOK_EVERY_S:
             self._looked_at = now
             try:
-                self._look_at_others()
+                self._look_at_others(now)
                 self._look_at_failed(now)
             except OSError:
                 pass  # what is wrong with a directory is told by those who decide by what lies in it
@@ -166,8 +170,8 @@ class Tallies:
             self._tallies = self._sums()
         return self._tallies
 
-    def _look_at_others(self) -> None:
-        nodes = sorted(filter(None, map(parse_tally, listing(self._paths.queues))))[:NODES_MAX]
+    def _look_at_others(self, now: float) -> None:
+        nodes = self._list_nodes(now)
         if self._node in nodes:
             self._of_this_node()
         for node in [node for node in self._others if node not in nodes]:
@@ -186,6 +190,13 @@ class Tallies:
                 self._others[node] = mark, self._read(path)
                 self._is_changed = True
 
+    def _list_nodes(self, now: float) -> list[str]:
+        mtime_ns = os.lstat(self._paths.queues).st_mtime_ns
+        if mtime_ns != self._nodes_mtime_ns or now - self._nodes_listed_at >= RELIST_AFTER_S:
+            self._nodes = sorted(filter(None, map(parse_tally, listing(self._paths.queues))))[:NODES_MAX]
+            self._nodes_mtime_ns, self._nodes_listed_at = _settled(mtime_ns), now
+        return self._nodes
+
     def _look_at_failed(self, now: float) -> None:
         failed = {one for told in self._all() for one in told.failed}
         if not failed:
@@ -198,8 +209,7 @@ class Tallies:
             return
         began_s = time.monotonic()
         names = listing(directory)
-        # What is moved right after the listing may leave the mtime as it is: the clocks of filesystems tick.
-        self._mtime_ns = mtime_ns if time.time() - mtime_ns / 1e9 > RACY_S else -1
+        self._mtime_ns = _settled(mtime_ns)
         self._listed_at, self._listing_s = now, time.monotonic() - began_s
         there = {full[1] for full in map(parse_full, names) if full is not None and full[1] in failed}
         self._is_changed |= there != self._there
@@ -219,3 +229,8 @@ class Tallies:
                 if one in self._there:
                     failed.setdefault(queue, set()).add(one)
         return {queue: Tally(done[queue], frozenset(failed.get(queue, ()))) for queue in sorted({*done, *failed})}
+
+
+def _settled(mtime_ns: int) -> int:
+    """The mtime of a directory that was listed after that, or -1: it may change and keep it, for clocks tick."""
+    return mtime_ns if time.time() - mtime_ns / 1e9 > RACY_S else -1

@@ -163,6 +163,23 @@ def test_two_agents_of_one_user_promise_no_more_of_a_card_than_there_is(server: 
     assert most_at_once(server, 8) == 2, "30 of 80 GiB each"
 
 
+def test_tasks_of_another_agent_of_this_user_count_for_max_concurrent(server: Server) -> None:
+    with another_spool(server.cluster) as other:
+        server.start("--maximize", "--max-concurrent", "1")
+        theirs = server.submit("10G")
+        server.runs(theirs)
+        server.start("--maximize", "--max-concurrent", "1", cluster=other)
+        mine = server.submit("10G", cluster=other)
+
+        def is_told() -> bool:
+            return "run here, and no more at once (max_concurrent)" in other.node_text()
+
+        wait_until(is_told, "why it waits", PATIENCE_S, other.dump)
+        assert other.where(mine) == ["pending"]
+        server.end(theirs)
+        server.runs(mine, cluster=other)
+
+
 def test_many_tasks_at_once_have_no_more_of_a_card_than_there_is(server: Server) -> None:
     (server.cluster.base / "spans").mkdir()
     tasks = [server.submit("25G", BRIEF) for _ in range(9)]

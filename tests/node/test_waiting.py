@@ -407,6 +407,16 @@ def test_what_a_task_is_called_is_read_once_and_of_few_tasks_at_each_look(
     assert sorted(read) == sorted(held)
 
 
+@pytest.mark.parametrize("token", ["", "car\n", "a-b-../../etc/pass_wd\n", "500-x_y.sh\n"])
+def test_a_token_that_names_no_task_keeps_its_queue_and_no_other_task(room: Room, token: str) -> None:
+    (room.root / "queues" / "car.000001").write_text(token)
+    waits, runs = room.submit(room.script("true"), queue="car"), room.submit(room.script("true"))
+    node = room.start(AT_ONCE)
+    node.settle_all()
+    assert (room.where(waits), room.where(runs)) == (["pending"], ["done"])
+    assert "queue car is busy" in node.reasons()[full_name(500, waits)]
+
+
 # -- retries ------------------------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from gpu_queue.spool import tallies
 from gpu_queue.spool.paths import full_name
+from gpu_queue.spool.store import listing
 from gpu_queue.spool.tallies import LOOK_EVERY_S, Tallies, is_named
 from gpu_queue.task import State
 from tests.node.harness import Room
@@ -157,3 +158,24 @@ def test_a_disk_that_takes_nothing_costs_the_count_after_a_restart_and_nothing_e
     os.symlink("/nowhere/at/all", counting.room.paths.tally("n1"))
     counting.settle(one, "car", State.DONE)
     assert counting.counts(one) == {"car": (1, 0)}
+
+
+def test_where_nothing_changes_nothing_is_listed(counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, listed = tallies_of(counting, "n1"), list[str]()
+
+    def counted(path: str) -> list[str]:
+        listed.append(path)
+        return listing(path)
+
+    monkeypatch.setattr(f"{tallies.__name__}.listing", counted)
+    queues = counting.room.paths.queues
+    os.utime(queues, (0, 0))
+    for _ in range(5):
+        counting.counts(one)
+    assert listed == [queues], "an idle agent of a server without queues lists no more than it did"
+    counting.settle(tallies_of(counting, "n2"), "car", State.DONE)
+    assert counting.counts(one) == {"car": (1, 0)}
+    counting.now += tallies.RELIST_AFTER_S
+    listed.clear()
+    counting.counts(one)
+    assert listed == [queues], "NFS may show an old mtime"

@@ -291,6 +291,8 @@ def test_a_task_for_which_what_is_left_could_never_be_enough_is_told_so() -> Non
     facts = a_shared_node(cards, a_task("t", least=3), a_task("u"), gpu_left=GpuLeft(2, of_free=True))
     assert waits_for(facts, "t") == "needs 3 GPUs; this node serves 4 and leaves 2 of them to others"
     assert started(facts) == {"u": ("GPU-0",)}, "it holds nothing"
+    more = a_shared_node(cards, a_task("t"), gpu_left=GpuLeft(9, of_free=True))
+    assert waits_for(more, "t") == "needs 1 GPU; this node serves 4 and leaves 4 of them to others"
     last = a_shared_node(
         [*cards[:2], *(replace(card, is_competed=False) for card in cards[2:])], a_task("t", least=3)
     )

@@ -317,9 +317,32 @@ def test_what_is_there_when_our_task_has_left_is_looked_at_and_what_goes_later_w
 
 def test_a_list_that_cannot_be_read_leaves_what_memory_tells(card: Card) -> None:
     card.read(SAMPLES)
-    card.look(tenant(uid=HIS))
+    card.look()
     card.watched.see(Look(card.now, card.now, None), None)
     card.read(SAMPLES)
     assert not card.has_stranger()
     card.read(used=2 * GIB)
     assert card.has_stranger()
+
+
+@pytest.mark.parametrize("left_bytes", [0, 40 * GIB - CHANGED_BYTES])
+def test_who_was_there_when_the_list_ceased_to_come_stays_until_his_memory_goes(card: Card, left_bytes: int) -> None:
+    card.read(SAMPLES, used=40 * GIB)
+    card.look(tenant(uid=HIS), tenant())
+    card.watched.see(Look(card.now, card.now, None), None)
+    card.read(5 * SAMPLES)
+    assert (card.has_stranger(), card.watched.keeps_python) == (True, True), "a driver that hangs makes nobody leave"
+    card.read(used=left_bytes)
+    card.read(SAMPLES - 1)
+    assert (card.has_stranger(), card.watched.keeps_python) == (True, False)
+    card.read()
+    assert not card.has_stranger()
+
+
+def test_a_list_that_comes_again_counts_at_once(card: Card) -> None:
+    card.read(SAMPLES, used=40 * GIB)
+    card.look(tenant())
+    card.watched.see(Look(card.now, card.now, None), None)
+    card.look()
+    card.read(used=10 * GIB)
+    assert not card.watched.keeps_python
