@@ -31,6 +31,8 @@ from gpu_queue.sharing import Sharing
 from gpu_queue.states import GpuState
 from gpu_queue.texts import printable
 
+UNSEEN = "others are seen by memory and utilisation alone, and other Python processes of yours keep no task off a GPU"
+"""What follows where process lists cannot be read."""
 FRESH_S = 1.0
 """A card is given by a look at its processes that began no longer ago."""
 SAMPLED_FOR_S = 1.0
@@ -115,7 +117,7 @@ class Tenants:
         if look.problem != self._said:
             self._said = look.problem
             if look.problem:
-                self._say(f"{look.problem}; whether others use a GPU is judged by its memory and utilisation alone")
+                self._say(f"{look.problem}; {UNSEEN}")
 
     # -- readings ---------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import pytest
 from gpu_queue.agent.agenda import NEVER, Agenda, Duty
 from gpu_queue.agent.cards import FOREIGN_TICK_S, Cards
 from gpu_queue.agent.lookout import Lookout
-from gpu_queue.agent.tenants import FRESH_S, SAMPLED_FOR_S, Tenants
+from gpu_queue.agent.tenants import FRESH_S, SAMPLED_FOR_S, UNSEEN, Tenants
 from gpu_queue.gpus.devices import ComputeMode, Gpu
 from gpu_queue.gpus.leases import Footprint, Lease
 from gpu_queue.gpus.processes import SimulatedProcesses
@@ -208,7 +208,7 @@ def test_where_lists_cannot_be_read_rules_about_processes_are_left_out_and_that_
     server.lookout.found = None
     first, _ = server.steps(100)
     assert (first.has_user_python, first.has_stranger) == (None, False)
-    assert server.said == ["nothing is told; whether others use a GPU is judged by its memory and utilisation alone"]
+    assert server.said == [f"nothing is told; {UNSEEN}"]
     server.gpus.use(0, used="1G")
     looks = len(server.lookout.looks)
     server.step()

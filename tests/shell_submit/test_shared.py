@@ -48,7 +48,7 @@ def test_a_cluster_is_asked_for_two_gpus_and_the_agent_takes_those_that_it_is_gi
                 "passed over, for they are not served here: compete_gpus 7\nothers"
             ),
         ),
-        ("compete_gpus: [7]\n", [], "0, 1, 2, 3\ncards       PROBLEM: tasks may have GPUs none"),
+        ("compete_gpus: [7]\n", [], "0, 1, 2, 3\ncards       PROBLEM: no task gets a GPU: see compete_gpus"),
         (DOCUMENT, [], "0, 1, 2, 3"),
         (f"mode: dedicated\n{DOCUMENT}", [], "0, 1"),
         ("mode: shared\n", [], "0, 1, 2, 3"),

@@ -469,7 +469,7 @@ def test_a_whole_serial_queue_is_meant_by_its_name(face: Face, spool: Spool) -> 
     assert all(face.cancel(queue="car"))
     assert spool.names("pending") == [other.name]
     (outcome,) = face.cancel(queue="bus")
-    assert outcome.reason == "no task in pending is in the queue bus"
+    assert outcome.reason == "no task in pending is in the queue bus; the snapshot's queues have their whole names"
     assert len(face.retry(queue="car")) == 2
     assert {one.where for one in face.stop(other, queue="car").tasks} == {"failed"}
 
