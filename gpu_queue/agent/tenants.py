@@ -189,6 +189,10 @@ class Tenants:
             is_competed=gpu.uuid in self._competed(),
         )
 
+    def is_settling(self, uuid: str) -> bool:
+        """Whether a task of ours has left a card a moment ago, as of the last reading."""
+        return self._watched[uuid].is_settling(self._now)
+
     def may_be_given(self, uuids: Iterable[str], now: float, agenda: Agenda) -> bool:
         """Whether the plan for these cards was made by complete readings and a look of this moment; else anew.
 

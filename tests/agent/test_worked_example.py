@@ -129,7 +129,8 @@ def rules_hold(example: Example, done: list[str], failed: list[str]) -> list[str
     queues = {}
     for queue, names in QUEUES.items():
         runs, ended = len({*names} & {*running}), len({*names} & {*done})
-        queues[queue] = (bool(runs), len(names) - runs - ended, runs, ended)
+        is_kept = any(name in failed and name not in done for name in names)  # 9: busy until that one succeeded
+        queues[queue] = (bool(runs) or is_kept, len(names) - runs - ended, runs, ended)
     example.shows(queues)
     # 6: what waits has no card yet: for one of those waits the head of a queue, the rest for its queue.
     for name in sorted({*"abcdef"} - {*done} - {*running}):
