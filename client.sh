@@ -1598,6 +1598,7 @@ __gpu_unable() { # REPLY = why none of the agents that were surveyed can ever ru
   [ -z "$able" ] || return 1
   if [ "$most" -lt "$wanted" ]; then __gpu_format 'it waits for another node: no agent that is alive has %s GPUs, the most is %s' "$wanted" "$most"
   elif [ -z "$has" ] && [ "$devices" != - ]; then __gpu_format 'it waits for another node: no agent that is alive has GPU %s' "$devices"
+  elif [ -z "$has" ] && [ "$wanted" = 1 ]; then __gpu_size "$memory"; __gpu_format 'it waits for another node: no agent that is alive has a GPU of %s' "$REPLY"
   elif [ -z "$has" ]; then __gpu_size "$memory"; size=$REPLY; __gpu_format 'it waits for another node: no agent that is alive has %s GPUs of %s, the most is %s' "$wanted" "$size" "$of_size"
   elif [ -z "$lives" ]; then __gpu_age "$longest"; size=$REPLY; __gpu_format 'it waits for another agent: none that is alive lives as long as its time, the longest has %s left' "$size"
   else __gpu_tr 'it waits for another agent: none that is alive has both its GPUs and so much time left'
@@ -5194,6 +5195,7 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'only options and #GPUQ lines were read (the rest takes a Python 3.8 or newer, and gpu_queue beside client.sh); the node reads all of it') REPLY='只读取了选项和 #GPUQ 行（其余部分需要 Python 3.8 或更新版本，以及 client.sh 旁边的 gpu_queue）；节点会读取全部' ;;
     'it waits for another node: no agent that is alive has GPU %s') REPLY='它将等待其他节点：存活的 agent 都没有 GPU %s' ;;
     'it waits for another agent: none that is alive has both its GPUs and so much time left') REPLY='它将等待其他 agent：存活的 agent 中没有一个既有这些 GPU 又剩余足够的时间' ;;
+    'it waits for another node: no agent that is alive has a GPU of %s') REPLY='它将等待其他节点：存活的 agent 都没有显存 %s 的 GPU' ;;
     'it waits for another node: no agent that is alive has %s GPUs of %s, the most is %s') REPLY='它将等待其他节点：存活的 agent 都没有 %s 张显存 %s 的 GPU，最多 %s 张' ;;
     'it waits for another node: no agent that is alive has %s GPUs, the most is %s') REPLY='它将等待其他节点：存活的 agent 都没有 %s 张 GPU，最多 %s 张' ;;
     'it waits for another agent: none that is alive lives as long as its time, the longest has %s left') REPLY='它将等待其他 agent：存活的 agent 剩余时间都不够，最长还有 %s' ;;

@@ -593,6 +593,7 @@ CARDS = tuple(GpuPage(f"GPU-{index}", index, "A100", GpuState.BUSY, 80 << 30) fo
         ("#GPUQ --gpus 5", "no agent that is alive has 5 GPUs, the most is 4"),
         ("#GPUQ --gpus 2-8", ""),
         ("#GPUQ --gpus 2 --memory 81G", "no agent that is alive has 2 GPUs of 81G, the most is 0"),
+        ("#GPUQ --gpus 1 --memory 81G", "no agent that is alive has a GPU of 81G"),
         ("#GPUQ --gpus 0 --memory 81G", ""),
         ("export CUDA_VISIBLE_DEVICES=3", ""),
         ("export CUDA_VISIBLE_DEVICES=4", "has GPU 4"),

@@ -32,6 +32,8 @@ def why_not(needs: Needs, pages: Sequence[NodePage]) -> str:
     if max(fits) < needs.gpus_min:
         if needs.devices:
             return f"{elsewhere} GPU {','.join(map(str, needs.devices))}"
+        if needs.gpus_min == 1:
+            return f"{elsewhere} a GPU of {format_size(needs.memory_bytes or 0)}"
         return f"{elsewhere} {needs.gpus_min} GPUs of {format_size(needs.memory_bytes or 0)}, the most is {max(fits)}"
     if not any(lives):
         return "it waits for another agent: none that is alive lives as long as its time"
