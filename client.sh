@@ -880,7 +880,7 @@ __gpu_meant() { # STATES GROUP…: reply = the paths of what the caller's names 
   # shellcheck disable=SC2086 # states are words
   if [ -n "$queue" ]; then
     __gpu_of_queue $states
-    [ ${#reply[@]} -gt 0 ] || { __gpu_fail 'no task in %s is in the queue %s' "${states// //}" "$queue"; return; }
+    [ ${#reply[@]} -gt 0 ] || { __gpu_fail 'no task in %s is in the queue %s; gpu_status --queues shows their whole names' "${states// //}" "$queue"; return; }
     found+=("${reply[@]}")
   fi
   for name in "${names[@]}"; do
@@ -1527,7 +1527,7 @@ __gpu_asks() { # REPLY = "2 GPUs (torchrun …), 20G each (…), at most 4h00m (
 
 __gpu_survey() { # [FILE just written]: the agents that gave a sign of life within 90 s: into the caller's nodes, lefts (seconds of their
   # lives), cards (" INDEX:BYTES …"), and default (the GPUs that a script gets which says nothing, as the newest of them has it; else 1)
-  local line row now='' name beat newest=-1 left card='' IFS=$'\n' pages=() fields=()
+  local line row now='' name beat newest=-1 left card='' away ours IFS=$'\n' pages=() fields=()
   nodes=() lefts=() fates=() cards=() default=1
   for line in nodes/*.tsv; do pages=("$line"); break; done
   [ ${#pages[@]} -gt 0 ] || return 0
@@ -1541,7 +1541,7 @@ __gpu_survey() { # [FILE just written]: the agents that gave a sign of life with
     case $name in nodes/*.tsv) ;; *) continue ;; esac
     __gpu_number "$beat" && [ $((now - beat)) -le 90 ] && __gpu_read "$name" || continue
     set -f
-    card=''
+    card='' away=' '
     for row in $REPLY; do
       IFS=$'\t'
       # shellcheck disable=SC2206 # fields are words
@@ -1561,8 +1561,14 @@ __gpu_survey() { # [FILE just written]: the agents that gave a sign of life with
         gpu)
           [ -n "$card" ] || break
           __gpu_number "${fields[1]-}" && card+="${fields[1]}:${fields[6]-} " ;;
+        shared) [ "${fields[4]-}" != left ] || away+="${fields[1]-} " ;;
       esac
     done
+    if [ "$away" != ' ' ]; then # what a shared server leaves to others runs nothing of ours
+      IFS=' ' ours=' '
+      for row in $card; do case $away in *" ${row%%:*} "*) ;; *) ours+="$row " ;; esac; done
+      IFS=$'\n' card=$ours
+    fi
     set +f
     [ -z "$card" ] || cards+=("$card")
   done
@@ -1592,6 +1598,7 @@ __gpu_unable() { # REPLY = why none of the agents that were surveyed can ever ru
   [ -z "$able" ] || return 1
   if [ "$most" -lt "$wanted" ]; then __gpu_format 'it waits for another node: no agent that is alive has %s GPUs, the most is %s' "$wanted" "$most"
   elif [ -z "$has" ] && [ "$devices" != - ]; then __gpu_format 'it waits for another node: no agent that is alive has GPU %s' "$devices"
+  elif [ -z "$has" ] && [ "$wanted" = 1 ]; then __gpu_size "$memory"; __gpu_format 'it waits for another node: no agent that is alive has a GPU of %s' "$REPLY"
   elif [ -z "$has" ]; then __gpu_size "$memory"; size=$REPLY; __gpu_format 'it waits for another node: no agent that is alive has %s GPUs of %s, the most is %s' "$wanted" "$size" "$of_size"
   elif [ -z "$lives" ]; then __gpu_age "$longest"; size=$REPLY; __gpu_format 'it waits for another agent: none that is alive lives as long as its time, the longest has %s left' "$size"
   else __gpu_tr 'it waits for another agent: none that is alive has both its GPUs and so much time left'
@@ -3402,7 +3409,7 @@ __gpu_show_failed() { # of the last day, the newest first, each with how it ende
       if __gpu_field "$row" outcome; then outcome=$REPLY; fi
       if __gpu_field "$row" error_type; then kind=$REPLY; fi
       if __gpu_field "$row" reason; then text=$REPLY; fi
-      if __gpu_field "$row" to && [ "$REPLY" = pending ]; then outcome='' text=''; fi # cancelled when it waited again
+      if __gpu_field "$row" to && [ "$REPLY" = pending ]; then outcome=cancelled text=''; fi # when it waited again
     fi
     __gpu_outcome "$outcome" "$kind"; outcome=$REPLY${text:+, $text}
     __gpu_title "$name"; __gpu_fit "$REPLY" "$titles"; text=$REPLY
@@ -3435,6 +3442,7 @@ __gpu_last_record() { # ID: REPLY = the record of its newest try, by its index o
 __gpu_outcome() { # WORD ERROR-TYPE of a record: REPLY = how the task ended, for people
   case $1 in
     '') __gpu_tr 'cancelled while it waited, or never started' ;;
+    cancelled) __gpu_tr 'cancelled while it waited' ;;
     'failed('*) REPLY=${1#*'('}; __gpu_format 'exit status %s' "${REPLY%%')'*}"
       case $2 in '' | unknown | *[!A-Za-z0-9_.+-]*) ;; *) REPLY+=" ($2)" ;; esac ;;
     *) __gpu_tr "$1" ;;
@@ -3812,7 +3820,7 @@ __gpu_wait() {
   if [ -n "$queue" ]; then
     __gpu_of_queue pending running
     for file in "${reply[@]}"; do __gpu_wait_for "$file"; done
-    [ ${#ids[@]} -gt 0 ] || { __gpu_fail 'no task in %s is in the queue %s' 'pending running' "$queue"; return; }
+    [ ${#ids[@]} -gt 0 ] || { __gpu_fail 'no task in %s is in the queue %s; gpu_status --queues shows their whole names' pending/running "$queue"; return; }
   elif [ ${#names[@]} -eq 0 ]; then
     __gpu_tasks pending; ids=("${reply[@]}")
     __gpu_tasks running; ids+=("${reply[@]}")
@@ -4999,6 +5007,7 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     '… %s more like it') REPLY='… 另有 %s 个同样的任务' ;;
     '… and %s others; gpu_status --all shows them') REPLY='… 另有 %s 个任务；gpu_status --all 全部显示' ;;
     'FAILED in the last day: %s') REPLY='最近一天失败：%s' ;;
+    'cancelled while it waited') REPLY='等待时被取消' ;;
     'cancelled while it waited, or never started') REPLY='等待时被取消，或从未启动' ;;
     'exit status %s') REPLY='退出状态 %s' ;;
     '%s ago') REPLY='%s 前' ;;
@@ -5144,7 +5153,7 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'no agent serves %s in %s yet; start one with ./submit.sh %s') REPLY='还没有 agent 服务 %s（在 %s 中）；用 ./submit.sh %s 启动一个' ;;
     "no task fits '%s'; gpu_status and gpu_logs show what there is") REPLY="没有任务符合 '%s'；gpu_status 和 gpu_logs 会列出现有任务" ;;
     "no task in %s fits '%s'; gpu_status and gpu_logs show what there is") REPLY="在 %s 中没有任务符合 '%s'；gpu_status 和 gpu_logs 会列出现有任务" ;;
-    'no task in %s is in the queue %s') REPLY='在 %s 中没有属于队列 %s 的任务' ;;
+    'no task in %s is in the queue %s; gpu_status --queues shows their whole names') REPLY='在 %s 中没有属于队列 %s 的任务；gpu_status --queues 显示队列的完整名字' ;;
     'nothing waits') REPLY='没有等待的任务' ;;
     'nothing was done') REPLY='未做任何操作' ;;
     'there is no option %s; gpu_wait [TASK…] [--queue Q] [--timeout 2h]') REPLY='没有选项 %s；gpu_wait [任务…] [--queue Q] [--timeout 2h]' ;;
@@ -5186,6 +5195,7 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'only options and #GPUQ lines were read (the rest takes a Python 3.8 or newer, and gpu_queue beside client.sh); the node reads all of it') REPLY='只读取了选项和 #GPUQ 行（其余部分需要 Python 3.8 或更新版本，以及 client.sh 旁边的 gpu_queue）；节点会读取全部' ;;
     'it waits for another node: no agent that is alive has GPU %s') REPLY='它将等待其他节点：存活的 agent 都没有 GPU %s' ;;
     'it waits for another agent: none that is alive has both its GPUs and so much time left') REPLY='它将等待其他 agent：存活的 agent 中没有一个既有这些 GPU 又剩余足够的时间' ;;
+    'it waits for another node: no agent that is alive has a GPU of %s') REPLY='它将等待其他节点：存活的 agent 都没有显存 %s 的 GPU' ;;
     'it waits for another node: no agent that is alive has %s GPUs of %s, the most is %s') REPLY='它将等待其他节点：存活的 agent 都没有 %s 张显存 %s 的 GPU，最多 %s 张' ;;
     'it waits for another node: no agent that is alive has %s GPUs, the most is %s') REPLY='它将等待其他节点：存活的 agent 都没有 %s 张 GPU，最多 %s 张' ;;
     'it waits for another agent: none that is alive lives as long as its time, the longest has %s left') REPLY='它将等待其他 agent：存活的 agent 剩余时间都不够，最长还有 %s' ;;

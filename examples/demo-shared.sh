@@ -63,13 +63,22 @@ until_ended() { # N: so many tasks are done, or one has failed
     return 1
 }
 
+until_run() { # N: so many tasks run, and it is told
+    for _ in $(seq 300); do
+        if [ "$(cat "$QUEUE_ROOT/$JOB_ID/nodes"/*.tsv | grep -c '^try.*running')" -ge "$1" ]; then return; fi
+        sleep 0.1
+    done
+    echo "nothing has begun for half a minute" >&2
+    return 1
+}
+
 say "gpu_status        # somebody else has GPU 7"
-sleep 2
+until_run 1
 gpu_status
 until_ended 1
 say "gpu_status        # he has gone: two queues at once"
 others "{\"0\": {$busy}, \"1\": {$busy}}"
-sleep 2
+until_run 2
 gpu_status
 until_ended 3
 say "gpu_status        # half of it is done"

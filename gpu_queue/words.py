@@ -96,7 +96,8 @@ def _gpus_zh(reason: Reason) -> str:
 
 def _reserve_en(reason: Reason) -> str:
     idle, left = reason.number("idle"), reason.number("left")
-    return f"waits for {_gpus(reason.number('needed'))}: {idle:.0f} idle, of which {left:.0f} stay free for others"
+    stay = "stays" if left == 1 else "stay"
+    return f"waits for {_gpus(reason.number('needed'))}: {idle:.0f} idle, of which {left:.0f} {stay} free for others"
 
 
 def _reserve_zh(reason: Reason) -> str:

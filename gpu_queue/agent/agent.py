@@ -39,7 +39,7 @@ from gpu_queue.agent.preparing import Preparing, scripts_environment
 from gpu_queue.agent.pushing import Pushing
 from gpu_queue.agent.renewing import Renewing, situation_of
 from gpu_queue.agent.surroundings import Surroundings
-from gpu_queue.agent.telling import gpu_pages, shared_pages, silent_pages, try_pages, wait_pages
+from gpu_queue.agent.telling import gpu_pages, shared_pages, silent_pages, told_states, try_pages, wait_pages
 from gpu_queue.agent.tenants import Tenants
 from gpu_queue.agent.tries import Tries
 from gpu_queue.agent.uni_ids import UniIds
@@ -379,6 +379,7 @@ class Agent:
         open_nonces = self.commands.open_nonces()
         allocation = self._around.allocation
         shared = shared_pages(facts, self.settings.mode, self.cards.tenants)
+        states = told_states(facts.states(), self.cards.tenants)
         queues, more_queues = told_queues(facts, self.looking, self.tries)
         return NodePage(
             node=self._spool.node,
@@ -396,7 +397,7 @@ class Agent:
             beat_s=wall_s,
             default_gpus=self.settings.default_gpus,
             devices=self._around.devices.describe(),
-            gpus=gpu_pages(facts.states(), self.cards.everything, self.fillers.page, shared),
+            gpus=gpu_pages(states, self.cards.everything, self.fillers.page, shared),
             running=try_pages(self.tries.live.values(), self.cards.everything, now),
             waiting_count=len(waiting),
             waiting=wait_pages(explain(facts, REASONS_PUBLISHED), facts.waiting),

@@ -56,13 +56,14 @@ def cards_line(sharing: Sharing, served: Sequence[Gpu]) -> tuple[str, bool]:
     index = {gpu.uuid: str(gpu.index) for gpu in served}
     left = sharing.gpu_left
     is_none = not found.competed or (left.of_free and left.cards >= len(found.competed))
-    told = [f"tasks may have GPUs {', '.join(index[uuid] for uuid in found.competed) or 'none'}"]
+    none = "no task gets a GPU: see compete_gpus and gpu_left"
+    told = [f"tasks may have GPUs {', '.join(index[uuid] for uuid in found.competed)}" if found.competed else none]
     if found.left:
         told.append(f"{', '.join(index[uuid] for uuid in found.left)} left to others")
     if left.of_free and left.cards:
         told.append(f"{left.cards} of those that are free left to others")
-    if is_none:
-        told.append("no task gets one: see compete_gpus and gpu_left")
+    if is_none and found.competed:
+        told.append(none)
     return "; ".join(told), is_none
 
 

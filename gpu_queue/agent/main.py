@@ -24,6 +24,7 @@ from gpu_queue.agent.lookout import look
 from gpu_queue.agent.loop import run
 from gpu_queue.agent.speaker import Speaker, fit, reddened
 from gpu_queue.agent.surroundings import Surroundings
+from gpu_queue.agent.tenants import UNSEEN
 from gpu_queue.conf import Said, read_conf
 from gpu_queue.config import TABLE, UNASKED, Config, Elsewhere, Settings, examine, parser, queue_root, unknown_in_conf
 from gpu_queue.errors import DeviceError, GpuQueueError, SettingsError, SpoolError
@@ -343,7 +344,7 @@ def check(
         kind = "simulated" if settings.simulate else "nvml"
         found = look(processes_of(kind, environment.get(STATE_FILE_VARIABLE)), os.geteuid())
         if found.problem:
-            return f"{found.problem}; whether they use a GPU is judged by its memory and utilisation alone"
+            return f"{found.problem}; {UNSEEN}"
         return "seen by their processes, memory and utilisation"
 
     def node_text() -> str:

@@ -33,7 +33,7 @@ from gpu_queue.units import format_local, format_utc
 BEGINS_WITHIN_S = 60.0
 """On a shared server a script that has not begun by then keeps its GPUs from others for nothing."""
 WHO_ASKED = {
-    "gpu_submit": "gpu_submit was told",
+    "gpu_submit": "its submitter said",
     "gpuq": "its #GPUQ line asks",
     "sbatch": "its #SBATCH line asks",
     "pbs": "its #PBS line asks",

@@ -46,6 +46,16 @@ def gpu_pages(
     )
 
 
+def told_states(states: Mapping[str, GpuState], tenants: Tenants | None) -> dict[str, GpuState]:
+    """What people are told of served GPUs: one that a task has just left is not read yet, which alarms nobody."""
+    if tenants is None:
+        return dict(states)
+    return {
+        uuid: GpuState.BUSY if state is GpuState.UNKNOWN and tenants.is_settling(uuid) else state
+        for uuid, state in states.items()
+    }
+
+
 def _gpu_page(state: GpuState, gpu: Gpu, keep: KeepPage | None, shared: SharedPage | None) -> GpuPage:
     return GpuPage(
         uuid=gpu.uuid,

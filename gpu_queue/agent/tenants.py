@@ -30,6 +30,8 @@ from gpu_queue.sharing import Sharing
 from gpu_queue.states import GpuState
 from gpu_queue.texts import printable
 
+UNSEEN = "others are seen by memory and utilisation alone, and other Python processes of yours keep no task off a GPU"
+"""What follows where process lists cannot be read."""
 FRESH_S = 1.0
 """A card is given by a look at its processes that ended no longer ago: what a slow driver takes for one is no age."""
 SAMPLED_FOR_S = 1.0
@@ -114,7 +116,7 @@ class Tenants:
         if look.problem != self._said:
             self._said = look.problem
             if look.problem:
-                self._say(f"{look.problem}; whether others use a GPU is judged by its memory and utilisation alone")
+                self._say(f"{look.problem}; {UNSEEN}")
 
     # -- readings ---------------------------------------------------------------------------------------------------
 
@@ -186,6 +188,10 @@ class Tenants:
             has_stranger=watched.has_stranger(now) or (not is_held and _is_locked(gpu, found)),
             is_competed=gpu.uuid in self._competed(),
         )
+
+    def is_settling(self, uuid: str) -> bool:
+        """Whether a task of ours has left a card a moment ago, as of the last reading."""
+        return self._watched[uuid].is_settling(self._now)
 
     def may_be_given(self, uuids: Iterable[str], now: float, agenda: Agenda) -> bool:
         """Whether the plan for these cards was made by complete readings and a look of this moment; else anew.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -112,8 +113,13 @@ def _load(chosen: argparse.Namespace) -> int:
     for file, compared in zip(load.files, loaded.comparisons, strict=True):
         for line in _done(file, compared, tasks, tells_all=is_terminal):
             _say(line)
-    for note in dict.fromkeys(note for task in loaded.tasks for note in task.notes):
-        _say(f"note: {note}")
+    noted: dict[str, list[str]] = {}
+    for task in loaded.tasks:
+        for note in task.notes:
+            noted.setdefault(note, []).append(printable(task.title))
+    for note, titles in noted.items():
+        more = f" and {len(titles) - 1} more" if len(titles) > 1 else ""
+        _say(f"note: {titles[0]}{more}: {note}")
     if not is_terminal:
         for task in loaded.tasks:
             _print(str(task))
@@ -134,7 +140,9 @@ def _notes(file: CommandFile, load: Load) -> Iterator[str]:
     missing = list(missing_paths(file.blocks, work_dir))
     for line, below, ancestor in missing[:_NOTES_MAX]:
         text = f"{name}:{line}: {{work_dir}}/{printable(below)}: {printable(work_dir)} does not have it"
-        yield f"{text}, {printable(ancestor)} has: --work-dir {printable(ancestor)}" if ancestor else text
+        yield (
+            f"{text}, {printable(ancestor)} has: --work-dir {printable(shlex.quote(ancestor))}" if ancestor else text
+        )
     if len(missing) > _NOTES_MAX:
         yield f"{name}: {printable(work_dir)} lacks {len(missing) - _NOTES_MAX} more"
 

@@ -251,6 +251,10 @@ class Watched:
         self._memory = self._used = None
         self._changed_at, self._open_at = _NEVER, float("inf")
 
+    def is_settling(self, now: float) -> bool:
+        """Whether a task of ours has left it so short a time ago that its readings need not tell of others yet."""
+        return now - self._ours_until <= WINDOW_S
+
     def wants_look(self, at: float) -> bool:
         """Whether there was something by then that no look has told of: memory that came, went, or was not ours."""
         return self._open_at <= at

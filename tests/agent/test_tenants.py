@@ -14,12 +14,13 @@ import pytest
 from gpu_queue.agent.agenda import NEVER, Agenda, Duty
 from gpu_queue.agent.cards import FOREIGN_TICK_S, Cards
 from gpu_queue.agent.lookout import Lookout
-from gpu_queue.agent.tenants import FRESH_S, SAMPLED_FOR_S, Tenants
+from gpu_queue.agent.telling import told_states
+from gpu_queue.agent.tenants import FRESH_S, SAMPLED_FOR_S, UNSEEN, Tenants
 from gpu_queue.gpus.devices import ComputeMode, Gpu
 from gpu_queue.gpus.leases import Footprint, Lease
 from gpu_queue.gpus.processes import SimulatedProcesses
 from gpu_queue.gpus.simulated import SimulatedDevices
-from gpu_queue.scheduling.admission import Card
+from gpu_queue.scheduling.admission import Card, Terms, shared
 from gpu_queue.scheduling.tenancy import EVERY_S, SAMPLES, SETTLES_S, Look, Tenant
 from gpu_queue.sharing import GpuLeft, Sharing
 from gpu_queue.states import GpuState
@@ -210,7 +211,7 @@ def test_where_lists_cannot_be_read_rules_about_processes_are_left_out_and_that_
     server.lookout.found = None
     first, _ = server.steps(100)
     assert (first.has_user_python, first.has_stranger) == (None, False)
-    assert server.said == ["nothing is told; whether others use a GPU is judged by its memory and utilisation alone"]
+    assert server.said == [f"nothing is told; {UNSEEN}"]
     server.gpus.use(0, used="1G")
     looks = len(server.lookout.looks)
     server.step()
@@ -272,6 +273,22 @@ def test_a_part_of_a_card_beside_our_own_task_waits_for_a_look_alone(server: Ser
     assert server.gpus.sampled == {uuid(1)}, "what our task does there says nothing"
     server.step(0.01)
     assert server.may_be_given(0)
+
+
+def test_a_card_that_our_task_has_just_left_alarms_nobody_until_it_is_read(server: Server) -> None:
+    server.gpus.use(0, used="40G", utilization=100)
+    server.holds(0)
+    server.steps(2)
+    server.holds()
+    left = server.step()
+    verdict = shared(left[0], None, Terms(GIB)).state
+    assert verdict is GpuState.UNKNOWN, "it has no readings yet, and is not given"
+    assert told_states({uuid(0): verdict}, server.tenants) == {uuid(0): GpuState.BUSY}
+    server.steps(60)
+    assert told_states({uuid(0): GpuState.UNKNOWN}, server.tenants) == {uuid(0): GpuState.UNKNOWN}, (
+        "it is time to say so"
+    )
+    assert told_states({uuid(1): GpuState.UNKNOWN}, server.tenants) == {uuid(1): GpuState.UNKNOWN}, "never ours"
 
 
 def test_a_filler_is_nobody_else(server: Server) -> None:

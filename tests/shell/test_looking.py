@@ -175,7 +175,7 @@ def test_failed_ones_of_the_last_day_say_how_they_ended(shell: Shell, spool: Spo
     told = [re.sub(r"  \d+s ago +", "  ", line) for line in lines[at + 1 : at + 5]]
     assert [line.split(None, 1)[1].split("  ", 1)[1].strip() for line in told] == [
         "cancelled while it waited, or never started",
-        "cancelled while it waited, or never started",
+        "cancelled while it waited",
         "timed out",
         "exit status 3, retry 1",
     ]

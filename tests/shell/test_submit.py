@@ -9,10 +9,11 @@ import shlex
 import stat
 import subprocess
 import time
+from dataclasses import replace
 
 import pytest
 
-from gpu_queue.spool.pages import GpuPage
+from gpu_queue.spool.pages import GpuPage, SharedPage
 from gpu_queue.spool.paths import full_name, parse_full, safe_name
 from gpu_queue.states import GpuState
 from gpu_queue.task import job_number
@@ -592,6 +593,7 @@ CARDS = tuple(GpuPage(f"GPU-{index}", index, "A100", GpuState.BUSY, 80 << 30) fo
         ("#GPUQ --gpus 5", "no agent that is alive has 5 GPUs, the most is 4"),
         ("#GPUQ --gpus 2-8", ""),
         ("#GPUQ --gpus 2 --memory 81G", "no agent that is alive has 2 GPUs of 81G, the most is 0"),
+        ("#GPUQ --gpus 1 --memory 81G", "no agent that is alive has a GPU of 81G"),
         ("#GPUQ --gpus 0 --memory 81G", ""),
         ("export CUDA_VISIBLE_DEVICES=3", ""),
         ("export CUDA_VISIBLE_DEVICES=4", "has GPU 4"),
@@ -615,6 +617,15 @@ def test_what_no_living_agent_can_run_is_told_and_queued(shell: Shell, spool: Sp
     said = shell.ok(f"gpu_submit --dry-run {script}")
     assert (word in said.out, "it waits for" in said.out) == (True, bool(word))
     assert len(spool.names("pending")) == 1
+
+
+def test_what_a_shared_server_leaves_to_others_runs_nothing_of_ours(shell: Shell, spool: Spool) -> None:
+    kept = ("", "left", "stranger", "left")
+    cards = tuple(replace(gpu, shared=SharedPage(80 << 30, 0, why)) for gpu, why in zip(CARDS, kept, strict=True))
+    spool.node("n1-00000001", gpus=cards, ends_s=time.time() + 3600, beat_s=time.time())
+    for gpus, word in ((2, ""), (3, "no agent that is alive has 3 GPUs, the most is 2")):
+        said = shell.ok(f"gpu_submit {shell.file('t.sh', 'true')} --gpus {gpus}")
+        assert [word in one for one in said.err.splitlines() if one.startswith("note: ")] == ([True] if word else [])
 
 
 @pytest.mark.parametrize(("at_end", "is_told"), [("wait", False), ("stop", True), ("", False)])

@@ -469,7 +469,7 @@ def test_a_whole_serial_queue_is_meant_by_its_name(face: Face, spool: Spool) -> 
     assert all(face.cancel(queue="car"))
     assert spool.names("pending") == [other.name]
     (outcome,) = face.cancel(queue="bus")
-    assert outcome.reason == "no task in pending is in the queue bus"
+    assert outcome.reason == "no task in pending is in the queue bus; the snapshot's queues have their whole names"
     assert len(face.retry(queue="car")) == 2
     assert {one.where for one in face.stop(other, queue="car").tasks} == {"failed"}
 
@@ -550,7 +550,12 @@ def test_a_link_to_an_earlier_log_is_replaced_and_no_other_one(face: Face, tmp_p
 
 @pytest.mark.parametrize(
     ("line", "word"),
-    [("--gpus 5", "has 5 GPUs, the most is 4"), ("--gpus 2 --memory 81G", "2 GPUs of 81G"), ("--time 25h", "lives")]
+    [
+        ("--gpus 5", "has 5 GPUs, the most is 4"),
+        ("--gpus 2 --memory 81G", "2 GPUs of 81G"),
+        ("--memory 81G", "has a GPU of 81G"),
+        ("--time 25h", "lives"),
+    ]
     + [("--gpus 1-9 --memory 80G --time 23h", "")],
 )
 def test_what_no_living_agent_can_run_is_queued_with_a_note(face: Face, spool: Spool, line: str, word: str) -> None:

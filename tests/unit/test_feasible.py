@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gpu_queue.spool.desk.feasible import why_not
-from gpu_queue.spool.pages import GpuPage, NodePage
+from gpu_queue.spool.pages import GpuPage, NodePage, SharedPage
 from gpu_queue.states import AgentState, GpuState
 from gpu_queue.task import Needs
 
@@ -24,3 +26,11 @@ def test_a_time_longer_than_any_agent_lives_counts_where_it_is_promised_or_would
     needs = Needs(time_s=2 * HOUR_S, time_is_limit=is_limit)
     assert bool(why_not(needs, [page])) is is_told
     assert not why_not(needs, [page, NodePage("m", state=AgentState.SERVING, gpus=(CARD,))]), "one lives for ever"
+
+
+def test_what_a_shared_server_leaves_to_others_runs_nothing_of_ours() -> None:
+    left = replace(CARD, uuid="GPU-1", index=1, shared=SharedPage(80 << 30, 0, "left"))
+    used = replace(CARD, uuid="GPU-2", index=2, shared=SharedPage(0, 0, "stranger"))
+    page = NodePage("n", state=AgentState.SERVING, gpus=(CARD, left, used))
+    assert not why_not(Needs(gpus_min=2, gpus_max=2), [page]), "whoever uses one goes away again"
+    assert why_not(Needs(gpus_min=3, gpus_max=3), [page]).endswith("has 3 GPUs, the most is 2")

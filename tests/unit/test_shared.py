@@ -271,7 +271,7 @@ def test_cards_that_are_free_at_the_moment_stay_free_whichever_they_are() -> Non
     tasks = [a_task(name) for name in "abc"]
     facts = a_shared_node(cards, *tasks, gpu_left=GpuLeft(1, of_free=True))
     assert started(facts) == {"a": ("GPU-0",), "b": ("GPU-1",)}
-    assert waits_for(facts, "c") == "waits for 1 GPU: 1 idle, of which 1 stay free for others"
+    assert waits_for(facts, "c") == "waits for 1 GPU: 1 idle, of which 1 stays free for others"
     strange = a_shared_node([replace(cards[0], has_stranger=True), *cards[1:]], *tasks, gpu_left=GpuLeft(1, True))
     assert started(strange) == {"a": ("GPU-1",)}
 
@@ -331,7 +331,7 @@ def test_a_place_on_a_card_that_tasks_share_is_nothing_that_others_could_have() 
         **sharing,
     )
     assert started(several) == {"c": ("GPU-0", "GPU-1")}, "the shared one is none of those that are counted"
-    assert waits_for(facts, "b") == "waits for 1 GPU: 1 idle, of which 1 stay free for others"
+    assert waits_for(facts, "b") == "waits for 1 GPU: 1 idle, of which 1 stays free for others"
 
 
 # -- who waits ----------------------------------------------------------------------------------------------------

@@ -195,13 +195,13 @@ def test_a_mode_in_the_file_wins_over_a_constant_and_a_constant_means_it_too() -
         ),
         (
             "compete_gpus: [3, 9]\ngpu_left: 1\n",
-            "tasks may have GPUs none; 3 left to others; no task gets one: see compete_gpus and gpu_left",
+            "no task gets a GPU: see compete_gpus and gpu_left; 3 left to others",
             True,
         ),
         (
             "gpu_left: {free: 4}\n",
             (
-                "tasks may have GPUs 0, 1, 2, 3; 4 of those that are free left to others; no task gets one: "
+                "tasks may have GPUs 0, 1, 2, 3; 4 of those that are free left to others; no task gets a GPU: "
                 "see compete_gpus and gpu_left"
             ),
             True,

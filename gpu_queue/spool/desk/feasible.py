@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gpu_queue.spool.pages import NodePage
+from gpu_queue.reasons import Bar
+from gpu_queue.spool.pages import GpuPage, NodePage
 from gpu_queue.states import AgentState
 from gpu_queue.task import Needs
 from gpu_queue.units import format_size
@@ -24,13 +25,15 @@ def why_not(needs: Needs, pages: Sequence[NodePage]) -> str:
     lives = [_lives_long_enough(needs, page) for page in pages]
     if any(fit >= needs.gpus_min and lasts for fit, lasts in zip(fits, lives, strict=True)):
         return ""
-    most = max(len(page.gpus) for page in pages)
+    most = max(sum(not _is_left(gpu) for gpu in page.gpus) for page in pages)
     elsewhere = "it waits for another node: no agent that is alive has"
     if most < needs.gpus_min:
         return f"{elsewhere} {needs.gpus_min} GPUs, the most is {most}"
     if max(fits) < needs.gpus_min:
         if needs.devices:
             return f"{elsewhere} GPU {','.join(map(str, needs.devices))}"
+        if needs.gpus_min == 1:
+            return f"{elsewhere} a GPU of {format_size(needs.memory_bytes or 0)}"
         return f"{elsewhere} {needs.gpus_min} GPUs of {format_size(needs.memory_bytes or 0)}, the most is {max(fits)}"
     if not any(lives):
         return "it waits for another agent: none that is alive lives as long as its time"
@@ -39,7 +42,8 @@ def why_not(needs: Needs, pages: Sequence[NodePage]) -> str:
 
 def _fitting(needs: Needs, page: NodePage) -> int:
     return sum(
-        (not needs.devices or gpu.index in needs.devices)
+        not _is_left(gpu)
+        and (not needs.devices or gpu.index in needs.devices)
         and (
             needs.memory_bytes is None
             or gpu.memory_total_bytes is None
@@ -47,6 +51,11 @@ def _fitting(needs: Needs, page: NodePage) -> int:
         )
         for gpu in page.gpus
     )
+
+
+def _is_left(gpu: GpuPage) -> bool:
+    """Whether a shared server leaves it to others for good."""
+    return gpu.shared is not None and gpu.shared.kept_by == Bar.LEFT.value
 
 
 def _lives_long_enough(needs: Needs, page: NodePage) -> bool:

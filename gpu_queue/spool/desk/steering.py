@@ -229,7 +229,8 @@ def each(
         found = finder.in_queue(wish.queue, everything)
         yield from ((str(task), task) for task in found)
         if not found:
-            yield wish.queue, Unclear(f"no task in {asked} is in the queue {printable(wish.queue)}")
+            hint = "the snapshot's queues have their whole names"
+            yield wish.queue, Unclear(f"no task in {asked} is in the queue {printable(wish.queue)}; {hint}")
     for one in wish.tasks:
         text = one if isinstance(one, str) else one.id or one.name
         if text == "all":
