@@ -25,6 +25,7 @@ from gpu_queue.scheduling.tenancy import (
     Tenant,
     Watched,
     competing,
+    left_behind,
 )
 from gpu_queue.sharing import Sharing
 from gpu_queue.states import GpuState
@@ -181,6 +182,8 @@ class Tenants:
         watched, found = self._watched[gpu.uuid], self.on(gpu.uuid)
         python = watched.keeps_python or (None if found is None else False)
         is_held, now = gpu.uuid in self._held, self._now
+        if found and not is_held and not watched.was_ours(self._judged.began_at):
+            python = python or left_behind(found, self._lookout.uid)
         return Others(
             utilization_percent=watched.utilization(now),
             tells_utilization=not gpu.is_mig and not is_held,

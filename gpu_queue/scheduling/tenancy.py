@@ -139,6 +139,11 @@ def user_pythons(tenants: Iterable[Tenant], uid: int) -> tuple[Tenant, ...]:
     )
 
 
+def left_behind(tenants: Iterable[Tenant], uid: int) -> bool:
+    """Whether a Python of a user's task is there; on a card that no task has it is of one that nobody looks after."""
+    return any(one.uid == uid and one.is_python and one.claim is not None for one in tenants)
+
+
 def strangers(tenants: Iterable[Tenant], uid: int) -> tuple[Tenant, ...]:
     """The processes of everybody but a user."""
     return tuple(one for one in tenants if one.uid != uid)
@@ -285,6 +290,10 @@ class Watched:
     def keeps_python(self) -> bool:
         """Whether this user's Python was there when it could last be told, and nothing says that it has gone."""
         return self._has_python
+
+    def was_ours(self, at: float) -> bool:
+        """Whether processes of a task of ours may have been there at that moment, which had just ended."""
+        return at < self._ours_until + GOES_S
 
     def has_stranger(self, now: float) -> bool:
         """Whether somebody else was there within the last readings."""

@@ -225,10 +225,27 @@ def test_where_lists_cannot_be_read_rules_about_processes_are_left_out_and_that_
 
 def test_a_python_of_this_user_is_told_and_one_of_a_task_is_not(server: Server) -> None:
     server.lookout.found = {0: (python(),), 1: (python(claim="500-a.try1.abc", used_bytes=3 * GIB), python(HIS))}
+    server.holds(1)
     server.step()
     first, second = server.step()
     assert (first.has_user_python, second.has_user_python) == (True, False)
     assert server.tenants.on(uuid(0)) == (python(),)
+
+
+def test_a_python_of_a_task_whose_agent_and_shim_were_killed_is_nobody_s_task_any_more(
+    server: Server,
+) -> None:
+    server.lookout.found = {0: [python(claim="500-a.try1.abc", used_bytes=GIB)], 1: ()}
+    server.holds(0)
+    assert [card.has_user_python for card in server.steps(2 * SAMPLES)] == [False, False]
+    server.holds()
+    server.step(0.01)
+    server.lookout.answer(server.now)
+    assert server.step(0.01)[0].has_user_python is False, "it is about to end with its task"
+    assert server.may_be_given(1)
+    server.steps(SAMPLES)
+    server.lookout.answer(server.now)
+    assert [card.has_user_python for card in server.step(0.01)] == [True, False]
 
 
 def test_what_a_task_of_ours_did_says_nothing_about_others(server: Server) -> None:
