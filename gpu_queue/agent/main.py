@@ -342,7 +342,8 @@ def check(
 
     def others_text() -> str:
         kind = "simulated" if settings.simulate else "nvml"
-        found = look(processes_of(kind, environment.get(STATE_FILE_VARIABLE)), os.geteuid())
+        uuids = [gpu.uuid for gpu in shared]
+        found = look(processes_of(kind, environment.get(STATE_FILE_VARIABLE), uuids), os.geteuid())
         if found.problem:
             return f"{found.problem}; {UNSEEN}"
         return "seen by their processes, memory and utilisation"

@@ -17,6 +17,7 @@ import pytest
 
 from gpu_queue.agent import lookout
 from gpu_queue.agent.lookout import HANGS_AFTER_S, Lookout, look, tenant_of
+from gpu_queue.agent.tenants import UNSEEN
 from gpu_queue.execution.processes import Process, read_process
 from gpu_queue.gpus.processes import GpuProcess, GpuProcesses
 from gpu_queue.keepalive.worker import become_worker
@@ -279,3 +280,10 @@ def test_check_says_whether_the_lists_of_processes_can_be_read(
     assert said["mode"] == "shared", done.stdout + done.stderr
     assert said["cards"] == "tasks may have GPUs 0; 2 left to others"
     assert expected in said["others"]
+    assert said["others"].endswith(UNSEEN) == (pids == (NOBODY,))
+
+
+def test_check_of_simulated_gpus_says_what_their_agent_finds(cluster: Cluster) -> None:
+    command = cluster.command("--check", "--mode", "shared")
+    done = subprocess.run(command, env=cluster.environment(), capture_output=True, text=True, timeout=30, check=False)
+    assert "\nothers      seen by their processes, memory and utilisation\n" in done.stdout, done.stderr
