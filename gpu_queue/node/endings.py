@@ -99,7 +99,8 @@ class Writer:
         """
         final = result.to is not State.PENDING
         self.write_record(ending, result)
-        tries = (*earlier, self._as_tried(ending, result))
+        this = self._as_tried(ending, result)
+        tries = (*earlier, this)
 
         def index() -> None:
             records.write_tries(self._paths, ending.claim.task_id, tries)
@@ -109,7 +110,8 @@ class Writer:
         else:  # without it nobody would count this try: on a full disk it waits here instead of going round
             self.with_directories(index)
         if refused or (result.reason and final):
-            story = story_of(tries) if ending.end.why is Why.LOST else []
+            # It belongs to the round that it ends.
+            story = story_of((*earlier, replace(this, final=False))) if ending.end.why is Why.LOST else []
             lines = [f"{result.outcome}: {result.reason}", *(f"  {line}" for line in story)]
             text = "".join(f"==== {line}\n" for line in lines).encode("utf-8", "surrogateescape")
             self._write(lambda: growing.append(self._paths.log(ending.claim), text))

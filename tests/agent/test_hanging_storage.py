@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gpu_queue.agent import agent as agent_module
+from gpu_queue.agent import hanging
 from gpu_queue.agent.agent import Agent
 from gpu_queue.node.side import Look, LookRequest, NodeSide
 from gpu_queue.node.storage import StorageThread
@@ -51,7 +52,7 @@ def step_until(agent: Agent, condition: Callable[[], object], what: str) -> None
 def test_while_the_server_hangs_tasks_end_time_limits_hold_and_a_signal_is_answered(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agent_module, "HANG_SAID_AFTER_S", 0.2)
+    monkeypatch.setattr(hanging, "SAID_AFTER_S", 0.2)
     monkeypatch.setattr(agent_module, "LEAVE_EXTRA_S", 0.5)
     room = Room(tmp_path)
     limited = room.submit("#GPUQ --time 1s\nsleep 600\n", "limited.sh")

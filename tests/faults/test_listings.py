@@ -21,6 +21,7 @@ MINUTES = 10
 def counted(room: Room) -> Iterator[Counter[str]]:
     """Listings of the spool's directories, by the directory."""
     counts: Counter[str] = Counter()
+    os.utime(f"{room.root}/queues", (0, 0))  # what is old by the clock that the test moves is so by the disk's too
     with pytest.MonkeyPatch.context() as patch:
         for function in (os.listdir, os.scandir):
 

@@ -122,17 +122,18 @@ def test_each_task_stands_once_where_it_runs_and_settled_ones_are_counted(shell:
     full = spool.add(f"running/{NODE}", "train.sh")
     (claim,) = spool.names(f"running/{NODE}")
     run = TryPage(claim, "train.sh", "running", (0,), 180.0, 4 * 3600.0)
-    (gone,) = [spool.add(f"running/{NODE}", "nobody.sh")]
-    spool.node(NODE, gpus=(GPU,), running=(run, TryPage("500-ended.try1.abcdef", "ended", "running", (1,), 5.0)))
+    gone = spool.add(f"running/{NODE}", "nobody.sh")
+    ended = TryPage("500-ended.try1.abcdef", "ended", "running", (1,), 5.0)
+    spool.node(NODE, age_s=-20, gpus=(GPU,), running=(run, ended))  # long after those claims
     (spool.path / "running" / NODE / "node").touch()
     spool.add("done")
     said = shell.ok("gpu_status")
     assert said.lines[1] == "1 node · 0 of 1 GPU free · 2 running · 1 done"
     (line,) = [line for line in said.lines if full[23:29] in line]
     assert re.fullmatch(r"    0 busy     97%   48/80G  abc001  train\.sh +3m0\ds / 4h00m", line), line
-    at = said.lines.index("RUNNING, though no agent says so")
-    assert said.lines[at + 1].split("  ")[1:3] == [gone[23:29], "nobody.sh"]
-    assert said.lines[at + 1].endswith("on n1, try 1")
+    line = said.lines[said.lines.index("RUNNING, though no agent says so") + 1]
+    assert line.split("  ")[1:3] == [gone[23:29], "nobody.sh"]
+    assert line.endswith("on n1, try 1")
     assert "ended" not in said.out, "its claim is not there any more"
     assert not any("no agent is alive" in line for line in said.lines)
 

@@ -49,14 +49,11 @@ def test_a_cluster_is_asked_for_two_gpus_and_the_agent_takes_those_that_it_is_gi
             ),
         ),
         (
-            "compete_gpus: [7]
-",
+            "compete_gpus: [7]\n",
             [],
             (
-                "0, 1, 2, 3
-cards       PROBLEM: no task gets a GPU: see compete_gpus and gpu_left; "
-                "passed over, for they are not served here: compete_gpus 7
-"
+                "0, 1, 2, 3\ncards       PROBLEM: no task gets a GPU: see compete_gpus and gpu_left; "
+                "passed over, for they are not served here: compete_gpus 7\n"
             ),
         ),
         (DOCUMENT, [], "0, 1, 2, 3"),
