@@ -121,10 +121,10 @@ def test_a_reason_of_a_node_that_cannot_run_it_does_not_hide_that_of_one_which_m
 def test_each_task_stands_once_where_it_runs_and_settled_ones_are_counted(shell: Shell, spool: Spool) -> None:
     full = spool.add(f"running/{NODE}", "train.sh")
     (claim,) = spool.names(f"running/{NODE}")
-    run = TryPage(claim, "train.sh", "running", (0,), 180.0, 4 * 3600.0)
+    run = TryPage(claim, "train.sh", "running", (0,), 200.0, 4 * 3600.0)
     gone = spool.add(f"running/{NODE}", "nobody.sh")
     ended = TryPage("500-ended.try1.abcdef", "ended", "running", (1,), 5.0)
-    spool.node(NODE, age_s=-20, gpus=(GPU,), running=(run, ended))  # long after those claims
+    spool.node(NODE, age_s=-20, gpus=(GPU,), running=(run, ended))  # written long after the claims
     (spool.path / "running" / NODE / "node").touch()
     spool.add("done")
     said = shell.ok("gpu_status")
