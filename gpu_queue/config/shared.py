@@ -22,7 +22,7 @@ from gpu_queue.config.kinds import (
     text_of,
 )
 from gpu_queue.sharing import GpuLeft, Mode, Select, Sharing
-from gpu_queue.units import LARGEST_BYTES, parse_size_bytes
+from gpu_queue.units import LARGEST_BYTES, format_exact_duration, parse_size_bytes
 
 E = TypeVar("E", bound=Enum)
 _INDEX_MAX = 9999
@@ -75,6 +75,7 @@ def _json_file(value: Plain) -> str:
     return value
 
 
+CHECK_TIME_LEAST_S = 0.1
 JSON_FILE = Scalar(
     _json_file,
     "the path of a file whose name ends with .json; or none",
@@ -126,6 +127,14 @@ def sweep_problem(mode: Mode, sweep: str) -> str:
         "mode is shared, and sweep ends processes on a node whose GPUs are yours alone; "
         "leave sweep out, or set mode: dedicated"
     )
+
+
+def check_time_problem(sharing: Sharing) -> str:
+    """Why cards cannot be looked at so often; empty: they can."""
+    if sharing.check_time_s >= CHECK_TIME_LEAST_S:
+        return ""
+    told, least = format_exact_duration(sharing.check_time_s), format_exact_duration(CHECK_TIME_LEAST_S)
+    return f"{told}; each look stalls whoever launches kernels: expected {least} or more"
 
 
 def no_card_problem(mode: Mode, sharing: Sharing) -> str:

@@ -41,6 +41,7 @@ from gpu_queue.config.shared import (
     MODE,
     ONE_OR_MORE,
     SELECT,
+    check_time_problem,
     left_problem,
     no_card_problem,
     sweep_problem,
@@ -297,6 +298,7 @@ TABLE = Table(
         Check(
             ("keepalive.gpu_util_high", "keepalive.gpu_util_target", "keepalive.gpu_util_threshold"), _band_problem
         ),
+        Check(("sharing.check_time_s",), lambda settings: check_time_problem(settings.sharing)),
         Check(("sweep", "mode"), lambda settings: sweep_problem(settings.mode, settings.sweep)),
         Check(
             ("sharing.compete_gpus", "sharing.use_all_gpus", "mode"),

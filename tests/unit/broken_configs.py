@@ -26,6 +26,7 @@ FILES = {
     "retries below zero": "retry_config: {max_retries: -1}\n",
     "no time between two looks": "check_time: 0\n",
     "a time that is nothing": "check_time: null\n",
+    "a thousand looks a second": "check_time: 0.001\n",
     "a list of GPUs with a word": "compete_gpus: [0, one, 2]\n",
     "a list of GPUs with a gap": "compete_gpus: 0,,2\n",
     "a list in a list": "compete_gpus: [[0, 1], [2, 3]]\n",
