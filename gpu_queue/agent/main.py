@@ -39,10 +39,10 @@ from gpu_queue.gpus.reader import Reader
 from gpu_queue.gpus.simulated import STATE_FILE_VARIABLE, SimulatedDevices
 from gpu_queue.keepalive.preflight import mps_pipe
 from gpu_queue.keepalive.supervisor import Host
-from gpu_queue.node.config import believed, read_config
 from gpu_queue.node.hints import Hints
 from gpu_queue.node.side import NodeSide, node_name, own_name
 from gpu_queue.node.storage import Errand, Failed, StorageThread
+from gpu_queue.policy import believed, read_config
 from gpu_queue.scheduling.tenancy import competing
 from gpu_queue.sharing import Mode
 from gpu_queue.spool import filesystem, trust

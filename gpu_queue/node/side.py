@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 
 from gpu_queue.config import Config, Settings
 from gpu_queue.errors import SettingsError
-from gpu_queue.node.config import believed, read_config
 from gpu_queue.node.drops import SettleTimes
 from gpu_queue.node.kept import Kept
 from gpu_queue.node.logpush import LogPusher
@@ -25,6 +24,7 @@ from gpu_queue.node.pending import PendingReader, PendingView
 from gpu_queue.node.titles import Titles
 from gpu_queue.node.transitions import Transitions
 from gpu_queue.node.uni_ids import UniIds
+from gpu_queue.policy import believed, read_config
 from gpu_queue.spool import files, filesystem, growing, trust
 from gpu_queue.spool.events import EventLog
 from gpu_queue.spool.filesystem import Mount

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 from gpu_queue.config import resolve
 from gpu_queue.errors import BadScript, SettingsError
-from gpu_queue.node.config import read_config
 from gpu_queue.node.kept import Kept
 from gpu_queue.node.mailbox import Mailbox
+from gpu_queue.policy import read_config
 from gpu_queue.scripts.reader import read_needs
 from gpu_queue.spool import files
 from gpu_queue.spool.commands import command_for

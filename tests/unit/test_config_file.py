@@ -21,7 +21,7 @@ from gpu_queue.config.resolving import examine
 from gpu_queue.config.table import Setting, Table
 from gpu_queue.errors import SettingsError
 from gpu_queue.hours import parse_quiet_hours
-from gpu_queue.node.config import read_config
+from gpu_queue.policy import read_config
 
 ME = frozenset({os.geteuid()})
 

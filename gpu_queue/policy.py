@@ -1,4 +1,4 @@
-"""Reads a spool's config.yaml; what may stand in it is the business of ``gpu_queue.config``."""
+"""The config.yaml of a spool, as far as whoever wrote it may say so; ``gpu_queue.config`` knows what may stand in it."""
 
 from __future__ import annotations
 
