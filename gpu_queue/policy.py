@@ -1,4 +1,4 @@
-"""The config.yaml of a spool, as far as whoever wrote it may say so; ``gpu_queue.config`` knows what may stand in it."""
+"""A config.yaml of a spool, as far as whoever wrote it may say so; ``gpu_queue.config`` knows what may be in it."""
 
 from __future__ import annotations
 
