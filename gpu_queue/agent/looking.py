@@ -174,6 +174,7 @@ class Looking:
             if not isinstance(result, Failed):
                 # What was taken before this look was asked for is no longer in its listing, unless it came back.
                 self._tries.claimed_names -= taken_before
+                self._tries.in_doubt -= taken_before
                 self._take(result, request)
                 self._seen(Seen(result, questions))
 

@@ -106,6 +106,7 @@ class Planning:
             waits_at_end=settings.at_end == "wait",
             resting=tries.rests.until,
             claiming=frozenset(tries.claimed_names),
+            in_doubt=frozenset(tries.in_doubt),
             busy_queues=looking.busy_queues,
             titles=looking.titles,
             limits=limits(settings),

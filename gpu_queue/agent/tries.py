@@ -74,6 +74,8 @@ class Tries:
         self.rests = Rests(agenda, say)
         self.claimed_names: set[str] = set()
         """Names taken from pending/ that an older listing may still show."""
+        self.in_doubt: set[str] = set()
+        """Those of them that were not won, as far as is known: they may be where they were."""
         self.stop_wanted: dict[str, float] = {}
         """Claims that a stop command named before we knew them, and when; most of them are other nodes'."""
         self.stories: dict[str, tuple[str, str]] = {}
@@ -147,6 +149,7 @@ class Tries:
     def _submit_claim(self, one: LiveTry, task: Waiting) -> None:
         self.live[one.name] = one
         self.claimed_names.add(task.name)
+        self.in_doubt.add(task.name)
 
         def call() -> Claimed | NotClaimed:
             return self._spool.transitions.claim(task, one.claim, to_run=not one.refusal)
@@ -155,6 +158,7 @@ class Tries:
             now = self._clock()
             if isinstance(result, Claimed):
                 one.log = result.log
+                self.in_doubt.discard(task.name)
             if isinstance(result, Claimed) and not one.refusal:
                 one.title = result.submission.name or one.title
                 if self.stop_wanted.pop(one.name, None) is not None:

@@ -64,6 +64,8 @@ class Facts:
     """Tasks that this node could not start, by file name: not again before this monotonic moment."""
     claiming: frozenset[str] = frozenset()
     """Names in pending/ that this node is taking at this moment."""
+    in_doubt: frozenset[str] = frozenset()
+    """Those of them that it has not won, as far as it knows: another node may have them, or they still wait."""
     busy_queues: Mapping[str, str] = field(default_factory=dict)
     """Busy queues with the ids of the tasks that hold them; empty where nobody may go on now."""
     titles: Mapping[str, str] = field(default_factory=dict)

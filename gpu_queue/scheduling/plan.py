@@ -213,9 +213,16 @@ def positions_without_gpu(waiting: Sequence[Waiting]) -> tuple[int, ...]:
     return tuple(position for position, task in enumerate(waiting) if needs_no_free_gpu(task))
 
 
+def _is_passed_over(task: Waiting, facts: Facts, room: Room) -> bool:
+    """Whether a task is in nobody's turn now, for this node takes it; in its queue it may still be the first."""
+    if task.name in facts.in_doubt and task.needs.queue is not None:
+        room.queue_heads.setdefault(task.needs.queue, task)
+    return task.name in facts.claiming
+
+
 def _in_question(facts: Facts, room: Room, look_ahead: int | None) -> Iterator[Waiting]:
     for position, task in enumerate(facts.waiting):
-        if task.name in facts.claiming:
+        if _is_passed_over(task, facts, room):
             continue
         if look_ahead is not None and position >= look_ahead and room.is_spent():
             break  # and none will be left for what follows
@@ -235,7 +242,7 @@ def _in_question(facts: Facts, room: Room, look_ahead: int | None) -> Iterator[W
     for at in positions:
         if room.cpu_slots <= 0 and facts.waiting[at].is_read:
             return
-        if facts.waiting[at].name not in facts.claiming:
+        if not _is_passed_over(facts.waiting[at], facts, room):
             yield facts.waiting[at]
 
 

@@ -15,10 +15,12 @@ import pytest
 from gpu_queue.agent.life import CLAIM_AGAIN_S
 from gpu_queue.agent.rests import NODE_REST_S
 from gpu_queue.gpus.leases import Leases
+from gpu_queue.node.transitions import Claimed, NotClaimed
 from gpu_queue.scheduling.admission import Reserved
 from gpu_queue.scheduling.plan import Start
 from gpu_queue.spool.pages import read_page
-from gpu_queue.task import State
+from gpu_queue.spool.store import Moved
+from gpu_queue.task import Claim, State, Waiting
 from tests.agent.harness import wait_until
 from tests.execution.helpers import is_gone
 from tests.node.harness import AT_ONCE, Fault, Node, Room, failing_renames
@@ -152,6 +154,30 @@ def test_a_node_that_has_rested_and_has_nothing_to_start_does_not_go_on_complain
 
 
 # -- several at once ----------------------------------------------------------------------------------------------
+
+
+def test_a_task_whose_queue_another_node_has_taken_is_overtaken_by_none_of_that_queue(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other node may be done with the queue before the next look: whoever asks then would get it."""
+    node = room.start(AT_ONCE)
+    tasks = [room.submit(room.script(), queue="car") for _ in range(3)]
+    real, asked = node.spool.transitions.claim, list[str]()
+
+    def claim(waiting: Waiting, claim: Claim, *, to_run: bool = True) -> Claimed | NotClaimed:
+        asked.append(claim.task_id)
+        if len(asked) == 1:
+            return NotClaimed(Moved.LOST, "queue car was taken meanwhile")
+        return real(waiting, claim, to_run=to_run)
+
+    monkeypatch.setattr(node.spool.transitions, "claim", claim)
+
+    def are_done() -> bool:
+        node.step(0.01)
+        return len(room.listing("done")) == 3
+
+    wait_until(are_done, "all in done")
+    assert asked == [tasks[0], *tasks]
 
 
 def test_commands_that_come_together_are_all_obeyed_and_answered(room: Room) -> None:

@@ -189,6 +189,15 @@ def test_a_page_tells_of_tasks_behind_many_that_are_just_being_claimed() -> None
     assert [one.name for one in wait_pages(reasons, facts.waiting)] == [name for name, _ in reasons]
 
 
+def test_behind_a_task_that_was_not_won_yet_nobody_of_its_queue_starts() -> None:
+    facts = a_node(gpus(2), in_queue("a"), in_queue("b"), a_task("c"))
+    taken = replace(facts, claiming=frozenset("a"))
+    assert [one.task.name for one in plan(taken).actions] == ["b", "c"], "what is won is in busy_queues, or has ended"
+    lost = replace(taken, in_doubt=frozenset("a"))
+    assert [one.task.name for one in plan(lost).actions] == ["c"]
+    assert [one.task.name for one in plan(lost, look_ahead=0).actions] == ["c"]
+
+
 def test_what_others_wait_for_is_named_as_its_submitter_called_it_where_no_id_can_carry_that() -> None:
     busy = [a_card(0, GpuState.BUSY)]
     holder, other = "20260101T000000000-7d8b24-_.sh", "20260101T000000000-7d8b25-a.sh"
