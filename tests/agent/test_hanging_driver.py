@@ -120,7 +120,8 @@ def test_a_list_of_processes_that_does_not_come_keeps_no_task_waiting_and_is_tol
     cluster.start("--mode", "shared", "--use-all-gpus", simulate=None, env=environment(library, node))
     task = cluster.submit("true\n")
     cluster.wait_for(task, "done")
-    assert "the list of processes on the GPUs does not come" in cluster.output.read_text()
+    told = "the list of processes on the GPUs does not come"
+    wait_until(lambda: told in cluster.output.read_text(), "a word of it", dump=cluster.dump)
     assert len(node.calls_of("ComputeRunningProcesses")) == 1, "one that hangs hangs alone"
     for gpu in node.gpus:
         gpu.hangs = set()

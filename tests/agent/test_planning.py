@@ -46,5 +46,10 @@ def test_larger_tasks_come_first(cluster: Cluster) -> None:
         cluster.wait_for(task_id, "done", PATIENCE_S)
     began = [cluster.tries(task_id)[0]["started_at"] for task_id in (large, small)]
     assert began == sorted(began)
-    order = [line for line in cluster.output.read_text().splitlines() if "succeeded" in line]
+
+    def ends() -> list[str]:
+        return [line for line in cluster.output.read_text().splitlines() if "succeeded" in line]
+
+    wait_until(lambda: len(ends()) == 2, "both ends in the agent's log", dump=cluster.dump)
+    order = ends()
     assert [task_id in line for task_id, line in zip((large, small), order, strict=True)] == [True, True]
