@@ -345,7 +345,8 @@ def test_a_copy_of_a_task_that_has_ended_is_another_task(cluster: Cluster) -> No
     cluster.start()
     task = cluster.submit('echo "ran as $GPU_QUEUE_TASK"\n')
     cluster.wait_for(task, "done")
-    shutil.copy(f"{cluster.paths.root}/done/500-{task}", f"{cluster.paths.root}/pending/")
+    # Without its mode: it may be claimed as soon as it is written.
+    shutil.copyfile(f"{cluster.paths.root}/done/500-{task}", f"{cluster.paths.root}/pending/500-{task}")
     wait_until(lambda: len(cluster.ids("done")) == 2, "the copy in done/ beside it", dump=cluster.dump)
     assert cluster.log(task).count("ran as") == 1
 

@@ -542,12 +542,14 @@ def test_a_hand_drop_on_a_full_disk_is_not_lost(small_disk: Room) -> None:
 
 
 def test_a_task_that_ends_while_the_disk_is_full_is_settled_at_once(small_disk: Room) -> None:
-    head = "#GPUQ --gpus 0 --queue car"
-    tasks = [small_disk.submit(small_disk.script(head=head)) for _ in range(2)]
+    gate = small_disk.ran.with_name("go")  # on a disk that has room
+    end = f'until [ -e "{gate}" ]; do sleep 0.02; done'
+    tasks = [small_disk.submit(small_disk.script(end, "#GPUQ --gpus 0 --queue car")) for _ in range(2)]
     node = start_on(small_disk)
     for _ in range(3):
         node.step()
     ballast = fill(small_disk)
+    gate.touch()
     node.go_on(10)
     assert [small_disk.where(one) for one in tasks] == [["done"], ["pending"]], "a token takes space"
     ballast.unlink()
