@@ -15,12 +15,13 @@ import os
 import time
 from typing import Any
 
+from gpu_queue.conf import at_home, home_of
 from gpu_queue.config import parse_config
 from gpu_queue.errors import SpoolError
 from gpu_queue.pids import began_by, here, is_alive, start_ticks
 from gpu_queue.spool import files
 from gpu_queue.spool.desk.entrance import named
-from gpu_queue.spool.uni_ids import MAX_BYTES, Entry, decode, entry_of
+from gpu_queue.spool.uni_ids import MAX_BYTES, Entry, decode, entry_of, place_of
 
 __all__ = ["get_all_processes", "get_running_processes", "is_process_running", "wait_for_completion"]
 
@@ -110,19 +111,23 @@ def wait_for_completion(uni_id: str, check_interval: float = 10, file: File = No
 def _path(file: File) -> str:
     if file is not None:
         return os.path.realpath(file)
-    said = os.environ.get("GPU_QUEUE_PROCESS_JSON", "")
-    if said:
-        return os.path.realpath(os.path.expanduser(said))
+    said, home = os.environ.get("GPU_QUEUE_PROCESS_JSON", ""), home_of(os.environ)
     try:
         paths = named(None, None)
     except SpoolError:
-        return os.path.realpath(WITHOUT_A_QUEUE)
+        return os.path.realpath(at_home(said, home) or WITHOUT_A_QUEUE)
+    said = said or _said_in(paths.config)
+    return os.path.realpath(place_of(paths.root, said, home)) if said else paths.uni_ids
+
+
+def _said_in(path: str) -> str:
+    """What a config.yaml says of ``process_json``; empty: nothing."""
     try:
-        content, _ = files.read_regular(paths.config, files.RECORD_MAX_BYTES)
+        content, _ = files.read_regular(path, files.RECORD_MAX_BYTES)
     except (files.FileProblem, OSError):
-        return paths.uni_ids
-    given = parse_config(paths.config, content).values.get("process_json")
-    return os.path.realpath(os.path.join(paths.root, os.path.expanduser(given.value))) if given else paths.uni_ids
+        return ""
+    given = parse_config(path, content).values.get("process_json")
+    return given.value if given is not None else ""
 
 
 def _read(path: str) -> tuple[dict[str, tuple[object, Entry]], float]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 
 from gpu_queue.agent.livetry import LiveTry
 from gpu_queue.agent.surroundings import Surroundings
 from gpu_queue.agent.tries import Tries
+from gpu_queue.conf import home_of
 from gpu_queue.config import Settings
 from gpu_queue.execution.processes import start_of
 from gpu_queue.node.storage import Errand, Failed
 from gpu_queue.node.uni_ids import Told
 from gpu_queue.pids import Process, here
 from gpu_queue.sharing import Mode
-from gpu_queue.spool.uni_ids import Entry
+from gpu_queue.spool.uni_ids import Entry, place_of
 
 LOOK_S = 1.0
 """So often it is looked whether somebody has overwritten the files, or a script has said something."""
@@ -32,7 +32,7 @@ class UniIds:
         self._tries = tries
         self._settings = settings
         self._say = around.say
-        self._home = around.environment.get("HOME") or os.path.expanduser("~")
+        self._home = home_of(around.environment)
         self._files = around.spool.uni_ids
         self._files.lock = around.node_directory.held
         self._writes: Errand[Told] = Errand(around.storage, "uni_id.json", around.say)
@@ -88,7 +88,7 @@ class UniIds:
     def _write(self, now: float) -> None:
         # One that was over before it could be written has its end written all the same.
         entries, live = dict(self._entries), self._live()
-        places, problem = self._places()
+        places = self._places()
 
         def done(told: Told | Failed) -> None:
             if isinstance(told, Failed):
@@ -96,7 +96,7 @@ class UniIds:
                 self._say(f"uni_id.json: {told}")
                 return
             self._due = now + (SOON_S if told.is_soon else LOOK_S)
-            self._tell(told, problem)
+            self._tell(told)
 
         def call() -> Told:
             return self._files.write(entries, places, time.time())
@@ -105,25 +105,16 @@ class UniIds:
             self._written = live
             self._entries = {name: entry for name, entry in entries.items() if name in live}
 
-    def _places(self) -> tuple[tuple[str, ...], str]:
-        """The files, and why there is not the one that the settings want."""
-        said = self._settings().sharing.process_json
-        own = self._spool.paths.uni_ids
-        if not said:
-            return (own,), ""
-        path = self._home + said[1:] if said == "~" or said.startswith("~/") else said
-        path = os.path.normpath(os.path.join(self._spool.paths.root, path))
-        if not path.endswith(".json"):
-            return (own,), f"process_json: {said}: expected the path of a file whose name ends with .json"
-        return (own, path), ""
+    def _places(self) -> tuple[str, ...]:
+        said, paths = self._settings().sharing.process_json, self._spool.paths
+        return (paths.uni_ids, place_of(paths.root, said, self._home)) if said else (paths.uni_ids,)
 
-    def _tell(self, told: Told, problem: str) -> None:
+    def _tell(self, told: Told) -> None:
         for note in told.notes:
             self._say(note)
-        problems = {**told.problems, **({"process_json": problem} if problem else {})}
-        for path, text in problems.items():
+        for path, text in told.problems.items():
             if self._problems.get(path) != text:
                 self._say(text)
-        for path in self._problems.keys() - problems.keys():
+        for path in self._problems.keys() - told.problems.keys():
             self._say(f"{path}: is written again")
-        self._problems = problems
+        self._problems = dict(told.problems)

@@ -6,11 +6,13 @@ Several programs write the same file, most of them without a lock: whoever reads
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
+from gpu_queue.conf import at_home
 from gpu_queue.pids import PID_MAX, Process
 from gpu_queue.spool import files
 from gpu_queue.spool.fields import Fields
@@ -77,6 +79,17 @@ class Entry:
 
 
 OUR_KEYS = tuple(Entry(0, RunState.ABNORMAL, 0, "e", "n", "s", Process(1, 1, ""), "t").told())
+
+
+def place_of(root: str, said: str, home: str) -> str:
+    """The file that ``process_json`` names.
+
+    Args:
+        root: of the spool, where relative paths begin.
+        said: as it is set.
+        home: what ``~`` stands for.
+    """
+    return os.path.normpath(os.path.join(root, at_home(said, home)))
 
 
 def entry_of(value: object) -> Entry | None:

@@ -84,6 +84,12 @@ def test_in_a_queue_it_is_the_queues_or_the_one_that_its_config_names(
     put(file, {"exp001": 1})
     (spool / "config.yaml").write_text(f"mode: shared\nprocess_json: {file}\n")
     assert set(get_all_processes()) == {"exp001"}
+    (spool / "config.yaml").write_text("mode: shared\nprocess_json: null\n")
+    assert set(get_all_processes()) == {"own"}
+    monkeypatch.setenv("GPU_QUEUE_PROCESS_JSON", "logs/uni_id.json")
+    (spool / "logs").mkdir()
+    put(spool / "logs/uni_id.json", {"exp003": 1})
+    assert set(get_all_processes()) == {"exp003"}, "as for the agent, a relative path begins at the queue"
     put(tmp_path / "given.json", {"exp002": 1})
     assert set(get_all_processes(tmp_path / "given.json")) == {"exp002"}
 
