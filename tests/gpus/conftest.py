@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+import fcntl
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pynvml
 import pytest
 
+from gpu_queue.gpus.leases import Leases
 from tests.fake_nvml import FakeGpu, Scenario, build
+from tests.gpus.gpu_builders import Try
 
 Use = Callable[[Path], None]
 
@@ -37,3 +41,25 @@ def node(library: Path, use: Use, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     scenario = Scenario(tmp_path / "scenario", [FakeGpu("GPU-a"), FakeGpu("GPU-b"), FakeGpu("GPU-c")])
     monkeypatch.setenv("FAKE_NVML_SCENARIO", str(scenario.path))
     return scenario
+
+
+@pytest.fixture
+def leases(tmp_path: Path) -> Leases:
+    return Leases(str(tmp_path))
+
+
+@pytest.fixture
+def live_try(tmp_path: Path) -> Iterator[Try]:
+    """Makes tries whose lock is held by this process, as an agent holds it before the fork."""
+    descriptors = {}
+
+    def make(name: str) -> str:
+        directory = tmp_path / "tries" / name
+        directory.mkdir(parents=True)
+        descriptors[name] = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(descriptors[name], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return str(directory)
+
+    yield make
+    for descriptor in descriptors.values():
+        os.close(descriptor)

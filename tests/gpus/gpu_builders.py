@@ -1,10 +1,15 @@
-"""Short ways to write GPUs down."""
+"""Short ways to write GPUs down, and tries that hold them."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
 
 from gpu_queue.gpus.devices import Gpu, Health
 
 GIB = 1 << 30
+Try = Callable[[str], str]
+"""Makes a try of that name that lives, and returns its directory."""
 
 
 def a_gpu(index: int, uuid: str = "", health: Health = Health.OK, is_mig: bool = False) -> Gpu:
@@ -24,3 +29,9 @@ def a_gpu(index: int, uuid: str = "", health: Health = Health.OK, is_mig: bool =
 
 def four() -> tuple[Gpu, ...]:
     return tuple(a_gpu(index) for index in range(4))
+
+
+def end(try_dir: str) -> None:
+    """What is left of a try whose processes are gone."""
+    Path(try_dir, "lock").unlink()
+    Path(try_dir, "lock").touch()

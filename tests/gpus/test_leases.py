@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,38 +15,9 @@ from gpu_queue import locks as locks_module
 from gpu_queue.gpus import leases as module
 from gpu_queue.gpus.leases import UNTOLD, Footprint, Lease, Leases, Room
 from gpu_queue.locks import is_alive
+from tests.gpus.gpu_builders import GIB, Try, end
 
-GIB = 1 << 30
 FILLER = Footprint(before_bytes=20 * GIB, most_bytes=49 * GIB)
-Try = Callable[[str], str]
-
-
-@pytest.fixture
-def leases(tmp_path: Path) -> Leases:
-    return Leases(str(tmp_path))
-
-
-@pytest.fixture
-def live_try(tmp_path: Path) -> Iterator[Try]:
-    """Makes tries whose lock is held by this process, as an agent holds it before the fork."""
-    descriptors = {}
-
-    def make(name: str) -> str:
-        directory = tmp_path / "tries" / name
-        directory.mkdir(parents=True)
-        descriptors[name] = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(descriptors[name], fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return str(directory)
-
-    yield make
-    for descriptor in descriptors.values():
-        os.close(descriptor)
-
-
-def end(try_dir: str) -> None:
-    """What is left of a try whose processes are gone."""
-    Path(try_dir, "lock").unlink()
-    Path(try_dir, "lock").touch()
 
 
 def test_a_try_holds_the_gpus_that_it_took(leases: Leases, live_try: Try) -> None:

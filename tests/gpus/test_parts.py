@@ -6,44 +6,15 @@ import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gpu_queue.gpus.leases import Footprint, Lease, Leases, Room
+from tests.gpus.gpu_builders import GIB, Try, end
 
-GIB = 1 << 30
 CARD = "GPU-1"
-Try = Callable[[str], str]
-
-
-@pytest.fixture
-def leases(tmp_path: Path) -> Leases:
-    return Leases(str(tmp_path))
-
-
-@pytest.fixture
-def live_try(tmp_path: Path) -> Iterator[Try]:
-    """Makes tries whose lock is held by this process, as an agent holds it before the fork."""
-    descriptors = []
-
-    def make(name: str) -> str:
-        directory = tmp_path / "tries" / name
-        directory.mkdir(parents=True)
-        descriptors.append(os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600))
-        fcntl.flock(descriptors[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return str(directory)
-
-    yield make
-    for descriptor in descriptors:
-        os.close(descriptor)
-
-
-def end(try_dir: str) -> None:
-    """What is left of a try whose processes are gone."""
-    Path(try_dir, "lock").unlink()
-    Path(try_dir, "lock").touch()
 
 
 def take(leases: Leases, holder: str, part: int | None, free: int = 80, shown: dict[str, int] | None = None) -> bool:
