@@ -3,26 +3,11 @@
 # `make demo-shared` runs it.  The GPUs are simulated, and so are the other people.
 # shellcheck disable=SC2119  # the client's functions do not mean this script's arguments
 set -euo pipefail
-code=$(cd -- "$(dirname -- "$0")/.." && pwd)
-export JOB_ID=demo-shared LC_ALL=${LC_ALL-C.UTF-8}
-QUEUE_ROOT=$(mktemp -d "${TMPDIR:-/tmp}/gpu-queue-demo.XXXXXX")
-export QUEUE_ROOT GPU_QUEUE_SIMULATE_FILE="$QUEUE_ROOT/others.json"
-agent=
+JOB_ID=demo-shared
+# shellcheck source=examples/demo-lib.sh
+source "$(dirname -- "$0")/demo-lib.sh"
+export LC_ALL=${LC_ALL-C.UTF-8} GPU_QUEUE_SIMULATE_FILE="$QUEUE_ROOT/others.json"
 
-cleanup() {
-    if [ -n "$agent" ] && kill -0 "$agent" 2>/dev/null; then
-        kill "$agent" 2>/dev/null || true
-        wait "$agent" || true
-    fi
-    rm -rf -- "$QUEUE_ROOT"
-}
-trap cleanup EXIT
-
-if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then
-    say() { printf '\n\033[1m$ %s\033[0m\n' "$*"; }
-else
-    say() { printf '\n$ %s\n' "$*"; }
-fi
 others() { # JSON: what the other people do from now on
     printf '%s\n' "$1" >"$GPU_QUEUE_SIMULATE_FILE.new"
     mv "$GPU_QUEUE_SIMULATE_FILE.new" "$GPU_QUEUE_SIMULATE_FILE"
@@ -35,20 +20,8 @@ mkdir -m 700 "$QUEUE_ROOT/$JOB_ID"
 say "cp examples/shared/config.yaml \$QUEUE_ROOT/$JOB_ID/"
 cp "$code/examples/shared/config.yaml" "$QUEUE_ROOT/$JOB_ID/"
 
-say "perpetual_motion.py --job-id $JOB_ID --simulate 8x24G &"
-python3 "$code/perpetual_motion.py" --simulate 8x24G --lifetime 1h --local-dir "$QUEUE_ROOT/.node" >"$QUEUE_ROOT/agent.out" 2>&1 &
-agent=$!
-for _ in $(seq 150); do
-    if compgen -G "$QUEUE_ROOT/$JOB_ID/nodes/*.tsv" >/dev/null; then break; fi
-    if ! kill -0 "$agent" 2>/dev/null; then
-        cat "$QUEUE_ROOT/agent.out"
-        exit 1
-    fi
-    sleep 0.1
-done
-cat "$QUEUE_ROOT/agent.out"
-# shellcheck source=client.sh
-source "$code/client.sh"
+agent_flags+=(--simulate 8x24G)
+start_agent
 
 say "gpu_load examples/shared/command/command_gpu.txt"
 gpu_load "$code/examples/shared/command/command_gpu.txt"
@@ -100,8 +73,4 @@ for one in sorted(tries, key=lambda one: one["started_at"]):
     where = ", ".join(map(str, one["gpu_indices"]))
     print(f"  {one['started_at'][11:19]}  {one.get('name', ''):16}  GPU {where}  {one.get('outcome', '')}")
 END
-gpu_shutdown
-wait "$agent"
-agent=
-echo
-echo "the demo is over; nothing of it is left running"
+end_agent
