@@ -20,6 +20,8 @@ SHARED = "use_all_gpus: true\nmin_memory: 30000\n"
 LAST_SAMPLES_S = (SAMPLES - 1) * EVERY_S
 RACE_S = 0.5
 """Nobody sees who comes while a task is being started: from the last reading to its first line."""
+TURN_S = 0.05
+"""An agent hears of its task's end, and looks at the card."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Manners:
     """Each task that was placed on a card that a stranger used within the last samples."""
     races_s: tuple[float, ...]
     """Of tasks on whose card a stranger came in the moment of their start: how long before their first line."""
+    unseen: int
+    """Tasks before which a stranger was there only while one of ours had the card, so that no reading shows him."""
     after_stranger_s: tuple[float, ...]
     """From a stranger's leave to our next start on the card, if nobody came in between."""
     after_own_s: tuple[float, ...]
@@ -54,7 +58,7 @@ class Manners:
         races = f"{len(self.races_s)} races (at most {max(self.races_s, default=0):.2f} s)"
         share = round(100 * self.used_s / self.free_s)
         return (
-            f"{self.tasks} tasks, {len(self.impolite)} impolite, {races}; "
+            f"{self.tasks} tasks, {len(self.impolite)} impolite, {races}, {self.unseen} unseen; "
             f"to the next start on a card after a stranger: {_told(self.after_stranger_s)}, after a task of ours: "
             f"{_told(self.after_own_s)}; of the {self.free_s:.0f} s without others ours used {share} %"
         )
@@ -175,13 +179,15 @@ def judge(others: Sequence[Stay], ours: Sequence[Stay], cards: int, until: float
         cards: how many cards there are.
         until: the end of it.
     """
-    impolite, races = [], list[float]()
+    impolite, races, unseen = [], list[float](), 0
     for one in ours:
         for him in others:
             if him.card != one.card or him.begins > one.begins or him.ends < one.begins - LAST_SAMPLES_S:
                 continue
             if one.begins - him.begins < RACE_S:
                 races.append(one.begins - him.begins)
+            elif _is_hidden(him, ours):
+                unseen += 1
             else:
                 impolite.append(f"card {one.card}: {one}, {him}; ours there: {_near(ours, one)}")
     after_stranger, after_own = list[float](), list[float]()
@@ -197,7 +203,21 @@ def judge(others: Sequence[Stay], ours: Sequence[Stay], cards: int, until: float
         free_s += (until - begun) - _covered(his, begun, until)
         used_s += _covered([*his, *mine], begun, until) - _covered(his, begun, until)
     return Manners(
-        len(ours), tuple(impolite), tuple(races), tuple(after_stranger), tuple(after_own), max(free_s, 1e-9), used_s
+        len(ours),
+        tuple(impolite),
+        tuple(races),
+        unseen,
+        tuple(after_stranger),
+        tuple(after_own),
+        max(free_s, 1e-9),
+        used_s,
+    )
+
+
+def _is_hidden(him: Stay, ours: Sequence[Stay]) -> bool:
+    """Whether he came when a task of ours was starting or there already, and had gone when it was over."""
+    return any(
+        one.card == him.card and one.begins - RACE_S < him.begins and him.ends < one.ends + TURN_S for one in ours
     )
 
 

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,10 @@ def test_what_came_of_it_is_judged_by_who_was_there_when() -> None:
     assert len(judge([him], [Stay(0, 11.0, 30.0)], 1, 40.0).impolite) == 1
     raced = judge([him], [Stay(0, 10.1, 30.0)], 1, 40.0)
     assert (raced.impolite, [round(one, 2) for one in raced.races_s]) == ((), [0.1])
+    hidden, first, second = Stay(0, 9.99, 10.7), Stay(0, 10.0, 10.7), Stay(0, 10.76, 11.5)
+    assert judge([hidden], [first, second], 1, 40.0).unseen == 1, "who had gone when the first was over"
+    longer = replace(hidden, ends=10.76)
+    assert len(judge([longer], [first, second], 1, 40.0).impolite) == 1, "who stayed longer than that"
     gaps = judge([him], [Stay(0, 25.0, 30.0), Stay(0, 31.0, 40.0)], 1, 40.0)
     assert (gaps.after_stranger_s, gaps.after_own_s, gaps.free_s, gaps.used_s) == ((5.0,), (1.0,), 15.0, 14.0)
 
