@@ -50,6 +50,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.parent.name not in MOSTLY_WAIT)
 
 
+def _umask() -> int:
+    umask = os.umask(0o022)
+    os.umask(umask)
+    return umask
+
+
+@pytest.fixture(autouse=True)
+def the_process_is_left_as_it_was() -> Iterator[None]:
+    """A test that leaves its process with another umask or elsewhere fails itself, not some later one by chance."""
+    before = _umask(), os.getcwd(), os.geteuid()
+    yield
+    after = _umask(), os.getcwd(), os.geteuid()
+    os.umask(before[0])
+    os.chdir(before[1])
+    assert after == before, "umask, working directory, user"
+
+
 CANARY = "pwned"
 PLACES = {
     os.getcwd(),

@@ -16,7 +16,7 @@ from gpu_queue.agent.agent import Agent
 from gpu_queue.node.side import Look, LookRequest, NodeSide
 from gpu_queue.node.storage import StorageThread
 from tests.agent.harness import wait_until
-from tests.node.harness import AT_ONCE, Room
+from tests.node.harness import AT_ONCE, Room, a_spool
 
 
 class Server:
@@ -25,6 +25,12 @@ class Server:
     def __init__(self) -> None:
         self.answers = threading.Event()
         self.answers.set()
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[Room]:
+    with a_spool(tmp_path) as room:
+        yield room
 
 
 @pytest.fixture
@@ -50,11 +56,10 @@ def step_until(agent: Agent, condition: Callable[[], object], what: str) -> None
 
 
 def test_while_the_server_hangs_tasks_end_time_limits_hold_and_a_signal_is_answered(
-    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+    room: Room, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hanging, "SAID_AFTER_S", 0.2)
     monkeypatch.setattr(agent_module, "LEAVE_EXTRA_S", 0.5)
-    room = Room(tmp_path)
     limited = room.submit("#GPUQ --time 1s\nsleep 600\n", "limited.sh")
     endless = room.submit("sleep 600\n", "endless.sh")
     storage = StorageThread()

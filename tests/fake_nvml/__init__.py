@@ -29,6 +29,7 @@ def build(directory: Path, without: Sequence[str] = ()) -> Path:
     source = Path(__file__).with_name("nvml.c")
     flags = ["-shared", "-fPIC", "-std=gnu99", "-Wall", "-Wextra", f"-Wl,-soname,{library.name}"]
     subprocess.run(["cc", *flags, *renamed, "-o", library, source], check=True)
+    library.chmod(0o755)  # whatever the umask: other users' agents load it too
     return library
 
 

@@ -241,7 +241,6 @@ class Room:
     nodes: list[Node] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        os.umask(0o077)
         self.root = self.base / "spool"
         self.paths = SpoolPaths(str(self.root))
         filesystem.make_spool(self.paths)
