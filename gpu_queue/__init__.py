@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # type checkers take it for true by its name; to import `typing` would take a tenth of a start
 if TYPE_CHECKING:
-    from gpu_queue.experiments.reading import parse_command_file, read_command_file
+    from gpu_queue.experiments.commandfiles.reading import parse_command_file, read_command_file
     from gpu_queue.spool.desk.publishing import Options, Script
     from gpu_queue.spool.spool import Spool
 
@@ -22,7 +22,7 @@ def __getattr__(name: str) -> object:
 
         return getattr(gpu_queue.spool.spool, name)
     if name in ("parse_command_file", "read_command_file"):
-        import gpu_queue.experiments.reading  # noqa: PLC0415
+        import gpu_queue.experiments.commandfiles.reading  # noqa: PLC0415
 
-        return getattr(gpu_queue.experiments.reading, name)
+        return getattr(gpu_queue.experiments.commandfiles.reading, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,1 +1,1 @@
-"""What people wrote for other schedulers, as tasks of a queue: command files."""
+"""What people wrote as files, as tasks of a queue: command files of other schedulers, experiments in YAML."""

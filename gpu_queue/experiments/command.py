@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from gpu_queue.errors import BadCommandFile, BadScript, GpuQueueError, NotPublished
-from gpu_queue.experiments.batches import Piece
-from gpu_queue.experiments.blocks import Mode
-from gpu_queue.experiments.comparing import Comparison, News
-from gpu_queue.experiments.loading import Load, Loaded, load_files, plan
-from gpu_queue.experiments.missing import missing_paths
-from gpu_queue.experiments.reading import CommandFile, read_command_files
-from gpu_queue.experiments.workplaces import workplaces
+from gpu_queue.experiments.commandfiles.batches import Piece
+from gpu_queue.experiments.commandfiles.blocks import Mode
+from gpu_queue.experiments.commandfiles.comparing import Comparison, News
+from gpu_queue.experiments.commandfiles.loading import Load, Loaded, load_files, plan
+from gpu_queue.experiments.commandfiles.missing import missing_paths
+from gpu_queue.experiments.commandfiles.reading import CommandFile, read_command_files
+from gpu_queue.experiments.commandfiles.workplaces import workplaces
 from gpu_queue.spool.desk import entrance
 from gpu_queue.spool.desk.find import Task
 from gpu_queue.spool.desk.publishing import working_directory

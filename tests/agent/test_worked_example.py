@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gpu_queue.experiments.loading import Load, load_files
-from gpu_queue.experiments.reading import read_command_files
+from gpu_queue.experiments.commandfiles.loading import Load, load_files
+from gpu_queue.experiments.commandfiles.reading import read_command_files
 from gpu_queue.processes import get_all_processes, get_running_processes
 from gpu_queue.spool.snapshot.reader import SnapshotReader
 from tests.agent.harness import ROOT, Cluster, wait_until

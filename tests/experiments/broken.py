@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gpu_queue.experiments.blocks import Mode
-from gpu_queue.experiments.commands import parse_commands
+from gpu_queue.experiments.commandfiles.blocks import Mode
+from gpu_queue.experiments.commandfiles.commands import parse_commands
 
 GOLDEN = Path(__file__).parent / "broken.txt"
 

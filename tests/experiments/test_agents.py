@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gpu_queue.experiments.loading import Load, load_files
-from gpu_queue.experiments.reading import read_command_files
+from gpu_queue.experiments.commandfiles.loading import Load, load_files
+from gpu_queue.experiments.commandfiles.reading import read_command_files
 from tests.agent.harness import Cluster, a_cluster
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from gpu_queue import parse_command_file, read_command_file
 from gpu_queue.errors import BadCommandFile
-from gpu_queue.experiments.blocks import Block, Dialect, Mode, index_of, mode_of
-from gpu_queue.experiments.commands import parse_commands, unquoted
+from gpu_queue.experiments.commandfiles.blocks import Block, Dialect, Mode, index_of, mode_of
+from gpu_queue.experiments.commandfiles.commands import parse_commands, unquoted
 from tests.experiments import broken
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from gpu_queue import parse_command_file, read_command_file
 from gpu_queue.errors import BadCommandFile
-from gpu_queue.experiments.blocks import Dialect, Mode
-from gpu_queue.experiments.commands import parse_commands
+from gpu_queue.experiments.commandfiles.blocks import Dialect, Mode
+from gpu_queue.experiments.commandfiles.commands import parse_commands
 
 DOCUMENTS = Path(__file__).parent / "documents"
 

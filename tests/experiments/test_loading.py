@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from gpu_queue import Spool
 from gpu_queue.errors import BadScript, SpoolError
-from gpu_queue.experiments import loading
-from gpu_queue.experiments.batches import Piece, pieces_of
-from gpu_queue.experiments.blocks import Block, Mode
+from gpu_queue.experiments.commandfiles import loading
 from gpu_queue.experiments.command import main
-from gpu_queue.experiments.comparing import Known, News, compare
-from gpu_queue.experiments.loading import Load, load_files, plan
-from gpu_queue.experiments.missing import missing_paths
-from gpu_queue.experiments.reading import CommandFile, read_command_files
+from gpu_queue.experiments.commandfiles.batches import Piece, pieces_of
+from gpu_queue.experiments.commandfiles.blocks import Block, Mode
+from gpu_queue.experiments.commandfiles.comparing import Known, News, compare
+from gpu_queue.experiments.commandfiles.loading import Load, load_files, plan
+from gpu_queue.experiments.commandfiles.missing import missing_paths
+from gpu_queue.experiments.commandfiles.reading import CommandFile, read_command_files
 from gpu_queue.spool.desk import steering
 from gpu_queue.spool.desk.find import Task
 from gpu_queue.spool.paths import SpoolPaths, make_id

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpu_queue.experiments.batches import script_of
-from gpu_queue.experiments.blocks import Block
-from gpu_queue.experiments.placeholders import filled
+from gpu_queue.experiments.commandfiles.batches import script_of
+from gpu_queue.experiments.commandfiles.blocks import Block
+from gpu_queue.experiments.commandfiles.placeholders import filled
 
 ODD = "/a b'c\"d $(touch pwned) `touch pwned` *;&\\ \n{uni_id}"
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gpu_queue.errors import BadCommandFile
-from gpu_queue.experiments.blocks import Block, Mode, Parsed, Problem, mode_of
-from gpu_queue.experiments.commands import parse_commands
+from gpu_queue.experiments.commandfiles.blocks import Block, Mode, Parsed, Problem, mode_of
+from gpu_queue.experiments.commandfiles.commands import parse_commands
 from gpu_queue.spool import files
 from gpu_queue.spool.desk.publishing import working_directory
 from gpu_queue.texts import printable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gpu_queue.experiments.blocks import GPUS_MAX, MEMORY_MAX_GB, QUEUE_MAX, shown
+from gpu_queue.experiments.commandfiles.blocks import GPUS_MAX, MEMORY_MAX_GB, QUEUE_MAX, shown
 
 FULL_COMMA = "\uff0c"
 """As a Chinese keyboard types it."""

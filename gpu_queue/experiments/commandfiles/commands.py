@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from gpu_queue.experiments import triples
-from gpu_queue.experiments.blocks import Block, Dialect, Mode, Parsed, Problem, shown
-from gpu_queue.experiments.numbers import (
+from gpu_queue.experiments.commandfiles.blocks import Block, Dialect, Mode, Parsed, Problem, shown
+from gpu_queue.experiments.commandfiles.numbers import (
     FULL_COMMA,
     gpus_of,
     is_last,

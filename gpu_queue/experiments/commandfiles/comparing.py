@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from gpu_queue.experiments.batches import Piece
+from gpu_queue.experiments.commandfiles.batches import Piece
 from gpu_queue.spool.desk.find import Task
 from gpu_queue.task import BatchPart, State
 

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gpu_queue.errors import SpoolError
-from gpu_queue.experiments.batches import Piece, pieces_of, stem_of, work_dir_of
-from gpu_queue.experiments.comparing import Comparison, Known, compare
-from gpu_queue.experiments.reading import CommandFile
-from gpu_queue.experiments.workplaces import Workplace
+from gpu_queue.experiments.commandfiles.batches import Piece, pieces_of, stem_of, work_dir_of
+from gpu_queue.experiments.commandfiles.comparing import Comparison, Known, compare
+from gpu_queue.experiments.commandfiles.reading import CommandFile
+from gpu_queue.experiments.commandfiles.workplaces import Workplace
 from gpu_queue.spool.desk import entrance, publishing
 from gpu_queue.spool.desk.find import LIFE, Finder, Task, latest, look
 from gpu_queue.spool.desk.publishing import Options

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 
-from gpu_queue.experiments.blocks import Block
+from gpu_queue.experiments.commandfiles.blocks import Block
 
 _PATH = re.compile(r"\{work_dir\}/+([^\s'\"`$*?\[\](){}<>|;&\\#,:=]+)(?=[\s'\";|&<>),:]|$)")
 _MAKES_OR_REMOVES = re.compile(r"(?:rm|mkdir|rmdir|touch)\s")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from gpu_queue.config import Config, parse_config
 from gpu_queue.errors import SettingsError
-from gpu_queue.experiments.reading import CommandFile
+from gpu_queue.experiments.commandfiles.reading import CommandFile
 from gpu_queue.policy import read_config
 from gpu_queue.spool import files as spool_files
 from gpu_queue.spool.paths import SpoolPaths

@@ -11,9 +11,9 @@ import os.path
 import shlex
 from dataclasses import dataclass
 
-from gpu_queue.experiments.blocks import Block, index_of
-from gpu_queue.experiments.placeholders import AVAILABLE_GPU, UNI_ID, WORK_DIR, filled
-from gpu_queue.experiments.reading import CommandFile
+from gpu_queue.experiments.commandfiles.blocks import Block, index_of
+from gpu_queue.experiments.commandfiles.placeholders import AVAILABLE_GPU, UNI_ID, WORK_DIR, filled
+from gpu_queue.experiments.commandfiles.reading import CommandFile
 from gpu_queue.spool.desk.publishing import Options, Script
 from gpu_queue.spool.paths import safe_name
 from gpu_queue.task import BatchPart

@@ -8,8 +8,8 @@ import warnings
 from collections.abc import Callable
 from typing import TypeVar
 
-from gpu_queue.experiments.blocks import Block, Dialect, Mode, Parsed, Problem
-from gpu_queue.experiments.numbers import gpus_of, memory_gb_of, queue_of
+from gpu_queue.experiments.commandfiles.blocks import Block, Dialect, Mode, Parsed, Problem
+from gpu_queue.experiments.commandfiles.numbers import gpus_of, memory_gb_of, queue_of
 
 T = TypeVar("T")
 

@@ -1,0 +1,1 @@
+"""Command files of other schedulers: blocks of commands, as tasks."""
