@@ -8,6 +8,7 @@
     │   └── NotPublished     the storage did not take all that was to be submitted
     ├── BadScript            a task's script or directives that can never run
     ├── BadCommandFile       a command file that cannot be loaded
+    ├── BadExperimentFile    an experiment file that cannot be loaded
     ├── WayError             a way to a cluster that cannot be asked
     └── DeviceError          no device layer could be started
 
@@ -48,6 +49,14 @@ class BadScript(GpuQueueError):
 
 class BadCommandFile(GpuQueueError):
     """Command files that cannot be loaded: a line for each problem, with its file and line."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class BadExperimentFile(GpuQueueError):
+    """An experiment file that cannot be loaded: a line for each problem, with its file, line and column."""
 
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))

@@ -152,6 +152,26 @@ class BatchPart:
 
 
 @dataclass(frozen=True)
+class ExperimentPart:
+    """Which run of an experiment file a task was made of."""
+
+    file: str
+    """Its path, without links."""
+    group: str
+    """What it is reported with."""
+    job: str
+    """The key in the file's ``jobs``."""
+    name: str
+    """Of the run."""
+    content: str
+    """A hash of all that makes its result, by which a run is known when its file is loaded again."""
+    log: str = ""
+    """The path of the link to its log that was made for its user; empty: none."""
+    params: tuple[tuple[str, str], ...] = ()
+    """Values of its matrix, as they are written."""
+
+
+@dataclass(frozen=True)
 class Submission:
     """What the submitter said; every field but the id may be empty."""
 
@@ -171,6 +191,7 @@ class Submission:
     """What the script finds as ``$1`` and so on."""
     array: ArrayPart | None = None
     batch: BatchPart | None = None
+    experiment: ExperimentPart | None = None
     problem: str = ""
     """Why the record could not be used, if it was there; the task then runs by what its script says."""
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from gpu_queue import Spool
 from gpu_queue.errors import BadScript, SpoolError
-from gpu_queue.experiments.commandfiles import loading
 from gpu_queue.experiments.command import main
+from gpu_queue.experiments.commandfiles import loading
 from gpu_queue.experiments.commandfiles.batches import Piece, pieces_of
 from gpu_queue.experiments.commandfiles.blocks import Block, Mode
 from gpu_queue.experiments.commandfiles.comparing import Known, News, compare

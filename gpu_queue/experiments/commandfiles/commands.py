@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from gpu_queue.experiments import triples
+from gpu_queue.experiments.commandfiles import triples
 from gpu_queue.experiments.commandfiles.blocks import Block, Dialect, Mode, Parsed, Problem, shown
 from gpu_queue.experiments.commandfiles.numbers import (
     FULL_COMMA,

@@ -1,0 +1,1 @@
+"""Experiment files: experiments in YAML, with a matrix, read into runs."""

@@ -1,0 +1,65 @@
+"""The nouns of an experiment file: a run, the file as a whole, and where something stands in it.  Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """Where something stands in a file, both counted from 1."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """One experiment: what becomes one task."""
+
+    name: str
+    """Not repeated within its file."""
+    job: str
+    """The key in ``jobs`` that it was made of."""
+    group: str
+    """What it is reported with."""
+    script: str
+    """The text that runs, whole."""
+    content: str
+    """A hash of all that makes the result: script, needs, environment, directory.  Not: its name, its log, its place in the
+    file, what it comes after."""
+    params: tuple[tuple[str, str], ...] = ()
+    """Values of its matrix, as they are written in the file."""
+    gpus: str | None = None
+    """In the notation of ``#GPUQ``, as all needs here; None: the file says nothing."""
+    memory: str | None = None
+    time: str | None = None
+    retries: int | None = None
+    queue: str | None = None
+    priority: int | None = None
+    cwd: str = "/"
+    after: tuple[str, ...] = ()
+    """Names of runs of this file, which must be done first."""
+    log: str = ""
+    """The path of the link to its log; empty: none is wanted."""
+    skip_done: bool = True
+    """It is not run again where a run of its name and content was done."""
+    place: Place = Place(1, 1)
+    """Of its job in the file."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A file that was read."""
+
+    path: str
+    """Without links: what it is known by."""
+    place: str
+    """As its user spells it, from the root."""
+    runs: tuple[Run, ...]
+    """In the order of the file, in which they run where nothing else is said."""
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Its groups, each once, in the order of the file."""
+        return tuple(dict.fromkeys(run.group for run in self.runs))
