@@ -26,8 +26,10 @@ class Run:
     script: str
     """The text that runs, whole."""
     content: str
-    """A hash of all that makes the result: script, needs, environment, directory.  Not: its name, its log, its place in the
-    file, what it comes after."""
+    """A hash of all that makes the result: script, needs, environment, directory.
+
+    Not: its name, its log, its place in the file, what it comes after.
+    """
     params: tuple[tuple[str, str], ...] = ()
     """Values of its matrix, as they are written in the file."""
     gpus: str | None = None
