@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import posixpath
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from gpu_queue.experiments.specs.keys import JOB_KEYS
 from gpu_queue.experiments.specs.matrix import BadMatrix, Combination, Matrix, combinations
 from gpu_queue.experiments.specs.nouns import Place, Run
 from gpu_queue.experiments.specs.problems import Problems
+from gpu_queue.experiments.specs.shell import quoted, skeleton_of, spots_of
 from gpu_queue.experiments.specs.templates import Hole, Template, Unknown, fill, value_of
 from gpu_queue.experiments.specs.values import NAME_MAX_BYTES
 from gpu_queue.experiments.specs.walk import Command, Job, Names, Said, Sheet
@@ -237,12 +237,21 @@ class _Expansion:
             return ""
         if command.text is None:
             return scripting.words_of(self._filled("run", word, known) or "" for word in command.words)
+        return self._lines(command.text, known)
+
+    def _lines(self, template: Template, known: Known) -> str:
+        """The text of a script, with its values quoted."""
+        if not template.holes:
+            return template.text if len(template.parts) != 1 else str(template.parts[0])
         made = []
-        for part in command.text.parts:
-            try:
-                made.append(part if isinstance(part, str) else shlex.quote(value_of(part, known)))
-            except Unknown as unknown:
-                self._tell("run", command.text, unknown.hole, known)
+        try:
+            spots = iter(spots_of(skeleton_of(template)))
+            for part in template.parts:
+                made.append(part if isinstance(part, str) else quoted(next(spots), value_of(part, known)))
+        except Unknown as unknown:
+            self._tell("run", template, unknown.hole, known)
+        except ValueError as problem:
+            self._problems.add(template.place, f"run: {problem}")
         return "".join(made)
 
     def _after(self, known: Known) -> Iterator[tuple[Place, str]]:
