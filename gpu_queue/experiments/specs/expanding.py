@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gpu_queue.experiments.specs import scripting, values
+from gpu_queue.experiments.specs.axes import RESERVED
 from gpu_queue.experiments.specs.keys import JOB_KEYS
 from gpu_queue.experiments.specs.matrix import BadMatrix, Combination, Matrix, combinations
 from gpu_queue.experiments.specs.nouns import Place, Run
@@ -110,6 +111,8 @@ class _Expansion:
     def runs(self) -> Iterator[Planned]:
         if "run" not in self._job.said:
             self._problems.wrong(self._job.place, f"jobs.{self._job.key}", "a key run with what runs", "none")
+        for path, template in self._job.templates():
+            self._check_defaults(path, template)
         for combination in self._combinations():
             yield self._run(combination)
 
@@ -173,6 +176,14 @@ class _Expansion:
             listed = ", ".join(f"{{{one}}}" for one in names)
             more = f"did you mean {{{near[0]}}}? known: {listed}" if near else f"known: {listed}"
         self._problems.add(template.place, f"{path}: {hole} is not known here; {more}")
+
+    def _check_defaults(self, path: str, template: Template) -> None:
+        """Note a name that no matrix of the file has: its default would hide that for ever."""
+        for hole in template.holes:
+            if hole.default is not None and hole.name not in self._anywhere and hole.name not in RESERVED:
+                near = difflib.get_close_matches(hole.name, sorted(self._anywhere), 1)
+                hint = f"; did you mean {{{near[0]}|{hole.default}}}?" if near else ""
+                self._problems.wrong(template.place, path, "a name that a matrix of the file has", f"{hole}{hint}")
 
     def _checked(self, key: str, known: Known, template: Template | None = None) -> str | None:
         """A value; None where nothing is said, or something wrong, which is noted."""
