@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
 SHELL_FILES := client.sh submit.sh gpu_queue/execution/shim.sh gpu_queue/ways/* examples/ways/* tests/sco/bin/sco examples/train.sh .ci/run \
 	examples/demo*.sh examples/shared/scripts/*.sh tests/sharedfs/guest.sh tests/samples/sessions/*.sh
 
-.PHONY: help venv demo demo-shared test test-sharedfs test-slurm test-ways lint format docs docs-samples attack soak bench gpu-report clean
+.PHONY: help venv demo demo-shared test test-again test-sharedfs test-slurm test-ways lint format docs docs-samples attack soak bench gpu-report clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -31,6 +31,9 @@ demo-shared: $(STAMP) ## a server that several people share: three queues, six t
 
 test: $(STAMP) ## the test suite
 	@$(BIN)/python -m pytest
+
+test-again: $(STAMP) ## the few tests that failed last time, one after the other; those that pass now are named
+	@$(BIN)/python -m tests.again
 
 test-sharedfs: $(STAMP) ## real NFS and GlusterFS, broken on purpose; FAST=1 ALL=1 TABLE=1 ONLY=word JOBS=2
 	@$(BIN)/python -m tests.sharedfs \
