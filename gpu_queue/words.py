@@ -133,12 +133,12 @@ def _infeasible_zh(reason: Reason) -> str:
 
 def _waited_en(reason: Reason) -> str:
     waited, most = (format_duration(reason.number(name)) for name in ("waited_s", "most_s"))
-    return f"waited {waited} for GPUs or slots, longer than max_wait_time ({most})"
+    return f"others have held what it needs for {waited}, longer than max_wait_time ({most})"
 
 
 def _waited_zh(reason: Reason) -> str:
     waited, most = (format_duration(reason.number(name)) for name in ("waited_s", "most_s"))
-    return f"等待 GPU 或名额已 {waited}，超过 max_wait_time（{most}）"
+    return f"所需的 GPU 被他人占用已 {waited}，超过 max_wait_time（{most}）"
 
 
 def _queue_en(reason: Reason) -> str:
