@@ -21,7 +21,9 @@ class Standing:
     task_id: str = ""
     """Empty: none is queued, or it is not known yet."""
     state: State | None = None
-    """None: it is in no directory."""
+    """None: it is in no directory, by more than one look."""
+    place: int = 0
+    """Of one that waits: smaller ones come first; of equal ones the order of the file tells."""
     tries: int = 0
     """Of one that runs: which try it is, counted from 1; of any other: how many were made."""
     failures: int = 0
@@ -51,7 +53,9 @@ class Standing:
     gpu_s: float | None = None
     """Seconds on GPUs, of all its tries, times their number; None: not known."""
     log: str = ""
-    """Path of its log, as its user finds it: the link if there is one; empty: there is none."""
+    """Path of its last try's log in the spool, which is read where it has failed; empty: there is none."""
+    link: str = ""
+    """Path by which its user finds it; empty: that in the spool."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,25 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class Rest:
+    """How long something still takes, by what its like has taken."""
+
+    until: float
+    """Epoch seconds."""
+    is_least: bool = False
+    """There are some of which nobody knows how long they take."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How many run at once: the most of late, since between an end and the next start there is one less."""
+
+    runs: int = 0
+    seen_at: float = 0.0
+    """When that many ran for the last time."""
+
+
+@dataclass(frozen=True)
 class Group:
     """The runs that are reported together."""
 
@@ -133,8 +156,8 @@ class Group:
     elapsed_s: float = 0.0
     """Since we began; of a group that has ended, until then."""
     ended_at: float | None = None
-    rest_s: float | None = None
-    """How long it still takes; None: nobody can tell that honestly."""
+    rest: Rest | None = None
+    """None: nobody can tell that honestly."""
 
 
 @dataclass(frozen=True)
@@ -156,8 +179,9 @@ class Progress:
     agent: Agent = Agent()
     earlier: frozenset[str] = frozenset()
     """Names of runs that were done before we began."""
-    rest_s: float | None = None
-    """How long all of it still takes; None: nobody can tell that honestly."""
+    rest: Rest | None = None
+    """Of all of it; None: nobody can tell that honestly."""
+    pace: Pace = Pace()
 
     @property
     def counts(self) -> Counts:
