@@ -1,1 +1,1 @@
-"""What ``gpu-queue run`` shows: how far an experiment file has got, as lines or as a screen, and what became of it."""
+"""What ``gpu-queue run`` shows: how far a file of experiments is, as lines or as a screen, and what became of it."""

@@ -1,4 +1,4 @@
-"""The nouns of progress: what is known of a run's task, of the agent, of all of a file's runs, what happened.  Pure."""
+"""The nouns of progress: what is known of a run's task, of the agent, of all runs, what happened.  Pure."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Standing:
     reason: Reason | None = None
     """Why one that waits does; None: nobody tells."""
     outcome: str = ""
-    """Of the last try that ended, as records have it: ``succeeded``, ``failed(1)``, ``stopped`` …; empty: none has."""
+    """Of the last try that ended, as records have it: ``failed(1)``, ``stopped`` …; empty: none has."""
     error_type: str = ""
     """Of the same."""
     problem: str = ""
@@ -153,9 +153,8 @@ class Group:
     counts: Counts
     earlier: int = 0
     """Of those done: so many were before we began."""
-    elapsed_s: float = 0.0
-    """Since we began; of a group that has ended, until then."""
     ended_at: float | None = None
+    """When it was seen first that all of it has ended; None: it goes on."""
     rest: Rest | None = None
     """None: nobody can tell that honestly."""
 
