@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from gpu_queue.conf import Said, at_home, home_of, read_conf
 from gpu_queue.errors import SpoolError
-from gpu_queue.spool.desk import asking, publishing
+from gpu_queue.spool.desk import asking, committing, publishing
 from gpu_queue.spool.desk.feasible import why_not
 from gpu_queue.spool.desk.find import Finder, Task
 from gpu_queue.spool.desk.publishing import Options, ScriptLike
@@ -95,7 +95,7 @@ def submit(paths: SpoolPaths, scripts: Iterable[ScriptLike], options: Options) -
     prepared = publishing.prepare(finder, list(scripts), options, lambda: asking.default_gpus(paths))
     if prepared:
         make(paths)
-    return _with_notes(paths, publishing.publish(paths, prepared))
+    return _with_notes(paths, committing.publish(paths, prepared))
 
 
 def _with_notes(paths: SpoolPaths, tasks: tuple[Task, ...]) -> tuple[Task, ...]:
