@@ -36,6 +36,7 @@ def build_parser(verbs: frozenset[str] | None = None) -> argparse.ArgumentParser
     commands = made.add_subparsers(dest="verb", metavar="COMMAND", title="commands")
     _agent(commands, is_wanted=verbs is None or "agent" in verbs, is_complete=verbs is None)
     _load(commands, is_wanted=verbs is None or "load" in verbs)
+    _report(commands, is_wanted=verbs is None or "report" in verbs)
     _completion(commands)
     return made
 
@@ -76,6 +77,17 @@ def _load(commands: _Commands[argparse.ArgumentParser], *, is_wanted: bool) -> N
     add_arguments(commands.add_parser("load", help=text, description=SAYS, epilog=epilog, allow_abbrev=False))
 
 
+def _report(commands: _Commands[argparse.ArgumentParser], *, is_wanted: bool) -> None:
+    text = "tell what the runs of an experiment took"
+    if not is_wanted:
+        commands.add_parser("report", help=text)
+        return
+    from gpu_queue.experiments.reporting.command import SAYS, add_arguments  # noqa: PLC0415  only here
+
+    epilog = "It tells what is known while runs go on, too. docs/experiments.md shows one."
+    add_arguments(commands.add_parser("report", help=text, description=SAYS, epilog=epilog, allow_abbrev=False))
+
+
 def _completion(commands: _Commands[argparse.ArgumentParser]) -> None:
     made = commands.add_parser(
         "completion",
@@ -108,6 +120,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from gpu_queue.experiments.command import run  # noqa: PLC0415  only here
 
         return run(chosen, f"{PROGRAM} load")
+    if chosen.verb == "report":
+        from gpu_queue.experiments.reporting.command import run as report  # noqa: PLC0415  only here
+
+        return report(chosen, f"{PROGRAM} report")
     if chosen.verb == "completion":
         return _print_completion(chosen.shell)
     parser.print_help()
