@@ -55,12 +55,16 @@ format: $(STAMP) ## let ruff lay the code out
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-docs: $(STAMP) ## write anew what is made from the code: the schema of config.yaml, the man page
+docs: $(STAMP) ## write anew what is made from the code: the schema of config.yaml, the man page, the completion
 	$(BIN)/python -m gpu_queue.config >docs/config.schema.json
-	COLUMNS=100 $(BIN)/argparse-manpage --module gpu_queue.cli --function build_parser --project-name gpu-queue \
-		--manual-title "gpu-queue" --format single-commands-section --output docs/gpu-queue.1 \
+	for one in bash:completion.bash zsh:_gpu-queue tcsh:completion.tcsh; do \
+		$(BIN)/shtab --error-unimportable --shell "$${one%:*}" gpu_queue.cli.build_parser >"gpu_queue/shell/$${one#*:}" || exit; \
+	done
+	COLUMNS=80 $(BIN)/argparse-manpage --module gpu_queue.cli --function build_parser --project-name gpu-queue \
+		--manual-title "gpu-queue" --format single-commands-section --output docs/man1/gpu-queue.1 \
 		--version "$$($(BIN)/gpu-queue --version | cut -d ' ' -f 2)" \
 		--description "a queue for GPU jobs that needs nothing but a shared directory"
+	@sed -i '/^usage: /,/^$$/{ s/^ \{7\}//; s/^usage: /.nf\n/; s/^$$/.fi\n/ }' docs/man1/gpu-queue.1 # lines as they are broken
 
 docs-samples: $(STAMP) ## type the commands of the documentation, write what they say; ONLY=session ANEW=1
 	@$(BIN)/python -m tests.samples $(if $(ONLY),--only $(ONLY)) $(if $(ANEW),--anew)
