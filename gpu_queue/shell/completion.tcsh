@@ -32,7 +32,7 @@ complete gpu-queue \
         'n/--log/(direct pump)/' \
         'n/--slurm-environment/(auto off)/' \
         'n/--work-dir/d/' \
-        'p/1/(agent load report submit.sh shell-init completion)/' \
+        'p/1/(agent load report schema submit.sh shell-init completion)/' \
         'n/load/f/' \
         'n/report/f/' \
         'n/shell-init/(bash zsh)/' \
