@@ -1,4 +1,4 @@
-"""Experiment files with which nothing is wrong, and how many runs each has: matrices as people have them elsewhere."""
+"""Experiment files with which nothing is wrong, and how many runs each has: also matrices as others have them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ jobs:
     run: |
       export A={seed}
       torchrun --nproc_per_node 2 train.py --lr {lr} --name "{name}"
-  also: {group: others, name: "also {gpus|4}", after: [train, prepare], run: "true", log_dir: none, cwd: ~/x, priority: '7'}
+  also: {group: others, name: "also {gpus|4}", after: [train, prepare], run: "true", cwd: ~/x, priority: '7'}
   anchors: &anchors {matrix: {include: [{gpus: 2}]}, run: 'echo {gpus}', skip_done: false}
 """,
     ),
@@ -100,7 +100,7 @@ jobs:
     "a sweep of W&B": (
         18,
         """\
-# program: train.py, method: grid, parameters: {x: {values: [...]}}, command: [${env}, ${interpreter}, ${program}, ${args}]
+# method: grid, parameters: {x: {values: [...]}}, command: [${env}, ${interpreter}, ${program}, ${args}]
 jobs:
   sweep:
     matrix:
