@@ -108,9 +108,8 @@ def test_needs_may_come_from_the_matrix() -> None:
 
 
 def test_values_stay_as_they_are_written() -> None:
-    runs = runs_of(
-        "jobs: {a: {matrix: {x: [1e-5, 3.10, no, 012, 1:30, 0x1F, 1_000, ~, .5, +1, 2024-01-01]}, run: 'echo {x}'}}"
-    )
+    listed = "1e-5, 3.10, no, 012, 1:30, 0x1F, 1_000, ~, .5, +1, 2024-01-01"
+    runs = runs_of(f"jobs: {{a: {{matrix: {{x: [{listed}]}}, run: 'echo {{x}}'}}}}")
     said = [run.params[0][1] for run in runs.values()]
     assert said == listed.split(", ")
 
