@@ -350,6 +350,11 @@ class SpoolPaths:
         return f"{self.root}/uni_id.json"
 
     @property
+    def agent_output(self) -> str:
+        """What the agents say that ``gpu-queue run`` starts."""
+        return f"{self.root}/agent.log"
+
+    @property
     def config(self) -> str:
         """The policy of this spool."""
         return f"{self.root}/config.yaml"
