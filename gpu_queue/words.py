@@ -7,6 +7,7 @@ from itertools import zip_longest
 from typing import Literal
 
 from gpu_queue.reasons import Bar, Code, Reason
+from gpu_queue.shell import SUBMIT_TYPED
 from gpu_queue.states import GpuState
 from gpu_queue.task import ErrorType, short_name
 from gpu_queue.units import format_clock, format_duration, format_size
@@ -360,8 +361,8 @@ _WORDS: dict[Code, tuple[Callable[[Reason], str], Callable[[Reason], str]]] = {
     Code.DRAINING: (_draining_en, _draining_zh),
     Code.LEAVING: (lambda one: _leaving(one, 0), lambda one: _leaving(one, 1)),
     Code.NO_AGENT: (
-        lambda _: "no agent is alive; start one with ./submit.sh",
-        lambda _: "没有存活的 agent；用 ./submit.sh 启动一个",
+        lambda _: f"no agent is alive; start one with {SUBMIT_TYPED}",
+        lambda _: f"没有存活的 agent；用 {SUBMIT_TYPED} 启动一个",
     ),
     Code.SILENT: (
         lambda one: f"{one.text('node')} has not been heard of for {format_duration(one.number('silent_s'))}",
