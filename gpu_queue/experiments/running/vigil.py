@@ -45,7 +45,9 @@ class Facts:
     left: Reason | None = None
     """Why it has ended, as its page says."""
     is_served: bool = False
-    """By the page of another agent that lives."""
+    """By another agent on this node, as its page and the process that it names tell."""
+    is_served_elsewhere: bool = False
+    """By an agent on another node."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class Vigil:
     has_started: bool = False
     held_until: float = float("-inf")
     """Somebody has the lock, as far as we know."""
+    is_guest: bool = False
+    """No agent can be started here: those of other nodes are enough."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,8 @@ def advance(vigil: Vigil, facts: Facts) -> Step:
         return Step(vigil)
     if facts.has_own:
         return _ended(vigil, facts)
-    if facts.is_served or facts.now < vigil.held_until:
+    is_served = facts.is_served or (vigil.is_guest and facts.is_served_elsewhere)
+    if is_served or facts.now < vigil.held_until:
         return Step(vigil)
     return _start(vigil, facts, "the agent is gone; another one is started" if vigil.has_started else "")
 
@@ -86,8 +91,8 @@ def _ended(vigil: Vigil, facts: Facts) -> Step:
     if facts.status == EXIT_SERVED:
         return Step(replace(vigil, starts=vigil.starts[:-1], held_until=facts.now + SERVED_FOR_S))
     if facts.status == EXIT_REFUSED:
-        if facts.is_served:
-            return Step(vigil, why="no agent can be started here; another node serves the queue")
+        if facts.is_served_elsewhere:
+            return Step(replace(vigil, is_guest=True), why="no agent can be started here; another node serves it")
         return Step(vigil, Act.GIVE_UP, "no agent can be started here")
     cause = facts.left.text("cause") if facts.left is not None and facts.status == 0 else ""
     if facts.left is not None and facts.left.code in (Code.LEAVING, Code.DRAINING) and cause in _BY_PEOPLE:
@@ -105,4 +110,4 @@ def _start(vigil: Vigil, facts: Facts, why: str) -> Step:
     if len(recent) >= STARTS_MAX:
         return Step(replace(vigil, starts=recent), Act.GIVE_UP, f"{STARTS_MAX} agents have ended within a minute")
     starts = (*recent, facts.now) if vigil.has_started else recent
-    return Step(Vigil(starts, has_started=True, held_until=vigil.held_until), Act.START, why)
+    return Step(replace(vigil, starts=starts, has_started=True), Act.START, why)
