@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from gpu_queue.conf import Said, at_home, home_of, read_conf
 from gpu_queue.errors import SpoolError
+from gpu_queue.shell import SUBMIT_TYPED
 from gpu_queue.spool.desk import asking, committing, publishing
 from gpu_queue.spool.desk.feasible import why_not
 from gpu_queue.spool.desk.find import Finder, Task
@@ -73,7 +74,7 @@ def enter(paths: SpoolPaths) -> SpoolPaths:
     deadline_s = time.monotonic() + MAKING_S
     while not is_made(paths):
         if not os.path.isdir(paths.root):
-            raise SpoolError(f"there is no queue {paths.root}; submit, or ./submit.sh, makes it")
+            raise SpoolError(f"there is no queue {paths.root}; submit, or {SUBMIT_TYPED}, makes it")
         if not os.path.isdir(paths.directory(State.PENDING)) and os.path.isdir(paths.allocations):
             raise SpoolError(f"{paths.root}: an agent was asked for and has not begun yet; submit makes the queue")
         if not os.path.isdir(paths.directory(State.PENDING)) or time.monotonic() > deadline_s:
