@@ -146,7 +146,7 @@ def _moment(epoch_s: float | None) -> str | None:
 
 
 def _rounded(value: float | None, digits: int = 3) -> float | None:
-    return None if value is None else round(value, digits)
+    return None if value is None else round(float(value), digits)
 
 
 def _hours(seconds: float | None) -> float | None:

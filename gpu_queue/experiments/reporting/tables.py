@@ -1,6 +1,7 @@
 """A report as a table for people, within the columns of their terminal.  Pure.
 
-What is not known is ``-``.  Where there is no room, columns go in the order in which they are missed least.
+What is not known is ``-``, and a column of nothing else is left out.  Where there is no room, columns go in the order
+in which they are missed least.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ def _columns(runs: Sequence[RunFigures]) -> list[Column]:
 
 
 def _rows(runs: Sequence[RunFigures], columns: int | None, glyphs: Glyphs) -> Iterator[str]:
-    shown = _columns(runs)
+    shown = [one for one in _columns(runs) if not one.goes or any(one.cell(run) != UNKNOWN for run in runs)]
     cells = [[clean(column.title, glyphs) for column in shown]]
     cells += [[clean(column.cell(run), glyphs) for column in shown] for run in runs]
     widths = [max(width(row[at]) for row in cells) for at in range(len(shown))]
@@ -160,7 +161,10 @@ def _decimals(most_hours: float) -> int:
 def _gpu_hours(gpu_s: float | None, unknown_tries: int, decimals: int) -> str:
     if gpu_s is None:
         return UNKNOWN
-    return f"{'>' if unknown_tries else ''}{gpu_s / 3600:.{decimals}f}"
+    told = f"{gpu_s / 3600:.{decimals}f}"
+    if gpu_s > 0 and float(told) == 0 and not unknown_tries:
+        return f"<{10**-decimals:.{decimals}f}"
+    return f"{'>' if unknown_tries else ''}{told}"
 
 
 # -- all together ---------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +18,7 @@ T0 = 1_790_000_000.0
 NODE, HOST = "gpu1-3fa2c1b0", "login1"
 
 
-def a_part(name: str = "a", group: str = "g", **params: str) -> ExperimentPart:
+def a_part(name: str, group: str, params: Mapping[str, str]) -> ExperimentPart:
     return ExperimentPart("/home/a/g.yaml", group, "train", name, "hash", params=tuple(params.items()))
 
 
@@ -55,12 +56,12 @@ def a_run(
     off_s: float = 0.0,
     at_s: float = 0.0,
     is_current: bool = True,
-    **params: str,
+    params: Mapping[str, str] | None = None,
 ) -> RunFacts:
     """A run, submitted so long after ``T0`` on a machine whose clock is ahead by ``off_s``."""
     needs = {"memory": memory} if memory else {}
     task_id = make_id(T0 + at_s, "abcdef", b"a")
-    part = a_part(name, group, **params)
+    part = a_part(name, group, params or {})
     submission = Submission(task_id, name=name, needs=needs, host=HOST, experiment=part)
     submitted = Written(HOST, T0 + at_s + off_s, T0 + at_s)
     return RunFacts(submission, state, submitted, tries, is_current=is_current)
