@@ -109,7 +109,7 @@ def test_where_processes_are_hidden_memory_tells_of_somebody(cluster: Cluster, l
     assert said == [
         f"GPU 0: {WELL}",
         "GPU 1: not tried: somebody may be on it: 9G of its memory and 0 % of its time in use",
-        "GPU 2: not tried: somebody may be on it: 0 of its memory and 90 % of its time in use",
+        "GPU 2: not tried: somebody may be on it: 0B of its memory and 90 % of its time in use",
     ]
     assert server.touched() == {"GPU-free"}
 

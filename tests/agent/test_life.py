@@ -109,7 +109,8 @@ def _cmdline(pid: int) -> bytes:
 
 def test_a_failed_task_is_retried_as_often_as_it_asks_with_a_log_for_each_try(cluster: Cluster) -> None:
     cluster.start()
-    task = cluster.submit("#GPUQ --retries 2\necho try $GPU_QUEUE_TRY; [ $GPU_QUEUE_TRY = 3 ]\n")
+    words = 'echo try $GPU_QUEUE_TRY >>"$GPU_QUEUE_TRY_LOG"; [ $GPU_QUEUE_TRY = 3 ]'
+    task = cluster.submit(f"#GPUQ --retries 2\n{words}\n")
     cluster.wait_for(task, "done")
     assert [record["status"] for record in cluster.tries(task)] == [1, 1, 0]
     assert all(f"try {number}\n" in cluster.log(task) for number in (1, 2, 3))

@@ -11,10 +11,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import shtab
 
 from gpu_queue import __version__
-from gpu_queue.cli import SHELLS, build_parser, main
+from gpu_queue.cli import build_parser, main
 from gpu_queue.config import SETTINGS
+from gpu_queue.shell import COMPLETIONS
 from tests.unit.test_docs import ROOT
 
 HEAVY = (
@@ -123,12 +125,20 @@ def test_the_agent_takes_standard_modules_from_python_and_others_also_from_pytho
 # -- completion and man page
 
 
-@pytest.mark.parametrize("shell", SHELLS)
-def test_completion_knows_every_verb_and_flag(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("shell", COMPLETIONS)
+def test_the_completion_is_the_one_that_the_parser_makes(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", shell]) == 0
     script = capsys.readouterr().out
+    assert script.split() == shtab.complete(build_parser(), shell=shell).split(), "run `make docs`"
     assert all(verb in script for verb in verbs())
     assert all(row.flag.lstrip("-") in script for row in SETTINGS if row.flag)
+
+
+@pytest.mark.parametrize("verb", verbs())
+def test_what_is_a_file_or_a_directory_is_completed_as_one(verb: str) -> None:
+    for action in verbs()[verb]._actions:
+        for metavar in ("FILE", "DIR"):
+            assert action.metavar != metavar or hasattr(action, "complete"), action.option_strings or action.dest
 
 
 def test_bash_offers_words_where_only_some_are_right() -> None:
@@ -154,15 +164,8 @@ def test_zsh_takes_what_it_is_given() -> None:
     assert script.startswith("#compdef gpu-queue")
 
 
-def test_without_shtab_completion_says_what_to_install(tmp_path: Path) -> None:
-    (tmp_path / "shtab.py").write_text("raise ModuleNotFoundError(name='shtab')\n")
-    done = run("completion", "bash", PYTHONPATH=f"{tmp_path}:{ROOT}")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "gpu-queue: completion needs the package shtab: pip install shtab\n"
-
-
 def test_the_man_page_tells_every_flag_as_the_help_does() -> None:
-    page = re.sub(r"\\f.|\\,|\\/", "", (ROOT / "docs" / "gpu-queue.1").read_text(encoding="utf-8")).replace(
+    page = re.sub(r"\\f.|\\,|\\/", "", (ROOT / "docs" / "man1" / "gpu-queue.1").read_text(encoding="utf-8")).replace(
         "\\-", "-"
     )
     told = " ".join(page.replace("\n", " ").split())
@@ -179,7 +182,7 @@ def test_the_man_page_tells_every_flag_as_the_help_does() -> None:
 def test_an_agent_without_its_packages_names_them_all() -> None:
     listed = re.search(r"^dependencies = \[(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.MULTILINE | re.DOTALL)
     assert listed is not None
-    needed = set(re.findall(r'^    "([A-Za-z-]+)', listed[1], re.MULTILINE)) - {"shtab"}  # only completion needs it
+    needed = set(re.findall(r'^    "([A-Za-z-]+)', listed[1], re.MULTILINE))
     bare = [sys.executable, "-S", str(ROOT / "perpetual_motion.py"), "--job-id", "x"]  # without what is installed
     done = subprocess.run(bare, capture_output=True, text=True, timeout=50, check=False)
     assert done.returncode == 1

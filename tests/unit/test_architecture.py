@@ -17,12 +17,13 @@ NOUNS = {"allocations", "kept", "task", "units", "texts", "errors", "reasons", "
 MAY_IMPORT: dict[str, set[str]] = {
     "allocations": {"texts"},
     "reasons": set(),
+    "shell": set(),
     "states": set(),
     "task": {"reasons"},
     "errors": set(),
     "texts": set(),
     "units": {"texts"},
-    "words": {"task", "reasons", "states", "units"},
+    "words": {"shell", "task", "reasons", "states", "units"},
     "kept": set(),
     "locks": set(),
     "pids": set(),
@@ -34,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"texts", "errors", "units", "band", "hours", "conf", "sharing"},
     "policy": {"errors", "config", "spool"},
     "scripts": {"task", "units", "texts", "errors"},
-    "spool": {*NOUNS, "conf", "scripts", "pids"},
+    "spool": {*NOUNS, "conf", "scripts", "shell", "pids"},
     "node": {
         "texts",
         "pids",
@@ -67,11 +68,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "spool",
         "node",
         "scheduling",
+        "shell",
         "gpus",
         "execution",
         "keepalive",
     },
-    "cli": {*NOUNS, "config", "spool", "experiments", "console"},
+    "cli": {*NOUNS, "config", "shell", "spool", "experiments", "console"},
 }
 """A room's own modules are always allowed."""
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from gpu_queue.conf import Said, at_home, home_of, read_conf
 from gpu_queue.errors import SpoolError
-from gpu_queue.spool.desk import asking, publishing
+from gpu_queue.shell import SUBMIT_TYPED
+from gpu_queue.spool.desk import asking, committing, publishing
 from gpu_queue.spool.desk.feasible import why_not
 from gpu_queue.spool.desk.find import Finder, Task
 from gpu_queue.spool.desk.publishing import Options, ScriptLike
@@ -73,7 +74,7 @@ def enter(paths: SpoolPaths) -> SpoolPaths:
     deadline_s = time.monotonic() + MAKING_S
     while not is_made(paths):
         if not os.path.isdir(paths.root):
-            raise SpoolError(f"there is no queue {paths.root}; submit, or ./submit.sh, makes it")
+            raise SpoolError(f"there is no queue {paths.root}; submit, or {SUBMIT_TYPED}, makes it")
         if not os.path.isdir(paths.directory(State.PENDING)) and os.path.isdir(paths.allocations):
             raise SpoolError(f"{paths.root}: an agent was asked for and has not begun yet; submit makes the queue")
         if not os.path.isdir(paths.directory(State.PENDING)) or time.monotonic() > deadline_s:
@@ -95,7 +96,7 @@ def submit(paths: SpoolPaths, scripts: Iterable[ScriptLike], options: Options) -
     prepared = publishing.prepare(finder, list(scripts), options, lambda: asking.default_gpus(paths))
     if prepared:
         make(paths)
-    return _with_notes(paths, publishing.publish(paths, prepared))
+    return _with_notes(paths, committing.publish(paths, prepared))
 
 
 def _with_notes(paths: SpoolPaths, tasks: tuple[Task, ...]) -> tuple[Task, ...]:

@@ -83,3 +83,12 @@ def make_link(place: str, log: str) -> str:
             f"{printable(place)} is no link to its log: {getattr(error, 'strerror', None) or error}; the log is {log}"
         )
     return ""
+
+
+def unmake_link(place: str, log: str) -> None:
+    """Take a link away that was made for nothing; what else stands there stays."""
+    try:
+        if os.readlink(place) == log:
+            os.unlink(place)
+    except OSError:
+        pass  # it is no link, or not there

@@ -1,0 +1,217 @@
+"""Queueing an experiment: what a plan says is done, in an order in which a crash in between loses nothing.
+
+- All scripts are looked at before anything is changed.
+- What is taken out goes first: of a changed run the old task must not start beside the new one.  Then what has failed
+  is tried again, and last what is new is published, all at once, nothing before what it comes after.  Loading once
+  more completes what a crash has left: a cancelled task counts for nothing.
+- A task that moves on at that moment is no longer taken out; then everything is compared anew.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from gpu_queue.errors import BadExperimentFile, BadScript, SpoolError
+from gpu_queue.experiments.known import Member, members
+from gpu_queue.experiments.plans import Facts, Item, Plan, Wish, compare
+from gpu_queue.experiments.specs.nouns import Experiment, Run
+from gpu_queue.spool.desk import entrance, publishing
+from gpu_queue.spool.desk.find import Finder, Task
+from gpu_queue.spool.desk.publishing import Beside, Options, Script
+from gpu_queue.spool.desk.steering import Outcome, cancel, retry
+from gpu_queue.spool.paths import SpoolPaths
+from gpu_queue.task import DEFAULT_PRIORITY, ExperimentPart, State
+from gpu_queue.texts import printable
+
+ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What was done."""
+
+    plan: Plan
+    """As it was carried out."""
+    queued: tuple[tuple[Run, Task], ...] = ()
+    """In the order in which they were queued."""
+    cancelled: tuple[Member, ...] = ()
+    """What was taken out."""
+    retried: tuple[Member, ...] = ()
+    """What is tried again."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """The task that counts of each run, by the run's name."""
+        known = {one.run.name: one.member.id for one in self.plan.items if one.member is not None}
+        return known | {run.name: task.id for run, task in self.queued if task.id is not None}
+
+
+def plan_experiment(
+    paths: SpoolPaths,
+    experiment: Experiment,
+    *,
+    again: bool = False,
+    retry_failed: bool = False,
+    taken: Sequence[Member] = (),
+) -> Plan:
+    """What loading would do; nothing is changed.
+
+    Args:
+        paths: of the spool, which need not be there.
+        experiment: the file, as it was read.
+        again: also what was done or has failed is queued once more.
+        retry_failed: what has failed is tried again under its id.
+        taken: what was taken out for it already.
+
+    Raises:
+        BadExperimentFile: a run can never be run.
+        SpoolError: the spool cannot be used or listed.
+    """
+    known = members(paths, file=experiment.path) if entrance.is_made(paths) else []
+    lost = frozenset(one.id for one in known if one.state is State.DONE and _is_lost(one.part.log))
+    try:
+        plan = compare(experiment.runs, Facts(known, taken, lost), Wish(again, retry_failed))
+    except ValueError as error:
+        raise BadExperimentFile(f"{printable(experiment.place)}: {error}") from error
+    _check(paths, experiment, plan)
+    return plan
+
+
+def load_experiment(
+    paths: SpoolPaths,
+    experiment: Experiment,
+    *,
+    again: bool = False,
+    retries: int | None = None,
+    retry_failed: bool = False,
+) -> Loaded:
+    """Queue what is new of an experiment, all at once; where there is no spool yet, make it.
+
+    Args:
+        paths: of the spool.
+        experiment: the file, as it was read.
+        again: also what was done or has failed is queued once more.
+        retries: of runs that say nothing; None: as the agent's settings say.
+        retry_failed: what has failed is tried again under its id.
+
+    Raises:
+        BadExperimentFile: a run can never be run; nothing was changed.
+        NotPublished: the storage did not take all; loading again completes it.
+        SpoolError: the spool cannot be used or listed, or what waits cannot be taken out.
+    """
+    plan = plan_experiment(paths, experiment, again=again, retry_failed=retry_failed)
+    taken: list[Member] = []
+    retried: dict[str, Member] = {}
+    for _ in range(ROUNDS):
+        refusals = _take_out(paths, plan, taken) or _try_again(paths, plan, retried)
+        if not refusals:
+            break
+        plan = plan_experiment(paths, experiment, again=again, retry_failed=retry_failed, taken=taken)
+    else:
+        raise SpoolError(f"{refusals[0]}; load it again")
+    published, notes = _with_places(plan.published)
+    scripts = _scripts(experiment, plan, published, retries)
+    tasks = entrance.submit(paths, scripts, Options())
+    queued = tuple((item.run, task) for item, task in zip(published, tasks, strict=True))
+    return Loaded(plan, queued, tuple(taken), tuple(retried.values()), notes)
+
+
+def _take_out(paths: SpoolPaths, plan: Plan, taken: list[Member]) -> list[Outcome]:
+    outcomes = [(one, cancel(paths, one.task)) for one in plan.cancelled]
+    taken += [one for one, outcome in outcomes if outcome]
+    return [outcome for _, outcome in outcomes if not outcome]
+
+
+def _try_again(paths: SpoolPaths, plan: Plan, retried: dict[str, Member]) -> list[Outcome]:
+    """In the order of the plan: what comes after another fails where it finds that one failed."""
+    refusals = []
+    for item in plan.retried:
+        if item.member is None:
+            continue
+        outcome = retry(paths, item.member.task)
+        if outcome:
+            retried[item.member.id] = item.member
+        else:
+            refusals.append(outcome)
+    return refusals
+
+
+# -- scripts --------------------------------------------------------------------------------------------------------
+
+
+def _scripts(experiment: Experiment, plan: Plan, published: Sequence[Item], retries: int | None) -> list[Script]:
+    """What is published, each behind what it comes after."""
+    position = {item.run.name: at for at, item in enumerate(published)}
+    known = {item.run.name: item.member.id for item in plan.items if item.member is not None}
+    made = []
+    for item in published:
+        run = item.run
+        after = tuple(
+            Beside(position[name]) if name in position else known[name] for name in dict.fromkeys(run.after)
+        )
+        options = replace(_options(experiment, run), after=after)
+        if options.retries is None:
+            options = replace(options, retries=retries)
+        made.append(Script(run.name, run.script, experiment.place, options))
+    return made
+
+
+def _options(experiment: Experiment, run: Run) -> Options:
+    part = ExperimentPart(experiment.path, run.group, run.job, run.name, run.content, log=run.log, params=run.params)
+    return Options(
+        gpus=run.gpus,
+        memory=run.memory,
+        queue=run.queue,
+        time=run.time,
+        retries=run.retries,
+        name=run.name,
+        priority=DEFAULT_PRIORITY if run.priority is None else run.priority,
+        cwd=run.cwd,
+        experiment=part,
+    )
+
+
+def _check(paths: SpoolPaths, experiment: Experiment, plan: Plan) -> None:
+    """Refuse what can never run, all of it at once."""
+    finder = Finder(paths)
+    scripts = _scripts(experiment, plan, plan.published, None)
+    try:
+        publishing.prepare(finder, scripts, Options(), lambda: 1)
+    except BadScript as error:
+        problems = []
+        for item, script in zip(plan.published, scripts, strict=True):
+            alone = replace(script, options=_options(experiment, item.run))
+            try:
+                publishing.prepare(finder, [alone], Options(), lambda: 1)
+            except BadScript as problem:
+                place = f"{printable(experiment.place)}:{item.run.place.line}:{item.run.place.column}"
+                problems.append(f"{place}: {problem}")
+        raise BadExperimentFile(*problems or [f"{printable(experiment.place)}: {error}"]) from error
+
+
+# -- links to logs --------------------------------------------------------------------------------------------------
+
+
+def _is_lost(log: str) -> bool:
+    return bool(log) and not os.path.lexists(log)
+
+
+def _with_places(published: Sequence[Item]) -> tuple[list[Item], tuple[str, ...]]:
+    """The same runs, with the directories for the links to their logs made; where there can be none, without."""
+    problems: dict[str, str] = {}
+    for directory in dict.fromkeys(os.path.dirname(item.run.log) for item in published if item.run.log):
+        try:
+            os.makedirs(directory, exist_ok=True)
+            problems[directory] = "" if os.access(directory, os.W_OK | os.X_OK) else "you may not write there"
+        except (OSError, ValueError) as error:
+            problems[directory] = getattr(error, "strerror", None) or str(error)
+    # A record that names a link which cannot be made would have the run queued anew each time, for a lost log.
+    made = [
+        replace(item, run=replace(item.run, log="")) if problems.get(os.path.dirname(item.run.log)) else item
+        for item in published
+    ]
+    notes = [f"{printable(path)}: no links to logs there: {why}" for path, why in problems.items() if why]
+    return made, tuple(notes)
