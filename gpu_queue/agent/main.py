@@ -21,7 +21,7 @@ from gpu_queue.agent.speaker import Speaker, fit
 from gpu_queue.agent.surroundings import Surroundings
 from gpu_queue.conf import Said, read_conf
 from gpu_queue.config import TABLE, UNASKED, Config, Elsewhere, Settings, examine, parser, queue_root, unknown_in_conf
-from gpu_queue.errors import GpuQueueError, SettingsError, SpoolError
+from gpu_queue.errors import AlreadyServed, GpuQueueError, SettingsError, SpoolError
 from gpu_queue.execution import found
 from gpu_queue.execution.launcher import with_death_signal
 from gpu_queue.execution.local import NodeDirectory
@@ -38,6 +38,7 @@ from gpu_queue.policy import believed, read_config
 from gpu_queue.sharing import Mode
 from gpu_queue.spool import filesystem, trust
 from gpu_queue.spool.paths import SpoolPaths
+from gpu_queue.states import EXIT_SERVED
 from gpu_queue.task import State
 from gpu_queue.texts import printable
 
@@ -143,7 +144,7 @@ def serve(
     if not is_first:
         pid, path = home.holder()
         other = f", which it reaches as {printable(path)}" if path not in ("", paths.root) else ""
-        raise SettingsError(
+        raise AlreadyServed(
             f"an agent already serves {paths.root} on this node ({node}, process {pid or 'unknown'}){other}; "
             "end it by gpu_shutdown, or serve another JOB_ID"
         )
@@ -273,4 +274,4 @@ def main(
     except GpuQueueError as error:
         for line in str(error).splitlines():
             print(f"{program}: {fit(line)}", file=sys.stderr)  # noqa: T201
-        return EXIT_REFUSED
+        return EXIT_SERVED if isinstance(error, AlreadyServed) else EXIT_REFUSED
