@@ -204,21 +204,21 @@ def test_the_link_leads_to_the_log_of_the_last_try_and_nothing_else_is_touched(t
     run = run_of("run: echo fine", where)
     log = Path(run.log)
     assert log.parent == tmp_path / "logs" / "it's_$x"
-    assert done(run.script, tmp_path, GPU_QUEUE_LOG="/spool/logs/1").stdout == "fine\n"  # no directory
+    assert done(run.script, tmp_path, GPU_QUEUE_TRY_LOG="/spool/logs/1").stdout == "fine\n"  # no directory
     log.parent.mkdir(parents=True)
     for number in (1, 2):
-        ended = done(run.script, tmp_path, GPU_QUEUE_LOG=f"/spool/logs/{number}")
+        ended = done(run.script, tmp_path, GPU_QUEUE_TRY_LOG=f"/spool/logs/{number}")
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, "fine\n", "")
         assert os.readlink(log) == f"/spool/logs/{number}"
     assert done(run.script, tmp_path).stdout == "fine\n"
     assert os.readlink(log) == "/spool/logs/2"
     log.unlink()
     log.write_text("mine")
-    assert done(run.script, tmp_path, GPU_QUEUE_LOG="/spool/logs/3").stdout == "fine\n"
+    assert done(run.script, tmp_path, GPU_QUEUE_TRY_LOG="/spool/logs/3").stdout == "fine\n"
     assert log.read_text() == "mine"
     log.unlink()
     log.mkdir()
-    assert done(run.script, tmp_path, GPU_QUEUE_LOG="/spool/logs/3").stdout == "fine\n"
+    assert done(run.script, tmp_path, GPU_QUEUE_TRY_LOG="/spool/logs/3").stdout == "fine\n"
     assert [*log.iterdir()] == []
 
 
