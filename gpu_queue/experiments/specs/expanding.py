@@ -26,8 +26,6 @@ SCRIPTS_MAX_CHARACTERS = 64 << 20
 _KINDS = {key.name: key for key in JOB_KEYS if key.kind is not None}
 _NEEDS = ("gpus", "memory", "time", "retries", "queue", "priority")
 _NAMES = ("name", "group")
-_KNOWN_BY = ("gpus", "memory", "time", "retries", "queue")
-"""What of its needs a run is known by."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +145,7 @@ class _Expansion:
             job=self._job.key,
             group=known["group"],
             script=scripting.script_of(body, known["name"], known["group"], self._where.name, log),
-            content=scripting.content_of(body, [(key, needs[key]) for key in _KNOWN_BY], cwd),
+            content=scripting.content_of(body, cwd, needs),
             params=params,
             gpus=needs["gpus"],
             memory=needs["memory"],

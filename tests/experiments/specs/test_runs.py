@@ -12,7 +12,7 @@ import pytest
 
 from gpu_queue.errors import BadExperimentFile
 from gpu_queue.experiments.specs.expanding import Surroundings
-from gpu_queue.experiments.specs.nouns import Place, Run
+from gpu_queue.experiments.specs.nouns import Place, Run, has_same_result
 from gpu_queue.experiments.specs.parsing import parse_experiment
 from gpu_queue.scripts.reader import read
 
@@ -159,11 +159,17 @@ def test_it_is_known_by_what_makes_its_result(said: str) -> None:
     assert run_of(f"run: x, gpus: 1, {said}").content == run_of("run: x, gpus: 1").content
 
 
-@pytest.mark.parametrize("said", ["gpus: 2", "memory: 8G", "cwd: q", "env: {A: 1}", "run: y", "matrix: {a: [1]}"])
+@pytest.mark.parametrize("said", ["gpus: 2", "cwd: q", "env: {A: 1}", "run: y", "matrix: {a: [1]}"])
 def test_it_is_another_where_something_else_runs(said: str) -> None:
-    other = f"gpus: 1, {said}" if "gpus" not in said else said
-    other = other if "run" in said else f"run: x, {other}"
-    assert run_of(other).content != run_of("run: x, gpus: 1").content
+    other = said if "run" in said else f"run: x, {said}"
+    assert not has_same_result(run_of(other).content, run_of("run: x").content)
+
+
+@pytest.mark.parametrize("said", ["memory: 8G", "time: 4h", "retries: 1", "queue: q"])
+def test_what_it_asks_for_besides_makes_no_other_result(said: str) -> None:
+    other, one = run_of(f"run: x, {said}").content, run_of("run: x").content
+    assert other != one
+    assert has_same_result(other, one)
 
 
 def test_its_place_in_the_file_says_nothing() -> None:
