@@ -36,9 +36,15 @@ class _Verb(NamedTuple):
 
 _OF_FILES = {
     "load": _Verb(
-        "queue the blocks of command files",
+        "queue the runs of experiment files, or the blocks of command files",
         "gpu_queue.experiments.command",
         "The queue is $JOB_ID in $QUEUE_ROOT, or as gpu-queue.conf says. docs/experiments.md shows the files.",
+    ),
+    "run": _Verb(
+        "run the experiments of a file here, and watch them",
+        "gpu_queue.experiments.running.command",
+        "The status is 0 where all is done, 1 where something failed, 2 where the file is wrong, 130 after Ctrl-C. "
+        "docs/experiments.md shows the files.",
     ),
     "report": _Verb(
         "tell what the runs of an experiment took",
@@ -105,6 +111,8 @@ def _of_files(commands: _Commands[argparse.ArgumentParser], verb: str, *, is_wan
     module = importlib.import_module(row.module)
     made = commands.add_parser(verb, help=row.text, description=module.SAYS, epilog=row.epilog, allow_abbrev=False)
     module.add_arguments(made)
+    for action in made._actions:
+        _complete(action, (), str(action.metavar).rpartition("|")[2])
 
 
 def _submit(commands: _Commands[argparse.ArgumentParser]) -> None:

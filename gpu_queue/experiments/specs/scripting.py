@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from gpu_queue.texts import printable
 
-PARAMS, LOG = "GPU_QUEUE_PARAMS", "GPU_QUEUE_LOG"
+PARAMS, LOG = "GPU_QUEUE_PARAMS", "GPU_QUEUE_TRY_LOG"
 
 
 def body_of(environment: Mapping[str, str], params: Iterable[tuple[str, str]], command: str) -> str:
