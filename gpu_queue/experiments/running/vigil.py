@@ -71,7 +71,7 @@ class Step:
     vigil: Vigil
     act: Act = Act.WATCH
     why: str = ""
-    """Of giving up, and of what is worth a word."""
+    """Of giving up, what became of the agent before the one that is started, or what else is worth a word."""
 
 
 def advance(vigil: Vigil, facts: Facts) -> Step:
@@ -85,7 +85,7 @@ def advance(vigil: Vigil, facts: Facts) -> Step:
     is_served = facts.is_served or (vigil.is_guest and facts.is_served_elsewhere)
     if is_served or facts.now < vigil.held_until:
         return Step(replace(vigil, has_had=vigil.has_had or is_served))
-    return _start(vigil, facts, "the agent is gone; another one is started" if vigil.has_had else "")
+    return _start(vigil, facts, "it is gone" if vigil.has_had else "")
 
 
 def _ended(vigil: Vigil, facts: Facts) -> Step:
@@ -102,8 +102,9 @@ def _ended(vigil: Vigil, facts: Facts) -> Step:
         return Step(vigil)
     if facts.status == 0:
         return _start(vigil, facts, "")
-    how = f"was killed by signal {-facts.status}" if facts.status and facts.status < 0 else f"ended ({facts.status})"
-    return _start(vigil, facts, f"the agent {how}; another one is started")
+    status = facts.status or 0
+    how = f"it was killed by signal {-status}" if status < 0 else f"it has ended with status {status}"
+    return _start(vigil, facts, how)
 
 
 def _start(vigil: Vigil, facts: Facts, why: str) -> Step:

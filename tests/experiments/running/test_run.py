@@ -109,7 +109,7 @@ def test_whoever_is_killed_nothing_is_lost_and_nothing_is_run_twice(gated: Lab) 
     third = gated.type()
     third.wait_for(f"an agent (process {agent}) serves it here already")
     os.kill(agent, signal.SIGKILL)
-    third.wait_for("another one is started")
+    third.wait_for("started again: it is gone")
     assert wait_until(lambda: [pid for pid in gated.pages() if pid != agent], "another agent")
     gated.open_gate()
     assert third.status() == 0, third.said
