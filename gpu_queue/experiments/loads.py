@@ -98,10 +98,11 @@ def _agreed(paths: SpoolPaths, experiments: Sequence[Experiment], *, again: bool
         say([telling.head(experiment, plan), *telling.changed(plan)])
     if not sys.stdin.isatty() or not sys.stderr.isatty():
         return None
-    return _asked()
+    return asked()
 
 
-def _asked() -> int | None:
+def asked() -> int | None:
+    """Ask whether to go on; None: yes, else the exit status."""
     sys.stderr.write("go on? [Y/n] ")
     sys.stderr.flush()
     try:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from gpu_queue.conf import read_conf
 from gpu_queue.config import TABLE, examine
 from gpu_queue.errors import BadExperimentFile, GpuQueueError, SettingsError, SpoolError
+from gpu_queue.experiments import loads, telling
 from gpu_queue.experiments.progress.display import a_display
 from gpu_queue.experiments.progress.lines import Glyphs, Line, text_of
 from gpu_queue.experiments.progress.nouns import Queue
@@ -22,7 +23,7 @@ from gpu_queue.experiments.running.agents import OwnAgent
 from gpu_queue.experiments.running.flags import Flags, agent_arguments, agent_environment, flags_of, said_of
 from gpu_queue.experiments.running.interrupts import Interrupts
 from gpu_queue.experiments.running.leaving import take_down
-from gpu_queue.experiments.running.loading import load
+from gpu_queue.experiments.running.loading import agreed, load
 from gpu_queue.experiments.running.place import make_place, own_spool
 from gpu_queue.experiments.running.session import Ending, Session
 from gpu_queue.experiments.specs.nouns import Experiment
@@ -55,6 +56,9 @@ def run(chosen: argparse.Namespace, program: str) -> int:
         experiment = read_experiment(flags.file)
         paths = _paths(flags, experiment)
         return _run(flags, experiment, paths, program)
+    except KeyboardInterrupt:
+        _say("")
+        return 128 + signal.SIGINT
     except (BadExperimentFile, SettingsError) as error:
         _complain(program, str(error))
         return 2
@@ -73,12 +77,14 @@ def _paths(flags: Flags, experiment: Experiment) -> SpoolPaths:
 
 
 def _run(flags: Flags, experiment: Experiment, paths: SpoolPaths, program: str) -> int:
+    status = agreed(paths, experiment, again=flags.again, yes=flags.yes)
+    if status is not None:
+        return status
     if flags.job_id is None:
         make_place(paths)
-    display = a_display(sys.stdout, os.environ)
     loaded = load(paths, experiment, again=flags.again)
-    for note in loaded.notes:
-        display.say(f"note: {note}")
+    loads.say([f"note: {note}" for note in telling.notes(loaded)])
+    display = a_display(sys.stdout, os.environ)
     session = Session(paths, experiment, loaded.ids, display, lambda: _start(paths, flags))
     with Interrupts() as interrupts:
         ending = session.watch(interrupts)
