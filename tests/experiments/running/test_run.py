@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from gpu_queue.task import State
 from tests.agent.harness import wait_until
-from tests.experiments.running.lab import CTRL_C, Lab, a_lab
+from tests.experiments.running.lab import CTRL_C, Lab, Typed, a_lab
 
 DATASETS, ALGORITHMS, SEEDS = ("mnist", "cifar10"), ("fedavg", "fedprox", "scaffold", "ours"), "012"
 NAMES = [f"{dataset}_{algorithm}_s{seed}" for dataset in DATASETS for algorithm in ALGORITHMS for seed in SEEDS]
@@ -116,31 +117,38 @@ def test_whoever_is_killed_nothing_is_lost_and_nothing_is_run_twice(gated: Lab) 
     assert gated.ran == Counter(SIX)
 
 
+def leave(typed: Typed, answer: bytes) -> None:
+    """Press Ctrl-C, and this when it asks."""
+    typed.press(CTRL_C)
+    typed.wait_for("[Y/n]")
+    typed.press(answer)
+    assert typed.status() == 130, typed.said
+
+
 def test_ctrl_c_asks_whether_to_leave_it_running(gated: Lab) -> None:
     typed = gated.type(terminal=True)
     agent = gated.agent()
-    wait_until(lambda: len(gated.ran) == 4, "four that run", dump=lambda: typed.said)
-    typed.press(CTRL_C)
-    typed.wait_for("[Y/n]")
-    typed.press(CTRL_C)  # the second leaves
-    assert typed.status() == 130, typed.said
-    assert [*gated.pages()] == [agent]
+    wait_until(lambda: sum(gated.ran.values()) == 4, "four that run", dump=lambda: typed.said)
+    leave(typed, CTRL_C)
+    assert [*gated.pages()] == [agent], "the second leaves"
 
     typed = gated.type(terminal=True)
     typed.wait_for("serves it here already")
-    typed.press(CTRL_C)
-    typed.wait_for("[Y/n]")
-    typed.press(b"n\n")
-    assert typed.status() == 130, typed.said
+    leave(typed, b"n\n")
     gated.wait_for_agents_to_end()
     assert len(gated.spool.find("", State.PENDING)) == 6, "what ran waits again"
 
     typed = gated.type(terminal=True)
     wait_until(lambda: sum(gated.ran.values()) == 8, "four that run", dump=lambda: typed.said)
-    typed.press(CTRL_C)
-    typed.wait_for("[Y/n]")
-    typed.press(b"\n")
-    assert typed.status() == 130, typed.said
+    leave(typed, b"no\n")
+    assert "Stopped; 6 runs left" in typed.said
+    assert not gated.pages(), "an agent of its own it waits for"
+    assert len(gated.spool.find("", State.PENDING)) == 6
+
+    typed = gated.type(terminal=True)
+    wait_until(lambda: sum(gated.ran.values()) == 12, "four that run", dump=lambda: typed.said)
+    leave(typed, b"\n")
+    assert "It goes on: " in typed.said
     gated.open_gate()
     gated.wait_for_agents_to_end()
     assert len(gated.spool.find("", State.DONE)) == 6, "the agent went on, and ended when nothing was left"
@@ -157,3 +165,44 @@ def test_where_no_agent_can_begin_it_says_why(base: Path) -> None:
         assert status == 1, said
         assert "no agent can be started here" in said
         assert "'four'" in said
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["MASTER_PORT=${MASTER_PORT:-29500} {python} ddp.py"]
+    + [pytest.param("{python} -m torch.distributed.run --nproc_per_node=2 ddp.py", marks=pytest.mark.soak)],
+    ids=["forks", "torchrun"],
+)
+def test_torch_trains_in_parallel_on_two_gpus(base: Path, command: str) -> None:
+    pytest.importorskip("torch.distributed")
+    (base / "ddp.py").write_text(DDP)
+    text = f"jobs:\n  ddp:\n    gpus: 2\n    run: {command.replace('{python}', sys.executable)}\n"
+    with a_lab(base, text) as lab:
+        status, said = lab.run(simulate="2")
+        log = (base / "logs" / "jobs" / "ddp.log").read_text()
+        assert status == 0, said + log
+        for rank in range(2):
+            assert f"rank {rank} of 2 on GPUs 0,1: the gradient is 1.5" in log
+
+
+DDP = """\
+import os
+import sys
+import torch
+import torch._dynamo  # each rank would do so, for seconds
+from torch.nn.parallel import DistributedDataParallel
+
+if "RANK" not in os.environ:  # without torchrun
+    child = os.fork()
+    os.environ.update(RANK="1" if child else "0", WORLD_SIZE="2", MASTER_ADDR="127.0.0.1")
+torch.distributed.init_process_group("gloo")
+rank = torch.distributed.get_rank()
+model = DistributedDataParallel(torch.nn.Linear(1, 1, bias=False))
+model(torch.tensor([[1.0 + rank]])).sum().backward()
+gradient = model.module.weight.grad.item()  # of inputs 1 and 2: each rank has their mean
+gpus = os.environ["CUDA_VISIBLE_DEVICES"]
+print(f"rank {rank} of {torch.distributed.get_world_size()} on GPUs {gpus}: the gradient is {gradient}", flush=True)
+torch.distributed.destroy_process_group()
+if "child" in globals() and child:
+    sys.exit(os.waitpid(child, 0)[1])
+"""
