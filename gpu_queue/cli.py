@@ -36,7 +36,7 @@ class _Verb(NamedTuple):
 
 _OF_FILES = {
     "load": _Verb(
-        "queue the blocks of command files",
+        "queue the runs of experiment files, or the blocks of command files",
         "gpu_queue.experiments.command",
         "The queue is $JOB_ID in $QUEUE_ROOT, or as gpu-queue.conf says. docs/experiments.md shows the files.",
     ),

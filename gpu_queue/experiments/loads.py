@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from gpu_queue.errors import BadExperimentFile
 from gpu_queue.experiments import telling
+from gpu_queue.experiments.plans import Plan
 from gpu_queue.experiments.queueing import compare_experiment, load_experiment, plan_experiment
 from gpu_queue.experiments.specs.nouns import Experiment
 from gpu_queue.experiments.specs.reading import read_experiment
@@ -45,13 +46,19 @@ def load(files: Sequence[str], *, is_dry: bool = False, again: bool = False, yes
             put([telling.head(experiment, plan), *telling.planned(plan)])
         put(["nothing was queued"])
         return 0
-    status = _agreed(paths, experiments, again=again, yes=yes)
-    if status is not None:
+    shown = _changing(paths, experiments, again=again)
+    for experiment, plan in shown:
+        say([telling.head(experiment, plan), *telling.changed(plan)])
+    if shown and not yes and sys.stdin.isatty() and sys.stderr.isatty() and (status := asked()):
         return status
+    were_shown = {experiment.path for experiment, _ in shown}
     is_terminal = sys.stdout.isatty()
     for experiment in experiments:
         loaded = load_experiment(paths, experiment, again=again)
-        say([telling.head(experiment, loaded.plan), *telling.done(loaded, tells_all=is_terminal)])
+        if experiment.path in were_shown:
+            say([telling.short(experiment, loaded)])
+        else:
+            say([telling.head(experiment, loaded.plan), *telling.done(loaded, tells_all=is_terminal)])
         say([f"note: {note}" for note in telling.notes(loaded)])
         if not is_terminal:
             put([str(task) for _, task in loaded.queued])
@@ -78,10 +85,10 @@ def read_all(files: Sequence[str]) -> list[Experiment]:
     return list(read.values())
 
 
-def _agreed(paths: SpoolPaths, experiments: Sequence[Experiment], *, again: bool, yes: bool) -> int | None:
-    """None: go on; else the exit status."""
-    if len(experiments) == 1 and (yes or not telling.changes(compare_experiment(paths, experiments[0], again=again))):
-        return None  # it is looked at when it is loaded
+def _changing(paths: SpoolPaths, experiments: Sequence[Experiment], *, again: bool) -> list[tuple[Experiment, Plan]]:
+    """Those that change something of an earlier load; where there are several, all were looked at."""
+    if len(experiments) == 1 and not telling.changes(compare_experiment(paths, experiments[0], again=again)):
+        return []  # its scripts are looked at when it is loaded
     plans = []
     problems: list[str] = []
     for experiment in experiments:
@@ -91,18 +98,11 @@ def _agreed(paths: SpoolPaths, experiments: Sequence[Experiment], *, again: bool
             problems += error.problems
     if problems:
         raise BadExperimentFile(*problems)
-    changing = [(experiment, plan) for experiment, plan in plans if telling.changes(plan)]
-    if yes or not changing:
-        return None
-    for experiment, plan in changing:
-        say([telling.head(experiment, plan), *telling.changed(plan)])
-    if not sys.stdin.isatty() or not sys.stderr.isatty():
-        return None
-    return asked()
+    return [(experiment, plan) for experiment, plan in plans if telling.changes(plan)]
 
 
-def asked() -> int | None:
-    """Ask whether to go on; None: yes, else the exit status."""
+def asked() -> int:
+    """Ask whether to go on: 0 is yes, else it is the exit status."""
     sys.stderr.write("go on? [Y/n] ")
     sys.stderr.flush()
     try:
@@ -111,7 +111,7 @@ def asked() -> int | None:
         say(["", "nothing was changed"])
         return LEFT_BY_CTRL_C
     if line.strip().lower() in ("", "y", "yes") and line:
-        return None
+        return 0
     say([*([] if line else [""]), "nothing was changed"])
     return 1
 

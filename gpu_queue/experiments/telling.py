@@ -19,14 +19,20 @@ _COUNTED = {
     News.NEW: "new",
     News.CHANGED: "changed",
     News.AGAIN: "once more",
-    News.MOVED: "queued anew, for the order",
+    News.MOVED: "queued anew",
     News.RETRIED: "tried again",
+    News.WAITS: "waiting",
+    News.RUNS: "running",
+    News.DONE: "done",
+    News.FAILED: "failed",
+}
+_WORDS = _COUNTED | {
+    News.MOVED: "queued anew, for the order",
     News.WAITS: "waits already",
     News.RUNS: "runs already",
     News.DONE: "was done",
-    News.FAILED: "has failed",
+    News.FAILED: "has failed; gpu_retry, or --again",
 }
-_WORDS = _COUNTED | {News.FAILED: "has failed; gpu_retry, or --again"}
 _BECAUSE = {
     Because.ASKED: "once more",
     Because.SKIP_DONE: "once more: skip_done is false",
@@ -45,15 +51,25 @@ def changes(plan: Plan) -> bool:
 
 
 def head(experiment: Experiment, plan: Plan) -> str:
-    """All of it in a line: ``sweep.yaml: 24 runs: 3 new, 21 was done``."""
+    """All of it in a line: ``sweep.yaml: 24 runs: 3 new, 21 done``."""
     counts = Counter(item.news for item in plan.items)
     told = [f"{count} {_COUNTED[news]}" for news in News if (count := counts[news])]
     if plan.gone:
         told.append(f"{len(plan.gone)} gone")
     groups = len(experiment.groups)
     among = f" in {groups} groups" if groups > 1 else ""
-    name = printable(experiment.place.rpartition("/")[2])
-    return f"{name}: {_plural(len(plan.items), 'run')}{among}: {', '.join(told) or 'nothing'}"
+    return f"{_name(experiment)}: {_plural(len(plan.items), 'run')}{among}: {', '.join(told) or 'nothing'}"
+
+
+def short(experiment: Experiment, loaded: Loaded) -> str:
+    """What was done, where the plan was shown before."""
+    counts = (
+        (len(loaded.queued), "queued"),
+        (len(loaded.cancelled), "taken out"),
+        (len(loaded.retried), "tried again"),
+    )
+    told = [f"{count} {word}" for count, word in counts if count]
+    return f"{_name(experiment)}: {', '.join(told) or 'nothing was left to do'}"
 
 
 def planned(plan: Plan) -> Iterator[str]:
@@ -168,6 +184,10 @@ def _asks(run: Run) -> str:
         "" if not run.after else f"after {len(run.after)}",
     )
     return f"{printable(run.name)} ({', '.join(filter(None, said))})"
+
+
+def _name(experiment: Experiment) -> str:
+    return printable(experiment.place.rpartition("/")[2])
 
 
 def _plural(count: int, noun: str) -> str:

@@ -78,7 +78,7 @@ def _paths(flags: Flags, experiment: Experiment) -> SpoolPaths:
 
 def _run(flags: Flags, experiment: Experiment, paths: SpoolPaths, program: str) -> int:
     status = agreed(paths, experiment, again=flags.again, yes=flags.yes)
-    if status is not None:
+    if status:
         return status
     if flags.job_id is None:
         make_place(paths)

@@ -21,11 +21,11 @@ RETRIES = 0
 """Of a run that says nothing."""
 
 
-def agreed(paths: SpoolPaths, experiment: Experiment, *, again: bool, yes: bool) -> int | None:
+def agreed(paths: SpoolPaths, experiment: Experiment, *, again: bool, yes: bool) -> int:
     """Show what is changed of an earlier load, and ask where there is a terminal.
 
     Returns:
-        None: go on; else the exit status.
+        0: go on; else the exit status.
 
     Raises:
         BadExperimentFile: a run can never be run.
@@ -35,7 +35,7 @@ def agreed(paths: SpoolPaths, experiment: Experiment, *, again: bool, yes: bool)
     is_changed = telling.changes(plan)
     loads.say([telling.head(experiment, plan), *(telling.changed(plan) if is_changed else ())])
     if not is_changed or yes or not sys.stdin.isatty() or not sys.stderr.isatty():
-        return None
+        return 0
     return loads.asked()
 
 
