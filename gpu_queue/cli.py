@@ -51,6 +51,11 @@ _OF_FILES = {
         "gpu_queue.experiments.reporting.command",
         "It tells what is known while runs go on, too. docs/experiments.md shows one.",
     ),
+    "schema": _Verb(
+        "print the schema of experiment files, for editors",
+        "gpu_queue.experiments.specs.schema",
+        "In an editor with yaml-language-server: a first line `# yaml-language-server: $schema=PATH` in the file.",
+    ),
 }
 
 
