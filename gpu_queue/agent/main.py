@@ -27,7 +27,7 @@ from gpu_queue.agent.surroundings import Surroundings
 from gpu_queue.agent.tenants import UNSEEN
 from gpu_queue.conf import Said, read_conf
 from gpu_queue.config import TABLE, UNASKED, Config, Elsewhere, Settings, examine, parser, queue_root, unknown_in_conf
-from gpu_queue.errors import DeviceError, GpuQueueError, SettingsError, SpoolError
+from gpu_queue.errors import AlreadyServed, DeviceError, GpuQueueError, SettingsError, SpoolError
 from gpu_queue.execution import found
 from gpu_queue.execution.launcher import start_companion, with_death_signal
 from gpu_queue.execution.local import NodeDirectory
@@ -47,6 +47,7 @@ from gpu_queue.scheduling.tenancy import competing
 from gpu_queue.sharing import Mode
 from gpu_queue.spool import filesystem, trust
 from gpu_queue.spool.paths import STATE_DIRECTORIES, SpoolPaths
+from gpu_queue.states import EXIT_SERVED
 from gpu_queue.task import State
 from gpu_queue.texts import printable
 
@@ -190,7 +191,7 @@ def serve(
     if not is_first:
         pid, path = home.holder()
         other = f", which it reaches as {printable(path)}" if path not in ("", paths.root) else ""
-        raise SettingsError(
+        raise AlreadyServed(
             f"an agent already serves {paths.root} on this node ({node}, process {pid or 'unknown'}){other}; "
             "end it by gpu_shutdown, or serve another JOB_ID"
         )
@@ -417,4 +418,4 @@ def main(
     except GpuQueueError as error:
         for line in str(error).splitlines():
             print(f"{program}: {fit(line)}", file=sys.stderr)  # noqa: T201
-        return EXIT_REFUSED
+        return EXIT_SERVED if isinstance(error, AlreadyServed) else EXIT_REFUSED

@@ -14,8 +14,10 @@ from gpu_queue.experiments.known import Member, members
 from gpu_queue.experiments.progress.lines import Glyphs
 from gpu_queue.experiments.reporting import collecting, exports, whole
 from gpu_queue.experiments.reporting.tables import table
+from gpu_queue.experiments.running.place import own_spool
+from gpu_queue.experiments.running.place import own_spool
 from gpu_queue.spool.desk import entrance
-from gpu_queue.spool.paths import SpoolPaths, safe_name
+from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.texts import printable
 
 SAYS = "What the runs of an experiment took: times, GPU-hours, memory against what was asked for, failures."
@@ -76,8 +78,7 @@ def _made(chosen: argparse.Namespace) -> bytes:
 
 def _spool(what: str, job_id: str | None, *, is_file: bool) -> SpoolPaths:
     if is_file and job_id is None:
-        directory, name = os.path.split(os.path.realpath(what))
-        own = entrance.named(safe_name(os.fsencode(os.path.splitext(name)[0])), f"{directory}/.gpu-queue")
+        own = own_spool(os.path.realpath(what))
         if entrance.is_made(own):
             return own
     try:

@@ -17,7 +17,7 @@ from gpu_queue.errors import BadScript
 from gpu_queue.scripts.reader import HEAD_BYTES, read
 from gpu_queue.scripts.reading import Array, Reading
 from gpu_queue.spool import files
-from gpu_queue.spool.desk.committing import Entry
+from gpu_queue.spool.desk.committing import Entry, Prepared
 from gpu_queue.spool.desk.find import WAITING_FIRST, Finder, Task, Unclear
 from gpu_queue.spool.desk.links import Named, place_of
 from gpu_queue.spool.desk.people import me
@@ -250,7 +250,7 @@ def _upstream(finder: Finder, after: Iterable[str | Task | Beside]) -> tuple[str
 
 def _prepare(
     script: _Source, options: Options, after: _After, default_gpus: Callable[[], int], where_from: str
-) -> tuple[list[Callable[[], Entry]], _Ids]:
+) -> tuple[list[Prepared], _Ids]:
     """Look at one; what is left is to give its tasks their ids, when all scripts are known to be fine."""
     content = script.content
     asked = _given(options)
@@ -351,12 +351,13 @@ def _places(patterns: Iterable[str], named: Named, cwd: str) -> tuple[tuple[str,
 def _read(script: _Source, given: dict[str, Any], options: Options, default_gpus: Callable[[], int]) -> Reading:
     head, arguments = script.content[:HEAD_BYTES], tuple(options.arguments)
     reading = read(head, given, arguments, 1, script.name)
-    return read(head, given, arguments, default_gpus(), script.name) if reading.source == "default" else reading
+    count = default_gpus() if reading.source == "default" else 1
+    return read(head, given, arguments, count, script.name) if count != 1 else reading
 
 
 def prepare(
     finder: Finder, sources: Iterable[ScriptLike], options: Options, default_gpus: Callable[[], int]
-) -> list[Callable[[], Entry]]:
+) -> list[Prepared]:
     """Look at all that is to be published; nothing is written.
 
     Args:
@@ -378,7 +379,7 @@ def prepare(
             counted.append(default_gpus())
         return counted[0]
 
-    prepared: list[Callable[[], Entry]] = []
+    prepared: list[Prepared] = []
     together: list[_Ids] = []
     for source in sources:
         script = read_script(source)
