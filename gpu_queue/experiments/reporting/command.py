@@ -15,7 +15,6 @@ from gpu_queue.experiments.progress.lines import Glyphs
 from gpu_queue.experiments.reporting import collecting, exports, whole
 from gpu_queue.experiments.reporting.tables import table
 from gpu_queue.experiments.running.place import own_spool
-from gpu_queue.experiments.running.place import own_spool
 from gpu_queue.spool.desk import entrance
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.texts import printable
@@ -66,8 +65,8 @@ def _made(chosen: argparse.Namespace) -> bytes:
     found = members(paths, file=file, group=group)
     if not found:
         raise SpoolError(_nothing(what, members(paths), paths, is_file=is_file))
-    now_s = collecting.now_s(paths)
-    made = whole.report(collecting.collect(paths, found), now_s, time.time())
+    tasks = collecting.collect(paths, found)
+    made = whole.report(tasks, collecting.now_s(paths), time.time(), collecting.beats(paths, tasks))
     if chosen.csv:
         return exports.as_csv(made)
     if chosen.json:
