@@ -30,7 +30,7 @@ from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.texts import printable
 
 SAYS = (
-    "Run the experiments of a file on the GPUs of this machine, leaving what others use alone; show how far they are, "
+    "Run the experiments of a file on the GPUs of this machine, and leave alone what others use; show how they do, "
     "and what became of them."
 )
 

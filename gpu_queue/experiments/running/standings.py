@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from gpu_queue.experiments.progress.nouns import Standing
 from gpu_queue.experiments.specs.nouns import Run
+from gpu_queue.reasons import Code
 from gpu_queue.spool.snapshot.reader import SnapshotReader
 from gpu_queue.spool.snapshot.settled import SettledTask
 from gpu_queue.spool.snapshot.taskfiles import TaskView, TryView
@@ -21,6 +22,8 @@ LOOKS = 3
 """A task that so many looks in a row do not find is gone: one look may meet it between two directories."""
 READ_AT_ONCE = 50
 """So many of the tasks that are done are read at one look: the screen is not to stand still."""
+_OF_THE_AGENT = (Code.NO_AGENT, Code.SILENT)
+"""What keeps a task waiting that is told of the agent, and whoever watches sees to it."""
 _FAILED = ("failed", "timeout")
 
 
@@ -114,7 +117,8 @@ def _standing(
     if isinstance(found, SettledTask):
         return replace(told, state=found.state)
     place = moment.snapshot.waiting.place(found.task_id or found.name) or 0
-    return replace(told, state=State.PENDING, place=place, reason=found.reasons[0].reason if found.reasons else None)
+    reasons = [one.reason for one in found.reasons if one.reason.code not in _OF_THE_AGENT]
+    return replace(told, state=State.PENDING, place=place, reason=reasons[0] if reasons else None)
 
 
 def _running(found: RunningTask, told: Standing, moment: Moment) -> Standing:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import difflib
 import posixpath
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gpu_queue.experiments.specs import scripting, values
+from gpu_queue.experiments.specs.axes import RESERVED
 from gpu_queue.experiments.specs.keys import JOB_KEYS
 from gpu_queue.experiments.specs.matrix import BadMatrix, Combination, Matrix, combinations
 from gpu_queue.experiments.specs.nouns import Place, Run
 from gpu_queue.experiments.specs.problems import Problems
+from gpu_queue.experiments.specs.shell import quoted, skeleton_of, spots_of
 from gpu_queue.experiments.specs.templates import Hole, Template, Unknown, fill, value_of
 from gpu_queue.experiments.specs.values import NAME_MAX_BYTES
 from gpu_queue.experiments.specs.walk import Command, Job, Names, Said, Sheet
@@ -110,6 +111,8 @@ class _Expansion:
     def runs(self) -> Iterator[Planned]:
         if "run" not in self._job.said:
             self._problems.wrong(self._job.place, f"jobs.{self._job.key}", "a key run with what runs", "none")
+        for path, template in self._job.templates():
+            self._check_defaults(path, template)
         for combination in self._combinations():
             yield self._run(combination)
 
@@ -174,6 +177,14 @@ class _Expansion:
             more = f"did you mean {{{near[0]}}}? known: {listed}" if near else f"known: {listed}"
         self._problems.add(template.place, f"{path}: {hole} is not known here; {more}")
 
+    def _check_defaults(self, path: str, template: Template) -> None:
+        """Note a name that no matrix of the file has: its default would hide that for ever."""
+        for hole in template.holes:
+            if hole.default is not None and hole.name not in self._anywhere and hole.name not in RESERVED:
+                near = difflib.get_close_matches(hole.name, sorted(self._anywhere), 1)
+                hint = f"; did you mean {{{near[0]}|{hole.default}}}?" if near else ""
+                self._problems.wrong(template.place, path, "a name that a matrix of the file has", f"{hole}{hint}")
+
     def _checked(self, key: str, known: Known, template: Template | None = None) -> str | None:
         """A value; None where nothing is said, or something wrong, which is noted."""
         template = template or self._job.template(key)
@@ -237,12 +248,21 @@ class _Expansion:
             return ""
         if command.text is None:
             return scripting.words_of(self._filled("run", word, known) or "" for word in command.words)
+        return self._lines(command.text, known)
+
+    def _lines(self, template: Template, known: Known) -> str:
+        """The text of a script, with its values quoted."""
+        if not template.holes:
+            return template.text if len(template.parts) != 1 else str(template.parts[0])
         made = []
-        for part in command.text.parts:
-            try:
-                made.append(part if isinstance(part, str) else shlex.quote(value_of(part, known)))
-            except Unknown as unknown:
-                self._tell("run", command.text, unknown.hole, known)
+        try:
+            spots = iter(spots_of(skeleton_of(template)))
+            for part in template.parts:
+                made.append(part if isinstance(part, str) else quoted(next(spots), value_of(part, known)))
+        except Unknown as unknown:
+            self._tell("run", template, unknown.hole, known)
+        except ValueError as problem:
+            self._problems.add(template.place, f"run: {problem}")
         return "".join(made)
 
     def _after(self, known: Known) -> Iterator[tuple[Place, str]]:

@@ -64,7 +64,7 @@ def combinations(matrix: Matrix) -> list[Combination]:
     """
     count = math.prod(len(values) for values in matrix.axes.values()) if matrix.axes else 0
     if count > COMBINATIONS_MAX:
-        raise BadMatrix((matrix.place, f"expected at most {COMBINATIONS_MAX} combinations, got {count}"))
+        raise BadMatrix((matrix.place, f"matrix: expected at most {COMBINATIONS_MAX} combinations, got {count}"))
     problems = [one for entry in (*matrix.exclude, *matrix.include) for one in _spelled_otherwise(matrix, entry)]
     if problems:
         raise BadMatrix(*problems)
@@ -72,17 +72,18 @@ def combinations(matrix: Matrix) -> list[Combination]:
         [dict(zip(matrix.axes, values, strict=True)) for values in product(*matrix.axes.values())] if count else []
     )
     steps = _Steps(matrix)
+    gone: set[int] = set()
     for entry in matrix.exclude:
         hit = steps.matching(found, entry)
         if not hit:
-            problems.append((entry.place, f"exclude: {_told(entry)} is no combination of the matrix"))
-        gone = {id(one) for one in hit}
-        found = [one for one in found if id(one) not in gone]
+            problems.append((entry.place, f"matrix.exclude: expected one of its combinations, got {_told(entry)}"))
+        gone.update(map(id, hit))
+    found = [one for one in found if id(one) not in gone]
     own = [dict(one) for one in found]
     made: list[Combination] = []
     for entry in matrix.include:
-        hits = [at for at, one in enumerate(own) if _fits(one, entry)] if own else []
         steps.take(len(own))
+        hits = [at for at, one in enumerate(own) if _fits(one, entry)]
         for at in hits:
             found[at].update(entry.values)
         if not hits:
@@ -90,7 +91,7 @@ def combinations(matrix: Matrix) -> list[Combination]:
     if problems:
         raise BadMatrix(*problems)
     if not found and not made:
-        raise BadMatrix((matrix.place, "no combination is left of the matrix"))
+        raise BadMatrix((matrix.place, "matrix: expected a combination that is left of it, got none"))
     return [*found, *made]
 
 
@@ -102,7 +103,8 @@ class _Steps:
     def take(self, count: int) -> None:
         self._left -= count
         if self._left < 0:
-            raise BadMatrix((self._place, "expected fewer entries of include and exclude for so many combinations"))
+            many = "fewer entries of include and exclude for so many combinations"
+            raise BadMatrix((self._place, f"matrix: expected {many}"))
 
     def matching(self, found: list[Combination], entry: Entry) -> list[Combination]:
         self.take(len(found))

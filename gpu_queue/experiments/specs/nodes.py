@@ -30,6 +30,9 @@ _UNSEEN = re.compile(
 )
 """Controls, what turns the direction of writing or cannot be seen, and halves of characters."""
 
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+"""What only an escape can spell, and nothing can be given."""
+
 
 class Unreadable(Exception):
     """It is no YAML that can be looked at."""
@@ -182,6 +185,9 @@ def _scalar(event: Any) -> Scalar:
     tag = event.tag
     if tag is not None and tag not in _PLAIN_TAGS and tag != "!":
         raise Unreadable(_place(event), f"expected no tag, got {printable(tag)}")
+    spelled = _NO_TEXT.search(event.value) if event.style == '"' else None
+    if spelled is not None:
+        raise Unreadable(_place(event), f"expected text, got the character {spelled[0]!a}")
     is_null = not event.style and tag is None and event.value in _NULLS
     return Scalar(_place(event), event.value, is_null)
 

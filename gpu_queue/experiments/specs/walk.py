@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gpu_queue.experiments.specs.axes import read_matrix
@@ -13,6 +14,7 @@ from gpu_queue.experiments.specs.nodes import Mapping, Node, Scalar, Sequence
 from gpu_queue.experiments.specs.nouns import Place
 from gpu_queue.experiments.specs.problems import what
 from gpu_queue.experiments.specs.templates import Template
+from gpu_queue.experiments.specs.values import NAME
 from gpu_queue.texts import shown
 
 _FILE = {key.name: key for key in FILE_KEYS}
@@ -59,6 +61,18 @@ class Job:
         found = self.said.get(key)
         return found if isinstance(found, Template) else None
 
+    def templates(self) -> Iterator[tuple[str, Template]]:
+        """All texts that may have a template, with their keys."""
+        for key, said in self.said.items():
+            if isinstance(said, Template):
+                yield key, said
+            elif isinstance(said, Names):
+                yield from ((key, one) for one in said.templates)
+            elif isinstance(said, Command):
+                yield from ((key, one) for one in (said.words if said.text is None else (said.text,)))
+            elif isinstance(said, dict):
+                yield from ((f"{key}.{name}", one) for name, one in said.items())
+
 
 @dataclass(frozen=True)
 class Sheet:
@@ -104,10 +118,14 @@ class Walk(Mappings):
             self.wrong(node, key.name, key.expected, hint)
             return ()
         expected = _FILE["defaults"].expected
-        return tuple(
-            Job(name, place, self._job(below, f"jobs.{name}", expected))
-            for name, place, below in self.entries(node, key.name)
-        )
+        made = []
+        for name, place, below in self.entries(node, key.name):
+            try:
+                NAME.check(name)
+            except ValueError:
+                self.problems.wrong(place, key.name, f"a name of {NAME.expected}", shown(name))
+            made.append(Job(name, place, self._job(below, f"jobs.{name}", expected)))
+        return tuple(made)
 
     def _job(self, node: Node, path: str, expected: str) -> dict[str, Said]:
         if not isinstance(node, Mapping):

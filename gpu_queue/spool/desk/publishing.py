@@ -248,8 +248,17 @@ def _upstream(finder: Finder, after: Iterable[str | Task | Beside]) -> tuple[str
     return tuple(ids)
 
 
+@dataclass(frozen=True)
+class _Submitter:
+    """Who submits, and from where."""
+
+    user: str
+    host: str
+    directory: str
+
+
 def _prepare(
-    script: _Source, options: Options, after: _After, default_gpus: Callable[[], int], where_from: str
+    script: _Source, options: Options, after: _After, default_gpus: Callable[[], int], whose: _Submitter
 ) -> tuple[list[Prepared], _Ids]:
     """Look at one; what is left is to give its tasks their ids, when all scripts are known to be fine."""
     content = script.content
@@ -265,8 +274,7 @@ def _prepare(
     title = options.name or _said(reading, "name") or script.name
     # By that ending a script without a #! line is run.
     stem, tongue = (title.removesuffix(".py"), ".py") if title.endswith(".py") else (title, "")
-    user, host = me()
-    directory = os.path.join(where_from, _said(reading, "chdir")).rstrip("/") or "/"
+    directory = os.path.join(whose.directory, _said(reading, "chdir")).rstrip("/") or "/"
     cwd = directory if options.cwd is None else os.path.abspath(options.cwd)
     patterns = tuple(dict.fromkeys(filter(None, (_said(reading, "output"), _said(reading, "error")))))
     notes = tuple(one.english for one in reading.warnings)
@@ -281,9 +289,9 @@ def _prepare(
         name = title if part is None else f"{stem}_{part.index}{tongue}"
         needs = asked | ({"after": after.both} if after.both else {}) | _lane(part, reading)
         arguments = tuple(options.arguments)
-        whose = (task_id, name, script.path, cwd, needs, user, host, submitted_at)
+        texts = (task_id, name, script.path, cwd, needs, whose.user, whose.host, submitted_at)
         origin = (options.batch, options.experiment)
-        return Submission(*whose, "", arguments, part, *origin)
+        return Submission(*texts, "", arguments, part, *origin)
 
     def entry(part: ArrayPart | None) -> Entry:
         now_s = next_stamp_s()
@@ -296,7 +304,7 @@ def _prepare(
         if after.beside:
             needs = replace(needs, after=tuple(after.both))
         job, index = (task_id, None) if part is None else (part.job, part.index)
-        places, problems = _places(patterns, Named(task_id, job, title, user, index), cwd)
+        places, problems = _places(patterns, Named(task_id, job, title, whose.user, index), cwd)
         task = Task(State.PENDING, full_name(options.priority, task_id), needs=needs, notes=notes + problems)
         return Entry(task, task_id, content, encode_submission(submission), log + places, after.of_beside)
 
@@ -370,7 +378,7 @@ def prepare(
         BadScript: one of them can never run; the message says which and why.
         SpoolError: the spool cannot be listed.
     """
-    here = working_directory()
+    whose = _Submitter(*me(), working_directory())
     counted: list[int] = []
     upstream: dict[tuple[str | Task | Beside, ...], tuple[str, ...]] = {}
 
@@ -392,7 +400,7 @@ def prepare(
         if not all(0 <= position < len(together) for position in positions):
             raise BadScript(f"{printable(own.name or script.name)}: after: expected scripts that stand before it")
         beside = tuple(together[position] for position in positions)
-        entries, ids = _prepare(script, own, _After(upstream[after], beside), count, here)
+        entries, ids = _prepare(script, own, _After(upstream[after], beside), count, whose)
         prepared += entries
         together.append(ids)
     return prepared
