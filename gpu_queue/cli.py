@@ -111,6 +111,8 @@ def _of_files(commands: _Commands[argparse.ArgumentParser], verb: str, *, is_wan
     module = importlib.import_module(row.module)
     made = commands.add_parser(verb, help=row.text, description=module.SAYS, epilog=row.epilog, allow_abbrev=False)
     module.add_arguments(made)
+    for action in made._actions:
+        _complete(action, (), str(action.metavar).rpartition("|")[2])
 
 
 def _submit(commands: _Commands[argparse.ArgumentParser]) -> None:

@@ -41,7 +41,7 @@ _WORDS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line, for the program and for what completes it."""
-    files = parser.add_argument("files", nargs="+", metavar="FILE", help="a command file (docs/experiments.md)")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a command file (docs/experiments.md)")
     parser.add_argument("--dry-run", action="store_true", help="say what would be queued and taken out, do nothing")
     parser.add_argument("--again", action="store_true", help="queue also what was done, runs or has failed once more")
     parser.add_argument(
@@ -54,13 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     mode.add_argument(
         "--single", action="store_true", help="each block has one GPU; default: as the file's name says"
     )
-    directory = parser.add_argument(
+    parser.add_argument(
         "--work-dir",
         metavar="DIR",
         help="where commands run; default: as config.yaml says, else the parent of the directory that holds the file",
     )
-    files.complete = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}  # type: ignore[attr-defined]
-    directory.complete = {"bash": "_shtab_compgen_dirs", "zsh": "_files -/", "tcsh": "d"}  # type: ignore[attr-defined]
 
 
 def main(arguments: Sequence[str], program: str) -> int:

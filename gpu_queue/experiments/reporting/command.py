@@ -26,7 +26,7 @@ NAMED_MAX = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line, for the program and for what completes it."""
-    what = parser.add_argument(
+    parser.add_argument(
         "what",
         metavar="GROUP|FILE",
         help="a group's name: its runs in the queue; or an experiment file (.yaml): its runs, of all groups",
@@ -41,7 +41,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="of which queue; default: $JOB_ID; of a file its own, if gpu-queue run made one",
     )
-    what.complete = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}  # type: ignore[attr-defined]
 
 
 def run(chosen: argparse.Namespace, program: str) -> int:

@@ -55,8 +55,7 @@ class Flags:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line, for the program and for what completes it."""
-    file = parser.add_argument("file", metavar="FILE", help="an experiment file (docs/experiments.md)")
-    file.complete = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}  # type: ignore[attr-defined]
+    parser.add_argument("file", metavar="FILE", help="an experiment file (docs/experiments.md)")
     parser.add_argument(
         "--job-id",
         metavar="ID",
