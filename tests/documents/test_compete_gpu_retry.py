@@ -70,7 +70,7 @@ def document_002_ran(typist: Typist) -> None:
 
 
 def test_the_memory_of_simulated_gpus_is_told_as_that(typist: Typist) -> None:
-    said = typist.types("cd scripts/compete_gpu_retry\npython test_gpu_memory.py")
+    said = typist.types("python scripts/compete_gpu_retry/test_gpu_memory.py")
     assert "memory      not tried: these GPUs are simulated\n" in said
     assert "serves 0, 1, 2" in said
 

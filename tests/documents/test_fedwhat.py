@@ -141,9 +141,8 @@ def test_when_all_gpus_stay_taken_it_waits_as_long_as_it_was_told_to(tmp_path: P
     with a_typist(tmp_path / "base", "2x24G") as typist:
         typist.others.write_text(json.dumps({str(gpu): {"used": "20G", "utilization": 99} for gpu in range(2)}))
         said = typist.types(
-            "python gpu_scheduler.py --job-file jobs_multi_seed.yaml --min-memory 8000 --max-util 30 \\\n"
-            "    --max-concurrent 4 --max-wait-time 1",
-            at=HERE,
+            "python FedWhat/gpu_scheduler.py --job-file FedWhat/jobs_multi_seed.yaml \\\n"
+            "    --min-memory 8000 --max-util 30 --max-concurrent 4 --max-wait-time 1",
             status=1,
         )
         assert typist.ran() == []
@@ -152,7 +151,7 @@ def test_when_all_gpus_stay_taken_it_waits_as_long_as_it_was_told_to(tmp_path: P
 
 def test_a_wrong_word_is_told(tmp_path: Path) -> None:
     with a_typist(tmp_path / "base", "1") as typist:
-        said = typist.types("bash run_gpu_aware_experiments.sh gama", at=HERE, status=2)
+        said = typist.types("bash FedWhat/run_gpu_aware_experiments.sh gama", status=2)
         assert said == "run_gpu_aware_experiments.sh: expected all, multi_seed, gamma or lambda\n"
         assert "--job-file" in typist.types("python gpu_scheduler.py", at=HERE, status=2)
         said = typist.types("python gpu_scheduler.py --job-file jobs_mutli_seed.yaml", at=HERE, status=2)

@@ -402,6 +402,30 @@ def test_a_directory_for_links_that_cannot_be_made_is_told_of_and_its_runs_are_n
     assert news(load_experiment(paths, runs)) == ["done", "waits"]
 
 
+def test_a_link_that_led_nowhere_yet_is_taken_away_with_its_task(
+    tmp_path: Path, paths: SpoolPaths, make: Callable[..., Run]
+) -> None:
+    load_experiment(paths, experiment(tmp_path, make("a"), make("b")))
+    load_experiment(paths, experiment(tmp_path, make("a")))
+    assert os.listdir(tmp_path / "logs" / "g") == ["a.log"]
+
+
+@pytest.mark.parametrize("tries", [1, 2])
+def test_where_a_change_is_taken_back_before_it_ran_the_link_leads_to_the_log_of_what_was_done(
+    tmp_path: Path, paths: SpoolPaths, make: Callable[..., Run], tries: int
+) -> None:
+    first = load_experiment(paths, experiment(tmp_path, make("a"))).ids["a"]
+    settle(paths, "a", State.DONE)
+    index = {"tries": [{"try": tries, "token": "abcdef", "status": 0, "why": None, "final": True}]}
+    Path(paths.tries_index(first)).write_text(json.dumps(index))
+    load_experiment(paths, experiment(tmp_path, make("a", "else")))
+    assert news(load_experiment(paths, experiment(tmp_path, make("a")))) == ["done"]
+    log = f"{first}.log" if tries == 1 else f"{first}.try2.abcdef.log"
+    assert os.readlink(tmp_path / "logs" / "g" / "a.log") == f"{paths.logs}/{log}"
+    assert news(load_experiment(paths, experiment(tmp_path, make("a")))) == ["done"]
+    assert os.listdir(tmp_path / "logs" / "g") == ["a.log"]
+
+
 # -- which tasks there are
 
 
