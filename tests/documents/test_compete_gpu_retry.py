@@ -38,11 +38,13 @@ def test_each_scheduler_serves_its_own_file_beside_the_others(typist: Typist) ->
         "python app/main_gpu.py --command-file command/command_gpu.txt &\n"
         "python app/main_gpus.py --command-file command/command_gpus.txt &\n"
         "python app/main_gpu.py --command-file command/command_gpu_1.txt &\n"
+        "python test_gpu_memory.py &\n"
         "for one in $(jobs -p); do wait $one || exit; done\n"
         "cat logs/uni_id.json | python -m json.tool"
     )
     assert "command_gpu.txt: 2 blocks in 2 queues: 2 new" in said
     assert "nothing waits and nothing runs" in said
+    assert "memory      not tried: these GPUs are simulated\n" in said
     names = {path.name for path in (typist.project / HERE / "logs").iterdir()}
     assert names >= {"compete_gpu.log", "compete_gpus.log", "uni_id.json"}
     processes = json.loads(said[said.index("\n{") :])
@@ -67,12 +69,6 @@ def document_002_ran(typist: Typist) -> None:
     assert several.split("on GPU ")[1].split()[0].count(",") == 1, "two GPUs"
     serial = logs(typist, "command/.gpu-queue/command_gpu_1")
     assert serial.index("arg1 value2") < serial.index("arg1 value3")
-
-
-def test_the_memory_of_simulated_gpus_is_told_as_that(typist: Typist) -> None:
-    said = typist.types("python scripts/compete_gpu_retry/test_gpu_memory.py")
-    assert "memory      not tried: these GPUs are simulated\n" in said
-    assert "serves 0, 1, 2" in said
 
 
 def test_a_file_that_is_served_already_is_only_loaded_and_a_signal_gives_back_what_runs(typist: Typist) -> None:
