@@ -40,6 +40,12 @@ _OF_FILES = {
         "gpu_queue.experiments.command",
         "The queue is $JOB_ID in $QUEUE_ROOT, or as gpu-queue.conf says. docs/experiments.md shows the files.",
     ),
+    "run": _Verb(
+        "run the experiments of a file here, and watch them",
+        "gpu_queue.experiments.running.command",
+        "The status is 0 where all is done, 1 where something failed, 2 where the file is wrong, 130 after Ctrl-C. "
+        "docs/experiments.md shows the files.",
+    ),
     "report": _Verb(
         "tell what the runs of an experiment took",
         "gpu_queue.experiments.reporting.command",

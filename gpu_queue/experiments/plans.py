@@ -4,8 +4,8 @@
 - What was done, runs or has failed stays.  It is queued once more where the file or its user says so, where its log
   was removed, and where what it comes after was queued later than itself: its result would be that of another one.
 - What waits and was changed is taken out and queued anew, as is what waits for a task that will not be done any more.
-- A serial queue keeps the order of its file: behind the first difference what waits in it is queued anew.  Of runs
-  without a queue only those are that stand in another order now.
+- A serial queue keeps the order of its file: behind the first difference what waits in it is queued anew.  Without a
+  queue what is new comes behind what waits.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ class News(str, Enum):
 
 PUBLISHED = frozenset({News.NEW, News.CHANGED, News.AGAIN, News.MOVED})
 """What is queued."""
+_IN_PLACE = {News.WAITS: News.MOVED, News.RETRIED: News.AGAIN}
+"""What waits where it waited, or will; and what it becomes where that is the wrong place."""
 _STAYS = {State.PENDING: News.WAITS, State.RUNNING: News.RUNS, State.DONE: News.DONE, State.FAILED: News.FAILED}
 
 
@@ -162,12 +164,12 @@ def compare(runs: Sequence[Run], facts: Facts, wish: Wish) -> Plan:
     order = in_order(runs)
     own = _own(facts)
     items: dict[str, Item] = {}
-    lines: dict[str | None, _Line] = {}
+    lines: defaultdict[str, _Line] = defaultdict(_Line)
     for at in order:
         run = runs[at]
         item = _by_itself(run, own.get(printable(run.name), ()), facts, wish)
         item = _behind(item, [items[name] for name in run.after])
-        items[run.name] = lines.setdefault(run.queue, _Line(run.queue is not None)).take(item)
+        items[run.name] = item if run.queue is None else lines[run.queue].take(item)
     kept = {item.member.id for item in items.values() if item.member is not None and not item.is_published}
     taken = {one.id for one in facts.taken}
     there = [one for some in own.values() for one in some]
@@ -218,24 +220,23 @@ def _by_itself(run: Run, own: Sequence[Member], facts: Facts, wish: Wish) -> Ite
 def _behind(item: Item, upstream: Sequence[Item]) -> Item:
     """What becomes of it behind what it comes after."""
     member = item.member
-    if not upstream or member is None or item.is_published:
+    if member is None or item.is_published or item.news is News.RUNS:
         return item
-    is_fresh = any(one.is_published for one in upstream)
     ids = {one.member.id for one in upstream if one.member is not None}
+    is_fresh = any(one.is_published for one in upstream)
+    is_other = is_fresh or ids != set(member.after)
     if item.news is News.WAITS:
-        return (
-            replace(item, news=News.MOVED, because=Because.UPSTREAM) if is_fresh or ids != set(member.after) else item
-        )
-    if item.news is not News.RUNS and (is_fresh or max(ids) > member.id):
+        return replace(item, news=News.MOVED, because=Because.UPSTREAM) if is_other else item
+    # A retry under its id would wait for what its record names.
+    if is_fresh or any(one > member.id for one in ids) or (item.news is News.RETRIED and is_other):
         return replace(item, news=News.AGAIN, because=Because.UPSTREAM)
     return item
 
 
 @dataclass
 class _Line:
-    """Runs that follow each other in a queue, or in none."""
+    """Runs that follow each other in a serial queue."""
 
-    is_serial: bool
     last: str = ""
     """The id of the last one that stays where it waits."""
     has_ended: bool = False
@@ -243,10 +244,10 @@ class _Line:
 
     def take(self, item: Item) -> Item:
         """The next one, as it stands in the line."""
-        if item.news is News.WAITS and item.member is not None:
+        if item.news in _IN_PLACE and item.member is not None:
             self.has_ended |= item.member.id < self.last
             self.last = item.member.id
             if self.has_ended:
-                return replace(item, news=News.MOVED, because=Because.ORDER)
-        self.has_ended |= self.is_serial and item.is_published
+                return replace(item, news=_IN_PLACE[item.news], because=Because.ORDER)
+        self.has_ended |= item.is_published
         return item

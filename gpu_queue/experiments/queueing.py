@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gpu_queue.errors import BadExperimentFile, BadScript, SpoolError
-from gpu_queue.experiments.known import Member, members
+from gpu_queue.experiments.known import Census, Member
 from gpu_queue.experiments.plans import Facts, Item, Plan, Wish, compare
 from gpu_queue.experiments.specs.nouns import Experiment, Run
-from gpu_queue.spool.desk import entrance, publishing
-from gpu_queue.spool.desk.find import Finder, Task
+from gpu_queue.spool.desk import entrance
+from gpu_queue.spool.desk.committing import Prepared
+from gpu_queue.spool.desk.find import Task
 from gpu_queue.spool.desk.publishing import Beside, Options, Script
 from gpu_queue.spool.desk.steering import Outcome, cancel, retry
 from gpu_queue.spool.paths import SpoolPaths
@@ -50,12 +51,7 @@ class Loaded:
 
 
 def plan_experiment(
-    paths: SpoolPaths,
-    experiment: Experiment,
-    *,
-    again: bool = False,
-    retry_failed: bool = False,
-    taken: Sequence[Member] = (),
+    paths: SpoolPaths, experiment: Experiment, *, again: bool = False, retry_failed: bool = False
 ) -> Plan:
     """What loading would do; nothing is changed.
 
@@ -64,19 +60,14 @@ def plan_experiment(
         experiment: the file, as it was read.
         again: also what was done or has failed is queued once more.
         retry_failed: what has failed is tried again under its id.
-        taken: what was taken out for it already.
 
     Raises:
         BadExperimentFile: a run can never be run.
         SpoolError: the spool cannot be used or listed.
     """
-    known = members(paths, file=experiment.path) if entrance.is_made(paths) else []
-    lost = frozenset(one.id for one in known if one.state is State.DONE and _is_lost(one.part.log))
-    try:
-        plan = compare(experiment.runs, Facts(known, taken, lost), Wish(again, retry_failed))
-    except ValueError as error:
-        raise BadExperimentFile(f"{printable(experiment.place)}: {error}") from error
-    _check(paths, experiment, plan)
+    loading = _Loading(paths, experiment, Wish(again, retry_failed))
+    plan = loading.compare()
+    loading.look_at(plan, plan.published)
     return plan
 
 
@@ -102,94 +93,110 @@ def load_experiment(
         NotPublished: the storage did not take all; loading again completes it.
         SpoolError: the spool cannot be used or listed, or what waits cannot be taken out.
     """
-    plan = plan_experiment(paths, experiment, again=again, retry_failed=retry_failed)
-    taken: list[Member] = []
-    retried: dict[str, Member] = {}
-    for _ in range(ROUNDS):
-        refusals = _take_out(paths, plan, taken) or _try_again(paths, plan, retried)
-        if not refusals:
-            break
-        plan = plan_experiment(paths, experiment, again=again, retry_failed=retry_failed, taken=taken)
-    else:
-        raise SpoolError(f"{refusals[0]}; load it again")
-    published, notes = _with_places(plan.published)
-    scripts = _scripts(experiment, plan, published, retries)
-    tasks = entrance.submit(paths, scripts, Options())
-    queued = tuple((item.run, task) for item, task in zip(published, tasks, strict=True))
-    return Loaded(plan, queued, tuple(taken), tuple(retried.values()), notes)
+    return _Loading(paths, experiment, Wish(again, retry_failed), retries).load()
 
 
-def _take_out(paths: SpoolPaths, plan: Plan, taken: list[Member]) -> list[Outcome]:
-    outcomes = [(one, cancel(paths, one.task)) for one in plan.cancelled]
-    taken += [one for one, outcome in outcomes if outcome]
-    return [outcome for _, outcome in outcomes if not outcome]
+class _Loading:
+    """One load, while it is made."""
 
+    def __init__(self, paths: SpoolPaths, experiment: Experiment, wish: Wish, retries: int | None = None) -> None:
+        self._paths = paths
+        self._experiment = experiment
+        self._wish = wish
+        self._retries = retries
+        self._census = Census(paths)
+        self._taken: list[Member] = []
+        self._retried: dict[str, Member] = {}
 
-def _try_again(paths: SpoolPaths, plan: Plan, retried: dict[str, Member]) -> list[Outcome]:
-    """In the order of the plan: what comes after another fails where it finds that one failed."""
-    refusals = []
-    for item in plan.retried:
-        if item.member is None:
-            continue
-        outcome = retry(paths, item.member.task)
-        if outcome:
-            retried[item.member.id] = item.member
+    def compare(self) -> Plan:
+        """The file against what is there now."""
+        is_made = entrance.is_made(self._paths)
+        known = self._census.members(file=self._experiment.path) if is_made else []
+        lost = frozenset(one.id for one in known if one.state is State.DONE and _is_lost(one.part.log))
+        try:
+            return compare(self._experiment.runs, Facts(known, self._taken, lost), self._wish)
+        except ValueError as error:
+            raise BadExperimentFile(f"{printable(self._experiment.place)}: {error}") from error
+
+    def look_at(self, plan: Plan, published: Sequence[Item]) -> list[Prepared]:
+        """Refuse what can never run, all of it at once."""
+        scripts = self._scripts(plan, published)
+        try:
+            return entrance.look_at(self._paths, scripts, Options())
+        except BadScript as error:
+            problems = []
+            for item, script in zip(published, scripts, strict=True):
+                try:
+                    entrance.look_at(self._paths, [replace(script, options=self._options(item.run))], Options())
+                except BadScript as problem:
+                    problems.append(f"{self._place(item.run)}: {problem}")
+            raise BadExperimentFile(*problems or [f"{printable(self._experiment.place)}: {error}"]) from error
+
+    def load(self) -> Loaded:
+        """Do all of it."""
+        for _ in range(ROUNDS):
+            plan = self.compare()
+            prepared = self.look_at(plan, plan.published)
+            refusals = self._take_out(plan) or self._try_again(plan)
+            if not refusals:
+                break
         else:
-            refusals.append(outcome)
-    return refusals
+            raise SpoolError(f"{refusals[0]}; load it again")
+        published, notes = _with_places(plan.published)
+        if notes:
+            prepared = self.look_at(plan, published)
+        tasks = entrance.put_in(self._paths, prepared)
+        queued = tuple((item.run, task) for item, task in zip(published, tasks, strict=True))
+        return Loaded(plan, queued, tuple(self._taken), tuple(self._retried.values()), notes)
 
+    def _take_out(self, plan: Plan) -> list[Outcome]:
+        outcomes = [(one, cancel(self._paths, one.task)) for one in plan.cancelled]
+        self._taken += [one for one, outcome in outcomes if outcome]
+        return [outcome for _, outcome in outcomes if not outcome]
 
-# -- scripts --------------------------------------------------------------------------------------------------------
+    def _try_again(self, plan: Plan) -> list[Outcome]:
+        """In the order of the plan: what comes after another fails where it finds that one failed."""
+        refusals = []
+        for item in plan.retried:
+            if item.member is None:
+                continue
+            outcome = retry(self._paths, item.member.task)
+            if outcome:
+                self._retried[item.member.id] = item.member
+            else:
+                refusals.append(outcome)
+        return refusals
 
+    # -- scripts
 
-def _scripts(experiment: Experiment, plan: Plan, published: Sequence[Item], retries: int | None) -> list[Script]:
-    """What is published, each behind what it comes after."""
-    position = {item.run.name: at for at, item in enumerate(published)}
-    known = {item.run.name: item.member.id for item in plan.items if item.member is not None}
-    made = []
-    for item in published:
-        run = item.run
-        after = tuple(
-            Beside(position[name]) if name in position else known[name] for name in dict.fromkeys(run.after)
+    def _scripts(self, plan: Plan, published: Sequence[Item]) -> list[Script]:
+        """What is published, each behind what it comes after."""
+        position = {item.run.name: at for at, item in enumerate(published)}
+        known = {item.run.name: item.member.id for item in plan.items if item.member is not None}
+        made = []
+        for item in published:
+            names = dict.fromkeys(item.run.after)
+            after = tuple(Beside(position[name]) if name in position else known[name] for name in names)
+            options = replace(self._options(item.run), after=after)
+            made.append(Script(item.run.name, item.run.script, self._experiment.place, options))
+        return made
+
+    def _options(self, run: Run) -> Options:
+        texts = (run.group, run.job, run.name, run.content)
+        return Options(
+            gpus=run.gpus,
+            memory=run.memory,
+            queue=run.queue,
+            time=run.time,
+            retries=self._retries if run.retries is None else run.retries,
+            name=run.name,
+            priority=DEFAULT_PRIORITY if run.priority is None else run.priority,
+            cwd=run.cwd,
+            experiment=ExperimentPart(self._experiment.path, *texts, log=run.log, params=run.params),
         )
-        options = replace(_options(experiment, run), after=after)
-        if options.retries is None:
-            options = replace(options, retries=retries)
-        made.append(Script(run.name, run.script, experiment.place, options))
-    return made
 
-
-def _options(experiment: Experiment, run: Run) -> Options:
-    part = ExperimentPart(experiment.path, run.group, run.job, run.name, run.content, log=run.log, params=run.params)
-    return Options(
-        gpus=run.gpus,
-        memory=run.memory,
-        queue=run.queue,
-        time=run.time,
-        retries=run.retries,
-        name=run.name,
-        priority=DEFAULT_PRIORITY if run.priority is None else run.priority,
-        cwd=run.cwd,
-        experiment=part,
-    )
-
-
-def _check(paths: SpoolPaths, experiment: Experiment, plan: Plan) -> None:
-    """Refuse what can never run, all of it at once."""
-    finder = Finder(paths)
-    scripts = _scripts(experiment, plan, plan.published, None)
-    try:
-        publishing.prepare(finder, scripts, Options(), lambda: 1)
-    except BadScript as error:
-        problems = []
-        for item, script in zip(plan.published, scripts, strict=True):
-            alone = replace(script, options=_options(experiment, item.run))
-            try:
-                publishing.prepare(finder, [alone], Options(), lambda: 1)
-            except BadScript as problem:
-                place = f"{printable(experiment.place)}:{item.run.place.line}:{item.run.place.column}"
-                problems.append(f"{place}: {problem}")
-        raise BadExperimentFile(*problems or [f"{printable(experiment.place)}: {error}"]) from error
+    def _place(self, run: Run) -> str:
+        return f"{printable(self._experiment.place)}:{run.place.line}:{run.place.column}"
 
 
 # -- links to logs --------------------------------------------------------------------------------------------------

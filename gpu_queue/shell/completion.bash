@@ -5,10 +5,11 @@
 #    source ~/.local/share/bash_completion/gpu-queue
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_gpu_queue_subparsers=(agent load report submit.sh shell-init completion)
+_shtab_gpu_queue_subparsers=(agent load run report submit.sh shell-init completion)
 
 _shtab_gpu_queue_agent_option_strings=(-h --help --job-id --queue-root --lifetime --gpus --simulate --no-keepalive --keepalive-engine --mode --check-time --compete-gpus --use-all-gpus --gpu-left --min-memory --max-util --maximize --max-concurrent --max-wait-time --select --process-json --node-name --at-end --until-empty --sweep --allow-group --allow-root-for --local-dir --default-gpus --cpu-slots --retries --max-lost --retry-delay --infeasible --log --slurm-environment --foreign-memory --stop-grace --leave-grace --poll --beat --fence-after --takeover-after --cache --settle --settle-unfinished --renew-per-hour --renew-after --gpus-unless-shared --check)
 _shtab_gpu_queue_load_option_strings=(-h --help --dry-run --again --shared-queues --multi --single --work-dir)
+_shtab_gpu_queue_run_option_strings=(-h --help --job-id --again --yes --min-memory --max-util --max-concurrent --select --check-time --max-wait-time --gpus --simulate --local-dir)
 _shtab_gpu_queue_report_option_strings=(-h --help --csv --json --job-id)
 _shtab_gpu_queue_submit_sh_option_strings=(-h --help)
 _shtab_gpu_queue_shell_init_option_strings=(-h --help)
@@ -20,6 +21,7 @@ _shtab_gpu_queue_agent___process_json_COMPGEN=_shtab_compgen_files
 _shtab_gpu_queue_agent___local_dir_COMPGEN=_shtab_compgen_dirs
 _shtab_gpu_queue_load_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_gpu_queue_load___work_dir_COMPGEN=_shtab_compgen_dirs
+_shtab_gpu_queue_run_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_gpu_queue_report_pos_0_COMPGEN=_shtab_compgen_files
 
 _shtab_gpu_queue_agent___keepalive_engine_choices=(matmul zeros spin cpu)
@@ -31,7 +33,7 @@ _shtab_gpu_queue_agent___log_choices=(direct pump)
 _shtab_gpu_queue_agent___slurm_environment_choices=(auto off)
 _shtab_gpu_queue_shell_init_pos_0_choices=(bash zsh)
 _shtab_gpu_queue_completion_pos_0_choices=(bash zsh tcsh)
-_shtab_gpu_queue_pos_0_choices=(agent load report submit.sh shell-init completion)
+_shtab_gpu_queue_pos_0_choices=(agent load run report submit.sh shell-init completion)
 
 _shtab_gpu_queue_agent__h_nargs=0
 _shtab_gpu_queue_agent___help_nargs=0
@@ -50,6 +52,10 @@ _shtab_gpu_queue_load___again_nargs=0
 _shtab_gpu_queue_load___shared_queues_nargs=0
 _shtab_gpu_queue_load___multi_nargs=0
 _shtab_gpu_queue_load___single_nargs=0
+_shtab_gpu_queue_run__h_nargs=0
+_shtab_gpu_queue_run___help_nargs=0
+_shtab_gpu_queue_run___again_nargs=0
+_shtab_gpu_queue_run___yes_nargs=0
 _shtab_gpu_queue_report__h_nargs=0
 _shtab_gpu_queue_report___help_nargs=0
 _shtab_gpu_queue_report___csv_nargs=0

@@ -19,7 +19,7 @@ complete gpu-queue \
         'c/--log=/(direct pump)/' \
         'c/--slurm-environment=/(auto off)/' \
         'c/--work-dir=/d/' \
-        'c/--/(again allow-group allow-root-for at-end beat cache check check-time compete-gpus cpu-slots csv default-gpus dry-run fence-after foreign-memory gpu-left gpus gpus-unless-shared help infeasible job-id json keepalive-engine leave-grace lifetime local-dir log max-concurrent max-lost max-util max-wait-time maximize min-memory mode multi no-keepalive node-name poll process-json queue-root renew-after renew-per-hour retries retry-delay select settle settle-unfinished shared-queues simulate single slurm-environment stop-grace sweep takeover-after until-empty use-all-gpus version work-dir)/' \
+        'c/--/(again allow-group allow-root-for at-end beat cache check check-time compete-gpus cpu-slots csv default-gpus dry-run fence-after foreign-memory gpu-left gpus gpus-unless-shared help infeasible job-id json keepalive-engine leave-grace lifetime local-dir log max-concurrent max-lost max-util max-wait-time maximize min-memory mode multi no-keepalive node-name poll process-json queue-root renew-after renew-per-hour retries retry-delay select settle settle-unfinished shared-queues simulate single slurm-environment stop-grace sweep takeover-after until-empty use-all-gpus version work-dir yes)/' \
         'c/-/(- h)/' \
         'n/--queue-root/d/' \
         'n/--keepalive-engine/(matmul zeros spin cpu)/' \
@@ -32,8 +32,9 @@ complete gpu-queue \
         'n/--log/(direct pump)/' \
         'n/--slurm-environment/(auto off)/' \
         'n/--work-dir/d/' \
-        'p/1/(agent load report submit.sh shell-init completion)/' \
+        'p/1/(agent load run report submit.sh shell-init completion)/' \
         'n/load/f/' \
+        'n/run/f/' \
         'n/report/f/' \
         'n/shell-init/(bash zsh)/' \
         'n/completion/(bash zsh tcsh)/' \

@@ -55,8 +55,8 @@ def encode_submission(submission: Submission) -> bytes:
 
 
 def _encoded_experiment(part: ExperimentPart) -> dict[str, Any]:
-    said = asdict(part) | {"params": dict(part.params)}
-    return {key: value for key, value in said.items() if value}
+    texts = {"file": part.file, "group": part.group, "job": part.job, "name": part.name, "content": part.content}
+    return texts | ({"log": part.log} if part.log else {}) | ({"params": dict(part.params)} if part.params else {})
 
 
 def write_submission(paths: SpoolPaths, submission: Submission) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gpu_queue.states import EXIT_SERVED
 from gpu_queue.task import short_name
 from tests.agent.harness import Cluster, put, wait_until
 
@@ -201,7 +202,7 @@ def test_a_shim_that_is_killed_costs_a_try_and_leaves_nothing_running(cluster: C
 def test_a_second_agent_for_the_same_spool_on_one_node_is_refused(cluster: Cluster) -> None:
     cluster.start()
     second = cluster.start(wait=False)
-    assert second.wait(20) == 1
+    assert second.wait(20) == EXIT_SERVED
     assert "an agent already serves" in cluster.output.read_text()
 
 

@@ -53,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gpus": {"task", "units", "errors", "locks"},
     "execution": {"allocations", "task", "units", "errors", "gpus", "locks"},
     "keepalive": {"texts", "task", "units", "errors", "gpus", "locks", "band"},
-    "experiments": {*NOUNS, "config", "spool", "policy"},
+    "experiments": {*NOUNS, "conf", "config", "locks", "pids", "policy", "scripts", "spool"},
     "console": {*NOUNS, "config", "spool", "experiments"},
     "agent": {
         *NOUNS,
@@ -81,7 +81,13 @@ LINES_MAX = 450
 
 IMPURE = {"os", "time", "subprocess", "random", "secrets", "threading", "datetime", "socket", "pathlib", "shutil"}
 RENAMES = {"spool.store", "spool.files", "spool.filesystem", "spool.events"}
-FORKS = {"execution.background", "execution.pump", "execution.launcher", "keepalive.zygote"}
+FORKS = {
+    "experiments.running.agents",
+    "execution.background",
+    "execution.pump",
+    "execution.launcher",
+    "keepalive.zygote",
+}
 OWN_PROGRAMS = {"execution.scontrol", "execution.srun.__main__", "execution.srun.ranks"}
 """A task's own: nothing of the agent imports them."""
 FORKING = {
@@ -215,6 +221,8 @@ def test_what_decides_knows_no_clock_no_chance_and_no_disk(module: str) -> None:
         "gpu_queue.experiments.commandfiles.triples",
         "gpu_queue.experiments.commandfiles.placeholders",
         "gpu_queue.experiments.commandfiles.comparing",
+        "gpu_queue.experiments.running.vigil",
+        *(module for module in with_room("experiments.specs") if not module.endswith((".specs", ".reading"))),
         "gpu_queue.gpus.asking",
         "gpu_queue.gpus.visible",
         "gpu_queue.keepalive.pace",

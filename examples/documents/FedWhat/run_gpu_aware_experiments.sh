@@ -49,7 +49,7 @@ for part in "${parts[@]}"; do
         lambda) experiments jobs_lambda_max_sensitivity.yaml ;;
     esac
     status=$?
-    [ "$status" -ne 130 ] || exit 130 # left by Ctrl-C
+    [ "$status" -lt 128 ] || exit "$status" # left by Ctrl-C
     [ "$status" -le "$worst" ] || worst=$status
 done
 exit "$worst"

@@ -8,40 +8,54 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpu_queue.experiments.progress.lines import Glyphs
+from gpu_queue.experiments.progress.lines import Glyphs, clean, cut
 from gpu_queue.experiments.progress.logs import log_end
-from gpu_queue.experiments.progress.nouns import Item
+from gpu_queue.experiments.progress.nouns import Item, Phase
 from gpu_queue.experiments.progress.sentences import commands, log_of
 
 SHOWN_A_MINUTE = 10
+COPIED_MAX = 5000
+"""Characters of a path and commands, which are not cut."""
 
 
 class Failures:
     """Remembers which ends were shown."""
 
-    def __init__(self, glyphs: Glyphs) -> None:
+    def __init__(self, glyphs: Glyphs, a_minute: int = SHOWN_A_MINUTE) -> None:
+        """None was shown yet.
+
+        Args:
+            glyphs: what can be shown.
+            a_minute: of so many failures within a minute the ends of logs are shown.
+        """
         self._glyphs = glyphs
+        self._a_minute = a_minute
         self._shown: dict[tuple[str, ...], str] = {}
         self._minute = 0
         self._count = 0
 
-    def of(self, item: Item, now: float) -> Iterator[str]:
-        """The lines below it, as others wrote them: whoever shows them cleans them.
+    def below(self, item: Item, now: float, columns: int | None = None) -> Iterator[str]:
+        """The lines below it, clean.
 
         Args:
-            item: a run that failed.
+            item: a run that failed, or was cancelled.
             now: epoch seconds.
+            columns: lines of logs are cut to these, what one may want to copy is not; None: nothing is.
         """
         if item.standing.outcome == "refused" or not item.standing.task_id:
             return
-        yield from (f"  {line}" for line in self._end(item, now))
-        yield self._glyphs.dot.join(filter(None, (log_of(item), *commands(item))))
+        if item.phase is Phase.FAILED:
+            for line in self._end(item, now):
+                text = f"    {clean(line, self._glyphs)}"
+                yield text if columns is None else cut(text, columns, self._glyphs)
+        typed = self._glyphs.dot.join(filter(None, (log_of(item), *commands(item))))
+        yield f"  {clean(typed, self._glyphs, COPIED_MAX)}"
 
     def _end(self, item: Item, now: float) -> tuple[str, ...]:
         if int(now // 60) != self._minute:
             self._minute, self._count = int(now // 60), 0
         self._count += 1
-        if self._count > SHOWN_A_MINUTE or not item.standing.log:
+        if self._count > self._a_minute or not item.standing.log:
             return ()
         found = log_end(item.standing.log)
         first = self._shown.setdefault(found, item.run.name)

@@ -130,13 +130,21 @@ def _groups(
     for one in items:
         phases[one.run.group][one.phase] += 1
         early[one.run.group] += one.run.name in earlier and one.phase is Phase.DONE
+    first: dict[str, float] = {}
+    for one in items:
+        if one.phase is Phase.RUNNING:
+            since = now if one.standing.since is None else min(one.standing.since, now)
+            first[one.run.group] = min(since, first.get(one.run.group, since))
     old = {group.name: group for group in before.groups} if before is not None else {}
     for name, found in phases.items():
         counts = Counts(*(found[phase] for phase in (*_ENDED, Phase.RUNNING, Phase.WAITING)))
         was = old.get(name)
         has_ended = counts.ended == counts.all
         ended_at = (now if was is None or was.ended_at is None else was.ended_at) if has_ended else None
-        yield Group(name, counts, early[name], ended_at, None if has_ended else told.get(name))
+        began_at = first.get(name) if was is None or was.began_at is None else was.began_at
+        if began_at is None and counts.ended > (counts.ended if was is None else was.counts.ended):
+            began_at = now  # it was too short to be seen running
+        yield Group(name, counts, early[name], began_at, ended_at, None if has_ended else told.get(name))
 
 
 def _whole(told: Sequence[Rest | None], items: Sequence[Item]) -> Rest | None:

@@ -153,6 +153,8 @@ class Group:
     counts: Counts
     earlier: int = 0
     """Of those done: so many were before we began."""
+    began_at: float | None = None
+    """When the first of its runs that we saw began; None: none has."""
     ended_at: float | None = None
     """When it was seen first that all of it has ended; None: it goes on."""
     rest: Rest | None = None

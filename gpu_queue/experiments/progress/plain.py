@@ -42,7 +42,7 @@ class PlainDisplay:
 
     def say(self, line: str) -> None:
         """A line that stays."""
-        self._write(time.time(), line)
+        self._write(time.time(), self._clean(line))
 
     def close(self) -> None:
         """Nothing is left to do."""
@@ -55,7 +55,7 @@ class PlainDisplay:
         agent = agent_in_words(progress)
         if agent != self._agent:
             self._agent = agent
-            yield agent or "the agent serves it"
+            yield self._clean(agent) or "the agent serves it"
         if before is None and progress.earlier:
             yield f"{plural(len(progress.earlier), 'run')} done before"
         is_due = before is None or progress.now - self._told_at >= EVERY_S
@@ -63,14 +63,17 @@ class PlainDisplay:
             self._told_at = progress.now
             yield summary(progress)
             if progress.waiting and not progress.running and why_first(progress.waiting[0]):
-                yield f"  {progress.waiting[0].run.name}: {why_first(progress.waiting[0])}"
+                yield self._clean(f"  {progress.waiting[0].run.name}: {why_first(progress.waiting[0])}")
 
     def _of(self, event: Event) -> Iterator[str]:
         word, rest = happened(event)
-        yield f"{word.upper() if event.what in _LOUD else word:<{_WORD_COLUMNS}} {rest}"
+        yield self._clean(f"{word.upper() if event.what in _LOUD else word:<{_WORD_COLUMNS}} {rest}")
         if event.what is Happened.FAILED and event.item is not None:
-            yield from (f"  {line}" for line in self._failures.of(event.item, event.at))
+            yield from self._failures.below(event.item, event.at)
+
+    def _clean(self, text: str) -> str:
+        return clean(text, self._glyphs)
 
     def _write(self, now: float, line: str) -> None:
-        self._stream.write(f"{format_clock(now)} {clean(line, self._glyphs)}\n")
+        self._stream.write(f"{format_clock(now)} {line}\n")
         self._stream.flush()

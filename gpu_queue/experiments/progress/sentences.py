@@ -61,21 +61,22 @@ def counted(counts: Counts) -> str:
     return ", ".join(told)
 
 
-def rest_in_words(rest: Rest | None, now: float) -> str:
-    """``about 9m left``; empty where nobody can tell."""
+def rest_in_words(rest: Rest | None, now: float, *, is_short: bool = False) -> str:
+    """``about 9m left``, or ``~9m left``; empty where nobody can tell."""
     if rest is None:
         return ""
     left_s = rest.until - now
     step_s = next((step for most, step in _ROUNDS_S if left_s < most), 6 * 3600)
     rounded = max(step_s, round(left_s / step_s) * step_s)
-    if rounded == 10:
-        return "10s or more left" if rest.is_least else "some seconds left"
-    return f"at least {_short(rounded)} left" if rest.is_least else f"about {_short(rounded)} left"
+    told = re.sub(r"(?<=[hmd])00[hms]$", "", format_duration(rounded))
+    if is_short:
+        return f"{told}+ left" if rest.is_least else f"~{told} left"
+    return f"at least {told} left" if rest.is_least else f"about {told} left"
 
 
-def _short(seconds: float) -> str:
-    """A duration without a part that is zero: what was rounded is not told by the second."""
-    return re.sub(r"(?<=[hmd])00[hms]$", "", format_duration(seconds))
+def elapsed_in_words(seconds: float) -> str:
+    """A time that goes on: by whole seconds, so that it does not flicker."""
+    return format_duration(seconds) if seconds >= 10 else f"{int(max(0.0, seconds))}s"
 
 
 def summary(progress: Progress) -> str:
@@ -117,9 +118,7 @@ def happened(event: Event) -> tuple[str, str]:
     if event.what is Happened.DONE:
         return "done", " ".join(filter(None, (name, took)))
     if event.what in (Happened.FAILED, Happened.CANCELLED):
-        place = where(standing) if standing.outcome not in ("", "refused", "cancelled") else ""
-        told = " ".join(filter(None, (name, place, took if place else ""))) + (f", {again}" if again else "")
-        return event.what.value, f"{told}: {how_it_ended(standing)}"
+        return event.what.value, ending(item)
     if event.what is Happened.RETRIED:
         reason = in_words(standing.reason) if standing.reason is not None else "it is tried again"
         return "failed", f"{' '.join(filter(None, (name, took)))}: {how_it_ended(standing)}; {reason}"
@@ -129,6 +128,16 @@ def happened(event: Event) -> tuple[str, str]:
     if event.what is Happened.QUEUED:
         return "queued", f"{name} again"
     return "gone", f"{name}: its task is nowhere any more"
+
+
+def ending(item: Item) -> str:
+    """``car_s0 (4f0c2a) on GPU 1 of gpu7 after 3m20s, try 2: exit status 1 (oom)``."""
+    standing = item.standing
+    told = [called(item)]
+    if standing.outcome not in ("", "refused", "cancelled"):  # it has run
+        told += [where(standing), f"after {format_duration(standing.ran_s)}" if standing.ran_s is not None else ""]
+    again = f", try {standing.tries}" if standing.tries > 1 else ""
+    return f"{' '.join(filter(None, told))}{again}: {how_it_ended(standing)}"
 
 
 def called(item: Item) -> str:

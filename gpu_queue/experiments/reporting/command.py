@@ -7,15 +7,17 @@ import difflib
 import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from gpu_queue.errors import GpuQueueError, SpoolError
 from gpu_queue.experiments.known import Member, members
+from gpu_queue.experiments.progress.lines import Glyphs
 from gpu_queue.experiments.reporting import collecting, exports, whole
-from gpu_queue.experiments.reporting.cells import tame
 from gpu_queue.experiments.reporting.tables import table
+from gpu_queue.experiments.running.place import own_spool
 from gpu_queue.spool.desk import entrance
-from gpu_queue.spool.paths import SpoolPaths, safe_name
+from gpu_queue.spool.paths import SpoolPaths
+from gpu_queue.texts import printable
 
 SAYS = "What the runs of an experiment took: times, GPU-hours, memory against what was asked for, failures."
 ENDINGS = (".yaml", ".yml")
@@ -42,20 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.complete = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}  # type: ignore[attr-defined]
 
 
-def main(arguments: Sequence[str], program: str) -> int:
-    """The program: 0 told, 1 the queue cannot be used or has no such runs, 2 the command line is wrong."""
-    parser = argparse.ArgumentParser(prog=program, description=SAYS, allow_abbrev=False)
-    add_arguments(parser)
-    return run(parser.parse_args(arguments), program)
-
-
 def run(chosen: argparse.Namespace, program: str) -> int:
-    """The same, of a command line that was read."""
+    """The program: 0 told, 1 the queue cannot be used, or it has no such runs."""
     try:
         _put(_made(chosen))
     except GpuQueueError as error:
         for line in str(error).splitlines():
-            print(f"{program}: {tame(line, len(line))}", file=sys.stderr)  # noqa: T201
+            print(f"{program}: {printable(line, len(line))}", file=sys.stderr)  # noqa: T201
         return 1
     except BrokenPipeError:  # whoever reads has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -76,13 +71,13 @@ def _made(chosen: argparse.Namespace) -> bytes:
         return exports.as_csv(made)
     if chosen.json:
         return exports.as_json(made, exports.Source(paths.root, file, group))
-    return "".join(f"{line}\n" for line in table(made, _columns())).encode()
+    glyphs = Glyphs.of(sys.stdout.encoding)
+    return "".join(f"{line}\n" for line in table(made, _columns(), glyphs)).encode(glyphs.encoding, "replace")
 
 
 def _spool(what: str, job_id: str | None, *, is_file: bool) -> SpoolPaths:
     if is_file and job_id is None:
-        directory, name = os.path.split(os.path.realpath(what))
-        own = entrance.named(safe_name(os.fsencode(os.path.splitext(name)[0])), f"{directory}/.gpu-queue")
+        own = own_spool(os.path.realpath(what))
         if entrance.is_made(own):
             return own
     try:

@@ -15,9 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gpu_queue.experiments.reporting.cells import tame, whole
-from gpu_queue.experiments.reporting.figures import RunFigures, Standing, Sum
+from gpu_queue.experiments.progress.nouns import Phase
+from gpu_queue.experiments.reporting.figures import RunFigures, Sum
 from gpu_queue.experiments.reporting.whole import GroupReport, Report
+from gpu_queue.texts import printable
 from gpu_queue.units import format_utc
 
 VERSION = 1
@@ -80,7 +81,7 @@ def _row(group: str, run: RunFigures | None) -> dict[str, Any]:
         "group": group,
         "name": run and run.name,
         "job": part and part.job,
-        "state": run and run.standing.value,
+        "state": run and run.phase.value,
         "outcome": run and (run.outcome or None),
         "error_type": run and (run.error_type or None),
         "tries": run and run.tries,
@@ -121,7 +122,7 @@ def _run(group: str, run: RunFigures) -> dict[str, Any]:
 def _sum(summed: Sum) -> dict[str, Any]:
     return {
         "runs": summed.runs,
-        "states": {standing.value: summed.counts[standing] for standing in Standing},
+        "states": {phase.value: summed.counts[phase] for phase in Phase},
         "tries": summed.tries,
         "unknown_tries": summed.unknown_tries,
         "gpu_hours": _hours(summed.gpu_s),
@@ -145,7 +146,7 @@ def _moment(epoch_s: float | None) -> str | None:
 
 
 def _rounded(value: float | None, digits: int = 3) -> float | None:
-    return None if value is None else round(value, digits)
+    return None if value is None else round(float(value), digits)
 
 
 def _hours(seconds: float | None) -> float | None:
@@ -154,15 +155,20 @@ def _hours(seconds: float | None) -> float | None:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, str):
-        return whole(value)
+        return _whole(value)
     if isinstance(value, Mapping):
-        return {whole(str(key)): _plain(one) for key, one in value.items()}
+        return {_whole(str(key)): _plain(one) for key, one in value.items()}
     return [_plain(one) for one in value] if isinstance(value, list) else value
+
+
+def _whole(text: str) -> str:
+    """A text of characters alone: bytes that are none, and halves of such, are U+FFFD."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _cell(value: object) -> str:
     if value is None:
         return ""
-    text = tame(str(value), len(str(value)))
+    text = _whole(printable(str(value), len(str(value))))
     is_formula = text.lstrip().startswith(_FORMULA) and _NUMBER.fullmatch(text) is None
     return f"'{text}" if is_formula else text

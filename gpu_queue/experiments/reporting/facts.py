@@ -44,8 +44,6 @@ class TryFacts:
     """It runs."""
     started_s: float | None = None
     """By its node's clock, in epoch seconds."""
-    ended_s: float | None = None
-    """When its end was noted; of one that was lost long after it."""
     duration_s: float | None = None
     """None: it runs, or nobody saw it end."""
     is_final: bool = False
@@ -125,18 +123,15 @@ def tries_of(results: Iterable[TryResult], files: Iterable[TryFile], live: Claim
 def _facts(result: TryResult | None, file: TryFile | None, *, is_live: bool) -> TryFacts:
     outcome = _outcome(result)
     is_final, error_type, node = (result.final, result.error_type, result.node) if result else (False, "", "")
-    ended_s = parse_utc_s(result.ended_at) if result else None
     if file is None:
-        return TryFacts(node, is_live, ended_s=ended_s, is_final=is_final, outcome=outcome, error_type=error_type)
+        return TryFacts(node, is_live, is_final=is_final, outcome=outcome, error_type=error_type)
     record = file.record
     has_begun = bool(record.started_at)
     duration_s = record.duration_s
-    ended_s = parse_utc_s(record.ended_at) if record.ended_at else ended_s
     return TryFacts(
         record.node or node,
         is_live and record.status is None,
         started_s=parse_utc_s(record.started_at),
-        ended_s=ended_s,
         duration_s=duration_s if duration_s is not None and 0 <= duration_s <= LONGEST_S else None,
         is_final=is_final or (record.status is not None and record.to in (State.DONE.value, State.FAILED.value)),
         outcome=(record.outcome or outcome) if record.status is not None else outcome,

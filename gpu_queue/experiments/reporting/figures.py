@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
 
+from gpu_queue.experiments.progress.nouns import Phase
 from gpu_queue.experiments.reporting.clocks import Clocks
 from gpu_queue.experiments.reporting.facts import RunFacts, TryFacts
 from gpu_queue.task import State
@@ -25,17 +26,7 @@ SLACK_S = 10.0
 """Clocks that are said to agree do so to some seconds: what comes a little before what it follows came at once."""
 
 
-class Standing(str, Enum):
-    """Where a run is, for people."""
-
-    DONE = "done"
-    FAILED = "failed"
-    CANCELLED = "cancelled"  # a person took it out, or stopped it
-    RUNNING = "running"
-    WAITING = "waiting"
-
-
-ENDED = (Standing.DONE, Standing.FAILED, Standing.CANCELLED)
+ENDED = (Phase.DONE, Phase.FAILED, Phase.CANCELLED)
 
 
 class Memory(str, Enum):
@@ -50,7 +41,7 @@ class RunFigures:
     """One run."""
 
     facts: RunFacts
-    standing: Standing
+    phase: Phase
     outcome: str = ""
     """Of the last try that has ended; empty: none has."""
     error_type: str = ""
@@ -114,21 +105,21 @@ def figures(facts: RunFacts, clocks: Clocks, now_s: float) -> RunFigures:
     submitted_s = clocks.submitted_s(facts.submitted)
     started_s = None if first is None else clocks.common_s(first.node, first.started_s)
     waits_until_s = now_s if first is None and facts.state is State.PENDING else started_s
-    standing, outcome = _standing(facts)
+    phase, outcome = _phase(facts)
     took = [_took_s(one, clocks, now_s) for one in tries]
     gpu_s = [_product(one.gpus, took_s) for one, took_s in zip(tries, took, strict=True)]
     failures = tuple(one.error_type for one in facts.tries if one.error_type)
     peak_bytes = _peak_bytes(tries)
     return RunFigures(
         facts,
-        standing,
+        phase,
         outcome,
-        error_type=failures[-1] if failures and standing is not Standing.DONE else "",
+        error_type=failures[-1] if failures and phase is not Phase.DONE else "",
         reason=facts.tries[-1].reason if facts.tries else "",
         tries=len(tries),
         submitted_s=submitted_s,
         started_s=started_s,
-        ended_s=_end_s(last, clocks) if last and standing in ENDED else None,
+        ended_s=_end_s(last, clocks) if last and phase in ENDED else None,
         waited_s=_span_s(submitted_s, waits_until_s),
         between_s=_between_s(tries, clocks),
         ran_s=_known_sum(took),
@@ -138,26 +129,26 @@ def figures(facts: RunFacts, clocks: Clocks, now_s: float) -> RunFigures:
         unknown_tries=sum(one is None for one in gpu_s),
         memory_peak_bytes=peak_bytes,
         utilization_percent=_utilization_percent(tries),
-        memory=_judged(peak_bytes, facts.memory_asked_bytes, standing),
+        memory=_judged(peak_bytes, facts.memory_asked_bytes, phase),
         node=last.node if last else "",
         failures=failures,
     )
 
 
-def _standing(facts: RunFacts) -> tuple[Standing, str]:
+def _phase(facts: RunFacts) -> tuple[Phase, str]:
     last = facts.tries[-1] if facts.tries else None
     ended = [one.outcome for one in facts.tries if one.outcome]
     outcome = ended[-1] if ended else ""
     if facts.state is State.DONE:
-        return Standing.DONE, outcome
+        return Phase.DONE, outcome
     if facts.state is State.RUNNING:
-        return Standing.RUNNING, outcome
+        return Phase.RUNNING, outcome
     if facts.state is State.PENDING:
-        return Standing.WAITING, outcome
+        return Phase.WAITING, outcome
     if last is None or not last.is_final or last.outcome == "stopped":
         # No try settled it there: a person did.
-        return Standing.CANCELLED, outcome
-    return Standing.FAILED, outcome
+        return Phase.CANCELLED, outcome
+    return Phase.FAILED, outcome
 
 
 def _took_s(one: TryFacts, clocks: Clocks, now_s: float) -> float | None:
@@ -221,13 +212,13 @@ def _utilization_percent(tries: Iterable[TryFacts]) -> float | None:
     return sum(count * percent for count, percent in readings) / samples if samples else None
 
 
-def _judged(peak_bytes: int | None, asked_bytes: int | None, standing: Standing) -> Memory | None:
+def _judged(peak_bytes: int | None, asked_bytes: int | None, phase: Phase) -> Memory | None:
     if peak_bytes is None or asked_bytes is None:
         return None
     if peak_bytes > asked_bytes:
         return Memory.MORE
     # One that failed, or runs, may not have come to where it needs most.
-    is_little = standing is Standing.DONE and peak_bytes < FAR_LESS * asked_bytes
+    is_little = phase is Phase.DONE and peak_bytes < FAR_LESS * asked_bytes
     return Memory.FAR_LESS if is_little else None
 
 
@@ -238,8 +229,8 @@ def _judged(peak_bytes: int | None, asked_bytes: int | None, standing: Standing)
 class Sum:
     """What several runs took together."""
 
-    counts: Mapping[Standing, int]
-    """Of each standing, also where there is none."""
+    counts: Mapping[Phase, int]
+    """Of each phase, also where there is none."""
     tries: int
     gpu_s: float | None
     """As far as known."""
@@ -276,15 +267,15 @@ def summed(runs: Sequence[RunFigures], now_s: float) -> Sum:
         runs: of which.
         now_s: epoch seconds by the common clock.
     """
-    counts = Counter(one.standing for one in runs)
+    counts = Counter(one.phase for one in runs)
     started = [one.started_s for one in runs if one.started_s is not None]
     ended = [one.ended_s for one in runs if one.ended_s is not None]
-    is_over = all(one.standing in ENDED for one in runs)
+    is_over = all(one.phase in ENDED for one in runs)
     first_s, last_s = min(started, default=None), max(ended, default=None) if is_over else None
     waits = [one.waited_s for one in runs if one.waited_s is not None and one.tries]
-    failed = [one.error_type for one in runs if one.standing is Standing.FAILED]
+    failed = [one.error_type for one in runs if one.phase is Phase.FAILED]
     return Sum(
-        {standing: counts[standing] for standing in Standing},
+        {phase: counts[phase] for phase in Phase},
         sum(one.tries for one in runs),
         _known_sum(one.gpu_s for one in runs),
         sum(one.unknown_tries for one in runs),

@@ -1,6 +1,7 @@
 """A report as a table for people, within the columns of their terminal.  Pure.
 
-What is not known is ``-``.  Where there is no room, columns go in the order in which they are missed least.
+What is not known is ``-``, and a column of nothing else is left out.  Where there is no room, columns go in the order
+in which they are missed least.
 """
 
 from __future__ import annotations
@@ -9,14 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from gpu_queue.experiments.reporting.cells import fitted, padded, tame, width_of, wrapped
-from gpu_queue.experiments.reporting.figures import ENDED, RunFigures, Standing, Sum
+from gpu_queue.experiments.progress.lines import UNICODE, Glyphs, clean, cut, cut_middle, fill, width
+from gpu_queue.experiments.progress.nouns import Phase
+from gpu_queue.experiments.reporting.figures import ENDED, RunFigures, Sum
 from gpu_queue.experiments.reporting.whole import GroupReport, Report
 from gpu_queue.task import ErrorType
 from gpu_queue.units import format_duration, format_size
 
 UNKNOWN = "-"
-GAP = "  "
+GAP = INDENT = "  "
 NAME_MIN, NAME_FINE = 10, 24
 """Columns of a name: the least, and what it gets before another column goes."""
 PARAM_MAX = 16
@@ -35,38 +37,46 @@ class Column:
     to_the_right: bool = True
 
 
-def table(report: Report, columns: int | None) -> Iterator[str]:
+def table(report: Report, columns: int | None, glyphs: Glyphs = UNICODE) -> Iterator[str]:
     """The lines of a report.
 
     Args:
         report: of what.
         columns: of the terminal; None: as many as it takes.
+        glyphs: that it can show.
     """
     for number, group in enumerate(report.groups):
         if number:
             yield ""
-        yield from _lines(group, columns)
+        yield from _prose(f"{group.name or UNKNOWN}: {_counted(group.sum)}", columns, glyphs)
+        yield from _rows(group.runs, columns, glyphs)
+        for line in (_took(group.sum), *_failures(group.sum), *_memory(group.sum), *_earlier(group)):
+            yield from _prose(line, columns, glyphs)
     if len(report.groups) > 1:
         yield ""
-        yield from _prose(f"all groups: {_counted(report.sum)}", columns)
-        yield from _prose(_took(report.sum), columns)
+        for line in (f"all groups: {_counted(report.sum)}", _took(report.sum)):
+            yield from _prose(line, columns, glyphs)
     if report.groups and report.notes:
         yield ""
     for note in report.notes:
-        yield from _prose(note, columns)
+        yield from _prose(note, columns, glyphs)
 
 
-def _lines(group: GroupReport, columns: int | None) -> Iterator[str]:
-    yield from _prose(f"{group.name or UNKNOWN}: {_counted(group.sum)}", columns)
-    yield from _rows(group.runs, columns)
-    yield from _prose(_took(group.sum), columns)
-    for line in (*_failures(group.sum), *_memory(group.sum), *_earlier(group)):
-        yield from _prose(line, columns)
-
-
-def _prose(text: str, columns: int | None) -> list[str]:
-    said = tame(text, len(text))
-    return [said] if columns is None else wrapped(said, columns)
+def _prose(text: str, columns: int | None, glyphs: Glyphs) -> list[str]:
+    """A text in lines; all but the first are indented, and a word that is too long is cut."""
+    said = clean(text, glyphs, len(text))
+    if columns is None:
+        return [said]
+    lines: list[str] = []
+    line = ""
+    for word in said.split(" "):
+        one = cut(word, max(1, columns - len(INDENT)), glyphs)
+        longer = f"{line} {one}" if line else one
+        if line and width(longer) > columns:
+            lines.append(line)
+            longer = f"{INDENT}{one}"
+        line = longer
+    return [*lines, line]
 
 
 # -- a row a run ----------------------------------------------------------------------------------------------------
@@ -77,7 +87,7 @@ def _columns(runs: Sequence[RunFigures]) -> list[Column]:
     params = dict.fromkeys(name for run in runs for name, _ in run.params)
     decimals = _decimals(max((one.gpu_s or 0 for one in runs), default=0) / 3600)
     return [
-        *(Column(fitted(name, PARAM_MAX), partial(_param, name), 9, to_the_right=False) for name in params),
+        *(Column(cut(name, PARAM_MAX), partial(_param, name), 9, to_the_right=False) for name in params),
         Column("STATE", told_state, to_the_right=False),
         Column("TRIES", lambda run: str(run.tries), 5),
         Column("WAITED", lambda run: _duration(run.waited_s), 4),
@@ -92,30 +102,26 @@ def _columns(runs: Sequence[RunFigures]) -> list[Column]:
     ]
 
 
-def _rows(runs: Sequence[RunFigures], columns: int | None) -> Iterator[str]:
-    shown = _columns(runs)
-    cells = [[tame(column.cell(run)) for column in shown] for run in runs]
-    widths = [max([width_of(column.title), *(width_of(row[at]) for row in cells)]) for at, column in enumerate(shown)]
-    names = [tame(run.name) or UNKNOWN for run in runs]
-    natural = max([4, *map(width_of, names)])
+def _rows(runs: Sequence[RunFigures], columns: int | None, glyphs: Glyphs) -> Iterator[str]:
+    shown = [one for one in _columns(runs) if not one.goes or any(one.cell(run) != UNKNOWN for run in runs)]
+    cells = [[clean(column.title, glyphs) for column in shown]]
+    cells += [[clean(column.cell(run), glyphs) for column in shown] for run in runs]
+    widths = [max(width(row[at]) for row in cells) for at in range(len(shown))]
+    names = ["NAME", *(clean(run.name, glyphs) or UNKNOWN for run in runs)]
+    longest = max(map(width, names))
     kept = list(range(len(shown)))
     if columns is not None:
-        while _total(kept, widths) + min(natural, NAME_FINE) > columns and any(shown[at].goes for at in kept):
+        while _total(kept, widths) + min(longest, NAME_FINE) > columns and any(shown[at].goes for at in kept):
             most = max(shown[at].goes for at in kept)
             kept = [at for at in kept if shown[at].goes != most]
-        natural = min(natural, max(NAME_MIN, columns - _total(kept, widths)))
-    lines = [(padded("NAME", natural), [shown[at].title for at in kept])]
-    lines += [
-        (padded(fitted(name, natural), natural), [row[at] for at in kept])
-        for name, row in zip(names, cells, strict=True)
-    ]
-    for name, row in lines:
-        told = [
-            padded(fitted(cell, widths[at]), widths[at], to_the_right=shown[at].to_the_right)
-            for at, cell in zip(kept, row, strict=True)
-        ]
-        line = GAP.join([name, *told]).rstrip()
-        yield line if columns is None else fitted(line, columns)
+        longest = min(longest, max(NAME_MIN, columns - _total(kept, widths)))
+    for name, row in zip(names, cells, strict=True):
+        told = [fill(cut_middle(name, longest, glyphs), longest)]
+        for at in kept:
+            blanks = " " * (widths[at] - width(row[at]))
+            told.append(blanks + row[at] if shown[at].to_the_right else row[at] + blanks)
+        line = GAP.join(told).rstrip()
+        yield line if columns is None else cut(line, columns, glyphs)
 
 
 def _total(kept: Sequence[int], widths: Sequence[int]) -> int:
@@ -123,13 +129,13 @@ def _total(kept: Sequence[int], widths: Sequence[int]) -> int:
 
 
 def _param(name: str, run: RunFigures) -> str:
-    return next((fitted(value, PARAM_MAX) for key, value in run.params if key == name), UNKNOWN)
+    return next((cut(value, PARAM_MAX) for key, value in run.params if key == name), UNKNOWN)
 
 
 def told_state(run: RunFigures) -> str:
     """Where a run is; of one that failed also how."""
-    if run.standing is not Standing.FAILED:
-        return str(run.standing.value)
+    if run.phase is not Phase.FAILED:
+        return str(run.phase.value)
     kind = "" if run.error_type == ErrorType.UNKNOWN.value else run.error_type
     if run.outcome.startswith("failed("):
         return f"failed {kind}" if kind else run.outcome
@@ -155,14 +161,17 @@ def _decimals(most_hours: float) -> int:
 def _gpu_hours(gpu_s: float | None, unknown_tries: int, decimals: int) -> str:
     if gpu_s is None:
         return UNKNOWN
-    return f"{'>' if unknown_tries else ''}{gpu_s / 3600:.{decimals}f}"
+    told = f"{gpu_s / 3600:.{decimals}f}"
+    if gpu_s > 0 and float(told) == 0 and not unknown_tries:
+        return f"<{10**-decimals:.{decimals}f}"
+    return f"{'>' if unknown_tries else ''}{told}"
 
 
 # -- all together ---------------------------------------------------------------------------------------------------
 
 
 def _counted(summed: Sum) -> str:
-    told = [f"{count} {standing.value}" for standing, count in summed.counts.items() if count]
+    told = [f"{count} {phase.value}" for phase, count in summed.counts.items() if count]
     return f"{_plural(summed.runs, 'run')}: {', '.join(told)}"
 
 
@@ -175,7 +184,7 @@ def _took(summed: Sum) -> str:
     if summed.unknown_tries:
         told[0] += f" (nobody knows how long {summed.unknown_tries} of them took)"
     if summed.wall_s is not None:
-        is_over = all(standing in ENDED or not count for standing, count in summed.counts.items())
+        is_over = all(phase in ENDED or not count for phase, count in summed.counts.items())
         told.append(
             f"{format_duration(summed.wall_s)} from the first start {'to the last end' if is_over else 'until now'}"
         )

@@ -39,7 +39,11 @@ class Entry:
     """Ids of tasks that are published together with it, before it, and must be done first."""
 
 
-def publish(paths: SpoolPaths, prepared: Sequence[Callable[[], Entry]]) -> tuple[Task, ...]:
+Prepared = Callable[[], Entry]
+"""A task that was looked at; called once, when all others are known to be fine, it gets its id."""
+
+
+def publish(paths: SpoolPaths, prepared: Sequence[Prepared]) -> tuple[Task, ...]:
     """Write records and scripts, sync them, and commit each by its rename.
 
     Returns when no stamp is ahead of the clock any more, so that what is submitted next comes after: a thousand tasks

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from gpu_queue.conf import Said, at_home, home_of, read_conf
 from gpu_queue.errors import SpoolError
 from gpu_queue.shell import SUBMIT_TYPED
 from gpu_queue.spool.desk import asking, committing, publishing
+from gpu_queue.spool.desk.committing import Prepared
 from gpu_queue.spool.desk.feasible import why_not
 from gpu_queue.spool.desk.find import Finder, Task
 from gpu_queue.spool.desk.publishing import Options, ScriptLike
@@ -91,9 +92,27 @@ def submit(paths: SpoolPaths, scripts: Iterable[ScriptLike], options: Options) -
         NotPublished: the storage did not take all; its ``published`` names those that were queued.
         SpoolError: the queue cannot be made or used.
     """
-    finder = Finder(paths)
+    return put_in(paths, look_at(paths, scripts, options))
+
+
+def look_at(paths: SpoolPaths, scripts: Iterable[ScriptLike], options: Options) -> list[Prepared]:
+    """The first half of it: nothing is made or written.
+
+    Raises:
+        BadScript: one of them can never run.
+        SpoolError: the queue cannot be used.
+    """
     is_made(paths)  # one of another protocol is refused before anything is looked at
-    prepared = publishing.prepare(finder, list(scripts), options, lambda: asking.default_gpus(paths))
+    return publishing.prepare(Finder(paths), list(scripts), options, lambda: asking.default_gpus(paths))
+
+
+def put_in(paths: SpoolPaths, prepared: Sequence[Prepared]) -> tuple[Task, ...]:
+    """The second half, once.
+
+    Raises:
+        NotPublished: the storage did not take all; its ``published`` names those that were queued.
+        SpoolError: the queue cannot be made or used.
+    """
     if prepared:
         make(paths)
     return _with_notes(paths, committing.publish(paths, prepared))

@@ -17,7 +17,7 @@ from gpu_queue.errors import BadScript
 from gpu_queue.scripts.reader import HEAD_BYTES, read
 from gpu_queue.scripts.reading import Array, Reading
 from gpu_queue.spool import files
-from gpu_queue.spool.desk.committing import Entry
+from gpu_queue.spool.desk.committing import Entry, Prepared
 from gpu_queue.spool.desk.find import WAITING_FIRST, Finder, Task, Unclear
 from gpu_queue.spool.desk.links import Named, place_of
 from gpu_queue.spool.desk.people import me
@@ -248,9 +248,18 @@ def _upstream(finder: Finder, after: Iterable[str | Task | Beside]) -> tuple[str
     return tuple(ids)
 
 
+@dataclass(frozen=True)
+class _Submitter:
+    """Who submits, and from where."""
+
+    user: str
+    host: str
+    directory: str
+
+
 def _prepare(
-    script: _Source, options: Options, after: _After, default_gpus: Callable[[], int], where_from: str
-) -> tuple[list[Callable[[], Entry]], _Ids]:
+    script: _Source, options: Options, after: _After, default_gpus: Callable[[], int], whose: _Submitter
+) -> tuple[list[Prepared], _Ids]:
     """Look at one; what is left is to give its tasks their ids, when all scripts are known to be fine."""
     content = script.content
     asked = _given(options)
@@ -265,8 +274,7 @@ def _prepare(
     title = options.name or _said(reading, "name") or script.name
     # By that ending a script without a #! line is run.
     stem, tongue = (title.removesuffix(".py"), ".py") if title.endswith(".py") else (title, "")
-    user, host = me()
-    directory = os.path.join(where_from, _said(reading, "chdir")).rstrip("/") or "/"
+    directory = os.path.join(whose.directory, _said(reading, "chdir")).rstrip("/") or "/"
     cwd = directory if options.cwd is None else os.path.abspath(options.cwd)
     patterns = tuple(dict.fromkeys(filter(None, (_said(reading, "output"), _said(reading, "error")))))
     notes = tuple(one.english for one in reading.warnings)
@@ -281,9 +289,9 @@ def _prepare(
         name = title if part is None else f"{stem}_{part.index}{tongue}"
         needs = asked | ({"after": after.both} if after.both else {}) | _lane(part, reading)
         arguments = tuple(options.arguments)
-        whose = (task_id, name, script.path, cwd, needs, user, host, submitted_at)
+        texts = (task_id, name, script.path, cwd, needs, whose.user, whose.host, submitted_at)
         origin = (options.batch, options.experiment)
-        return Submission(*whose, "", arguments, part, *origin)
+        return Submission(*texts, "", arguments, part, *origin)
 
     def entry(part: ArrayPart | None) -> Entry:
         now_s = next_stamp_s()
@@ -296,7 +304,7 @@ def _prepare(
         if after.beside:
             needs = replace(needs, after=tuple(after.both))
         job, index = (task_id, None) if part is None else (part.job, part.index)
-        places, problems = _places(patterns, Named(task_id, job, title, user, index), cwd)
+        places, problems = _places(patterns, Named(task_id, job, title, whose.user, index), cwd)
         task = Task(State.PENDING, full_name(options.priority, task_id), needs=needs, notes=notes + problems)
         return Entry(task, task_id, content, encode_submission(submission), log + places, after.of_beside)
 
@@ -351,12 +359,13 @@ def _places(patterns: Iterable[str], named: Named, cwd: str) -> tuple[tuple[str,
 def _read(script: _Source, given: dict[str, Any], options: Options, default_gpus: Callable[[], int]) -> Reading:
     head, arguments = script.content[:HEAD_BYTES], tuple(options.arguments)
     reading = read(head, given, arguments, 1, script.name)
-    return read(head, given, arguments, default_gpus(), script.name) if reading.source == "default" else reading
+    count = default_gpus() if reading.source == "default" else 1
+    return read(head, given, arguments, count, script.name) if count != 1 else reading
 
 
 def prepare(
     finder: Finder, sources: Iterable[ScriptLike], options: Options, default_gpus: Callable[[], int]
-) -> list[Callable[[], Entry]]:
+) -> list[Prepared]:
     """Look at all that is to be published; nothing is written.
 
     Args:
@@ -369,7 +378,7 @@ def prepare(
         BadScript: one of them can never run; the message says which and why.
         SpoolError: the spool cannot be listed.
     """
-    here = working_directory()
+    whose = _Submitter(*me(), working_directory())
     counted: list[int] = []
     upstream: dict[tuple[str | Task | Beside, ...], tuple[str, ...]] = {}
 
@@ -378,7 +387,7 @@ def prepare(
             counted.append(default_gpus())
         return counted[0]
 
-    prepared: list[Callable[[], Entry]] = []
+    prepared: list[Prepared] = []
     together: list[_Ids] = []
     for source in sources:
         script = read_script(source)
@@ -391,7 +400,7 @@ def prepare(
         if not all(0 <= position < len(together) for position in positions):
             raise BadScript(f"{printable(own.name or script.name)}: after: expected scripts that stand before it")
         beside = tuple(together[position] for position in positions)
-        entries, ids = _prepare(script, own, _After(upstream[after], beside), count, here)
+        entries, ids = _prepare(script, own, _After(upstream[after], beside), count, whose)
         prepared += entries
         together.append(ids)
     return prepared
