@@ -64,7 +64,8 @@ def build_parser(verbs: frozenset[str] | None = None) -> argparse.ArgumentParser
         prog=PROGRAM,
         description=_DESCRIPTION,
         epilog="`gpu-queue shell-init >>~/.bashrc` gives shells gpu_submit, gpu_status and the rest; in a clone, "
-        "`source client.sh` does. From Python: from gpu_queue import Spool.",
+        "`source client.sh` does. From Python: from gpu_queue import Spool. The pages docs/… that texts name lie in "
+        "a clone, and in share/doc/gpu-queue of the Python that gpu-queue was installed for.",
         allow_abbrev=False,
     )
     made.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
@@ -111,6 +112,9 @@ def _of_files(commands: _Commands[argparse.ArgumentParser], verb: str, *, is_wan
     module = importlib.import_module(row.module)
     made = commands.add_parser(verb, help=row.text, description=module.SAYS, epilog=row.epilog, allow_abbrev=False)
     module.add_arguments(made)
+    for action in made._actions:
+        if action.metavar in _PATHS:
+            action.complete = _PATHS[action.metavar]  # type: ignore[attr-defined]
 
 
 def _submit(commands: _Commands[argparse.ArgumentParser]) -> None:

@@ -110,7 +110,9 @@ def test_the_wheel_brings_the_scripts_as_they_lie_in_a_clone_and_the_ways_to_be_
         for name in ("client.sh", "submit.sh"):
             assert archive.read(f"gpu_queue/shell/{name}") == (ROOT / name).read_bytes()
     assert {name.split("/")[0].partition("-")[0] for name in held} == {"gpu_queue"}
-    assert any(name.endswith("share/man/man1/gpu-queue.1") for name in held)
+    data = {name.partition(".data/data/")[2] for name in held}
+    assert {"share/man/man1/gpu-queue.1", "share/doc/gpu-queue/README.md"} <= data
+    assert {f"share/doc/gpu-queue/docs/{one.name}" for one in (ROOT / "docs").glob("*.md")} <= data
     programs = [f"gpu_queue/ways/{one.name}" for one in (ROOT / "gpu_queue/ways").iterdir() if one.suffix != ".sh"]
     for name in ("gpu_queue/shell/submit.sh", *programs):
         assert held[name].external_attr >> 16 & 0o111, name
