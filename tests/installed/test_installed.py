@@ -22,6 +22,7 @@ from tests.unit.test_docs import ROOT
 
 SHELLS = ("bash", "zsh")
 PYTHON = os.path.realpath(sys.executable)
+PLACE = "it's 中文 $(touch pwned)"
 CALLED = "import sys; from gpu_queue.cli import main; sys.exit(main())"
 """As the installed script does it.  pip's own would run a `$(word)` in the path of its Python."""
 SCRIPT = "#GPUQ --time 5m\nexport CUDA_VISIBLE_DEVICES=0,1\necho hello of $CUDA_VISIBLE_DEVICES\n"
@@ -95,7 +96,7 @@ def built(shared: Path) -> Built:
 @pytest.fixture
 def home(shared: Path, built: Built, tmp_path: Path) -> Home:
     with FileLock(shared / "environment.lock"):
-        python = an_environment(shared / "it's 中文 $(touch pwned)", built)
+        python = an_environment(shared / PLACE, built)
     own = tmp_path / "a home 家 $(touch pwned)"
     own.mkdir()
     return Home(own, called(python, own / "bin"))
@@ -212,7 +213,8 @@ def test_a_queue_is_served_from_the_first_word_to_the_last(home: Home) -> None:
     finally:
         ended = home.shell("bash", "gpu_shutdown --wait", {"JOB_ID": "x"})
     assert re.search("^x +local .* running", listed, re.MULTILINE)
-    assert "torch is not installed" in started.stdout
+    assert "torch is not installed for " in started.stdout
+    assert f"/{PLACE}/bin/python" in started.stdout  # its own Python
     assert "hello of 0,1" in said.stdout
     assert "shuts down" in ended.stdout + ended.stderr
 
