@@ -94,7 +94,7 @@ def _run(flags: Flags, experiment: Experiment, paths: SpoolPaths, program: str) 
     _write(summary_lines(ending.progress, _queue(paths, experiment), _columns(), Glyphs.of(sys.stdout.encoding)))
     if ending.why:
         _complain(program, ending.why)
-        for line in session.last_words():
+        for line in ending.words:
             _complain(program, f"  {line}")
         return 1
     return int(any(True for _ in ending.progress.failed))
