@@ -59,6 +59,9 @@ def run(chosen: argparse.Namespace, program: str) -> int:
     except KeyboardInterrupt:
         _say("")
         return 128 + signal.SIGINT
+    except BrokenPipeError:  # whoever reads has seen enough; the agent goes on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except (BadExperimentFile, SettingsError) as error:
         _complain(program, str(error))
         return 2
