@@ -4,8 +4,8 @@ Standard library only, and little of it, for it starts many hundred times; ``tes
 Jobs are JSON files in ``$SCO_STAND_IN``, and the arguments of each call a line of ``calls``.  ``create`` really runs
 the command, once for each worker, as a container would: with an environment of its own (``image-env``, lines
 ``KEY=value``), its own process 1, and all that it started is killed when that has ended.  ``stop`` and ``delete``
-send TERM to process 1, and KILL after a grace.  Where ``$SCO_STAND_IN_CONTAINED`` is set, workers have pid namespaces of
-their own, as real ones have.
+send TERM to process 1, and KILL after a grace.  Where ``$SCO_STAND_IN_CONTAINED`` is set, workers have pid namespaces
+of their own, as real ones have.
 
 Known: the flags, ``--k=v`` and ``--k v``; the prose of ``create``; a list is a bare array, or the words ``No jobs
 found``; pages of 10; the states; 65, 70, ``HTTP 400 wsImmutableJobEnabled``; ``MEMBER_QUOTA_EXCEEDED`` on standard
