@@ -8,7 +8,9 @@ BIN := $(VENV)/bin
 comma := ,
 STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
 SHELL_FILES := client.sh submit.sh gpu_queue/execution/shim.sh gpu_queue/ways/* examples/ways/* tests/sco/bin/sco examples/train.sh .ci/run \
-	examples/demo*.sh examples/shared/scripts/*.sh tests/sharedfs/guest.sh tests/samples/sessions/*.sh
+	examples/demo*.sh examples/shared/scripts/*.sh examples/documents/FedWhat/*.sh \
+	examples/documents/scripts/*.sh examples/documents/scripts/compete_gpu_retry/*.sh \
+	tests/sharedfs/guest.sh tests/samples/sessions/*.sh
 
 .PHONY: help venv demo demo-shared test test-again test-sharedfs test-slurm test-ways lint format docs docs-samples attack soak bench gpu-report clean
 
@@ -57,6 +59,7 @@ format: $(STAMP) ## let ruff lay the code out
 
 docs: $(STAMP) ## write anew what is made from the code: the schema of config.yaml, the man page, the completion
 	$(BIN)/python -m gpu_queue.config >docs/config.schema.json
+	$(BIN)/gpu-queue schema >docs/experiment.schema.json
 	for one in bash:completion.bash zsh:_gpu-queue tcsh:completion.tcsh; do \
 		$(BIN)/shtab --error-unimportable --shell "$${one%:*}" gpu_queue.cli.build_parser >"gpu_queue/shell/$${one#*:}" || exit; \
 	done

@@ -385,7 +385,8 @@ __gpu_pythons() { # DIRECTORY: reply = what may be a Python for the gpu_queue in
     */lib*/python3*/*-packages) reply=("${1%/*/*/*}/bin/$name" "$name") ;; # only its own reads all of what lies there
     *) reply=("$1/.venv/bin/python3") ;;
   esac
-  reply+=("${CONDA_PREFIX:+$CONDA_PREFIX/bin/python3}" python3 python)
+  [ -z "${CONDA_PREFIX-}" ] || reply+=("$CONDA_PREFIX/bin/python3")
+  reply+=(python3 python)
 }
 
 __gpu_conf_files() { # [DIRECTORY of the scripts]: reply = the files that may hold settings, the strongest first
@@ -1381,7 +1382,7 @@ __gpu_read_sheets() { # FIRST COUNT: the sheets of these files of the caller, by
   for python in "${pythons:-${reply[0]}}" "${reply[@]:1}"; do
     case $tried in *" $python "*) continue ;; esac # nor is one that failed flags again
     tried+="$python "
-    case $python in '') continue ;; /*) [ -x "$python" ] || continue ;; esac
+    case $python in /*) [ -x "$python" ] || continue ;; esac
     if __gpu_consult "$2" "$python" "${flags[@]}" -- "${named[@]}" && __gpu_take_sheets "$1" "$2"; then pythons=$python; return 0; fi
   done
   pythons=none
@@ -1694,7 +1695,7 @@ sys.exit(main(sys.argv[1:], "gpu_load"))'
   for python in "${reply[@]}"; do
     case $tried in *" $python "*) continue ;; esac
     tried+="$python "
-    case $python in '') continue ;; /*) [ -x "$python" ] || continue ;; esac
+    case $python in /*) [ -x "$python" ] || continue ;; esac
     command timeout 10 "$python" -I -S -c 'import sys; sys.exit(sys.version_info < (3, 10))' </dev/null >/dev/null 2>&1 || continue
     command "$python" -I -c "$program" "$directory" "$@" # with its packages: PyYAML reads a config.yaml
     return

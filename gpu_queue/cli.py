@@ -51,6 +51,11 @@ _OF_FILES = {
         "gpu_queue.experiments.reporting.command",
         "It tells what is known while runs go on, too. docs/experiments.md shows one.",
     ),
+    "schema": _Verb(
+        "print the schema of experiment files, for editors",
+        "gpu_queue.experiments.specs.schema",
+        "In an editor with yaml-language-server: a first line `# yaml-language-server: $schema=PATH` in the file.",
+    ),
 }
 
 
@@ -64,7 +69,8 @@ def build_parser(verbs: frozenset[str] | None = None) -> argparse.ArgumentParser
         prog=PROGRAM,
         description=_DESCRIPTION,
         epilog="`gpu-queue shell-init >>~/.bashrc` gives shells gpu_submit, gpu_status and the rest; in a clone, "
-        "`source client.sh` does. From Python: from gpu_queue import Spool.",
+        "`source client.sh` does. From Python: from gpu_queue import Spool. The pages docs/… that texts name lie in "
+        "a clone, and in share/doc/gpu-queue of the Python that gpu-queue was installed for.",
         allow_abbrev=False,
     )
     made.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")

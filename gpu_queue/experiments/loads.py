@@ -49,7 +49,7 @@ def load(files: Sequence[str], *, is_dry: bool = False, again: bool = False, yes
     shown = _changing(paths, experiments, again=again)
     for experiment, plan in shown:
         say([telling.head(experiment, plan), *telling.changed(plan)])
-    if shown and not yes and sys.stdin.isatty() and sys.stderr.isatty() and (status := _asked()):
+    if shown and not yes and sys.stdin.isatty() and sys.stderr.isatty() and (status := asked()):
         return status
     were_shown = {experiment.path for experiment, _ in shown}
     is_terminal = sys.stdout.isatty()
@@ -101,8 +101,8 @@ def _changing(paths: SpoolPaths, experiments: Sequence[Experiment], *, again: bo
     return [(experiment, plan) for experiment, plan in plans if telling.changes(plan)]
 
 
-def _asked() -> int:
-    """0: go on; else the exit status."""
+def asked() -> int:
+    """Ask whether to go on: 0 is yes, else it is the exit status."""
     try:
         sys.stderr.write("go on? [Y/n] ")
         sys.stderr.flush()

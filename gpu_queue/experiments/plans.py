@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from gpu_queue.experiments.known import Member
-from gpu_queue.experiments.specs.nouns import Run
+from gpu_queue.experiments.specs.nouns import Run, has_same_result
 from gpu_queue.task import DEFAULT_PRIORITY, State
 from gpu_queue.texts import printable
 
@@ -228,7 +228,10 @@ def compare(runs: Sequence[Run], facts: Facts, wish: Wish) -> Plan:
 
 def _own(facts: Facts) -> dict[str, list[Member]]:
     """By the names of their runs the tasks that count, in the order of their submission."""
-    there = [one for one in facts.known if not one.was_cancelled]
+    taken = {one.id for one in facts.taken}
+    # What this load has put into failed/ counts as it was before; what a person has retried meanwhile waits again.
+    known = [one for one in facts.known if one.id not in taken or one.state is not State.FAILED]
+    there = [one for one in known if not one.was_cancelled]
     ids = {one.id for one in there}
     own: defaultdict[str, list[Member]] = defaultdict(list)
     for one in sorted([*there, *(one for one in facts.taken if one.id not in ids)], key=lambda one: one.id):
@@ -238,7 +241,7 @@ def _own(facts: Facts) -> dict[str, list[Member]]:
 
 def _by_itself(run: Run, own: Sequence[Member], facts: Facts, wish: Wish) -> Item:
     """What becomes of a run, as far as others do not matter."""
-    alike = [one for one in own if one.part.content == run.content]
+    alike = [one for one in own if _is_alike(one, run)]
     counting = [one for one in own if one.state is not State.PENDING or one in alike]
     if not counting:
         return Item(run, News.CHANGED if own else News.NEW, own[-1] if own else None)
@@ -256,6 +259,13 @@ def _by_itself(run: Run, own: Sequence[Member], facts: Facts, wish: Wish) -> Ite
     if last.state is State.DONE and last.id in facts.lost_logs:
         return Item(run, News.AGAIN, last, Because.LOG)
     return Item(run, _STAYS[last.state], last)
+
+
+def _is_alike(one: Member, run: Run) -> bool:
+    """Whether a task is a run's: what runs or was done stays though the file says another time or queue now."""
+    if one.state in (State.RUNNING, State.DONE):
+        return has_same_result(one.part.content, run.content)
+    return one.part.content == run.content
 
 
 def _behind(item: Item, upstream: Sequence[Item]) -> Item:

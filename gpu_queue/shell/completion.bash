@@ -5,12 +5,13 @@
 #    source ~/.local/share/bash_completion/gpu-queue
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_gpu_queue_subparsers=(agent load run report submit.sh shell-init completion)
+_shtab_gpu_queue_subparsers=(agent load run report schema submit.sh shell-init completion)
 
 _shtab_gpu_queue_agent_option_strings=(-h --help --job-id --queue-root --lifetime --gpus --simulate --no-keepalive --keepalive-engine --mode --check-time --compete-gpus --use-all-gpus --gpu-left --min-memory --max-util --maximize --max-concurrent --max-wait-time --select --process-json --node-name --at-end --until-empty --sweep --allow-group --allow-root-for --local-dir --default-gpus --cpu-slots --retries --max-lost --retry-delay --infeasible --log --slurm-environment --foreign-memory --stop-grace --leave-grace --poll --beat --fence-after --takeover-after --cache --settle --settle-unfinished --renew-per-hour --renew-after --gpus-unless-shared --check)
 _shtab_gpu_queue_load_option_strings=(-h --help --dry-run --again --yes --shared-queues --multi --single --work-dir)
 _shtab_gpu_queue_run_option_strings=(-h --help --job-id --again --yes --min-memory --max-util --max-concurrent --select --check-time --max-wait-time --gpus --simulate --local-dir)
 _shtab_gpu_queue_report_option_strings=(-h --help --csv --json --job-id)
+_shtab_gpu_queue_schema_option_strings=(-h --help)
 _shtab_gpu_queue_submit_sh_option_strings=(-h --help)
 _shtab_gpu_queue_shell_init_option_strings=(-h --help)
 _shtab_gpu_queue_completion_option_strings=(-h --help)
@@ -34,7 +35,7 @@ _shtab_gpu_queue_agent___log_choices=(direct pump)
 _shtab_gpu_queue_agent___slurm_environment_choices=(auto off)
 _shtab_gpu_queue_shell_init_pos_0_choices=(bash zsh)
 _shtab_gpu_queue_completion_pos_0_choices=(bash zsh tcsh)
-_shtab_gpu_queue_pos_0_choices=(agent load run report submit.sh shell-init completion)
+_shtab_gpu_queue_pos_0_choices=(agent load run report schema submit.sh shell-init completion)
 
 _shtab_gpu_queue_agent__h_nargs=0
 _shtab_gpu_queue_agent___help_nargs=0
@@ -62,6 +63,8 @@ _shtab_gpu_queue_report__h_nargs=0
 _shtab_gpu_queue_report___help_nargs=0
 _shtab_gpu_queue_report___csv_nargs=0
 _shtab_gpu_queue_report___json_nargs=0
+_shtab_gpu_queue_schema__h_nargs=0
+_shtab_gpu_queue_schema___help_nargs=0
 _shtab_gpu_queue_submit_sh_pos_0_nargs='*'
 _shtab_gpu_queue_submit_sh__h_nargs=0
 _shtab_gpu_queue_submit_sh___help_nargs=0

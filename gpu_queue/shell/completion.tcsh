@@ -32,7 +32,7 @@ complete gpu-queue \
         'n/--log/(direct pump)/' \
         'n/--slurm-environment/(auto off)/' \
         'n/--work-dir/d/' \
-        'p/1/(agent load run report submit.sh shell-init completion)/' \
+        'p/1/(agent load run report schema submit.sh shell-init completion)/' \
         'n/load/f/' \
         'n/run/f/' \
         'n/report/f/' \

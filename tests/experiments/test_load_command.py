@@ -136,7 +136,8 @@ def test_what_failed_is_told_and_again_queues_it(paths: SpoolPaths, file: Path, 
     load(file)
     for one in members(paths):
         settle(paths, one.part.name, State.FAILED)
-        Path(paths.tries_index(one.id)).write_text('{"tries": [{"try": 1, "token": "abcdef", "status": 1}]}')
+        tried = '{"tries": [{"try": 1, "token": "abcdef", "status": 1, "final": true}]}'
+        Path(paths.tries_index(one.id)).write_text(tried)
     status, out, err = load(file)
     assert (status, out) == (0, [])
     assert err[:2] == ["sweep.yaml: 4 runs: 4 failed", "  s0: has failed; gpu_retry, or --again"]

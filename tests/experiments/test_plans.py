@@ -384,3 +384,22 @@ def test_the_order_holds_every_run_once_and_behind_what_it_comes_after(seed: int
     assert all(place[name] < place[one.name] for one in runs for name in one.after)
     free = [at for at in order if not runs[at].after and not any(runs[at].name in one.after for one in runs)]
     assert free == sorted(free)
+
+
+@pytest.mark.parametrize(
+    ("state", "news"),
+    [
+        (State.PENDING, News.CHANGED),
+        (State.RUNNING, News.RUNS),
+        (State.DONE, News.DONE),
+        (State.FAILED, News.CHANGED),
+    ],
+)
+def test_another_time_or_queue_makes_no_other_result(state: State, news: News) -> None:
+    queue = Queue()
+    queue.load([run("a", "1.1")])
+    queue.move(next(iter(queue.members)), state)
+    (item,) = queue.compare([run("a", "1.2")]).items
+    assert item.news is news
+    (item,) = queue.compare([run("a", "2.1")]).items
+    assert item.news is News.CHANGED

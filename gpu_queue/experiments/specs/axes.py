@@ -15,7 +15,7 @@ from gpu_queue.texts import shown
 
 RESERVED = ("name", "group", "job")
 """Names that a template knows by itself."""
-_ENTRIES = ("include", "exclude")
+ENTRIES = ("include", "exclude")
 _NAME = "a name of letters, digits, _ - and . that begins with a letter"
 
 
@@ -35,7 +35,7 @@ def read_matrix(node: Node, expected: str, problems: Problems) -> Matrix | None:
     axes: dict[str, tuple[str, ...]] = {}
     entries: dict[str, tuple[Entry, ...]] = {}
     for name, place, below in reader.entries(node, "matrix"):
-        if name in _ENTRIES:
+        if name in ENTRIES:
             entries[name] = tuple(reader.variants(below, f"matrix.{name}"))
         elif reader.is_name(name, place, "matrix"):
             axes[name] = tuple(reader.axis(below, f"matrix.{name}"))

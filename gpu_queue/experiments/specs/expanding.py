@@ -6,6 +6,7 @@ import difflib
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gpu_queue.experiments.specs import scripting, values
 from gpu_queue.experiments.specs.axes import RESERVED
@@ -25,8 +26,6 @@ SCRIPTS_MAX_CHARACTERS = 64 << 20
 _KINDS = {key.name: key for key in JOB_KEYS if key.kind is not None}
 _NEEDS = ("gpus", "memory", "time", "retries", "queue", "priority")
 _NAMES = ("name", "group")
-_KNOWN_BY = ("gpus", "memory", "time", "retries", "queue")
-"""What of its needs a run is known by."""
 
 
 @dataclass(frozen=True)
@@ -65,21 +64,24 @@ Known = dict[str, str]
 def plan_of(sheet: Sheet, where: Surroundings, problems: Problems) -> Plan:
     """All runs of a file, in its order; what is wrong is noted."""
     made: list[Planned] = []
-    is_whole = True
     matrices = [job.said.get("matrix") for job in sheet.jobs] + [sheet.defaults.get("matrix")]
     anywhere = frozenset(name for one in matrices if isinstance(one, Matrix) for name in one.names)
-    left = SCRIPTS_MAX_CHARACTERS
-    for job in sheet.jobs:
-        expansion = _Expansion(_merged(job, sheet), sheet.group, where, problems, anywhere)
+    expansions = [_Expansion(_merged(job, sheet), sheet.group, where, problems, anywhere) for job in sheet.jobs]
+    count, left = 0, SCRIPTS_MAX_CHARACTERS
+    for job, expansion in zip(sheet.jobs, expansions, strict=True):
+        count += len(expansion.combinations)
+        if count > RUNS_MAX:
+            problems.wrong(job.place, "jobs", f"at most {RUNS_MAX} runs in all", "more from here on")
+            return Plan((), is_whole=False)
+    for job, expansion in zip(sheet.jobs, expansions, strict=True):
         for planned in expansion.runs():
             made.append(planned)
             left -= len(planned.run.script)
-            if len(made) > RUNS_MAX or left < 0:
-                most = f"{RUNS_MAX} runs" if left >= 0 else f"scripts of {SCRIPTS_MAX_CHARACTERS >> 20} MiB"
-                problems.wrong(job.place, "jobs", f"at most {most} in all", "more from here on")
+            if left < 0:
+                most = f"scripts of {SCRIPTS_MAX_CHARACTERS >> 20} MiB in all"
+                problems.wrong(job.place, "jobs", f"at most {most}", "more from here on")
                 return Plan((), is_whole=False)
-        is_whole = is_whole and expansion.is_whole
-    return Plan(tuple(made), is_whole)
+    return Plan(tuple(made), all(one.is_whole for one in expansions))
 
 
 def _merged(job: Job, sheet: Sheet) -> Job:
@@ -107,16 +109,17 @@ class _Expansion:
         self._matrix = matrix if isinstance(matrix, Matrix) else None
         if self._matrix is None and "matrix" in job.said and problems:
             self.is_whole = False
+        self.combinations = self._combined()
 
     def runs(self) -> Iterator[Planned]:
         if "run" not in self._job.said:
             self._problems.wrong(self._job.place, f"jobs.{self._job.key}", "a key run with what runs", "none")
         for path, template in self._job.templates():
             self._check_defaults(path, template)
-        for combination in self._combinations():
+        for combination in self.combinations:
             yield self._run(combination)
 
-    def _combinations(self) -> list[Combination]:
+    def _combined(self) -> list[Combination]:
         if self._matrix is None:
             return [{}]
         try:
@@ -142,7 +145,7 @@ class _Expansion:
             job=self._job.key,
             group=known["group"],
             script=scripting.script_of(body, known["name"], known["group"], self._where.name, log),
-            content=scripting.content_of(body, [(key, needs[key]) for key in _KNOWN_BY], cwd),
+            content=scripting.content_of(body, cwd, needs),
             params=params,
             gpus=needs["gpus"],
             memory=needs["memory"],
@@ -193,15 +196,9 @@ class _Expansion:
         text = self._filled(key, template, known, clean=key in _NAMES)
         if text is None:
             return None
-        row = _KINDS[key]
-        assert row.kind is not None
-        if row.takes_none and text == "none":
-            return text
-        try:
-            row.kind.check(text)
-        except ValueError:
+        if not _is_one(key, text):
             of = f", of {shown(template.text)}" if template.holes else ""
-            self._problems.wrong(template.place, key, row.expected, f"{shown(text)}{of}")
+            self._problems.wrong(template.place, key, _KINDS[key].expected, f"{shown(text)}{of}")
             return None
         return text.strip() if key in _NEEDS else text
 
@@ -219,11 +216,10 @@ class _Expansion:
             name = self._checked("name", known)
         else:
             name = "-".join([self._job.key, *map(_in_a_name, combination.values())])
-            try:
-                values.NAME.check(name)
-            except ValueError:
-                hint = "; give the job a name"
-                self._problems.wrong(self._job.place, "name", values.NAME.expected, shown(name), hint)
+            if not values.is_name(name):
+                if values.is_name(self._job.key):  # else that was noted
+                    hint = "; give the job a name"
+                    self._problems.wrong(self._job.place, "name", values.NAME.expected, shown(name), hint)
                 name = None
         self.is_whole = self.is_whole and name is not None
         return name or ""
@@ -273,6 +269,18 @@ class _Expansion:
                 yield template.place, text
 
 
+@lru_cache(maxsize=4096)
+def _is_one(key: str, text: str) -> bool:
+    """Whether a text is a value of a key."""
+    row = _KINDS[key]
+    assert row.kind is not None
+    try:
+        row.kind.check(text)
+    except ValueError:
+        return row.takes_none and text == "none"
+    return True
+
+
 def _in_a_name(value: str) -> str:
     """A value within a name that nobody has written."""
     return _clean(value).replace(" ", "_")
@@ -280,6 +288,8 @@ def _in_a_name(value: str) -> str:
 
 def _clean(value: str) -> str:
     """A value within a name."""
+    if value.isprintable() and "/" not in value:
+        return value
     return "".join(one if one.isprintable() and one != "/" else "_" for one in value)
 
 

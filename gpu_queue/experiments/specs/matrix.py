@@ -17,7 +17,7 @@ from itertools import product
 from gpu_queue.experiments.specs.nouns import Place
 
 COMBINATIONS_MAX = 10_000
-STEPS_MAX = 2_000_000
+STEPS_MAX = 1_000_000
 """Of looking entries of ``include`` and ``exclude`` up in the product."""
 
 Combination = dict[str, str]
@@ -83,7 +83,8 @@ def combinations(matrix: Matrix) -> list[Combination]:
     made: list[Combination] = []
     for entry in matrix.include:
         steps.take(len(own))
-        hits = [at for at, one in enumerate(own) if _fits(one, entry)]
+        said = [(name, value) for name, value in entry.values.items() if name in matrix.axes]
+        hits = [at for at, one in enumerate(own) if all(one[name] == value for name, value in said)]
         for at in hits:
             found[at].update(entry.values)
         if not hits:
@@ -109,10 +110,6 @@ class _Steps:
     def matching(self, found: list[Combination], entry: Entry) -> list[Combination]:
         self.take(len(found))
         return [one for one in found if all(one.get(name) == value for name, value in entry.values.items())]
-
-
-def _fits(own: Combination, entry: Entry) -> bool:
-    return all(own.get(name, value) == value for name, value in entry.values.items())
 
 
 def _spelled_otherwise(matrix: Matrix, entry: Entry) -> Iterator[tuple[Place, str]]:

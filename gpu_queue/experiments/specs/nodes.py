@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -42,8 +41,7 @@ class Unreadable(Exception):
         self.place = place
 
 
-@dataclass(frozen=True)
-class Scalar:
+class Scalar(NamedTuple):
     """A text, a number, a word: a text here."""
 
     place: Place
@@ -53,8 +51,7 @@ class Scalar:
     size: int = 1
 
 
-@dataclass(frozen=True)
-class Sequence:
+class Sequence(NamedTuple):
     """A list."""
 
     place: Place
@@ -62,8 +59,7 @@ class Sequence:
     size: int = 1
 
 
-@dataclass(frozen=True)
-class Mapping:
+class Mapping(NamedTuple):
     """Keys and values, also those that stand there twice."""
 
     place: Place
@@ -153,7 +149,9 @@ class _Composer:
 
     def _add(self, node: Node, anchor: str | None, *, is_counted: bool = False) -> None:
         if not is_counted:
-            self._spend(node.size, node.place)
+            self._left -= node.size
+            if self._left < 0:
+                self._spend(0, node.place)
         if anchor is not None:
             self._anchors[anchor] = node
         if self._open:
@@ -198,13 +196,17 @@ def _explained(error: yaml.MarkedYAMLError, text: str) -> Unreadable:
     said = ", ".join(" ".join(part.split()) for part in (error.context, error.problem) if part)
     lines = text.split("\n")
     line = lines[place.line - 1] if place.line <= len(lines) else ""
-    return Unreadable(place, f"no YAML: {printable(said)}{_hint(line, place.column)}")
+    return Unreadable(place, f"no YAML: {printable(said)}{_hint(said, line, place.column)}")
 
 
-def _hint(line: str, column: int) -> str:
+def _hint(problem: str, line: str, column: int) -> str:
     """What it probably was."""
     if line[column - 1 : column] == "\t" or line.startswith("\t"):
         return "; indent with blanks, not with tabs"
+    if "mapping values are not allowed" in problem:
+        return "; put quotes around a text with ': ' in it"
+    if line[column - 1 : column] == "{":
+        return "; put quotes around a text with { in it"
     if re.search(r"(?:[:,\[-]\s*|^\s*)\{[A-Za-z_][^{}:,]*\}", line):
         return "; put quotes around a text that begins with {"
     return ""

@@ -57,7 +57,12 @@ def _link(log: str) -> str:
     return f'{is_ours} || ln -sfn -- "${LOG}" {log} 2>/dev/null || :'
 
 
-def content_of(body: str, needs: Iterable[tuple[str, str | None]], cwd: str) -> str:
-    """A hash of what makes the result."""
-    said = [body, cwd, *(f"{name}={value}" for name, value in needs if value is not None)]
-    return hashlib.sha256("\0".join(said).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+def content_of(body: str, cwd: str, needs: Mapping[str, str | None]) -> str:
+    """What a run is known by: ``Run.content``."""
+    asked = "\0".join(f"{name}={needs[name]}" for name in ("memory", "time", "retries", "queue") if needs[name])
+    result = "\0".join((body, cwd, needs["gpus"] or ""))
+    return f"{_hash(result, 16)}.{_hash(asked, 8)}"
+
+
+def _hash(text: str, digits: int) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:digits]

@@ -16,6 +16,7 @@ from functools import lru_cache
 from gpu_queue.experiments.specs.templates import Hole, Template
 from gpu_queue.texts import shown
 
+_DEPTH_MAX = 100
 _MARK = "\0"
 """Stands for a value: no text has it."""
 _TOKEN = re.compile(r"\\.|\$'|\$\(\(?|\$\{|\(\(|<<<|<<-?|['\"()`#\n}\0]|\\\Z", re.DOTALL)
@@ -103,6 +104,8 @@ def _run(scan: _Scan) -> None:
     while (found := _TOKEN.search(scan.text, at)) is not None:
         mark, state = found[0], scan.stack[-1]
         at = found.end()
+        if len(scan.stack) > _DEPTH_MAX:
+            raise ValueError(f"expected at most {_DEPTH_MAX} quotes and brackets in each other")
         if mark == _MARK:
             scan.spots.append(_spot(scan, found.start()))
         elif mark[0] == "\\":
@@ -127,14 +130,15 @@ def _spot(scan: _Scan, at: int) -> Spot:
     state, text = scan.stack[-1], scan.text
     is_here = state in (_State.HERE, _State.RAW)
     around = ("", "")
-    if is_here:
-        end = text.find("\n", at)
-        around = (text[text.rfind("\n", 0, at) + 1 : at], text[at + 1 : len(text) if end < 0 else end])
+    if is_here:  # of a long line so much that it is not taken for the delimiter
+        most = len(scan.delimiter) + 1
+        before = text[max(0, at - most) : at]
+        around = (before[before.rfind("\n") + 1 :], text[at + 1 : at + 1 + most].partition("\n")[0])
     return Spot(
         state,
         is_in_backticks=_State.BACKTICK in scan.stack,
         is_in_quotes_twice=state is _State.DOUBLE and _is_twice(scan.stack[:-1]),
-        is_before_redirection=text[at + 1 :].lstrip(_MARK)[:1] in ("<", ">") if not is_here else False,
+        is_before_redirection=not is_here and text[at + 1 : at + 10].lstrip(_MARK)[:1] in ("<", ">"),
         delimiter=scan.delimiter if is_here else "",
         around=around,
     )

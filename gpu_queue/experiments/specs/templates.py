@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gpu_queue.experiments.specs.nouns import Place
 
@@ -17,8 +17,7 @@ _HOLE = re.compile(rf"\$\{{+|\{{(\{{{IDENTIFIER}(?:\|[^{{}}]*)?\}})|\{{({IDENTIF
 _FOREIGN = re.compile(r"\$\{\{\s*(?:matrix\.)?([A-Za-z_][\w.-]*)\s*\}\}")
 
 
-@dataclass(frozen=True)
-class Hole:
+class Hole(NamedTuple):
     """A place that is filled in."""
 
     name: str
@@ -28,8 +27,7 @@ class Hole:
         return f"{{{self.name}}}" if self.default is None else f"{{{self.name}|{self.default}}}"
 
 
-@dataclass(frozen=True)
-class Template:
+class Template(NamedTuple):
     """A text of the file, with where it stands."""
 
     place: Place
@@ -56,6 +54,8 @@ def parse(place: Place, text: str) -> Template:
     Raises:
         ValueError: it has one in another program's notation.
     """
+    if "{" not in text:
+        return Template(place, text, (text,))
     foreign = _FOREIGN.search(text)
     if foreign is not None:
         raise ValueError(f"expected {{{foreign[1]}}}, got {foreign[0]}, which is another program's")

@@ -10,7 +10,7 @@ from typing import Any
 
 from gpu_queue.experiments.specs.templates import IDENTIFIER
 from gpu_queue.scripts.directives import MAX_GPUS, parse_gpu_count, queue_name, retries_of
-from gpu_queue.units import parse_duration_s, parse_size_bytes
+from gpu_queue.units import LARGEST_BYTES, LONGEST_S, parse_duration_s, parse_size_bytes
 
 NAME_MAX_BYTES = 100
 _TRUTHS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
@@ -45,8 +45,17 @@ def _priority(text: str) -> None:
         raise ValueError
 
 
+def is_name(text: str) -> bool:
+    """Whether a run, a job or a group may be called so: it becomes the name of a file."""
+    return text[:1] not in ("", ".", "-") and "/" not in text and text.isprintable() and _fits(text, NAME_MAX_BYTES)
+
+
+def _fits(text: str, most_bytes: int) -> bool:
+    return len(text.encode("utf-8", "surrogateescape")) <= most_bytes
+
+
 def _name(text: str) -> None:
-    if not text or "/" in text or text[0] in ".-" or not text.isprintable() or len(text.encode()) > NAME_MAX_BYTES:
+    if not is_name(text):
         raise ValueError
 
 
@@ -89,7 +98,7 @@ MEMORY = Kind(
     "a size with its unit, for example 20G or 512M",
     {
         "anyOf": [
-            {"type": "integer", "minimum": _SMALLEST_BYTES, "maximum": 1 << 60},
+            {"type": "integer", "minimum": _SMALLEST_BYTES, "maximum": LARGEST_BYTES},
             _text(rf"{_NUMBER}\s*[kmgtKMGT]?(?:[iI]?[bB])?"),
         ]
     },
@@ -97,7 +106,12 @@ MEMORY = Kind(
 TIME = Kind(
     _time,
     "a time longer than 0 s: seconds, or for example 90s, 30m, 4h or 1d12h",
-    {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, _text(_NUMBER, rf"(?:{_NUMBER}[dhmsDHMS])+")]},
+    {
+        "anyOf": [
+            {"type": "number", "exclusiveMinimum": 0, "maximum": LONGEST_S},
+            _text(rf"(?=[^1-9]*[1-9])(?:{_NUMBER}|(?:{_NUMBER}[dhmsDHMS])+)"),
+        ]
+    },
 )
 RETRIES = Kind(
     retries_of,
@@ -122,10 +136,23 @@ QUEUE = Kind(
 NAME = Kind(
     _name,
     f"at most {NAME_MAX_BYTES} bytes without /, and no . or - first",
-    {"anyOf": [{"type": "number"}, {"type": "string", "pattern": "^[^./-][^/]*$"}]},
+    {
+        "anyOf": [
+            {"type": "number"},
+            {
+                "type": "string",
+                "pattern": "^[^./\\x00-\\x1f\\x7f-][^/\\x00-\\x1f\\x7f]*$",
+                "maxLength": NAME_MAX_BYTES,
+            },
+        ]
+    },
 )
-PATH = Kind(_path, "a path, from the file's directory if it does not begin with /", {"type": ["string", "number"]})
-FLAG = Kind(truth, "true or false", {"enum": [True, False, "true", "false", "yes", "no", "on", "off"]})
+PATH = Kind(
+    _path,
+    "a path, from the file's directory if it does not begin with /",
+    {"anyOf": [{"type": ["string", "number"], "minLength": 1}]},
+)
+FLAG = Kind(truth, "true or false", {"anyOf": [{"enum": [True, False, "true", "false", "yes", "no", "on", "off"]}]})
 
 
 def within(directory: str, path: str, home: str) -> str:

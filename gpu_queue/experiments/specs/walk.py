@@ -14,7 +14,7 @@ from gpu_queue.experiments.specs.nodes import Mapping, Node, Scalar, Sequence
 from gpu_queue.experiments.specs.nouns import Place
 from gpu_queue.experiments.specs.problems import what
 from gpu_queue.experiments.specs.templates import Template
-from gpu_queue.experiments.specs.values import NAME
+from gpu_queue.experiments.specs.values import NAME, is_name
 from gpu_queue.texts import shown
 
 _FILE = {key.name: key for key in FILE_KEYS}
@@ -22,8 +22,10 @@ _JOB = {key.name: key for key in JOB_KEYS}
 _OF_JOBS = f"{' '.join(_JOB)}: it belongs in a job, or in defaults"
 _OF_THE_FILE = f"{' '.join(_FILE)}: it belongs at the top of the file"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_NOT_SET = frozenset(("BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID"))
+NOT_SET = frozenset(("BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID"))
 """Variables that bash lets nobody set."""
+OURS = "GPU_QUEUE_"
+"""What variables of the queue begin with."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,7 @@ class Walk(Mappings):
         expected = _FILE["defaults"].expected
         made = []
         for name, place, below in self.entries(node, key.name):
-            try:
-                NAME.check(name)
-            except ValueError:
+            if not is_name(name):
                 self.problems.wrong(place, key.name, f"a name of {NAME.expected}", shown(name))
             made.append(Job(name, place, self._job(below, f"jobs.{name}", expected)))
         return tuple(made)
@@ -132,7 +132,7 @@ class Walk(Mappings):
             self.wrong(node, path, expected)
             return {"run": None}
         return {
-            name: None if is_null(below) else self._said(below, _JOB[name])
+            name: None if is_null(below) and name != "run" else self._said(below, _JOB[name])
             for name, _, below in self.entries(node, path, _JOB, _OF_THE_FILE)
         }
 
@@ -151,7 +151,7 @@ class Walk(Mappings):
         if isinstance(node, Sequence) and node.items:
             words = self.texts(node, key.name, "a word")
             return Command(None, words) if words else None
-        if not isinstance(node, Scalar) or not node.text.strip():
+        if not isinstance(node, Scalar) or node.is_null or not node.text.strip():
             self.wrong(node, key.name, key.expected)
             return None
         if node.text.lstrip().startswith("#!"):
@@ -176,8 +176,8 @@ class Walk(Mappings):
         for name, place, below in self.entries(node, key.name):
             if not _VARIABLE.fullmatch(name):
                 self.problems.wrong(place, key.name, "the name of a variable", shown(name))
-            elif name.startswith("GPU_QUEUE_") or name in _NOT_SET:
-                whose = "bash's own" if name in _NOT_SET else "the queue's"
+            elif name.startswith(OURS) or name in NOT_SET:
+                whose = "bash's own" if name in NOT_SET else "the queue's"
                 self.problems.wrong(place, key.name, "a variable of yours", f"{name}, which is {whose}")
             elif isinstance(below, Scalar) and below.is_null:
                 self.wrong(below, f"{key.name}.{name}", "a value", "; write '' for an empty one")
