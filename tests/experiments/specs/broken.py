@@ -170,7 +170,8 @@ MORE = {
     ),
     "after more than a record holds": (
         "jobs:\n  a-job-whose-name-is-long-enough-to-be-found-again:\n    run: x\n"
-        "    matrix: {a: &a [0,1,2,3,4,5,6,7,8,9], b: *a, c: *a}\n  b: {after: a-job-whose-name-is-long-enough-to-be-found-again, run: x}\n"
+        "    matrix: {a: &a [0,1,2,3,4,5,6,7,8,9], b: *a, c: *a}\n"
+        "  b: {after: a-job-whose-name-is-long-enough-to-be-found-again, run: x}\n"
     ),
     "more runs than anybody runs": "jobs:\n"
     "  a0: &a {run: x, matrix: {a: &v [0,1,2,3,4,5,6,7,8,9], b: *v, c: *v, d: [0,1]}}\n"

@@ -65,11 +65,13 @@ def test_what_can_be_run_is_accepted_by_both(name: str) -> None:
 def test_what_is_wrong_is_refused_by_the_schema_where_one_can_tell() -> None:
     accepted = set()
     for name, content in broken.files().items():
+        if name in ("a bomb of aliases", "more values than anybody reads", "brackets without end"):
+            continue
         try:
             tree = yaml.safe_load(content)
-        except (yaml.YAMLError, RecursionError):
+        except yaml.YAMLError:
             continue
-        if name not in ("a bomb of aliases", "more values than anybody reads") and SCHEMA.is_valid(tree):
+        if SCHEMA.is_valid(tree):
             accepted.add(name)
     assert accepted == NO_SCHEMA_TELLS
 
