@@ -104,6 +104,7 @@ JOB = {
     "a priority in words": f"{RUN}\npriority: high",
     "maybe skipped": f"{RUN}\nskip_done: maybe",
     "a directory of somebody else": f"{RUN}\ncwd: ~bob/p",
+    "logs that are switched off": f"{RUN}\nlog_dir: false",
     "an empty directory": f"{RUN}\ncwd: ''",
     "a directory with a control character": f'{RUN}\ncwd: "a\\nb"',
     "an environment that is a list": f"{RUN}\nenv: [A=1]",
