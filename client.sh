@@ -14,7 +14,7 @@
 #     --gpus N|N-M   --memory 20G   --queue Q   --time 4h   --retries N     what it needs (also as #GPUQ lines in it)
 #     --after TASK   --name NAME    --priority PPP                          --after may be repeated
 #     --array 0-9%2  a task for each index, two at once        --dry-run    say what it asks for and why, queue nothing
-#   gpu_load FILE… [--dry-run]          queue the blocks of command files (docs/experiments.md); loaded again: what is new or changed
+#   gpu_load FILE… [--dry-run]          queue an experiment's runs (.yaml), or the blocks of command files; again: what is new or changed
 #     --again  also what has ended   --multi, --single  GPUs of a block   --shared-queues  of all files   --work-dir DIR
 # Watching
 #   gpu_status [--all] [--watch]        nodes and their GPUs, what waits and why, what failed; --plain, --json: for programs
@@ -385,7 +385,8 @@ __gpu_pythons() { # DIRECTORY: reply = what may be a Python for the gpu_queue in
     */lib*/python3*/*-packages) reply=("${1%/*/*/*}/bin/$name" "$name") ;; # only its own reads all of what lies there
     *) reply=("$1/.venv/bin/python3") ;;
   esac
-  reply+=("${CONDA_PREFIX:+$CONDA_PREFIX/bin/python3}" python3 python)
+  [ -z "${CONDA_PREFIX-}" ] || reply+=("$CONDA_PREFIX/bin/python3")
+  reply+=(python3 python)
 }
 
 __gpu_conf_files() { # [DIRECTORY of the scripts]: reply = the files that may hold settings, the strongest first
@@ -1381,7 +1382,7 @@ __gpu_read_sheets() { # FIRST COUNT: the sheets of these files of the caller, by
   for python in "${pythons:-${reply[0]}}" "${reply[@]:1}"; do
     case $tried in *" $python "*) continue ;; esac # nor is one that failed flags again
     tried+="$python "
-    case $python in '') continue ;; /*) [ -x "$python" ] || continue ;; esac
+    case $python in /*) [ -x "$python" ] || continue ;; esac
     if __gpu_consult "$2" "$python" "${flags[@]}" -- "${named[@]}" && __gpu_take_sheets "$1" "$2"; then pythons=$python; return 0; fi
   done
   pythons=none
@@ -1694,7 +1695,7 @@ sys.exit(main(sys.argv[1:], "gpu_load"))'
   for python in "${reply[@]}"; do
     case $tried in *" $python "*) continue ;; esac
     tried+="$python "
-    case $python in '') continue ;; /*) [ -x "$python" ] || continue ;; esac
+    case $python in /*) [ -x "$python" ] || continue ;; esac
     command timeout 10 "$python" -I -S -c 'import sys; sys.exit(sys.version_info < (3, 10))' </dev/null >/dev/null 2>&1 || continue
     command "$python" -I -c "$program" "$directory" "$@" # with its packages: PyYAML reads a config.yaml
     return
@@ -5318,7 +5319,7 @@ __gpu_manual() { # gpu_help in Chinese
     --gpus N|N-M   --memory 20G   --queue Q   --time 4h   --retries N     需要什么（也可写成脚本里的 #GPUQ 行）
     --after 任务   --name 名称    --priority PPP                          --after 可以重复
     --array 0-9%2  每个序号一个任务，同时两个                --dry-run    说明申请了什么、为什么，不排队
-  gpu_load 文件… [--dry-run]          把命令文件的各块排队（docs/zh-CN/experiments.md）；再次载入：新增或改动的
+  gpu_load 文件… [--dry-run]          把实验文件（.yaml）的各次运行或命令文件的各块排队；再次载入：新增或改动的
     --again  已结束的也再排   --multi、--single  块的 GPU   --shared-queues  各文件共用队列   --work-dir 目录
 查看
   gpu_status [--all] [--watch]        节点及其 GPU，什么在等待、为什么，什么失败了；--plain、--json：给程序用
@@ -5449,7 +5450,7 @@ __gpu_words() { # COMMAND WORD [BEFORE [quoted]]: the options and candidates tha
   local options='' line
   case $1 in
     gpu_submit | gpu_run) options='--gpus --memory --queue --time --retries --after --name --priority --array --dry-run' ;;
-    gpu_load) options='--dry-run --again --shared-queues --multi --single --work-dir' ;;
+    gpu_load) options='--dry-run --again --yes --shared-queues --multi --single --work-dir' ;;
     gpu_status) options=$'--all\n--queues\n--watch\n--plain\n--json' ;;
     gpu_wait) options='--timeout --queue' ;;
     gpu_cancel | gpu_stop | gpu_retry | gpu_priority) options='--queue --yes' ;;

@@ -36,7 +36,7 @@ class _Verb(NamedTuple):
 
 _OF_FILES = {
     "load": _Verb(
-        "queue the blocks of command files",
+        "queue the runs of experiment files, or the blocks of command files",
         "gpu_queue.experiments.command",
         "The queue is $JOB_ID in $QUEUE_ROOT, or as gpu-queue.conf says. docs/experiments.md shows the files.",
     ),
@@ -69,7 +69,8 @@ def build_parser(verbs: frozenset[str] | None = None) -> argparse.ArgumentParser
         prog=PROGRAM,
         description=_DESCRIPTION,
         epilog="`gpu-queue shell-init >>~/.bashrc` gives shells gpu_submit, gpu_status and the rest; in a clone, "
-        "`source client.sh` does. From Python: from gpu_queue import Spool.",
+        "`source client.sh` does. From Python: from gpu_queue import Spool. The pages docs/… that texts name lie in "
+        "a clone, and in share/doc/gpu-queue of the Python that gpu-queue was installed for.",
         allow_abbrev=False,
     )
     made.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")

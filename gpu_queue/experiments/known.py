@@ -14,7 +14,7 @@ from gpu_queue.errors import SpoolError
 from gpu_queue.spool.desk.find import LIFE, Task, latest, look
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.spool.records import read_submission, read_tries
-from gpu_queue.task import ExperimentPart, State, Submission
+from gpu_queue.task import ExperimentPart, State, Submission, was_put_away
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Member:
     submission: Submission
     """Its record."""
     was_cancelled: bool = False
-    """It was taken out of the queue before it ran; loading counts it for nothing."""
+    """It was taken out of the queue while it waited; loading counts it for nothing."""
 
     @property
     def state(self) -> State:
@@ -55,7 +55,8 @@ class Census:
         self._paths = paths
         self._submissions: dict[str, Submission | None] = {}
         """By id; None: it is no member of any."""
-        self._tried: set[str] = set()
+        self._settled: set[str] = set()
+        """Ids of those in failed/ that a try has settled there."""
 
     def members(self, *, file: str | None = None, group: str | None = None) -> list[Member]:
         """The tasks of a file, of a group, of both, or of all experiments, in the order of their submission.
@@ -69,6 +70,11 @@ class Census:
         """
         # Directories in the order of a task's life, so that one that moves meanwhile is seen twice rather than never.
         there = {task.id: task for task in latest(task for state in LIFE for task in look(self._paths, state))}
+        # One that goes back to pending/ meanwhile (its agent leaves, or it is tried again) is in neither listing: it
+        # would be queued a second time.
+        for state in LIFE[:2]:
+            for task in look(self._paths, state):
+                there.setdefault(task.id, task)
         there.pop(None, None)
         self._submissions = {one: said for one, said in self._submissions.items() if one in there}
         found = []
@@ -92,15 +98,15 @@ class Census:
 
     def _was_cancelled(self, task: Task) -> bool:
         task_id = task.id or ""
-        if task.state is not State.FAILED or task_id in self._tried:
+        if task.state is not State.FAILED or task_id in self._settled:
             return False
         try:
-            was_tried = bool(read_tries(self._paths, task_id))
+            was_cancelled = was_put_away(read_tries(self._paths, task_id))
         except OSError as error:
             raise SpoolError(f"{self._paths.tries_index(task_id)}: {error.strerror}; try again") from error
-        if was_tried:
-            self._tried.add(task_id)
-        return not was_tried
+        if not was_cancelled:
+            self._settled.add(task_id)
+        return was_cancelled
 
 
 def members(paths: SpoolPaths, *, file: str | None = None, group: str | None = None) -> list[Member]:

@@ -187,7 +187,10 @@ def compare(runs: Sequence[Run], facts: Facts, wish: Wish) -> Plan:
 
 def _own(facts: Facts) -> dict[str, list[Member]]:
     """By the names of their runs the tasks that count, in the order of their submission."""
-    there = [one for one in facts.known if not one.was_cancelled]
+    taken = {one.id for one in facts.taken}
+    # What this load has put into failed/ counts as it was before; what a person has retried meanwhile waits again.
+    known = [one for one in facts.known if one.id not in taken or one.state is not State.FAILED]
+    there = [one for one in known if not one.was_cancelled]
     ids = {one.id for one in there}
     own: defaultdict[str, list[Member]] = defaultdict(list)
     for one in sorted([*there, *(one for one in facts.taken if one.id not in ids)], key=lambda one: one.id):

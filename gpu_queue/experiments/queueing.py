@@ -20,10 +20,12 @@ from gpu_queue.experiments.specs.nouns import Experiment, Run
 from gpu_queue.spool.desk import entrance
 from gpu_queue.spool.desk.committing import Prepared
 from gpu_queue.spool.desk.find import Task
+from gpu_queue.spool.desk.links import turn_link, unmake_link
 from gpu_queue.spool.desk.publishing import Beside, Options, Script
 from gpu_queue.spool.desk.steering import Outcome, cancel, retry
 from gpu_queue.spool.paths import SpoolPaths
-from gpu_queue.task import DEFAULT_PRIORITY, ExperimentPart, State
+from gpu_queue.spool.records import read_tries
+from gpu_queue.task import DEFAULT_PRIORITY, Claim, ExperimentPart, State
 from gpu_queue.texts import printable
 
 ROUNDS = 3
@@ -69,6 +71,16 @@ def plan_experiment(
     plan = loading.compare()
     loading.look_at(plan, plan.published)
     return plan
+
+
+def compare_experiment(paths: SpoolPaths, experiment: Experiment, *, again: bool = False) -> Plan:
+    """The same, without a look at the scripts: load does that before it changes anything.
+
+    Raises:
+        BadExperimentFile: the runs cannot be ordered.
+        SpoolError: the spool cannot be used or listed.
+    """
+    return _Loading(paths, experiment, Wish(again)).compare()
 
 
 def load_experiment(
@@ -150,9 +162,32 @@ class _Loading:
         return Loaded(plan, queued, tuple(self._taken), tuple(self._retried.values()), notes)
 
     def _take_out(self, plan: Plan) -> list[Outcome]:
-        outcomes = [(one, cancel(self._paths, one.task)) for one in plan.cancelled]
-        self._taken += [one for one, outcome in outcomes if outcome]
-        return [outcome for _, outcome in outcomes if not outcome]
+        stays = {one.member.part.name: one.member for one in plan.items if one.member and not one.is_published}
+        refusals = []
+        for one in plan.cancelled:
+            outcome = cancel(self._paths, one.task)
+            if outcome:
+                self._taken.append(one)
+                self._give_back(one, stays.get(one.part.name))
+            else:
+                refusals.append(outcome)
+        return refusals
+
+    def _give_back(self, taken: Member, stays: Member | None) -> None:
+        """Let the place of a link that led nowhere yet lead to the log of the task that counts, if there is one."""
+        place, log = taken.part.log, self._paths.first_log(taken.id)
+        if place and stays is not None and stays.part.log == place:
+            turn_link(place, log, self._last_log(stays.id))
+        elif place and not os.path.lexists(log):
+            unmake_link(place, log)
+
+    def _last_log(self, task_id: str) -> str:
+        try:
+            tries = read_tries(self._paths, task_id)
+        except OSError:
+            tries = ()
+        last = Claim(0, task_id, tries[-1].number, tries[-1].token) if tries else Claim(0, task_id, 1, "")
+        return self._paths.log(last)
 
     def _try_again(self, plan: Plan) -> list[Outcome]:
         """In the order of the plan: what comes after another fails where it finds that one failed."""

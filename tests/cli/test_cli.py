@@ -122,6 +122,34 @@ def test_the_agent_takes_standard_modules_from_python_and_others_also_from_pytho
     assert done.stderr == "the yaml of PYTHONPATH\n"
 
 
+# -- what a shell is given, in a clone
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh"])
+def test_a_shell_is_given_what_lies_in_the_clone(name: str, tmp_path: Path) -> None:
+    if shutil.which(name) is None:
+        pytest.skip(f"no {name} here; install it to test its users' way")
+    lines = run("shell-init", name, cwd=tmp_path).stdout
+    (tmp_path / "rc").write_text(lines)
+    said = subprocess.run(
+        [name, "-c", f'. {tmp_path}/rc; __gpu_file; echo "$REPLY"; __gpu_beside; echo "$REPLY"; man -w gpu-queue'],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    page = [str(ROOT / "docs/man1/gpu-queue.1")] if shutil.which("man") else []
+    assert said.stdout.splitlines() == [str(ROOT / "client.sh"), str(ROOT), *page], said
+
+
+def test_the_scripts_of_the_package_are_those_of_the_clone() -> None:
+    for name in ("client.sh", "submit.sh"):
+        assert (ROOT / "gpu_queue" / "shell" / name).samefile(ROOT / name)
+    told = run("submit.sh", "--help").stdout
+    assert told == subprocess.run([ROOT / "submit.sh", "--help"], capture_output=True, text=True, check=True).stdout
+    assert "  ./submit.sh JOB_ID" in told
+
+
 # -- completion and man page
 
 

@@ -21,7 +21,8 @@ PYTHON = """#!/usr/bin/env bash
 # As the documents have it; of each training it is noted when it begins and ends, and some are made to fail.
 [[ ${{1-}} == test.py ]] || exec {python} "$@"
 echo "begin $*" >>{told}
-if grep -qxF -- "$*" {fails} 2>/dev/null; then echo "RuntimeError: no luck"; status=1; else {python} "$@"; status=$?; fi
+status=1
+if grep -qxF -- "$*" {fails} 2>/dev/null; then echo "RuntimeError: no luck"; else {python} "$@"; status=$?; fi
 echo "end $*" >>{told}
 exit "$status"
 """

@@ -10,17 +10,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from gpu_queue import Spool
 from gpu_queue.errors import BadExperimentFile, NotPublished, SpoolError
-from gpu_queue.experiments import queueing
+from gpu_queue.experiments import known, queueing
 from gpu_queue.experiments.known import Census, current, members
 from gpu_queue.experiments.queueing import Loaded, load_experiment, plan_experiment
 from gpu_queue.experiments.specs.nouns import Experiment, Place, Run
 from gpu_queue.spool import store
-from gpu_queue.spool.desk import steering
+from gpu_queue.spool.desk import find, steering
 from gpu_queue.spool.desk.find import Task
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.spool.records import read_submission
@@ -251,6 +252,45 @@ def test_what_starts_at_that_moment_is_not_queued_beside_itself(
     assert waiting(paths) == ["x", "a", "c"]
 
 
+def was_requeued(paths: SpoolPaths, name: str) -> None:
+    """It had a try that ended with its agent, and waits again."""
+    (file,) = (one for one in os.listdir(paths.directory(State.PENDING)) if one.endswith(f"-{name}"))
+    index = {"tries": [{"try": 1, "token": "abcdef", "status": 143, "why": "requeue", "final": False}]}
+    Path(paths.tries_index(file[4:])).write_text(json.dumps(index))
+
+
+def test_what_had_tries_and_waits_is_not_lost_where_another_one_starts_at_that_moment(
+    tmp_path: Path, paths: SpoolPaths, make: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_experiment(paths, experiment(tmp_path, make("a", queue="q"), make("b", queue="q")))
+    was_requeued(paths, "a")
+
+    def cancel(where: SpoolPaths, task: Task) -> steering.Outcome:
+        if task.plain_title == "b" and "b" in waiting(paths):
+            settle(where, "b", State.RUNNING)
+        return steering.cancel(where, task)
+
+    monkeypatch.setattr(queueing, "cancel", cancel)
+    runs = [make("x", queue="q"), make("a", queue="q"), make("b", queue="q")]
+    assert news(load_experiment(paths, experiment(tmp_path, *runs))) == ["new", "moved", "runs"]
+    assert waiting(paths) == ["x", "a"]
+
+
+def test_what_had_tries_and_waits_is_not_lost_where_loading_is_killed_in_between(
+    tmp_path: Path, paths: SpoolPaths, make: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_experiment(paths, experiment(tmp_path, make("a", queue="q")))
+    was_requeued(paths, "a")
+    moved = experiment(tmp_path, make("x", queue="q"), make("a", queue="q"))
+    with monkeypatch.context() as killed:
+        killed.setattr("gpu_queue.spool.desk.entrance.put_in", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            load_experiment(paths, moved)
+    assert waiting(paths) == []
+    assert news(load_experiment(paths, moved)) == ["new", "new"]
+    assert waiting(paths) == ["x", "a"]
+
+
 def test_a_task_that_cannot_be_taken_out_is_told_of(
     tmp_path: Path, paths: SpoolPaths, make: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -402,6 +442,30 @@ def test_a_directory_for_links_that_cannot_be_made_is_told_of_and_its_runs_are_n
     assert news(load_experiment(paths, runs)) == ["done", "waits"]
 
 
+def test_a_link_that_led_nowhere_yet_is_taken_away_with_its_task(
+    tmp_path: Path, paths: SpoolPaths, make: Callable[..., Run]
+) -> None:
+    load_experiment(paths, experiment(tmp_path, make("a"), make("b")))
+    load_experiment(paths, experiment(tmp_path, make("a")))
+    assert os.listdir(tmp_path / "logs" / "g") == ["a.log"]
+
+
+@pytest.mark.parametrize("tries", [1, 2])
+def test_where_a_change_is_taken_back_before_it_ran_the_link_leads_to_the_log_of_what_was_done(
+    tmp_path: Path, paths: SpoolPaths, make: Callable[..., Run], tries: int
+) -> None:
+    first = load_experiment(paths, experiment(tmp_path, make("a"))).ids["a"]
+    settle(paths, "a", State.DONE)
+    index = {"tries": [{"try": tries, "token": "abcdef", "status": 0, "why": None, "final": True}]}
+    Path(paths.tries_index(first)).write_text(json.dumps(index))
+    load_experiment(paths, experiment(tmp_path, make("a", "else")))
+    assert news(load_experiment(paths, experiment(tmp_path, make("a")))) == ["done"]
+    log = f"{first}.log" if tries == 1 else f"{first}.try2.abcdef.log"
+    assert os.readlink(tmp_path / "logs" / "g" / "a.log") == f"{paths.logs}/{log}"
+    assert news(load_experiment(paths, experiment(tmp_path, make("a")))) == ["done"]
+    assert os.listdir(tmp_path / "logs" / "g") == ["a.log"]
+
+
 # -- which tasks there are
 
 
@@ -418,6 +482,30 @@ def test_of_the_tasks_of_a_run_the_last_that_was_not_cancelled_counts(
     (counting,) = current(members(paths))
     assert counting.id == first
     assert {one.id: one.was_cancelled for one in members(paths)} == {first: False, second: True}
+
+
+@pytest.mark.parametrize("state", [State.RUNNING, State.FAILED])
+def test_a_task_that_goes_back_while_it_is_looked_for_is_found(
+    tmp_path: Path, paths: SpoolPaths, make: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, state: State
+) -> None:
+    runs = experiment(tmp_path, make("a"), make("b"))
+    load_experiment(paths, runs)
+    (file,) = (one for one in os.listdir(paths.directory(State.PENDING)) if one.endswith("-a"))
+    settle(paths, "a", state)
+    look = find.look
+
+    def back(where: SpoolPaths, which: State) -> list[Task]:
+        seen = look(where, which)
+        if which is State.PENDING and "a" not in waiting(
+            paths
+        ):  # an agent that leaves, or gpu_retry, right after that
+            there = next(path for path in Path(paths.root).glob("[rf]*/**/*") if file in path.name)
+            os.rename(there, f"{paths.directory(State.PENDING)}/{file}")
+        return seen
+
+    monkeypatch.setattr(known, "look", back)
+    assert [one.part.name for one in members(paths)] == ["a", "b"]
+    assert news(load_experiment(paths, runs)) == ["waits", "waits"]
 
 
 def test_a_census_reads_each_record_once_and_follows_what_moves(

@@ -80,7 +80,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 LINES_MAX = 450
 
 IMPURE = {"os", "time", "subprocess", "random", "secrets", "threading", "datetime", "socket", "pathlib", "shutil"}
-RENAMES = {"spool.store", "spool.files", "spool.filesystem", "spool.events"}
+RENAMES = {"spool.store", "spool.files", "spool.filesystem", "spool.events", "spool.desk.links"}
+"""The last one renames what people have outside the spool: links to their logs."""
 FORKS = {
     "experiments.running.agents",
     "execution.background",
@@ -223,6 +224,12 @@ def test_what_decides_knows_no_clock_no_chance_and_no_disk(module: str) -> None:
         "gpu_queue.experiments.commandfiles.comparing",
         "gpu_queue.experiments.running.vigil",
         *(module for module in with_room("experiments.specs") if not module.endswith((".specs", ".reading"))),
+        "gpu_queue.experiments.reporting.facts",
+        "gpu_queue.experiments.reporting.clocks",
+        "gpu_queue.experiments.reporting.figures",
+        "gpu_queue.experiments.reporting.whole",
+        "gpu_queue.experiments.reporting.tables",
+        "gpu_queue.experiments.reporting.exports",
         "gpu_queue.gpus.asking",
         "gpu_queue.gpus.visible",
         "gpu_queue.keepalive.pace",

@@ -15,7 +15,7 @@ import time
 
 from scripts.aggregate_multi_seed_results import result_line
 
-CLIENTS, POINTS, FEATURES, RATE = 5, 40, 8, 0.2
+CLIENTS, POINTS, FEATURES, RATE = 4, 20, 8, 0.2
 Point = tuple[list[float], int]
 
 
@@ -59,7 +59,7 @@ def main() -> None:
     chance = random.Random(f"{asked.dataset} {asked.seed}")
     truth = [random.Random(f"{asked.dataset} {at}").gauss(0, 1) for at in range(FEATURES)]
     clients = [points(chance, truth, POINTS, shift=chance.gauss(0, 1)) for _ in range(CLIENTS)]
-    test = points(chance, truth, 1000, shift=0)
+    test = points(chance, truth, 400, shift=0)
     model = [0.0] * FEATURES
     drifts = [[0.0] * FEATURES for _ in clients]
     print(f"GPU {os.environ.get('CUDA_VISIBLE_DEVICES', 'none')}, {vars(asked)}", flush=True)

@@ -171,16 +171,16 @@ def bar_of(counts: Counts, columns: int, glyphs: Glyphs) -> tuple[Piece, ...]:
 
 def shares(counts: Sequence[int], cells: int) -> list[int]:
     """So many cells, shared out by counts: all of them, and none without one that counts (if there are as many)."""
-    total = sum(counts)
-    if not total:
-        return [0] * len(counts)
-    exact = [count * cells / total for count in counts]
-    found = [max(int(share), 1 if count else 0) for share, count in zip(exact, counts, strict=True)]
-    while sum(found) != cells:
+    kinds = [place for place, count in enumerate(counts) if count]
+    if cells <= len(kinds):
+        return [int(place in kinds[:cells]) for place in range(len(counts))]
+    exact = [count * cells / max(1, sum(counts)) for count in counts]
+    found = [max(int(share), int(place in kinds)) for place, share in enumerate(exact)]
+    while kinds and sum(found) != cells:
         step = 1 if sum(found) < cells else -1
-        places = [place for place, count in enumerate(counts) if count and (step > 0 or found[place] > 1)]
-        if not places:
-            return found[:cells]
-        best = max(places, key=lambda place: step * (exact[place] - found[place]))
+        best = max(
+            (place for place in kinds if step > 0 or found[place] > 1),
+            key=lambda place: step * (exact[place] - found[place]),
+        )
         found[best] += step
     return found

@@ -74,7 +74,7 @@ def _running(progress: Progress, columns: int, glyphs: Glyphs) -> list[Line]:
     node_columns = min(NODE_MAX, max(map(width, [*nodes, "NODE"]))) if lines_per_group(columns) == 1 else 0
     taken = len(_GAP) * (4 if node_columns else 3) + gpu_columns + node_columns + max(map(width, times))
     # As wide as the longest of all, so that nothing moves when another one runs.
-    names = max(width(clean(item.run.name, glyphs)) for item in progress.items)
+    names = width(clean(max((item.run.name for item in progress.items), key=len), glyphs))
     name_columns = max(NAME_MIN, min(NAME_MAX, columns - taken, max(names, len(head) - len(_GAP))))
 
     def row(name: str, gpu: str, node: str, time: str) -> str:

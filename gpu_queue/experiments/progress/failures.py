@@ -40,14 +40,18 @@ class Failures:
         Args:
             item: a run that failed, or was cancelled.
             now: epoch seconds.
-            columns: lines of logs are cut to these, what one may want to copy is not; None: nothing is.
+            columns: lines of logs are cut to these, but the last one, which mostly says why, and what one may want to
+                copy; None: nothing is.
         """
         if item.standing.outcome == "refused" or not item.standing.task_id:
             return
         if item.phase is Phase.FAILED:
-            for line in self._end(item, now):
+            *before, last = self._end(item, now) or ("",)
+            for line in before:
                 text = f"    {clean(line, self._glyphs)}"
                 yield text if columns is None else cut(text, columns, self._glyphs)
+            if last:
+                yield f"    {clean(last, self._glyphs)}"
         typed = self._glyphs.dot.join(filter(None, (log_of(item), *commands(item))))
         yield f"  {clean(typed, self._glyphs, COPIED_MAX)}"
 

@@ -88,17 +88,15 @@ def _is(one: object, other: object) -> bool:
 def _item(run: Run, standing: Standing, before: Item | None) -> Item:
     if before is None:
         return Item(run, standing, phase_of(standing))
-    if standing is before.standing:
-        return before
     old = before.standing
-    if (
-        standing.token == old.token
-        and standing.since is not None
-        and old.since is not None
-        and abs(standing.since - old.since) < SAME_SINCE_S
-    ):
-        standing = replace(standing, since=old.since)
-    return before if standing == old else Item(run, standing, phase_of(standing))
+    if standing is old or standing == old:
+        return before
+    if standing.token == old.token and standing.since is not None and old.since is not None:
+        if abs(standing.since - old.since) < SAME_SINCE_S:
+            standing = replace(standing, since=old.since)
+        if standing == old:
+            return before
+    return Item(run, standing, phase_of(standing))
 
 
 def _since(item: Item) -> tuple[bool, float]:

@@ -7,6 +7,7 @@ in between, so that nothing has to be put right if the process is killed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TextIO
 
@@ -24,6 +25,8 @@ STYLES = {
     Ink.RUNNING: "cyan",
     Ink.WAITING: "dim",
 }
+COLUMNS, ROWS = 80, 24
+"""Of a terminal that does not tell."""
 _BEGIN, _END = "\x1b[?2026h\x1b[?25l", "\x1b[?25h\x1b[?2026l"
 """Nothing is shown before all of it is written, where a terminal can do that; no cursor runs about elsewhere."""
 
@@ -44,7 +47,11 @@ class Painter:
     @property
     def size(self) -> tuple[int, int]:
         """Columns and rows, as they are now."""
-        return self._console.size.width, self._console.size.height
+        try:
+            columns, rows = os.get_terminal_size(self._stream.fileno())
+        except OSError:
+            columns, rows = 0, 0
+        return columns or COLUMNS, rows or ROWS
 
     def paint(self, lines: Sequence[Line], above: Sequence[Line] = ()) -> None:
         """Let these lines stand at the foot, and others above them for good.

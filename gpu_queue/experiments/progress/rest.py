@@ -17,7 +17,7 @@ DONE_MIN = 3
 """So many of a job have to be done before the others are expected to take as long."""
 SPREAD_MAX = 2.5
 """Where the slowest took so many times what the fastest did, the next one may take anything."""
-LATE = 1.25
+LATE = 1.1
 """One that runs so many times as long as the slowest shows that they are not alike."""
 UNKNOWN_MAX = 0.2
 """Where more of all runs are left of jobs of which nobody knows how long they take, not even the least is told."""
@@ -90,7 +90,10 @@ def _laid_out(
     queues: dict[str, float] = {}
     for one in running:
         found, since = typical.get(one.run.job), one.standing.since
-        end = now if found is None else max(now, (now if since is None else since) + found.mean_s)
+        began = now if since is None else since
+        end = now
+        if found is not None:  # one that runs longer than most may be the slowest
+            end = max(now, began + (found.mean_s if now - began < found.mean_s else found.slowest_s))
         ends[one.run.name] = end
         free.append(end)
         if one.run.queue:

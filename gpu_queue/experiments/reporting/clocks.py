@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -52,11 +52,15 @@ class Clocks:
         return {by: -behind_s for by, behind_s in sorted(self.behind_s.items()) if abs(behind_s) > TOLD_S}
 
 
-def clocks_of(runs: Iterable[RunFacts]) -> Clocks:
-    """What can be told of the clocks of all that wrote of some runs."""
-    runs = tuple(runs)
+def clocks_of(runs: Sequence[RunFacts], beats: Iterable[Written] = ()) -> Clocks:
+    """What can be told of the clocks of all that wrote of some runs.
+
+    Args:
+        runs: what they wrote.
+        beats: what nodes have written of themselves.
+    """
     by: dict[str, list[float]] = {}
-    for one in _moments(runs):
+    for one in (*_moments(runs), *beats):
         by.setdefault(one.by, []).append(one.stored_s - one.at_s)
     behind_s = {name: median(some) for name, some in by.items()}
     for name, some in by.items():
@@ -67,7 +71,7 @@ def clocks_of(runs: Iterable[RunFacts]) -> Clocks:
     return clocks if all(_is_in_order(run, clocks) for run in runs) else Clocks()
 
 
-def _moments(runs: Iterable[RunFacts]) -> Iterator[Written]:
+def _moments(runs: Sequence[RunFacts]) -> Iterator[Written]:
     for run in runs:
         yield from filter(None, (run.submitted, *(one.clock for one in run.tries)))
 

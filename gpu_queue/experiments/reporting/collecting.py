@@ -15,6 +15,8 @@ from gpu_queue.experiments.known import Member, current
 from gpu_queue.experiments.reporting.facts import RunFacts, TryFile, Written, tries_of
 from gpu_queue.spool import files, records
 from gpu_queue.spool.desk.find import listed
+from gpu_queue.spool.fields import Fields
+from gpu_queue.spool.pages import PAGE_MAX_BYTES
 from gpu_queue.spool.paths import SpoolPaths, parse_claim, parse_try_file, same_submission
 from gpu_queue.task import Claim, State
 from gpu_queue.units import parse_utc_s
@@ -40,6 +42,26 @@ def collect(paths: SpoolPaths, members: Sequence[Member]) -> list[RunFacts]:
     claims = _claims_of(paths, members)
     ordered = sorted(members, key=lambda member: (first[member.part.file, member.part.name], member.id))
     return [_facts(paths, one, claims.get(one.id, ()), is_current=one.id in counting) for one in ordered]
+
+
+def beats(paths: SpoolPaths, runs: Iterable[RunFacts]) -> list[Written]:
+    """What the pages of nodes tell of their clocks, where they have had tries.
+
+    Raises:
+        SpoolError: they cannot be listed now.
+    """
+    nodes = {one.node for run in runs for one in run.tries}
+    there = {name.removesuffix(".json") for name in listed(paths.nodes) if name.endswith(".json")}
+    found = []
+    for node in nodes & there:
+        try:
+            content, facts = files.read_regular(paths.node_json(node), PAGE_MAX_BYTES)
+            at_s = Fields(files.decode_json(content)).moment_s("beat_at")
+        except (OSError, files.FileProblem):
+            continue
+        if at_s is not None and 0 < facts.st_mtime < FARTHEST_S:
+            found.append(Written(node, at_s, facts.st_mtime))
+    return found
 
 
 def now_s(paths: SpoolPaths) -> float:

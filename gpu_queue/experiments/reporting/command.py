@@ -64,8 +64,8 @@ def _made(chosen: argparse.Namespace) -> bytes:
     found = members(paths, file=file, group=group)
     if not found:
         raise SpoolError(_nothing(what, members(paths), paths, is_file=is_file))
-    now_s = collecting.now_s(paths)
-    made = whole.report(collecting.collect(paths, found), now_s, time.time())
+    tasks = collecting.collect(paths, found)
+    made = whole.report(tasks, collecting.now_s(paths), time.time(), collecting.beats(paths, tasks))
     if chosen.csv:
         return exports.as_csv(made)
     if chosen.json:

@@ -154,8 +154,8 @@ def _outcome(result: TryResult | None) -> str:
 
 
 def _clock(record: TryRecord, stored_s: float | None) -> Written | None:
-    """A record is written when its try begins, and again with its end; by another node it tells nothing."""
-    at_s = parse_utc_s(record.started_at if record.status is None else record.ended_at)
+    """The record of a try that has ended is written then; before that it is written anew at any time."""
+    at_s = None if record.status is None else parse_utc_s(record.ended_at)
     if at_s is None or stored_s is None or record.settled_by or not record.node:
         return None
     return Written(record.node, at_s, stored_s)

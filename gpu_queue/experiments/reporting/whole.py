@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gpu_queue.experiments.reporting.clocks import Clocks, clocks_of
-from gpu_queue.experiments.reporting.facts import RunFacts
+from gpu_queue.experiments.reporting.facts import RunFacts, Written
 from gpu_queue.experiments.reporting.figures import RunFigures, Sum, figures, summed
 from gpu_queue.units import format_duration
 
@@ -39,15 +39,16 @@ class Report:
     """What to know of the figures, for people."""
 
 
-def report(tasks: Sequence[RunFacts], now_s: float, now_here_s: float) -> Report:
+def report(tasks: Sequence[RunFacts], now_s: float, now_here_s: float, beats: Sequence[Written] = ()) -> Report:
     """What runs took.
 
     Args:
         tasks: what is known of their tasks, in the order in which they are to be told.
         now_s: epoch seconds by the storage's clock.
         now_here_s: by ours.
+        beats: what nodes have written of themselves.
     """
-    clocks = clocks_of(tasks)
+    clocks = clocks_of(tasks, beats)
     now = now_s if clocks.are_known else now_here_s
     by_group: dict[str, list[RunFigures]] = {}
     for one in tasks:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
+import shutil
 import signal
 import sys
+from collections.abc import Sequence
 
 from gpu_queue.conf import read_conf
 from gpu_queue.config import TABLE, examine
 from gpu_queue.errors import BadExperimentFile, GpuQueueError, SettingsError, SpoolError
-from gpu_queue.experiments.progress.display import Display
-from gpu_queue.experiments.progress.nouns import Progress
-from gpu_queue.experiments.progress.plain import PlainDisplay
-from gpu_queue.experiments.progress.sentences import summary
+from gpu_queue.experiments import loads, telling
+from gpu_queue.experiments.progress.display import a_display
+from gpu_queue.experiments.progress.lines import Glyphs, Line, text_of
+from gpu_queue.experiments.progress.nouns import Queue
+from gpu_queue.experiments.progress.summary import left_running, question, says_yes, stopped, summary_lines
 from gpu_queue.experiments.running import flags as command_line
 from gpu_queue.experiments.running.agents import OwnAgent
 from gpu_queue.experiments.running.flags import Flags, agent_arguments, agent_environment, flags_of, said_of
 from gpu_queue.experiments.running.interrupts import Interrupts
 from gpu_queue.experiments.running.leaving import take_down
-from gpu_queue.experiments.running.loading import load
+from gpu_queue.experiments.running.loading import agreed, load
 from gpu_queue.experiments.running.place import make_place, own_spool
 from gpu_queue.experiments.running.session import Ending, Session
 from gpu_queue.experiments.specs.nouns import Experiment
@@ -33,6 +37,8 @@ SAYS = (
     "Run the experiments of a file on the GPUs of this machine, and leave alone what others use; show how they do, "
     "and what became of them."
 )
+_WIDE = 120
+"""Columns where there is no terminal."""
 
 add_arguments = command_line.add_arguments
 
@@ -50,6 +56,9 @@ def run(chosen: argparse.Namespace, program: str) -> int:
         experiment = read_experiment(flags.file)
         paths = _paths(flags, experiment)
         return _run(flags, experiment, paths, program)
+    except KeyboardInterrupt:
+        _say("")
+        return 128 + signal.SIGINT
     except (BadExperimentFile, SettingsError) as error:
         _complain(program, str(error))
         return 2
@@ -68,26 +77,27 @@ def _paths(flags: Flags, experiment: Experiment) -> SpoolPaths:
 
 
 def _run(flags: Flags, experiment: Experiment, paths: SpoolPaths, program: str) -> int:
+    status = agreed(paths, experiment, again=flags.again, yes=flags.yes)
+    if status:
+        return status
     if flags.job_id is None:
         make_place(paths)
-    display: Display = PlainDisplay(sys.stdout)
     loaded = load(paths, experiment, again=flags.again)
-    for note in loaded.notes:
-        display.say(f"note: {note}")
+    loads.say([f"note: {note}" for note in telling.notes(loaded)])
+    display = a_display(sys.stdout, os.environ)
     session = Session(paths, experiment, loaded.ids, display, lambda: _start(paths, flags))
     with Interrupts() as interrupts:
         ending = session.watch(interrupts)
         display.close()
         if ending.signal is not None:
             return _leave(ending, session, interrupts, flags, paths)
-    for line in _told(ending.progress):
-        _say(line)
+    _write(summary_lines(ending.progress, _queue(paths, experiment), _columns(), Glyphs.of(sys.stdout.encoding)))
     if ending.why:
         _complain(program, ending.why)
         for line in session.last_words():
             _complain(program, f"  {line}")
         return 1
-    return int(ending.progress.counts.done < len(experiment.runs))
+    return int(any(True for _ in ending.progress.failed))
 
 
 def _start(paths: SpoolPaths, flags: Flags) -> OwnAgent:
@@ -101,25 +111,51 @@ def _start(paths: SpoolPaths, flags: Flags) -> OwnAgent:
     return OwnAgent(paths, agent_arguments(flags, said, paths), agent_environment(environment))
 
 
-def _told(progress: Progress) -> list[str]:
-    return [summary(progress)]
-
-
 def _leave(ending: Ending, session: Session, interrupts: Interrupts, flags: Flags, paths: SpoolPaths) -> int:
     number = ending.signal or signal.SIGINT
     status = 128 + number
     is_ours = session.own is not None or (flags.job_id is None and session.here is not None)
     answer: str | None = None
     if number == signal.SIGINT and is_ours and sys.stdin.isatty() and sys.stdout.isatty():
-        sys.stdout.write(f"{summary(ending.progress)}. Leave it running? [Y/n] ")
+        sys.stdout.write(question(ending.progress))
         sys.stdout.flush()
         answer = interrupts.line(sys.stdin.fileno())
-    if answer is not None and answer.lower() in ("n", "no", "否"):
-        take_down(paths, session, interrupts)
-        _say("what ran was stopped, and waits with the rest for the next gpu-queue run")
-    else:
-        _say(f"left running; gpu-queue run {printable(flags.file)} shows it again")
+    command = shlex.join(["gpu-queue", "run", flags.file])
+    if answer is None or says_yes(answer):
+        _say(left_running(ending.progress, command))
+    elif take_down(paths, session, interrupts):
+        _say(stopped(ending.progress, command))
     return status
+
+
+# -- what is said ---------------------------------------------------------------------------------------------------
+
+
+def _queue(paths: SpoolPaths, experiment: Experiment) -> Queue:
+    try:
+        is_set = entrance.named(None, None) == paths
+    except SpoolError:
+        is_set = False
+    root, job_id = os.path.split(paths.root)
+    logs = dict.fromkeys(os.path.dirname(run.log) for run in experiment.runs if run.log)
+    return Queue(root, job_id, is_set, tuple(logs))
+
+
+def _columns() -> int:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDE
+
+
+def _write(lines: Sequence[Line]) -> None:
+    if sys.stdout.isatty():
+        try:
+            from gpu_queue.experiments.progress.painting import Painter  # noqa: PLC0415  an extra, and it takes its time
+        except ModuleNotFoundError:
+            pass
+        else:
+            Painter(sys.stdout).paint((), lines)
+            return
+    for line in lines:
+        _say(text_of(line))
 
 
 def _say(line: str) -> None:

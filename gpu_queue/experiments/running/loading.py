@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gpu_queue.experiments.queueing import Loaded, load_experiment
+from gpu_queue.experiments import loads, telling
+from gpu_queue.experiments.queueing import Loaded, load_experiment, plan_experiment
 from gpu_queue.experiments.specs.nouns import Experiment
 from gpu_queue.locks import try_lock
 from gpu_queue.spool.desk import entrance
@@ -17,6 +19,24 @@ WAIT_S = 60.0
 TICK_S = 0.05
 RETRIES = 0
 """Of a run that says nothing."""
+
+
+def agreed(paths: SpoolPaths, experiment: Experiment, *, again: bool, yes: bool) -> int:
+    """Show what is changed of an earlier load, and ask where there is a terminal.
+
+    Returns:
+        0: go on; else the exit status.
+
+    Raises:
+        BadExperimentFile: a run can never be run.
+        SpoolError: the spool cannot be used or listed.
+    """
+    plan = plan_experiment(paths, experiment, again=again, retry_failed=True)
+    is_changed = telling.changes(plan)
+    loads.say([telling.head(experiment, plan), *(telling.changed(plan) if is_changed else ())])
+    if not is_changed or yes or not sys.stdin.isatty() or not sys.stderr.isatty():
+        return 0
+    return loads.asked()
 
 
 def load(paths: SpoolPaths, experiment: Experiment, *, again: bool) -> Loaded:

@@ -10,6 +10,7 @@ from gpu_queue.spool.paths import SpoolPaths
 
 BESIDE = ".gpu-queue"
 _IGNORED = b"*\n"
+_JOB_ID_CHARS = 150
 _STRANGE = re.compile(r"^-|[\x00-\x1f\x7f]")
 
 
@@ -24,8 +25,7 @@ def own_spool(file: str) -> SpoolPaths:
 
 
 def _job_id(name: str) -> str:
-    stem = os.path.splitext(name)[0]
-    return "_" if stem in (".", "..") else _STRANGE.sub("_", stem)
+    return _STRANGE.sub("_", os.path.splitext(name)[0])[:_JOB_ID_CHARS]
 
 
 def make_place(paths: SpoolPaths) -> None:

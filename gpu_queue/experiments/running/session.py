@@ -74,7 +74,8 @@ class Session:
         self._census = Census(paths)
         self._counted_at = time.monotonic()
         self._vigil = Vigil()
-        self._starts = 0
+        self._starts = 1
+        self._said = ""
         self._has_told_other = False
         self._progress: Progress | None = None
 
@@ -87,7 +88,7 @@ class Session:
         while True:
             progress = self._look()
             step = self._advance(progress)
-            if step.why and step.act is not Act.GIVE_UP:
+            if step.why and step.act is Act.WATCH:
                 self._display.say(step.why)
             if step.act is Act.END:
                 return Ending(self._look(everything=True))
@@ -95,7 +96,6 @@ class Session:
                 return Ending(progress, why=step.why)
             if step.act is Act.START:
                 self.own = self._last = self._start()
-                self._starts += 1
             number = interrupts.wait(TICK_S)
             if number is not None:
                 return Ending(progress, signal=number)
@@ -140,8 +140,9 @@ class Session:
             self._display.say(f"an agent (process {pid}) serves it here already: its settings hold")
         page = self.here.page if self.here is not None else None
         if page is None:
-            return Agent(starts=max(1, self._starts))
-        return Agent(page.state, page.node, starts=max(1, self._starts))
+            return Agent(said=self._said, starts=self._starts)
+        self._said = ""
+        return Agent(page.state, page.node, starts=self._starts)
 
     # -- deciding ----------------------------------------------------------------------------------------------------
 
@@ -158,6 +159,9 @@ class Session:
             is_served_elsewhere=self._is_elsewhere,
         )
         step = vigil.advance(self._vigil, facts)
+        if step.act is Act.START:
+            self._starts += self._vigil.has_had
+            self._said = step.why
         self._vigil = step.vigil
         if status is not None:
             self.own = None

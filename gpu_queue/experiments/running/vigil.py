@@ -56,7 +56,8 @@ class Vigil:
 
     starts: tuple[float, ...] = ()
     """When agents were started in the place of others, as far as it counts."""
-    has_started: bool = False
+    has_had: bool = False
+    """There has been an agent: another one is one that is started again."""
     held_until: float = float("-inf")
     """Somebody has the lock, as far as we know."""
     is_guest: bool = False
@@ -70,7 +71,7 @@ class Step:
     vigil: Vigil
     act: Act = Act.WATCH
     why: str = ""
-    """Of giving up, and of what is worth a word."""
+    """Of giving up, what became of the agent before the one that is started, or what else is worth a word."""
 
 
 def advance(vigil: Vigil, facts: Facts) -> Step:
@@ -78,13 +79,13 @@ def advance(vigil: Vigil, facts: Facts) -> Step:
     if facts.is_over:
         return Step(vigil, Act.END)
     if facts.has_own and facts.status is None:
-        return Step(vigil)
+        return Step(replace(vigil, has_had=True))
     if facts.has_own:
         return _ended(vigil, facts)
     is_served = facts.is_served or (vigil.is_guest and facts.is_served_elsewhere)
     if is_served or facts.now < vigil.held_until:
-        return Step(vigil)
-    return _start(vigil, facts, "the agent is gone; another one is started" if vigil.has_started else "")
+        return Step(replace(vigil, has_had=vigil.has_had or is_served))
+    return _start(vigil, facts, "it is gone" if vigil.has_had else "")
 
 
 def _ended(vigil: Vigil, facts: Facts) -> Step:
@@ -101,13 +102,14 @@ def _ended(vigil: Vigil, facts: Facts) -> Step:
         return Step(vigil)
     if facts.status == 0:
         return _start(vigil, facts, "")
-    how = f"was killed by signal {-facts.status}" if facts.status and facts.status < 0 else f"ended ({facts.status})"
-    return _start(vigil, facts, f"the agent {how}; another one is started")
+    status = facts.status or 0
+    how = f"it was killed by signal {-status}" if status < 0 else f"it has ended with status {status}"
+    return _start(vigil, facts, how)
 
 
 def _start(vigil: Vigil, facts: Facts, why: str) -> Step:
     recent = tuple(at for at in vigil.starts if facts.now - at < STARTS_WITHIN_S)
     if len(recent) >= STARTS_MAX:
         return Step(replace(vigil, starts=recent), Act.GIVE_UP, f"{STARTS_MAX} agents have ended within a minute")
-    starts = (*recent, facts.now) if vigil.has_started else recent
-    return Step(replace(vigil, starts=starts, has_started=True), Act.START, why)
+    starts = (*recent, facts.now) if vigil.has_had else recent
+    return Step(replace(vigil, starts=starts, has_had=True), Act.START, why)

@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from gpu_queue.experiments.progress.model import advance
-from gpu_queue.experiments.progress.nouns import Agent, Progress, Standing
+from gpu_queue.experiments.progress.model import advance, phase_of
+from gpu_queue.experiments.progress.nouns import Agent, Item, Progress, Standing
 from gpu_queue.experiments.specs.nouns import Experiment, Run
 from gpu_queue.reasons import Code, reason
 from gpu_queue.states import AgentState
@@ -25,6 +25,10 @@ def a_run(name: str, group: str = "multi_seed", job: str = "train", **more: obje
 
 def an_experiment(*runs: Run) -> Experiment:
     return Experiment("/data/jobs.yaml", "/data/jobs.yaml", runs)
+
+
+def item_of(run: Run, standing: Standing) -> Item:
+    return Item(run, standing, phase_of(standing))
 
 
 def task_id(number: int, name: str = "x") -> str:

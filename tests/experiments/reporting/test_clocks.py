@@ -77,3 +77,10 @@ def test_now_is_the_storages_where_its_clock_is_compared_with_and_else_ours() ->
     assert report([waiting], T0 + 60, T0 + 9_000).groups[0].runs[0].waited_s == 60
     unknown = RunFacts(waiting.submission, State.PENDING, None)
     assert report([unknown], T0 + 60, T0 + 9_000).groups[0].runs[0].waited_s is None
+
+
+def test_of_a_node_whose_first_try_runs_its_page_tells_the_clock() -> None:
+    run = a_run(a_try(10, None, "", is_live=True, off_s=190), state=State.RUNNING)
+    beat = Written(NODE, T0 + 40 + 190, T0 + 40)
+    (made,) = report([run], T0 + 60, T0, [beat]).groups[0].runs
+    assert (made.waited_s, made.ran_s) == (10, 50)

@@ -15,6 +15,7 @@ from gpu_queue.task import Claim, State, TryResult, Why
 from gpu_queue.units import format_utc
 from tests.experiments.reporting.builders import (
     GIB,
+    NODE,
     T0,
     a_claim,
     a_file,
@@ -155,10 +156,13 @@ def test_a_try_of_which_the_record_tells_an_end_does_not_run_any_more() -> None:
     assert (one.is_live, one.duration_s) == (False, 3)
 
 
-def test_a_record_tells_of_its_writers_clock_where_it_was_written_by_that() -> None:
-    ended = a_record(2, status=0, ended_at=format_utc(T0 + 90), outcome="succeeded")
-    tries = tries_of((), [a_file(a_record(1), T0 + 13), a_file(ended, T0 + 93)], None)
-    assert [one.clock and one.clock.stored_s - one.clock.at_s for one in tries] == [3, 3]
+def test_the_record_of_an_end_tells_of_its_writers_clock_and_no_other_does() -> None:
+    ended = a_record(status=0, ended_at=format_utc(T0 + 90), outcome="succeeded")
+    (one,) = tries_of((), [a_file(ended, T0 + 93)], None)
+    assert one.clock is not None
+    assert (one.clock.by, one.clock.stored_s - one.clock.at_s) == (NODE, 3)
+    runs = a_record()
+    assert tries_of((), [a_file(runs, T0 + 700)], None)[0].clock is None, "it may have been written anew since"
     by_another = a_record(status=255, ended_at=format_utc(T0 + 90), settled_by="other", outcome="lost")
     assert tries_of((), [a_file(by_another, T0 + 900)], None)[0].clock is None
 
