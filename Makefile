@@ -8,9 +8,11 @@ BIN := $(VENV)/bin
 comma := ,
 STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
 SHELL_FILES := client.sh submit.sh gpu_queue/execution/shim.sh gpu_queue/ways/* examples/ways/* tests/sco/bin/sco examples/train.sh .ci/run \
-	examples/demo*.sh examples/shared/scripts/*.sh tests/sharedfs/guest.sh tests/samples/sessions/*.sh
+	examples/demo*.sh examples/shared/scripts/*.sh examples/documents/FedWhat/*.sh \
+	examples/documents/scripts/*.sh examples/documents/scripts/compete_gpu_retry/*.sh \
+	tests/sharedfs/guest.sh tests/samples/sessions/*.sh
 
-.PHONY: help venv demo demo-shared test test-sharedfs test-slurm test-ways lint format docs docs-samples attack soak bench gpu-report clean
+.PHONY: help venv demo demo-shared test test-again test-sharedfs test-slurm test-ways lint format docs docs-samples attack soak bench gpu-report clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -32,6 +34,9 @@ demo-shared: $(STAMP) ## a server that several people share: three queues, six t
 test: $(STAMP) ## the test suite
 	@$(BIN)/python -m pytest
 
+test-again: $(STAMP) ## the few tests that failed last time, one after the other; those that pass now are named
+	@$(BIN)/python -m tests.again
+
 test-sharedfs: $(STAMP) ## real NFS and GlusterFS, broken on purpose; FAST=1 ALL=1 TABLE=1 ONLY=word JOBS=2
 	@$(BIN)/python -m tests.sharedfs \
 		$(if $(FAST),--fast) $(if $(ALL),--all) $(if $(TABLE),--table) $(if $(ONLY),--only $(ONLY)) $(if $(JOBS),--jobs $(JOBS))
@@ -52,12 +57,17 @@ format: $(STAMP) ## let ruff lay the code out
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-docs: $(STAMP) ## write anew what is made from the code: the schema of config.yaml, the man page
+docs: $(STAMP) ## write anew what is made from the code: the schema of config.yaml, the man page, the completion
 	$(BIN)/python -m gpu_queue.config >docs/config.schema.json
-	COLUMNS=100 $(BIN)/argparse-manpage --module gpu_queue.cli --function build_parser --project-name gpu-queue \
-		--manual-title "gpu-queue" --format single-commands-section --output docs/gpu-queue.1 \
+	$(BIN)/gpu-queue schema >docs/experiment.schema.json
+	for one in bash:completion.bash zsh:_gpu-queue tcsh:completion.tcsh; do \
+		$(BIN)/shtab --error-unimportable --shell "$${one%:*}" gpu_queue.cli.build_parser >"gpu_queue/shell/$${one#*:}" || exit; \
+	done
+	COLUMNS=80 $(BIN)/argparse-manpage --module gpu_queue.cli --function build_parser --project-name gpu-queue \
+		--manual-title "gpu-queue" --format single-commands-section --output docs/man1/gpu-queue.1 \
 		--version "$$($(BIN)/gpu-queue --version | cut -d ' ' -f 2)" \
 		--description "a queue for GPU jobs that needs nothing but a shared directory"
+	@sed -i '/^usage: /,/^$$/{ s/^ \{7\}//; s/^usage: /.nf\n/; s/^$$/.fi\n/ }' docs/man1/gpu-queue.1 # lines as they are broken
 
 docs-samples: $(STAMP) ## type the commands of the documentation, write what they say; ONLY=session ANEW=1
 	@$(BIN)/python -m tests.samples $(if $(ONLY),--only $(ONLY)) $(if $(ANEW),--anew)

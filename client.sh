@@ -14,7 +14,7 @@
 #     --gpus N|N-M   --memory 20G   --queue Q   --time 4h   --retries N     what it needs (also as #GPUQ lines in it)
 #     --after TASK   --name NAME    --priority PPP                          --after may be repeated
 #     --array 0-9%2  a task for each index, two at once        --dry-run    say what it asks for and why, queue nothing
-#   gpu_load FILE… [--dry-run]          queue the blocks of command files (docs/experiments.md); loaded again: what is new or changed
+#   gpu_load FILE… [--dry-run]          queue an experiment's runs (.yaml), or the blocks of command files; again: what is new or changed
 #     --again  also what has ended   --multi, --single  GPUs of a block   --shared-queues  of all files   --work-dir DIR
 # Watching
 #   gpu_status [--all] [--watch]        nodes and their GPUs, what waits and why, what failed; --plain, --json: for programs
@@ -131,8 +131,14 @@ __gpu_interrupted() { # end as the interrupt ends a program: a loop around this 
 }
 
 __gpu_tr() { # FORMAT: REPLY = the same for printf in this shell's language
+  local format
   REPLY=$1
   [ -z "$__gpu_zh" ] || __gpu_chinese "$1"
+  case $REPLY in
+    *./submit.sh*)
+      format=$REPLY
+      if __gpu_is_installed; then REPLY=${format//.\/submit.sh/gpu-queue submit.sh}; else REPLY=$format; fi ;;
+  esac
 }
 
 __gpu_say() { __gpu_tell '' "$@"; } # FORMAT WORD…: a line for people, in their language
@@ -363,10 +369,30 @@ __gpu_settle() { # JOB_ID and QUEUE_ROOT from files, as far as the environment d
   done
 }
 
+__gpu_is_installed() { # whether this is the client of an installed package
+  __gpu_file
+  case $REPLY in */gpu_queue/shell/client.sh) [ ! -d "${REPLY%/*}/gpu_queue" ] ;; *) false ;; esac
+}
+
+__gpu_beside() { # REPLY = the directory of the scripts, which holds gpu_queue as well; of an installed package the latter
+  if __gpu_is_installed; then REPLY=${REPLY%/*/*/*}; else REPLY=${REPLY%/*}; fi
+}
+
+__gpu_pythons() { # DIRECTORY: reply = what may be a Python for the gpu_queue in it, the nearest first
+  local name=${1%/*}
+  name=${name##*/}
+  case $1 in
+    */lib*/python3*/*-packages) reply=("${1%/*/*/*}/bin/$name" "$name") ;; # only its own reads all of what lies there
+    *) reply=("$1/.venv/bin/python3") ;;
+  esac
+  [ -z "${CONDA_PREFIX-}" ] || reply+=("$CONDA_PREFIX/bin/python3")
+  reply+=(python3 python)
+}
+
 __gpu_conf_files() { # [DIRECTORY of the scripts]: reply = the files that may hold settings, the strongest first
   local own=${HOME-}/.config
   case ${XDG_CONFIG_HOME-} in /*) own=$XDG_CONFIG_HOME ;; esac
-  __gpu_file; REPLY=${1:-${REPLY%/*}}
+  __gpu_beside; REPLY=${1:-$REPLY}
   reply=("$REPLY/gpu-queue.conf" "$REPLY/submit.sh" "$own/gpu-queue/gpu-queue.conf")
 }
 
@@ -1347,15 +1373,16 @@ __gpu_sheet() { # TEXT: REPLY = the sheet of a script of which only options and 
 __gpu_read_sheets() { # FIRST COUNT: the sheets of these files of the caller, by the first Python that gives them; false if none does
   local index named=() python directory tried=' '
   [ "$pythons" != none ] || return 1
-  __gpu_file; directory=${REPLY%/*}
+  __gpu_beside; directory=$REPLY
   [ -f "$directory/gpu_queue/scripts/say.py" ] || { pythons=none; return 1; }
   for ((index = $1; index < $1 + $2; index++)); do
     case ${files[index]} in '') named+=(-) ;; /*) named+=("${files[index]}") ;; *) named+=("./${files[index]}") ;; esac
   done
-  for python in "${pythons:-$directory/.venv/bin/python3}" "${CONDA_PREFIX:+$CONDA_PREFIX/bin/python3}" python3 python; do
+  __gpu_pythons "$directory"
+  for python in "${pythons:-${reply[0]}}" "${reply[@]:1}"; do
     case $tried in *" $python "*) continue ;; esac # nor is one that failed flags again
     tried+="$python "
-    case $python in '') continue ;; /*) [ -x "$python" ] || continue ;; esac
+    case $python in /*) [ -x "$python" ] || continue ;; esac
     if __gpu_consult "$2" "$python" "${flags[@]}" -- "${named[@]}" && __gpu_take_sheets "$1" "$2"; then pythons=$python; return 0; fi
   done
   pythons=none
@@ -1365,10 +1392,10 @@ __gpu_read_sheets() { # FIRST COUNT: the sheets of these files of the caller, by
 __gpu_consult() { # COUNT PYTHON OPTION… -- FILE…: REPLY = what the reader says; a program that is none has 10 seconds, and is believed nothing
   local count=$1 python=$2 directory program text=''
   shift 2
-  __gpu_file; directory=${REPLY%/*}
+  __gpu_beside; directory=$REPLY
   program='import sys
 if sys.version_info < (3, 8): sys.exit(9)
-sys.path.insert(0, sys.argv.pop(1))
+sys.path.append(sys.argv.pop(1)) # behind its own: many packages may lie there
 from gpu_queue.scripts.say import main
 main()'
   [ -n "${files[0]}" ] || text=${texts[0]} # a command is the one text that lies in no file
@@ -1651,27 +1678,29 @@ __gpu_run() {
 
 __gpu_load() { # its command line and its files are read by Python alone
   local python directory program tried=' '
-  __gpu_file; directory=${REPLY%/*}
+  __gpu_beside; directory=$REPLY
   [ -f "$directory/gpu_queue/experiments/command.py" ] || { __gpu_fail 'it takes the directory gpu_queue that lies beside client.sh; there is none in %s' "$directory"; return; }
   __gpu_check_id "${JOB_ID-}" || return
   __gpu_home
   export JOB_ID QUEUE_ROOT="$REPLY"
   # What Python keeps of its modules is for whoever may read them; what is queued is not.
   program='import os, sys
-sys.path.insert(0, sys.argv.pop(1))
+directory = sys.argv.pop(1)
+if directory not in sys.path: sys.path.insert(0, directory)
 os.umask(0o022)
 from gpu_queue.experiments.command import main
 os.umask(0o077)
 sys.exit(main(sys.argv[1:], "gpu_load"))'
-  for python in "$directory/.venv/bin/python3" "${CONDA_PREFIX:+$CONDA_PREFIX/bin/python3}" python3 python; do
+  __gpu_pythons "$directory"
+  for python in "${reply[@]}"; do
     case $tried in *" $python "*) continue ;; esac
     tried+="$python "
-    case $python in '') continue ;; /*) [ -x "$python" ] || continue ;; esac
+    case $python in /*) [ -x "$python" ] || continue ;; esac
     command timeout 10 "$python" -I -S -c 'import sys; sys.exit(sys.version_info < (3, 10))' </dev/null >/dev/null 2>&1 || continue
     command "$python" -I -c "$program" "$directory" "$@" # with its packages: PyYAML reads a config.yaml
     return
   done
-  __gpu_fail 'it takes a Python 3.10 or newer: %s/.venv, conda, python3 and python have none' "$directory"
+  __gpu_fail 'it takes a Python 3.10 or newer: none among%s' "${tried% }"
 }
 
 __gpu_is_priority() { case $1 in [0-9] | [0-9][0-9] | [0-9][0-9][0-9]) ;; *) return 1 ;; esac; }
@@ -4943,7 +4972,7 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     "'%s' fits %s tasks, and nothing was done; name one of them:") REPLY="'%s' 符合 %s 个任务，未做任何操作；请指明其中一个：" ;;
     "no task in %s is called '%s'; gpu_status and gpu_logs show what there is") REPLY="在 %s 中没有名为 '%s' 的任务；gpu_status 和 gpu_logs 会列出现有任务" ;;
     'it takes the directory gpu_queue that lies beside client.sh; there is none in %s') REPLY='需要 client.sh 旁边的目录 gpu_queue；%s 中没有' ;;
-    'it takes a Python 3.10 or newer: %s/.venv, conda, python3 and python have none') REPLY='需要 3.10 或更新的 Python：%s/.venv、conda、python3 和 python 中都没有' ;;
+    'it takes a Python 3.10 or newer: none among%s') REPLY='需要 3.10 或更新的 Python，以下都不是：%s' ;;
     'which script? gpu_submit FILE… [PRIORITY]; gpu_help shows the options') REPLY='哪个脚本？gpu_submit 文件… [优先级]；gpu_help 列出所有选项' ;;
     '--name is for one script') REPLY='--name 只能用于一个脚本' ;;
     "quote the command: gpu_run '%s'; if %s is its priority: gpu_run %s --priority %s") REPLY="请给命令加引号：gpu_run '%s'；如果 %s 是优先级：gpu_run %s --priority %s" ;;
@@ -5290,7 +5319,7 @@ __gpu_manual() { # gpu_help in Chinese
     --gpus N|N-M   --memory 20G   --queue Q   --time 4h   --retries N     需要什么（也可写成脚本里的 #GPUQ 行）
     --after 任务   --name 名称    --priority PPP                          --after 可以重复
     --array 0-9%2  每个序号一个任务，同时两个                --dry-run    说明申请了什么、为什么，不排队
-  gpu_load 文件… [--dry-run]          把命令文件的各块排队（docs/zh-CN/experiments.md）；再次载入：新增或改动的
+  gpu_load 文件… [--dry-run]          把实验文件（.yaml）的各次运行或命令文件的各块排队；再次载入：新增或改动的
     --again  已结束的也再排   --multi、--single  块的 GPU   --shared-queues  各文件共用队列   --work-dir 目录
 查看
   gpu_status [--all] [--watch]        节点及其 GPU，什么在等待、为什么，什么失败了；--plain、--json：给程序用
@@ -5421,7 +5450,7 @@ __gpu_words() { # COMMAND WORD [BEFORE [quoted]]: the options and candidates tha
   local options='' line
   case $1 in
     gpu_submit | gpu_run) options='--gpus --memory --queue --time --retries --after --name --priority --array --dry-run' ;;
-    gpu_load) options='--dry-run --again --shared-queues --multi --single --work-dir' ;;
+    gpu_load) options='--dry-run --again --yes --shared-queues --multi --single --work-dir' ;;
     gpu_status) options=$'--all\n--queues\n--watch\n--plain\n--json' ;;
     gpu_wait) options='--timeout --queue' ;;
     gpu_cancel | gpu_stop | gpu_retry | gpu_priority) options='--queue --yes' ;;

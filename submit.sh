@@ -29,7 +29,10 @@
 
 set -uo pipefail
 
-HERE=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
+SCRIPTS=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
+HERE=$SCRIPTS TYPED=./submit.sh
+# Of an installed package both scripts lie within it.
+[[ $SCRIPTS != */gpu_queue/shell || -d $SCRIPTS/gpu_queue ]] || HERE=${SCRIPTS%/*/*} TYPED='gpu-queue submit.sh'
 # What the environment says counts more than what stands below, and must not be overwritten by it.
 declare -A ENVIRONMENT=() BESIDE=() OWN=() PLACES=()
 [[ -n ${HOME:-} ]] || HOME=$(getent passwd "$EUID" | cut -d : -f 6)
@@ -84,7 +87,7 @@ K8S_QUEUE="" # of Kueue
 }
 # ---------------------------------------------------------------------------------------------------------------
 
-ACT=start DRY_RUN='' WAY='' TIME='' KEEP='' SLOT='' TOKEN='' AFTER='' SIMULATE='' CLIENT='' UNASKED=''
+AGENT='' ACT=start DRY_RUN='' WAY='' TIME='' KEEP='' SLOT='' TOKEN='' AFTER='' SIMULATE='' CLIENT='' UNASKED=''
 JOB_ID='' GPUS='' NODES='' ID=''
 FLAGS=()     # given after --
 WAY_FILE=''   # the program of the way that is asked
@@ -94,7 +97,7 @@ LIFETIME=''   # what the agent is told of that; empty: nothing
 
 say() { printf '%s\n' "$*"; }
 
-tell() { printf 'submit.sh: %s\n' "$*" >&2; }
+tell() { printf 'submit.sh: %s\n' "${*//.\/submit.sh/"$TYPED"}" >&2; }
 
 refuse() {
   tell "$@"
@@ -108,7 +111,7 @@ value() {
 }
 
 # The head of this file.
-usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
+usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" | sed "s,\./submit\.sh,$TYPED,"; }
 
 parse() {
   local words=() most=1
@@ -173,7 +176,7 @@ settle() {
     other=${BESIDE[$key]:-${literal:-${OWN[$key]:-}}}
     value=${ENVIRONMENT[$key]:-$other}
     printf -v "$key" %s "$value"
-    if [[ -z ${BESIDE[$key]:-} && -n $literal ]]; then PLACES[$key]=$HERE/submit.sh; fi
+    if [[ -z ${BESIDE[$key]:-} && -n $literal ]]; then PLACES[$key]=$SCRIPTS/submit.sh; fi
     [[ $value == "$other" || -z $other || -z ${PLACES[$key]:-} ]] ||
       tell_place "$key is $value, as the environment says; ${PLACES[$key]} says $other"
   done
@@ -187,7 +190,7 @@ settle() {
     [[ $key =~ ^(GPU_|AUTO_SHUTDOWN_HOURS$|MEMORY_USAGE_TARGET$) && -z ${!key-} ]] && export "$key=${BESIDE[$key]}"
   done
   CLIENT=$CODE_DIR/client.sh
-  [[ -r $CLIENT ]] || CLIENT=$HERE/client.sh
+  [[ -r $CLIENT ]] || CLIENT=$SCRIPTS/client.sh
   # shellcheck disable=SC1090,SC1091
   source "$CLIENT"
   OUR_WAYS=$CODE_DIR/gpu_queue/ways
@@ -202,9 +205,9 @@ tell_place() { say "$*" >&2; }
 
 # What gpu-queue.conf says beside this file and at home, into BESIDE and OWN; client.sh knows how it is read.
 read_files() {
-  local client=$HERE/client.sh file key place value is_whole=''
+  local client=$SCRIPTS/client.sh file key place value is_whole=''
   [[ -r $client ]] || client=${ENVIRONMENT[CODE_DIR]:-$CODE_DIR}/client.sh
-  [[ -r $client ]] || refuse "client.sh is not beside $HERE/submit.sh, nor in CODE_DIR '$CODE_DIR'; expected the whole project"
+  [[ -r $client ]] || refuse "client.sh is not beside $SCRIPTS/submit.sh, nor in CODE_DIR '$CODE_DIR'; expected the whole project"
   while IFS= read -r -d '' file && IFS= read -r -d '' key && IFS= read -r -d '' place && IFS= read -r -d '' value; do
     case $file in
       end) is_whole=1 && continue ;;
@@ -237,7 +240,9 @@ check() {
   [[ -z $GPUS || $GPUS =~ ^([1-9][0-9]{0,2}|all)$ ]] ||
     refuse "GPUS '$GPUS': expected a number or all; certain GPUs are named by: -- --gpus 2,3"
   [[ -z $NODES || $NODES =~ ^[1-9][0-9]{0,3}$ ]] || refuse "NODES '$NODES': expected a number"
-  [[ -f $CODE_DIR/perpetual_motion.py ]] || refuse "CODE_DIR '$CODE_DIR' holds no perpetual_motion.py"
+  AGENT=$CODE_DIR/perpetual_motion.py
+  [[ -f $AGENT ]] || AGENT=$CODE_DIR/gpu_queue/agent/__main__.py # of an installed package
+  [[ -f $AGENT ]] || refuse "CODE_DIR '$CODE_DIR' holds no perpetual_motion.py"
   [[ -z $CONDA_ENV || -n $CONDA_PATH ]] || refuse "CONDA_ENV is '$CONDA_ENV', but CONDA_PATH is not set"
   [[ -z $CONDA_PATH || -r $CONDA_PATH ]] || refuse "CONDA_PATH '$CONDA_PATH' cannot be read; expected …/conda/bin/activate"
 }
@@ -414,14 +419,24 @@ describe() {
   GQ_NAME=$(job_name "$SUBMIT_WAY" "$JOB_ID")
 }
 
+# The Python that has the agent's packages.
+default_python() {
+  local own=$CODE_DIR/.venv/bin/python
+  [[ $CODE_DIR =~ ^(.*)/lib[^/]*/(python3[^/]*)/[^/]*-packages$ ]] && own=${BASH_REMATCH[1]}/bin/${BASH_REMATCH[2]}
+  if [[ -z $CONDA_PATH && -x $own ]]; then
+    say "$own"
+  elif [[ -z $CONDA_PATH && $own == */bin/python3* ]] && command -v "${own##*/}" >/dev/null; then
+    say "${own##*/}" # installed with pip --user
+  else
+    say python3
+  fi
+}
+
 # What runs on the node, whatever the way.
 start_script() {
   local python=$PYTHON key value agent
-  if [[ -z $python ]]; then
-    python=python3
-    [[ -z $CONDA_PATH && -x $CODE_DIR/.venv/bin/python ]] && python=$CODE_DIR/.venv/bin/python
-  fi
-  agent=("$python" -u "$CODE_DIR/perpetual_motion.py" --job-id "$JOB_ID" --queue-root "$QUEUE_ROOT" "--gpus${UNASKED:+-unless-shared}")
+  [[ -n $python ]] || python=$(default_python)
+  agent=("$python" -u "$AGENT" --job-id "$JOB_ID" --queue-root "$QUEUE_ROOT" "--gpus${UNASKED:+-unless-shared}")
   say '#!/usr/bin/env bash'
   say '# Starts an agent on the node that it is given; made by submit.sh.'
   while IFS= read -r key; do
@@ -762,7 +777,7 @@ keep() {
     exit 75
   fi
   say "$JOB_ID is kept served by at most $KEEP allocations at a time, as long as there is work: their agents submit the next ones."
-  say "To end that: ./submit.sh --no-keep $(quoted "$JOB_ID"), or gpu_shutdown"
+  say "To end that: $TYPED --no-keep $(quoted "$JOB_ID"), or gpu_shutdown"
   say "To use it: export $(exports); source $(quoted "$CLIENT"); gpu_help"
 }
 
@@ -952,9 +967,9 @@ kept_line() {
   local directory=$QUEUE_ROOT/$1/allocations slots
   if [[ -f $directory/keep ]]; then
     slots=$(sed -n 's/^slots \([0-9]\{1,4\}\)$/\1/p' "$directory/keep")
-    say "$1 is kept served by at most ${slots:-?} allocations at a time; ./submit.sh --no-keep $(quoted "$1") ends that"
+    say "$1 is kept served by at most ${slots:-?} allocations at a time; $TYPED --no-keep $(quoted "$1") ends that"
   elif [[ -f $directory/keep-paused ]]; then
-    say "$1 is kept served no longer: $(head -c 500 -- "$directory/keep-paused" | head -n 1 | tr -d '\000-\037\177'). ./submit.sh --keep begins anew"
+    say "$1 is kept served no longer: $(head -c 500 -- "$directory/keep-paused" | head -n 1 | tr -d '\000-\037\177'). $TYPED --keep begins anew"
   fi
 }
 
@@ -970,7 +985,7 @@ extent() {
 not_submitted() {
   case $1 in
     75) say "$GQ_NAME was not submitted: $SUBMIT_WAY cannot take it now. Submit again later." ;;
-    111) say "$GQ_NAME may have been submitted: the next submit.sh asks $SUBMIT_WAY for it first. See also: ./submit.sh --list" ;;
+    111) say "$GQ_NAME may have been submitted: the next submit.sh asks $SUBMIT_WAY for it first. See also: $TYPED --list" ;;
     *) say "$GQ_NAME was not submitted. To check: the settings of $SUBMIT_WAY (docs/settings.md), and what was handed over: $DIRECTORY/request" ;;
   esac
   (($2 == 0)) || say "$2 of $3 were submitted before."

@@ -22,6 +22,7 @@ import page
 from commands import measure_commands
 from drain import measure_drain
 from ends import measure_ends
+from experiments import measure_experiments
 from idle import measure_idle
 from looking import measure_looking
 from machine import ROOT, facts
@@ -42,6 +43,7 @@ FULL: dict[str, Measure] = {
     "idle": lambda base: measure_idle(base, seconds=30),
     "scale": lambda base: measure_scale(base, waiting=10_000, settled=100_000, steps=200),
     "looking": lambda base: measure_looking(base, waiting=10_000, settled=100_000, nodes=8, rounds=30),
+    "experiments": lambda base: measure_experiments(base, runs=1000, members=10_000, rounds=7),
 }
 QUICK: dict[str, Measure] = {
     "start": lambda base: measure_start(base, trials=20),
@@ -52,6 +54,7 @@ QUICK: dict[str, Measure] = {
     "idle": lambda base: measure_idle(base, seconds=3),
     "scale": lambda base: measure_scale(base, waiting=500, settled=2000, steps=20),
     "looking": lambda base: measure_looking(base, waiting=500, settled=2000, nodes=2, rounds=2),
+    "experiments": lambda base: measure_experiments(base, runs=80, members=200, rounds=2),
 }
 
 

@@ -43,6 +43,7 @@ def render(results: Results) -> str:
         "idle": _idle,
         "scale": _scale,
         "looking": _looking,
+        "experiments": _experiments,
     }
     parts = [_machine(results["machine"])]
     parts += [write(results[name]) for name, write in sections.items() if name in results]
@@ -205,4 +206,26 @@ def _looking(results: Results) -> str:
         f"{results['nodes']} nodes\n\n"
         + _table((f"{results['rounds']} rounds", "best ms", "median ms"), rows)
         + f"\nThe first snapshot takes {grown}. The load of the machine was {load}.\n"
+    )
+
+
+def _experiments(results: Results) -> str:
+    rows = [
+        (label, *(_ms(results[key]["best_ms"]) for key in (name, f"{name}_work", f"{name}_cpu")), median)
+        for name, label in (
+            ("read", "the file is read"),
+            ("plan", "a plan, all scripts looked at"),
+            ("load", "queued by one publication"),
+            ("load_again", "loaded again, nothing is left to do"),
+            ("program", "`gpu-queue load`, all of it"),
+            ("members", f"the tasks of one file among {results['members_there']:,}"),
+            ("members_again", "the same, asked again"),
+        )
+        for median in (_ms(results[name]["median_ms"]),)
+    ]
+    head = (f"{results['rounds']} rounds", "best ms", "without the wait for the clock", "processor ms", "median ms")
+    return (
+        f"### An experiment file of {results['runs']:,} runs\n\n"
+        + _table(head, rows)
+        + f"\nThe load of the machine was {results['machine_load']}.\n"
     )

@@ -5,6 +5,7 @@
     GpuQueueError            anything this package raises on purpose
     ├── SettingsError        a flag, variable or config.yaml that cannot be obeyed
     ├── SpoolError           a spool that must not or cannot be served, or used
+    │   ├── AlreadyServed    another agent serves it on this node
     │   └── NotPublished     the storage did not take all that was to be submitted
     ├── BadScript            a task's script or directives that can never run
     ├── BadCommandFile       a command file that cannot be loaded
@@ -33,6 +34,10 @@ class SettingsError(GpuQueueError):
 
 class SpoolError(GpuQueueError):
     """A spool that must not be served (another protocol, others may write) or cannot be (not one filesystem)."""
+
+
+class AlreadyServed(SpoolError):
+    """Another agent serves the spool on this node."""
 
 
 class NotPublished(SpoolError):

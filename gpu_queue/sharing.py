@@ -58,7 +58,7 @@ class Sharing:
     max_concurrent: int | None = None
     """Tasks of ours that run at once on this node; None: as many as fit."""
     max_wait_time_s: float | None = None
-    """A task that waited longer fails; None: it waits."""
+    """A task that waited longer for what others hold fails; None: it waits."""
     select: Select = Select.MOST_FREE
     check_time_s: float = 5.0
     """Between two looks at who uses what."""

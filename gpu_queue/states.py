@@ -5,6 +5,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import TypeVar
 
+EXIT_SERVED = 75
+"""The exit status of an agent that finds another one serving its spool on its node."""
+
 
 class GpuState(str, Enum):
     """Five words for a GPU; only an idle one may be granted, and *unknown* counts as busy."""

@@ -341,6 +341,11 @@ def current_round(tries: tuple[TryResult, ...]) -> tuple[TryResult, ...]:
     return tries
 
 
+def was_put_away(tries: tuple[TryResult, ...]) -> bool:
+    """Whether a task in failed/ was put there by a person: no try of it ended there, as all its tries tell."""
+    return not tries or not tries[-1].final
+
+
 def failures_of(tries: tuple[TryResult, ...]) -> int:
     """How often a task has failed by itself, by the tries of one round of which the oldest may be forgotten."""
     count = 0

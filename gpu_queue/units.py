@@ -16,6 +16,7 @@ LARGEST_BYTES = 1 << 60
 _LAST_STAMP_S = 253402300799
 """The end of the year 9999."""
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b)?", re.ASCII | re.IGNORECASE)
+_UTC = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z", re.ASCII)
 _SIZE_UNIT_BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
@@ -122,8 +123,12 @@ def format_utc(epoch_s: float) -> str:
 
 def parse_utc_s(text: str) -> float | None:
     """Epoch seconds of what ``format_utc`` writes; None for any other text."""
+    match = _UTC.fullmatch(text)  # strptime takes twenty times as long, and a report reads tens of thousands
+    if match is None:
+        return None
+    year, month, day, hour, minute, second = map(int, match.groups())
     try:
-        moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ")
+        moment = datetime(year, month, day, hour, minute, second)
     except ValueError:
         return None
     return (moment - datetime(1970, 1, 1)).total_seconds()

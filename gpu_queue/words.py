@@ -7,6 +7,7 @@ from itertools import zip_longest
 from typing import Literal
 
 from gpu_queue.reasons import Bar, Code, Reason
+from gpu_queue.shell import SUBMIT_TYPED
 from gpu_queue.states import GpuState
 from gpu_queue.task import ErrorType, short_name
 from gpu_queue.units import format_clock, format_duration, format_size
@@ -133,12 +134,12 @@ def _infeasible_zh(reason: Reason) -> str:
 
 def _waited_en(reason: Reason) -> str:
     waited, most = (format_duration(reason.number(name)) for name in ("waited_s", "most_s"))
-    return f"waited {waited} for GPUs or slots, longer than max_wait_time ({most})"
+    return f"others have held what it needs for {waited}, longer than max_wait_time ({most})"
 
 
 def _waited_zh(reason: Reason) -> str:
     waited, most = (format_duration(reason.number(name)) for name in ("waited_s", "most_s"))
-    return f"等待 GPU 或名额已 {waited}，超过 max_wait_time（{most}）"
+    return f"所需的 GPU 被他人占用已 {waited}，超过 max_wait_time（{most}）"
 
 
 def _queue_en(reason: Reason) -> str:
@@ -360,8 +361,8 @@ _WORDS: dict[Code, tuple[Callable[[Reason], str], Callable[[Reason], str]]] = {
     Code.DRAINING: (_draining_en, _draining_zh),
     Code.LEAVING: (lambda one: _leaving(one, 0), lambda one: _leaving(one, 1)),
     Code.NO_AGENT: (
-        lambda _: "no agent is alive; start one with ./submit.sh",
-        lambda _: "没有存活的 agent；用 ./submit.sh 启动一个",
+        lambda _: f"no agent is alive; start one with {SUBMIT_TYPED}",
+        lambda _: f"没有存活的 agent；用 {SUBMIT_TYPED} 启动一个",
     ),
     Code.SILENT: (
         lambda one: f"{one.text('node')} has not been heard of for {format_duration(one.number('silent_s'))}",

@@ -142,6 +142,20 @@ def left_over(one: LiveTry, end: End, facts: dict[str, Any]) -> str:
     return told_of
 
 
+def _ran_s(one: LiveTry) -> float | None:
+    """How long its script ran, as its shim tells; None: it does not."""
+    if one.ended_at is not None:
+        return one.ended_at - one.started_at
+    ended_s = one.directory.ended_s() if one.started_wall_s else None
+    return None if ended_s is None else ended_s - one.started_wall_s
+
+
+def duration_s(one: LiveTry, now: float) -> float:
+    """How long a try took, that ended while nobody looked until it ended; else until now."""
+    ran_s = _ran_s(one)
+    return max(0.0, now - one.started_at if ran_s is None else ran_s)
+
+
 def last_line(one: LiveTry, end: End, note: str = "", left: str = "") -> str:
     """What the log of a try ends with; empty where its script has not begun, or nobody knows how it ended.
 
@@ -157,12 +171,7 @@ def last_line(one: LiveTry, end: End, note: str = "", left: str = "") -> str:
     is_known = one.directory.has_begun() or (one.named_end is not None and one.started_wall_s == 0)
     if not is_known or (end.status == NOBODY_KNOWS and end.why is not None):
         return ""
-    ran_s = None
-    if one.ended_at is not None:
-        ran_s = one.ended_at - one.started_at
-    elif one.started_wall_s:
-        ended_s = one.directory.ended_s()
-        ran_s = None if ended_s is None else ended_s - one.started_wall_s
+    ran_s = _ran_s(one)
     after = "" if ran_s is None else f" after {max(0.0, ran_s):.1f} s"
     words = "" if end.status == 0 else note or (end.why.value if end.why else "")
     before = f"==== {left}\n" if left else ""

@@ -8,75 +8,46 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
-from gpu_queue import __version__
 from gpu_queue.agent.agent import Agent
 from gpu_queue.agent.allotted import allocation_of, host_in
 from gpu_queue.agent.announcing import (
-    allocation_lines,
     announce,
-    cards_line,
-    keepalive_text,
-    lifetime_text,
     ready_line,
-    torch_version,
 )
-from gpu_queue.agent.lookout import look
+from gpu_queue.agent.asked import devices_for, paths_of, served_of, zygote_of
+from gpu_queue.agent.checking import EXIT_REFUSED, check
 from gpu_queue.agent.loop import run
-from gpu_queue.agent.speaker import Speaker, fit, reddened
+from gpu_queue.agent.speaker import Speaker, fit
 from gpu_queue.agent.surroundings import Surroundings
-from gpu_queue.agent.tenants import UNSEEN
 from gpu_queue.conf import Said, read_conf
 from gpu_queue.config import TABLE, UNASKED, Config, Elsewhere, Settings, examine, parser, queue_root, unknown_in_conf
-from gpu_queue.errors import DeviceError, GpuQueueError, SettingsError, SpoolError
+from gpu_queue.errors import AlreadyServed, GpuQueueError, SettingsError, SpoolError
 from gpu_queue.execution import found
-from gpu_queue.execution.launcher import start_companion, with_death_signal
+from gpu_queue.execution.launcher import with_death_signal
 from gpu_queue.execution.local import NodeDirectory
-from gpu_queue.gpus.devices import Devices, Gpu, Readings, select_gpus
+from gpu_queue.gpus.devices import Devices, Readings
 from gpu_queue.gpus.leases import Leases
-from gpu_queue.gpus.nvml import NvmlDevices
-from gpu_queue.gpus.processes import processes_of
 from gpu_queue.gpus.reader import Reader
-from gpu_queue.gpus.simulated import STATE_FILE_VARIABLE, SimulatedDevices
+from gpu_queue.gpus.simulated import SimulatedDevices
 from gpu_queue.keepalive.preflight import mps_pipe
 from gpu_queue.keepalive.supervisor import Host
 from gpu_queue.node.hints import Hints
 from gpu_queue.node.side import NodeSide, node_name, own_name
 from gpu_queue.node.storage import Errand, Failed, StorageThread
 from gpu_queue.policy import believed, read_config
-from gpu_queue.scheduling.tenancy import competing
 from gpu_queue.sharing import Mode
 from gpu_queue.spool import filesystem, trust
-from gpu_queue.spool.paths import STATE_DIRECTORIES, SpoolPaths
+from gpu_queue.spool.paths import SpoolPaths
+from gpu_queue.states import EXIT_SERVED
 from gpu_queue.task import State
 from gpu_queue.texts import printable
 
 GOODBYE_S = 5.0
 PLANT_VARIABLE = "GPU_QUEUE_SIMULATE_PLANT"
 """Where the engine `cpu` notes its load when the GPUs come from a driver, which can only be a stand-in for one."""
-PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 NO_CONSTANTS: Mapping[str, object] = {}
-EXIT_REFUSED = 1
 EXIT_FORCED = 111
 """It had to leave before the storage answered: its last moves are left to its successor."""
-
-
-def devices_for(
-    settings: Settings, environment: Mapping[str, str], plant: str = ""
-) -> SimulatedDevices | NvmlDevices:
-    """The device layer that was asked for; never the simulated one silently.
-
-    Args:
-        settings: ``simulate`` decides.
-        environment: the agent's.
-        plant: where simulated load is noted.
-
-    Raises:
-        SettingsError: ``--simulate`` cannot be understood.
-    """
-    if settings.simulate:
-        state_file = environment.get(STATE_FILE_VARIABLE)
-        return SimulatedDevices.parse(settings.simulate, state_file, plant=plant)
-    return NvmlDevices()
 
 
 def _readings_for(settings: Settings, environment: Mapping[str, str], plant: str) -> Readings:
@@ -94,18 +65,6 @@ def _readings_for(settings: Settings, environment: Mapping[str, str], plant: str
     return reader
 
 
-def _paths(settings: Settings, environment: Mapping[str, str]) -> SpoolPaths:
-    if not settings.job_id:
-        raise SettingsError("no spool was named: pass --job-id ID or export JOB_ID=ID")
-    # The real path: claims are found by it in processes' environments, whichever way a spool was named.
-    return SpoolPaths(os.path.realpath(os.path.join(queue_root(settings, environment), settings.job_id)))
-
-
-def _served(devices: Devices, settings: Settings, environment: Mapping[str, str]) -> tuple[Gpu, ...]:
-    granted = None if settings.simulate else environment.get("CUDA_VISIBLE_DEVICES")
-    return select_gpus(devices.snapshot(), settings.gpus, granted)
-
-
 def _keepalive_host(
     settings: Settings,
     environment: Mapping[str, str],
@@ -115,15 +74,10 @@ def _keepalive_host(
     say: Callable[[str], None],
 ) -> Host:
     """What the keep-alive is lent: the start of its process, its place on a GPU, the engine that fits the devices."""
-    python = settings.keepalive.python or sys.executable
-    kept = {name: value for name, value in environment.items() if name != "CUDA_VISIBLE_DEVICES"}
-    kept["PYTHONPATH"] = os.pathsep.join(filter(None, [PACKAGE_PARENT, environment.get("PYTHONPATH", "")]))
     is_simulated = devices.kind == "simulated"
     plant = node_directory.plant if is_simulated else environment.get(PLANT_VARIABLE, "")
     return Host(
-        start_zygote=lambda descriptor: start_companion(
-            [python, "-m", "gpu_queue.keepalive.zygote", "--fd"], kept, descriptor
-        ),
+        start_zygote=zygote_of(settings, environment),
         leases=leases,
         say=say,
         engine=lambda wanted: "cpu" if is_simulated else wanted,
@@ -167,10 +121,10 @@ def serve(
     Raises:
         GpuQueueError: it cannot begin; the message says why and what to do.
     """
-    paths = _paths(settings, environment)
+    paths = paths_of(settings, environment)
     node_directory = NodeDirectory.open(settings.local_dir or None)
     devices = _readings_for(settings, environment, node_directory.plant)
-    served = _served(devices, settings, environment)
+    served = served_of(devices, settings, environment)
     mount, warning = _enter_spool(paths, settings)
     allocation = allocation_of(environment, time.time())
     node = node_name(settings.node_name or host_in(own_name(), allocation), node_directory.identity)
@@ -190,7 +144,7 @@ def serve(
     if not is_first:
         pid, path = home.holder()
         other = f", which it reaches as {printable(path)}" if path not in ("", paths.root) else ""
-        raise SettingsError(
+        raise AlreadyServed(
             f"an agent already serves {paths.root} on this node ({node}, process {pid or 'unknown'}){other}; "
             "end it by gpu_shutdown, or serve another JOB_ID"
         )
@@ -280,103 +234,6 @@ def _leave(agent: Agent, storage: StorageThread, speaker: Speaker) -> int:
     return 0
 
 
-def check(
-    settings: Settings,
-    environment: Mapping[str, str],
-    refused: tuple[str, ...] = (),
-    ignored: tuple[str, ...] = (),
-    note: str = "",
-) -> int:
-    """``--check``: say what would be done here, were it not for the settings that are ``refused``; 0 if it can be.
-
-    What is ``ignored`` of the settings is told, and the ``note`` that they have led to.
-    """
-    problems = list(refused)
-    allocation = allocation_of(environment, time.time())
-
-    def line(what: str, text: str, *, is_bad: bool = False) -> None:
-        print(f"{what:<12}{reddened(fit(text)) if is_bad else fit(text)}")  # noqa: T201
-
-    def try_(what: str, text: object) -> None:
-        try:
-            line(what, text() if callable(text) else str(text))
-        except (GpuQueueError, OSError) as error:
-            problems.append(str(error))
-            line(what, f"PROBLEM: {error}", is_bad=True)
-
-    def spool_text() -> str:
-        paths = _paths(settings, environment)
-        if not filesystem.check_protocol(paths):
-            parent = os.path.dirname(paths.root)
-            while not os.path.isdir(parent):
-                parent = os.path.dirname(parent)
-            if not os.access(parent, os.W_OK):
-                raise SettingsError(f"{parent}: cannot be written, so {paths.root} cannot be made; set QUEUE_ROOT")
-            return f"{paths.root}: will be made ({filesystem.mount_of(parent)})"
-        trust.check_root(paths, settings.allow_root_for)
-        trust.check_trust(paths, settings.allow_group, settings.allow_root_for)
-        filesystem.check_one_filesystem(paths)
-        counts = {state: len(os.listdir(f"{paths.root}/{state}")) for state in STATE_DIRECTORIES}
-        return f"{paths.root} ({filesystem.mount_of(paths.root)}), {counts['pending']} waiting"
-
-    shared: list[Gpu] = []
-
-    def gpus_text() -> str:
-        devices = devices_for(settings, environment)
-        try:
-            served = _served(devices, settings, environment)
-            if not served:
-                raise DeviceError("no GPU to serve; --simulate 4 serves simulated ones")
-            shared.extend(served if settings.mode is Mode.SHARED else ())
-            return f"{devices.describe()}; serves {', '.join(str(gpu.index) for gpu in served)}"
-        finally:
-            devices.close()
-
-    def cards_text() -> str:
-        text, is_none = cards_line(settings.sharing, shared)
-        unknown = competing(shared, settings.sharing).unknown
-        text += f"; passed over, for they are not served here: compete_gpus {', '.join(unknown)}" if unknown else ""
-        if is_none:
-            raise SettingsError(text)
-        return text
-
-    def others_text() -> str:
-        kind = "simulated" if settings.simulate else "nvml"
-        uuids = [gpu.uuid for gpu in shared]
-        found = look(processes_of(kind, environment.get(STATE_FILE_VARIABLE), uuids), os.geteuid())
-        if found.problem:
-            return f"{found.problem}; {UNSEEN}"
-        return "seen by their processes, memory and utilisation"
-
-    def node_text() -> str:
-        directory = NodeDirectory.open(settings.local_dir or None)
-        name = settings.node_name or host_in(own_name(), allocation)
-        return f"{node_name(name, directory.identity)}, own directory {directory.root}"
-
-    line("version", __version__)
-    try_("python", f"{sys.version.split()[0]} ({sys.executable})")
-    for problem in refused:
-        line("settings", f"PROBLEM: {problem}", is_bad=True)
-    for one in ignored:
-        line("settings", one, is_bad=True)
-    line("mode", note.removeprefix("mode is ") or settings.mode.value)
-    try_("spool", spool_text)
-    try_("GPUs", gpus_text)
-    if shared:
-        try_("cards", cards_text)
-        try_("others", others_text)
-    try_("node", node_text)
-    spool = _paths(settings, environment) if settings.job_id else None
-    text, is_bad = keepalive_text(settings, "simulated" if settings.simulate else "nvml", spool)
-    version = "" if is_bad or not settings.keepalive.enabled else torch_version(settings)
-    line("keep-alive", f"{text}; torch {version}" if version else text, is_bad=is_bad)
-    for told, is_note in allocation_lines(settings, allocation, time.time()):
-        line("allocation", told.removeprefix("Allocation "), is_bad=is_note)
-    line("lifetime", lifetime_text(settings, allocation, time.time()))
-    line("result", f"{len(problems)} problem{'s' * (len(problems) != 1)}" if problems else "ready")
-    return EXIT_REFUSED if problems else 0
-
-
 def main(
     program: str = "perpetual_motion.py",
     arguments: list[str] | None = None,
@@ -401,7 +258,7 @@ def main(
         if settings.job_id:
             try:
                 config = read_config(
-                    _paths(settings, environment).config, believed(settings), is_shared=settings.allow_group
+                    paths_of(settings, environment).config, believed(settings), is_shared=settings.allow_group
                 )
             except SettingsError as error:
                 config = Config(problems=error.problems)
@@ -417,4 +274,4 @@ def main(
     except GpuQueueError as error:
         for line in str(error).splitlines():
             print(f"{program}: {fit(line)}", file=sys.stderr)  # noqa: T201
-        return EXIT_REFUSED
+        return EXIT_SERVED if isinstance(error, AlreadyServed) else EXIT_REFUSED

@@ -17,7 +17,7 @@ from gpu_queue.agent.tries import Tries
 from gpu_queue.config import Settings
 from gpu_queue.reasons import Reason
 from gpu_queue.scheduling.admission import Terms, dedicated, shared
-from gpu_queue.scheduling.facts import Facts, Phase
+from gpu_queue.scheduling.facts import Demand, Facts, Phase
 from gpu_queue.scheduling.order import in_turn
 from gpu_queue.scheduling.plan import LOOK_AHEAD, Start, plan, positions_without_gpu
 from gpu_queue.scheduling.selecting import turn_after
@@ -74,6 +74,7 @@ class Planning:
         self._without_gpu: tuple[int, ...] = ()
         self._turn = 0
         self._ready_since: Mapping[str, float] = {}
+        self._kept_since: Mapping[Demand, float] = {}
         self._serving_since: float | None = None
 
     @property
@@ -113,6 +114,7 @@ class Planning:
             turn=self._turn,
             serving_since=server_now if self._serving_since is None else self._serving_since,
             ready_since=self._ready_since,
+            kept_since=self._kept_since,
             policy=shared if is_shared else dedicated,
             terms=Terms(settings.foreign_memory_bytes, settings.sharing),
         )
@@ -138,7 +140,7 @@ class Planning:
         if self.phase is Phase.SERVING:
             self._serving_since = facts.serving_since
         decided = plan(facts, LOOK_AHEAD if is_anew else 0)
-        self._ready_since = decided.ready_since
+        self._ready_since, self._kept_since = decided.ready_since, decided.kept_since
         if decided.actions and not self._fillers.is_empty:
             agenda.want(Duty.KEEP)  # a worker may have to go
         for action in decided.actions:

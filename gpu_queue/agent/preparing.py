@@ -179,6 +179,7 @@ class Preparing:
             task_id=one.claim.task_id,
             number=one.claim.number,
             uni_id=one.name,
+            log_path=self.spool.paths.log(one.claim),
             gpus=visible_devices(granted, self.cards.everything),
             script_path=claimed.submission.path or claimed.claim_path,
             program=program,

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -29,12 +28,12 @@ from gpu_queue.scheduling.facts import Facts as PlanFacts
 from gpu_queue.scheduling.facts import Phase
 from gpu_queue.scheduling.plan import explain
 from gpu_queue.scheduling.renewal import Answer, Ask, Facts, Job, Limits, Memory, Pause, Submit
+from gpu_queue.shell import SUBMIT, SUBMIT_TYPED
 from gpu_queue.spool import keeping
 from gpu_queue.spool.keeping import Allocations
 from gpu_queue.states import AllocationState, read_word
 from gpu_queue.texts import printable
 
-SUBMIT = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "submit.sh")
 ASK_TIMEOUT_S = 240.0
 """Longer than ``submit.sh`` lets a way take."""
 SUBMIT_TIMEOUT_S = 540.0
@@ -327,7 +326,7 @@ def environment_of_submit(environment: Mapping[str, str], queue_root: str, job_i
 def by_hand(keep: Keep | None, job_id: str) -> str:
     """What a person types to have the queue served on."""
     gpus = f" {keep.gpus}" if keep and keep.gpus else ""
-    words = f"./submit.sh --keep {keep.slots if keep else 1} {shlex.quote(job_id)}{gpus}"
+    words = f"{SUBMIT_TYPED} --keep {keep.slots if keep else 1} {shlex.quote(job_id)}{gpus}"
     return f"On a machine that can submit: {words}"
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from gpu_queue.agent import life, shimseen, stages
 from gpu_queue.agent.agenda import Agenda, Duty
 from gpu_queue.agent.holdings import Holdings
-from gpu_queue.agent.livetry import LiveTry, last_line, left_over, recalled, remember
+from gpu_queue.agent.livetry import LiveTry, duration_s, last_line, left_over, recalled, remember
 from gpu_queue.agent.preparing import Preparing
 from gpu_queue.agent.rests import Rests, retry_limits
 from gpu_queue.agent.tally import Ended, Tally
@@ -349,7 +349,7 @@ class Tries:
         if one.started_wall_s:
             started = None if one.is_recorded else (one.started_wall_s, dict(one.facts))
             facts["ended_at"] = format_utc(time.time())
-            facts["duration_s"] = round(now - one.started_at, 3)
+            facts["duration_s"] = round(duration_s(one, now), 3)
             if usage := one.usage.told():
                 facts["gpu_usage"] = usage
         left = left_over(one, end, facts)

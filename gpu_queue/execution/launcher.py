@@ -332,6 +332,7 @@ def task_environment(
     task_id: str,
     number: int,
     uni_id: str,
+    log_path: str,
     script_path: str,
     gpus: Mapping[str, str],
     program: Sequence[str] = (),
@@ -343,6 +344,7 @@ def task_environment(
         task_id: the task.
         number: which try.
         uni_id: what that is called among all tries; its key in ``uni_id.json``.
+        log_path: where the spool has its output.
         script_path: where the script was submitted from.
         gpus: what :mod:`gpu_queue.gpus.visible` says.
         program: what will run it: a Python program also finds the modules beside the original script.
@@ -351,6 +353,7 @@ def task_environment(
         **common,
         "GPU_QUEUE_TASK": task_id,
         "GPU_QUEUE_TRY": str(number),
+        "GPU_QUEUE_TRY_LOG": log_path,
         "GPU_QUEUE_UNI_ID": uni_id,
         "GPU_QUEUE_SCRIPT": script_path,
         **gpus,

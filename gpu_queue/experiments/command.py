@@ -1,4 +1,4 @@
-"""``gpu-queue load`` and ``gpu_load``: command files become tasks."""
+"""``gpu-queue load`` and ``gpu_load``: command files and experiment files become tasks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from gpu_queue.errors import BadCommandFile, BadScript, GpuQueueError, NotPublished
+from gpu_queue.errors import BadCommandFile, BadExperimentFile, BadScript, GpuQueueError, NotPublished
 from gpu_queue.experiments.commandfiles.batches import Piece
 from gpu_queue.experiments.commandfiles.blocks import Mode
 from gpu_queue.experiments.commandfiles.comparing import Comparison, News
@@ -23,7 +23,8 @@ from gpu_queue.spool.desk.publishing import working_directory
 from gpu_queue.task import short_name
 from gpu_queue.texts import printable
 
-SAYS = "Queue the blocks of command files, each as a task; its commands run in their order."
+SAYS = "Queue the runs of experiment files (.yaml), or the blocks of command files, each as a task."
+EXPERIMENT_ENDINGS = (".yaml", ".yml")
 _COMMAND_MAX = 100
 _NOTES_MAX = 20
 """Of one file: where more is missing, its work_dir is another."""
@@ -41,30 +42,41 @@ _WORDS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line, for the program and for what completes it."""
-    files = parser.add_argument("files", nargs="+", metavar="FILE", help="a command file (docs/experiments.md)")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be queued and taken out, do nothing")
-    parser.add_argument("--again", action="store_true", help="queue also what was done, runs or has failed once more")
     parser.add_argument(
-        "--shared-queues", action="store_true", help="queue 1 is one queue in all files; else each file has its own"
+        "files", nargs="+", metavar="FILE", help="an experiment file or a command file (docs/experiments.md)"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be queued and taken out, do nothing")
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="queue also what was done or has failed once more; of a command file what runs, too",
+    )
+    parser.add_argument(
+        "--yes", action="store_true", help="do not ask before what an experiment file has changed is taken out"
+    )
+    parser.add_argument(
+        "--shared-queues",
+        action="store_true",
+        help="queue 1 is one queue in all command files; else each file has its own",
     )
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument(
-        "--multi", action="store_true", help="blocks say how many GPUs they want, as in command_gpus.txt"
+        "--multi",
+        action="store_true",
+        help="blocks of command files say how many GPUs they want, as in command_gpus.txt",
     )
     mode.add_argument(
         "--single", action="store_true", help="each block has one GPU; default: as the file's name says"
     )
-    directory = parser.add_argument(
+    parser.add_argument(
         "--work-dir",
         metavar="DIR",
-        help="where commands run; default: as config.yaml says, else the parent of the directory that holds the file",
+        help="where commands of command files run; default: as config.yaml says, else the parent of their directory",
     )
-    files.complete = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}  # type: ignore[attr-defined]
-    directory.complete = {"bash": "_shtab_compgen_dirs", "zsh": "_files -/", "tcsh": "d"}  # type: ignore[attr-defined]
 
 
 def main(arguments: Sequence[str], program: str) -> int:
-    """The program: 0 loaded, 1 the queue cannot be used, 2 a file or the command line is wrong.
+    """The program: 0 loaded, 1 the queue cannot be used or a person said no, 2 a file or the command line is wrong.
 
     Args:
         arguments: behind its name.
@@ -77,9 +89,13 @@ def main(arguments: Sequence[str], program: str) -> int:
 
 def run(chosen: argparse.Namespace, program: str) -> int:
     """The same, of a command line that was read."""
+    of_experiments = [file.endswith(EXPERIMENT_ENDINGS) for file in chosen.files]
+    if any(of_experiments) and (problem := _misfit(chosen, of_experiments)):
+        _say(f"{program}: {problem}")
+        return 2
     try:
-        return _load(chosen)
-    except (BadCommandFile, BadScript) as error:
+        return _load_experiments(chosen) if any(of_experiments) else _load(chosen)
+    except (BadCommandFile, BadExperimentFile, BadScript) as error:
         _complain(program, error)
         return 2
     except NotPublished as error:
@@ -90,6 +106,28 @@ def run(chosen: argparse.Namespace, program: str) -> int:
     except GpuQueueError as error:
         _complain(program, error)
         return 1
+
+
+def _misfit(chosen: argparse.Namespace, of_experiments: Sequence[bool]) -> str:
+    """What of the command line makes no sense with experiment files; empty: nothing."""
+    if not all(of_experiments):
+        other = printable(chosen.files[of_experiments.index(False)])
+        return f"{other} is a command file: give experiment files and command files to a call of their own each"
+    flags = ("shared_queues", "multi", "single", "work_dir")
+    given = [f"--{flag.replace('_', '-')}" for flag in flags if getattr(chosen, flag)]
+    if not given:
+        return ""
+    return f"{given[0]} is for command files: an experiment file says itself queue, gpus and cwd of its runs"
+
+
+def _load_experiments(chosen: argparse.Namespace) -> int:
+    try:
+        from gpu_queue.experiments.loads import load  # noqa: PLC0415  command files need no YAML
+    except ModuleNotFoundError as error:
+        if error.name != "yaml":
+            raise
+        raise GpuQueueError(f"experiment files take PyYAML: {sys.executable} -m pip install pyyaml") from error
+    return load(chosen.files, is_dry=chosen.dry_run, again=chosen.again, yes=chosen.yes)
 
 
 def _load(chosen: argparse.Namespace) -> int:

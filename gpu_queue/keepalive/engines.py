@@ -5,6 +5,7 @@
 ``zeros``   the same kernels on zeros: as busy by every counter, at much less power
 ``spin``    one thread that waits on the GPU's clock: busy for ``utilization.gpu`` and for nothing else
 ``cpu``     for simulated cards: a load in the plant, and nothing on the host
+``trial``   no load: a little memory, taken, written and read once, to see whether a program could
 ==========  ==========================================================================================
 
 On a real card, all of them:
@@ -64,7 +65,13 @@ def describe() -> tuple[str, bool]:
 
 def make(spec: WorkerSpec) -> Engine:
     """The engine that is asked for; nothing is touched yet."""
-    kinds: dict[str, Callable[[WorkerSpec], Engine]] = {"matmul": Matmul, "zeros": Zeros, "spin": Spin, "cpu": Cpu}
+    kinds: dict[str, Callable[[WorkerSpec], Engine]] = {
+        "matmul": Matmul,
+        "zeros": Zeros,
+        "spin": Spin,
+        "cpu": Cpu,
+        "trial": Trial,
+    }
     return kinds[spec.engine](spec)
 
 
@@ -268,6 +275,25 @@ class Spin(_Card):
 
     def _enqueue(self) -> None:
         torch.cuda._sleep(self._cycles)
+
+
+class Trial(_Card):
+    """Takes all of its goal or none of it, and works on it once."""
+
+    _MARK = 77
+
+    def hold(self, look: Look) -> float:
+        """Start CUDA on the one card, write into the memory, and read it back."""
+        _start_cuda(self._spec)
+        self._begun = self._ended = torch.cuda.Event(enable_timing=True, blocking=True)
+        look()
+        begun = time.monotonic()
+        block = _ballast(self._spec.goal_bytes)
+        self._ballast.append(block)
+        block.fill_(self._MARK)
+        if int(block[-1]) != self._MARK:  # waits for the card
+            raise RuntimeError("what was written into its memory is not what is read back")
+        return max(1e-6, time.monotonic() - begun)
 
 
 class Cpu:

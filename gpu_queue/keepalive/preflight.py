@@ -39,7 +39,22 @@ def installing(python: str, *, anew: bool = False) -> str:
         python: its path.
         anew: it has one, which will not do.
     """
-    return f"{shlex.join([python, '-m', 'pip', 'install', *(['--force-reinstall'] if anew else [])])} torch"
+    if _is_of_uv(python):
+        words = ["uv", "pip", "install", "--python", python, *(["--reinstall"] if anew else [])]
+    else:
+        words = [python, "-m", "pip", "install", *(["--force-reinstall"] if anew else [])]
+    return f"{shlex.join(words)} torch"
+
+
+def _is_of_uv(python: str) -> bool:
+    """Whether uv made its environment, and put no pip into it."""
+    prefix = _prefix(python)
+    try:
+        with open(f"{prefix}/pyvenv.cfg", encoding="utf-8", errors="replace") as file:
+            is_of_uv = re.search("^uv *=", file.read(VERSION_BYTES), re.MULTILINE) is not None
+    except OSError:
+        return False
+    return is_of_uv and not glob.glob(f"{glob.escape(prefix)}/lib*/python3*/*-packages/pip")
 
 
 def look_for_torch(python: str, *, needs_cuda: bool, ask: Callable[[Sequence[str]], str]) -> Torch:
@@ -72,9 +87,13 @@ def look_for_torch(python: str, *, needs_cuda: bool, ask: Callable[[Sequence[str
 
 def _beside(python: str) -> str:
     """Torch in an interpreter's own directories, without starting it; empty: it is not there, or elsewhere."""
+    pattern = f"{glob.escape(_prefix(python))}/lib*/python3*/*-packages/torch/__init__.py"
+    return next(iter(sorted(glob.glob(pattern))), "")
+
+
+def _prefix(python: str) -> str:
     # Not the real path: that of a virtual environment's Python leads out of it.
-    prefix = os.path.dirname(os.path.dirname(os.path.abspath(shutil.which(python) or python)))
-    return next(iter(sorted(glob.glob(f"{glob.escape(prefix)}/lib*/python3*/*-packages/torch/__init__.py"))), "")
+    return os.path.dirname(os.path.dirname(os.path.abspath(shutil.which(python) or python)))
 
 
 def _judged(origin: str, python: str, *, needs_cuda: bool) -> Torch:

@@ -46,7 +46,7 @@ class WorkerSpec:
 
     uuid: str
     engine: str
-    """``matmul``, ``zeros`` or ``spin``; ``cpu`` on simulated cards."""
+    """``matmul``, ``zeros`` or ``spin``; ``cpu`` on simulated cards; ``trial`` only takes memory."""
     total_bytes: int
     """The card's memory."""
     goal_bytes: int

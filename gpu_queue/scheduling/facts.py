@@ -12,6 +12,9 @@ from gpu_queue.sharing import RetryConfig
 from gpu_queue.states import GpuState
 from gpu_queue.task import Waiting
 
+Demand = tuple[int, "int | None", tuple[int, ...]]
+"""What tasks have in common that wait for the same cards: how many, bytes of memory of each, which indices."""
+
 
 class Phase(str, Enum):
     """What an agent is up to."""
@@ -78,6 +81,9 @@ class Facts:
     ready_since: Mapping[str, float] = field(default_factory=dict)
     """Since when tasks that waited for a queue or for others have only waited for GPUs or slots, in the server's
     time, by file name (``Plan.ready_since`` of the last plan)."""
+    kept_since: Mapping[Demand, float] = field(default_factory=dict)
+    """Since when others hold what such tasks need, without a break, in the server's time (``Plan.kept_since`` of the
+    last plan)."""
     policy: Policy = dedicated
     """Who may get a GPU."""
     terms: Terms = field(default_factory=lambda: Terms(1 << 30))

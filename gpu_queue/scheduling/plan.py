@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gpu_queue.reasons import AFTER_TOLD, Code, Reason, reason
 from gpu_queue.scheduling import backoff, patience
 from gpu_queue.scheduling.admission import WHOLE
-from gpu_queue.scheduling.facts import Facts, Phase
+from gpu_queue.scheduling.facts import Demand, Facts, Phase
 from gpu_queue.scheduling.room import NOTHING, Grant, Room, candidates
 from gpu_queue.states import GpuState
 from gpu_queue.task import Needs, State, Waiting
@@ -230,7 +230,7 @@ def _in_question(facts: Facts, room: Room, look_ahead: int | None) -> Iterator[W
     else:
         return
     most_s = patience.max_wait_s(facts)
-    if look_ahead and most_s is not None:
+    if look_ahead and most_s is not None and facts.kept_since:
         for task in facts.waiting[position:]:
             is_overdue = patience.waited_s(task, facts) > most_s
             if is_overdue and not needs_no_free_gpu(task) and task.name not in facts.claiming:
@@ -266,6 +266,8 @@ class Plan:
     """It ended at a task that was not read yet, which may be the one that comes first."""
     ready_since: Mapping[str, float] = field(default_factory=dict)
     """What the next plan's facts say of that."""
+    kept_since: Mapping[Demand, float] = field(default_factory=dict)
+    """The same."""
 
 
 def plan(facts: Facts, look_ahead: int = LOOK_AHEAD) -> Plan:
@@ -280,6 +282,7 @@ def plan(facts: Facts, look_ahead: int = LOOK_AHEAD) -> Plan:
     actions: list[Start | Refuse] = []
     short: list[Waiting] = []
     needs_reading = False
+    facts = replace(facts, kept_since=patience.kept_since(facts, anew=look_ahead > 0))
     for task, found, granted in _judge(facts, look_ahead):
         if not task.is_read and task.unready is None:
             needs_reading = True
@@ -291,7 +294,7 @@ def plan(facts: Facts, look_ahead: int = LOOK_AHEAD) -> Plan:
         elif found.is_short:
             short.append(task)
     acted = {one.task.name for one in actions}
-    return Plan(tuple(actions), needs_reading, patience.ready_since(facts, short, acted))
+    return Plan(tuple(actions), needs_reading, patience.ready_since(facts, short, acted), facts.kept_since)
 
 
 def explain(facts: Facts, at_most: int, names: frozenset[str] = frozenset()) -> list[tuple[str, Reason]]:

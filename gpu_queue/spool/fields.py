@@ -81,6 +81,14 @@ class Fields:
         """The texts of a list, for people."""
         return tuple(printable(one, at_most) for one in self.items(key) if isinstance(one, str))
 
+    def pairs(self, key: str, at_most: int = TEXT_MAX) -> tuple[tuple[str, str], ...]:
+        """The texts of an object with their keys, in its order, for people."""
+        value = self._value.get(key)
+        items = list(value.items())[:ITEMS_MAX] if isinstance(value, dict) else []
+        return tuple(
+            (printable(one, at_most), printable(text, at_most)) for one, text in items if isinstance(text, str)
+        )
+
     def integers(self, key: str) -> tuple[int, ...]:
         """The whole numbers of a list."""
         return tuple(one for one in self.items(key) if type(one) is int and abs(one) < 1 << 63)

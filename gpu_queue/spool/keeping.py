@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from gpu_queue.kept import Keep, Outcome, Slot, Token
+from gpu_queue.shell import SUBMIT_TYPED
 from gpu_queue.spool import files
 from gpu_queue.spool.paths import SpoolPaths, parse_slot
 from gpu_queue.spool.store import listing
@@ -61,7 +62,7 @@ def look(paths: SpoolPaths, uids: Collection[int]) -> Allocations:
         except files.Vanished:
             pass
         except files.FileProblem as bad:
-            problem = f"{paths.keep}: {bad}; the queue is not kept. Type ./submit.sh --keep again"
+            problem = f"{paths.keep}: {bad}; the queue is not kept. Type {SUBMIT_TYPED} --keep again"
     elif "keep-paused" in names:
         try:
             content, _ = files.read_regular(paths.keep_paused, REASON_MAX)

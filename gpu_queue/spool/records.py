@@ -20,7 +20,7 @@ from gpu_queue import PROTOCOL
 from gpu_queue.spool.fields import Fields, is_argument
 from gpu_queue.spool.files import FileProblem, Vanished, encode_json, read_json, write_whole
 from gpu_queue.spool.paths import NAME_MAX_BYTES, SpoolPaths, is_id, safe_name, title_of
-from gpu_queue.task import ArrayPart, BatchPart, Claim, End, Submission, TryResult, Why, error_word
+from gpu_queue.task import ArrayPart, BatchPart, Claim, End, ExperimentPart, Submission, TryResult, Why, error_word
 from gpu_queue.texts import printable
 
 MAX_TRIES_KEPT = 100
@@ -48,9 +48,15 @@ def encode_submission(submission: Submission) -> bytes:
         "arguments": list(submission.arguments),
         "array": submission.array and asdict(submission.array),
         "batch": submission.batch and asdict(submission.batch),
+        "experiment": submission.experiment and _encoded_experiment(submission.experiment),
     }
     given = {key: value for key, value in said.items() if value}
     return encode_json({"protocol": PROTOCOL, "id": submission.task_id, **given})
+
+
+def _encoded_experiment(part: ExperimentPart) -> dict[str, Any]:
+    texts = {"file": part.file, "group": part.group, "job": part.job, "name": part.name, "content": part.content}
+    return texts | ({"log": part.log} if part.log else {}) | ({"params": dict(part.params)} if part.params else {})
 
 
 def write_submission(paths: SpoolPaths, submission: Submission) -> None:
@@ -106,6 +112,7 @@ def read_submission(paths: SpoolPaths, task_id: str, allowed_uids: frozenset[int
         arguments=arguments or (),
         array=array,
         batch=_parse_batch(record),
+        experiment=_parse_experiment(record),
         problem=f"records/{task_id}.json: {'; '.join(wrong)}" if wrong else "",
     )
 
@@ -146,6 +153,15 @@ def _parse_batch(record: Fields) -> BatchPart | None:
     if not file or position is None:
         return None
     return BatchPart(file, mode, batch.count("index"), max(0, position), batch.text("content"))
+
+
+def _parse_experiment(record: Fields) -> ExperimentPart | None:
+    said = record.inner("experiment")
+    file, name = said.name("file"), said.text("name")
+    if not file or not name:
+        return None
+    texts = (said.text("group"), said.text("job"), name, said.text("content"))
+    return ExperimentPart(file, *texts, log=said.name("log"), params=said.pairs("params"))
 
 
 def read_title(paths: SpoolPaths, task_id: str) -> str:

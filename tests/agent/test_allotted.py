@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from gpu_queue.states import EXIT_SERVED
 from tests.agent.harness import Cluster, wait_until
 
 DEAF = "trap '' TERM; echo deaf; while :; do sleep 0.1; done\n"
@@ -61,7 +62,7 @@ def test_a_page_names_the_allocation(cluster: Cluster) -> None:
 @pytest.mark.parametrize("job", [{}, {"SLURM_JOB_ID": "1234"}], ids=["none", "one"])
 def test_a_second_agent_of_the_same_allocation_is_refused(cluster: Cluster, job: dict[str, str]) -> None:
     cluster.start(env=job)
-    assert cluster.start(wait=False, env=job).wait(20) == 1
+    assert cluster.start(wait=False, env=job).wait(20) == EXIT_SERVED
     said(cluster, "an agent already serves")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gpu_queue.states import EXIT_SERVED
 from gpu_queue.task import short_name
 from tests.agent.harness import Cluster, put, wait_until
 
@@ -109,7 +110,8 @@ def _cmdline(pid: int) -> bytes:
 
 def test_a_failed_task_is_retried_as_often_as_it_asks_with_a_log_for_each_try(cluster: Cluster) -> None:
     cluster.start()
-    task = cluster.submit("#GPUQ --retries 2\necho try $GPU_QUEUE_TRY; [ $GPU_QUEUE_TRY = 3 ]\n")
+    words = 'echo try $GPU_QUEUE_TRY >>"$GPU_QUEUE_TRY_LOG"; [ $GPU_QUEUE_TRY = 3 ]'
+    task = cluster.submit(f"#GPUQ --retries 2\n{words}\n")
     cluster.wait_for(task, "done")
     assert [record["status"] for record in cluster.tries(task)] == [1, 1, 0]
     assert all(f"try {number}\n" in cluster.log(task) for number in (1, 2, 3))
@@ -200,7 +202,7 @@ def test_a_shim_that_is_killed_costs_a_try_and_leaves_nothing_running(cluster: C
 def test_a_second_agent_for_the_same_spool_on_one_node_is_refused(cluster: Cluster) -> None:
     cluster.start()
     second = cluster.start(wait=False)
-    assert second.wait(20) == 1
+    assert second.wait(20) == EXIT_SERVED
     assert "an agent already serves" in cluster.output.read_text()
 
 

@@ -191,11 +191,18 @@ def test_max_concurrent_is_how_many_tasks_run_at_once(server: Server) -> None:
     server.cards_of(second)
 
 
-def test_a_task_that_waits_longer_than_max_wait_time_fails(server: Server) -> None:
-    server.say("compete_gpus: [0]\nmax_wait_time: 1s\n")
-    server.cards_of(server.begin())
-    late = server.begin()
-    server.cluster.wait_for(late, "failed")
+def test_a_task_that_waits_for_what_others_hold_longer_than_max_wait_time_fails(server: Server) -> None:
+    python = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        server.cards(python.pid)
+        server.say("compete_gpus: [0, 1]\nmax_wait_time: 1s\n")
+        server.cards_of(server.begin())
+        late = server.begin()
+        both = server.cluster.submit("exit\n", gpus="2")
+        server.cluster.wait_for(both, "failed")
+        assert server.cluster.where(late) == ["pending"], "a task of ours has the card that it could have"
+    finally:
+        python.communicate(b"\n")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gpu_queue.states import EXIT_SERVED
 from tests.agent.harness import Cluster, wait_until
 
 UNTIL_GO = 'until [ -e "$QUEUE_ROOT/go" ]; do sleep 0.02; done; echo once\n'
@@ -83,7 +84,7 @@ def test_a_second_agent_by_another_path_is_refused_with_the_path_of_the_first(cl
     cluster.start()
     with by_another_path(cluster, how) as there:
         second = cluster.start("--queue-root", str(there), wait=False)
-        assert second.wait(20) == 1
+        assert second.wait(20) == EXIT_SERVED
         said = cluster.output.read_text()
         assert f"an agent already serves {there}" in said
         assert f"which it reaches as {cluster.paths.root}" in said

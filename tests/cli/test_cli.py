@@ -11,10 +11,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import shtab
 
 from gpu_queue import __version__
-from gpu_queue.cli import SHELLS, build_parser, main
+from gpu_queue.cli import build_parser, main
 from gpu_queue.config import SETTINGS
+from gpu_queue.shell import COMPLETIONS
 from tests.unit.test_docs import ROOT
 
 HEAVY = (
@@ -120,15 +122,51 @@ def test_the_agent_takes_standard_modules_from_python_and_others_also_from_pytho
     assert done.stderr == "the yaml of PYTHONPATH\n"
 
 
+# -- what a shell is given, in a clone
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh"])
+def test_a_shell_is_given_what_lies_in_the_clone(name: str, tmp_path: Path) -> None:
+    if shutil.which(name) is None:
+        pytest.skip(f"no {name} here; install it to test its users' way")
+    lines = run("shell-init", name, cwd=tmp_path).stdout
+    (tmp_path / "rc").write_text(lines)
+    said = subprocess.run(
+        [name, "-c", f'. {tmp_path}/rc; __gpu_file; echo "$REPLY"; __gpu_beside; echo "$REPLY"; man -w gpu-queue'],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    page = [str(ROOT / "docs/man1/gpu-queue.1")] if shutil.which("man") else []
+    assert said.stdout.splitlines() == [str(ROOT / "client.sh"), str(ROOT), *page], said
+
+
+def test_the_scripts_of_the_package_are_those_of_the_clone() -> None:
+    for name in ("client.sh", "submit.sh"):
+        assert (ROOT / "gpu_queue" / "shell" / name).samefile(ROOT / name)
+    told = run("submit.sh", "--help").stdout
+    assert told == subprocess.run([ROOT / "submit.sh", "--help"], capture_output=True, text=True, check=True).stdout
+    assert "  ./submit.sh JOB_ID" in told
+
+
 # -- completion and man page
 
 
-@pytest.mark.parametrize("shell", SHELLS)
-def test_completion_knows_every_verb_and_flag(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("shell", COMPLETIONS)
+def test_the_completion_is_the_one_that_the_parser_makes(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", shell]) == 0
     script = capsys.readouterr().out
+    assert script.split() == shtab.complete(build_parser(), shell=shell).split(), "run `make docs`"
     assert all(verb in script for verb in verbs())
     assert all(row.flag.lstrip("-") in script for row in SETTINGS if row.flag)
+
+
+@pytest.mark.parametrize("verb", verbs())
+def test_what_is_a_file_or_a_directory_is_completed_as_one(verb: str) -> None:
+    for action in verbs()[verb]._actions:
+        for metavar in ("FILE", "DIR"):
+            assert action.metavar != metavar or hasattr(action, "complete"), action.option_strings or action.dest
 
 
 def test_bash_offers_words_where_only_some_are_right() -> None:
@@ -154,15 +192,8 @@ def test_zsh_takes_what_it_is_given() -> None:
     assert script.startswith("#compdef gpu-queue")
 
 
-def test_without_shtab_completion_says_what_to_install(tmp_path: Path) -> None:
-    (tmp_path / "shtab.py").write_text("raise ModuleNotFoundError(name='shtab')\n")
-    done = run("completion", "bash", PYTHONPATH=f"{tmp_path}:{ROOT}")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "gpu-queue: completion needs the package shtab: pip install shtab\n"
-
-
 def test_the_man_page_tells_every_flag_as_the_help_does() -> None:
-    page = re.sub(r"\\f.|\\,|\\/", "", (ROOT / "docs" / "gpu-queue.1").read_text(encoding="utf-8")).replace(
+    page = re.sub(r"\\f.|\\,|\\/", "", (ROOT / "docs" / "man1" / "gpu-queue.1").read_text(encoding="utf-8")).replace(
         "\\-", "-"
     )
     told = " ".join(page.replace("\n", " ").split())
@@ -179,7 +210,7 @@ def test_the_man_page_tells_every_flag_as_the_help_does() -> None:
 def test_an_agent_without_its_packages_names_them_all() -> None:
     listed = re.search(r"^dependencies = \[(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.MULTILINE | re.DOTALL)
     assert listed is not None
-    needed = set(re.findall(r'^    "([A-Za-z-]+)', listed[1], re.MULTILINE)) - {"shtab"}  # only completion needs it
+    needed = set(re.findall(r'^    "([A-Za-z-]+)', listed[1], re.MULTILINE))
     bare = [sys.executable, "-S", str(ROOT / "perpetual_motion.py"), "--job-id", "x"]  # without what is installed
     done = subprocess.run(bare, capture_output=True, text=True, timeout=50, check=False)
     assert done.returncode == 1

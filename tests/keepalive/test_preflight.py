@@ -92,3 +92,13 @@ def test_the_agents_own_python_is_looked_at_without_importing_torch(tmp_path: Pa
 def test_the_torch_that_is_installed_here_is_found() -> None:
     assert look_for_torch(sys.executable, needs_cuda=False, ask=never).problem == ""
     assert look_for_torch(sys.executable, needs_cuda=False, ask=never).version != ""
+
+
+def test_where_uv_made_the_environment_uv_mends_it_unless_there_is_a_pip(tmp_path: Path) -> None:
+    python = a_python(tmp_path / "a b", None)
+    (tmp_path / "a b/env/pyvenv.cfg").write_text("home = /usr/bin\nuv = 0.13.9\n")
+    assert look_for_torch(python, needs_cuda=True, ask=lambda _: "-").remedy == (
+        f"uv pip install --python '{python}' torch"
+    )
+    (tmp_path / "a b/env/lib/python3.11/site-packages/pip").mkdir()
+    assert look_for_torch(python, needs_cuda=True, ask=lambda _: "-").remedy == f"'{python}' -m pip install torch"

@@ -17,12 +17,13 @@ NOUNS = {"allocations", "kept", "task", "units", "texts", "errors", "reasons", "
 MAY_IMPORT: dict[str, set[str]] = {
     "allocations": {"texts"},
     "reasons": set(),
+    "shell": set(),
     "states": set(),
     "task": {"reasons"},
     "errors": set(),
     "texts": set(),
     "units": {"texts"},
-    "words": {"task", "reasons", "states", "units"},
+    "words": {"shell", "task", "reasons", "states", "units"},
     "kept": set(),
     "locks": set(),
     "pids": set(),
@@ -34,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"texts", "errors", "units", "band", "hours", "conf", "sharing"},
     "policy": {"errors", "config", "spool"},
     "scripts": {"task", "units", "texts", "errors"},
-    "spool": {*NOUNS, "conf", "scripts", "pids"},
+    "spool": {*NOUNS, "conf", "scripts", "shell", "pids"},
     "node": {
         "texts",
         "pids",
@@ -52,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gpus": {"task", "units", "errors", "locks"},
     "execution": {"allocations", "task", "units", "errors", "gpus", "locks"},
     "keepalive": {"texts", "task", "units", "errors", "gpus", "locks", "band"},
-    "experiments": {*NOUNS, "config", "spool", "policy"},
+    "experiments": {*NOUNS, "conf", "config", "locks", "pids", "policy", "scripts", "spool"},
     "console": {*NOUNS, "config", "spool", "experiments"},
     "agent": {
         *NOUNS,
@@ -67,11 +68,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "spool",
         "node",
         "scheduling",
+        "shell",
         "gpus",
         "execution",
         "keepalive",
     },
-    "cli": {*NOUNS, "config", "spool", "experiments", "console"},
+    "cli": {*NOUNS, "config", "shell", "spool", "experiments", "console"},
 }
 """A room's own modules are always allowed."""
 
@@ -79,7 +81,13 @@ LINES_MAX = 450
 
 IMPURE = {"os", "time", "subprocess", "random", "secrets", "threading", "datetime", "socket", "pathlib", "shutil"}
 RENAMES = {"spool.store", "spool.files", "spool.filesystem", "spool.events"}
-FORKS = {"execution.background", "execution.pump", "execution.launcher", "keepalive.zygote"}
+FORKS = {
+    "experiments.running.agents",
+    "execution.background",
+    "execution.pump",
+    "execution.launcher",
+    "keepalive.zygote",
+}
 OWN_PROGRAMS = {"execution.scontrol", "execution.srun.__main__", "execution.srun.ranks"}
 """A task's own: nothing of the agent imports them."""
 FORKING = {
@@ -213,6 +221,14 @@ def test_what_decides_knows_no_clock_no_chance_and_no_disk(module: str) -> None:
         "gpu_queue.experiments.commandfiles.triples",
         "gpu_queue.experiments.commandfiles.placeholders",
         "gpu_queue.experiments.commandfiles.comparing",
+        "gpu_queue.experiments.running.vigil",
+        *(module for module in with_room("experiments.specs") if not module.endswith((".specs", ".reading"))),
+        "gpu_queue.experiments.reporting.facts",
+        "gpu_queue.experiments.reporting.clocks",
+        "gpu_queue.experiments.reporting.figures",
+        "gpu_queue.experiments.reporting.whole",
+        "gpu_queue.experiments.reporting.tables",
+        "gpu_queue.experiments.reporting.exports",
         "gpu_queue.gpus.asking",
         "gpu_queue.gpus.visible",
         "gpu_queue.keepalive.pace",

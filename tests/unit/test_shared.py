@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from gpu_queue.reasons import Bar, Code
 from gpu_queue.scheduling.admission import WHOLE, Card, Reserved, Terms, Verdict, dedicated, shared, unpromised_bytes
-from gpu_queue.scheduling.facts import Facts, Limits
+from gpu_queue.scheduling.facts import Demand, Facts, Limits
+from gpu_queue.scheduling.patience import demand_of
 from gpu_queue.scheduling.plan import Refuse, Start, explain, plan, positions_without_gpu
 from gpu_queue.scheduling.selecting import grant, in_order_of, turn_after
 from gpu_queue.sharing import GpuLeft, RetryConfig, Select, Sharing
@@ -433,6 +435,8 @@ def test_a_card_that_tasks_share_is_drained_for_one_that_needs_more_of_it_than_i
 
 SECOND = 10**9
 STRANGE = a_shared_card(0, has_stranger=True)
+KEPT: dict[Demand, float] = {(1, None, ()): 0.0}
+"""By others, since ever, from all that need one GPU."""
 
 
 def waited(name: str, since_s: int, **needs: Any) -> Waiting:
@@ -440,11 +444,12 @@ def waited(name: str, since_s: int, **needs: Any) -> Waiting:
 
 
 def test_a_task_that_waited_for_longer_than_its_owner_wants_fails() -> None:
-    facts = replace(a_shared_node([STRANGE], waited("t", 1000), max_wait_time_s=60.0), server_now=1060.0)
+    facts = a_shared_node([STRANGE], waited("t", 1000), max_wait_time_s=60.0)
+    facts = replace(facts, server_now=1060.0, kept_since=KEPT)
     assert refused(facts) == {}
     assert refused(replace(facts, server_now=1061.0)) == {"t": Code.WAITED}
     assert waits_for(replace(facts, server_now=1061.0), "t") == (
-        "waited 1m01s for GPUs or slots, longer than max_wait_time (1m00s)"
+        "others have held what it needs for 1m01s, longer than max_wait_time (1m00s)"
     )
     assert refused(replace(facts, server_now=1061.0, serving_since=1010.0)) == {}, "nobody could start it before"
 
@@ -464,7 +469,8 @@ def test_only_what_waits_for_gpus_or_slots_runs_out_of_time() -> None:
     ]
     facts = a_shared_node([STRANGE], *tasks, max_wait_time_s=60.0)
     limits = Limits(retry_config=RetryConfig())
-    facts = replace(facts, server_now=9000.0, busy_queues={"car": "another"}, limits=limits)
+    kept = {**KEPT, (9, None, ()): 0.0}
+    facts = replace(facts, server_now=9000.0, busy_queues={"car": "another"}, limits=limits, kept_since=kept)
     assert refused(facts) == {}
 
 
@@ -472,11 +478,12 @@ def test_a_task_that_waited_for_its_queue_begins_to_wait_for_gpus_when_that_is_i
     tasks = {name: waited(name, 1, queue="x") for name in "ab"}
     facts = a_shared_node([STRANGE], *tasks.values(), max_wait_time_s=60.0)
     known: dict[str, float] = {}
+    kept: Mapping[Demand, float] = {}
     fails_at: dict[str, float] = {}
     for now in range(5000, 5150, 10):
-        here = replace(facts, waiting=list(tasks.values()), server_now=float(now), ready_since=known)
+        here = replace(facts, waiting=list(tasks.values()), server_now=float(now), ready_since=known, kept_since=kept)
         decided = plan(here)
-        known = dict(decided.ready_since)
+        known, kept = dict(decided.ready_since), decided.kept_since
         for one in decided.actions:
             del tasks[one.task.name]
             fails_at[one.task.name] = now
@@ -485,22 +492,68 @@ def test_a_task_that_waited_for_its_queue_begins_to_wait_for_gpus_when_that_is_i
     gone = replace(facts, waiting=[], server_now=9000.0, ready_since={"a": 5000.0})
     assert plan(gone).ready_since == {}, "it may come back"
     failed = replace(waited("c", 1), failures=1, tries=1, entered_at=8000.0)
-    assert refused(replace(facts, waiting=[failed], server_now=9000.0)) == {}, "it ran meanwhile"
+    again = replace(facts, waiting=[failed], server_now=9000.0, kept_since=KEPT)
+    assert refused(again) == {}, "it ran meanwhile"
 
 
-def test_slots_and_the_bound_of_tasks_at_once_are_waited_for_as_gpus_are() -> None:
+MINE = a_shared_card(1, reserved=(Reserved(),))
+
+
+@pytest.mark.parametrize(
+    ("cards", "needs", "sharing", "is_kept"),
+    [
+        ([STRANGE], {}, {}, True),
+        ([STRANGE, MINE], {}, {}, False),
+        ([STRANGE, replace(MINE, reserved=(Reserved(is_ours=False),))], {}, {}, False),
+        ([STRANGE, MINE], {"gpus_min": 2, "gpus_max": 2}, {}, True),
+        ([STRANGE, MINE], {"devices": (0,)}, {}, True),
+        ([STRANGE, MINE], {"devices": (1,)}, {}, False),
+        ([STRANGE, replace(MINE, is_competed=False)], {}, {}, True),
+        ([STRANGE, replace(CARD, index=1, is_known=False)], {}, {}, True),
+        ([STRANGE, a_shared_card(1, free_gib=5)], {"memory_bytes": 6 * GIB}, {}, True),
+        ([STRANGE, a_shared_card(1, free_gib=5)], {}, {"min_memory_bytes": 6 * GIB}, True),
+        ([STRANGE, a_shared_card(1, free_gib=5), CARD], {}, {"gpu_left": GpuLeft(2, of_free=True)}, True),
+        ([STRANGE, MINE, CARD], {}, {"gpu_left": GpuLeft(1, of_free=True)}, False),
+        ([STRANGE], {"gpus_min": 0, "gpus_max": 0}, {}, False),
+    ],
+)
+def test_others_hold_what_a_task_needs_while_the_idle_cards_and_ours_are_not_enough_for_it(
+    cards: list[Card], needs: dict[str, Any], sharing: dict[str, Any], is_kept: bool
+) -> None:
+    facts = replace(a_shared_node(cards, waited("t", 1, **needs), max_wait_time_s=60.0, **sharing), server_now=50.0)
+    demand = demand_of(Needs(**needs))
+    assert plan(facts).kept_since == ({demand: 50.0} if is_kept else {})
+    known = replace(facts, kept_since={demand: 7.0})
+    assert plan(known).kept_since == plan(known, look_ahead=0).kept_since == ({demand: 7.0} if is_kept else {})
+
+
+def test_tasks_of_ours_that_hold_cards_and_slots_for_hours_are_no_reason_to_fail() -> None:
     tasks = [waited("gpu", 1), waited("cpu", 1, gpus_min=0, gpus_max=0)]
-    facts = replace(a_shared_node([CARD], *tasks, max_wait_time_s=60.0, max_concurrent=1), server_now=9000.0)
-    full = replace(facts, gpu_tasks=1, cpu_tasks=1, limits=Limits(cpu_slots=1))
-    assert refused(full) == {"gpu": Code.WAITED, "cpu": Code.WAITED}
+    facts = a_shared_node([STRANGE, MINE], *tasks, max_wait_time_s=60.0, max_concurrent=1)
+    facts = replace(facts, server_now=9000.0, gpu_tasks=1, cpu_tasks=1, limits=Limits(cpu_slots=1), kept_since=KEPT)
+    assert refused(facts) == {}
+    alone = replace(facts, gpus=[STRANGE, replace(STRANGE, uuid="GPU-1", index=1)], gpu_tasks=0)
+    assert refused(alone) == {"gpu": Code.WAITED}
+
+
+def test_the_time_begins_anew_when_others_come_back() -> None:
+    facts, kept = a_shared_node([], waited("t", 1), max_wait_time_s=60.0), dict[Demand, float]()
+    refused_at = []
+    for now in range(1000, 1200, 10):
+        cards = [MINE] if now < 1020 or now == 1060 else [STRANGE]
+        decided = plan(replace(facts, gpus=cards, server_now=float(now), kept_since=kept))
+        kept = dict(decided.kept_since)
+        refused_at += [now for one in decided.actions if isinstance(one, Refuse)]
+    assert refused_at[0] == 1140
 
 
 def test_all_that_ran_out_of_time_are_refused_wherever_they_stand() -> None:
     tasks = [waited(f"t{number:03d}", 1000) for number in range(200)]
-    facts = replace(a_shared_node([STRANGE], *tasks, max_wait_time_s=60.0), server_now=2000.0)
+    facts = a_shared_node([STRANGE], *tasks, max_wait_time_s=60.0)
+    facts = replace(facts, server_now=2000.0, kept_since=KEPT)
     assert len(refused(facts)) == 200
     mixed = [*tasks, *(waited(f"u{number}", 1, gpus_min=0, gpus_max=0) for number in range(9))]
-    few = replace(a_shared_node([STRANGE], *mixed, max_wait_time_s=60.0), server_now=2000.0)
+    few = replace(a_shared_node([STRANGE], *mixed, max_wait_time_s=60.0), server_now=2000.0, kept_since=KEPT)
     acted = [one.task.name for one in plan(few).actions]
     assert len(acted) == len(set(acted)) == 204, "the slots are taken by four more"
     taken = replace(facts, claiming=frozenset({"t199"}))
@@ -510,7 +563,7 @@ def test_all_that_ran_out_of_time_are_refused_wherever_they_stand() -> None:
 
 def test_on_a_dedicated_node_nobody_runs_out_of_time() -> None:
     facts = a_shared_node([replace(STRANGE, others_bytes=9 * GIB)], waited("t", 1), max_wait_time_s=1.0)
-    assert refused(replace(facts, policy=dedicated, server_now=1e6)) == {}
+    assert refused(replace(facts, policy=dedicated, server_now=1e6, kept_since=KEPT)) == {}
 
 
 # -- whatever the facts are ---------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from gpu_queue.spool.desk.publishing import Options
 from gpu_queue.spool.desk.steering import cancel
 from gpu_queue.spool.paths import SpoolPaths, safe_name
 from gpu_queue.spool.records import read_submission, read_tries
-from gpu_queue.task import State
+from gpu_queue.task import State, was_put_away
 
 ROUNDS = 3
 
@@ -122,7 +122,7 @@ def _known(paths: SpoolPaths, files: Sequence[CommandFile]) -> dict[str, list[Kn
             continue
         try:
             submission = read_submission(paths, task.id, None)
-            was_cancelled = task.state is State.FAILED and not read_tries(paths, task.id)
+            was_cancelled = task.state is State.FAILED and was_put_away(read_tries(paths, task.id))
         except OSError as error:
             raise SpoolError(f"{paths.record(task.id)}: {error.strerror}; try again") from error
         if submission.batch is not None and submission.batch.file in wanted and not was_cancelled:

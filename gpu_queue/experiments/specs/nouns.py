@@ -26,9 +26,10 @@ class Run:
     script: str
     """The text that runs, whole."""
     content: str
-    """A hash of all that makes the result: script, needs, environment, directory.
+    """Two hashes and a dot between them: of what makes the result (script, environment, directory, GPUs), and of what
+    it asks for besides (memory, time, retries, queue).
 
-    Not: its name, its log, its place in the file, what it comes after.
+    In neither: its name, its log, its place in the file, its priority, what it comes after.
     """
     params: tuple[tuple[str, str], ...] = ()
     """Values of its matrix, as they are written in the file."""
@@ -48,6 +49,11 @@ class Run:
     """It is not run again where a run of its name and content was done."""
     place: Place = Place(1, 1)
     """Of its job in the file."""
+
+
+def has_same_result(content: str, other: str) -> bool:
+    """Whether what makes the result of two runs is the same, by their ``content``."""
+    return content.partition(".")[0] == other.partition(".")[0]
 
 
 @dataclass(frozen=True)

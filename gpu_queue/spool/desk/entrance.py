@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from gpu_queue.conf import Said, at_home, home_of, read_conf
 from gpu_queue.errors import SpoolError
-from gpu_queue.spool.desk import asking, publishing
+from gpu_queue.shell import SUBMIT_TYPED
+from gpu_queue.spool.desk import asking, committing, publishing
+from gpu_queue.spool.desk.committing import Prepared
 from gpu_queue.spool.desk.feasible import why_not
 from gpu_queue.spool.desk.find import Finder, Task
 from gpu_queue.spool.desk.publishing import Options, ScriptLike
@@ -73,7 +75,7 @@ def enter(paths: SpoolPaths) -> SpoolPaths:
     deadline_s = time.monotonic() + MAKING_S
     while not is_made(paths):
         if not os.path.isdir(paths.root):
-            raise SpoolError(f"there is no queue {paths.root}; submit, or ./submit.sh, makes it")
+            raise SpoolError(f"there is no queue {paths.root}; submit, or {SUBMIT_TYPED}, makes it")
         if not os.path.isdir(paths.directory(State.PENDING)) and os.path.isdir(paths.allocations):
             raise SpoolError(f"{paths.root}: an agent was asked for and has not begun yet; submit makes the queue")
         if not os.path.isdir(paths.directory(State.PENDING)) or time.monotonic() > deadline_s:
@@ -90,12 +92,30 @@ def submit(paths: SpoolPaths, scripts: Iterable[ScriptLike], options: Options) -
         NotPublished: the storage did not take all; its ``published`` names those that were queued.
         SpoolError: the queue cannot be made or used.
     """
-    finder = Finder(paths)
+    return put_in(paths, look_at(paths, scripts, options))
+
+
+def look_at(paths: SpoolPaths, scripts: Iterable[ScriptLike], options: Options) -> list[Prepared]:
+    """The first half of it: nothing is made or written.
+
+    Raises:
+        BadScript: one of them can never run.
+        SpoolError: the queue cannot be used.
+    """
     is_made(paths)  # one of another protocol is refused before anything is looked at
-    prepared = publishing.prepare(finder, list(scripts), options, lambda: asking.default_gpus(paths))
+    return publishing.prepare(Finder(paths), list(scripts), options, lambda: asking.default_gpus(paths))
+
+
+def put_in(paths: SpoolPaths, prepared: Sequence[Prepared]) -> tuple[Task, ...]:
+    """The second half, once.
+
+    Raises:
+        NotPublished: the storage did not take all; its ``published`` names those that were queued.
+        SpoolError: the queue cannot be made or used.
+    """
     if prepared:
         make(paths)
-    return _with_notes(paths, publishing.publish(paths, prepared))
+    return _with_notes(paths, committing.publish(paths, prepared))
 
 
 def _with_notes(paths: SpoolPaths, tasks: tuple[Task, ...]) -> tuple[Task, ...]:

@@ -1,45 +1,49 @@
-"""Publishing: one script or thousands become tasks (docs/spool.md, "Publishing").
+"""Publishing: one script or thousands become tasks (docs/spool.md, "Publishing"); here all of it is looked at.
 
-- Everything is looked at before anything is written: a wrong script or option costs the others nothing.
-- Records first, then the scripts as dot-files, all of it synced, then the rename that commits.
-- What was not committed is taken back.  What was is told, also where the rest failed.
+Everything is looked at before anything is written: a wrong script or option costs the others nothing.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from gpu_queue.errors import BadScript, NotPublished, SpoolError
+from gpu_queue.errors import BadScript
 from gpu_queue.scripts.reader import HEAD_BYTES, read
 from gpu_queue.scripts.reading import Array, Reading
-from gpu_queue.spool import files, store
-from gpu_queue.spool.desk.find import WAITING_FIRST, Finder, Task, Unclear, where
-from gpu_queue.spool.desk.links import Named, make_link, place_of
+from gpu_queue.spool import files
+from gpu_queue.spool.desk.committing import Entry, Prepared
+from gpu_queue.spool.desk.find import WAITING_FIRST, Finder, Task, Unclear
+from gpu_queue.spool.desk.links import Named, place_of
 from gpu_queue.spool.desk.people import me
-from gpu_queue.spool.desk.stamps import ahead_s, next_stamp_s
+from gpu_queue.spool.desk.stamps import next_stamp_s
 from gpu_queue.spool.fields import is_argument
-from gpu_queue.spool.paths import SpoolPaths, full_name, make_id, safe_name
+from gpu_queue.spool.paths import full_name, make_id, safe_name
 from gpu_queue.spool.records import encode_submission
-from gpu_queue.spool.store import Moved
-from gpu_queue.task import DEFAULT_PRIORITY, ArrayPart, BatchPart, State, Submission
+from gpu_queue.task import DEFAULT_PRIORITY, ArrayPart, BatchPart, ExperimentPart, State, Submission
 from gpu_queue.texts import printable
 from gpu_queue.units import format_utc
 
 SCRIPT_MAX_BYTES = 16 << 20
-SYNCED_AT_ONCE = 8
 _JOB_CHARS = len("20261123T014415123-4f0c2a")
 """Of an id: what tells it from others, and fits a queue's name."""
 _STEM_BYTES = 100
 """Of a name, in the ids of an array: there has to be room for the index."""
 
 # -- what is published ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A script that is published together with the one that names it, and stands before it."""
+
+    position: int
+    """Among them, from 0."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class Options:
     """After which it is ended: ``"4h"``, ``"1d12h"``, or seconds."""
     retries: int | str | None = None
     """How often it is tried again after a failure of its own."""
-    after: tuple[str | Task, ...] = ()
+    after: tuple[str | Task | Beside, ...] = ()
     """Tasks that must be done first."""
     name: str | None = None
     """In place of the script's own."""
@@ -70,6 +74,8 @@ class Options:
     """``"0-9"``: a task for each of these; ``"0-9%2"``: two of them at once."""
     batch: BatchPart | None = None
     """Which block of a command file it is."""
+    experiment: ExperimentPart | None = None
+    """Which run of an experiment file it is; a link to its log is made where it says."""
 
 
 @dataclass(frozen=True)
@@ -158,18 +164,6 @@ def working_directory() -> str:
 # -- what is asked for ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """A task that is about to be published."""
-
-    task: Task
-    task_id: str
-    script: bytes
-    record: bytes
-    places: tuple[str, ...] = ()
-    """Where its script wants its output: links to its log are made there."""
-
-
 def _given(options: Options) -> dict[str, Any]:
     """The needs as a record holds them: texts in the notation of the command line."""
     said = {name: getattr(options, name) for name in ("gpus", "memory", "queue", "time", "retries")}
@@ -204,9 +198,46 @@ def _check(options: Options) -> None:
             raise BadScript(f"arguments: {printable(repr(one))} is no text that a program can be given")
 
 
-def _upstream(finder: Finder, after: Iterable[str | Task]) -> list[str]:
+class _Ids:
+    """The ids of the tasks of one script; until they are about to be written, others of the same length."""
+
+    def __init__(self, name: Callable[[ArrayPart | None], bytes], parts: Sequence[ArrayPart | None]) -> None:
+        self._name = name
+        self._given: list[str] = []
+        self._places = [make_id(0.0, "000000", name(part)) for part in parts]
+
+    def give(self, now_s: float, part: ArrayPart | None) -> str:
+        """The id of the next one."""
+        self._given.append(make_id(now_s, secrets.token_hex(3), self._name(part)))
+        return self._given[-1]
+
+    @property
+    def known(self) -> list[str]:
+        return self._given or self._places
+
+
+@dataclass(frozen=True)
+class _After:
+    """What a script comes after: tasks, and scripts that are published together with it."""
+
+    ids: tuple[str, ...]
+    beside: tuple[_Ids, ...]
+
+    @property
+    def both(self) -> list[str]:
+        """All ids, in the order in which they were named first."""
+        return list(dict.fromkeys((*self.ids, *self.of_beside)))
+
+    @property
+    def of_beside(self) -> tuple[str, ...]:
+        return tuple(task_id for one in self.beside for task_id in one.known)
+
+
+def _upstream(finder: Finder, after: Iterable[str | Task | Beside]) -> tuple[str, ...]:
     ids = []
     for one in after:
+        if isinstance(one, Beside):
+            continue
         text = (one.id or one.name) if isinstance(one, Task) else one
         found = finder.one(text, *WAITING_FIRST)
         if isinstance(found, Unclear):
@@ -214,15 +245,25 @@ def _upstream(finder: Finder, after: Iterable[str | Task]) -> list[str]:
         if found.id is None:
             raise BadScript(f"after: {printable(found.name)} was dropped by hand and has no id before it runs")
         ids.append(found.id)
-    return ids
+    return tuple(ids)
+
+
+@dataclass(frozen=True)
+class _Submitter:
+    """Who submits, and from where."""
+
+    user: str
+    host: str
+    directory: str
 
 
 def _prepare(
-    script: _Source, options: Options, after: list[str], default_gpus: Callable[[], int], where_from: str
-) -> list[Callable[[], _Entry]]:
+    script: _Source, options: Options, after: _After, default_gpus: Callable[[], int], whose: _Submitter
+) -> tuple[list[Prepared], _Ids]:
     """Look at one; what is left is to give its tasks their ids, when all scripts are known to be fine."""
     content = script.content
-    given = _given(options) | ({"after": after} if after else {})
+    asked = _given(options)
+    given = asked | ({"after": after.both} if after.both else {})
     shown = printable(options.name or script.name)
     reading = _read(
         script, given | ({} if options.array is None else {"array": options.array}), options, default_gpus
@@ -233,45 +274,50 @@ def _prepare(
     title = options.name or _said(reading, "name") or script.name
     # By that ending a script without a #! line is run.
     stem, tongue = (title.removesuffix(".py"), ".py") if title.endswith(".py") else (title, "")
-    user, host = me()
-    directory = os.path.join(where_from, _said(reading, "chdir")).rstrip("/") or "/"
+    directory = os.path.join(whose.directory, _said(reading, "chdir")).rstrip("/") or "/"
     cwd = directory if options.cwd is None else os.path.abspath(options.cwd)
     patterns = tuple(dict.fromkeys(filter(None, (_said(reading, "output"), _said(reading, "error")))))
     notes = tuple(one.english for one in reading.warnings)
+    log = (options.experiment.log,) if options.experiment is not None and options.experiment.log else ()
+
+    def name_of(part: ArrayPart | None) -> bytes:
+        if part is None:
+            return os.fsencode(title)
+        return f"{safe_name(os.fsencode(stem))[:_STEM_BYTES]}_{part.index}{tongue}".encode()
 
     def said(task_id: str, submitted_at: str, part: ArrayPart | None) -> Submission:
         name = title if part is None else f"{stem}_{part.index}{tongue}"
-        needs = given | _lane(part, reading)
+        needs = asked | ({"after": after.both} if after.both else {}) | _lane(part, reading)
         arguments = tuple(options.arguments)
-        whose = (task_id, name, script.path, cwd, needs, user, host, submitted_at)
-        return Submission(*whose, arguments=arguments, array=part, batch=options.batch)
+        texts = (task_id, name, script.path, cwd, needs, whose.user, whose.host, submitted_at)
+        origin = (options.batch, options.experiment)
+        return Submission(*texts, "", arguments, part, *origin)
 
-    def entry(part: ArrayPart | None) -> _Entry:
+    def entry(part: ArrayPart | None) -> Entry:
         now_s = next_stamp_s()
-        name = os.fsencode(title)
-        if part is not None:
-            number = f"_{part.index}{tongue}"
-            name = f"{safe_name(os.fsencode(stem))[:_STEM_BYTES]}{number}".encode()
-        task_id = make_id(now_s, secrets.token_hex(3), name)
+        task_id = ids.give(now_s, part)
         if part is not None:
             jobs.append(task_id)
             part = replace(part, job=jobs[0])
         submission = said(task_id, format_utc(now_s), part)
         needs = replace(reading.needs, queue=_lane(part, reading).get("queue", reading.queue))
+        if after.beside:
+            needs = replace(needs, after=tuple(after.both))
         job, index = (task_id, None) if part is None else (part.job, part.index)
-        places, problems = _places(patterns, Named(task_id, job, title, user, index), cwd)
+        places, problems = _places(patterns, Named(task_id, job, title, whose.user, index), cwd)
         task = Task(State.PENDING, full_name(options.priority, task_id), needs=needs, notes=notes + problems)
-        return _Entry(task, task_id, content, encode_submission(submission), places)
+        return Entry(task, task_id, content, encode_submission(submission), log + places, after.of_beside)
 
     jobs: list[str] = []
     parts = _parts(reading.array)
+    ids = _Ids(name_of, parts)
     size_bytes = len(encode_submission(said("0" * 150, "0" * 20, parts[-1])))
     if size_bytes > files.RECORD_MAX_BYTES:
         raise BadScript(
             f"{shown}: its record would have {size_bytes} bytes of at most {files.RECORD_MAX_BYTES}; "
             "name fewer tasks in after, give fewer arguments"
         )
-    return [partial(entry, part) for part in parts]
+    return [partial(entry, part) for part in parts], ids
 
 
 def _said(reading: Reading, what: str) -> str:
@@ -313,15 +359,13 @@ def _places(patterns: Iterable[str], named: Named, cwd: str) -> tuple[tuple[str,
 def _read(script: _Source, given: dict[str, Any], options: Options, default_gpus: Callable[[], int]) -> Reading:
     head, arguments = script.content[:HEAD_BYTES], tuple(options.arguments)
     reading = read(head, given, arguments, 1, script.name)
-    return read(head, given, arguments, default_gpus(), script.name) if reading.source == "default" else reading
-
-
-# -- publishing -----------------------------------------------------------------------------------------------------
+    count = default_gpus() if reading.source == "default" else 1
+    return read(head, given, arguments, count, script.name) if count != 1 else reading
 
 
 def prepare(
     finder: Finder, sources: Iterable[ScriptLike], options: Options, default_gpus: Callable[[], int]
-) -> list[Callable[[], _Entry]]:
+) -> list[Prepared]:
     """Look at all that is to be published; nothing is written.
 
     Args:
@@ -334,16 +378,17 @@ def prepare(
         BadScript: one of them can never run; the message says which and why.
         SpoolError: the spool cannot be listed.
     """
-    here = working_directory()
+    whose = _Submitter(*me(), working_directory())
     counted: list[int] = []
-    upstream: dict[tuple[str | Task, ...], list[str]] = {}
+    upstream: dict[tuple[str | Task | Beside, ...], tuple[str, ...]] = {}
 
     def count() -> int:
         if not counted:
             counted.append(default_gpus())
         return counted[0]
 
-    prepared = []
+    prepared: list[Prepared] = []
+    together: list[_Ids] = []
     for source in sources:
         script = read_script(source)
         own = script.options or options
@@ -351,99 +396,11 @@ def prepare(
         after = (own.after,) if isinstance(own.after, (str, Task)) else tuple(own.after)
         if after not in upstream:
             upstream[after] = _upstream(finder, after)
-        prepared += _prepare(script, own, upstream[after], count, here)
+        positions = [one.position for one in after if isinstance(one, Beside)]
+        if not all(0 <= position < len(together) for position in positions):
+            raise BadScript(f"{printable(own.name or script.name)}: after: expected scripts that stand before it")
+        beside = tuple(together[position] for position in positions)
+        entries, ids = _prepare(script, own, _After(upstream[after], beside), count, whose)
+        prepared += entries
+        together.append(ids)
     return prepared
-
-
-def publish(paths: SpoolPaths, prepared: Sequence[Callable[[], _Entry]]) -> tuple[Task, ...]:
-    """Write records and scripts, sync them, and commit each by its rename.
-
-    Returns when no stamp is ahead of the clock any more, so that what is submitted next comes after: a thousand tasks
-    take a second at least.
-
-    Raises:
-        NotPublished: the storage did not take all of it; it names those that were queued.
-    """
-    entries = [one() for one in prepared]
-    if not entries:
-        return ()
-    pending = paths.directory(State.PENDING)
-    # One needs no directory of its own: its dot-file lies where it will be renamed.
-    stage = f"{pending}/.{secrets.token_hex(6)}" if len(entries) > 1 else ""
-    hidden = [f"{stage}/{one.task.name}" if stage else f"{pending}/.{one.task_id}" for one in entries]
-    written: list[str] = []
-    try:
-        if stage:
-            os.mkdir(stage, 0o700)
-            files.hand_over(stage, pending)
-        for one, path in zip(entries, hidden, strict=True):
-            written.append(paths.record(one.task_id))
-            files.write_new(paths.record(one.task_id), one.record)
-            written.append(path)
-            files.write_new(path, one.script, is_script=True)
-        _sync(written)
-    except OSError as error:
-        _take_back(written, stage)
-        raise NotPublished(_unwritten(error.filename or pending, error), ()) from error
-    return _commit(paths, entries, hidden, stage)
-
-
-def _sync(written: list[str]) -> None:
-    """Have files on their storage; many at the same time, so that a journal writes them together."""
-    if len(written) <= SYNCED_AT_ONCE:
-        for path in written:
-            files.sync(path)
-        return
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  whoever submits one needs none
-
-    with ThreadPoolExecutor(SYNCED_AT_ONCE) as pool:
-        for _ in pool.map(files.sync, written):
-            pass
-
-
-def _commit(paths: SpoolPaths, entries: list[_Entry], hidden: list[str], stage: str) -> tuple[Task, ...]:
-    queued: list[Task] = []
-    leftover: list[str] = []
-    problem = ""
-    for one, path in zip(entries, hidden, strict=True):
-        result = store.move(path, one.task.path(paths))
-        if result.moved is Moved.WON or _is_there(paths, one.task_id):
-            queued.append(_linked(paths, one))
-            continue
-        problem = problem or _unwritten(path, result.error)
-        if result.moved is Moved.LOST or os.path.lexists(path):
-            leftover += [path, paths.record(one.task_id)]
-    _take_back(leftover, stage)
-    if problem:
-        raise NotPublished(problem, tuple(map(str, queued)))
-    time.sleep(ahead_s())
-    return tuple(queued)
-
-
-def _linked(paths: SpoolPaths, one: _Entry) -> Task:
-    """The task that was committed, with links to its log and what its submitter should know."""
-    problems = tuple(filter(None, (make_link(place, paths.first_log(one.task_id)) for place in one.places)))
-    return replace(one.task, root=paths.root, notes=one.task.notes + problems)
-
-
-def _is_there(paths: SpoolPaths, task_id: str) -> bool:
-    """After an error: an agent may have been faster than our listing."""
-    try:
-        return where(paths, task_id) is not None
-    except SpoolError:
-        return False
-
-
-def _take_back(written: Iterable[str], stage: str) -> None:
-    for path in reversed(list(written)):
-        files.remove(path)
-    if stage:
-        try:
-            os.rmdir(stage)
-        except OSError:
-            pass  # removed by an agent when it is a day old
-
-
-def _unwritten(path: str, error: OSError | None) -> str:
-    why = f" ({error.strerror})" if error is not None else ""
-    return f"{path} could not be written{why}, so it is not queued; {files.advice(path, error)}"

@@ -1,0 +1,259 @@
+"""Queueing an experiment: what a plan says is done, in an order in which a crash in between loses nothing.
+
+- All scripts are looked at before anything is changed.
+- What is taken out goes first: of a changed run the old task must not start beside the new one.  Then what has failed
+  is tried again, and last what is new is published, all at once, nothing before what it comes after.  Loading once
+  more completes what a crash has left: a cancelled task counts for nothing.
+- A task that moves on at that moment is no longer taken out; then everything is compared anew.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from gpu_queue.errors import BadExperimentFile, BadScript, SpoolError
+from gpu_queue.experiments.known import Census, Member
+from gpu_queue.experiments.plans import Facts, Item, Plan, Wish, compare
+from gpu_queue.experiments.specs.nouns import Experiment, Run
+from gpu_queue.spool.desk import entrance
+from gpu_queue.spool.desk.committing import Prepared
+from gpu_queue.spool.desk.find import Task
+from gpu_queue.spool.desk.links import turn_link, unmake_link
+from gpu_queue.spool.desk.publishing import Beside, Options, Script
+from gpu_queue.spool.desk.steering import Outcome, cancel, retry
+from gpu_queue.spool.paths import SpoolPaths
+from gpu_queue.spool.records import read_tries
+from gpu_queue.task import DEFAULT_PRIORITY, Claim, ExperimentPart, State
+from gpu_queue.texts import printable
+
+ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What was done."""
+
+    plan: Plan
+    """As it was carried out."""
+    queued: tuple[tuple[Run, Task], ...] = ()
+    """In the order in which they were queued."""
+    cancelled: tuple[Member, ...] = ()
+    """What was taken out."""
+    retried: tuple[Member, ...] = ()
+    """What is tried again."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """The task that counts of each run, by the run's name."""
+        known = {one.run.name: one.member.id for one in self.plan.items if one.member is not None}
+        return known | {run.name: task.id for run, task in self.queued if task.id is not None}
+
+
+def plan_experiment(
+    paths: SpoolPaths, experiment: Experiment, *, again: bool = False, retry_failed: bool = False
+) -> Plan:
+    """What loading would do; nothing is changed.
+
+    Args:
+        paths: of the spool, which need not be there.
+        experiment: the file, as it was read.
+        again: also what was done or has failed is queued once more.
+        retry_failed: what has failed is tried again under its id.
+
+    Raises:
+        BadExperimentFile: a run can never be run.
+        SpoolError: the spool cannot be used or listed.
+    """
+    loading = _Loading(paths, experiment, Wish(again, retry_failed))
+    plan = loading.compare()
+    loading.look_at(plan, plan.published)
+    return plan
+
+
+def compare_experiment(paths: SpoolPaths, experiment: Experiment, *, again: bool = False) -> Plan:
+    """The same, without a look at the scripts: load does that before it changes anything.
+
+    Raises:
+        BadExperimentFile: the runs cannot be ordered.
+        SpoolError: the spool cannot be used or listed.
+    """
+    return _Loading(paths, experiment, Wish(again)).compare()
+
+
+def load_experiment(
+    paths: SpoolPaths,
+    experiment: Experiment,
+    *,
+    again: bool = False,
+    retries: int | None = None,
+    retry_failed: bool = False,
+) -> Loaded:
+    """Queue what is new of an experiment, all at once; where there is no spool yet, make it.
+
+    Args:
+        paths: of the spool.
+        experiment: the file, as it was read.
+        again: also what was done or has failed is queued once more.
+        retries: of runs that say nothing; None: as the agent's settings say.
+        retry_failed: what has failed is tried again under its id.
+
+    Raises:
+        BadExperimentFile: a run can never be run; nothing was changed.
+        NotPublished: the storage did not take all; loading again completes it.
+        SpoolError: the spool cannot be used or listed, or what waits cannot be taken out.
+    """
+    return _Loading(paths, experiment, Wish(again, retry_failed), retries).load()
+
+
+class _Loading:
+    """One load, while it is made."""
+
+    def __init__(self, paths: SpoolPaths, experiment: Experiment, wish: Wish, retries: int | None = None) -> None:
+        self._paths = paths
+        self._experiment = experiment
+        self._wish = wish
+        self._retries = retries
+        self._census = Census(paths)
+        self._taken: list[Member] = []
+        self._retried: dict[str, Member] = {}
+
+    def compare(self) -> Plan:
+        """The file against what is there now."""
+        is_made = entrance.is_made(self._paths)
+        known = self._census.members(file=self._experiment.path) if is_made else []
+        lost = frozenset(one.id for one in known if one.state is State.DONE and _is_lost(one.part.log))
+        try:
+            return compare(self._experiment.runs, Facts(known, self._taken, lost), self._wish)
+        except ValueError as error:
+            raise BadExperimentFile(f"{printable(self._experiment.place)}: {error}") from error
+
+    def look_at(self, plan: Plan, published: Sequence[Item]) -> list[Prepared]:
+        """Refuse what can never run, all of it at once."""
+        scripts = self._scripts(plan, published)
+        try:
+            return entrance.look_at(self._paths, scripts, Options())
+        except BadScript as error:
+            problems = []
+            for item, script in zip(published, scripts, strict=True):
+                try:
+                    entrance.look_at(self._paths, [replace(script, options=self._options(item.run))], Options())
+                except BadScript as problem:
+                    problems.append(f"{self._place(item.run)}: {problem}")
+            raise BadExperimentFile(*problems or [f"{printable(self._experiment.place)}: {error}"]) from error
+
+    def load(self) -> Loaded:
+        """Do all of it."""
+        for _ in range(ROUNDS):
+            plan = self.compare()
+            prepared = self.look_at(plan, plan.published)
+            refusals = self._take_out(plan) or self._try_again(plan)
+            if not refusals:
+                break
+        else:
+            raise SpoolError(f"{refusals[0]}; load it again")
+        published, notes = _with_places(plan.published)
+        if notes:
+            prepared = self.look_at(plan, published)
+        tasks = entrance.put_in(self._paths, prepared)
+        queued = tuple((item.run, task) for item, task in zip(published, tasks, strict=True))
+        return Loaded(plan, queued, tuple(self._taken), tuple(self._retried.values()), notes)
+
+    def _take_out(self, plan: Plan) -> list[Outcome]:
+        stays = {one.member.part.name: one.member for one in plan.items if one.member and not one.is_published}
+        refusals = []
+        for one in plan.cancelled:
+            outcome = cancel(self._paths, one.task)
+            if outcome:
+                self._taken.append(one)
+                self._give_back(one, stays.get(one.part.name))
+            else:
+                refusals.append(outcome)
+        return refusals
+
+    def _give_back(self, taken: Member, stays: Member | None) -> None:
+        """Let the place of a link that led nowhere yet lead to the log of the task that counts, if there is one."""
+        place, log = taken.part.log, self._paths.first_log(taken.id)
+        if place and stays is not None and stays.part.log == place:
+            turn_link(place, log, self._last_log(stays.id))
+        elif place and not os.path.lexists(log):
+            unmake_link(place, log)
+
+    def _last_log(self, task_id: str) -> str:
+        try:
+            tries = read_tries(self._paths, task_id)
+        except OSError:
+            tries = ()
+        last = Claim(0, task_id, tries[-1].number, tries[-1].token) if tries else Claim(0, task_id, 1, "")
+        return self._paths.log(last)
+
+    def _try_again(self, plan: Plan) -> list[Outcome]:
+        """In the order of the plan: what comes after another fails where it finds that one failed."""
+        refusals = []
+        for item in plan.retried:
+            if item.member is None:
+                continue
+            outcome = retry(self._paths, item.member.task)
+            if outcome:
+                self._retried[item.member.id] = item.member
+            else:
+                refusals.append(outcome)
+        return refusals
+
+    # -- scripts
+
+    def _scripts(self, plan: Plan, published: Sequence[Item]) -> list[Script]:
+        """What is published, each behind what it comes after."""
+        position = {item.run.name: at for at, item in enumerate(published)}
+        known = {item.run.name: item.member.id for item in plan.items if item.member is not None}
+        made = []
+        for item in published:
+            names = dict.fromkeys(item.run.after)
+            after = tuple(Beside(position[name]) if name in position else known[name] for name in names)
+            options = replace(self._options(item.run), after=after)
+            made.append(Script(item.run.name, item.run.script, self._experiment.place, options))
+        return made
+
+    def _options(self, run: Run) -> Options:
+        texts = (run.group, run.job, run.name, run.content)
+        return Options(
+            gpus=run.gpus,
+            memory=run.memory,
+            queue=run.queue,
+            time=run.time,
+            retries=self._retries if run.retries is None else run.retries,
+            name=run.name,
+            priority=DEFAULT_PRIORITY if run.priority is None else run.priority,
+            cwd=run.cwd,
+            experiment=ExperimentPart(self._experiment.path, *texts, log=run.log, params=run.params),
+        )
+
+    def _place(self, run: Run) -> str:
+        return f"{printable(self._experiment.place)}:{run.place.line}:{run.place.column}"
+
+
+# -- links to logs --------------------------------------------------------------------------------------------------
+
+
+def _is_lost(log: str) -> bool:
+    return bool(log) and not os.path.lexists(log)
+
+
+def _with_places(published: Sequence[Item]) -> tuple[list[Item], tuple[str, ...]]:
+    """The same runs, with the directories for the links to their logs made; where there can be none, without."""
+    problems: dict[str, str] = {}
+    for directory in dict.fromkeys(os.path.dirname(item.run.log) for item in published if item.run.log):
+        try:
+            os.makedirs(directory, exist_ok=True)
+            problems[directory] = "" if os.access(directory, os.W_OK | os.X_OK) else "you may not write there"
+        except (OSError, ValueError) as error:
+            problems[directory] = getattr(error, "strerror", None) or str(error)
+    # A record that names a link which cannot be made would have the run queued anew each time, for a lost log.
+    made = [
+        replace(item, run=replace(item.run, log="")) if problems.get(os.path.dirname(item.run.log)) else item
+        for item in published
+    ]
+    notes = [f"{printable(path)}: no links to logs there: {why}" for path, why in problems.items() if why]
+    return made, tuple(notes)

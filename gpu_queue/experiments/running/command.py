@@ -1,0 +1,145 @@
+"""``gpu-queue run``: an experiment file from its first run to its last, on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+
+from gpu_queue.conf import read_conf
+from gpu_queue.config import TABLE, examine
+from gpu_queue.errors import BadExperimentFile, GpuQueueError, SettingsError, SpoolError
+from gpu_queue.experiments import loads, telling
+from gpu_queue.experiments.progress.display import a_display
+from gpu_queue.experiments.progress.nouns import Queue
+from gpu_queue.experiments.progress.summary import left_running, question, says_yes, stopped
+from gpu_queue.experiments.running import flags as command_line
+from gpu_queue.experiments.running.agents import OwnAgent
+from gpu_queue.experiments.running.flags import Flags, agent_arguments, agent_environment, flags_of, said_of
+from gpu_queue.experiments.running.interrupts import Interrupts
+from gpu_queue.experiments.running.leaving import take_down
+from gpu_queue.experiments.running.loading import agreed, load
+from gpu_queue.experiments.running.place import make_place, own_spool
+from gpu_queue.experiments.running.session import Ending, Session
+from gpu_queue.experiments.specs.nouns import Experiment
+from gpu_queue.experiments.specs.reading import read_experiment
+from gpu_queue.policy import believed, read_config
+from gpu_queue.spool.desk import entrance
+from gpu_queue.spool.paths import SpoolPaths
+from gpu_queue.texts import printable
+
+SAYS = (
+    "Run the experiments of a file on the GPUs of this machine, and leave alone what others use; show how they do, "
+    "and what became of them."
+)
+
+add_arguments = command_line.add_arguments
+
+
+def run(chosen: argparse.Namespace, program: str) -> int:
+    """The program, of a command line that was read.
+
+    Returns:
+        0 all is done, 1 something failed or was cancelled, 2 the file or the flags are wrong, 130 left by Ctrl-C.
+    """
+    try:
+        flags = flags_of(chosen)
+        if flags.problems():
+            raise SettingsError(*flags.problems())
+        experiment = read_experiment(flags.file)
+        paths = _paths(flags, experiment)
+        return _run(flags, experiment, paths, program)
+    except KeyboardInterrupt:
+        _say("")
+        return 128 + signal.SIGINT
+    except (BadExperimentFile, SettingsError) as error:
+        _complain(program, str(error))
+        return 2
+    except GpuQueueError as error:
+        _complain(program, str(error))
+        return 1
+
+
+def _paths(flags: Flags, experiment: Experiment) -> SpoolPaths:
+    if flags.job_id is None:
+        return own_spool(experiment.path)
+    try:
+        return entrance.named(flags.job_id, None)
+    except SpoolError as error:
+        raise SettingsError(f"--job-id: {error}") from error
+
+
+def _run(flags: Flags, experiment: Experiment, paths: SpoolPaths, program: str) -> int:
+    status = agreed(paths, experiment, again=flags.again, yes=flags.yes)
+    if status:
+        return status
+    if flags.job_id is None:
+        make_place(paths)
+    loaded = load(paths, experiment, again=flags.again)
+    loads.say([f"note: {note}" for note in telling.notes(loaded)])
+    display = a_display(sys.stdout, os.environ)
+    session = Session(paths, experiment, loaded.ids, display, lambda: _start(paths, flags))
+    with Interrupts() as interrupts:
+        ending = session.watch(interrupts)
+        if ending.signal is not None:
+            display.close()
+            return _leave(ending, session, interrupts, flags, paths)
+    display.end(ending.progress, _queue(paths, experiment))
+    if ending.why:
+        _complain(program, ending.why)
+        for line in session.last_words():
+            _complain(program, f"  {line}")
+        return 1
+    return int(any(True for _ in ending.progress.failed))
+
+
+def _start(paths: SpoolPaths, flags: Flags) -> OwnAgent:
+    environment = dict(os.environ)
+    settings = examine(TABLE, dict(flags.agent), environment).settings
+    try:
+        config = read_config(paths.config, believed(settings), is_shared=False)
+    except SettingsError:
+        config = None  # the agent refuses it, and says why
+    said = said_of(environment, read_conf(environment), config) if config is not None else frozenset[str]()
+    return OwnAgent(paths, agent_arguments(flags, said, paths), agent_environment(environment))
+
+
+def _leave(ending: Ending, session: Session, interrupts: Interrupts, flags: Flags, paths: SpoolPaths) -> int:
+    number = ending.signal or signal.SIGINT
+    status = 128 + number
+    is_ours = session.own is not None or (flags.job_id is None and session.here is not None)
+    answer: str | None = None
+    if number == signal.SIGINT and is_ours and sys.stdin.isatty() and sys.stdout.isatty():
+        sys.stdout.write(question(ending.progress))
+        sys.stdout.flush()
+        answer = interrupts.line(sys.stdin.fileno())
+    command = shlex.join(["gpu-queue", "run", flags.file])
+    if answer is None or says_yes(answer):
+        _say(left_running(ending.progress, command))
+    elif take_down(paths, session, interrupts):
+        _say(stopped(ending.progress, command))
+    return status
+
+
+# -- what is said ---------------------------------------------------------------------------------------------------
+
+
+def _queue(paths: SpoolPaths, experiment: Experiment) -> Queue:
+    try:
+        is_set = entrance.named(None, None) == paths
+    except SpoolError:
+        is_set = False
+    root, job_id = os.path.split(paths.root)
+    logs = dict.fromkeys(os.path.dirname(run.log) for run in experiment.runs if run.log)
+    return Queue(root, job_id, is_set, tuple(logs))
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201
+
+
+def _complain(program: str, text: str) -> None:
+    for line in text.splitlines():
+        print(f"{program}: {printable(line)}", file=sys.stderr)  # noqa: T201

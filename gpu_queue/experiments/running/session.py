@@ -1,0 +1,167 @@
+"""One ``gpu-queue run``: it looks, shows what it sees, and starts an agent where none serves, until all has ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gpu_queue.errors import SpoolError
+from gpu_queue.experiments.known import Census, current
+from gpu_queue.experiments.progress.display import Display
+from gpu_queue.experiments.progress.model import advance as progress_of
+from gpu_queue.experiments.progress.nouns import Agent, Progress
+from gpu_queue.experiments.running import vigil
+from gpu_queue.experiments.running.agents import OwnAgent
+from gpu_queue.experiments.running.interrupts import Interrupts
+from gpu_queue.experiments.running.serving import agent_here, is_served_elsewhere, page_of
+from gpu_queue.experiments.running.standings import Moment, Standings
+from gpu_queue.experiments.running.vigil import Act, Facts, Vigil
+from gpu_queue.experiments.specs.nouns import Experiment
+from gpu_queue.spool.filesystem import mount_of
+from gpu_queue.spool.paths import SpoolPaths
+from gpu_queue.spool.snapshot.reader import Cadence, SnapshotReader
+from gpu_queue.spool.snapshot.view import NodeView, Snapshot
+
+TICK_S = 0.2
+COUNT_EVERY_S = 10.0
+"""Somebody else may have loaded the file, so that its runs have other tasks."""
+LOCAL = Cadence(pending=0.4, nodes=0.4, flags=2.0, running=1.0, events=0.4, settled=0.4)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How it came to an end."""
+
+    progress: Progress
+    signal: int | None = None
+    """That came in between."""
+    why: str = ""
+    """It was given up."""
+
+
+class Session:
+    """Watches the runs of one file."""
+
+    def __init__(
+        self,
+        paths: SpoolPaths,
+        experiment: Experiment,
+        ids: dict[str, str],
+        display: Display,
+        start: Callable[[], OwnAgent],
+    ) -> None:
+        """Nothing is looked at or started yet.
+
+        Args:
+            paths: of the spool.
+            experiment: the file.
+            ids: of the tasks of its runs, by their names.
+            display: where it is shown.
+            start: starts an agent.
+        """
+        self.own: OwnAgent | None = None
+        """The agent that we have started; None: none, or nothing is left of it."""
+        self.here: NodeView | None = None
+        """The agent on this machine, by its page."""
+        self._last: OwnAgent | None = None
+        self._experiment = experiment
+        self._ids = ids
+        self._display = display
+        self._start = start
+        self._reader = SnapshotReader(paths, cadence=LOCAL if mount_of(paths.root).is_local else Cadence())
+        self._standings = Standings(self._reader, {run.name: run for run in experiment.runs})
+        self._census = Census(paths)
+        self._counted_at = time.monotonic()
+        self._vigil = Vigil()
+        self._starts = 1
+        self._ended = ""
+        self._has_told_other = False
+        self._progress: Progress | None = None
+
+    def watch(self, interrupts: Interrupts) -> Ending:
+        """Go on until all is settled, it must be given up, or a signal comes; may be called again after that.
+
+        Raises:
+            SpoolError: no agent can be started.
+        """
+        while True:
+            progress = self._look()
+            step = self._advance(progress)
+            if step.why and step.act is Act.WATCH:
+                self._display.say(step.why)
+            if step.act is Act.END:
+                return Ending(self._look(everything=True))
+            if step.act is Act.GIVE_UP:
+                return Ending(progress, why=step.why)
+            if step.act is Act.START:
+                self.own = self._last = self._start()
+            number = interrupts.wait(TICK_S)
+            if number is not None:
+                return Ending(progress, signal=number)
+
+    def last_words(self) -> tuple[str, ...]:
+        """The end of what our agent has said."""
+        return self._last.last_words() if self._last is not None else ()
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def _look(self, *, everything: bool = False) -> Progress:
+        now = time.monotonic()
+        everything = everything or self._standings.has_missed or (self.own is not None and self._has_ended())
+        snapshot = self._reader.refresh(now, everything=everything)
+        if self._standings.has_missed or now - self._counted_at >= COUNT_EVERY_S:
+            self._count(now)
+        standings = self._standings.look(Moment(snapshot, now, time.time()), self._ids)
+        agent = self._see_agent(snapshot)
+        self._progress = progress_of(self._experiment, standings, time.time(), agent=agent, before=self._progress)
+        self._display.show(self._progress)
+        return self._progress
+
+    def _has_ended(self) -> bool:
+        return self.own is not None and self.own.status() is not None
+
+    def _count(self, now: float) -> None:
+        self._counted_at = now
+        try:
+            found = current(self._census.members(file=self._experiment.path))
+        except SpoolError:
+            return  # the storage is away; the last count holds
+        self._ids |= {one.part.name: one.id for one in found if one.part.name in self._ids}
+
+    def _see_agent(self, snapshot: Snapshot) -> Agent:
+        own = page_of(snapshot, self.own.pid) if self.own is not None and not self._has_ended() else None
+        self.here = own or agent_here(snapshot)
+        self._is_elsewhere = is_served_elsewhere(snapshot)
+        self._left = page_of(snapshot, self.own.pid) if self._has_ended() and self.own is not None else None
+        if self.here is not None and own is None and self.own is None and not self._has_told_other:
+            self._has_told_other = True
+            pid = self.here.page.pid if self.here.page is not None else 0
+            self._display.say(f"an agent (process {pid}) serves it here already: its settings hold")
+        page = self.here.page if self.here is not None else None
+        if page is None:
+            return Agent(starts=self._starts, ended=self._ended)
+        return Agent(page.state, page.node, starts=self._starts, ended=self._ended)
+
+    # -- deciding ----------------------------------------------------------------------------------------------------
+
+    def _advance(self, progress: Progress) -> vigil.Step:
+        status = self.own.status() if self.own is not None else None
+        left = self._left.page.reason if self._left is not None and self._left.page is not None else None
+        facts = Facts(
+            now=time.monotonic(),
+            is_over=progress.is_over,
+            has_own=self.own is not None,
+            status=status,
+            left=left,
+            is_served=self.here is not None,
+            is_served_elsewhere=self._is_elsewhere,
+        )
+        step = vigil.advance(self._vigil, facts)
+        if step.act is Act.START:
+            self._starts += self._vigil.has_had
+            self._ended = step.why
+        self._vigil = step.vigil
+        if status is not None:
+            self.own = None
+        return step

@@ -1,0 +1,1 @@
+"""What runs took: figures, tables, exports, and reports of real queues."""

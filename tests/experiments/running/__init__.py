@@ -1,0 +1,1 @@
+"""``gpu-queue run``: its decisions, and real runs of it with real agents."""

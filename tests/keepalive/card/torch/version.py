@@ -1,0 +1,2 @@
+__version__ = "2.4.1"
+cuda: str | None = "12.1"
