@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from gpu_queue.experiments.progress.failures import COPIED_MAX, Failures
+from gpu_queue.experiments.progress.failures import COPIED_MAX, typed
 from gpu_queue.experiments.progress.lines import Glyphs, Ink, Line, clean, cut_line, cut_middle, fill, width, wrapped
+from gpu_queue.experiments.progress.logs import log_end, near, working_directory
 from gpu_queue.experiments.progress.nouns import Item, Phase, Progress, Queue
 from gpu_queue.experiments.progress.sentences import elapsed_in_words, ending, has_run, of_shell, plural, summary
 from gpu_queue.units import format_duration
 
 FAILURES_MAX = 50
-LOGS_MAX = 10
-"""Of so many failures the ends of the logs are shown."""
 NAME_MAX = 24
 SLOWEST_MAX = 3
 _GAP = "  "
@@ -40,7 +39,8 @@ def summary_lines(progress: Progress, queue: Queue, columns: int, glyphs: Glyphs
         lines += [((line, Ink.PLAIN),) for line in wrapped(f"Slowest: {slowest}", columns)]
     lines += _failures(progress, columns, glyphs)
     if queue.logs:
-        lines.append(((f"Logs: {', '.join(clean(one, glyphs) for one in queue.logs)}", Ink.PLAIN),))
+        logs = ", ".join(clean(near(one, working_directory()), glyphs, COPIED_MAX) for one in queue.logs)
+        lines.append(((f"Logs: {logs}", Ink.PLAIN),))
     if any(item.standing.task_id for item in progress.failed) and of_shell(queue):
         lines.append(((f"For these commands, in a shell: {clean(of_shell(queue), glyphs, COPIED_MAX)}", Ink.FAINT),))
     is_bad = any(True for _ in progress.failed)
@@ -123,14 +123,19 @@ def _slowest(progress: Progress, glyphs: Glyphs) -> str:
 
 def _failures(progress: Progress, columns: int, glyphs: Glyphs) -> Iterator[Line]:
     items = [*progress.failed]
-    failures = Failures(glyphs, LOGS_MAX)
+    here = working_directory()
     for item in items[:FAILURES_MAX]:
         is_cancelled = item.phase is Phase.CANCELLED
         word = "cancelled" if is_cancelled else "FAILED"
         head, *more = wrapped(f"{word} {clean(ending(item), glyphs)}", columns)
         yield (word, Ink.FAINT if is_cancelled else Ink.FAILED), (head[len(word) :], Ink.PLAIN)
         yield from (((line, Ink.PLAIN),) for line in more)
-        yield from (((line, Ink.FAINT),) for line in failures.below(item, progress.now, columns))
+        if item.standing.outcome == "refused" or not item.standing.task_id:
+            continue
+        # What its log ends with stood there when it failed; the last line says why, mostly.
+        last = log_end(item.standing.log, 1) if item.phase is Phase.FAILED and item.standing.log else ()
+        yield from (((f"    {clean(line, glyphs)}", Ink.FAINT),) for line in last)
+        yield ((typed(item, here, glyphs), Ink.FAINT),)
     if len(items) > FAILURES_MAX:
         yield ((f"{glyphs.dots} and {len(items) - FAILURES_MAX} more; gpu-queue report lists them", Ink.FAINT),)
 
