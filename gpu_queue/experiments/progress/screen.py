@@ -1,4 +1,4 @@
-"""Progress on a terminal: bars and what runs at its foot, failures as lines above them that stay."""
+"""Progress on a terminal: bars and what runs at its foot, failures as lines above them that stay (decision 0027)."""
 
 from __future__ import annotations
 
