@@ -54,6 +54,9 @@ def run(chosen: argparse.Namespace, program: str) -> int:
     except KeyboardInterrupt:
         _say("")
         return 128 + signal.SIGINT
+    except BrokenPipeError:  # whoever reads has seen enough; the agent goes on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except (BadExperimentFile, SettingsError) as error:
         _complain(program, str(error))
         return 2
@@ -89,7 +92,7 @@ def _run(flags: Flags, experiment: Experiment, paths: SpoolPaths, program: str) 
     display.end(ending.progress, _queue(paths, experiment))
     if ending.why:
         _complain(program, ending.why)
-        for line in session.last_words():
+        for line in ending.words:
             _complain(program, f"  {line}")
         return 1
     return int(any(True for _ in ending.progress.failed))
