@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import functools
 import re
-<<<<<<< HEAD
-from dataclasses import dataclass
-=======
 from collections.abc import Callable
->>>>>>> 69a775c (What tells kinds of failures by a log is compiled when the first log is asked: 8 % of an agent's start)
+from dataclasses import dataclass
 
 from gpu_queue.task import Abnormal, End, ErrorType, Why, error_word
 
