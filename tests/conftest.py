@@ -67,6 +67,29 @@ def pytest_sessionstart(session: pytest.Session) -> None:
                 importlib.import_module(f"{tests.name}.{path.parent.name}.{path.stem}")
 
 
+def is_left_out_of_zsh(item: pytest.Item, seen: set[str]) -> bool:
+    """Of each test one case is tried in zsh as well; all where marked ``zsh``, else none where marked ``bash``."""
+    parameters = getattr(item, "callspec", None)
+    if parameters is None or "zsh" not in parameters.params.values() or item.get_closest_marker("zsh"):
+        return False
+    test = item.nodeid.partition("[")[0]
+    is_left_out = test in seen or item.get_closest_marker("bash") is not None
+    seen.add(test)
+    return is_left_out
+
+
+@pytest.hookimpl(tryfirst=True, specname="pytest_collection_modifyitems")
+def pytest_not_everything_in_each_shell(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Who names tests or shells gets them, and ``make test ALL=1`` gets all."""
+    is_named = any("::" in argument for argument in config.args)
+    if is_named or "GPU_QUEUE_TEST_ALL" in os.environ or "GPU_QUEUE_TEST_SHELLS" in os.environ:
+        return
+    seen: set[str] = set()
+    left_out = {item for item in items if is_left_out_of_zsh(item, seen)}
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What mostly waits begins first: the others fill the time, and at the end no core waits for one long test."""

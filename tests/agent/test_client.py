@@ -14,6 +14,8 @@ import pytest
 from tests.agent.harness import ROOT, Cluster, wait_until
 from tests.keepalive.nursery import HAS_TORCH
 
+pytestmark = pytest.mark.bash  # what the client does in zsh, tests/shell knows
+
 
 @pytest.fixture(params=["bash", "zsh"])
 def shell(request: pytest.FixtureRequest) -> str:
@@ -39,6 +41,7 @@ def typed(cluster: Cluster, shell: str, text: str, timeout_s: float = 60) -> sub
     )
 
 
+@pytest.mark.zsh
 def test_submit_wait_and_logs(cluster: Cluster, shell: str) -> None:
     cluster.start()
     (cluster.base / "my train.sh").write_text("#GPUQ --gpus 2\necho on $CUDA_VISIBLE_DEVICES in $PWD\n")
@@ -182,6 +185,7 @@ def test_stop_without_an_agent_moves_the_claim_itself_and_the_shim_ends_the_task
     wait_until(lambda: not cluster.own_processes(), "the shim to end the task", 40)
 
 
+@pytest.mark.zsh
 def test_tail_follows_a_task_to_its_end(cluster: Cluster, shell: str) -> None:
     cluster.start()
     (cluster.base / "t.sh").write_text("for i in 1 2 3; do echo line $i; sleep 0.1; done\n")
@@ -273,6 +277,7 @@ def test_an_agent_that_was_started_without_keep_alive_says_so(cluster: Cluster, 
     assert "keep-alive off on GPU 0,1: switched off by the settings" in done.stdout
 
 
+@pytest.mark.zsh
 def test_arguments_and_an_array_reach_their_scripts(cluster: Cluster, shell: str) -> None:
     cluster.start()
     (cluster.base / "dist.sh").write_text('echo "$CUDA_VISIBLE_DEVICES for $1, $2"; : torchrun --nproc_per_node $2\n')

@@ -14,6 +14,8 @@ from gpu_queue.task import State
 from tests.doors.door import Door
 from tests.shell.helpers import Shell, Spool, shells
 
+pytestmark = pytest.mark.zsh  # it has patterns of its own
+
 TITLES = (
     *(
         "a1.sh",

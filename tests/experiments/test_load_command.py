@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -135,7 +136,8 @@ def test_what_failed_is_told_and_again_queues_it(paths: SpoolPaths, file: Path, 
     load(file)
     for one in members(paths):
         settle(paths, one.part.name, State.FAILED)
-        Path(paths.tries_index(one.id)).write_text('{"tries": [{"try": 1, "token": "abcdef", "status": 1}]}')
+        tried = '{"tries": [{"try": 1, "token": "abcdef", "status": 1, "final": true}]}'
+        Path(paths.tries_index(one.id)).write_text(tried)
     status, out, err = load(file)
     assert (status, out) == (0, [])
     assert err[:2] == ["sweep.yaml: 4 runs: 4 failed", "  s0: has failed; gpu_retry, or --again"]
@@ -259,11 +261,11 @@ def at_a_terminal(file: Path, answer: bytes, *flags: str) -> tuple[int, str]:
         except OSError:  # it has ended
             break
         said += piece
-        if b"[Y/n] " in piece:
-            if answer == b"\x03":
-                program.send_signal(signal.SIGINT)
-            else:
+        if said.endswith(b"[Y/n] "):
+            if answer != b"\x03":
                 os.write(ours, answer)
+            while answer == b"\x03" and not select.select([ours], [], [], 0.2)[0]:
+                program.send_signal(signal.SIGINT)  # one that comes right before it reads is not seen
     os.close(ours)
     return program.wait(30), said.decode().replace("\r\n", "\n")
 

@@ -1,10 +1,11 @@
 """A stand-in for the platform's program ``sco``, as far as ``sco acp jobs`` is known from what its users publish.
 
-Standard library only; ``tests/sco/bin/sco`` on the PATH runs it.  Jobs are JSON files in ``$SCO_STAND_IN``, and the
-arguments of each call a line of ``calls``.  ``create`` really runs the command, once for each worker, as a container
-would: with an environment of its own (``image-env``, lines ``KEY=value``), its own process 1, and all that it started
-is killed when that has ended.  ``stop`` and ``delete`` send TERM to process 1, and KILL after a grace.  Where
-``$SCO_STAND_IN_CONTAINED`` is set, workers have pid namespaces of their own, as real ones have.
+Standard library only, and little of it, for it starts many hundred times; ``tests/sco/bin/sco`` on the PATH runs it.
+Jobs are JSON files in ``$SCO_STAND_IN``, and the arguments of each call a line of ``calls``.  ``create`` really runs
+the command, once for each worker, as a container would: with an environment of its own (``image-env``, lines
+``KEY=value``), its own process 1, and all that it started is killed when that has ended.  ``stop`` and ``delete``
+send TERM to process 1, and KILL after a grace.  Where ``$SCO_STAND_IN_CONTAINED`` is set, workers have pid namespaces
+of their own, as real ones have.
 
 Known: the flags, ``--k=v`` and ``--k v``; the prose of ``create``; a list is a bare array, or the words ``No jobs
 found``; pages of 10; the states; 65, 70, ``HTTP 400 wsImmutableJobEnabled``; ``MEMBER_QUOTA_EXCEEDED`` on standard
@@ -20,13 +21,10 @@ QUEUEING).
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import re
-import secrets
 import signal
-import subprocess
 import sys
 import time
 from typing import Any, NoReturn
@@ -90,7 +88,7 @@ def path_of(name: str, ending: str = "json") -> str:
 
 def put(path: str, text: str) -> None:
     """Make a file appear whole."""
-    hidden = f"{path}.{secrets.token_hex(4)}"
+    hidden = f"{path}.{os.urandom(4).hex()}"
     with open(hidden, "w", encoding="utf-8") as file:
         file.write(text)
     os.replace(hidden, path)
@@ -233,6 +231,9 @@ def process_1(outermost: int, is_contained: bool) -> int:
 
 def hold(job: Job, rank: int) -> None:
     """Be the machine under one worker, until it has ended."""
+    import ctypes
+    import subprocess
+
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     record = path_of(job["name"], f"worker-{rank}")
     while time.time() < job["stand_in"]["began"] + job["stand_in"]["start_s"]:
@@ -286,12 +287,12 @@ def create(flags: dict[str, str]) -> None:
         hang()
     if "brokenlost" in MODES:
         server_error(502, f"badGateway: {flags['container-image-url']}")
-    name = flags.get("name") or f"pt-{secrets.token_hex(4)}"
+    name = flags.get("name") or f"pt-{os.urandom(4).hex()}"
     nodes = int(flags.get("worker-nodes", "1"))
     user = os.environ.get("SCO_STAND_IN_USER", "yzy")
     job: Job = {
         "name": name,
-        "uid": secrets.token_hex(16),
+        "uid": os.urandom(16).hex(),
         "display_name": flags["job-name"],
         "workspace_name": flags["workspace-name"],
         "ownership": {"user_name": user, "user_id": f"id-of-{user}"},
@@ -327,8 +328,10 @@ def create(flags: dict[str, str]) -> None:
     }
     put(path_of(name), json.dumps(job, ensure_ascii=False))
     for rank in range(0 if "norun" in MODES else nodes):
+        import subprocess
+
         subprocess.Popen(
-            [sys.executable, os.path.abspath(__file__), "--hold", name, str(rank)],
+            [sys.executable, "-I", "-S", os.path.abspath(__file__), "--hold", name, str(rank)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

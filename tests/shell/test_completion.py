@@ -9,6 +9,8 @@ import pytest
 
 from tests.shell.helpers import CLIENT, Shell, Spool
 
+pytestmark = pytest.mark.zsh  # it completes by other means
+
 NODE = "n1-00000001"
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.shell.helpers import CLIENT, Shell, Spool
 
+pytestmark = pytest.mark.zsh  # its options and functions are others
+
 MOVING = {
     "bash": "_ BASHPID BASH_ARGC BASH_ARGV BASH_COMMAND BASH_LINENO BASH_SOURCE BASH_SUBSHELL BASH_REMATCH "
     "EPOCHREALTIME EPOCHSECONDS FUNCNAME LINENO PIPESTATUS RANDOM SECONDS SRANDOM before after",

@@ -13,6 +13,8 @@ import pytest
 
 from tests.shell.helpers import Shell, Spool
 
+pytestmark = pytest.mark.zsh  # it has patterns and arrays of its own
+
 NODE = "n1-00000001"
 
 

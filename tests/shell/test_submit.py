@@ -84,6 +84,7 @@ def test_what_is_published_is_what_the_protocol_says(shell: Shell, spool: Spool)
     assert f"train.sh: queued as {full[23:29]}, priority 500, asks for 2 GPUs (#GPUQ --gpus 2)" in said.err
 
 
+@pytest.mark.zsh
 @pytest.mark.parametrize(
     "name",
     ["训练 一.sh", "a\nb.sh", 'quote".sh', "back\\slash.sh", "tab\there.sh", "x.tmp", "x~", "-rf", "&.sh", "x" * 200]
@@ -98,6 +99,7 @@ def test_any_name_of_a_script_is_kept_in_the_record(shell: Shell, spool: Spool, 
     assert record_of(spool, full)["path"] == str(path)
 
 
+@pytest.mark.zsh
 @pytest.mark.parametrize(
     "content", ["x", "\n", "\n\n\n", " lead", "\\n %s \\", "a" * 70000, "é\n" * 1000, "z" * 1_500_000]
 )
@@ -211,6 +213,7 @@ def test_run_queues_a_command_as_it_was_said(shell: Shell, spool: Spool) -> None
     assert "asks for no GPU (--gpus 0)" in said.err
 
 
+@pytest.mark.zsh
 @pytest.mark.parametrize("arguments", ["", "''", "'  '", "python train.py", "python train.py 7"])
 def test_run_takes_one_command_in_quotes(shell: Shell, spool: Spool, arguments: str) -> None:
     assert shell.run(f"gpu_run {arguments}").status == 2
@@ -354,6 +357,7 @@ def scripts(shell: Shell) -> None:
     (shell.home / "folder").mkdir()
 
 
+@pytest.mark.zsh
 @pytest.mark.parametrize(
     ("line", "arguments", "priority"),
     [
@@ -382,6 +386,7 @@ def test_arguments_of_a_script_are_kept_in_its_record(
     assert not (shell.home / "pwned").exists()
 
 
+@pytest.mark.zsh
 @pytest.mark.parametrize(
     ("line", "count", "priority"),
     [("run.sh 001", 1, 1), ("run.sh b.sh", 2, 500), ("run.sh b.sh 100", 2, 100), ("train.py eval.py tool 7", 3, 7)]

@@ -80,7 +80,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 LINES_MAX = 450
 
 IMPURE = {"os", "time", "subprocess", "random", "secrets", "threading", "datetime", "socket", "pathlib", "shutil"}
-RENAMES = {"spool.store", "spool.files", "spool.filesystem", "spool.events"}
+RENAMES = {"spool.store", "spool.files", "spool.filesystem", "spool.events", "spool.desk.links"}
+"""The last one renames what people have outside the spool: links to their logs."""
 FORKS = {
     "experiments.running.agents",
     "execution.background",
@@ -304,6 +305,7 @@ def test_each_library_stands_where_it_was_chosen_and_nowhere_else() -> None:
         "filelock": {"gpus.leases", "execution.local"},
         "watchdog": {"node.hints"},
         "psutil": {"execution.sweep"},
+        "rich": {"experiments.progress.painting"},
     }
     found = {
         library: {

@@ -80,7 +80,7 @@ class Session:
         self._counted_at = time.monotonic()
         self._vigil = Vigil()
         self._starts = 1
-        self._said = ""
+        self._ended = ""
         self._has_told_other = False
         self._progress: Progress | None = None
 
@@ -146,9 +146,8 @@ class Session:
             self._display.say(f"an agent (process {pid}) serves it here already: its settings hold")
         page = self.here.page if self.here is not None else None
         if page is None:
-            return Agent(said=self._said, starts=self._starts)
-        self._said = ""
-        return Agent(page.state, page.node, starts=self._starts)
+            return Agent(starts=self._starts, ended=self._ended)
+        return Agent(page.state, page.node, starts=self._starts, ended=self._ended)
 
     # -- deciding ----------------------------------------------------------------------------------------------------
 
@@ -167,7 +166,7 @@ class Session:
         step = vigil.advance(self._vigil, facts)
         if step.act is Act.START:
             self._starts += self._vigil.has_had
-            self._said = step.why
+            self._ended = step.why
         self._vigil = step.vigil
         if status is not None:
             self.own = None
