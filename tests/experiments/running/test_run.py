@@ -91,9 +91,10 @@ jobs:
         status, said = lab.run("--job-id", "mine")
         assert status == 1, said
         assert "1 of 3 done, 2 failed" in said
-        assert re.search(r"FAILED +fails \(\w+\) on GPU \d of \S+ after [0-9.]+s: exit status 1\n", said), said
-        assert re.search(r"FAILED +behind \(\w+\): refused: dependency fails", said), said
-        assert re.search(r"done +stubborn \(\w+\) after [0-9.]+s\n", said), said
+        told = next(line for line in said.splitlines() if re.search(r"FAILED +fails ", line))
+        assert all(words in told for words in ("exit status 1", " after ", " on GPU ")), told
+        assert re.search(r"done +stubborn .* after ", said), said
+        assert "refused: dependency fails" in said
         assert lab.ran == {"fails": 1, "stubborn": 3}, "no retries unless the file says so"
         assert not (base / ".gpu-queue").exists()
         (base / "mended").touch()
