@@ -155,8 +155,8 @@ def test_ctrl_c_asks_whether_to_leave_it_running(gated: Lab) -> None:
     leave(typed, b"\n")
     assert "It goes on: " in typed.said
     gated.open_gate()
+    wait_until(lambda: len(gated.spool.find("", State.DONE)) == 6, "the agent, which goes on")
     gated.wait_for_agents_to_end()
-    assert len(gated.spool.find("", State.DONE)) == 6, "the agent went on, and ended when nothing was left"
 
 
 def test_where_no_agent_can_begin_it_says_why(base: Path) -> None:
