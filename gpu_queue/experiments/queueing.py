@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from gpu_queue.errors import BadExperimentFile, BadScript, SpoolError
 from gpu_queue.experiments.known import Census, Member
-from gpu_queue.experiments.plans import Facts, Item, Plan, Wish, compare
+from gpu_queue.experiments.plans import Facts, Item, Plan, Wish, compare, priority_of
 from gpu_queue.experiments.specs.nouns import Experiment, Run
 from gpu_queue.spool.desk import entrance
 from gpu_queue.spool.desk.committing import Prepared
@@ -25,7 +25,7 @@ from gpu_queue.spool.desk.publishing import Beside, Options, Script
 from gpu_queue.spool.desk.steering import Outcome, cancel, retry
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.spool.records import read_tries
-from gpu_queue.task import DEFAULT_PRIORITY, Claim, ExperimentPart, State
+from gpu_queue.task import Claim, ExperimentPart, State
 from gpu_queue.texts import printable
 
 ROUNDS = 3
@@ -225,7 +225,7 @@ class _Loading:
             time=run.time,
             retries=self._retries if run.retries is None else run.retries,
             name=run.name,
-            priority=DEFAULT_PRIORITY if run.priority is None else run.priority,
+            priority=priority_of(run),
             cwd=run.cwd,
             experiment=ExperimentPart(self._experiment.path, *texts, log=run.log, params=run.params),
         )
