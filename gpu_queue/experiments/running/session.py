@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gpu_queue.errors import SpoolError
 from gpu_queue.experiments.known import Census, current
@@ -22,10 +22,13 @@ from gpu_queue.spool.filesystem import mount_of
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.spool.snapshot.reader import Cadence, SnapshotReader
 from gpu_queue.spool.snapshot.view import NodeView, Snapshot
+from gpu_queue.states import AgentState
+from gpu_queue.task import State
 
 TICK_S = 0.2
 COUNT_EVERY_S = 10.0
 """Somebody else may have loaded the file, so that its runs have other tasks."""
+_ENDED = (State.DONE, State.FAILED)
 LOCAL = Cadence(pending=0.4, nodes=0.4, flags=2.0, running=1.0, events=0.4, settled=0.4)
 
 
@@ -37,7 +40,9 @@ class Ending:
     signal: int | None = None
     """That came in between."""
     why: str = ""
-    """It was given up."""
+    """It was given up; empty: it was not."""
+    words: tuple[str, ...] = ()
+    """The last of the agent, where they tell more of that."""
 
 
 class Session:
@@ -75,7 +80,7 @@ class Session:
         self._counted_at = time.monotonic()
         self._vigil = Vigil()
         self._starts = 1
-        self._said = ""
+        self._ended = ""
         self._has_told_other = False
         self._progress: Progress | None = None
 
@@ -92,17 +97,16 @@ class Session:
                 self._display.say(step.why)
             if step.act is Act.END:
                 return Ending(self._look(everything=True))
-            if step.act is Act.GIVE_UP:
+            if step.act is Act.LEAVE:
                 return Ending(progress, why=step.why)
+            if step.act is Act.GIVE_UP:
+                words = self._last.last_words() if self._last is not None else ()
+                return Ending(progress, why=step.why, words=words)
             if step.act is Act.START:
                 self.own = self._last = self._start()
             number = interrupts.wait(TICK_S)
             if number is not None:
                 return Ending(progress, signal=number)
-
-    def last_words(self) -> tuple[str, ...]:
-        """The end of what our agent has said."""
-        return self._last.last_words() if self._last is not None else ()
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
@@ -114,6 +118,8 @@ class Session:
             self._count(now)
         standings = self._standings.look(Moment(snapshot, now, time.time()), self._ids)
         agent = self._see_agent(snapshot)
+        if len(standings) == len(self._ids) and all(one.state in _ENDED for one in standings.values()):
+            agent = replace(agent, state=AgentState.SERVING)  # that it ends now is nothing to be told
         self._progress = progress_of(self._experiment, standings, time.time(), agent=agent, before=self._progress)
         self._display.show(self._progress)
         return self._progress
@@ -140,9 +146,8 @@ class Session:
             self._display.say(f"an agent (process {pid}) serves it here already: its settings hold")
         page = self.here.page if self.here is not None else None
         if page is None:
-            return Agent(said=self._said, starts=self._starts)
-        self._said = ""
-        return Agent(page.state, page.node, starts=self._starts)
+            return Agent(starts=self._starts, ended=self._ended)
+        return Agent(page.state, page.node, starts=self._starts, ended=self._ended)
 
     # -- deciding ----------------------------------------------------------------------------------------------------
 
@@ -161,7 +166,7 @@ class Session:
         step = vigil.advance(self._vigil, facts)
         if step.act is Act.START:
             self._starts += self._vigil.has_had
-            self._said = step.why
+            self._ended = step.why
         self._vigil = step.vigil
         if status is not None:
             self.own = None

@@ -18,7 +18,11 @@ STARTS_WITHIN_S = 60.0
 SERVED_FOR_S = 10.0
 """So long after somebody held the lock it is not asked for again."""
 EXIT_REFUSED = 1
-_BY_PEOPLE = {"shutdown": "gpu_shutdown", "spool": "gpu_drain", "signal": "a signal"}
+_BY_PEOPLE = {
+    "shutdown": "gpu_shutdown",
+    "spool": "gpu_drain; gpu_resume lets one serve again",
+    "signal": "a signal",
+}
 
 
 class Act(Enum):
@@ -27,6 +31,7 @@ class Act(Enum):
     WATCH = "watch"
     START = "start"
     END = "end"
+    LEAVE = "leave"  # a person has ended the agent
     GIVE_UP = "give up"
 
 
@@ -97,7 +102,7 @@ def _ended(vigil: Vigil, facts: Facts) -> Step:
         return Step(vigil, Act.GIVE_UP, "no agent can be started here")
     cause = facts.left.text("cause") if facts.left is not None and facts.status == 0 else ""
     if facts.left is not None and facts.left.code in (Code.LEAVING, Code.DRAINING) and cause in _BY_PEOPLE:
-        return Step(vigil, Act.GIVE_UP, f"the agent was ended by {_BY_PEOPLE[cause]}")
+        return Step(vigil, Act.LEAVE, f"the agent was ended by {_BY_PEOPLE[cause]}")
     if facts.is_served:
         return Step(vigil)
     if facts.status == 0:

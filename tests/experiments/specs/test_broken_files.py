@@ -87,14 +87,14 @@ def check_runs(runs: Sequence[Run]) -> None:
         assert set(run.after) <= {*names} - {run.name}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(TREES | VALUES)
 def test_any_tree_is_read_or_told_of(tree: Any) -> None:
     verdict(json.dumps(tree, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     verdict(yaml.safe_dump(tree, allow_unicode=True).encode("utf-8", "surrogatepass"))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_told_of(content: bytes) -> None:
     verdict(content)
