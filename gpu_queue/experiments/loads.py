@@ -103,9 +103,9 @@ def _changing(paths: SpoolPaths, experiments: Sequence[Experiment], *, again: bo
 
 def asked() -> int:
     """Ask whether to go on: 0 is yes, else it is the exit status."""
-    sys.stderr.write("go on? [Y/n] ")
-    sys.stderr.flush()
     try:
+        sys.stderr.write("go on? [Y/n] ")
+        sys.stderr.flush()
         line = sys.stdin.readline()
     except KeyboardInterrupt:
         say(["", "nothing was changed"])

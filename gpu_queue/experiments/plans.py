@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from gpu_queue.experiments.known import Member
 from gpu_queue.experiments.specs.nouns import Run, has_same_result
-from gpu_queue.task import State
+from gpu_queue.task import DEFAULT_PRIORITY, State
 from gpu_queue.texts import printable
 
 
@@ -155,6 +155,46 @@ def in_order(runs: Sequence[Run]) -> tuple[int, ...]:
     return tuple(order)
 
 
+def check_queues(runs: Sequence[Run], order: Sequence[int]) -> None:
+    """Refuse what would wait for ever: in a serial queue it would stand before what it comes after.
+
+    Raises:
+        ValueError: two runs of a queue have such priorities.
+    """
+    last: dict[str, dict[str, Run]] = {}
+    of_those: dict[tuple[str, ...], dict[str, Run]] = {(): {}}
+    for at in order:
+        run = runs[at]
+        if run.after not in of_those:
+            of_those[run.after] = _last_of(one for name in run.after for one in last[name].values())
+        before = of_those[run.after]
+        last[run.name] = before
+        if run.queue is None:
+            continue
+        other = before.get(run.queue)
+        if other is not None and priority_of(run) < priority_of(other):
+            behind = f"{printable(other.name)} with priority {priority_of(other)}"
+            raise ValueError(
+                f"{printable(run.name)} with priority {priority_of(run)} would stand before {behind} in the queue "
+                f"{printable(run.queue)}, and comes after it"
+            )
+        last[run.name] = before | {run.queue: run}
+
+
+def _last_of(runs: Iterable[Run]) -> dict[str, Run]:
+    """Of each queue the one that runs last."""
+    last: dict[str, Run] = {}
+    for run in runs:
+        if run.queue is not None and priority_of(last.get(run.queue, run)) <= priority_of(run):
+            last[run.queue] = run
+    return last
+
+
+def priority_of(run: Run) -> int:
+    """What it is queued with."""
+    return DEFAULT_PRIORITY if run.priority is None else run.priority
+
+
 def compare(runs: Sequence[Run], facts: Facts, wish: Wish) -> Plan:
     """Hold a file against what earlier loads of it made.
 
@@ -162,6 +202,7 @@ def compare(runs: Sequence[Run], facts: Facts, wish: Wish) -> Plan:
         ValueError: the runs cannot be ordered.
     """
     order = in_order(runs)
+    check_queues(runs, order)
     own = _own(facts)
     items: dict[str, Item] = {}
     lines: defaultdict[str, _Line] = defaultdict(_Line)

@@ -15,17 +15,18 @@ from dataclasses import dataclass, replace
 
 from gpu_queue.errors import BadExperimentFile, BadScript, SpoolError
 from gpu_queue.experiments.known import Census, Member
-from gpu_queue.experiments.plans import Facts, Item, Plan, Wish, compare
+from gpu_queue.experiments.plans import Facts, Item, Plan, Wish, compare, priority_of
 from gpu_queue.experiments.specs.nouns import Experiment, Run
+from gpu_queue.spool import files
 from gpu_queue.spool.desk import entrance
 from gpu_queue.spool.desk.committing import Prepared
 from gpu_queue.spool.desk.find import Task
-from gpu_queue.spool.desk.links import turn_link, unmake_link
+from gpu_queue.spool.desk.links import unmake_link
 from gpu_queue.spool.desk.publishing import Beside, Options, Script
 from gpu_queue.spool.desk.steering import Outcome, cancel, retry
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.spool.records import read_tries
-from gpu_queue.task import DEFAULT_PRIORITY, Claim, ExperimentPart, State
+from gpu_queue.task import Claim, ExperimentPart, State
 from gpu_queue.texts import printable
 
 ROUNDS = 3
@@ -177,7 +178,7 @@ class _Loading:
         """Let the place of a link that led nowhere yet lead to the log of the task that counts, if there is one."""
         place, log = taken.part.log, self._paths.first_log(taken.id)
         if place and stays is not None and stays.part.log == place:
-            turn_link(place, log, self._last_log(stays.id))
+            files.turn_link(place, log, self._last_log(stays.id))
         elif place and not os.path.lexists(log):
             unmake_link(place, log)
 
@@ -225,7 +226,7 @@ class _Loading:
             time=run.time,
             retries=self._retries if run.retries is None else run.retries,
             name=run.name,
-            priority=DEFAULT_PRIORITY if run.priority is None else run.priority,
+            priority=priority_of(run),
             cwd=run.cwd,
             experiment=ExperimentPart(self._experiment.path, *texts, log=run.log, params=run.params),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -260,11 +261,11 @@ def at_a_terminal(file: Path, answer: bytes, *flags: str) -> tuple[int, str]:
         except OSError:  # it has ended
             break
         said += piece
-        if b"[Y/n] " in piece:
-            if answer == b"\x03":
-                program.send_signal(signal.SIGINT)
-            else:
+        if said.endswith(b"[Y/n] "):
+            if answer != b"\x03":
                 os.write(ours, answer)
+            while answer == b"\x03" and not select.select([ours], [], [], 0.2)[0]:
+                program.send_signal(signal.SIGINT)  # one that comes right before it reads is not seen
     os.close(ours)
     return program.wait(30), said.decode().replace("\r\n", "\n")
 

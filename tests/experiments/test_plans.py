@@ -104,6 +104,24 @@ def test_what_cannot_be_ordered_is_refused(runs: list[Run], problem: str) -> Non
         in_order(runs)
 
 
+@pytest.mark.parametrize(
+    "runs",
+    [
+        [run("a", queue="q"), run("b", queue="q", priority=100, after=("a",))],
+        [run("b", queue="q", after=("x",)), run("x", after=("a",)), run("a", queue="q", priority=501)],
+        [run("a", queue="q"), run("x", queue="r", after=("a",)), run("b", queue="q", priority=499, after=("x", "a"))],
+    ],
+)
+def test_what_would_stand_before_what_it_comes_after_in_a_serial_queue_is_refused(runs: list[Run]) -> None:
+    with pytest.raises(ValueError, match=r"b with priority .* would stand before a with priority .* in the queue q"):
+        compare(runs, Facts(), Wish())
+
+
+def test_priorities_that_let_each_run_behind_what_it_comes_after_are_fine() -> None:
+    runs = [run("a", queue="q", priority=1), run("b", queue="q", after=("a",)), run("c", priority=0, after=("b",))]
+    assert set(news(compare(runs, Facts(), Wish())).values()) == {"new"}
+
+
 # -- one thing after the other
 
 

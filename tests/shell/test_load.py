@@ -36,6 +36,23 @@ def test_a_broken_file_is_told_of_with_its_lines_and_loads_nothing(shell: Shell,
     assert spool.names("pending") == []
 
 
+def test_the_runs_of_an_experiment_file_become_tasks_that_the_client_sees_like_others(shell: Shell) -> None:
+    text = "jobs:\n  train: {matrix: {seed: [0, 1]}, run: ./a}\n  table: {after: [train], gpus: 0, run: ./b}\n"
+    file = shell.file("sweep.yaml", text)
+    said = shell.ok(f"gpu_load {file}")
+    assert [name[30:] for name in said.lines] == ["train-0", "train-1", "table"]
+    spool = Spool(shell.spool.path)
+    assert said.lines == spool.names("pending")
+    record = json.loads((spool.path / "records" / f"{said.lines[2][4:]}.json").read_text())
+    assert record["needs"]["after"] == [name[4:] for name in said.lines[:2]]
+    assert record["experiment"]["name"] == "table"
+    seen = shell.ok("gpu_status; gpu_explain table; gpu_cancel --yes 'train-*'; gpu_retry train-0; gpu_status --json")
+    assert "train-1" in seen.out
+    refused = shell.run(f"gpu_load --multi {file}")
+    assert (refused.status, refused.out) == (2, "")
+    assert refused.err.startswith("gpu_load: --multi is for command files")
+
+
 def test_a_client_alone_says_what_it_lacks(shell: Shell) -> None:
     said = shell.run(f"{alone(shell)}\ngpu_load {shell.file('command.txt', BLOCKS)}")
     assert said.status == 1

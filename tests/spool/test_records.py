@@ -21,7 +21,7 @@ from gpu_queue.spool.records import (
     write_tries,
     write_try,
 )
-from gpu_queue.task import ArrayPart, BatchPart, Claim, End, Submission, TryResult, Why
+from gpu_queue.task import ArrayPart, BatchPart, Claim, End, ExperimentPart, Submission, TryResult, Why
 
 TASK = "20260101T000000000-abcdef-x.sh"
 CLAIM = Claim(0, TASK, 2, "0a0b0c")
@@ -138,6 +138,22 @@ def test_the_block_of_a_command_file_is_read_as_it_was_written(paths: SpoolPaths
     write_submission(paths, said)
     assert read_submission(paths, TASK, None) == said
     assert b"batch" not in encode_submission(Submission(TASK))
+
+
+def test_which_run_of_an_experiment_a_task_was_made_of_comes_back_as_it_was_written(paths: SpoolPaths) -> None:
+    params = (("lr", "1e-5"), ("version", "3.10"), ("算法", "no"))
+    part = ExperimentPart("/a b/\udcff.yaml", "g", "train", "训练_0", "0123abcd", "/l/\udcff.log", params)
+    said = Submission(TASK, name="x", experiment=part)
+    write_submission(paths, said)
+    assert read_submission(paths, TASK, None) == said
+    bare = replace(part, log="", params=())
+    assert read_back(paths, Submission(TASK, experiment=bare)).experiment == bare
+    assert b"experiment" not in encode_submission(Submission(TASK))
+
+
+def read_back(paths: SpoolPaths, said: Submission) -> Submission:
+    write_submission(paths, said)
+    return read_submission(paths, TASK, None)
 
 
 @pytest.mark.parametrize(

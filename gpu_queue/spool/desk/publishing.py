@@ -225,8 +225,8 @@ class _After:
 
     @property
     def both(self) -> list[str]:
-        """All ids, in the order in which they were named first."""
-        return list(dict.fromkeys((*self.ids, *self.of_beside)))
+        """All ids."""
+        return [*self.ids, *self.of_beside]
 
     @property
     def of_beside(self) -> tuple[str, ...]:
