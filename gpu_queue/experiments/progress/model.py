@@ -178,6 +178,11 @@ class _Change:
         return self.before.task_id != self.now.task_id
 
     @property
+    def is_other_end(self) -> bool:
+        """It has ended another time; that of a try of which nothing was written down yet is the same one."""
+        return self.new is not self.old or self.is_other_task or (self.is_other_try and self.before.tries > 0)
+
+    @property
     def is_other_try(self) -> bool:
         return self.is_other_task or self.before.token != self.now.token or self.before.tries != self.now.tries
 
@@ -205,7 +210,7 @@ def _happened(one: _Change) -> Iterator[Happened]:
             yield Happened.GONE
         return
     is_ended = one.new in _ENDED
-    if is_ended and (one.old not in _ENDED or one.is_other_try or one.new is not one.old):
+    if is_ended and one.is_other_end:
         yield {Phase.DONE: Happened.DONE, Phase.FAILED: Happened.FAILED}.get(one.new, Happened.CANCELLED)
         return
     if is_ended:

@@ -59,12 +59,13 @@ class PlainDisplay:
 
     def _lines(self, progress: Progress) -> Iterator[str]:
         before = self._before
+        was, self._agent = self._agent, agent_in_words(progress)
+        if was and not self._agent:
+            yield "the agent serves it"
         for event in events_between(before, progress):
             yield from self._of(event)
-        agent = agent_in_words(progress)
-        if agent != self._agent:
-            self._agent = agent
-            yield self._clean(agent) or "the agent serves it"
+        if self._agent not in ("", was):
+            yield self._clean(self._agent)
         if before is None and progress.earlier:
             yield f"{plural(len(progress.earlier), 'run')} done before"
         is_due = before is None or progress.now - self._told_at >= EVERY_S

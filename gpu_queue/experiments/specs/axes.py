@@ -16,6 +16,8 @@ from gpu_queue.texts import shown
 RESERVED = ("name", "group", "job")
 """Names that a template knows by itself."""
 ENTRIES = ("include", "exclude")
+_SWEEP = re.compile(r"(?:range|choice|interval|glob)\(|\$\{|[0-9]+(?:\.\.|:)[0-9]")
+"""What other programs make values of."""
 _NAME = "a name of letters, digits, _ - and . that begins with a letter"
 
 
@@ -48,6 +50,13 @@ def read_matrix(node: Node, expected: str, problems: Problems) -> Matrix | None:
     return made if len(problems) == before else None
 
 
+def _as_list(text: str) -> str:
+    """A hint how one value is written as a list."""
+    if _SWEEP.match(text):
+        return "; write the values, as in [0, 1, 2]"
+    return f"; write [{shown(text)[1:-1]}]" if text else ""
+
+
 class _Axes(Mappings):
     def is_name(self, name: str, place: Place, path: str) -> bool:
         if not re.fullmatch(IDENTIFIER, name, re.ASCII):
@@ -60,8 +69,7 @@ class _Axes(Mappings):
 
     def axis(self, node: Node, path: str) -> Iterator[str]:
         if not isinstance(node, Sequence) or not node.items:
-            hint = f"; write [{shown(node.text)[1:-1]}]" if isinstance(node, Scalar) and node.text else ""
-            self.wrong(node, path, "a list of values", hint)
+            self.wrong(node, path, "a list of values", _as_list(node.text) if isinstance(node, Scalar) else "")
             return
         first: dict[str, Place] = {}
         for item in node.items:

@@ -100,7 +100,6 @@ class _Expansion:
     def __init__(
         self, job: Job, group: Template | None, where: Surroundings, problems: Problems, anywhere: frozenset[str]
     ) -> None:
-        self.is_whole = True
         self._told: set[tuple[Template, Hole]] = set()
         self._job = job
         self._group = job.template("group") or group
@@ -109,8 +108,9 @@ class _Expansion:
         self._anywhere = anywhere
         matrix = job.said.get("matrix")
         self._matrix = matrix if isinstance(matrix, Matrix) else None
-        if self._matrix is None and "matrix" in job.said and problems:
-            self.is_whole = False
+        self._is_blind = self._matrix is None and "matrix" in job.said and bool(problems)
+        """Its matrix is broken, which was noted: nobody knows what names it would have had."""
+        self.is_whole = not self._is_blind
         self.combinations = self._combined()
 
     def runs(self) -> Iterator[Planned]:
@@ -175,8 +175,8 @@ class _Expansion:
             return None
 
     def _tell(self, path: str, template: Template, hole: Hole, known: Known) -> None:
-        if (template, hole) in self._told:  # of another combination
-            return
+        if (template, hole) in self._told or (self._is_blind and hole.name not in RESERVED):
+            return  # it was told of another combination, or another problem is the cause
         self._told.add((template, hole))
         names = sorted(known)
         if self._matrix is not None and hole.name in self._matrix.names:
@@ -189,7 +189,7 @@ class _Expansion:
 
     def _check_defaults(self, path: str, template: Template) -> None:
         """Note a name that no matrix of the file has: its default would hide that for ever."""
-        for hole in template.holes:
+        for hole in () if self._is_blind else template.holes:
             if hole.default is not None and hole.name not in self._anywhere and hole.name not in RESERVED:
                 near = difflib.get_close_matches(hole.name, sorted(self._anywhere), 1)
                 hint = f"; did you mean {{{near[0]}|{hole.default}}}?" if near else ""
@@ -201,7 +201,9 @@ class _Expansion:
         for name in self._matrix.names if self._matrix is not None and "$" in template.text else ():
             word = re.escape(name)
             meant = re.search(rf"\$(?:{word}(?!\w)|\{{{word}\}})", template.text)
-            is_set = re.search(rf"(?:^|[\s;&|(`]){word}(?=[\s=+;)\[]|$)", template.text, re.MULTILINE)
+            # `python a.py lr=$lr` sets nothing: it is an argument, as Hydra has them.
+            text = re.sub(rf"""\b{word}=["']?\$(?:{word}\b|\{{{word}\}})""", "", template.text)
+            is_set = re.search(rf"(?:^|[\s;&|(`]){word}(?=[\s=+;)\[]|$)", text, re.MULTILINE)
             if meant and not is_set and not (isinstance(environment, dict) and name in environment):
                 got = f"{meant[0]}, a variable that nothing sets"
                 self._problems.wrong(template.place, "run", f"{{{name}}}", got, "; else set it, in env or before")

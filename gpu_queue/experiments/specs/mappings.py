@@ -112,11 +112,13 @@ def _looks_like_a_template(node: Mapping) -> bool:
 
 def _guess(name: str, known: Collection[str], elsewhere: str) -> str:
     lower = name.lower()[:100]
-    meant = MEANT.get(lower)
+    meant = MEANT.get(lower.replace("-", "_"))
     if meant in known:
         return f"write {meant}"
     names, _, place = elsewhere.partition(": ")
     if name in names.split():
         return place
+    if meant in names.split():
+        return f"write {meant}, {place.removeprefix('it belongs ')}"
     near = difflib.get_close_matches(lower, known, 1)
     return f"did you mean {near[0]}?" if near else f"expected {', '.join(known)}"

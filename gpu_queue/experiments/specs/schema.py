@@ -12,7 +12,7 @@ from gpu_queue.experiments.specs.axes import ENTRIES, RESERVED
 from gpu_queue.experiments.specs.keys import FILE_KEYS, JOB_KEYS, Key, Shape
 from gpu_queue.experiments.specs.templates import IDENTIFIER
 from gpu_queue.experiments.specs.values import NAME, TEMPLATED
-from gpu_queue.experiments.specs.walk import NOT_SET, OURS
+from gpu_queue.experiments.specs.walk import LINE, NOT_SET, OURS
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
 SAYS = "Print the JSON schema of experiment files, by which an editor completes and checks them."
@@ -77,7 +77,8 @@ def _schema(key: Key) -> dict[str, Any]:
         return {"anyOf": [{"$ref": "#/definitions/job"}, {"type": "null"}]}
     nothing = {"type": "null"}
     if key.shape is Shape.COMMAND:
-        words = {"type": "array", "minItems": 1, "items": _VALUE}
+        line = {"type": "string", "pattern": LINE.pattern}
+        words = {"type": "array", "minItems": 1, "items": _VALUE, "not": {"items": [line]}}
         return {"anyOf": [{"type": "string", "pattern": r"^\s*(?!#!)\S"}, {"type": ["number", "boolean"]}, words]}
     if key.shape is Shape.NAMES:
         return {"anyOf": [_NAMED, {"type": "array", "items": _NAMED}, nothing]}

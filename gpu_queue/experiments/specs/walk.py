@@ -22,6 +22,8 @@ _JOB = {key.name: key for key in JOB_KEYS}
 _OF_JOBS = f"{' '.join(_JOB)}: it belongs in a job, or in defaults"
 _OF_THE_FILE = f"{' '.join(_FILE)}: it belongs at the top of the file"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+LINE = re.compile(r"^[^\s/]+\s+\S", re.ASCII)
+"""A command line; a program with a blank in its name has a directory, mostly."""
 NOT_SET = frozenset(("BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID"))
 """Variables that bash lets nobody set."""
 OURS = "GPU_QUEUE_"
@@ -150,6 +152,9 @@ class Walk(Mappings):
     def _command(self, node: Node, key: Key) -> Command | None:
         if isinstance(node, Sequence) and node.items:
             words = self.texts(node, key.name, "a word")
+            if words and LINE.match(words[0].text):
+                hint = "; several commands are one text, behind run: |"
+                self.wrong(node.items[0], key.name, "a program, and each of its arguments by itself", hint)
             return Command(None, words) if words else None
         if not isinstance(node, Scalar) or node.is_null or not node.text.strip():
             self.wrong(node, key.name, key.expected)

@@ -87,6 +87,14 @@ def test_a_story_in_lines(tmp_path: Path) -> None:
     assert pipe.lines[-1].endswith(" the end")
 
 
+def test_an_agent_serves_before_its_first_run_starts() -> None:
+    pipe = Pipe()
+    pipe.show(NOW, {"a": waits(1)}, agent=Agent())
+    serves, starts = pipe.show(NOW + 1, {"a": runs(1, 0, 0, now=NOW + 1)})
+    assert serves.endswith("the agent serves it")
+    assert "started" in starts
+
+
 def test_nothing_is_written_between_two_minutes_while_nothing_happens() -> None:
     pipe = Pipe()
     assert pipe.show(NOW, {"a": runs(1, 0, 0)}) == ["+00000 0 of 1 done, 1 running; 0s"]

@@ -60,6 +60,7 @@ NO_SCHEMA_TELLS = {
     "job: a directory with a control character", "job: an unknown template", "job: a typo in a template",
     "job: a default of a name that there is not", "job: GitHub's templates", "job: a name in a name",
     "job: a template behind a backslash", "job: a variable in the place of a template",
+    "job: an argument for Hydra",
     "after more than a record holds", "job: a text in a sum", "job: GPUs of a template",
     "job: what it comes after is not there", "job: it comes after itself", "matrix: an exclusion of nothing",
     "matrix: an exclusion that is written otherwise", "matrix: an exclusion of another name",
