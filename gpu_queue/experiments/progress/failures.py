@@ -51,7 +51,7 @@ class Failures:
                 yield text if columns is None else cut(text, columns, self._glyphs)
             if last:
                 yield f"    {clean(last, self._glyphs)}"
-        yield typed(item, self._here, self._glyphs)
+        yield typed(item, self._here, self._glyphs, is_served=True)
 
     def _end(self, item: Item, now: float) -> tuple[str, ...]:
         if int(now // 60) != self._minute:
@@ -66,13 +66,14 @@ class Failures:
         return found or ("(nothing can be read in its log)",)
 
 
-def typed(item: Item, here: str, glyphs: Glyphs) -> str:
-    """Where its log lies and what one types, in a clean line.
+def typed(item: Item, here: str, glyphs: Glyphs, *, is_served: bool) -> str:
+    """Where its log lies and what one types, in a clean line; empty: there is nothing to be told.
 
     Args:
         item: a run that was tried.
         here: the directory in which it is read.
         glyphs: what can be shown.
+        is_served: an agent is there, which would try it again.
     """
-    words = filter(None, (near(log_of(item), here), *commands(item)))
-    return f"  {clean(glyphs.dot.join(words), glyphs, COPIED_MAX)}"
+    words = [*filter(None, (near(log_of(item), here), *commands(item, is_served=is_served)))]
+    return f"  {clean(glyphs.dot.join(words), glyphs, COPIED_MAX)}" if words else ""

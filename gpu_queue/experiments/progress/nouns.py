@@ -81,6 +81,10 @@ class Queue:
     job_id: str
     is_set: bool = False
     """JOB_ID and QUEUE_ROOT in our user's shell mean it already."""
+    client: str = ""
+    """The file that gives a shell the commands; empty: it has them."""
+    again: str = ""
+    """The command that tries again what has failed, as one types it."""
     logs: tuple[str, ...] = ()
     """The directories in which logs lie, as their user finds them."""
 

@@ -152,11 +152,11 @@ def called(item: Item) -> str:
     return f"{item.run.name} ({nonce_of(task_id)})" if task_id else item.run.name
 
 
-def commands(item: Item) -> tuple[str, ...]:
-    """What one types to see more of it, and to run it again."""
+def commands(item: Item, *, is_served: bool) -> tuple[str, ...]:
+    """What one types to see more of it, and to run it again if an agent is there to do it."""
     nonce = nonce_of(item.standing.task_id)
     has_log = (f"gpu_logs {nonce}",) if item.standing.log else ()
-    return (*has_log, f"gpu_retry {nonce}")
+    return (*has_log, f"gpu_retry {nonce}") if is_served else has_log
 
 
 def log_of(item: Item) -> str:
@@ -165,10 +165,11 @@ def log_of(item: Item) -> str:
 
 
 def of_shell(queue: Queue) -> str:
-    """What a shell needs before gpu_logs and gpu_retry mean this queue; empty: it has it."""
+    """What a shell needs before gpu_logs and gpu_status mean this queue; empty: it has it."""
     if queue.is_set:
         return ""
-    return f"export QUEUE_ROOT={shlex.quote(queue.root)} JOB_ID={shlex.quote(queue.job_id)}"
+    source = f"; source {shlex.quote(queue.client)}" if queue.client else ""
+    return f"export QUEUE_ROOT={shlex.quote(queue.root)} JOB_ID={shlex.quote(queue.job_id)}{source}"
 
 
 def plural(count: int, noun: str) -> str:

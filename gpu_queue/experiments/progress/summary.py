@@ -41,9 +41,14 @@ def summary_lines(progress: Progress, queue: Queue, columns: int, glyphs: Glyphs
     if queue.logs:
         logs = ", ".join(clean(near(one, working_directory()), glyphs, COPIED_MAX) for one in queue.logs)
         lines.append(((f"Logs: {logs}", Ink.PLAIN),))
-    if any(item.standing.task_id for item in progress.failed) and of_shell(queue):
-        lines.append(((f"For these commands, in a shell: {clean(of_shell(queue), glyphs, COPIED_MAX)}", Ink.FAINT),))
     is_bad = any(True for _ in progress.failed)
+    has_commands = any(item.standing.task_id and item.standing.log for item in progress.failed)
+    for told, what in (
+        ("For gpu_logs and the rest, in a shell", of_shell(queue) if has_commands else ""),
+        ("To try again what failed", queue.again if is_bad else ""),
+    ):
+        if what:
+            lines.append(((f"{told}: {clean(what, glyphs, COPIED_MAX)}", Ink.FAINT),))
     lines.append(((clean(summary(progress), glyphs), Ink.FAILED if is_bad else Ink.DONE),))
     return lines
 
@@ -135,7 +140,9 @@ def _failures(progress: Progress, columns: int, glyphs: Glyphs) -> Iterator[Line
         # What its log ends with stood there when it failed; the last line says why, mostly.
         last = log_end(item.standing.log, 1) if item.phase is Phase.FAILED and item.standing.log else ()
         yield from (((f"    {clean(line, glyphs)}", Ink.FAINT),) for line in last)
-        yield ((typed(item, here, glyphs), Ink.FAINT),)
+        below = typed(item, here, glyphs, is_served=False)
+        if below:
+            yield ((below, Ink.FAINT),)
     if len(items) > FAILURES_MAX:
         yield ((f"{glyphs.dots} and {len(items) - FAILURES_MAX} more; gpu-queue report lists them", Ink.FAINT),)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import signal
 import sys
 
@@ -26,6 +25,7 @@ from gpu_queue.experiments.running.session import Ending, Session
 from gpu_queue.experiments.specs.nouns import Experiment
 from gpu_queue.experiments.specs.reading import read_experiment
 from gpu_queue.policy import believed, read_config
+from gpu_queue.shell import SCRIPTS
 from gpu_queue.spool.desk import entrance
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.texts import printable
@@ -90,7 +90,7 @@ def _run(flags: Flags, experiment: Experiment, paths: SpoolPaths, program: str) 
         if ending.signal is not None:
             display.close()
             return _leave(ending, session, interrupts, flags, paths)
-    display.end(ending.progress, _queue(paths, experiment))
+    display.end(ending.progress, _queue(paths, experiment, flags))
     if ending.why:
         _complain(program, ending.why)
         for line in ending.words:
@@ -119,25 +119,24 @@ def _leave(ending: Ending, session: Session, interrupts: Interrupts, flags: Flag
         sys.stdout.write(question(ending.progress))
         sys.stdout.flush()
         answer = interrupts.line(sys.stdin.fileno())
-    command = shlex.join(["gpu-queue", "run", flags.file])
     if answer is None or says_yes(answer):
-        _say(left_running(ending.progress, command))
+        _say(left_running(ending.progress, flags.command))
     elif take_down(paths, session, interrupts):
-        _say(stopped(ending.progress, command))
+        _say(stopped(ending.progress, flags.command))
     return status
 
 
 # -- what is said ---------------------------------------------------------------------------------------------------
 
 
-def _queue(paths: SpoolPaths, experiment: Experiment) -> Queue:
+def _queue(paths: SpoolPaths, experiment: Experiment, flags: Flags) -> Queue:
     try:
         is_set = entrance.named(None, None) == paths
     except SpoolError:
         is_set = False
     root, job_id = os.path.split(paths.root)
     logs = dict.fromkeys(os.path.dirname(run.log) for run in experiment.runs if run.log)
-    return Queue(root, job_id, is_set, tuple(logs))
+    return Queue(root, job_id, is_set, f"{SCRIPTS}/client.sh", flags.command, tuple(logs))
 
 
 def _say(line: str) -> None:

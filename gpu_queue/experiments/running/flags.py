@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -47,6 +48,13 @@ class Flags:
     yes: bool = False
     agent: tuple[tuple[str, str], ...] = ()
     """Settings of the agent that were given, with their texts, by fields."""
+
+    @property
+    def command(self) -> str:
+        """What one types to go on: in the same queue, on the same GPUs."""
+        queue = [] if self.job_id is None else [f"--job-id={self.job_id}"]
+        agent = [f"{_row(field).flag}={text}" for field, text in self.agent]
+        return shlex.join(["gpu-queue", "run", self.file, *queue, *agent])
 
     def problems(self) -> tuple[str, ...]:
         """What no agent could obey of it."""

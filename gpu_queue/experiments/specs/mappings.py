@@ -120,5 +120,6 @@ def _guess(name: str, known: Collection[str], elsewhere: str) -> str:
         return place
     if meant in names.split():
         return f"write {meant}, {place.removeprefix('it belongs ')}"
-    near = difflib.get_close_matches(lower, known, 1)
-    return f"did you mean {near[0]}?" if near else f"expected {', '.join(known)}"
+    words = {word: key for word, key in MEANT.items() if key in known} | {key: key for key in known}
+    near = difflib.get_close_matches(lower.replace("-", "_"), words, 1)
+    return f"did you mean {words[near[0]]}?" if near else f"expected {', '.join(known)}"

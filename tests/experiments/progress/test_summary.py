@@ -27,7 +27,10 @@ from tests.experiments.progress.samples import (
 )
 from tests.experiments.progress.test_drawing import HOSTILE
 
-QUEUE = Queue("/data/my jobs/.gpu-queue", "jobs", logs=("logs/multi_seed", "logs/gamma_sensitivity"))
+QUEUE = Queue(
+    "/data/my jobs/.gpu-queue", "jobs", client="/opt/gpu queue/client.sh", again="gpu-queue run jobs.yaml --gpus=0",
+    logs=("logs/multi_seed", "logs/gamma_sensitivity"),
+)  # fmt: skip
 COMMAND = "gpu-queue run jobs.yaml"
 
 
@@ -88,9 +91,17 @@ def test_without_a_failure_there_are_no_commands() -> None:
 
 
 def test_a_shell_that_means_this_queue_already_needs_no_export() -> None:
-    progress = advance(an_experiment(a_run("a")), {"a": failed(1, 3)}, NOW)
-    assert any("export QUEUE_ROOT='/data/my jobs/.gpu-queue' JOB_ID=jobs" in line for line in texts(progress))
+    progress = advance(an_experiment(a_run("a")), {"a": failed(1, 3, log="/nowhere")}, NOW)
+    lines = "\n".join(texts(progress))
+    assert "export QUEUE_ROOT='/data/my jobs/.gpu-queue' JOB_ID=jobs; source '/opt/gpu queue/client.sh'" in lines
     assert not any("export" in line for line in texts(progress, queue=replace(QUEUE, is_set=True)))
+
+
+def test_what_failed_is_tried_again_by_the_command_since_no_agent_is_there_any_more() -> None:
+    lines = texts(advance(an_experiment(a_run("a")), {"a": failed(1, 3)}, NOW))
+    assert f"To try again what failed: {QUEUE.again}" in lines
+    assert not any("gpu_retry" in line for line in lines)
+    assert not any("again" in line for line in texts(advance(an_experiment(a_run("a")), {"a": done(1, 3)}, NOW)))
 
 
 def test_of_hundreds_of_failures_fifty_are_listed(tmp_path: Path) -> None:

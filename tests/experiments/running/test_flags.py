@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import math
+import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,20 @@ from gpu_queue.sharing import Mode, Select
 from gpu_queue.spool.paths import SpoolPaths
 
 PATHS = SpoolPaths("/home/a/我的 实验/.gpu-queue/jobs")
+
+
+def parsed(*words: str) -> Flags:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return flags_of(parser.parse_args(words))
+
+
+def test_the_command_to_go_on_means_the_same_queue_and_gpus() -> None:
+    given = parsed("我的 a.yaml", "--job-id", "a b", "--simulate", "2", "--max-util", "20", "--again", "--yes")
+    program, run, *words = shlex.split(given.command)
+    assert (program, run) == ("gpu-queue", "run")
+    assert parsed(*words) == replace(given, again=False, yes=False)
+    assert parsed("a.yaml").command == "gpu-queue run a.yaml"
 
 
 def told(*words: str, env: dict[str, str] | None = None, config: bytes = b"", conf: Conf = Conf()) -> Settings:  # noqa: B008
