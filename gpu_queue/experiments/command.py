@@ -45,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "files", nargs="+", metavar="FILE", help="an experiment file or a command file (docs/experiments.md)"
     )
+    parser.add_argument("--job-id", metavar="NAME", help="the queue $QUEUE_ROOT/NAME; default: $JOB_ID")
     parser.add_argument("--dry-run", action="store_true", help="say what would be queued and taken out, do nothing")
     parser.add_argument(
         "--again",
@@ -127,14 +128,14 @@ def _load_experiments(chosen: argparse.Namespace) -> int:
         if error.name != "yaml":
             raise
         raise GpuQueueError(f"experiment files take PyYAML: {sys.executable} -m pip install pyyaml") from error
-    return load(chosen.files, is_dry=chosen.dry_run, again=chosen.again, yes=chosen.yes)
+    return load(chosen.files, chosen.job_id, is_dry=chosen.dry_run, again=chosen.again, yes=chosen.yes)
 
 
 def _load(chosen: argparse.Namespace) -> int:
     mode = Mode.MULTI if chosen.multi else Mode.SINGLE if chosen.single else None
     files = read_command_files(chosen.files, mode)
     work_dir = os.path.normpath(os.path.join(working_directory(), chosen.work_dir)) if chosen.work_dir else None
-    paths = entrance.named(None, None)
+    paths = entrance.named(chosen.job_id, None)
     said = workplaces(paths, files) if work_dir is None else {}
     load = Load(tuple(files), work_dir, said, shares_queues=chosen.shared_queues, again=chosen.again)
     for file in files:

@@ -21,11 +21,14 @@ from gpu_queue.spool.paths import SpoolPaths
 LEFT_BY_CTRL_C = 130
 
 
-def load(files: Sequence[str], *, is_dry: bool = False, again: bool = False, yes: bool = False) -> int:
+def load(
+    files: Sequence[str], job_id: str | None = None, *, is_dry: bool = False, again: bool = False, yes: bool = False
+) -> int:
     """Load experiment files, one after the other; all of them are read and looked at before anything is changed.
 
     Args:
         files: their paths.
+        job_id: the queue; None: as the environment says.
         is_dry: only show what would be done.
         again: also what was done or has failed is queued once more.
         yes: ask nothing.
@@ -39,7 +42,7 @@ def load(files: Sequence[str], *, is_dry: bool = False, again: bool = False, yes
         SpoolError: the queue cannot be used.
     """
     experiments = read_all(files)
-    paths = entrance.named(None, None)
+    paths = entrance.named(job_id, None)
     if is_dry:
         for experiment in experiments:
             plan = plan_experiment(paths, experiment, again=again)

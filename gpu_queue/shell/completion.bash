@@ -8,7 +8,7 @@
 _shtab_gpu_queue_subparsers=(agent load run report schema submit.sh shell-init completion)
 
 _shtab_gpu_queue_agent_option_strings=(-h --help --job-id --queue-root --lifetime --gpus --simulate --no-keepalive --keepalive-engine --mode --check-time --compete-gpus --use-all-gpus --gpu-left --min-memory --max-util --maximize --max-concurrent --max-wait-time --select --process-json --node-name --at-end --until-empty --sweep --allow-group --allow-root-for --local-dir --default-gpus --cpu-slots --retries --max-lost --retry-delay --infeasible --log --slurm-environment --foreign-memory --stop-grace --leave-grace --poll --beat --fence-after --takeover-after --cache --settle --settle-unfinished --renew-per-hour --renew-after --gpus-unless-shared --check)
-_shtab_gpu_queue_load_option_strings=(-h --help --dry-run --again --yes --shared-queues --multi --single --work-dir)
+_shtab_gpu_queue_load_option_strings=(-h --help --job-id --dry-run --again --yes --shared-queues --multi --single --work-dir)
 _shtab_gpu_queue_run_option_strings=(-h --help --job-id --again --yes --min-memory --max-util --max-concurrent --select --check-time --max-wait-time --gpus --simulate --local-dir)
 _shtab_gpu_queue_report_option_strings=(-h --help --csv --json --job-id)
 _shtab_gpu_queue_schema_option_strings=(-h --help)

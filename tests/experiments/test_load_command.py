@@ -304,3 +304,13 @@ def test_who_says_yes_beforehand_is_not_asked(paths: SpoolPaths, file: Path) -> 
     assert status == 0
     assert "go on?" not in said
     assert len([one for one in current(members(paths)) if not one.was_cancelled]) == 4
+
+
+def test_the_queue_may_be_named(load: Load, paths: SpoolPaths, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JOB_ID")
+    status, _, err = load(file)
+    assert status == 1
+    assert "--job-id" in err[0]
+    status, out, _ = load("--job-id", "exp", file)
+    assert status == 0
+    assert len(members(paths)) == len(out) == 4

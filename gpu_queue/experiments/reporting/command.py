@@ -84,7 +84,13 @@ def _spool(what: str, job_id: str | None, *, is_file: bool) -> SpoolPaths:
     except SpoolError as error:
         if job_id is not None:
             raise
-        raise SpoolError(f"{error}; or --job-id NAME; or an experiment's file in the place of its group") from error
+        if not is_file:
+            raise SpoolError(f"{error}; or give an experiment's file in the place of its group") from error
+        if not os.path.exists(what):
+            raise SpoolError(f"{what}: there is no such file") from error
+        raise SpoolError(
+            f"{what} was not run here: gpu-queue run does it; --job-id NAME says into which queue it was loaded"
+        ) from error
 
 
 def _nothing(what: str, others: Iterable[Member], paths: SpoolPaths, *, is_file: bool) -> str:

@@ -46,7 +46,9 @@ def named(job_id: str | None, queue_root: str | os.PathLike[str] | None) -> Spoo
         root = root or conf.said.get("QUEUE_ROOT", nothing).text or f"{home}/gpu_queue"
         name = name or (conf.said.get("JOB_ID", nothing).text if job_id is None else "")
     if not name:
-        raise SpoolError("JOB_ID is not set; say which queue: Spool('train-exp1'), or export JOB_ID")
+        raise SpoolError(
+            "JOB_ID is not set; say which queue: export JOB_ID=train-exp1, --job-id, or Spool('train-exp1')"
+        )
     if name in (".", "..") or "/" in name or "\0" in name or name.startswith("-"):
         raise SpoolError(f"JOB_ID {name!r} cannot be a directory's name; use one without / and without - in front")
     return SpoolPaths(f"{os.path.abspath(at_home(root, home))}/{name}")

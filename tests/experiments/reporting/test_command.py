@@ -94,7 +94,12 @@ def test_where_there_is_no_queue_that_is_said(desk: Desk) -> None:
     assert b"there is no queue" in done.stderr
     done = desk.report("g", JOB_ID="")
     assert done.returncode == 1
-    assert b"--job-id NAME; or an experiment's file in the place of its group" in done.stderr
+    assert b"or give an experiment's file in the place of its group" in done.stderr
+    done = desk.report("no.yaml", JOB_ID="")
+    assert done.stderr == b"gpu-queue report: no.yaml: there is no such file\n"
+    (desk.home / "new.yaml").write_text("jobs: {a: {run: x}}\n")
+    done = desk.report("new.yaml", JOB_ID="")
+    assert b"new.yaml was not run here: gpu-queue run does it" in done.stderr
     assert desk.report("g", "--csv", "--json").returncode == 2
 
 
