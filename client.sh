@@ -2800,10 +2800,23 @@ __gpu_picture() { # the facts as people look for them: nodes with their GPUs, wh
   __gpu_show_waiting
   __gpu_show_failed
   if [ "$alive" -eq 0 ]; then
-    __gpu_tame "$JOB_ID"; __gpu_format 'no agent is alive; start one with ./submit.sh %s' "${REPLY//[[:cntrl:]]/?}"
+    __gpu_no_agent
     printf '\n'; __gpu_wrap '' "$red" "$REPLY"
     __gpu_say_elsewhere
   fi
+}
+
+__gpu_no_agent() { # REPLY = that nobody serves this queue, and what does: gpu-queue run, if it has made it beside a file
+  local file
+  case $PWD in
+    */.gpu-queue/*)
+      for file in yaml yml; do
+        file=${PWD%/.gpu-queue/*}/${PWD##*/}.$file
+        [ -f "$file" ] || continue
+        __gpu_quote "$file"; __gpu_format 'no agent is alive; start one with gpu-queue run %s' "$REPLY"; return
+      done ;;
+  esac
+  __gpu_tame "$JOB_ID"; __gpu_format 'no agent is alive; start one with ./submit.sh %s' "${REPLY//[[:cntrl:]]/?}"
 }
 
 __gpu_shorten() { # short: by the caller's names these without the hash at the end, where that is one node's alone
@@ -3486,7 +3499,7 @@ __gpu_kept_status() { # as gpu_status shows nodes, with what the keep-alive does
   else __gpu_put 'keep-alive is on\n'
   fi
   __gpu_living; __gpu_sort "${reply[@]}"; names=("${reply[@]}")
-  [ ${#names[@]} -gt 0 ] || { __gpu_put 'no agent is alive; start one with ./submit.sh %s\n' "$JOB_ID"; return; }
+  [ ${#names[@]} -gt 0 ] || { __gpu_no_agent; __gpu_put '%s\n' "$REPLY"; return; }
   __gpu_size_of_terminal
   __gpu_colours
   if [ "$wide" -gt 109 ]; then wide=109; fi # in two columns there is no room for the words
@@ -3678,7 +3691,7 @@ __gpu_why() { # NAME in pending/: reply = why it waits, as living nodes say, wit
   local node i texts=() nodes=() fields # same in one line; what of it does not change by the second into the caller's same
   same=''
   __gpu_living
-  if [ ${#reply[@]} -eq 0 ]; then __gpu_format 'no agent is alive; start one with ./submit.sh %s' "$JOB_ID"; return 1; fi
+  if [ ${#reply[@]} -eq 0 ]; then __gpu_no_agent; return 1; fi
   __gpu_sort "${reply[@]}"
   for node in "${reply[@]}"; do
     __gpu_line "$node" wait "$1" || continue
@@ -3986,7 +3999,7 @@ __gpu_explain() {
     __gpu_post explain ", \"tasks\": [$REPLY]" "${nodes[@]}" || return
     __gpu_await "$REPLY" "${nodes[@]}"
   fi
-  [ ${#gone[@]} -lt ${#nodes[@]} ] || __gpu_put 'no agent is alive; start one with ./submit.sh %s\n' "$JOB_ID"
+  [ ${#gone[@]} -lt ${#nodes[@]} ] || { __gpu_no_agent; __gpu_put '%s\n' "$REPLY"; }
 }
 
 __gpu_explain_running() { # PATH of a claim
@@ -4997,6 +5010,7 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'there is no %s yet; gpu_submit makes it, or set QUEUE_ROOT to where the queues lie') REPLY='还没有 %s；gpu_submit 会创建它，或者把 QUEUE_ROOT 设为队列所在的目录' ;;
     'there is no option %s; gpu_status [--all] [--queues] [--watch] [--plain] [--json]') REPLY='没有选项 %s；gpu_status [--all] [--queues] [--watch] [--plain] [--json]' ;;
     'and %s that stopped or went silent before') REPLY='另有 %s 更早停止或失去音讯' ;;
+    'no agent is alive; start one with gpu-queue run %s') REPLY='没有存活的 agent；用 gpu-queue run %s 启动一个' ;;
     'no agent is alive; start one with ./submit.sh %s') REPLY='没有存活的 agent；用 ./submit.sh %s 启动一个' ;;
     '%s running') REPLY='%s 个运行中' ;;
     '%s waiting') REPLY='%s 个等待中' ;;
@@ -5056,7 +5070,6 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     '%s: it is in no directory of the queue any more') REPLY='%s：已不在队列的任何目录中' ;;
     'gpu_wait: after %s s not ended: %s; gpu_status shows them') REPLY='gpu_wait：%s 秒后仍未结束：%s；gpu_status 会列出' ;;
     'which task? gpu_explain TASK; gpu_status shows them') REPLY='哪个任务？gpu_explain 任务；gpu_status 会列出' ;;
-    'no agent is alive; start one with ./submit.sh %s\n') REPLY='没有存活的 agent；用 ./submit.sh %s 启动一个\n' ;;
     '%s (%s) has ended on %s, try %s%s; an agent moves it on\n') REPLY='%s (%s) 已在 %s 上结束，第 %s 次%s；agent 会继续处理\n' ;;
     '%s (%s) runs on %s, try %s%s; gpu_tail %s follows its log\n') REPLY='%s (%s) 正在 %s 上运行，第 %s 次%s；gpu_tail %s 跟踪其日志\n' ;;
     '%s (%s) is done%s\n') REPLY='%s (%s) 已完成%s\n' ;;

@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import signal
+import subprocess
 import time
 
 import pytest
@@ -567,6 +568,20 @@ def test_explain_does_not_repeat_what_a_dead_node_said(shell: Shell, spool: Spoo
     full = spool.add("pending", "train.sh")
     spool.node(NODE, waiting=(WaitPage(full, FOUR),), age_s=250)
     assert shell.ok("gpu_explain train").lines == ["no agent is alive; start one with ./submit.sh exp 1"]
+
+
+def test_the_queue_beside_an_experiment_file_is_served_by_gpu_queue_run(shell: Shell, spool: Spool) -> None:
+    own = Spool(spool.path.parent / ".gpu-queue" / spool.path.name).make()
+    own.add("pending", "train.sh")
+    there = {"QUEUE_ROOT": str(own.path.parent)}
+    assert shell.ok("gpu_explain train", **there).lines == ["no agent is alive; start one with ./submit.sh exp 1"]
+    file = spool.path.parent / f"{spool.path.name}.yaml"
+    file.touch()
+    (said,) = shell.ok("gpu_explain train", **there).lines
+    words, _, typed = said.partition("gpu-queue run ")
+    assert words == "no agent is alive; start one with "
+    assert subprocess.check_output(["bash", "-c", f"printf %s {typed}"], text=True) == str(file)
+    assert "start one with gpu-queue run" in " ".join(shell.ok("gpu_status", **there).lines)
 
 
 def test_explain_tells_where_a_task_runs_and_what_was_cancelled(shell: Shell, spool: Spool) -> None:
