@@ -29,6 +29,8 @@ from gpu_queue.task import Claim, ExperimentPart, State
 from gpu_queue.texts import printable
 
 ROUNDS = 3
+PLACES_MAX = 3
+"""So many directories that are not here are told of."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,7 @@ class _Loading:
         published, notes = _with_places(plan.published)
         if notes:
             prepared = self.look_at(plan, published)
+        notes += _of_places([item.run for item in published])
         tasks = entrance.put_in(self._paths, prepared)
         queued = tuple((item.run, task) for item, task in zip(published, tasks, strict=True))
         return Loaded(plan, queued, tuple(self._taken), tuple(self._retried.values()), notes)
@@ -232,6 +235,17 @@ class _Loading:
 
     def _place(self, run: Run) -> str:
         return f"{printable(self._experiment.place)}:{run.place.line}:{run.place.column}"
+
+
+def _of_places(runs: Sequence[Run]) -> tuple[str, ...]:
+    """Of directories in which runs are to run and that are not here: some run may make them, or a node has them."""
+    first: dict[str, str] = {}
+    for run in runs:
+        first.setdefault(run.cwd, run.name)
+    missing = [(cwd, name) for cwd, name in first.items() if not os.path.isdir(cwd)]
+    told = [f"{printable(name)} is to run in {printable(cwd)}, which is no directory here" for cwd, name in missing]
+    more = [f"{len(told) - PLACES_MAX} more directories in which runs are to run are not here"]
+    return (*told[:PLACES_MAX], *(more if len(told) > PLACES_MAX else ()))
 
 
 # -- links to logs --------------------------------------------------------------------------------------------------

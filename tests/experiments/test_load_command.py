@@ -314,3 +314,13 @@ def test_the_queue_may_be_named(load: Load, paths: SpoolPaths, file: Path, monke
     status, out, _ = load("--job-id", "exp", file)
     assert status == 0
     assert len(members(paths)) == len(out) == 4
+
+
+def test_a_directory_that_is_not_here_is_told_of_before_anything_fails_for_it(load: Load, file: Path) -> None:
+    file.write_text(FILE + "    cwd: nowhere\n")
+    _, _, err = load(file)
+    where = file.parent / "nowhere"
+    assert err[-1] == f"note: table is to run in {where}, which is no directory here"
+    where.mkdir()
+    _, _, err = load("--again", file)
+    assert not any("no directory" in line for line in err)

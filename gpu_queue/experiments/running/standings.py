@@ -217,7 +217,7 @@ def _outcome(one: TryView) -> str:
 
 def _problem(one: TryView) -> str:
     if one.record is not None and (one.record.reason or one.record.problem):
-        return one.record.reason or one.record.problem
+        return ": ".join(filter(None, (one.record.reason, one.record.problem)))
     return one.result.reason if one.result is not None else ""
 
 

@@ -60,12 +60,17 @@ def _name(text: str) -> None:
         raise ValueError
 
 
+VARIABLE = re.compile(r"\$\{?[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+"""``$HOME``, which is a shell's alone."""
+
+
 def _path(text: str) -> None:
     is_of_another = text[:1] == "~" and text[1:2] not in ("", "/")
     if (
         not text
         or is_of_another
         or text.lower() in _TRUTHS
+        or VARIABLE.search(text)
         or not text.isprintable()
         or not _fits(text, PATH_MAX_BYTES)
     ):
@@ -152,8 +157,12 @@ NAME = Kind(
 )
 PATH = Kind(
     _path,
-    "a path, from the file's directory if it does not begin with /",
-    {"anyOf": [{"type": ["string", "number"], "minLength": 1}]},
+    "a path without $, from the file's directory if it does not begin with / or ~/",
+    {
+        "anyOf": [
+            {"type": ["string", "number"], "minLength": 1, "not": {"type": "string", "pattern": VARIABLE.pattern}}
+        ]
+    },
 )
 FLAG = Kind(truth, "true or false", {"anyOf": [{"enum": [True, False, "true", "false", "yes", "no", "on", "off"]}]})
 

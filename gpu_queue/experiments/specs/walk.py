@@ -14,7 +14,7 @@ from gpu_queue.experiments.specs.nodes import Mapping, Node, Scalar, Sequence
 from gpu_queue.experiments.specs.nouns import Place
 from gpu_queue.experiments.specs.problems import what
 from gpu_queue.experiments.specs.templates import Template
-from gpu_queue.experiments.specs.values import NAME, is_name
+from gpu_queue.experiments.specs.values import NAME, VARIABLE, is_name
 from gpu_queue.texts import shown
 
 _FILE = {key.name: key for key in FILE_KEYS}
@@ -188,4 +188,8 @@ class Walk(Mappings):
                 self.wrong(below, f"{key.name}.{name}", "a value", "; write '' for an empty one")
             elif (value := self.text(below, f"{key.name}.{name}", "a value")) is not None:
                 made[name] = value
+                if variable := VARIABLE.search(value.text):
+                    hint = f"; write export {name}=… in run"
+                    got = f"{variable[0]}, which nobody fills in here"
+                    self.problems.wrong(below.place, f"{key.name}.{name}", "a value as it is", got, hint)
         return made

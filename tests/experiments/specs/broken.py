@@ -137,6 +137,9 @@ JOB = {
     "a command line in a list": "run: [python a.py]",
     "keys as GitHub has them": f"{RUN}\ntimeout-minutes: 60\nworking-directory: x",
     "a name that a broken matrix may have": "matrix: {seed: 1..3}\nrun: python {seed} {nme|x} {job}\nname: '{seed}'",
+    "variables where no shell is": (
+        f"{RUN}\ncwd: $HOME/x\nlog_dir: x/${{USER}}\nenv: {{PATH: '/opt/bin:$PATH', A: 3$, B: $1}}"
+    ),
     "six at once": "run: python {x}\ngpus: two\nmemory: much\ntime: long\nretires: 3\nenv: {1: 2}",
 }
 MATRIX = {
