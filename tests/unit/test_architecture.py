@@ -53,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gpus": {"task", "units", "errors", "locks"},
     "execution": {"allocations", "task", "units", "errors", "gpus", "locks"},
     "keepalive": {"texts", "task", "units", "errors", "gpus", "locks", "band"},
-    "experiments": {*NOUNS, "conf", "config", "locks", "pids", "policy", "scripts", "spool"},
+    "experiments": {*NOUNS, "conf", "config", "locks", "pids", "policy", "scripts", "shell", "spool"},
     "console": {*NOUNS, "config", "spool", "experiments"},
     "agent": {
         *NOUNS,

@@ -90,6 +90,8 @@ def _run(flags: Flags, experiment: Experiment, paths: SpoolPaths, program: str) 
         if ending.signal is not None:
             display.close()
             return _leave(ending, session, interrupts, flags, paths)
+        if ending.is_stuck:
+            take_down(paths, session, interrupts)
     display.end(ending.progress, _queue(paths, experiment, flags))
     if ending.why:
         _complain(program, ending.why)

@@ -11,7 +11,7 @@ from gpu_queue.experiments.known import Census, current
 from gpu_queue.experiments.progress.display import Display
 from gpu_queue.experiments.progress.model import advance as progress_of
 from gpu_queue.experiments.progress.nouns import Agent, Progress
-from gpu_queue.experiments.running import vigil
+from gpu_queue.experiments.running import never, vigil
 from gpu_queue.experiments.running.agents import OwnAgent
 from gpu_queue.experiments.running.interrupts import Interrupts
 from gpu_queue.experiments.running.serving import agent_here, is_served_elsewhere, page_of
@@ -26,6 +26,7 @@ from gpu_queue.states import AgentState
 from gpu_queue.task import State
 
 TICK_S = 0.2
+STUCK = "what is left can never run here; it waits in the queue for other GPUs, or for another file"
 COUNT_EVERY_S = 10.0
 """Somebody else may have loaded the file, so that its runs have other tasks."""
 _ENDED = (State.DONE, State.FAILED)
@@ -43,6 +44,8 @@ class Ending:
     """It was given up; empty: it was not."""
     words: tuple[str, ...] = ()
     """The last of the agent, where they tell more of that."""
+    is_stuck: bool = False
+    """Nothing is left but what can never run here; the agent is still there."""
 
 
 class Session:
@@ -86,6 +89,7 @@ class Session:
         self._ended = ""
         self._has_told_other = False
         self._progress: Progress | None = None
+        self._never = never.Never()
 
     def watch(self, interrupts: Interrupts) -> Ending:
         """Go on until all is settled, it must be given up, or a signal comes; may be called again after that.
@@ -107,6 +111,10 @@ class Session:
                 return Ending(progress, why=step.why, words=words)
             if step.act is Act.START:
                 self.own = self._last = self._start()
+            now = time.monotonic()
+            self._never = self._never.look(progress, now)
+            if self._never.is_sure(now) and self.own is not None and not self._is_elsewhere:
+                return Ending(progress, why=STUCK, words=never.told(progress), is_stuck=True)
             number = interrupts.wait(TICK_S)
             if number is not None:
                 return Ending(progress, signal=number)
