@@ -93,8 +93,10 @@ def why_first(item: Item) -> str:
 
 
 def agent_in_words(progress: Progress) -> str:
-    """What is to be known of the agent; empty: it serves."""
+    """What is to be known of the agent; empty: it serves, or is needed no more."""
     agent = progress.agent
+    if progress.is_over:
+        return ""  # it has ended, for nothing is left to be done
     told = {
         None: "no agent serves it yet",
         AgentState.PAUSED: "paused",
