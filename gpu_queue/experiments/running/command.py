@@ -81,6 +81,7 @@ def _run(flags: Flags, experiment: Experiment, paths: SpoolPaths, program: str) 
     if flags.job_id is None:
         make_place(paths)
     loaded = load(paths, experiment, again=flags.again)
+    loads.say([telling.head(experiment, loaded.plan)])
     loads.say([f"note: {note}" for note in telling.notes(loaded)])
     display = a_display(sys.stdout, os.environ)
     session = Session(paths, experiment, loaded.ids, display, lambda: _start(paths, flags))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gpu_queue.experiments import loads, telling
-from gpu_queue.experiments.queueing import Loaded, load_experiment, plan_experiment
+from gpu_queue.experiments.queueing import Loaded, compare_experiment, load_experiment, plan_experiment
 from gpu_queue.experiments.specs.nouns import Experiment
 from gpu_queue.locks import try_lock
 from gpu_queue.spool.desk import entrance
@@ -31,12 +31,11 @@ def agreed(paths: SpoolPaths, experiment: Experiment, *, again: bool, yes: bool)
         BadExperimentFile: a run can never be run.
         SpoolError: the spool cannot be used or listed.
     """
+    if not telling.changes(compare_experiment(paths, experiment, again=again)):
+        return 0  # it is looked at when it is loaded
     plan = plan_experiment(paths, experiment, again=again, retry_failed=True)
-    is_changed = telling.changes(plan)
-    loads.say([telling.head(experiment, plan), *(telling.changed(plan) if is_changed else ())])
-    if not is_changed or yes or not sys.stdin.isatty() or not sys.stderr.isatty():
-        return 0
-    return loads.asked()
+    loads.say([telling.head(experiment, plan), *telling.changed(plan)])
+    return loads.asked() if not yes and sys.stdin.isatty() and sys.stderr.isatty() else 0
 
 
 def load(paths: SpoolPaths, experiment: Experiment, *, again: bool) -> Loaded:

@@ -75,7 +75,7 @@ class Session:
         self._display = display
         self._start = start
         self._reader = SnapshotReader(paths, cadence=LOCAL if mount_of(paths.root).is_local else Cadence())
-        self._standings = Standings(self._reader, {run.name: run for run in experiment.runs})
+        self._standings = Standings(paths, self._reader, {run.name: run for run in experiment.runs})
         self._census = Census(paths)
         self._counted_at = time.monotonic()
         self._vigil = Vigil()

@@ -101,6 +101,7 @@ class _Expansion:
         self, job: Job, group: Template | None, where: Surroundings, problems: Problems, anywhere: frozenset[str]
     ) -> None:
         self.is_whole = True
+        self._told: set[tuple[Template, Hole]] = set()
         self._job = job
         self._group = job.template("group") or group
         self._where = where
@@ -174,6 +175,9 @@ class _Expansion:
             return None
 
     def _tell(self, path: str, template: Template, hole: Hole, known: Known) -> None:
+        if (template, hole) in self._told:  # of another combination
+            return
+        self._told.add((template, hole))
         names = sorted(known)
         if self._matrix is not None and hole.name in self._matrix.names:
             more = f"not all combinations have it: write {{{hole.name}|default}}"

@@ -30,7 +30,8 @@ def ordered(plan: Plan, jobs: Sequence[str], problems: Problems) -> tuple[Run, .
     of_job: dict[str, list[str]] = {job: [] for job in jobs}
     for one in planned:
         of_job[one.run.job].append(one.run.name)
-    names = {one.run.name for one in planned}
+    names = dict.fromkeys(one.run.name for one in planned)
+    known = [*jobs, *names]
     found: dict[tuple[str, ...], tuple[str, ...]] = {}
     made = []
     for one in planned:
@@ -43,7 +44,7 @@ def ordered(plan: Plan, jobs: Sequence[str], problems: Problems) -> tuple[Run, .
                 elif text in names:
                     before[text] = None
                 elif plan.is_whole:
-                    _unknown(place, text, [*jobs, *names], problems)
+                    _unknown(place, text, known, problems)
             found[said] = tuple(before)
             _bound(one.after[0][0], found[said], problems)
         made.append(replace(one.run, after=found[said]) if said else one.run)
@@ -85,7 +86,7 @@ def _told(run: Run) -> str:
 
 
 def _unknown(place: Place, text: str, known: Sequence[str], problems: Problems) -> None:
-    near = difflib.get_close_matches(text, known[:2000], 1)
+    near = [] if problems.are_too_many else difflib.get_close_matches(text, known[:500], 1)
     hint = f"; did you mean {near[0]}?" if near else ""
     problems.add(place, f"after: expected the name of a job or a run of this file, got {shown(text)}{hint}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections import Counter
@@ -90,6 +91,9 @@ jobs:
         status, said = lab.run("--job-id", "mine")
         assert status == 1, said
         assert "1 of 3 done, 2 failed" in said
+        assert re.search(r"FAILED +fails \(\w+\) on GPU \d of \S+ after [0-9.]+s: exit status 1\n", said), said
+        assert re.search(r"FAILED +behind \(\w+\): refused: dependency fails", said), said
+        assert re.search(r"done +stubborn \(\w+\) after [0-9.]+s\n", said), said
         assert lab.ran == {"fails": 1, "stubborn": 3}, "no retries unless the file says so"
         assert not (base / ".gpu-queue").exists()
         (base / "mended").touch()

@@ -37,6 +37,7 @@ NO_YAML: dict[str, str | bytes] = {
     "more values than anybody reads": f"jobs: {{a: {{matrix: {{seed: [{'x,' * 100_001}]}}, {RUN}}}}}\n",
     "a control character": "jobs:\n  a:\n    run: echo \x07\n",
     "a NUL that is spelled": 'jobs: {a: {run: "echo \\0"}}\n',
+    "a character that there is not": 'jobs: {a: {run: "\\Uffffffff"}}\n',
     "an invisible character": "jobs:\n  a:\n    gpus: 1\u200b\n    run: x\n",
     "a direction of writing": "jobs: {a: {run: 'x \u202e y'}}\n",
     "Latin-1": b"jobs:\n  caf\xe9: {run: x}\n",
