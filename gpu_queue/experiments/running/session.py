@@ -79,6 +79,9 @@ class Session:
         self._census = Census(paths)
         self._counted_at = time.monotonic()
         self._vigil = Vigil()
+        self._status: int | None = None
+        self._left: NodeView | None = None
+        self._is_elsewhere = False
         self._starts = 1
         self._ended = ""
         self._has_told_other = False
@@ -112,7 +115,9 @@ class Session:
 
     def _look(self, *, everything: bool = False) -> Progress:
         now = time.monotonic()
-        everything = everything or self._standings.has_missed or (self.own is not None and self._has_ended())
+        # Asked before its page is read, whose last word says why it has ended.
+        self._status = self.own.status() if self.own is not None else None
+        everything = everything or self._standings.has_missed or self._status is not None
         snapshot = self._reader.refresh(now, everything=everything)
         if self._standings.has_missed or now - self._counted_at >= COUNT_EVERY_S:
             self._count(now)
@@ -124,9 +129,6 @@ class Session:
         self._display.show(self._progress)
         return self._progress
 
-    def _has_ended(self) -> bool:
-        return self.own is not None and self.own.status() is not None
-
     def _count(self, now: float) -> None:
         self._counted_at = now
         try:
@@ -136,10 +138,13 @@ class Session:
         self._ids |= {one.part.name: one.id for one in found if one.part.name in self._ids}
 
     def _see_agent(self, snapshot: Snapshot) -> Agent:
-        own = page_of(snapshot, self.own.pid) if self.own is not None and not self._has_ended() else None
-        self.here = own or agent_here(snapshot)
+        page_of_own = page_of(snapshot, self.own.pid) if self.own is not None else None
+        own, self._left = (page_of_own, None) if self._status is None else (None, page_of_own)
+        last, self.here = self.here, own or agent_here(snapshot)
+        if self.own is None and self.here is None and last is not None and last.page is not None:
+            # One that was not ours has gone: its last page may be newer than what we have seen of it.
+            self._left = page_of(self._reader.refresh(time.monotonic(), everything=True), last.page.pid)
         self._is_elsewhere = is_served_elsewhere(snapshot)
-        self._left = page_of(snapshot, self.own.pid) if self._has_ended() and self.own is not None else None
         if self.here is not None and own is None and self.own is None and not self._has_told_other:
             self._has_told_other = True
             pid = self.here.page.pid if self.here.page is not None else 0
@@ -152,7 +157,7 @@ class Session:
     # -- deciding ----------------------------------------------------------------------------------------------------
 
     def _advance(self, progress: Progress) -> vigil.Step:
-        status = self.own.status() if self.own is not None else None
+        status = self._status
         left = self._left.page.reason if self._left is not None and self._left.page is not None else None
         facts = Facts(
             now=time.monotonic(),

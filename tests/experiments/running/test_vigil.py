@@ -70,6 +70,8 @@ def test_what_a_person_has_ended_stays_ended_and_what_found_the_queue_empty_is_s
     left: Reason | None, act: Act
 ) -> None:
     assert advance(HAD, ended(0, left=left)).act is act
+    assert advance(HAD, replace(NOW, left=left)).act is act, "somebody else had started it"
+    assert advance(HAD, ended(-9, left=left)).act is Act.START
 
 
 def test_where_none_can_be_started_another_node_is_enough_as_long_as_it_serves() -> None:
