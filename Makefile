@@ -31,8 +31,8 @@ demo: $(STAMP) ## start an agent here, submit examples/train.sh, follow it to it
 demo-shared: $(STAMP) ## a server that several people share: three queues, six tasks, two GPUs
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/demo-shared.sh
 
-test: $(STAMP) ## the test suite
-	@$(BIN)/python -m pytest
+test: $(STAMP) ## the test suite; ALL=1: each case in zsh too, and what takes long
+	@$(if $(ALL),GPU_QUEUE_TEST_ALL=1) $(BIN)/python -m pytest $(if $(ALL),-m 'not soak and not ways')
 
 test-again: $(STAMP) ## the few tests that failed last time, one after the other; those that pass now are named
 	@$(BIN)/python -m tests.again
@@ -57,7 +57,7 @@ format: $(STAMP) ## let ruff lay the code out
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-docs: $(STAMP) ## write anew what is made from the code: the schema of config.yaml, the man page, the completion
+docs: $(STAMP) ## write anew what is made from the code: schemas, the man page, the completion
 	$(BIN)/python -m gpu_queue.config >docs/config.schema.json
 	$(BIN)/gpu-queue schema >docs/experiment.schema.json
 	for one in bash:completion.bash zsh:_gpu-queue tcsh:completion.tcsh; do \

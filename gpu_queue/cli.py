@@ -69,8 +69,8 @@ def build_parser(verbs: frozenset[str] | None = None) -> argparse.ArgumentParser
         prog=PROGRAM,
         description=_DESCRIPTION,
         epilog="`gpu-queue shell-init >>~/.bashrc` gives shells gpu_submit, gpu_status and the rest; in a clone, "
-        "`source client.sh` does. From Python: from gpu_queue import Spool. The pages docs/… that texts name lie in "
-        "a clone, and in share/doc/gpu-queue of the Python that gpu-queue was installed for.",
+        "`source client.sh` does. From Python: from gpu_queue import Spool. The pages in docs/ that texts name lie "
+        "in a clone, and in share/doc/gpu-queue of the Python that gpu-queue was installed for.",
         allow_abbrev=False,
     )
     made.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
@@ -129,7 +129,7 @@ def _submit(commands: _Commands[argparse.ArgumentParser]) -> None:
         "submit.sh of a clone. `gpu-queue submit.sh --help` shows its own help.",
         allow_abbrev=False,
     )
-    made.add_argument("words", nargs="*", metavar="ARGUMENT", help="as its help tells: JOB_ID [GPUS] [NODES] …")
+    made.add_argument("words", nargs="*", metavar="ARGUMENT", help="as its help tells: JOB_ID [GPUS] [NODES] ...")
 
 
 def _shell_init(commands: _Commands[argparse.ArgumentParser]) -> None:

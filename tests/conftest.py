@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import importlib
 import os
 import shutil
@@ -16,6 +17,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# What is collected stays: it is not looked through for garbage, neither while it grows nor later.
+gc.disable()
 
 # How long inputs take to be made says how busy the machine is, and on a fresh clone that tables are made first.
 settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -88,6 +92,11 @@ def pytest_not_everything_in_each_shell(config: pytest.Config, items: list[pytes
     left_out = {item for item in items if is_left_out_of_zsh(item, seen)}
     config.hook.pytest_deselected(items=list(left_out))
     items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,5 +1,6 @@
 """The agent as a program: what ``perpetual_motion.py`` and ``gpu-queue agent`` run."""
 
+import gc
 import os
 import signal
 import sys
@@ -32,6 +33,7 @@ def run(program: str, constants: Mapping[str, object] = {}) -> NoReturn:
         signal.signal(signal.SIGTERM, lambda number, _frame: os._exit(128 + number))
     if sys.version_info < (3, 10):  # noqa: UP036  an older one would stumble over our syntax without a word
         sys.exit(f"{program}: needs Python 3.10 or newer; this is {sys.version.split()[0]}")
+    gc.disable()  # what is imported stays, and to look through it for garbage time and again is a tenth of a start
     try:
         from gpu_queue.agent.main import main  # noqa: PLC0415
     except ModuleNotFoundError as error:
@@ -39,6 +41,8 @@ def run(program: str, constants: Mapping[str, object] = {}) -> NoReturn:
             f"{program}: {sys.executable} has no module {error.name!r}; run `make venv` where you cloned it and use "
             ".venv/bin/python, or: pip install filelock nvidia-ml-py psutil PyYAML watchdog"
         )
+    gc.freeze()
+    gc.enable()
     # No interpreter shut-down: a thread that hangs on shared storage must not keep the program from ending.
     status = main(program, constants=constants)
     sys.stdout.flush()

@@ -30,11 +30,10 @@ from gpu_queue.experiments.plans import (
     priority_of,
 )
 from gpu_queue.experiments.specs.nouns import Experiment, Run
-from gpu_queue.spool import files
 from gpu_queue.spool.desk import entrance
 from gpu_queue.spool.desk.committing import Prepared
 from gpu_queue.spool.desk.find import Task
-from gpu_queue.spool.desk.links import unmake_link
+from gpu_queue.spool.desk.links import turn_link, unmake_link
 from gpu_queue.spool.desk.publishing import Beside, Options, Script
 from gpu_queue.spool.desk.steering import Outcome, cancel, retry
 from gpu_queue.spool.paths import SpoolPaths
@@ -232,7 +231,7 @@ class _Loading:
         """Let the place of a link that led nowhere yet lead to the log of the task that counts, if there is one."""
         place, log = taken.part.log, self._paths.first_log(taken.id)
         if place and stays is not None and stays.part.log == place:
-            files.turn_link(place, log, self._last_log(stays.id))
+            turn_link(place, log, self._last_log(stays.id))
         elif place and not os.path.lexists(log):
             unmake_link(place, log)
 

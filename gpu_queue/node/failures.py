@@ -8,7 +8,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gpu_queue.task import Abnormal, End, ErrorType, Why, error_word
@@ -34,7 +36,14 @@ _OF_WHY = {
     Why.NOSTART: "",
 }
 
-_Row = tuple[ErrorType, frozenset[bytes], re.Pattern[bytes]]
+_Pattern = Callable[[], re.Pattern[bytes]]
+_Row = tuple[ErrorType, frozenset[bytes], _Pattern]
+
+
+def _pattern(text: bytes, flags: int = 0) -> _Pattern:
+    """Compiled when the first log is asked: all of them take a tenth of an agent's start, and most tries succeed."""
+    return functools.cache(lambda: re.compile(text, flags))
+
 
 # -- the table ------------------------------------------------------------------------------------------------------
 
@@ -42,7 +51,7 @@ _MESSAGES: tuple[_Row, ...] = (
     (
         ErrorType.OOM,
         frozenset({b"memory", b"alloc", b"exhausted", b"oom when", b"oom-k", b"oom_k", b"oom k", b"invoked oom"}),
-        re.compile(
+        _pattern(
             rb"(?:CUDA|HIP|XPU|NPU|MPS backend) out of memory[.:]? (?:Tried to|\(MPS)"
             rb"|(?:CUDA|HIP) error(?: \d{1,4})?: out of memory|Cuda failure (?:\d{1,4} )?'out of memory'"
             rb"|CUDA_ERROR_OUT_OF_MEMORY|cudaErrorMemoryAllocation|hipErrorOutOfMemory|_STATUS_ALLOC_FAILED"
@@ -62,7 +71,7 @@ _MESSAGES: tuple[_Row, ...] = (
     (
         ErrorType.TIMEOUT,
         frozenset({b"timeout", b"timed out", b"deadline_exceeded", b"time limit"}),
-        re.compile(
+        _pattern(
             rb"collective operation timeout|Timed out waiting \d{1,12} ?ms for (?:recv|send)"
             rb"|wait timeout after \d{1,12} ?ms|Timed out after \d{1,9} seconds waiting for clients"
             rb"|RuntimeError: Socket Timeout|DEADLINE_EXCEEDED: |DUE TO TIME LIMIT",
@@ -74,7 +83,7 @@ _MESSAGES: tuple[_Row, ...] = (
 only on a line that has one of its words, in small letters: most lines of a log have none."""
 
 _THROWN_WORDS = frozenset({b"error", b"exception", b"interrupt", b"expired", b"timeout", b"outofmemory"})
-_THROWN = re.compile(
+_THROWN = _pattern(
     rb"(?:[ \t]{1,12}\| )?"
     rb"(?:(?:\[[^\]\n]{1,80}\]|\([^)\n]{1,80}\)|\d{1,5}(?=:))(?:<std(?:err|out)>)?:?[ \t]{0,4}){0,3}"
     rb"(?:[A-Za-z_]\w{0,60}\.){0,8}"
@@ -82,25 +91,25 @@ _THROWN = re.compile(
 )
 """The line of an exception, with what groups of them, torchrun, srun, mpirun and Ray put before it."""
 _TYPES = (
-    (ErrorType.OOM, re.compile(rb"MemoryError|OutOfMemory|ResourceExhausted")),
-    (ErrorType.TIMEOUT, re.compile(rb"Timeout")),
-    (ErrorType.RUNTIME_ERROR, re.compile(rb"RuntimeError$|^AcceleratorError$|^Dist\w{0,20}Error$")),
+    (ErrorType.OOM, _pattern(rb"MemoryError|OutOfMemory|ResourceExhausted")),
+    (ErrorType.TIMEOUT, _pattern(rb"Timeout")),
+    (ErrorType.RUNTIME_ERROR, _pattern(rb"RuntimeError$|^AcceleratorError$|^Dist\w{0,20}Error$")),
 )
 """By the exception's name."""
-_CONSEQUENCES = re.compile(
+_CONSEQUENCES = _pattern(
     rb"Error|ChildFailedError|Exception|CalledProcessError|Process(?:Raised|Exited)Exception|RayTaskError|WorkerCrashedError"
     rb"|ActorDiedError|BrokenPipeError|EOFError|Connection\w{0,20}Error|KeyboardInterrupt|Dist\w{0,20}Error"
 )
 """Thrown because another process had ended: what that one threw counts, if it is there."""
 
 _SAID_OOM_WORDS = frozenset({b"memory", b"oom"})
-_SAID_OOM = re.compile(rb"out of memory\b|(?<![\w'\"./-])oom(?![\w'\"./-])")
-_NOT_SO_BEFORE = re.compile(
+_SAID_OOM = _pattern(rb"out of memory\b|(?<![\w'\"./-])oom(?![\w'\"./-])")
+_NOT_SO_BEFORE = _pattern(
     rb"(?:\b(?:no|not|never|0|zero|without|avoid\w{0,4}|prevent\w{0,4})"
     rb"(?:[ \t](?:an?|any|more|cuda|gpu|host|such|to|run\w{0,5}|get\w{0,5}|into|caus\w{0,4})){0,5}[ \t]"
     rb"|\b(?:if|unless|case of|may|might|would)\b[^\n]{0,40})$",
 )
-_NOT_SO_AFTER = re.compile(
+_NOT_SO_AFTER = _pattern(
     rb"(?:[ _-](?:count|events?|kills?|retries|errors?))?[ \t]{0,4}(?:[:=][ \t]{0,4}(?:\d|none|no|false|off)|0\b)"
     rb"|[^\n]{0,400}not a failure|[^\n]{0,80}(?:skipp|retry|recover)",
 )
@@ -108,12 +117,12 @@ _SAID: tuple[_Row, ...] = (
     (
         ErrorType.RUNTIME_ERROR,
         frozenset({b"runtime"}),
-        re.compile(rb"\bRuntimeError\b|\bruntime[ _]error\b", re.IGNORECASE),
+        _pattern(rb"\bRuntimeError\b|\bruntime[ _]error\b", re.IGNORECASE),
     ),
     (
         ErrorType.SIGNAL,
         frozenset({b"signal", b"exitcode", b"killed", b"segmentation", b"abort", b"bus error", b"illegal"}),
-        re.compile(
+        _pattern(
             rb"\bSignal \d{1,2} \(SIG\w{2,8}\) received by PID|terminated with signal SIG|failed \(exitcode: -\d"
             rb"|: line \d{1,9}: +\d{1,9} (?:Killed|Segmentation fault|Aborted|Bus error|Illegal instruction)\b"
         ),
@@ -176,14 +185,14 @@ def _read(said: bytes) -> _Evidence:
     for line, words in _lines_of(said):
         messages |= _fitting(_MESSAGES, line, words)
         says_oom = not words.isdisjoint(_SAID_OOM_WORDS) and _says_oom(line.lower())
-        match = None if words.isdisjoint(_THROWN_WORDS) else _THROWN.match(line)
+        match = None if words.isdisjoint(_THROWN_WORDS) else _THROWN().match(line)
         if match is None:
             spoken |= _fitting(_SAID, line, words) | ({ErrorType.OOM} if says_oom else set())
             continue
         kind = ErrorType.OOM if says_oom else _kind_of(match[1])
         if kind is ErrorType.OOM:
             messages.add(kind)
-        elif _CONSEQUENCES.fullmatch(match[1]):
+        elif _CONSEQUENCES().fullmatch(match[1]):
             consequence = kind
             spoken |= _fitting(_SAID, line, words)
         else:
@@ -202,21 +211,21 @@ def _read(said: bytes) -> _Evidence:
 
 
 def _fitting(table: tuple[_Row, ...], line: bytes, words: set[bytes]) -> set[ErrorType]:
-    return {kind for kind, wanted, pattern in table if not wanted.isdisjoint(words) and pattern.search(line)}
+    return {kind for kind, wanted, pattern in table if not wanted.isdisjoint(words) and pattern().search(line)}
 
 
 def _kind_of(name: bytes) -> ErrorType:
-    return next((kind for kind, pattern in _TYPES if pattern.search(name)), ErrorType.UNKNOWN)
+    return next((kind for kind, pattern in _TYPES if pattern().search(name)), ErrorType.UNKNOWN)
 
 
 def _says_oom(small: bytes) -> bool:
     return any(
-        not _NOT_SO_AFTER.match(small, match.end()) and not _NOT_SO_BEFORE.search(small, 0, match.start())
-        for match in _SAID_OOM.finditer(small)
+        not _NOT_SO_AFTER().match(small, match.end()) and not _NOT_SO_BEFORE().search(small, 0, match.start())
+        for match in _SAID_OOM().finditer(small)
     )
 
 
-_COLOURS = re.compile(rb"\x1b\[[0-9;?]{0,20}[A-Za-z]")
+_COLOURS = _pattern(rb"\x1b\[[0-9;?]{0,20}[A-Za-z]")
 _OURS = b"==== "
 _PREVIOUS = b"\n==== exit "
 _OWN_LINES = 3
@@ -227,7 +236,7 @@ _NOT_OUTPUT = (_OURS, b"+ ", b"++ ")
 
 def _lines_of(said: bytes) -> list[tuple[bytes, set[bytes]]]:
     """The lines of this try's own end that have one of the words, each with those that it has."""
-    text = b"\n" + _COLOURS.sub(b"", said).replace(b"\r", b"\n")
+    text = b"\n" + _COLOURS().sub(b"", said).replace(b"\r", b"\n")
     own = text.rstrip(b"\n")
     for _ in range(_OWN_LINES):  # an agent that was killed before its rename has ended it
         rest, _, last = own.rpartition(b"\n")

@@ -338,18 +338,6 @@ def write_new(path: str, content: bytes, *, is_script: bool = False) -> None:
         raise
 
 
-def turn_link(place: str, log: str, to: str) -> None:
-    """Let a link that leads to one log lead to another; at no moment is there none."""
-    directory, name = os.path.split(place)
-    beside = f"{directory}/.{name[:100]}.{secrets.token_hex(6)}"
-    try:
-        if os.readlink(place) == log:
-            os.symlink(to, beside)
-            os.rename(beside, place)
-    except OSError:
-        pass  # it is no link, or not there, or not ours to change
-
-
 def sync(path: str) -> None:
     """Have a file on its storage before this returns.
 

@@ -203,7 +203,6 @@ def test_after_and_retries_reach_the_agent(cluster: Cluster, shell: str) -> None
     assert done.returncode == 0, done.stdout + done.stderr + cluster.dump()
 
 
-@pytest.mark.zsh
 def test_submitting_from_many_shells_at_once_loses_nothing(cluster: Cluster, shell: str) -> None:
     cluster.start(simulate="4")
     (cluster.base / "t.sh").write_text("true\n")

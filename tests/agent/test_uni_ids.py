@@ -138,7 +138,7 @@ def test_a_dedicated_node_writes_none(cluster: Cluster) -> None:
     assert not os.path.lexists(cluster.paths.uni_ids)
 
 
-TASKS, OUTSIDERS, ROUNDS = 9, 2, 12
+TASKS, OUTSIDERS, ROUNDS = 9, 2, 5
 
 
 def test_both_kinds_of_writers_at_once_lose_nothing(shared: Shared) -> None:

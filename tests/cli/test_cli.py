@@ -197,6 +197,7 @@ def test_the_man_page_tells_every_flag_as_the_help_does() -> None:
         "\\-", "-"
     )
     told = " ".join(page.replace("\n", " ").split())
+    assert page.isascii(), "man shows nothing else where the locale is C"
     for verb, parser in verbs().items():
         assert f"gpu-queue {verb}" in told
         for action in parser._actions:

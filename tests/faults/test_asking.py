@@ -66,10 +66,10 @@ def a_peer(room: Room, ways: Path, mount: Mount = LOCAL, name: str = PEER) -> No
     return room.start(WATCHED, name=name, mount=mount, environment={"GPU_QUEUE_WAYS": str(ways)})
 
 
-def watch(node: Node, seconds: float) -> None:
+def watch(node: Node, seconds: float, step_s: float = 1.0) -> None:
     """Step so long; a question takes no time by the agent's clock, if it is answered at all."""
-    for _ in range(int(seconds)):
-        node.step()
+    for _ in range(int(seconds / step_s)):
+        node.step(step_s)
         for _, question in node.agent.watching._word._questions.values():
             wait_until(lambda one=question: one.is_over(), "an answer")  # type: ignore[misc]
 
@@ -125,11 +125,11 @@ def test_any_other_answer_leaves_it_to_the_full_watch(room: Room, ways: Path, an
     a_way(ways, answer)
     task = a_dead_node(room)
     peer = a_peer(room, ways)
-    watch(peer, 890)
+    watch(peer, 890, step_s=5.0)
     assert room.where(task) == [f"running/{DEAD}"]
     assert calls(ways) == ["test states 1.0"] * len(calls(ways))
     assert 12 <= len(calls(ways)) <= 15, "once a minute"
-    watch(peer, 100)
+    watch(peer, 100, step_s=5.0)
     assert room.where(task) != [f"running/{DEAD}"]
 
 

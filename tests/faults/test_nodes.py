@@ -124,7 +124,7 @@ def test_what_a_person_forgets_goes_on_at_once(cluster: Cluster) -> None:
     assert "alice@" in str(tries(cluster, task)[0]["reason"])
 
 
-def test_several_agents_share_hundreds_of_tasks_each_is_run_once_and_in_order(cluster: Cluster) -> None:
+def test_several_agents_share_a_hundred_tasks_each_is_run_once_and_in_order(cluster: Cluster) -> None:
     chance = random.Random(4)
     script = (
         'echo "$GPU_QUEUE_NODE" >>"$QUEUE_ROOT/ran-$GPU_QUEUE_TASK"\n'
@@ -132,7 +132,7 @@ def test_several_agents_share_hundreds_of_tasks_each_is_run_once_and_in_order(cl
         'until [ -e "$QUEUE_ROOT/go" ]; do sleep 0.05; done\n'
     )
     priority = {}
-    for number in range(200):
+    for number in range(100):
         gpus = "2" if number % 15 == 0 else "1"
         before = chance.randrange(1000)
         priority[cluster.submit(script, name=f"t{number}.sh", priority=before, gpus=gpus)] = before
@@ -147,7 +147,7 @@ def test_several_agents_share_hundreds_of_tasks_each_is_run_once_and_in_order(cl
     assert {(cluster.queue_root / f"ran-{task}").read_text().count("\n") for task in priority} == {1}
     for machine in machines[:2]:  # with one GPU one task runs after the other
         ran = (cluster.queue_root / f"on-{machine.node}").read_text().split()
-        assert len(ran) > 10, "each has its share"
+        assert len(ran) > 5, "each has its share"
         keys = [(priority[task], task) for task in ran]
         assert keys == sorted(keys)
 

@@ -90,7 +90,7 @@ def is_left(cluster: Cluster, task: str, one: Machine, two: Machine) -> None:
     until = time.monotonic() + WATCHED_S
     count = 0
     while time.monotonic() < until or count < 4:
-        cluster.wait_for(cluster.submit("echo hello\n", name=f"other{count}.sh"), "done")
+        cluster.wait_for(cluster.submit("sleep 0.5\n", name=f"other{count}.sh"), "done")  # a task a second is enough
         assert [name for name in os.listdir(cluster.paths.running(one.node)) if task in name], cluster.dump()
         count += 1
     silent = wait_until(lambda: watched_by(cluster, two, one), "its watch", dump=cluster.dump)

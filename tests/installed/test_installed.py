@@ -210,8 +210,9 @@ def test_a_queue_is_served_from_the_first_word_to_the_last(home: Home) -> None:
         assert told is not None
         text = f"{told[1]}; cd ~; gpu_submit train.sh && gpu_wait --timeout 40 train && gpu_logs train"
         said = home.run("bash", "-c", text)
-    finally:
         ended = home.shell("bash", "gpu_shutdown --wait", {"JOB_ID": "x"})
+    finally:
+        home.run("gpu-queue", "submit.sh", "--delete", "x", is_well=False)
     assert re.search("^x +local .* running", listed, re.MULTILINE)
     assert "torch is not installed for " in started.stdout
     assert f"/{PLACE}/bin/python" in started.stdout  # its own Python

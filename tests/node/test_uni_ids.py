@@ -326,7 +326,7 @@ def test_real_scripts_lose_nothing_by_our_replacing_however_long_that_takes(
         rename(source, target)
 
     monkeypatch.setattr(os, "rename", slow)
-    count, number = 30, 0
+    count, number = 12, 0
     writing.places = (str(writing.other),)
     each = "update_uni_id_status exp$i running $i none"
     with outsider(writing.scripts, f"for i in $(seq {count}); do {each}; done") as scripts:

@@ -79,6 +79,13 @@ def test_a_fork_in_the_middle_of_a_submission_does_not_hang_the_child() -> None:
     assert os.waitpid(child, 0)[1] == 0
 
 
+def test_stamps_of_what_began_earlier_come_behind_those_that_were_given_since() -> None:
+    began_ns = time.time_ns() - 10**9
+    before = stamps.next_stamp_s()
+    first, second = stamps.next_stamp_s(began_ns), stamps.next_stamp_s(began_ns)
+    assert before < first < second
+
+
 def test_publishing_from_many_threads_loses_nothing(face: Face, spool: Spool) -> None:
     names: list[str] = []
 

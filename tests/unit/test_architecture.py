@@ -305,6 +305,7 @@ def test_each_library_stands_where_it_was_chosen_and_nowhere_else() -> None:
         "filelock": {"gpus.leases", "execution.local"},
         "watchdog": {"node.hints"},
         "psutil": {"execution.sweep"},
+        "rich": {"experiments.progress.painting"},
     }
     found = {
         library: {

@@ -104,19 +104,18 @@ def _total(progress: Progress) -> Group:
 
 
 class _Table:
-    """Columns are as wide as what may come to stand in them: nothing moves when a number has one digit more."""
+    """Columns are as wide as what may come to stand in them: nothing moves when a digit or a rest time comes."""
 
     def __init__(self, groups: Sequence[Group], now: float, columns: int, glyphs: Glyphs) -> None:
         self._now = now
         self._glyphs = glyphs
         self._is_narrow = lines_per_group(columns) > 1
         self._is_short = columns < SHORT
-        self._has_rest = any(group.rest is not None for group in groups)
         self._cells = [cell for cell in _CELLS if any(cell.count(group) for group in groups)]
         digits = len(str(max(group.counts.all for group in groups)))
         self._widths = [(2 * digits + 1 if cell.is_share else digits) + len(cell.name) + 1 for cell in self._cells]
         names = max(width(clean(group.name, glyphs)) for group in groups)
-        times = TIME_COLUMNS + (REST_SHORT if self._is_short else REST_LONG) * self._has_rest
+        times = TIME_COLUMNS + (REST_SHORT if self._is_short else REST_LONG)
         ends = len(_GAP) + width(glyphs.left + glyphs.right)
         beside = 0 if self._is_narrow else BAR_MIN + ends + len(_GAP) + times
         while len(self._cells) > 2 and min(names, NAME_WISHED) + self._counts_columns() + beside > columns:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Protocol, TextIO
 
-from gpu_queue.experiments.progress.nouns import Progress
+from gpu_queue.experiments.progress.nouns import Progress, Queue
 from gpu_queue.experiments.progress.plain import PlainDisplay
 
 WITHOUT_RICH = "with the package rich there is a live screen here: pip install rich"
@@ -23,7 +23,10 @@ class Display(Protocol):
         """A line that stays."""
 
     def close(self) -> None:
-        """For the last time, or before a question: what is shown stays.  ``show`` begins anew below it."""
+        """Before a question, or when one leaves: what is shown stays.  ``show`` begins anew below it."""
+
+    def end(self, progress: Progress, queue: Queue) -> None:
+        """All has ended: the summary takes the place of what is shown."""
 
 
 def a_display(stream: TextIO, environ: Mapping[str, str]) -> Display:

@@ -158,12 +158,12 @@ def _wrapped(text: str, columns: int, glyphs: Glyphs) -> list[str]:
 
 
 def _told(items: Sequence[Item]) -> list[Item]:
-    codes: set[Code | None] = set()
+    codes: set[Code | None] = {None, Code.BEHIND}  # of these there is nothing to tell beside the first one
     found: list[Item] = []
     for item in items[:_LOOKED_MAX]:
         reason = item.standing.reason
         code = None if reason is None else reason.code
-        if not found or (code is not None and code not in codes):
+        if not found or code not in codes:
             found.append(item)
             codes.add(code)
         if len(found) == REASONS_MAX:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gpu_queue.experiments.progress.lines import Glyphs, clean, cut
-from gpu_queue.experiments.progress.logs import log_end
+from gpu_queue.experiments.progress.logs import log_end, near, working_directory
 from gpu_queue.experiments.progress.nouns import Item, Phase
 from gpu_queue.experiments.progress.sentences import commands, log_of
 
@@ -21,15 +21,14 @@ COPIED_MAX = 5000
 class Failures:
     """Remembers which ends were shown."""
 
-    def __init__(self, glyphs: Glyphs, a_minute: int = SHOWN_A_MINUTE) -> None:
+    def __init__(self, glyphs: Glyphs) -> None:
         """None was shown yet.
 
         Args:
             glyphs: what can be shown.
-            a_minute: of so many failures within a minute the ends of logs are shown.
         """
         self._glyphs = glyphs
-        self._a_minute = a_minute
+        self._here = working_directory()
         self._shown: dict[tuple[str, ...], str] = {}
         self._minute = 0
         self._count = 0
@@ -52,17 +51,28 @@ class Failures:
                 yield text if columns is None else cut(text, columns, self._glyphs)
             if last:
                 yield f"    {clean(last, self._glyphs)}"
-        typed = self._glyphs.dot.join(filter(None, (log_of(item), *commands(item))))
-        yield f"  {clean(typed, self._glyphs, COPIED_MAX)}"
+        yield typed(item, self._here, self._glyphs)
 
     def _end(self, item: Item, now: float) -> tuple[str, ...]:
         if int(now // 60) != self._minute:
             self._minute, self._count = int(now // 60), 0
         self._count += 1
-        if self._count > self._a_minute or not item.standing.log:
+        if self._count > SHOWN_A_MINUTE or not item.standing.log:
             return ()
         found = log_end(item.standing.log)
         first = self._shown.setdefault(found, item.run.name)
         if found and first != item.run.name:
             return (f"(its log ends as that of {first})",)
         return found or ("(nothing can be read in its log)",)
+
+
+def typed(item: Item, here: str, glyphs: Glyphs) -> str:
+    """Where its log lies and what one types, in a clean line.
+
+    Args:
+        item: a run that was tried.
+        here: the directory in which it is read.
+        glyphs: what can be shown.
+    """
+    words = filter(None, (near(log_of(item), here), *commands(item)))
+    return f"  {clean(glyphs.dot.join(words), glyphs, COPIED_MAX)}"

@@ -56,6 +56,7 @@ class Glyphs:
 
 
 UNICODE = Glyphs("utf-8")
+_NO_DOTS = Glyphs("utf-8", dots="")
 
 _ESCAPES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, the cursor
@@ -130,6 +131,18 @@ def cut_middle(text: str, columns: int, glyphs: Glyphs = UNICODE) -> str:
 def fill(text: str, columns: int) -> str:
     """A text with blanks behind it, up to these columns."""
     return text + " " * (columns - width(text))
+
+
+def wrapped(text: str, columns: int, indent: str = "    ") -> list[str]:
+    """A text in lines of so many columns, broken between words where that can be; later ones are indented."""
+    lines, left = [], text
+    while width(left) > columns > 2 * len(indent):
+        head = cut(left, columns, _NO_DOTS)
+        words = head.rfind(" ", columns // 2)
+        place = words if words > 0 else len(head)
+        lines.append(left[:place].rstrip())
+        left = indent + left[place:].lstrip()
+    return [*lines, left]
 
 
 def line_width(line: Line) -> int:

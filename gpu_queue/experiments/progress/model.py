@@ -196,7 +196,7 @@ def events_between(before: Progress | None, after: Progress) -> tuple[Event, ...
 
 def _of_agent(before: Progress, after: Progress) -> Iterator[Event]:
     if after.agent.starts > before.agent.starts:
-        yield Event(Happened.AGENT, after.now, said=after.agent.said)
+        yield Event(Happened.AGENT, after.now, said=after.agent.ended)
 
 
 def _happened(one: _Change) -> Iterator[Happened]:

@@ -66,9 +66,11 @@ class Agent:
     """As its page says; None: it is not up yet, or is gone."""
     node: str = ""
     said: str = ""
-    """What to know of it, in a sentence: who paused it and why, that it is silent, its last words."""
+    """What to know of it as it is, in a sentence: who paused it and why, that it is silent."""
     starts: int = 1
     """How often it was started since we began; another one than before is told."""
+    ended: str = ""
+    """Why the one before it has ended."""
 
 
 @dataclass(frozen=True)
@@ -233,4 +235,4 @@ class Event:
     before: Standing | None = field(default=None, compare=False)
     """The run's, at the look before."""
     said: str = ""
-    """Of the agent: what it said."""
+    """Of the agent: why the one before it has ended."""

@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from gpu_queue.experiments.progress.failures import Failures
-from gpu_queue.experiments.progress.lines import Glyphs, clean
+from gpu_queue.experiments.progress.lines import Glyphs, clean, text_of
 from gpu_queue.experiments.progress.model import events_between
-from gpu_queue.experiments.progress.nouns import Event, Happened, Progress
+from gpu_queue.experiments.progress.nouns import Event, Happened, Progress, Queue
 from gpu_queue.experiments.progress.sentences import agent_in_words, happened, plural, summary, why_first
+from gpu_queue.experiments.progress.summary import summary_lines
 from gpu_queue.units import format_clock
 
 EVERY_S = 60.0
+COLUMNS = 120
+"""Of what nobody looks at yet."""
 _WORD_COLUMNS = 8
 _LOUD = (Happened.FAILED,)
 
@@ -48,6 +51,12 @@ class PlainDisplay:
         """Nothing is left to do."""
         self._stream.flush()
 
+    def end(self, progress: Progress, queue: Queue) -> None:
+        """The summary, which is no event and has no time."""
+        for line in summary_lines(progress, queue, COLUMNS, self._glyphs):
+            self._stream.write(f"{text_of(line)}\n")
+        self._stream.flush()
+
     def _lines(self, progress: Progress) -> Iterator[str]:
         before = self._before
         for event in events_between(before, progress):
@@ -55,8 +64,7 @@ class PlainDisplay:
         agent = agent_in_words(progress)
         if agent != self._agent:
             self._agent = agent
-            if agent or not progress.is_over:
-                yield self._clean(agent) or "the agent serves it"
+            yield self._clean(agent) or "the agent serves it"
         if before is None and progress.earlier:
             yield f"{plural(len(progress.earlier), 'run')} done before"
         is_due = before is None or progress.now - self._told_at >= EVERY_S

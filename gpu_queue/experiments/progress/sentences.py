@@ -36,7 +36,7 @@ def where(standing: Standing) -> str:
 
 
 def how_it_ended(standing: Standing) -> str:
-    """``exit status 1 (oom)``, ``timed out``, ``cancelled while it waited`` …; the last words are its problem."""
+    """How its last try ended: ``exit status 1 (oom)``, ``timed out``, ``cancelled while it waited``."""
     outcome = standing.outcome
     if outcome.startswith("failed("):
         words = f"exit status {outcome[len('failed(') :].rstrip(')')}"
@@ -48,7 +48,7 @@ def how_it_ended(standing: Standing) -> str:
         words = outcome or "failed"
     if standing.error_type not in ("", ErrorType.UNKNOWN.value, ErrorType.TIMEOUT.value):
         words += f" ({standing.error_type})"
-    return f"{words}: {standing.problem}" if standing.problem else words
+    return words
 
 
 def counted(counts: Counts) -> str:
@@ -81,7 +81,7 @@ def elapsed_in_words(seconds: float) -> str:
 
 def summary(progress: Progress) -> str:
     """How far all of it is, in a line."""
-    elapsed = format_duration(progress.now - progress.began)
+    elapsed = elapsed_in_words(progress.now - progress.began)
     parts = [f"{counted(progress.counts)}; {elapsed}", rest_in_words(progress.rest, progress.now)]
     return ", ".join(filter(None, parts))
 
@@ -93,10 +93,8 @@ def why_first(item: Item) -> str:
 
 
 def agent_in_words(progress: Progress) -> str:
-    """What is to be known of the agent; empty: it serves, or is needed no more."""
+    """What is to be known of the agent; empty: it serves."""
     agent = progress.agent
-    if progress.is_over:
-        return ""  # it has ended, for nothing is left to be done
     told = {
         None: "no agent serves it yet",
         AgentState.PAUSED: "paused",
@@ -123,7 +121,7 @@ def happened(event: Event) -> tuple[str, str]:
         return event.what.value, ending(item)
     if event.what is Happened.RETRIED:
         reason = in_words(standing.reason) if standing.reason is not None else "it is tried again"
-        return "failed", f"{' '.join(filter(None, (name, took)))}: {how_it_ended(standing)}; {reason}"
+        return "failed", f"{name}: {' '.join(filter(None, (how_it_ended(standing), took)))}; {reason}"
     if event.what is Happened.REQUEUED:
         because = "; ".join(filter(None, (standing.outcome, standing.problem)))
         return "requeued", f"{name}" + (f": {because}" if because else "")
@@ -132,14 +130,20 @@ def happened(event: Event) -> tuple[str, str]:
     return "gone", f"{name}: its task is nowhere any more"
 
 
+def has_run(standing: Standing) -> bool:
+    """Whether something of the script of one that has failed, or was cancelled, ran."""
+    return standing.outcome not in ("", "refused", "cancelled")
+
+
 def ending(item: Item) -> str:
-    """``car_s0 (4f0c2a) on GPU 1 of gpu7 after 3m20s, try 2: exit status 1 (oom)``."""
+    """``car_s0 (4f0c2a): exit status 1 (oom) after 3m20s on GPU 1 of gpu7, try 2``."""
     standing = item.standing
-    told = [called(item)]
-    if standing.outcome not in ("", "refused", "cancelled"):  # it has run
-        told += [where(standing), f"after {format_duration(standing.ran_s)}" if standing.ran_s is not None else ""]
+    told = [how_it_ended(standing)]
+    if has_run(standing):
+        told += [f"after {format_duration(standing.ran_s)}" if standing.ran_s is not None else "", where(standing)]
     again = f", try {standing.tries}" if standing.tries > 1 else ""
-    return f"{' '.join(filter(None, told))}{again}: {how_it_ended(standing)}"
+    problem = f": {standing.problem}" if standing.problem else ""
+    return f"{called(item)}: {' '.join(filter(None, told))}{again}{problem}"
 
 
 def called(item: Item) -> str:

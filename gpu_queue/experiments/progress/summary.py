@@ -8,20 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from gpu_queue.experiments.progress.failures import COPIED_MAX, Failures
-from gpu_queue.experiments.progress.lines import Glyphs, Ink, Line, Piece, clean, cut_line, cut_middle, fill, width
+from gpu_queue.experiments.progress.failures import COPIED_MAX, typed
+from gpu_queue.experiments.progress.lines import Glyphs, Ink, Line, clean, cut_line, cut_middle, fill, width, wrapped
+from gpu_queue.experiments.progress.logs import log_end, near, working_directory
 from gpu_queue.experiments.progress.nouns import Item, Phase, Progress, Queue
-from gpu_queue.experiments.progress.sentences import ending, of_shell, plural, summary
+from gpu_queue.experiments.progress.sentences import elapsed_in_words, ending, has_run, of_shell, plural, summary
 from gpu_queue.units import format_duration
 
 FAILURES_MAX = 50
-LOGS_MAX = 10
-"""Of so many failures the ends of the logs are shown."""
 NAME_MAX = 24
 SLOWEST_MAX = 3
 _GAP = "  "
-_RIGHT = frozenset({"RUNS", "DONE", "FAILED", "CANCELLED", "LEFT", "TIME", "MEDIAN", "GPU-HOURS"})
-_DROPPED = ("MEDIAN", "GPU-HOURS", "TIME", "LEFT", "CANCELLED")
+_RIGHT = frozenset({"RUNS", "DONE", "FAILED", "CANCELLED", "LEFT", "TIME", "MEDIAN RUN", "GPU-HOURS"})
+_DROPPED = ("MEDIAN RUN", "GPU-HOURS", "TIME", "LEFT", "CANCELLED")
 """Columns that a narrow terminal does without, the first one first."""
 
 
@@ -37,10 +36,11 @@ def summary_lines(progress: Progress, queue: Queue, columns: int, glyphs: Glyphs
     lines: list[Line] = [cut_line(line, columns, glyphs) for line in _table(progress, columns, glyphs)]
     slowest = _slowest(progress, glyphs)
     if slowest:
-        lines += [((f"Slowest: {slowest}", Ink.PLAIN),)]
+        lines += [((line, Ink.PLAIN),) for line in wrapped(f"Slowest: {slowest}", columns)]
     lines += _failures(progress, columns, glyphs)
     if queue.logs:
-        lines.append(((f"Logs: {', '.join(clean(one, glyphs) for one in queue.logs)}", Ink.PLAIN),))
+        logs = ", ".join(clean(near(one, working_directory()), glyphs, COPIED_MAX) for one in queue.logs)
+        lines.append(((f"Logs: {logs}", Ink.PLAIN),))
     if any(item.standing.task_id for item in progress.failed) and of_shell(queue):
         lines.append(((f"For these commands, in a shell: {clean(of_shell(queue), glyphs, COPIED_MAX)}", Ink.FAINT),))
     is_bad = any(True for _ in progress.failed)
@@ -61,7 +61,7 @@ def _table(progress: Progress, columns: int, glyphs: Glyphs) -> Iterator[Line]:
         began = [start for start, _ in times if start is not None]
         times.append((min(began, default=None), max(end for _, end in times)))
     for row, (start, end) in zip(rows, times, strict=True):
-        row["TIME"] = "-" if start is None else format_duration(end - start)
+        row["TIME"] = "-" if start is None else elapsed_in_words(end - start)
     names = [name for name in rows[0] if name not in ("CANCELLED", "LEFT") or any(row[name] != "0" for row in rows)]
     if all(row["GPU-HOURS"] == "-" for row in rows):
         names.remove("GPU-HOURS")
@@ -73,7 +73,10 @@ def _table(progress: Progress, columns: int, glyphs: Glyphs) -> Iterator[Line]:
             widths.pop(name, None)
     yield ((_GAP.join(_filled(name, name, columns) for name, columns in widths.items()), Ink.STRONG),)
     for row in rows:
-        yield tuple((_filled(name, row[name], each) + _GAP, _ink(name, row[name])) for name, each in widths.items())
+        yield tuple(
+            (_GAP * bool(place) + _filled(name, row[name], each), _ink(name, row[name]))
+            for place, (name, each) in enumerate(widths.items())
+        )
 
 
 def _row(group: str, items: Sequence[Item]) -> dict[str, str]:
@@ -81,7 +84,7 @@ def _row(group: str, items: Sequence[Item]) -> dict[str, str]:
     took = [one.standing.ran_s for one in items if one.standing.ran_s is not None]
     known = [one.standing.gpu_s for one in items if one.standing.gpu_s is not None]
     # A sum of which parts are not known is none; what never ran has used nothing.
-    is_whole = all(one.standing.gpu_s is not None for one in items if one.standing.tries)
+    is_whole = all(one.standing.gpu_s is not None for one in items if one.standing.tries and has_run(one.standing))
     open_ = sum(phase in (Phase.WAITING, Phase.RUNNING) for phase in phases)
     return {
         "GROUP": group,
@@ -91,7 +94,7 @@ def _row(group: str, items: Sequence[Item]) -> dict[str, str]:
         "CANCELLED": str(phases.count(Phase.CANCELLED)),
         "LEFT": str(open_),
         "TIME": "-",
-        "MEDIAN": format_duration(median(took)) if took else "-",
+        "MEDIAN RUN": format_duration(median(took)) if took else "-",
         "GPU-HOURS": f"{sum(known) / 3600:.2f}" if known and is_whole else "-",
     }
 
@@ -120,12 +123,19 @@ def _slowest(progress: Progress, glyphs: Glyphs) -> str:
 
 def _failures(progress: Progress, columns: int, glyphs: Glyphs) -> Iterator[Line]:
     items = [*progress.failed]
-    failures = Failures(glyphs, LOGS_MAX)
+    here = working_directory()
     for item in items[:FAILURES_MAX]:
         is_cancelled = item.phase is Phase.CANCELLED
-        word: Piece = ("cancelled", Ink.FAINT) if is_cancelled else ("FAILED", Ink.FAILED)
-        yield word, (f" {clean(ending(item), glyphs)}", Ink.PLAIN)
-        yield from (((line, Ink.FAINT),) for line in failures.below(item, progress.now, columns))
+        word = "cancelled" if is_cancelled else "FAILED"
+        head, *more = wrapped(f"{word} {clean(ending(item), glyphs)}", columns)
+        yield (word, Ink.FAINT if is_cancelled else Ink.FAILED), (head[len(word) :], Ink.PLAIN)
+        yield from (((line, Ink.PLAIN),) for line in more)
+        if item.standing.outcome == "refused" or not item.standing.task_id:
+            continue
+        # What its log ends with stood there when it failed; the last line says why, mostly.
+        last = log_end(item.standing.log, 1) if item.phase is Phase.FAILED and item.standing.log else ()
+        yield from (((f"    {clean(line, glyphs)}", Ink.FAINT),) for line in last)
+        yield ((typed(item, here, glyphs), Ink.FAINT),)
     if len(items) > FAILURES_MAX:
         yield ((f"{glyphs.dots} and {len(items) - FAILURES_MAX} more; gpu-queue report lists them", Ink.FAINT),)
 

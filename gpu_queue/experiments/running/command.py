@@ -5,19 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import shutil
 import signal
 import sys
-from collections.abc import Sequence
 
 from gpu_queue.conf import read_conf
 from gpu_queue.config import TABLE, examine
 from gpu_queue.errors import BadExperimentFile, GpuQueueError, SettingsError, SpoolError
 from gpu_queue.experiments import loads, telling
 from gpu_queue.experiments.progress.display import a_display
-from gpu_queue.experiments.progress.lines import Glyphs, Line, text_of
 from gpu_queue.experiments.progress.nouns import Queue
-from gpu_queue.experiments.progress.summary import left_running, question, says_yes, stopped, summary_lines
+from gpu_queue.experiments.progress.summary import left_running, question, says_yes, stopped
 from gpu_queue.experiments.running import flags as command_line
 from gpu_queue.experiments.running.agents import OwnAgent
 from gpu_queue.experiments.running.flags import Flags, agent_arguments, agent_environment, flags_of, said_of
@@ -37,8 +34,6 @@ SAYS = (
     "Run the experiments of a file on the GPUs of this machine, and leave alone what others use; show how they do, "
     "and what became of them."
 )
-_WIDE = 120
-"""Columns where there is no terminal."""
 
 add_arguments = command_line.add_arguments
 
@@ -59,6 +54,9 @@ def run(chosen: argparse.Namespace, program: str) -> int:
     except KeyboardInterrupt:
         _say("")
         return 128 + signal.SIGINT
+    except BrokenPipeError:  # whoever reads has seen enough; the agent goes on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except (BadExperimentFile, SettingsError) as error:
         _complain(program, str(error))
         return 2
@@ -83,19 +81,20 @@ def _run(flags: Flags, experiment: Experiment, paths: SpoolPaths, program: str) 
     if flags.job_id is None:
         make_place(paths)
     loaded = load(paths, experiment, again=flags.again)
+    loads.say([telling.head(experiment, loaded.plan)])
     loads.say([f"note: {note}" for note in telling.notes(loaded)])
     display = a_display(sys.stdout, os.environ)
     means = Means(lambda: _start(paths, flags), lambda: load_rest(paths, experiment))
     session = Session(paths, experiment, loaded, display, means)
     with Interrupts() as interrupts:
         ending = session.watch(interrupts)
-        display.close()
         if ending.signal is not None:
+            display.close()
             return _leave(ending, session, interrupts, flags, paths)
-    _write(summary_lines(ending.progress, _queue(paths, experiment), _columns(), Glyphs.of(sys.stdout.encoding)))
+    display.end(ending.progress, _queue(paths, experiment))
     if ending.why:
         _complain(program, ending.why)
-        for line in session.last_words():
+        for line in ending.words:
             _complain(program, f"  {line}")
         return 1
     return int(any(True for _ in ending.progress.failed))
@@ -140,23 +139,6 @@ def _queue(paths: SpoolPaths, experiment: Experiment) -> Queue:
     root, job_id = os.path.split(paths.root)
     logs = dict.fromkeys(os.path.dirname(run.log) for run in experiment.runs if run.log)
     return Queue(root, job_id, is_set, tuple(logs))
-
-
-def _columns() -> int:
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDE
-
-
-def _write(lines: Sequence[Line]) -> None:
-    if sys.stdout.isatty():
-        try:
-            from gpu_queue.experiments.progress.painting import Painter  # noqa: PLC0415  an extra, and it takes its time
-        except ModuleNotFoundError:
-            pass
-        else:
-            Painter(sys.stdout).paint((), lines)
-            return
-    for line in lines:
-        _say(text_of(line))
 
 
 def _say(line: str) -> None:

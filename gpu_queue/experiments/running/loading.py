@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 
 from gpu_queue.experiments import loads, telling
-from gpu_queue.experiments.queueing import Loaded, load_experiment, plan_experiment
+from gpu_queue.experiments.queueing import Loaded, compare_experiment, load_experiment, plan_experiment
 from gpu_queue.experiments.specs.nouns import Experiment
 from gpu_queue.spool.desk import entrance
 from gpu_queue.spool.paths import SpoolPaths
@@ -25,11 +25,12 @@ def agreed(paths: SpoolPaths, experiment: Experiment, *, again: bool, yes: bool)
         BadExperimentFile: a run can never be run.
         SpoolError: the spool cannot be used or listed.
     """
+    compared = compare_experiment(paths, experiment, again=again)
+    if not telling.changes(compared) and not compared.outdated:
+        return 0  # it is looked at when it is loaded
     plan = plan_experiment(paths, experiment, again=again, retry_failed=True)
-    is_changed = telling.changes(plan)
-    told = telling.changed(plan, is_followed=True) if is_changed or plan.outdated else ()
-    loads.say([telling.head(experiment, plan), *told])
-    if not is_changed or yes or not sys.stdin.isatty() or not sys.stderr.isatty():
+    loads.say([telling.head(experiment, plan), *telling.changed(plan, is_followed=True)])
+    if yes or not telling.changes(plan) or not sys.stdin.isatty() or not sys.stderr.isatty():
         return 0
     return loads.asked()
 

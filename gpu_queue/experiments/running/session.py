@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gpu_queue.errors import SpoolError
 from gpu_queue.experiments.known import Census, current
@@ -25,11 +25,13 @@ from gpu_queue.spool.snapshot.reader import Cadence, SnapshotReader
 from gpu_queue.spool.snapshot.settled import SettledTask
 from gpu_queue.spool.snapshot.view import NodeView, Snapshot
 from gpu_queue.spool.snapshot.waiting import WaitingTask
+from gpu_queue.states import AgentState
 from gpu_queue.task import State
 
 TICK_S = 0.2
 COUNT_EVERY_S = 10.0
 """Somebody else may have loaded the file, so that its runs have other tasks."""
+_ENDED = (State.DONE, State.FAILED)
 LOCAL = Cadence(pending=0.4, nodes=0.4, flags=2.0, running=1.0, events=0.4, settled=0.4)
 
 
@@ -41,7 +43,9 @@ class Ending:
     signal: int | None = None
     """That came in between."""
     why: str = ""
-    """It was given up."""
+    """It was given up; empty: it was not."""
+    words: tuple[str, ...] = ()
+    """The last of the agent, where they tell more of that."""
 
 
 @dataclass(frozen=True)
@@ -84,17 +88,22 @@ class Session:
         self._outdated = {one.id for one in loaded.plan.outdated}
         """Ids of tasks that run as they were: when one of them has ended, it is to be loaded again."""
         self._problem = ""
+        self._snapshot: Snapshot | None = None
+        """The one that was asked for news."""
         self._failed: set[str] = set()
         """Ids of tasks that were found in failed/."""
         self._display = display
         self._means = means
         self._reader = SnapshotReader(paths, cadence=LOCAL if mount_of(paths.root).is_local else Cadence())
-        self._standings = Standings(self._reader, {run.name: run for run in experiment.runs})
+        self._standings = Standings(paths, self._reader, {run.name: run for run in experiment.runs})
         self._census = Census(paths)
         self._counted_at = time.monotonic()
         self._vigil = Vigil()
+        self._status: int | None = None
+        self._left: NodeView | None = None
+        self._is_elsewhere = False
         self._starts = 1
-        self._said = ""
+        self._ended = ""
         self._has_told_other = False
         self._progress: Progress | None = None
 
@@ -111,23 +120,24 @@ class Session:
                 self._display.say(step.why)
             if step.act is Act.END:
                 return Ending(self._look(everything=True))
-            if step.act is Act.GIVE_UP:
+            if step.act is Act.LEAVE:
                 return Ending(progress, why=step.why)
+            if step.act is Act.GIVE_UP:
+                words = self._last.last_words() if self._last is not None else ()
+                return Ending(progress, why=step.why, words=words)
             if step.act is Act.START:
                 self.own = self._last = self._means.start()
             number = interrupts.wait(TICK_S)
             if number is not None:
                 return Ending(progress, signal=number)
 
-    def last_words(self) -> tuple[str, ...]:
-        """The end of what our agent has said."""
-        return self._last.last_words() if self._last is not None else ()
-
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def _look(self, *, everything: bool = False) -> Progress:
         now = time.monotonic()
-        everything = everything or self._standings.has_missed or (self.own is not None and self._has_ended())
+        # Asked before its page is read, whose last word says why it has ended.
+        self._status = self.own.status() if self.own is not None else None
+        everything = everything or self._standings.has_missed or self._status is not None
         snapshot = self._reader.refresh(now, everything=everything)
         has_news = self._has_news(snapshot)
         if has_news or self._standings.has_missed or now - self._counted_at >= COUNT_EVERY_S:
@@ -137,15 +147,18 @@ class Session:
                 snapshot = self._reader.refresh(now, everything=True)
         standings = self._standings.look(Moment(snapshot, now, time.time()), self._ids)
         agent = self._see_agent(snapshot)
+        has_all = len(standings) == len(self._ids) and not self._outdated
+        if has_all and all(one.state in _ENDED for one in standings.values()):
+            agent = replace(agent, state=AgentState.SERVING)  # that it ends now is nothing to be told
         self._progress = progress_of(self._experiment, standings, time.time(), agent=agent, before=self._progress)
         self._display.show(self._progress)
         return self._progress
 
-    def _has_ended(self) -> bool:
-        return self.own is not None and self.own.status() is not None
-
     def _has_news(self, snapshot: Snapshot) -> bool:
         """Whether a task was taken out, it may be for that of another load, or runs no more as it was."""
+        if snapshot is self._snapshot:
+            return False
+        self._snapshot = snapshot
         found = {task_id: snapshot.find(task_id) for task_id in (*self._ids.values(), *self._outdated)}
         failed = {
             task_id for task_id, one in found.items() if isinstance(one, SettledTask) and one.state is State.FAILED
@@ -170,24 +183,26 @@ class Session:
                 self._display.say(f"not loaded once more yet: {self._problem}")
 
     def _see_agent(self, snapshot: Snapshot) -> Agent:
-        own = page_of(snapshot, self.own.pid) if self.own is not None and not self._has_ended() else None
-        self.here = own or agent_here(snapshot)
+        page_of_own = page_of(snapshot, self.own.pid) if self.own is not None else None
+        own, self._left = (page_of_own, None) if self._status is None else (None, page_of_own)
+        last, self.here = self.here, own or agent_here(snapshot)
+        if self.own is None and self.here is None and last is not None and last.page is not None:
+            # One that was not ours has gone: its last page may be newer than what we have seen of it.
+            self._left = page_of(self._reader.refresh(time.monotonic(), everything=True), last.page.pid)
         self._is_elsewhere = is_served_elsewhere(snapshot)
-        self._left = page_of(snapshot, self.own.pid) if self._has_ended() and self.own is not None else None
         if self.here is not None and own is None and self.own is None and not self._has_told_other:
             self._has_told_other = True
             pid = self.here.page.pid if self.here.page is not None else 0
             self._display.say(f"an agent (process {pid}) serves it here already: its settings hold")
         page = self.here.page if self.here is not None else None
         if page is None:
-            return Agent(said=self._said, starts=self._starts)
-        self._said = ""
-        return Agent(page.state, page.node, starts=self._starts)
+            return Agent(starts=self._starts, ended=self._ended)
+        return Agent(page.state, page.node, starts=self._starts, ended=self._ended)
 
     # -- deciding ----------------------------------------------------------------------------------------------------
 
     def _advance(self, progress: Progress) -> vigil.Step:
-        status = self.own.status() if self.own is not None else None
+        status = self._status
         left = self._left.page.reason if self._left is not None and self._left.page is not None else None
         facts = Facts(
             now=time.monotonic(),
@@ -201,7 +216,7 @@ class Session:
         step = vigil.advance(self._vigil, facts)
         if step.act is Act.START:
             self._starts += self._vigil.has_had
-            self._said = step.why
+            self._ended = step.why
         self._vigil = step.vigil
         if status is not None:
             self.own = None

@@ -18,7 +18,11 @@ STARTS_WITHIN_S = 60.0
 SERVED_FOR_S = 10.0
 """So long after somebody held the lock it is not asked for again."""
 EXIT_REFUSED = 1
-_BY_PEOPLE = {"shutdown": "gpu_shutdown", "spool": "gpu_drain", "signal": "a signal"}
+_BY_PEOPLE = {
+    "shutdown": "gpu_shutdown",
+    "spool": "gpu_drain; gpu_resume lets one serve again",
+    "signal": "a signal",
+}
 
 
 class Act(Enum):
@@ -27,6 +31,7 @@ class Act(Enum):
     WATCH = "watch"
     START = "start"
     END = "end"
+    LEAVE = "leave"  # a person has ended the agent
     GIVE_UP = "give up"
 
 
@@ -43,7 +48,7 @@ class Facts:
     status: int | None = None
     """Its exit status; None: it lives."""
     left: Reason | None = None
-    """Why it has ended, as its page says."""
+    """Why it has ended, or the last one that served here, as its page says."""
     is_served: bool = False
     """By another agent on this node, as its page and the process that it names tell."""
     is_served_elsewhere: bool = False
@@ -85,6 +90,8 @@ def advance(vigil: Vigil, facts: Facts) -> Step:
     is_served = facts.is_served or (vigil.is_guest and facts.is_served_elsewhere)
     if is_served or facts.now < vigil.held_until:
         return Step(replace(vigil, has_had=vigil.has_had or is_served))
+    if by := _by_a_person(facts.left):
+        return Step(vigil, Act.LEAVE, by)
     return _start(vigil, facts, "it is gone" if vigil.has_had else "")
 
 
@@ -95,9 +102,8 @@ def _ended(vigil: Vigil, facts: Facts) -> Step:
         if facts.is_served_elsewhere:
             return Step(replace(vigil, is_guest=True), why="no agent can be started here; another node serves it")
         return Step(vigil, Act.GIVE_UP, "no agent can be started here")
-    cause = facts.left.text("cause") if facts.left is not None and facts.status == 0 else ""
-    if facts.left is not None and facts.left.code in (Code.LEAVING, Code.DRAINING) and cause in _BY_PEOPLE:
-        return Step(vigil, Act.GIVE_UP, f"the agent was ended by {_BY_PEOPLE[cause]}")
+    if facts.status == 0 and (by := _by_a_person(facts.left)):
+        return Step(vigil, Act.LEAVE, by)
     if facts.is_served:
         return Step(vigil)
     if facts.status == 0:
@@ -105,6 +111,13 @@ def _ended(vigil: Vigil, facts: Facts) -> Step:
     status = facts.status or 0
     how = f"it was killed by signal {-status}" if status < 0 else f"it has ended with status {status}"
     return _start(vigil, facts, how)
+
+
+def _by_a_person(left: Reason | None) -> str:
+    """Which person has ended an agent, as its last page says; empty: none."""
+    if left is None or left.code not in (Code.LEAVING, Code.DRAINING) or left.text("cause") not in _BY_PEOPLE:
+        return ""
+    return f"the agent was ended by {_BY_PEOPLE[left.text('cause')]}"
 
 
 def _start(vigil: Vigil, facts: Facts, why: str) -> Step:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import posixpath
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -100,6 +101,7 @@ class _Expansion:
         self, job: Job, group: Template | None, where: Surroundings, problems: Problems, anywhere: frozenset[str]
     ) -> None:
         self.is_whole = True
+        self._told: set[tuple[Template, Hole]] = set()
         self._job = job
         self._group = job.template("group") or group
         self._where = where
@@ -116,6 +118,8 @@ class _Expansion:
             self._problems.wrong(self._job.place, f"jobs.{self._job.key}", "a key run with what runs", "none")
         for path, template in self._job.templates():
             self._check_defaults(path, template)
+            if path == "run":
+                self._check_variables(template)
         for combination in self.combinations:
             yield self._run(combination)
 
@@ -171,6 +175,9 @@ class _Expansion:
             return None
 
     def _tell(self, path: str, template: Template, hole: Hole, known: Known) -> None:
+        if (template, hole) in self._told:  # of another combination
+            return
+        self._told.add((template, hole))
         names = sorted(known)
         if self._matrix is not None and hole.name in self._matrix.names:
             more = f"not all combinations have it: write {{{hole.name}|default}}"
@@ -187,6 +194,17 @@ class _Expansion:
                 near = difflib.get_close_matches(hole.name, sorted(self._anywhere), 1)
                 hint = f"; did you mean {{{near[0]}|{hole.default}}}?" if near else ""
                 self._problems.wrong(template.place, path, "a name that a matrix of the file has", f"{hole}{hint}")
+
+    def _check_variables(self, template: Template) -> None:
+        """Note ``$seed`` where only ``{seed}`` has a value: to the shell it would be empty."""
+        environment = self._job.said.get("env")
+        for name in self._matrix.names if self._matrix is not None and "$" in template.text else ():
+            word = re.escape(name)
+            meant = re.search(rf"\$(?:{word}(?!\w)|\{{{word}\}})", template.text)
+            is_set = re.search(rf"(?:^|[\s;&|(`]){word}(?=[\s=+;)\[]|$)", template.text, re.MULTILINE)
+            if meant and not is_set and not (isinstance(environment, dict) and name in environment):
+                got = f"{meant[0]}, a variable that nothing sets"
+                self._problems.wrong(template.place, "run", f"{{{name}}}", got, "; else set it, in env or before")
 
     def _checked(self, key: str, known: Known, template: Template | None = None) -> str | None:
         """A value; None where nothing is said, or something wrong, which is noted."""

@@ -9,7 +9,7 @@ from gpu_queue.experiments.specs import templates
 from gpu_queue.experiments.specs.keys import MEANT
 from gpu_queue.experiments.specs.nodes import Mapping, Node, Scalar, Sequence
 from gpu_queue.experiments.specs.nouns import Place
-from gpu_queue.experiments.specs.problems import PROBLEMS_MAX, Problems, what
+from gpu_queue.experiments.specs.problems import Problems, what
 from gpu_queue.experiments.specs.templates import Template
 from gpu_queue.texts import shown
 
@@ -53,7 +53,7 @@ class Mappings:
             if known is None or name in known:
                 yield name, key.place, value
             else:
-                told = "" if len(self.problems) > PROBLEMS_MAX else _guess(name, known, elsewhere)
+                told = "" if self.problems.are_too_many else _guess(name, known, elsewhere)
                 self.problems.add(key.place, f"{path + ': ' if path else ''}unknown key {shown(name)}; {told}")
 
     def _merged(self, node: Mapping, path: str) -> Iterator[tuple[Node, Node]]:

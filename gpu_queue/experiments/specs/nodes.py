@@ -104,12 +104,24 @@ def compose(text: str, loader: Any = None) -> Node | None:
     chosen = loader or fast
     try:
         return _Composer().compose(yaml.parse(text, Loader=chosen))
+    except Unreadable:
+        raise
     except yaml.MarkedYAMLError as error:
-        if chosen is not yaml.SafeLoader and len(text) <= _EXPLAINED_MAX:
-            return compose(text, yaml.SafeLoader)  # whose messages say more, and are the same everywhere
-        raise _explained(error, text) from None
-    except yaml.YAMLError as error:
+        raise _explained(_said_slowly(text) or error, text) from None
+    except Exception as error:  # beside YAMLError the parsers let pass what they stumble over
         raise Unreadable(Place(1, 1), f"no YAML: {printable(' '.join(str(error).split()))}") from None
+
+
+def _said_slowly(text: str) -> yaml.MarkedYAMLError | None:
+    """The error of the parser in Python, whose messages say more and are the same everywhere."""
+    try:
+        for _ in yaml.parse(text, Loader=yaml.SafeLoader) if len(text) <= _EXPLAINED_MAX else ():
+            pass
+    except yaml.MarkedYAMLError as error:
+        return error
+    except Exception:  # the other one has said what is wrong
+        return None
+    return None
 
 
 class _Composer:

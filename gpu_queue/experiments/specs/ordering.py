@@ -11,6 +11,11 @@ from gpu_queue.experiments.specs.nouns import Place, Run
 from gpu_queue.experiments.specs.problems import Problems
 from gpu_queue.texts import shown
 
+AFTER_MAX_BYTES = 60_000
+"""Of the ids that a record names, which has 64 KiB."""
+_ID_BYTES = 30
+"""What an id has beside the name, with its quotes."""
+
 
 def ordered(plan: Plan, jobs: Sequence[str], problems: Problems) -> tuple[Run, ...]:
     """The runs with the names of those that come before each, in the order of the file; what is wrong is noted.
@@ -25,7 +30,8 @@ def ordered(plan: Plan, jobs: Sequence[str], problems: Problems) -> tuple[Run, .
     of_job: dict[str, list[str]] = {job: [] for job in jobs}
     for one in planned:
         of_job[one.run.job].append(one.run.name)
-    names = {one.run.name for one in planned}
+    names = dict.fromkeys(one.run.name for one in planned)
+    known = [*jobs, *names]
     found: dict[tuple[str, ...], tuple[str, ...]] = {}
     made = []
     for one in planned:
@@ -38,12 +44,23 @@ def ordered(plan: Plan, jobs: Sequence[str], problems: Problems) -> tuple[Run, .
                 elif text in names:
                     before[text] = None
                 elif plan.is_whole:
-                    _unknown(place, text, [*jobs, *names], problems)
+                    _unknown(place, text, known, problems)
             found[said] = tuple(before)
+            _bound(one.after[0][0], found[said], problems)
         made.append(replace(one.run, after=found[said]) if said else one.run)
     if not problems:
         _refuse_circles(planned, of_job, problems)
     return tuple(made)
+
+
+def _bound(place: Place, names: tuple[str, ...], problems: Problems) -> None:
+    """Note names of which a record would hold too many."""
+    size_bytes = sum(len(name.encode("utf-8", "surrogateescape")) + _ID_BYTES for name in names)
+    if size_bytes > AFTER_MAX_BYTES:
+        got = f"{len(names)} runs with names of {size_bytes // len(names) - _ID_BYTES} bytes"
+        hint = "; give them shorter names, or come after fewer"
+        most = f"at most {AFTER_MAX_BYTES // (_ID_BYTES + 10)} short names, or half as many long ones"
+        problems.wrong(place, "after", most, got, hint)
 
 
 def _unique(planned: Sequence[Planned], problems: Problems) -> None:
@@ -69,7 +86,7 @@ def _told(run: Run) -> str:
 
 
 def _unknown(place: Place, text: str, known: Sequence[str], problems: Problems) -> None:
-    near = difflib.get_close_matches(text, known[:2000], 1)
+    near = [] if problems.are_too_many else difflib.get_close_matches(text, known[:500], 1)
     hint = f"; did you mean {near[0]}?" if near else ""
     problems.add(place, f"after: expected the name of a job or a run of this file, got {shown(text)}{hint}")
 

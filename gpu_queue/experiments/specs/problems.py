@@ -22,6 +22,11 @@ class Problems:
     def __len__(self) -> int:
         return len(self._found)
 
+    @property
+    def are_too_many(self) -> bool:
+        """More than are told: nobody will read what is guessed for the rest."""
+        return len(self._found) > PROBLEMS_MAX
+
     def add(self, place: Place, text: str) -> None:
         """Tell of something; the same twice is told once."""
         self._found[place, printable(text, 1000)] = None

@@ -18,7 +18,7 @@ DIALECT = "http://json-schema.org/draft-07/schema#"
 SAYS = "Print the JSON schema of experiment files, by which an editor completes and checks them."
 _SCALAR = {"type": ["string", "number", "boolean"]}
 _VALUE = {"type": ["string", "number", "boolean", "null"]}
-_NAMED = {"type": ["string", "number"]}
+_NAMED = {"type": ["string", "number", "boolean"]}
 
 
 def json_schema() -> dict[str, Any]:
@@ -78,7 +78,7 @@ def _schema(key: Key) -> dict[str, Any]:
     nothing = {"type": "null"}
     if key.shape is Shape.COMMAND:
         words = {"type": "array", "minItems": 1, "items": _VALUE}
-        return {"anyOf": [{"type": "string", "pattern": r"^\s*(?!#!)\S"}, {"type": "number"}, words]}
+        return {"anyOf": [{"type": "string", "pattern": r"^\s*(?!#!)\S"}, {"type": ["number", "boolean"]}, words]}
     if key.shape is Shape.NAMES:
         return {"anyOf": [_NAMED, {"type": "array", "items": _NAMED}, nothing]}
     if key.shape is Shape.ENVIRONMENT:

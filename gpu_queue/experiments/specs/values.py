@@ -13,6 +13,7 @@ from gpu_queue.scripts.directives import MAX_GPUS, parse_gpu_count, queue_name, 
 from gpu_queue.units import LARGEST_BYTES, LONGEST_S, parse_duration_s, parse_size_bytes
 
 NAME_MAX_BYTES = 100
+PATH_MAX_BYTES = 4000
 _TRUTHS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _SMALLEST_BYTES = 1 << 20
 """A number without a unit is one of bytes: below this nobody means it."""
@@ -60,11 +61,13 @@ def _name(text: str) -> None:
 
 
 def _path(text: str) -> None:
+    is_of_another = text[:1] == "~" and text[1:2] not in ("", "/")
     if (
         not text
+        or is_of_another
+        or text.lower() in _TRUTHS
         or not text.isprintable()
-        or len(text.encode()) > 4000
-        or (text[0] == "~" and text[1:2] not in ("", "/"))
+        or not _fits(text, PATH_MAX_BYTES)
     ):
         raise ValueError
 
@@ -128,7 +131,7 @@ QUEUE = Kind(
     "up to 64 of A-Z a-z 0-9 . _ + -, with no . first",
     {
         "anyOf": [
-            {"type": "integer", "minimum": 0},
+            {"type": ["number", "boolean"]},
             {"type": "string", "pattern": "^[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,63}$"},
         ]
     },
@@ -138,7 +141,7 @@ NAME = Kind(
     f"at most {NAME_MAX_BYTES} bytes without /, and no . or - first",
     {
         "anyOf": [
-            {"type": "number"},
+            {"type": ["number", "boolean"]},
             {
                 "type": "string",
                 "pattern": "^[^./\\x00-\\x1f\\x7f-][^/\\x00-\\x1f\\x7f]*$",

@@ -47,7 +47,7 @@ def publish(paths: SpoolPaths, prepared: Sequence[Prepared]) -> tuple[Task, ...]
     """Write records and scripts, sync them, and commit each by its rename.
 
     Returns when no stamp is ahead of the clock any more, so that what is submitted next comes after: a thousand tasks
-    take a second at least.
+    take a second at least, counted from when they were looked at.
 
     Raises:
         NotPublished: the storage did not take all of it; it names those that were queued.

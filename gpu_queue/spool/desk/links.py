@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 from dataclasses import dataclass
 
 from gpu_queue.task import job_number
@@ -83,6 +84,18 @@ def make_link(place: str, log: str) -> str:
             f"{printable(place)} is no link to its log: {getattr(error, 'strerror', None) or error}; the log is {log}"
         )
     return ""
+
+
+def turn_link(place: str, log: str, to: str) -> None:
+    """Let a link that leads to one log lead to another; at no moment is there none."""
+    directory, name = os.path.split(place)
+    beside = f"{directory}/.{name[:100]}.{secrets.token_hex(6)}"
+    try:
+        if os.readlink(place) == log:
+            os.symlink(to, beside)
+            os.rename(beside, place)
+    except OSError:
+        pass  # it is no link, or not there, or not ours to change
 
 
 def unmake_link(place: str, log: str) -> None:

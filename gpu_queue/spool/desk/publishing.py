@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -250,11 +251,12 @@ def _upstream(finder: Finder, after: Iterable[str | Task | Beside]) -> tuple[str
 
 @dataclass(frozen=True)
 class _Submitter:
-    """Who submits, and from where."""
+    """Who submits, from where, and since when."""
 
     user: str
     host: str
     directory: str
+    began_ns: int
 
 
 def _prepare(
@@ -294,7 +296,7 @@ def _prepare(
         return Submission(*texts, "", arguments, part, *origin)
 
     def entry(part: ArrayPart | None) -> Entry:
-        now_s = next_stamp_s()
+        now_s = next_stamp_s(whose.began_ns)
         task_id = ids.give(now_s, part)
         if part is not None:
             jobs.append(task_id)
@@ -378,7 +380,7 @@ def prepare(
         BadScript: one of them can never run; the message says which and why.
         SpoolError: the spool cannot be listed.
     """
-    whose = _Submitter(*me(), working_directory())
+    whose = _Submitter(*me(), working_directory(), time.time_ns())
     counted: list[int] = []
     upstream: dict[tuple[str | Task | Beside, ...], tuple[str, ...]] = {}
 

@@ -14,10 +14,15 @@ class _Stamps:
         self._lock = threading.Lock()
         self._last_ms = 0
 
-    def next_s(self) -> float:
-        """A new one, in epoch seconds."""
+    def next_s(self, since_ns: int | None = None) -> float:
+        """A new one, in epoch seconds.
+
+        Args:
+            since_ns: when that began which is named: of thousands the later ones are less far ahead then; None: now.
+        """
         with self._lock:
-            self._last_ms = max(time.time_ns() // 1_000_000, self._last_ms + 1)
+            began_ns = time.time_ns() if since_ns is None else since_ns
+            self._last_ms = max(began_ns // 1_000_000, self._last_ms + 1)
             return self._last_ms / 1000 + 0.0002  # well inside the millisecond: a float is not exact
 
     def ahead_s(self) -> float:

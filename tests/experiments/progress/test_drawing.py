@@ -104,7 +104,7 @@ def test_of_many_that_run_the_longest_are_shown() -> None:
 
 def test_what_waits_for_different_things_is_told_of_each_kind() -> None:
     names = [a_run(f"r{place}") for place in range(5)]
-    kinds = [Code.GPUS, Code.GPUS, Code.PAUSED, Code.NEXT, Code.UNREAD]
+    kinds = [Code.GPUS, Code.BEHIND, Code.PAUSED, Code.NEXT, Code.UNREAD]
     found = {run.name: waits(place, kind) for place, (run, kind) in enumerate(zip(names, kinds, strict=True))}
     texts = lines_of(advance(an_experiment(*names), found, NOW, agent=SERVING), 99)
     assert [text.split()[0] for text in texts[-4:]] == ["WAITING", "r0", "r2", "r3"]

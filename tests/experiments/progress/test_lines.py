@@ -19,6 +19,7 @@ from gpu_queue.experiments.progress.lines import (
     text_of,
     width,
     without_escapes,
+    wrapped,
 )
 
 ASCII = Glyphs.of("ascii")
@@ -47,6 +48,22 @@ def test_a_text_is_cut_to_columns_and_says_so() -> None:
     assert cut_middle("mnist_scaffold_lr1e-3_s0", 16) == "mnist_sc…1e-3_s0"
     assert cut_middle("abcdefghij", 6) == "abcde…"
     assert fill("训", 4) == "训  "
+
+
+def test_a_long_text_is_broken_between_words() -> None:
+    assert wrapped("exit status 1 after 3m20s on GPU 1", 24) == ["exit status 1 after", "    3m20s on GPU 1"]
+    assert wrapped("short", 24) == ["short"]
+    assert wrapped("x" * 30, 20) == ["x" * 20, "    " + "x" * 10]
+    assert wrapped("训练" * 8, 20) == ["训练" * 5, "    " + "训练" * 3]
+    assert wrapped("too narrow for it", 6) == ["too narrow for it"]
+
+
+@given(ANY_TEXT, st.integers(9, 30))
+def test_nothing_is_lost_where_a_text_is_broken(text: str, columns: int) -> None:
+    shown = clean(text, UNICODE)
+    lines = wrapped(shown, columns)
+    assert [line for line in lines if width(line) > columns] == []
+    assert "".join("".join(lines).split()) == "".join(shown.split())
 
 
 @given(ANY_TEXT, st.integers(0, 30))

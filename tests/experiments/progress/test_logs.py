@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gpu_queue.experiments.progress.failures import Failures
+from gpu_queue.experiments.progress.failures import SHOWN_A_MINUTE, Failures
 from gpu_queue.experiments.progress.lines import UNICODE
-from gpu_queue.experiments.progress.logs import log_end
+from gpu_queue.experiments.progress.logs import log_end, near
 from tests.experiments.progress.samples import NOW, a_run, failed, item_of
 
 
@@ -26,6 +26,21 @@ def test_the_last_lines_without_what_the_agent_wrote_below_them(log: Path) -> No
 def test_a_script_may_write_such_lines_itself(log: Path) -> None:
     log.write_text("==== epoch 1\nloss 3\n==== exit 1\n")
     assert log_end(str(log)) == ("==== epoch 1", "loss 3")
+
+
+def test_the_head_that_the_agent_wrote_is_left_out(log: Path) -> None:
+    head = "==== task a (c0ffee), try 1\n==== node vm, GPUs 2\n==== started 2026-11-30 02:16:18 +0000\n"
+    log.write_text(head + "ValueError\n==== exit 3\n")
+    assert log_end(str(log)) == ("ValueError",)
+    log.write_text(head + "==== exit 3\n")
+    assert log_end(str(log)) == ()
+
+
+def test_a_path_is_told_as_it_is_typed_here() -> None:
+    assert near("/data/logs/a.log", "/data") == "logs/a.log"
+    assert near("/data/logs/a.log", "/") == "data/logs/a.log"
+    assert near("/database/a.log", "/data") == "/database/a.log"
+    assert near("/data/a.log", "") == "/data/a.log"
 
 
 def test_of_a_long_log_only_the_end_is_read_and_no_torn_line_is_shown(log: Path) -> None:
@@ -66,13 +81,13 @@ def test_one_end_is_shown_once(log: Path) -> None:
 
 
 def test_of_many_failures_in_a_minute_the_first_ones_have_their_logs_shown(tmp_path: Path) -> None:
-    told = Failures(UNICODE, a_minute=2)
+    told = Failures(UNICODE)
     shown = []
-    for number in range(4):
+    for number in range(SHOWN_A_MINUTE + 2):
         (tmp_path / f"{number}.log").write_text(f"error {number}\n")
         item = item_of(a_run(f"r{number}"), failed(number, 3, log=str(tmp_path / f"{number}.log")))
-        shown.append(len(list(told.below(item, NOW + (60 if number == 3 else 0)))))
-    assert shown == [2, 2, 1, 2]
+        shown.append(len(list(told.below(item, NOW + (60 if number > SHOWN_A_MINUTE else 0)))))
+    assert shown == [2] * SHOWN_A_MINUTE + [1, 2]
 
 
 def test_what_never_ran_has_no_log_and_nothing_to_copy(log: Path) -> None:

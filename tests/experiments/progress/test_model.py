@@ -114,7 +114,7 @@ def test_what_a_person_took_out_has_not_failed(standing: Standing, phase: Phase)
 
 def test_another_agent_than_before_is_told_of() -> None:
     first = advance(ONE, {"a": waits(1)}, NOW, agent=SERVING)
-    second = advance(ONE, {"a": waits(1)}, NOW + 1, agent=replace(SERVING, starts=2, said="killed"), before=first)
+    second = advance(ONE, {"a": waits(1)}, NOW + 1, agent=replace(SERVING, starts=2, ended="killed"), before=first)
     assert [(event.what, event.said) for event in events_between(first, second)] == [(Happened.AGENT, "killed")]
     assert advance(ONE, {"a": waits(1)}, NOW + 2, agent=Agent(), before=second).agent == Agent()
 

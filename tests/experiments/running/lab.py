@@ -139,7 +139,7 @@ class Lab:
 
     def agent(self) -> int:
         """The pid of the agent, when there is one."""
-        return int(wait_until(lambda: os.path.isdir(self.paths.root) and [*self.pages()], "an agent")[0])
+        return int(wait_until(lambda: os.path.exists(self.paths.protocol) and [*self.pages()], "an agent")[0])
 
     def wait_for_agents_to_end(self) -> None:
         wait_until(lambda: not self.pages(), "the end of the agent", WITHIN_S, self.agent_said)

@@ -7,11 +7,13 @@ import shutil
 import tempfile
 import textwrap
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.agent.harness import wait_until
 from tests.agent.politeness import Server
 from tests.experiments.running.lab import a_lab
 from tests.fake_nvml import build
@@ -33,19 +35,16 @@ def base() -> Iterator[Path]:
 
 def test_none_of_24_runs_is_placed_beside_a_stranger(base: Path) -> None:
     server = Server(base, build(base / "library"), cards=4)
-    script = textwrap.indent(server.task(0.15), " " * 6)
+    script = textwrap.indent(server.task(0.1), " " * 6)
     text = f"jobs:\n  train:\n    matrix: {{seed: {list(range(RUNS))}}}\n    run: |\n{script}"
-    people = {"there_s": 2.0, "away_s": 6.0, "rude": 0.7}
-    with a_lab(base, text) as lab:
+    server.cards = 2  # strangers come to two of the four, and stay; now and then they do nothing
+    with a_lab(base, text) as lab, server.others(time.time_ns() % 1000, {"there_s": 300.0, "away_s": 0.01}):
+        wait_until(lambda: server.events.read_text().count("arrives") == 2, "strangers")
         lab.more = server.environment()
-        typed = lab.type(simulate="")
-        lab.agent()  # who has gone before that nobody can see
-        with server.others(time.time_ns() % 1000, people):
-            status = typed.status()
-            manners = server.judge(time.monotonic())
-        said = typed.said
-    print(f"\n{manners.text()}\n{said}")
+        status, said = lab.run(simulate="")
+        manners = server.judge(time.monotonic())
+        cards = Counter(one.card for one in server.stays(time.monotonic()))
     assert status == 0, said
     assert manners.tasks == RUNS
-    assert not manners.impolite, "\n".join(manners.impolite)
-    assert "arrives" in server.events.read_text(), "somebody was there"
+    assert not manners.impolite, "\n".join([*manners.impolite, said])
+    assert cards.keys() == {2, 3}

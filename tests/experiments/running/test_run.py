@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections import Counter
@@ -92,6 +93,10 @@ jobs:
         status, said = lab.run("--job-id", "mine")
         assert status == 1, said
         assert "1 of 3 done, 2 failed" in said
+        told = next(line for line in said.splitlines() if re.search(r"FAILED +fails ", line))
+        assert all(words in told for words in ("exit status 1", " after ", " on GPU ")), told
+        assert re.search(r"done +stubborn .* after ", said), said
+        assert "refused: dependency fails" in said
         assert lab.ran == {"fails": 1, "stubborn": 3}, "no retries unless the file says so"
         assert not (base / ".gpu-queue").exists()
         (base / "mended").touch()
@@ -185,8 +190,8 @@ def test_ctrl_c_asks_whether_to_leave_it_running(gated: Lab) -> None:
     leave(typed, b"\n")
     assert "It goes on: " in typed.said
     gated.open_gate()
+    wait_until(lambda: len(gated.spool.find("", State.DONE)) == 6, "the agent, which goes on")
     gated.wait_for_agents_to_end()
-    assert len(gated.spool.find("", State.DONE)) == 6, "the agent went on, and ended when nothing was left"
 
 
 def test_where_no_agent_can_begin_it_says_why(base: Path) -> None:

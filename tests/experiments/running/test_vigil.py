@@ -61,15 +61,17 @@ def test_three_deaths_within_a_minute_are_enough() -> None:
         (reason(Code.DRAINING, cause="empty"), Act.START),
         (reason(Code.DRAINING, cause="lifetime"), Act.START),
         (None, Act.START),
-        (reason(Code.LEAVING, cause="shutdown"), Act.GIVE_UP),
-        (reason(Code.LEAVING, cause="signal"), Act.GIVE_UP),
-        (reason(Code.DRAINING, cause="spool", by="a@b: hot"), Act.GIVE_UP),
+        (reason(Code.LEAVING, cause="shutdown"), Act.LEAVE),
+        (reason(Code.LEAVING, cause="signal"), Act.LEAVE),
+        (reason(Code.DRAINING, cause="spool", by="a@b: hot"), Act.LEAVE),
     ],
 )
 def test_what_a_person_has_ended_stays_ended_and_what_found_the_queue_empty_is_started_again(
     left: Reason | None, act: Act
 ) -> None:
     assert advance(HAD, ended(0, left=left)).act is act
+    assert advance(HAD, replace(NOW, left=left)).act is act, "somebody else had started it"
+    assert advance(HAD, ended(-9, left=left)).act is Act.START
 
 
 def test_where_none_can_be_started_another_node_is_enough_as_long_as_it_serves() -> None:

@@ -37,6 +37,7 @@ NO_YAML: dict[str, str | bytes] = {
     "more values than anybody reads": f"jobs: {{a: {{matrix: {{seed: [{'x,' * 100_001}]}}, {RUN}}}}}\n",
     "a control character": "jobs:\n  a:\n    run: echo \x07\n",
     "a NUL that is spelled": 'jobs: {a: {run: "echo \\0"}}\n',
+    "a character that there is not": 'jobs: {a: {run: "\\Uffffffff"}}\n',
     "an invisible character": "jobs:\n  a:\n    gpus: 1\u200b\n    run: x\n",
     "a direction of writing": "jobs: {a: {run: 'x \u202e y'}}\n",
     "Latin-1": b"jobs:\n  caf\xe9: {run: x}\n",
@@ -104,6 +105,7 @@ JOB = {
     "a priority in words": f"{RUN}\npriority: high",
     "maybe skipped": f"{RUN}\nskip_done: maybe",
     "a directory of somebody else": f"{RUN}\ncwd: ~bob/p",
+    "logs that are switched off": f"{RUN}\nlog_dir: false",
     "an empty directory": f"{RUN}\ncwd: ''",
     "a directory with a control character": f'{RUN}\ncwd: "a\\nb"',
     "an environment that is a list": f"{RUN}\nenv: [A=1]",
@@ -120,6 +122,7 @@ JOB = {
     "a typo in a template": "matrix: {dataset: [a, b]}\nrun: python a.py {datset}",
     "a default of a name that there is not": "matrix: {gamma: [1]}\nrun: python a.py {gama|0}",
     "GitHub's templates": "matrix: {seed: [1]}\nrun: python a.py --seed ${{ matrix.seed }}",
+    "a variable in the place of a template": "matrix: {seed: [1], lr: [1]}\nrun: python a.py --seed $seed --lr ${lr}",
     "a name in a name": f"{RUN}\nname: x-{{name}}",
     "a template behind a backslash": "matrix: {seed: [1]}\nrun: echo \\{seed}",
     "a text in a sum": "matrix: {seed: [1, a b]}\nrun: echo $(( {seed} + 1 ))",
@@ -167,8 +170,14 @@ MORE = {
         "jobs:\n  a: {run: x, matrix: {s: [0, 1], exclude: [{s: 1}]}}\n"
         "  b: {run: x, matrix: {s: [0, 1]}, after: 'a-{s}'}\n"
     ),
+    "after more than a record holds": (
+        "jobs:\n  a-job-whose-name-is-long-enough-to-be-found-again:\n    run: x\n"
+        "    matrix: {a: &a [0,1,2,3,4,5,6,7,8,9], b: *a, c: *a}\n"
+        "  b: {after: a-job-whose-name-is-long-enough-to-be-found-again, run: x}\n"
+    ),
     "more runs than anybody runs": "jobs:\n"
-    + "".join(f"  a{n}: {{run: x, matrix: {{s: [{','.join(map(str, range(2100)))}]}}}}\n" for n in range(5)),
+    "  a0: &a {run: x, matrix: {a: &v [0,1,2,3,4,5,6,7,8,9], b: *v, c: *v, d: [0,1]}}\n"
+    + "".join(f"  a{n}: *a\n" for n in range(1, 6)),
 }
 
 

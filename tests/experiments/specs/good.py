@@ -143,6 +143,17 @@ jobs:
       docker ps --format '{{.ID}}'
 """,
     ),
+    "variables of the shell that are called like values": (
+        1,
+        """\
+jobs:
+  a:
+    matrix: {n: [1], m: [1], k: [1], HOME: [x]}
+    env: {k: "{k}"}
+    run: |
+      n={n}; for m in 1 2; do echo $n ${m} $k $na ${n:-1} $(echo n); done; HOME={HOME}
+""",
+    ),
     "anchors and merges": (
         3,
         """\
