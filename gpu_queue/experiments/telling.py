@@ -120,7 +120,7 @@ def notes(loaded: Loaded) -> Iterator[str]:
     """What the submitter should know, each once."""
     yield from loaded.notes
     if loaded.others:
-        yield f"another load queued {_plural(len(loaded.others), 'run')} of them at the same time; its tasks stay"
+        yield f"another load queued {len(loaded.others)} of the runs at the same time; its tasks stay"
     noted: dict[str, list[str]] = {}
     for run, task in loaded.queued:
         for note in task.notes:

@@ -22,6 +22,7 @@ from gpu_queue.experiments import courtesy, known, queueing
 from gpu_queue.experiments.known import Member, members
 from gpu_queue.experiments.queueing import Loaded, load_experiment
 from gpu_queue.experiments.specs.nouns import Experiment, Run
+from gpu_queue.experiments.telling import notes
 from gpu_queue.locks import try_lock
 from gpu_queue.spool.desk import committing, entrance, find, steering
 from gpu_queue.spool.paths import SpoolPaths
@@ -171,6 +172,7 @@ def test_two_that_compare_before_either_publishes_leave_each_run_once(tmp_path: 
         loaded, first = other.end(), one.end()
     assert names(alive(paths)) == sorted(f"s{seed}" for seed in range(24))
     assert (len(loaded.queued), len(loaded.others)) == (0, 24)
+    assert list(notes(loaded)) == ["another load queued 24 of the runs at the same time; its tasks stay"]
     assert loaded.ids == first.ids == {member.part.name: member.id for member in alive(paths)}
     for member in alive(paths):
         assert os.readlink(member.part.log) == paths.first_log(member.id), "the link leads to the log that will be"
