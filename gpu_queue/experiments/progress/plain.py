@@ -9,7 +9,7 @@ from typing import TextIO
 from gpu_queue.experiments.progress.failures import Failures
 from gpu_queue.experiments.progress.lines import Glyphs, clean, text_of
 from gpu_queue.experiments.progress.model import events_between
-from gpu_queue.experiments.progress.nouns import Event, Happened, Progress, Queue
+from gpu_queue.experiments.progress.nouns import Event, Happened, Phase, Progress, Queue
 from gpu_queue.experiments.progress.sentences import agent_in_words, happened, plural, summary, why_first
 from gpu_queue.experiments.progress.summary import summary_lines
 from gpu_queue.units import format_clock
@@ -36,6 +36,9 @@ class PlainDisplay:
         self._before: Progress | None = None
         self._told_at = 0.0
         self._agent = ""
+        self._late: set[str] = set()
+        """Names of runs that are done and were not told of: how long they took is read by the next look."""
+        self._was_over = False
 
     def show(self, progress: Progress) -> None:
         """What has happened, and each minute how far it is."""
@@ -53,6 +56,8 @@ class PlainDisplay:
 
     def end(self, progress: Progress, queue: Queue) -> None:
         """The summary, which is no event and has no time."""
+        for late in self._told_late(progress):
+            self._write(progress.now, late)
         for line in summary_lines(progress, queue, COLUMNS, self._glyphs):
             self._stream.write(f"{text_of(line)}\n")
         self._stream.flush()
@@ -60,20 +65,31 @@ class PlainDisplay:
     def _lines(self, progress: Progress) -> Iterator[str]:
         before = self._before
         was, self._agent = self._agent, agent_in_words(progress)
-        if was and not self._agent:
+        if was and not self._agent and not progress.is_over:
             yield "the agent serves it"
+        yield from self._told_late(progress)
         for event in events_between(before, progress):
-            yield from self._of(event)
+            if event.what is Happened.DONE and event.item is not None and not event.item.standing.outcome:
+                self._late.add(event.item.run.name)
+            else:
+                yield from self._of(event)
         if self._agent not in ("", was):
             yield self._clean(self._agent)
         if before is None and progress.earlier:
             yield f"{plural(len(progress.earlier), 'run')} done before"
         is_due = before is None or progress.now - self._told_at >= EVERY_S
-        if is_due or (progress.is_over and before is not None and not before.is_over):
+        was_over, self._was_over = self._was_over, progress.is_over and not self._late
+        if is_due or (self._was_over and not was_over):
             self._told_at = progress.now
             yield summary(progress)
             if progress.waiting and not progress.running and why_first(progress.waiting[0]):
                 yield self._clean(f"  {progress.waiting[0].run.name}: {why_first(progress.waiting[0])}")
+
+    def _told_late(self, progress: Progress) -> Iterator[str]:
+        names, self._late = self._late, set()
+        for item in progress.items if names else ():
+            if item.run.name in names and item.phase is Phase.DONE:
+                yield from self._of(Event(Happened.DONE, progress.now, item))
 
     def _of(self, event: Event) -> Iterator[str]:
         word, rest = happened(event)

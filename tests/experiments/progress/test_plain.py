@@ -95,12 +95,37 @@ def test_an_agent_serves_before_its_first_run_starts() -> None:
     assert "started" in starts
 
 
+def test_a_run_that_is_done_is_told_of_once_with_how_long_it_took() -> None:
+    pipe = Pipe()
+    unread = replace(done(1, 3), tries=0, outcome="", ran_s=None)
+    pipe.show(NOW, {"a": waits(1)})
+    assert pipe.show(NOW + 1, {"a": unread}) == []
+    told, over = pipe.show(NOW + 2, {"a": done(1, 3)})
+    assert told.endswith("done     a (c0e101) after 3.0s")
+    assert "1 of 1 done" in over
+    assert pipe.show(NOW + 3, {"a": done(1, 3)}) == []
+
+
+def test_a_run_of_which_nothing_is_written_down_is_told_of_all_the_same() -> None:
+    pipe = Pipe()
+    unread = replace(done(1, 3), tries=0, outcome="", ran_s=None)
+    pipe.show(NOW, {"a": waits(1)})
+    pipe.show(NOW + 1, {"a": unread})
+    assert [line[7:] for line in pipe.show(NOW + 2, {"a": unread})] == ["done     a (c0e101)", "1 of 1 done; 2s"]
+
+
 def test_nothing_is_written_between_two_minutes_while_nothing_happens() -> None:
     pipe = Pipe()
     assert pipe.show(NOW, {"a": runs(1, 0, 0)}) == ["+00000 0 of 1 done, 1 running; 0s"]
     for second in range(1, 60):
         assert pipe.show(NOW + second, {"a": runs(1, second, 0, now=NOW + second)}) == []
     assert pipe.show(NOW + 60, {"a": runs(1, 60, 0, now=NOW + 60)}) == ["+00060 0 of 1 done, 1 running; 1m00s"]
+
+
+def test_when_all_has_ended_nothing_is_said_of_the_agent_any_more() -> None:
+    pipe = Pipe()
+    assert "+00000 no agent serves it yet" in pipe.show(NOW, {"a": waits(1)}, agent=Agent())
+    assert [line for line in pipe.show(NOW + 1, {"a": done(1, 1)}) if "serves it" in line] == []
 
 
 def test_each_line_is_there_at_once(tmp_path: Path) -> None:
