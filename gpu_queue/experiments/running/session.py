@@ -29,7 +29,7 @@ from gpu_queue.states import AgentState
 from gpu_queue.task import State
 
 TICK_S = 0.2
-STUCK = "what is left can never run here; it waits in the queue for other GPUs, or for another file"
+STUCK = "what is left can never run here; it stays in the queue"
 COUNT_EVERY_S = 10.0
 """Somebody else may have loaded the file, so that its runs have other tasks."""
 _ENDED = (State.DONE, State.FAILED)
