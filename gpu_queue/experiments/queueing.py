@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -22,8 +23,9 @@ from gpu_queue.spool.desk.committing import Prepared
 from gpu_queue.spool.desk.find import Task
 from gpu_queue.spool.desk.links import turn_link, unmake_link
 from gpu_queue.spool.desk.publishing import Beside, Options, Script
+from gpu_queue.spool.desk.stamps import begin_behind
 from gpu_queue.spool.desk.steering import Outcome, cancel, retry
-from gpu_queue.spool.paths import SpoolPaths
+from gpu_queue.spool.paths import SpoolPaths, submitted_s
 from gpu_queue.spool.records import read_tries
 from gpu_queue.task import Claim, ExperimentPart, State
 from gpu_queue.texts import printable
@@ -119,11 +121,14 @@ class _Loading:
         self._census = Census(paths)
         self._taken: list[Member] = []
         self._retried: dict[str, Member] = {}
+        self._newest_s = 0.0
+        """When the last of its tasks was submitted."""
 
     def compare(self) -> Plan:
         """The file against what is there now."""
         is_made = entrance.is_made(self._paths)
         known = self._census.members(file=self._experiment.path) if is_made else []
+        self._newest_s = max((submitted_s(one.id) or 0.0 for one in known), default=0.0)
         lost = frozenset(one.id for one in known if one.state is State.DONE and _is_lost(one.part.log))
         try:
             return compare(self._experiment.runs, Facts(known, self._taken, lost), self._wish)
@@ -157,6 +162,7 @@ class _Loading:
         published, notes = _with_places(plan.published)
         if notes:
             prepared = self.look_at(plan, published)
+        begin_behind(self._newest_s)  # the last task of a name counts: a clock that was set back must not hide it
         tasks = entrance.put_in(self._paths, prepared)
         queued = tuple((item.run, task) for item, task in zip(published, tasks, strict=True))
         return Loaded(plan, queued, tuple(self._taken), tuple(self._retried.values()), notes)
@@ -238,18 +244,34 @@ class _Loading:
 
 
 def _is_lost(log: str) -> bool:
-    return bool(log) and not os.path.lexists(log)
+    try:
+        os.lstat(log)
+    except (FileNotFoundError, NotADirectoryError):
+        return bool(log)
+    except (OSError, ValueError):
+        pass  # nobody can look there now: what was done is not run again for that
+    return False
+
+
+def _why_no_links(directory: str) -> str:
+    """Why no link can be made in a directory, which is made; empty: one was made, and taken away."""
+    try:
+        os.makedirs(directory, exist_ok=True)
+        # There are filesystems without links, and full ones: only trying tells.
+        tried = f"{directory}/.{secrets.token_hex(6)}"
+        os.symlink("tried", tried)
+        os.unlink(tried)
+    except PermissionError:
+        return "you may not write there" if not os.access(directory, os.W_OK | os.X_OK) else "it has no links"
+    except (OSError, ValueError) as error:
+        return getattr(error, "strerror", None) or str(error)
+    return ""
 
 
 def _with_places(published: Sequence[Item]) -> tuple[list[Item], tuple[str, ...]]:
     """The same runs, with the directories for the links to their logs made; where there can be none, without."""
-    problems: dict[str, str] = {}
-    for directory in dict.fromkeys(os.path.dirname(item.run.log) for item in published if item.run.log):
-        try:
-            os.makedirs(directory, exist_ok=True)
-            problems[directory] = "" if os.access(directory, os.W_OK | os.X_OK) else "you may not write there"
-        except (OSError, ValueError) as error:
-            problems[directory] = getattr(error, "strerror", None) or str(error)
+    directories = dict.fromkeys(os.path.dirname(item.run.log) for item in published if item.run.log)
+    problems = {directory: _why_no_links(directory) for directory in directories}
     # A record that names a link which cannot be made would have the run queued anew each time, for a lost log.
     made = [
         replace(item, run=replace(item.run, log="")) if problems.get(os.path.dirname(item.run.log)) else item

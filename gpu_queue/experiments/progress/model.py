@@ -181,6 +181,11 @@ class _Change:
     def is_other_try(self) -> bool:
         return self.is_other_task or self.before.token != self.now.token or self.before.tries != self.now.tries
 
+    @property
+    def is_read_later(self) -> bool:
+        """Whether only now somebody has read how it went: its files come later than its place."""
+        return not self.is_other_task and not self.before.tries
+
 
 def events_between(before: Progress | None, after: Progress) -> tuple[Event, ...]:
     """What a person wants to hear of, in the order of the file; of the first look nothing has happened."""
@@ -205,7 +210,7 @@ def _happened(one: _Change) -> Iterator[Happened]:
             yield Happened.GONE
         return
     is_ended = one.new in _ENDED
-    if is_ended and (one.old not in _ENDED or one.is_other_try or one.new is not one.old):
+    if is_ended and (one.new is not one.old or (one.is_other_try and not one.is_read_later)):
         yield {Phase.DONE: Happened.DONE, Phase.FAILED: Happened.FAILED}.get(one.new, Happened.CANCELLED)
         return
     if is_ended:

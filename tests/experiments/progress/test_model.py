@@ -57,6 +57,11 @@ def test_one_too_short_to_be_seen_running_is_told_of_when_it_is_done() -> None:
     assert happened(waits(1), done(1, 0.1)) == [[Happened.DONE]]
 
 
+def test_what_is_read_only_later_of_how_a_run_went_is_no_second_end_of_it() -> None:
+    unread = replace(done(1, 0.1), tries=0, outcome="", ran_s=None)
+    assert happened(waits(1), unread, done(1, 0.1)) == [[Happened.DONE], []]
+
+
 def test_a_try_that_failed_and_is_tried_again_is_no_failure_of_the_run() -> None:
     again = replace(waits(1), tries=1, failures=1, outcome="failed(1)")
     assert happened(runs(1, 5, 0), again, runs(1, 0, 0, tries=2)) == [[Happened.RETRIED], [Happened.STARTED]]
