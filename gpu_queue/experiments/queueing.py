@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from gpu_queue.errors import BadExperimentFile, BadScript, SpoolError
@@ -165,6 +165,7 @@ class _Loading:
         begin_behind(self._newest_s)  # the last task of a name counts: a clock that was set back must not hide it
         tasks = entrance.put_in(self._paths, prepared)
         queued = tuple((item.run, task) for item, task in zip(published, tasks, strict=True))
+        notes += tuple(_missing_directories(published))
         return Loaded(plan, queued, tuple(self._taken), tuple(self._retried.values()), notes)
 
     def _take_out(self, plan: Plan) -> list[Outcome]:
@@ -238,6 +239,17 @@ class _Loading:
 
     def _place(self, run: Run) -> str:
         return f"{printable(self._experiment.place)}:{run.place.line}:{run.place.column}"
+
+
+def _missing_directories(published: Sequence[Item]) -> Iterator[str]:
+    """Where runs cannot start here; where they do it may be there, or be made before."""
+    runs: dict[str, list[Run]] = {}
+    for item in published:
+        runs.setdefault(item.run.cwd, []).append(item.run)
+    for directory, there in runs.items():
+        if not os.path.isdir(directory):
+            more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+            yield f"{printable(directory)} is no directory here: cwd of {printable(there[0].name)}{more}"
 
 
 # -- links to logs --------------------------------------------------------------------------------------------------

@@ -444,6 +444,15 @@ def test_a_directory_for_links_that_cannot_be_made_is_told_of_and_its_runs_are_n
     assert news(load_experiment(paths, runs)) == ["done", "waits"]
 
 
+def test_a_directory_to_run_in_that_is_not_here_is_told_of(
+    tmp_path: Path, paths: SpoolPaths, make: Callable[..., Run]
+) -> None:
+    gone = str(tmp_path / "gone")
+    runs = experiment(tmp_path, make("a"), make("b", cwd=gone), make("c", cwd=gone))
+    assert load_experiment(paths, runs).notes == (f"{gone} is no directory here: cwd of b and 1 more",)
+    assert load_experiment(paths, runs).notes == (), "of what waits it was told"
+
+
 def test_a_filesystem_that_has_no_links_is_told_of_and_its_runs_are_not_run_again_for_it(
     tmp_path: Path, paths: SpoolPaths, make: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:

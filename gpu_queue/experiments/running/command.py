@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import shlex
 import signal
@@ -21,7 +22,7 @@ from gpu_queue.experiments.running.flags import Flags, agent_arguments, agent_en
 from gpu_queue.experiments.running.interrupts import Interrupts
 from gpu_queue.experiments.running.leaving import take_down
 from gpu_queue.experiments.running.loading import agreed, load
-from gpu_queue.experiments.running.place import make_place, own_spool
+from gpu_queue.experiments.running.place import check_owner, make_place, own_spool
 from gpu_queue.experiments.running.session import Ending, Session
 from gpu_queue.experiments.specs.nouns import Experiment
 from gpu_queue.experiments.specs.reading import read_experiment
@@ -36,6 +37,8 @@ SAYS = (
 )
 
 add_arguments = command_line.add_arguments
+_LINE_CHARS = 5000
+"""Commands in it are copied."""
 
 
 def run(chosen: argparse.Namespace, program: str) -> int:
@@ -55,8 +58,13 @@ def run(chosen: argparse.Namespace, program: str) -> int:
         _say("")
         return 128 + signal.SIGINT
     except BrokenPipeError:  # whoever reads has seen enough; the agent goes on
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
         return 128 + signal.SIGPIPE
+    except OSError as error:
+        if error.errno != errno.EIO or error.filename is not None:
+            raise
+        _say_no_more()  # the terminal is gone; the agent goes on
+        return 128 + signal.SIGHUP
     except (BadExperimentFile, SettingsError) as error:
         _complain(program, str(error))
         return 2
@@ -67,7 +75,9 @@ def run(chosen: argparse.Namespace, program: str) -> int:
 
 def _paths(flags: Flags, experiment: Experiment) -> SpoolPaths:
     if flags.job_id is None:
-        return own_spool(experiment.path)
+        paths = own_spool(experiment.path)
+        check_owner(paths, experiment.path)
+        return paths
     try:
         return entrance.named(flags.job_id, None)
     except SpoolError as error:
@@ -124,6 +134,8 @@ def _leave(ending: Ending, session: Session, interrupts: Interrupts, flags: Flag
         _say(left_running(ending.progress, command))
     elif take_down(paths, session, interrupts):
         _say(stopped(ending.progress, command))
+    else:
+        _say(f"The agent is still giving back what runs; go on with: {command}")
     return status
 
 
@@ -141,9 +153,15 @@ def _queue(paths: SpoolPaths, experiment: Experiment) -> Queue:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201
+    sys.stdout.flush()
+    loads.put([printable(line, _LINE_CHARS)])
+
+
+def _say_no_more() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
 
 
 def _complain(program: str, text: str) -> None:
-    for line in text.splitlines():
-        print(f"{program}: {printable(line)}", file=sys.stderr)  # noqa: T201
+    loads.say([f"{program}: {printable(line, _LINE_CHARS)}" for line in text.splitlines()])

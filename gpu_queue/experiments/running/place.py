@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 
 from gpu_queue.errors import SpoolError
@@ -26,6 +27,36 @@ def own_spool(file: str) -> SpoolPaths:
 
 def _job_id(name: str) -> str:
     return _STRANGE.sub("_", os.path.splitext(name)[0])[:_JOB_ID_CHARS]
+
+
+def check_owner(paths: SpoolPaths, file: str) -> None:
+    """Refuse a queue beside the file that somebody else has made: what lies in it is run as us.
+
+    Args:
+        paths: of the queue.
+        file: the experiment file; what its owner has put there we run anyhow.
+
+    Raises:
+        SpoolError: it is another one's, or closed to us.
+    """
+    for directory in (os.path.dirname(paths.root), paths.root):
+        try:
+            facts = os.stat(directory)
+            trusted = {0, os.geteuid(), os.stat(file).st_uid}
+        except OSError:
+            return  # it is not there: whoever makes it finds out what else is wrong
+        if facts.st_uid not in trusted or not os.access(directory, os.R_OK | os.X_OK):
+            raise SpoolError(
+                f"{directory}: this queue is {_user(facts.st_uid)}'s; run a copy of the file in a directory of "
+                "yours, or give --job-id ID: then the queue lies in $QUEUE_ROOT"
+            )
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"the user {uid}"
 
 
 def make_place(paths: SpoolPaths) -> None:

@@ -147,8 +147,7 @@ class Session:
         self._is_elsewhere = is_served_elsewhere(snapshot)
         if self.here is not None and own is None and self.own is None and not self._has_told_other:
             self._has_told_other = True
-            pid = self.here.page.pid if self.here.page is not None else 0
-            self._display.say(f"an agent (process {pid}) serves it here already: its settings hold")
+            self._display.say(_other_agent(self.here))
         page = self.here.page if self.here is not None else None
         if page is None:
             return Agent(starts=self._starts, ended=self._ended)
@@ -176,3 +175,9 @@ class Session:
         if status is not None:
             self.own = None
         return step
+
+
+def _other_agent(node: NodeView) -> str:
+    pid, mode = (node.page.pid, node.page.mode) if node.page is not None else (0, "")
+    careless = "; its mode is dedicated, so it also takes GPUs that others use" if mode == "dedicated" else ""
+    return f"an agent (process {pid}) serves it here already: its settings hold{careless}"

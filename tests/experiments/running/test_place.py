@@ -1,0 +1,41 @@
+"""The queue beside an experiment file: whose it may be."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from gpu_queue.errors import SpoolError
+from gpu_queue.experiments.running.place import check_owner, make_place, own_spool
+
+STRANGER = 48_001
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    made = tmp_path / "f.yaml"
+    made.write_text("")
+    return made
+
+
+def test_a_queue_of_our_own_or_none_is_fine(file: Path) -> None:
+    paths = own_spool(str(file))
+    check_owner(paths, str(file))
+    make_place(paths)
+    os.mkdir(paths.root)
+    check_owner(paths, str(file))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("is_whole", [False, True])
+def test_a_queue_that_somebody_else_has_put_there_is_refused(is_whole: bool, file: Path) -> None:
+    paths = own_spool(str(file))
+    make_place(paths)
+    os.mkdir(paths.root)
+    os.chown(os.path.dirname(paths.root) if is_whole else paths.root, STRANGER, -1)
+    with pytest.raises(SpoolError, match=f"is the user {STRANGER}'s; run a copy of the file.* or give --job-id"):
+        check_owner(paths, str(file))
+    os.chown(file, STRANGER, -1)
+    check_owner(paths, str(file))  # whoever owns the file says anyhow what is run
