@@ -22,7 +22,7 @@ from gpu_queue.experiments.running.flags import Flags, agent_arguments, agent_en
 from gpu_queue.experiments.running.interrupts import Interrupts
 from gpu_queue.experiments.running.leaving import take_down
 from gpu_queue.experiments.running.loading import agreed, load
-from gpu_queue.experiments.running.place import check_owner, make_place, own_spool
+from gpu_queue.experiments.running.place import check_origin, check_owner, make_place, own_spool
 from gpu_queue.experiments.running.session import Ending, Session
 from gpu_queue.experiments.specs.nouns import Experiment
 from gpu_queue.experiments.specs.reading import read_experiment
@@ -77,6 +77,7 @@ def _paths(flags: Flags, experiment: Experiment) -> SpoolPaths:
     if flags.job_id is None:
         paths = own_spool(experiment.path)
         check_owner(paths, experiment.path)
+        check_origin(paths, experiment.path)
         return paths
     try:
         return entrance.named(flags.job_id, None)

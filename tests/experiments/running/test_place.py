@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from gpu_queue.errors import SpoolError
-from gpu_queue.experiments.running.place import check_owner, make_place, own_spool
+from gpu_queue.experiments.queueing import load_experiment
+from gpu_queue.experiments.running.place import check_origin, check_owner, make_place, own_spool
+from gpu_queue.experiments.specs.reading import read_experiment
+from gpu_queue.task import State
 
 STRANGER = 48_001
 
@@ -39,3 +43,20 @@ def test_a_queue_that_somebody_else_has_put_there_is_refused(is_whole: bool, fil
         check_owner(paths, str(file))
     os.chown(file, STRANGER, -1)
     check_owner(paths, str(file))  # whoever owns the file says anyhow what is run
+
+
+def test_a_queue_that_was_copied_with_what_waits_in_it_is_not_run_a_second_time(tmp_path: Path) -> None:
+    file, copied = tmp_path / "one" / "f.yaml", tmp_path / "two" / "f.yaml"
+    file.parent.mkdir()
+    file.write_text("jobs: {a: {run: a}, b: {run: b}}")
+    paths = own_spool(str(file))
+    check_origin(paths, str(file))
+    load_experiment(paths, read_experiment(str(file)))
+    check_origin(paths, str(file))
+    shutil.copytree(file.parent, copied.parent, symlinks=True)
+    with pytest.raises(SpoolError, match=f"copied or moved here with 2 tasks of {file}.* remove this directory"):
+        check_origin(own_spool(str(copied)), str(copied))
+    there = own_spool(str(copied))
+    for name in os.listdir(there.directory(State.PENDING)):
+        os.rename(f"{there.directory(State.PENDING)}/{name}", f"{there.directory(State.DONE)}/{name}")
+    check_origin(there, str(copied))
