@@ -55,7 +55,7 @@ def run(chosen: argparse.Namespace, program: str) -> int:
         paths = _paths(flags, experiment)
         return _run(flags, experiment, paths, program)
     except KeyboardInterrupt:
-        _say("")
+        _complain(program, "left before it began; what is queued waits: run it again")
         return 128 + signal.SIGINT
     except BrokenPipeError:  # whoever reads has seen enough; the agent goes on
         _say_no_more()
@@ -107,7 +107,18 @@ def _run(flags: Flags, experiment: Experiment, paths: SpoolPaths, program: str) 
         for line in ending.words:
             _complain(program, f"  {line}")
         return 1
-    return int(any(True for _ in ending.progress.failed))
+    has_failed = any(True for _ in ending.progress.failed)
+    if has_failed and _is_full(paths.root):
+        _complain(program, f"{paths.root}: no space is left on its disk, so that nobody knows how some have ended")
+    return int(has_failed)
+
+
+def _is_full(directory: str) -> bool:
+    try:
+        facts = os.statvfs(directory)
+    except OSError:
+        return False
+    return facts.f_bavail == 0 or (facts.f_files > 0 and facts.f_favail == 0)
 
 
 def _start(paths: SpoolPaths, flags: Flags) -> OwnAgent:

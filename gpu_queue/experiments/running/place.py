@@ -111,5 +111,8 @@ def make_place(paths: SpoolPaths) -> None:
         ) from error
     try:
         os.write(ignored, _IGNORED)
+    except OSError as error:
+        os.unlink(f"{directory}/.gitignore")  # the next one is to write it
+        raise SpoolError(f"{directory}/.gitignore: cannot be written: {error.strerror}") from error
     finally:
         os.close(ignored)

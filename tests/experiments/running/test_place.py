@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -60,3 +61,16 @@ def test_a_queue_that_was_copied_with_what_waits_in_it_is_not_run_a_second_time(
     for name in os.listdir(there.directory(State.PENDING)):
         os.rename(f"{there.directory(State.PENDING)}/{name}", f"{there.directory(State.DONE)}/{name}")
     check_origin(there, str(copied))
+
+
+def test_a_full_disk_is_told_of_and_leaves_nothing_half_made(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    paths = own_spool(str(file))
+    monkeypatch.setattr(os, "write", is_full)
+    with pytest.raises(SpoolError, match=r"\.gitignore: cannot be written: No space left"):
+        make_place(paths)
+    monkeypatch.undo()
+    make_place(paths)
+    assert (file.parent / ".gpu-queue" / ".gitignore").read_text() == "*\n"
