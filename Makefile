@@ -57,7 +57,7 @@ format: $(STAMP) ## let ruff lay the code out
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-docs: $(STAMP) ## write anew what is made from the code: the schema of config.yaml, the man page, the completion
+docs: $(STAMP) ## write anew what is made from the code: schemas, the man page, the completion
 	$(BIN)/python -m gpu_queue.config >docs/config.schema.json
 	$(BIN)/gpu-queue schema >docs/experiment.schema.json
 	for one in bash:completion.bash zsh:_gpu-queue tcsh:completion.tcsh; do \

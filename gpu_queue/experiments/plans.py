@@ -1,6 +1,9 @@
 """What loading an experiment does: which runs are new, changed, gone, done; what is queued, what taken out.  Pure.
 
 - A run is known by its name.  The last task of that name counts, unless it was cancelled or waits with other content.
+- Of tasks that two loads queued for one run at once one is left: the one that has started, else the first.
+- What runs as it was goes on alone: the run as it is now, and what comes after it, wait outside the queue until then,
+  for two forms of a run would write the same log and the same results.
 - What was done, runs or has failed stays.  It is queued once more where the file or its user says so, where its log
   was removed, and where what it comes after was queued later than itself: its result would be that of another one.
 - What waits and was changed is taken out and queued anew, as is what waits for a task that will not be done any more.
@@ -38,6 +41,8 @@ class News(str, Enum):
     RUNS = "runs"
     DONE = "done"
     FAILED = "failed"
+    LATER = "later"
+    """It is queued by a later load: it runs as it was before, or what it comes after does."""
 
 
 PUBLISHED = frozenset({News.NEW, News.CHANGED, News.AGAIN, News.MOVED})
@@ -99,6 +104,12 @@ class Plan:
         return [self.items[at] for at in self.order if self.items[at].is_published]
 
     @property
+    def outdated(self) -> list[Member]:
+        """What runs as it was, in the order of the file."""
+        later = (one for one in self.items if one.news is News.LATER and one.because is None)
+        return [one.member for one in later if one.member is not None]
+
+    @property
     def retried(self) -> list[Item]:
         """What is tried again, in that order."""
         return [self.items[at] for at in self.order if self.items[at].news is News.RETRIED]
@@ -114,6 +125,8 @@ class Facts:
     """Those that were taken out for this load already, as they were before."""
     lost_logs: frozenset[str] = frozenset()
     """Ids of those whose link to the log was removed."""
+    before: frozenset[str] | None = None
+    """Ids of those that were there before this load published something; None: it has not."""
 
 
 @dataclass(frozen=True)
@@ -211,7 +224,8 @@ def compare(runs: Sequence[Run], facts: Facts, wish: Wish) -> Plan:
         item = _by_itself(run, own.get(printable(run.name), ()), facts, wish)
         item = _behind(item, [items[name] for name in run.after])
         items[run.name] = item if run.queue is None else lines[run.queue].take(item)
-    kept = {item.member.id for item in items.values() if item.member is not None and not item.is_published}
+    stays = (item for item in items.values() if not item.is_published and item.news is not News.LATER)
+    kept = {item.member.id for item in stays if item.member is not None}
     taken = {one.id for one in facts.taken}
     there = [one for some in own.values() for one in some]
     waiting = [one for one in there if one.state is State.PENDING and one.id not in kept]
@@ -224,6 +238,27 @@ def compare(runs: Sequence[Run], facts: Facts, wish: Wish) -> Plan:
         gone=tuple(one for one in left if one.state in (State.PENDING, State.RUNNING)),
         past=tuple(one for one in left if one.state not in (State.PENDING, State.RUNNING)),
     )
+
+
+def compare_once_more(runs: Sequence[Run], facts: Facts) -> Plan:
+    """What is to be done after publishing, where another load of the file was under way.
+
+    Whoever publishes last sees what both have published, and all who see it decide the same.  What the other one
+    published is touched only as far as it doubles what is here, or comes after that.
+    """
+    facts = replace(facts, lost_logs=frozenset())
+    runs = [replace(run, skip_done=True) for run in runs]
+    first = compare(runs, facts, Wish())
+    names: set[str] = set()
+    for at in first.order:
+        item = first.items[at]
+        # One that nobody has queued was cancelled meanwhile, or is in the other's file as it is there.
+        if item.news not in (News.NEW, News.CHANGED) and names.issuperset(item.run.after):
+            names.add(item.run.name)
+    known = {printable(run.name): run for run in runs if run.name in names}
+    plan = compare(list(known.values()), facts, Wish()) if len(names) < len(runs) else first
+    doubled = [one for one in plan.cancelled if one.part.name in known and _is_alike(one, known[one.part.name])]
+    return replace(plan, cancelled=tuple(doubled), gone=(), past=())
 
 
 def _own(facts: Facts) -> dict[str, list[Member]]:
@@ -241,7 +276,11 @@ def _own(facts: Facts) -> dict[str, list[Member]]:
 
 def _by_itself(run: Run, own: Sequence[Member], facts: Facts, wish: Wish) -> Item:
     """What becomes of a run, as far as others do not matter."""
-    alike = [one for one in own if _is_alike(one, run)]
+    alike = _without_doubles([one for one in own if _is_alike(one, run)], facts)
+    running = [one for one in own if one.state is State.RUNNING]
+    if running:
+        as_it_is = [one for one in running if one in alike]
+        return Item(run, News.RUNS, as_it_is[-1]) if as_it_is else Item(run, News.LATER, running[-1])
     counting = [one for one in own if one.state is not State.PENDING or one in alike]
     if not counting:
         return Item(run, News.CHANGED if own else News.NEW, own[-1] if own else None)
@@ -261,6 +300,20 @@ def _by_itself(run: Run, own: Sequence[Member], facts: Facts, wish: Wish) -> Ite
     return Item(run, _STAYS[last.state], last)
 
 
+def _without_doubles(alike: Sequence[Member], facts: Facts) -> list[Member]:
+    """Tasks of a run, without those that wait though another one has started, or waits since earlier."""
+    waiting = [one for one in alike if one.state is State.PENDING]
+    others = [one for one in alike if one.state is not State.PENDING]
+    # One that was done before may have been queued once more on purpose; one that has failed may have done so because
+    # the double that it came after was taken out.
+    done = [one for one in others if one.state is State.DONE]
+    fresh = [one for one in done if facts.before is not None and one.id not in facts.before]
+    if fresh or any(one.state is State.RUNNING for one in others):
+        return others
+    first = next((one for one in waiting if one not in facts.taken), waiting[0] if waiting else None)
+    return [one for one in alike if one.state is not State.PENDING or one is first]
+
+
 def _is_alike(one: Member, run: Run) -> bool:
     """Whether a task is a run's: what runs or was done stays though the file says another time or queue now."""
     if one.state in (State.RUNNING, State.DONE):
@@ -270,8 +323,17 @@ def _is_alike(one: Member, run: Run) -> bool:
 
 def _behind(item: Item, upstream: Sequence[Item]) -> Item:
     """What becomes of it behind what it comes after."""
+    item = _follows(item, upstream)
+    is_due = item.is_published or item.news in _IN_PLACE
+    if is_due and any(one.news is News.LATER for one in upstream):
+        return replace(item, news=News.LATER, because=Because.UPSTREAM)
+    return item
+
+
+def _follows(item: Item, upstream: Sequence[Item]) -> Item:
+    """The same, where nothing runs as it was."""
     member = item.member
-    if member is None or item.is_published or item.news is News.RUNS:
+    if member is None or item.is_published or item.news in (News.RUNS, News.LATER):
         return item
     ids = {one.member.id for one in upstream if one.member is not None}
     is_fresh = any(one.is_published for one in upstream)

@@ -5,6 +5,8 @@
   is tried again, and last what is new is published, all at once, nothing before what it comes after.  Loading once
   more completes what a crash has left: a cancelled task counts for nothing.
 - A task that moves on at that moment is no longer taken out; then everything is compared anew.
+- Two loads of one file at once may both find it not queued.  On one machine a lock has them go one after the other.
+  For others both compare once more when they have published, and take the doubles out by the same rule.
 """
 
 from __future__ import annotations
@@ -15,8 +17,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from gpu_queue.errors import BadExperimentFile, BadScript, SpoolError
+from gpu_queue.experiments.courtesy import alone
 from gpu_queue.experiments.known import Census, Member
-from gpu_queue.experiments.plans import Facts, Item, Plan, Wish, compare, priority_of
+from gpu_queue.experiments.plans import (
+    Because,
+    Facts,
+    Item,
+    News,
+    Plan,
+    Wish,
+    compare,
+    compare_once_more,
+    priority_of,
+)
 from gpu_queue.experiments.specs.nouns import Experiment, Run
 from gpu_queue.spool.desk import entrance
 from gpu_queue.spool.desk.committing import Prepared
@@ -31,6 +44,8 @@ from gpu_queue.task import Claim, ExperimentPart, State
 from gpu_queue.texts import printable
 
 ROUNDS = 3
+ROUNDS_TOGETHER = 10
+_UNDER_WAY = "another load of it is under way"
 
 
 @dataclass(frozen=True)
@@ -46,12 +61,19 @@ class Loaded:
     retried: tuple[Member, ...] = ()
     """What is tried again."""
     notes: tuple[str, ...] = ()
+    others: tuple[Member, ...] = ()
+    """What another load queued at the same time, in the place of ours."""
 
     @property
     def ids(self) -> dict[str, str]:
-        """The task that counts of each run, by the run's name."""
-        known = {one.run.name: one.member.id for one in self.plan.items if one.member is not None}
-        return known | {run.name: task.id for run, task in self.queued if task.id is not None}
+        """The task that counts of each run, by the run's name; of one that waits outside the queue there is none."""
+        known = {
+            one.run.name: one.member.id
+            for one in self.plan.items
+            if one.member is not None and not (one.news is News.LATER and one.because is Because.UPSTREAM)
+        }
+        others = {one.part.name: one.id for one in self.others}
+        return known | {run.name: task.id for run, task in self.queued if task.id is not None} | others
 
 
 def plan_experiment(
@@ -107,7 +129,8 @@ def load_experiment(
         NotPublished: the storage did not take all; loading again completes it.
         SpoolError: the spool cannot be used or listed, or what waits cannot be taken out.
     """
-    return _Loading(paths, experiment, Wish(again, retry_failed), retries).load()
+    with alone(paths.root):
+        return _Loading(paths, experiment, Wish(again, retry_failed), retries).load()
 
 
 class _Loading:
@@ -121,14 +144,19 @@ class _Loading:
         self._census = Census(paths)
         self._taken: list[Member] = []
         self._retried: dict[str, Member] = {}
+        self._before: set[str] = set()
         self._newest_s = 0.0
         """When the last of its tasks was submitted."""
 
+    def _known(self) -> list[Member]:
+        known = self._census.members(file=self._experiment.path) if entrance.is_made(self._paths) else []
+        self._newest_s = max((submitted_s(one.id) or 0.0 for one in known), default=0.0)
+        return known
+
     def compare(self) -> Plan:
         """The file against what is there now."""
-        is_made = entrance.is_made(self._paths)
-        known = self._census.members(file=self._experiment.path) if is_made else []
-        self._newest_s = max((submitted_s(one.id) or 0.0 for one in known), default=0.0)
+        known = self._known()
+        self._before = {one.id for one in known}
         lost = frozenset(one.id for one in known if one.state is State.DONE and _is_lost(one.part.log))
         try:
             return compare(self._experiment.runs, Facts(known, self._taken, lost), self._wish)
@@ -162,16 +190,46 @@ class _Loading:
         published, notes = _with_places(plan.published)
         if notes:
             prepared = self.look_at(plan, published)
-        begin_behind(self._newest_s)  # the last task of a name counts: a clock that was set back must not hide it
-        tasks = entrance.put_in(self._paths, prepared)
-        queued = tuple((item.run, task) for item, task in zip(published, tasks, strict=True))
+        tasks = self._put_in(prepared)
+        queued = {item.run.name: (item.run, task) for item, task in zip(published, tasks, strict=True)}
         notes += tuple(_missing_directories(published))
-        return Loaded(plan, queued, tuple(self._taken), tuple(self._retried.values()), notes)
+        loaded = Loaded(plan, tuple(queued.values()), tuple(self._taken), tuple(self._retried.values()), notes)
+        return self._without_doubles(loaded, queued) if queued else loaded
+
+    def _without_doubles(self, loaded: Loaded, queued: dict[str, tuple[Run, Task]]) -> Loaded:
+        """Compare once more, until what another load did meanwhile and what we did is one."""
+        try:
+            for _ in range(ROUNDS_TOGETHER):
+                facts = Facts(self._known(), self._taken, before=frozenset(self._before))
+                plan = compare_once_more(self._experiment.runs, facts)
+                if not plan.cancelled and not plan.published:
+                    break
+                published, _ = _with_places(plan.published)
+                prepared = self.look_at(plan, published)
+                if self._take_out(plan):
+                    continue
+                tasks = self._put_in(prepared)
+                self._before.update(one.member.id for one in published if one.member is not None)
+                queued.update((item.run.name, (item.run, task)) for item, task in zip(published, tasks, strict=True))
+            else:
+                return replace(loaded, notes=(*loaded.notes, f"{_UNDER_WAY}; load it again"))
+        except SpoolError as error:
+            return replace(loaded, notes=(*loaded.notes, f"{_UNDER_WAY}? {error}"))
+        now = {one.run.name: one.member for one in plan.items if one.member is not None}
+        others = [now[name] for name, (_, task) in queued.items() if name in now and now[name].id != task.id]
+        names = {one.part.name for one in others}
+        ours = tuple(one for name, one in queued.items() if name not in names)
+        return replace(loaded, queued=ours, others=tuple(others))
+
+    def _put_in(self, prepared: Sequence[Prepared]) -> tuple[Task, ...]:
+        begin_behind(self._newest_s)  # the last task of a name counts: a clock that was set back must not hide it
+        return entrance.put_in(self._paths, prepared)
 
     def _take_out(self, plan: Plan) -> list[Outcome]:
         stays = {one.member.part.name: one.member for one in plan.items if one.member and not one.is_published}
         refusals = []
-        for one in plan.cancelled:
+        # The last one first: what comes after another would fail where that one is found cancelled.
+        for one in reversed(plan.cancelled):
             outcome = cancel(self._paths, one.task)
             if outcome:
                 self._taken.append(one)

@@ -25,6 +25,7 @@ _COUNTED = {
     News.RUNS: "running",
     News.DONE: "done",
     News.FAILED: "failed",
+    News.LATER: "to be queued later",
 }
 _WORDS = _COUNTED | {
     News.MOVED: "queued anew, for the order",
@@ -44,10 +45,18 @@ _UNASKED = frozenset({Because.LOG, Because.UPSTREAM})
 
 def changes(plan: Plan) -> bool:
     """Whether something of an earlier load is changed, so that a person is asked first."""
-    return bool(plan.gone) or any(
-        item.news in (News.CHANGED, News.MOVED) or (item.is_published and item.because in _UNASKED)
-        for item in plan.items
+    return (
+        bool(plan.gone)
+        or any(one.part.name in _later(plan) for one in plan.cancelled)
+        or any(
+            item.news in (News.CHANGED, News.MOVED) or (item.is_published and item.because in _UNASKED)
+            for item in plan.items
+        )
     )
+
+
+def _later(plan: Plan) -> set[str]:
+    return {item.run.name for item in plan.items if item.news is News.LATER}
 
 
 def head(experiment: Experiment, plan: Plan) -> str:
@@ -79,11 +88,16 @@ def planned(plan: Plan) -> Iterator[str]:
     yield from _left(plan)
 
 
-def changed(plan: Plan) -> Iterator[str]:
-    """What a person is asked about: what differs from the load before, of very many of a kind the first."""
+def changed(plan: Plan, *, is_followed: bool = False) -> Iterator[str]:
+    """What a person is asked about: what differs from the load before, of very many of a kind the first.
+
+    Args:
+        plan: what is about to be done.
+        is_followed: what is queued later is queued without being asked for.
+    """
     for news in News:
-        lines = [f"  {_asks(item.run)}: {_word(item)}" for item in plan.items if item.news is news and _differs(item)]
-        yield from first_of(lines)
+        found = (item for item in plan.items if item.news is news and _differs(item))
+        yield from first_of([f"  {_asks(item.run)}: {_word(item, is_followed=is_followed)}" for item in found])
     yield from first_of(list(_left(plan)))
 
 
@@ -96,15 +110,17 @@ def done(loaded: Loaded, *, tells_all: bool) -> Iterator[str]:
         [f"  {printable(item.run.name)}: queued as {_nonce(task)}{_why(item)}" for item, task in told]
     )
     yield from first_of([f"  {_called(one)}: tried again" for one in loaded.retried])
-    yield from first_of(
-        [f"  {printable(item.run.name)}: {_word(item)}" for item in loaded.plan.items if item.news is News.FAILED]
-    )
+    for news in (News.FAILED, News.LATER):
+        found = (item for item in loaded.plan.items if item.news is news)
+        yield from first_of([f"  {printable(item.run.name)}: {_word(item)}" for item in found])
     yield from first_of(list(_left(loaded.plan)))
 
 
 def notes(loaded: Loaded) -> Iterator[str]:
     """What the submitter should know, each once."""
     yield from loaded.notes
+    if loaded.others:
+        yield f"another load queued {len(loaded.others)} of the runs at the same time; its tasks stay"
     noted: dict[str, list[str]] = {}
     for run, task in loaded.queued:
         for note in task.notes:
@@ -125,13 +141,17 @@ def first_of(lines: list[str]) -> Iterator[str]:
 
 
 def _differs(item: Item) -> bool:
-    return item.news in (News.CHANGED, News.MOVED, News.AGAIN)
+    return item.news in (News.CHANGED, News.MOVED, News.AGAIN, News.LATER)
 
 
-def _word(item: Item) -> str:
-    if item.news is News.CHANGED and item.member is not None and item.member.state is State.RUNNING:
+def _word(item: Item, *, is_followed: bool = False) -> str:
+    if item.news is News.LATER:
+        it, has = ("it", "has") if item.because is None else ("that", "has")
+        then = f"it is queued when {it} {has} ended" if is_followed else f"load it again when {it} {has} ended"
+        if item.because is Because.UPSTREAM or item.member is None:
+            return f"not queued yet: what it comes after runs as it was; {then}"
         nonce = item.member.id.split("-")[1]
-        return f"changed; as it was it still runs, in {item.member.task.where}: gpu_stop {nonce} ends it"
+        return f"runs as it was, in {item.member.task.where} (gpu_stop {nonce} ends it); {then}"
     if item.news is News.MOVED and item.because is Because.UPSTREAM:
         return "queued anew, for what it comes after"
     if item.news is News.AGAIN and item.because in _BECAUSE:

@@ -355,11 +355,6 @@ class SpoolPaths:
         return f"{self.root}/agent.log"
 
     @property
-    def loading(self) -> str:
-        """Locked while ``gpu-queue run`` compares an experiment with what is queued, and queues what is new."""
-        return f"{self.root}/loading"
-
-    @property
     def config(self) -> str:
         """The policy of this spool."""
         return f"{self.root}/config.yaml"

@@ -118,19 +118,23 @@ def test_without_a_terminal_what_changes_is_shown_and_done(paths: SpoolPaths, fi
     edit(file, "train.py", "main.py")
     gone, _ = (one.id.split("-")[1] for one in members(paths) if one.state is State.PENDING)
     status, out, err = load(file)
-    head = "sweep.yaml: 4 runs: 1 new, 2 changed, 1 queued anew, 1 gone"
-    still = f"changed; as it was it still runs, in running/n1: gpu_stop {runs} ends it"
+    head = "sweep.yaml: 4 runs: 1 new, 1 changed, 2 to be queued later, 1 gone"
+    still = f"runs as it was, in running/n1 (gpu_stop {runs} ends it); load it again when it has ended"
     table = "table (line 7, 0 GPUs of 8G, queue tables, after 3)"
-    assert (status, titles(out)) == (0, ["s0", "s1", "s3", "table"])
+    assert (status, titles(out)) == (0, ["s1", "s3"])
     assert err == [
         head,
-        f"  s0 (line 3, 1 GPU of 8G): {still}",
         "  s1 (line 3, 1 GPU of 8G): changed",
-        f"  {table}: queued anew, for what it comes after",
+        f"  s0 (line 3, 1 GPU of 8G): {still}",
+        f"  {table}: not queued yet: what it comes after runs as it was; load it again when that has ended",
         f"  s2 ({gone}): taken out, it is gone from the file",
-        "sweep.yaml: 4 queued, 2 taken out",
+        "sweep.yaml: 2 queued, 2 taken out",
     ]
-    assert waiting(paths) == ["s0", "s1", "s3", "table"]
+    assert waiting(paths) == ["s1", "s3"]
+    assert load(file)[2][1:] == [
+        f"  s0: {still}",
+        "  table: not queued yet: what it comes after runs as it was; load it again when that has ended",
+    ]
 
 
 def test_what_failed_is_told_and_again_queues_it(paths: SpoolPaths, file: Path, load: Load) -> None:

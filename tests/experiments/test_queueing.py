@@ -212,16 +212,36 @@ def test_what_failed_is_tried_again_under_its_id_and_what_comes_after_it_behind_
     assert loaded.ids == ids
 
 
-def test_a_changed_run_that_still_runs_is_queued_beside_itself_and_told_so(
+def test_a_changed_run_is_not_queued_beside_itself_nor_what_comes_after_it(
     tmp_path: Path, paths: SpoolPaths, make: Callable[..., Run]
 ) -> None:
-    load_experiment(paths, experiment(tmp_path, make("a")))
+    load_experiment(paths, experiment(tmp_path, make("a"), make("t", after=("a",)), make("u", after=("t",))))
     settle(paths, "a", State.RUNNING)
-    loaded = load_experiment(paths, experiment(tmp_path, make("a", "else")))
-    (item,) = loaded.plan.items
-    assert item.news.value == "changed"
-    assert item.member is not None
-    assert item.member.state is State.RUNNING
+    runs = experiment(tmp_path, make("a", "else"), make("t", after=("a",)), make("u", after=("t",)), make("v"))
+    loaded = load_experiment(paths, runs)
+    assert news(loaded) == ["later", "later", "later", "new"]
+    assert [one.part.name for one in loaded.plan.outdated] == ["a"]
+    assert waiting(paths) == ["v"]
+    assert sorted(loaded.ids) == ["a", "v"], "the others have no task"
+    assert news(load_experiment(paths, runs)) == ["later", "later", "later", "waits"]
+    (running,) = os.listdir(paths.running("n1"))
+    os.rename(f"{paths.running('n1')}/{running}", f"{paths.directory(State.DONE)}/{running.partition('.try1')[0]}")
+    assert news(load_experiment(paths, runs)) == ["changed", "new", "new", "waits"]
+    assert waiting(paths) == ["v", "a", "t", "u"]
+
+
+def test_what_starts_while_its_change_is_loaded_goes_on_alone(
+    tmp_path: Path, paths: SpoolPaths, make: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_experiment(paths, experiment(tmp_path, make("a")))
+
+    def cancel(where: SpoolPaths, task: Task) -> steering.Outcome:
+        settle(where, "a", State.RUNNING)
+        return steering.cancel(where, task)
+
+    monkeypatch.setattr(queueing, "cancel", cancel)
+    assert news(load_experiment(paths, experiment(tmp_path, make("a", "else")))) == ["later"]
+    assert waiting(paths) == []
 
 
 def test_another_file_is_another_experiment(tmp_path: Path, paths: SpoolPaths, make: Callable[..., Run]) -> None:

@@ -150,7 +150,7 @@ def _home() -> Iterator[str]:
 
 
 def _ids(home: str) -> Iterator[str]:
-    for base, _, files in os.walk(f"{home}/gpu_queue"):
+    for base, _, files in os.walk(home):
         if os.path.basename(base) == "records":
             yield from (name for name in files if re.match(r"\d{8}T\d{9}-[0-9a-f]{6}-", name))
 

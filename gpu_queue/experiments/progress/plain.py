@@ -64,7 +64,8 @@ class PlainDisplay:
         agent = agent_in_words(progress)
         if agent != self._agent:
             self._agent = agent
-            yield self._clean(agent) or "the agent serves it"
+            if agent or not progress.is_over:
+                yield self._clean(agent) or "the agent serves it"
         if before is None and progress.earlier:
             yield f"{plural(len(progress.earlier), 'run')} done before"
         is_due = before is None or progress.now - self._told_at >= EVERY_S

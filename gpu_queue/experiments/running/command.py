@@ -21,9 +21,9 @@ from gpu_queue.experiments.running.agents import OwnAgent
 from gpu_queue.experiments.running.flags import Flags, agent_arguments, agent_environment, flags_of, said_of
 from gpu_queue.experiments.running.interrupts import Interrupts
 from gpu_queue.experiments.running.leaving import take_down
-from gpu_queue.experiments.running.loading import agreed, load
+from gpu_queue.experiments.running.loading import agreed, load, load_rest
 from gpu_queue.experiments.running.place import check_origin, check_owner, make_place, own_spool
-from gpu_queue.experiments.running.session import Ending, Session
+from gpu_queue.experiments.running.session import Ending, Means, Session
 from gpu_queue.experiments.specs.nouns import Experiment
 from gpu_queue.experiments.specs.reading import read_experiment
 from gpu_queue.policy import believed, read_config
@@ -95,7 +95,8 @@ def _run(flags: Flags, experiment: Experiment, paths: SpoolPaths, program: str) 
     loads.say([telling.head(experiment, loaded.plan)])
     loads.say([f"note: {note}" for note in telling.notes(loaded)])
     display = a_display(sys.stdout, os.environ)
-    session = Session(paths, experiment, loaded.ids, display, lambda: _start(paths, flags))
+    means = Means(lambda: _start(paths, flags), lambda: load_rest(paths, experiment))
+    session = Session(paths, experiment, loaded, display, means)
     with Interrupts() as interrupts:
         ending = session.watch(interrupts)
         if ending.signal is not None:

@@ -11,6 +11,7 @@ from gpu_queue.experiments.known import Census, current
 from gpu_queue.experiments.progress.display import Display
 from gpu_queue.experiments.progress.model import advance as progress_of
 from gpu_queue.experiments.progress.nouns import Agent, Progress
+from gpu_queue.experiments.queueing import Loaded
 from gpu_queue.experiments.running import vigil
 from gpu_queue.experiments.running.agents import OwnAgent
 from gpu_queue.experiments.running.interrupts import Interrupts
@@ -21,7 +22,9 @@ from gpu_queue.experiments.specs.nouns import Experiment
 from gpu_queue.spool.filesystem import mount_of
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.spool.snapshot.reader import Cadence, SnapshotReader
+from gpu_queue.spool.snapshot.settled import SettledTask
 from gpu_queue.spool.snapshot.view import NodeView, Snapshot
+from gpu_queue.spool.snapshot.waiting import WaitingTask
 from gpu_queue.states import AgentState
 from gpu_queue.task import State
 
@@ -45,6 +48,16 @@ class Ending:
     """The last of the agent, where they tell more of that."""
 
 
+@dataclass(frozen=True)
+class Means:
+    """What a session can do."""
+
+    start: Callable[[], OwnAgent]
+    """Start an agent."""
+    load: Callable[[], Loaded]
+    """Load what was left out, for it ran as it was."""
+
+
 class Session:
     """Watches the runs of one file."""
 
@@ -52,18 +65,18 @@ class Session:
         self,
         paths: SpoolPaths,
         experiment: Experiment,
-        ids: dict[str, str],
+        loaded: Loaded,
         display: Display,
-        start: Callable[[], OwnAgent],
+        means: Means,
     ) -> None:
         """Nothing is looked at or started yet.
 
         Args:
             paths: of the spool.
             experiment: the file.
-            ids: of the tasks of its runs, by their names.
+            loaded: what was queued of it.
             display: where it is shown.
-            start: starts an agent.
+            means: what it can do.
         """
         self.own: OwnAgent | None = None
         """The agent that we have started; None: none, or nothing is left of it."""
@@ -71,9 +84,16 @@ class Session:
         """The agent on this machine, by its page."""
         self._last: OwnAgent | None = None
         self._experiment = experiment
-        self._ids = ids
+        self._ids = loaded.ids
+        self._outdated = {one.id for one in loaded.plan.outdated}
+        """Ids of tasks that run as they were: when one of them has ended, it is to be loaded again."""
+        self._problem = ""
+        self._snapshot: Snapshot | None = None
+        """The one that was asked for news."""
+        self._failed: set[str] = set()
+        """Ids of tasks that were found in failed/."""
         self._display = display
-        self._start = start
+        self._means = means
         self._reader = SnapshotReader(paths, cadence=LOCAL if mount_of(paths.root).is_local else Cadence())
         self._standings = Standings(paths, self._reader, {run.name: run for run in experiment.runs})
         self._census = Census(paths)
@@ -106,7 +126,7 @@ class Session:
                 words = self._last.last_words() if self._last is not None else ()
                 return Ending(progress, why=step.why, words=words)
             if step.act is Act.START:
-                self.own = self._last = self._start()
+                self.own = self._last = self._means.start()
             number = interrupts.wait(TICK_S)
             if number is not None:
                 return Ending(progress, signal=number)
@@ -119,23 +139,48 @@ class Session:
         self._status = self.own.status() if self.own is not None else None
         everything = everything or self._standings.has_missed or self._status is not None
         snapshot = self._reader.refresh(now, everything=everything)
-        if self._standings.has_missed or now - self._counted_at >= COUNT_EVERY_S:
+        has_news = self._has_news(snapshot)
+        if has_news or self._standings.has_missed or now - self._counted_at >= COUNT_EVERY_S:
+            before = dict(self._ids)
             self._count(now)
+            if self._ids != before:
+                snapshot = self._reader.refresh(now, everything=True)
         standings = self._standings.look(Moment(snapshot, now, time.time()), self._ids)
         agent = self._see_agent(snapshot)
-        if len(standings) == len(self._ids) and all(one.state in _ENDED for one in standings.values()):
+        has_all = len(standings) == len(self._ids) and not self._outdated
+        if has_all and all(one.state in _ENDED for one in standings.values()):
             agent = replace(agent, state=AgentState.SERVING)  # that it ends now is nothing to be told
         self._progress = progress_of(self._experiment, standings, time.time(), agent=agent, before=self._progress)
         self._display.show(self._progress)
         return self._progress
 
+    def _has_news(self, snapshot: Snapshot) -> bool:
+        """Whether a task was taken out, it may be for that of another load, or runs no more as it was."""
+        if snapshot is self._snapshot:
+            return False
+        self._snapshot = snapshot
+        found = {task_id: snapshot.find(task_id) for task_id in (*self._ids.values(), *self._outdated)}
+        failed = {
+            task_id for task_id, one in found.items() if isinstance(one, SettledTask) and one.state is State.FAILED
+        }
+        is_other = bool(failed - self._failed)
+        self._failed = failed
+        return is_other or any(isinstance(found[one], (WaitingTask, SettledTask)) for one in self._outdated)
+
     def _count(self, now: float) -> None:
         self._counted_at = now
         try:
-            found = current(self._census.members(file=self._experiment.path))
-        except SpoolError:
-            return  # the storage is away; the last count holds
-        self._ids |= {one.part.name: one.id for one in found if one.part.name in self._ids}
+            found = self._census.members(file=self._experiment.path)
+            running = {one.id for one in found if one.state is State.RUNNING}
+            self._ids |= {one.part.name: one.id for one in current(found) if one.part.name in self._ids}
+            if not self._outdated <= running:
+                loaded = self._means.load()
+                self._ids |= loaded.ids
+                self._outdated = {one.id for one in loaded.plan.outdated}
+        except SpoolError as error:
+            if self._outdated and str(error) != self._problem:
+                self._problem = str(error)
+                self._display.say(f"not loaded once more yet: {self._problem}")
 
     def _see_agent(self, snapshot: Snapshot) -> Agent:
         page_of_own = page_of(snapshot, self.own.pid) if self.own is not None else None
@@ -160,7 +205,7 @@ class Session:
         left = self._left.page.reason if self._left is not None and self._left.page is not None else None
         facts = Facts(
             now=time.monotonic(),
-            is_over=progress.is_over,
+            is_over=progress.is_over and not self._standings.is_unsure and not self._outdated,
             has_own=self.own is not None,
             status=status,
             left=left,

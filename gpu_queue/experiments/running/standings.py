@@ -66,6 +66,11 @@ class Standings:
         """Whether a task was not found: it may have gone on under another id."""
         return bool(self._missed)
 
+    @property
+    def is_unsure(self) -> bool:
+        """Whether a task was not found that the next look may find."""
+        return any(count < LOOKS for count in self._missed.values())
+
     def look(self, moment: Moment, ids: Mapping[str, str]) -> dict[str, Standing]:
         """How the runs stand, by their names.
 

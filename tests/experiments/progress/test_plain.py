@@ -95,6 +95,12 @@ def test_nothing_is_written_between_two_minutes_while_nothing_happens() -> None:
     assert pipe.show(NOW + 60, {"a": runs(1, 60, 0, now=NOW + 60)}) == ["+00060 0 of 1 done, 1 running; 1m00s"]
 
 
+def test_when_all_has_ended_nothing_is_said_of_the_agent_any_more() -> None:
+    pipe = Pipe()
+    assert "+00000 no agent serves it yet" in pipe.show(NOW, {"a": waits(1)}, agent=Agent())
+    assert [line for line in pipe.show(NOW + 1, {"a": done(1, 1)}) if "serves it" in line] == []
+
+
 def test_each_line_is_there_at_once(tmp_path: Path) -> None:
     with open(tmp_path / "out", "w", encoding="utf-8") as stream:
         PlainDisplay(stream).show(halfway().progress())

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from gpu_queue.experiments.queueing import load_experiment
+from gpu_queue.experiments.specs.reading import read_experiment
 from gpu_queue.task import State
 from tests.agent.harness import wait_until
 from tests.experiments.running.lab import CTRL_C, Lab, Typed, a_lab
@@ -120,6 +122,39 @@ def test_whoever_is_killed_nothing_is_lost_and_nothing_is_run_twice(gated: Lab) 
     gated.open_gate()
     assert third.status() == 0, third.said
     assert gated.ran == Counter(SIX)
+
+
+def test_a_run_that_was_changed_while_it_runs_follows_when_it_has_ended(gated: Lab) -> None:
+    gated.file.write_text(
+        "jobs:\n  a:\n    run: |\n      echo old >>ran\n      until [ -e gate ]; do sleep 0.02; done\n"
+    )
+    first = gated.type()
+    wait_until(lambda: gated.ran == {"old": 1}, "it runs", dump=lambda: first.said)
+    gated.file.write_text("jobs:\n  a: {run: echo new >>ran}\n  t: {after: a, gpus: 0, run: echo after >>ran}\n")
+    second = gated.type()
+    second.wait_for("it is queued when it has ended")
+    second.wait_for("0 of 2 done")
+    assert len(gated.spool.find("")) == 1, "nothing is queued beside it"
+    first.kill()
+    gated.open_gate()
+    assert second.status() == 0, second.said
+    assert "2 of 2 done" in second.said
+    assert (gated.base / "ran").read_text().split() == ["old", "new", "after"]
+
+
+def test_tasks_that_are_taken_out_for_those_of_another_load_are_followed_there(gated: Lab) -> None:
+    typed = gated.type(simulate="1")
+    wait_until(lambda: sum(gated.ran.values()) == 1, "one that runs", dump=lambda: typed.said)
+    typed.wait_for("0 of 6 done")
+    # Another machine had published the last one as well, and took ours out.
+    ours = gated.spool.find("train-5")[0]
+    experiment = read_experiment(str(gated.file))
+    assert gated.spool.cancel(ours)
+    ((run, task),) = load_experiment(gated.paths, experiment, retries=0).queued
+    gated.open_gate()
+    assert typed.status() == 0, typed.said
+    assert (run.name, gated.ran) == ("train-5", Counter(SIX))
+    assert [one.id for one in gated.spool.find("train-5", State.DONE)] == [task.id]
 
 
 def leave(typed: Typed, answer: bytes) -> None:
