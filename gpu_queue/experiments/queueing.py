@@ -11,8 +11,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -323,14 +323,18 @@ def _is_lost(log: str) -> bool:
     return False
 
 
+_TRIED = ".gpu-queue-link"
+
+
 def _why_no_links(directory: str) -> str:
     """Why no link can be made in a directory, which is made; empty: one was made, and taken away."""
     try:
         os.makedirs(directory, exist_ok=True)
-        # There are filesystems without links, and full ones: only trying tells.
-        tried = f"{directory}/.{secrets.token_hex(6)}"
-        os.symlink("tried", tried)
-        os.unlink(tried)
+        # There are filesystems without links, and full ones: only trying tells.  Two may try at once, and be killed.
+        with contextlib.suppress(FileExistsError):
+            os.symlink("tried", f"{directory}/{_TRIED}")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{directory}/{_TRIED}")
     except PermissionError:
         return "you may not write there" if not os.access(directory, os.W_OK | os.X_OK) else "it has no links"
     except (OSError, ValueError) as error:

@@ -107,6 +107,8 @@ def _run(flags: Flags, experiment: Experiment, paths: SpoolPaths, program: str) 
         _complain(program, ending.why)
         for line in ending.words:
             _complain(program, f"  {line}")
+        if ending.words:
+            _complain(program, f"all of its output: {paths.agent_output}")
         return 1
     has_failed = any(True for _ in ending.progress.failed)
     if has_failed and _is_full(paths.root):
