@@ -109,6 +109,8 @@ def _run(flags: Flags, experiment: Experiment, paths: SpoolPaths, program: str) 
             _complain(program, f"  {line}")
         if ending.words:
             _complain(program, f"all of its output: {paths.agent_output}")
+        if session.own is not None and flags.job_id is None:
+            session.own.tell_to_leave()  # nothing that waits in this queue is for it
         return 1
     has_failed = any(True for _ in ending.progress.failed)
     if has_failed and _is_full(paths.root):

@@ -19,6 +19,7 @@ from gpu_queue.experiments.running.serving import agent_here, is_served_elsewher
 from gpu_queue.experiments.running.standings import Moment, Standings
 from gpu_queue.experiments.running.vigil import Act, Facts, Vigil
 from gpu_queue.experiments.specs.nouns import Experiment
+from gpu_queue.reasons import Code
 from gpu_queue.spool.filesystem import mount_of
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.spool.snapshot.reader import Cadence, SnapshotReader
@@ -27,11 +28,16 @@ from gpu_queue.spool.snapshot.view import NodeView, Snapshot
 from gpu_queue.spool.snapshot.waiting import WaitingTask
 from gpu_queue.states import AgentState
 from gpu_queue.task import State
+from gpu_queue.texts import printable
+from gpu_queue.words import in_words
 
 TICK_S = 0.2
 COUNT_EVERY_S = 10.0
 """Somebody else may have loaded the file, so that its runs have other tasks."""
+TOLD_MAX = 3
 _ENDED = (State.DONE, State.FAILED)
+_NEVER = (Code.INFEASIBLE, Code.MEMORY, Code.PINNED)
+_BEHIND = (Code.AFTER, Code.QUEUE)
 LOCAL = Cadence(pending=0.4, nodes=0.4, flags=2.0, running=1.0, events=0.4, settled=0.4)
 
 
@@ -120,7 +126,7 @@ class Session:
                 self._display.say(step.why)
             if step.act is Act.END:
                 return Ending(self._look(everything=True))
-            if step.act is Act.LEAVE:
+            if step.act in (Act.LEAVE, Act.NEVER):
                 return Ending(progress, why=step.why)
             if step.act is Act.GIVE_UP:
                 words = self._last.last_words() if self._last is not None else ()
@@ -211,6 +217,7 @@ class Session:
             left=left,
             is_served=self.here is not None,
             is_served_elsewhere=self._is_elsewhere,
+            never=_never(progress),
         )
         step = vigil.advance(self._vigil, facts)
         if step.act is Act.START:
@@ -220,6 +227,16 @@ class Session:
         if status is not None:
             self.own = None
         return step
+
+
+def _never(progress: Progress) -> str:
+    """Why nothing of what is left can ever run on this node; empty: something can, or nobody knows."""
+    reasons = [(one, one.standing.reason) for one in progress.waiting]
+    never = [(one, why) for one, why in reasons if why is not None and why.code in _NEVER]
+    if progress.running or any(why is None or why.code not in (*_NEVER, *_BEHIND) for _, why in reasons):
+        return ""
+    told = [f"{printable(one.run.name)}: {in_words(why)}" for one, why in never[:TOLD_MAX]]
+    return "; ".join([*told, *([f"and {len(never) - TOLD_MAX} more"] if len(never) > TOLD_MAX else [])])
 
 
 def _other_agent(node: NodeView) -> str:

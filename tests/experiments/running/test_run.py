@@ -207,6 +207,21 @@ def test_where_no_agent_can_begin_it_says_why(base: Path) -> None:
         assert "'four'" in said
 
 
+def test_what_needs_more_than_there_is_ends_it_with_the_reason(base: Path) -> None:
+    text = """\
+jobs:
+  big: {gpus: 9, run: "true"}
+  behind: {after: big, run: "true"}
+  fits: {run: echo fits >>ran}
+"""
+    with a_lab(base, text) as lab:
+        status, said = lab.run()
+        assert (status, lab.ran) == (1, {"fits": 1}), said
+        assert "what is left can never run here: big: needs 9 GPUs; this node serves 4" in said
+        lab.wait_for_agents_to_end()
+        assert len(lab.spool.find("", State.PENDING)) == 2
+
+
 @pytest.mark.parametrize(
     "command",
     ["MASTER_PORT=${MASTER_PORT:-29500} {python} ddp.py"]
