@@ -179,8 +179,18 @@ def _print_init(name: str | None) -> int:
     return 0
 
 
+def _open_closed() -> None:
+    """Open what our caller has closed of the first three (``>&-``): a file of a queue must not get its number."""
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            if opened == descriptor:
+                setattr(sys, name, open(opened, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The program; ``gpu-queue agent`` and ``submit.sh`` do not come back from here."""
+    _open_closed()
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["submit.sh"]:  # it reads its words itself
         os.execvp("bash", ["bash", shell.SUBMIT, *given[1:]])

@@ -265,12 +265,13 @@ def main(
         if unasked and not given["gpus"]:
             mode = examine(TABLE, given, environment, config, elsewhere).settings.mode
             given["gpus"] = unasked if mode is Mode.DEDICATED else None
-        settings, problems, note = examine(TABLE, given, environment, config, elsewhere)
+        examined = examine(TABLE, given, environment, config, elsewhere)
         if is_check:
-            return check(settings, environment, problems, unknown_in_conf(elsewhere.conf), note)
-        if problems:
-            raise SettingsError(*problems)
-        return serve(settings, given, environment, config, elsewhere, note)
+            unknown = unknown_in_conf(elsewhere.conf)
+            return check(examined.settings, environment, examined.problems, unknown, examined.note)
+        if examined.problems:
+            raise SettingsError(*examined.problems)
+        return serve(examined.settings, given, environment, config, elsewhere, examined.note)
     except GpuQueueError as error:
         for line in str(error).splitlines():
             print(f"{program}: {fit(line)}", file=sys.stderr)  # noqa: T201

@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from enum import Enum
 from operator import attrgetter
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from gpu_queue.conf import LINE, OWN_WAY_PREFIX, SUBMIT_KEYS, Conf, Said, at_home, home_of
 from gpu_queue.config.given import Config, Given
@@ -36,7 +36,8 @@ NOWHERE = Elsewhere()
 _IN_A_FILE = re.compile(r"(.*):\d+: (.*)")
 
 
-class Examined(NamedTuple, Generic[S]):
+@dataclasses.dataclass(frozen=True)
+class Examined(Generic[S]):
     """What came of all places."""
 
     settings: S

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -99,6 +100,12 @@ def run(chosen: argparse.Namespace, program: str) -> int:
     except (BadCommandFile, BadExperimentFile, BadScript) as error:
         _complain(program, error)
         return 2
+    except KeyboardInterrupt:
+        _say(f"\n{program}: left in between; load it again, and what is missing is queued")
+        return 128 + signal.SIGINT
+    except BrokenPipeError:  # whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except NotPublished as error:
         for name in error.published:
             _print(name)

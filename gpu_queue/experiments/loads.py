@@ -109,7 +109,7 @@ def asked() -> int:
     try:
         sys.stderr.write("go on? [Y/n] ")
         sys.stderr.flush()
-        line = sys.stdin.readline()
+        line = sys.stdin.buffer.readline().decode("utf-8", "replace")
     except KeyboardInterrupt:
         say(["", "nothing was changed"])
         return LEFT_BY_CTRL_C

@@ -11,8 +11,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from gpu_queue.errors import BadExperimentFile, BadScript, SpoolError
@@ -35,16 +36,15 @@ from gpu_queue.spool.desk.committing import Prepared
 from gpu_queue.spool.desk.find import Task
 from gpu_queue.spool.desk.links import turn_link, unmake_link
 from gpu_queue.spool.desk.publishing import Beside, Options, Script
+from gpu_queue.spool.desk.stamps import begin_behind
 from gpu_queue.spool.desk.steering import Outcome, cancel, retry
-from gpu_queue.spool.paths import SpoolPaths
+from gpu_queue.spool.paths import SpoolPaths, submitted_s
 from gpu_queue.spool.records import read_tries
 from gpu_queue.task import Claim, ExperimentPart, State
 from gpu_queue.texts import printable
 
 ROUNDS = 3
 ROUNDS_TOGETHER = 10
-PLACES_MAX = 3
-"""So many directories that are not here are told of."""
 _UNDER_WAY = "another load of it is under way"
 
 
@@ -145,9 +145,13 @@ class _Loading:
         self._taken: list[Member] = []
         self._retried: dict[str, Member] = {}
         self._before: set[str] = set()
+        self._newest_s = 0.0
+        """When the last of its tasks was submitted."""
 
     def _known(self) -> list[Member]:
-        return self._census.members(file=self._experiment.path) if entrance.is_made(self._paths) else []
+        known = self._census.members(file=self._experiment.path) if entrance.is_made(self._paths) else []
+        self._newest_s = max((submitted_s(one.id) or 0.0 for one in known), default=0.0)
+        return known
 
     def compare(self) -> Plan:
         """The file against what is there now."""
@@ -186,9 +190,9 @@ class _Loading:
         published, notes = _with_places(plan.published)
         if notes:
             prepared = self.look_at(plan, published)
-        notes += _of_places([item.run for item in published])
-        tasks = entrance.put_in(self._paths, prepared)
+        tasks = self._put_in(prepared)
         queued = {item.run.name: (item.run, task) for item, task in zip(published, tasks, strict=True)}
+        notes += tuple(_missing_directories(published))
         loaded = Loaded(plan, tuple(queued.values()), tuple(self._taken), tuple(self._retried.values()), notes)
         return self._without_doubles(loaded, queued) if queued else loaded
 
@@ -204,7 +208,7 @@ class _Loading:
                 prepared = self.look_at(plan, published)
                 if self._take_out(plan):
                     continue
-                tasks = entrance.put_in(self._paths, prepared)
+                tasks = self._put_in(prepared)
                 self._before.update(one.member.id for one in published if one.member is not None)
                 queued.update((item.run.name, (item.run, task)) for item, task in zip(published, tasks, strict=True))
             else:
@@ -216,6 +220,10 @@ class _Loading:
         names = {one.part.name for one in others}
         ours = tuple(one for name, one in queued.items() if name not in names)
         return replace(loaded, queued=ours, others=tuple(others))
+
+    def _put_in(self, prepared: Sequence[Prepared]) -> tuple[Task, ...]:
+        begin_behind(self._newest_s)  # the last task of a name counts: a clock that was set back must not hide it
+        return entrance.put_in(self._paths, prepared)
 
     def _take_out(self, plan: Plan) -> list[Outcome]:
         stays = {one.member.part.name: one.member for one in plan.items if one.member and not one.is_published}
@@ -291,33 +299,53 @@ class _Loading:
         return f"{printable(self._experiment.place)}:{run.place.line}:{run.place.column}"
 
 
-def _of_places(runs: Sequence[Run]) -> tuple[str, ...]:
-    """Of directories in which runs are to run and that are not here: some run may make them, or a node has them."""
-    first: dict[str, str] = {}
-    for run in runs:
-        first.setdefault(run.cwd, run.name)
-    missing = [(cwd, name) for cwd, name in first.items() if not os.path.isdir(cwd)]
-    told = [f"{printable(name)} is to run in {printable(cwd)}, which is no directory here" for cwd, name in missing]
-    more = [f"{len(told) - PLACES_MAX} more directories in which runs are to run are not here"]
-    return (*told[:PLACES_MAX], *(more if len(told) > PLACES_MAX else ()))
+def _missing_directories(published: Sequence[Item]) -> Iterator[str]:
+    """Where runs cannot start here; where they do it may be there, or be made before."""
+    runs: dict[str, list[Run]] = {}
+    for item in published:
+        runs.setdefault(item.run.cwd, []).append(item.run)
+    for directory, there in runs.items():
+        if not os.path.isdir(directory):
+            more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+            yield f"{printable(directory)} is no directory here: cwd of {printable(there[0].name)}{more}"
 
 
 # -- links to logs --------------------------------------------------------------------------------------------------
 
 
 def _is_lost(log: str) -> bool:
-    return bool(log) and not os.path.lexists(log)
+    try:
+        os.lstat(log)
+    except (FileNotFoundError, NotADirectoryError):
+        return bool(log)
+    except (OSError, ValueError):
+        pass  # nobody can look there now: what was done is not run again for that
+    return False
+
+
+_TRIED = ".gpu-queue-link"
+
+
+def _why_no_links(directory: str) -> str:
+    """Why no link can be made in a directory, which is made; empty: one was made, and taken away."""
+    try:
+        os.makedirs(directory, exist_ok=True)
+        # There are filesystems without links, and full ones: only trying tells.  Two may try at once, and be killed.
+        with contextlib.suppress(FileExistsError):
+            os.symlink("tried", f"{directory}/{_TRIED}")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{directory}/{_TRIED}")
+    except PermissionError:
+        return "you may not write there" if not os.access(directory, os.W_OK | os.X_OK) else "it has no links"
+    except (OSError, ValueError) as error:
+        return getattr(error, "strerror", None) or str(error)
+    return ""
 
 
 def _with_places(published: Sequence[Item]) -> tuple[list[Item], tuple[str, ...]]:
     """The same runs, with the directories for the links to their logs made; where there can be none, without."""
-    problems: dict[str, str] = {}
-    for directory in dict.fromkeys(os.path.dirname(item.run.log) for item in published if item.run.log):
-        try:
-            os.makedirs(directory, exist_ok=True)
-            problems[directory] = "" if os.access(directory, os.W_OK | os.X_OK) else "you may not write there"
-        except (OSError, ValueError) as error:
-            problems[directory] = getattr(error, "strerror", None) or str(error)
+    directories = dict.fromkeys(os.path.dirname(item.run.log) for item in published if item.run.log)
+    problems = {directory: _why_no_links(directory) for directory in directories}
     # A record that names a link which cannot be made would have the run queued anew each time, for a lost log.
     made = [
         replace(item, run=replace(item.run, log="")) if problems.get(os.path.dirname(item.run.log)) else item

@@ -15,6 +15,7 @@ import pytest
 
 from gpu_queue.experiments.command import main
 from gpu_queue.experiments.known import current, members
+from gpu_queue.spool.desk import committing
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.task import State
 
@@ -320,11 +321,48 @@ def test_the_queue_may_be_named(load: Load, paths: SpoolPaths, file: Path, monke
     assert len(members(paths)) == len(out) == 4
 
 
-def test_a_directory_that_is_not_here_is_told_of_before_anything_fails_for_it(load: Load, file: Path) -> None:
-    file.write_text(FILE + "    cwd: nowhere\n")
-    _, _, err = load(file)
-    where = file.parent / "nowhere"
-    assert err[-1] == f"note: table is to run in {where}, which is no directory here"
-    where.mkdir()
-    _, _, err = load("--again", file)
-    assert not any("no directory" in line for line in err)
+def loads_without(file: Path, *closed: int, stdout: int) -> tuple[int, bytes]:
+    """Its status and what it says on stderr, where its caller has closed some of its first three."""
+
+    def close() -> None:
+        for descriptor in closed:
+            os.close(descriptor)
+
+    ended = subprocess.run(
+        [sys.executable, "-c", "import sys; from gpu_queue.cli import main; sys.exit(main())", "load", str(file)],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        preexec_fn=close,
+        timeout=60,
+        check=False,
+    )
+    return ended.returncode, ended.stderr
+
+
+def test_where_nobody_reads_the_names_all_is_queued(paths: SpoolPaths, file: Path) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    status, said = loads_without(file, stdout=writes)
+    os.close(writes)
+    assert status == 128 + signal.SIGPIPE
+    assert said.splitlines() == [b"sweep.yaml: 4 runs: 4 new"]
+    assert waiting(paths) == ["s0", "s1", "s2", "table"]
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (0, 1, 2)])
+def test_closed_streams_hinder_nothing(closed: tuple[int, ...], paths: SpoolPaths, file: Path) -> None:
+    assert loads_without(file, *closed, stdout=subprocess.DEVNULL)[0] == 0
+    assert waiting(paths) == ["s0", "s1", "s2", "table"]
+
+
+def test_ctrl_c_while_it_loads_says_what_to_do(
+    paths: SpoolPaths, load: Load, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pressed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(committing, "_sync", pressed)
+    status, names, said = load(file)
+    assert (status, names) == (130, [])
+    assert "load it again" in said[-1]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +23,7 @@ from gpu_queue.experiments.known import Census, current, members
 from gpu_queue.experiments.queueing import Loaded, load_experiment, plan_experiment
 from gpu_queue.experiments.specs.nouns import Experiment, Place, Run
 from gpu_queue.spool import store
-from gpu_queue.spool.desk import find, steering
+from gpu_queue.spool.desk import find, stamps, steering
 from gpu_queue.spool.desk.find import Task
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.spool.records import read_submission
@@ -460,6 +462,64 @@ def test_a_directory_for_links_that_cannot_be_made_is_told_of_and_its_runs_are_n
     assert [one.part.log for one in members(paths)] == ["", str(tmp_path / "logs" / "g" / "b.log")]
     settle(paths, "a", State.DONE)
     assert news(load_experiment(paths, runs)) == ["done", "waits"]
+
+
+def test_a_directory_to_run_in_that_is_not_here_is_told_of(
+    tmp_path: Path, paths: SpoolPaths, make: Callable[..., Run]
+) -> None:
+    gone = str(tmp_path / "gone")
+    runs = experiment(tmp_path, make("a"), make("b", cwd=gone), make("c", cwd=gone))
+    assert load_experiment(paths, runs).notes == (f"{gone} is no directory here: cwd of b and 1 more",)
+    assert load_experiment(paths, runs).notes == (), "of what waits it was told"
+
+
+def test_a_filesystem_that_has_no_links_is_told_of_and_its_runs_are_not_run_again_for_it(
+    tmp_path: Path, paths: SpoolPaths, make: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")  # so vfat does
+
+    runs = experiment(tmp_path, make("a"))
+    monkeypatch.setattr(os, "symlink", refuses)
+    assert load_experiment(paths, runs).notes == (f"{tmp_path}/logs/g: no links to logs there: it has no links",)
+    settle(paths, "a", State.DONE)
+    assert news(load_experiment(paths, runs)) == ["done"]
+
+
+@pytest.mark.parametrize("error", [errno.EACCES, errno.ESTALE, errno.EIO])
+def test_what_was_done_is_not_run_again_where_nobody_can_look_for_its_log(
+    error: int, tmp_path: Path, paths: SpoolPaths, make: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = experiment(tmp_path, make("a"))
+    load_experiment(paths, runs)
+    settle(paths, "a", State.DONE)
+    looked = os.lstat
+
+    def fails(path: str, **more: Any) -> os.stat_result:
+        if str(path) == runs.runs[0].log:
+            raise OSError(error, os.strerror(error), path)
+        return looked(path, **more)
+
+    monkeypatch.setattr(os, "lstat", fails)
+    assert news(load_experiment(paths, runs)) == ["done"]
+
+
+def test_what_was_queued_while_the_clock_was_ahead_hides_nothing_that_is_queued_later(
+    tmp_path: Path, paths: SpoolPaths, make: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    monkeypatch.setattr(stamps._STAMPS, "_behind_s", 0.0)
+    monkeypatch.setattr(stamps._STAMPS, "_last_ms", now_ms + 10_000_000)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    load_experiment(paths, experiment(tmp_path, make("a"), make("b")))
+    stamps._STAMPS._last_ms = now_ms
+    settle(paths, "a", State.DONE)
+    changed = experiment(tmp_path, make("a", "echo changed"), make("b"))
+    assert news(load_experiment(paths, changed)) == ["changed", "waits"]
+    assert news(load_experiment(paths, changed)) == ["waits", "waits"]
+    settle(paths, "a", State.DONE)
+    assert news(load_experiment(paths, changed)) == ["done", "waits"]
+    assert {one.part.content for one in current(members(paths))} == {"echo changed", "true"}
 
 
 def test_a_link_that_led_nowhere_yet_is_taken_away_with_its_task(

@@ -315,9 +315,9 @@ NESTED = Table(
 
 
 def nested(text: str, flags: dict[str, Any] | None = None, env: dict[str, str] | None = None) -> Nested:
-    settings, told, _ = examine(NESTED, flags or {}, env or {}, read("config.yaml", text.encode(), NESTED))
-    assert told == ()
-    return settings
+    examined = examine(NESTED, flags or {}, env or {}, read("config.yaml", text.encode(), NESTED))
+    assert examined.problems == ()
+    return examined.settings
 
 
 def test_groups_nest_and_flags_and_variables_reach_into_them() -> None:

@@ -270,9 +270,9 @@ def test_no_slots_are_none_wherever_that_is_said() -> None:
 
 
 def test_settings_are_known_besides_those_that_are_refused() -> None:
-    settings, problems, _ = examine(TABLE, {"job_id": "car", "retries": "x"}, {}, config("poll: soon\nmax_lost: 7\n"))
-    assert settings == Settings(job_id="car", max_lost=7)
-    assert len(problems) == 2
+    examined = examine(TABLE, {"job_id": "car", "retries": "x"}, {}, config("poll: soon\nmax_lost: 7\n"))
+    assert examined.settings == Settings(job_id="car", max_lost=7)
+    assert len(examined.problems) == 2
 
 
 def test_a_task_ends_itself_before_a_peer_may_take_it() -> None:

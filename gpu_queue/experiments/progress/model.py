@@ -178,13 +178,13 @@ class _Change:
         return self.before.task_id != self.now.task_id
 
     @property
-    def is_other_end(self) -> bool:
-        """It has ended another time; that of a try of which nothing was written down yet is the same one."""
-        return self.new is not self.old or self.is_other_task or (self.is_other_try and self.before.tries > 0)
-
-    @property
     def is_other_try(self) -> bool:
         return self.is_other_task or self.before.token != self.now.token or self.before.tries != self.now.tries
+
+    @property
+    def is_read_later(self) -> bool:
+        """Whether only now somebody has read how it went: its files come later than its place."""
+        return not self.is_other_task and not self.before.tries
 
 
 def events_between(before: Progress | None, after: Progress) -> tuple[Event, ...]:
@@ -210,7 +210,7 @@ def _happened(one: _Change) -> Iterator[Happened]:
             yield Happened.GONE
         return
     is_ended = one.new in _ENDED
-    if is_ended and one.is_other_end:
+    if is_ended and (one.new is not one.old or (one.is_other_try and not one.is_read_later)):
         yield {Phase.DONE: Happened.DONE, Phase.FAILED: Happened.FAILED}.get(one.new, Happened.CANCELLED)
         return
     if is_ended:

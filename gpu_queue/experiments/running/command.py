@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -20,7 +21,7 @@ from gpu_queue.experiments.running.flags import Flags, agent_arguments, agent_en
 from gpu_queue.experiments.running.interrupts import Interrupts
 from gpu_queue.experiments.running.leaving import take_down
 from gpu_queue.experiments.running.loading import agreed, load, load_rest
-from gpu_queue.experiments.running.place import make_place, own_spool
+from gpu_queue.experiments.running.place import check_origin, check_owner, make_place, own_spool
 from gpu_queue.experiments.running.session import Ending, Means, Session
 from gpu_queue.experiments.specs.nouns import Experiment
 from gpu_queue.experiments.specs.reading import read_experiment
@@ -36,6 +37,8 @@ SAYS = (
 )
 
 add_arguments = command_line.add_arguments
+_LINE_CHARS = 5000
+"""Commands in it are copied."""
 
 
 def run(chosen: argparse.Namespace, program: str) -> int:
@@ -52,11 +55,16 @@ def run(chosen: argparse.Namespace, program: str) -> int:
         paths = _paths(flags, experiment)
         return _run(flags, experiment, paths, program)
     except KeyboardInterrupt:
-        _say("")
+        _complain(program, "left before it began; what is queued waits: run it again")
         return 128 + signal.SIGINT
     except BrokenPipeError:  # whoever reads has seen enough; the agent goes on
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
         return 128 + signal.SIGPIPE
+    except OSError as error:
+        if error.errno != errno.EIO or error.filename is not None:
+            raise
+        _say_no_more()  # the terminal is gone; the agent goes on
+        return 128 + signal.SIGHUP
     except (BadExperimentFile, SettingsError) as error:
         _complain(program, str(error))
         return 2
@@ -67,7 +75,10 @@ def run(chosen: argparse.Namespace, program: str) -> int:
 
 def _paths(flags: Flags, experiment: Experiment) -> SpoolPaths:
     if flags.job_id is None:
-        return own_spool(experiment.path)
+        paths = own_spool(experiment.path)
+        check_owner(paths, experiment.path)
+        check_origin(paths, experiment.path)
+        return paths
     try:
         return entrance.named(flags.job_id, None)
     except SpoolError as error:
@@ -91,15 +102,28 @@ def _run(flags: Flags, experiment: Experiment, paths: SpoolPaths, program: str) 
         if ending.signal is not None:
             display.close()
             return _leave(ending, session, interrupts, flags, paths)
-        if ending.is_stuck:
-            take_down(paths, session, interrupts)
     display.end(ending.progress, _queue(paths, experiment, flags))
     if ending.why:
         _complain(program, ending.why)
         for line in ending.words:
             _complain(program, f"  {line}")
+        if ending.words:
+            _complain(program, f"all of its output: {paths.agent_output}")
+        if session.own is not None and flags.job_id is None:
+            session.own.tell_to_leave()  # nothing that waits in this queue is for it
         return 1
-    return int(any(True for _ in ending.progress.failed))
+    has_failed = any(True for _ in ending.progress.failed)
+    if has_failed and _is_full(paths.root):
+        _complain(program, f"{paths.root}: no space is left on its disk, so that nobody knows how some have ended")
+    return int(has_failed)
+
+
+def _is_full(directory: str) -> bool:
+    try:
+        facts = os.statvfs(directory)
+    except OSError:
+        return False
+    return facts.f_bavail == 0 or (facts.f_files > 0 and facts.f_favail == 0)
 
 
 def _start(paths: SpoolPaths, flags: Flags) -> OwnAgent:
@@ -126,6 +150,8 @@ def _leave(ending: Ending, session: Session, interrupts: Interrupts, flags: Flag
         _say(left_running(ending.progress, flags.command))
     elif take_down(paths, session, interrupts):
         _say(stopped(ending.progress, flags.command))
+    else:
+        _say(f"The agent is still giving back what runs; go on with: {flags.command}")
     return status
 
 
@@ -143,9 +169,15 @@ def _queue(paths: SpoolPaths, experiment: Experiment, flags: Flags) -> Queue:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201
+    sys.stdout.flush()
+    loads.put([printable(line, _LINE_CHARS)])
+
+
+def _say_no_more() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
 
 
 def _complain(program: str, text: str) -> None:
-    for line in text.splitlines():
-        print(f"{program}: {printable(line)}", file=sys.stderr)  # noqa: T201
+    loads.say([f"{program}: {printable(line, _LINE_CHARS)}" for line in text.splitlines()])

@@ -12,13 +12,14 @@ from gpu_queue.experiments.progress.display import Display
 from gpu_queue.experiments.progress.model import advance as progress_of
 from gpu_queue.experiments.progress.nouns import Agent, Progress
 from gpu_queue.experiments.queueing import Loaded
-from gpu_queue.experiments.running import never, vigil
+from gpu_queue.experiments.running import vigil
 from gpu_queue.experiments.running.agents import OwnAgent
 from gpu_queue.experiments.running.interrupts import Interrupts
 from gpu_queue.experiments.running.serving import agent_here, is_served_elsewhere, page_of
 from gpu_queue.experiments.running.standings import Moment, Standings
 from gpu_queue.experiments.running.vigil import Act, Facts, Vigil
 from gpu_queue.experiments.specs.nouns import Experiment
+from gpu_queue.reasons import Code
 from gpu_queue.spool.filesystem import mount_of
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.spool.snapshot.reader import Cadence, SnapshotReader
@@ -27,12 +28,16 @@ from gpu_queue.spool.snapshot.view import NodeView, Snapshot
 from gpu_queue.spool.snapshot.waiting import WaitingTask
 from gpu_queue.states import AgentState
 from gpu_queue.task import State
+from gpu_queue.texts import printable
+from gpu_queue.words import in_words
 
 TICK_S = 0.2
-STUCK = "what is left can never run here; it stays in the queue"
 COUNT_EVERY_S = 10.0
 """Somebody else may have loaded the file, so that its runs have other tasks."""
+TOLD_MAX = 3
 _ENDED = (State.DONE, State.FAILED)
+_NEVER = (Code.INFEASIBLE, Code.MEMORY, Code.PINNED)
+_BEHIND = (Code.AFTER, Code.QUEUE)
 LOCAL = Cadence(pending=0.4, nodes=0.4, flags=2.0, running=1.0, events=0.4, settled=0.4)
 
 
@@ -47,8 +52,6 @@ class Ending:
     """It was given up; empty: it was not."""
     words: tuple[str, ...] = ()
     """The last of the agent, where they tell more of that."""
-    is_stuck: bool = False
-    """Nothing is left but what can never run here; the agent is still there."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,6 @@ class Session:
         self._ended = ""
         self._has_told_other = False
         self._progress: Progress | None = None
-        self._never = never.Never()
 
     def watch(self, interrupts: Interrupts) -> Ending:
         """Go on until all is settled, it must be given up, or a signal comes; may be called again after that.
@@ -124,17 +126,13 @@ class Session:
                 self._display.say(step.why)
             if step.act is Act.END:
                 return Ending(self._look(everything=True))
-            if step.act is Act.LEAVE:
+            if step.act in (Act.LEAVE, Act.NEVER):
                 return Ending(progress, why=step.why)
             if step.act is Act.GIVE_UP:
                 words = self._last.last_words() if self._last is not None else ()
                 return Ending(progress, why=step.why, words=words)
             if step.act is Act.START:
                 self.own = self._last = self._means.start()
-            now = time.monotonic()
-            self._never = self._never.look(progress, now)
-            if self._never.is_sure(now) and self.own is not None and not self._is_elsewhere:
-                return Ending(progress, why=STUCK, words=never.told(progress), is_stuck=True)
             number = interrupts.wait(TICK_S)
             if number is not None:
                 return Ending(progress, signal=number)
@@ -200,8 +198,7 @@ class Session:
         self._is_elsewhere = is_served_elsewhere(snapshot)
         if self.here is not None and own is None and self.own is None and not self._has_told_other:
             self._has_told_other = True
-            pid = self.here.page.pid if self.here.page is not None else 0
-            self._display.say(f"an agent (process {pid}) serves it here already: its settings hold")
+            self._display.say(_other_agent(self.here))
         page = self.here.page if self.here is not None else None
         if page is None:
             return Agent(starts=self._starts, ended=self._ended)
@@ -220,6 +217,7 @@ class Session:
             left=left,
             is_served=self.here is not None,
             is_served_elsewhere=self._is_elsewhere,
+            never=_never(progress),
         )
         step = vigil.advance(self._vigil, facts)
         if step.act is Act.START:
@@ -229,3 +227,19 @@ class Session:
         if status is not None:
             self.own = None
         return step
+
+
+def _never(progress: Progress) -> str:
+    """Why nothing of what is left can ever run on this node; empty: something can, or nobody knows."""
+    reasons = [(one, one.standing.reason) for one in progress.waiting]
+    never = [(one, why) for one, why in reasons if why is not None and why.code in _NEVER]
+    if progress.running or any(why is None or why.code not in (*_NEVER, *_BEHIND) for _, why in reasons):
+        return ""
+    told = [f"{printable(one.run.name)}: {in_words(why)}" for one, why in never[:TOLD_MAX]]
+    return "; ".join([*told, *([f"and {len(never) - TOLD_MAX} more"] if len(never) > TOLD_MAX else [])])
+
+
+def _other_agent(node: NodeView) -> str:
+    pid, mode = (node.page.pid, node.page.mode) if node.page is not None else (0, "")
+    careless = "; its mode is dedicated, so it also takes GPUs that others use" if mode == "dedicated" else ""
+    return f"an agent (process {pid}) serves it here already: its settings hold{careless}"

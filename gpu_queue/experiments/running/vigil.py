@@ -17,6 +17,8 @@ STARTS_MAX = 3
 STARTS_WITHIN_S = 60.0
 SERVED_FOR_S = 10.0
 """So long after somebody held the lock it is not asked for again."""
+NEVER_FOR_S = 10.0
+"""So long it must have been so that nothing of what is left can ever run."""
 EXIT_REFUSED = 1
 _BY_PEOPLE = {
     "shutdown": "gpu_shutdown",
@@ -32,6 +34,7 @@ class Act(Enum):
     START = "start"
     END = "end"
     LEAVE = "leave"  # a person has ended the agent
+    NEVER = "never"  # what is left can never run here
     GIVE_UP = "give up"
 
 
@@ -53,6 +56,8 @@ class Facts:
     """By another agent on this node, as its page and the process that it names tell."""
     is_served_elsewhere: bool = False
     """By an agent on another node."""
+    never: str = ""
+    """Why all that is left can never run on this node; empty: something can, or nobody knows."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,8 @@ class Vigil:
     """Somebody has the lock, as far as we know."""
     is_guest: bool = False
     """No agent can be started here: those of other nodes are enough."""
+    never_since: float | None = None
+    """Nothing of what is left can ever run."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,11 @@ def advance(vigil: Vigil, facts: Facts) -> Step:
     """What is to be done now."""
     if facts.is_over:
         return Step(vigil, Act.END)
+    is_never = facts.never and not facts.is_served_elsewhere
+    since = (facts.now if vigil.never_since is None else vigil.never_since) if is_never else None
+    vigil = replace(vigil, never_since=since)
+    if since is not None and facts.now - since >= NEVER_FOR_S:
+        return Step(vigil, Act.NEVER, f"what is left can never run here: {facts.never}")
     if facts.has_own and facts.status is None:
         return Step(replace(vigil, has_had=True))
     if facts.has_own:

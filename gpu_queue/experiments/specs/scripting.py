@@ -52,9 +52,10 @@ def script_of(body: str, name: str, group: str, file: str, log: str) -> str:
 
 
 def _link(log: str) -> str:
-    """Let the link lead to the log of this try; what is no link stays, and what cannot be done hinders nothing."""
-    is_ours = f'[ -z "${{{LOG}-}}" ] || {{ [ -e {log} ] && [ ! -L {log} ]; }}'
-    return f'{is_ours} || ln -sfn -- "${LOG}" {log} 2>/dev/null || :'
+    """Let the link lead to the log of this try; what leads elsewhere stays, what cannot be done hinders nothing."""
+    stays = f'[ -z "${{{LOG}-}}" ] || {{ [ -e {log} ] && [ ! -L {log} ]; }}'
+    turned = f'""|*/logs/[0-9]*T[0-9]*-*.log) ln -sfn -- "${LOG}" {log} 2>/dev/null;;'
+    return f'{stays} || case "$(readlink -- {log})" in {turned} esac || :'
 
 
 def content_of(body: str, cwd: str, needs: Mapping[str, str | None]) -> str:

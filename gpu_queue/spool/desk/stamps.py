@@ -6,6 +6,9 @@ import os
 import threading
 import time
 
+_ABSURD_S = 3e9
+"""No clock is that far ahead; and a stamp has four digits for the year."""
+
 
 class _Stamps:
     """Moments in whole milliseconds, none of them twice and none before another: they order names."""
@@ -13,6 +16,15 @@ class _Stamps:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._last_ms = 0
+        self._behind_s = 0.0
+
+    def begin_behind(self, moment_s: float) -> None:
+        """Give only later ones from now on, also where that is still to come: some clock was ahead of this one."""
+        if moment_s - time.time() > _ABSURD_S:
+            return
+        with self._lock:
+            self._behind_s = max(self._behind_s, moment_s)
+            self._last_ms = max(self._last_ms, int(moment_s * 1000 + 0.5))
 
     def next_s(self, since_ns: int | None = None) -> float:
         """A new one, in epoch seconds.
@@ -26,8 +38,8 @@ class _Stamps:
             return self._last_ms / 1000 + 0.0002  # well inside the millisecond: a float is not exact
 
     def ahead_s(self) -> float:
-        """How far the last one is ahead of the clock."""
-        return max(0.0, self._last_ms / 1000 - time.time())
+        """How far the last one is ahead of the clock, or of the moment that all of them are behind."""
+        return max(0.0, self._last_ms / 1000 - max(time.time(), self._behind_s))
 
     def forget_lock(self) -> None:
         """After a fork: another thread may have held it."""
@@ -35,5 +47,5 @@ class _Stamps:
 
 
 _STAMPS = _Stamps()
-next_stamp_s, ahead_s = _STAMPS.next_s, _STAMPS.ahead_s
+next_stamp_s, ahead_s, begin_behind = _STAMPS.next_s, _STAMPS.ahead_s, _STAMPS.begin_behind
 os.register_at_fork(after_in_child=_STAMPS.forget_lock)

@@ -57,8 +57,8 @@ def test_one_too_short_to_be_seen_running_is_told_of_when_it_is_done() -> None:
     assert happened(waits(1), done(1, 0.1)) == [[Happened.DONE]]
 
 
-def test_an_end_is_told_of_once_though_what_is_written_down_of_it_is_read_later() -> None:
-    unread = replace(done(1, 0.1), tries=0, outcome="", ran_s=None, gpu_s=None, gpus=None, node="")
+def test_what_is_read_only_later_of_how_a_run_went_is_no_second_end_of_it() -> None:
+    unread = replace(done(1, 0.1), tries=0, outcome="", ran_s=None)
     assert happened(waits(1), unread, done(1, 0.1)) == [[Happened.DONE], []]
 
 

@@ -207,6 +207,21 @@ def test_where_no_agent_can_begin_it_says_why(base: Path) -> None:
         assert "'four'" in said
 
 
+def test_what_needs_more_than_there_is_ends_it_with_the_reason(base: Path) -> None:
+    text = """\
+jobs:
+  big: {gpus: 9, run: "true"}
+  behind: {after: big, run: "true"}
+  fits: {run: echo fits >>ran}
+"""
+    with a_lab(base, text) as lab:
+        status, said = lab.run()
+        assert (status, lab.ran) == (1, {"fits": 1}), said
+        assert "what is left can never run here: big: needs 9 GPUs; this node serves 4" in said
+        lab.wait_for_agents_to_end()
+        assert len(lab.spool.find("", State.PENDING)) == 2
+
+
 @pytest.mark.parametrize(
     "command",
     ["MASTER_PORT=${MASTER_PORT:-29500} {python} ddp.py"]
@@ -246,16 +261,3 @@ torch.distributed.destroy_process_group()
 if "child" in globals() and child:
     sys.exit(os.waitpid(child, 0)[1])
 """
-
-
-def test_what_can_never_run_here_is_not_waited_for_once_nothing_else_is_left(tmp_path: Path) -> None:
-    text = "jobs:\n  big: {run: 'true', memory: 100G}\n  after: {run: 'true', after: big}\n  small: {run: 'true'}\n"
-    with a_lab(tmp_path, text) as lab:
-        status, said = lab.run(simulate="2x80G")
-        assert status == 1, said
-        assert "what is left can never run here" in said
-        assert "big: needs 1 GPU of 100G; this node has 0" in said
-        assert "1 of 3 done, 2 waiting" in said
-        lab.wait_for_agents_to_end()
-        status, said = lab.run(simulate="2x141G")
-        assert (status, "3 of 3 done" in said) == (0, True), said

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gpu_queue.experiments.running.vigil import SERVED_FOR_S, Act, Facts, Step, Vigil, advance
+from gpu_queue.experiments.running.vigil import NEVER_FOR_S, SERVED_FOR_S, Act, Facts, Step, Vigil, advance
 from gpu_queue.reasons import Code, Reason, reason
 from gpu_queue.states import EXIT_SERVED
 
@@ -82,3 +82,13 @@ def test_where_none_can_be_started_another_node_is_enough_as_long_as_it_serves()
     assert found == [Act.WATCH, Act.WATCH, Act.START, Act.GIVE_UP]
     assert step.why == "no agent can be started here"
     assert advance(Vigil(), elsewhere).act is Act.START, "this node is to serve as well"
+
+
+def test_what_can_never_run_here_is_not_waited_for() -> None:
+    never = replace(OWN, never="a: needs 9 GPUs; this node serves 2")
+    later = replace(never, now=never.now + NEVER_FOR_S)
+    found, step = acts(HAD, never, later)
+    assert (found, step.why) == ([Act.WATCH, Act.NEVER], f"what is left can never run here: {never.never}")
+    assert acts(HAD, never, OWN, later)[0] == [Act.WATCH] * 3, "something could in between"
+    elsewhere = [replace(one, is_served_elsewhere=True) for one in (never, later)]
+    assert acts(HAD, *elsewhere)[0] == [Act.WATCH] * 2, "another node may have what it needs"

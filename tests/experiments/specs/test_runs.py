@@ -210,21 +210,27 @@ def test_the_link_leads_to_the_log_of_the_last_try_and_nothing_else_is_touched(t
     run = run_of("run: echo fine", where)
     log = Path(run.log)
     assert log.parent == tmp_path / "logs" / "it's_$x"
-    assert done(run.script, tmp_path, GPU_QUEUE_TRY_LOG="/spool/logs/1").stdout == "fine\n"  # no directory
+    tries = [f"/spool/logs/20261123T014415123-4f0c2a-t{end}.log" for end in ("", ".try2.5f7dd3", ".try3.8d7e01")]
+    assert done(run.script, tmp_path, GPU_QUEUE_TRY_LOG=tries[0]).stdout == "fine\n"  # no directory
     log.parent.mkdir(parents=True)
-    for number in (1, 2):
-        ended = done(run.script, tmp_path, GPU_QUEUE_TRY_LOG=f"/spool/logs/{number}")
+    for path in tries[:2]:
+        ended = done(run.script, tmp_path, GPU_QUEUE_TRY_LOG=path)
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, "fine\n", "")
-        assert os.readlink(log) == f"/spool/logs/{number}"
+        assert os.readlink(log) == path
     assert done(run.script, tmp_path).stdout == "fine\n"
-    assert os.readlink(log) == "/spool/logs/2"
+    assert os.readlink(log) == tries[1]
+    for mine in ("/home/me/results.log", "nowhere", log.name):
+        log.unlink()
+        log.symlink_to(mine)
+        assert done(run.script, tmp_path, GPU_QUEUE_TRY_LOG=tries[2]).stdout == "fine\n"
+        assert os.readlink(log) == mine
     log.unlink()
     log.write_text("mine")
-    assert done(run.script, tmp_path, GPU_QUEUE_TRY_LOG="/spool/logs/3").stdout == "fine\n"
+    assert done(run.script, tmp_path, GPU_QUEUE_TRY_LOG=tries[2]).stdout == "fine\n"
     assert log.read_text() == "mine"
     log.unlink()
     log.mkdir()
-    assert done(run.script, tmp_path, GPU_QUEUE_TRY_LOG="/spool/logs/3").stdout == "fine\n"
+    assert done(run.script, tmp_path, GPU_QUEUE_TRY_LOG=tries[2]).stdout == "fine\n"
     assert [*log.iterdir()] == []
 
 
