@@ -82,7 +82,7 @@ def test_a_check_tells_the_allocation_and_what_follows_from_it(cluster: Cluster)
 
 def test_a_name_that_was_given_wins(cluster: Cluster) -> None:
     cluster.start(SLURM_JOB_ID="1234", GPU_QUEUE_NODE_NAME="mine")
-    assert cluster.start(wait=False, SLURM_JOB_ID="1235", GPU_QUEUE_NODE_NAME="mine").wait(20) == 1
+    assert cluster.start(wait=False, SLURM_JOB_ID="1235", GPU_QUEUE_NODE_NAME="mine").wait(20) == EXIT_SERVED
     (page,) = cluster.nodes()
     assert page["node"].startswith("mine-")
 

@@ -367,7 +367,7 @@ def test_an_agent_started_through_a_link_knows_the_spool_for_the_same(cluster: C
     cluster.wait_for_line(task, "==== started")
     (cluster.base / "link").symlink_to(cluster.queue_root)
     second = cluster.start("--queue-root", str(cluster.base / "link"), wait=False)
-    assert second.wait(20) == 1, "one agent is there already"
+    assert second.wait(20) == EXIT_SERVED, "one agent is there already"
     cluster.kill(agent)
     cluster.start("--queue-root", str(cluster.base / "link"))
     (cluster.queue_root / "go").touch()

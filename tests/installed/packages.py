@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import zipfile
 from dataclasses import dataclass
 from importlib import metadata
@@ -43,8 +42,8 @@ def build(base: Path) -> Built:
         tree, unpacked = base / "tree", base / "unpacked"
         shutil.copytree(ROOT, tree, symlinks=True, ignore=shutil.ignore_patterns(*_IGNORED))
         _run([sys.executable, "-c", _BUILD.format("sdist"), base], cwd=tree)
-        with tarfile.open(next(base.glob("*.tar.gz"))) as archive:
-            archive.extractall(unpacked, filter="data")
+        unpacked.mkdir()
+        _run(["tar", "-xzf", next(base.glob("*.tar.gz")), "-C", unpacked], cwd=base)
         made = base / "made"
         made.mkdir()
         _run([sys.executable, "-c", _BUILD.format("wheel"), made], cwd=next(unpacked.iterdir()))
