@@ -96,7 +96,7 @@ def agent_in_words(progress: Progress) -> str:
     """What is to be known of the agent; empty: it serves."""
     agent = progress.agent
     told = {
-        None: "no agent serves it yet",
+        None: "waiting for an agent",
         AgentState.PAUSED: "paused",
         AgentState.DRAINING: "the agent takes nothing new",
         AgentState.LEAVING: "the agent is leaving",

@@ -113,7 +113,7 @@ def test_what_waits_for_different_things_is_told_of_each_kind() -> None:
 def test_an_agent_that_does_not_serve_is_told_of_first() -> None:
     said = Agent(AgentState.PAUSED, said="alice: new driver")
     assert lines_of(advance(an_experiment(a_run("a")), {}, NOW, agent=said), 80)[0] == "paused: alice: new driver"
-    assert lines_of(advance(an_experiment(a_run("a")), {}, NOW), 80)[0] == "no agent serves it yet"
+    assert lines_of(advance(an_experiment(a_run("a")), {}, NOW), 80)[0] == "waiting for an agent"
 
 
 def test_of_a_running_one_its_limit_its_try_and_what_it_is_about_are_told() -> None:

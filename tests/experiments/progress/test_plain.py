@@ -124,7 +124,7 @@ def test_nothing_is_written_between_two_minutes_while_nothing_happens() -> None:
 
 def test_when_all_has_ended_nothing_is_said_of_the_agent_any_more() -> None:
     pipe = Pipe()
-    assert "+00000 no agent serves it yet" in pipe.show(NOW, {"a": waits(1)}, agent=Agent())
+    assert "+00000 waiting for an agent" in pipe.show(NOW, {"a": waits(1)}, agent=Agent())
     assert [line for line in pipe.show(NOW + 1, {"a": done(1, 1)}) if "serves it" in line] == []
 
 
