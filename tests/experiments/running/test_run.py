@@ -146,11 +146,13 @@ def test_tasks_that_are_taken_out_for_those_of_another_load_are_followed_there(g
     typed = gated.type(simulate="1")
     wait_until(lambda: sum(gated.ran.values()) == 1, "one that runs", dump=lambda: typed.said)
     typed.wait_for("0 of 6 done")
-    # Another machine had published the last one as well, and took ours out.
+    # Between two looks another machine had published the last one as well, and took ours out.
+    typed.process.send_signal(signal.SIGSTOP)
     ours = gated.spool.find("train-5")[0]
     experiment = read_experiment(str(gated.file))
     assert gated.spool.cancel(ours)
     ((run, task),) = load_experiment(gated.paths, experiment, retries=0).queued
+    typed.process.send_signal(signal.SIGCONT)
     gated.open_gate()
     assert typed.status() == 0, typed.said
     assert (run.name, gated.ran) == ("train-5", Counter(SIX))
