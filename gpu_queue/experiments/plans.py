@@ -324,7 +324,8 @@ def _is_alike(one: Member, run: Run) -> bool:
 def _behind(item: Item, upstream: Sequence[Item]) -> Item:
     """What becomes of it behind what it comes after."""
     item = _follows(item, upstream)
-    is_due = item.is_published or item.news in _IN_PLACE
+    # What has ended would be queued once more as soon as what it comes after is.
+    is_due = item.is_published or item.news in _IN_PLACE or item.news in (News.DONE, News.FAILED)
     if is_due and any(one.news is News.LATER for one in upstream):
         return replace(item, news=News.LATER, because=Because.UPSTREAM)
     return item

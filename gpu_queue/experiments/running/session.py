@@ -34,6 +34,8 @@ from gpu_queue.words import in_words
 TICK_S = 0.2
 COUNT_EVERY_S = 10.0
 """Somebody else may have loaded the file, so that its runs have other tasks."""
+ANEW_WITHIN_S = 2.0
+"""Whoever took a task out, for its run has changed in the file, queues it anew after that."""
 TOLD_MAX = 3
 _ENDED = (State.DONE, State.FAILED)
 _NEVER = (Code.INFEASIBLE, Code.MEMORY, Code.PINNED)
@@ -103,7 +105,7 @@ class Session:
         self._reader = SnapshotReader(paths, cadence=LOCAL if mount_of(paths.root).is_local else Cadence())
         self._standings = Standings(paths, self._reader, {run.name: run for run in experiment.runs})
         self._census = Census(paths)
-        self._counted_at = time.monotonic()
+        self._counted_at = self._taken_at = time.monotonic()
         self._vigil = Vigil()
         self._status: int | None = None
         self._left: NodeView | None = None
@@ -124,7 +126,7 @@ class Session:
             step = self._advance(progress)
             if step.why and step.act is Act.WATCH:
                 self._display.say(step.why)
-            if step.act is Act.END:
+            if step.act is Act.END and not self._goes_on_elsewhere():
                 return Ending(self._look(everything=True))
             if step.act in (Act.LEAVE, Act.NEVER):
                 return Ending(progress, why=step.why)
@@ -146,7 +148,8 @@ class Session:
         everything = everything or self._standings.has_missed or self._status is not None
         snapshot = self._reader.refresh(now, everything=everything)
         has_news = self._has_news(snapshot)
-        if has_news or self._standings.has_missed or now - self._counted_at >= COUNT_EVERY_S:
+        is_moving = self._standings.has_missed or self._was_taken_lately
+        if has_news or is_moving or now - self._counted_at >= COUNT_EVERY_S:
             before = dict(self._ids)
             self._count(now)
             if self._ids != before:
@@ -170,8 +173,22 @@ class Session:
             task_id for task_id, one in found.items() if isinstance(one, SettledTask) and one.state is State.FAILED
         }
         is_other = bool(failed - self._failed)
+        if is_other:
+            self._taken_at = time.monotonic()
         self._failed = failed
         return is_other or any(isinstance(found[one], (WaitingTask, SettledTask)) for one in self._outdated)
+
+    def _goes_on_elsewhere(self) -> bool:
+        """Whether a run has another task by now than the one that has ended."""
+        before = dict(self._ids)
+        self._count(time.monotonic())
+        return self._ids != before
+
+    @property
+    def _was_taken_lately(self) -> bool:
+        """Whether something was, that may be queued anew in a moment."""
+        has_cancelled = self._progress is not None and self._progress.counts.cancelled > 0
+        return has_cancelled and time.monotonic() - self._taken_at < ANEW_WITHIN_S
 
     def _count(self, now: float) -> None:
         self._counted_at = now
@@ -211,7 +228,7 @@ class Session:
         left = self._left.page.reason if self._left is not None and self._left.page is not None else None
         facts = Facts(
             now=time.monotonic(),
-            is_over=progress.is_over and not self._standings.is_unsure and not self._outdated,
+            is_over=progress.is_over and not (self._standings.is_unsure or self._outdated or self._was_taken_lately),
             has_own=self.own is not None,
             status=status,
             left=left,
