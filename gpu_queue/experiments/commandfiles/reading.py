@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gpu_queue.errors import BadCommandFile
 from gpu_queue.experiments.commandfiles.blocks import Block, Mode, Parsed, Problem, mode_of
 from gpu_queue.experiments.commandfiles.commands import parse_commands
-from gpu_queue.spool import files
+from gpu_queue.experiments.handed import read_handed
 from gpu_queue.spool.desk.publishing import working_directory
 from gpu_queue.texts import printable
 
@@ -85,7 +85,7 @@ def read_command_files(paths: Iterable[str], mode: Mode | None = None) -> list[C
             problems.append(f"{shown}: expected each file once, found it twice")
             continue
         try:
-            content = _content(real)
+            content = read_handed(real, "a command file", FILE_MAX_BYTES)
         except ValueError as problem:
             problems.append(f"{shown}: {problem}")
             continue
@@ -98,21 +98,6 @@ def read_command_files(paths: Iterable[str], mode: Mode | None = None) -> list[C
     if problems:
         raise BadCommandFile(*problems)
     return found
-
-
-def _content(path: str) -> bytes:
-    try:
-        content, _ = files.read_regular(path, FILE_MAX_BYTES + 1)
-    except files.Vanished:
-        raise ValueError("there is no such file") from None
-    except files.FileProblem as problem:
-        why = "it is a directory" if os.path.isdir(path) else str(problem)
-        raise ValueError(f"expected a command file: {why}") from problem
-    except (OSError, ValueError) as error:
-        raise ValueError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    if len(content) > FILE_MAX_BYTES:
-        raise ValueError(f"expected a command file of at most {FILE_MAX_BYTES >> 20} MiB")
-    return content
 
 
 def _told(shown: str, parsed: Parsed) -> list[str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 
 from gpu_queue.errors import BadExperimentFile
+from gpu_queue.experiments.handed import read_handed
 from gpu_queue.experiments.specs.expanding import Surroundings
 from gpu_queue.experiments.specs.nouns import Experiment
 from gpu_queue.experiments.specs.parsing import parse_experiment
-from gpu_queue.spool import files
 from gpu_queue.spool.desk.publishing import working_directory
 from gpu_queue.texts import printable
 
@@ -30,23 +30,8 @@ def read_experiment(path: str) -> Experiment:
         raise BadExperimentFile(f"{shown!r}: expected the path of an experiment file")
     place = os.path.normpath(os.path.join(working_directory(), path))
     try:
-        content = _content(os.path.realpath(path))
+        content = read_handed(os.path.realpath(path), "an experiment file", FILE_MAX_BYTES)
     except ValueError as problem:
         raise BadExperimentFile(f"{shown}: {problem}") from problem
     where = Surroundings(os.path.dirname(place), os.path.basename(place), os.path.expanduser("~"))
     return Experiment(os.path.realpath(path), place, parse_experiment(content, where, path))
-
-
-def _content(path: str) -> bytes:
-    try:
-        content, _ = files.read_regular(path, FILE_MAX_BYTES + 1)
-    except files.Vanished:
-        raise ValueError("there is no such file") from None
-    except files.FileProblem as problem:
-        why = "it is a directory" if os.path.isdir(path) else str(problem)
-        raise ValueError(f"expected an experiment file: {why}") from problem
-    except (OSError, ValueError) as error:
-        raise ValueError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    if len(content) > FILE_MAX_BYTES:
-        raise ValueError(f"expected an experiment file of at most {FILE_MAX_BYTES >> 20} MiB")
-    return content
