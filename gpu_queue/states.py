@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import TypeVar
 
+EXIT_REFUSED = 1
+"""The exit status of an agent that cannot begin: a setting, the spool or a device is not as it must be."""
 EXIT_SERVED = 75
 """The exit status of an agent that finds another one serving its spool on its node."""
 

@@ -26,8 +26,7 @@ from gpu_queue.scheduling.tenancy import Look, competing
 from gpu_queue.sharing import Mode
 from gpu_queue.spool import filesystem, trust
 from gpu_queue.spool.paths import STATE_DIRECTORIES
-
-EXIT_REFUSED = 1
+from gpu_queue.states import EXIT_REFUSED
 
 
 def check(

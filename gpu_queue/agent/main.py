@@ -15,7 +15,7 @@ from gpu_queue.agent.announcing import (
     ready_line,
 )
 from gpu_queue.agent.asked import devices_for, paths_of, served_of, zygote_of
-from gpu_queue.agent.checking import EXIT_REFUSED, check
+from gpu_queue.agent.checking import check
 from gpu_queue.agent.loop import run
 from gpu_queue.agent.speaker import Speaker, fit
 from gpu_queue.agent.surroundings import Surroundings
@@ -38,7 +38,7 @@ from gpu_queue.policy import believed, read_config
 from gpu_queue.sharing import Mode
 from gpu_queue.spool import filesystem, trust
 from gpu_queue.spool.paths import SpoolPaths
-from gpu_queue.states import EXIT_SERVED
+from gpu_queue.states import EXIT_REFUSED, EXIT_SERVED
 from gpu_queue.task import State
 from gpu_queue.texts import printable
 

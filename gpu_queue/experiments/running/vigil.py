@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from gpu_queue.reasons import Code, Reason
-from gpu_queue.states import EXIT_SERVED
+from gpu_queue.states import EXIT_REFUSED, EXIT_SERVED
 
 STARTS_MAX = 3
 STARTS_WITHIN_S = 60.0
@@ -19,7 +19,6 @@ SERVED_FOR_S = 10.0
 """So long after somebody held the lock it is not asked for again."""
 NEVER_FOR_S = 10.0
 """So long it must have been so that nothing of what is left can ever run."""
-EXIT_REFUSED = 1
 _BY_PEOPLE = {
     "shutdown": "gpu_shutdown",
     "spool": "gpu_drain; gpu_resume lets one serve again",
