@@ -1,0 +1,187 @@
+"""Plans: what a change will do, said before it is done."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from gpu_queue.console.models.common import Model, Note, TaskState, WhyWaits
+from gpu_queue.console.models.tasks import Need, TaskFilter
+
+TASKS_MAX = 100_000
+SHOWN_MAX = 50
+SCRIPTS_MAX = 100
+
+ActionName = Literal[
+    "stop",
+    "cancel",
+    "retry",
+    "priority",
+    "pause",
+    "resume",
+    "drain",
+    "keepalive_on",
+    "keepalive_off",
+    "shutdown",
+    "forget",
+    "explain",
+    "submit",
+]
+
+
+class ScriptIn(Model):
+    """A script that is to be queued."""
+
+    name: str = Field(min_length=1, max_length=255)
+    text: str = Field(max_length=16 << 20)
+
+
+class SubmitOptions(Model):
+    """What is said about tasks beside their scripts; null: what the script says."""
+
+    gpus: str | None = Field(None, max_length=100, examples=["2", "1-4"])
+    memory: str | None = Field(None, max_length=100, examples=["20G"])
+    queue: str | None = Field(None, max_length=200)
+    time: str | None = Field(None, max_length=100, examples=["4h"])
+    retries: str | None = Field(None, max_length=100)
+    after: list[str] = Field([], max_length=100, description="Keys or names of tasks.")
+    priority: int | None = Field(None, ge=0, le=999)
+    cwd: str | None = Field(None, max_length=4096)
+    arguments: list[str] = Field([], max_length=1000)
+
+
+class PlanRequest(Model):
+    """What somebody wants."""
+
+    action: ActionName
+    tasks: list[str] = Field([], max_length=10_000, description="Keys.")
+    filter: TaskFilter | None = Field(None, description="In place of `tasks`: all that match it now.")
+    nodes: list[str] = Field([], max_length=1000, description="Of shutdown (empty: all) and forget.")
+    priority: int | None = Field(None, ge=0, le=999)
+    why: str = Field("", max_length=400)
+    wait: bool = Field(False, description="Of shutdown: after the running tasks have ended.")
+    force: bool = Field(False, description="Of forget.")
+    scripts: list[ScriptIn] = Field([], max_length=SCRIPTS_MAX)
+    options: SubmitOptions = SubmitOptions()
+
+
+class PlannedTask(Model):
+    """A task that a plan is about."""
+
+    key: str
+    short: str
+    title: str
+    state: TaskState
+    does: Literal["stop", "cancel", "retry", "priority", "explain", "nothing"]
+    node: str = ""
+    since_at_s: float | None = None
+    place: int | None = None
+    place_after: int | None = Field(None, description="Of priority.")
+    why_not: str = Field("", description="Of `nothing`: why; in English.")
+
+
+class PlannedNode(Model):
+    """A node that a plan touches."""
+
+    node: str
+    title: str
+    running: int = 0
+    presence: str = ""
+
+
+class PlannedScript(Model):
+    """A script, as it was read."""
+
+    name: str
+    needs: list[Need]
+    tasks: int = Field(1, description="More than one: an array.")
+    problem: str = Field("", description="Why it can never run; in English.")
+    notes: list[str] = []
+    starts: str = Field("", description="A node on which it could start now; empty: it waits.")
+    why_waits: list[WhyWaits] = []
+
+
+class PlanCounts(Model):
+    """How many tasks."""
+
+    total: int = 0
+    stop: int = 0
+    cancel: int = 0
+    retry: int = 0
+    priority: int = 0
+    submit: int = 0
+    nothing: int = 0
+    dependents: int = Field(0, description="Tasks that wait (--after) for those that are cancelled or stopped.")
+    running: int = Field(0, description="Tasks that run, of all: what pause, drain and shutdown leave or end.")
+
+
+class Plan(Model):
+    """What will happen."""
+
+    id: str
+    action: ActionName
+    expires_at_s: float
+    counts: PlanCounts
+    tasks: list[PlannedTask] = Field(description=f"The first {SHOWN_MAX}.")
+    nodes: list[PlannedNode] = []
+    scripts: list[PlannedScript] = []
+    grace_s: float | None = Field(None, description="Between TERM and KILL.")
+    priority: int | None = None
+    must_confirm: bool = Field(description="Stop, shut down, forget, and all above 20 tasks.")
+    must_type: str = Field("", description="A name that has to be typed first.")
+    can_undo: bool
+    can_run: bool = Field(description="False: nothing would happen, or a script can never run.")
+    warnings: list[Note] = []
+
+
+class RunRequest(Model):
+    """Do it."""
+
+    typed: str = Field("", max_length=400)
+
+
+class TaskOutcome(Model):
+    """What became of the wish about one task."""
+
+    key: str
+    title: str
+    what: Literal["done", "gone", "refused", "unknown"]
+    where: str = ""
+    reason: str = Field("", description="In English.")
+
+
+class NodeAnswer(Model):
+    """What a node said."""
+
+    node: str
+    reply: Literal["answered", "gone", "silent"]
+    lines: list[str] = []
+
+
+class PlanOutcome(Model):
+    """What happened; a second run of a plan returns the outcome of the first."""
+
+    id: str
+    state: Literal["running", "finished"]
+    done: int
+    total: int
+    counts: dict[str, int] = Field(description="By what: done, gone, refused, unknown.", examples=[{"done": 7}])
+    outcomes: list[TaskOutcome] = Field(description="Those that were not done first; at most 200.")
+    answers: list[NodeAnswer] = []
+    submitted: list[str] = Field([], description="Ids of new tasks; at most 200.")
+    undo_until_s: float | None = Field(None, description="null: cannot be undone.")
+    problem: str = ""
+
+
+class ReadRequest(Model):
+    """What do these scripts ask for?"""
+
+    scripts: list[ScriptIn] = Field(max_length=SCRIPTS_MAX)
+    options: SubmitOptions = SubmitOptions()
+
+
+class ReadReply(Model):
+    """So much, as far as is known while somebody types."""
+
+    scripts: list[PlannedScript]

@@ -1,0 +1,157 @@
+"""Tasks: rows of a list, and one of them in full."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from gpu_queue.console.models.common import Model, Note, TaskState, WhyWaits
+
+LIMIT_MAX = 500
+
+StateFilter = Literal["now", "waiting", "running", "done", "failed", "all"]
+Sort = Literal["run", "newest", "oldest", "title", "priority"]
+
+
+class TaskFilter(Model):
+    """Which tasks are meant."""
+
+    state: StateFilter = Field("now", description="`now`: what waits or runs.")
+    q: str = Field(
+        "",
+        max_length=500,
+        description="Words that title or id hold, and `queue:car`, `node:gpu1`, `is:failed`, `why:oom`, `user:bo`.",
+    )
+    queue: str = Field("", max_length=200)
+    node: str = Field("", max_length=300)
+    experiment: str = Field("", max_length=500, description="The group of an experiment file.")
+
+
+class TaskRow(Model):
+    """A task in a list.  What its record holds is null where it could not be read."""
+
+    key: str = Field(description="Its id; of a hand drop its name in pending/.")
+    has_id: bool
+    short: str = Field(description="Its six digits; empty where it has none.", examples=["7ad896"])
+    title: str
+    state: TaskState
+    priority: int
+    place: int | None = Field(None, description="In the run order, from 0.")
+    gpus: str = Field("", description="How many it asks for: `2`, `1-4`; empty: not known.")
+    memory_bytes: int | None = None
+    queue: str | None = None
+    user: str | None = None
+    tries: int | None = None
+    node: str = ""
+    gpu_keys: list[str] = Field([], description="`<node>/<uuid>` of those that it has.")
+    gpu_indices: list[int] = []
+    submitted_at_s: float | None = None
+    started_at_s: float | None = None
+    ended_at_s: float | None = None
+    limit_s: float | None = None
+    outcome: str = Field("", description="Of an ended one: done, failed(1), stopped, timeout …; else its stage.")
+    status: int | None = None
+    error_type: str = ""
+    why: list[WhyWaits] = []
+
+
+class Facet(Model):
+    """A value that tasks can be filtered by."""
+
+    value: str
+    count: int | None = None
+
+
+class TaskPage(Model):
+    """A window of a list of tasks."""
+
+    offset: int
+    limit: int
+    total: int
+    version: str = Field(description="Another one: the list has changed.")
+    items: list[TaskRow]
+    queues: list[Facet] = []
+    nodes: list[Facet] = []
+    is_partial: bool = Field(False, description="The filter looked into records, and had not time for all.")
+    looked_at: int = Field(0, description="How many tasks a filter that reads records has looked at.")
+
+
+class Need(Model):
+    """One thing that a task asks for, and where that is said."""
+
+    name: Literal["gpus", "memory", "queue", "time", "retries", "after", "name", "array", "priority", "cwd"]
+    value: str
+    source: str = Field(description="For people: `#GPUQ`, `#SBATCH`, `gpu_submit`, `torchrun`, `default` …")
+    line: int | None = Field(None, description="Of the script, from 1; null: it does not stand there.")
+
+
+class GpuUse(Model):
+    """How much of one GPU a try used."""
+
+    uuid: str
+    samples: int
+    memory_peak_bytes: int | None = None
+    memory_mean_bytes: int | None = None
+    utilization_peak_percent: int | None = None
+    utilization_mean_percent: int | None = None
+
+
+class Try(Model):
+    """One try."""
+
+    number: int
+    token: str
+    node: str = ""
+    gpu_indices: list[int] = []
+    gpus: list[str] = Field([], description="UUIDs.")
+    started_at_s: float | None = None
+    ended_at_s: float | None = None
+    duration_s: float | None = None
+    status: int | None = None
+    why: str = ""
+    outcome: str = ""
+    error_type: str = ""
+    reason: str = ""
+    problem: str = ""
+    settled_by: str = ""
+    usage: list[GpuUse] = []
+
+
+class LogSource(Model):
+    """A log of a task."""
+
+    source: str = Field(description="What the addresses of logs name it by: the token of a try, or `b-<binding>`.")
+    kind: Literal["try", "bound"]
+    title: str = Field(description="`try 2`, or the path of a bound file.")
+    size_bytes: int | None
+    number: int | None = None
+
+
+class TaskDetail(Model):
+    """All that is known of one task."""
+
+    row: TaskRow
+    cwd: str = ""
+    script_path: str = Field("", description="Where it came from; empty: it was no file.")
+    path: str = Field(description="Its script in the queue.")
+    host: str = ""
+    arguments: list[str] = []
+    needs: list[Need]
+    after: list[TaskRow] = Field([], description="What it waits for; at most 100.")
+    tries: list[Try]
+    logs: list[LogSource]
+    record: dict[str, object] = Field(description="Its record, as it stands there.")
+    array: str = ""
+    experiment: str = ""
+    problems: list[Note] = []
+
+
+class ScriptText(Model):
+    """A script."""
+
+    text: str
+    size_bytes: int
+    is_cut: bool
+    language: Literal["bash", "python", "other"]
+    is_copy: bool = Field(description="What a try runs, or ran.")
