@@ -18,6 +18,7 @@ from functools import partial
 from gpu_queue import __version__
 from gpu_queue.agent.agenda import Agenda, Duty
 from gpu_queue.agent.allotted import span_of
+from gpu_queue.agent.audience import Audience
 from gpu_queue.agent.beat import Beat
 from gpu_queue.agent.cards import Cards
 from gpu_queue.agent.commands import Commands
@@ -117,6 +118,7 @@ class Agent:
             spool, storage, self.tries, agenda, self._current, now, say, self._looked, around.watch_ends
         )
         self.beat = Beat(spool, storage, agenda, now, say)
+        self.audience = Audience(agenda)
         self.watching = Watching(around, self.tries, agenda, settings, lambda: self._now)
         self.commands = Commands(
             self.tries,
@@ -212,6 +214,7 @@ class Agent:
         if self.outgrown is not None:
             self.outgrown.advance(now)
         self._hanging.notice(now)
+        self.audience.advance(now, lambda: self.cards.read(now))
         if now >= min(self.beat.due(now), self._minutes.due):
             self._tell(now)
         self.uni_ids.advance(now)
@@ -221,7 +224,7 @@ class Agent:
     def wait_s(self, now: float) -> float:
         """How long nothing is due."""
         parts = (self.tries, self.looking, self.commands, self.watching, self.beat, self.pushing, self.overreach)
-        parts_due = (part.due(now) for part in (*parts, self.renewing, self.uni_ids))
+        parts_due = (part.due(now) for part in (*parts, self.renewing, self.uni_ids, self.audience))
         duties = (self._agenda.at(duty) for duty in (Duty.KEEP, Duty.PLAN, Duty.PLAN_ANEW))
         return max(0.0, min(now + LONGEST_WAIT_S, *parts_due, *duties) - now)
 
@@ -266,6 +269,8 @@ class Agent:
 
     def _looked(self, seen: Seen) -> None:
         now, look = self._now, seen.look
+        if look.root is not None:
+            self.audience.see(look.root.watched, now)
         if look.made:
             self._say(f"somebody has removed {', '.join(map(os.path.basename, look.made))}: made again")
             self.beat.hurry()
@@ -359,6 +364,7 @@ class Agent:
 
     def _tell(self, now: float, state: AgentState | None = None) -> None:
         page = self._page(now, state)
+        self.audience.tell(now, self.cards.read(now))
         self.beat.write(now, page, self.settings.beat_s)
         self._minutes.hear(now, page)
 
@@ -412,6 +418,7 @@ class Agent:
             mode=self.settings.mode.value,
             queues=queues,
             more_queues=more_queues,
+            is_watched=self.audience.is_there(now),
         )
 
     # -- the end ----------------------------------------------------------------------------------------------------

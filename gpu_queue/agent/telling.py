@@ -66,6 +66,8 @@ def _gpu_page(state: GpuState, gpu: Gpu, keep: KeepPage | None, shared: SharedPa
         memory_used_bytes=gpu.memory_used_bytes,
         utilization_percent=gpu.utilization_percent,
         power_w=gpu.power_w,
+        power_limit_w=gpu.power_limit_w,
+        temperature_c=gpu.temperature_c,
         problem=gpu.problem,
         keepalive=keep,
         shared=shared,

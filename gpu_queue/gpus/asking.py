@@ -2,7 +2,8 @@
 
 - Each call of NVML takes a lock of the driver that whoever launches kernels takes too, so it is asked as seldom as
   what hangs on the answer allows: memory and utilisation ten times a second where a filler must see a tenant come,
-  once a second elsewhere; power and energy once a second; modes each ten seconds; names once.
+  once a second elsewhere; power and energy once a second; modes, temperature and power limit each
+  ten seconds; names once.
 - A card is *sampled* while a task waits for others to leave it: its memory and utilisation four times a second, for
   what the driver tells of the latter is a mean over a sixth of a second to a second.
 - A card is *hurried* while a task waits for its memory: then memory alone is asked, as often as that makes sense.
@@ -37,7 +38,7 @@ class Question(Enum):
     """What is asked together."""
 
     MODES = "modes"
-    """MIG, compute mode; what the devices are called, if that is not known."""
+    """MIG, compute mode, temperature, power limit; what the devices are called, if that is not known."""
     MEMORY = "memory"
     UTILIZATION = "utilization"
     POWER = "power"
@@ -68,7 +69,7 @@ class Slot:
     devices: int = 1
     """More than one: its MIG devices."""
     is_mig: bool = False
-    """It has no utilisation, power and energy that could be asked for."""
+    """It has no utilisation, power, energy and temperature that could be asked for."""
     is_failing: bool = False
     """Then it is asked everything, once a second."""
     rests_until: float = _NEVER
@@ -86,7 +87,7 @@ class Slot:
     def calls(self, question: Question) -> int:
         """How many calls it takes."""
         if question is Question.MODES:
-            return 2 + (1 + 2 * self.devices) * self.is_mig
+            return 2 + (1 + 2 * self.devices if self.is_mig else 2)
         return self.devices if question is Question.MEMORY else 1 + (question is Question.POWER)
 
 

@@ -59,6 +59,9 @@ class Gpu:
     """As the driver tells it: what it reserves for itself is neither used nor free."""
     compute_mode: ComputeMode | None = None
     """None: the driver does not tell it."""
+    temperature_c: int | None = None
+    power_limit_w: float | None = None
+    """What the driver lets it draw at most."""
 
 
 class Devices(Protocol):
@@ -118,6 +121,8 @@ def failing(gpu: Gpu, health: Health, problem: str) -> Gpu:
         utilization_percent=None,
         power_w=None,
         energy_j=None,
+        temperature_c=None,
+        power_limit_w=None,
         health=health,
         problem=problem,
     )

@@ -4,8 +4,8 @@
   milliseconds under the driver's global lock, and stalls whoever launches kernels.
 - A question that the driver or the card does not know gives None for that value alone.
 - A card that fails stays in its place under its last known UUID, and the others go on.  It is asked again each time.
-- A card in MIG mode is replaced by its MIG devices.  They have no utilisation, and power and energy belong to the
-  card; these are None.  Indices are places in the list of all devices, which are NVML's own while nothing is MIG.
+- A card in MIG mode is replaced by its MIG devices.  They have no utilisation; power, energy and temperature belong
+  to the card; these are None.  Indices are places in the list of all devices, NVML's own while nothing is MIG.
 - When the driver was reloaded, NVML is started again, once for each snapshot.
 - Any call may hang, for 45 s or for ever.  Who must not wait asks through :mod:`gpu_queue.gpus.reader`, which asks
   card by card; ``snapshot`` is for those who have nothing else to do.
@@ -58,6 +58,8 @@ _NO_VALUE = {
 # say (its handle, its memory) it means that the card is gone.
 _LOST = _GPU_GONE | {_Code.NOT_FOUND, _Code.UNKNOWN}
 
+_ON_THE_DIE = 0
+"""The sensor of nvmlDeviceGetTemperature (NVML_TEMPERATURE_GPU)."""
 _COMPUTE_MODES = (
     ComputeMode.DEFAULT,
     ComputeMode.EXCLUSIVE_PROCESS,  # "exclusive thread", which drivers have long taken for this
@@ -268,13 +270,24 @@ class NvmlDevices:
         compute = self._ask(since, "nvmlDeviceGetComputeMode", card.handle)
         compute_mode = _COMPUTE_MODES[compute] if compute in range(len(_COMPUTE_MODES)) else None
         is_mig = bool(mode and mode[0])
+        limit = None if is_mig else self._ask(since, "nvmlDeviceGetEnforcedPowerLimit", card.handle)
+        celsius = None if is_mig else self._ask(since, "nvmlDeviceGetTemperature", card.handle, _ON_THE_DIE)
+        limit_w = None if limit is None else limit / 1000
         handles = self._mig_handles(card.handle, since) if is_mig else [card.handle]
         names = {fixed.uuid: fixed.name for _, fixed in card.parts}
         parts = []
         for handle in handles or [card.handle]:
             uuid = self._call(since, "nvmlDeviceGetUUID", handle) if is_mig else card.uuid
             name = names.get(uuid) or self._ask(since, "nvmlDeviceGetName", handle) or "NVIDIA GPU"
-            fixed = replace(_never_read(0), uuid=uuid, name=name, is_mig=is_mig, compute_mode=compute_mode)
+            fixed = replace(
+                _never_read(0),
+                uuid=uuid,
+                name=name,
+                is_mig=is_mig,
+                compute_mode=compute_mode,
+                temperature_c=celsius,
+                power_limit_w=limit_w,
+            )
             if is_mig and not handles:
                 # It stays in the list, so that nobody takes the places of the cards after it for CUDA's indices.
                 fixed = replace(fixed, problem="MIG is on, but the card has no MIG devices")
@@ -294,7 +307,14 @@ class NvmlDevices:
     def _device(
         self, card: Card, handle: Any, fixed: Gpu, before: Gpu, questions: Collection[Question], since: float
     ) -> Gpu:
-        gpu = replace(before, name=fixed.name, is_mig=fixed.is_mig, compute_mode=fixed.compute_mode)
+        gpu = replace(
+            before,
+            name=fixed.name,
+            is_mig=fixed.is_mig,
+            compute_mode=fixed.compute_mode,
+            power_limit_w=fixed.power_limit_w,
+            temperature_c=fixed.temperature_c,
+        )
         if Question.MEMORY in questions:
             memory = self._memory(card, handle, since)
             gpu = replace(

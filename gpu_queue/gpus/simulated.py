@@ -3,7 +3,8 @@
 - ``4``, ``4x80G``: that many, all alike.  Their UUIDs are the same on every host, and nobody takes them for real.
 - They idle, unless the JSON file that ``GPU_QUEUE_SIMULATE_FILE`` names says otherwise; it may appear, change and
   vanish at any time: ``{"0": {"used": "10G", "utilization": 40}, "1": {"lost": true}}``.  ``"compute_mode":
-  "exclusive process"`` is as ``nvidia-smi -c`` sets it.
+  "exclusive process"`` is as ``nvidia-smi -c`` sets it.  Temperature and power are told only where it has
+  ``temperature_c``, ``power_w``, ``power_limit_w``.
 - They are read where they are asked for: no driver hangs here, and every reading is of its moment.
 - The loads of a plant (:mod:`gpu_queue.gpus.plant`) come on top of what that file says.
 - A file that cannot be obeyed makes all of them *unknown*, with the reason, until it is put right.
@@ -26,7 +27,9 @@ from gpu_queue.units import format_size, parse_size_bytes
 
 STATE_FILE_VARIABLE = "GPU_QUEUE_SIMULATE_FILE"
 _DEFAULT_MEMORY = "80G"
-_KEYS = ("used", "utilization", "lost", "compute_mode", "processes")
+_GAUGES = ("temperature_c", "power_w", "power_limit_w")
+_GAUGE_MAX = 10_000
+_KEYS = ("used", "utilization", "lost", "compute_mode", *_GAUGES, "processes")
 """The last is for :mod:`gpu_queue.gpus.processes`."""
 _TEXT = re.compile(r"(\d{1,3})(?:x(.+))?", re.ASCII)
 
@@ -156,9 +159,24 @@ def _one(gpu: Gpu, state: Any) -> Gpu:
     modes = [mode.value for mode in ComputeMode]
     _check(mode in modes, f"{where}: compute_mode {mode!r}; expected {', '.join(modes[:-1])} or {modes[-1]}")
     gpu = replace(gpu, compute_mode=ComputeMode(mode))
+    gauges = {name: _gauge(where, name, state[name]) for name in _GAUGES if name in state}
     if lost:
         return failing(gpu, Health.LOST, "lost, as simulated")
-    return replace(gpu, memory_used_bytes=_used_bytes(gpu, state), utilization_percent=utilization)
+    celsius = gauges.get("temperature_c")
+    return replace(
+        gpu,
+        memory_used_bytes=_used_bytes(gpu, state),
+        utilization_percent=utilization,
+        temperature_c=None if celsius is None else round(celsius),
+        power_w=gauges.get("power_w"),
+        power_limit_w=gauges.get("power_limit_w"),
+    )
+
+
+def _gauge(where: str, name: str, value: object) -> float:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= _GAUGE_MAX
+    _check(is_number, f"{where}: {name} {value!r}; expected a number from 0 to {_GAUGE_MAX:,}")
+    return float(str(value))
 
 
 def _loaded(gpu: Gpu, usage: Usage | None) -> Gpu:

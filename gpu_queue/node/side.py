@@ -30,6 +30,7 @@ from gpu_queue.spool.events import EventLog
 from gpu_queue.spool.filesystem import Mount
 from gpu_queue.spool.pages import NodePage, write_page
 from gpu_queue.spool.paths import (
+    WATCHED,
     SpoolPaths,
     full_name,
     make_id,
@@ -71,6 +72,16 @@ class LookRequest:
 
 
 @dataclass(frozen=True)
+class WatchedFile:
+    """The file that clients touch while somebody looks."""
+
+    mark: tuple[int, int]
+    """Another one: it was touched."""
+    age_s: float | None
+    """By the storage's clock; None: it is not known yet how far ours is off."""
+
+
+@dataclass(frozen=True)
 class RootView:
     """What stands at the top of a spool."""
 
@@ -82,6 +93,8 @@ class RootView:
     config_problem: str = ""
     damage: str = ""
     """What stands in the place of a directory of the spool, for people: nothing is started until it is gone."""
+    watched: WatchedFile | None = None
+    """Somebody looks, or looked, at what nodes tell; None: nobody."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +176,7 @@ class NodeSide:
         self._made: list[str] = []
         self._config_seen: tuple[int, int, int] | None = None
         self._config = Config()
+        self._ahead_s: float | None = None
 
     def enter(self) -> None:
         """Make this node's running directory and its permanent file; from the first time on this agent is present.
@@ -274,7 +288,17 @@ class NodeSide:
             None if problem else self._config,
             problem,
             damage,
+            self._watched() if WATCHED in names else None,
         )
+
+    def _watched(self) -> WatchedFile | None:
+        try:
+            mark = files.mark_of(self.paths.watched)
+        except OSError:
+            return None
+        if mark is None:
+            return None
+        return WatchedFile(mark, None if self._ahead_s is None else time.time() + self._ahead_s - mark[1] / 1e9)
 
     def runs_somewhere(self) -> bool:
         """Whether anything is in the running directory of some node.
@@ -301,7 +325,7 @@ class NodeSide:
         Raises:
             OSError: they could not be written.
         """
-        ahead_s = write_page(self.paths, page)
+        self._ahead_s = ahead_s = write_page(self.paths, page)
         if touch:
             for directory in (
                 self.paths.directory(State.PENDING),

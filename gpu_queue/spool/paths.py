@@ -30,6 +30,7 @@ _REMOVING = re.compile(r"\.removing-(\d{1,12})\.(\d{9})-[0-9a-f]{12}", re.ASCII)
 _LIKE_A_CLAIM = re.compile(r"\.try\d{1,9}\.[0-9a-f]{6}$", re.ASCII)
 _STAMP_AND_NONCE = len("YYYYMMDDTHHMMSSmmm-NNNNNN-")
 _SKIPPED_ENDINGS = ("~", ".tmp", ".swp")
+WATCHED = "watched"
 STATE_DIRECTORIES = tuple(state.value for state in State)
 OTHER_DIRECTORIES = (
     *("records", "logs", "control", "nodes", "nodes/gone", "ledger", "queues", "gangs", "events", "allocations"),
@@ -343,6 +344,11 @@ class SpoolPaths:
     def flag(self, name: str) -> str:
         """A state as a file: ``paused``, ``draining`` or ``keepalive-off``."""
         return f"{self.root}/{name}"
+
+    @property
+    def watched(self) -> str:
+        """Clients touch it while somebody looks at what nodes tell."""
+        return f"{self.root}/{WATCHED}"
 
     @property
     def uni_ids(self) -> str:

@@ -59,6 +59,8 @@ class FakeGpu:
     util: int = 0
     power: int = 70_000
     energy: int = 1_000_000
+    celsius: int = 34
+    limit: int = 700_000
     state: int = 0
     """The code with which every question to it fails; 15: lost."""
     mig: int = 0

@@ -5,8 +5,8 @@
  *   init 9                       nvmlInit fails with this code
  *   driver 550.54.15
  *   load 2                       the driver was reloaded: UNINITIALIZED until nvmlInit is called again
- *   gpu uuid=GPU-1 total=... used=... reserved=... util=40 power=<mW> energy=<mJ> state=<code> mig=1 compute=3 name=to
- *                                the end; compute: 0 default, 1 exclusive thread, 2 prohibited, 3 exclusive process
+ *   gpu uuid=GPU-1 total=... used=... reserved=... util=40 power=<mW> energy=<mJ> celsius=40 limit=<mW> state=<code>
+ *                                mig=1 compute=3 name=to the end; compute: 0 default, 1 exclusive thread, 2 prohibited, 3 exclusive process
  *   slice 0 uuid=MIG-1 total=... used=... name=...        a MIG device of the card in the first place
  *   process 0 4711 2048          uses the card in the first place, and so many bytes of it; without: N/A
  *   process 0.1 4711 2048        the same of a MIG device, which is the second one of the card
@@ -48,7 +48,7 @@ typedef struct { unsigned pid; unsigned long long used; unsigned gpu_instance, c
 
 typedef struct {
     char uuid[96], name[96];
-    unsigned long long total, used, reserved, util, power, energy, state, mig, compute;
+    unsigned long long total, used, reserved, util, power, energy, celsius, limit, state, mig, compute;
 } Device;
 
 static __thread struct {
@@ -80,6 +80,8 @@ static void parse_device(Device *device, char *text) {
         else if (!strcmp(word, "util")) device->util = number;
         else if (!strcmp(word, "power")) device->power = number;
         else if (!strcmp(word, "energy")) device->energy = number;
+        else if (!strcmp(word, "celsius")) device->celsius = number;
+        else if (!strcmp(word, "limit")) device->limit = number;
         else if (!strcmp(word, "state")) device->state = number;
         else if (!strcmp(word, "mig")) device->mig = number;
         else if (!strcmp(word, "compute")) device->compute = number;
@@ -379,6 +381,19 @@ int nvmlDeviceGetPowerUsage(void *handle, unsigned *milliwatts) {
 int nvmlDeviceGetTotalEnergyConsumption(void *handle, unsigned long long *millijoules) {
     ASK_WHOLE_CARD(handle)
     *millijoules = device->energy;
+    return OK;
+}
+
+int nvmlDeviceGetTemperature(void *handle, int sensor, unsigned *celsius) {
+    ASK_WHOLE_CARD(handle)
+    if (sensor) return INVALID_ARGUMENT;
+    *celsius = (unsigned)device->celsius;
+    return OK;
+}
+
+int nvmlDeviceGetEnforcedPowerLimit(void *handle, unsigned *milliwatts) {
+    ASK_WHOLE_CARD(handle)
+    *milliwatts = (unsigned)device->limit;
     return OK;
 }
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gpu_queue.gpus.asking import ALL, Attention, Question, Slot, Spent, Turn, plan, stretch
 
-CALLS = {Question.MODES: 2, Question.MEMORY: 1, Question.UTILIZATION: 1, Question.POWER: 2}
+CALLS = {Question.MODES: 4, Question.MEMORY: 1, Question.UTILIZATION: 1, Question.POWER: 2}
 HURRIED, USUAL, WATCHED = Attention.HURRIED, Attention.USUAL, Attention.WATCHED
 START = 1000.03
 
@@ -66,7 +66,7 @@ def asked(slots: list[Slot], now: float) -> list[tuple[int, frozenset[Question]]
 
 
 def test_a_card_that_was_never_asked_is_asked_everything_at_once() -> None:
-    assert plan([Slot(0, USUAL, {})], START)[0] == [Turn(0, ALL, calls=6)]
+    assert plan([Slot(0, USUAL, {})], START)[0] == [Turn(0, ALL, calls=8)]
 
 
 def test_each_question_has_its_rate() -> None:

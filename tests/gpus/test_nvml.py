@@ -45,6 +45,8 @@ def test_a_snapshot_tells_what_each_card_is_and_does(node: Scenario) -> None:
         health=Health.OK,
         memory_free_bytes=80 * GIB - 10 * GIB - node.gpus[1].reserved,
         compute_mode=ComputeMode.DEFAULT,
+        temperature_c=34,
+        power_limit_w=700.0,
     )
 
 
@@ -96,6 +98,8 @@ def test_a_card_that_cannot_be_asked_this_time_is_unknown(node: Scenario) -> Non
         ("nvmlDeviceGetPowerUsage", "power_w"),
         ("nvmlDeviceGetTotalEnergyConsumption", "energy_j"),
         ("nvmlDeviceGetUtilizationRates", "utilization_percent"),
+        ("nvmlDeviceGetTemperature", "temperature_c"),
+        ("nvmlDeviceGetEnforcedPowerLimit", "power_limit_w"),
     ],
 )
 @pytest.mark.parametrize("code", [NOT_SUPPORTED, UNKNOWN])
@@ -113,9 +117,14 @@ def test_a_question_that_a_card_does_not_support_costs_that_value_alone(
 
 
 def test_a_function_that_the_library_lacks_costs_that_value_alone(node: Scenario, use: Use, tmp_path: Path) -> None:
-    use(build(tmp_path / "old", without=["nvmlDeviceGetTotalEnergyConsumption", "nvmlDeviceGetMigMode"]))
+    use(
+        build(
+            tmp_path / "old",
+            without=["nvmlDeviceGetTotalEnergyConsumption", "nvmlDeviceGetMigMode", "nvmlDeviceGetTemperature"],
+        )
+    )
     gpu = NvmlDevices().snapshot()[0]
-    assert (gpu.health, gpu.energy_j, gpu.power_w) == (Health.OK, None, 70.0)
+    assert (gpu.health, gpu.energy_j, gpu.temperature_c, gpu.power_w) == (Health.OK, None, None, 70.0)
 
 
 def test_without_memory_of_version_2_what_the_driver_reserves_counts_as_used(
@@ -147,6 +156,7 @@ def test_mig_devices_stand_in_for_their_card(node: Scenario) -> None:
     ]
     assert (gpus[1].memory_used_bytes, gpus[1].memory_total_bytes) == (GIB, 10 * GIB)
     assert (gpus[1].utilization_percent, gpus[1].power_w, gpus[1].energy_j) == (None, None, None)
+    assert (gpus[1].temperature_c, gpus[1].power_limit_w) == (None, None)
     assert gpus[1].name.endswith("MIG 1g.10gb")
 
 

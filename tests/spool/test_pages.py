@@ -54,7 +54,9 @@ FULL = NodePage(
     default_gpus=2,
     devices="simulated",
     gpus=(
-        GpuPage("GPU-1", 0, "H100", GpuState.BUSY, 80 << 30, 48 << 30, 97, 312.0),
+        GpuPage(
+            "GPU-1", 0, "H100", GpuState.BUSY, 80 << 30, 48 << 30, 97, 312.0, temperature_c=61, power_limit_w=700.0
+        ),
         GpuPage("GPU-2", 1, "H100", GpuState.IDLE, keepalive=KeepPage("holding", "", 0.78, 48 << 30, True, 3600.0)),
         GpuPage("GPU-3", 2, "H100", GpuState.LOST, problem="the driver reports Xid 79"),
     ),
@@ -82,6 +84,7 @@ SHARED = replace(
     running=(replace(FULL.running[0], queue="car"),),
     queues=(QueuePage("car", True, CLAIM[4:43], 3, 1, 2, 0, 3, 552.0), QueuePage("bird", False, done=4, failed=1)),
     more_queues=2,
+    is_watched=True,
 )
 """Of a server that several people share."""
 
@@ -101,7 +104,7 @@ def test_what_is_written_is_read() -> None:
 
 def test_a_page_of_an_earlier_version_reads_as_one_of_a_dedicated_node_without_queues() -> None:
     value = json.loads(encode_json(SHARED))
-    for key in ("mode", "queues", "more_queues"):
+    for key in ("mode", "queues", "more_queues", "watched"):
         del value[key]
     for one in value["gpus"]:
         one.pop("shared", None)

@@ -65,6 +65,9 @@ class GpuPage:
     keepalive: KeepPage | None = None
     shared: SharedPage | None = None
     """None: it is this user's alone."""
+    temperature_c: int | None = None
+    power_limit_w: float | None = None
+    """What it may draw at most."""
 
 
 @dataclass(frozen=True)
@@ -191,6 +194,8 @@ class NodePage:
     """Serial queues that people have named: busy ones first, at most ``QUEUES_PUBLISHED``."""
     more_queues: int = 0
     """How many more there are."""
+    is_watched: bool | None = None
+    """Somebody looks, so that it is written when readings of its GPUs change; None: its agent knows of no such."""
     protocol: int = PROTOCOL
 
 

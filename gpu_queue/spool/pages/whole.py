@@ -119,6 +119,7 @@ def encode_json(page: NodePage) -> bytes:
             for one in page.queues
         ],
         "more_queues": page.more_queues,
+        **({} if page.is_watched is None else {"watched": page.is_watched}),
     }
     return files.encode_json(value)
 
@@ -141,6 +142,8 @@ def _gpu_json(gpu: GpuPage) -> dict[str, Any]:
         "memory_used_bytes": gpu.memory_used_bytes,
         "utilization_percent": gpu.utilization_percent,
         "power_w": gpu.power_w,
+        "power_limit_w": gpu.power_limit_w,
+        "temperature_c": gpu.temperature_c,
         "problem": gpu.problem,
         "keepalive": None
         if keep is None
@@ -217,6 +220,7 @@ def parse_page(node: str, value: Mapping[str, Any]) -> NodePage:
         mode=page.text("mode") or "dedicated",
         queues=tuple(map(_parse_queue, page.objects("queues")[:QUEUES_PUBLISHED])),
         more_queues=page.count("more_queues"),
+        is_watched=watched if isinstance(watched := page.raw("watched"), bool) else None,
         protocol=page.integer("protocol") or 0,
     )
 
@@ -275,6 +279,8 @@ def _parse_gpu(gpu: Fields) -> GpuPage:
         shared=SharedPage(shared.integer("free_bytes"), shared.integer("user_pythons"), shared.text("kept_by"))
         if shared
         else None,
+        temperature_c=gpu.integer("temperature_c"),
+        power_limit_w=gpu.number("power_limit_w"),
     )
 
 
