@@ -7,12 +7,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 comma := ,
 STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
+WEB_STAMP := $(VENV)/.installed-web
 SHELL_FILES := client.sh submit.sh gpu_queue/execution/shim.sh gpu_queue/ways/* examples/ways/* tests/sco/bin/sco examples/train.sh .ci/run \
 	examples/demo*.sh examples/shared/scripts/*.sh examples/documents/FedWhat/*.sh \
 	examples/documents/scripts/*.sh examples/documents/scripts/compete_gpu_retry/*.sh \
 	tests/sharedfs/guest.sh tests/samples/sessions/*.sh
 
-.PHONY: help venv demo demo-shared test test-again test-sharedfs test-slurm test-ways lint format docs docs-samples attack soak bench gpu-report clean
+.PHONY: help venv demo demo-shared test test-again test-sharedfs test-slurm test-ways lint format docs docs-samples attack soak bench gpu-report console console-dev console-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -74,6 +75,19 @@ docs-samples: $(STAMP) ## type the commands of the documentation, write what the
 
 attack: $(STAMP) ## an adversary's rounds, some ten minutes; SECONDS=40 ONLY=word TABLE=1
 	@$(BIN)/python -m tests.attack $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ONLY),--only "$(ONLY)") $(if $(TABLE),--table)
+
+$(WEB_STAMP): $(STAMP)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS),web]'
+	@touch $@
+
+console: $(WEB_STAMP) ## build the pages of the console with Node from PyPI, into gpu_queue/console/static
+	@$(BIN)/python gpu_queue/console/web/build.py build
+
+console-dev: $(WEB_STAMP) ## serve the pages from their sources; GPUQ_CONSOLE=http://127.0.0.1:29214 answers requests
+	@$(BIN)/python gpu_queue/console/web/build.py dev
+
+console-check: $(WEB_STAMP) ## types, texts and the built pages are what the sources make
+	@$(BIN)/python gpu_queue/console/web/build.py check
 
 soak: $(STAMP) ## kill agents at random for minutes; nothing may be lost
 	$(BIN)/python -m pytest -m soak -n 0 -o timeout=0 -s

@@ -91,6 +91,8 @@ FORKS = {
 }
 OWN_PROGRAMS = {"execution.scontrol", "execution.srun.__main__", "execution.srun.ranks"}
 """A task's own: nothing of the agent imports them."""
+BUILDS = {"console.web.build"}
+"""Programs of the sources: no part of what is installed."""
 FORKING = {
     ("os", name)
     for name in ("fork", "forkpty", "posix_spawn", "posix_spawnp", "system", "popen", "execv", "execve", "execvp")
@@ -288,7 +290,7 @@ def test_nobody_else_renames_what_lies_in_a_spool(room: str) -> None:
 def test_only_the_launcher_the_zygote_and_what_runs_in_the_background_start_processes() -> None:
     # The installed command starts none either: `gpu-queue agent` becomes the agent.
     found = {module.removeprefix("gpu_queue.") for module in OURS if calls(module) & FORKING}
-    assert found == FORKS | OWN_PROGRAMS | {"cli"}
+    assert found == FORKS | OWN_PROGRAMS | BUILDS | {"cli"}
 
 
 def test_what_a_task_calls_by_name_is_no_part_of_the_agent() -> None:

@@ -1,0 +1,5 @@
+import type { Messages } from "@lingui/core";
+
+const parts = import.meta.glob<Messages>("./*/locales/zh.po", { eager: true, import: "messages" });
+
+export const messages: Messages = Object.assign({}, ...Object.values(parts));

@@ -1,0 +1,9 @@
+import { Trans } from "@lingui/react/macro";
+
+export function GpusPage() {
+  return (
+    <h1>
+      <Trans>GPUs</Trans>
+    </h1>
+  );
+}

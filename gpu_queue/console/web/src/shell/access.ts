@@ -1,0 +1,26 @@
+import { url } from "../api/base";
+import { client } from "../api/client";
+
+/** Trades a token for the cookie that stands for it. Throws ApiError when it is wrong (401, 403) or too often (429). */
+export async function showToken(token: string): Promise<void> {
+  await client.post<unknown>("access", { token });
+}
+
+/** Forgets the cookie. */
+export async function forgetToken(): Promise<void> {
+  await client.delete<unknown>("access");
+}
+
+/**
+ * The printed link carries the token behind `#`, which no server's log sees. It is traded for a cookie, and taken out
+ * of the address, also out of the history, before anything is shown.
+ */
+export async function takeTokenFromAddress(): Promise<void> {
+  const found = /^#(?:token=)?([A-Za-z0-9_-]{20,200})$/.exec(location.hash);
+  if (!found?.[1]) return;
+  history.replaceState(history.state, "", location.pathname + location.search);
+  await showToken(found[1]).catch(() => undefined); // The panel that asks for a token says what is wrong.
+}
+
+/** The address of the console, for a person. */
+export const home: string = url("");

@@ -1,0 +1,9 @@
+import { Trans } from "@lingui/react/macro";
+
+export function TaskPage() {
+  return (
+    <h1>
+      <Trans>Task</Trans>
+    </h1>
+  );
+}

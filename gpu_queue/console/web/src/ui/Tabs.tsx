@@ -1,0 +1,51 @@
+import { type KeyboardEvent, type ReactNode } from "react";
+
+import styles from "./Tabs.module.css";
+
+export interface Tab<Id extends string> {
+  id: Id;
+  label: ReactNode;
+  count?: ReactNode;
+}
+
+export interface TabsProps<Id extends string> {
+  tabs: readonly Tab<Id>[];
+  current: Id;
+  onChange: (id: Id) => void;
+  label: string;
+  /** The id of what they switch, if it has one. */
+  controls?: string;
+}
+
+/** Tabs of a page: arrows move among them. */
+export function Tabs<Id extends string>({ tabs, current, onChange, label, controls }: TabsProps<Id>) {
+  const move = (event: KeyboardEvent<HTMLDivElement>): void => {
+    const at = tabs.findIndex((tab) => tab.id === current);
+    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: tabs.length - 1 }[event.key];
+    const next = to === undefined ? undefined : tabs[(to + tabs.length) % tabs.length];
+    if (!next) return;
+    event.preventDefault();
+    onChange(next.id);
+    const row = event.currentTarget;
+    requestAnimationFrame(() => row.querySelector<HTMLElement>('[aria-selected="true"]')?.focus());
+  };
+  return (
+    <div role="tablist" aria-label={label} className={styles["tabs"]} onKeyDown={move}>
+      {tabs.map((tab) => (
+        <button
+          key={tab.id}
+          type="button"
+          role="tab"
+          aria-selected={tab.id === current}
+          aria-controls={controls}
+          tabIndex={tab.id === current ? 0 : -1}
+          className={styles["tab"]}
+          onClick={() => onChange(tab.id)}
+        >
+          {tab.label}
+          {tab.count !== undefined && <span className={styles["count"]}>{tab.count}</span>}
+        </button>
+      ))}
+    </div>
+  );
+}

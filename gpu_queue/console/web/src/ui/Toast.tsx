@@ -1,0 +1,88 @@
+import { useLingui } from "@lingui/react/macro";
+import { IconX } from "@tabler/icons-react";
+import { useEffect, useSyncExternalStore } from "react";
+
+import { Button, IconButton } from "./Button";
+import { cx } from "./cx";
+import styles from "./Toast.module.css";
+
+export interface ToastContent {
+  text: string;
+  tone?: "plain" | "trouble";
+  /** What undoes it, for instance. */
+  action?: { label: string; run: () => void };
+  /** How long it stays. */
+  for_s?: number;
+}
+
+interface Shown extends ToastContent {
+  id: number;
+}
+
+let shown: readonly Shown[] = [];
+let lastId = 0;
+const listeners = new Set<() => void>();
+const MOST = 4;
+
+function change(next: readonly Shown[]): void {
+  shown = next;
+  for (const listener of listeners) listener();
+}
+
+function drop(id: number): void {
+  change(shown.filter((one) => one.id !== id));
+}
+
+/** Says what became of one's own action. Returns what takes it away before its time. */
+export function toast(content: ToastContent): () => void {
+  lastId += 1;
+  const id = lastId;
+  change([...shown, { ...content, id }].slice(-MOST));
+  return () => drop(id);
+}
+
+function OneToast({ one }: { one: Shown }) {
+  const { t } = useLingui();
+  const { id, for_s = 15 } = one;
+  useEffect(() => {
+    const timer = setTimeout(() => drop(id), for_s * 1000);
+    return () => clearTimeout(timer);
+  }, [id, for_s]);
+  return (
+    <li className={cx(styles["toast"], one.tone === "trouble" && styles["trouble"])}>
+      <span>{one.text}</span>
+      {one.action && (
+        <Button
+          size="small"
+          onClick={() => {
+            one.action?.run();
+            drop(id);
+          }}
+        >
+          {one.action.label}
+        </Button>
+      )}
+      <IconButton label={t`Close`} onClick={() => drop(id)}>
+        <IconX size={14} />
+      </IconButton>
+    </li>
+  );
+}
+
+/** The place where toasts appear; readers are told what is new. */
+export function Toasts() {
+  const all = useSyncExternalStore(
+    (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    () => shown,
+  );
+  return (
+    <ol className={styles["toasts"]} role="status" aria-live="polite">
+      {all.map((one) => (
+        <OneToast key={one.id} one={one} />
+      ))}
+    </ol>
+  );
+}
