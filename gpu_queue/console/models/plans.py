@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from gpu_queue.console.models.common import Model, Note, TaskState, WhyWaits
+from gpu_queue.console.models.common import Model, Note, TaskState, WhyWaits, Words
 from gpu_queue.console.models.tasks import Need, TaskFilter
 
 TASKS_MAX = 100_000
@@ -34,7 +34,8 @@ class ScriptIn(Model):
     """A script that is to be queued."""
 
     name: str = Field(min_length=1, max_length=255)
-    text: str = Field(max_length=16 << 20)
+    text: str = Field(max_length=(16 << 20) * 4 // 3 + 4)
+    is_base64: bool = Field(False, description="The text is its bytes in base64: of a file that is no UTF-8.")
 
 
 class SubmitOptions(Model):
@@ -46,8 +47,11 @@ class SubmitOptions(Model):
     time: str | None = Field(None, max_length=100, examples=["4h"])
     retries: str | None = Field(None, max_length=100)
     after: list[str] = Field([], max_length=100, description="Keys or names of tasks.")
+    array: str | None = Field(None, max_length=1000, examples=["0-9%2"])
     priority: int | None = Field(None, ge=0, le=999)
-    cwd: str | None = Field(None, max_length=4096)
+    cwd: str | None = Field(
+        None, max_length=4096, description="null: the home directory, as for files that are dropped by hand."
+    )
     arguments: list[str] = Field([], max_length=1000)
 
 
@@ -96,9 +100,10 @@ class PlannedScript(Model):
     name: str
     needs: list[Need]
     tasks: int = Field(1, description="More than one: an array.")
-    problem: str = Field("", description="Why it can never run; in English.")
-    notes: list[str] = []
-    starts: str = Field("", description="A node on which it could start now; empty: it waits.")
+    problem: Words | None = Field(None, description="Why it can never run.")
+    notes: list[Words] = []
+    starts: str = Field("", description="A node (its title) on which it could start now; empty: it waits.")
+    starts_idle: int | None = Field(None, description="So many GPUs of that node are idle.")
     why_waits: list[WhyWaits] = []
 
 
@@ -133,12 +138,17 @@ class Plan(Model):
     can_undo: bool
     can_run: bool = Field(description="False: nothing would happen, or a script can never run.")
     warnings: list[Note] = []
+    outcome: PlanOutcome | None = Field(None, description="What came of its run; null: it was not run yet.")
+    undone: PlanOutcome | None = Field(None, description="What came of its undo; null: it was not undone.")
 
 
 class RunRequest(Model):
     """Do it."""
 
     typed: str = Field("", max_length=400)
+    wait_s: float = Field(
+        10.0, ge=0, le=30, description="So long the reply waits for the end; then its state is `running`."
+    )
 
 
 class TaskOutcome(Model):
@@ -167,11 +177,20 @@ class PlanOutcome(Model):
     done: int
     total: int
     counts: dict[str, int] = Field(description="By what: done, gone, refused, unknown.", examples=[{"done": 7}])
-    outcomes: list[TaskOutcome] = Field(description="Those that were not done first; at most 200.")
+    outcomes: list[TaskOutcome] = Field(
+        description="Those that were not done, at most 200; then those that were, at most 200."
+    )
     answers: list[NodeAnswer] = []
     submitted: list[str] = Field([], description="Ids of new tasks; at most 200.")
     undo_until_s: float | None = Field(None, description="null: cannot be undone.")
-    problem: str = ""
+    problem: str = Field("", description="Why it did not come to its end; in English.")
+
+
+class ExplainRequest(Model):
+    """Ask the agents why tasks wait."""
+
+    tasks: list[str] = Field(min_length=1, max_length=1000, description="Keys.")
+    wait_s: float = Field(10.0, ge=0, le=30)
 
 
 class ReadRequest(Model):
@@ -185,3 +204,6 @@ class ReadReply(Model):
     """So much, as far as is known while somebody types."""
 
     scripts: list[PlannedScript]
+
+
+Plan.model_rebuild()

@@ -61,5 +61,6 @@ class Action(Model):
     action: str
     summary: str
     outcome: str
+    counts: dict[str, int] = Field({}, description="By what: done, gone, refused, unknown.")
     plan: str = ""
     can_undo: bool = False

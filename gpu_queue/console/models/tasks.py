@@ -80,9 +80,13 @@ class TaskPage(Model):
 class Need(Model):
     """One thing that a task asks for, and where that is said."""
 
-    name: Literal["gpus", "memory", "queue", "time", "retries", "after", "name", "array", "priority", "cwd"]
+    name: Literal[
+        "gpus", "devices", "memory", "queue", "time", "retries", "after", "name", "array", "priority", "cwd"
+    ]
     value: str
-    source: str = Field(description="For people: `#GPUQ`, `#SBATCH`, `gpu_submit`, `torchrun`, `default` …")
+    source: str = Field(
+        description="For people: `#GPUQ`, `#SBATCH`, `gpu_submit`, `torchrun`, `default` …; `given`: here."
+    )
     line: int | None = Field(None, description="Of the script, from 1; null: it does not stand there.")
 
 

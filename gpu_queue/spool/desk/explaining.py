@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gpu_queue.reasons import Code, Reason
@@ -13,6 +14,9 @@ from gpu_queue.spool.paths import SpoolPaths, parse_claim
 from gpu_queue.task import State, told_outcome
 from gpu_queue.texts import printable
 from gpu_queue.words import in_words
+
+TASKS_PER_COMMAND = 200
+"""A command has at most 64 KiB."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,66 @@ def explain(paths: SpoolPaths, task: Task) -> Explanation:
         nobody = Reason(Code.NO_AGENT)
         return Explanation(task, (in_words(nobody),), answers, (("", nobody),))
     return Explanation(task, tuple(f"{answer.node}: {line}" for answer in answers for line in answer.lines), answers)
+
+
+def ask_about(
+    paths: SpoolPaths, tasks: Sequence[Task], answered: Callable[[Answer], None] = lambda _: None
+) -> tuple[Answer, ...]:
+    """Ask all agents why tasks wait, by one command for each 200 of them.
+
+    A line of an answer begins with the name in pending/ that it is about.
+
+    Args:
+        paths: of the spool.
+        tasks: that wait, as they were found.
+        answered: hears each answer as it comes; an agent answers each command.
+
+    Raises:
+        SpoolError: the storage failed, or no command can be written.
+    """
+    told: list[Answer] = []
+    pages = asking.askable(paths) if tasks else []
+    for start in range(0, len(tasks), TASKS_PER_COMMAND):
+        names = tuple(task.name for task in tasks[start : start + TASKS_PER_COMMAND])
+        told += stopping.ask(paths, Command("", "", "explain", tasks=names), pages, answered)
+        away = {one.node for one in told if one.reply is not asking.Reply.ANSWERED}
+        pages = [page for page in pages if page.node not in away]
+    return tuple(told)
+
+
+def explain_each(
+    paths: SpoolPaths, tasks: Sequence[Task], answered: Callable[[Answer], None] = lambda _: None
+) -> tuple[Explanation, ...]:
+    """Explain many tasks: all agents are asked about those that wait, whatever they have published.
+
+    Args:
+        paths: of the spool.
+        tasks: as they were found.
+        answered: hears each answer as it comes.
+
+    Raises:
+        SpoolError: the storage failed, or no command can be written.
+    """
+    waiting = [task for task in tasks if task.state is State.PENDING]
+    answers = ask_about(paths, waiting, answered)
+    lines: dict[str, list[str]] = {task.name: [] for task in waiting}
+    for answer in answers:
+        for line in answer.lines:
+            name, is_one, why = line.partition(": ")
+            if is_one and name in lines:
+                lines[name].append(f"{answer.node}: {why}")
+    nobody = Reason(Code.NO_AGENT) if all(answer.reply is asking.Reply.GONE for answer in answers) else None
+    found = []
+    for task in tasks:
+        if task.state is State.RUNNING:
+            found.append(Explanation(task, _running(paths, task)))
+        elif task.state is not State.PENDING:
+            found.append(Explanation(task, (_ending(paths, task),)))
+        elif nobody is not None:
+            found.append(Explanation(task, (in_words(nobody),), answers, (("", nobody),)))
+        else:
+            found.append(Explanation(task, tuple(lines[task.name]), answers))
+    return tuple(found)
 
 
 def _running(paths: SpoolPaths, task: Task) -> tuple[str, ...]:

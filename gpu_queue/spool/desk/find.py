@@ -169,6 +169,20 @@ def where(paths: SpoolPaths, task_id: str) -> Task | None:
     return None
 
 
+def where_all(paths: SpoolPaths, ids: Iterable[str]) -> dict[str, Task]:
+    """Where each of many tasks is, by one listing of each directory; those that no directory has are not among them.
+
+    Raises:
+        SpoolError: a directory cannot be listed now.
+    """
+    wanted = frozenset(ids)
+    if not wanted:
+        return {}
+    return {
+        task.id: task for state in LIFE for task in look(paths, state) if task.id is not None and task.id in wanted
+    }
+
+
 # -- what fits ------------------------------------------------------------------------------------------------------
 
 

@@ -193,13 +193,16 @@ def retry(paths: SpoolPaths, task: Task) -> Outcome:
     return outcome
 
 
-def set_priority(paths: SpoolPaths, task: Task, priority: int) -> Outcome:
+def set_priority(
+    paths: SpoolPaths, task: Task, priority: int, is_taken: Callable[[str], bool] | None = None
+) -> Outcome:
     """Have a waiting task run earlier or later.
 
     Args:
         paths: of the spool.
         task: as it was found.
         priority: 0 to 999, smaller runs first.
+        is_taken: whether there is such a name in pending/; None: it is listed.
     """
     if task.state is not State.PENDING:
         return moved_on(task, task)
@@ -208,7 +211,7 @@ def set_priority(paths: SpoolPaths, task: Task, priority: int) -> Outcome:
     target = Task(State.PENDING, file)
     if file == task.name:
         return done(task)
-    if file in listed(paths.directory(State.PENDING)):
+    if is_taken(file) if is_taken is not None else file in listed(paths.directory(State.PENDING)):
         return refused(task, f"pending/{printable(file)} is there already; give one of them another name")
     return transfer(paths, task, target)
 
@@ -318,6 +321,36 @@ def raise_flag(paths: SpoolPaths, flag: str, why: str = "") -> None:
     said = printable(f"{signature()}: {why}" if why else signature(), FLAG_MAX_BYTES)
     content = said.encode("utf-8", "replace")[: FLAG_MAX_BYTES - 1].decode("utf-8", "ignore")
     place(paths.flag(flag), f"{content}\n".encode())
+
+
+def read_flag(paths: SpoolPaths, flag: str) -> bytes | None:
+    """What stands in a flag, cut at ``FLAG_MAX_BYTES``; None: there is none.
+
+    Raises:
+        SpoolError: nobody can tell.
+    """
+    if flag not in listed(paths.root):
+        return None
+    try:
+        return files.read_regular(paths.flag(flag), FLAG_MAX_BYTES)[0]
+    except files.Vanished:
+        return None
+    except files.FileProblem:
+        return b""  # it counts, whatever it is
+    except OSError as error:
+        raise SpoolError(f"{paths.flag(flag)}: {error.strerror}; try again") from error
+
+
+def put_flag(paths: SpoolPaths, flag: str, content: bytes | None) -> None:
+    """Have a flag be as it was: with these bytes; None: without it.
+
+    Raises:
+        SpoolError: it cannot be done.
+    """
+    if content is None:
+        _lift_flag(paths, flag)
+    else:
+        place(paths.flag(flag), content)
 
 
 def lift_flags(paths: SpoolPaths, *flags: str) -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from gpu_queue import PROTOCOL
@@ -13,7 +14,7 @@ from gpu_queue.errors import SpoolError
 from gpu_queue.spool import keeping, store
 from gpu_queue.spool.commands import Command
 from gpu_queue.spool.desk.asking import Answer, Reply, answers, askable, living, page_of, patience_s, post, see_off
-from gpu_queue.spool.desk.find import WAITING_FIRST, Finder, Task, Unclear, listed, look, where
+from gpu_queue.spool.desk.find import WAITING_FIRST, Finder, Task, Unclear, listed, look, where, where_all
 from gpu_queue.spool.desk.steering import (
     Outcome,
     What,
@@ -75,12 +76,44 @@ def stop(paths: SpoolPaths, wish: Wish) -> Stopped:
     return Stopped(tuple(work.outcomes), tuple(work.answers))
 
 
+def stop_these(
+    paths: SpoolPaths,
+    tasks: Iterable[Task],
+    told: Callable[[Outcome], None],
+    answered: Callable[[Answer], None] = lambda _: None,
+) -> None:
+    """End tasks that were found running, and tell of each as soon as it is known.
+
+    One that is requeued meanwhile is cancelled, as in ``stop``.
+
+    Args:
+        paths: of the spool.
+        tasks: as they were found.
+        told: hears what became of each of them, once.
+        answered: hears each answer of a node.
+
+    Raises:
+        SpoolError: the spool cannot be listed, or no command can be written; what was told was done.
+    """
+    work = _Stop(paths, told, answered)
+    for task in tasks:
+        work.add(task)
+    work.run([])
+
+
 class _Stop:
     """One stop on its way."""
 
-    def __init__(self, paths: SpoolPaths) -> None:
+    def __init__(
+        self,
+        paths: SpoolPaths,
+        told: Callable[[Outcome], None] = lambda _: None,
+        answered: Callable[[Answer], None] = lambda _: None,
+    ) -> None:
         self._paths = paths
         self._ids: dict[str, Task] = {}
+        self._told = told
+        self._answered = answered
         self.outcomes: list[Outcome] = []
         self.answers: list[Answer] = []
 
@@ -89,6 +122,7 @@ class _Stop:
         if outcome.task_id is not None:
             self._ids.pop(outcome.task_id, None)
         self.outcomes.append(outcome)
+        self._told(outcome)
 
     def add(self, task: Task, *, release: bool = True) -> None:
         """One that is to end: one that waits is cancelled, one that started in this moment is stopped."""
@@ -136,8 +170,7 @@ class _Stop:
                     if outcome:
                         self.tell(outcome)
                     seen.add(task.id)
-            for task_id in set(self._ids) - seen:
-                self._has_ended(self._ids[task_id])
+            self._have_ended(set(self._ids) - seen)
             if last or not asked:
                 break
             self._round(asked, claims)
@@ -146,12 +179,15 @@ class _Stop:
             now = where(self._paths, task.id or "") or task
             self.tell(refused(now, f"it could not be stopped in {ROUNDS} rounds; pause keeps it from starting again"))
 
-    def _has_ended(self, task: Task) -> None:
-        now = where(self._paths, task.id or "")
-        if now is None:
-            self.tell(moved_on(task, None))
-        elif now.state in (State.DONE, State.FAILED):
-            self.tell(done(now))
+    def _have_ended(self, ids: Collection[str]) -> None:
+        """They neither wait nor run: one listing of all directories tells of all of them."""
+        places = where_all(self._paths, ids)
+        for task_id in ids:
+            now = places.get(task_id)
+            if now is None:
+                self.tell(moved_on(self._ids[task_id], None))
+            elif now.state in (State.DONE, State.FAILED):
+                self.tell(done(now))
 
     def _round(self, asked: dict[str, NodePage], claims: list[Task]) -> None:
         names = [claim_name(parsed[0]) for task in claims if (parsed := parse_claim(task.name)) is not None]
@@ -162,6 +198,7 @@ class _Stop:
         gone = set()
         for answer in answers(self._paths, entries, patience_s(self._paths)):
             self.answers.append(answer)
+            self._answered(answer)
             if answer.reply is Reply.GONE:
                 gone.add(answer.node)
         for task in claims:
@@ -189,7 +226,14 @@ class _Stop:
 # -- other commands -------------------------------------------------------------------------------------------------
 
 
-def shut_down(paths: SpoolPaths, *, wait: bool) -> tuple[Answer, ...]:
+def shut_down(
+    paths: SpoolPaths,
+    *,
+    wait: bool,
+    nodes: Mapping[str, str] | None = None,
+    unkeep: bool = True,
+    answered: Callable[[Answer], None] = lambda _: None,
+) -> tuple[Answer, ...]:
     """End the agents that are there, and have no allocation submitted any more (``submit.sh --keep``).
 
     Agents that start later are not meant.
@@ -198,16 +242,24 @@ def shut_down(paths: SpoolPaths, *, wait: bool) -> tuple[Answer, ...]:
         paths: of the spool.
         wait: after the running tasks have ended; else these go back to pending/, and agents that leave at once have
             left when this returns.
+        nodes: only of these, the agents of these incarnations; an empty one stands for any.  None: all.
+        unkeep: have no allocation submitted any more.
+        answered: hears each answer as it comes.
 
     Raises:
         SpoolError: the command cannot be written.
     """
-    try:
-        keeping.unkeep(paths)  # first, so that nothing succeeds what is ended
-    except OSError as error:
-        raise SpoolError(f"{paths.keep}: {error.strerror}; agents would have their successors submitted") from error
+    if unkeep:
+        try:
+            keeping.unkeep(paths)  # first, so that nothing succeeds what is ended
+        except OSError as error:
+            raise SpoolError(
+                f"{paths.keep}: {error.strerror}; agents would have their successors submitted"
+            ) from error
     pages = askable(paths)
-    told = ask(paths, Command("", "", "shutdown", wait=wait), pages)
+    if nodes is not None:
+        pages = [one for one in pages if one.node in nodes and nodes[one.node] in ("", one.incarnation)]
+    told = ask(paths, Command("", "", "shutdown", wait=wait), pages, answered)
     if not wait:
         left = {answer.node for answer in told if answer.reply is Reply.ANSWERED}
         see_off(paths, {page.node: page.incarnation for page in pages if page.node in left}, LEAVES_S)
@@ -223,11 +275,28 @@ def sweep(paths: SpoolPaths) -> tuple[Answer, ...]:
     return ask(paths, Command("", "", "sweep"), living(paths))
 
 
-def ask(paths: SpoolPaths, command: Command, pages: list[NodePage]) -> tuple[Answer, ...]:
+def ask(
+    paths: SpoolPaths,
+    command: Command,
+    pages: list[NodePage],
+    answered: Callable[[Answer], None] = lambda _: None,
+) -> tuple[Answer, ...]:
     """Post a command and wait for all answers.
+
+    Args:
+        paths: of the spool.
+        command: without entry, nonce, sender and addressees.
+        pages: of the nodes that are asked.
+        answered: hears each answer as it comes.
 
     Raises:
         SpoolError: the command cannot be written.
     """
+    if not pages:
+        return ()
     meant = {page.node: page.incarnation for page in pages} if command.verb == "shutdown" else None
-    return tuple(answers(paths, post(paths, command, pages), patience_s(paths), meant)) if pages else ()
+    told = []
+    for answer in answers(paths, post(paths, command, pages), patience_s(paths), meant):
+        answered(answer)
+        told.append(answer)
+    return tuple(told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import overload
@@ -103,6 +104,24 @@ class WaitingTasks(Sequence[WaitingTask]):
                 if one.task_id is not None and one.name not in self._copies:
                     self._places[one.task_id] = at
         return self._places.get(which)
+
+    def places_with(self, priorities: Mapping[str, int]) -> dict[str, int]:
+        """Where tasks would stand in the run order, from 0, if their priorities were others.
+
+        Args:
+            priorities: the new ones, by id or name; those that do not wait are passed over.
+        """
+        moved = {place: which for which in priorities if (place := self.place(which)) is not None}
+        others = [(one.key, one.name) for at, one in enumerate(self._names) if at not in moved]
+        found = {}
+        keyed = []
+        for place, which in moved.items():
+            one = self._names[place]
+            key = f"{priorities[which]:03d}{one.key[3:]}"
+            keyed.append((key, key if one.task_id is not None else one.name, which))
+        for at, (key, name, which) in enumerate(sorted(keyed)):
+            found[which] = at + bisect_left(others, (key, name))
+        return found
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, WaitingTasks):

@@ -1,0 +1,29 @@
+"""Names of the spool as requests and documents carry them: any bytes, as text that JSON and an address can hold."""
+
+from __future__ import annotations
+
+import os
+import re
+
+_HEX = re.compile(r"~(?:[0-9a-f]{2})+", re.ASCII)
+
+
+def key_of(name: str) -> str:
+    r"""The key of a task or node: its name; where that is no text, its bytes in hex behind ``~``.
+
+    >>> key_of("500-20260101T000000000-0a0a0a-a.sh"), key_of("caf\udce9")
+    ('500-20260101T000000000-0a0a0a-a.sh', '~636166e9')
+
+    Args:
+        name: as ``os.listdir`` gives it.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return f"~{os.fsencode(name).hex()}"
+    return f"~{name.encode().hex()}" if _HEX.fullmatch(name) else name
+
+
+def name_of(key: str) -> str:
+    """The name that a key means, as ``os.listdir`` gives it."""
+    return os.fsdecode(bytes.fromhex(key[1:])) if _HEX.fullmatch(key) else key

@@ -1,0 +1,157 @@
+"""Doing what a plan says, through the desk; it blocks on shared storage, and is called in a thread of its own.
+
+Only what is still in the state that the plan saw is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gpu_queue.console.keys import key_of
+from gpu_queue.console.plans.nouns import FLAGS, Made, Target
+from gpu_queue.console.plans.progress import Progress
+from gpu_queue.console.plans.submitting import for_desk, given
+from gpu_queue.errors import GpuQueueError, NotPublished
+from gpu_queue.spool.desk import asking, bulk, clearing, entrance, explaining, steering, stopping
+from gpu_queue.spool.desk.asking import Answer, Reply
+from gpu_queue.spool.desk.find import Task, look, where_all
+from gpu_queue.spool.desk.publishing import Options
+from gpu_queue.spool.desk.steering import What
+from gpu_queue.spool.paths import SpoolPaths, parse_full, title_of
+from gpu_queue.task import State
+from gpu_queue.texts import printable
+
+_REPLIES = {Reply.ANSWERED: What.DONE, Reply.GONE: What.GONE, Reply.SILENT: What.UNKNOWN}
+_LIFTING = ("resume", "keepalive_on")
+
+
+def run(paths: SpoolPaths, made: Made, progress: Progress, home: str) -> None:
+    """Do what a plan says, and tell of each thing that is done; never raises for what lies in a spool.
+
+    Args:
+        paths: of the spool.
+        made: the plan.
+        progress: hears of all of it, and that it is over.
+        home: the directory in which pasted scripts run.
+    """
+    try:
+        if made.request.action != "submit":
+            entrance.enter(paths)
+        _run(paths, made, progress, home)
+    except (GpuQueueError, OSError) as error:
+        progress.finish(str(error))
+    except Exception as error:
+        progress.finish(f"{type(error).__name__}: {error}")
+        raise
+    else:
+        progress.finish()
+
+
+def _run(paths: SpoolPaths, made: Made, progress: Progress, home: str) -> None:
+    action = made.request.action
+    if action in FLAGS:
+        _flags(paths, made, progress)
+    elif action == "shutdown":
+        _shut_down(paths, made, progress)
+    elif action == "forget":
+        _forget(paths, made, progress)
+    elif action == "submit":
+        _submit(paths, made, progress, home)
+    elif action == "explain":
+        _explain(paths, made, progress)
+    elif action == "retry":
+        bulk.retry_these(paths, _tasks(made.targets), progress.told)
+    elif action == "priority":
+        assert made.request.priority is not None
+        bulk.set_priorities_of(paths, dict.fromkeys(_tasks(made.targets), made.request.priority), progress.told)
+    else:
+        waiting = [one for one in made.targets if one.state is State.PENDING]
+        running = [one for one in made.targets if one.state is State.RUNNING]
+        if waiting:
+            bulk.cancel_these(paths, _tasks(waiting), progress.told)
+            progress.moved.finished_server_s = asking.server_now_s(paths)
+        if running:
+            bulk.stop_all_of(paths, _tasks(running), progress.told, progress.answered)
+
+
+def _tasks(targets: Sequence[Target]) -> list[Task]:
+    return [one.task for one in targets]
+
+
+# -- the queue as a whole, and nodes --------------------------------------------------------------------------------
+
+
+def _flags(paths: SpoolPaths, made: Made, progress: Progress) -> None:
+    action = made.request.action
+    before = {flag: steering.read_flag(paths, flag) for flag in FLAGS[action]}
+    for flag in FLAGS[action]:
+        if action in _LIFTING:
+            steering.lift_flags(paths, flag)
+        else:
+            steering.raise_flag(paths, flag, made.request.why)
+        progress.moved.flags[flag] = before[flag], steering.read_flag(paths, flag)
+    progress.note(action, action, What.DONE)
+
+
+def _shut_down(paths: SpoolPaths, made: Made, progress: Progress) -> None:
+    heard: set[str] = set()
+
+    def answered(answer: Answer) -> None:
+        heard.add(answer.node)
+        progress.answered(answer)
+        progress.note(key_of(answer.node), answer.node, _REPLIES[answer.reply], reason=" ".join(answer.lines))
+
+    stopping.shut_down(
+        paths, wait=made.request.wait, nodes=made.nodes, unkeep=not made.request.nodes, answered=answered
+    )
+    for node in made.nodes:
+        if node not in heard:
+            reason = "the agent that was meant is gone"
+            progress.note(key_of(node), node, What.GONE, reason=reason)
+
+
+def _forget(paths: SpoolPaths, made: Made, progress: Progress) -> None:
+    for node in made.nodes:
+        forgotten = clearing.forget_node(paths, node, force=made.request.force)
+        reason = forgotten.reason or (
+            f"{len(forgotten.tasks)} of its tries count as lost; agents move them on" if forgotten.tasks else ""
+        )
+        progress.note(key_of(node), node, forgotten.what, reason=reason)
+
+
+# -- tasks ----------------------------------------------------------------------------------------------------------
+
+
+def _submit(paths: SpoolPaths, made: Made, progress: Progress, home: str) -> None:
+    options = made.request.options
+    scripts = [for_desk(given(one), options, home, 1) for one in made.request.scripts]
+    try:
+        tasks = entrance.submit(paths, scripts, Options())
+    except NotPublished as error:
+        for name in error.published:
+            _queued(progress, name)
+        raise
+    for task in tasks:
+        _queued(progress, str(task), " ".join(task.notes))
+
+
+def _queued(progress: Progress, name: str, notes: str = "") -> None:
+    full = parse_full(name)
+    task_id = name if full is None else full[1]
+    progress.moved.submitted.append(name)
+    progress.note(task_id, title_of(task_id), What.DONE, State.PENDING.value, notes)
+
+
+def _explain(paths: SpoolPaths, made: Made, progress: Progress) -> None:
+    tasks = _tasks(made.targets)
+    places = where_all(paths, (task.id for task in tasks if task.id is not None))
+    drops = {task.name: task for task in look(paths, State.PENDING) if task.id is None}
+    now = [(task, places.get(task.id) if task.id is not None else drops.get(task.name)) for task in tasks]
+    there = [found for _, found in now if found is not None]
+    told = dict(zip(there, explaining.explain_each(paths, there, progress.answered), strict=True))
+    for task, found in now:
+        if found is None:
+            progress.told(task, steering.moved_on(task, None))
+            continue
+        lines = " · ".join(printable(line) for line in told[found].lines)
+        progress.note(key_of(task.id or task.name), task.plain_title, What.DONE, found.where, lines)

@@ -1,0 +1,342 @@
+"""Making, running and undoing plans for those who ask over the wire.
+
+- Making reads a snapshot and a few files; running renames; both in threads, never in the event loop.
+- A plan is run once, whoever asks how often: whoever asks again is told what came of it.
+- A run that hangs with its storage keeps its thread.  There are few of them for a spool, and no more than those.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from gpu_queue.conf import home_of
+from gpu_queue.console.keys import name_of
+from gpu_queue.console.models.living import StreamNote
+from gpu_queue.console.models.plans import (
+    SHOWN_MAX,
+    Plan,
+    PlanCounts,
+    PlannedScript,
+    PlanOutcome,
+    PlanRequest,
+    ScriptIn,
+    SubmitOptions,
+)
+from gpu_queue.console.models.spools import Action
+from gpu_queue.console.plans import doing, gathering, submitting, undoing
+from gpu_queue.console.plans.actions import Actions
+from gpu_queue.console.plans.keeping import LIVES_S, Kept, NoSuchPlan, Shelf
+from gpu_queue.console.plans.making import CONFIRMED_ABOVE, Unsuitable, make
+from gpu_queue.console.plans.nouns import FLAGS, Facts, Made
+from gpu_queue.console.plans.progress import Progress
+from gpu_queue.spool.desk import entrance, publishing
+from gpu_queue.spool.desk.find import WAITING_FIRST, Finder, Task
+from gpu_queue.spool.desk.publishing import Options, Script
+from gpu_queue.spool.paths import SpoolPaths
+from gpu_queue.spool.snapshot.view import Snapshot
+
+THREADS_MAX = 4
+"""Of one spool: a stop may wait for a minute for its node, and others need not wait for it."""
+
+
+class Busy(RuntimeError):
+    """As many changes of this spool are under way as may be."""
+
+
+class Refused(ValueError):
+    """A plan that cannot be run or undone; ``code`` is for programs."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class Sight(Protocol):
+    """A spool, as plans need it."""
+
+    @property
+    def job(self) -> str:
+        """Its name."""
+
+    @property
+    def paths(self) -> SpoolPaths:
+        """Its paths."""
+
+    async def fresh(self) -> Snapshot:
+        """The spool as it is now."""
+
+    async def call(self, function: Callable[[], object], timeout_s: float) -> object:
+        """Call something that reads the storage, in a thread."""
+
+    def say(self, note: StreamNote) -> None:
+        """Tell those who look on; from any thread."""
+
+
+@dataclass
+class _Hands:
+    """Who works on one spool."""
+
+    room: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(THREADS_MAX))
+    after: gathering.AfterCache = field(default_factory=gathering.AfterCache)
+
+
+class Plans:
+    """All plans of a console."""
+
+    def __init__(
+        self,
+        *,
+        now_s: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+        home: str | None = None,
+    ) -> None:
+        """None yet.
+
+        Args:
+            now_s: epoch seconds.
+            clock: monotonic seconds.
+            home: the directory in which pasted scripts run; None: the user's home.
+        """
+        self._now_s = now_s
+        self._clock = clock
+        self._home = home or home_of(os.environ)
+        self._shelf = Shelf(now_s)
+        self._actions = Actions()
+        self._hands: dict[str, _Hands] = {}
+
+    # -- making ------------------------------------------------------------------------------------------------------
+
+    async def make(self, sight: Sight, request: PlanRequest, chosen: Sequence[str]) -> Plan:
+        """Say what a wish will do.
+
+        Args:
+            sight: of the spool.
+            request: the wish.
+            chosen: keys of the tasks that are meant.
+
+        Raises:
+            Unsuitable: it names nothing, or too much, or lacks a value.
+        """
+        seen = await sight.fresh()
+        plan_id, expires_at_s = secrets.token_urlsafe(12), self._now_s() + LIVES_S
+        if request.action == "submit":
+            made = await sight.call(lambda: self._submission(sight, seen, request, plan_id, expires_at_s), 30.0)
+        else:
+            made = await sight.call(lambda: self._made(sight, seen, request, chosen, plan_id, expires_at_s), 30.0)
+        assert isinstance(made, Made)
+        kept = Kept(sight.job, made, expires_at_s)
+        self._shelf.put(kept)
+        return kept.view()
+
+    def _made(
+        self, sight: Sight, seen: Snapshot, request: PlanRequest, chosen: Sequence[str], plan_id: str, until_s: float
+    ) -> Made:
+        paths = sight.paths
+        facts = Facts(sight.job, seen)
+        if request.action in ("stop", "cancel"):
+            after, unread = self._of(sight.job).after.gather(paths, seen, map(name_of, chosen))
+            facts = replace(facts, after=after, unread=unread)
+        if request.action == "stop":
+            facts = replace(facts, grace_s=gathering.stop_grace_s(paths))
+        if request.action == "shutdown":
+            facts = replace(facts, is_kept=gathering.is_kept(paths))
+        if request.action not in FLAGS:
+            ids = [key for key in chosen[:SHOWN_MAX] if _has_id(seen, key)]
+            facts = replace(facts, titles=gathering.titles(paths, ids))
+        return make(facts, request, chosen, plan_id, until_s)
+
+    def _submission(
+        self, sight: Sight, seen: Snapshot, request: PlanRequest, plan_id: str, expires_at_s: float
+    ) -> Made:
+        if not request.scripts:
+            raise Unsuitable("no_script", "scripts is empty; expected at least one")
+        scripts = [submitting.given(one) for one in request.scripts]
+        total_bytes = sum(len(one.content) for one in scripts)
+        if total_bytes > submitting.TOTAL_MAX_BYTES:
+            most = submitting.TOTAL_MAX_BYTES
+            raise Unsuitable("too_large", f"{total_bytes} bytes of scripts; expected at most {most} together")
+        finder = Finder(sight.paths)
+        gpus = submitting.default_gpus(seen)
+
+        def desk_look(script: Script) -> int:
+            entrance.is_made(sight.paths)
+            return len(publishing.prepare(finder, [script], Options(), lambda: gpus))
+
+        states = {one: seen.state_of(one) for one in self._after_of(finder, request)}
+        around = submitting.Surroundings(seen, self._home, desk_look, states)
+        options = request.options.model_copy(update={"after": list(states) or request.options.after})
+        found, total = submitting.look_at(scripts, options, around)
+        if total > submitting.SUBMITTED_MAX:
+            most = submitting.SUBMITTED_MAX
+            raise Unsuitable("too_many_tasks", f"{total} tasks; expected at most {most} at once")
+        is_sound = all(one.problem is None for one in found)
+        plan = Plan(
+            id=plan_id,
+            action="submit",
+            expires_at_s=expires_at_s,
+            counts=PlanCounts(total=total, submit=total),
+            tasks=[],
+            scripts=found,
+            priority=request.options.priority,
+            must_confirm=total > CONFIRMED_ABOVE,
+            can_undo=is_sound,
+            can_run=is_sound,
+        )
+        return Made(plan, request.model_copy(update={"options": options}))
+
+    @staticmethod
+    def _after_of(finder: Finder, request: PlanRequest) -> list[str]:
+        """The ids of the tasks that scripts come after; the desk tells of those that are none."""
+        found = []
+        for text in request.options.after:
+            task = finder.one(name_of(text), *WAITING_FIRST)
+            if not isinstance(task, Task) or task.id is None:
+                return []
+            found.append(task.id)
+        return found
+
+    async def read(self, sight: Sight, scripts: Sequence[ScriptIn], options: SubmitOptions) -> list[PlannedScript]:
+        """What scripts ask for, while somebody types: nothing is looked up in the queue but what is known anyway.
+
+        Raises:
+            Unsuitable: they are too large.
+        """
+        seen = await sight.fresh()
+        handed = [submitting.given(one) for one in scripts]
+        total_bytes = sum(len(one.content) for one in handed)
+        if total_bytes > submitting.TOTAL_MAX_BYTES:
+            most = submitting.TOTAL_MAX_BYTES
+            raise Unsuitable("too_large", f"{total_bytes} bytes of scripts; expected at most {most} together")
+        states = {one: seen.state_of(one) for one in options.after}
+        around = submitting.Surroundings(seen, self._home, None, states)
+        found, _ = await asyncio.to_thread(submitting.look_at, handed, options, around)
+        return found
+
+    # -- running -----------------------------------------------------------------------------------------------------
+
+    def get(self, job: str, plan_id: str) -> Plan:
+        """A plan, with what came of it.
+
+        Raises:
+            NoSuchPlan: there is none such any more.
+        """
+        return self._shelf.get(job, plan_id).view()
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How often each action had which outcome, since this console runs."""
+        return self._actions.counts()
+
+    def actions(self, job: str) -> list[Action]:
+        """The last changes of a spool, newest first."""
+        return self._actions.list(job)
+
+    async def run(self, sight: Sight, plan_id: str, typed: str, wait_s: float, who: str) -> PlanOutcome:
+        """Do what a plan says, once; who asks again is told what came of it.
+
+        Args:
+            sight: of the spool.
+            plan_id: which.
+            typed: the name that had to be typed.
+            wait_s: so long the end is waited for.
+            who: asks.
+
+        Raises:
+            NoSuchPlan: there is none such any more.
+            Refused: it cannot be run, or another name has to be typed.
+            Busy: too much is under way.
+        """
+        kept = self._shelf.get(sight.job, plan_id)
+        if kept.progress is None:
+            plan = kept.made.plan
+            if not plan.can_run:
+                raise Refused("nothing_to_do", "nothing would happen, or a script can never run")
+            if plan.must_type and typed != plan.must_type:
+                raise Refused("not_typed", f"typed is {typed!r}; expected {plan.must_type!r}")
+            total = len(kept.made.targets) or plan.counts.submit or len(kept.made.nodes) or 1
+            made = kept.made
+            kept.progress = self._begin(
+                sight, kept, total, who, lambda progress: doing.run(sight.paths, made, progress, self._home)
+            )
+        await self._until_finished(kept.progress, wait_s)
+        outcome = kept.outcome()
+        assert outcome is not None
+        return outcome
+
+    async def undo(self, sight: Sight, plan_id: str, wait_s: float, who: str) -> PlanOutcome:
+        """Undo what a plan did, once; who asks again is told what came of it.
+
+        Raises:
+            NoSuchPlan: there is none such any more.
+            Refused: it was not run, or nothing of it can be undone.
+            Busy: too much is under way.
+        """
+        kept = self._shelf.get(sight.job, plan_id)
+        if kept.undoing is None:
+            if kept.progress is None or not kept.progress.is_finished:
+                raise Refused("not_run", "the plan was not run to its end; there is nothing to undo yet")
+            if not kept.can_undo:
+                raise Refused("cannot_undo", f"{kept.made.plan.action} cannot be undone, or nothing was done")
+            made, moved = kept.made, kept.progress.moved
+            kept.undoing = self._begin(
+                sight,
+                kept,
+                undoing.count(made, moved),
+                who,
+                lambda progress: undoing.undo(sight.paths, made, moved, progress),
+                is_undo=True,
+            )
+        await self._until_finished(kept.undoing, wait_s)
+        return kept.undoing.view(None)
+
+    def _begin(
+        self,
+        sight: Sight,
+        kept: Kept,
+        total: int,
+        who: str,
+        work: Callable[[Progress], None],
+        *,
+        is_undo: bool = False,
+    ) -> Progress:
+        hands = self._of(sight.job)
+        if not hands.room.acquire(blocking=False):
+            raise Busy(f"{THREADS_MAX} changes of {sight.job} are under way; try again")
+        progress = Progress(kept.made.plan.id, total, sight.say, self._clock)
+        self._actions.begin(self._now_s(), who, kept, progress, is_undo=is_undo)
+
+        def run() -> None:
+            try:
+                work(progress)
+            finally:
+                hands.room.release()
+                self._shelf.renew(kept)
+                self._actions.end(kept, progress, who, is_undo=is_undo)
+
+        # A daemon: a console that is ended does not wait for storage that hangs, and what is half done loses nothing.
+        threading.Thread(target=run, name=f"plan-{kept.made.plan.action}", daemon=True).start()
+        return progress
+
+    @staticmethod
+    async def _until_finished(progress: Progress, wait_s: float) -> None:
+        try:
+            await asyncio.wait_for(progress.finished(), wait_s)
+        except asyncio.TimeoutError:
+            pass  # whoever asks again is told
+
+    def _of(self, job: str) -> _Hands:
+        return self._hands.setdefault(job, _Hands())
+
+
+def _has_id(seen: Snapshot, key: str) -> bool:
+    found = seen.find(key)
+    return found is not None and found.task_id is not None and found.task_id == key
+
+
+__all__ = ["Busy", "NoSuchPlan", "Plans", "Refused", "Sight", "Unsuitable"]

@@ -1,0 +1,112 @@
+"""Undoing what a plan has done, where the spool can and nobody has changed the same since; it blocks like its run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gpu_queue.console.plans.nouns import FLAGS, Made
+from gpu_queue.console.plans.progress import Moved, Progress
+from gpu_queue.errors import GpuQueueError
+from gpu_queue.spool import files
+from gpu_queue.spool.desk import bulk, entrance, steering
+from gpu_queue.spool.desk.find import Task, look
+from gpu_queue.spool.desk.steering import What
+from gpu_queue.spool.paths import SpoolPaths
+from gpu_queue.task import State
+
+SINCE = "somebody has changed it since"
+
+
+def count(made: Made, moved: Moved) -> int:
+    """How many things there are to undo at most."""
+    if made.request.action == "submit":
+        return len(moved.submitted)
+    if made.request.action in FLAGS:
+        return 1
+    return len(moved.tasks) + (len(made.dependents) if made.request.action in ("cancel", "stop") else 0)
+
+
+def undo(paths: SpoolPaths, made: Made, moved: Moved, progress: Progress) -> None:
+    """Undo what was done; never raises for what lies in a spool.
+
+    Args:
+        paths: of the spool.
+        made: the plan.
+        moved: what its run has done.
+        progress: hears of all of it, and that it is over.
+    """
+    try:
+        entrance.enter(paths)
+        _undo(paths, made, moved, progress)
+    except (GpuQueueError, OSError) as error:
+        progress.finish(str(error))
+    except Exception as error:
+        progress.finish(f"{type(error).__name__}: {error}")
+        raise
+    else:
+        progress.finish()
+
+
+def _undo(paths: SpoolPaths, made: Made, moved: Moved, progress: Progress) -> None:
+    action = made.request.action
+    if action in FLAGS:
+        _flags(paths, made, moved, progress)
+    elif action in ("cancel", "stop"):
+        _wait_again(paths, made, moved, progress)
+    elif action == "retry":
+        tasks = [Task(State.PENDING, name) for _, name in moved.tasks]
+        bulk.cancel_these(paths, _still_named(paths, tasks, progress), progress.told)
+    elif action == "submit":
+        tasks = [Task(State.PENDING, name) for name in moved.submitted]
+        bulk.cancel_these(paths, tasks, progress.told)
+    else:
+        old = {Task(State.PENDING, name): before.priority for before, name in moved.tasks}
+        bulk.set_priorities_of(paths, old, progress.told, only_as_seen=True)
+
+
+def _flags(paths: SpoolPaths, made: Made, moved: Moved, progress: Progress) -> None:
+    for flag, (_, after) in moved.flags.items():
+        now = steering.read_flag(paths, flag)
+        if now != after:
+            reason = f"{flag} is not as it was left: {SINCE}"
+            progress.note(made.request.action, flag, What.REFUSED, reason=reason)
+            return
+    for flag, (before, after) in moved.flags.items():
+        if before != after:
+            steering.put_flag(paths, flag, before)
+    progress.note(made.request.action, made.request.action, What.DONE)
+
+
+def _wait_again(paths: SpoolPaths, made: Made, moved: Moved, progress: Progress) -> None:
+    """What was cancelled waits again, then what has failed because of that: in this order, or it fails anew."""
+    tasks = [Task(State.FAILED, name) for _, name in moved.tasks]
+    bulk.retry_these(paths, _not_run_since(paths, tasks, moved, progress), progress.told)
+    failed = {task.id for task in look(paths, State.FAILED)} if made.dependents else set()
+    fell = [Task(State.FAILED, one.name) for one in made.dependents if one.task.id in failed]
+    bulk.retry_these(paths, fell, progress.told)
+
+
+def _not_run_since(paths: SpoolPaths, tasks: Sequence[Task], moved: Moved, progress: Progress) -> list[Task]:
+    """Those that nobody has queued again meanwhile, and that have failed anew by themselves."""
+    kept = []
+    for task in tasks:
+        mark = files.mark_of(paths.tries_index(task.id)) if task.id is not None else None
+        if mark is not None and mark[1] / 1e9 > moved.finished_server_s:
+            progress.note(task.id or task.name, task.plain_title, What.REFUSED, task.where, "it has run since")
+        else:
+            kept.append(task)
+    return kept
+
+
+def _still_named(paths: SpoolPaths, tasks: Sequence[Task], progress: Progress) -> list[Task]:
+    """Those whose priority nobody has changed since: whoever did means them to run."""
+    names = {task.id: task.name for task in look(paths, State.PENDING)}
+    kept = []
+    for task in tasks:
+        now = names.get(task.id)
+        if now is not None and now != task.name:
+            reason = "its priority has been changed since"
+            progress.note(task.id or task.name, task.plain_title, What.REFUSED, task.where, reason)
+        else:
+            kept.append(task)
+    return kept
