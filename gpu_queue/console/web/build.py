@@ -1,8 +1,8 @@
 """The front end: built by Node from PyPI, compared with what is committed.  Not a part of the installed package.
 
 `build` writes ../static; `dev` is Vite's server, which passes requests on to a console; `texts` takes the texts out
-of the sources into the catalogs; `types` writes src/api/schema.ts from the models of the server; `check` says whether
-all of these are as they are committed; `hash` is one of the sources.
+of the sources into the catalogs; `types` writes src/api/schema.ts from the models of the server; `check` runs the
+tests, and says whether all of these are as they are committed; `hash` is one of the sources.
 """
 
 from __future__ import annotations
@@ -123,6 +123,7 @@ def check() -> None:
     texts()
     if source_hash() != before:
         raise SystemExit("types or texts were not up to date: they are now; look at them, and commit them")
+    node("node_modules/vitest/vitest.mjs", "run")
     with tempfile.TemporaryDirectory() as directory:
         build(Path(directory))
         if changed := differences(Path(directory), STATIC):

@@ -1,18 +1,21 @@
 import { Trans, useLingui } from "@lingui/react/macro";
 import { Link } from "@tanstack/react-router";
 
+import { isAccessError } from "../api/client";
 import { Empty } from "../ui/Empty";
 import { thousands } from "../ui/format";
 import { Panel } from "../ui/Panel";
 import { Skeleton } from "../ui/Skeleton";
 import styles from "./ChooseJob.module.css";
 import { useSpools } from "./job";
+import { TokenPanel } from "./TokenPanel";
 
 /** Nobody said which queue, and there is none or more than one. */
 export function ChooseJob() {
   const { t } = useLingui();
   const spools = useSpools();
   if (spools.isPending) return <Skeleton rows={4} height_px={40} />;
+  if (isAccessError(spools.error)) return <TokenPanel />;
   if (spools.error) {
     return (
       <Empty>

@@ -1,34 +1,43 @@
 import { useLingui } from "@lingui/react/macro";
 import { Outlet, useNavigate, useSearch } from "@tanstack/react-router";
-import { lazy, Suspense, useState } from "react";
+import { lazy, Suspense, useState, type ReactNode } from "react";
 
+import { LiveProvider, useFresh } from "../live/hooks";
 import { useShortcut } from "../ui/keys";
 import { Toasts } from "../ui/Toast";
+import { Banners } from "./Banners";
 import { ChooseJob } from "./ChooseJob";
 import { HelpDialog } from "./HelpDialog";
 import { JobProvider, useChosenJob } from "./job";
 import { PAGES } from "./pages";
+import { Palette } from "./Palette";
 import styles from "./Shell.module.css";
+import { TokenPanel } from "./TokenPanel";
 import { FootBar, TopBar } from "./TopBar";
 
 const SubmitDrawer = lazy(() => import("../submit/SubmitDrawer").then((room) => ({ default: room.SubmitDrawer })));
+const GpuPanel = lazy(() => import("../gpus/GpuPanel").then((room) => ({ default: room.GpuPanel })));
 
 /** The drawers that any page may show: the address says which. Back closes them. */
 function Drawers() {
-  const { submit } = useSearch({ from: "__root__" });
+  const { submit, gpu } = useSearch({ from: "__root__" });
   const navigate = useNavigate();
-  if (!submit) return null;
+  const close = (): void => void navigate({ to: ".", search: (old) => ({ ...old, submit: undefined, gpu: undefined }) });
   return (
     <Suspense>
-      <SubmitDrawer onClose={() => void navigate({ to: ".", search: (old) => ({ ...old, submit: undefined }) })} />
+      {submit && <SubmitDrawer onClose={close} />}
+      {gpu !== undefined && !submit && <GpuPanel key={gpu} gpu={gpu} onClose={close} />}
     </Suspense>
   );
 }
 
-function PageKeys({ onHelp }: { onHelp: () => void }) {
+type Overlay = "help" | "palette" | null;
+
+function PageKeys({ onOpen }: { onOpen: (overlay: Overlay) => void }) {
   const { t, i18n } = useLingui();
   const navigate = useNavigate();
-  useShortcut("?", t`This list`, onHelp);
+  useShortcut("?", t`This list`, () => onOpen("help"));
+  useShortcut("mod+k", t`Go to a task, node, page or action`, () => onOpen("palette"));
   useShortcut("n", t`Submit a script`, () => void navigate({ to: ".", search: (old) => ({ ...old, submit: true }) }));
   useShortcut(PAGES[0].key, i18n._(PAGES[0].go), () => void navigate({ to: PAGES[0].to }));
   useShortcut(PAGES[1].key, i18n._(PAGES[1].go), () => void navigate({ to: PAGES[1].to }));
@@ -36,40 +45,67 @@ function PageKeys({ onHelp }: { onHelp: () => void }) {
   return null;
 }
 
+/** State needs no token on the same machine for the same user; for anybody else nothing is shown without it. */
 function Content() {
-  const job = useChosenJob();
-  if (job === null) return <ChooseJob />;
-  // Another queue is another page: nothing of the old one may stay on it.
+  const { way } = useFresh();
+  if (way === "refused") return <TokenPanel />;
   return (
-    <div key={job}>
+    <>
+      <Banners />
       <Suspense>
         <Outlet />
       </Suspense>
       <Drawers />
-    </div>
+    </>
+  );
+}
+
+function Frame({ hasJob, children }: { hasJob: boolean; children: ReactNode }) {
+  const { t } = useLingui();
+  const [overlay, setOverlay] = useState<Overlay>(null);
+  const skip = (): void => document.getElementById("content")?.focus();
+  return (
+    <>
+      <button type="button" className={styles["skip"]} onClick={skip}>
+        {t`To the content`}
+      </button>
+      <TopBar hasJob={hasJob} onFind={() => setOverlay("palette")} />
+      <main id="content" className={styles["page"]} tabIndex={-1}>
+        {children}
+      </main>
+      <FootBar />
+      <Toasts />
+      {hasJob && <PageKeys onOpen={setOverlay} />}
+      {overlay === "help" && <HelpDialog onClose={() => setOverlay(null)} />}
+      {overlay === "palette" && <Palette onClose={() => setOverlay(null)} />}
+    </>
+  );
+}
+
+function ForJob() {
+  const job = useChosenJob();
+  if (job === null) {
+    return (
+      <Frame hasJob={false}>
+        <ChooseJob />
+      </Frame>
+    );
+  }
+  // Another queue is another page: nothing of the old one may stay on it.
+  return (
+    <LiveProvider key={job} job={job}>
+      <Frame hasJob>
+        <Content />
+      </Frame>
+    </LiveProvider>
   );
 }
 
 /** What stands around every page. */
 export function Shell() {
-  const { t } = useLingui();
-  const [isHelpOpen, setHelpOpen] = useState(false);
   return (
     <JobProvider>
-      <a className={styles["skip"]} href="#content" onClick={(event) => {
-        event.preventDefault();
-        document.getElementById("content")?.focus();
-      }}>
-        {t`To the content`}
-      </a>
-      <TopBar onFind={() => setHelpOpen(true)} />
-      <main id="content" className={styles["page"]} tabIndex={-1}>
-        <Content />
-      </main>
-      <FootBar />
-      <Toasts />
-      <PageKeys onHelp={() => setHelpOpen(true)} />
-      {isHelpOpen && <HelpDialog onClose={() => setHelpOpen(false)} />}
+      <ForJob />
     </JobProvider>
   );
 }

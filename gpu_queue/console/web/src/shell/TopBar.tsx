@@ -38,7 +38,7 @@ function LanguageButton() {
   );
 }
 
-export function TopBar({ onFind }: { onFind: () => void }) {
+export function TopBar({ hasJob, onFind }: { hasJob: boolean; onFind: () => void }) {
   const { t, i18n } = useLingui();
   return (
     <header className={styles["bar"]}>
@@ -56,10 +56,14 @@ export function TopBar({ onFind }: { onFind: () => void }) {
           ))}
         </nav>
         <div className={styles["tools"]}>
-          <StreamState />
-          <IconButton label={t`Find (Ctrl K)`} onClick={onFind}>
-            <IconSearch size={18} stroke={1.6} />
-          </IconButton>
+          {hasJob && (
+            <>
+              <StreamState />
+              <IconButton label={t`Find (Ctrl K)`} onClick={onFind}>
+                <IconSearch size={18} stroke={1.6} />
+              </IconButton>
+            </>
+          )}
           <ThemeButton />
           <LanguageButton />
         </div>

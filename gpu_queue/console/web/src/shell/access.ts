@@ -1,14 +1,20 @@
-import { url } from "../api/base";
 import { client } from "../api/client";
+import { ACCESS_CHANGED } from "../live/events";
+
+function changed(): void {
+  window.dispatchEvent(new Event(ACCESS_CHANGED));
+}
 
 /** Trades a token for the cookie that stands for it. Throws ApiError when it is wrong (401, 403) or too often (429). */
 export async function showToken(token: string): Promise<void> {
   await client.post<unknown>("access", { token });
+  changed();
 }
 
 /** Forgets the cookie. */
 export async function forgetToken(): Promise<void> {
   await client.delete<unknown>("access");
+  changed();
 }
 
 /**
@@ -21,6 +27,3 @@ export async function takeTokenFromAddress(): Promise<void> {
   history.replaceState(history.state, "", location.pathname + location.search);
   await showToken(found[1]).catch(() => undefined); // The panel that asks for a token says what is wrong.
 }
-
-/** The address of the console, for a person. */
-export const home: string = url("");
