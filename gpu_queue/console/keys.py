@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 
+from gpu_queue.texts import TEXT_MAX, printable
+
 _HEX = re.compile(r"~(?:[0-9a-f]{2})+", re.ASCII)
 
 
@@ -27,3 +29,8 @@ def key_of(name: str) -> str:
 def name_of(key: str) -> str:
     """The name that a key means, as ``os.listdir`` gives it."""
     return os.fsdecode(bytes.fromhex(key[1:])) if _HEX.fullmatch(key) else key
+
+
+def text_of(text: str, at_most: int = TEXT_MAX) -> str:
+    """What others wrote, as a page may show it: ``printable``, and what is no text is ``?``."""
+    return printable(text, at_most).encode("utf-8", "replace").decode()

@@ -7,11 +7,11 @@ import threading
 from collections import Counter, deque
 from dataclasses import dataclass
 
+from gpu_queue.console.keys import text_of
 from gpu_queue.console.models.plans import Plan
 from gpu_queue.console.models.spools import Action
 from gpu_queue.console.plans.keeping import Kept
 from gpu_queue.console.plans.progress import Progress
-from gpu_queue.texts import printable
 
 KEPT_MAX = 200
 log = logging.getLogger("gpu_queue.console.actions")
@@ -44,7 +44,7 @@ class Actions:
     def end(self, kept: Kept, progress: Progress, who: str, *, is_undo: bool = False) -> None:
         """It is over; called by the thread that did it."""
         said = summary(kept.made.plan, is_undo=is_undo)
-        log.info("%s by %s in %s: %s", said, printable(who), printable(kept.job), outcome(progress))
+        log.info("%s by %s in %s: %s", said, text_of(who), text_of(kept.job), outcome(progress))
         with self._lock:
             for what, count in progress.counts.items():
                 self._counts["undo" if is_undo else kept.made.plan.action, what] += count

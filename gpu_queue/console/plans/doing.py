@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gpu_queue.console.keys import key_of
+from gpu_queue.console.keys import key_of, text_of
 from gpu_queue.console.plans.nouns import FLAGS, Made, Target
 from gpu_queue.console.plans.progress import Progress
 from gpu_queue.console.plans.submitting import for_desk, given
@@ -19,19 +19,18 @@ from gpu_queue.spool.desk.publishing import Options
 from gpu_queue.spool.desk.steering import What
 from gpu_queue.spool.paths import SpoolPaths, parse_full, title_of
 from gpu_queue.task import State
-from gpu_queue.texts import printable
 
 _REPLIES = {Reply.ANSWERED: What.DONE, Reply.GONE: What.GONE, Reply.SILENT: What.UNKNOWN}
 _LIFTING = ("resume", "keepalive_on")
 
 
-def run(paths: SpoolPaths, made: Made, progress: Progress, home: str) -> None:
-    """Do what a plan says, and tell of each thing that is done; never raises for what lies in a spool.
+def run(paths: SpoolPaths, made: Made, progress: Progress, home: str) -> str:
+    """Do what a plan says, and tell of each thing that is done; returns why it did not come to its end.
 
     Args:
         paths: of the spool.
         made: the plan.
-        progress: hears of all of it, and that it is over.
+        progress: hears of all of it.
         home: the directory in which pasted scripts run.
     """
     try:
@@ -39,12 +38,8 @@ def run(paths: SpoolPaths, made: Made, progress: Progress, home: str) -> None:
             entrance.enter(paths)
         _run(paths, made, progress, home)
     except (GpuQueueError, OSError) as error:
-        progress.finish(str(error))
-    except Exception as error:
-        progress.finish(f"{type(error).__name__}: {error}")
-        raise
-    else:
-        progress.finish()
+        return str(error)
+    return ""
 
 
 def _run(paths: SpoolPaths, made: Made, progress: Progress, home: str) -> None:
@@ -153,5 +148,5 @@ def _explain(paths: SpoolPaths, made: Made, progress: Progress) -> None:
         if found is None:
             progress.told(task, steering.moved_on(task, None))
             continue
-        lines = " · ".join(printable(line) for line in told[found].lines)
+        lines = " · ".join(text_of(line) for line in told[found].lines)
         progress.note(key_of(task.id or task.name), task.plain_title, What.DONE, found.where, lines)

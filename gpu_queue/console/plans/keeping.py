@@ -89,10 +89,10 @@ class Shelf:
         return kept
 
     def renew(self, kept: Kept) -> None:
-        """It was run or undone: it is kept for as long again, without the texts of its scripts."""
+        """It was run, or undone: it is kept for as long again, without the texts of its scripts."""
         kept.expires_at_s = self._now_s() + LIVES_S
         request = kept.made.request
-        if request.scripts and kept.progress is not None and kept.progress.is_finished:
+        if request.scripts:
             kept.made = replace(kept.made, request=request.model_copy(update={"scripts": []}))
 
     def _tidy(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-from gpu_queue.console.keys import key_of, name_of
+from gpu_queue.console.keys import key_of, name_of, text_of
 from gpu_queue.console.models.common import Note, TaskState
 from gpu_queue.console.models.plans import (
     SHOWN_MAX,
@@ -22,7 +22,6 @@ from gpu_queue.spool.snapshot.settled import SettledTask
 from gpu_queue.spool.snapshot.view import NodeView, Presence, RunningTask
 from gpu_queue.spool.snapshot.waiting import WaitingTask
 from gpu_queue.task import State
-from gpu_queue.texts import printable
 
 CONFIRMED_ABOVE = 20
 EXPLAINED_MAX = 1000
@@ -161,7 +160,7 @@ def _does(request: PlanRequest, one: Found) -> tuple[str, str]:
     if isinstance(one, RunningTask):
         if action == "stop":
             return "stop", ""
-        where = f"it runs on {printable(one.node)}"
+        where = f"it runs on {text_of(one.node)}"
         return "nothing", f"{where}; stop ends it" if action == "cancel" else where
     if action == "retry" and one.state is State.FAILED:
         return "retry", ""
@@ -184,7 +183,7 @@ def _shown(facts: Facts, key: str, one: Found, does: str, why_not: str, place_af
         {
             "key": key,
             "short": task_id[19:25],
-            "title": facts.titles.get(task_id) or printable(one.title),
+            "title": text_of(facts.titles.get(task_id) or one.title),
             "state": STATES[target_of(key, one).state],
             "does": does,
             "node": key_of(one.node) if isinstance(one, RunningTask) else "",
@@ -219,7 +218,7 @@ def _waiting(facts: Facts, ids: Iterable[str]) -> Iterable[Target]:
 def _missing(keys: list[str]) -> list[Note]:
     if not keys:
         return []
-    names = [printable(key) for key in islice(keys, LISTED_MAX)]
+    names = [text_of(key) for key in islice(keys, LISTED_MAX)]
     text = f"in no directory of the queue any more: {', '.join(names)}" + (" …" if len(keys) > LISTED_MAX else "")
     return [Note(code="not_found", params={"count": len(keys), "names": names}, text=text)]
 
@@ -240,7 +239,7 @@ def _silent(facts: Facts, targets: list[Target]) -> list[Note]:
     ]
     if not silent:
         return []
-    names = [printable(node) for node in silent[:LISTED_MAX]]
+    names = [text_of(node) for node in silent[:LISTED_MAX]]
     text = f"no agent gave a sign of life on {', '.join(names)}: what may still run there ends itself within a minute"
     return [Note(code="nodes_silent", params={"count": len(silent), "nodes": names}, text=text)]
 
@@ -256,7 +255,7 @@ def _flags(facts: Facts, request: PlanRequest, plan_id: str, expires_at_s: float
     is_set = [flag for flag in flags if facts.seen.flag(flag) is not None]
     warnings = []
     for flag in is_set if not is_lifted else ():
-        by = view.by if (view := facts.seen.flag(flag)) is not None else ""
+        by = text_of(view.by) if (view := facts.seen.flag(flag)) is not None else ""
         text = f"{flag} is set already" + (f", by {by}" if by else "") + "; your name and words replace those"
         warnings.append(Note(code="already_set", params={"flag": flag, "by": by}, text=text))
     if is_lifted and not is_set:
@@ -288,7 +287,10 @@ def _running_by_node(facts: Facts) -> dict[str, int]:
 
 def _node(view: NodeView, running: dict[str, int]) -> PlannedNode:
     return PlannedNode(
-        node=key_of(view.node), title=view.title, running=running.get(view.node, 0), presence=view.presence.value
+        node=key_of(view.node),
+        title=text_of(view.title),
+        running=running.get(view.node, 0),
+        presence=view.presence.value,
     )
 
 
@@ -322,7 +324,7 @@ def _nodes(facts: Facts, request: PlanRequest, plan_id: str, expires_at_s: float
         warnings.append(Note(code="kept", text=text))
     must_type = ""
     if meant:
-        must_type = meant[0].title if len(meant) == 1 and request.nodes else facts.job
+        must_type = text_of(meant[0].title) if len(meant) == 1 and request.nodes else facts.job
     plan = Plan(
         id=plan_id,
         action=request.action,
@@ -341,7 +343,7 @@ def _nodes(facts: Facts, request: PlanRequest, plan_id: str, expires_at_s: float
 
 def _why_not_node(request: PlanRequest, node: str, view: NodeView | None) -> Note | None:
     """Why nothing is done to a node."""
-    shown = printable(node)
+    shown = text_of(node)
     if view is None:
         return Note(code="no_such_node", params={"node": shown}, text=f"no node is called {shown}")
     if request.action == "shutdown" and view.presence in (Presence.STOPPED, Presence.GONE):

@@ -8,13 +8,12 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gpu_queue.console.keys import key_of
+from gpu_queue.console.keys import key_of, text_of
 from gpu_queue.console.models.living import StreamNote
 from gpu_queue.console.models.plans import NodeAnswer, PlanOutcome, TaskOutcome
 from gpu_queue.spool.desk.asking import Answer
 from gpu_queue.spool.desk.find import Task
 from gpu_queue.spool.desk.steering import Outcome, What
-from gpu_queue.texts import printable
 
 TOLD_ABOVE = 200
 """Tasks: from there on the stream tells how far it is."""
@@ -83,7 +82,7 @@ class Progress:
     def note(self, key: str, title: str, what: What, where: str = "", reason: str = "") -> None:
         """What became of anything that has a key."""
         outcome = TaskOutcome(
-            key=key, title=printable(title), what=what.value, where=printable(where), reason=printable(reason)
+            key=key, title=text_of(title), what=what.value, where=text_of(where), reason=text_of(reason)
         )
         with self._lock:
             self._counts[outcome.what] += 1
@@ -94,7 +93,7 @@ class Progress:
 
     def answered(self, answer: Answer) -> None:
         """What a node said."""
-        lines = [printable(line, LINE_MAX) for line in answer.lines[:LINES_MAX]]
+        lines = [text_of(line, LINE_MAX) for line in answer.lines[:LINES_MAX]]
         told = NodeAnswer(node=key_of(answer.node), reply=answer.reply.value, lines=lines)
         with self._lock:
             if len(self._answers) < ANSWERS_MAX:
@@ -113,7 +112,7 @@ class Progress:
             problem: why it did not come to its end.
         """
         with self._lock:
-            self._problem = printable(problem, 2000)
+            self._problem = text_of(problem, 2000)
             self.is_finished = True
             done = sum(self._counts.values())
             waiters, self._waiters = self._waiters, []

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import cast, get_args
 
-from gpu_queue.console.keys import key_of
+from gpu_queue.console.keys import key_of, text_of
 from gpu_queue.console.models.common import Param, WhyWaits, Words
 from gpu_queue.console.models.tasks import Need
 from gpu_queue.reasons import Reason
 from gpu_queue.scripts.reading import Conclusion, Note, Reading
-from gpu_queue.texts import printable
 from gpu_queue.words import in_words
 
 SOURCES = {
@@ -28,7 +27,7 @@ VALUE_MAX = 300
 
 def words_of(why: Reason) -> Words:
     """A reason in both languages."""
-    return Words(en=printable(in_words(why)), zh=printable(in_words(why, "zh")))
+    return Words(en=text_of(in_words(why)), zh=text_of(in_words(why, "zh")))
 
 
 def why_waits(node: str, why: Reason) -> WhyWaits:
@@ -36,9 +35,9 @@ def why_waits(node: str, why: Reason) -> WhyWaits:
     params: dict[str, Param] = {}
     for name, value in why.params.items():
         if isinstance(value, tuple):
-            params[name] = cast("Param", [printable(one) if isinstance(one, str) else one for one in value])
+            params[name] = cast("Param", [text_of(one) if isinstance(one, str) else one for one in value])
         else:
-            params[name] = printable(value) if isinstance(value, str) else value
+            params[name] = text_of(value) if isinstance(value, str) else value
     return WhyWaits(node=key_of(node), code=why.code.value, params=params, text=words_of(why))
 
 
@@ -46,7 +45,7 @@ def note_of(note: Note) -> Words:
     """What the reader says of a script; with the line that it is about."""
     line = f" (line {note.line_number})" if note.line_number else ""
     line_zh = f"（第 {note.line_number} 行）" if note.line_number else ""
-    return Words(en=printable(note.english) + line, zh=printable(note.chinese) + line_zh)
+    return Words(en=text_of(note.english) + line, zh=text_of(note.chinese) + line_zh)
 
 
 def need_of(one: Conclusion, *, given: str = "gpu_submit") -> Need | None:
@@ -61,7 +60,7 @@ def need_of(one: Conclusion, *, given: str = "gpu_submit") -> Need | None:
         return None
     source = given if one.source == "gpu_submit" else SOURCES.get(one.source, one.source)
     return Need.model_validate(
-        {"name": name, "value": printable(one.value, VALUE_MAX), "source": source, "line": one.line_number or None}
+        {"name": name, "value": text_of(one.value, VALUE_MAX), "source": source, "line": one.line_number or None}
     )
 
 

@@ -301,7 +301,7 @@ class Plans:
         kept: Kept,
         total: int,
         who: str,
-        work: Callable[[Progress], None],
+        work: Callable[[Progress], str],
         *,
         is_undo: bool = False,
     ) -> Progress:
@@ -312,11 +312,13 @@ class Plans:
         self._actions.begin(self._now_s(), who, kept, progress, is_undo=is_undo)
 
         def run() -> None:
+            problem = "it ended unexpectedly; the console's log says why"
             try:
-                work(progress)
+                problem = work(progress)
             finally:
                 hands.room.release()
                 self._shelf.renew(kept)
+                progress.finish(problem)
                 self._actions.end(kept, progress, who, is_undo=is_undo)
 
         # A daemon: a console that is ended does not wait for storage that hangs, and what is half done loses nothing.

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from gpu_queue.console.keys import text_of
 from gpu_queue.console.models.common import Words
 from gpu_queue.console.models.plans import PlannedScript, ScriptIn, SubmitOptions
 from gpu_queue.console.models.tasks import Need
@@ -23,7 +24,6 @@ from gpu_queue.scripts.reading import Reading
 from gpu_queue.spool.desk.publishing import SCRIPT_MAX_BYTES, Options, Script
 from gpu_queue.spool.snapshot.view import Presence, Snapshot
 from gpu_queue.task import DEFAULT_PRIORITY, State
-from gpu_queue.texts import printable
 
 TOTAL_MAX_BYTES = 64 << 20
 SUBMITTED_MAX = 20_000
@@ -62,13 +62,13 @@ def given(script: ScriptIn) -> Given:
 def _problem_of_name(name: str) -> Words | None:
     if name in (".", "..") or "/" in name:
         return Words(
-            en=f"{printable(name)!r} cannot be a script's name; expected one without /",
-            zh=f"{printable(name)!r} 不能作为脚本名；名称中不能有 /",
+            en=f"{text_of(name)!r} cannot be a script's name; expected one without /",
+            zh=f"{text_of(name)!r} 不能作为脚本名；名称中不能有 /",
         )
     if not name.isprintable() or not name.strip():
         return Words(
-            en=f"{printable(name)!r} cannot be a script's name; expected one without control characters",
-            zh=f"{printable(name)!r} 不能作为脚本名；名称中不能有控制字符",
+            en=f"{text_of(name)!r} cannot be a script's name; expected one without control characters",
+            zh=f"{text_of(name)!r} 不能作为脚本名；名称中不能有控制字符",
         )
     return None
 
@@ -167,7 +167,7 @@ def look_at(
 
 
 def _planned(script: Given, options: SubmitOptions, around: Surroundings, gpus: int, taken: Taken) -> PlannedScript:
-    shown = printable(script.name)
+    shown = text_of(script.name)
     if script.problem is not None:
         return PlannedScript(name=shown, needs=[], problem=script.problem)
     reading = read_one(script, options, gpus)
@@ -182,7 +182,7 @@ def _planned(script: Given, options: SubmitOptions, around: Surroundings, gpus: 
         try:
             count = around.look_at(for_desk(script, options, around.home, gpus))
         except BadScript as bad:
-            problem = _same(printable(str(bad)))
+            problem = _same(text_of(str(bad)))
     needs = [*needs_of(reading, given="given"), *_others(reading, options, around.home)]
     priority = DEFAULT_PRIORITY if options.priority is None else options.priority
     future = Outlook(None)
@@ -198,7 +198,7 @@ def _planned(script: Given, options: SubmitOptions, around: Surroundings, gpus: 
         tasks=count,
         problem=problem,
         notes=notes,
-        starts=future.starts.title if future.starts is not None else "",
+        starts=text_of(future.starts.title) if future.starts is not None else "",
         starts_idle=future.idle if future.starts is not None else None,
         why_waits=[why_waits(one.node, one.reason) for one in future.why[:WHY_MAX]],
     )
@@ -210,8 +210,8 @@ def _others(reading: Reading, options: SubmitOptions, home: str) -> list[Need]:
     is_said = options.priority is not None
     priority = str(DEFAULT_PRIORITY if options.priority is None else options.priority)
     found = [
-        Need(name="cwd", value=printable(cwd), source=source, line=line),
+        Need(name="cwd", value=text_of(cwd), source=source, line=line),
         Need(name="priority", value=priority, source="given" if is_said else "default"),
     ]
-    after = [printable(one) for one in options.after]
+    after = [text_of(one) for one in options.after]
     return [*found, *([Need(name="after", value=", ".join(after), source="given")] if after else [])]

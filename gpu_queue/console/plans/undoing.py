@@ -26,25 +26,21 @@ def count(made: Made, moved: Moved) -> int:
     return len(moved.tasks) + (len(made.dependents) if made.request.action in ("cancel", "stop") else 0)
 
 
-def undo(paths: SpoolPaths, made: Made, moved: Moved, progress: Progress) -> None:
-    """Undo what was done; never raises for what lies in a spool.
+def undo(paths: SpoolPaths, made: Made, moved: Moved, progress: Progress) -> str:
+    """Undo what was done; returns why it did not come to its end.
 
     Args:
         paths: of the spool.
         made: the plan.
         moved: what its run has done.
-        progress: hears of all of it, and that it is over.
+        progress: hears of all of it.
     """
     try:
         entrance.enter(paths)
         _undo(paths, made, moved, progress)
     except (GpuQueueError, OSError) as error:
-        progress.finish(str(error))
-    except Exception as error:
-        progress.finish(f"{type(error).__name__}: {error}")
-        raise
-    else:
-        progress.finish()
+        return str(error)
+    return ""
 
 
 def _undo(paths: SpoolPaths, made: Made, moved: Moved, progress: Progress) -> None:
