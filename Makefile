@@ -13,7 +13,7 @@ SHELL_FILES := client.sh submit.sh gpu_queue/execution/shim.sh gpu_queue/ways/* 
 	examples/documents/scripts/*.sh examples/documents/scripts/compete_gpu_retry/*.sh \
 	tests/sharedfs/guest.sh tests/samples/sessions/*.sh
 
-.PHONY: help venv demo demo-shared test test-again test-sharedfs test-slurm test-ways lint format docs docs-samples attack soak bench gpu-report console console-dev console-check clean
+.PHONY: help venv demo demo-shared test test-again test-sharedfs test-slurm test-ways lint format docs docs-samples attack soak bench gpu-report console console-demo console-dev console-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -82,6 +82,9 @@ $(WEB_STAMP): $(STAMP)
 
 console: $(WEB_STAMP) ## build the pages of the console with Node from PyPI, into gpu_queue/console/static
 	@$(BIN)/python gpu_queue/console/web/build.py build
+
+console-demo: $(STAMP) ## the web console on a queue with a past, three agents and people who use it; PORT=29214
+	@$(BIN)/python -m tests.console.stage $(if $(PORT),--port $(PORT))
 
 console-dev: $(WEB_STAMP) ## serve the pages from their sources; GPUQ_CONSOLE=http://127.0.0.1:29214 answers requests
 	@$(BIN)/python gpu_queue/console/web/build.py dev

@@ -3,8 +3,8 @@
 - ``4``, ``4x80G``: that many, all alike.  Their UUIDs are the same on every host, and nobody takes them for real.
 - They idle, unless the JSON file that ``GPU_QUEUE_SIMULATE_FILE`` names says otherwise; it may appear, change and
   vanish at any time: ``{"0": {"used": "10G", "utilization": 40}, "1": {"lost": true}}``.  ``"compute_mode":
-  "exclusive process"`` is as ``nvidia-smi -c`` sets it.  Temperature and power are told only where it has
-  ``temperature_c``, ``power_w``, ``power_limit_w``.
+  "exclusive process"`` is as ``nvidia-smi -c`` sets it.  ``name`` is what the card is called.
+  Temperature and power are told only where it has ``temperature_c``, ``power_w``, ``power_limit_w``.
 - They are read where they are asked for: no driver hangs here, and every reading is of its moment.
 - The loads of a plant (:mod:`gpu_queue.gpus.plant`) come on top of what that file says.
 - A file that cannot be obeyed makes all of them *unknown*, with the reason, until it is put right.
@@ -29,7 +29,7 @@ STATE_FILE_VARIABLE = "GPU_QUEUE_SIMULATE_FILE"
 _DEFAULT_MEMORY = "80G"
 _GAUGES = ("temperature_c", "power_w", "power_limit_w")
 _GAUGE_MAX = 10_000
-_KEYS = ("used", "utilization", "lost", "compute_mode", *_GAUGES, "processes")
+_KEYS = ("used", "utilization", "lost", "compute_mode", "name", *_GAUGES, "processes")
 """The last is for :mod:`gpu_queue.gpus.processes`."""
 _TEXT = re.compile(r"(\d{1,3})(?:x(.+))?", re.ASCII)
 
@@ -158,7 +158,9 @@ def _one(gpu: Gpu, state: Any) -> Gpu:
     mode = state.get("compute_mode", ComputeMode.DEFAULT.value)
     modes = [mode.value for mode in ComputeMode]
     _check(mode in modes, f"{where}: compute_mode {mode!r}; expected {', '.join(modes[:-1])} or {modes[-1]}")
-    gpu = replace(gpu, compute_mode=ComputeMode(mode))
+    name = state.get("name", gpu.name)
+    _check(isinstance(name, str) and name.isprintable(), f"{where}: name {name!r}; expected a text")
+    gpu = replace(gpu, name=name, compute_mode=ComputeMode(mode))
     gauges = {name: _gauge(where, name, state[name]) for name in _GAUGES if name in state}
     if lost:
         return failing(gpu, Health.LOST, "lost, as simulated")

@@ -52,9 +52,9 @@ def test_a_state_file_drives_them_and_its_end_makes_them_idle_again(
     assert (lost.health, lost.memory_used_bytes, lost.uuid) == (Health.LOST, None, idle[1].uuid)
     assert "1 lost" in devices.describe()
 
-    state.write_text('{"0": {"temperature_c": 61.6, "power_w": 412.5, "power_limit_w": 700}}')
+    state.write_text('{"0": {"name": "NVIDIA L4", "temperature_c": 61.6, "power_w": 412.5, "power_limit_w": 700}}')
     told, silent = devices.snapshot()
-    assert (told.temperature_c, told.power_w, told.power_limit_w) == (62, 412.5, 700)
+    assert (told.name, told.temperature_c, told.power_w, told.power_limit_w) == ("NVIDIA L4", 62, 412.5, 700)
     assert (silent.temperature_c, silent.power_w, silent.power_limit_w) == (None, None, None)
 
     state.write_text("{}")
@@ -77,6 +77,7 @@ def test_a_state_file_drives_them_and_its_end_makes_them_idle_again(
         ('{"0": {"utilization": true}}', "GPU 0: utilization True"),
         ('{"0": {"lost": "yes"}}', "GPU 0: lost 'yes'; expected true or false"),
         ('{"0": {"compute_mode": "mine"}}', "GPU 0: compute_mode 'mine'; expected default, prohibited or exclusive"),
+        ('{"0": {"name": 4}}', "GPU 0: name 4; expected a text"),
         ('{"0": {"power_w": true}}', "GPU 0: power_w True; expected a number from 0 to 10,000"),
         ('{"0": {"temperature_c": NaN}}', "GPU 0: temperature_c nan; expected a number"),
         ('{"0": {"compute_mode": []}}', r"GPU 0: compute_mode \[\]; expected default"),
