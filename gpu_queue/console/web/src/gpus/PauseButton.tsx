@@ -1,0 +1,4 @@
+/** Pause and resume. */
+export function PauseButton() {
+  return null;
+}

@@ -1,0 +1,5 @@
+import type { Range } from "./search";
+
+export function TimeView(_: { nodes: readonly string[]; range: Range }) {
+  return null;
+}

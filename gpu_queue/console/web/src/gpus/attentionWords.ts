@@ -1,0 +1,60 @@
+import { useLingui } from "@lingui/react/macro";
+
+import type { Attention } from "../api/types";
+import { useStore } from "../live/hooks";
+import { duration } from "../ui/format";
+
+export interface AttentionWords {
+  title: string;
+  text: string;
+}
+
+/** What a line of Attention says. Of codes that this page does not know it shows the server's words. */
+export function useAttentionWords(): (one: Attention) => AttentionWords {
+  const { t } = useLingui();
+  const store = useStore();
+  return (one) => {
+    const living = store.living;
+    const node = living?.nodes[one.node]?.title ?? one.node;
+    const gpu = living?.gpus[one.gpu];
+    const task = living?.running[one.task]?.title ?? one.task;
+    const index = gpu?.index ?? "?";
+    const said = (name: string): string => {
+      const value = one.params[name];
+      return value === null || value === undefined ? "" : String(value);
+    };
+    const by = said("by");
+    switch (one.code) {
+      case "gpu_lost":
+        return { title: t`${node} · GPU ${index} is lost`, text: said("problem") || gpu?.problem || "" };
+      case "gpu_idle_under_task":
+        return { title: t`${node} · GPU ${index} is idle`, text: t`${task} has it, and hardly uses it` };
+      case "node_silent":
+        return { title: t`${node} is silent`, text: one.text };
+      case "node_ends_before_tasks": {
+        const left = duration((living?.nodes[one.node]?.ends_at_s ?? NaN) - store.now_s());
+        return { title: t`${node} ends in ${left}`, text: one.text };
+      }
+      case "node_problem":
+        return { title: t`${node} reports a problem`, text: said("problem") || one.text };
+      case "draining":
+        return { title: node ? t`${node} drains` : t`All nodes drain`, text: by };
+      case "paused":
+        return { title: t`The queue is paused`, text: by || t`Nothing new starts.` };
+      case "keepalive_off":
+        return { title: node ? t`Keep-alive is off on ${node}` : t`Keep-alive is off`, text: by };
+      case "keepalive_failed":
+        return { title: gpu ? t`${node} · GPU ${index} is not kept alive` : t`${node} is not kept alive`, text: said("reason") || one.text };
+      case "files_skipped":
+        return { title: t`Files in pending/ are never run`, text: one.text };
+      case "spool_problem":
+        return { title: t`Part of the queue could not be read`, text: one.text };
+      case "no_agent":
+        return { title: t`No agent serves this queue`, text: "" };
+      case "old_agents":
+        return { title: t`Agents of an older version`, text: one.text };
+      default:
+        return { title: one.text, text: "" };
+    }
+  };
+}
