@@ -1,0 +1,292 @@
+"""From a snapshot to the living document that goes to all who look.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from gpu_queue.console.keys import key_of
+from gpu_queue.console.models import living as models
+from gpu_queue.console.models.common import Param, WhyWaits, Words
+from gpu_queue.console.models.living import ENDED_MAX, GPUS_MAX, RUNNING_MAX, WAITING_MAX
+from gpu_queue.reasons import Reason
+from gpu_queue.spool.events import Event
+from gpu_queue.spool.pages import WaitPage
+from gpu_queue.spool.paths import title_of
+from gpu_queue.spool.snapshot.settled import SettledTask
+from gpu_queue.spool.snapshot.view import GpuView, NodeView, Presence, RunningTask, Snapshot
+from gpu_queue.spool.snapshot.waiting import NodeReason, WaitingTask
+from gpu_queue.states import GpuState
+from gpu_queue.task import State
+from gpu_queue.texts import printable
+from gpu_queue.words import in_words
+
+KEPT = frozenset({"starting", "holding", "yielding", "backing off"})
+"""States of a keep-alive that has to do with its GPU."""
+PROBLEMS_SHOWN = 20
+_USES: dict[GpuState, models.Use] = {GpuState.FOREIGN: "foreign", GpuState.LOST: "lost"}
+
+
+@dataclass(frozen=True)
+class Around:
+    """What a document says beside the snapshot."""
+
+    job: str
+    path: str
+    band: models.Band
+    is_made: bool = True
+    storage: models.Storage = field(default_factory=lambda: models.Storage(seen_at_s=None))
+
+
+def gpu_key(node: str, uuid: str) -> str:
+    """How a document names a GPU: agents of two nodes may tell of the same card."""
+    return f"{key_of(node)}/{printable(uuid)}"
+
+
+def plain(text: str) -> str:
+    """A text that JSON can hold: a byte that is none comes as a question mark."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def words(reason: Reason) -> Words:
+    """A reason in both languages."""
+    return Words(en=plain(in_words(reason)), zh=plain(in_words(reason, "zh")))
+
+
+def why_of(found: NodeReason) -> WhyWaits:
+    """Why a task does not start on a node."""
+    params: dict[str, Param] = {name: _param(value) for name, value in found.reason.params.items()}
+    return WhyWaits(node=key_of(found.node), code=found.reason.code.value, params=params, text=words(found.reason))
+
+
+def _param(value: object) -> Param:
+    if isinstance(value, tuple):
+        return [plain(str(one)) for one in value]
+    return plain(value) if isinstance(value, str) else value  # type: ignore[return-value]
+
+
+def living_of(seen: Snapshot, around: Around, attention: Mapping[str, models.Attention]) -> models.Living:
+    """The document of a snapshot.
+
+    Args:
+        seen: what was seen.
+        around: what is known beside it.
+        attention: what a person should look at, by key.
+    """
+    nodes = {key_of(one.node): _node(one, seen.nodes) for one in seen.nodes}
+    gpus = {gpu_key(one.node, one.page.uuid): _gpu(one) for one in seen.gpus[:GPUS_MAX]}
+    told = told_of(seen)
+    waiting = [waiting_of(one, told.get(one.name)) for one in seen.waiting[:WAITING_MAX]]
+    ended = newest_ends(seen)
+    running = {key_of(one.name): running_of(one, seen) for one in seen.running[:RUNNING_MAX]}
+    cut = set(seen.cut)
+    if len(seen.running) > RUNNING_MAX:
+        cut.add("running")
+    return models.Living(
+        job=around.job,
+        path=plain(printable(around.path)),
+        is_made=around.is_made,
+        band=around.band,
+        flags={one.name: models.Flag(by=plain(printable(one.by))) for one in seen.flags},
+        counts=models.Counts(
+            waiting=seen.counts.waiting, running=seen.counts.running, done=seen.counts.done, failed=seen.counts.failed
+        ),
+        nodes=nodes,
+        gpus=gpus,
+        running=running,
+        waiting={one.key: one for one in waiting},
+        waiting_order=[one.key for one in waiting],
+        ended={one.key: one for one in ended},
+        ended_order=[one.key for one in ended],
+        queues={
+            plain(one.queue): models.Queue(
+                is_busy=one.is_busy,
+                holders=[plain(holder) for holder in one.holders],
+                pending=one.pending,
+                running=one.running,
+                done=one.done,
+                failed=one.failed,
+                failures=one.failures,
+                rests_until_s=one.rests_until_s,
+            )
+            for one in seen.queues
+        },
+        attention=dict(attention),
+        problems=[plain(f"{one.file}: {one.problem}") for one in seen.problems[:PROBLEMS_SHOWN]],
+        cut=sorted(cut),
+        storage=around.storage,
+        versions=models.Versions(
+            waiting=seen.versions.waiting,
+            running=seen.versions.running,
+            done=seen.versions.done,
+            failed=seen.versions.failed,
+            nodes=seen.versions.nodes,
+            queues=seen.versions.queues,
+            events=seen.versions.events,
+        ),
+    )
+
+
+def _node(one: NodeView, all_nodes: Iterable[NodeView]) -> models.Node:
+    watched = [
+        models.Watched(
+            by=key_of(other.node), tries=silent.tries, left_s=round(silent.left_s), told_at_s=other.written_s
+        )
+        for other in all_nodes
+        if other.page is not None and other.presence is Presence.ALIVE
+        for silent in other.page.watching
+        if silent.node == one.node
+    ]
+    page = one.page
+    if page is None:
+        return models.Node(
+            title=plain(one.title),
+            presence=one.presence.value,
+            state="unknown",
+            silent_s=one.silent_s,
+            gpus=[],
+            watched_by=watched,
+        )
+    return models.Node(
+        title=plain(one.title),
+        presence=one.presence.value,
+        state=page.state.value,
+        why=None if page.reason is None else why_of(NodeReason(one.node, page.reason)),
+        mode=plain(page.mode),
+        version=plain(printable(page.version)),
+        host=plain(printable(page.host)),
+        pid=page.pid or None,
+        allocation=plain(printable(page.allocation)),
+        devices=plain(printable(page.devices)),
+        started_at_s=page.started_s,
+        ends_at_s=page.ends_s,
+        at_end=plain(page.at_end),
+        written_at_s=one.written_s,
+        silent_s=one.silent_s,
+        is_seen=bool(page.is_watched),
+        waiting_count=page.waiting_count,
+        skipped=page.skipped,
+        gpus=[gpu_key(one.node, gpu.uuid) for gpu in page.gpus],
+        problems=[plain(printable(problem)) for problem in page.problems[:PROBLEMS_SHOWN]],
+        watched_by=watched,
+    )
+
+
+def use_of(one: GpuView) -> models.Use:
+    """What a GPU is used for."""
+    page = one.page
+    if page.state is GpuState.BUSY or one.claims:
+        return "task"
+    if page.state is GpuState.IDLE:
+        keeper = page.keepalive
+        return "keepalive" if keeper is not None and keeper.state in KEPT else "idle"
+    return _USES.get(page.state, "unknown")
+
+
+def _gpu(one: GpuView) -> models.Gpu:
+    page = one.page
+    keeper = page.keepalive
+    return models.Gpu(
+        node=key_of(one.node),
+        uuid=plain(printable(page.uuid)),
+        index=page.index,
+        name=plain(printable(page.name)),
+        state=page.state.value,
+        use=use_of(one),
+        memory_total_bytes=page.memory_total_bytes,
+        memory_used_bytes=page.memory_used_bytes,
+        utilization_percent=page.utilization_percent,
+        power_w=page.power_w,
+        power_limit_w=page.power_limit_w,
+        temperature_c=page.temperature_c,
+        problem=plain(printable(page.problem)),
+        keepalive=None
+        if keeper is None
+        else models.KeepAlive(
+            state=plain(keeper.state),
+            reason=plain(printable(keeper.reason)),
+            duty=keeper.duty,
+            held_bytes=keeper.held_bytes,
+            off_by=plain(keeper.off_by),
+        ),
+        kept_by="" if page.shared is None else plain(page.shared.kept_by),
+        running=[key_of(claim) for claim in one.claims],
+    )
+
+
+def running_of(one: RunningTask, seen: Snapshot) -> models.Running:
+    """A try that runs."""
+    page, node = one.page, seen.node(one.node)
+    cards = {} if node is None or node.page is None else {gpu.index: gpu.uuid for gpu in node.page.gpus}
+    end = one.end
+    return models.Running(
+        key=one.task_id,
+        title=plain(one.title),
+        node=key_of(one.node),
+        number=one.claim.number,
+        token=one.claim.token,
+        priority=one.claim.priority,
+        gpus=[] if page is None else [gpu_key(one.node, cards[at]) for at in page.gpus if at in cards],
+        stage="" if page is None else plain(page.stage),
+        # To the second: the node tells how long it has run, and when it wrote that, and both are rounded.
+        started_at_s=None if page is None or one.told_s is None else round(one.told_s - page.seconds),
+        limit_s=None if page is None else page.limit_s,
+        ending="" if page is None else plain(page.ending),
+        queue="" if page is None else plain(page.queue),
+        ended="" if end is None else (end.why.value if end.why is not None else str(end.status)),
+    )
+
+
+def told_of(seen: Snapshot) -> dict[str, WaitPage]:
+    """What nodes tell of tasks that wait, by their names in pending/; rather one that has read the task."""
+    found: dict[str, WaitPage] = {}
+    for node in seen.nodes:
+        for one in () if node.page is None else node.page.waiting:
+            if one.gpus or one.name not in found:
+                found[one.name] = one
+    return found
+
+
+def waiting_of(one: WaitingTask, told: WaitPage | None) -> models.Waiting:
+    """A task that waits, and what a node tells of it."""
+    return models.Waiting(
+        key=key_of(one.task_id or one.name),
+        has_id=one.task_id is not None,
+        title=plain(printable(told.title) if told is not None and told.title else one.title),
+        priority=one.priority,
+        gpus="" if told is None else plain(told.gpus),
+        submitted_at_s=one.submitted_s,
+        tries=0 if told is None else told.tries,
+        why=[why_of(found) for found in one.reasons[:8]],
+    )
+
+
+def newest_ends(seen: Snapshot) -> list[models.Ended]:
+    """The tasks that ended last, the newest first."""
+    found: list[tuple[float, SettledTask]] = []
+    for tasks in (seen.done, seen.failed):
+        for one in tasks[:ENDED_MAX]:
+            moment_s = one.ended.at_s if one.ended is not None else None
+            found.append((moment_s if moment_s is not None else one.submitted_s or 0.0, one))
+    found.sort(key=lambda pair: (-pair[0], pair[1].task_id))
+    return [ended_of(one) for _, one in found[:ENDED_MAX]]
+
+
+def ended_of(one: SettledTask) -> models.Ended:
+    """A task that ended."""
+    event = one.ended
+    return models.Ended(
+        key=one.task_id,
+        title=plain(_title(one, event)),
+        state="done" if one.state is State.DONE else "failed",
+        outcome=plain(printable(event.outcome)) if event is not None and event.outcome else one.state.value,
+        status=None if event is None else event.status,
+        error_type="" if event is None else plain(printable(event.error_type)),
+        node="" if event is None else key_of(event.node),
+        gpus=[] if event is None else [gpu_key(event.node, uuid) for uuid in event.gpus],
+        ended_at_s=None if event is None else event.at_s,
+    )
+
+
+def _title(one: SettledTask, event: Event | None) -> str:
+    return printable(event.name) if event is not None and event.name else title_of(one.task_id)

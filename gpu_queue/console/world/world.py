@@ -1,0 +1,359 @@
+"""One spool that somebody looks at: a thread that refreshes its snapshot, and a stream for all who look."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from gpu_queue.config import Settings
+from gpu_queue.config.given import Given
+from gpu_queue.console.models.living import Band, Living, StreamNote
+from gpu_queue.console.models.living import Snapshot as SnapshotReply
+from gpu_queue.console.models.living import Storage as StorageView
+from gpu_queue.console.world.attention import attention_of
+from gpu_queue.console.world.deltas import Ring, encode, parse_id, without_nulls
+from gpu_queue.console.world.gauges import Gauges
+from gpu_queue.console.world.living import Around, living_of
+from gpu_queue.console.world.storage import Lane, StorageSilent
+from gpu_queue.errors import SettingsError, SpoolError
+from gpu_queue.policy import believed, read_config
+from gpu_queue.spool.desk.entrance import is_made
+from gpu_queue.spool.desk.watching import TOUCH_EVERY_S, touch_watched
+from gpu_queue.spool.paths import SpoolPaths
+from gpu_queue.spool.snapshot.reader import SnapshotReader
+from gpu_queue.spool.snapshot.taskfiles import TaskFiles
+from gpu_queue.spool.snapshot.view import Snapshot
+
+T = TypeVar("T")
+
+EVERY_S = 2.0
+LINGERS_S = 30.0
+"""So long a spool is looked at after the last one who looked has left."""
+SILENT_S = 5.0
+"""A look that takes longer is told of."""
+STREAMS_MAX = 64
+COMMENT_S = 15.0
+CONFIG_EVERY_S = 10.0
+
+
+class TooManyStreams(Exception):
+    """As many streams are open as may be."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the thread saw last."""
+
+    snapshot: Snapshot
+    now_s: float
+    """The file server's clock then."""
+    at_s: float
+    """Our monotonic clock then."""
+    took_s: float
+
+
+class World:
+    """One spool.  All methods but those of the thread belong to the event loop."""
+
+    def __init__(self, job: str, paths: SpoolPaths, *, read_only: bool = False, every_s: float = EVERY_S) -> None:
+        """Nothing is read yet.
+
+        Args:
+            job: the spool's name.
+            paths: its paths.
+            read_only: nothing may be written there, not even that somebody looks.
+            every_s: how often it is looked at.
+        """
+        self.job = job
+        self.paths = paths
+        self.files = TaskFiles(paths)
+        """For calls in the lane ``tasks`` only."""
+        self.tasks = Lane(f"{job} tasks")
+        self.logs = Lane(f"{job} logs", width=2)
+        self.ring = Ring()
+        self.refreshes = 0
+        self._read_only = read_only
+        self._every_s = every_s
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._wake = threading.Event()
+        self._lock = threading.Lock()
+        self._wanted: list[tuple[asyncio.Future[Seen], bool]] = []
+        self._looking_since_s: float | None = None
+        self._last_wanted_s = 0.0
+        self._streams = 0
+        self._news = asyncio.Event()
+        self._closed = False
+        self._seen: Seen | None = None
+        self._gauges = Gauges()
+        self._living: Living | None = None
+        self._overseer: asyncio.Task[None] | None = None
+
+    # -- who looks ---------------------------------------------------------------------------------------------------
+
+    @property
+    def seen(self) -> Seen | None:
+        """What was seen last; None: nothing yet."""
+        return self._seen
+
+    @property
+    def streams(self) -> int:
+        """How many look on."""
+        return self._streams
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether it is looked at."""
+        return self._thread is not None
+
+    async def fresh(self, *, everything: bool = False, timeout_s: float = 15.0) -> Snapshot:
+        """The spool as it is now.
+
+        Args:
+            everything: all directories are listed, whenever they were listed last.
+            timeout_s: the storage may take so long.
+
+        Raises:
+            StorageSilent: it has not answered.
+        """
+        return (await self._look(everything, timeout_s)).snapshot
+
+    async def latest(self, timeout_s: float = 15.0) -> Seen:
+        """What was seen last, where that is young; else what there is to see now.
+
+        Raises:
+            StorageSilent: nothing was seen yet, and the storage does not answer.
+        """
+        self._attend()
+        seen = self._seen
+        if seen is not None and (time.monotonic() - seen.at_s < 2 * self._every_s or self._silent() is not None):
+            return seen
+        return await self._look(False, timeout_s)
+
+    async def _look(self, everything: bool, timeout_s: float) -> Seen:
+        silent = self._silent()
+        if silent is not None:
+            raise silent
+        future: asyncio.Future[Seen] = asyncio.get_running_loop().create_future()
+        with self._lock:
+            self._wanted.append((future, everything))
+        self._attend()
+        self._wake.set()
+        try:
+            return await asyncio.wait_for(future, timeout_s)
+        except (TimeoutError, asyncio.TimeoutError):
+            raise self._silent() or StorageSilent(timeout_s, "the spool's directories") from None
+
+    async def call(self, function: Callable[[], T], timeout_s: float) -> T:
+        """Call something that reads the storage, in the thread for tasks.
+
+        Raises:
+            StorageSilent: it has not come back.
+        """
+        return await self.tasks.within(timeout_s, function, getattr(function, "__name__", "a call"))
+
+    def say(self, note: StreamNote) -> None:
+        """Tell those who look on; from any thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._say, note)
+
+    def _say(self, note: StreamNote) -> None:
+        self.ring.say("note", note.model_dump())
+        self._tell()
+
+    def close(self) -> None:
+        """End all streams and the thread."""
+        self._closed = True
+        self._tell()
+        self._wake.set()
+        if self._overseer is not None:
+            self._overseer.cancel()
+
+    # -- the document ------------------------------------------------------------------------------------------------
+
+    async def snapshot(self) -> tuple[str, bytes]:
+        """The document as it is, with its id.
+
+        Raises:
+            StorageSilent: nothing was seen yet, and the storage does not answer.
+        """
+        await self.latest()
+        return self.ring.id, self._snapshot()
+
+    def _snapshot(self) -> bytes:
+        assert self._living is not None
+        now_s = self._now_s()
+        recent = {key: [one.model_dump() for one in samples] for key, samples in self._gauges.recent(now_s).items()}
+        return encode({"id": self.ring.id, "now_s": now_s, "living": self.ring.document, "recent": recent})
+
+    def reply(self) -> SnapshotReply:
+        """The document, typed: for tests, and for readers inside the console."""
+        assert self._living is not None
+        now_s = self._now_s()
+        return SnapshotReply(id=self.ring.id, now_s=now_s, living=self._living, recent=self._gauges.recent(now_s))
+
+    def _now_s(self) -> float:
+        seen = self._seen
+        return time.time() if seen is None else round(seen.now_s + time.monotonic() - seen.at_s, 3)
+
+    async def stream(self, after: str = "") -> AsyncIterator[bytes]:
+        """Events for one who looks on: a snapshot, or what came after the one that he has; then what changes.
+
+        Raises:
+            TooManyStreams: others have to leave first.
+            StorageSilent: nothing was seen yet, and the storage does not answer.
+        """
+        if self._streams >= STREAMS_MAX:
+            raise TooManyStreams(f"{STREAMS_MAX} streams are open; ask for the snapshot now and then")
+        await self.latest()
+        return self._events(parse_id(after, self.ring.epoch))
+
+    async def _events(self, number: int | None) -> AsyncIterator[bytes]:
+        self._streams += 1
+        try:
+            yield b"retry: 2000\n\n"
+            while not self._closed:
+                self._attend()
+                messages = None if number is None else self.ring.since(number)
+                if messages is None:
+                    number = self.ring.number
+                    data = self._snapshot()
+                    yield b"event: snapshot\nid: %s\ndata: %s\n\n" % (self.ring.id.encode(), data)
+                    continue
+                for one in messages:
+                    number = one.number
+                    yield one.encoded(self.ring.epoch)
+                if messages:
+                    continue  # what came while a slow reader read
+                try:
+                    await asyncio.wait_for(self._news.wait(), COMMENT_S)
+                except (TimeoutError, asyncio.TimeoutError):
+                    yield b": %.3f\n\n" % self._now_s()
+        finally:
+            self._streams -= 1
+
+    def _tell(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    # -- in the event loop -------------------------------------------------------------------------------------------
+
+    def _attend(self) -> None:
+        """Somebody looks."""
+        self._last_wanted_s = time.monotonic()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        with self._lock:
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._run, name=f"{self.job} reader", daemon=True)
+                self._thread.start()
+        if self._overseer is None or self._overseer.done():
+            self._overseer = self._loop.create_task(self._oversee())
+
+    def _silent(self) -> StorageSilent | None:
+        since_s = self._looking_since_s
+        if since_s is None or time.monotonic() - since_s < SILENT_S:
+            return None
+        return StorageSilent(time.monotonic() - since_s, "the spool's directories")
+
+    async def _oversee(self) -> None:
+        """Tell those who look on that the storage does not answer: the thread that waits for it cannot."""
+        while self._thread is not None and not self._closed:
+            await asyncio.sleep(1.0)
+            if self._streams:
+                self._last_wanted_s = time.monotonic()
+            silent = self._silent()
+            if silent is not None and self._living is not None:
+                since_s = round(time.time() - silent.silent_s)
+                before = self._living.storage
+                if before.silent_since_s is None:
+                    view = StorageView(
+                        silent_since_s=since_s,
+                        waits_for=silent.waits_for,
+                        seen_at_s=None if self._seen is None else self._seen.now_s,
+                    )
+                    self._publish(self._living.model_copy(update={"storage": view}))
+
+    def _arrived(self, seen: Seen, living: Living, waiting: list[asyncio.Future[Seen]]) -> None:
+        self._seen = seen
+        self._gauges.add(seen.snapshot, seen.now_s)
+        self._publish(living)
+        for one in waiting:
+            if not one.done():
+                one.set_result(seen)
+
+    def _publish(self, living: Living) -> None:
+        self._living = living
+        if self.ring.put(without_nulls(living.model_dump()), self._now_s()):
+            self._tell()
+
+    # -- in the thread -----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        reader = SnapshotReader(self.paths, may_write=not self._read_only)
+        touched_s, config_s = float("-inf"), float("-inf")
+        band = _band(Settings())
+        while True:
+            with self._lock:
+                wanted, self._wanted = self._wanted, []
+            began_s = time.monotonic()
+            is_idle = began_s - self._last_wanted_s > LINGERS_S and not self._streams and not wanted
+            if self._closed or is_idle:
+                with self._lock:
+                    if self._closed or not self._wanted:
+                        self._thread = None
+                        return
+            self._looking_since_s = began_s
+            made = _is_made(self.paths)
+            if made and not self._read_only and began_s - touched_s >= TOUCH_EVERY_S:
+                touch_watched(self.paths)
+                touched_s = began_s
+            if began_s - config_s >= CONFIG_EVERY_S:
+                band, config_s = self._read_band(band), began_s
+            everything = any(one for _, one in wanted)
+            snapshot = reader.refresh(began_s, everything=everything)
+            self._looking_since_s = None
+            ended_s = time.monotonic()
+            now_s = time.time() if snapshot.clock is None else snapshot.clock.now_s(ended_s)
+            seen = Seen(snapshot, now_s, ended_s, ended_s - began_s)
+            around = Around(self.job, self.paths.root, band, made, StorageView(seen_at_s=None))
+            living = living_of(snapshot, around, attention_of(snapshot, self._gauges.idle_since, now_s))
+            self.refreshes += 1
+            if self._loop is not None:
+                try:
+                    self._loop.call_soon_threadsafe(self._arrived, seen, living, [one for one, _ in wanted])
+                except RuntimeError:
+                    return  # the loop has ended
+            self._wake.wait(max(0.05, self._every_s - (time.monotonic() - began_s)))
+            self._wake.clear()
+
+    def _read_band(self, before: Band) -> Band:
+        """Where agents of this spool hold the utilisation, as far as its config.yaml says so."""
+        try:
+            config = read_config(self.paths.config, believed(Settings()), is_shared=False)
+        except SettingsError:
+            return before
+        low, high = (config.values.get(f"keepalive.gpu_util_{name}") for name in ("target", "high"))
+        ours = _band(Settings())
+        return Band(low=_number(low, ours.low), high=_number(high, ours.high))
+
+
+def _band(settings: Settings) -> Band:
+    band = settings.keepalive.band
+    return Band(low=band.low, high=band.high)
+
+
+def _number(given: Given | None, otherwise: float) -> float:
+    return float(given.value) if given is not None and isinstance(given.value, (int, float)) else otherwise
+
+
+def _is_made(paths: SpoolPaths) -> bool:
+    try:
+        return is_made(paths)
+    except SpoolError:
+        return os.path.isdir(paths.root)
