@@ -11,7 +11,7 @@ _HEX = re.compile(r"~(?:[0-9a-f]{2})+", re.ASCII)
 
 
 def key_of(name: str) -> str:
-    r"""The key of a task or node: its name; where that is no text, its bytes in hex behind ``~``.
+    r"""The key of a task or node: its name; its bytes in hex behind ``~`` where that is no text, or is not shown.
 
     >>> key_of("500-20260101T000000000-0a0a0a-a.sh"), key_of("caf\udce9")
     ('500-20260101T000000000-0a0a0a-a.sh', '~636166e9')
@@ -19,11 +19,9 @@ def key_of(name: str) -> str:
     Args:
         name: as ``os.listdir`` gives it.
     """
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return f"~{os.fsencode(name).hex()}"
-    return f"~{name.encode().hex()}" if _HEX.fullmatch(name) else name
+    if name.isprintable() and not _HEX.fullmatch(name):  # a half of a surrogate pair is not printable either
+        return name
+    return f"~{os.fsencode(name).hex()}"
 
 
 def name_of(key: str) -> str:

@@ -1,0 +1,20 @@
+"""What all requests of a console share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gpu_queue.console.plans.service import Plans
+from gpu_queue.console.world.worlds import Worlds
+
+
+@dataclass(frozen=True)
+class ConsoleState:
+    """One console; it stands in ``app.state.console``."""
+
+    worlds: Worlds
+    plans: Plans = field(default_factory=Plans)
+    is_read_only: bool = False
+    log_roots: tuple[str, ...] = ()
+    base_path: str = ""
+    keeps_history: bool = True
