@@ -64,16 +64,18 @@ def test_what_nobody_waits_for_any_more_is_not_begun() -> None:
 
 
 def test_more_than_so_many_do_not_wait() -> None:
-    answers = threading.Event()
+    answers, has_begun = threading.Event(), threading.Event()
+
+    def first() -> bool:
+        has_begun.set()
+        return answers.wait(30)
 
     async def scene() -> None:
         lane = Lane("test")
-        waiting = [
-            asyncio.create_task(lane.within(20.0, lambda: answers.wait(30), "a call")) for _ in range(QUEUED_MAX)
-        ]
-        while lane.silence() is None and lane.queued < QUEUED_MAX - 1:
-            await asyncio.sleep(0.001)
-        waiting.append(asyncio.create_task(lane.within(20.0, lambda: True, "one more")))
+        waiting = [asyncio.create_task(lane.within(20.0, first, "first"))]
+        await asyncio.sleep(0)
+        await asyncio.to_thread(has_begun.wait, 20)
+        waiting += [asyncio.create_task(lane.within(20.0, lambda: True, "a call")) for _ in range(QUEUED_MAX)]
         await asyncio.sleep(0)
         with pytest.raises(StorageCrowded):
             await lane.within(20.0, lambda: True, "too many")

@@ -82,12 +82,6 @@ class Lane:
         self._running: set[_Call] = set()
         self._threads = 0
 
-    @property
-    def queued(self) -> int:
-        """How many wait for a thread."""
-        with self._lock:
-            return len(self._waiting)
-
     def silence(self) -> StorageSilent | None:
         """The call that hangs, if one does."""
         now = self._clock()
