@@ -36,6 +36,8 @@ class Around:
     band: models.Band
     is_made: bool = True
     storage: models.Storage = field(default_factory=lambda: models.Storage(seen_at_s=None))
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """By id, where that cannot carry it."""
 
 
 def gpu_key(node: str, uuid: str) -> str:
@@ -76,8 +78,8 @@ def living_of(seen: Snapshot, around: Around, attention: Mapping[str, models.Att
     nodes = {key_of(one.node): _node(one, seen.nodes) for one in seen.nodes}
     gpus = {gpu_key(one.node, one.page.uuid): _gpu(one) for one in seen.gpus[:GPUS_MAX]}
     told = told_of(seen)
-    waiting = [waiting_of(one, told.get(one.name)) for one in seen.waiting[:WAITING_MAX]]
-    ended = newest_ends(seen)
+    waiting = [waiting_of(one, told.get(one.name), around.titles) for one in seen.waiting[:WAITING_MAX]]
+    ended = newest_ends(seen, around.titles)
     running = {key_of(one.name): running_of(one, seen) for one in seen.running[:RUNNING_MAX]}
     cut = set(seen.cut)
     if len(seen.running) > RUNNING_MAX:
@@ -247,12 +249,13 @@ def told_of(seen: Snapshot) -> dict[str, WaitPage]:
     return found
 
 
-def waiting_of(one: WaitingTask, told: WaitPage | None) -> models.Waiting:
+def waiting_of(one: WaitingTask, told: WaitPage | None, titles: Mapping[str, str]) -> models.Waiting:
     """A task that waits, and what a node tells of it."""
+    title = titles.get(one.task_id or "") or (told.title if told is not None else "") or one.title
     return models.Waiting(
         key=key_of(one.task_id or one.name),
         has_id=one.task_id is not None,
-        title=plain(printable(told.title) if told is not None and told.title else one.title),
+        title=plain(printable(title)),
         priority=one.priority,
         gpus="" if told is None else plain(told.gpus),
         submitted_at_s=one.submitted_s,
@@ -261,7 +264,7 @@ def waiting_of(one: WaitingTask, told: WaitPage | None) -> models.Waiting:
     )
 
 
-def newest_ends(seen: Snapshot) -> list[models.Ended]:
+def newest_ends(seen: Snapshot, titles: Mapping[str, str]) -> list[models.Ended]:
     """The tasks that ended last, the newest first."""
     found: list[tuple[float, SettledTask]] = []
     for tasks in (seen.done, seen.failed):
@@ -269,15 +272,15 @@ def newest_ends(seen: Snapshot) -> list[models.Ended]:
             moment_s = one.ended.at_s if one.ended is not None else None
             found.append((moment_s if moment_s is not None else one.submitted_s or 0.0, one))
     found.sort(key=lambda pair: (-pair[0], pair[1].task_id))
-    return [ended_of(one) for _, one in found[:ENDED_MAX]]
+    return [ended_of(one, titles) for _, one in found[:ENDED_MAX]]
 
 
-def ended_of(one: SettledTask) -> models.Ended:
+def ended_of(one: SettledTask, titles: Mapping[str, str]) -> models.Ended:
     """A task that ended."""
     event = one.ended
     return models.Ended(
         key=one.task_id,
-        title=plain(_title(one, event)),
+        title=plain(printable(titles.get(one.task_id) or _title(one, event))),
         state="done" if one.state is State.DONE else "failed",
         outcome=plain(printable(event.outcome)) if event is not None and event.outcome else one.state.value,
         status=None if event is None else event.status,

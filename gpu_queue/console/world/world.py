@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from gpu_queue.config import Settings
 from gpu_queue.config.given import Given
+from gpu_queue.console.lists.pages import TaskLists
 from gpu_queue.console.models.living import Band, Living, StreamNote
 from gpu_queue.console.models.living import Snapshot as SnapshotReply
 from gpu_queue.console.models.living import Storage as StorageView
@@ -20,6 +21,7 @@ from gpu_queue.console.world.deltas import Ring, encode, parse_id, without_nulls
 from gpu_queue.console.world.gauges import Gauges
 from gpu_queue.console.world.living import Around, living_of
 from gpu_queue.console.world.storage import Lane, StorageSilent
+from gpu_queue.console.world.titles import Titles
 from gpu_queue.errors import SettingsError, SpoolError
 from gpu_queue.policy import believed, read_config
 from gpu_queue.spool.desk.entrance import is_made
@@ -72,7 +74,8 @@ class World:
         self.job = job
         self.paths = paths
         self.files = TaskFiles(paths)
-        """For calls in the lane ``tasks`` only."""
+        """For calls in the lane ``tasks`` only; and so are:"""
+        self.lists = TaskLists(paths)
         self.tasks = Lane(f"{job} tasks")
         self.logs = Lane(f"{job} logs", width=2)
         self.ring = Ring()
@@ -295,6 +298,7 @@ class World:
     # -- in the thread -----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        titles = Titles(self.paths)
         reader = SnapshotReader(self.paths, may_write=not self._read_only)
         touched_s, config_s = float("-inf"), float("-inf")
         band = _band(Settings())
@@ -317,11 +321,12 @@ class World:
                 band, config_s = self._read_band(band), began_s
             everything = any(one for _, one in wanted)
             snapshot = reader.refresh(began_s, everything=everything)
+            told = titles.of(snapshot)
             self._looking_since_s = None
             ended_s = time.monotonic()
             now_s = time.time() if snapshot.clock is None else snapshot.clock.now_s(ended_s)
             seen = Seen(snapshot, now_s, ended_s, ended_s - began_s)
-            around = Around(self.job, self.paths.root, band, made, StorageView(seen_at_s=None))
+            around = Around(self.job, self.paths.root, band, made, StorageView(seen_at_s=None), told)
             living = living_of(snapshot, around, attention_of(snapshot, self._gauges.idle_since, now_s))
             self.refreshes += 1
             if self._loop is not None:

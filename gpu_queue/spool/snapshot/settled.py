@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import eq
@@ -128,6 +128,19 @@ class SettledTasks(Sequence[SettledTask]):
 
     def _make(self, task_id: str) -> SettledTask:
         return SettledTask(self.state, task_id, self._names.priority(task_id), self._ends.get(task_id))
+
+    def ids_in_order(self) -> Iterator[str]:
+        """The ids of all, in this order, without a task being made of each."""
+        for event in self._recent:
+            assert event.claim is not None
+            yield event.claim.task_id
+        yield from (one for one in reversed(self._names.ids) if one not in self._ends)
+
+    def with_ends(self) -> Iterator[SettledTask]:
+        """Those whose end is known, the newest first."""
+        for event in self._recent:
+            assert event.claim is not None
+            yield self._make(event.claim.task_id)
 
     def find(self, task_id: str) -> SettledTask | None:
         """A task by its id; None: it is not here."""

@@ -1,0 +1,76 @@
+"""Tasks: lists of them, and one in full."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from gpu_queue.console.api.shared import PREFIX, Spool, told
+from gpu_queue.console.keys import name_of, text_of
+from gpu_queue.console.lists.choosing import AnyTask
+from gpu_queue.console.lists.detail import detail_of
+from gpu_queue.console.models.tasks import LIMIT_MAX, Sort, StateFilter, TaskDetail, TaskFilter, TaskPage
+from gpu_queue.console.problems import Problem
+from gpu_queue.console.world.world import World
+
+router = APIRouter(prefix=f"{PREFIX}/spools/{{job}}", tags=["tasks"])
+READ_S = 15.0
+
+Key = Annotated[
+    str,
+    Path(
+        max_length=1000,
+        description="The id of a task, or its key in a list.",
+        examples=["20261123T014415123-7ad896-sft.sh"],
+    ),
+]
+
+
+@router.get("/tasks", summary="A window of a list of tasks")
+async def tasks(
+    world: Spool,
+    state: StateFilter = "now",
+    q: Annotated[str, Query(max_length=500, description="Words, and `queue: node: is: why: user:`.")] = "",
+    queue: Annotated[str, Query(max_length=200)] = "",
+    node: Annotated[str, Query(max_length=300)] = "",
+    experiment: Annotated[str, Query(max_length=500)] = "",
+    sort: Sort = "run",
+    offset: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
+    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = 100,
+    around: Annotated[str, Query(max_length=1000, description="A key: the window that holds it.")] = "",
+) -> TaskPage:
+    """What waits comes in run order, what runs by its start, what ended by its end as far as that is known."""
+    wanted = TaskFilter(state=state, q=q, queue=queue, node=node, experiment=experiment)
+    async with told():
+        seen = (await world.latest()).snapshot
+        return await world.call(lambda: world.lists.page(seen, wanted, sort, offset, limit, around), READ_S)
+
+
+async def find_task(world: World, key: str) -> AnyTask:
+    """The task that an address names.
+
+    Raises:
+        Problem: there is none.
+    """
+    try:
+        name = name_of(key)
+    except ValueError:
+        name = key
+    async with told():
+        found = (await world.latest()).snapshot.find(name)
+        if found is None:
+            found = (await world.fresh(everything=True)).find(name)
+    if found is None:
+        detail = f"there is no task {text_of(key, 150)} in this queue; it may have been removed"
+        raise Problem(404, "no_such_task", detail)
+    return found
+
+
+@router.get("/tasks/{key}", summary="A task in full")
+async def task(world: Spool, key: Key) -> TaskDetail:
+    """Its needs and the lines that say them, why it waits, its tries, its logs, its record."""
+    found = await find_task(world, key)
+    async with told():
+        seen = (await world.latest()).snapshot
+        return await world.call(lambda: detail_of(world.files, seen, found), READ_S)

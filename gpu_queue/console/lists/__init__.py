@@ -1,0 +1,1 @@
+"""Lists of tasks: which of them, in which order, a window at a time."""

@@ -1,0 +1,61 @@
+"""What somebody looks for, as it is typed.  Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gpu_queue.console.models.tasks import TaskFilter
+
+FIELDS = frozenset({"queue", "node", "is", "why", "user"})
+TERMS_MAX = 50
+
+
+@dataclass(frozen=True)
+class Query:
+    """What a task has to be; all of it.  Texts are in small letters."""
+
+    words: tuple[str, ...] = ()
+    """Each is in its id or title."""
+    states: frozenset[str] = frozenset()
+    """One of these: ``waiting``, ``running``, ``done``, ``failed``, or a part of how it ended; empty: any."""
+    whys: tuple[str, ...] = ()
+    """Each is in why it waits, or in how it failed."""
+    nodes: tuple[str, ...] = ()
+    """Each is in the name of its node."""
+    queues: tuple[str, ...] = ()
+    """Its queue is each of these: more than one is none."""
+    users: tuple[str, ...] = ()
+    experiment: str = ""
+
+    @property
+    def reads_records(self) -> bool:
+        """Whether only records tell."""
+        return bool(self.queues or self.users or self.experiment)
+
+
+def parse(wanted: TaskFilter) -> Query:
+    """What is asked for; a word with an unknown prefix is a word.
+
+    >>> parse(TaskFilter(q="sweep queue:car is:failed"))
+    Query(words=('sweep',), states=frozenset({'failed'}), whys=(), nodes=(), queues=('car',), users=(), experiment='')
+    """
+    found: dict[str, list[str]] = {name: [] for name in FIELDS}
+    words = []
+    for term in wanted.q.split()[:TERMS_MAX]:
+        name, colon, value = term.partition(":")
+        if colon and name.lower() in FIELDS:
+            if value:
+                found[name.lower()].append(value)
+        else:
+            words.append(term.lower())
+    queues = [*found["queue"], *([wanted.queue] if wanted.queue else [])]
+    nodes = [*found["node"], *([wanted.node] if wanted.node else [])]
+    return Query(
+        tuple(words),
+        frozenset(one.lower() for one in found["is"]),
+        tuple(one.lower() for one in found["why"]),
+        tuple(one.lower() for one in nodes),
+        tuple(queues),
+        tuple(found["user"]),
+        wanted.experiment,
+    )

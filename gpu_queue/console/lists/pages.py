@@ -1,0 +1,161 @@
+"""Windows of lists: what was chosen is kept, so that the next window costs nothing but its rows."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gpu_queue.console.keys import key_of, text_of
+from gpu_queue.console.lists.choosing import SHOWN, Kind, Ref, choose, task_of
+from gpu_queue.console.lists.facts import Facts, TaskFacts
+from gpu_queue.console.lists.filters import Query, parse
+from gpu_queue.console.lists.rows import row_of
+from gpu_queue.console.models.tasks import Facet, Sort, TaskFilter, TaskPage
+from gpu_queue.console.world.living import told_of
+from gpu_queue.spool.paths import SpoolPaths
+from gpu_queue.spool.snapshot.settled import SettledTask
+from gpu_queue.spool.snapshot.view import Presence, Snapshot
+from gpu_queue.spool.snapshot.waiting import WaitingTask
+
+KEPT_MAX = 16
+READ_S = 1.0
+"""So long records are read to find what only they tell; then the reply says that it is a part."""
+PAGE_S = 3.0
+"""So long the files of a window's rows are read; the others come without what those tell."""
+FACETS_MAX = 200
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a filter means in a snapshot."""
+
+    seen: Snapshot
+    refs: tuple[Ref, ...]
+    is_partial: bool = False
+    looked_at: int = 0
+
+
+class TaskLists:
+    """Lists of one spool's tasks.  It reads their files: for one thread at a time."""
+
+    def __init__(self, paths: SpoolPaths, clock: Callable[[], float] = time.monotonic) -> None:
+        """Nothing is read yet."""
+        self._facts = TaskFacts(paths, clock)
+        self._clock = clock
+        self._kept: OrderedDict[object, Chosen] = OrderedDict()
+
+    def page(
+        self, seen: Snapshot, wanted: TaskFilter, sort: Sort, offset: int, limit: int, around: str = ""
+    ) -> TaskPage:
+        """A window.
+
+        Args:
+            seen: the spool.
+            wanted: which tasks.
+            sort: in which order.
+            offset: of the first row.
+            limit: the most rows.
+            around: the key of a task: the window that holds it, in place of ``offset``.
+        """
+        chosen = self.chosen(seen, wanted, sort)
+        if around:
+            at = next((at for at, ref in enumerate(chosen.refs) if _key(chosen.seen, ref) == around), None)
+            offset = offset if at is None else max(0, at - limit // 2)
+        rows, told, deadline = [], told_of(chosen.seen), self._clock() + PAGE_S
+        default_gpus = _default_gpus(chosen.seen)
+        for ref in chosen.refs[offset : offset + limit]:
+            task = task_of(chosen.seen, ref)
+            if task is None:
+                continue
+            if self._clock() < deadline:
+                facts = self._facts.of(task, default_gpus)
+            else:
+                facts = self._facts.known(task) or Facts()
+            rows.append(
+                row_of(task, facts, chosen.seen, told.get(task.name) if isinstance(task, WaitingTask) else None)
+            )
+        return TaskPage(
+            offset=offset,
+            limit=limit,
+            total=len(chosen.refs),
+            version=_version(chosen.seen, wanted),
+            items=rows,
+            queues=[
+                Facet(value=text_of(one.queue), count=_count(one.pending, one.running))
+                for one in chosen.seen.queues[:FACETS_MAX]
+            ],
+            nodes=[Facet(value=key_of(one.node)) for one in chosen.seen.nodes[:FACETS_MAX]],
+            is_partial=chosen.is_partial,
+            looked_at=chosen.looked_at,
+        )
+
+    def keys(self, seen: Snapshot, wanted: TaskFilter) -> list[str]:
+        """Keys of all tasks that a filter means now."""
+        chosen = self.chosen(seen, wanted, "run")
+        return [key for ref in chosen.refs if (key := _key(chosen.seen, ref))]
+
+    def chosen(self, seen: Snapshot, wanted: TaskFilter, sort: Sort) -> Chosen:
+        """What a filter means; the same as before where nothing of it has changed."""
+        query = parse(wanted)
+        # What waits so and what runs so changes with the pages of nodes as well.
+        mark = (wanted, sort, _version(seen, wanted), seen.versions.nodes if query.whys or query.nodes else 0)
+        kept = self._kept.get(mark)
+        if kept is not None and not kept.is_partial:
+            self._kept.move_to_end(mark)
+            return Chosen(seen, kept.refs, kept.is_partial, kept.looked_at)
+        refs = choose(seen, wanted.state, query, sort)
+        found = self._read(seen, refs, query) if query.reads_records else Chosen(seen, tuple(refs))
+        self._kept[mark] = found
+        while len(self._kept) > KEPT_MAX:
+            self._kept.popitem(last=False)
+        return found
+
+    def _read(self, seen: Snapshot, refs: list[Ref], query: Query) -> Chosen:
+        deadline, default_gpus = self._clock() + READ_S, _default_gpus(seen)
+        found: list[Ref] = []
+        for number, ref in enumerate(refs):
+            if self._clock() > deadline:
+                return Chosen(seen, tuple(found), True, number)
+            task = task_of(seen, ref)
+            if task is not None and _is_so(self._facts.of(task, default_gpus), query):
+                found.append(ref)
+        return Chosen(seen, tuple(found), False, len(refs))
+
+
+def _is_so(facts: Facts, query: Query) -> bool:
+    queue = "" if facts.needs is None else facts.needs.queue or ""
+    return (
+        all(one == text_of(queue) for one in query.queues)
+        and all(one == facts.user for one in query.users)
+        and (not query.experiment or query.experiment == facts.experiment)
+    )
+
+
+def _key(seen: Snapshot, ref: Ref) -> str:
+    if isinstance(ref.which, str):
+        return ref.which
+    task = task_of(seen, ref)
+    return "" if task is None or isinstance(task, SettledTask) else key_of(task.task_id or task.name)
+
+
+def _version(seen: Snapshot, wanted: TaskFilter) -> str:
+    """Names what a list is made of."""
+    parts = {
+        Kind.WAITING: seen.versions.waiting,
+        Kind.RUNNING: seen.versions.running,
+        Kind.DONE: seen.versions.done,
+        Kind.FAILED: seen.versions.failed,
+    }
+    return ".".join(f"{kind.value[0]}{parts[kind]}" for kind in SHOWN[wanted.state])
+
+
+def _count(*counts: int | None) -> int | None:
+    known = [one for one in counts if one is not None]
+    return sum(known) if known else None
+
+
+def _default_gpus(seen: Snapshot) -> int:
+    alive = [one.page for one in seen.nodes if one.page is not None and one.presence is Presence.ALIVE]
+    return alive[0].default_gpus if alive else 1
