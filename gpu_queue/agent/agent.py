@@ -438,4 +438,5 @@ class Agent:
         """Hand in the last node file."""
         self._write_ledger(now)
         self.uni_ids.close(now)
+        self.history.close()
         self._tell(now, AgentState.STOPPED)

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
+from gpu_queue import __version__
 from gpu_queue.agent import gauges
 from gpu_queue.agent.cards import Cards
 from gpu_queue.agent.tries import Tries
 from gpu_queue.node.side import NodeSide
 from gpu_queue.node.storage import Errand, Storage
 from gpu_queue.states import GpuState
+from gpu_queue.units import format_utc
+
+
+def began_facts(told_s: float | None) -> dict[str, Any]:
+    """What the history has of an agent that begins: nobody knows what became of the GPUs since ``last_at``.
+
+    Args:
+        told_s: when the agent before it told of itself last, in epoch seconds; None: there was none, or nobody knows.
+    """
+    return {"version": __version__, **({} if told_s is None else {"last_at": format_utc(told_s)})}
 
 
 class History:
@@ -47,3 +59,8 @@ class History:
         ]
         if changes:
             self._changes.send(lambda: self._spool.events.add(None, *changes))
+
+    def close(self) -> None:
+        """The agent ends: from now on nobody tells what the GPUs are used for."""
+        at = time.time()
+        self._changes.send(lambda: self._spool.events.add(None, ("ended", at, {})), key=object())

@@ -16,6 +16,7 @@ from gpu_queue.agent.announcing import (
 )
 from gpu_queue.agent.asked import devices_for, paths_of, served_of, zygote_of
 from gpu_queue.agent.checking import check
+from gpu_queue.agent.history import began_facts
 from gpu_queue.agent.loop import run
 from gpu_queue.agent.speaker import Speaker, fit
 from gpu_queue.agent.surroundings import Surroundings
@@ -191,7 +192,8 @@ def serve(
             spool.enter()
         except OSError as error:
             raise SpoolError(f"{paths.running(node)}: cannot be made: {error.strerror}") from error
-        seen = spool.kept.seen_before()
+        seen, told_s = spool.kept.seen_before(), spool.kept.told_before()
+        spool.events.add(None, ("began", time.time(), began_facts(told_s)))
         agent = Agent(around, settings, time.monotonic(), seen, spool.kept.ledger_before())
         # Whoever was told that it runs must find it: gpu_status, gpu_shutdown and gpu_submit look at its page.
         ready = ready_line(settings, around)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gpu_queue.console.plans.service import Plans
+from gpu_queue.console.timeline.books import Books
 from gpu_queue.console.world.worlds import Worlds
 
 
@@ -14,6 +15,7 @@ class ConsoleState:
 
     worlds: Worlds
     plans: Plans = field(default_factory=Plans)
+    books: Books = field(default_factory=Books)
     is_read_only: bool = False
     log_roots: tuple[str, ...] = ()
     base_path: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from gpu_queue.spool import files
-from gpu_queue.spool.pages import read_page
+from gpu_queue.spool.pages import NodePage, read_page
 from gpu_queue.spool.paths import SpoolPaths
 
 LEDGER_MAX_BYTES = 4 << 20
@@ -23,14 +23,23 @@ class Kept:
 
     def seen_before(self) -> tuple[str, ...]:
         """The nonces that this node's earlier agents obeyed: a restarted agent neither forgets nor repeats."""
+        page = self._page_before()
+        return () if page is None else page.seen
+
+    def told_before(self) -> float | None:
+        """When this node's earlier agent told of itself last, in epoch seconds by the node's clock; None: unknown."""
+        page = self._page_before()
+        return None if page is None else page.beat_s
+
+    def _page_before(self) -> NodePage | None:
         for path in (self._paths.node_json(self._node), f"{self._paths.gone}/{self._node}.json"):
             try:
-                return read_page(path, self._node).seen
+                return read_page(path, self._node)
             except files.Vanished:
                 continue  # put away by a peer while nobody was here
             except (files.FileProblem, OSError):
-                return ()
-        return ()
+                return None
+        return None
 
     def ledger_before(self) -> str | None:
         """The ledger that this node's earlier agents kept; None: there is one that cannot be read."""

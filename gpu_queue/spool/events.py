@@ -24,7 +24,7 @@ class Event:
     """One thing that happened on a node."""
 
     kind: str
-    """``started``, ``settled``, ``returned``, ``taken over``, ``retired``, ``gpu``; others may come."""
+    """``started``, ``settled``, ``returned``, ``taken over``, ``retired``, ``gpu``, ``began``, ``ended``, …"""
     at_s: float | None
     """Epoch seconds by that node's clock."""
     node: str

@@ -1,0 +1,209 @@
+"""The histories of all nodes of a spool, and the timelines and events that are made of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from gpu_queue.console.keys import key_of
+from gpu_queue.console.timeline.drawing import drawn, fewer
+from gpu_queue.console.timeline.reading import NodeHistory
+from gpu_queue.console.timeline.story import GpuStory, Interval, NodeStory, TryTold
+from gpu_queue.spool.events import Event, parse_event
+from gpu_queue.spool.paths import SpoolPaths, claim_name, parse_claim, title_of
+from gpu_queue.spool.snapshot.view import NodeView, Presence
+from gpu_queue.spool.store import listing
+from gpu_queue.texts import printable
+
+NODES_MAX = 256
+INTERVALS_MAX = 20_000
+TOLD_S = 5.0
+"""Clocks are not that exact: smaller differences are none."""
+FARTHEST_S = 86400.0
+"""No clock is off by more; a file that is so much younger than what it says was copied."""
+LIST_EVERY_S = 60.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be drawn; moments in epoch seconds by the storage's clock."""
+
+    from_s: float
+    to_s: float
+    now_s: float
+    node: str = ""
+    """This one alone."""
+    gpu: str = ""
+    """Of this UUID alone."""
+
+
+class Book:
+    """For one thread at a time: it reads shared storage."""
+
+    def __init__(self, paths: SpoolPaths) -> None:
+        self._paths = paths
+        self._histories: dict[str, NodeHistory] = {}
+        self._listed_at_s = float("-inf")
+
+    def refresh(self, nodes: Iterable[str], now: float) -> None:
+        """Read what is new.
+
+        Args:
+            nodes: whose histories are wanted; those of others that lie there are found once a minute.
+            now: monotonic seconds.
+
+        Raises:
+            OSError: the storage failed.
+        """
+        names = {*nodes, *self._histories}
+        if now - self._listed_at_s >= LIST_EVERY_S:
+            self._listed_at_s = now
+            names |= set(self._lying_there())
+        for name in sorted(names)[:NODES_MAX]:
+            history = self._histories.get(name)
+            if history is None:
+                history = self._histories[name] = NodeHistory(name)
+            history.read(self._paths)
+
+    def _lying_there(self) -> Iterator[str]:
+        try:
+            names = listing(os.path.dirname(self._paths.events("x")))
+        except OSError:
+            return
+        yield from (one.removesuffix(".jsonl") for one in names if one.endswith(".jsonl") and one[0] != ".")
+
+    def timeline(self, wanted: Wanted, nodes: Sequence[NodeView]) -> dict[str, object]:
+        """A timeline, as the model ``Timeline`` has it.
+
+        Args:
+            wanted: which.
+            nodes: as they are now.
+        """
+        views = {one.node: one for one in nodes}
+        lanes: list[tuple[str, str, float, NodeStory]] = []
+        parts: list[list[Interval]] = []
+        for name, history in self._histories.items():
+            view = views.get(name)
+            if wanted.node and name != wanted.node:
+                continue
+            if view is None and history.story.last_s < wanted.from_s - FARTHEST_S:
+                continue  # it was not there then
+            behind_s = behind_of(view)
+            seen_s = _gone_since_s(view, history.story.last_s)
+            for uuid, gpu in _in_order(history.story):
+                if wanted.gpu and uuid != wanted.gpu:
+                    continue
+                lanes.append((name, uuid, behind_s, history.story))
+                told = (_shifted(one, behind_s) for one in history.story.lane(uuid, seen_s))
+                parts.append(drawn(told, wanted.from_s, wanted.to_s, gpu.since_s + behind_s, wanted.now_s))
+        is_cut = fewer(parts, INTERVALS_MAX, wanted.now_s)
+        shown = [
+            self._lane(name, uuid, behind_s, story, intervals)
+            for (name, uuid, behind_s, story), intervals in zip(lanes, parts, strict=True)
+            if intervals or name in views
+        ]
+        range_s = {"from_s": wanted.from_s, "to_s": wanted.to_s, "now_s": wanted.now_s}
+        return {**range_s, "lanes": shown, "is_cut": is_cut}
+
+    def _lane(
+        self, name: str, uuid: str, behind_s: float, story: NodeStory, intervals: Iterable[Interval]
+    ) -> dict[str, object]:
+        gpu, node = story.gpus[uuid], key_of(name)
+        since_s = gpu.since_s + behind_s
+        return {
+            "gpu": f"{node}/{printable(uuid)}",
+            "node": node,
+            "uuid": printable(uuid),
+            "index": gpu.index,
+            "seen_since_s": since_s if since_s < float("inf") else None,
+            "intervals": [self._interval(one, story) for one in intervals],
+        }
+
+    def _interval(self, one: Interval, story: NodeStory) -> dict[str, object]:
+        value: dict[str, object] = {"from_s": one.begin_s, "to_s": one.end_s, "use": one.use}
+        parsed = parse_claim(one.claim) if one.claim else None
+        if parsed is None:
+            return value
+        told = story.tries.get(one.claim, TryTold())
+        if one.end_s is not None and told.ended_s is None:
+            told = self._ended_elsewhere(one.claim) or told
+        title = printable(told.name or title_of(parsed[0].task_id), 200)
+        value |= {"task": key_of(parsed[0].task_id), "title": title}
+        if told.outcome and one.end_s is not None:
+            value |= {"outcome": printable(told.outcome, 200), "is_failure": told.is_failure}
+        return value
+
+    def _ended_elsewhere(self, claim: str) -> TryTold | None:
+        """Where another node has settled a try: this one was gone."""
+        for history in self._histories.values():
+            told = history.story.tries.get(claim)
+            if told is not None and told.ended_s is not None:
+                return told
+        return None
+
+    def events(self, nodes: Sequence[NodeView], node: str = "", limit: int = 200) -> list[dict[str, object]]:
+        """What happened last, the newest first, as the model ``EventView`` has it.
+
+        Args:
+            nodes: as they are now.
+            node: of this one alone.
+            limit: how many at most.
+        """
+        views = {one.node: one for one in nodes}
+        found: list[tuple[float, dict[str, object]]] = []
+        for name, history in self._histories.items():
+            if node and name != node:
+                continue
+            behind_s = behind_of(views.get(name))
+            for line in list(history.lines)[-limit:]:
+                event = parse_event(name, line)
+                if event is not None:
+                    at_s = None if event.at_s is None else event.at_s + behind_s
+                    found.append((at_s or 0.0, self._event(event, at_s, history.story)))
+        found.sort(key=lambda one: one[0], reverse=True)
+        return [one for _, one in found[:limit]]
+
+    def _event(self, event: Event, at_s: float | None, story: NodeStory) -> dict[str, object]:
+        claim = event.claim
+        told = None if claim is None else story.tries.get(claim_name(claim))
+        name = event.name or ("" if told is None else told.name)
+        return {
+            "at_s": at_s,
+            "node": key_of(event.node),
+            "kind": printable(event.kind, 40),
+            "task": "" if claim is None else key_of(claim.task_id),
+            "title": "" if claim is None else printable(name or title_of(claim.task_id), 200),
+            "outcome": event.outcome,
+            "status": event.status,
+            "error_type": event.error_type,
+            "use": "keepalive" if event.use == "filler" else event.use,
+            "gpus": list(event.gpus[:64]),
+            "other_node": printable(event.other_node),
+        }
+
+
+def behind_of(view: NodeView | None) -> float:
+    """How far a node's clock is behind the storage's, by what it wrote last; 0 where that cannot be told."""
+    if view is None or view.page is None or view.page.beat_s is None or view.written_s is None:
+        return 0.0
+    behind_s = view.written_s - view.page.beat_s
+    return behind_s if TOLD_S < abs(behind_s) < FARTHEST_S else 0.0
+
+
+def _gone_since_s(view: NodeView | None, last_s: float) -> float | None:
+    """When a node that is not there told of itself for the last time, by its own clock; None: it is there."""
+    if view is not None and view.presence in (Presence.ALIVE, Presence.UNKNOWN):
+        return None
+    beat_s = None if view is None or view.page is None else view.page.beat_s
+    return last_s if beat_s is None else max(beat_s, last_s)
+
+
+def _in_order(story: NodeStory) -> list[tuple[str, GpuStory]]:
+    return sorted(story.gpus.items(), key=lambda one: (one[1].index is None, one[1].index or 0, one[0]))
+
+
+def _shifted(one: Interval, by_s: float) -> Interval:
+    if not by_s:
+        return one
+    return one._replace(begin_s=one.begin_s + by_s, end_s=None if one.end_s is None else one.end_s + by_s)

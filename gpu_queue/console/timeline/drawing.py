@@ -1,0 +1,103 @@
+"""A lane as it is drawn: what lies between two moments, without overlaps and without holes.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from gpu_queue.console.timeline.story import Interval
+
+SEAM_S = 3.0
+"""What a GPU is used for is looked at once a second: smaller holes are none."""
+
+
+def drawn(told: Iterable[Interval], from_s: float, to_s: float, since_s: float, now_s: float) -> list[Interval]:
+    """The part of a lane that lies between two moments, in order; where nothing is known it is ``unknown``.
+
+    Tries of several tasks that share a GPU overlap as they did.
+
+    Args:
+        told: what is known, in any order.
+        from_s: the beginning, in epoch seconds by the clock of ``told``.
+        to_s: the end.
+        since_s: before that nothing is known; there the lane is empty.
+        now_s: what goes on, goes on until then.
+    """
+    inside = [one for one in told if one.begin_s < to_s and (one.end_s is None or one.end_s > from_s)]
+    tasks = sorted((one for one in inside if one.use == "task"), key=lambda one: one.begin_s)
+    uses = sorted((one for one in inside if one.use != "task"), key=lambda one: one.begin_s)
+    beside = [one for one in _beside(uses, tasks, now_s) if one.begin_s < to_s and _end(one, now_s) > from_s]
+    shown = sorted([*tasks, *beside], key=lambda one: (one.begin_s, one.use))
+    return _without_holes(shown, max(from_s, since_s), min(to_s, now_s), now_s)
+
+
+def _beside(uses: Sequence[Interval], tasks: Sequence[Interval], now_s: float) -> list[Interval]:
+    """Uses without what lies under a task: they are told up to a second late."""
+    found, at = [], 0
+    for use in uses:
+        begin_s, end_s = use.begin_s, now_s if use.end_s is None else use.end_s
+        while at < len(tasks) and _end(tasks[at], now_s) <= begin_s:
+            at += 1
+        for task in tasks[at:]:
+            if task.begin_s >= end_s:
+                break
+            if task.begin_s > begin_s:
+                found.append(use._replace(begin_s=begin_s, end_s=task.begin_s))
+            begin_s = max(begin_s, _end(task, now_s))
+        if begin_s < end_s:
+            found.append(use._replace(begin_s=begin_s))
+    return found
+
+
+def _without_holes(shown: Sequence[Interval], from_s: float, to_s: float, now_s: float) -> list[Interval]:
+    lane: list[Interval] = []
+    reached_s = from_s
+    for one in shown:
+        hole_s = one.begin_s - reached_s
+        if hole_s > SEAM_S:
+            lane.append(Interval(reached_s, one.begin_s, "unknown"))
+        elif hole_s > 0 and one.use != "task" and lane:
+            one = one._replace(begin_s=reached_s)  # noqa: PLW2901  it closes the seam
+        if lane and _continues(lane[-1], one):
+            lane[-1] = lane[-1]._replace(end_s=None if one.end_s is None else max(one.end_s, _end(lane[-1], now_s)))
+        else:
+            lane.append(one)
+        reached_s = max(reached_s, _end(one, now_s))
+    if to_s - reached_s > SEAM_S:
+        lane.append(Interval(reached_s, None if to_s >= now_s else to_s, "unknown"))
+    return lane
+
+
+def _continues(before: Interval, one: Interval) -> bool:
+    is_same = (before.use, before.claim) == (one.use, one.claim)
+    return is_same and before.end_s is not None and one.begin_s - before.end_s <= SEAM_S
+
+
+def _end(one: Interval, now_s: float) -> float:
+    return now_s if one.end_s is None else one.end_s
+
+
+def fewer(lanes: Sequence[list[Interval]], at_most: int, now_s: float) -> bool:
+    """Leave out the shortest intervals of all lanes, in place, until so many are left; whether any was.
+
+    Args:
+        lanes: of one timeline.
+        at_most: how many may be drawn.
+        now_s: what goes on, goes on until then.
+    """
+    count = sum(map(len, lanes))
+    if count <= at_most:
+        return False
+    lengths = sorted((_end(one, now_s) - one.begin_s for lane in lanes for one in lane), reverse=True)
+    least_s = lengths[at_most - 1]
+    left = at_most - sum(one > least_s for one in lengths)
+    for lane in lanes:
+        kept = []
+        for one in lane:
+            length_s = _end(one, now_s) - one.begin_s
+            if length_s > least_s:
+                kept.append(one)
+            elif length_s == least_s and left > 0:
+                kept.append(one)
+                left -= 1
+        lane[:] = kept
+    return True
