@@ -68,13 +68,15 @@ export interface GpuRowProps {
 export const GpuRow = memo(function GpuRow({ gpu, join, lane, to_s, range_s }: GpuRowProps) {
   const { t, i18n } = useLingui();
   const entity = useEntity("gpus", gpu);
+  const running = useEntity("running", entity?.running[0] ?? "");
   if (!entity) return null;
   const { use, index, utilization_percent, memory_used_bytes, memory_total_bytes, power_w, temperature_c } = entity;
   const word = use === "task" ? t`task` : i18n._(USE_WORDS[use]);
   const unread = t`The node could not read it.`;
   const share = memory_used_bytes != null && memory_total_bytes ? memory_used_bytes / memory_total_bytes : null;
   const [task] = entity.running;
-  const tasks = entity.running.join(" ");
+  // The id first: lanes and queues know tasks by it, rows by the name of the claim.
+  const tasks = [running?.key, ...entity.running].filter(Boolean).join(" ");
   const number = (value: number | null | undefined): string => (value == null ? UNKNOWN : value.toFixed(0));
   return (
     <div role="row" className={styles["row"]} data-gpu={gpu} {...(tasks ? { "data-task": tasks } : {})}>

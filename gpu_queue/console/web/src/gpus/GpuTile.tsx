@@ -19,7 +19,7 @@ export const GpuTile = memo(function GpuTile({ gpu, isDense }: { gpu: string; is
   if (!entity) return null;
   const { use, index, utilization_percent, memory_used_bytes, memory_total_bytes } = entity;
   const word = use === "task" ? (running?.title ?? entity.running[0] ?? t`task`) : i18n._(USE_WORDS[use]);
-  const tasks = entity.running.join(" ");
+  const tasks = [running?.key, ...entity.running].filter(Boolean).join(" ");
   const percent = utilization_percent == null ? UNKNOWN : String(utilization_percent);
   const tone = use === "keepalive" ? "keepalive" : use === "task" ? "busy" : "plain";
   return (

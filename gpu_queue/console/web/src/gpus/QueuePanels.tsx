@@ -79,7 +79,7 @@ const RunningLine = memo(function RunningLine({ claim }: { claim: string }) {
   const count = running.gpus.length;
   const where = node?.title ?? running.node;
   return (
-    <li className={styles["line"]} data-task={`${claim} ${key}`}>
+    <li className={styles["line"]} data-task={`${key} ${claim}`}>
       <span className={styles["shape"]}>
         <StateShape shape="running" label={t`running`} />
       </span>

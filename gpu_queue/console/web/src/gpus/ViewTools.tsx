@@ -59,22 +59,24 @@ export function ViewTools({ view, range, sort }: { view: View; range: Range; sor
           }))}
         />
       )}
-      <Menu
-        label={t`Order of the nodes`}
-        align="end"
-        className={styles["small"]}
-        button={
-          <>
-            {sorts[sort]} <IconChevronDown size={12} aria-hidden="true" />
-          </>
-        }
-        items={SORTS.map((one) => ({
-          id: one,
-          label: sorts[one],
-          isCurrent: one === sort,
-          run: () => change({ sort: one === "name" ? undefined : one }),
-        }))}
-      />
+      <div className={styles["sort"]}>
+        <Menu
+          label={t`Order of the nodes`}
+          align="end"
+          className={styles["small"]}
+          button={
+            <>
+              {sorts[sort]} <IconChevronDown size={12} aria-hidden="true" />
+            </>
+          }
+          items={SORTS.map((one) => ({
+            id: one,
+            label: sorts[one],
+            isCurrent: one === sort,
+            run: () => change({ sort: one === "name" ? undefined : one }),
+          }))}
+        />
+      </div>
       <div role="group" aria-label={t`View`} className={styles["views"]}>
         {views.map(({ id, label, icon: Icon }) => (
           <button
