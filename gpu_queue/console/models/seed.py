@@ -18,8 +18,10 @@ PID = "The value of the six hex digits of the task's id; no process id of the op
 class Process(Model):
     """A task."""
 
-    pid: int = Field(description=PID, examples=[8050838])
-    id: str
+    pid: int | None = Field(
+        description=f"{PID} null: a file that was dropped by hand and has no id yet.", examples=[8050838]
+    )
+    id: str = Field(description="Its key.")
     name: str
     command: str = ""
     state: Literal["pending", "running", "completed", "failed"]
@@ -50,8 +52,9 @@ class Scheduler(Model):
     pid: int | None = None
     mode: Literal["single", "multi"] | None
     config_index: int | None = None
+    file: str = Field("", description="The command file; empty: tasks of none.")
     load: str | None = None
-    started_at: float | None = None
+    started_at: float | None = Field(None, description="When the first of these tasks was submitted; epoch seconds.")
     queues: list[SchedulerQueue]
 
 
@@ -65,7 +68,7 @@ class SchedulerState(Model):
 class Stopped(Model):
     """What became of it."""
 
-    pid: int
+    pid: int | None
     id: str
     what: Literal["done", "gone", "refused", "unknown"]
     where: str = ""

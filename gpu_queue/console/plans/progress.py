@@ -52,7 +52,7 @@ class Progress:
         """
         self._plan = plan
         self._total = total
-        self._say = say
+        self._heard = say
         self._clock = clock
         self._said_at = float("-inf")
         self._lock = threading.Lock()
@@ -121,6 +121,12 @@ class Progress:
                 loop.call_soon_threadsafe(event.set)
         if self._total > TOLD_ABOVE:
             self._say(StreamNote(plan=self._plan, done=done, total=self._total))
+
+    def _say(self, note: StreamNote) -> None:
+        try:
+            self._heard(note)
+        except RuntimeError:
+            pass  # the console ends meanwhile: what was begun is done all the same
 
     def _say_now_and_then(self) -> None:
         now = self._clock()

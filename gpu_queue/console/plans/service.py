@@ -12,9 +12,9 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from gpu_queue.conf import home_of
 from gpu_queue.console.keys import name_of
@@ -44,6 +44,9 @@ from gpu_queue.spool.snapshot.view import Snapshot
 
 THREADS_MAX = 4
 """Of one spool: a stop may wait for a minute for its node, and others need not wait for it."""
+ANSWERS_S = 10.0
+"""Storage that does not answer in that time is not asked to change anything."""
+T = TypeVar("T")
 
 
 class Busy(RuntimeError):
@@ -69,11 +72,11 @@ class Sight(Protocol):
     def paths(self) -> SpoolPaths:
         """Its paths."""
 
-    async def fresh(self) -> Snapshot:
-        """The spool as it is now."""
+    async def fresh(self, *, everything: bool = False) -> Snapshot:
+        """The spool as it is now; with ``everything`` whatever was looked at lately."""
 
-    async def call(self, function: Callable[[], object], timeout_s: float) -> object:
-        """Call something that reads the storage, in a thread."""
+    async def call(self, function: Callable[[], T], timeout_s: float) -> T:
+        """Call something that reads the storage, in a thread; raises where the storage does not answer."""
 
     def say(self, note: StreamNote) -> None:
         """Tell those who look on; from any thread."""
@@ -113,24 +116,26 @@ class Plans:
 
     # -- making ------------------------------------------------------------------------------------------------------
 
-    async def make(self, sight: Sight, request: PlanRequest, chosen: Sequence[str]) -> Plan:
+    async def make(
+        self, sight: Sight, request: PlanRequest, select: Callable[[Snapshot], Awaitable[Sequence[str]]]
+    ) -> Plan:
         """Say what a wish will do.
 
         Args:
             sight: of the spool.
             request: the wish.
-            chosen: keys of the tasks that are meant.
+            select: tells the keys of the tasks that are meant, in the snapshot from which the plan is made.
 
         Raises:
             Unsuitable: it names nothing, or too much, or lacks a value.
         """
-        seen = await sight.fresh()
+        seen = await sight.fresh(everything=True)
+        chosen = await select(seen)
         plan_id, expires_at_s = secrets.token_urlsafe(12), self._now_s() + LIVES_S
         if request.action == "submit":
             made = await sight.call(lambda: self._submission(sight, seen, request, plan_id, expires_at_s), 30.0)
         else:
             made = await sight.call(lambda: self._made(sight, seen, request, chosen, plan_id, expires_at_s), 30.0)
-        assert isinstance(made, Made)
         kept = Kept(sight.job, made, expires_at_s)
         self._shelf.put(kept)
         return kept.view()
@@ -252,8 +257,10 @@ class Plans:
             Refused: it cannot be run, or another name has to be typed.
             Busy: too much is under way.
         """
+        if self._shelf.get(sight.job, plan_id).progress is None:
+            await sight.call(lambda: entrance.is_made(sight.paths), ANSWERS_S)
         kept = self._shelf.get(sight.job, plan_id)
-        if kept.progress is None:
+        if kept.progress is None:  # from here on nobody else comes between
             plan = kept.made.plan
             if not plan.can_run:
                 raise Refused("nothing_to_do", "nothing would happen, or a script can never run")
@@ -277,6 +284,8 @@ class Plans:
             Refused: it was not run, or nothing of it can be undone.
             Busy: too much is under way.
         """
+        if self._shelf.get(sight.job, plan_id).undoing is None:
+            await sight.call(lambda: entrance.is_made(sight.paths), ANSWERS_S)
         kept = self._shelf.get(sight.job, plan_id)
         if kept.undoing is None:
             if kept.progress is None or not kept.progress.is_finished:

@@ -13,6 +13,7 @@ from tests.shell.helpers import Spool
 def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spool:
     """A queue that is made and served by hand; whoever asks in vain waits for a second."""
     monkeypatch.setenv("GPU_QUEUE_PATIENCE", "1")
+    monkeypatch.setenv("USER", "alice")
     return Spool(tmp_path / "exp").make()
 
 
