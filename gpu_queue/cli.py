@@ -51,6 +51,12 @@ _OF_FILES = {
         "gpu_queue.experiments.reporting.command",
         "It tells what is known while runs go on, too. docs/experiments.md shows one.",
     ),
+    "console": _Verb(
+        "serve a web page over the queues, and its API",
+        "gpu_queue.console.main",
+        "It needs pip install 'gpu-queue[console]'. The link that it prints holds a token: whoever has it can run "
+        "code as you. docs/console.md tells of tunnels, proxies and the API.",
+    ),
     "schema": _Verb(
         "print the schema of experiment files, for editors",
         "gpu_queue.experiments.specs.schema",

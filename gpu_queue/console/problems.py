@@ -11,7 +11,15 @@ from gpu_queue.console.models.common import ProblemDetails
 class Problem(Exception):
     """A request that cannot be served; the app answers with its ``details``."""
 
-    def __init__(self, status: int, code: str, detail: str, *, params: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        params: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         """What is told.
 
         Args:
@@ -19,7 +27,12 @@ class Problem(Exception):
             code: for programs.
             detail: what, where, what was expected, what to do; in English.
             params: for whoever words the code.
+            headers: of the reply.
         """
         super().__init__(detail)
-        title = HTTPStatus(status).phrase
+        try:
+            title = HTTPStatus(status).phrase
+        except ValueError:
+            title = f"HTTP {status}"
         self.details = ProblemDetails(title=title, status=status, detail=detail, code=code, params=dict(params or {}))
+        self.headers = dict(headers or {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gpu_queue.console.plans.service import Plans
+from gpu_queue.console.settings import ConsoleSettings
 from gpu_queue.console.timeline.books import Books
 from gpu_queue.console.world.worlds import Worlds
 
@@ -16,7 +17,5 @@ class ConsoleState:
     worlds: Worlds
     plans: Plans = field(default_factory=Plans)
     books: Books = field(default_factory=Books)
-    is_read_only: bool = False
-    log_roots: tuple[str, ...] = ()
-    base_path: str = ""
-    keeps_history: bool = True
+    settings: ConsoleSettings = field(default_factory=lambda: ConsoleSettings(""))
+    """What it was told: whether it only reads, where logs may lie, its base path."""

@@ -5,12 +5,13 @@
 #    source ~/.local/share/bash_completion/gpu-queue
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_gpu_queue_subparsers=(agent load run report schema submit.sh shell-init completion)
+_shtab_gpu_queue_subparsers=(agent load run report console schema submit.sh shell-init completion)
 
 _shtab_gpu_queue_agent_option_strings=(-h --help --job-id --queue-root --lifetime --gpus --simulate --no-keepalive --keepalive-engine --mode --check-time --compete-gpus --use-all-gpus --gpu-left --min-memory --max-util --maximize --max-concurrent --max-wait-time --select --process-json --node-name --at-end --until-empty --sweep --allow-group --allow-root-for --local-dir --default-gpus --cpu-slots --retries --max-lost --retry-delay --infeasible --log --slurm-environment --foreign-memory --stop-grace --leave-grace --poll --beat --fence-after --takeover-after --cache --settle --settle-unfinished --renew-per-hour --renew-after --gpus-unless-shared --check)
 _shtab_gpu_queue_load_option_strings=(-h --help --job-id --dry-run --again --yes --shared-queues --multi --single --work-dir)
 _shtab_gpu_queue_run_option_strings=(-h --help --job-id --again --yes --min-memory --max-util --max-concurrent --select --check-time --max-wait-time --gpus --simulate --local-dir)
 _shtab_gpu_queue_report_option_strings=(-h --help --csv --json --job-id)
+_shtab_gpu_queue_console_option_strings=(-h --help --job-id --queue-root --host --port --base-path --public-host --log-root --behind-proxy --read-only --metrics-open --metrics-tasks --no-history --background --stop)
 _shtab_gpu_queue_schema_option_strings=(-h --help)
 _shtab_gpu_queue_submit_sh_option_strings=(-h --help)
 _shtab_gpu_queue_shell_init_option_strings=(-h --help)
@@ -25,6 +26,8 @@ _shtab_gpu_queue_load___work_dir_COMPGEN=_shtab_compgen_dirs
 _shtab_gpu_queue_run_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_gpu_queue_run___local_dir_COMPGEN=_shtab_compgen_dirs
 _shtab_gpu_queue_report_pos_0_COMPGEN=_shtab_compgen_files
+_shtab_gpu_queue_console___queue_root_COMPGEN=_shtab_compgen_dirs
+_shtab_gpu_queue_console___log_root_COMPGEN=_shtab_compgen_dirs
 
 _shtab_gpu_queue_agent___keepalive_engine_choices=(matmul zeros spin cpu)
 _shtab_gpu_queue_agent___mode_choices=(dedicated shared)
@@ -35,7 +38,7 @@ _shtab_gpu_queue_agent___log_choices=(direct pump)
 _shtab_gpu_queue_agent___slurm_environment_choices=(auto off)
 _shtab_gpu_queue_shell_init_pos_0_choices=(bash zsh)
 _shtab_gpu_queue_completion_pos_0_choices=(bash zsh tcsh)
-_shtab_gpu_queue_pos_0_choices=(agent load run report schema submit.sh shell-init completion)
+_shtab_gpu_queue_pos_0_choices=(agent load run report console schema submit.sh shell-init completion)
 
 _shtab_gpu_queue_agent__h_nargs=0
 _shtab_gpu_queue_agent___help_nargs=0
@@ -63,6 +66,15 @@ _shtab_gpu_queue_report__h_nargs=0
 _shtab_gpu_queue_report___help_nargs=0
 _shtab_gpu_queue_report___csv_nargs=0
 _shtab_gpu_queue_report___json_nargs=0
+_shtab_gpu_queue_console__h_nargs=0
+_shtab_gpu_queue_console___help_nargs=0
+_shtab_gpu_queue_console___behind_proxy_nargs=0
+_shtab_gpu_queue_console___read_only_nargs=0
+_shtab_gpu_queue_console___metrics_open_nargs=0
+_shtab_gpu_queue_console___metrics_tasks_nargs=0
+_shtab_gpu_queue_console___no_history_nargs=0
+_shtab_gpu_queue_console___background_nargs=0
+_shtab_gpu_queue_console___stop_nargs=0
 _shtab_gpu_queue_schema__h_nargs=0
 _shtab_gpu_queue_schema___help_nargs=0
 _shtab_gpu_queue_submit_sh_pos_0_nargs='*'

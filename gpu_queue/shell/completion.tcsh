@@ -19,7 +19,8 @@ complete gpu-queue \
         'c/--log=/(direct pump)/' \
         'c/--slurm-environment=/(auto off)/' \
         'c/--work-dir=/d/' \
-        'c/--/(again allow-group allow-root-for at-end beat cache check check-time compete-gpus cpu-slots csv default-gpus dry-run fence-after foreign-memory gpu-left gpus gpus-unless-shared help infeasible job-id json keepalive-engine leave-grace lifetime local-dir log max-concurrent max-lost max-util max-wait-time maximize min-memory mode multi no-keepalive node-name poll process-json queue-root renew-after renew-per-hour retries retry-delay select settle settle-unfinished shared-queues simulate single slurm-environment stop-grace sweep takeover-after until-empty use-all-gpus version work-dir yes)/' \
+        'c/--log-root=/d/' \
+        'c/--/(again allow-group allow-root-for at-end background base-path beat behind-proxy cache check check-time compete-gpus cpu-slots csv default-gpus dry-run fence-after foreign-memory gpu-left gpus gpus-unless-shared help host infeasible job-id json keepalive-engine leave-grace lifetime local-dir log log-root max-concurrent max-lost max-util max-wait-time maximize metrics-open metrics-tasks min-memory mode multi no-history no-keepalive node-name poll port process-json public-host queue-root read-only renew-after renew-per-hour retries retry-delay select settle settle-unfinished shared-queues simulate single slurm-environment stop stop-grace sweep takeover-after until-empty use-all-gpus version work-dir yes)/' \
         'c/-/(- h)/' \
         'n/--queue-root/d/' \
         'n/--keepalive-engine/(matmul zeros spin cpu)/' \
@@ -32,7 +33,8 @@ complete gpu-queue \
         'n/--log/(direct pump)/' \
         'n/--slurm-environment/(auto off)/' \
         'n/--work-dir/d/' \
-        'p/1/(agent load run report schema submit.sh shell-init completion)/' \
+        'n/--log-root/d/' \
+        'p/1/(agent load run report console schema submit.sh shell-init completion)/' \
         'n/load/f/' \
         'n/run/f/' \
         'n/report/f/' \

@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "execution": {"allocations", "task", "units", "errors", "gpus", "locks"},
     "keepalive": {"texts", "task", "units", "errors", "gpus", "locks", "band"},
     "experiments": {*NOUNS, "conf", "config", "locks", "pids", "policy", "scripts", "shell", "spool"},
-    "console": {*NOUNS, "conf", "config", "policy", "scripts", "spool", "experiments"},
+    "console": {*NOUNS, "conf", "pids", "config", "policy", "scripts", "spool", "experiments"},
     "agent": {
         *NOUNS,
         "band",
@@ -83,6 +83,7 @@ IMPURE = {"os", "time", "subprocess", "random", "secrets", "threading", "datetim
 RENAMES = {"spool.store", "spool.files", "spool.filesystem", "spool.events", "spool.desk.links"}
 """The last one renames what people have outside the spool: links to their logs."""
 FORKS = {
+    "console.background",
     "experiments.running.agents",
     "execution.background",
     "execution.pump",
@@ -326,6 +327,20 @@ def test_each_library_stands_where_it_was_chosen_and_nowhere_else() -> None:
         for library in places
     }
     assert found == places
+
+
+def test_what_the_console_is_served_with_stands_in_its_room_alone() -> None:
+    libraries = {"fastapi", "prometheus_client", "pydantic", "starlette", "uvicorn"}
+    users = {module for module in OURS if {name.split(".")[0] for name in imports(module)} & libraries}
+    assert {room_of(module) for module in users} == {"console"}
+
+
+def test_the_commands_flags_are_known_without_what_the_console_is_served_with() -> None:
+    loaded = "import sys; import gpu_queue.console.main; print(*sorted(sys.modules))"
+    named = subprocess.run(
+        [sys.executable, "-c", loaded], cwd=PACKAGE.parent, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not {"fastapi", "pydantic", "starlette", "uvicorn"} & set(named)
 
 
 def test_what_runs_by_the_python_that_has_torch_needs_nothing_else_of_it() -> None:

@@ -87,6 +87,22 @@ class Worlds:
             spools=[self._entry(key_of(name)) for name in names],
         )
 
+    async def answers(self, timeout_s: float) -> None:
+        """Whether the directory of all queues answers, if only by an error.
+
+        Raises:
+            StorageSilent: it does not.
+        """
+
+        def look() -> None:
+            try:
+                with os.scandir(self.queue_root) as found:
+                    next(found, None)
+            except OSError:
+                pass
+
+        await self.lane.within(timeout_s, look, "the queue root")
+
     def _entry(self, job: str) -> SpoolEntry:
         world = self._worlds.get(job)
         seen = None if world is None else world.seen
