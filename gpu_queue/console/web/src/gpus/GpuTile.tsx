@@ -28,12 +28,14 @@ export const GpuTile = memo(function GpuTile({ gpu, isDense }: { gpu: string; is
         to="."
         search={(old) => ({ ...old, gpu })}
         className={styles["link"]}
-        aria-label={t`GPU ${index}: ${word}, ${percent} %`}
         title={entity.problem || word}
       >
         <span className={styles["index"]}>
           <StateShape shape={use} />
-          {index}
+          <span>
+            <span className="sr-only">GPU </span>
+            {index}
+          </span>
         </span>
         <span className={cx(styles["percent"], "live")}>
           {percent}

@@ -5,6 +5,7 @@ import { lazy, Suspense, type MouseEvent } from "react";
 import type { Living } from "../api/types";
 import { useFresh, useIsLoaded, useLiving, useMap, useNow } from "../live/hooks";
 import { useJob } from "../shell/job";
+import { cx } from "../ui/cx";
 import { Empty } from "../ui/Empty";
 import { useIsNarrow } from "../ui/hooks";
 import { Panel } from "../ui/Panel";
@@ -68,7 +69,7 @@ function Nodes({ view, keys, isNarrow }: { view: "rows" | "tiles"; keys: readonl
   const { lanes } = useTimeline(range, view === "rows");
   const to_s = useNow(30) + 30;
   return (
-    <div className={styles["nodes"]}>
+    <div className={cx(styles["nodes"], view === "tiles" && isDense && styles["dense"])}>
       {keys.map((key, at) => (
         <NodePanel
           key={key}
@@ -109,9 +110,7 @@ function Loaded() {
   return (
     <div {...lights} onClick={open}>
       <Headline />
-      <OccupationBar>
-        <ViewTools view={view} range={range} sort={sort} />
-      </OccupationBar>
+      <OccupationBar>{keys.length > 0 && <ViewTools view={view} range={range} sort={sort} />}</OccupationBar>
       <div className={styles["columns"]}>
         {keys.length === 0 && <NoAgent />}
         {keys.length > 0 && view === "time" && (

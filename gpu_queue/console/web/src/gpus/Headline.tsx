@@ -59,7 +59,8 @@ export function Headline() {
     <header className={styles["head"]}>
       <div>
         <h1 className="live">
-          <Plural value={total} one={<Trans>{busy} of 1 GPU runs tasks</Trans>} other={<Trans>{busy} of {total} GPUs run tasks</Trans>} />
+          {total === 0 && <Trans>No GPU is served</Trans>}
+          {total > 0 && <Plural value={total} one={<Trans>{busy} of 1 GPU runs tasks</Trans>} other={<Trans>{busy} of {total} GPUs run tasks</Trans>} />}
         </h1>
         <p className={styles["second"]}>
           <SecondLine />

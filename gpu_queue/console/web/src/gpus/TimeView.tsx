@@ -18,7 +18,7 @@ import { TimeTable } from "./TimeTable";
 import styles from "./TimeView.module.css";
 import { useTimeline } from "./timeline";
 
-const LABELS_PX = 96;
+const LABELS_PX = 40;
 const AXIS_PX = 24;
 
 function rowsOf(nodes: readonly string[], all: Living["nodes"], gpus: Living["gpus"], lanes: Map<string, Lane>): Row[] {

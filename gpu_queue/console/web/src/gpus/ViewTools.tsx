@@ -20,7 +20,7 @@ function OneNode({ node }: { node: string }) {
   const { t } = useLingui();
   const title = useEntity("nodes", node)?.title ?? node;
   return (
-    <Button size="small" aria-label={t`Only ${title}: show all nodes`} onClick={() => change({ node: undefined })}>
+    <Button size="small" title={t`Show all nodes`} onClick={() => change({ node: undefined })}>
       <Trans>node {title}</Trans> <IconX size={12} aria-hidden="true" />
     </Button>
   );
@@ -43,7 +43,7 @@ export function ViewTools({ view, range, sort }: { view: View; range: Range; sor
       {node !== undefined && <OneNode node={node} />}
       {view !== "tiles" && (
         <Menu
-          label={t`How far back`}
+          hint={t`How far back`}
           align="end"
           className={styles["small"]}
           button={
@@ -61,7 +61,7 @@ export function ViewTools({ view, range, sort }: { view: View; range: Range; sor
       )}
       <div className={styles["sort"]}>
         <Menu
-          label={t`Order of the nodes`}
+          hint={t`Order of the nodes`}
           align="end"
           className={styles["small"]}
           button={

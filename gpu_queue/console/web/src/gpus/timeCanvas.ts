@@ -62,7 +62,7 @@ export function draw(plot: uPlot, rows: readonly Row[], labels_px: number, all: 
     ctx.fillStyle = row.isTitle ? all.t1 : all.t2;
     ctx.font = `${row.isTitle ? "600 " : ""}${11 * ratio}px system-ui, sans-serif`;
     ctx.textAlign = row.isTitle ? "left" : "right";
-    ctx.fillText(row.label, row.isTitle ? left - labels_px * ratio + 4 * ratio : left - 8 * ratio, middle, labels_px * ratio);
+    ctx.fillText(row.label, row.isTitle ? left - labels_px * ratio + 4 * ratio : left - 8 * ratio, middle);
     for (const interval of row.lane?.intervals ?? []) {
       const end_s = interval.to_s ?? to_s;
       const height = HEIGHTS[interval.use] * ratio;

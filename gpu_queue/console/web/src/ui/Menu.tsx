@@ -19,13 +19,15 @@ export interface MenuProps {
   button: ReactNode;
   /** What readers call it, where the button shows an icon alone. */
   label?: string;
+  /** What the menu is for, where the button shows words. */
+  hint?: string;
   items: readonly MenuItem[];
   align?: "start" | "end";
   className?: string | undefined;
 }
 
 /** A button with a list of actions: arrows move, Escape closes, typing a letter is the browser's. */
-export function Menu({ button, label, items, align = "start", className }: MenuProps) {
+export function Menu({ button, label, hint, items, align = "start", className }: MenuProps) {
   const [isOpen, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const opener = useRef<HTMLButtonElement>(null);
@@ -76,7 +78,7 @@ export function Menu({ button, label, items, align = "start", className }: MenuP
         aria-expanded={isOpen}
         aria-controls={isOpen ? menuId : undefined}
         aria-label={label}
-        title={label}
+        title={hint ?? label}
         onClick={() => setOpen(!isOpen)}
         onKeyDown={(event) => {
           if (event.key === "ArrowDown") {

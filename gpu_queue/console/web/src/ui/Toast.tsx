@@ -79,10 +79,14 @@ export function Toasts() {
     () => shown,
   );
   return (
-    <ol className={styles["toasts"]} role="status" aria-live="polite">
-      {all.map((one) => (
-        <OneToast key={one.id} one={one} />
-      ))}
-    </ol>
+    <div className={styles["toasts"]} role="status">
+      {all.length > 0 && (
+        <ol>
+          {all.map((one) => (
+            <OneToast key={one.id} one={one} />
+          ))}
+        </ol>
+      )}
+    </div>
   );
 }
