@@ -8,14 +8,15 @@ from gpu_queue.console.keys import key_of, text_of
 from gpu_queue.console.lists.choosing import AnyTask
 from gpu_queue.console.lists.facts import Facts
 from gpu_queue.console.lists.rows import row_of
+from gpu_queue.console.logs.sources import sources_of
 from gpu_queue.console.models.common import Note
-from gpu_queue.console.models.tasks import GpuUse, LogSource, Need, TaskDetail, TaskRow, Try
+from gpu_queue.console.models.tasks import GpuUse, Need, TaskDetail, TaskRow, Try
 from gpu_queue.console.plans.sentences import needs_of
 from gpu_queue.console.world.living import told_of
 from gpu_queue.scripts.reader import HEAD_BYTES, read
 from gpu_queue.spool import files
 from gpu_queue.spool.records import encode_submission
-from gpu_queue.spool.snapshot.taskfiles import Log, TaskFiles, TaskView, TryView
+from gpu_queue.spool.snapshot.taskfiles import TaskFiles, TaskView, TryView
 from gpu_queue.spool.snapshot.view import Presence, Snapshot
 from gpu_queue.spool.snapshot.waiting import WaitingTask
 from gpu_queue.task import Submission
@@ -57,7 +58,7 @@ def detail_of(reader: TaskFiles, seen: Snapshot, task: AnyTask) -> TaskDetail:
         needs=_needs(view, default_gpus),
         after=_after(view, seen),
         tries=[_try(one) for one in view.tries],
-        logs=_logs(view),
+        logs=sources_of(view),
         record=_record(submission),
         array=_array(submission),
         experiment=text_of(group),
@@ -130,17 +131,6 @@ def _try(one: TryView) -> Try:
     }
     # A try that was taken over has its end in the index alone.
     return made.model_copy(update={name: value for name, value in told.items() if value not in (None, "", [])})
-
-
-def _logs(view: TaskView) -> list[LogSource]:
-    first = view.tries[0].claim if view.tries else None
-    return [_log(one, first.token if first is not None and first.number == 1 else "") for one in view.logs]
-
-
-def _log(one: Log, first_token: str) -> LogSource:
-    number = 1 if one.claim is None else one.claim.number
-    token = first_token or "first" if one.claim is None else one.claim.token
-    return LogSource(source=token, kind="try", title=f"try {number}", size_bytes=one.size_bytes, number=number)
 
 
 def _record(submission: Submission) -> dict[str, object]:

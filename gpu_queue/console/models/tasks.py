@@ -158,4 +158,3 @@ class ScriptText(Model):
     size_bytes: int
     is_cut: bool
     language: Literal["bash", "python", "other"]
-    is_copy: bool = Field(description="What a try runs, or ran.")

@@ -13,6 +13,7 @@ from typing import TypeVar
 from gpu_queue.config import Settings
 from gpu_queue.config.given import Given
 from gpu_queue.console.lists.pages import TaskLists
+from gpu_queue.console.logs.follow import Followers
 from gpu_queue.console.models.living import Band, Living, StreamNote
 from gpu_queue.console.models.living import Snapshot as SnapshotReply
 from gpu_queue.console.models.living import Storage as StorageView
@@ -78,6 +79,7 @@ class World:
         self.lists = TaskLists(paths)
         self.tasks = Lane(f"{job} tasks")
         self.logs = Lane(f"{job} logs", width=2)
+        self.followers = Followers(self.logs)
         self.ring = Ring()
         self.refreshes = 0
         self._read_only = read_only
@@ -132,7 +134,7 @@ class World:
         Raises:
             StorageSilent: nothing was seen yet, and the storage does not answer.
         """
-        self._attend()
+        self.attend()
         seen = self._seen
         if seen is not None and (time.monotonic() - seen.at_s < 2 * self._every_s or self._silent() is not None):
             return seen
@@ -145,7 +147,7 @@ class World:
         future: asyncio.Future[Seen] = asyncio.get_running_loop().create_future()
         with self._lock:
             self._wanted.append((future, everything))
-        self._attend()
+        self.attend()
         self._wake.set()
         try:
             return await asyncio.wait_for(future, timeout_s)
@@ -221,7 +223,7 @@ class World:
         try:
             yield b"retry: 2000\n\n"
             while not self._closed:
-                self._attend()
+                self.attend()
                 messages = None if number is None else self.ring.since(number)
                 if messages is None:
                     number = self.ring.number
@@ -246,7 +248,7 @@ class World:
 
     # -- in the event loop -------------------------------------------------------------------------------------------
 
-    def _attend(self) -> None:
+    def attend(self) -> None:
         """Somebody looks."""
         self._last_wanted_s = time.monotonic()
         if self._loop is None:

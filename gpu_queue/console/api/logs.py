@@ -1,0 +1,287 @@
+"""Logs of tasks, and their scripts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Annotated, Literal, TypeVar
+from urllib.parse import quote
+
+from fastapi import APIRouter, Header, Path, Query
+from fastapi.responses import StreamingResponse
+
+from gpu_queue.console.api.shared import PREFIX, Spool, told
+from gpu_queue.console.api.tasks import Key, find_task
+from gpu_queue.console.keys import text_of
+from gpu_queue.console.logs.lines import LineIndex
+from gpu_queue.console.logs.opening import CannotRead, Opened, opened
+from gpu_queue.console.logs.rows import Blocks, sgr_before, shown, window
+from gpu_queue.console.logs.searching import search, wanted
+from gpu_queue.console.logs.sources import Place, place_of
+from gpu_queue.console.models.logs import ROWS_MAX, LogHits, LogRow, LogWindow
+from gpu_queue.console.models.tasks import ScriptText
+from gpu_queue.console.problems import Problem
+from gpu_queue.console.world.deltas import encode
+from gpu_queue.console.world.world import World
+from gpu_queue.spool.snapshot.view import RunningTask
+
+router = APIRouter(prefix=f"{PREFIX}/spools/{{job}}/tasks/{{key}}", tags=["logs"])
+
+T = TypeVar("T")
+Source = Annotated[
+    str,
+    Path(max_length=100, description="The token of a try, or `latest`.", examples=["latest", "a079cd"]),
+]
+Encoding = Annotated[Literal["utf-8", "gb18030"], Query(description="Of the log.")]
+READ_S = 10.0
+RAW_BYTES = 1 << 20
+SCRIPT_BYTES = 1 << 20
+INDICES_MAX = 64
+OFFSET_MAX = 1 << 60
+
+
+class _Indices:
+    """Line indices of the logs that are read."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[Place, str], LineIndex] = OrderedDict()
+        self._counting: set[asyncio.Task[None]] = set()
+
+    def of(self, place: Place, inode: str) -> LineIndex:
+        found = self._kept.setdefault((place, inode), LineIndex())
+        self._kept.move_to_end((place, inode))
+        while len(self._kept) > INDICES_MAX:
+            self._kept.popitem(last=False)
+        return found
+
+    def count(self, world: World, place: Place, index: LineIndex) -> None:
+        """Go on in the background, a slice after the other, so that others read between them."""
+        if len(self._counting) >= 2:
+            return
+        task = asyncio.get_running_loop().create_task(self._count(world, place, index))
+        self._counting.add(task)
+        task.add_done_callback(self._counting.discard)
+
+    @staticmethod
+    async def _count(world: World, place: Place, index: LineIndex) -> None:
+        def slice_of() -> bool:
+            try:
+                with opened(place.root, place.below) as file:
+                    return index.count(file.read, file.size)
+            except (CannotRead, OSError):
+                return True
+
+        async with told():
+            while not await world.logs.within(READ_S, slice_of, "a log"):
+                await asyncio.sleep(0)
+
+
+_indices = _Indices()
+
+
+async def _place(world: World, key: str, source: str) -> tuple[Place, bool]:
+    task = await find_task(world, key)
+    async with told():
+        seen = (await world.latest()).snapshot
+        place = seen.waiting.place(task.name)
+        view = await world.call(lambda: world.files.view(task, place, 1), READ_S)
+    found = place_of(view, source)
+    if found is None:
+        detail = (
+            f"this task has no log of the try {text_of(source, 60)}; its logs are listed with it"
+            if view.logs
+            else "nothing was printed yet: this task has no log"
+        )
+        raise Problem(404, "no_such_log" if view.logs else "no_log", detail)
+    return found, isinstance(task, RunningTask)
+
+
+async def _read(world: World, place: Place, work: Callable[[Opened], T]) -> T:
+    def call() -> T:
+        with opened(place.root, place.below) as file:
+            return work(file)
+
+    try:
+        async with told():
+            return await world.logs.within(READ_S, call, "a log")
+    except CannotRead as error:
+        raise Problem(404 if error.is_missing else 403, "cannot_read", str(error)) from None
+
+
+@router.get("/logs/{source}/window", summary="Rows of a log around a byte")
+async def log_window(
+    world: Spool,
+    key: Key,
+    source: Source,
+    anchor: Annotated[int, Query(ge=-1, le=OFFSET_MAX, description="A byte; -1: the end.")] = -1,
+    before: Annotated[int, Query(ge=0, le=ROWS_MAX, description="Rows before the one that holds it.")] = 300,
+    after: Annotated[int, Query(ge=0, le=ROWS_MAX, description="Rows from that one on.")] = 300,
+    encoding: Encoding = "utf-8",
+) -> LogWindow:
+    """What a terminal would show.  Two windows join where ``next`` of one is ``first`` of the other."""
+    place, is_running = await _place(world, key, source)
+
+    def work(file: Opened) -> LogWindow:
+        blocks = Blocks(file.read, file.size)
+        found = window(blocks, file.size if anchor < 0 else anchor, before, after, encoding)
+        index = _indices.of(place, file.inode)
+        lines, line = index.before(blocks, file.size), index.before(blocks, found.first)
+        return LogWindow(
+            rows=found.rows,
+            first=found.first,
+            next=found.next,
+            size_bytes=file.size,
+            inode=file.inode,
+            is_start=found.first == 0,
+            is_end=found.next >= file.size,
+            sgr=sgr_before(blocks, found.first),
+            line=None if line is None else line + 1,
+            lines=lines,
+            replaced_bytes=found.replaced_bytes,
+            encoding=encoding,
+            is_running=is_running,
+        )
+
+    found = await _read(world, place, work)
+    if found.lines is None:
+        _indices.count(world, place, _indices.of(place, found.inode))
+    return found
+
+
+@router.get("/logs/{source}/row", summary="All of a row")
+async def log_row(
+    world: Spool,
+    key: Key,
+    source: Source,
+    offset: Annotated[int, Query(ge=0, le=OFFSET_MAX, description="Where it begins.")],
+    encoding: Encoding = "utf-8",
+) -> LogRow:
+    """All updates of a row, a line each, and all of its text, up to 1 MiB."""
+    place, _ = await _place(world, key, source)
+
+    def work(file: Opened) -> LogRow:
+        blocks = Blocks(file.read, file.size)
+        start = blocks.row_start(offset)
+        return shown(blocks.between(start, blocks.row_end(start)), start, encoding, whole=True)[0]
+
+    return await _read(world, place, work)
+
+
+@router.get("/logs/{source}/search", summary="Search in a whole log")
+async def log_search(
+    world: Spool,
+    key: Key,
+    source: Source,
+    q: Annotated[str, Query(min_length=1, max_length=500, description="Literal; `a|b`: either.")],
+    start: Annotated[int, Query(alias="from", ge=0, le=OFFSET_MAX)] = 0,
+    to: Annotated[int | None, Query(ge=0, le=OFFSET_MAX)] = None,
+    known: Annotated[int, Query(ge=0, description="Offsets that were found already.")] = 0,
+    encoding: Encoding = "utf-8",
+) -> LogHits:
+    """Works for 0.2 s and says where to go on; capitals count where one is typed."""
+    try:
+        what = wanted(q, encoding)
+    except ValueError as error:
+        raise Problem(422, "bad_search", str(error)) from None
+    place, _ = await _place(world, key, source)
+    return await _read(world, place, lambda file: search(file.read, file.size, what, start, to, known=known))
+
+
+@router.get(
+    "/logs/{source}/follow",
+    summary="What is printed, while it is",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}, "description": "Server-sent events."}},
+)
+async def log_follow(
+    world: Spool,
+    key: Key,
+    source: Source,
+    after: Annotated[
+        int, Query(ge=0, le=OFFSET_MAX, description="Where to begin: the beginning of a row.")
+    ] = OFFSET_MAX,
+    encoding: Encoding = "utf-8",
+    last_event_id: Annotated[str | None, Header(max_length=30)] = None,
+) -> StreamingResponse:
+    """Events ``rows`` and ``state`` (cut, replaced, gone, ended); the id of each is the offset to go on from."""
+    place, _ = await _place(world, key, source)
+    begin = int(last_event_id) if last_event_id is not None and last_event_id.isdecimal() else after
+
+    def is_running() -> bool:
+        seen = world.seen
+        return seen is not None and any(key == one.task_id for one in seen.snapshot.running)
+
+    async def events() -> AsyncIterator[bytes]:
+        yield b"retry: 2000\n\n"
+        async with told():
+            async for name, offset, value in world.followers.follow(place, begin, encoding, is_running):
+                if value is None:
+                    yield b": still there\n\n"
+                else:
+                    data = encode(value.model_dump())
+                    yield b"event: %s\nid: %d\ndata: %s\n\n" % (name.encode(), offset, data)
+                world.attend()
+
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(events(), media_type="text/event-stream", headers=headers)
+
+
+@router.get(
+    "/logs/{source}/raw",
+    summary="A log as it is",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/plain": {}}, "description": "Its bytes."}},
+)
+async def log_raw(world: Spool, key: Key, source: Source) -> StreamingResponse:
+    """As an attachment; its length is what it had when the reading began."""
+    place, _ = await _place(world, key, source)
+    size, inode = await _read(world, place, lambda file: (file.size, file.inode))
+
+    def piece(file: Opened, offset: int) -> bytes:
+        return file.read(offset, min(RAW_BYTES, size - offset)) if file.inode == inode else b""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        offset = 0
+        while offset < size:
+            content = await _read(world, place, partial(piece, offset=offset))
+            if not content:
+                return  # it was cut or replaced: the length that was told is not reached, and the reader sees that
+            yield content
+            offset += len(content)
+
+    name = quote(text_of(os.path.basename(place.below)))
+    headers = {
+        "Content-Length": str(size),
+        "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
+        "Cache-Control": "no-store",
+    }
+    return StreamingResponse(pieces(), media_type="text/plain; charset=utf-8", headers=headers)
+
+
+@router.get("/script", summary="The script of a task")
+async def script(world: Spool, key: Key) -> ScriptText:
+    """As it lies in the queue, up to 1 MiB."""
+    task = await find_task(world, key)
+    async with told():
+        view = await world.call(lambda: world.files.view(task, None, 1), READ_S)
+    directory, name = os.path.split(view.path)
+
+    def work(file: Opened) -> tuple[bytes, int]:
+        return file.read(0, min(file.size, SCRIPT_BYTES)), file.size
+
+    content, size = await _read(world, Place(directory, name, "script"), work)
+    first = content.split(b"\n", 1)[0]
+    language: Literal["bash", "python", "other"] = "bash"
+    if b"python" in first if first.startswith(b"#!") else task.title.endswith(".py"):
+        language = "python"
+    elif first.startswith(b"#!") and b"sh" not in first:
+        language = "other"
+    return ScriptText(
+        text=content.decode("utf-8", "replace"),
+        size_bytes=size,
+        is_cut=size > len(content),
+        language=language,
+    )

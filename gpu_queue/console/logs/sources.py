@@ -1,0 +1,49 @@
+"""Which file a log's address means."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from gpu_queue.console.models.tasks import LogSource
+from gpu_queue.spool.snapshot.taskfiles import TaskView
+
+LATEST = "latest"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A file below a directory that is allowed."""
+
+    root: str
+    below: str
+    title: str
+
+
+def sources_of(view: TaskView) -> list[LogSource]:
+    """The logs of a task's tries, the oldest first."""
+    first = view.tries[0].claim if view.tries else None
+    found = []
+    for one in view.logs:
+        number = 1 if one.claim is None else one.claim.number
+        token = one.claim.token if one.claim is not None else "first"
+        if one.claim is None and first is not None and first.number == 1:
+            token = first.token
+        found.append(
+            LogSource(source=token, kind="try", title=f"try {number}", size_bytes=one.size_bytes, number=number)
+        )
+    return found
+
+
+def place_of(view: TaskView, source: str) -> Place | None:
+    """The file of a source; None: the task has none such.
+
+    Args:
+        view: of the task.
+        source: of ``sources_of``, or ``latest``.
+    """
+    named = list(zip(sources_of(view), view.logs, strict=True))
+    for one, log in reversed(named):
+        if source in (LATEST, one.source):
+            return Place(os.path.dirname(log.path), os.path.basename(log.path), one.title)
+    return None
