@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gpu_queue.console.history.keeper import Histories
 from gpu_queue.console.plans.service import Plans
 from gpu_queue.console.settings import ConsoleSettings
 from gpu_queue.console.timeline.books import Books
@@ -17,5 +18,7 @@ class ConsoleState:
     worlds: Worlds
     plans: Plans = field(default_factory=Plans)
     books: Books = field(default_factory=Books)
+    histories: Histories = field(default_factory=Histories)
+    """Kept while ``run`` of it does."""
     settings: ConsoleSettings = field(default_factory=lambda: ConsoleSettings(""))
     """What it was told: whether it only reads, where logs may lie, its base path."""

@@ -23,16 +23,18 @@ EVENTS_MAX = 1000
 Moment = Annotated[float | None, Query(description="Epoch seconds, by the file server's clock.", ge=0, le=1e11)]
 
 
-def range_of(from_s: float | None, to_s: float | None, now_s: float, usual_s: float) -> tuple[float, float]:
-    """The moments that a request means; from nothing: so much until now.
+def range_of(
+    from_s: float | None, to_s: float | None, now_s: float, usual_s: float, most_s: float = RANGE_MAX_S
+) -> tuple[float, float]:
+    """The moments that a request means; without any: the last ``usual_s``.
 
     Raises:
         Problem: the end is before the beginning, or they are too far apart.
     """
     to_s = now_s if to_s is None or not math.isfinite(to_s) else to_s
     from_s = to_s - usual_s if from_s is None or not math.isfinite(from_s) else from_s
-    if not 0 < to_s - from_s <= RANGE_MAX_S:
-        days = round(RANGE_MAX_S / 86400)
+    if not 0 < to_s - from_s <= most_s:
+        days = round(most_s / 86400)
         raise Problem(422, "range", f"from={from_s:.0f} and to={to_s:.0f}: expected an end at most {days} days later")
     return from_s, to_s
 

@@ -105,8 +105,9 @@ def _played(past: Past, tasks: int) -> Iterator[tuple[float, Machine, tuple[int,
     """Who begins where and when: greedily, until there are so many and the present is reached."""
     chance = past.chance
     free_at = {(machine.node, gpu): past.now_s - WEEK_S for machine in past.machines for gpu in range(machine.gpus)}
-    pool = [*ROLES, *SWEEP]
-    weights = [role.share for role in ROLES] + [3.0 / len(SWEEP)] * len(SWEEP)
+    most = max(machine.gpus for machine in past.machines)
+    pool = [role for role in (*ROLES, *SWEEP) if role.gpus <= most]
+    weights = [3.0 / len(SWEEP) if role in SWEEP else role.share for role in pool]
     budget_s = sum(machine.gpus for machine in past.machines) * WEEK_S
     mean_s = sum(
         weight * role.gpus * (role.least_s + role.most_s) / 2 for role, weight in zip(pool, weights, strict=True)
