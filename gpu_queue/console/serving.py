@@ -19,8 +19,9 @@ from gpu_queue.console.access.bodies import Bodies
 from gpu_queue.console.access.deciding import ACCESS, CHANGING, House
 from gpu_queue.console.access.guard import Access, Guard
 from gpu_queue.console.access.tokens import Tokens, directory_of, read_tokens
-from gpu_queue.console.api import access, health, spools, tasks, timeline
+from gpu_queue.console.api import access, health, history, spools, tasks, timeline
 from gpu_queue.console.faults import MEDIA_TYPE, Faults, add_handlers
+from gpu_queue.console.history.keeper import Histories
 from gpu_queue.console.models.common import ProblemDetails
 from gpu_queue.console.pages import Page, Pages, read_pages
 from gpu_queue.console.prefixes import Prefix
@@ -29,7 +30,14 @@ from gpu_queue.console.settings import ConsoleSettings
 from gpu_queue.console.state import ConsoleState
 from gpu_queue.console.world.worlds import Worlds
 
-ROUTERS: tuple[APIRouter, ...] = (access.router, health.router, spools.router, tasks.router, timeline.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    access.router,
+    health.router,
+    spools.router,
+    tasks.router,
+    timeline.router,
+    history.router,
+)
 """One for each noun, in the order of the documentation."""
 _PROBLEM = "#/components/schemas/ProblemDetails"
 DESCRIPTION = (
@@ -41,7 +49,7 @@ DESCRIPTION = (
 def make_state(settings: ConsoleSettings) -> ConsoleState:
     """The parts of a console; none of them has begun."""
     worlds = Worlds(settings.queue_root, default_job=settings.job_id, read_only=settings.read_only)
-    return ConsoleState(worlds, settings=settings)
+    return ConsoleState(worlds, settings=settings, histories=Histories(is_kept=settings.history))
 
 
 def make_access(settings: ConsoleSettings, tokens: Tokens | None = None) -> Access:
@@ -80,7 +88,9 @@ def make_app(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        state.histories.begin(state.worlds)
         yield
+        await state.histories.end()
         state.worlds.close()
 
     app = _App(

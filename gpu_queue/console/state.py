@@ -19,6 +19,6 @@ class ConsoleState:
     plans: Plans = field(default_factory=Plans)
     books: Books = field(default_factory=Books)
     histories: Histories = field(default_factory=Histories)
-    """Kept while ``run`` of it does."""
+    """Kept from its ``begin`` on."""
     settings: ConsoleSettings = field(default_factory=lambda: ConsoleSettings(""))
     """What it was told: whether it only reads, where logs may lie, its base path."""

@@ -58,7 +58,7 @@ def make_client(queue_root: Path) -> Iterator[MakeClient]:
     with ExitStack() as stack:
 
         def make(token: str | None = FULL, peer: str = "127.0.0.1", **settings: Any) -> Inside:
-            chosen = replace(ConsoleSettings(str(queue_root)), **settings)
+            chosen = replace(ConsoleSettings(str(queue_root), history=False), **settings)
             app = make_app(chosen, Tokens(FULL, READ), PAGES)
             headers = {} if token is None else {"Authorization": f"Bearer {token}"}
             client = Inside(app, headers, peer)

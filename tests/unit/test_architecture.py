@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "execution": {"allocations", "task", "units", "errors", "gpus", "locks"},
     "keepalive": {"texts", "task", "units", "errors", "gpus", "locks", "band"},
     "experiments": {*NOUNS, "conf", "config", "locks", "pids", "policy", "scripts", "shell", "spool"},
-    "console": {*NOUNS, "conf", "pids", "config", "policy", "scripts", "spool", "experiments"},
+    "console": {*NOUNS, "conf", "pids", "config", "locks", "policy", "scripts", "spool", "experiments"},
     "agent": {
         *NOUNS,
         "band",

@@ -97,6 +97,19 @@ class Histories:
         self.directory = directory_of(os.environ if environment is None else environment)
         self.is_kept = is_kept
         self._kept: dict[str, Kept] = {}
+        self._is_ending = False
+        self._running: asyncio.Task[None] | None = None
+
+    def begin(self, worlds: Worlds) -> None:
+        """Sample from now on (:meth:`run`)."""
+        self._running = asyncio.get_running_loop().create_task(self.run(worlds))
+
+    async def end(self) -> None:
+        """Write what was not written yet, and let others write."""
+        self._is_ending = True  # before Python 3.12 wait_for may swallow that it was cancelled
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
 
     def of(self, paths: SpoolPaths) -> Kept:
         """One queue's."""
@@ -115,7 +128,7 @@ class Histories:
             kept.store.close()
 
     async def run(self, worlds: Worlds, clock: Callable[[], float] = time.time) -> None:
-        """Sample until it is cancelled; then what was not written yet is.
+        """Sample until it is told to end; then what was not written yet is.
 
         Args:
             worlds: the queues: the one that is meant where none is named, and those that were looked at.
@@ -124,10 +137,10 @@ class Histories:
         if not self.is_kept:
             return
         try:
-            while True:
+            while not self._is_ending:
                 for world in await self._wanted(worlds):
                     await self.step(world, clock())
-                await asyncio.sleep(TICK_S)
+                await asyncio.sleep(0 if self._is_ending else TICK_S)
         finally:
             for kept in list(self._kept.values()):
                 last = partial(self._write, kept, clock(), float("inf"))
