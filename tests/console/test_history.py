@@ -211,12 +211,11 @@ def test_node_files_are_sampled_without_anybody_who_looks(paths: SpoolPaths, tmp
     worlds = Worlds(str(tmp_path / "root"), default_job="exp")
 
     async def sample() -> World:
-        running = asyncio.create_task(histories.run(worlds))
+        histories.begin(worlds)
         kept = histories.of(paths)
         while not kept.marks:
             await asyncio.sleep(0.01)
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await histories.end()
         return await worlds.world("exp")
 
     world = asyncio.run(sample())
