@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from gpu_queue import Script, Spool
+from gpu_queue.console.world import looking
 from gpu_queue.console.world.deltas import patched, without_nulls
-from gpu_queue.console.world.world import STREAMS_MAX, TooManyStreams, World
+from gpu_queue.console.world.storage import StorageCrowded
+from gpu_queue.console.world.world import STREAMS_MAX, TooManyStreams, Unseen, World
 from gpu_queue.console.world.worlds import NoSuchSpool, Worlds
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.spool.snapshot import reader as snapshot_reader
@@ -171,6 +173,63 @@ def test_storage_that_hangs_is_told_with_what_was_seen_last_and_nothing_is_forgo
         while "silent_since_s" in one.document["storage"]:
             await one.next()
         world.close()
+
+    asyncio.run(scene())
+
+
+def test_a_look_that_fails_is_told_to_who_asked_and_the_next_one_is_made(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = looking.living_of
+    failing = [True]
+
+    def document(*given: Any) -> Any:
+        if failing:
+            raise ZeroDivisionError("a page that nobody thought of")
+        return real(*given)
+
+    monkeypatch.setattr(looking, "living_of", document)
+
+    async def scene() -> None:
+        world = world_of(spool)
+        with pytest.raises(Unseen, match="ZeroDivisionError: a page that nobody thought of"):
+            await world.latest()
+        failing.clear()
+        assert (await world.latest()).snapshot.counts.waiting == 1
+        world.close()
+
+    asyncio.run(scene())
+
+
+def test_what_is_found_nowhere_costs_a_complete_listing_once_in_a_while(spool: Spool) -> None:
+    async def scene() -> None:
+        world = world_of(spool, every_s=3600.0)
+        await world.complete()
+        listed = dict(world.cost.listings)
+        assert {"pending", "nodes", "running", "done", "failed", "flags", "queues"} <= listed.keys()
+        for _ in range(5):
+            await world.complete()
+        assert world.cost.listings["failed"] == listed["failed"]
+        await world.fresh(everything=True)
+        assert world.cost.listings["failed"] == listed["failed"] + 1
+        world.close()
+
+    asyncio.run(scene())
+
+
+def test_more_queues_than_may_be_are_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gpu_queue.console.world.worlds.WORLDS_MAX", 2)
+    for job in ("a", "b", "c"):
+        Spool(job, str(tmp_path)).submit(Script("a.sh", "echo"))
+
+    async def scene() -> None:
+        worlds = Worlds(str(tmp_path))
+        for job in ("a", "b"):
+            await (await worlds.world(job)).latest()
+        with pytest.raises(StorageCrowded):
+            await worlds.world("c")
+        assert (await worlds.world("a")).is_watched
+        worlds.close()
 
     asyncio.run(scene())
 

@@ -16,7 +16,7 @@ import pytest
 from gpu_queue.spool import store
 from gpu_queue.spool.pages import NodePage, write_page
 from gpu_queue.spool.paths import full_name, parse_full, strip_claim
-from gpu_queue.spool.snapshot import looks, nodelooks
+from gpu_queue.spool.snapshot import looks
 from gpu_queue.spool.snapshot.reader import Cadence, SnapshotReader
 from gpu_queue.spool.snapshot.view import Snapshot
 from gpu_queue.states import AgentState
@@ -118,7 +118,6 @@ def between(room: Room, what: dict[tuple[str, int], Callable[[], object]]) -> It
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(looks, "some_names", some_names)
-        patch.setattr(nodelooks, "some_names", some_names)
         yield
     assert all(counts[short] >= number for short, number in what), "it was not listed so often"
 

@@ -8,10 +8,11 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Path, Request
 
+from gpu_queue.console.keys import text_of
 from gpu_queue.console.problems import Problem
 from gpu_queue.console.state import ConsoleState
 from gpu_queue.console.world.storage import StorageCrowded, StorageSilent
-from gpu_queue.console.world.world import TooManyStreams, World
+from gpu_queue.console.world.world import TooManyStreams, Unseen, World
 from gpu_queue.console.world.worlds import NoSuchSpool
 from gpu_queue.texts import printable
 
@@ -35,6 +36,8 @@ def problem_of(error: Exception) -> Problem | None:
         return Problem(503, "crowded", str(error))
     if isinstance(error, NoSuchSpool):
         return Problem(404, "no_such_spool", str(error))
+    if isinstance(error, Unseen):
+        return Problem(500, "unseen", text_of(str(error)))
     if isinstance(error, OSError):
         name = "" if error.filename is None else f"{printable(str(error.filename))}: "
         return Problem(503, "storage_failed", f"{name}{error.strerror or error}; try again later")

@@ -60,7 +60,7 @@ async def find_task(world: World, key: str) -> AnyTask:
     async with told():
         found = (await world.latest()).snapshot.find(name)
         if found is None:
-            found = (await world.fresh(everything=True)).find(name)
+            found = (await world.complete()).find(name)
     if found is None:
         detail = f"there is no task {text_of(key, 150)} in this queue; it may have been removed"
         raise Problem(404, "no_such_task", detail)

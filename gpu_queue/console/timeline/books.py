@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from gpu_queue.console.timeline.book import Book
+from gpu_queue.console.world.looking import Seen
 from gpu_queue.console.world.storage import Lane
-from gpu_queue.console.world.world import Seen, World
+from gpu_queue.console.world.world import World
 
 T = TypeVar("T")
 

@@ -3,36 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
-from gpu_queue.config import Settings
-from gpu_queue.config.given import Given
 from gpu_queue.console.lists.pages import TaskLists
 from gpu_queue.console.logs.follow import Followers
-from gpu_queue.console.models.living import Band, Living, StreamNote
+from gpu_queue.console.models.living import Living, StreamNote
 from gpu_queue.console.models.living import Snapshot as SnapshotReply
 from gpu_queue.console.models.living import Storage as StorageView
-from gpu_queue.console.world.attention import attention_of
 from gpu_queue.console.world.deltas import Ring, encode, parse_id, without_nulls
 from gpu_queue.console.world.gauges import Gauges
-from gpu_queue.console.world.living import Around, living_of
+from gpu_queue.console.world.looking import Looker, Seen
 from gpu_queue.console.world.storage import Lane, StorageSilent
-from gpu_queue.console.world.titles import Titles
-from gpu_queue.errors import SettingsError, SpoolError
-from gpu_queue.policy import believed, read_config
-from gpu_queue.spool.desk.entrance import is_made
-from gpu_queue.spool.desk.watching import TOUCH_EVERY_S, touch_watched
 from gpu_queue.spool.paths import SpoolPaths
-from gpu_queue.spool.snapshot.reader import SnapshotReader
+from gpu_queue.spool.snapshot.looks import Cost
 from gpu_queue.spool.snapshot.taskfiles import TaskFiles
 from gpu_queue.spool.snapshot.view import Snapshot
+from gpu_queue.texts import printable
 
 T = TypeVar("T")
+
+_log = logging.getLogger("gpu_queue.console")
 
 EVERY_S = 2.0
 LINGERS_S = 30.0
@@ -41,23 +36,14 @@ SILENT_S = 5.0
 """A look that takes longer is told of."""
 STREAMS_MAX = 64
 COMMENT_S = 15.0
-CONFIG_EVERY_S = 10.0
 
 
 class TooManyStreams(Exception):
     """As many streams are open as may be."""
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What the thread saw last."""
-
-    snapshot: Snapshot
-    now_s: float
-    """The file server's clock then."""
-    at_s: float
-    """Our monotonic clock then."""
-    took_s: float
+class Unseen(RuntimeError):
+    """Something in a spool that nobody thought of kept it from being looked at; the log tells what."""
 
 
 class World:
@@ -82,6 +68,7 @@ class World:
         self.followers = Followers(self.logs)
         self.ring = Ring()
         self.refreshes = 0
+        self.cost = Cost()
         self._read_only = read_only
         self._every_s = every_s
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -95,6 +82,7 @@ class World:
         self._news = asyncio.Event()
         self._closed = False
         self._seen: Seen | None = None
+        self._complete_at_s: float | None = None
         self._gauges = Gauges()
         self._living: Living | None = None
         self._overseer: asyncio.Task[None] | None = None
@@ -139,6 +127,16 @@ class World:
         if seen is not None and (time.monotonic() - seen.at_s < 2 * self._every_s or self._silent() is not None):
             return seen
         return await self._look(False, timeout_s)
+
+    async def complete(self, max_age_s: float = 5.0) -> Snapshot:
+        """The spool after all its directories were listed, at most so long ago: for what is found nowhere.
+
+        Raises:
+            StorageSilent: it has not answered.
+        """
+        at_s = self._complete_at_s
+        is_young = at_s is not None and time.monotonic() - at_s < max_age_s
+        return await self.fresh(everything=not is_young)
 
     async def _look(self, everything: bool, timeout_s: float) -> Seen:
         silent = self._silent()
@@ -284,13 +282,20 @@ class World:
                     )
                     self._publish(self._living.model_copy(update={"storage": view}))
 
-    def _arrived(self, seen: Seen, living: Living, waiting: list[asyncio.Future[Seen]]) -> None:
+    def _arrived(self, seen: Seen, living: Living, waiting: list[asyncio.Future[Seen]], is_complete: bool) -> None:
         self._seen = seen
+        if is_complete or self._complete_at_s is None:
+            self._complete_at_s = seen.at_s
         self._gauges.add(seen.snapshot, seen.now_s)
         self._publish(living)
         for one in waiting:
             if not one.done():
                 one.set_result(seen)
+
+    def _failed(self, error: Exception, waiting: list[asyncio.Future[Seen]]) -> None:
+        for one in waiting:
+            if not one.done():
+                one.set_exception(Unseen(f"the queue could not be looked at: {type(error).__name__}: {error}"))
 
     def _publish(self, living: Living) -> None:
         self._living = living
@@ -300,10 +305,7 @@ class World:
     # -- in the thread -----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        titles = Titles(self.paths)
-        reader = SnapshotReader(self.paths, may_write=not self._read_only)
-        touched_s, config_s = float("-inf"), float("-inf")
-        band = _band(Settings())
+        looker = Looker(self.job, self.paths, self.cost, read_only=self._read_only)
         while True:
             with self._lock:
                 wanted, self._wanted = self._wanted, []
@@ -315,52 +317,19 @@ class World:
                         self._thread = None
                         return
             self._looking_since_s = began_s
-            made = _is_made(self.paths)
-            if made and not self._read_only and began_s - touched_s >= TOUCH_EVERY_S:
-                touch_watched(self.paths)
-                touched_s = began_s
-            if began_s - config_s >= CONFIG_EVERY_S:
-                band, config_s = self._read_band(band), began_s
-            everything = any(one for _, one in wanted)
-            snapshot = reader.refresh(began_s, everything=everything)
-            told = titles.of(snapshot)
+            everything, waiting = any(one for _, one in wanted), [one for one, _ in wanted]
+            try:
+                seen, living = looker.look(began_s, self._gauges.idle_since, everything=everything)
+                tell = partial(self._arrived, seen, living, waiting, everything)
+            except Exception as error:  # whatever somebody put there: others look on, and the next look may do
+                _log.exception("the queue %s could not be looked at", printable(self.job))
+                tell = partial(self._failed, error, waiting)
             self._looking_since_s = None
-            ended_s = time.monotonic()
-            now_s = time.time() if snapshot.clock is None else snapshot.clock.now_s(ended_s)
-            seen = Seen(snapshot, now_s, ended_s, ended_s - began_s)
-            around = Around(self.job, self.paths.root, band, made, StorageView(seen_at_s=None), told)
-            living = living_of(snapshot, around, attention_of(snapshot, self._gauges.idle_since, now_s))
             self.refreshes += 1
             if self._loop is not None:
                 try:
-                    self._loop.call_soon_threadsafe(self._arrived, seen, living, [one for one, _ in wanted])
+                    self._loop.call_soon_threadsafe(tell)
                 except RuntimeError:
                     return  # the loop has ended
             self._wake.wait(max(0.05, self._every_s - (time.monotonic() - began_s)))
             self._wake.clear()
-
-    def _read_band(self, before: Band) -> Band:
-        """Where agents of this spool hold the utilisation, as far as its config.yaml says so."""
-        try:
-            config = read_config(self.paths.config, believed(Settings()), is_shared=False)
-        except SettingsError:
-            return before
-        low, high = (config.values.get(f"keepalive.gpu_util_{name}") for name in ("target", "high"))
-        ours = _band(Settings())
-        return Band(low=_number(low, ours.low), high=_number(high, ours.high))
-
-
-def _band(settings: Settings) -> Band:
-    band = settings.keepalive.band
-    return Band(low=band.low, high=band.high)
-
-
-def _number(given: Given | None, otherwise: float) -> float:
-    return float(given.value) if given is not None and isinstance(given.value, (int, float)) else otherwise
-
-
-def _is_made(paths: SpoolPaths) -> bool:
-    try:
-        return is_made(paths)
-    except SpoolError:
-        return os.path.isdir(paths.root)

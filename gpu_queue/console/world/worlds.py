@@ -7,7 +7,7 @@ import os
 from gpu_queue.console.keys import key_of, name_of
 from gpu_queue.console.models.living import Counts
 from gpu_queue.console.models.spools import SpoolEntry, SpoolList
-from gpu_queue.console.world.storage import Lane
+from gpu_queue.console.world.storage import Lane, StorageCrowded
 from gpu_queue.console.world.world import World
 from gpu_queue.errors import SpoolError
 from gpu_queue.spool.desk.entrance import named
@@ -49,6 +49,7 @@ class Worlds:
         Raises:
             NoSuchSpool: there is none.
             StorageSilent: the storage does not tell.
+            StorageCrowded: too many are looked at.
         """
         known = self._worlds.get(job)
         if known is not None:
@@ -66,6 +67,8 @@ class Worlds:
             for other, world in list(self._worlds.items()):
                 if not world.is_watched and not world.streams:
                     del self._worlds[other]
+            if len(self._worlds) >= WORLDS_MAX:
+                raise StorageCrowded(f"{WORLDS_MAX} queues are looked at already; try again later")
         return self._worlds.setdefault(job, World(job, paths, read_only=self._read_only))
 
     async def listed(self) -> SpoolList:

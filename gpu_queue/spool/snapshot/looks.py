@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from bisect import insort
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -56,6 +57,16 @@ CLOCK_OFF_S = 1.0
 
 
 @dataclass
+class Cost:
+    """What looking has cost the storage so far."""
+
+    listings: Counter[str] = field(default_factory=Counter)
+    """By look: directories that were listed."""
+    opens: int = 0
+    """Files that were opened."""
+
+
+@dataclass
 class Eyes:
     """What all looks share: where, when, and what went wrong."""
 
@@ -69,6 +80,16 @@ class Eyes:
     must_ask_clock: bool = False
     problems: dict[str, dict[str, str]] = field(default_factory=dict)
     """By look: by file."""
+    cost: Cost = field(default_factory=Cost)
+
+    def names(self, look: str, directory: str, at_most: int) -> tuple[list[str], bool]:
+        """List a directory, as ``some_names`` does.
+
+        Raises:
+            OSError: it could not be listed.
+        """
+        self.cost.listings[look] += 1
+        return some_names(directory, at_most)
 
     def next_turn(self) -> int:
         """The number of one more look at a directory."""
@@ -166,7 +187,7 @@ class PendingLook:
     def look(self) -> None:
         """List it."""
         with self._eyes.watched("pending", self._directory):
-            names, self.is_cut = some_names(self._directory, PENDING_MAX)
+            names, self.is_cut = self._eyes.names("pending", self._directory, PENDING_MAX)
             self.turn = self._eyes.next_turn()
             self._take(set(names))
 
@@ -262,7 +283,7 @@ class RunningLook:
                 self._list(node)
             return
         with self._eyes.watched("running", directory):
-            nodes, is_cut = some_names(directory, NODES_MAX)
+            nodes, is_cut = self._eyes.names("running", directory, NODES_MAX)
             self._eyes.is_changed |= not self.is_known
             self.is_known = True
             nodes = sorted(one for one in nodes if not one.startswith("."))
@@ -280,7 +301,7 @@ class RunningLook:
         directory = self._eyes.paths.running(node)
         with self._eyes.watched("running", directory):
             try:
-                names, is_cut = some_names(directory, CLAIMS_MAX)
+                names, is_cut = self._eyes.names("running", directory, CLAIMS_MAX)
             except (FileNotFoundError, NotADirectoryError):
                 self._eyes.is_changed |= self.nodes.pop(node, None) is not None  # put away, or never was one
                 return
@@ -324,7 +345,7 @@ class SettledLook:
         with self._eyes.watched(self._look, self._directory):
             mtime_s = os.lstat(self._directory).st_mtime  # before the listing: what changes during it shows later
             self._eyes.saw(mtime_s)
-            names, self.is_cut = some_names(self._directory, SETTLED_MAX)
+            names, self.is_cut = self._eyes.names(self._look, self._directory, SETTLED_MAX)
             clock = self._eyes.clock
             self._is_proven = clock is not None and mtime_s < clock.now_s(self._eyes.now) - RACY_S
             self._mtime_s, self._listed_at = mtime_s, self._eyes.now

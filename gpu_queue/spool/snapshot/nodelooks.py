@@ -12,7 +12,6 @@ from gpu_queue.spool.pages import NodePage, read_page
 from gpu_queue.spool.queues import parse_token
 from gpu_queue.spool.snapshot.looks import NODES_MAX, Eyes
 from gpu_queue.spool.snapshot.view import Flag, QueueView
-from gpu_queue.spool.store import some_names
 from gpu_queue.texts import printable
 
 GONE_MAX = 100
@@ -62,7 +61,7 @@ class PagesLook:
         """The living and the silent."""
         directory = self._eyes.paths.nodes
         with self._eyes.watched("nodes", directory):
-            names, self.is_cut = self._list(directory, NODES_MAX)
+            names, self.is_cut = self._list("nodes", directory, NODES_MAX)
             self.is_known = True
             for node in [node for node in self.nodes if node not in names]:
                 del self.nodes[node]
@@ -76,15 +75,16 @@ class PagesLook:
         directory = self._eyes.paths.gone
         with self._eyes.watched("gone", directory):
             try:
-                names, _ = self._list(directory, GONE_MAX)
+                names, _ = self._list("gone", directory, GONE_MAX)
             except FileNotFoundError:
                 names = []
             known = self.gone
             self.gone = {node: known[node] if node in known else self._read_gone(node) for node in names}
             self._eyes.is_changed |= self.gone.keys() != known.keys()
 
-    def _list(self, directory: str, at_most: int) -> tuple[list[str], bool]:
-        names, _ = some_names(directory, 20 * at_most)  # two files a node, and what else may lie there
+    def _list(self, look: str, directory: str, at_most: int) -> tuple[list[str], bool]:
+        # Two files a node, and what else may lie there.
+        names, _ = self._eyes.names(look, directory, 20 * at_most)
         found = sorted(one[:-5] for one in names if one.endswith(".json") and not one.startswith("."))
         return found[:at_most], len(found) > at_most
 
@@ -107,6 +107,7 @@ class PagesLook:
         self._eyes.note("nodes", path, known.problem or None)
 
     def _page(self, path: str, node: str) -> tuple[NodePage | None, str]:
+        self._eyes.cost.opens += 1
         try:
             return read_page(path, node), ""
         except (files.FileProblem, RecursionError) as problem:
@@ -114,6 +115,7 @@ class PagesLook:
 
     def _read_gone(self, node: str) -> PageFile:
         path = f"{self._eyes.paths.gone}/{node}.json"
+        self._eyes.cost.opens += 1
         try:
             return PageFile(files.mark_of(path), read_page(path, node))
         except (OSError, files.FileProblem, ValueError, RecursionError):
@@ -140,6 +142,7 @@ class EventsLook:
             with self._eyes.watched("events", self._eyes.paths.events(node)):
                 place = self._places.get(node, Place())
                 is_first = node in first
+                self._eyes.cost.opens += 1
                 new, self._places[node] = read_events(
                     self._eyes.paths, node, place, limit_bytes if is_first else READ_BYTES
                 )
@@ -181,7 +184,7 @@ class FlagsLook:
         root = self._eyes.paths.root
         with self._eyes.watched("flags", root):
             # The spool's directory itself may be a link: its owner put it where there is room.
-            names, is_cut = some_names(f"{root}/.", ROOT_MAX)
+            names, is_cut = self._eyes.names("flags", f"{root}/.", ROOT_MAX)
             known = {one.name: one for one in self.flags}
             there = [one for one in FLAGS if one in names or (is_cut and os.path.lexists(self._eyes.paths.flag(one)))]
             flags = tuple(self._read(one, known.get(one)) for one in there)
@@ -195,6 +198,7 @@ class FlagsLook:
             mark = files.mark_of(path)
             if known is not None and mark is not None and self._marks.get(name) == mark:
                 return known
+            self._eyes.cost.opens += 1
             content, _ = files.read_regular(path, FLAG_TEXT_BYTES)
         except (files.FileProblem, OSError) as error:  # it is obeyed while it exists, whatever it is
             self._marks.pop(name, None)
@@ -219,7 +223,7 @@ class QueuesLook:
         """List the tokens, and read those that are new."""
         directory = self._eyes.paths.queues
         with self._eyes.watched("queues", directory):
-            names, is_cut = some_names(directory, TOKENS_MAX)
+            names, is_cut = self._eyes.names("queues", directory, TOKENS_MAX)
             tokens: dict[str, dict[int, list[str]]] = {}
             for name in names:
                 parsed = parse_token(name)
@@ -240,6 +244,7 @@ class QueuesLook:
     def _holder(self, name: str) -> str:
         if self._holders.get(name):
             return self._holders[name]  # a token is written once
+        self._eyes.cost.opens += 1
         try:
             content, _ = files.read_regular(f"{self._eyes.paths.queues}/{name}", HOLDER_BYTES)
         except (files.FileProblem, OSError):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from gpu_queue.spool.paths import SpoolPaths, claim_name
-from gpu_queue.spool.snapshot.looks import Eyes, SettledLook
+from gpu_queue.spool.snapshot.looks import Cost, Eyes, SettledLook
 from gpu_queue.spool.snapshot.nodelooks import FlagsLook, PageFile, PagesLook, QueuesLook
 from gpu_queue.spool.snapshot.settled import SettledTasks
 from gpu_queue.spool.snapshot.taskfiles import TaskFiles, TaskView
@@ -70,7 +70,9 @@ class SnapshotReader:
     True
     """
 
-    def __init__(self, paths: SpoolPaths, *, cadence: Cadence = Cadence(), may_write: bool = True) -> None:
+    def __init__(
+        self, paths: SpoolPaths, *, cadence: Cadence = Cadence(), may_write: bool = True, cost: Cost | None = None
+    ) -> None:
         """Nothing is read yet.
 
         Args:
@@ -78,10 +80,11 @@ class SnapshotReader:
             cadence: how often what is looked at.
             may_write: whether the server's time may be asked by a file in control/; else it is reckoned from the
                 files that change, and a node is ``unknown`` until its file does.
+            cost: what it costs the storage is added there.
         """
         self._paths = paths
         self._cadence = cadence
-        self._eyes = eyes = Eyes(paths, may_write)
+        self._eyes = eyes = Eyes(paths, may_write, cost=cost or Cost())
         self._pages = PagesLook(eyes)
         self._tasks = Tracker(eyes, self._pages)
         self._flags = FlagsLook(eyes)
