@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gpu_queue import Script, Spool
-from gpu_queue.console.world import looking
+from gpu_queue.console.world import living
 from gpu_queue.console.world.deltas import patched, without_nulls
 from gpu_queue.console.world.storage import StorageCrowded
 from gpu_queue.console.world.world import STREAMS_MAX, TooManyStreams, Unseen, World
@@ -180,7 +180,7 @@ def test_storage_that_hangs_is_told_with_what_was_seen_last_and_nothing_is_forgo
 def test_a_look_that_fails_is_told_to_who_asked_and_the_next_one_is_made(
     spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = looking.living_of
+    real = living.living_of
     failing = [True]
 
     def document(*given: Any) -> Any:
@@ -188,7 +188,7 @@ def test_a_look_that_fails_is_told_to_who_asked_and_the_next_one_is_made(
             raise ZeroDivisionError("a page that nobody thought of")
         return real(*given)
 
-    monkeypatch.setattr(looking, "living_of", document)
+    monkeypatch.setattr("gpu_queue.console.world.looking.living_of", document)
 
     async def scene() -> None:
         world = world_of(spool)
