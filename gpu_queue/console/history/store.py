@@ -161,11 +161,10 @@ class Store:
         minutes = list(minutes)
         keys = {(one.gpu,) for one in minutes}
         connection.executemany("INSERT OR IGNORE INTO gpus (key) VALUES (?)", keys)
-        marks = ", ".join("?" * (2 + len(_COLUMNS)))
-        connection.executemany(
-            f"INSERT OR REPLACE INTO minutes SELECT id, {marks} FROM gpus WHERE key = ?",
-            [(one.at_s, one.readings, *_values(one), one.gpu) for one in minutes],
-        )
+        ids = dict(connection.execute("SELECT key, id FROM gpus"))
+        marks = ", ".join("?" * (3 + len(_COLUMNS)))
+        rows = sorted((ids[one.gpu], one.at_s, one.readings, *_values(one)) for one in minutes)
+        connection.executemany(f"INSERT OR REPLACE INTO minutes VALUES ({marks})", rows)
 
     def _roll(self, connection: sqlite3.Connection, now_s: int) -> None:
         (last,) = connection.execute("SELECT MAX(at) FROM quarters").fetchone()

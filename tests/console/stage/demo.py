@@ -25,12 +25,14 @@ from math import sin
 from pathlib import Path
 
 from gpu_queue import Spool
+from gpu_queue.console.history.keeper import directory_of, path_of
 from gpu_queue.gpus.plant import Plant
 from gpu_queue.node.side import node_name
 from gpu_queue.spool.filesystem import make_spool
 from gpu_queue.spool.paths import SpoolPaths
 from tests.console.stage.past import Machine, Span, make_past, uuid_of
 from tests.console.stage.people import People
+from tests.console.stage.samples import keep_samples
 
 ROOT = Path(__file__).resolve().parents[3]
 JOB = "train-exp1"
@@ -119,7 +121,10 @@ class Stage:
             tool.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).with_name("worker.py")}" "$@"\n')
             tool.chmod(0o755)
         self.rigs = [Rig(self.base, *one) for one in RIGS]
-        return make_past(self.paths, [one.machine for one in self.rigs], time.time(), tasks)
+        now_s = time.time()
+        spans = make_past(self.paths, [one.machine for one in self.rigs], now_s, tasks)
+        keep_samples(path_of(directory_of(self.environment()), self.paths), spans, now_s)
+        return spans
 
     def environment(self, **more: str) -> dict[str, str]:
         """Of what is started: nothing of this user's own is read or written."""
@@ -247,7 +252,7 @@ def _play(stage: Stage, wanted: argparse.Namespace, begun: float) -> None:
     console = None
     if not wanted.no_console and find_spec("gpu_queue.console.main") is not None:
         own = ["--queue-root", str(stage.queue_root), "--job-id", JOB, "--port", str(wanted.port)]
-        console = stage.start([sys.executable, "-m", "gpu_queue.cli", "console", *own], "console.out")
+        console = stage.start([sys.executable, str(ROOT / "gpu_queue/console/__main__.py"), *own], "console.out")
         _wait_for(console, stage.base / "console.out")
     print(f"ready after {time.monotonic() - begun:.0f} s; Ctrl-C ends it", flush=True)
     while console is None or console.poll() is None:
