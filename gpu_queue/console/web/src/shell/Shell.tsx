@@ -3,6 +3,7 @@ import { Outlet, useNavigate, useSearch } from "@tanstack/react-router";
 import { lazy, Suspense, useState, type ReactNode } from "react";
 
 import { LiveProvider, useFresh } from "../live/hooks";
+import { Plans } from "../tasks/plan/Plans";
 import { useShortcut } from "../ui/keys";
 import { Toasts } from "../ui/Toast";
 import { Banners } from "./Banners";
@@ -56,6 +57,7 @@ function Content() {
         <Outlet />
       </Suspense>
       <Drawers />
+      <Plans />
     </>
   );
 }
