@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -10,6 +12,8 @@ from types import ModuleType
 
 import pytest
 
+FIRST_LOAD_MAX_BYTES = 230_000
+IMPORTED = re.compile(r"""(?:from|import)\s*["'`]\./([\w.-]+\.js)["'`]""")
 CONSOLE = Path(__file__).parents[2] / "gpu_queue" / "console"
 
 
@@ -73,3 +77,27 @@ def test_the_page_has_no_script_or_style_of_its_own() -> None:
     assert "<style" not in page
     assert " style=" not in page
     assert page.count("<script") == page.count("<script src=") + page.count('<script type="module" src=')
+
+
+def first_load(static: Path, page: str) -> set[Path]:
+    """Everything that a browser asks for until a page is shown in English, but what the API answers."""
+    index = (static / "index.html").read_text()
+    named = re.findall(r'(?:src|href)="(?:\./)?([\w./-]+\.\w+)"', index)
+    files = {static / "index.html", *(static / name for name in named)}
+    assets = static / "assets"
+    files |= {path for part in (page, "catalogs.en") for path in assets.glob(f"{part}-*")}
+    new = set(files)
+    while new:
+        scripts = [path for path in new if path.suffix == ".js"]
+        new = {path.parent / name for path in scripts for name in IMPORTED.findall(path.read_text())} - files
+        files |= new
+    return files
+
+
+def test_the_first_load_of_the_gpus_page_is_small() -> None:
+    static = CONSOLE / "static"
+    if not (static / "index.html").is_file():
+        pytest.skip("the pages were not built here: make console")
+    sizes = {path.name: len(gzip.compress(path.read_bytes(), 6)) for path in first_load(static, "GpusPage")}
+    assert any(name.startswith("GpusPage-") for name in sizes)
+    assert sum(sizes.values()) < FIRST_LOAD_MAX_BYTES, sizes

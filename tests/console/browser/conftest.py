@@ -80,8 +80,11 @@ def context(chromium: Browser, complaints: Complaints) -> Iterator[BrowserContex
 
 
 @pytest.fixture
-def page(context: BrowserContext, served: Served) -> Page:
-    """A tab that shows the console of the test, with its token."""
+def page(served: Served, context: BrowserContext) -> Page:
+    """A tab that shows the console of the test, with its token.
+
+    The console is asked for first, so it ends after the tab: a page whose console is killed complains.
+    """
     page = context.new_page()
     page.goto(served.link)
     return page

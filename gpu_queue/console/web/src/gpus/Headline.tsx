@@ -9,6 +9,7 @@ import { cx } from "../ui/cx";
 import { thousands } from "../ui/format";
 import styles from "./Headline.module.css";
 import { PauseButton } from "./PauseButton";
+import { QueueMenu } from "./QueueMenu";
 import { endsFirst, occupation } from "./summary";
 import { useSaid } from "./words";
 
@@ -76,6 +77,7 @@ export function Headline() {
           >
             <Trans>Submit a script</Trans>
           </Link>
+          <QueueMenu />
         </div>
       )}
     </header>
