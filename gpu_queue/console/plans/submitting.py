@@ -22,6 +22,7 @@ from gpu_queue.errors import BadScript
 from gpu_queue.scripts.reader import HEAD_BYTES, read
 from gpu_queue.scripts.reading import Reading
 from gpu_queue.spool.desk.publishing import SCRIPT_MAX_BYTES, Options, Script
+from gpu_queue.spool.paths import is_id
 from gpu_queue.spool.snapshot.view import Presence, Snapshot
 from gpu_queue.task import DEFAULT_PRIORITY, State
 
@@ -98,7 +99,10 @@ def read_one(script: Given, options: SubmitOptions, gpus: int) -> Reading:
         options: what is said beside it.
         gpus: of a script that says nothing.
     """
-    return read(script.content[:HEAD_BYTES], _said(options), tuple(options.arguments), gpus, script.name)
+    asked: dict[str, object] = {**_said(options)}
+    if options.after and all(map(is_id, options.after)):  # names of tasks are looked up before
+        asked["after"] = list(options.after)
+    return read(script.content[:HEAD_BYTES], asked, tuple(options.arguments), gpus, script.name)
 
 
 def cwd_of(reading: Reading, options: SubmitOptions, home: str) -> tuple[str, str, int | None]:
@@ -213,5 +217,5 @@ def _others(reading: Reading, options: SubmitOptions, home: str) -> list[Need]:
         Need(name="cwd", value=text_of(cwd), source=source, line=line),
         Need(name="priority", value=priority, source="given" if is_said else "default"),
     ]
-    after = [text_of(one) for one in options.after]
+    after = [text_of(one) for one in options.after if not all(map(is_id, options.after))]
     return [*found, *([Need(name="after", value=", ".join(after), source="given")] if after else [])]
