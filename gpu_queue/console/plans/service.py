@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import threading
@@ -47,6 +48,7 @@ THREADS_MAX = 4
 ANSWERS_S = 10.0
 """Storage that does not answer in that time is not asked to change anything."""
 T = TypeVar("T")
+log = logging.getLogger("gpu_queue.console.plans")
 
 
 class Busy(RuntimeError):
@@ -113,6 +115,7 @@ class Plans:
         self._shelf = Shelf(now_s)
         self._actions = Actions()
         self._hands: dict[str, _Hands] = {}
+        self._seeing: dict[Progress, asyncio.Task[None]] = {}
 
     # -- making ------------------------------------------------------------------------------------------------------
 
@@ -271,7 +274,7 @@ class Plans:
             kept.progress = self._begin(
                 sight, kept, total, who, lambda progress: doing.run(sight.paths, made, progress, self._home)
             )
-        await self._until_finished(kept.progress, wait_s)
+        await self._until_seen(kept.progress, wait_s)
         outcome = kept.outcome()
         assert outcome is not None
         return outcome
@@ -301,7 +304,7 @@ class Plans:
                 lambda progress: undoing.undo(sight.paths, made, moved, progress),
                 is_undo=True,
             )
-        await self._until_finished(kept.undoing, wait_s)
+        await self._until_seen(kept.undoing, wait_s)
         return kept.undoing.view(None)
 
     def _begin(
@@ -332,14 +335,24 @@ class Plans:
 
         # A daemon: a console that is ended does not wait for storage that hangs, and what is half done loses nothing.
         threading.Thread(target=run, name=f"plan-{kept.made.plan.action}", daemon=True).start()
+        task = asyncio.get_running_loop().create_task(self._see(sight, progress))
+        self._seeing[progress] = task
+        task.add_done_callback(lambda _: self._seeing.pop(progress, None))
         return progress
 
     @staticmethod
-    async def _until_finished(progress: Progress, wait_s: float) -> None:
+    async def _see(sight: Sight, progress: Progress) -> None:
+        """When it is over, look at what came of it: whoever asks next is to see it."""
+        await progress.finished()
         try:
-            await asyncio.wait_for(progress.finished(), wait_s)
-        except asyncio.TimeoutError:
-            pass  # whoever asks again is told
+            await sight.fresh(everything=True)
+        except Exception as error:  # it is seen in its time, when the storage answers
+            log.debug("after a change of %s: %s", sight.job, error)
+
+    async def _until_seen(self, progress: Progress, wait_s: float) -> None:
+        task = self._seeing.get(progress)
+        if task is not None:
+            await asyncio.wait((task,), timeout=wait_s)  # whoever asks again is told
 
     def _of(self, job: str) -> _Hands:
         return self._hands.setdefault(job, _Hands())

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
-from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi import FastAPI
 
 from gpu_queue.console.api import plans, seed_scheduler
+from gpu_queue.console.faults import add_handlers
 from gpu_queue.console.models.living import StreamNote
 from gpu_queue.console.plans.service import Plans
-from gpu_queue.console.problems import Problem
 from gpu_queue.console.state import ConsoleState
 from gpu_queue.console.world.world import World
 from gpu_queue.console.world.worlds import Worlds
@@ -32,12 +31,7 @@ class Console:
         self.state = ConsoleState(Worlds(root, default_job=self.job), Plans(**options))
         app = FastAPI()
         app.state.console = self.state
-
-        @app.exception_handler(Problem)
-        async def tell(request: Request, problem: Problem) -> Response:
-            details = problem.details
-            return JSONResponse(details.model_dump(), details.status, media_type="application/problem+json")
-
+        add_handlers(app)
         app.include_router(plans.router)
         app.include_router(seed_scheduler.router)
         self._loop = asyncio.new_event_loop()
