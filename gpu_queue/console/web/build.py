@@ -101,7 +101,7 @@ def texts() -> None:
 
 def types() -> None:
     """Write ``src/api/schema.ts`` from the models of the server."""
-    command = [sys.executable, "-m", "gpu_queue.console.schema"]
+    command = [sys.executable, str(WEB / "wire.py")]
     schema = subprocess.run(command, check=True, capture_output=True).stdout
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         file.write(schema)

@@ -12,16 +12,25 @@ export interface components {
          * @description A change that was made through this console.
          */
         Action: {
-            /** At S */
-            at_s: number;
-            /** Who */
-            who: string;
-            /** Job */
-            job: string;
             /** Action */
             action: string;
-            /** Summary */
-            summary: string;
+            /** At S */
+            at_s: number;
+            /**
+             * Can Undo
+             * @default false
+             */
+            can_undo: boolean;
+            /**
+             * Counts
+             * @description By what: done, gone, refused, unknown.
+             * @default {}
+             */
+            counts: {
+                [key: string]: number;
+            };
+            /** Job */
+            job: string;
             /** Outcome */
             outcome: string;
             /**
@@ -29,11 +38,10 @@ export interface components {
              * @default
              */
             plan: string;
-            /**
-             * Can Undo
-             * @default false
-             */
-            can_undo: boolean;
+            /** Summary */
+            summary: string;
+            /** Who */
+            who: string;
         };
         /**
          * Attention
@@ -46,27 +54,16 @@ export interface components {
              */
             code: "gpu_lost" | "gpu_idle_under_task" | "node_silent" | "node_ends_before_tasks" | "node_problem" | "draining" | "paused" | "keepalive_off" | "keepalive_failed" | "files_skipped" | "spool_problem" | "no_agent" | "old_agents";
             /**
-             * Severity
-             * @enum {string}
-             */
-            severity: "trouble" | "notice";
-            /**
-             * Node
-             * @default
-             */
-            node: string;
-            /**
              * Gpu
              * @description A key of `gpus`.
              * @default
              */
             gpu: string;
             /**
-             * Task
-             * @description The key of a task.
+             * Node
              * @default
              */
-            task: string;
+            node: string;
             /**
              * Params
              * @default {}
@@ -75,25 +72,36 @@ export interface components {
                 [key: string]: string | number | boolean | string[] | number[] | null;
             };
             /**
-             * Text
-             * @description In English, for codes that the page does not know.
+             * Severity
+             * @enum {string}
              */
-            text: string;
+            severity: "trouble" | "notice";
             /**
              * Since At S
              * @default null
              */
             since_at_s: number | null;
+            /**
+             * Task
+             * @description The key of a task.
+             * @default
+             */
+            task: string;
+            /**
+             * Text
+             * @description In English, for codes that the page does not know.
+             */
+            text: string;
         };
         /**
          * Band
          * @description Where the keep-alive holds the utilisation, in percent.
          */
         Band: {
-            /** Low */
-            low: number;
             /** High */
             high: number;
+            /** Low */
+            low: number;
         };
         /**
          * BindRequest
@@ -113,65 +121,65 @@ export interface components {
          * @description A file that is bound to a process.
          */
         Binding: {
-            /** Pid */
-            pid: number;
-            /** Id */
-            id: string;
-            /** Path */
-            path: string;
             /** Exists */
             exists: boolean;
-            /**
-             * Size
-             * @default null
-             */
-            size: number | null;
+            /** Id */
+            id: string;
             /**
              * Modified At
              * @default null
              */
             modified_at: number | null;
+            /** Path */
+            path: string;
+            /** Pid */
+            pid: number;
             /**
              * Problem
              * @default
              */
             problem: string;
+            /**
+             * Size
+             * @default null
+             */
+            size: number | null;
         };
         /**
          * ConsoleInfo
          * @description What this console is and may do.
          */
         ConsoleInfo: {
-            /** Version */
-            version: string;
-            /** Queue Root */
-            queue_root: string;
+            /** Base Path */
+            base_path: string;
+            /** @default null */
+            cost: components["schemas"]["Cost"] | null;
             /** Default Job */
             default_job: string | null;
-            /** Is Read Only */
-            is_read_only: boolean;
             /**
              * Has Access
              * @description Whether this request may change things and read logs.
              */
             has_access: boolean;
+            /** History */
+            history: boolean;
+            /** Host */
+            host: string;
+            /** Is Read Only */
+            is_read_only: boolean;
+            /** Log Roots */
+            log_roots: string[];
             /**
              * Needs Token
              * @description Whether this browser has to show the token for that.
              */
             needs_token: boolean;
-            /** Log Roots */
-            log_roots: string[];
-            /** Base Path */
-            base_path: string;
+            /** Queue Root */
+            queue_root: string;
             /** User */
             user: string;
-            /** Host */
-            host: string;
-            /** History */
-            history: boolean;
-            /** @default null */
-            cost: components["schemas"]["Cost"] | null;
+            /** Version */
+            version: string;
         };
         /**
          * Cost
@@ -185,31 +193,31 @@ export interface components {
             listings_per_s: number;
             /** Opens Per S */
             opens_per_s: number;
-            /** Streams */
-            streams: number;
-            /** Resident Bytes */
-            resident_bytes: number | null;
             /**
              * Refresh S
              * @description How long the last look at a spool took.
              */
             refresh_s: number | null;
+            /** Resident Bytes */
+            resident_bytes: number | null;
             /** Snapshot Age S */
             snapshot_age_s: number | null;
+            /** Streams */
+            streams: number;
         };
         /**
          * Counts
          * @description How many tasks are in each state; null: that directory could never be listed.
          */
         Counts: {
-            /** Waiting */
-            waiting: number | null;
-            /** Running */
-            running: number | null;
             /** Done */
             done: number | null;
             /** Failed */
             failed: number | null;
+            /** Running */
+            running: number | null;
+            /** Waiting */
+            waiting: number | null;
         };
         /**
          * Delta
@@ -233,39 +241,39 @@ export interface components {
          * @description A task that ended, by its id.
          */
         Ended: {
-            /** Key */
-            key: string;
-            /** Title */
-            title: string;
-            /**
-             * State
-             * @enum {string}
-             */
-            state: "done" | "failed";
-            /**
-             * Outcome
-             * @description As the history tells it: done, failed(1), stopped, timeout …
-             */
-            outcome: string;
-            /** Status */
-            status: number | null;
+            /** Ended At S */
+            ended_at_s: number | null;
             /**
              * Error Type
              * @default
              */
             error_type: string;
             /**
+             * Gpus
+             * @default []
+             */
+            gpus: string[];
+            /** Key */
+            key: string;
+            /**
              * Node
              * @default
              */
             node: string;
             /**
-             * Gpus
-             * @default []
+             * Outcome
+             * @description As the history tells it: done, failed(1), stopped, timeout …
              */
-            gpus: string[];
-            /** Ended At S */
-            ended_at_s: number | null;
+            outcome: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "done" | "failed";
+            /** Status */
+            status: number | null;
+            /** Title */
+            title: string;
         };
         /**
          * EventPage
@@ -282,20 +290,25 @@ export interface components {
         EventView: {
             /** At S */
             at_s: number | null;
-            /** Node */
-            node: string;
+            /**
+             * Error Type
+             * @default
+             */
+            error_type: string;
+            /**
+             * Gpus
+             * @default []
+             */
+            gpus: string[];
             /** Kind */
             kind: string;
+            /** Node */
+            node: string;
             /**
-             * Task
+             * Other Node
              * @default
              */
-            task: string;
-            /**
-             * Title
-             * @default
-             */
-            title: string;
+            other_node: string;
             /**
              * Outcome
              * @default
@@ -307,38 +320,49 @@ export interface components {
              */
             status: number | null;
             /**
-             * Error Type
+             * Task
              * @default
              */
-            error_type: string;
+            task: string;
+            /**
+             * Title
+             * @default
+             */
+            title: string;
             /**
              * Use
              * @default
              */
             use: string;
+        };
+        /**
+         * ExplainRequest
+         * @description Ask the agents why tasks wait.
+         */
+        ExplainRequest: {
             /**
-             * Gpus
-             * @default []
+             * Tasks
+             * @description Keys.
              */
-            gpus: string[];
+            tasks: string[];
             /**
-             * Other Node
-             * @default
+             * Wait S
+             * @default 10
              */
-            other_node: string;
+            wait_s: number;
         };
         /**
          * Facet
          * @description A value that tasks can be filtered by.
          */
         Facet: {
-            /** Value */
-            value: string;
             /**
              * Count
              * @default null
              */
             count: number | null;
+            /** Value */
+            value: string;
         };
         /**
          * Flag
@@ -356,10 +380,16 @@ export interface components {
          * @description The event ``rows`` of a follow: what came since.
          */
         FollowRows: {
-            /** Rows */
-            rows: components["schemas"]["LogRow"][];
             /** Next */
             next: number;
+            /**
+             * Replaces From
+             * @description Rows from this offset on are replaced: it was unfinished.
+             * @default null
+             */
+            replaces_from: number | null;
+            /** Rows */
+            rows: components["schemas"]["LogRow"][];
             /** Size Bytes */
             size_bytes: number;
             /**
@@ -368,12 +398,6 @@ export interface components {
              * @default 0
              */
             skipped_bytes: number;
-            /**
-             * Replaces From
-             * @description Rows from this offset on are replaced: it was unfinished.
-             * @default null
-             */
-            replaces_from: number | null;
         };
         /**
          * FollowState
@@ -396,50 +420,8 @@ export interface components {
          * @description One GPU that is served; what cannot be read is null.
          */
         Gpu: {
-            /** Node */
-            node: string;
-            /** Uuid */
-            uuid: string;
             /** Index */
             index: number;
-            /**
-             * Name
-             * @example NVIDIA H100 80GB HBM3
-             */
-            name: string;
-            /**
-             * State
-             * @description idle, busy, foreign, lost or unknown, as its node tells.
-             */
-            state: string;
-            /**
-             * Use
-             * @enum {string}
-             */
-            use: "task" | "keepalive" | "idle" | "foreign" | "lost" | "unknown";
-            /** Memory Total Bytes */
-            memory_total_bytes: number | null;
-            /** Memory Used Bytes */
-            memory_used_bytes: number | null;
-            /** Utilization Percent */
-            utilization_percent: number | null;
-            /** Power W */
-            power_w: number | null;
-            /**
-             * Power Limit W
-             * @default null
-             */
-            power_limit_w: number | null;
-            /**
-             * Temperature C
-             * @default null
-             */
-            temperature_c: number | null;
-            /**
-             * Problem
-             * @default
-             */
-            problem: string;
             /** @default null */
             keepalive: components["schemas"]["KeepAlive"] | null;
             /**
@@ -448,60 +430,102 @@ export interface components {
              * @default
              */
             kept_by: string;
+            /** Memory Total Bytes */
+            memory_total_bytes: number | null;
+            /** Memory Used Bytes */
+            memory_used_bytes: number | null;
+            /**
+             * Name
+             * @example NVIDIA H100 80GB HBM3
+             */
+            name: string;
+            /** Node */
+            node: string;
+            /**
+             * Power Limit W
+             * @default null
+             */
+            power_limit_w: number | null;
+            /** Power W */
+            power_w: number | null;
+            /**
+             * Problem
+             * @default
+             */
+            problem: string;
             /**
              * Running
              * @description Keys of `running`: several tasks may share it.
              */
             running: string[];
+            /**
+             * State
+             * @description idle, busy, foreign, lost or unknown, as its node tells.
+             */
+            state: string;
+            /**
+             * Temperature C
+             * @default null
+             */
+            temperature_c: number | null;
+            /**
+             * Use
+             * @enum {string}
+             */
+            use: "task" | "keepalive" | "idle" | "foreign" | "lost" | "unknown";
+            /** Utilization Percent */
+            utilization_percent: number | null;
+            /** Uuid */
+            uuid: string;
         };
         /**
          * GpuUse
          * @description How much of one GPU a try used.
          */
         GpuUse: {
-            /** Uuid */
-            uuid: string;
-            /** Samples */
-            samples: number;
-            /**
-             * Memory Peak Bytes
-             * @default null
-             */
-            memory_peak_bytes: number | null;
             /**
              * Memory Mean Bytes
              * @default null
              */
             memory_mean_bytes: number | null;
             /**
-             * Utilization Peak Percent
+             * Memory Peak Bytes
              * @default null
              */
-            utilization_peak_percent: number | null;
+            memory_peak_bytes: number | null;
+            /** Samples */
+            samples: number;
             /**
              * Utilization Mean Percent
              * @default null
              */
             utilization_mean_percent: number | null;
+            /**
+             * Utilization Peak Percent
+             * @default null
+             */
+            utilization_peak_percent: number | null;
+            /** Uuid */
+            uuid: string;
         };
         /**
          * History
          * @description Samples of one GPU.
          */
         History: {
-            /** Gpu */
-            gpu: string;
-            /** Step S */
-            step_s: number;
             /**
              * At S
              * @description The beginning of each step.
              */
             at_s: number[];
-            /** Series */
-            series: components["schemas"]["Series"][];
+            /** Gpu */
+            gpu: string;
             /** Sampled Since S */
             sampled_since_s: number | null;
+            /** Series */
+            series: components["schemas"]["Series"][];
+            /** Step S */
+            step_s: number;
         };
         /**
          * Interval
@@ -511,15 +535,16 @@ export interface components {
             /** From S */
             from_s: number;
             /**
-             * To S
-             * @description null: it goes on.
+             * Is Failure
+             * @default false
              */
-            to_s: number | null;
+            is_failure: boolean;
             /**
-             * Use
-             * @enum {string}
+             * Outcome
+             * @description How the try ended; empty: it runs, or nobody knows.
+             * @default
              */
-            use: "task" | "keepalive" | "idle" | "foreign" | "lost" | "unknown";
+            outcome: string;
             /**
              * Task
              * @description The id.
@@ -532,32 +557,21 @@ export interface components {
              */
             title: string;
             /**
-             * Outcome
-             * @description How the try ended; empty: it runs, or nobody knows.
-             * @default
+             * To S
+             * @description null: it goes on.
              */
-            outcome: string;
+            to_s: number | null;
             /**
-             * Is Failure
-             * @default false
+             * Use
+             * @enum {string}
              */
-            is_failure: boolean;
+            use: "task" | "keepalive" | "idle" | "foreign" | "lost" | "unknown";
         };
         /**
          * KeepAlive
          * @description What the keep-alive does with a GPU.
          */
         KeepAlive: {
-            /**
-             * State
-             * @example holding
-             */
-            state: string;
-            /**
-             * Reason
-             * @default
-             */
-            reason: string;
             /**
              * Duty
              * @description The share of time in which it is to work, 0 to 1.
@@ -575,6 +589,16 @@ export interface components {
              * @default
              */
             off_by: string;
+            /**
+             * Reason
+             * @default
+             */
+            reason: string;
+            /**
+             * State
+             * @example holding
+             */
+            state: string;
         };
         /**
          * Lane
@@ -586,32 +610,32 @@ export interface components {
              * @description `<node>/<uuid>`.
              */
             gpu: string;
-            /** Node */
-            node: string;
-            /** Uuid */
-            uuid: string;
             /** Index */
             index: number | null;
+            /** Intervals */
+            intervals: components["schemas"]["Interval"][];
+            /** Node */
+            node: string;
             /**
              * Seen Since S
              * @description Before that nothing is known.
              */
             seen_since_s: number | null;
-            /** Intervals */
-            intervals: components["schemas"]["Interval"][];
+            /** Uuid */
+            uuid: string;
         };
         /**
          * Ledger
          * @description What was spent.
          */
         Ledger: {
-            /** Days */
-            days: number;
             /**
              * By
              * @enum {string}
              */
             by: "day" | "node" | "gpu";
+            /** Days */
+            days: number;
             /** Rows */
             rows: components["schemas"]["Spent"][];
         };
@@ -620,48 +644,17 @@ export interface components {
          * @description The living part of a spool.
          */
         Living: {
-            /** Job */
-            job: string;
-            /** Path */
-            path: string;
-            /**
-             * Is Made
-             * @description False: there is no such queue yet; the first submission makes it.
-             */
-            is_made: boolean;
+            /** Attention */
+            attention: {
+                [key: string]: components["schemas"]["Attention"];
+            };
             band: components["schemas"]["Band"];
-            /** Flags */
-            flags: {
-                [key: string]: components["schemas"]["Flag"];
-            };
             counts: components["schemas"]["Counts"];
-            /** Nodes */
-            nodes: {
-                [key: string]: components["schemas"]["Node"];
-            };
             /**
-             * Gpus
-             * @description By `<node>/<uuid>`; at most 1024.
+             * Cut
+             * @description Parts that hold less than there is.
              */
-            gpus: {
-                [key: string]: components["schemas"]["Gpu"];
-            };
-            /**
-             * Running
-             * @description By the claim's name; at most 500.
-             */
-            running: {
-                [key: string]: components["schemas"]["Running"];
-            };
-            /** Waiting */
-            waiting: {
-                [key: string]: components["schemas"]["Waiting"];
-            };
-            /**
-             * Waiting Order
-             * @description Keys of the first 100 that wait, in run order.
-             */
-            waiting_order: string[];
+            cut: string[];
             /** Ended */
             ended: {
                 [key: string]: components["schemas"]["Ended"];
@@ -671,26 +664,57 @@ export interface components {
              * @description Ids of the last 50 that ended, the newest first.
              */
             ended_order: string[];
-            /** Queues */
-            queues: {
-                [key: string]: components["schemas"]["Queue"];
+            /** Flags */
+            flags: {
+                [key: string]: components["schemas"]["Flag"];
             };
-            /** Attention */
-            attention: {
-                [key: string]: components["schemas"]["Attention"];
+            /**
+             * Gpus
+             * @description By `<node>/<uuid>`; at most 1024.
+             */
+            gpus: {
+                [key: string]: components["schemas"]["Gpu"];
             };
+            /**
+             * Is Made
+             * @description False: there is no such queue yet; the first submission makes it.
+             */
+            is_made: boolean;
+            /** Job */
+            job: string;
+            /** Nodes */
+            nodes: {
+                [key: string]: components["schemas"]["Node"];
+            };
+            /** Path */
+            path: string;
             /**
              * Problems
              * @description What is not known, or old.
              */
             problems: string[];
+            /** Queues */
+            queues: {
+                [key: string]: components["schemas"]["Queue"];
+            };
             /**
-             * Cut
-             * @description Parts that hold less than there is.
+             * Running
+             * @description By the claim's name; at most 500.
              */
-            cut: string[];
+            running: {
+                [key: string]: components["schemas"]["Running"];
+            };
             storage: components["schemas"]["Storage"];
             versions: components["schemas"]["Versions"];
+            /** Waiting */
+            waiting: {
+                [key: string]: components["schemas"]["Waiting"];
+            };
+            /**
+             * Waiting Order
+             * @description Keys of the first 100 that wait, in run order.
+             */
+            waiting_order: string[];
         };
         /**
          * LogContent
@@ -699,17 +723,17 @@ export interface components {
         LogContent: {
             /** Content */
             content: string;
-            /** Offset */
-            offset: number;
             /** Next */
             next: number;
-            /** Size */
-            size: number;
+            /** Offset */
+            offset: number;
             /**
              * Path
              * @default
              */
             path: string;
+            /** Size */
+            size: number;
         };
         /**
          * LogHits
@@ -717,30 +741,30 @@ export interface components {
          */
         LogHits: {
             /**
-             * Offsets
-             * @description Of hits, ascending; at most 1,000 in all.
+             * Bins
+             * @description 200: hits in each part of the file, of this request.
              */
-            offsets: number[];
+            bins: number[];
             /**
              * Count
              * @description Hits in what was searched by this request.
              */
             count: number;
             /**
-             * Bins
-             * @description 200: hits in each part of the file, of this request.
+             * Next
+             * @description Where to go on; null: all was searched.
              */
-            bins: number[];
+            next: number | null;
+            /**
+             * Offsets
+             * @description Of hits, ascending; at most 1,000 in all.
+             */
+            offsets: number[];
             /**
              * Searched
              * @description [from, to) of what this request searched.
              */
             searched: number[];
-            /**
-             * Next
-             * @description Where to go on; null: all was searched.
-             */
-            next: number | null;
             /** Size Bytes */
             size_bytes: number;
         };
@@ -750,20 +774,27 @@ export interface components {
          */
         LogRow: {
             /**
-             * O
-             * @description Offset of its first byte.
+             * C
+             * @description Bytes of text that are cut.
+             * @default 0
              */
-            o: number;
+            c: number;
             /**
              * N
              * @description Bytes, with its newline.
              */
             n: number;
             /**
-             * T
-             * @description Text, with its SGR sequences.
+             * O
+             * @description Offset of its first byte.
              */
-            t: string;
+            o: number;
+            /**
+             * P
+             * @description A piece: the line goes on in the next row.
+             * @default false
+             */
+            p: boolean;
             /**
              * R
              * @description Updates (`\r`) that are hidden.
@@ -771,17 +802,10 @@ export interface components {
              */
             r: number;
             /**
-             * C
-             * @description Bytes of text that are cut.
-             * @default 0
+             * T
+             * @description Text, with its SGR sequences.
              */
-            c: number;
-            /**
-             * P
-             * @description A piece: the line goes on in the next row.
-             * @default false
-             */
-            p: boolean;
+            t: string;
             /**
              * U
              * @description Unfinished: no newline yet.
@@ -795,62 +819,58 @@ export interface components {
          */
         LogSource: {
             /**
-             * Source
-             * @description What the addresses of logs name it by: the token of a try, or `b-<binding>`.
-             */
-            source: string;
-            /**
              * Kind
              * @enum {string}
              */
             kind: "try" | "bound";
             /**
-             * Title
-             * @description `try 2`, or the path of a bound file.
-             */
-            title: string;
-            /** Size Bytes */
-            size_bytes: number | null;
-            /**
              * Number
              * @default null
              */
             number: number | null;
+            /** Size Bytes */
+            size_bytes: number | null;
+            /**
+             * Source
+             * @description What the addresses of logs name it by: the token of a try, or `b-<binding>`.
+             */
+            source: string;
+            /**
+             * Title
+             * @description `try 2`, or the path of a bound file.
+             */
+            title: string;
         };
         /**
          * LogWindow
          * @description Rows around an offset.
          */
         LogWindow: {
-            /** Rows */
-            rows: components["schemas"]["LogRow"][];
+            /**
+             * Encoding
+             * @default utf-8
+             */
+            encoding: string;
             /**
              * First
              * @description Offset of the first row.
              */
             first: number;
             /**
-             * Next
-             * @description Offset behind the last row.
-             */
-            next: number;
-            /** Size Bytes */
-            size_bytes: number;
-            /**
              * Inode
              * @description Another one: another file.
              */
             inode: string;
-            /** Is Start */
-            is_start: boolean;
             /** Is End */
             is_end: boolean;
             /**
-             * Sgr
-             * @description The SGR sequences in force where the first row begins.
-             * @default
+             * Is Running
+             * @description Whether more is to be expected.
+             * @default false
              */
-            sgr: string;
+            is_running: boolean;
+            /** Is Start */
+            is_start: boolean;
             /**
              * Line
              * @description Number of the first row's line, from 1; null: not counted yet.
@@ -864,90 +884,61 @@ export interface components {
              */
             lines: number | null;
             /**
+             * Next
+             * @description Offset behind the last row.
+             */
+            next: number;
+            /**
              * Replaced Bytes
              * @description In these rows: bytes that are none in this encoding.
              * @default 0
              */
             replaced_bytes: number;
+            /** Rows */
+            rows: components["schemas"]["LogRow"][];
             /**
-             * Encoding
-             * @default utf-8
+             * Sgr
+             * @description The SGR sequences in force where the first row begins.
+             * @default
              */
-            encoding: string;
-            /**
-             * Is Running
-             * @description Whether more is to be expected.
-             * @default false
-             */
-            is_running: boolean;
+            sgr: string;
+            /** Size Bytes */
+            size_bytes: number;
         };
+        /**
+         * Model
+         * @description Unknown keys of a request are refused: a misspelt one would do something else than was meant.
+         */
+        Model: Record<string, never>;
         /**
          * Need
          * @description One thing that a task asks for, and where that is said.
          */
         Need: {
             /**
-             * Name
-             * @enum {string}
-             */
-            name: "gpus" | "memory" | "queue" | "time" | "retries" | "after" | "name" | "array" | "priority" | "cwd";
-            /** Value */
-            value: string;
-            /**
-             * Source
-             * @description For people: `#GPUQ`, `#SBATCH`, `gpu_submit`, `torchrun`, `default` …
-             */
-            source: string;
-            /**
              * Line
              * @description Of the script, from 1; null: it does not stand there.
              * @default null
              */
             line: number | null;
+            /**
+             * Name
+             * @enum {string}
+             */
+            name: "gpus" | "devices" | "memory" | "queue" | "time" | "retries" | "after" | "name" | "array" | "priority" | "cwd";
+            /**
+             * Source
+             * @description For people: `#GPUQ`, `#SBATCH`, `gpu_submit`, `torchrun`, `default` …; `given`: here.
+             */
+            source: string;
+            /** Value */
+            value: string;
         };
         /**
          * Node
          * @description A node.
          */
         Node: {
-            /** Title */
-            title: string;
-            /**
-             * Presence
-             * @enum {string}
-             */
-            presence: "alive" | "silent" | "stopped" | "gone" | "unknown";
-            /**
-             * State
-             * @description serving, paused, draining, leaving, stopped or unknown.
-             */
-            state: string;
-            /**
-             * @description Why it takes nothing.
-             * @default null
-             */
-            why: components["schemas"]["WhyWaits"] | null;
-            /**
-             * Mode
-             * @description dedicated, shared, or empty: nobody knows.
-             * @default
-             */
-            mode: string;
-            /**
-             * Version
-             * @default
-             */
-            version: string;
-            /**
-             * Host
-             * @default
-             */
-            host: string;
-            /**
-             * Pid
-             * @default null
-             */
-            pid: number | null;
             /**
              * Allocation
              * @description The cluster's job in which its agent runs, `<way>:<id>`.
@@ -955,15 +946,16 @@ export interface components {
              */
             allocation: string;
             /**
+             * At End
+             * @description What becomes of running tasks then: wait or stop.
+             * @default
+             */
+            at_end: string;
+            /**
              * Devices
              * @default
              */
             devices: string;
-            /**
-             * Started At S
-             * @default null
-             */
-            started_at_s: number | null;
             /**
              * Ends At S
              * @description null: never, or nobody knows.
@@ -971,23 +963,15 @@ export interface components {
              */
             ends_at_s: number | null;
             /**
-             * At End
-             * @description What becomes of running tasks then: wait or stop.
+             * Gpus
+             * @description Keys of `gpus`, by index.
+             */
+            gpus: string[];
+            /**
+             * Host
              * @default
              */
-            at_end: string;
-            /**
-             * Written At S
-             * @description When its file was written.
-             * @default null
-             */
-            written_at_s: number | null;
-            /**
-             * Silent S
-             * @description Of a silent one: for how long, in whole minutes or hours.
-             * @default 0
-             */
-            silent_s: number;
+            host: string;
             /**
              * Is Seen
              * @description Somebody is being shown its numbers as they change: it saw `watched`.
@@ -995,10 +979,32 @@ export interface components {
              */
             is_seen: boolean;
             /**
-             * Waiting Count
+             * Mode
+             * @description dedicated, shared, or empty: nobody knows.
+             * @default
+             */
+            mode: string;
+            /**
+             * Pid
+             * @default null
+             */
+            pid: number | null;
+            /**
+             * Presence
+             * @enum {string}
+             */
+            presence: "alive" | "silent" | "stopped" | "gone" | "unknown";
+            /**
+             * Problems
+             * @default []
+             */
+            problems: string[];
+            /**
+             * Silent S
+             * @description Of a silent one: for how long, in whole minutes or hours.
              * @default 0
              */
-            waiting_count: number;
+            silent_s: number;
             /**
              * Skipped
              * @description Files in pending/ that are never run.
@@ -1006,26 +1012,54 @@ export interface components {
              */
             skipped: number;
             /**
-             * Gpus
-             * @description Keys of `gpus`, by index.
+             * Started At S
+             * @default null
              */
-            gpus: string[];
+            started_at_s: number | null;
             /**
-             * Problems
-             * @default []
+             * State
+             * @description serving, paused, draining, leaving, stopped or unknown.
              */
-            problems: string[];
+            state: string;
+            /** Title */
+            title: string;
+            /**
+             * Version
+             * @default
+             */
+            version: string;
+            /**
+             * Waiting Count
+             * @default 0
+             */
+            waiting_count: number;
             /**
              * Watched By
              * @default []
              */
             watched_by: components["schemas"]["Watched"][];
+            /**
+             * @description Why it takes nothing.
+             * @default null
+             */
+            why: components["schemas"]["WhyWaits"] | null;
+            /**
+             * Written At S
+             * @description When its file was written.
+             * @default null
+             */
+            written_at_s: number | null;
         };
         /**
          * NodeAnswer
          * @description What a node said.
          */
         NodeAnswer: {
+            /**
+             * Lines
+             * @default []
+             */
+            lines: string[];
             /** Node */
             node: string;
             /**
@@ -1033,11 +1067,6 @@ export interface components {
              * @enum {string}
              */
             reply: "answered" | "gone" | "silent";
-            /**
-             * Lines
-             * @default []
-             */
-            lines: string[];
         };
         /**
          * Note
@@ -1064,42 +1093,29 @@ export interface components {
          * @description What will happen.
          */
         Plan: {
-            /** Id */
-            id: string;
             /**
              * Action
              * @enum {string}
              */
             action: "stop" | "cancel" | "retry" | "priority" | "pause" | "resume" | "drain" | "keepalive_on" | "keepalive_off" | "shutdown" | "forget" | "explain" | "submit";
+            /**
+             * Can Run
+             * @description False: nothing would happen, or a script can never run.
+             */
+            can_run: boolean;
+            /** Can Undo */
+            can_undo: boolean;
+            counts: components["schemas"]["PlanCounts"];
             /** Expires At S */
             expires_at_s: number;
-            counts: components["schemas"]["PlanCounts"];
-            /**
-             * Tasks
-             * @description The first 50.
-             */
-            tasks: components["schemas"]["PlannedTask"][];
-            /**
-             * Nodes
-             * @default []
-             */
-            nodes: components["schemas"]["PlannedNode"][];
-            /**
-             * Scripts
-             * @default []
-             */
-            scripts: components["schemas"]["PlannedScript"][];
             /**
              * Grace S
              * @description Between TERM and KILL.
              * @default null
              */
             grace_s: number | null;
-            /**
-             * Priority
-             * @default null
-             */
-            priority: number | null;
+            /** Id */
+            id: string;
             /**
              * Must Confirm
              * @description Stop, shut down, forget, and all above 20 tasks.
@@ -1111,13 +1127,36 @@ export interface components {
              * @default
              */
             must_type: string;
-            /** Can Undo */
-            can_undo: boolean;
             /**
-             * Can Run
-             * @description False: nothing would happen, or a script can never run.
+             * Nodes
+             * @default []
              */
-            can_run: boolean;
+            nodes: components["schemas"]["PlannedNode"][];
+            /**
+             * @description What came of its run; null: it was not run yet.
+             * @default null
+             */
+            outcome: components["schemas"]["PlanOutcome"] | null;
+            /**
+             * Priority
+             * @default null
+             */
+            priority: number | null;
+            /**
+             * Scripts
+             * @default []
+             */
+            scripts: components["schemas"]["PlannedScript"][];
+            /**
+             * Tasks
+             * @description The first 50.
+             */
+            tasks: components["schemas"]["PlannedTask"][];
+            /**
+             * @description What came of its undo; null: it was not undone.
+             * @default null
+             */
+            undone: components["schemas"]["PlanOutcome"] | null;
             /**
              * Warnings
              * @default []
@@ -1130,40 +1169,10 @@ export interface components {
          */
         PlanCounts: {
             /**
-             * Total
-             * @default 0
-             */
-            total: number;
-            /**
-             * Stop
-             * @default 0
-             */
-            stop: number;
-            /**
              * Cancel
              * @default 0
              */
             cancel: number;
-            /**
-             * Retry
-             * @default 0
-             */
-            retry: number;
-            /**
-             * Priority
-             * @default 0
-             */
-            priority: number;
-            /**
-             * Submit
-             * @default 0
-             */
-            submit: number;
-            /**
-             * Nothing
-             * @default 0
-             */
-            nothing: number;
             /**
              * Dependents
              * @description Tasks that wait (--after) for those that are cancelled or stopped.
@@ -1171,28 +1180,52 @@ export interface components {
              */
             dependents: number;
             /**
+             * Nothing
+             * @default 0
+             */
+            nothing: number;
+            /**
+             * Priority
+             * @default 0
+             */
+            priority: number;
+            /**
+             * Retry
+             * @default 0
+             */
+            retry: number;
+            /**
              * Running
              * @description Tasks that run, of all: what pause, drain and shutdown leave or end.
              * @default 0
              */
             running: number;
+            /**
+             * Stop
+             * @default 0
+             */
+            stop: number;
+            /**
+             * Submit
+             * @default 0
+             */
+            submit: number;
+            /**
+             * Total
+             * @default 0
+             */
+            total: number;
         };
         /**
          * PlanOutcome
          * @description What happened; a second run of a plan returns the outcome of the first.
          */
         PlanOutcome: {
-            /** Id */
-            id: string;
             /**
-             * State
-             * @enum {string}
+             * Answers
+             * @default []
              */
-            state: "running" | "finished";
-            /** Done */
-            done: number;
-            /** Total */
-            total: number;
+            answers: components["schemas"]["NodeAnswer"][];
             /**
              * Counts
              * @description By what: done, gone, refused, unknown.
@@ -1203,33 +1236,40 @@ export interface components {
             counts: {
                 [key: string]: number;
             };
+            /** Done */
+            done: number;
+            /** Id */
+            id: string;
             /**
              * Outcomes
-             * @description Those that were not done first; at most 200.
+             * @description Those that were not done, at most 200; then those that were, at most 200.
              */
             outcomes: components["schemas"]["TaskOutcome"][];
             /**
-             * Answers
-             * @default []
+             * Problem
+             * @description Why it did not come to its end; in English.
+             * @default
              */
-            answers: components["schemas"]["NodeAnswer"][];
+            problem: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "running" | "finished";
             /**
              * Submitted
              * @description Ids of new tasks; at most 200.
              * @default []
              */
             submitted: string[];
+            /** Total */
+            total: number;
             /**
              * Undo Until S
              * @description null: cannot be undone.
              * @default null
              */
             undo_until_s: number | null;
-            /**
-             * Problem
-             * @default
-             */
-            problem: string;
         };
         /**
          * PlanRequest
@@ -1242,38 +1282,10 @@ export interface components {
              */
             action: "stop" | "cancel" | "retry" | "priority" | "pause" | "resume" | "drain" | "keepalive_on" | "keepalive_off" | "shutdown" | "forget" | "explain" | "submit";
             /**
-             * Tasks
-             * @description Keys.
-             * @default []
-             */
-            tasks: string[];
-            /**
              * @description In place of `tasks`: all that match it now.
              * @default null
              */
             filter: components["schemas"]["TaskFilter"] | null;
-            /**
-             * Nodes
-             * @description Of shutdown (empty: all) and forget.
-             * @default []
-             */
-            nodes: string[];
-            /**
-             * Priority
-             * @default null
-             */
-            priority: number | null;
-            /**
-             * Why
-             * @default
-             */
-            why: string;
-            /**
-             * Wait
-             * @description Of shutdown: after the running tasks have ended.
-             * @default false
-             */
-            wait: boolean;
             /**
              * Force
              * @description Of forget.
@@ -1281,24 +1293,53 @@ export interface components {
              */
             force: boolean;
             /**
+             * Nodes
+             * @description Of shutdown (empty: all) and forget.
+             * @default []
+             */
+            nodes: string[];
+            /**
+             * @default {
+             *       "after": [],
+             *       "arguments": [],
+             *       "array": null,
+             *       "cwd": null,
+             *       "gpus": null,
+             *       "memory": null,
+             *       "priority": null,
+             *       "queue": null,
+             *       "retries": null,
+             *       "time": null
+             *     }
+             */
+            options: components["schemas"]["SubmitOptions"];
+            /**
+             * Priority
+             * @default null
+             */
+            priority: number | null;
+            /**
              * Scripts
              * @default []
              */
             scripts: components["schemas"]["ScriptIn"][];
             /**
-             * @default {
-             *       "gpus": null,
-             *       "memory": null,
-             *       "queue": null,
-             *       "time": null,
-             *       "retries": null,
-             *       "after": [],
-             *       "priority": null,
-             *       "cwd": null,
-             *       "arguments": []
-             *     }
+             * Tasks
+             * @description Keys.
+             * @default []
              */
-            options: components["schemas"]["SubmitOptions"];
+            tasks: string[];
+            /**
+             * Wait
+             * @description Of shutdown: after the running tasks have ended.
+             * @default false
+             */
+            wait: boolean;
+            /**
+             * Why
+             * @default
+             */
+            why: string;
         };
         /**
          * PlannedNode
@@ -1307,18 +1348,18 @@ export interface components {
         PlannedNode: {
             /** Node */
             node: string;
-            /** Title */
-            title: string;
-            /**
-             * Running
-             * @default 0
-             */
-            running: number;
             /**
              * Presence
              * @default
              */
             presence: string;
+            /**
+             * Running
+             * @default 0
+             */
+            running: number;
+            /** Title */
+            title: string;
         };
         /**
          * PlannedScript
@@ -1330,28 +1371,33 @@ export interface components {
             /** Needs */
             needs: components["schemas"]["Need"][];
             /**
+             * Notes
+             * @default []
+             */
+            notes: components["schemas"]["Words"][];
+            /**
+             * @description Why it can never run.
+             * @default null
+             */
+            problem: components["schemas"]["Words"] | null;
+            /**
+             * Starts
+             * @description A node (its title) on which it could start now; empty: it waits.
+             * @default
+             */
+            starts: string;
+            /**
+             * Starts Idle
+             * @description So many GPUs of that node are idle.
+             * @default null
+             */
+            starts_idle: number | null;
+            /**
              * Tasks
              * @description More than one: an array.
              * @default 1
              */
             tasks: number;
-            /**
-             * Problem
-             * @description Why it can never run; in English.
-             * @default
-             */
-            problem: string;
-            /**
-             * Notes
-             * @default []
-             */
-            notes: string[];
-            /**
-             * Starts
-             * @description A node on which it could start now; empty: it waits.
-             * @default
-             */
-            starts: string;
             /**
              * Why Waits
              * @default []
@@ -1363,32 +1409,18 @@ export interface components {
          * @description A task that a plan is about.
          */
         PlannedTask: {
-            /** Key */
-            key: string;
-            /** Short */
-            short: string;
-            /** Title */
-            title: string;
-            /**
-             * State
-             * @enum {string}
-             */
-            state: "waiting" | "running" | "done" | "failed";
             /**
              * Does
              * @enum {string}
              */
             does: "stop" | "cancel" | "retry" | "priority" | "explain" | "nothing";
+            /** Key */
+            key: string;
             /**
              * Node
              * @default
              */
             node: string;
-            /**
-             * Since At S
-             * @default null
-             */
-            since_at_s: number | null;
             /**
              * Place
              * @default null
@@ -1400,6 +1432,20 @@ export interface components {
              * @default null
              */
             place_after: number | null;
+            /** Short */
+            short: string;
+            /**
+             * Since At S
+             * @default null
+             */
+            since_at_s: number | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "waiting" | "running" | "done" | "failed";
+            /** Title */
+            title: string;
             /**
              * Why Not
              * @description Of `nothing`: why; in English.
@@ -1413,37 +1459,37 @@ export interface components {
          */
         ProblemDetails: {
             /**
-             * Type
-             * @default about:blank
-             */
-            type: string;
-            /**
-             * Title
-             * @example Not Found
-             */
-            title: string;
-            /**
-             * Status
-             * @example 404
-             */
-            status: number;
-            /**
-             * Detail
-             * @description What, where, what was expected, what to do.
-             * @default
-             */
-            detail: string;
-            /**
              * Code
              * @description For programs.
              * @default
              * @example no_such_task
              */
             code: string;
+            /**
+             * Detail
+             * @description What, where, what was expected, what to do.
+             * @default
+             */
+            detail: string;
             /** Params */
             params?: {
                 [key: string]: unknown;
             };
+            /**
+             * Status
+             * @example 404
+             */
+            status: number;
+            /**
+             * Title
+             * @example Not Found
+             */
+            title: string;
+            /**
+             * Type
+             * @default about:blank
+             */
+            type: string;
         };
         /**
          * Process
@@ -1451,80 +1497,69 @@ export interface components {
          */
         Process: {
             /**
-             * Pid
-             * @description The value of the six hex digits of the task's id; no process id of the operating system.
-             * @example 8050838
-             */
-            pid: number;
-            /** Id */
-            id: string;
-            /** Name */
-            name: string;
-            /**
              * Command
              * @default
              */
             command: string;
-            /**
-             * State
-             * @enum {string}
-             */
-            state: "pending" | "running" | "completed" | "failed";
-            /**
-             * Node
-             * @default
-             */
-            node: string;
-            /**
-             * Gpus
-             * @default []
-             */
-            gpus: number[];
-            /**
-             * Memory Gb
-             * @default null
-             */
-            memory_gb: number | null;
-            /**
-             * Retry Count
-             * @default null
-             */
-            retry_count: number | null;
             /**
              * Error Type
              * @default
              */
             error_type: string;
             /**
-             * Reason
-             * @default
+             * Gpus
+             * @default []
              */
-            reason: string;
+            gpus: number[];
+            /**
+             * Id
+             * @description Its key.
+             */
+            id: string;
             /**
              * Log Bound
              * @default false
              */
             log_bound: boolean;
+            /**
+             * Memory Gb
+             * @default null
+             */
+            memory_gb: number | null;
+            /** Name */
+            name: string;
+            /**
+             * Node
+             * @default
+             */
+            node: string;
+            /**
+             * Pid
+             * @description The value of the six hex digits of the task's id; no process id of the operating system. null: a file that was dropped by hand and has no id yet.
+             * @example 8050838
+             */
+            pid: number | null;
+            /**
+             * Reason
+             * @default
+             */
+            reason: string;
+            /**
+             * Retry Count
+             * @default null
+             */
+            retry_count: number | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "pending" | "running" | "completed" | "failed";
         };
         /**
          * Queue
          * @description A serial queue.
          */
         Queue: {
-            /** Is Busy */
-            is_busy: boolean;
-            /** Holders */
-            holders: string[];
-            /**
-             * Pending
-             * @default null
-             */
-            pending: number | null;
-            /**
-             * Running
-             * @default null
-             */
-            running: number | null;
             /**
              * Done
              * @default null
@@ -1540,11 +1575,25 @@ export interface components {
              * @default 0
              */
             failures: number;
+            /** Holders */
+            holders: string[];
+            /** Is Busy */
+            is_busy: boolean;
+            /**
+             * Pending
+             * @default null
+             */
+            pending: number | null;
             /**
              * Rests Until S
              * @default null
              */
             rests_until_s: number | null;
+            /**
+             * Running
+             * @default null
+             */
+            running: number | null;
         };
         /**
          * ReadReply
@@ -1559,22 +1608,23 @@ export interface components {
          * @description What do these scripts ask for?
          */
         ReadRequest: {
-            /** Scripts */
-            scripts: components["schemas"]["ScriptIn"][];
             /**
              * @default {
+             *       "after": [],
+             *       "arguments": [],
+             *       "array": null,
+             *       "cwd": null,
              *       "gpus": null,
              *       "memory": null,
-             *       "queue": null,
-             *       "time": null,
-             *       "retries": null,
-             *       "after": [],
              *       "priority": null,
-             *       "cwd": null,
-             *       "arguments": []
+             *       "queue": null,
+             *       "retries": null,
+             *       "time": null
              *     }
              */
             options: components["schemas"]["SubmitOptions"];
+            /** Scripts */
+            scripts: components["schemas"]["ScriptIn"][];
         };
         /**
          * RunRequest
@@ -1586,6 +1636,12 @@ export interface components {
              * @default
              */
             typed: string;
+            /**
+             * Wait S
+             * @description So long the reply waits for the end; then its state is `running`.
+             * @default 10
+             */
+            wait_s: number;
         };
         /**
          * Running
@@ -1593,12 +1649,33 @@ export interface components {
          */
         Running: {
             /**
+             * Ended
+             * @description How its try has ended, where it has and nobody moved it on yet: `1`, `0`.
+             * @default
+             */
+            ended: string;
+            /**
+             * Ending
+             * @description Why it is being ended.
+             * @default
+             */
+            ending: string;
+            /**
+             * Gpus
+             * @description Keys of `gpus`.
+             */
+            gpus: string[];
+            /**
              * Key
              * @description The id of the task.
              */
             key: string;
-            /** Title */
-            title: string;
+            /**
+             * Limit S
+             * @description Its --time.
+             * @default null
+             */
+            limit_s: number | null;
             /** Node */
             node: string;
             /**
@@ -1606,15 +1683,13 @@ export interface components {
              * @description Of the try, from 1.
              */
             number: number;
-            /** Token */
-            token: string;
             /** Priority */
             priority: number;
             /**
-             * Gpus
-             * @description Keys of `gpus`.
+             * Queue
+             * @default
              */
-            gpus: string[];
+            queue: string;
             /**
              * Stage
              * @description starting, clearing, running, ending, settling; empty: nobody tells.
@@ -1626,29 +1701,10 @@ export interface components {
              * @default null
              */
             started_at_s: number | null;
-            /**
-             * Limit S
-             * @description Its --time.
-             * @default null
-             */
-            limit_s: number | null;
-            /**
-             * Ending
-             * @description Why it is being ended.
-             * @default
-             */
-            ending: string;
-            /**
-             * Queue
-             * @default
-             */
-            queue: string;
-            /**
-             * Ended
-             * @description How its try has ended, where it has and nobody moved it on yet: `1`, `0`.
-             * @default
-             */
-            ended: string;
+            /** Title */
+            title: string;
+            /** Token */
+            token: string;
         };
         /**
          * Sample
@@ -1666,68 +1722,81 @@ export interface components {
          */
         Scheduler: {
             /**
-             * Pid
-             * @default null
-             */
-            pid: number | null;
-            /** Mode */
-            mode: ("single" | "multi") | null;
-            /**
              * Config Index
              * @default null
              */
             config_index: number | null;
             /**
+             * File
+             * @description The command file; empty: tasks of none.
+             * @default
+             */
+            file: string;
+            /**
              * Load
              * @default null
              */
             load: string | null;
+            /** Mode */
+            mode: ("single" | "multi") | null;
+            /**
+             * Pid
+             * @default null
+             */
+            pid: number | null;
+            /** Queues */
+            queues: components["schemas"]["SchedulerQueue"][];
             /**
              * Started At
+             * @description When the first of these tasks was submitted; epoch seconds.
              * @default null
              */
             started_at: number | null;
-            /** Queues */
-            queues: components["schemas"]["SchedulerQueue"][];
         };
         /**
          * SchedulerQueue
          * @description A serial queue, or the tasks of none (null).
          */
         SchedulerQueue: {
+            /** Completed */
+            completed: number | null;
+            /** Failed */
+            failed: number | null;
+            /** Pending */
+            pending: number;
+            /** Processes */
+            processes: components["schemas"]["Process"][];
             /** Queue */
             queue: string | null;
+            /** Running */
+            running: number;
             /**
              * State
              * @enum {string}
              */
             state: "busy" | "idle";
-            /** Pending */
-            pending: number;
-            /** Running */
-            running: number;
-            /** Completed */
-            completed: number | null;
-            /** Failed */
-            failed: number | null;
-            /** Processes */
-            processes: components["schemas"]["Process"][];
         };
         /**
          * SchedulerState
          * @description Whether something of a mode waits or runs.
          */
         SchedulerState: {
-            /** Running */
-            running: boolean;
             /** Loads */
             loads: components["schemas"]["Scheduler"][];
+            /** Running */
+            running: boolean;
         };
         /**
          * ScriptIn
          * @description A script that is to be queued.
          */
         ScriptIn: {
+            /**
+             * Is Base64
+             * @description The text is its bytes in base64: of a file that is no UTF-8.
+             * @default false
+             */
+            is_base64: boolean;
             /** Name */
             name: string;
             /** Text */
@@ -1738,10 +1807,6 @@ export interface components {
          * @description A script.
          */
         ScriptText: {
-            /** Text */
-            text: string;
-            /** Size Bytes */
-            size_bytes: number;
             /** Is Cut */
             is_cut: boolean;
             /**
@@ -1749,28 +1814,27 @@ export interface components {
              * @enum {string}
              */
             language: "bash" | "python" | "other";
-            /**
-             * Is Copy
-             * @description What a try runs, or ran.
-             */
-            is_copy: boolean;
+            /** Size Bytes */
+            size_bytes: number;
+            /** Text */
+            text: string;
         };
         /**
          * Series
          * @description A quantity over time: min, mean and max of each step; null where nothing was measured.
          */
         Series: {
+            /** Max */
+            max: (number | null)[];
+            /** Mean */
+            mean: (number | null)[];
+            /** Min */
+            min: (number | null)[];
             /**
              * Quantity
              * @enum {string}
              */
             quantity: "utilization_percent" | "memory_used_bytes" | "power_w" | "temperature_c";
-            /** Min */
-            min: (number | null)[];
-            /** Mean */
-            mean: (number | null)[];
-            /** Max */
-            max: (number | null)[];
         };
         /**
          * Snapshot
@@ -1782,12 +1846,12 @@ export interface components {
              * @description `<epoch>-<n>`: names this state in `Last-Event-ID` and `?after=`.
              */
             id: string;
+            living: components["schemas"]["Living"];
             /**
              * Now S
              * @description The file server's clock as this was made.
              */
             now_s: number;
-            living: components["schemas"]["Living"];
             /**
              * Recent
              * @description Utilisation of each GPU in the last 120 s; deltas continue it.
@@ -1807,45 +1871,45 @@ export interface components {
              */
             day: string;
             /**
-             * Node
-             * @default
-             */
-            node: string;
-            /**
              * Gpu
              * @default
              */
             gpu: string;
             /**
-             * Task S
+             * Idle J
              * @default null
              */
-            task_s: number | null;
-            /**
-             * Keepalive S
-             * @default null
-             */
-            keepalive_s: number | null;
+            idle_j: number | null;
             /**
              * Idle S
              * @default null
              */
             idle_s: number | null;
             /**
-             * Task J
-             * @default null
-             */
-            task_j: number | null;
-            /**
              * Keepalive J
              * @default null
              */
             keepalive_j: number | null;
             /**
-             * Idle J
+             * Keepalive S
              * @default null
              */
-            idle_j: number | null;
+            keepalive_s: number | null;
+            /**
+             * Node
+             * @default
+             */
+            node: string;
+            /**
+             * Task J
+             * @default null
+             */
+            task_j: number | null;
+            /**
+             * Task S
+             * @default null
+             */
+            task_s: number | null;
         };
         /**
          * SpoolEntry
@@ -1853,33 +1917,33 @@ export interface components {
          */
         SpoolEntry: {
             /**
-             * Job
-             * @example train-exp1
+             * Agents
+             * @default null
              */
-            job: string;
+            agents: number | null;
             /**
              * @description null: nobody looks at it now, and it was not looked at.
              * @default null
              */
             counts: components["schemas"]["Counts"] | null;
             /**
-             * Agents
-             * @default null
+             * Job
+             * @example train-exp1
              */
-            agents: number | null;
+            job: string;
         };
         /**
          * SpoolList
          * @description All queues that this console shows.
          */
         SpoolList: {
-            /** Queue Root */
-            queue_root: string;
             /**
              * Default
              * @description The one that is meant where none is named; null: it has to be named.
              */
             default: string | null;
+            /** Queue Root */
+            queue_root: string;
             /** Spools */
             spools: components["schemas"]["SpoolEntry"][];
         };
@@ -1888,10 +1952,15 @@ export interface components {
          * @description What became of it.
          */
         Stopped: {
-            /** Pid */
-            pid: number;
             /** Id */
             id: string;
+            /** Pid */
+            pid: number | null;
+            /**
+             * Reason
+             * @default
+             */
+            reason: string;
             /**
              * What
              * @enum {string}
@@ -1902,17 +1971,18 @@ export interface components {
              * @default
              */
             where: string;
-            /**
-             * Reason
-             * @default
-             */
-            reason: string;
         };
         /**
          * Storage
          * @description Whether the shared directory answers.
          */
         Storage: {
+            /**
+             * Seen At S
+             * @description When what is shown was seen; null: nothing was seen yet.
+             * @default null
+             */
+            seen_at_s: number | null;
             /**
              * Silent Since S
              * @description Epoch seconds by the console's clock; null: it answers.
@@ -1925,12 +1995,6 @@ export interface components {
              * @default
              */
             waits_for: string;
-            /**
-             * Seen At S
-             * @description When what is shown was seen; null: nothing was seen yet.
-             * @default null
-             */
-            seen_at_s: number | null;
         };
         /**
          * StreamNote
@@ -1938,41 +2002,64 @@ export interface components {
          */
         StreamNote: {
             /**
-             * Plan
-             * @default
-             */
-            plan: string;
-            /**
              * Done
              * @default 0
              */
             done: number;
             /**
-             * Total
-             * @default 0
+             * Lines
+             * @default []
              */
-            total: number;
+            lines: string[];
             /**
              * Node
              * @default
              */
             node: string;
             /**
+             * Plan
+             * @default
+             */
+            plan: string;
+            /**
              * Reply
              * @default
              */
             reply: string;
             /**
-             * Lines
-             * @default []
+             * Total
+             * @default 0
              */
-            lines: string[];
+            total: number;
         };
         /**
          * SubmitOptions
          * @description What is said about tasks beside their scripts; null: what the script says.
          */
         SubmitOptions: {
+            /**
+             * After
+             * @description Keys or names of tasks.
+             * @default []
+             */
+            after: string[];
+            /**
+             * Arguments
+             * @default []
+             */
+            arguments: string[];
+            /**
+             * Array
+             * @default null
+             * @example 0-9%2
+             */
+            array: string | null;
+            /**
+             * Cwd
+             * @description null: the home directory, as for files that are dropped by hand.
+             * @default null
+             */
+            cwd: string | null;
             /**
              * Gpus
              * @default null
@@ -1987,87 +2074,77 @@ export interface components {
              */
             memory: string | null;
             /**
+             * Priority
+             * @default null
+             */
+            priority: number | null;
+            /**
              * Queue
              * @default null
              */
             queue: string | null;
-            /**
-             * Time
-             * @default null
-             * @example 4h
-             */
-            time: string | null;
             /**
              * Retries
              * @default null
              */
             retries: string | null;
             /**
-             * After
-             * @description Keys or names of tasks.
-             * @default []
-             */
-            after: string[];
-            /**
-             * Priority
+             * Time
              * @default null
+             * @example 4h
              */
-            priority: number | null;
-            /**
-             * Cwd
-             * @default null
-             */
-            cwd: string | null;
-            /**
-             * Arguments
-             * @default []
-             */
-            arguments: string[];
+            time: string | null;
         };
         /**
          * TaskDetail
          * @description All that is known of one task.
          */
         TaskDetail: {
-            row: components["schemas"]["TaskRow"];
-            /**
-             * Cwd
-             * @default
-             */
-            cwd: string;
-            /**
-             * Script Path
-             * @description Where it came from; empty: it was no file.
-             * @default
-             */
-            script_path: string;
-            /**
-             * Path
-             * @description Its script in the queue.
-             */
-            path: string;
-            /**
-             * Host
-             * @default
-             */
-            host: string;
-            /**
-             * Arguments
-             * @default []
-             */
-            arguments: string[];
-            /** Needs */
-            needs: components["schemas"]["Need"][];
             /**
              * After
              * @description What it waits for; at most 100.
              * @default []
              */
             after: components["schemas"]["TaskRow"][];
-            /** Tries */
-            tries: components["schemas"]["Try"][];
+            /**
+             * Arguments
+             * @default []
+             */
+            arguments: string[];
+            /**
+             * Array
+             * @default
+             */
+            array: string;
+            /**
+             * Cwd
+             * @default
+             */
+            cwd: string;
+            /**
+             * Experiment
+             * @default
+             */
+            experiment: string;
+            /**
+             * Host
+             * @default
+             */
+            host: string;
             /** Logs */
             logs: components["schemas"]["LogSource"][];
+            /** Needs */
+            needs: components["schemas"]["Need"][];
+            /**
+             * Path
+             * @description Its script in the queue.
+             */
+            path: string;
+            /**
+             * Problems
+             * @default []
+             */
+            problems: components["schemas"]["Note"][];
             /**
              * Record
              * @description Its record, as it stands there.
@@ -2075,21 +2152,15 @@ export interface components {
             record: {
                 [key: string]: unknown;
             };
+            row: components["schemas"]["TaskRow"];
             /**
-             * Array
+             * Script Path
+             * @description Where it came from; empty: it was no file.
              * @default
              */
-            array: string;
-            /**
-             * Experiment
-             * @default
-             */
-            experiment: string;
-            /**
-             * Problems
-             * @default []
-             */
-            problems: components["schemas"]["Note"][];
+            script_path: string;
+            /** Tries */
+            tries: components["schemas"]["Try"][];
         };
         /**
          * TaskFilter
@@ -2097,12 +2168,16 @@ export interface components {
          */
         TaskFilter: {
             /**
-             * State
-             * @description `now`: what waits or runs.
-             * @default now
-             * @enum {string}
+             * Experiment
+             * @description The group of an experiment file.
+             * @default
              */
-            state: "now" | "waiting" | "running" | "done" | "failed" | "all";
+            experiment: string;
+            /**
+             * Node
+             * @default
+             */
+            node: string;
             /**
              * Q
              * @description Words that title or id hold, and `queue:car`, `node:gpu1`, `is:failed`, `why:oom`, `user:bo`.
@@ -2115,16 +2190,12 @@ export interface components {
              */
             queue: string;
             /**
-             * Node
-             * @default
+             * State
+             * @description `now`: what waits or runs.
+             * @default now
+             * @enum {string}
              */
-            node: string;
-            /**
-             * Experiment
-             * @description The group of an experiment file.
-             * @default
-             */
-            experiment: string;
+            state: "now" | "waiting" | "running" | "done" | "failed" | "all";
         };
         /**
          * TaskOutcome
@@ -2133,6 +2204,12 @@ export interface components {
         TaskOutcome: {
             /** Key */
             key: string;
+            /**
+             * Reason
+             * @description In English.
+             * @default
+             */
+            reason: string;
             /** Title */
             title: string;
             /**
@@ -2145,22 +2222,40 @@ export interface components {
              * @default
              */
             where: string;
-            /**
-             * Reason
-             * @description In English.
-             * @default
-             */
-            reason: string;
         };
         /**
          * TaskPage
          * @description A window of a list of tasks.
          */
         TaskPage: {
-            /** Offset */
-            offset: number;
+            /**
+             * Is Partial
+             * @description The filter looked into records, and had not time for all.
+             * @default false
+             */
+            is_partial: boolean;
+            /** Items */
+            items: components["schemas"]["TaskRow"][];
             /** Limit */
             limit: number;
+            /**
+             * Looked At
+             * @description How many tasks a filter that reads records has looked at.
+             * @default 0
+             */
+            looked_at: number;
+            /**
+             * Nodes
+             * @default []
+             */
+            nodes: components["schemas"]["Facet"][];
+            /** Offset */
+            offset: number;
+            /**
+             * Queues
+             * @default []
+             */
+            queues: components["schemas"]["Facet"][];
             /** Total */
             total: number;
             /**
@@ -2168,30 +2263,6 @@ export interface components {
              * @description Another one: the list has changed.
              */
             version: string;
-            /** Items */
-            items: components["schemas"]["TaskRow"][];
-            /**
-             * Queues
-             * @default []
-             */
-            queues: components["schemas"]["Facet"][];
-            /**
-             * Nodes
-             * @default []
-             */
-            nodes: components["schemas"]["Facet"][];
-            /**
-             * Is Partial
-             * @description The filter looked into records, and had not time for all.
-             * @default false
-             */
-            is_partial: boolean;
-            /**
-             * Looked At
-             * @description How many tasks a filter that reads records has looked at.
-             * @default 0
-             */
-            looked_at: number;
         };
         /**
          * TaskRow
@@ -2199,64 +2270,20 @@ export interface components {
          */
         TaskRow: {
             /**
-             * Key
-             * @description Its id; of a hand drop its name in pending/.
-             */
-            key: string;
-            /** Has Id */
-            has_id: boolean;
-            /**
-             * Short
-             * @description Its six digits; empty where it has none.
-             * @example 7ad896
-             */
-            short: string;
-            /** Title */
-            title: string;
-            /**
-             * State
-             * @enum {string}
-             */
-            state: "waiting" | "running" | "done" | "failed";
-            /** Priority */
-            priority: number;
-            /**
-             * Place
-             * @description In the run order, from 0.
+             * Ended At S
              * @default null
              */
-            place: number | null;
+            ended_at_s: number | null;
             /**
-             * Gpus
-             * @description How many it asks for: `2`, `1-4`; empty: not known.
+             * Error Type
              * @default
              */
-            gpus: string;
+            error_type: string;
             /**
-             * Memory Bytes
-             * @default null
+             * Gpu Indices
+             * @default []
              */
-            memory_bytes: number | null;
-            /**
-             * Queue
-             * @default null
-             */
-            queue: string | null;
-            /**
-             * User
-             * @default null
-             */
-            user: string | null;
-            /**
-             * Tries
-             * @default null
-             */
-            tries: number | null;
-            /**
-             * Node
-             * @default
-             */
-            node: string;
+            gpu_indices: number[];
             /**
              * Gpu Keys
              * @description `<node>/<uuid>` of those that it has.
@@ -2264,30 +2291,33 @@ export interface components {
              */
             gpu_keys: string[];
             /**
-             * Gpu Indices
-             * @default []
+             * Gpus
+             * @description How many it asks for: `2`, `1-4`; empty: not known.
+             * @default
              */
-            gpu_indices: number[];
+            gpus: string;
+            /** Has Id */
+            has_id: boolean;
             /**
-             * Submitted At S
-             * @default null
+             * Key
+             * @description Its id; of a hand drop its name in pending/.
              */
-            submitted_at_s: number | null;
-            /**
-             * Started At S
-             * @default null
-             */
-            started_at_s: number | null;
-            /**
-             * Ended At S
-             * @default null
-             */
-            ended_at_s: number | null;
+            key: string;
             /**
              * Limit S
              * @default null
              */
             limit_s: number | null;
+            /**
+             * Memory Bytes
+             * @default null
+             */
+            memory_bytes: number | null;
+            /**
+             * Node
+             * @default
+             */
+            node: string;
             /**
              * Outcome
              * @description Of an ended one: done, failed(1), stopped, timeout …; else its stage.
@@ -2295,15 +2325,56 @@ export interface components {
              */
             outcome: string;
             /**
+             * Place
+             * @description In the run order, from 0.
+             * @default null
+             */
+            place: number | null;
+            /** Priority */
+            priority: number;
+            /**
+             * Queue
+             * @default null
+             */
+            queue: string | null;
+            /**
+             * Short
+             * @description Its six digits; empty where it has none.
+             * @example 7ad896
+             */
+            short: string;
+            /**
+             * Started At S
+             * @default null
+             */
+            started_at_s: number | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "waiting" | "running" | "done" | "failed";
+            /**
              * Status
              * @default null
              */
             status: number | null;
             /**
-             * Error Type
-             * @default
+             * Submitted At S
+             * @default null
              */
-            error_type: string;
+            submitted_at_s: number | null;
+            /** Title */
+            title: string;
+            /**
+             * Tries
+             * @default null
+             */
+            tries: number | null;
+            /**
+             * User
+             * @default null
+             */
+            user: string | null;
             /**
              * Why
              * @default []
@@ -2317,32 +2388,38 @@ export interface components {
         Timeline: {
             /** From S */
             from_s: number;
-            /** To S */
-            to_s: number;
-            /** Now S */
-            now_s: number;
-            /** Lanes */
-            lanes: components["schemas"]["Lane"][];
             /**
              * Is Cut
              * @default false
              */
             is_cut: boolean;
+            /** Lanes */
+            lanes: components["schemas"]["Lane"][];
+            /** Now S */
+            now_s: number;
+            /** To S */
+            to_s: number;
         };
         /**
          * Try
          * @description One try.
          */
         Try: {
-            /** Number */
-            number: number;
-            /** Token */
-            token: string;
             /**
-             * Node
+             * Duration S
+             * @default null
+             */
+            duration_s: number | null;
+            /**
+             * Ended At S
+             * @default null
+             */
+            ended_at_s: number | null;
+            /**
+             * Error Type
              * @default
              */
-            node: string;
+            error_type: string;
             /**
              * Gpu Indices
              * @default []
@@ -2355,97 +2432,80 @@ export interface components {
              */
             gpus: string[];
             /**
-             * Started At S
-             * @default null
-             */
-            started_at_s: number | null;
-            /**
-             * Ended At S
-             * @default null
-             */
-            ended_at_s: number | null;
-            /**
-             * Duration S
-             * @default null
-             */
-            duration_s: number | null;
-            /**
-             * Status
-             * @default null
-             */
-            status: number | null;
-            /**
-             * Why
+             * Node
              * @default
              */
-            why: string;
+            node: string;
+            /** Number */
+            number: number;
             /**
              * Outcome
              * @default
              */
             outcome: string;
             /**
-             * Error Type
+             * Problem
              * @default
              */
-            error_type: string;
+            problem: string;
             /**
              * Reason
              * @default
              */
             reason: string;
             /**
-             * Problem
-             * @default
-             */
-            problem: string;
-            /**
              * Settled By
              * @default
              */
             settled_by: string;
             /**
+             * Started At S
+             * @default null
+             */
+            started_at_s: number | null;
+            /**
+             * Status
+             * @default null
+             */
+            status: number | null;
+            /** Token */
+            token: string;
+            /**
              * Usage
              * @default []
              */
             usage: components["schemas"]["GpuUse"][];
+            /**
+             * Why
+             * @default
+             */
+            why: string;
         };
         /**
          * Versions
          * @description How often each part has changed: lists are fetched again when theirs moves.
          */
         Versions: {
-            /** Waiting */
-            waiting: number;
-            /** Running */
-            running: number;
             /** Done */
             done: number;
+            /** Events */
+            events: number;
             /** Failed */
             failed: number;
             /** Nodes */
             nodes: number;
             /** Queues */
             queues: number;
-            /** Events */
-            events: number;
+            /** Running */
+            running: number;
+            /** Waiting */
+            waiting: number;
         };
         /**
          * Waiting
          * @description A task that waits, by its key.
          */
         Waiting: {
-            /** Key */
-            key: string;
-            /**
-             * Has Id
-             * @description False: a hand drop, which no agent has taken yet; it cannot be stopped by id.
-             */
-            has_id: boolean;
-            /** Title */
-            title: string;
-            /** Priority */
-            priority: number;
             /**
              * Gpus
              * @description How many it asks for: `2`, `1-4`; empty: nobody read it yet.
@@ -2453,12 +2513,23 @@ export interface components {
              */
             gpus: string;
             /**
+             * Has Id
+             * @description False: a hand drop, which no agent has taken yet; it cannot be stopped by id.
+             */
+            has_id: boolean;
+            /** Key */
+            key: string;
+            /** Priority */
+            priority: number;
+            /**
              * Queue
              * @default
              */
             queue: string;
             /** Submitted At S */
             submitted_at_s: number | null;
+            /** Title */
+            title: string;
             /**
              * Tries
              * @default 0
@@ -2474,8 +2545,6 @@ export interface components {
         Watched: {
             /** By */
             by: string;
-            /** Tries */
-            tries: number;
             /**
              * Left S
              * @description Until the first of them is taken over, when its watcher wrote that.
@@ -2483,6 +2552,8 @@ export interface components {
             left_s: number;
             /** Told At S */
             told_at_s: number | null;
+            /** Tries */
+            tries: number;
         };
         /**
          * WhyWaits
@@ -2490,18 +2561,18 @@ export interface components {
          */
         WhyWaits: {
             /**
+             * Code
+             * @description docs/spool.md, Reasons.
+             * @example gpus
+             */
+            code: string;
+            /**
              * Node
              * @description On which node; empty: on all of them.
              * @default
              * @example gpu1-0f3a21
              */
             node: string;
-            /**
-             * Code
-             * @description docs/spool.md, Reasons.
-             * @example gpus
-             */
-            code: string;
             /**
              * Params
              * @example {
