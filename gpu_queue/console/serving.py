@@ -19,7 +19,18 @@ from gpu_queue.console.access.bodies import Bodies
 from gpu_queue.console.access.deciding import ACCESS, CHANGING, House
 from gpu_queue.console.access.guard import Access, Guard
 from gpu_queue.console.access.tokens import Tokens, directory_of, read_tokens
-from gpu_queue.console.api import access, health, history, plans, seed_scheduler, spools, tasks, timeline
+from gpu_queue.console.api import (
+    access,
+    health,
+    history,
+    logs,
+    plans,
+    seed_log,
+    seed_scheduler,
+    spools,
+    tasks,
+    timeline,
+)
 from gpu_queue.console.faults import MEDIA_TYPE, Faults, add_handlers
 from gpu_queue.console.history.keeper import Histories
 from gpu_queue.console.models.common import ProblemDetails
@@ -39,6 +50,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     history.router,
     plans.router,
     seed_scheduler.router,
+    logs.router,
+    seed_log.router,
 )
 """One for each noun, in the order of the documentation."""
 _PROBLEM = "#/components/schemas/ProblemDetails"

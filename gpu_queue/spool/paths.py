@@ -356,6 +356,20 @@ class SpoolPaths:
         return f"{self.root}/uni_id.json"
 
     @property
+    def jobfiles(self) -> str:
+        """What people say of tasks by the web console, which makes it when it needs it; agents never read it."""
+        return f"{self.root}/jobfiles"
+
+    @property
+    def bindings(self) -> str:
+        """Files that are bound to tasks."""
+        return f"{self.jobfiles}/bindings"
+
+    def binding(self, task_id: str) -> str:
+        """The file that is bound to one task."""
+        return f"{self.bindings}/{task_id}.json"
+
+    @property
     def agent_output(self) -> str:
         """What the agents say that ``gpu-queue run`` starts."""
         return f"{self.root}/agent.log"

@@ -13,17 +13,20 @@ from urllib.parse import quote
 from fastapi import APIRouter, Header, Path, Query
 from fastapi.responses import StreamingResponse
 
-from gpu_queue.console.api.shared import PREFIX, Spool, told
+from gpu_queue.console.api.shared import PREFIX, Console, Spool, told
 from gpu_queue.console.api.tasks import Key, find_task
 from gpu_queue.console.keys import text_of
+from gpu_queue.console.logs.bindings import BOUND, binding_of, place_for
 from gpu_queue.console.logs.lines import LineIndex
 from gpu_queue.console.logs.opening import CannotRead, Opened, opened
+from gpu_queue.console.logs.ranges import part_of
 from gpu_queue.console.logs.rows import Blocks, sgr_before, shown, window
 from gpu_queue.console.logs.searching import search, wanted
 from gpu_queue.console.logs.sources import Place, place_of
 from gpu_queue.console.models.logs import ROWS_MAX, LogHits, LogRow, LogWindow
 from gpu_queue.console.models.tasks import ScriptText
 from gpu_queue.console.problems import Problem
+from gpu_queue.console.state import ConsoleState
 from gpu_queue.console.world.deltas import encode
 from gpu_queue.console.world.world import World
 from gpu_queue.spool.snapshot.view import RunningTask
@@ -33,7 +36,11 @@ router = APIRouter(prefix=f"{PREFIX}/spools/{{job}}/tasks/{{key}}", tags=["logs"
 T = TypeVar("T")
 Source = Annotated[
     str,
-    Path(max_length=100, description="The token of a try, or `latest`.", examples=["latest", "a079cd"]),
+    Path(
+        max_length=100,
+        description="The token of a try, `latest`, or `bound`: the file that is bound.",
+        examples=["latest", "a079cd"],
+    ),
 ]
 Encoding = Annotated[Literal["utf-8", "gb18030"], Query(description="Of the log.")]
 READ_S = 10.0
@@ -82,8 +89,20 @@ class _Indices:
 _indices = _Indices()
 
 
-async def _place(world: World, key: str, source: str) -> tuple[Place, bool]:
+def log_roots(world: World, console: ConsoleState) -> list[str]:
+    """Where files may be read that somebody names: the logs of the queue, and the folders that were allowed."""
+    return [world.paths.logs, *console.settings.log_roots]
+
+
+async def find_log(world: World, console: ConsoleState, key: str, source: str) -> tuple[Place, bool]:
+    """The file of a log, and whether its task runs.
+
+    Raises:
+        Problem: there is no such task or log, or it is one that is not read.
+    """
     task = await find_task(world, key)
+    if source == BOUND:
+        return await _bound(world, log_roots(world, console), task.task_id), isinstance(task, RunningTask)
     async with told():
         seen = (await world.latest()).snapshot
         place = seen.waiting.place(task.name)
@@ -99,7 +118,28 @@ async def _place(world: World, key: str, source: str) -> tuple[Place, bool]:
     return found, isinstance(task, RunningTask)
 
 
-async def _read(world: World, place: Place, work: Callable[[Opened], T]) -> T:
+async def _bound(world: World, roots: list[str], task_id: str | None) -> Place:
+    def work() -> Place | None:
+        bound = None if task_id is None else binding_of(world.paths, task_id)
+        return None if bound is None else place_for(bound.path, roots)
+
+    try:
+        async with told():
+            place = await world.logs.within(READ_S, work, "a log")
+    except CannotRead as error:
+        raise Problem(403, "cannot_read", str(error)) from None
+    if place is None:
+        raise Problem(404, "no_such_log", "no file is bound to this task")
+    return place
+
+
+async def read_log(world: World, place: Place, work: Callable[[Opened], T]) -> T:
+    """Do something with an open log, in a thread.
+
+    Raises:
+        Problem: it is none that is read, or the storage does not answer.
+    """
+
     def call() -> T:
         with opened(place.root, place.below) as file:
             return work(file)
@@ -114,6 +154,7 @@ async def _read(world: World, place: Place, work: Callable[[Opened], T]) -> T:
 @router.get("/logs/{source}/window", summary="Rows of a log around a byte")
 async def log_window(
     world: Spool,
+    console: Console,
     key: Key,
     source: Source,
     anchor: Annotated[int, Query(ge=-1, le=OFFSET_MAX, description="A byte; -1: the end.")] = -1,
@@ -122,7 +163,7 @@ async def log_window(
     encoding: Encoding = "utf-8",
 ) -> LogWindow:
     """What a terminal would show.  Two windows join where ``next`` of one is ``first`` of the other."""
-    place, is_running = await _place(world, key, source)
+    place, is_running = await find_log(world, console, key, source)
 
     def work(file: Opened) -> LogWindow:
         blocks = Blocks(file.read, file.size)
@@ -145,7 +186,7 @@ async def log_window(
             is_running=is_running,
         )
 
-    found = await _read(world, place, work)
+    found = await read_log(world, place, work)
     if found.lines is None:
         _indices.count(world, place, _indices.of(place, found.inode))
     return found
@@ -154,25 +195,27 @@ async def log_window(
 @router.get("/logs/{source}/row", summary="All of a row")
 async def log_row(
     world: Spool,
+    console: Console,
     key: Key,
     source: Source,
     offset: Annotated[int, Query(ge=0, le=OFFSET_MAX, description="Where it begins.")],
     encoding: Encoding = "utf-8",
 ) -> LogRow:
     """All updates of a row, a line each, and all of its text, up to 1 MiB."""
-    place, _ = await _place(world, key, source)
+    place, _ = await find_log(world, console, key, source)
 
     def work(file: Opened) -> LogRow:
         blocks = Blocks(file.read, file.size)
         start = blocks.row_start(offset)
         return shown(blocks.between(start, blocks.row_end(start)), start, encoding, whole=True)[0]
 
-    return await _read(world, place, work)
+    return await read_log(world, place, work)
 
 
 @router.get("/logs/{source}/search", summary="Search in a whole log")
 async def log_search(
     world: Spool,
+    console: Console,
     key: Key,
     source: Source,
     q: Annotated[str, Query(min_length=1, max_length=500, description="Literal; `a|b`: either.")],
@@ -186,8 +229,8 @@ async def log_search(
         what = wanted(q, encoding)
     except ValueError as error:
         raise Problem(422, "bad_search", str(error)) from None
-    place, _ = await _place(world, key, source)
-    return await _read(world, place, lambda file: search(file.read, file.size, what, start, to, known=known))
+    place, _ = await find_log(world, console, key, source)
+    return await read_log(world, place, lambda file: search(file.read, file.size, what, start, to, known=known))
 
 
 @router.get(
@@ -198,6 +241,7 @@ async def log_search(
 )
 async def log_follow(
     world: Spool,
+    console: Console,
     key: Key,
     source: Source,
     after: Annotated[
@@ -207,7 +251,7 @@ async def log_follow(
     last_event_id: Annotated[str | None, Header(max_length=30)] = None,
 ) -> StreamingResponse:
     """Events ``rows`` and ``state`` (cut, replaced, gone, ended); the id of each is the offset to go on from."""
-    place, _ = await _place(world, key, source)
+    place, _ = await find_log(world, console, key, source)
     begin = int(last_event_id) if last_event_id is not None and last_event_id.isdecimal() else after
 
     def is_running() -> bool:
@@ -233,20 +277,34 @@ async def log_follow(
     "/logs/{source}/raw",
     summary="A log as it is",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/plain": {}}, "description": "Its bytes."}},
+    responses={
+        200: {"content": {"text/plain": {}}, "description": "Its bytes."},
+        206: {"content": {"text/plain": {}}, "description": "The part that `Range` names."},
+    },
 )
-async def log_raw(world: Spool, key: Key, source: Source) -> StreamingResponse:
+async def log_raw(
+    world: Spool,
+    console: Console,
+    key: Key,
+    source: Source,
+    asked: Annotated[str | None, Header(alias="Range", max_length=100, description="One part of it.")] = None,
+) -> StreamingResponse:
     """As an attachment; its length is what it had when the reading began."""
-    place, _ = await _place(world, key, source)
-    size, inode = await _read(world, place, lambda file: (file.size, file.inode))
+    place, _ = await find_log(world, console, key, source)
+    size, inode = await read_log(world, place, lambda file: (file.size, file.inode))
+    part = part_of(asked, size)
+    if part is not None and part[0] >= part[1]:
+        detail = f"Range: {text_of(asked or '')}: the log has {size} bytes"
+        raise Problem(416, "bad_range", detail, headers={"Content-Range": f"bytes */{size}"})
+    begin, end = part or (0, size)
 
     def piece(file: Opened, offset: int) -> bytes:
-        return file.read(offset, min(RAW_BYTES, size - offset)) if file.inode == inode else b""
+        return file.read(offset, min(RAW_BYTES, end - offset)) if file.inode == inode else b""
 
     async def pieces() -> AsyncIterator[bytes]:
-        offset = 0
-        while offset < size:
-            content = await _read(world, place, partial(piece, offset=offset))
+        offset = begin
+        while offset < end:
+            content = await read_log(world, place, partial(piece, offset=offset))
             if not content:
                 return  # it was cut or replaced: the length that was told is not reached, and the reader sees that
             yield content
@@ -254,11 +312,15 @@ async def log_raw(world: Spool, key: Key, source: Source) -> StreamingResponse:
 
     name = quote(text_of(os.path.basename(place.below)))
     headers = {
-        "Content-Length": str(size),
+        "Content-Length": str(end - begin),
         "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
         "Cache-Control": "no-store",
+        "Accept-Ranges": "bytes",
     }
-    return StreamingResponse(pieces(), media_type="text/plain; charset=utf-8", headers=headers)
+    if part is not None:
+        headers["Content-Range"] = f"bytes {begin}-{end - 1}/{size}"
+    status = 200 if part is None else 206
+    return StreamingResponse(pieces(), status, media_type="text/plain; charset=utf-8", headers=headers)
 
 
 @router.get("/script", summary="The script of a task")
@@ -272,7 +334,7 @@ async def script(world: Spool, key: Key) -> ScriptText:
     def work(file: Opened) -> tuple[bytes, int]:
         return file.read(0, min(file.size, SCRIPT_BYTES)), file.size
 
-    content, size = await _read(world, Place(directory, name, "script"), work)
+    content, size = await read_log(world, Place(directory, name, "script"), work)
     first = content.split(b"\n", 1)[0]
     language: Literal["bash", "python", "other"] = "bash"
     if b"python" in first if first.startswith(b"#!") else task.title.endswith(".py"):

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from gpu_queue.console.api.plans import told, who
 from gpu_queue.console.api.shared import Console
 from gpu_queue.console.keys import key_of, name_of, text_of
+from gpu_queue.console.logs.bindings import bound_ids
 from gpu_queue.console.models.plans import PlanRequest
 from gpu_queue.console.models.seed import PID, Scheduler, SchedulerState, Stopped
 from gpu_queue.console.plans.submitting import default_gpus
@@ -61,10 +62,11 @@ async def _schedulers(world: World, response: Response) -> list[Scheduler]:
         origins = _origins.setdefault(world, Origins(world.paths))
         tasks = wanted(seen)
         known = await world.call(lambda: origins.of(tasks, default_gpus(seen)), READ_S)
+        bound = await world.logs.within(READ_S, lambda: bound_ids(world.paths), "bindings")
     left_out = len(seen.waiting) + len(seen.running) - len(known)
     if left_out > 0:
         response.headers[LEFT_OUT] = str(left_out)
-    return schedulers(seen, known)
+    return schedulers(seen, known, bound)
 
 
 @router.get("/running", summary="What waits and runs, by configuration and queue")
@@ -93,7 +95,7 @@ async def stop(
     """It is stopped if it runs, and cancelled if it waits."""
     async with told():
         seen = await world.fresh(everything=True)
-        key = _the_one(seen, pid)
+        key = the_one(seen, pid)
 
         async def chosen(_: Snapshot) -> list[str]:
             return [key]
@@ -121,7 +123,7 @@ def _number(key: str) -> int | None:
         return None  # a file that was dropped by hand
 
 
-def _the_one(seen: Snapshot, pid: str) -> str:
+def the_one(seen: Snapshot, pid: str) -> str:
     """The key of the task that is meant: among what waits and runs first.
 
     Raises:

@@ -10,9 +10,11 @@ from gpu_queue.console.api.shared import PREFIX, Spool, told
 from gpu_queue.console.keys import name_of, text_of
 from gpu_queue.console.lists.choosing import AnyTask
 from gpu_queue.console.lists.detail import detail_of
-from gpu_queue.console.models.tasks import LIMIT_MAX, Sort, StateFilter, TaskDetail, TaskFilter, TaskPage
+from gpu_queue.console.logs.bindings import BOUND, binding_of
+from gpu_queue.console.models.tasks import LIMIT_MAX, LogSource, Sort, StateFilter, TaskDetail, TaskFilter, TaskPage
 from gpu_queue.console.problems import Problem
 from gpu_queue.console.world.world import World
+from gpu_queue.spool.snapshot.view import Snapshot
 
 router = APIRouter(prefix=f"{PREFIX}/spools/{{job}}", tags=["tasks"])
 READ_S = 15.0
@@ -73,4 +75,13 @@ async def task(world: Spool, key: Key) -> TaskDetail:
     found = await find_task(world, key)
     async with told():
         seen = (await world.latest()).snapshot
-        return await world.call(lambda: detail_of(world.files, seen, found), READ_S)
+        return await world.call(lambda: _detail(world, seen, found), READ_S)
+
+
+def _detail(world: World, seen: Snapshot, found: AnyTask) -> TaskDetail:
+    detail = detail_of(world.files, seen, found)
+    bound = None if found.task_id is None else binding_of(world.paths, found.task_id)
+    if bound is None:
+        return detail
+    source = LogSource(source=BOUND, kind="bound", title=text_of(bound.path), size_bytes=None)
+    return detail.model_copy(update={"logs": [*detail.logs, source]})

@@ -125,7 +125,7 @@ class Try(Model):
 class LogSource(Model):
     """A log of a task."""
 
-    source: str = Field(description="What the addresses of logs name it by: the token of a try, or `b-<binding>`.")
+    source: str = Field(description="What the addresses of logs name it by: the token of a try, or `bound`.")
     kind: Literal["try", "bound"]
     title: str = Field(description="`try 2`, or the path of a bound file.")
     size_bytes: int | None

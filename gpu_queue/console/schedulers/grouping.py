@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
 from gpu_queue.console.keys import key_of, text_of
@@ -45,12 +45,15 @@ def called(seen: Snapshot, pid: int) -> list[Live]:
     return [*running, *(one for one in seen.waiting if (one.task_id or "")[18:26] == digits)]
 
 
-def schedulers(seen: Snapshot, origins: Mapping[str, Origin]) -> list[Scheduler]:
+def schedulers(
+    seen: Snapshot, origins: Mapping[str, Origin], bound: Collection[str] = frozenset()
+) -> list[Scheduler]:
     """All configurations of which something waits or runs, in the order of their files; what is of none comes last.
 
     Args:
         seen: the spool.
         origins: what is known of its tasks, by their names; others are left out.
+        bound: the ids of tasks to which a log is bound.
     """
     groups: dict[Configuration | None, list[tuple[Live, Origin]]] = {}
     for task in wanted(seen):
@@ -61,12 +64,15 @@ def schedulers(seen: Snapshot, origins: Mapping[str, Origin]) -> list[Scheduler]
             groups.setdefault(which, []).append((task, origin))
     queues = {one.queue: one for one in seen.queues}
     known = sorted(one for one in groups if one is not None)
-    made = [_scheduler(which, groups[which], queues) for which in known]
-    return [*made, *([_scheduler(None, groups[None], queues)] if None in groups else [])]
+    made = [_scheduler(which, groups[which], queues, bound) for which in known]
+    return [*made, *([_scheduler(None, groups[None], queues, bound)] if None in groups else [])]
 
 
 def _scheduler(
-    which: Configuration | None, tasks: Sequence[tuple[Live, Origin]], queues: Mapping[str, QueueView]
+    which: Configuration | None,
+    tasks: Sequence[tuple[Live, Origin]],
+    queues: Mapping[str, QueueView],
+    bound: Collection[str],
 ) -> Scheduler:
     by_queue: dict[str | None, list[tuple[Live, Origin]]] = {}
     for task, origin in tasks:
@@ -78,7 +84,7 @@ def _scheduler(
         config_index=None if which is None else which[2],
         file="" if which is None else text_of(which[0]),
         started_at=min(began) if began and which is not None else None,
-        queues=[_queue(one, by_queue[one], queues) for one in [*named, *([None] if None in by_queue else [])]],
+        queues=[_queue(one, by_queue[one], queues, bound) for one in [*named, *([None] if None in by_queue else [])]],
     )
 
 
@@ -88,7 +94,9 @@ def _mode(which: Configuration | None) -> Mode | None:
     return "multi" if which[1] == "multi" else "single"
 
 
-def _queue(name: str | None, tasks: Sequence[tuple[Live, Origin]], queues: Mapping[str, QueueView]) -> SchedulerQueue:
+def _queue(
+    name: str | None, tasks: Sequence[tuple[Live, Origin]], queues: Mapping[str, QueueView], bound: Collection[str]
+) -> SchedulerQueue:
     view = queues.get(name or "") if name is not None else None
     running = sum(isinstance(task, RunningTask) for task, _ in tasks)
     return SchedulerQueue(
@@ -98,11 +106,11 @@ def _queue(name: str | None, tasks: Sequence[tuple[Live, Origin]], queues: Mappi
         running=running,
         completed=None if view is None else view.done,
         failed=None if view is None else view.failed,
-        processes=[_process(task, origin) for task, origin in tasks],
+        processes=[_process(task, origin, task.task_id in bound) for task, origin in tasks],
     )
 
 
-def _process(task: Live, origin: Origin) -> Process:
+def _process(task: Live, origin: Origin, log_bound: bool) -> Process:
     needs = origin.needs
     memory_gb = None if needs is None or needs.memory_bytes is None else round(needs.memory_bytes / (1 << 30), 3)
     common = {
@@ -111,6 +119,7 @@ def _process(task: Live, origin: Origin) -> Process:
         "name": text_of(origin.name or task.title),
         "command": text_of(origin.command, COMMAND_MAX),
         "memory_gb": memory_gb,
+        "log_bound": log_bound,
     }
     if isinstance(task, RunningTask):
         told = {
