@@ -80,8 +80,8 @@ def _serve(settings: ConsoleSettings, state: str, log: str) -> int:
     from gpu_queue.console import process  # noqa: PLC0415  the extra
     from gpu_queue.console.serving import make_app  # noqa: PLC0415
 
-    os.umask(0o077)
     bound = _bind(settings, state)
+    os.umask(0o077)
     with bound:
         settings = replace(settings, port=bound.getsockname()[1])
         app = make_app(settings)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 from collections.abc import Callable
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 import uvicorn
 from fastapi import FastAPI
@@ -95,7 +97,12 @@ def serve(app: FastAPI, bound: socket.socket, ready: Callable[[], None], log_con
         timeout_graceful_shutdown=LEAVE_S,
         h11_max_incomplete_event_size=HEAD_MAX_BYTES,
     )
+    signal.signal(signal.SIGTERM, _leave)  # uvicorn ends in order, and then raises again what it was told
     Server(config, ready).run([bound])
+
+
+def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(0)
 
 
 def log_config(path: str) -> dict[str, Any]:

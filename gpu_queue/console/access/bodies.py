@@ -26,9 +26,9 @@ _WITH_SCRIPTS = re.compile(r"/api/v1/spools/[^/]+/(?:plans|read)")
 class Bodies:
     """Reads the body of a change."""
 
-    def __init__(self, app: ASGIApp, timeout_s: float = BODY_S) -> None:
+    def __init__(self, app: ASGIApp, timeout_s: float | None = None) -> None:
         self._app = app
-        self._timeout_s = timeout_s
+        self._timeout_s = BODY_S if timeout_s is None else timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
