@@ -21,9 +21,11 @@ from gpu_queue.console.access.guard import Access, Guard
 from gpu_queue.console.access.tokens import Tokens, directory_of, read_tokens
 from gpu_queue.console.api import (
     access,
+    console,
     health,
     history,
     logs,
+    metrics,
     plans,
     seed_log,
     seed_scheduler,
@@ -52,6 +54,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     seed_scheduler.router,
     logs.router,
     seed_log.router,
+    console.router,
+    metrics.router,
 )
 """One for each noun, in the order of the documentation."""
 _PROBLEM = "#/components/schemas/ProblemDetails"

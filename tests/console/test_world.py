@@ -217,6 +217,27 @@ def test_what_is_found_nowhere_costs_a_complete_listing_once_in_a_while(spool: S
     asyncio.run(scene())
 
 
+def test_monitoring_looks_once_for_each_glance_and_tells_no_agent_that_somebody_looks(spool: Spool) -> None:
+    async def scene() -> None:
+        world = world_of(spool)
+        await world.glance(20)
+        refreshes = world.refreshes
+        assert refreshes == 1
+        while world.is_watched:
+            await asyncio.sleep(0.01)  # until the thread rests
+        assert world.refreshes == refreshes
+        assert not os.path.lexists(world.paths.watched)
+        await asyncio.to_thread(spool.submit, Script("second.sh", "echo 2"))
+        one = Reader(await world.stream())
+        await one.next()
+        while one.document["counts"]["waiting"] != 2:
+            await one.next()
+        assert os.path.lexists(world.paths.watched)
+        world.close()
+
+    asyncio.run(scene())
+
+
 def test_more_queues_than_may_be_are_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gpu_queue.console.world.worlds.WORLDS_MAX", 2)
     for job in ("a", "b", "c"):

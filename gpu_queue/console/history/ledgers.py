@@ -114,10 +114,12 @@ def spent(lines: Iterable[Line], by: str) -> list[dict[str, object]]:
 
 
 def _spent(day: str, node: str, uuid: str, total: dict[str, float]) -> dict[str, object]:
+    gpu = f"{key_of(node)}/{printable(uuid)}" if uuid else ""
+    return {"day": day, "node": key_of(node), "gpu": gpu, **_by_use(total)}
+
+
+def _by_use(total: dict[str, float]) -> dict[str, float]:
     return {
-        "day": day,
-        "node": key_of(node),
-        "gpu": f"{key_of(node)}/{printable(uuid)}" if uuid else "",
         # Time with a light filler beside a task is the task's, its energy the filler's.
         "task_s": total["task_s"] + total["light_s"],
         "keepalive_s": total["filler_s"],
@@ -126,6 +128,16 @@ def _spent(day: str, node: str, uuid: str, total: dict[str, float]) -> dict[str,
         "keepalive_j": total["filler_j"] + total["light_j"],
         "idle_j": total["idle_j"],
     }
+
+
+def totals(lines: Iterable[Line]) -> dict[tuple[str, str], dict[str, float]]:
+    """What each GPU did since there is a ledger, by node and UUID; keys as the model ``Spent`` has them."""
+    sums: dict[tuple[str, str], dict[str, float]] = {}
+    for line in lines:
+        total = sums.setdefault((line.node, line.uuid), dict.fromkeys(_NUMBERS, 0.0))
+        for name, value in line.numbers.items():
+            total[name] += value
+    return {gpu: _by_use(total) for gpu, total in sums.items()}
 
 
 def first_day(today: date, days: int) -> str:

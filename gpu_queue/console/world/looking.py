@@ -58,16 +58,19 @@ class Looker:
         self._touched_at_s = self._config_at_s = float("-inf")
         self._band = _band(Settings())
 
-    def look(self, began_s: float, idle_since: Mapping[str, float], *, everything: bool) -> tuple[Seen, Living]:
+    def look(
+        self, began_s: float, idle_since: Mapping[str, float], *, everything: bool, is_watched: bool
+    ) -> tuple[Seen, Living]:
         """Look once.
 
         Args:
             began_s: monotonic, now.
             idle_since: of GPUs that stand still under a task since when, by the server's clock.
             everything: all directories are listed, whenever they were listed last.
+            is_watched: somebody looks on: agents are to tell what their GPUs do as it changes.
         """
         made = _is_made(self._paths)
-        if made and not self._read_only and began_s - self._touched_at_s >= TOUCH_EVERY_S:
+        if made and is_watched and not self._read_only and began_s - self._touched_at_s >= TOUCH_EVERY_S:
             touch_watched(self._paths)
             self._touched_at_s = began_s
         if began_s - self._config_at_s >= CONFIG_EVERY_S:

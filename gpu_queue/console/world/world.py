@@ -18,6 +18,7 @@ from gpu_queue.console.models.living import Storage as StorageView
 from gpu_queue.console.world.deltas import Ring, encode, parse_id, without_nulls
 from gpu_queue.console.world.gauges import Gauges
 from gpu_queue.console.world.looking import Looker, Seen
+from gpu_queue.console.world.rate import Rate
 from gpu_queue.console.world.storage import Lane, StorageSilent
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.spool.snapshot.looks import Cost
@@ -32,6 +33,8 @@ _log = logging.getLogger("gpu_queue.console")
 EVERY_S = 2.0
 LINGERS_S = 30.0
 """So long a spool is looked at after the last one who looked has left."""
+KEPT_S = 300.0
+"""So long what was read is kept for the next glance, without a look."""
 SILENT_S = 5.0
 """A look that takes longer is told of."""
 STREAMS_MAX = 64
@@ -69,6 +72,8 @@ class World:
         self.ring = Ring()
         self.refreshes = 0
         self.cost = Cost()
+        self.rate = Rate()
+        self.rate.note(time.monotonic(), 0, 0)
         self._read_only = read_only
         self._every_s = every_s
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -77,7 +82,8 @@ class World:
         self._lock = threading.Lock()
         self._wanted: list[tuple[asyncio.Future[Seen], bool]] = []
         self._looking_since_s: float | None = None
-        self._last_wanted_s = 0.0
+        self._last_wanted_s = self._last_glance_s = float("-inf")
+        self._is_resting = False
         self._streams = 0
         self._news = asyncio.Event()
         self._closed = False
@@ -102,7 +108,7 @@ class World:
     @property
     def is_watched(self) -> bool:
         """Whether it is looked at."""
-        return self._thread is not None
+        return self._thread is not None and not self._is_resting
 
     async def fresh(self, *, everything: bool = False, timeout_s: float = 15.0) -> Snapshot:
         """The spool as it is now.
@@ -138,14 +144,24 @@ class World:
         is_young = at_s is not None and time.monotonic() - at_s < max_age_s
         return await self.fresh(everything=not is_young)
 
-    async def _look(self, everything: bool, timeout_s: float) -> Seen:
+    async def glance(self, timeout_s: float) -> None:
+        """Look once, where what was seen last is not young: for monitoring.  No agent is told that somebody looks.
+
+        Raises:
+            StorageSilent: the storage does not answer.
+        """
+        seen = self._seen
+        if seen is None or time.monotonic() - seen.at_s >= 2 * self._every_s:
+            await self._look(False, timeout_s, is_glance=True)
+
+    async def _look(self, everything: bool, timeout_s: float, *, is_glance: bool = False) -> Seen:
         silent = self._silent()
         if silent is not None:
             raise silent
         future: asyncio.Future[Seen] = asyncio.get_running_loop().create_future()
         with self._lock:
             self._wanted.append((future, everything))
-        self.attend()
+        self.attend(is_glance=is_glance)
         self._wake.set()
         try:
             return await asyncio.wait_for(future, timeout_s)
@@ -246,9 +262,13 @@ class World:
 
     # -- in the event loop -------------------------------------------------------------------------------------------
 
-    def attend(self) -> None:
+    def attend(self, *, is_glance: bool = False) -> None:
         """Somebody looks."""
-        self._last_wanted_s = time.monotonic()
+        now = self._last_glance_s = time.monotonic()
+        if not is_glance:
+            if now - self._last_wanted_s > LINGERS_S / 2:
+                self._wake.set()  # it rests, or is about to
+            self._last_wanted_s = now
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         with self._lock:
@@ -286,6 +306,7 @@ class World:
         self._seen = seen
         if is_complete or self._complete_at_s is None:
             self._complete_at_s = seen.at_s
+        self.rate.note(seen.at_s, self.cost.listings.total(), self.cost.opens)
         self._gauges.add(seen.snapshot, seen.now_s)
         self._publish(living)
         for one in waiting:
@@ -310,16 +331,24 @@ class World:
             with self._lock:
                 wanted, self._wanted = self._wanted, []
             began_s = time.monotonic()
-            is_idle = began_s - self._last_wanted_s > LINGERS_S and not self._streams and not wanted
-            if self._closed or is_idle:
+            is_watched = bool(self._streams) or began_s - self._last_wanted_s <= LINGERS_S
+            if self._closed or not (is_watched or wanted):
                 with self._lock:
-                    if self._closed or not self._wanted:
+                    is_over = began_s - self._last_glance_s > KEPT_S
+                    if self._closed or (is_over and not self._wanted):
                         self._thread = None
                         return
+                self._is_resting = True
+                self._wake.wait(KEPT_S)
+                self._wake.clear()
+                self._is_resting = False
+                continue
             self._looking_since_s = began_s
             everything, waiting = any(one for _, one in wanted), [one for one, _ in wanted]
             try:
-                seen, living = looker.look(began_s, self._gauges.idle_since, everything=everything)
+                seen, living = looker.look(
+                    began_s, self._gauges.idle_since, everything=everything, is_watched=is_watched
+                )
                 tell = partial(self._arrived, seen, living, waiting, everything)
             except Exception as error:  # whatever somebody put there: others look on, and the next look may do
                 _log.exception("the queue %s could not be looked at", printable(self.job))

@@ -66,6 +66,7 @@ class Worlds:
         if len(self._worlds) >= WORLDS_MAX:
             for other, world in list(self._worlds.items()):
                 if not world.is_watched and not world.streams:
+                    world.close()
                     del self._worlds[other]
             if len(self._worlds) >= WORLDS_MAX:
                 raise StorageCrowded(f"{WORLDS_MAX} queues are looked at already; try again later")
