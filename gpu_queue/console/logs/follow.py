@@ -10,7 +10,7 @@ from gpu_queue.console.logs.opening import CannotRead, opened
 from gpu_queue.console.logs.rows import Blocks, shown
 from gpu_queue.console.logs.sources import Place
 from gpu_queue.console.models.logs import FollowRows, FollowState, LogRow
-from gpu_queue.console.world.storage import Lane, StorageSilent
+from gpu_queue.console.world.storage import Lane, StorageCrowded, StorageSilent
 
 SLOW_S = 1.0
 FAST_S = 0.25
@@ -45,13 +45,15 @@ class Follower:
         self._task: asyncio.Task[None] | None = None
         self._readers = 0
         self._grew = False
+        self._begins = asyncio.Lock()
 
     async def enter(self) -> None:
         """One more follows."""
         self._readers += 1
-        if self._task is None:
-            await self._see()
-            self._task = asyncio.get_running_loop().create_task(self._run())
+        async with self._begins:  # of two who come at once the second waits for the first look
+            if self._task is None:
+                await self._see()
+                self._task = asyncio.get_running_loop().create_task(self._run())
 
     def leave(self) -> bool:
         """One less; True: nobody is left, and it is not looked at any more."""
@@ -85,8 +87,8 @@ class Follower:
             await asyncio.sleep(FAST_S if self._grew else SLOW_S)
             try:
                 await self._see()
-            except StorageSilent:
-                continue
+            except (StorageSilent, StorageCrowded, OSError):
+                continue  # who reads is told so by its own read; the next look may succeed
             self._grew = self.look.number != before
 
     async def _see(self) -> None:
