@@ -13,7 +13,7 @@ SHELL_FILES := client.sh submit.sh gpu_queue/execution/shim.sh gpu_queue/ways/* 
 	examples/documents/scripts/*.sh examples/documents/scripts/compete_gpu_retry/*.sh \
 	tests/sharedfs/guest.sh tests/samples/sessions/*.sh
 
-.PHONY: help venv demo demo-shared test test-again test-sharedfs test-slurm test-ways lint format docs docs-samples attack soak bench gpu-report console console-demo console-dev console-check clean
+.PHONY: help venv demo demo-shared test test-again test-sharedfs test-slurm test-ways lint format docs docs-samples attack soak bench bench-console gpu-report console console-demo console-shots console-dev console-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -86,6 +86,9 @@ console: $(WEB_STAMP) ## build the pages of the console with Node from PyPI, int
 console-demo: $(STAMP) ## the web console on a queue with a past, three agents and people who use it; PORT=29214
 	@$(BIN)/python -m tests.console.stage $(if $(PORT),--port $(PORT))
 
+console-shots: $(STAMP) ## pictures of each page, both themes, wide and narrow, both languages: build/console-shots
+	@$(BIN)/python -m tests.console.shots $(if $(ONLY),--only $(ONLY))
+
 console-dev: $(WEB_STAMP) ## serve the pages from their sources; GPUQ_CONSOLE=http://127.0.0.1:29214 answers requests
 	@$(BIN)/python gpu_queue/console/web/build.py dev
 
@@ -94,6 +97,9 @@ console-check: $(WEB_STAMP) ## types, texts and the built pages are what the sou
 
 soak: $(STAMP) ## kill agents at random for minutes; nothing may be lost
 	$(BIN)/python -m pytest -m soak -n 0 -o timeout=0 -s
+
+bench-console: $(STAMP) ## what the console costs, against its budgets; QUICK=1
+	@$(BIN)/python -m benchmarks.console.bench $(if $(QUICK),--quick)
 
 bench: $(STAMP) ## start latency and throughput, beside tsp and a bare loop
 	$(BIN)/python benchmarks/bench.py

@@ -65,7 +65,13 @@ class Past:
     chance: random.Random
     spans: list[Span] = field(default_factory=list)
     events: dict[str, list[tuple[float, dict[str, object]]]] = field(default_factory=dict)
+    present: dict[tuple[str, int], Span] = field(default_factory=dict)
     nonce: int = 0x7A0000
+
+    def ends_s(self, machine: Machine, gpu: int) -> float:
+        """Of the past of one GPU."""
+        one = self.present.get((machine.node, gpu))
+        return self.now_s if one is None else one.begin_s
 
     def new_id(self, at_s: float, name: str) -> str:
         """Nonces that ascend, as no client's do."""
@@ -79,7 +85,12 @@ class Past:
 
 
 def make_past(
-    paths: SpoolPaths, machines: Sequence[Machine], now_s: float, tasks: int = 1300, seed: int = 17
+    paths: SpoolPaths,
+    machines: Sequence[Machine],
+    now_s: float,
+    tasks: int = 1300,
+    seed: int = 17,
+    present: Sequence[Span] = (),
 ) -> list[Span]:
     """Write a week that ends now.
 
@@ -89,11 +100,14 @@ def make_past(
         now_s: epoch seconds.
         tasks: how many have settled, at the least.
         seed: of the same moment: another past.
+        present: what GPUs are used for since when; until ``now_s``, and told as what lasts.
 
     Returns:
         What each GPU was used for, in order of time.
     """
-    past = Past(paths, machines, now_s, random.Random(seed))
+    past = Past(
+        paths, machines, now_s, random.Random(seed), present={(one.machine.node, one.gpu): one for one in present}
+    )
     for step, (begin_s, machine, gpus, role) in enumerate(_played(past, tasks)):
         _play(past, begin_s, machine, gpus, role, step)
     _write_histories(past)
@@ -122,11 +136,14 @@ def _played(past: Past, tasks: int) -> Iterator[tuple[float, Machine, tuple[int,
         order = sorted(range(machine.gpus), key=lambda gpu: (free_at[machine.node, gpu], gpu))[: role.gpus]
         begin_s = max(free_at[machine.node, gpu] for gpu in order) + _pause_s(chance)
         length_s = chance.uniform(role.least_s, role.most_s) * shrink
-        if begin_s + length_s > past.now_s - 20:
-            if begin_s > past.now_s - 600:
-                return
-            length_s = past.now_s - 20 - begin_s - chance.uniform(0, 300)
+        until_s = min(past.ends_s(machine, gpu) for gpu in order)
+        if begin_s + length_s > until_s - 20:
+            length_s = until_s - 20 - begin_s - chance.uniform(0, 300)
             if length_s < 5:
+                for gpu in order:
+                    free_at[machine.node, gpu] = max(free_at[machine.node, gpu], past.now_s)
+                if min(free_at.values()) >= past.now_s:
+                    return
                 continue
         for gpu in order:
             free_at[machine.node, gpu] = begin_s + length_s
@@ -285,7 +302,7 @@ def _fill(past: Past, machine: Machine, gpu: int, spans: list[Span]) -> None:
         before = what
 
     for span in [*spans, None]:
-        until_s = past.now_s - 5 if span is None else span.begin_s
+        until_s = past.ends_s(machine, gpu) - 5 if span is None else span.begin_s
         gap_s = until_s - at_s
         if gap_s > 2:
             use(at_s, "idle")
@@ -297,6 +314,9 @@ def _fill(past: Past, machine: Machine, gpu: int, spans: list[Span]) -> None:
             break
         use(span.begin_s, "task", span.claim)
         at_s = span.end_s
+    last = past.present.get((machine.node, gpu))
+    if last is not None:
+        use(last.begin_s, last.use, last.claim)
 
 
 def _between(chance: random.Random, at_s: float, until_s: float) -> list[tuple[float, float, str]]:

@@ -1,0 +1,111 @@
+"""Pictures of each page, in both themes, wide and narrow, in both languages, into ``build/console-shots``.
+
+    python -m tests.console.shots [--only gpus] [--out DIR]
+
+They show the same still life each time (:mod:`tests.console.stage.still`); somebody has to look at them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from gpu_queue.console.history.keeper import directory_of, path_of
+from gpu_queue.spool.paths import SpoolPaths
+from tests.agent.harness import ROOT
+from tests.console.served import Served, a_console
+from tests.console.stage.samples import keep_samples
+from tests.console.stage.still import Still
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
+SIZES = {"wide": (1440, 900), "narrow": (390, 844)}
+SETTLES_MS = 900
+
+
+def pages_of(still: Still) -> dict[str, str]:
+    """Address by name."""
+    running = still.ids["pretrain_1b_s3.sh"]
+    failed = sorted(os.listdir(f"{still.paths.root}/failed"))[-1][4:]
+    machine = f"{still.spans[0].machine.node}"
+    return {
+        "gpus": "ui/gpu",
+        "gpus-tiles": "ui/gpu?view=tiles",
+        "gpus-time": "ui/gpu?view=time",
+        "gpus-panel": f"ui/gpu?gpu={machine}/GPU-00000000-0000-0000-0000-000000000000",
+        "tasks": "ui/state",
+        "tasks-failed": "ui/state?state=failed",
+        "task-running": f"ui/state/{running}",
+        "task-failed": f"ui/state/{failed}",
+        "task-why": f"ui/state/{os.path.basename(still.waiting[0].name)[4:]}?tab=why",
+        "submit": "ui/gpu?submit=1",
+        "settings": "ui/setting",
+    }
+
+
+def shoot(browser: Browser, console: Served, pages: dict[str, str], out: Path) -> int:
+    """Take them all; returns how many."""
+    count = 0
+    for theme, language, size in itertools.product(("dark", "light"), ("en", "zh"), SIZES):
+        width, height = SIZES[size]
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, timezone_id="Europe/Berlin", reduced_motion="reduce"
+        )
+        context.add_init_script(
+            f"localStorage.setItem('gpuq.theme', '{theme}'); localStorage.setItem('gpuq.language', '{language}');"
+        )
+        page = context.new_page()
+        page.goto(console.link)
+        _settle(page)
+        for name, address in pages.items():
+            page.goto(f"{console.address}{address}")
+            _settle(page)
+            page.screenshot(path=out / f"{name}-{size}-{theme}-{language}.png")
+            count += 1
+        context.close()
+    return count
+
+
+def _settle(page: Page) -> None:
+    page.wait_for_load_state("load")
+    page.wait_for_timeout(SETTLES_MS)  # streams never come to rest
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Take pictures."""
+    parser = argparse.ArgumentParser(prog="python -m tests.console.shots", description="Pictures of the console.")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "console-shots")
+    parser.add_argument("--only", default="", help="pages whose names begin so")
+    wanted = parser.parse_args(arguments)
+    wanted.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="gpu-queue-shots-") as name:
+        base = Path(name)
+        paths = SpoolPaths(str(base / "queues" / "train-exp1"))
+        now_s = time.time()
+        still = Still(paths, now_s)
+        environment = {"HOME": str(base / "home"), "XDG_STATE_HOME": str(base / "home" / "state")}
+        keep_samples(path_of(directory_of(environment), paths), still.spans, now_s)
+        still.keep_beating()
+        pages = {key: one for key, one in pages_of(still).items() if key.startswith(wanted.only)}
+        with (
+            a_console(base, XDG_STATE_HOME=environment["XDG_STATE_HOME"]) as console,
+            sync_playwright() as playwright,
+        ):
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+            count = shoot(browser, console, pages, wanted.out)
+            browser.close()
+        still.close()
+    print(f"{count} pictures in {wanted.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
