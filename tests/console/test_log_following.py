@@ -42,10 +42,14 @@ class Reader:
 
     async def next(self) -> Event:
         """The next that is no comment."""
-        while True:
-            event = await asyncio.wait_for(anext_of(self.events), 20)
-            if event[2] is not None:
-                return event
+
+        async def found() -> Event:
+            while True:
+                event = await self.events.__anext__()
+                if event[2] is not None:
+                    return event
+
+        return await asyncio.wait_for(found(), 20)
 
     async def until(self, content: bytes) -> None:
         """Take rows in as a page does, until they are this."""
@@ -63,10 +67,6 @@ class Reader:
             _, _, value = await self.next()
             if isinstance(value, FollowState):
                 return value.state
-
-
-async def anext_of(events: AsyncIterator[Event]) -> Event:
-    return await events.__anext__()
 
 
 def run(work: Callable[[Followers], Awaitable[None]]) -> None:
