@@ -12,7 +12,7 @@ from gpu_queue.errors import SpoolError
 from gpu_queue.spool.desk import bulk, explaining, find, steering, stopping
 from gpu_queue.spool.desk.asking import Answer, Reply
 from gpu_queue.spool.desk.find import Task
-from gpu_queue.spool.desk.steering import Outcome
+from gpu_queue.spool.desk.steering import Outcome, What
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.task import State
 from tests.shell.helpers import Spool, wait_until
@@ -94,6 +94,23 @@ def test_a_cancel_that_loses_each_rename_to_another_looks_anew_and_goes_on(
     assert sorted(outcome.what.value for _, outcome in heard.outcomes) == ["done"] * 25 + ["gone"] * 25
     assert len(spool.names("failed")) == 25
     assert len(looks) < 30, "one look for all, not one for each"
+
+
+def test_a_task_that_another_takes_between_two_looks_at_it_is_no_strange_file(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = spool.add("pending", "a.sh")
+    path = str(spool.path / "pending" / name)
+    real = os.lstat
+
+    def taken_after_it(asked: str) -> os.stat_result:
+        facts = real(asked)
+        if asked == path:
+            os.rename(path, spool.path / "failed" / name)
+        return facts
+
+    monkeypatch.setattr(os, "lstat", taken_after_it)
+    assert steering.cancel(paths_of(spool), Task(State.PENDING, name)).what is What.DONE
 
 
 def test_priorities_are_each_their_own_and_only_as_they_were_seen(spool: Spool) -> None:

@@ -135,6 +135,14 @@ def is_script(path: str) -> bool:
         return False
 
 
+def is_strange(path: str) -> bool:
+    """Whether something stands there that is no regular file; one look, for it may be taken away in this moment."""
+    try:
+        return not stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
 def look(paths: SpoolPaths, state: State) -> list[Task]:
     """The tasks of a state, in run order; in pending/ also those that were dropped by hand.
 

@@ -26,6 +26,7 @@ from gpu_queue.spool.desk.find import (
     Unclear,
     is_pattern,
     is_script,
+    is_strange,
     listed,
     look,
     where,
@@ -132,7 +133,7 @@ def unclear(text: str, found: Unclear) -> Outcome:
 def transfer(paths: SpoolPaths, task: Task, target: Task) -> Outcome:
     """Move a task by one rename, and say what came of it."""
     source = task.path(paths)
-    if os.path.lexists(source) and not is_script(source):
+    if is_strange(source):
         return refused(task, f"{task.where}/{printable(task.name)} is no regular file; it stays where it is")
     if store.move(source, target.path(paths)).moved is Moved.WON:
         return done(target)
