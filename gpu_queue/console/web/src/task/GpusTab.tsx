@@ -1,0 +1,60 @@
+import { Trans } from "@lingui/react/macro";
+import { useQuery } from "@tanstack/react-query";
+import { lazy, Suspense } from "react";
+
+import { spool } from "../api/base";
+import { client } from "../api/client";
+import type { History, TaskDetail } from "../api/types";
+import { useEntity, useStore } from "../live/hooks";
+import { Empty } from "../ui/Empty";
+import { Panel } from "../ui/Panel";
+import { Skeleton } from "../ui/Skeleton";
+
+const Charts = lazy(() => import("../gpus/QuantityCharts").then((room) => ({ default: room.QuantityCharts })));
+const WEEK_S = 7 * 86_400;
+
+function GpuSince({ job, gpuKey, from_s, to_s }: { job: string; gpuKey: string; from_s: number; to_s: number | null }) {
+  const store = useStore();
+  const gpu = useEntity("gpus", gpuKey);
+  const { data } = useQuery({
+    queryKey: ["history", job, gpuKey, from_s, to_s],
+    refetchInterval: to_s === null ? 60_000 : false,
+    queryFn: ({ signal }) => {
+      const to = Math.ceil(to_s ?? store.now_s());
+      const from = Math.floor(Math.max(from_s, to - WEEK_S));
+      const step = Math.max(60, Math.ceil((to - from) / 400 / 60) * 60);
+      return client.get<History>(spool(job, "history"), { query: { gpu: gpuKey, from, to: Math.max(to, from + 60), step }, signal });
+    },
+  });
+  if (!gpu) return null;
+  return (
+    <Panel title={`GPU ${gpu.index}`} aside={gpu.name}>
+      <Suspense fallback={<Skeleton rows={3} />}>
+        {data ? <Charts history={data} gpu={gpu} from_s={from_s} to_s={to_s ?? store.now_s()} /> : <Skeleton rows={3} />}
+      </Suspense>
+    </Panel>
+  );
+}
+
+/** Is it using them: what its GPUs did since its start. */
+export function GpusTab({ job, detail }: { job: string; detail: TaskDetail }) {
+  const { row } = detail;
+  const last = detail.tries[detail.tries.length - 1];
+  const keys = row.gpu_keys.length > 0 ? row.gpu_keys : (last?.gpus ?? []).map((uuid) => `${last?.node ?? ""}/${uuid}`);
+  const from_s = row.started_at_s ?? last?.started_at_s ?? null;
+  if (keys.length === 0 || from_s === null)
+    return (
+      <Panel>
+        <Empty>
+          <Trans>It has had no GPU yet.</Trans>
+        </Empty>
+      </Panel>
+    );
+  return (
+    <>
+      {keys.map((key) => (
+        <GpuSince key={key} job={job} gpuKey={key} from_s={from_s} to_s={row.ended_at_s ?? null} />
+      ))}
+    </>
+  );
+}
