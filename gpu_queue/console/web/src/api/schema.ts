@@ -832,7 +832,7 @@ export interface components {
             size_bytes: number | null;
             /**
              * Source
-             * @description What the addresses of logs name it by: the token of a try, or `b-<binding>`.
+             * @description What the addresses of logs name it by: the token of a try, or `bound`.
              */
             source: string;
             /**

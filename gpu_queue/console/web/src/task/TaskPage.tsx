@@ -5,10 +5,11 @@ import { useEffect } from "react";
 
 import { spool } from "../api/base";
 import { client, isAccessError } from "../api/client";
-import type { TaskDetail } from "../api/types";
+import type { TaskDetail, Wire } from "../api/types";
 import { useLiving } from "../live/hooks";
 import { useJob } from "../shell/job";
 import { TokenPanel } from "../shell/TokenPanel";
+import { giveScript } from "../submit/given";
 import { usePlan } from "../tasks/plan/usePlan";
 import { Banner } from "../ui/Banner";
 import { Button } from "../ui/Button";
@@ -19,6 +20,7 @@ import { Panel } from "../ui/Panel";
 import { Skeleton } from "../ui/Skeleton";
 import { StateShape } from "../ui/StateShape";
 import { Tabs } from "../ui/Tabs";
+import { toast } from "../ui/Toast";
 import { GpusTab } from "./GpusTab";
 import { LogView } from "./log/LogView";
 import { ScriptTab } from "./ScriptTab";
@@ -45,18 +47,27 @@ function useTask(job: string, key: string) {
   });
 }
 
-function Actions({ detail }: { detail: TaskDetail }) {
+function Actions({ job, detail }: { job: string; detail: TaskDetail }) {
   const { t } = useLingui();
   const plan = usePlan();
   const navigate = useNavigate();
   const { row } = detail;
   const stop = (): void => void plan({ action: row.state === "running" ? "stop" : "cancel", tasks: [row.key] });
+  const copy = async (): Promise<void> => {
+    try {
+      const script = await client.get<Wire<"ScriptText">>(spool(job, "tasks", row.key, "script"));
+      giveScript({ name: row.title, text: script.text });
+      void navigate({ to: ".", search: (old) => ({ ...old, submit: true as const }) });
+    } catch (error) {
+      toast({ text: error instanceof Error ? error.message : String(error), tone: "trouble" });
+    }
+  };
   const isLive = row.state === "waiting" || row.state === "running";
   useShortcut("s", t`stop or cancel it`, stop, { isOn: isLive });
   useShortcut("r", t`run it again`, () => void plan({ action: "retry", tasks: [row.key] }), { isOn: !isLive });
   return (
     <div className={styles["actions"]}>
-      <Button onClick={() => void navigate({ to: ".", search: (old) => ({ ...old, submit: 1 as const, from: row.key }) })}>
+      <Button onClick={() => void copy()}>
         <Trans>Copy as script</Trans>
       </Button>
       {row.state === "running" && (
@@ -120,7 +131,7 @@ function Loaded({ job, detail }: { job: string; detail: TaskDetail }) {
         <span className={styles["id"]} title={row.key}>
           {row.short}
         </span>
-        <Actions detail={detail} />
+        <Actions job={job} detail={detail} />
       </header>
       <Sentence row={row} host={detail.host} />
       {detail.problems.length > 0 && (
