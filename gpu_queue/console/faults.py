@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable, Collection
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -49,8 +50,13 @@ def of_ours(error: GpuQueueError) -> Problem:
     return Problem(409, "refused", str(error))
 
 
-def add_handlers(app: FastAPI) -> None:
-    """Make all errors of an app problems."""
+def add_handlers(app: FastAPI, methods_of: Callable[[Scope], Collection[str]] | None = None) -> None:
+    """Make all errors of an app problems.
+
+    Args:
+        app: the application.
+        methods_of: the methods that the path of a request knows; None: nobody tells.
+    """
 
     async def problem(_request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
@@ -60,9 +66,12 @@ def add_handlers(app: FastAPI) -> None:
         assert isinstance(error, RequestValidationError)
         return response_of(of_validation(error))
 
-    async def http_error(_request: Request, error: Exception) -> Response:
+    async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return response_of(of_http(error))
+        problem = of_http(error)
+        if error.status_code == 405 and methods_of is not None:
+            problem.headers["Allow"] = ", ".join(sorted(methods_of(request.scope)))  # Starlette's names one route's
+        return response_of(problem)
 
     async def ours(_request: Request, error: Exception) -> Response:
         assert isinstance(error, GpuQueueError)

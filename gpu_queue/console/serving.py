@@ -5,6 +5,7 @@ From the outside in: prefix, headers, the guard (who may), gzip, bodies, pages, 
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -12,6 +13,8 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
+from starlette.routing import Match
+from starlette.types import Scope
 
 from gpu_queue import __version__
 from gpu_queue.conf import home_of
@@ -125,9 +128,10 @@ def make_app(
     )
     app.state.console = state
     app.state.access = allowed
-    add_handlers(app)
-    for router in ROUTERS:
-        app.include_router(reading_only(router) if settings.read_only else router)
+    routers = [reading_only(router) if settings.read_only else router for router in ROUTERS]
+    add_handlers(app, functools.partial(methods_of, routers))
+    for router in routers:
+        app.include_router(router)
     app.add_middleware(Faults)  # each one stands before those that were added earlier
     app.add_middleware(Pages, pages=read_pages() if pages is None else pages)
     app.add_middleware(Bodies)
@@ -169,12 +173,11 @@ def reading_only(router: APIRouter) -> APIRouter:
     return made
 
 
-def route_list(routers: Sequence[APIRouter] = ROUTERS) -> list[tuple[str, str]]:
-    """Method and path of each route, for tests that try them all."""
-    return [
-        (method, route.path)
-        for router in routers
-        for route in router.routes
-        if isinstance(route, APIRoute)
-        for method in sorted(route.methods or ())
-    ]
+def methods_of(routers: Sequence[APIRouter], scope: Scope) -> set[str]:
+    """The methods that a path knows."""
+    found: set[str] = set()
+    for router in routers:
+        for route in router.routes:
+            if isinstance(route, APIRoute) and route.matches(scope)[0] is not Match.NONE:
+                found |= set(route.methods or ())
+    return found

@@ -48,7 +48,7 @@ class SubmitOptions(Model):
     retries: str | None = Field(None, max_length=100)
     after: list[str] = Field([], max_length=100, description="Keys or names of tasks.")
     array: str | None = Field(None, max_length=1000, examples=["0-9%2"])
-    priority: int | None = Field(None, ge=0, le=999)
+    priority: int | None = Field(None, strict=True, ge=0, le=999)
     cwd: str | None = Field(
         None, max_length=4096, description="null: the home directory, as for files that are dropped by hand."
     )
@@ -62,7 +62,7 @@ class PlanRequest(Model):
     tasks: list[str] = Field([], max_length=10_000, description="Keys.")
     filter: TaskFilter | None = Field(None, description="In place of `tasks`: all that match it now.")
     nodes: list[str] = Field([], max_length=1000, description="Of shutdown (empty: all) and forget.")
-    priority: int | None = Field(None, ge=0, le=999)
+    priority: int | None = Field(None, strict=True, ge=0, le=999)
     why: str = Field("", max_length=400)
     wait: bool = Field(False, description="Of shutdown: after the running tasks have ended.")
     force: bool = Field(False, description="Of forget.")
