@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from gpu_queue.console.keys import key_of
 from gpu_queue.console.models.common import Param
 from gpu_queue.console.models.living import ATTENTION_MAX, Attention
-from gpu_queue.console.world.living import gpu_key, plain
+from gpu_queue.console.world.living import gpu_key, plain, short_titles
 from gpu_queue.spool.snapshot.view import NodeView, Presence, Snapshot
 from gpu_queue.states import AgentState, GpuState
 from gpu_queue.texts import printable
@@ -87,7 +87,7 @@ def _troubles(seen: Snapshot, idle_since: Mapping[str, float], now_s: float) -> 
 
 
 def _node_troubles(node: NodeView, seen: Snapshot) -> Iterator[tuple[str, Attention]]:
-    key, title, page = key_of(node.node), plain(node.title), node.page
+    key, title, page = key_of(node.node), short_titles(seen.nodes)[node.node], node.page
     if node.presence is Presence.SILENT:
         watched = [
             (one.left_s, one.tries)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -24,6 +26,7 @@ from gpu_queue.words import in_words
 KEPT = frozenset({"starting", "holding", "yielding", "backing off"})
 """States of a keep-alive that has to do with its GPU."""
 PROBLEMS_SHOWN = 20
+_TAIL = re.compile(r"(?<=.)-[0-9a-f]{8}$", re.ASCII)
 _USES: dict[GpuState, models.Use] = {GpuState.FOREIGN: "foreign", GpuState.LOST: "lost"}
 
 
@@ -75,7 +78,8 @@ def living_of(seen: Snapshot, around: Around, attention: Mapping[str, models.Att
         around: what is known beside it.
         attention: what a person should look at, by key.
     """
-    nodes = {key_of(one.node): _node(one, seen.nodes) for one in seen.nodes}
+    short = short_titles(seen.nodes)
+    nodes = {key_of(one.node): _node(one, seen.nodes, short[one.node]) for one in seen.nodes}
     gpus = {gpu_key(one.node, one.page.uuid): _gpu(one) for one in seen.gpus[:GPUS_MAX]}
     told = told_of(seen)
     waiting = [waiting_of(one, told.get(one.name), around.titles) for one in seen.waiting[:WAITING_MAX]]
@@ -129,7 +133,15 @@ def living_of(seen: Snapshot, around: Around, attention: Mapping[str, models.Att
     )
 
 
-def _node(one: NodeView, all_nodes: Iterable[NodeView]) -> models.Node:
+def short_titles(nodes: Iterable[NodeView]) -> dict[str, str]:
+    """How nodes are shown: without the digits that tell two of one host apart, where there is one of it alone."""
+    whole = {one.node: plain(one.title) for one in nodes}
+    short = {node: _TAIL.sub("", title) for node, title in whole.items()}
+    counts = Counter(short.values())
+    return {node: title if counts[title] == 1 else whole[node] for node, title in short.items()}
+
+
+def _node(one: NodeView, all_nodes: Iterable[NodeView], title: str) -> models.Node:
     watched = [
         models.Watched(
             by=key_of(other.node), tries=silent.tries, left_s=round(silent.left_s), told_at_s=other.written_s
@@ -142,7 +154,7 @@ def _node(one: NodeView, all_nodes: Iterable[NodeView]) -> models.Node:
     page = one.page
     if page is None:
         return models.Node(
-            title=plain(one.title),
+            title=title,
             presence=one.presence.value,
             state="unknown",
             silent_s=one.silent_s,
@@ -150,7 +162,7 @@ def _node(one: NodeView, all_nodes: Iterable[NodeView]) -> models.Node:
             watched_by=watched,
         )
     return models.Node(
-        title=plain(one.title),
+        title=title,
         presence=one.presence.value,
         state=page.state.value,
         why=None if page.reason is None else why_of(NodeReason(one.node, page.reason)),

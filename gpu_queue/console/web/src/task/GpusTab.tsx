@@ -30,7 +30,11 @@ function GpuSince({ job, gpuKey, from_s, to_s }: { job: string; gpuKey: string; 
   return (
     <Panel title={`GPU ${gpu.index}`} aside={gpu.name}>
       <Suspense fallback={<Skeleton rows={3} />}>
-        {data ? <Charts history={data} gpu={gpu} from_s={from_s} to_s={to_s ?? store.now_s()} /> : <Skeleton rows={3} />}
+        {data && data.series.every((one) => one.mean.every((value) => value === null)) ? (
+          <Empty>
+            <Trans>Nothing was sampled yet: it is, each half minute, while a console runs.</Trans>
+          </Empty>
+        ) : data ? <Charts history={data} gpu={gpu} from_s={from_s} to_s={to_s ?? store.now_s()} /> : <Skeleton rows={3} />}
       </Suspense>
     </Panel>
   );

@@ -1,0 +1,1 @@
+import{w as e}from"./index-BI651SUO.js";function t(){return e}export{t};
