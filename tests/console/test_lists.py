@@ -75,7 +75,7 @@ def titles(seen: Snapshot, text: str = "", state: str = "all", sort: Sort = "run
     for ref in choose(seen, wanted.state, parse(wanted), sort):
         task = task_of(seen, ref)
         assert task is not None
-        found.append((ref.kind.value, task.title))
+        found.append((ref[0].value, task.title))
     return found
 
 
@@ -96,7 +96,7 @@ def test_words_choose_those_and_only_those_that_hold_them(
         task = task_of(seen, ref)
         assert task is not None
         told = f"{task.title} {task.task_id}".lower()
-        if ref.kind.value in states and all(word in told for word in text.lower().split()):
+        if ref[0].value in states and all(word in told for word in text.lower().split()):
             expected.add(ref)
     wanted = TaskFilter.model_validate({"q": text, "state": state})
     found = choose(seen, wanted.state, parse(wanted), "run")

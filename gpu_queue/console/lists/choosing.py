@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
+from itertools import repeat
+from typing import Any
 
 from gpu_queue.console.lists.filters import Query
 from gpu_queue.console.models.tasks import Sort, StateFilter
 from gpu_queue.spool.paths import title_of
 from gpu_queue.spool.snapshot.settled import SettledTask, SettledTasks
 from gpu_queue.spool.snapshot.view import RunningTask, Snapshot
-from gpu_queue.spool.snapshot.waiting import WaitingTask
+from gpu_queue.spool.snapshot.waiting import NodeReason, WaitingTask, WaitingTasks
 from gpu_queue.words import in_words
 
 AnyTask = WaitingTask | RunningTask | SettledTask
@@ -36,23 +37,18 @@ SHOWN: dict[str, tuple[Kind, ...]] = {
 }
 
 
-@dataclass(frozen=True)
-class Ref:
-    """A task of a snapshot."""
-
-    kind: Kind
-    which: int | str
-    """Its place among those that wait or run; of a settled one its id."""
+Ref = tuple[Kind, int | str]
+"""A task of a snapshot: its place among those that wait or run; of a settled one its id.  A list has a hundred
+thousand."""
 
 
 def task_of(seen: Snapshot, ref: Ref) -> AnyTask | None:
     """The task that is meant, in the snapshot that it was chosen from."""
-    if isinstance(ref.which, int):
-        tasks: Sequence[WaitingTask] | Sequence[RunningTask] = (
-            seen.waiting if ref.kind is Kind.WAITING else seen.running
-        )
-        return tasks[ref.which] if ref.which < len(tasks) else None
-    return (seen.done if ref.kind is Kind.DONE else seen.failed).find(ref.which)
+    kind, which = ref
+    if isinstance(which, int):
+        tasks: Sequence[WaitingTask] | Sequence[RunningTask] = seen.waiting if kind is Kind.WAITING else seen.running
+        return tasks[which] if which < len(tasks) else None
+    return (seen.done if kind is Kind.DONE else seen.failed).find(which)
 
 
 def choose(seen: Snapshot, state: StateFilter, query: Query, sort: Sort) -> list[Ref]:
@@ -70,8 +66,9 @@ def choose(seen: Snapshot, state: StateFilter, query: Query, sort: Sort) -> list
             found += _of_kind(seen, kind, query)
     if sort == "run":
         return found
-    key, is_backwards = _order(seen, sort)
-    return sorted(found, key=key, reverse=is_backwards)
+    keys: list[Any] = [*_keys(seen, found, sort)]  # all of them texts, or all of them pairs
+    order = sorted(range(len(found)), key=keys.__getitem__, reverse=sort == "newest")
+    return [found[at] for at in order]
 
 
 def _may_be(kind: Kind, states: frozenset[str]) -> bool:
@@ -84,23 +81,22 @@ def _of_kind(seen: Snapshot, kind: Kind, query: Query) -> list[Ref]:
     if kind is Kind.WAITING:
         if query.nodes:
             return []
-        places: Iterator[int] = iter(range(len(seen.waiting)))
-        if query.words or query.whys:
-            places = (at for at, one in enumerate(seen.waiting) if _waits_so(one, query))
-        return [Ref(kind, at) for at in places]
+        return [*zip(repeat(kind), _places(seen.waiting, query))]
     if kind is Kind.RUNNING:
         numbered = sorted(enumerate(seen.running), key=lambda pair: (_begun(pair[1]), pair[1].task_id))
-        return [Ref(kind, at) for at, one in numbered if _runs_so(one, query)]
+        return [(kind, at) for at, one in numbered if _runs_so(one, query)]
     tasks = seen.done if kind is Kind.DONE else seen.failed
     ends = query.states - set(Kind._value2member_map_)
     if query.whys or query.nodes or (ends and kind.value not in query.states):
-        return [Ref(kind, one.task_id) for one in tasks.with_ends() if _ended_so(one, query, ends)]
-    return [Ref(kind, task_id) for task_id in _ids(tasks, query.words)]
+        return [(kind, one.task_id) for one in tasks.with_ends() if _ended_so(one, query, ends)]
+    return [*zip(repeat(kind), _ids(tasks, query.words))]
 
 
-def _ids(tasks: SettledTasks, words: tuple[str, ...]) -> Iterator[str]:
-    ids = tasks.ids_in_order()
-    return (one for one in ids if all(word in one.lower() for word in words)) if words else ids
+def _ids(tasks: SettledTasks, words: tuple[str, ...]) -> Iterable[str]:
+    ids: Iterable[str] = tasks.ids_in_order()
+    for word in words:
+        ids = [one for one in ids if word in one.lower()]
+    return ids
 
 
 def _has_words(query: Query, *texts: str) -> bool:
@@ -108,13 +104,23 @@ def _has_words(query: Query, *texts: str) -> bool:
     return all(any(word in text for text in lowered) for word in query.words)
 
 
-def _waits_so(one: WaitingTask, query: Query) -> bool:
-    if not _has_words(query, one.title, one.task_id or one.name):
-        return False
+def _places(waiting: WaitingTasks, query: Query) -> Iterable[int]:
+    places: Iterable[int] = range(len(waiting))
+    if query.words:
+        places = [at for at, texts in enumerate(waiting.named()) if _has_words(query, *texts)]
     if not query.whys:
-        return True
-    told = " ".join(f"{why.reason.code.value} {in_words(why.reason)}" for why in one.reasons).lower()
-    return all(why in told for why in query.whys)
+        return places
+    told: dict[int, tuple[object, str]] = {}  # most wait for the same
+    return [at for at in places if _waits_so(waiting.reasons(at), query.whys, told)]
+
+
+def _waits_so(reasons: tuple[NodeReason, ...], whys: tuple[str, ...], told: dict[int, tuple[object, str]]) -> bool:
+    # The reasons are kept beside their text: as long as they are, no other has their identity.
+    _, text = told.get(id(reasons), (None, None))
+    if text is None:
+        text = " ".join(f"{why.reason.code.value} {in_words(why.reason)}" for why in reasons).lower()
+        told[id(reasons)] = reasons, text
+    return all(why in text for why in whys)
 
 
 def _runs_so(one: RunningTask, query: Query) -> bool:
@@ -141,27 +147,24 @@ def _begun(one: RunningTask) -> float:
     return float("inf") if one.page is None or one.told_s is None else one.told_s - one.page.seconds
 
 
-def _order(seen: Snapshot, sort: Sort) -> tuple[Callable[[Ref], tuple[str, str]], bool]:
-    def task_id(ref: Ref) -> str:
-        if isinstance(ref.which, str):
-            return ref.which
-        task = task_of(seen, ref)
-        return "" if task is None else task.task_id or f"~{task.name}"
-
-    def title(ref: Ref) -> str:
-        if isinstance(ref.which, str):
-            return title_of(ref.which)
-        task = task_of(seen, ref)
-        return "" if task is None else task.title
-
-    def priority(ref: Ref) -> str:
-        task = task_of(seen, ref)
-        if task is None:
-            return ""
-        return f"{task.claim.priority if isinstance(task, RunningTask) else task.priority:03d}"
-
-    if sort == "title":
-        return (lambda ref: (title(ref).lower(), task_id(ref))), False
-    if sort == "priority":
-        return (lambda ref: (priority(ref), task_id(ref))), False
-    return (lambda ref: (task_id(ref), "")), sort == "newest"
+def _keys(seen: Snapshot, refs: Iterable[Ref], sort: Sort) -> Iterator[tuple[str, str] | str]:
+    """What each is sorted by; ids begin with the moment of submission."""
+    waiting = [*seen.waiting] if any(kind is Kind.WAITING for kind, _ in refs) else []
+    settled = {Kind.DONE: seen.done, Kind.FAILED: seen.failed}
+    for kind, which in refs:
+        if isinstance(which, str):
+            task_id, title, priority = which, "", 0
+            if sort == "title":
+                title = title_of(which)
+            elif sort == "priority":
+                priority = settled[kind].priority(which)
+        elif kind is Kind.WAITING:
+            one = waiting[which]
+            task_id, title, priority = one.task_id or f"~{one.name}", one.title, one.priority
+        else:
+            runs = seen.running[which]
+            task_id, title, priority = runs.task_id, runs.title, runs.claim.priority
+        if sort == "title":
+            yield title.lower(), task_id
+        else:
+            yield f"{priority:03d}{task_id}" if sort == "priority" else task_id

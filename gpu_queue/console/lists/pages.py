@@ -20,6 +20,8 @@ from gpu_queue.spool.snapshot.view import Presence, Snapshot
 from gpu_queue.spool.snapshot.waiting import WaitingTask
 
 KEPT_MAX = 16
+REFS_MAX = 300_000
+"""So many tasks are kept in lists, all of them together; the last list in any case."""
 READ_S = 1.0
 """So long records are read to find what only they tell; then the reply says that it is a part."""
 PAGE_S = 3.0
@@ -108,9 +110,12 @@ class TaskLists:
         refs = choose(seen, wanted.state, query, sort)
         found = self._read(seen, refs, query) if query.reads_records else Chosen(seen, tuple(refs))
         self._kept[mark] = found
-        while len(self._kept) > KEPT_MAX:
+        while len(self._kept) > 1 and (len(self._kept) > KEPT_MAX or self._count() > REFS_MAX):
             self._kept.popitem(last=False)
         return found
+
+    def _count(self) -> int:
+        return sum(len(one.refs) for one in self._kept.values())
 
     def _read(self, seen: Snapshot, refs: list[Ref], query: Query) -> Chosen:
         deadline, default_gpus = self._clock() + READ_S, _default_gpus(seen)
@@ -134,8 +139,8 @@ def _is_so(facts: Facts, query: Query) -> bool:
 
 
 def _key(seen: Snapshot, ref: Ref) -> str:
-    if isinstance(ref.which, str):
-        return ref.which
+    if isinstance(ref[1], str):
+        return ref[1]
     task = task_of(seen, ref)
     return "" if task is None or isinstance(task, SettledTask) else key_of(task.task_id or task.name)
 

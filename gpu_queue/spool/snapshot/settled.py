@@ -142,6 +142,10 @@ class SettledTasks(Sequence[SettledTask]):
             assert event.claim is not None
             yield self._make(event.claim.task_id)
 
+    def priority(self, task_id: str) -> int:
+        """The priority of a task that is here."""
+        return self._names.priority(task_id)
+
     def find(self, task_id: str) -> SettledTask | None:
         """A task by its id; None: it is not here."""
         return None if self._names.position(task_id) is None else self._make(task_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import overload
 
@@ -85,15 +85,26 @@ class WaitingTasks(Sequence[WaitingTask]):
             return [self._make(one) for one in self._names[index]]
         return self._make(self._names[index])
 
+    def named(self) -> Iterator[tuple[str, str]]:
+        """Title, and id or name, of each, without a task being made of it."""
+        return ((one.title, one.task_id or one.name) for one in self._names)
+
+    def reasons(self, place: int) -> tuple[NodeReason, ...]:
+        """Why the task at a place waits, without a task being made of it."""
+        return self._why(self._names[place])
+
     def _make(self, one: PendingName) -> WaitingTask:
+        moment = one.came_s if one.task_id is None else submitted_s(one.task_id)
+        whose = None if one.name in self._copies else one.task_id
+        return WaitingTask(one.name, whose, one.priority, one.title, moment, self._why(one))
+
+    def _why(self, one: PendingName) -> tuple[NodeReason, ...]:
         why = self._reasons.get(one.name, self._common)
         if one.name in self._copies:
             why = (NodeReason("", reason(Code.SETTLING, copy=1)), *why)
         if one.unready is not None:
             why = (NodeReason("", one.unready), *why)
-        moment = one.came_s if one.task_id is None else submitted_s(one.task_id)
-        whose = None if one.name in self._copies else one.task_id
-        return WaitingTask(one.name, whose, one.priority, one.title, moment, why)
+        return why
 
     def place(self, which: str) -> int | None:
         """Where a task stands in the run order, from 0, by its id or its name; None: it does not wait."""
