@@ -111,9 +111,13 @@ def make_app(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         state.histories.begin(state.worlds)
-        yield
-        await state.histories.end()
-        state.worlds.close()
+        try:
+            yield
+        finally:
+            try:
+                await state.histories.end()
+            finally:
+                state.worlds.close()
 
     app = _App(
         title="gpu-queue console",

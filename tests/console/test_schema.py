@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gpu_queue import Script
+from gpu_queue.console.access.deciding import House, Level, need_of
 from gpu_queue.console.schema import schema
 from gpu_queue.console.serving import ROUTERS
 from tests.console.inside import Inside
@@ -84,3 +86,19 @@ def test_a_priority_is_a_number_and_not_what_can_be_taken_for_one(client: Inside
     for wrong in (False, True, "5", 1.5):
         asked = {"action": "submit", "options": {"priority": wrong}}
         assert client.post("/api/v1/spools/exp/plans", json=asked).status_code == 422
+
+
+def test_each_route_needs_what_it_gives() -> None:
+    """A new one is looked at here: what tasks print, and their scripts, are not for everybody who sees the state."""
+    house = House(bound="127.0.0.1", own_uid=1000)
+    for path, methods in json.loads(schema())["paths"].items():
+        real = re.sub(r"\{[a-z]+\}", "x", path)
+        for method in methods:
+            need = need_of(method.upper(), real, house)
+            if path in ("/access", "/healthz"):
+                assert need is Level.OPEN, path
+            elif method != "get":
+                assert need is Level.CHANGE, path
+            else:
+                holds_texts = re.search(r"/(script|logs?)(/|$)", path)
+                assert need is (Level.TEXTS if holds_texts else Level.STATE), path
