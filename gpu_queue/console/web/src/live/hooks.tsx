@@ -1,6 +1,7 @@
 import { createContext, useCallback, useContext, useEffect, useRef, useState, useSyncExternalStore, type ReactNode } from "react";
 
 import type { Living, Sample, StreamNote } from "../api/types";
+import { usePrefs } from "../ui/prefs";
 import { Connection } from "./connection";
 import { LivingStore, type Freshness, type MapPart } from "./store";
 
@@ -14,6 +15,8 @@ export function LiveProvider({ job, children }: { job: string; children: ReactNo
     new Connection(job, store, stop.signal).start();
     return () => stop.abort();
   }, [job, store]);
+  const { refresh_s } = usePrefs();
+  useEffect(() => store.setPace(refresh_s), [store, refresh_s]);
   return <StoreContext value={store}>{children}</StoreContext>;
 }
 

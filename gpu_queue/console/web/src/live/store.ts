@@ -43,6 +43,9 @@ export class LivingStore {
   private freshness: Freshness = { way: "loading", heard_ms: null, problem: "" };
   private topics = new Map<string, Set<() => void>>();
   private noteListeners = new Set<(note: StreamNote) => void>();
+  private pace_s = 0;
+  private held = new Set<string>();
+  private heldTimer: ReturnType<typeof setTimeout> | undefined;
 
   get living(): Living | null {
     return this.document;
@@ -124,8 +127,14 @@ export class LivingStore {
     const sampled = this.takeSamples(before, after, delta.now_s);
     const touched = new Set<string>(sampled.map((gpu) => `recent/${gpu}`));
     for (const part of Object.keys(delta.patch)) this.touch(part, before, after, touched);
-    for (const topic of touched) this.tell(topic);
-    this.tell("all");
+    touched.add("all");
+    this.tellInPace(touched);
+  }
+
+  /** How often those who look on are told of changes; 0: of each as it comes. */
+  setPace(pace_s: number): void {
+    this.pace_s = pace_s;
+    this.tellHeld();
   }
 
   /** The state as one message, for a tab that has none yet. */
@@ -173,6 +182,20 @@ export class LivingStore {
     }
     for (const key of this.samples.keys()) if (!(key in after.gpus)) this.samples.delete(key);
     return taken;
+  }
+
+  private tellInPace(topics: Iterable<string>): void {
+    for (const topic of topics) this.held.add(topic);
+    if (this.pace_s === 0) this.tellHeld();
+    else this.heldTimer ??= setTimeout(() => this.tellHeld(), this.pace_s * 1000);
+  }
+
+  private tellHeld(): void {
+    clearTimeout(this.heldTimer);
+    this.heldTimer = undefined;
+    const topics = [...this.held];
+    this.held.clear();
+    for (const topic of topics) this.tell(topic);
   }
 
   private tell(topic: string): void {

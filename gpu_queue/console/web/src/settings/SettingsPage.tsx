@@ -1,9 +1,24 @@
 import { Trans } from "@lingui/react/macro";
 
+import { ActionsPanel } from "./ActionsPanel";
+import { BrowserPanel } from "./BrowserPanel";
+import { ConsolePanels } from "./ConsolePanels";
+import styles from "./settings.module.css";
+
+/** Choices of this browser, what this console is and costs, and what was done through it. */
 export function SettingsPage() {
   return (
-    <h1>
-      <Trans>Settings</Trans>
-    </h1>
+    <>
+      <h1 className={styles["title"]}>
+        <Trans>Settings</Trans>
+      </h1>
+      <div className={styles["columns"]}>
+        <BrowserPanel />
+        <div className={styles["column"]}>
+          <ConsolePanels />
+        </div>
+      </div>
+      <ActionsPanel />
+    </>
   );
 }

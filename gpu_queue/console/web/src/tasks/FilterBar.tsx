@@ -1,0 +1,150 @@
+import { Plural, Trans, useLingui } from "@lingui/react/macro";
+import { getRouteApi, useNavigate } from "@tanstack/react-router";
+import { useEffect, useRef, useState } from "react";
+
+import type { Living } from "../api/types";
+import { useMap } from "../live/hooks";
+import { thousands } from "../ui/format";
+import { useShortcut } from "../ui/keys";
+import { Menu, type MenuItem } from "../ui/Menu";
+import styles from "./FilterBar.module.css";
+import type { TasksSearch } from "./search";
+import type { Summary } from "./windows";
+
+const route = getRouteApi("/ui/state");
+const TYPED_MS = 200;
+const CHOICES_MAX = 200;
+
+/** Changes the address, without a step back for each letter. */
+export function useSetSearch(): (change: Partial<TasksSearch>) => void {
+  const navigate = useNavigate();
+  return (change) => void navigate({ to: ".", search: (old) => ({ ...old, at: undefined, ...change }), replace: true });
+}
+
+function Words() {
+  const { t } = useLingui();
+  const { q = "" } = route.useSearch();
+  const set = useSetSearch();
+  const input = useRef<HTMLInputElement>(null);
+  const [typed, setTyped] = useState(q);
+  const sent = useRef(q);
+  useEffect(() => {
+    // The address was changed by something else: a link, Back.
+    if (q !== sent.current) {
+      sent.current = q;
+      setTyped(q);
+    }
+  }, [q]);
+  useEffect(() => {
+    if (typed === sent.current) return;
+    const timer = setTimeout(() => {
+      sent.current = typed;
+      set({ q: typed || undefined });
+    }, TYPED_MS);
+    return () => clearTimeout(timer);
+  }, [typed]);
+  useShortcut("/", t`Filter`, () => input.current?.select());
+  return (
+    <input
+      ref={input}
+      type="search"
+      className={styles["words"]}
+      placeholder={t`Filter`}
+      aria-label={t`Filter: words, queue:car, node:gpu1, is:failed, why:oom, user:bo`}
+      title={t`words, queue:car, node:gpu1, is:failed, why:oom, user:bo`}
+      maxLength={500}
+      spellCheck={false}
+      autoComplete="off"
+      value={typed}
+      onChange={(event) => setTyped(event.target.value)}
+      onKeyDown={(event) => {
+        if (event.key === "Escape" && typed === "") event.currentTarget.blur();
+      }}
+    />
+  );
+}
+
+function choices(any: string, values: readonly MenuItem[], current: string | undefined, clear: () => void): MenuItem[] {
+  return [{ id: "", label: any, isCurrent: current === undefined, run: clear }, ...values];
+}
+
+function nodeTitle(nodes: Living["nodes"] | undefined, key: string): string {
+  return nodes?.[key]?.title ?? key;
+}
+
+/** What is shown of the list: words, queue, node, order, groups. All of it stands in the address. */
+export function FilterBar({ summary }: { summary: Summary }) {
+  const { t } = useLingui();
+  const { queue, node, group, sort, experiment } = route.useSearch();
+  const set = useSetSearch();
+  const nodes = useMap("nodes");
+  const queues = useMap("queues") ?? {};
+  const total = summary.total ?? 0;
+  const number = thousands(total);
+
+  const queueNames = [...new Set([...summary.queues.map((one) => one.value), ...Object.keys(queues)])].sort();
+  const queueItems = choices(
+    t`any`,
+    queueNames.slice(0, CHOICES_MAX).map((name) => ({
+      id: `=${name}`,
+      label: name,
+      note: queues[name] ? (queues[name].is_busy ? t`BUSY` : t`IDLE`) : undefined,
+      isCurrent: name === queue,
+      run: () => set({ queue: name }),
+    })),
+    queue,
+    () => set({ queue: undefined }),
+  );
+  const nodeKeys = [...new Set([...summary.nodes.map((one) => one.value), ...Object.keys(nodes ?? {})])].sort();
+  const nodeItems = choices(
+    t`any`,
+    nodeKeys.slice(0, CHOICES_MAX).map((key) => ({
+      id: `=${key}`,
+      label: nodeTitle(nodes, key),
+      isCurrent: key === node,
+      run: () => set({ node: key }),
+    })),
+    node,
+    () => set({ node: undefined }),
+  );
+  const groups = { none: t`none`, queue: t`queue`, batch: t`job file` };
+  const groupItems = (["none", "queue", "batch"] as const).map((id) => ({
+    id,
+    label: groups[id],
+    isCurrent: (group ?? "none") === id,
+    run: () => set({ group: id === "none" ? undefined : id }),
+  }));
+  const orders = { run: t`run order`, newest: t`newest`, oldest: t`oldest`, title: t`name`, priority: t`priority` };
+  const orderItems = (["run", "newest", "oldest", "title", "priority"] as const).map((id) => ({
+    id,
+    label: orders[id],
+    isCurrent: (sort ?? "run") === id,
+    run: () => set({ sort: id === "run" ? undefined : id }),
+  }));
+  const queueShown = queue ?? t`any`;
+  const nodeShown = node === undefined ? t`any` : nodeTitle(nodes, node);
+  const groupShown = groups[group ?? "none"];
+  const orderShown = orders[sort ?? "run"];
+  const lookedAt = thousands(summary.lookedAt);
+  return (
+    <div className={styles["bar"]} role="search">
+      <Words />
+      <Menu button={t`queue: ${queueShown}`} items={queueItems} className={styles["menu"]} />
+      <Menu button={t`node: ${nodeShown}`} items={nodeItems} className={styles["menu"]} />
+      <Menu button={t`group: ${groupShown}`} items={groupItems} className={styles["menu"]} />
+      {group === undefined && <Menu button={t`order: ${orderShown}`} items={orderItems} className={styles["menu"]} />}
+      {experiment !== undefined && (
+        <button type="button" className={styles["tag"]} onClick={() => set({ experiment: undefined })}>
+          <Trans>experiment: {experiment} ✕</Trans>
+        </button>
+      )}
+      <span className={styles["count"]} role="status">
+        {summary.total === null ? null : summary.isPartial ? (
+          <Trans>{number} so far; {lookedAt} were looked at</Trans>
+        ) : (
+          <Plural value={total} one="1 task" other={`${number} tasks`} />
+        )}
+      </span>
+    </div>
+  );
+}
