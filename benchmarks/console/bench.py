@@ -54,17 +54,18 @@ def filled(root: Path, waiting: int, settled: int, nodes: int = NODES) -> SpoolP
     previous = os.umask(0o077)
     make_spool(paths)
     os.umask(previous)
-    begin_s = time.time() - 86400
+    begin_s, made = time.time() - 86400, 0
     for state, count in (("pending", waiting), ("done", settled * 95 // 100), ("failed", settled * 5 // 100)):
         source = ""
-        for number in range(count):
+        for number in range(made, made + count):
             name = full_name(500, make_id(begin_s + number / 10, f"{number & 0xFFFFFF:06x}", b"sweep_lr3_seed7.sh"))
             path = f"{paths.root}/{state}/{name}"
-            if number % LINKS_PER_FILE == 0:
+            if (number - made) % LINKS_PER_FILE == 0:
                 source = path
                 Path(path).write_text("#!/bin/bash\npython train.py --lr 3e-5 --seed 7\n")
             else:
                 os.link(source, path)
+        made += count  # no id is given twice
     for number in range(nodes):
         write_page(paths, page(f"gpu{number}-{number:08x}", time.time()))
     return paths
