@@ -178,7 +178,7 @@ def test_another_user_cannot_read_the_token(console: Served) -> None:
 @as_root
 def test_who_closes_in_time_is_not_taken_for_root(console: Served) -> None:
     """A change is asked for by another user, whose socket has no owner any more when it is looked at."""
-    request = b"POST /api/scheduler/stop/1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+    request = b"POST /api/scheduler/stop/77 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
     code = f"""{BECOMES}
 for _ in range(50):
     made = socket.create_connection(("127.0.0.1", {console.port}))
@@ -188,7 +188,7 @@ for _ in range(50):
     subprocess.run([sys.executable, "-S", "-c", code, str(STRANGER)], cwd="/", check=True, timeout=30)
     console.ask("DELETE", "api/v1/behind-them")  # they are served in the order in which they came
     wait_until(lambda: "behind-them" in console.said(), "a line")
-    assert "/api/scheduler/stop/1 by user" not in console.said()
+    assert "/api/scheduler/stop/77 by user" not in console.said()
 
 
 def test_the_documents_line_is_let_in_as_it_stands(console: Served) -> None:

@@ -17,7 +17,10 @@ from tests.unit.test_docs import ROOT
 NEEDED = ("filelock", "nvidia-ml-py", "psutil", "PyYAML", "watchdog")
 """Our dependencies; none of them has any."""
 _NOT_OURS = {"INSTALLER", "REQUESTED", "RECORD", "direct_url.json"}
-_IGNORED = (".git", ".venv", "node_modules", "build", "dist", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis", ".demo")
+_IGNORED = (
+    *(".git", ".venv", "node_modules", "build", "dist", "*.egg-info", "__pycache__"),
+    *(".*_cache", ".hypothesis", ".demo"),
+)
 _BUILD = "import sys; from setuptools import build_meta as made; made.build_{0}(sys.argv[1])"
 
 
