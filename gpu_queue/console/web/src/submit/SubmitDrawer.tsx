@@ -15,6 +15,7 @@ import { Drawer } from "../ui/Drawer";
 import { thousands } from "../ui/format";
 import { toast } from "../ui/Toast";
 import { FieldsForm } from "./FieldsForm";
+import { takeGiven } from "./given";
 import { Needs } from "./Needs";
 import { isPriority, NO_FIELDS, optionsOf, type Fields } from "./options";
 import { readFiles, typed, type Handed, type Refused } from "./scripts";
@@ -106,8 +107,9 @@ function useSubmit(onClose: () => void): { isBusy: boolean; problem: string; sub
 export function SubmitDrawer({ onClose }: { onClose: () => void }) {
   const { t } = useLingui();
   const info = useConsoleInfo();
-  const [text, setText] = useState("");
-  const [name, setName] = useState(NAME);
+  const [given] = useState(takeGiven);
+  const [text, setText] = useState(given?.text ?? "");
+  const [name, setName] = useState(given?.name ?? NAME);
   const [files, setFiles] = useState<readonly Handed[]>([]);
   const [refused, setRefused] = useState<readonly Refused[]>([]);
   const [fields, setFields] = useState(NO_FIELDS);

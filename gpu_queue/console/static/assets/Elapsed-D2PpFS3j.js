@@ -1,1 +1,0 @@
-import{P as e,d as t,u as n}from"./index-BI651SUO.js";import{o as r}from"./dist-B2Vm4mMK.js";var i=r();function a({since_s:r,short:a}){let o=e(1),s=r==null?null:o-r;return(0,i.jsx)(i.Fragment,{children:a?t(s):n(s)})}function o({until_s:r,short:a}){let o=e(1),s=r==null?null:r-o;return(0,i.jsx)(i.Fragment,{children:a?t(s):n(s)})}export{o as n,a as t};

@@ -1,1 +1,0 @@
-import{o as e,r as t}from"./dist-B2Vm4mMK.js";import{t as n}from"./Drawer-BpcIZT1f.js";var r=e();function i({onClose:e}){let{_:i}=t();return(0,r.jsx)(n,{title:i({id:`ve4h8B`}),onClose:e,children:null})}export{i as SubmitDrawer};

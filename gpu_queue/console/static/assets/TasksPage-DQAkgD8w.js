@@ -1,1 +1,0 @@
-import{n as e,o as t}from"./dist-B2Vm4mMK.js";var n=t();function r(){return(0,n.jsx)(`h1`,{children:(0,n.jsx)(e,{id:`GtycJ_`})})}export{r as TasksPage};

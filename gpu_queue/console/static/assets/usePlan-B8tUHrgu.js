@@ -1,0 +1,1 @@
+import{T as e}from"./index-DT5aLsaJ.js";function t(){return e}export{t};

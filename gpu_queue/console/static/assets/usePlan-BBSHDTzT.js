@@ -1,1 +1,0 @@
-import{w as e}from"./index-BI651SUO.js";function t(){return e}export{t};
