@@ -22,7 +22,13 @@ from hypothesis import HealthCheck, settings
 gc.disable()
 
 # How long inputs take to be made says how busy the machine is, and on a fresh clone that tables are made first.
-settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# With `make test ALL=1` twice as many are tried.
+settings.register_profile(
+    "ours",
+    deadline=None,
+    max_examples=100 if "GPU_QUEUE_TEST_ALL" in os.environ else 50,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("ours")
 
 # An agent's start takes twice the time where the package is compiled anew, and so does the collecting of the tests.

@@ -161,7 +161,7 @@ def test_the_next_agent_asks_once_about_the_jobs_of_all_dead_nodes(cluster: Clus
     [
         'printf "%s\\tended\\tCOMPLETED\\n" "$1"; exit 111',
         'trap "" TERM HUP INT; printf "%s\\tended\\n" "$1"; sleep 100000',
-        'while :; do printf "%s\\tended\\n" "$1"; done',
+        pytest.param('while :; do printf "%s\\tended\\n" "$1"; done', marks=pytest.mark.long),
     ],
     ids=["refuses", "hangs", "without end"],
 )

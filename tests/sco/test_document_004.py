@@ -283,7 +283,7 @@ def test_a_worker_that_is_killed_leaves_a_task_that_the_next_agent_takes_up(site
     assert "submitted successfully" in said.out
 
 
-@pytest.mark.parametrize("mode", ["slow", "lost"])
+@pytest.mark.parametrize("mode", ["slow", pytest.param("lost", marks=pytest.mark.long)])
 def test_an_answer_that_did_not_come_is_asked_for_and_no_second_job_is_made(site: Site, mode: str) -> None:
     said = site.typed("./submit.sh train-exp1", SCO_STAND_IN_MODE=mode, SCO_WAY_LIMIT_S="5")
     if mode == "slow":
