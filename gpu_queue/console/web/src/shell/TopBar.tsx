@@ -32,7 +32,7 @@ function LanguageButton() {
     void showLanguage(language);
   };
   return (
-    <IconButton label={isEnglish ? "中文" : "English"} onClick={change} lang={isEnglish ? "zh-CN" : "en"}>
+    <IconButton label={isEnglish ? "中文" : "EN (English)"} onClick={change} lang={isEnglish ? "zh-CN" : "en"}>
       <span aria-hidden="true">{isEnglish ? "中" : "EN"}</span>
     </IconButton>
   );

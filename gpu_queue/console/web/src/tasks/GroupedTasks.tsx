@@ -4,7 +4,8 @@ import { Link } from "@tanstack/react-router";
 
 import { client } from "../api/client";
 import type { Wire } from "../api/types";
-import { useLiving, useMap } from "../live/hooks";
+import { useSaid } from "../gpus/words";
+import { useEntity, useLiving, useMap } from "../live/hooks";
 import { useJob } from "../shell/job";
 import { TokenPanel } from "../shell/TokenPanel";
 import { isAccessError } from "../api/client";
@@ -48,6 +49,10 @@ function Line({ one }: { one: Process }) {
   const words = { pending: t`waiting`, running: t`running`, completed: t`done`, failed: t`failed` };
   const node = nodes?.[one.node ?? ""]?.title ?? one.node;
   const list = (one.gpus ?? []).join(", ");
+  // The document's path tells reasons in English; of the first that wait they are here in both languages.
+  const said = useSaid();
+  const why = useEntity("waiting", one.id)?.why[0];
+  const reason = why ? said(why.text) : one.reason;
   return (
     <li className={styles["line"]}>
       <StateShape shape={SHAPES[one.state]} label={words[one.state]} />
@@ -58,7 +63,7 @@ function Line({ one }: { one: Process }) {
           {one.name}
         </Link>
       )}
-      <span className={styles["where"]}>{one.state === "running" ? [node, list].filter(Boolean).join(" · GPU ") : one.reason}</span>
+      <span className={styles["where"]}>{one.state === "running" ? [node, list].filter(Boolean).join(" · GPU ") : reason}</span>
     </li>
   );
 }
