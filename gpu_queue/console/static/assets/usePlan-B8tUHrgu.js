@@ -1,1 +1,0 @@
-import{T as e}from"./index-DT5aLsaJ.js";function t(){return e}export{t};
