@@ -15,7 +15,7 @@ from gpu_queue.console.plans.sentences import needs_of
 from gpu_queue.console.world.living import told_of
 from gpu_queue.scripts.reader import HEAD_BYTES, read
 from gpu_queue.spool import files
-from gpu_queue.spool.records import encode_submission
+from gpu_queue.spool.records import TryRecord, encode_submission
 from gpu_queue.spool.snapshot.taskfiles import TaskFiles, TaskView, TryView
 from gpu_queue.spool.snapshot.view import Presence, Snapshot
 from gpu_queue.spool.snapshot.waiting import WaitingTask
@@ -48,6 +48,8 @@ def detail_of(reader: TaskFiles, seen: Snapshot, task: AnyTask) -> TaskDetail:
         row = row.model_copy(update={"started_at_s": parse_utc_s(last.started_at)})
     if last is not None and not row.gpu_indices and row.state != "waiting":
         row = row.model_copy(update={"gpu_indices": list(last.gpu_indices), "node": row.node or key_of(last.node)})
+    if last is not None and row.state in ("done", "failed") and row.ended_at_s is None:
+        row = _ended(row, last)
     return TaskDetail(
         row=row,
         cwd=text_of(submission.cwd),
@@ -67,6 +69,17 @@ def detail_of(reader: TaskFiles, seen: Snapshot, task: AnyTask) -> TaskDetail:
             for one in view.problems
         ],
     )
+
+
+def _ended(row: TaskRow, last: TryRecord) -> TaskRow:
+    """A row whose event was not read yet, or no longer: its last try tells how it ended."""
+    told = {
+        "ended_at_s": parse_utc_s(last.ended_at),
+        "status": last.status,
+        "outcome": text_of(last.outcome),
+        "error_type": text_of(last.error_type),
+    }
+    return row.model_copy(update={name: value for name, value in told.items() if value not in (None, "")})
 
 
 def _needs(view: TaskView, default_gpus: int) -> list[Need]:

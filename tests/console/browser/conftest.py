@@ -56,7 +56,7 @@ class Complaints:
 
     def hear(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            self.lines.append(f"{message.type}: {message.text}")
+            self.lines.append(f"{message.type}: {message.text} {message.location.get('url', '')}".rstrip())
 
     def unexpected(self) -> list[str]:
         return [line for line in self.lines if not any(part in line for part in self.expected)]

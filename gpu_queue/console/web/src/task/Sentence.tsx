@@ -1,4 +1,5 @@
-import { useLingui } from "@lingui/react/macro";
+import { plural } from "@lingui/core/macro";
+import { Trans, useLingui } from "@lingui/react/macro";
 
 import type { TaskRow } from "../api/types";
 import { Elapsed } from "../live/Elapsed";
@@ -14,32 +15,39 @@ export function Sentence({ row, host }: { row: TaskRow; host: string }) {
   if (row.queue) parts.push(t`queue ${row.queue}`);
   parts.push(t`priority ${row.priority}`);
   if (row.user) parts.push(host ? t`by ${`${row.user}@${host}`}` : t`by ${row.user}`);
-  const where: string[] = [];
-  if (row.node) where.push(node?.title ?? row.node);
-  if (row.gpu_indices.length > 0) where.push(`GPU ${indices(row.gpu_indices)}`);
-  const took = row.started_at_s != null && row.ended_at_s != null ? duration(row.ended_at_s - row.started_at_s) : "";
-  const rest = parts.join(" · ");
   return (
     <p className={styles["sentence"]}>
-      {row.state === "waiting" && (
-        <>
-          {row.place == null ? t`waits` : t`waits at place ${row.place + 1}`}, <Elapsed since_s={row.submitted_at_s} />
-        </>
-      )}
-      {row.state === "running" && (
-        <>
-          {t`running`} <Elapsed since_s={row.started_at_s} />
-          {row.limit_s != null && ` / ${duration(row.limit_s)}`}
-        </>
-      )}
-      {(row.state === "done" || row.state === "failed") && (
-        <span className={row.state === "failed" ? styles["failed"] : undefined}>
-          {took ? t`${row.outcome} after ${took}` : row.outcome}
-          {row.error_type && row.error_type !== "unknown" ? ` (${row.error_type})` : ""}
-        </span>
-      )}
-      {where.length > 0 && ` · ${where.join(", ")}`}
-      {` · ${rest}`}
+      <State row={row} node={node?.title ?? row.node} /> · {parts.join(" · ")}
     </p>
   );
+}
+
+function State({ row, node }: { row: TaskRow; node: string }) {
+  const { t } = useLingui();
+  const numbers = indices(row.gpu_indices);
+  const gpus = plural(row.gpu_indices.length, { one: `GPU ${numbers}`, other: `GPUs ${numbers}` });
+  const place = row.gpu_indices.length > 0 ? `${node}, ${gpus}` : node;
+  if (row.state === "waiting") {
+    const waited = <Elapsed since_s={row.submitted_at_s} />;
+    const at = (row.place ?? 0) + 1;
+    return row.place == null ? <Trans>waiting for {waited}</Trans> : <Trans>waiting for {waited}, at place {at}</Trans>;
+  }
+  if (row.state === "running") {
+    const ran = <Elapsed since_s={row.started_at_s} />;
+    const limit = duration(row.limit_s);
+    return row.limit_s == null ? (
+      <Trans>
+        running for {ran} on {place}
+      </Trans>
+    ) : (
+      <Trans>
+        running for {ran} of {limit} on {place}
+      </Trans>
+    );
+  }
+  const outcome = row.error_type && row.error_type !== "unknown" ? `${row.outcome} (${row.error_type})` : row.outcome;
+  const took = row.started_at_s != null && row.ended_at_s != null ? duration(row.ended_at_s - row.started_at_s) : "";
+  const words =
+    took && node ? t`${outcome} after ${took} on ${place}` : took ? t`${outcome} after ${took}` : node ? t`${outcome} on ${place}` : outcome;
+  return <span className={row.state === "failed" ? styles["failed"] : undefined}>{words}</span>;
 }

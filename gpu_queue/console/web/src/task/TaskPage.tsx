@@ -1,7 +1,7 @@
 import { Trans, useLingui } from "@lingui/react/macro";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
-import { useEffect } from "react";
+import { useEffect, useRef } from "react";
 
 import { spool } from "../api/base";
 import { client, isAccessError } from "../api/client";
@@ -29,11 +29,19 @@ import { Sentence } from "./Sentence";
 import { shapeOf } from "./shape";
 import styles from "./TaskPage.module.css";
 import { TriesTab } from "./TriesTab";
+import { TryMenu } from "./TryMenu";
 import { WhyTab } from "./WhyTab";
 
 const route = getRouteApi("/ui/state/$id");
 
 type TabId = (typeof TABS)[number];
+
+const SETTLING_MAX = 60;
+
+/** It has ended, and what came of its last try is being written. */
+function isSettling({ row, tries }: TaskDetail): boolean {
+  return (row.state === "done" || row.state === "failed") && row.ended_at_s == null && tries.length > 0;
+}
 
 /** One task in full, asked for again whenever something that may be it has changed. */
 function useTask(job: string, key: string) {
@@ -43,7 +51,7 @@ function useTask(job: string, key: string) {
     queryKey: ["task", job, key, version],
     queryFn: ({ signal }) => client.get<TaskDetail>(spool(job, "tasks", key), { signal }),
     placeholderData: keepPreviousData,
-    refetchInterval: 15_000,
+    refetchInterval: ({ state }) => (state.data && isSettling(state.data) && state.dataUpdateCount < SETTLING_MAX ? 1000 : 15_000),
   });
 }
 
@@ -97,7 +105,12 @@ function Loaded({ job, detail }: { job: string; detail: TaskDetail }) {
   const tab: TabId = search.tab ?? (row.state === "waiting" && detail.logs.length === 0 ? "why" : "log");
   const latest = detail.logs[detail.logs.length - 1];
   const ofTry = search.try === undefined ? undefined : detail.logs.find((one) => one.number === search.try);
-  const source = search.source ?? ofTry?.source ?? latest?.source ?? "latest";
+  // A log that is deleted while it is read stays the one that is shown; that it is gone is told there.
+  const known = useRef("latest");
+  if (latest) known.current = latest.source;
+  const source = search.source ?? ofTry?.source ?? known.current;
+  const hasLog = detail.logs.length > 0 || known.current !== "latest" || search.source !== undefined;
+  const number = search.try ?? detail.logs.find((one) => one.source === source)?.number ?? detail.tries[detail.tries.length - 1]?.number ?? 1;
   const toTab = (next: TabId): void => void navigate({ to: ".", search: (old) => ({ ...old, tab: next }), replace: true });
 
   useEffect(() => {
@@ -113,7 +126,7 @@ function Loaded({ job, detail }: { job: string; detail: TaskDetail }) {
       className={styles["select"]}
       aria-label={t`Which log`}
       value={source}
-      onChange={(event) => void navigate({ to: ".", search: (old) => ({ ...old, source: event.target.value, at: undefined }) })}
+      onChange={(event) => void navigate({ to: ".", search: (old) => ({ ...old, source: event.target.value, try: undefined, at: undefined }) })}
     >
       {detail.logs.map((one) => (
         <option key={one.source} value={one.source}>
@@ -131,6 +144,11 @@ function Loaded({ job, detail }: { job: string; detail: TaskDetail }) {
         <span className={styles["id"]} title={row.key}>
           {row.short}
         </span>
+        <TryMenu
+          detail={detail}
+          number={number}
+          onTry={(next) => void navigate({ to: ".", search: (old) => ({ ...old, try: next, tab: undefined, source: undefined, at: undefined }) })}
+        />
         <Actions job={job} detail={detail} />
       </header>
       <Sentence row={row} host={detail.host} />
@@ -153,13 +171,20 @@ function Loaded({ job, detail }: { job: string; detail: TaskDetail }) {
         ]}
       />
       <div className={styles["body"]} role="tabpanel" aria-label={t`Task`}>
-        {tab === "log" && (
+        {tab === "log" && !hasLog && (
+          <Panel>
+            <Empty>
+              <Trans>It has no log: it has not run yet.</Trans>
+            </Empty>
+          </Panel>
+        )}
+        {tab === "log" && hasLog && (
           <LogView
             key={source}
             job={job}
             taskKey={row.key}
             source={source}
-            isRunning={row.state === "running" && source === (latest?.source ?? "latest")}
+            isRunning={row.state === "running" && source === known.current}
             startedAt_s={row.started_at_s}
             search={search}
             sources={sources}

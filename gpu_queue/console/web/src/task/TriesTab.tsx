@@ -48,7 +48,7 @@ export function TriesTab({ detail }: { detail: TaskDetail }) {
                   <td>{one.number}</td>
                   <td>
                     {one.outcome || (one.status == null ? t`runs` : String(one.status))}
-                    {one.error_type && ` · ${one.error_type}`}
+                    {one.error_type && one.error_type !== "unknown" && ` · ${one.error_type}`}
                     {(one.reason || one.problem) && <div className={styles["dim"]}>{one.reason || one.problem}</div>}
                   </td>
                   <td>

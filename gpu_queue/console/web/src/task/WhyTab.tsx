@@ -55,7 +55,7 @@ export function WhyTab({ detail }: { detail: TaskDetail }) {
       {(row.state === "done" || row.state === "failed") && (
         <p className={styles["why"]}>
           <b>{row.outcome}</b>
-          {row.error_type && ` · ${row.error_type}`}
+          {row.error_type && row.error_type !== "unknown" && ` · ${row.error_type}`}
           {last?.reason && ` · ${last.reason}`}
           {last?.problem && ` · ${last.problem}`}
         </p>

@@ -13,6 +13,8 @@ export interface Shortcut {
   run: (event: KeyboardEvent) => void;
   /** It works in dialogs as well. */
   inDialogs?: boolean;
+  /** Whether it does at this moment; if not, the key is another's, or the browser's. */
+  applies?: (() => boolean) | undefined;
 }
 
 const SEQUENCE_MS = 1000;
@@ -48,7 +50,7 @@ function pressed(event: KeyboardEvent): void {
   const sequence = before && now - before.at_ms < SEQUENCE_MS ? `${before.key} ${key}` : null;
   before = isSingle ? { key, at_ms: now } : null;
   // The one that was added last is the innermost: a log's search before the page's.
-  const able = all.filter((one) => !inDialog || one.inDialogs).toReversed();
+  const able = all.filter((one) => (!inDialog || one.inDialogs) && (one.applies?.() ?? true)).toReversed();
   const found = able.find((one) => one.keys === sequence) ?? able.find((one) => one.keys === key);
   if (!found) return;
   event.preventDefault();
@@ -63,13 +65,19 @@ export function useShortcut(
   keys: string,
   label: string,
   run: (event: KeyboardEvent) => void,
-  { isOn = true, inDialogs = false }: { isOn?: boolean; inDialogs?: boolean } = {},
+  { isOn = true, inDialogs = false, applies }: { isOn?: boolean; inDialogs?: boolean; applies?: () => boolean } = {},
 ): void {
-  const latest = useRef(run);
-  latest.current = run;
+  const latest = useRef({ run, applies });
+  latest.current = { run, applies };
   useEffect(() => {
     if (!isOn) return;
-    const one: Shortcut = { keys, label, inDialogs, run: (event) => latest.current(event) };
+    const one: Shortcut = {
+      keys,
+      label,
+      inDialogs,
+      run: (event) => latest.current.run(event),
+      applies: () => latest.current.applies?.() ?? true,
+    };
     change([...all, one]);
     return () => change(all.filter((other) => other !== one));
   }, [keys, label, isOn, inDialogs]);

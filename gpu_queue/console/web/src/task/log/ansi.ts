@@ -7,14 +7,17 @@ export interface Piece {
   classes: string;
   color: string | null;
   background: string | null;
-  isHit?: boolean;
+  /** Which hit of its row it is a part of. */
+  hit?: number;
 }
 
 const SGR = /\x1b\[([0-9;:]*)m/g;
 /** What moves a cursor, names a window or links: dropped. OSC, DCS and the like end with BEL or ST, or with the row. */
-const OTHER = /\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b\[[0-9;:?<=>]*[ -/]*[@-ln-~]|\x1b[ -/]*[0-Z\\^-~]/g;
+const OTHER = /\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b\[[0-9;:?<=>]*[ -/]*[@-ln-~]|\x1b\[[0-9;:?<=>]*$|\x1b[ -/]*[0-Z\\^-~]/g;
 /** Control characters, and those that turn the order of what is read. */
-const HIDDEN = /[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+const HIDDEN = /[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+/** Of one row; the rest of it has no colours. */
+const PIECES_MAX = 400;
 
 /** The SGR sequences in force behind a text, if those were in force before it. */
 export function sgrAfter(before: string, text: string): string {
@@ -25,6 +28,11 @@ export function sgrAfter(before: string, text: string): string {
     now = last === "" || last === "0" || last === "00" ? "" : `${now}${match[0]}`;
   }
   return now.length > 400 ? now.slice(-400).replace(/^[^\x1b]*/, "") : now;
+}
+
+/** `38:2::r:g:b` is written with semicolons as well. */
+function plain(text: string): string {
+  return text.includes(":") ? text.replace(SGR, (all, numbers: string) => (numbers.includes(":") ? `\x1b[${numbers.replace(/([34]8:2):\d*:(?=\d+:\d+:\d+)/g, "$1:").replaceAll(":", ";")}m` : all)) : text;
 }
 
 /** What is seen of a text: no sequences, and a dot for each character that would do something. */
@@ -42,6 +50,15 @@ const DECORATIONS: Record<string, string> = {
   hidden: "",
   blink: "",
 };
+
+/** How a piece with colours of its own is drawn: legible on the page's ground, whatever was meant for. */
+export function styleOf(piece: Piece): { color?: string; background?: string } | undefined {
+  const { color: fore, background: back } = piece;
+  if (!fore && !back) return undefined;
+  if (!back) return fore ? { color: `oklch(from ${fore} clamp(var(--log-dark), l, var(--log-light)) c h)` } : undefined;
+  const [r = 0, g = 0, b = 0] = (back.match(/\d+/g) ?? []).map(Number);
+  return { background: back, color: fore ?? (0.299 * r + 0.587 * g + 0.114 * b > 140 ? "#000" : "#fff") };
+}
 
 function color(name: string | null, truecolor: string | null): { className: string; color: string | null } {
   if (!name) return { className: "", color: null };
@@ -68,17 +85,23 @@ export function pieces(text: string, before: string): Piece[] {
   const clean = text.replace(OTHER, "").replace(HIDDEN, "·");
   if (before === "" && !clean.includes("\x1b")) return clean === "" ? [] : [{ text: clean, classes: "", color: null, background: null }];
   const found: Piece[] = [];
-  for (const part of Anser.ansiToJson(before + clean, { use_classes: true, json: true, remove_empty: true })) {
+  for (const part of Anser.ansiToJson(plain(before + clean), { use_classes: true, json: true, remove_empty: true })) {
     const content = part.content.replaceAll("\x1b", "·");
     if (content === "") continue;
+    const last = found[PIECES_MAX - 1];
+    if (last) {
+      last.text += content;
+      continue;
+    }
     const fore = color(part.fg, part.fg_truecolor);
     const back = color(part.bg, part.bg_truecolor);
-    const classes = [
+    const classes = new Set([
       fore.className,
       back.className && `${back.className}-bg`,
       ...part.decorations.map((one) => DECORATIONS[one] ?? ""),
-    ].filter(Boolean);
-    found.push({ text: content, classes: classes.join(" "), color: fore.color, background: back.color });
+    ]);
+    classes.delete("");
+    found.push({ text: content, classes: [...classes].join(" "), color: fore.color, background: back.color });
   }
   return found;
 }
@@ -123,12 +146,12 @@ export function marked(all: readonly Piece[], words: Words | null): Piece[] {
   let offset = 0;
   for (const piece of all) {
     let at = 0;
-    for (const [from, to] of hits) {
+    for (const [number, [from, to]] of hits.entries()) {
       const start = Math.max(0, from - offset);
       const end = Math.min(piece.text.length, to - offset);
       if (end <= 0 || start >= piece.text.length || end <= at) continue;
       if (start > at) found.push({ ...piece, text: piece.text.slice(at, start) });
-      found.push({ ...piece, text: piece.text.slice(Math.max(at, start), end), isHit: true });
+      found.push({ ...piece, text: piece.text.slice(Math.max(at, start), end), hit: number });
       at = end;
     }
     if (at < piece.text.length) found.push({ ...piece, text: piece.text.slice(at) });

@@ -66,6 +66,20 @@ describe("rows of a log", () => {
   });
 });
 
+describe("rows that are followed anew", () => {
+  it("take the place of an unfinished one, whether the server knows that it was or not", () => {
+    const held = heldOf(windowOf([row(0, "a"), row(2, "ste", { n: 3, u: true })], { line: 1, lines: 1 }));
+    const event = { rows: [row(2, "step 1"), row(9, "b")], next: 11, size_bytes: 11, skipped_bytes: 0, replaces_from: null };
+    expect(followed(held, event).lines.map((one) => [one.row.t, one.number])).toEqual([["a", 1], ["step 1", 2], ["b", 3]]);
+  });
+
+  it("stand alone where they do not join what is held", () => {
+    const held = heldOf(windowOf([row(0, "a")], { line: 1 }));
+    const event = { rows: [row(50, "z")], next: 52, size_bytes: 52, skipped_bytes: 0, replaces_from: null };
+    expect(followed(held, event).lines.map((one) => [one.row.t, one.gap, one.number])).toEqual([["z", 48, null]]);
+  });
+});
+
 describe("colours", () => {
   it("go on from row to row until they are reset", () => {
     const red = "\x1b[31m";
@@ -77,7 +91,15 @@ describe("colours", () => {
   it("leave nothing of other sequences, and no character that does something", () => {
     expect(visible("a\x1b]8;;http://x\x07link\x1b]8;;\x07\x1b[2K\x1b[1;31mred\x1b[0m\u202eb\x00")).toBe("alinkred·b·");
     expect(pieces("\x1b]0;title\x07<script>", "").map((one) => one.text)).toEqual(["<script>"]);
-    expect(pieces("cut \x1b[3", "").map((one) => one.text).join("")).not.toContain("\x1b");
+    expect(pieces("cut \x1b[3", "").map((one) => one.text).join("")).toBe("cut ");
+  });
+
+  it("may be written with colons, and end after some hundred changes", () => {
+    expect(pieces("\x1b[38:5:196mx", "")[0]?.color).toBe("rgb(255, 0, 0)");
+    expect(pieces("\x1b[38:2::1:2:3mx", "")[0]?.color).toBe("rgb(1, 2, 3)");
+    const many = pieces("a\x1b[31mb\x1b[32mc".repeat(1000), "");
+    expect(many.length).toBe(400);
+    expect(many.map((one) => one.text).join("")).toBe("abc".repeat(1000));
   });
 
   it("of the 256 are xterm's", () => {
@@ -98,10 +120,10 @@ describe("a search", () => {
 
   it("marks hits across pieces of different colours", () => {
     const found = marked(pieces("\x1b[31mOut\x1b[0mOfMemory", ""), wordsOf("OutOf"));
-    expect(found.map((one) => [one.text, one.isHit ?? false, one.classes])).toEqual([
-      ["Out", true, "ansi-red"],
-      ["Of", true, ""],
-      ["Memory", false, ""],
+    expect(found.map((one) => [one.text, one.hit ?? -1, one.classes])).toEqual([
+      ["Out", 0, "ansi-red"],
+      ["Of", 0, ""],
+      ["Memory", -1, ""],
     ]);
   });
 });

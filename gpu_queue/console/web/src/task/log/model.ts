@@ -33,6 +33,7 @@ export interface Held {
 }
 
 const endsLine = (row: LogRow): boolean => !row.p && !row.u;
+const endOf = (line: Line): number => line.row.o + line.row.n;
 
 function lined(rows: readonly LogRow[], sgr: string, number: number | null, gap = 0): Line[] {
   const found: Line[] = [];
@@ -70,7 +71,7 @@ export function prepended(held: Held, window: LogWindow): Held {
     ...held,
     lines,
     first: window.first,
-    next: last ? last.row.o + last.row.n : held.next,
+    next: last ? endOf(last) : held.next,
     replaced: held.replaced + window.replaced_bytes,
   };
 }
@@ -79,20 +80,35 @@ export function prepended(held: Held, window: LogWindow): Held {
 export function appended(held: Held, window: LogWindow): Held {
   if (window.inode !== held.inode || window.first !== held.next || window.rows.length === 0) return held;
   return {
-    ...trimmed([...held.lines, ...lined(window.rows, window.sgr, numberAfter(held))], held),
+    ...trimmed([...held.lines, ...lined(window.rows, window.sgr, window.line ?? numberAfter(held))], held),
     size: window.size_bytes,
     count: window.lines ?? held.count,
     replaced: held.replaced + window.replaced_bytes,
   };
 }
 
+/** The same rows with their numbers, now that lines are counted. */
+export function numbered(held: Held, window: LogWindow): Held {
+  if (window.inode !== held.inode || window.first !== held.first || window.line == null) return held;
+  let number = window.line;
+  let isNew = true;
+  const lines = held.lines.map((line) => {
+    const now = isNew ? number : null;
+    isNew = endsLine(line.row);
+    if (isNew) number += 1;
+    return now === line.number ? line : { ...line, number: now };
+  });
+  return { ...held, lines, count: window.lines ?? held.count };
+}
+
 function numberAfter(held: Held): number | null {
+  let ended = 0;
   for (let at = held.lines.length - 1; at >= 0; at -= 1) {
-    const line = held.lines[at];
-    if (!line) break;
-    if (line.number === null && at > 0 && !endsLine((held.lines[at - 1] as Line).row)) continue;
-    if (line.number === null) return null;
-    return line.number + held.lines.slice(at).filter((one) => endsLine(one.row)).length;
+    const line = held.lines[at] as Line;
+    if (endsLine(line.row)) ended += 1;
+    const before = held.lines[at - 1];
+    if (line.number !== null) return line.number + ended;
+    if (!before || endsLine(before.row)) return null;
   }
   return held.first === 0 ? 1 : null;
 }
@@ -101,21 +117,27 @@ function trimmed(lines: Line[], held: Held): Held {
   const kept = lines.slice(-ROWS_MAX);
   const first = kept[0];
   const last = kept[kept.length - 1];
-  return { ...held, lines: kept, first: first?.row.o ?? held.first, next: last ? last.row.o + last.row.n : held.next };
+  return { ...held, lines: kept, first: first?.row.o ?? held.first, next: last ? endOf(last) : held.next };
 }
 
 /** What was printed since; rows of an unfinished line are replaced. */
 export function followed(held: Held, event: FollowRows): Held {
-  const from = event.replaces_from ?? null;
-  const kept = event.skipped_bytes > 0 ? [] : from === null ? [...held.lines] : held.lines.filter((one) => one.row.o < from);
-  const rest = { ...held, lines: kept };
-  const before = kept[kept.length - 1];
-  const sgr = before ? sgrAfter(before.sgr, before.row.t) : "";
-  const number = event.skipped_bytes > 0 ? null : numberAfter(rest);
-  const rows = event.rows.filter((row) => event.skipped_bytes > 0 || !before || row.o >= before.row.o + before.row.n);
-  const next = trimmed([...kept, ...lined(rows, sgr, number, event.skipped_bytes)], rest);
-  const added = rows.filter(endsLine).length;
-  return { ...next, next: event.next, size: event.size_bytes, count: held.count === null || event.skipped_bytes > 0 ? null : held.count + added };
+  const begins = event.rows[0]?.o ?? event.next;
+  const from = Math.min(event.replaces_from ?? begins, begins);
+  const before = held.lines.filter((one) => one.row.o < from);
+  const last = before[before.length - 1];
+  // Rows that do not join what is held stand alone: nothing may look as if it followed what it does not follow.
+  const joins = event.skipped_bytes === 0 && (last ? endOf(last) === begins : begins === held.first || held.lines.length === 0);
+  const kept = joins ? before : [];
+  const gap = joins ? 0 : Math.max(event.skipped_bytes, begins - held.next, 0);
+  const rest = { ...held, lines: kept, ...(joins ? {} : { first: begins }) };
+  const sgr = joins && last ? sgrAfter(last.sgr, last.row.t) : "";
+  const number = joins ? numberAfter(rest) : begins === 0 ? 1 : null;
+  const next = trimmed([...kept, ...lined(event.rows, sgr, number, gap)], rest);
+  const isKnown = held.count !== null && joins;
+  const gone = held.lines.slice(before.length).filter((one) => endsLine(one.row)).length;
+  const count = isKnown ? (held.count ?? 0) + event.rows.filter((row) => endsLine(row)).length - gone : null;
+  return { ...next, next: event.next, size: event.size_bytes, count };
 }
 
 /** Where following begins: the beginning of a row that is unfinished, else the end of what is held. */

@@ -1,65 +1,43 @@
-import { useEffect, useState } from "react";
+import { useCallback, useEffect, useState } from "react";
 
 import { client } from "../../api/client";
-import type { Wire } from "../../api/types";
+import { findAll, findNext, NO_HITS, type Ask, type Hits, type LogHits } from "./finding";
 
-type LogHits = Wire<"LogHits">;
-
-export interface Hits {
-  /** Of hits that are known by place, ascending. */
-  offsets: readonly number[];
-  count: number;
-  bins: readonly number[];
-  isDone: boolean;
-  problem: string;
-}
-
-const NONE: Hits = { offsets: [], count: 0, bins: [], isDone: true, problem: "" };
 const TYPING_MS = 250;
 
-/**
- * Searches the whole file on the server, a slice at a time: from what is on screen to the end, then from the start.
- * `from` is read when a search begins.
- */
-export function useSearchHits(path: string, query: string, encoding: string, from: () => number): Hits {
-  const [hits, setHits] = useState<Hits>(NONE);
+export interface Search extends Hits {
+  problem: string;
+  /** The hit after (1) or before (-1) a byte; null: there is none. */
+  next: (from: number, step: 1 | -1, size: number) => Promise<number | null>;
+}
+
+/** Searches the whole file while somebody types; `from`: the byte where a search begins, read when it does. */
+export function useSearchHits(path: string, query: string, encoding: string, from: () => number): Search {
+  const [found, setFound] = useState<{ query: string; hits: Hits; problem: string }>({ query: "", hits: NO_HITS, problem: "" });
+  const isNothing = query.replaceAll("|", "") === "";
+  const ask = useCallback(
+    (signal?: AbortSignal): Ask =>
+      (start, to, known) => client.get<LogHits>(`${path}/search`, { query: { q: query, encoding, from: start, to, known }, signal }),
+    [path, query, encoding],
+  );
   useEffect(() => {
-    if (query === "" || query.replaceAll("|", "") === "") {
-      setHits(NONE);
-      return;
-    }
+    if (isNothing) return;
     const stop = new AbortController();
-    const run = async (): Promise<void> => {
-      const begin = from();
-      let now: Hits = { offsets: [], count: 0, bins: [], isDone: false, problem: "" };
-      setHits(now);
-      const parts: [number, number | null][] = begin > 0 ? [[begin, null], [0, begin]] : [[0, null]];
-      for (const [start, to] of parts) {
-        let at: number | null = start;
-        while (at !== null) {
-          const asked = { q: query, encoding, from: at, to, known: now.offsets.length };
-          const found: LogHits = await client.get<LogHits>(`${path}/search`, { query: asked, signal: stop.signal });
-          now = {
-            ...now,
-            offsets: [...now.offsets, ...found.offsets].sort((a, b) => a - b),
-            count: now.count + found.count,
-            bins: found.bins.map((one, bin) => one + (now.bins[bin] ?? 0)),
-          };
-          setHits(now);
-          at = found.next ?? null;
-        }
-      }
-      setHits({ ...now, isDone: true });
-    };
-    const timer = window.setTimeout(() => {
-      run().catch((error: unknown) => {
-        if (!stop.signal.aborted) setHits({ ...NONE, problem: error instanceof Error ? error.message : String(error) });
+    const timer = setTimeout(() => {
+      findAll(ask(stop.signal), from(), (hits) => {
+        if (!stop.signal.aborted) setFound({ query, hits, problem: "" });
+      }).catch((error: unknown) => {
+        if (stop.signal.aborted) return;
+        setFound({ query, hits: NO_HITS, problem: error instanceof Error ? error.message : String(error) });
       });
     }, TYPING_MS);
     return () => {
       clearTimeout(timer);
       stop.abort();
     };
-  }, [path, query, encoding]);
-  return hits;
+  }, [ask, query, isNothing, from]);
+  // What was found for other words is not shown for these.
+  const now = isNothing ? NO_HITS : found.query === query ? found.hits : { ...NO_HITS, isDone: false };
+  const next = useCallback((at: number, step: 1 | -1, size: number) => findNext(ask(), now, size, at, step), [ask, now]);
+  return { ...now, problem: found.query === query && !isNothing ? found.problem : "", next };
 }
