@@ -205,5 +205,12 @@ async def _events(
         yield (
             "rows",
             held,
-            FollowRows(rows=rows, next=ends, size_bytes=look.size, skipped_bytes=skipped, replaces_from=replaces),
+            FollowRows(
+                rows=rows,
+                next=ends,
+                size_bytes=look.size,
+                inode=look.inode,
+                skipped_bytes=skipped,
+                replaces_from=replaces,
+            ),
         )

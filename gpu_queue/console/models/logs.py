@@ -57,6 +57,7 @@ class FollowRows(Model):
     rows: list[LogRow]
     next: int
     size_bytes: int
+    inode: str = Field("", description="Another one than that of a window: another file.")
     skipped_bytes: int = Field(0, description="Left out before these rows.")
     replaces_from: int | None = Field(None, description="Rows from this offset on are replaced: it was unfinished.")
 

@@ -380,6 +380,12 @@ export interface components {
          * @description The event ``rows`` of a follow: what came since.
          */
         FollowRows: {
+            /**
+             * Inode
+             * @description Another one than that of a window: another file.
+             * @default
+             */
+            inode: string;
             /** Next */
             next: number;
             /**

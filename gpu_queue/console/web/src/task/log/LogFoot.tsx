@@ -1,4 +1,4 @@
-import { Plural, Trans, useLingui } from "@lingui/react/macro";
+import { Plural, useLingui } from "@lingui/react/macro";
 
 import { fileSize, thousands } from "../../ui/format";
 import styles from "./LogView.module.css";
@@ -11,7 +11,6 @@ const isEncoding = (value: string): value is Encoding => value in ENCODINGS;
 
 export interface LogFootProps {
   held: Held | null;
-  isFollowing: boolean;
   /** Why what was asked for is not shown yet. */
   problem: string;
   encoding: Encoding;
@@ -19,7 +18,7 @@ export interface LogFootProps {
 }
 
 /** What the file is. */
-export function LogFoot({ held, isFollowing, problem, encoding, onEncoding }: LogFootProps) {
+export function LogFoot({ held, problem, encoding, onEncoding }: LogFootProps) {
   const { t } = useLingui();
   const replaced = held?.replaced ?? 0;
   return (
@@ -47,11 +46,6 @@ export function LogFoot({ held, isFollowing, problem, encoding, onEncoding }: Lo
       {replaced > 0 && (
         <span>
           <Plural value={replaced} one="# byte of these rows is no such text" other="# bytes of these rows are no such text" />
-        </span>
-      )}
-      {isFollowing && (
-        <span>
-          <Trans>follows what is printed</Trans>
         </span>
       )}
       {problem !== "" && <span role="status">{problem}</span>}

@@ -259,7 +259,6 @@ export function LogView({ job, taskKey, source, isRunning, startedAt_s, search, 
       </div>
       <LogFoot
         held={held}
-        isFollowing={isFollowing}
         problem={held && error ? error.message : ""}
         encoding={encoding}
         onEncoding={(next) => {

@@ -53,7 +53,7 @@ describe("rows of a log", () => {
   it("of an unfinished line are replaced while they grow, and keep their number", () => {
     const held = heldOf(windowOf([row(0, "a"), row(2, "ste", { n: 3, u: true })], { line: 1, lines: 1 }));
     expect(followFrom(held)).toBe(2);
-    const event = { rows: [row(2, "step 1"), row(9, "b")], next: 11, size_bytes: 11, skipped_bytes: 0, replaces_from: 2 };
+    const event = { rows: [row(2, "step 1"), row(9, "b")], next: 11, size_bytes: 11, inode: "a", skipped_bytes: 0, replaces_from: 2 };
     const grown = followed(held, event);
     expect(grown.lines.map((one) => [one.row.t, one.number])).toEqual([["a", 1], ["step 1", 2], ["b", 3]]);
     expect(grown.count).toBe(3);
@@ -61,7 +61,7 @@ describe("rows of a log", () => {
 
   it("that were left out are told", () => {
     const held = heldOf(windowOf([row(0, "a")], { line: 1 }));
-    const event = { rows: [row(900, "z")], next: 902, size_bytes: 902, skipped_bytes: 898, replaces_from: null };
+    const event = { rows: [row(900, "z")], next: 902, size_bytes: 902, inode: "a", skipped_bytes: 898, replaces_from: null };
     expect(followed(held, event).lines.map((one) => [one.row.t, one.gap, one.number])).toEqual([["z", 898, null]]);
   });
 });
@@ -69,13 +69,13 @@ describe("rows of a log", () => {
 describe("rows that are followed anew", () => {
   it("take the place of an unfinished one, whether the server knows that it was or not", () => {
     const held = heldOf(windowOf([row(0, "a"), row(2, "ste", { n: 3, u: true })], { line: 1, lines: 1 }));
-    const event = { rows: [row(2, "step 1"), row(9, "b")], next: 11, size_bytes: 11, skipped_bytes: 0, replaces_from: null };
+    const event = { rows: [row(2, "step 1"), row(9, "b")], next: 11, size_bytes: 11, inode: "a", skipped_bytes: 0, replaces_from: null };
     expect(followed(held, event).lines.map((one) => [one.row.t, one.number])).toEqual([["a", 1], ["step 1", 2], ["b", 3]]);
   });
 
   it("stand alone where they do not join what is held", () => {
     const held = heldOf(windowOf([row(0, "a")], { line: 1 }));
-    const event = { rows: [row(50, "z")], next: 52, size_bytes: 52, skipped_bytes: 0, replaces_from: null };
+    const event = { rows: [row(50, "z")], next: 52, size_bytes: 52, inode: "a", skipped_bytes: 0, replaces_from: null };
     expect(followed(held, event).lines.map((one) => [one.row.t, one.gap, one.number])).toEqual([["z", 48, null]]);
   });
 });

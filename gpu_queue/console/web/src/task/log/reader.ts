@@ -33,8 +33,8 @@ export interface Surroundings {
   whileSeen: (signal: AbortSignal, work: (signal: AbortSignal) => Promise<void>) => Promise<void>;
 }
 
-const AROUND = 200;
-const MORE = 500;
+const AROUND = 100;
+const MORE = 250;
 const AGAIN_MS = 2000;
 const COUNT_MS = 700;
 
@@ -198,17 +198,18 @@ export class LogReader {
     if (!isAtEnd) await this.jump(END);
     if (signal.aborted || !this.state.held) return;
     this.change({ isFollowing: true });
-    for (let isFirst = true; !signal.aborted; isFirst = false) {
+    while (!signal.aborted) {
       await this.around.seen(signal);
-      if (!isFirst && !(await this.isSameFile(signal))) continue;
       let ends: Sign | null = null;
       try {
         const hear = (event: FollowEvent): void => {
           if (signal.aborted || !this.state.held) return;
           if ("rows" in event) {
-            if (event.rows.size_bytes < from) {
-              ends = "cut";
-              throw new Error("the file was cut before it was followed");
+            const { inode, size_bytes } = event.rows;
+            const isOther = inode !== "" && inode !== this.state.held.inode;
+            if (isOther || size_bytes < from) {
+              ends = isOther ? "replaced" : "cut";
+              throw new Error(`the file was ${ends} before it was followed`);
             }
             const held = followed(this.state.held, event.rows);
             const sign = this.state.sign?.sign === "gone" ? null : this.state.sign;
@@ -225,6 +226,7 @@ export class LogReader {
         if (signal.aborted) return;
         const said = asError(error);
         if (said.status === 401 || said.status === 403) return this.change({ error: said });
+        if (GONE.has(said.code)) this.change({ sign: { sign: "gone", text: said.message } });
       }
       if (signal.aborted || ends === "ended") return;
       if (ends === "cut" || ends === "replaced") {
@@ -233,25 +235,6 @@ export class LogReader {
         // The console went away, a proxy cut the stream, or nobody looked: it goes on where it was.
         await this.around.wait(AGAIN_MS, signal);
       }
-    }
-  }
-
-  /** Whether what is held is still the beginning of the file; if not, its end is shown. */
-  private async isSameFile(signal: AbortSignal): Promise<boolean> {
-    const { held } = this.state;
-    if (!held) return false;
-    try {
-      const found = await this.source.window({ anchor: held.first, before: 0, after: 1 }, signal);
-      if (found.inode === held.inode && found.size_bytes >= followFrom(held)) return true;
-      await this.anew(found.inode === held.inode ? "cut" : "replaced");
-      return true;
-    } catch (error) {
-      if (signal.aborted) return false;
-      const said = asError(error);
-      if (said.status === 401 || said.status === 403) this.change({ error: said });
-      else if (GONE.has(said.code)) this.change({ sign: { sign: "gone", text: said.message } });
-      await this.around.wait(AGAIN_MS, signal);
-      return false;
     }
   }
 
