@@ -55,6 +55,7 @@ def test_what_nobody_waits_for_any_more_is_not_begun() -> None:
         second = asyncio.create_task(lane.within(20.0, lambda: begun.append("second"), "second"))
         await asyncio.sleep(0)
         second.cancel()
+        await asyncio.wait([second])
         answers.set()
         assert await first
         await lane.within(20.0, lambda: begun.append("third"), "third")

@@ -118,11 +118,13 @@ class Lane:
                 threading.Thread(target=self._work, name=self.name, daemon=True).start()
         asked_at_s = self._clock()
         try:
-            return await asyncio.wait_for(call.future, timeout_s)
-        except (TimeoutError, asyncio.TimeoutError):
-            if call.future.done() and not call.future.cancelled():
-                raise  # it was the function's own
-            raise self.silence() or StorageSilent(self._clock() - asked_at_s, waits_for) from None
+            # Not `wait_for`: up to Python 3.11 it loses a cancellation that comes together with the result.
+            await asyncio.wait((call.future,), timeout=timeout_s)
+            if call.future.done():
+                return call.future.result()
+        finally:
+            call.future.cancel()
+        raise self.silence() or StorageSilent(self._clock() - asked_at_s, waits_for)
 
     def _work(self) -> None:
         while True:
