@@ -107,7 +107,8 @@ class Lane:
         silence = self.silence()
         if silence is not None:
             raise silence
-        call = _Call(work, waits_for, timeout_s, asyncio.get_running_loop().create_future())
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        call = _Call(work, waits_for, timeout_s, future)
         with self._lock:
             if len(self._waiting) >= QUEUED_MAX:
                 raise StorageCrowded(f"{QUEUED_MAX} requests wait for the shared directory; try again later")
@@ -119,11 +120,11 @@ class Lane:
         asked_at_s = self._clock()
         try:
             # Not `wait_for`: up to Python 3.11 it loses a cancellation that comes together with the result.
-            await asyncio.wait((call.future,), timeout=timeout_s)
-            if call.future.done():
-                return call.future.result()
+            await asyncio.wait((future,), timeout=timeout_s)
+            if future.done():
+                return future.result()
         finally:
-            call.future.cancel()
+            future.cancel()
         raise self.silence() or StorageSilent(self._clock() - asked_at_s, waits_for)
 
     def _work(self) -> None:
