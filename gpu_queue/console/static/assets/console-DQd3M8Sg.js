@@ -1,1 +1,0 @@
-import{U as e,d as t,p as n}from"./job-U5KAsvUK.js";function r(){return e({queryKey:[`console`],queryFn:({signal:e})=>t.get(n(`console`),{signal:e}),staleTime:6e4})}export{r as t};

@@ -1,1 +1,0 @@
-import{T as e}from"./index-XurZ80wc.js";function t(){return e}export{t};
