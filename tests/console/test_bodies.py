@@ -92,6 +92,7 @@ def a_line(console: Served) -> Iterator[socket.socket]:
         yield made
 
 
+@pytest.mark.long
 def test_connections_on_which_nobody_asks_are_closed(served: Served) -> None:
     """None of them, nor all together, keeps the console from others."""
     begun = time.monotonic()

@@ -57,6 +57,7 @@ def test_pointing_at_a_task_lights_all_that_is_its_own(cluster: Cluster, page: P
     assert [rows.nth(at).evaluate(lit) for at in range(2)] in ([dark] * 2, [light] * 2)
 
 
+@pytest.mark.long
 def test_the_panel_of_a_gpu_opens_and_back_closes_it(cluster: Cluster, page: Page) -> None:
     cluster.start(simulate="2")
     page.get_by_role("link", name="GPU 1: idle").click()
@@ -93,6 +94,7 @@ def test_keys_go_everywhere_and_none_works_while_somebody_types(cluster: Cluster
     expect(page).to_have_url(re.compile("/ui/state"))
 
 
+@pytest.mark.long
 def test_an_address_with_nonsense_shows_the_page(served: Served, cluster: Cluster, page: Page) -> None:
     cluster.start(simulate="1")
     page.goto(f"{served.address}ui/gpu?view=moon&range=9y&sort=%00&node=&submit=2&gpu=" + "x" * 900)
@@ -137,8 +139,15 @@ def test_without_a_console_what_was_seen_stays_and_is_marked_as_old(
     expect(page.get_by_role("heading", name="0 of 2 GPUs run tasks")).to_be_visible()
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
-@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+@pytest.mark.parametrize(
+    ("theme", "width", "height"),
+    [
+        ("dark", 1440, 900),
+        ("light", 390, 844),
+        pytest.param("dark", 390, 844, marks=pytest.mark.long),
+        pytest.param("light", 1440, 900, marks=pytest.mark.long),
+    ],
+)
 def test_nothing_on_the_page_is_out_of_reach(
     served: Served, cluster: Cluster, context: BrowserContext, theme: str, width: int, height: int
 ) -> None:

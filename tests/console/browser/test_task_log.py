@@ -103,6 +103,7 @@ def test_what_a_task_prints_is_followed_until_it_ends(cluster: Cluster, served: 
     expect(page.get_by_text("506 lines")).to_be_visible()
 
 
+@pytest.mark.long
 def test_scrolling_up_ends_following_and_the_end_begins_it_anew(cluster: Cluster, served: Served, page: Page) -> None:
     task_id, gates = gated(cluster, "seq -f 'line %g' 1 500", "seq -f 'more %g' 1 20", "sleep 600")
     gates[0].touch()
@@ -121,6 +122,7 @@ def test_scrolling_up_ends_following_and_the_end_begins_it_anew(cluster: Cluster
     expect(page.get_by_role("button", name="Following")).to_be_visible()
 
 
+@pytest.mark.long
 def test_a_progress_bar_shows_its_last_state_while_it_moves(cluster: Cluster, served: Served, page: Page) -> None:
     first = "for i in $(seq 1 60); do printf '\\rstep %d of 100' $i; done"
     task_id, gates = gated(
@@ -163,6 +165,7 @@ def test_a_search_counts_in_the_whole_file_and_goes_from_hit_to_hit(
     expect(log).to_be_focused()
 
 
+@pytest.mark.long
 def test_any_byte_is_reached_and_a_line_has_an_address(cluster: Cluster, served: Served, page: Page) -> None:
     content = steps(1, 60_000)
     task_id = with_log(cluster, served, content)
@@ -194,6 +197,7 @@ def test_any_byte_is_reached_and_a_line_has_an_address(cluster: Cluster, served:
     expect(log.get_by_text("60000", exact=True)).to_be_in_viewport()
 
 
+@pytest.mark.long
 def test_scrolling_through_keeps_what_is_read_in_its_place(cluster: Cluster, served: Served, page: Page) -> None:
     content = steps(1, 20_000)
     task_id = with_log(cluster, served, content)
@@ -242,6 +246,7 @@ def test_a_hostile_log_does_nothing(cluster: Cluster, served: Served, page: Page
     assert page.evaluate("[...document.fonts].length") == 0
 
 
+@pytest.mark.long
 def test_what_is_selected_and_copied_is_the_text_alone(cluster: Cluster, served: Served, page: Page) -> None:
     task_id = with_log(cluster, served, b"first\n\x1b[32msecond\x1b[0m row\nthird\n")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -263,6 +268,7 @@ def test_a_task_is_stopped_from_its_page(cluster: Cluster, served: Served, page:
     cluster.wait_for(task_id, "failed")
 
 
+@pytest.mark.long
 def test_a_task_whose_agent_is_killed_is_seen_through_its_next_agent(
     cluster: Cluster, served: Served, page: Page
 ) -> None:
@@ -317,8 +323,11 @@ def test_storage_that_hangs_is_waited_for(
     expect(page.get_by_text(re.compile("has not answered for"))).to_have_count(0)
 
 
-@pytest.mark.parametrize("change", ["cut", "replaced", "gone"])
-def test_what_becomes_of_the_file_is_told(cluster: Cluster, served: Served, page: Page, change: str) -> None:
+@pytest.mark.parametrize("change", ["cut", pytest.param("replaced", marks=pytest.mark.long), "gone"])
+def test_what_becomes_of_the_file_is_told(
+    cluster: Cluster, served: Served, page: Page, complaints: Complaints, change: str
+) -> None:
+    complaints.expected = ("404",)  # where it is asked for while it is not there
     task_id, gates = gated(cluster, "seq -f 'line %g' 1 50", "sleep 600")
     gates[0].touch()
     log = open_task(page, served, task_id)
@@ -355,7 +364,9 @@ def test_without_a_token_it_is_asked_for_in_the_logs_place(
     expect(page.get_by_text("secret line")).to_be_visible()
 
 
-@pytest.mark.parametrize(("theme", "width", "height"), [("dark", 1440, 900), ("light", 390, 844)])
+@pytest.mark.parametrize(
+    ("theme", "width", "height"), [("dark", 1440, 900), pytest.param("light", 390, 844, marks=pytest.mark.long)]
+)
 def test_nothing_of_the_task_is_out_of_reach(
     cluster: Cluster, served: Served, page: Page, theme: str, width: int, height: int
 ) -> None:
