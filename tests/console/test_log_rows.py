@@ -144,6 +144,17 @@ def test_lines_are_counted_a_slice_at_a_time(content: bytes, at: int) -> None:
     assert index.before(blocks_of(content), at) == content.count(b"\n", 0, at)
 
 
+@given(BYTES, BYTES)
+def test_what_was_counted_of_a_file_that_was_cut_counts_no_more(before: bytes, after: bytes) -> None:
+    index = LineIndex()
+    index.count(lambda offset, number: before[offset : offset + number], len(before))
+    if len(after) // 16 < len(before) // 16:
+        assert index.before(blocks_of(after), 0) is None
+    index.count(lambda offset, number: after[offset : offset + number], len(after))
+    if len(after) // 16 < len(before) // 16:
+        assert index.before(blocks_of(after), len(after)) == after.count(b"\n")
+
+
 def test_colours_that_were_begun_before_a_window_are_told() -> None:
     content = b"\x1b[1m\x1b[31mred\n\x1b[0mplain \x1b[32mgreen\nmore\n"
     assert sgr_before(blocks_of(content), content.index(b"red")) == "\x1b[1m\x1b[31m"

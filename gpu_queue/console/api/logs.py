@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Annotated, Literal, TypeVar
@@ -17,7 +15,6 @@ from gpu_queue.console.api.shared import PREFIX, Console, Spool, told
 from gpu_queue.console.api.tasks import Key, find_task
 from gpu_queue.console.keys import text_of
 from gpu_queue.console.logs.bindings import BOUND, binding_of, place_for
-from gpu_queue.console.logs.lines import LineIndex
 from gpu_queue.console.logs.opening import CannotRead, Opened, opened
 from gpu_queue.console.logs.ranges import part_of
 from gpu_queue.console.logs.rows import Blocks, sgr_before, shown, window
@@ -46,47 +43,7 @@ Encoding = Annotated[Literal["utf-8", "gb18030"], Query(description="Of the log.
 READ_S = 10.0
 RAW_BYTES = 1 << 20
 SCRIPT_BYTES = 1 << 20
-INDICES_MAX = 64
 OFFSET_MAX = 1 << 60
-
-
-class _Indices:
-    """Line indices of the logs that are read."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[Place, str], LineIndex] = OrderedDict()
-        self._counting: set[asyncio.Task[None]] = set()
-
-    def of(self, place: Place, inode: str) -> LineIndex:
-        found = self._kept.setdefault((place, inode), LineIndex())
-        self._kept.move_to_end((place, inode))
-        while len(self._kept) > INDICES_MAX:
-            self._kept.popitem(last=False)
-        return found
-
-    def count(self, world: World, place: Place, index: LineIndex) -> None:
-        """Go on in the background, a slice after the other, so that others read between them."""
-        if len(self._counting) >= 2:
-            return
-        task = asyncio.get_running_loop().create_task(self._count(world, place, index))
-        self._counting.add(task)
-        task.add_done_callback(self._counting.discard)
-
-    @staticmethod
-    async def _count(world: World, place: Place, index: LineIndex) -> None:
-        def slice_of() -> bool:
-            try:
-                with opened(place.root, place.below) as file:
-                    return index.count(file.read, file.size)
-            except (CannotRead, OSError):
-                return True
-
-        async with told():
-            while not await world.logs.within(READ_S, slice_of, "a log"):
-                await asyncio.sleep(0)
-
-
-_indices = _Indices()
 
 
 def log_roots(world: World, console: ConsoleState) -> list[str]:
@@ -103,10 +60,12 @@ async def find_log(world: World, console: ConsoleState, key: str, source: str) -
     task = await find_task(world, key)
     if source == BOUND:
         return await _bound(world, log_roots(world, console), task.task_id), isinstance(task, RunningTask)
+    is_running = isinstance(task, RunningTask)
+    known = world.places.get(task.name, source)
+    if known is not None:
+        return known, is_running
     async with told():
-        seen = (await world.latest()).snapshot
-        place = seen.waiting.place(task.name)
-        view = await world.call(lambda: world.files.view(task, place, 1), READ_S)
+        view = await world.call(lambda: world.files.view(task, None, 1), READ_S)
     found = place_of(view, source)
     if found is None:
         detail = (
@@ -115,7 +74,8 @@ async def find_log(world: World, console: ConsoleState, key: str, source: str) -
             else "nothing was printed yet: this task has no log"
         )
         raise Problem(404, "no_such_log" if view.logs else "no_log", detail)
-    return found, isinstance(task, RunningTask)
+    world.places.put(task.name, source, found)
+    return found, is_running
 
 
 async def _bound(world: World, roots: list[str], task_id: str | None) -> Place:
@@ -168,7 +128,7 @@ async def log_window(
     def work(file: Opened) -> LogWindow:
         blocks = Blocks(file.read, file.size)
         found = window(blocks, file.size if anchor < 0 else anchor, before, after, encoding)
-        index = _indices.of(place, file.inode)
+        index = world.indices.of(place, file.inode)
         lines, line = index.before(blocks, file.size), index.before(blocks, found.first)
         return LogWindow(
             rows=found.rows,
@@ -188,7 +148,7 @@ async def log_window(
 
     found = await read_log(world, place, work)
     if found.lines is None:
-        _indices.count(world, place, _indices.of(place, found.inode))
+        world.indices.count(place, found.inode)
     return found
 
 

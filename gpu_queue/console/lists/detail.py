@@ -11,7 +11,7 @@ from gpu_queue.console.lists.rows import row_of
 from gpu_queue.console.logs.sources import sources_of
 from gpu_queue.console.models.common import Note
 from gpu_queue.console.models.tasks import GpuUse, Need, TaskDetail, TaskRow, Try
-from gpu_queue.console.plans.sentences import needs_of
+from gpu_queue.console.sentences import needs_of
 from gpu_queue.console.world.living import told_of
 from gpu_queue.scripts.reader import HEAD_BYTES, read
 from gpu_queue.spool import files

@@ -6,7 +6,8 @@ from gpu_queue.console.keys import key_of, text_of
 from gpu_queue.console.lists.choosing import AnyTask
 from gpu_queue.console.lists.facts import Facts
 from gpu_queue.console.models.tasks import TaskRow
-from gpu_queue.console.world.living import gpu_key, running_of, why_of
+from gpu_queue.console.sentences import why_waits
+from gpu_queue.console.world.living import gpu_key, running_of
 from gpu_queue.spool.pages import WaitPage
 from gpu_queue.spool.snapshot.settled import SettledTask
 from gpu_queue.spool.snapshot.view import RunningTask, Snapshot
@@ -48,7 +49,7 @@ def row_of(task: AnyTask, facts: Facts, seen: Snapshot, told: WaitPage | None = 
                 "priority": task.priority,
                 "place": seen.waiting.place(task.name),
                 "submitted_at_s": task.submitted_s,
-                "why": [why_of(one) for one in task.reasons[:WHY_MAX]],
+                "why": [why_waits(one.node, one.reason) for one in task.reasons[:WHY_MAX]],
             }
         )
     if isinstance(task, RunningTask):

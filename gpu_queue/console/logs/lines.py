@@ -23,6 +23,8 @@ class LineIndex:
     def count(self, read: Read, size: int, slice_s: float = SLICE_S) -> bool:
         """Go on counting for so long, at least a block; True: all whole blocks are counted."""
         deadline = self._clock() + slice_s
+        if (len(self._before) - 1) * BLOCK_BYTES > size:  # it was cut, and is another text
+            self._before = array("Q", [0])
         while (len(self._before)) * BLOCK_BYTES <= size:
             content = read((len(self._before) - 1) * BLOCK_BYTES, BLOCK_BYTES)
             if len(content) < BLOCK_BYTES:
@@ -33,8 +35,8 @@ class LineIndex:
         return True
 
     def before(self, blocks: Blocks, at: int) -> int | None:
-        """Newlines before a byte; None: not counted yet."""
+        """Newlines before a byte; None: not counted yet, or it was cut since."""
         number = at // BLOCK_BYTES
-        if number >= len(self._before):
+        if number >= len(self._before) or (len(self._before) - 1) * BLOCK_BYTES > blocks.size:
             return None
         return self._before[number] + blocks.block(number).count(b"\n", 0, at - number * BLOCK_BYTES)

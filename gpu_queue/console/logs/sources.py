@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gpu_queue.console.models.tasks import LogSource
 from gpu_queue.spool.snapshot.taskfiles import TaskView
 
 LATEST = "latest"
+KEPT_MAX = 256
+KEPT_S = 10.0
+"""A window after the other is asked for; a task's records need not be read for each."""
 
 
 @dataclass(frozen=True)
@@ -47,3 +53,29 @@ def place_of(view: TaskView, source: str) -> Place | None:
         if source in (LATEST, one.source):
             return Place(os.path.dirname(log.path), os.path.basename(log.path), one.title)
     return None
+
+
+class Places:
+    """Which file an address meant a moment ago."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """None yet."""
+        self._clock = clock
+        self._kept: OrderedDict[tuple[str, str], tuple[float, Place]] = OrderedDict()
+
+    def get(self, name: str, source: str) -> Place | None:
+        """The file; None: it is to be asked for.
+
+        Args:
+            name: of the task in its directory, which is another one for each try.
+            source: as it was asked for.
+        """
+        at_s, place = self._kept.get((name, source), (float("-inf"), None))
+        return place if self._clock() - at_s < KEPT_S else None
+
+    def put(self, name: str, source: str, place: Place) -> None:
+        """Keep it for ``KEPT_S``."""
+        self._kept[(name, source)] = self._clock(), place
+        self._kept.move_to_end((name, source))
+        while len(self._kept) > KEPT_MAX:
+            self._kept.popitem(last=False)

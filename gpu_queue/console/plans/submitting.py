@@ -16,8 +16,8 @@ from gpu_queue.console.keys import text_of
 from gpu_queue.console.models.common import Words
 from gpu_queue.console.models.plans import PlannedScript, ScriptIn, SubmitOptions
 from gpu_queue.console.models.tasks import Need
-from gpu_queue.console.plans.sentences import needs_of, note_of, why_waits
 from gpu_queue.console.plans.starting import Outlook, Taken, outlook
+from gpu_queue.console.sentences import needs_of, note_of, why_waits
 from gpu_queue.errors import BadScript
 from gpu_queue.scripts.reader import HEAD_BYTES, read
 from gpu_queue.scripts.reading import Reading

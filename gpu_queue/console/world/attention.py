@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from gpu_queue.console.keys import key_of
+from gpu_queue.console.keys import key_of, text_of
 from gpu_queue.console.models.common import Param
 from gpu_queue.console.models.living import ATTENTION_MAX, Attention
-from gpu_queue.console.world.living import gpu_key, plain, short_titles
+from gpu_queue.console.world.living import gpu_key, short_titles
 from gpu_queue.spool.snapshot.view import NodeView, Presence, Snapshot
 from gpu_queue.states import AgentState, GpuState
-from gpu_queue.texts import printable
 
 IDLE_PERCENT = 5
 IDLE_S = 600.0
@@ -40,12 +39,12 @@ def _troubles(seen: Snapshot, idle_since: Mapping[str, float], now_s: float) -> 
     for one in seen.gpus:
         key, page = gpu_key(one.node, one.page.uuid), one.page
         whose = {"node": key_of(one.node), "gpu": key}
-        params: dict[str, Param] = {"index": page.index, "problem": plain(printable(page.problem))}
+        params: dict[str, Param] = {"index": page.index, "problem": text_of(page.problem)}
         if page.state is GpuState.LOST:
-            text = f"GPU {page.index} is lost: {printable(page.problem)}"
+            text = f"GPU {page.index} is lost: {page.problem}"
             yield (
                 f"gpu_lost/{key}",
-                Attention(code="gpu_lost", severity="trouble", params=params, text=plain(text), **whose),
+                Attention(code="gpu_lost", severity="trouble", params=params, text=text_of(text), **whose),
             )
         since_s = idle_since.get(key)
         if one.claims and since_s is not None and now_s - since_s >= IDLE_S:
@@ -65,24 +64,24 @@ def _troubles(seen: Snapshot, idle_since: Mapping[str, float], now_s: float) -> 
             )
         keeper = page.keepalive
         if keeper is not None and keeper.state == "failed":
-            text = f"the keep-alive of GPU {page.index} has failed: {printable(keeper.reason)}"
+            text = f"the keep-alive of GPU {page.index} has failed: {keeper.reason}"
             yield (
                 f"keepalive_failed/{key}",
                 Attention(
                     code="keepalive_failed",
                     severity="trouble",
-                    params={"index": page.index, "reason": plain(printable(keeper.reason))},
-                    text=plain(text),
+                    params={"index": page.index, "reason": text_of(keeper.reason)},
+                    text=text_of(text),
                     **whose,
                 ),
             )
     for node in seen.nodes:
         yield from _node_troubles(node, seen)
     for number, problem in enumerate(seen.problems[:10]):
-        text = plain(f"{problem.file}: {problem.problem}")
+        text = text_of(f"{problem.file}: {problem.problem}")
         yield (
-            f"spool_problem/{number}/{plain(problem.file)}",
-            Attention(code="spool_problem", severity="notice", params={"file": plain(problem.file)}, text=text),
+            f"spool_problem/{number}/{text_of(problem.file)}",
+            Attention(code="spool_problem", severity="notice", params={"file": text_of(problem.file)}, text=text),
         )
 
 
@@ -113,7 +112,7 @@ def _node_troubles(node: NodeView, seen: Snapshot) -> Iterator[tuple[str, Attent
     if page is None or node.presence not in (Presence.ALIVE, Presence.UNKNOWN):
         return
     for number, problem in enumerate(page.problems[:5]):
-        text = plain(printable(problem))
+        text = text_of(problem)
         yield (
             f"node_problem/{key}/{number}",
             Attention(
@@ -155,7 +154,7 @@ def _notices(seen: Snapshot) -> Iterator[tuple[str, Attention]]:
                     {
                         "code": codes[one.name],
                         "severity": "notice",
-                        "params": {"by": plain(printable(one.by))},
+                        "params": {"by": text_of(one.by)},
                         "text": texts[one.name],
                     }
                 ),

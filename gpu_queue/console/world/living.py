@@ -7,25 +7,23 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from gpu_queue.console.keys import key_of
+from gpu_queue.console.keys import key_of, text_of
 from gpu_queue.console.models import living as models
-from gpu_queue.console.models.common import Param, WhyWaits, Words
 from gpu_queue.console.models.living import ENDED_MAX, GPUS_MAX, RUNNING_MAX, WAITING_MAX
-from gpu_queue.reasons import Reason
+from gpu_queue.console.sentences import why_waits
 from gpu_queue.spool.events import Event
 from gpu_queue.spool.pages import WaitPage
 from gpu_queue.spool.paths import title_of
 from gpu_queue.spool.snapshot.settled import SettledTask
 from gpu_queue.spool.snapshot.view import GpuView, NodeView, Presence, RunningTask, Snapshot
-from gpu_queue.spool.snapshot.waiting import NodeReason, WaitingTask
+from gpu_queue.spool.snapshot.waiting import WaitingTask
 from gpu_queue.states import GpuState
 from gpu_queue.task import State
-from gpu_queue.texts import printable
-from gpu_queue.words import in_words
 
 KEPT = frozenset({"starting", "holding", "yielding", "backing off"})
 """States of a keep-alive that has to do with its GPU."""
 PROBLEMS_SHOWN = 20
+PROBLEM_MAX = 700
 _TAIL = re.compile(r"(?<=.)-[0-9a-f]{8}$", re.ASCII)
 _USES: dict[GpuState, models.Use] = {GpuState.FOREIGN: "foreign", GpuState.LOST: "lost"}
 
@@ -45,29 +43,7 @@ class Around:
 
 def gpu_key(node: str, uuid: str) -> str:
     """How a document names a GPU: agents of two nodes may tell of the same card."""
-    return f"{key_of(node)}/{printable(uuid)}"
-
-
-def plain(text: str) -> str:
-    """A text that JSON can hold: a byte that is none comes as a question mark."""
-    return text.encode("utf-8", "replace").decode()
-
-
-def words(reason: Reason) -> Words:
-    """A reason in both languages."""
-    return Words(en=plain(in_words(reason)), zh=plain(in_words(reason, "zh")))
-
-
-def why_of(found: NodeReason) -> WhyWaits:
-    """Why a task does not start on a node."""
-    params: dict[str, Param] = {name: _param(value) for name, value in found.reason.params.items()}
-    return WhyWaits(node=key_of(found.node), code=found.reason.code.value, params=params, text=words(found.reason))
-
-
-def _param(value: object) -> Param:
-    if isinstance(value, tuple):
-        return [plain(str(one)) for one in value]
-    return plain(value) if isinstance(value, str) else value  # type: ignore[return-value]
+    return f"{key_of(node)}/{text_of(uuid)}"
 
 
 def living_of(seen: Snapshot, around: Around, attention: Mapping[str, models.Attention]) -> models.Living:
@@ -90,10 +66,10 @@ def living_of(seen: Snapshot, around: Around, attention: Mapping[str, models.Att
         cut.add("running")
     return models.Living(
         job=around.job,
-        path=plain(printable(around.path)),
+        path=text_of(around.path),
         is_made=around.is_made,
         band=around.band,
-        flags={one.name: models.Flag(by=plain(printable(one.by))) for one in seen.flags},
+        flags={one.name: models.Flag(by=text_of(one.by)) for one in seen.flags},
         counts=models.Counts(
             waiting=seen.counts.waiting, running=seen.counts.running, done=seen.counts.done, failed=seen.counts.failed
         ),
@@ -105,9 +81,9 @@ def living_of(seen: Snapshot, around: Around, attention: Mapping[str, models.Att
         ended={one.key: one for one in ended},
         ended_order=[one.key for one in ended],
         queues={
-            plain(one.queue): models.Queue(
+            text_of(one.queue): models.Queue(
                 is_busy=one.is_busy,
-                holders=[plain(holder) for holder in one.holders],
+                holders=[text_of(holder) for holder in one.holders],
                 pending=one.pending,
                 running=one.running,
                 done=one.done,
@@ -118,7 +94,7 @@ def living_of(seen: Snapshot, around: Around, attention: Mapping[str, models.Att
             for one in seen.queues
         },
         attention=dict(attention),
-        problems=[plain(f"{one.file}: {one.problem}") for one in seen.problems[:PROBLEMS_SHOWN]],
+        problems=[text_of(f"{one.file}: {one.problem}", PROBLEM_MAX) for one in seen.problems[:PROBLEMS_SHOWN]],
         cut=sorted(cut),
         storage=around.storage,
         versions=models.Versions(
@@ -135,7 +111,7 @@ def living_of(seen: Snapshot, around: Around, attention: Mapping[str, models.Att
 
 def short_titles(nodes: Iterable[NodeView]) -> dict[str, str]:
     """How nodes are shown: without the digits that tell two of one host apart, where there is one of it alone."""
-    whole = {one.node: plain(one.title) for one in nodes}
+    whole = {one.node: text_of(one.title) for one in nodes}
     short = {node: _TAIL.sub("", title) for node, title in whole.items()}
     counts = Counter(short.values())
     return {node: title if counts[title] == 1 else whole[node] for node, title in short.items()}
@@ -165,23 +141,23 @@ def _node(one: NodeView, all_nodes: Iterable[NodeView], title: str) -> models.No
         title=title,
         presence=one.presence.value,
         state=page.state.value,
-        why=None if page.reason is None else why_of(NodeReason(one.node, page.reason)),
-        mode=plain(page.mode),
-        version=plain(printable(page.version)),
-        host=plain(printable(page.host)),
+        why=None if page.reason is None else why_waits(one.node, page.reason),
+        mode=text_of(page.mode),
+        version=text_of(page.version),
+        host=text_of(page.host),
         pid=page.pid or None,
-        allocation=plain(printable(page.allocation)),
-        devices=plain(printable(page.devices)),
+        allocation=text_of(page.allocation),
+        devices=text_of(page.devices),
         started_at_s=page.started_s,
         ends_at_s=page.ends_s,
-        at_end=plain(page.at_end),
+        at_end=text_of(page.at_end),
         written_at_s=one.written_s,
         silent_s=one.silent_s,
         is_seen=bool(page.is_watched),
         waiting_count=page.waiting_count,
         skipped=page.skipped,
         gpus=[gpu_key(one.node, gpu.uuid) for gpu in page.gpus],
-        problems=[plain(printable(problem)) for problem in page.problems[:PROBLEMS_SHOWN]],
+        problems=[text_of(problem) for problem in page.problems[:PROBLEMS_SHOWN]],
         watched_by=watched,
     )
 
@@ -202,9 +178,9 @@ def _gpu(one: GpuView) -> models.Gpu:
     keeper = page.keepalive
     return models.Gpu(
         node=key_of(one.node),
-        uuid=plain(printable(page.uuid)),
+        uuid=text_of(page.uuid),
         index=page.index,
-        name=plain(printable(page.name)),
+        name=text_of(page.name),
         state=page.state.value,
         use=use_of(one),
         memory_total_bytes=page.memory_total_bytes,
@@ -213,17 +189,17 @@ def _gpu(one: GpuView) -> models.Gpu:
         power_w=page.power_w,
         power_limit_w=page.power_limit_w,
         temperature_c=page.temperature_c,
-        problem=plain(printable(page.problem)),
+        problem=text_of(page.problem),
         keepalive=None
         if keeper is None
         else models.KeepAlive(
-            state=plain(keeper.state),
-            reason=plain(printable(keeper.reason)),
+            state=text_of(keeper.state),
+            reason=text_of(keeper.reason),
             duty=keeper.duty,
             held_bytes=keeper.held_bytes,
-            off_by=plain(keeper.off_by),
+            off_by=text_of(keeper.off_by),
         ),
-        kept_by="" if page.shared is None else plain(page.shared.kept_by),
+        kept_by="" if page.shared is None else text_of(page.shared.kept_by),
         running=[key_of(claim) for claim in one.claims],
     )
 
@@ -235,18 +211,18 @@ def running_of(one: RunningTask, seen: Snapshot) -> models.Running:
     end = one.end
     return models.Running(
         key=one.task_id,
-        title=plain(one.title),
+        title=text_of(one.title),
         node=key_of(one.node),
         number=one.claim.number,
         token=one.claim.token,
         priority=one.claim.priority,
         gpus=[] if page is None else [gpu_key(one.node, cards[at]) for at in page.gpus if at in cards],
-        stage="" if page is None else plain(page.stage),
+        stage="" if page is None else text_of(page.stage),
         # To the second: the node tells how long it has run, and when it wrote that, and both are rounded.
         started_at_s=None if page is None or one.told_s is None else round(one.told_s - page.seconds),
         limit_s=None if page is None else page.limit_s,
-        ending="" if page is None else plain(page.ending),
-        queue="" if page is None else plain(page.queue),
+        ending="" if page is None else text_of(page.ending),
+        queue="" if page is None else text_of(page.queue),
         ended="" if end is None else (end.why.value if end.why is not None else str(end.status)),
     )
 
@@ -267,12 +243,12 @@ def waiting_of(one: WaitingTask, told: WaitPage | None, titles: Mapping[str, str
     return models.Waiting(
         key=key_of(one.task_id or one.name),
         has_id=one.task_id is not None,
-        title=plain(printable(title)),
+        title=text_of(title),
         priority=one.priority,
-        gpus="" if told is None else plain(told.gpus),
+        gpus="" if told is None else text_of(told.gpus),
         submitted_at_s=one.submitted_s,
         tries=0 if told is None else told.tries,
-        why=[why_of(found) for found in one.reasons[:8]],
+        why=[why_waits(found.node, found.reason) for found in one.reasons[:8]],
     )
 
 
@@ -292,11 +268,11 @@ def ended_of(one: SettledTask, titles: Mapping[str, str]) -> models.Ended:
     event = one.ended
     return models.Ended(
         key=one.task_id,
-        title=plain(printable(titles.get(one.task_id) or _title(one, event))),
+        title=text_of(titles.get(one.task_id) or _title(one, event)),
         state="done" if one.state is State.DONE else "failed",
-        outcome=plain(printable(event.outcome)) if event is not None and event.outcome else one.state.value,
+        outcome=text_of(event.outcome) if event is not None and event.outcome else one.state.value,
         status=None if event is None else event.status,
-        error_type="" if event is None else plain(printable(event.error_type)),
+        error_type="" if event is None else text_of(event.error_type),
         node="" if event is None else key_of(event.node),
         gpus=[] if event is None else [gpu_key(event.node, uuid) for uuid in event.gpus],
         ended_at_s=None if event is None else event.at_s,
@@ -304,4 +280,4 @@ def ended_of(one: SettledTask, titles: Mapping[str, str]) -> models.Ended:
 
 
 def _title(one: SettledTask, event: Event | None) -> str:
-    return printable(event.name) if event is not None and event.name else title_of(one.task_id)
+    return event.name if event is not None and event.name else title_of(one.task_id)

@@ -11,7 +11,9 @@ from functools import partial
 from typing import TypeVar
 
 from gpu_queue.console.lists.pages import TaskLists
+from gpu_queue.console.logs.counting import Indices
 from gpu_queue.console.logs.follow import Followers
+from gpu_queue.console.logs.sources import Places
 from gpu_queue.console.models.living import Living, StreamNote
 from gpu_queue.console.models.living import Snapshot as SnapshotReply
 from gpu_queue.console.models.living import Storage as StorageView
@@ -69,6 +71,8 @@ class World:
         self.tasks = Lane(f"{job} tasks")
         self.logs = Lane(f"{job} logs", width=2)
         self.followers = Followers(self.logs)
+        self.indices = Indices(self.logs)
+        self.places = Places()
         self.ring = Ring()
         self.refreshes = 0
         self.cost = Cost()

@@ -23,11 +23,13 @@ SOURCES = {
 """Rules of the reader as people know them; others are the names of options."""
 NEEDS = frozenset(get_args(Need.model_fields["name"].annotation))
 VALUE_MAX = 300
+WORDS_MAX = 2000
+"""Of a reason: it may name ten tasks."""
 
 
 def words_of(why: Reason) -> Words:
     """A reason in both languages."""
-    return Words(en=text_of(in_words(why)), zh=text_of(in_words(why, "zh")))
+    return Words(en=text_of(in_words(why), WORDS_MAX), zh=text_of(in_words(why, "zh"), WORDS_MAX))
 
 
 def why_waits(node: str, why: Reason) -> WhyWaits:
