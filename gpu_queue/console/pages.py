@@ -8,6 +8,7 @@ import hashlib
 import html
 import os
 import re
+import secrets
 import stat
 from collections.abc import Mapping
 
@@ -18,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gpu_queue.console.faults import response_of
 from gpu_queue.console.prefixes import BASE
 from gpu_queue.console.problems import Problem
-from gpu_queue.console.replies import takes_gzip
+from gpu_queue.console.replies import policy, takes_gzip
 
 STATIC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "static")
 INDEX = "index.html"
@@ -40,6 +41,7 @@ _HASHED = "assets/"
 _FILES_MAX = 2000
 _FILE_MAX_BYTES = 8 << 20
 _BASE_TAG = re.compile(rb'<base href="[^"]*"')
+_NONCE_TAG = re.compile(rb'<meta property="csp-nonce" nonce=""')
 _NOT_BUILT = b"""<!doctype html><html lang="en"><head><meta charset="utf-8">
 <base href="/"><title>gpu-queue</title></head>
 <body><p>The pages of this console were not built: run <code>make console</code> in the clone. The API is served.</p>
@@ -97,9 +99,17 @@ def read_pages(directory: str = STATIC) -> dict[str, Page]:
 
 
 @functools.lru_cache(maxsize=64)
-def _with_base(index: bytes, base: str) -> Page:
+def _with_base(index: bytes, base: str) -> bytes:
     tag = f'<base href="{html.escape(base, quote=True)}"'.encode()
-    return Page(INDEX, _BASE_TAG.sub(lambda _match: tag, index, count=1))
+    return _BASE_TAG.sub(lambda _match: tag, index, count=1)
+
+
+def _fresh(index: bytes) -> Response:
+    """The page with a new word for its styles: nobody keeps it, for the word is of this one reply."""
+    nonce = secrets.token_urlsafe(18)
+    tag = f'<meta property="csp-nonce" nonce="{nonce}"'.encode()
+    headers = {"Cache-Control": "no-store", "Content-Security-Policy": policy(nonce)}
+    return Response(_NONCE_TAG.sub(lambda _match: tag, index, count=1), 200, headers, _TYPES[".html"])
 
 
 class Pages:
@@ -124,10 +134,9 @@ class Pages:
 
     def _reply(self, scope: Scope) -> Response | None:
         path, base = scope["path"], scope.get(BASE, "/")
-        headers = Headers(scope=scope)
         if path in ("", "/", "/ui") or path.startswith("/ui/"):
-            return _with_base(self._index, base).response(headers)
+            return _fresh(_with_base(self._index, base))
         if path == f"/{INDEX}":
             return RedirectResponse(base, 307)
         page = self._pages.get(path[1:])
-        return None if page is None else page.response(headers)
+        return None if page is None else page.response(Headers(scope=scope))

@@ -22,7 +22,10 @@ from tests.console.served import Served, a_console
 
 FULL, READ = "full-token-of-the-tests-0123456789abcdef", "read-token-of-the-tests-0123456789abcdef"
 PAGES = {
-    "index.html": Page("index.html", b'<!doctype html><base href="/" /><script src="theme.js"></script>'),
+    "index.html": Page(
+        "index.html",
+        b'<!doctype html><base href="/" /><meta property="csp-nonce" nonce="" /><script src="theme.js"></script>',
+    ),
     "theme.js": Page("theme.js", b"document.title;"),
     "assets/main-1a2b3c4d.js": Page("assets/main-1a2b3c4d.js", b"// " + b"x" * 3000),
 }

@@ -13,6 +13,7 @@ from types import ModuleType
 import pytest
 
 FIRST_LOAD_MAX_BYTES = 230_000
+EDITOR_MAX_BYTES = 130_000
 IMPORTED = re.compile(r"""(?:from|import)\s*["'`]\./([\w.-]+\.js)["'`]""")
 CONSOLE = Path(__file__).parents[2] / "gpu_queue" / "console"
 
@@ -92,6 +93,16 @@ def first_load(static: Path, page: str) -> set[Path]:
         new = {path.parent / name for path in scripts for name in IMPORTED.findall(path.read_text())} - files
         files |= new
     return files
+
+
+def test_the_editor_is_small_and_no_part_of_the_first_load() -> None:
+    static = CONSOLE / "static"
+    parts = [*(static / "assets").glob("CodeEditor-*")]
+    if not parts:
+        pytest.skip("the pages were not built here: make console")
+    sizes = {path.name: len(gzip.compress(path.read_bytes(), 6)) for path in parts}
+    assert sum(sizes.values()) < EDITOR_MAX_BYTES, sizes
+    assert not first_load(static, "GpusPage") & {*parts}
 
 
 def test_the_first_load_of_the_gpus_page_is_small() -> None:

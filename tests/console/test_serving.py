@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 
 from gpu_queue.console.replies import CSP
 from tests.console.conftest import PAGES, MakeClient
@@ -77,13 +78,27 @@ def test_json_is_packed(client: Inside) -> None:
 def test_every_reply_keeps_the_browser_on_a_short_leash(client: Inside) -> None:
     for path in ("/ui/gpu", "/theme.js", "/api/v1/spools", "/nothing", "/api/v1/spools/none/snapshot"):
         headers = client.get(path).headers
-        assert headers["content-security-policy"] == CSP
+        said = headers["content-security-policy"]
+        assert re.sub(r" 'nonce-[\w-]{24}'", "", said) == CSP
+        assert "nonce" not in said or path == "/ui/gpu"
         assert "unsafe" not in CSP
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "no-referrer"
         assert headers["cross-origin-opener-policy"] == "same-origin"
         assert "access-control-allow-origin" not in headers
     assert client.get("/api/v1/spools").headers["cache-control"] == "no-store"
+
+
+def test_each_page_has_a_word_of_its_own_for_its_styles(client: Inside) -> None:
+    words = set()
+    for _ in range(2):
+        page = client.get("/ui/gpu")
+        assert page.headers["cache-control"] == "no-store"
+        assert "etag" not in page.headers
+        (word,) = re.findall(r'<meta property="csp-nonce" nonce="([\w-]{24})"', page.text)
+        assert f"style-src 'self' 'nonce-{word}';" in page.headers["content-security-policy"]
+        words.add(word)
+    assert len(words) == 2
 
 
 def test_errors_are_problems(client: Inside) -> None:
