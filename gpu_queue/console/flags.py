@@ -32,6 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--read-only", "", "it changes nothing, whatever the token"),
         ("--metrics-open", "", "/metrics needs no token"),
         ("--metrics-tasks", "", "/metrics names tasks"),
+        (
+            "--start-agents",
+            "",
+            "start of a configuration runs submit.sh here where no agent serves; stop ends that agent",
+        ),
         ("--no-history", "", "keep no samples of utilisation and power"),
     ]
     shown = "the queue that is shown first; default: $JOB_ID, else the only one"
@@ -102,6 +107,7 @@ def settings_of(chosen: argparse.Namespace) -> ConsoleSettings:
         metrics_open=chosen.metrics_open,
         metrics_tasks=chosen.metrics_tasks,
         history=not chosen.no_history,
+        start_agents=chosen.start_agents,
     )
 
 

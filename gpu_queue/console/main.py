@@ -191,6 +191,7 @@ def _as_arguments(settings: ConsoleSettings) -> list[str]:
         ("--metrics-open", settings.metrics_open),
         ("--metrics-tasks", settings.metrics_tasks),
         ("--no-history", not settings.history),
+        ("--start-agents", settings.start_agents),
     ):
         made += [flag] if is_set else []
     return made

@@ -29,3 +29,5 @@ class ConsoleSettings:
     metrics_open: bool = False
     metrics_tasks: bool = False
     history: bool = True
+    start_agents: bool = False
+    """Start of a configuration also starts an agent on this machine, where none serves its queue."""

@@ -100,5 +100,5 @@ def test_each_route_needs_what_it_gives() -> None:
             elif method != "get":
                 assert need is Level.CHANGE, path
             else:
-                holds_texts = re.search(r"/(script|logs?)(/|$)", path)
+                holds_texts = re.search(r"/(script|logs?|jobfiles|commands)(/|$)", path)
                 assert need is (Level.TEXTS if holds_texts else Level.STATE), path

@@ -20,6 +20,9 @@ BODY_MAX_BYTES = 1 << 20
 SCRIPTS_MAX_BYTES = 64 << 20
 """Of requests that bring scripts; each of these is limited by the model."""
 BODY_S = 30.0
+FILES_MAX_BYTES = 8 << 20
+"""Of requests that bring a job file of up to 1 MiB, as JSON spells it."""
+_WITH_FILES = re.compile(r"/api/v1/spools/[^/]+/jobfiles(?:/.*)?|/api/commands/.*", re.DOTALL)
 _WITH_SCRIPTS = re.compile(r"/api/v1/spools/[^/]+/(?:plans|read)")
 
 
@@ -36,6 +39,7 @@ class Bodies:
             await self._app(scope, receive, send)
             return
         limit = SCRIPTS_MAX_BYTES if _WITH_SCRIPTS.fullmatch(scope["path"]) else BODY_MAX_BYTES
+        limit = FILES_MAX_BYTES if _WITH_FILES.fullmatch(scope["path"]) else limit
         try:
             body = await asyncio.wait_for(_read(scope, receive, limit), self._timeout_s)
             if body:

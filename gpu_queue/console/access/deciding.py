@@ -21,7 +21,9 @@ OVERFLOW_UID = 65534
 CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 ACCESS = "/access"
 _DOCUMENT = re.compile(r"/api/(?:commands|scheduler|log)(?:/.*)?", re.DOTALL)
-_TEXTS = re.compile(r"/api/v1/spools/[^/]*/tasks/.*/(?:script|logs)(?:/.*)?|/api/log(?:/.*)?", re.DOTALL)
+_TEXTS = re.compile(
+    r"/api/v1/spools/[^/]*/(?:tasks/.*/(?:script|logs)|jobfiles)(?:/.*)?|/api/(?:log|commands)(?:/.*)?", re.DOTALL
+)
 _STATE = re.compile(r"/(?:api|metrics)(?:/.*)?", re.DOTALL)
 
 
@@ -32,7 +34,7 @@ class Level(IntEnum):
     STATE = 1
     """What a queue and its nodes do."""
     TEXTS = 2
-    """What tasks print, and their scripts."""
+    """What tasks print, their scripts, and the files that they are made of."""
     CHANGE = 3
 
 

@@ -42,6 +42,7 @@ async def console(
         user=text_of(getpass.getuser()),
         host=text_of(socket.gethostname()),
         history=settings.history,
+        start_agents=settings.start_agents and not settings.read_only,
         cost=cost_of(console.worlds, job),
     )
 

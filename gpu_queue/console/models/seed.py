@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
 
 from gpu_queue.console.models.common import Model
+from gpu_queue.console.models.jobfiles import TEXT_MAX, FileProblem, LoadedCounts, TreeQueue
 
 PID = "The value of the six hex digits of the task's id; no process id of the operating system."
 
@@ -102,3 +103,126 @@ class LogContent(Model):
     next: int
     size: int
     path: str = ""
+
+
+QUEUE_TASKS_MAX = 20_000
+"""Of a tree: what has more is told in part, and cannot be written back."""
+
+# -- command files ------------------------------------------------------------------------------------------------
+
+
+class CommandEntry(Model):
+    """A configuration."""
+
+    index: int = Field(description="From 0: `command_gpu.txt`; gaps stay.")
+    name: str = Field(examples=["configuration 1"])
+    file: str = Field(examples=["command_gpu.txt"])
+    tasks: int
+    queues: int
+    problems: list[FileProblem]
+    modified_at: float | None
+    load: LoadedCounts | None = Field(None, description="What became of what was loaded; null: nothing was.")
+
+
+class CommandFile(CommandEntry):
+    """A configuration, whole."""
+
+    text: str
+    etag: str
+    tree: list[TreeQueue]
+
+
+class ProcessIn(Model):
+    """A process of a queue; what `GET` tells besides is passed over."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    command: str | None = Field(None, max_length=100_000)
+    commands: list[str] | None = Field(None, max_length=1000, description="In place of `command`: several, in order.")
+    gpus: int | str | None = Field(None, description="Of mode multi: `2` or `1-4`.")
+    memory_gb: float | None = Field(ge=0, le=1_000_000, description="null: any.")
+
+    @model_validator(mode="after")
+    def _says_what_runs(self) -> ProcessIn:
+        if (self.command is None) == (self.commands is None):
+            raise ValueError("expected either command or commands")
+        return self
+
+
+class QueueIn(Model):
+    """A queue; what `GET` tells besides is passed over."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    queue: int = Field(ge=0, le=999_999_999)
+    processes: list[ProcessIn] = Field(max_length=QUEUE_TASKS_MAX)
+    left_out: int = Field(0, ge=0, le=0, description="A tree of which something was left out cannot be written back.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_told(cls, value: object) -> object:
+        """What `GET` calls ``tasks``."""
+        if isinstance(value, dict) and "processes" not in value and "tasks" in value:
+            return {**value, "processes": value["tasks"]}
+        return value
+
+
+class CommandsPut(Model):
+    """What a configuration shall say: a text, or its queues."""
+
+    text: str | None = Field(None, max_length=TEXT_MAX)
+    queues: list[QueueIn] | None = Field(None, max_length=10_000)
+    etag: str | None = Field(
+        None, max_length=100, description="Of the text that was changed; none: whatever is there."
+    )
+    draft: bool = Field(False, description="Save it though something is wrong with it.")
+
+    @model_validator(mode="after")
+    def _says_one(self) -> CommandsPut:
+        if (self.text is None) == (self.queues is None):
+            raise ValueError("expected either text or queues")
+        return self
+
+
+class NewCommands(Model):
+    """A new configuration."""
+
+    from_: int | None = Field(None, alias="from", ge=0, description="Copy that one.")
+    text: str | None = Field(None, max_length=TEXT_MAX)
+
+
+class Started(Model):
+    """A configuration that was loaded."""
+
+    pid: int = Field(
+        description="Of its load: 2^24 and the value of `load`; `POST /api/scheduler/stop/{pid}` stops it."
+    )
+    load: str = Field(description="Six hex digits, which also stand in the names of its queues.")
+    mode: Literal["single", "multi"]
+    config_index: int
+    file: str
+    tasks: int = Field(description="That were queued.")
+    news: dict[str, int] = Field(description="All tasks of the file, by what is new of them.")
+    agents: int = Field(description="Agents that serve the queue; 0: the tasks wait.")
+    agent: str = Field("", description="What became of starting one; in English. Empty: none was to be started.")
+    ids: list[str] = Field([], description="Of the tasks that were queued; at most 200.")
+
+
+class LoadStopped(Model):
+    """What became of the tasks of a load."""
+
+    pid: int
+    load: str
+    mode: Literal["single", "multi"]
+    config_index: int
+    counts: dict[str, int] = Field(description="Tasks by what became of them: done, gone, refused, unknown.")
+
+
+class LoadsStopped(Model):
+    """What became of the loads of a mode."""
+
+    stopped: int = Field(description="Tasks that were cancelled or stopped.")
+    loads: list[LoadStopped]
+    outcomes: list[Stopped] = Field(description="Of each task; at most 400.")
+    agent: str = Field("", description="What became of the agent that the console started; in English.")
+    problem: str = ""

@@ -49,6 +49,9 @@ class ConsoleInfo(Model):
     user: str
     host: str
     history: bool
+    start_agents: bool = Field(
+        description="Start of a job file also starts an agent on this machine, where none serves (--start-agents)."
+    )
     cost: Cost | None = None
 
 

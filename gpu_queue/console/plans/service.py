@@ -117,6 +117,11 @@ class Plans:
         self._hands: dict[str, _Hands] = {}
         self._seeing: dict[Progress, asyncio.Task[None]] = {}
 
+    @property
+    def home(self) -> str:
+        """The directory in which scripts run that come from none."""
+        return self._home
+
     # -- making ------------------------------------------------------------------------------------------------------
 
     async def make(

@@ -70,6 +70,7 @@ class World:
         self.lists = TaskLists(paths)
         self.tasks = Lane(f"{job} tasks")
         self.logs = Lane(f"{job} logs", width=2)
+        self.jobfiles = Lane(f"{job} job files", width=2)
         self.followers = Followers(self.logs)
         self.indices = Indices(self.logs)
         self.places = Places()
