@@ -16,6 +16,7 @@ import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 RECORD_MAX_BYTES = 64 << 10
@@ -199,6 +200,43 @@ def mark_of(path: str) -> tuple[int, int] | None:
         finally:
             os.close(descriptor)
     return facts.st_ino, facts.st_mtime_ns
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one opening of a file told."""
+
+    mark: tuple[int, int] | None
+    """As of :func:`mark_of`."""
+    content: bytes | None = None
+    """None: it is as it was known, or cannot be read."""
+    problem: str = ""
+    """Why it cannot be read, for people."""
+
+
+def read_if_other(path: str, known: tuple[int, int] | None, limit_bytes: int) -> Found:
+    """The first bytes of a regular file unless it has a known mark; it is opened once.
+
+    Args:
+        path: the file.
+        known: its mark when it was read last; None: it was not.
+        limit_bytes: the most.
+
+    Raises:
+        OSError: the storage failed; ask again later.
+    """
+    try:
+        with opened(path, None) as (descriptor, facts):
+            mark = facts.st_ino, facts.st_mtime_ns
+            return Found(mark, None if mark == known else read_all(descriptor, limit_bytes, 0))
+    except Vanished:
+        return Found(None)
+    except FileProblem as problem:
+        try:
+            facts = os.lstat(path)
+        except FileNotFoundError:
+            return Found(None)
+        return Found((facts.st_ino, facts.st_mtime_ns), None, str(problem))
 
 
 def read_json(

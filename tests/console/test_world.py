@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,15 @@ import pytest
 from gpu_queue import Script, Spool
 from gpu_queue.console.world import living
 from gpu_queue.console.world.deltas import patched, without_nulls
+from gpu_queue.console.world.looking import Looker
 from gpu_queue.console.world.storage import StorageCrowded
 from gpu_queue.console.world.world import STREAMS_MAX, TooManyStreams, Unseen, World
 from gpu_queue.console.world.worlds import NoSuchSpool, Worlds
+from gpu_queue.spool.pages import NodePage, write_page
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.spool.snapshot import reader as snapshot_reader
+from gpu_queue.spool.snapshot.looks import Cost
+from gpu_queue.states import AgentState
 
 
 @pytest.fixture
@@ -215,6 +220,33 @@ def test_what_is_found_nowhere_costs_a_complete_listing_once_in_a_while(spool: S
         world.close()
 
     asyncio.run(scene())
+
+
+def test_while_somebody_looks_each_node_file_is_opened_once_in_two_seconds_and_little_else(spool: Spool) -> None:
+    paths, opened = SpoolPaths(spool.path), Counter[str]()
+    nodes, looks, every_s = 8, 60, 2.01  # a look takes some time as well
+    (Path(spool.path) / "config.yaml").write_text("retries: 1\n")
+    for number in range(nodes):
+        Path(paths.events(f"n{number}")).write_text("{}\n")
+    looker, real = Looker("exp", paths, Cost(), read_only=True), os.open
+
+    def counting(path: Any, flags: int, *more: Any, **others: Any) -> int:
+        if str(path).startswith(spool.path) and not flags & os.O_WRONLY:
+            opened["listings" if flags & os.O_DIRECTORY else os.path.basename(os.path.dirname(path))] += 1
+        return real(path, flags, *more, **others)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "open", counting)
+        for look in range(1 + looks):
+            if look == 1:
+                opened.clear()  # the first one reads all there is
+            for number in range(nodes):
+                write_page(paths, NodePage(f"n{number}", "i", AgentState.SERVING, beat_s=float(look)))
+            looker.look(1000.0 + look * every_s, {}, everything=False, is_watched=True)
+    listings, lasted_s = opened.pop("listings"), looks * every_s
+    assert opened["nodes"] == nodes * looks
+    assert listings <= (2 + nodes / 10) * lasted_s, opened
+    assert opened.total() <= nodes / 2 * lasted_s, opened
 
 
 def test_monitoring_looks_once_for_each_glance_and_tells_no_agent_that_somebody_looks(spool: Spool) -> None:

@@ -12,9 +12,9 @@ import pytest
 
 from gpu_queue.reasons import Code, reason
 from gpu_queue.spool import files
-from gpu_queue.spool.pages import GpuPage, NodePage, QueuePage, SharedPage, TryPage, WaitPage, read_page
+from gpu_queue.spool.pages import GpuPage, NodePage, QueuePage, SharedPage, TryPage, WaitPage, decode_page
 from gpu_queue.spool.paths import SpoolPaths
-from gpu_queue.spool.snapshot import looks, nodelooks
+from gpu_queue.spool.snapshot import looks, nodelooks, stamps
 from gpu_queue.spool.snapshot.reader import SnapshotReader
 from gpu_queue.spool.snapshot.settled import SettledTask
 from gpu_queue.spool.snapshot.taskfiles import WINDOW_MAX_BYTES, read_log
@@ -293,14 +293,42 @@ def test_an_unchanged_refresh_opens_each_node_file_and_two_directories(sight: Si
     assert sum(counts.values()) <= 4, "however often it is asked for"
 
 
+def test_a_history_is_opened_when_it_grows_when_its_node_tells_of_news_and_each_ten_minutes(sight: Sight) -> None:
+    task = sight.room.submit()
+    sight.page(gpus=(GpuPage("GPU-1", 0, "H100", GpuState.IDLE, 80 << 30, 0, 0, 70.0),))
+    history = f"events/{NODE}.jsonl"
+    sight.tell(NODE, "gpu", "")
+    sight.look()
+
+    def opens(seconds: float) -> int:
+        with opened(sight.room) as counts:
+            for _ in range(int(seconds / 10)):
+                sight.look(10.0)
+        return counts[history]
+
+    assert opens(100) == 0
+    assert opens(600) == 1, "an open asks the server, whatever a stat tells"
+    sight.tell(NODE, "gpu", "")
+    assert opens(20) == 1
+    sight.page(gpus=(GpuPage("GPU-1", 0, "H100", GpuState.BUSY, 80 << 30, 0, 0, 70.0),))
+    assert opens(20) == 1
+    sight.claim(task)
+    sight.look(10.0)
+    stale = os.stat(sight.paths.events(NODE))
+    sight.settle(task)
+    with pytest.MonkeyPatch.context() as patch:  # as an NFS client that asks for no news
+        patch.setattr(stamps, "stamp_of", lambda path: (stale.st_ino, stale.st_mtime_ns, stale.st_size))
+        assert places(sight.look(10.0)) == {task: ["done"]}
+
+
 def test_a_page_is_read_again_only_when_it_is_another_one(sight: Sight, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
 
-    def reading(path: str, node: str) -> NodePage:
+    def reading(content: bytes, node: str) -> NodePage:
         read.append(node)
-        return read_page(path, node)
+        return decode_page(content, node)
 
-    monkeypatch.setattr(nodelooks, "read_page", reading)
+    monkeypatch.setattr(nodelooks, "decode_page", reading)
     sight.page()
     sight.page(OTHER)
     sight.look()

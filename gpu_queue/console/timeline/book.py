@@ -12,6 +12,7 @@ from gpu_queue.console.timeline.reading import NodeHistory
 from gpu_queue.console.timeline.story import GpuStory, Interval, NodeStory, TryTold
 from gpu_queue.spool.events import Event, parse_event
 from gpu_queue.spool.paths import SpoolPaths, claim_name, parse_claim, title_of
+from gpu_queue.spool.snapshot.stamps import Stamps
 from gpu_queue.spool.snapshot.view import NodeView, Presence
 from gpu_queue.spool.store import listing
 from gpu_queue.texts import printable
@@ -44,6 +45,7 @@ class Book:
     def __init__(self, paths: SpoolPaths) -> None:
         self._paths = paths
         self._histories: dict[str, NodeHistory] = {}
+        self._stamps = Stamps()
         self._listed_at_s = float("-inf")
 
     def refresh(self, nodes: Iterable[str], now: float) -> None:
@@ -64,7 +66,13 @@ class Book:
             history = self._histories.get(name)
             if history is None:
                 history = self._histories[name] = NodeHistory(name)
-            history.read(self._paths)
+            path = self._paths.events(name)
+            if self._stamps.is_due(path, now, is_urgent=bool(history.problem)):
+                try:
+                    history.read(self._paths)
+                except OSError:
+                    self._stamps.forget(path)
+                    raise
 
     def _lying_there(self) -> Iterator[str]:
         try:

@@ -21,6 +21,7 @@ from gpu_queue.spool.desk.watching import TOUCH_EVERY_S, touch_watched
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.spool.snapshot.looks import Cost
 from gpu_queue.spool.snapshot.reader import SnapshotReader
+from gpu_queue.spool.snapshot.stamps import Stamps
 from gpu_queue.spool.snapshot.view import Snapshot
 
 CONFIG_EVERY_S = 10.0
@@ -55,6 +56,9 @@ class Looker:
         self._read_only = read_only
         self._titles = Titles(paths)
         self._reader = SnapshotReader(paths, may_write=not read_only, cost=cost)
+        self._cost = cost
+        self._stamps = Stamps()
+        self._is_made = False
         self._touched_at_s = self._config_at_s = float("-inf")
         self._band = _band(Settings())
 
@@ -69,13 +73,13 @@ class Looker:
             everything: all directories are listed, whenever they were listed last.
             is_watched: somebody looks on: agents are to tell what their GPUs do as it changes.
         """
-        made = _is_made(self._paths)
+        made = self._check(began_s)
         if made and is_watched and not self._read_only and began_s - self._touched_at_s >= TOUCH_EVERY_S:
             touch_watched(self._paths)
             self._touched_at_s = began_s
         if began_s - self._config_at_s >= CONFIG_EVERY_S:
             self._config_at_s = began_s
-            self._read_band()
+            self._read_band(began_s)
         snapshot = self._reader.refresh(began_s, everything=everything)
         told = self._titles.of(snapshot)
         ended_s = time.monotonic()
@@ -84,11 +88,22 @@ class Looker:
         living = living_of(snapshot, around, attention_of(snapshot, idle_since, now_s))
         return Seen(snapshot, now_s, ended_s, ended_s - began_s), living
 
-    def _read_band(self) -> None:
+    def _check(self, now: float) -> bool:
+        """Whether there is a queue; its PROTOCOL is read when it may be another one."""
+        if self._stamps.is_due(self._paths.protocol, now, is_urgent=not self._is_made):
+            self._cost.opens += 1
+            self._is_made = _is_made(self._paths)
+        return self._is_made
+
+    def _read_band(self, now: float) -> None:
         """Where agents of this spool hold the utilisation, as far as its config.yaml says so."""
+        if not self._stamps.is_due(self._paths.config, now):
+            return
+        self._cost.opens += 1
         try:
             config = read_config(self._paths.config, believed(Settings()), is_shared=False)
         except SettingsError:
+            self._stamps.forget(self._paths.config)
             return
         low, high = (config.values.get(f"keepalive.gpu_util_{name}") for name in ("target", "high"))
         ours = _band(Settings())

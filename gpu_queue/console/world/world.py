@@ -61,7 +61,7 @@ class World:
             job: the spool's name.
             paths: its paths.
             read_only: nothing may be written there, not even that somebody looks.
-            every_s: how often it is looked at.
+            every_s: between two looks.
         """
         self.job = job
         self.paths = paths
@@ -365,5 +365,5 @@ class World:
                     self._loop.call_soon_threadsafe(tell)
                 except RuntimeError:
                     return  # the loop has ended
-            self._wake.wait(max(0.05, self._every_s - (time.monotonic() - began_s)))
+            self._wake.wait(max(0.05, self._every_s))  # the storage rests, however long the look took
             self._wake.clear()

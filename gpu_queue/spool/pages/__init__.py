@@ -57,6 +57,21 @@ def read_page(path: str, node: str) -> NodePage:
     return parse_page(node, files.read_json(path, limit_bytes=PAGE_MAX_BYTES))
 
 
+def decode_page(content: bytes, node: str) -> NodePage:
+    """The page from the first ``PAGE_MAX_BYTES + 1`` bytes of its file.
+
+    Args:
+        content: these.
+        node: whose it is, by its name.
+
+    Raises:
+        FileProblem: it is too large, no JSON, or no object.
+    """
+    if len(content) > PAGE_MAX_BYTES:
+        raise files.FileProblem(f"it is larger than {PAGE_MAX_BYTES} bytes")
+    return parse_page(node, files.decode_json(content))
+
+
 __all__ = [
     "NOTE_MAX",
     "PAGE_MAX_BYTES",
@@ -69,6 +84,7 @@ __all__ = [
     "SilentPage",
     "TryPage",
     "WaitPage",
+    "decode_page",
     "encode_json",
     "encode_lines",
     "parse_page",

@@ -128,6 +128,10 @@ class Eyes:
         else:
             self.note(look, path, None)
 
+    def has_problem(self, look: str, path: str) -> bool:
+        """Whether that file could not be read when it was looked at last."""
+        return self.short(path) in self.problems.get(look, {})
+
     def failed(self, *looks: str) -> bool:
         """Whether something of these looks could not be read."""
         return any(self.problems.get(look) for look in looks)

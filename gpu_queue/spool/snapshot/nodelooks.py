@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from gpu_queue.spool import files
 from gpu_queue.spool.events import READ_BYTES, Event, Place, read_events
-from gpu_queue.spool.pages import NodePage, read_page
+from gpu_queue.spool.pages import PAGE_MAX_BYTES, NodePage, decode_page, read_page
 from gpu_queue.spool.queues import parse_token
 from gpu_queue.spool.snapshot.looks import NODES_MAX, Eyes
+from gpu_queue.spool.snapshot.stamps import Stamps
 from gpu_queue.spool.snapshot.view import Flag, QueueView
 from gpu_queue.texts import printable
 
@@ -91,27 +92,21 @@ class PagesLook:
     def _read(self, node: str) -> None:
         path = self._eyes.paths.node_json(node)
         known = self.nodes.get(node)
+        self._eyes.cost.opens += 1
         try:
-            mark = files.mark_of(path)
-            if known is None or known.mark != mark:
+            found = files.read_if_other(path, None if known is None else known.mark, PAGE_MAX_BYTES + 1)
+            if known is None or known.mark != found.mark:
                 self._eyes.is_changed = True
-                if mark is None:  # it went between listing and look
+                if found.mark is None:  # it went between listing and look
                     self.nodes.pop(node, None)
                     return
-                self._eyes.saw(mark[1] / 1e9)
-                known = PageFile(mark, *self._page(path, node), has_changed=known is not None)
+                self._eyes.saw(found.mark[1] / 1e9)
+                known = PageFile(found.mark, *_page(found, node), has_changed=known is not None)
         except (OSError, ValueError) as error:  # what was read before stays
             self._eyes.note("nodes", path, error)
             return
         self.nodes[node] = known
         self._eyes.note("nodes", path, known.problem or None)
-
-    def _page(self, path: str, node: str) -> tuple[NodePage | None, str]:
-        self._eyes.cost.opens += 1
-        try:
-            return read_page(path, node), ""
-        except (files.FileProblem, RecursionError) as problem:
-            return None, str(problem)
 
     def _read_gone(self, node: str) -> PageFile:
         path = f"{self._eyes.paths.gone}/{node}.json"
@@ -122,31 +117,54 @@ class PagesLook:
             return PageFile(None, None)
 
 
+def _page(found: files.Found, node: str) -> tuple[NodePage | None, str]:
+    if found.content is None:
+        return None, found.problem
+    try:
+        return decode_page(found.content, node), ""
+    except (files.FileProblem, RecursionError) as problem:
+        return None, str(problem)
+
+
 class EventsLook:
     """events/: what was added to the nodes' histories."""
 
     def __init__(self, eyes: Eyes) -> None:
         self._eyes = eyes
         self._places: dict[str, Place] = {}
+        self._stamps = Stamps()
+        self._told: dict[str, object] = {}
         self.newest: tuple[Event, ...] = ()
         self.ends: tuple[Event, ...] = ()
         """Of settled tasks, the newest first, one a task."""
 
-    def look(self, nodes: Iterable[str]) -> list[Event]:
-        """What these nodes told since the last look, oldest first."""
+    def look(self, nodes: Iterable[str], told: Mapping[str, object], *, is_urgent: bool = False) -> list[Event]:
+        """What these nodes told since the last look, oldest first.
+
+        Args:
+            nodes: these; a history that looks as it did is not opened.
+            told: by node, what changes when something happens there: then its history has changed as well.
+            is_urgent: something has happened, wherever: all are opened.
+        """
         there = sorted(nodes)[: NODES_MAX * 2]
         first = [node for node in there if node not in self._places]
         limit_bytes = min(READ_BYTES, EVENTS_FIRST_BYTES // max(1, len(first)))
         found: list[Event] = []
         for node in there:
-            with self._eyes.watched("events", self._eyes.paths.events(node)):
+            path, is_first = self._eyes.paths.events(node), node in first
+            is_news = is_urgent or is_first or self._told.get(node) != told.get(node)
+            if not self._stamps.is_due(path, self._eyes.now, is_urgent=is_news) and not self._eyes.has_problem(
+                "events", path
+            ):
+                continue
+            with self._eyes.watched("events", path):
                 place = self._places.get(node, Place())
-                is_first = node in first
                 self._eyes.cost.opens += 1
                 new, self._places[node] = read_events(
                     self._eyes.paths, node, place, limit_bytes if is_first else READ_BYTES
                 )
                 found += new
+        self._told = dict(told)
         if len(self._places) > 8 * NODES_MAX:  # those that are gone are read seldom, and not from their start again
             self._places = {node: self._places[node] for node in there if node in self._places}
         self._eyes.forget("events", map(self._eyes.paths.events, there))

@@ -32,12 +32,18 @@ class Tracker:
         self._settled_ids = SettledIds()
         self._drops: set[str] = set()
 
-    def read_events(self, *, everybody: bool = False) -> None:
-        """What settled since, by the histories of the nodes; of those that are gone too, where that is asked for."""
+    def read_events(self, *, everybody: bool = False, is_urgent: bool = False) -> None:
+        """What settled since, by the histories of the nodes.
+
+        Args:
+            everybody: of those that are gone too.
+            is_urgent: a task has gone somewhere: a history may look as it did, and not be so.
+        """
         nodes = {*self._pages.nodes, *self.running.nodes}
         self._eyes.next_turn()
         ends: dict[State, dict[str, int]] = {State.DONE: {}, State.FAILED: {}}
-        for event in self.events.look(nodes | self._pages.gone.keys() if everybody else nodes):
+        wanted = nodes | self._pages.gone.keys() if everybody else nodes
+        for event in self.events.look(wanted, self._news(), is_urgent=is_urgent):
             if event.claim is None or event.kind not in ("settled", "started", "returned"):
                 continue
             for one in ends.values():
@@ -48,6 +54,14 @@ class Tracker:
         if any(ends.values()):
             self.done.tell(ends[State.DONE], ends[State.FAILED])
             self.failed.tell(ends[State.FAILED], ends[State.DONE])
+
+    def _news(self) -> dict[str, object]:
+        """By node what its page tells that its history tells as well."""
+        return {
+            node: (page.state, [one.claim for one in page.running], [(one.uuid, one.state) for one in page.gpus])
+            for node, file in self._pages.nodes.items()
+            if (page := file.page) is not None
+        }
 
     def find(self, due: set[str]) -> None:
         """Decide where each task is.
@@ -66,7 +80,7 @@ class Tracker:
         steps: tuple[tuple[str, Callable[[set[str]], None]], ...] = (
             ("running", lambda lost: self.running.look(self._told_to_run(lost))),
             ("running", lambda _: self.running.look()),
-            ("events", lambda _: self.read_events()),
+            ("", lambda _: self.read_events(is_urgent=True)),
             ("", lambda _: self.pending.look()),
             ("", lambda _: self.running.look()),
             ("", lambda _: self._list_settled()),
