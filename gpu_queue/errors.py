@@ -51,6 +51,20 @@ class NotPublished(SpoolError):
 class BadScript(GpuQueueError):
     """A task that can never run as it was written: the reason is shown to its owner."""
 
+    def __init__(self, english: str, chinese: str = "", code: str = "bad_script") -> None:
+        """What is wrong, in English, and in Chinese where somebody has said it so; ``code`` is for programs."""
+        super().__init__(english)
+        self.chinese = chinese or english
+        self.code = code
+
+
+class BadValue(ValueError):
+    """A text that is no such value, in English and Chinese: what stands there, and what was expected."""
+
+    def __init__(self, english: str, chinese: str) -> None:
+        super().__init__(english)
+        self.chinese = chinese
+
 
 class BadCommandFile(GpuQueueError):
     """Command files that cannot be loaded: a line for each problem, with its file and line."""

@@ -6,6 +6,7 @@ import re
 import time
 from datetime import datetime, timedelta, timezone
 
+from gpu_queue.errors import BadValue
 from gpu_queue.texts import shown
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)([dhms]))", re.ASCII)
@@ -22,7 +23,7 @@ _SIZE_UNIT_BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 4
 
 def _bounded(seconds: float, text: str) -> float:
     if seconds > LONGEST_S:
-        raise ValueError(f"{shown(text)} is more than a hundred years")
+        raise BadValue(f"{shown(text)} is more than a hundred years", f"{shown(text)} 超过一百年")
     return seconds
 
 
@@ -36,7 +37,10 @@ def parse_duration_s(text: str) -> float:
     if re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII):
         return _bounded(float(text), text)
     if not text or _DURATION.sub("", text):
-        raise ValueError(f"{shown(text)} is no duration; expected for example 90s, 30m, 4h or 1d12h")
+        raise BadValue(
+            f"{shown(text)} is no duration; expected for example 90s, 30m, 4h or 1d12h",
+            f"{shown(text)} 不是时长；应如 90s、30m、4h 或 1d12h",
+        )
     return _bounded(sum(float(number) * _DURATION_UNIT_S[unit] for number, unit in _DURATION.findall(text)), text)
 
 
@@ -50,7 +54,10 @@ def parse_slurm_time_s(text: str) -> float:
     parts = rest.split(":")
     numerals = [days, *parts] if dash else parts
     if len(parts) > 3 or not all(re.fullmatch(r"\d{1,12}", part, re.ASCII) for part in numerals):
-        raise ValueError(f"{shown(text)} is no time as sbatch takes it, for example 30, 4:00:00 or 1-12:00:00")
+        raise BadValue(
+            f"{shown(text)} is no time as sbatch takes it, for example 30, 4:00:00 or 1-12:00:00",
+            f"{shown(text)} 不是 sbatch 的时间写法；应如 30、4:00:00 或 1-12:00:00",
+        )
     numbers = [int(part) for part in parts]
     if dash:
         hours, minutes, seconds = (numbers + [0, 0])[:3]
@@ -69,10 +76,12 @@ def parse_size_bytes(text: str) -> int:
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{shown(text)} is no size; expected for example 20G or 512M")
+        raise BadValue(
+            f"{shown(text)} is no size; expected for example 20G or 512M", f"{shown(text)} 不是大小；应如 20G 或 512M"
+        )
     size_bytes = float(match[1]) * _SIZE_UNIT_BYTES[match[2].lower()]
     if size_bytes > LARGEST_BYTES:
-        raise ValueError(f"{shown(text)} is more memory than there is")
+        raise BadValue(f"{shown(text)} is more memory than there is", f"{shown(text)} 超过可能有的内存")
     return int(size_bytes)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from gpu_queue.errors import BadValue
 from gpu_queue.scripts.asked import Line, Said
 from gpu_queue.texts import shown
 
@@ -13,11 +14,11 @@ MAX_GPUS = 1024
 _GPUQ = re.compile(r"#GPUQ(?=\s|$)", re.ASCII)
 
 
-class BadLine(ValueError):
+class BadLine(BadValue):
     """A ``#GPUQ`` line that nobody can obey."""
 
-    def __init__(self, problem: str, line: Line) -> None:
-        super().__init__(problem)
+    def __init__(self, english: str, chinese: str, line: Line) -> None:
+        super().__init__(english, chinese)
         self.line = line
 
 
@@ -28,7 +29,7 @@ def _words(line: Line) -> list[str]:
     try:
         return shlex.split(line.text[len("#GPUQ") :], comments=True)
     except ValueError as error:
-        raise BadLine(str(error), line) from None
+        raise BadLine(str(error), f"无法按 shell 的规则拆分：{error}", line) from None
 
 
 def gpuq_options(head: Sequence[Line]) -> dict[str, Said]:
@@ -47,10 +48,14 @@ def gpuq_options(head: Sequence[Line]) -> dict[str, Said]:
             name, equals, value = word.partition("=")
             if not name.startswith("--") or name[2:] not in OPTIONS:
                 expected = ", ".join(f"--{one}" for one in OPTIONS)
-                raise BadLine(f"unknown option {shown(name)}; expected {expected}", line)
+                raise BadLine(
+                    f"unknown option {shown(name)}; expected {expected}",
+                    f"没有选项 {shown(name)}；可用的有 {expected}",
+                    line,
+                )
             if not equals:
                 if not words:
-                    raise BadLine(f"{name} has no value", line)
+                    raise BadLine(f"{name} has no value", f"{name} 没有值", line)
                 value = words.pop(0)
             found[name[2:]] = Said(value, line)
     return found
@@ -64,10 +69,16 @@ def parse_gpu_count(text: str) -> tuple[int, int]:
     """
     match = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", text.strip(), re.ASCII)
     if match is None:
-        raise ValueError(f"{shown(text)} is no number of GPUs; expected N or N-M, for example 2 or 1-4")
+        raise BadValue(
+            f"{shown(text)} is no number of GPUs; expected N or N-M, for example 2 or 1-4",
+            f"{shown(text)} 不是 GPU 数量；应为 N 或 N-M，如 2 或 1-4",
+        )
     least, most = int(match[1]), int(match[2] or match[1])
     if least > most or most > MAX_GPUS or (least == 0 and most > 0):
-        raise ValueError(f"{text!r} is no number of GPUs; expected 0, N or N-M with 1 <= N <= M <= {MAX_GPUS}")
+        raise BadValue(
+            f"{text!r} is no number of GPUs; expected 0, N or N-M with 1 <= N <= M <= {MAX_GPUS}",
+            f"{text!r} 不是 GPU 数量；应为 0、N 或 N-M，且 1 <= N <= M <= {MAX_GPUS}",
+        )
     return least, most
 
 
@@ -78,7 +89,10 @@ def queue_name(text: str) -> str:
         ValueError: it is none.
     """
     if not re.fullmatch(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,63}", text, re.ASCII):
-        raise ValueError(f"--queue {shown(text)} is no queue's name; expected up to 64 of A-Z a-z 0-9 . _ + -")
+        raise BadValue(
+            f"--queue {shown(text)} is no queue's name; expected up to 64 of A-Z a-z 0-9 . _ + -",
+            f"--queue {shown(text)} 不能作队列名；应为最多 64 个 A-Z a-z 0-9 . _ + - 字符",
+        )
     return text
 
 
@@ -89,5 +103,5 @@ def retries_of(text: str) -> int:
         ValueError: it is no such number.
     """
     if not re.fullmatch(r"\d{1,4}", text.strip(), re.ASCII):
-        raise ValueError(f"--retries {shown(text)}: expected a whole number")
+        raise BadValue(f"--retries {shown(text)}: expected a whole number", f"--retries {shown(text)}：应为整数")
     return int(text)

@@ -112,6 +112,6 @@ def note(code: str, line: Line | None, what: str = "", number: int = 0, own: str
     )
 
 
-def bad(problem: str, line: Line | None = None) -> Note:
-    """A directive that nobody can obey; the sentence is told as it is."""
-    return note("bad_directive", line, problem)._replace(english=problem, chinese=f"无法照办：{problem}")
+def bad(english: str, chinese: str, line: Line | None = None) -> Note:
+    """A directive that nobody can obey; the sentences are told as they are."""
+    return note("bad_directive", line, english)._replace(english=english, chinese=chinese)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from gpu_queue.errors import BadScript
+from gpu_queue.errors import BadScript, BadValue
 from gpu_queue.scripts.arrays import parse_array
 from gpu_queue.scripts.asked import Asked, Line, head_of
 from gpu_queue.scripts.deciding import MAX_GPUS, Allocation, Decision, decide
@@ -58,14 +58,15 @@ class _Reader:
             if isinstance(value, (str, int, float)) and not isinstance(value, bool):
                 self.said[option] = (str(value), "gpu_submit", None)
             elif value is not None:
-                self.refusals.append(bad(f"record: needs.{option} is {shown(value)}; expected a string"))
+                english = f"record: needs.{option} is {shown(value)}; expected a string"
+                self.refusals.append(bad(english, f"记录：needs.{option} 是 {shown(value)}；应为文本"))
 
     def take_gpuq(self, head: Sequence[Line]) -> None:
         try:
             for option, said in gpuq_options(head).items():
                 self.said.setdefault(option, (said.value, "gpuq", said.line))
         except BadLine as problem:
-            self.refusals.append(bad(f"{shown(quoted(problem.line.text), 200)}: {problem}", problem.line))
+            self.refuse(problem, problem.line)
 
     def take(self, asked: Asked) -> None:
         self.is_batch |= asked.is_there
@@ -77,9 +78,12 @@ class _Reader:
         number, text = (line.number, quoted(line.text)) if line else (0, "")
         self.conclusions.append(Conclusion(what, value, source, number, text, why, why))
 
-    def refuse(self, problem: object, line: Line | None) -> None:
-        where = f"{shown(quoted(line.text), 200)}: " if line else ""
-        self.refusals.append(bad(f"{where}{problem}", line))
+    def refuse(self, problem: ValueError, line: Line | None) -> None:
+        english, chinese = str(problem), problem.chinese if isinstance(problem, BadValue) else str(problem)
+        if line is not None:
+            where = shown(quoted(line.text), 200)
+            english, chinese = f"{where}: {english}", f"{where}：{chinese}"
+        self.refusals.append(bad(english, chinese, line))
 
     # -- one thing after the other --------------------------------------------------------------------------------
 
@@ -96,7 +100,8 @@ class _Reader:
                 return None
             return Allocation(least, most, source, line)
         if int(value) > MAX_GPUS:
-            self.refuse(f"no number of GPUs that a task can have; expected at most {MAX_GPUS}", line)
+            english = f"no number of GPUs that a task can have; expected at most {MAX_GPUS}"
+            self.refuse(BadValue(english, f"一个任务不能有这么多 GPU；最多 {MAX_GPUS} 张"), line)
             return None
         return Allocation(int(value), int(value), source, line)
 
@@ -178,7 +183,8 @@ class _Reader:
         ids: list[str] = []
         for one in value if isinstance(value, list) else [] if value is None else [value]:
             if not isinstance(one, str) or not self._is_id(one):
-                self.refusals.append(bad(f"record: needs.after holds {shown(one)}; expected task ids"))
+                english = f"record: needs.after holds {shown(one)}; expected task ids"
+                self.refusals.append(bad(english, f"记录：needs.after 含有 {shown(one)}；应为任务编号"))
                 return ()
             ids.append(one)
         if ids:
@@ -217,7 +223,9 @@ class _Reader:
             return
         value, source, line = found
         if not re.fullmatch(r"\d{1,4}", value, re.ASCII):
-            self.refuse(f"--nodes {shown(value)}: expected a number", line)
+            self.refuse(
+                BadValue(f"--nodes {shown(value)}: expected a number", f"--nodes {shown(value)}：应为数字"), line
+            )
         elif int(value) > 1:
             self.several_nodes(
                 int(value), f"--nodes={value}" if source in ("sbatch", "gpu_submit") else value, line, is_explicit

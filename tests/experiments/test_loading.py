@@ -22,6 +22,7 @@ from gpu_queue.experiments.commandfiles.comparing import Known, News, compare
 from gpu_queue.experiments.commandfiles.loading import Load, load_files, plan
 from gpu_queue.experiments.commandfiles.missing import missing_paths
 from gpu_queue.experiments.commandfiles.reading import CommandFile, read_command_files
+from gpu_queue.sayings import Say, say
 from gpu_queue.spool.desk import steering
 from gpu_queue.spool.desk.find import Task
 from gpu_queue.spool.paths import SpoolPaths, make_id
@@ -252,7 +253,7 @@ def test_a_task_that_cannot_be_taken_out_is_told_of(
     file.write_text(blocks(("a", 1)))
     load(paths, file)
     file.write_text(blocks(("b", 1)))
-    monkeypatch.setattr(loading, "cancel", lambda _, task: steering.refused(task, "you may not"))
+    monkeypatch.setattr(loading, "cancel", lambda _, task: steering.refused(task, say(Say.NOT_MOVED, place="a")))
     with pytest.raises(SpoolError, match="load it again"):
         load(paths, file)
     assert waiting(paths) == ["a"]

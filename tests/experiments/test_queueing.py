@@ -22,6 +22,7 @@ from gpu_queue.experiments import known, queueing
 from gpu_queue.experiments.known import Census, current, members
 from gpu_queue.experiments.queueing import Loaded, load_experiment, plan_experiment
 from gpu_queue.experiments.specs.nouns import Experiment, Place, Run
+from gpu_queue.sayings import Say, say
 from gpu_queue.spool import store
 from gpu_queue.spool.desk import find, stamps, steering
 from gpu_queue.spool.desk.find import Task
@@ -317,7 +318,7 @@ def test_a_task_that_cannot_be_taken_out_is_told_of(
     tmp_path: Path, paths: SpoolPaths, make: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_experiment(paths, experiment(tmp_path, make("a")))
-    monkeypatch.setattr(queueing, "cancel", lambda _, task: steering.refused(task, "you may not"))
+    monkeypatch.setattr(queueing, "cancel", lambda _, task: steering.refused(task, say(Say.NOT_MOVED, place="a")))
     with pytest.raises(SpoolError, match="load it again"):
         load_experiment(paths, experiment(tmp_path, make("a", "else")))
     assert waiting(paths) == ["a"]

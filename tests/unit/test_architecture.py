@@ -13,7 +13,10 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "gpu_queue"
 MODULES = sorted(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in PACKAGE.rglob("*.py"))
 
-NOUNS = {"allocations", "kept", "task", "units", "texts", "errors", "reasons", "states", "words"}
+NOUNS = {
+    *("allocations", "errors", "kept", "phrases", "reasons", "sayings", "states", "task"),
+    *("texts", "units", "words"),
+}
 MAY_IMPORT: dict[str, set[str]] = {
     "allocations": {"texts"},
     "reasons": set(),
@@ -22,7 +25,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "task": {"reasons"},
     "errors": set(),
     "texts": set(),
-    "units": {"texts"},
+    "units": {"errors", "texts"},
+    "phrases": {"texts", "units"},
+    "sayings": {"phrases", "reasons"},
     "words": {"shell", "task", "reasons", "states", "units"},
     "kept": set(),
     "locks": set(),

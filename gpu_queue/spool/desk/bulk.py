@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from gpu_queue.errors import SpoolError
+from gpu_queue.sayings import Say, say
 from gpu_queue.spool.desk.asking import Answer
 from gpu_queue.spool.desk.find import Task, look, where_all
 from gpu_queue.spool.desk.steering import (
@@ -17,10 +18,12 @@ from gpu_queue.spool.desk.steering import (
     What,
     cancel,
     moved_on,
+    outcome,
     refused,
     release_queues,
     retry,
     set_priority,
+    unknown,
 )
 from gpu_queue.spool.desk.stopping import stop_these
 from gpu_queue.spool.paths import SpoolPaths
@@ -75,12 +78,12 @@ def set_priorities_of(
 
     def change(meant: Task, now: Task) -> Outcome:
         if only_as_seen and now.name != meant.name:
-            return refused(now, f"its priority has been changed to {now.priority} since")
+            return refused(now, say(Say.PRIORITY_CHANGED, priority=now.priority))
         if now.id is None:  # its new name is no id, and may have been dropped in this moment
             return set_priority(paths, now, wanted[meant])
-        outcome = set_priority(paths, now, wanted[meant], taken.__contains__)
-        taken.add(outcome.name)
-        return outcome
+        changed = set_priority(paths, now, wanted[meant], taken.__contains__)
+        taken.add(changed.name)
+        return changed
 
     _each(paths, State.PENDING, list(wanted), change, told)
 
@@ -125,12 +128,12 @@ def _each(
             missing.append(task)
             continue
         try:
-            outcome = do(task, now)
+            became = do(task, now)
         except SpoolError as error:  # after a lost rename, and the storage does not tell
-            outcome = Outcome(What.UNKNOWN, str(now), now.id, reason=str(error))
-        if outcome.what is What.GONE:
+            became = unknown(now, error)
+        if became.what is What.GONE:
             listing.look()  # somebody else is at work on the same
-        told(task, outcome)
+        told(task, became)
     if missing:
         listing.look()  # one that came back is meant as well
         back = [(task, now) for task in missing if (now := listing.find(task)) is not None]
@@ -163,9 +166,9 @@ def _tell_of_missing(paths: SpoolPaths, tasks: Iterable[Task], told: Told) -> No
     for task in tasks:
         now = places.get(task.id or "")
         if now is None and task.id is None:
-            reason = f"pending/{printable(task.name)} is not there any more; what runs of it has an id of its own now"
-            told(task, Outcome(What.GONE, task.name, None, "", reason))
+            why = say(Say.DROP_GONE, place=f"pending/{printable(task.name)}")
+            told(task, Outcome(What.GONE, task.name, None, "", why.english, why))
         elif now is not None and now.state is State.PENDING:
-            told(task, Outcome(What.GONE, str(now), now.id, now.where, "it waits again"))
+            told(task, outcome(What.GONE, now, say(Say.WAITS_AGAIN)))
         else:
             told(task, moved_on(task, now))

@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from gpu_queue.errors import SpoolError
+from gpu_queue.sayings import Say, say
 from gpu_queue.spool import files, store
 from gpu_queue.spool.desk.find import Task, is_script, listed, look
 from gpu_queue.spool.desk.steering import Outcome, done, refused
@@ -85,9 +86,7 @@ def _remove(
         if result.moved is Moved.WON:
             taken.append(task)
         elif result.moved is Moved.UNKNOWN:
-            yield refused(
-                task, f"{task.where}/{task} cannot be removed ({result.error}); check that you may write there"
-            )
+            yield refused(task, say(Say.NOT_REMOVED, place=f"{task.where}/{task} ({result.error})"))
     yield from _forget(paths, own, taken, before_ns, wanted)
 
 
@@ -117,17 +116,17 @@ def _forget(paths: SpoolPaths, own: str, taken: list[Task], before_ns: int, want
         mine = belongings.of(task.id or "")
         path = f"{own}/{task.name}"
         if task.id in named or any(_is_newer(one, before_ns) for one in mine if belongings.is_of_a_try(one)):
-            problem = ""
+            problem = None
         elif not all(files.remove(one) for one in mine):
-            problem = f"what belongs to {task} cannot be removed; check that you may write there"
+            problem = say(Say.REST_NOT_REMOVED, task=str(task))
         elif files.remove(path):
             yield done(task)
             continue
         else:
-            problem = f"{task.where}/{task} cannot be removed; check that you may write there"
+            problem = say(Say.NOT_REMOVED, place=f"{task.where}/{task}")
         if not os.path.lexists(task.path(paths)):  # else somebody put another one there
             store.move(path, task.path(paths))
-        if problem:
+        if problem is not None:
             yield refused(task, problem)
     try:
         os.rmdir(own)

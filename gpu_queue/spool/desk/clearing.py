@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 
 from gpu_queue import PROTOCOL
+from gpu_queue.sayings import Say, Saying, say
 from gpu_queue.spool import files, store
 from gpu_queue.spool.desk.asking import ALIVE_S, beat_age_s, node_names, page_of, server_now_s
 from gpu_queue.spool.desk.find import Task, listed, look
@@ -20,7 +21,6 @@ from gpu_queue.spool.store import Moved
 from gpu_queue.states import AgentState
 from gpu_queue.task import End, State, Why, short_name
 from gpu_queue.texts import printable
-from gpu_queue.units import format_duration
 
 LOST = End(255, Why.LOST)
 
@@ -35,6 +35,8 @@ class Forgotten:
     """Why it was not done."""
     tasks: tuple[Task, ...] = ()
     """The tries that it had; agents move them on."""
+    why: Saying | None = None
+    """The reason as data; ``why.chinese`` says it in Chinese."""
 
     def __bool__(self) -> bool:
         return self.what is What.DONE
@@ -56,27 +58,25 @@ def forget_node(paths: SpoolPaths, text: str, *, force: bool) -> Forgotten:
         return node
     page = page_of(paths, node)
     if page is not None and page.protocol != PROTOCOL:
-        return _not(node, f"it speaks protocol {page.protocol}; use what came with it")
+        return _not(node, say(Say.NODE_PROTOCOL, protocol=page.protocol))
     now_s = server_now_s(paths)
     if not force and page is not None and page.state is not AgentState.STOPPED:
         age_s = beat_age_s(paths, node, now_s)
         if age_s <= ALIVE_S:
-            return _not(node, f"it gave a sign of life {format_duration(age_s)} ago; shutdown ends agents{_FORCE}")
+            return _not(node, say(Say.NODE_LIVES, age_s=age_s))
     tries = [task for task in look(paths, State.RUNNING) if task.node == node]
     for task in tries:
-        alive = "" if force or _has_ended(task) else _sign_of_life(paths, task, now_s)
-        if alive:
+        alive = None if force or _has_ended(task) else _sign_of_life(paths, task, now_s)
+        if alive is not None:
             return _not(node, alive)
     forgotten = []
     for task in tries:
         now = task if _has_ended(task) else _lose(paths, task)
         if now is None:
-            return _not(
-                node, f"{printable(f'{task.where}/{task.name}')} could not be renamed; check that you may write there"
-            )
+            return _not(node, say(Say.NOT_RENAMED, place=printable(f"{task.where}/{task.name}")))
         forgotten.append(now)
     problem = _put_away(paths, node)
-    if problem:
+    if problem is not None:
         return _not(node, problem)
     if not forgotten:  # else the agents put the directory away when it is empty
         files.remove(paths.running_keeper(node))
@@ -87,11 +87,8 @@ def forget_node(paths: SpoolPaths, text: str, *, force: bool) -> Forgotten:
     return Forgotten(What.DONE, node, tasks=tuple(forgotten))
 
 
-_FORCE = "; if you know that it is dead, forget it by force"
-
-
-def _not(node: str, reason: str) -> Forgotten:
-    return Forgotten(What.REFUSED, node, reason)
+def _not(node: str, why: Saying, what: What = What.REFUSED) -> Forgotten:
+    return Forgotten(what, node, why.english, why=why)
 
 
 def _node_called(paths: SpoolPaths, text: str) -> str | Forgotten:
@@ -104,10 +101,10 @@ def _node_called(paths: SpoolPaths, text: str) -> str | Forgotten:
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
-        return _not(text, f"it fits {len(fitting)} nodes, and nothing was done: {printable(' '.join(fitting))}")
+        return _not(text, say(Say.FITS_NODES, count=len(fitting), nodes=printable(" ".join(fitting))))
     if f"{text}.json" in listed(paths.gone):
-        return Forgotten(What.GONE, text, "it was put away already")
-    return _not(text, "no node is called so")
+        return _not(text, say(Say.PUT_AWAY), What.GONE)
+    return _not(text, say(Say.NO_NODE))
 
 
 def _has_ended(task: Task) -> bool:
@@ -115,16 +112,16 @@ def _has_ended(task: Task) -> bool:
     return parsed is not None and parsed[1] is not None
 
 
-def _sign_of_life(paths: SpoolPaths, task: Task, now_s: float) -> str:
+def _sign_of_life(paths: SpoolPaths, task: Task, now_s: float) -> Saying | None:
     """Its shim touches a claim every 30 s; before the first time only the rename that claimed it tells."""
     try:
         facts = os.lstat(task.path(paths))
     except OSError:
-        return ""
+        return None
     age_s = now_s - max(facts.st_mtime, facts.st_ctime)
     if age_s > ALIVE_S:
-        return ""
-    return f"{short_name(task.id or task.name)} gave a sign of life there {format_duration(age_s)} ago{_FORCE}"
+        return None
+    return say(Say.TASK_LIVES, task=short_name(task.id or task.name), age_s=age_s)
 
 
 def _lose(paths: SpoolPaths, task: Task) -> Task | None:
@@ -137,7 +134,7 @@ def _lose(paths: SpoolPaths, task: Task) -> Task | None:
     return lost if won or task.name not in listed(paths.running(task.node)) else None
 
 
-def _put_away(paths: SpoolPaths, node: str) -> str:
+def _put_away(paths: SpoolPaths, node: str) -> Saying | None:
     """Its files go to nodes/gone/; returns what could not be put away."""
     try:
         files.write_whole(paths.forgotten(node), f"{signature()}\n".encode("utf-8", "replace"))
@@ -147,5 +144,5 @@ def _put_away(paths: SpoolPaths, node: str) -> str:
     for path in (paths.node_json(node), paths.node_lines(node)):
         name = os.path.basename(path)
         if name in present and store.move(path, f"{paths.gone}/{name}").moved is Moved.UNKNOWN:
-            return f"nodes/{name} could not be put away; check that you may write there"
-    return ""
+            return say(Say.NOT_PUT_AWAY, place=f"nodes/{name}")
+    return None

@@ -16,6 +16,8 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 
 from gpu_queue.errors import BadScript, SpoolError
+from gpu_queue.reasons import Param
+from gpu_queue.sayings import Say, Saying, say
 from gpu_queue.scripts.reader import HEAD_BYTES, read_needs
 from gpu_queue.spool import files
 from gpu_queue.spool import paths as names
@@ -105,9 +107,19 @@ Where several may be meant, also a pattern of names: ``seed*``."""
 class Unclear:
     """A name that does not name one task."""
 
-    reason: str
+    why: Saying
     tasks: tuple[Task, ...] = ()
     """Those that it fits; none or several."""
+
+    @property
+    def reason(self) -> str:
+        """Why, in a sentence for people."""
+        return self.why.english
+
+
+def unclear_as(code: Say, tasks: tuple[Task, ...] = (), **params: Param) -> Unclear:
+    """A name that does not name one task, and why."""
+    return Unclear(say(code, **params), tasks)
 
 
 # -- looking --------------------------------------------------------------------------------------------------------
@@ -331,7 +343,7 @@ class Finder:
             SpoolError: a directory cannot be listed now.
         """
         if not text:
-            return Unclear("which task? a name, a part of it, or its six digits")
+            return unclear_as(Say.NAMELESS)
         for _ in range(2):  # one that moves on while it is looked for is found the second time
             for states in groups:
                 tasks, is_part = self.fit(text, states)
@@ -342,14 +354,16 @@ class Finder:
                 if len(tasks) == 1 or (newest and tasks and not is_part):
                     return max(tasks, key=lambda task: task.id or "")
                 if tasks:
-                    shown = ", ".join(printable(f"{task.where}/{task.name}") for task in tasks[:LISTED_MAX])
-                    if len(tasks) > LISTED_MAX:
-                        shown += f", … and {len(tasks) - LISTED_MAX} more"
-                    fits = f"{printable(text)!r} fits {len(tasks)} tasks, and nothing was done"
-                    return Unclear(f"{fits}; name one of them: {shown}", tasks)
+                    name, more = repr(printable(text)), len(tasks) - LISTED_MAX
+                    shown = tuple(printable(f"{task.where}/{task.name}") for task in tasks[:LISTED_MAX])
+                    if more > 0:
+                        return unclear_as(
+                            Say.FITS_MANY, tasks, name=name, count=len(tasks), tasks_shown=shown, more=more
+                        )
+                    return unclear_as(Say.FITS_SEVERAL, tasks, name=name, count=len(tasks), tasks_shown=shown)
             self._seen.clear()
         asked = " ".join(state.value for states in groups for state in states)
-        return Unclear(f"no task in {asked} is called {printable(text)!r}")
+        return unclear_as(Say.FITS_NONE, states=asked, name=repr(printable(text)))
 
 
 def _as_fnmatch(bracket: re.Match[str]) -> str:

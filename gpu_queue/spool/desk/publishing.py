@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from gpu_queue.errors import BadScript
+from gpu_queue.sayings import Say, Saying, say
 from gpu_queue.scripts.reader import HEAD_BYTES, read
 from gpu_queue.scripts.reading import Array, Reading
 from gpu_queue.spool import files
@@ -116,8 +117,8 @@ def read_script(source: ScriptLike) -> _Source:
     if isinstance(source, Script):
         given = source.content
         content = given.encode("utf-8", "surrogateescape") if isinstance(given, str) else bytes(given)
-        if problem := _problem_of(content):
-            raise BadScript(f"{printable(source.name)}: {problem}")
+        if (wrong := _problem_of(content)) is not None:
+            raise BadScript(f"{printable(source.name)}: {wrong.english}", wrong.chinese, wrong.code.value)
         return _Source(source.name, content, source.path, source.options)
     path = os.fspath(source)
     if not isinstance(path, str):
@@ -125,7 +126,8 @@ def read_script(source: ScriptLike) -> _Source:
     try:
         # A link is followed here, and nowhere in the spool: it is the submitter's own.
         content, facts = files.read_regular(os.path.realpath(path), SCRIPT_MAX_BYTES + 1)
-        problem = _problem_of(content, facts.st_size)
+        wrong = _problem_of(content, facts.st_size)
+        problem = "" if wrong is None else wrong.english
     except files.Vanished:
         problem = "there is no such file"
     except files.FileProblem as why:
@@ -142,12 +144,12 @@ def _in_our_words(why: files.FileProblem) -> str:
     return "cannot be read; chmod u+r it" if "cannot be read" in str(why) else "is no regular file"
 
 
-def _problem_of(content: bytes, size_bytes: int | None = None) -> str:
+def _problem_of(content: bytes, size_bytes: int | None = None) -> Saying | None:
     if not content:
-        return "is empty"
+        return say(Say.EMPTY)
     if len(content) > SCRIPT_MAX_BYTES:
-        return f"has {max(size_bytes or 0, len(content))} bytes; a script has at most {SCRIPT_MAX_BYTES}"
-    return "is a binary, no script" if b"\0" in content or content.startswith(b"\x7fELF") else ""
+        return say(Say.TOO_LARGE, size_bytes=max(size_bytes or 0, len(content)), most_bytes=SCRIPT_MAX_BYTES)
+    return say(Say.BINARY) if b"\0" in content or content.startswith(b"\x7fELF") else None
 
 
 def working_directory() -> str:
@@ -242,9 +244,10 @@ def _upstream(finder: Finder, after: Iterable[str | Task | Beside]) -> tuple[str
         text = (one.id or one.name) if isinstance(one, Task) else one
         found = finder.one(text, *WAITING_FIRST)
         if isinstance(found, Unclear):
-            raise BadScript(f"after: {found.reason}")
+            raise BadScript(f"after: {found.reason}", found.why.chinese, found.why.code.value)
         if found.id is None:
-            raise BadScript(f"after: {printable(found.name)} was dropped by hand and has no id before it runs")
+            why = say(Say.AFTER_DROP, name=printable(found.name))
+            raise BadScript(f"after: {why.english}", why.chinese, why.code.value)
         ids.append(found.id)
     return tuple(ids)
 
@@ -271,8 +274,9 @@ def _prepare(
         script, given | ({} if options.array is None else {"array": options.array}), options, default_gpus
     )
     if reading.refusals:
-        problem = reading.refusals[0].english
-        raise BadScript(f"{shown}: asks for what cannot be: {problem}; nothing was submitted")
+        problem = reading.refusals[0]
+        english = f"{shown}: asks for what cannot be: {problem.english}; nothing was submitted"
+        raise BadScript(english, problem.chinese, problem.code)
     title = options.name or _said(reading, "name") or script.name
     # By that ending a script without a #! line is run.
     stem, tongue = (title.removesuffix(".py"), ".py") if title.endswith(".py") else (title, "")
@@ -315,10 +319,8 @@ def _prepare(
     ids = _Ids(name_of, parts)
     size_bytes = len(encode_submission(said("0" * 150, "0" * 20, parts[-1])))
     if size_bytes > files.RECORD_MAX_BYTES:
-        raise BadScript(
-            f"{shown}: its record would have {size_bytes} bytes of at most {files.RECORD_MAX_BYTES}; "
-            "name fewer tasks in after, give fewer arguments"
-        )
+        why = say(Say.RECORD_TOO_LARGE, size_bytes=size_bytes, most_bytes=files.RECORD_MAX_BYTES)
+        raise BadScript(f"{shown}: {why.english}", why.chinese, why.code.value)
     return [partial(entry, part) for part in parts], ids
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from gpu_queue.errors import SpoolError
+from gpu_queue.sayings import Say, Saying, say
 from gpu_queue.spool import files, store
 from gpu_queue.spool.desk.asking import place
 from gpu_queue.spool.desk.find import (
@@ -29,6 +30,7 @@ from gpu_queue.spool.desk.find import (
     is_strange,
     listed,
     look,
+    unclear_as,
     where,
 )
 from gpu_queue.spool.desk.people import signature
@@ -90,6 +92,8 @@ class Outcome:
     """``pending``, ``running/<node>``, ``done`` or ``failed``; empty where it is nowhere or not known."""
     reason: str = ""
     """Why it was not done, in a sentence for people."""
+    why: Saying | None = None
+    """The same as data; ``why.chinese`` says it in Chinese."""
 
     def __bool__(self) -> bool:
         return self.what is What.DONE
@@ -99,32 +103,47 @@ class Outcome:
         return printable(self.name) + f": {self.what.value}{now}" + (f": {self.reason}" if self.reason else "")
 
 
-def done(task: Task, reason: str = "") -> Outcome:
+def outcome(what: What, task: Task, why: Saying | None = None) -> Outcome:
+    """What became of a wish; ``task`` is where it is now."""
+    return Outcome(what, str(task), task.id, task.where, "" if why is None else why.english, why)
+
+
+def done(task: Task, why: Saying | None = None) -> Outcome:
     """It was done; ``task`` is where it is now."""
-    return Outcome(What.DONE, str(task), task.id, task.where, reason)
+    return outcome(What.DONE, task, why)
 
 
-def refused(task: Task, reason: str) -> Outcome:
+def refused(task: Task, why: Saying) -> Outcome:
     """Nothing was changed."""
-    return Outcome(What.REFUSED, str(task), task.id, task.where, reason)
+    return outcome(What.REFUSED, task, why)
+
+
+def unknown(task: Task, error: SpoolError) -> Outcome:
+    """The storage does not tell."""
+    why = say(Say.STORAGE, problem=str(error))
+    return Outcome(What.UNKNOWN, str(task), task.id, reason=str(error), why=why)
+
+
+def nowhere(task: Task) -> Outcome:
+    """No directory of the queue has it."""
+    why = say(Say.NOWHERE)
+    return Outcome(What.GONE, str(task), task.id, "", why.english, why)
 
 
 def moved_on(task: Task, now: Task | None) -> Outcome:
     """It is not where it would have to be."""
     if now is None:
-        return Outcome(What.GONE, str(task), task.id, "", "it is in no directory of the queue any more")
+        return nowhere(task)
     if now.state is State.RUNNING:
-        reason = f"it runs already, on {printable(now.node)}; stop ends it"
-    elif now.state is State.PENDING:
-        return refused(now, f"{now.where}/{printable(now.name)} could not be moved; check that you may write there")
-    else:
-        reason = f"it has ended already: {now.where}/{now}"
-    return Outcome(What.GONE, str(now), now.id, now.where, reason)
+        return outcome(What.GONE, now, say(Say.RUNS, node=printable(now.node)))
+    if now.state is State.PENDING:
+        return refused(now, say(Say.NOT_MOVED, place=f"{now.where}/{printable(now.name)}"))
+    return outcome(What.GONE, now, say(Say.ENDED, place=f"{now.where}/{now}"))
 
 
 def unclear(text: str, found: Unclear) -> Outcome:
     """A name that names no one task."""
-    return Outcome(What.REFUSED, text, reason=found.reason)
+    return Outcome(What.REFUSED, text, reason=found.reason, why=found.why)
 
 
 # -- one rename -----------------------------------------------------------------------------------------------------
@@ -134,14 +153,14 @@ def transfer(paths: SpoolPaths, task: Task, target: Task) -> Outcome:
     """Move a task by one rename, and say what came of it."""
     source = task.path(paths)
     if is_strange(source):
-        return refused(task, f"{task.where}/{printable(task.name)} is no regular file; it stays where it is")
+        return refused(task, say(Say.NO_FILE, place=f"{task.where}/{printable(task.name)}"))
     if store.move(source, target.path(paths)).moved is Moved.WON:
         return done(target)
     try:
         now = where(paths, target.id) if target.id else None
         is_left = task.name in listed(os.path.dirname(source))
     except SpoolError as error:
-        return Outcome(What.UNKNOWN, str(task), task.id, reason=str(error))
+        return unknown(task, error)
     if now is not None and (now.name == target.name or now.state is not task.state) and now.state is target.state:
         return done(now)  # somebody else did the same
     return moved_on(task, task if now is None and is_left else now)
@@ -174,24 +193,25 @@ def cancel(paths: SpoolPaths, task: Task, *, release: bool = True) -> Outcome:
             write_submission(paths, submission)
         except OSError:
             pass  # it is for people; a later retry runs without it
-        outcome = transfer(paths, task, target)
-        if outcome.what in (What.GONE, What.REFUSED):
+        moved = transfer(paths, task, target)
+        if moved.what in (What.GONE, What.REFUSED):
             files.remove(paths.record(task_id))
-        return outcome
-    outcome = transfer(paths, task, Task(State.FAILED, str(task)))
-    if outcome and release and task.id is not None:
+        return moved
+    moved = transfer(paths, task, Task(State.FAILED, str(task)))
+    if moved and release and task.id is not None:
         release_queues(paths, task.id)
-    return outcome
+    return moved
 
 
 def retry(paths: SpoolPaths, task: Task) -> Outcome:
     """Queue a failed task again."""
     if task.state is not State.FAILED:
-        return Outcome(What.GONE, str(task), task.id, task.where, f"it has not failed: {task.where}/{task}")
-    outcome = transfer(paths, task, Task(State.PENDING, task.name))
-    if outcome.what is What.GONE and outcome.where.startswith(State.RUNNING.value):
-        return replace(outcome, what=What.DONE, reason="it runs again already")  # an agent was faster than our look
-    return outcome
+        return outcome(What.GONE, task, say(Say.NOT_FAILED, place=f"{task.where}/{task}"))
+    moved = transfer(paths, task, Task(State.PENDING, task.name))
+    if moved.what is What.GONE and moved.where.startswith(State.RUNNING.value):
+        why = say(Say.RUNS_AGAIN)
+        return replace(moved, what=What.DONE, reason=why.english, why=why)  # an agent was faster than our look
+    return moved
 
 
 def set_priority(
@@ -213,7 +233,7 @@ def set_priority(
     if file == task.name:
         return done(task)
     if is_taken(file) if is_taken is not None else file in listed(paths.directory(State.PENDING)):
-        return refused(task, f"pending/{printable(file)} is there already; give one of them another name")
+        return refused(task, say(Say.NAME_TAKEN, place=f"pending/{printable(file)}"))
     return transfer(paths, task, target)
 
 
@@ -233,8 +253,7 @@ def each(
         found = finder.in_queue(wish.queue, everything)
         yield from ((str(task), task) for task in found)
         if not found:
-            hint = "the snapshot's queues have their whole names"
-            yield wish.queue, Unclear(f"no task in {asked} is in the queue {printable(wish.queue)}; {hint}")
+            yield wish.queue, unclear_as(Say.NO_QUEUE, states=asked, queue=printable(wish.queue))
     for one in wish.tasks:
         text = one if isinstance(one, str) else one.id or one.name
         if text == "all":
@@ -243,7 +262,7 @@ def each(
             found = finder.fitting(text, everything)
             yield from ((str(task), task) for task in found)
             if not found:
-                yield text, Unclear(f"no task in {asked} fits {printable(text)!r}")
+                yield text, unclear_as(Say.NO_PATTERN, states=asked, name=repr(printable(text)))
         else:
             yield text, finder.one(text, *groups)
 

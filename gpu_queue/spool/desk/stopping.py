@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from gpu_queue import PROTOCOL
 from gpu_queue.errors import SpoolError
+from gpu_queue.sayings import Say, say
 from gpu_queue.spool import keeping, store
 from gpu_queue.spool.commands import Command
 from gpu_queue.spool.desk.asking import Answer, Reply, answers, askable, living, page_of, patience_s, post, see_off
@@ -156,12 +157,10 @@ class _Stop:
                 if page.protocol == PROTOCOL:
                     asked[node] = page
                     continue
-                reason = (
-                    f"it is on node {printable(node)}, which speaks protocol {page.protocol}; use what came with it"
-                )
+                why = say(Say.OTHER_PROTOCOL, node=printable(node), protocol=page.protocol)
                 for task in claims:
                     if task.node == node:
-                        self.tell(refused(task, reason))
+                        self.tell(refused(task, why))
             claims = [task for task in claims if task.node in asked]
             seen = {task.id for task in claims}
             for task in look(self._paths, State.PENDING):
@@ -177,7 +176,7 @@ class _Stop:
             pages = []
         for task in list(self._ids.values()):
             now = where(self._paths, task.id or "") or task
-            self.tell(refused(now, f"it could not be stopped in {ROUNDS} rounds; pause keeps it from starting again"))
+            self.tell(refused(now, say(Say.NOT_STOPPED, rounds=ROUNDS)))
 
     def _have_ended(self, ids: Collection[str]) -> None:
         """They neither wait nor run: one listing of all directories tells of all of them."""
@@ -215,12 +214,9 @@ class _Stop:
         if store.move(source, target.path(self._paths)).moved is Moved.WON:
             if task.id is not None:
                 release_queues(self._paths, task.id)
-            reason = (
-                f"no agent is alive on {printable(task.node)}; should it still run, it ends itself within a minute"
-            )
-            self.tell(done(target, reason))
+            self.tell(done(target, say(Say.NO_AGENT_THERE, node=printable(task.node))))
         elif task.name in listed(self._paths.running(task.node)):
-            self.tell(refused(task, f"it could not be moved to {target.where}/; check that you may write there"))
+            self.tell(refused(task, say(Say.NOT_MOVED_TO, place=f"{target.where}/")))
 
 
 # -- other commands -------------------------------------------------------------------------------------------------
