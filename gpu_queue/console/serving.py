@@ -37,6 +37,7 @@ from gpu_queue.console.api import (
     spools,
     tasks,
     timeline,
+    usage,
 )
 from gpu_queue.console.faults import MEDIA_TYPE, Faults, add_handlers
 from gpu_queue.console.history.keeper import Histories
@@ -55,6 +56,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     tasks.router,
     timeline.router,
     history.router,
+    usage.router,
     plans.router,
     jobfiles.router,
     seed_commands.router,

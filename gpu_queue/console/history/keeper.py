@@ -18,6 +18,7 @@ from functools import partial
 from gpu_queue.conf import home_of
 from gpu_queue.console.history.ledgers import Ledgers
 from gpu_queue.console.history.minutes import Minutes
+from gpu_queue.console.history.owners import Owners
 from gpu_queue.console.history.store import Store
 from gpu_queue.console.keys import key_of
 from gpu_queue.console.world.storage import Lane, StorageCrowded, StorageSilent
@@ -64,6 +65,7 @@ class Kept:
     disk: Lane
     """Calls on the database."""
     ledgers: Ledgers
+    owners: Owners
     minutes: Minutes = field(default_factory=Minutes)
     marks: dict[str, float] = field(default_factory=dict)
     """When the page was written that was taken last, by node."""
@@ -118,7 +120,7 @@ class Histories:
             if len(self._kept) >= WORLDS_MAX:
                 self._forget(next(iter(self._kept)))
             name = os.path.basename(paths.root)
-            kept = Kept(paths, Lane(f"{name} node files"), Lane(f"{name} history"), Ledgers(paths))
+            kept = Kept(paths, Lane(f"{name} node files"), Lane(f"{name} history"), Ledgers(paths), Owners(paths))
             self._kept[paths.root] = kept
         return kept
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gpu_queue.console.keys import key_of
-from gpu_queue.console.timeline.drawing import drawn, fewer
+from gpu_queue.console.timeline.drawing import drawn, end_of, fewer
 from gpu_queue.console.timeline.reading import NodeHistory
+from gpu_queue.console.timeline.shares import Grid, Shares, Spending
 from gpu_queue.console.timeline.story import GpuStory, Interval, NodeStory, TryTold
 from gpu_queue.spool.events import Event, parse_event
 from gpu_queue.spool.paths import SpoolPaths, claim_name, parse_claim, title_of
@@ -114,6 +115,58 @@ class Book:
         range_s = {"from_s": wanted.from_s, "to_s": wanted.to_s, "now_s": wanted.now_s}
         return {**range_s, "lanes": shown, "is_cut": is_cut}
 
+    def shares(self, wanted: Wanted, nodes: Sequence[NodeView], grid: Grid) -> Shares:
+        """What GPUs were used for in each step of a grid.
+
+        Args:
+            wanted: which GPUs, and when it is now.
+            nodes: as they are now.
+            grid: of the steps.
+        """
+        found = Shares(grid)
+        for told, since_s, until_s in self._told(wanted, nodes):
+            found.add(told, since_s, until_s)
+        return found
+
+    def spending(self, wanted: Wanted, nodes: Sequence[NodeView], days_s: Sequence[float]) -> Spending:
+        """How long each try held GPUs.
+
+        Args:
+            wanted: of which GPUs, and between which moments.
+            nodes: as they are now.
+            days_s: when days begin.
+        """
+        found = Spending(wanted.from_s, min(wanted.to_s, wanted.now_s), days_s)
+        for told, _, _ in self._told(wanted, nodes):
+            found.add(told)
+        return found
+
+    def _told(self, wanted: Wanted, nodes: Sequence[NodeView]) -> Iterator[tuple[Sequence[Interval], float, float]]:
+        """What is known of each GPU since a moment, in no strict order; since when it is, and until when."""
+        views = {one.node: one for one in nodes}
+        for name, history in self._histories.items():
+            view = views.get(name)
+            if wanted.node and name != wanted.node:
+                continue
+            behind_s = behind_of(view)
+            seen_s = _gone_since_s(view, history.story.last_s)
+            there = _uuids_of(view)
+            for uuid, gpu in history.story.gpus.items():
+                if wanted.gpu and uuid != wanted.gpu:
+                    continue
+                told = history.story.lane_since(uuid, wanted.from_s - behind_s - FARTHEST_S, seen_s)
+                if behind_s:
+                    told = [_shifted(one, behind_s) for one in told]
+                until_s = wanted.now_s if seen_s is None else seen_s + behind_s
+                if there and uuid not in there:  # that node has others now
+                    until_s = max((end_of(one, wanted.now_s) for one in told), default=wanted.from_s)
+                yield told, gpu.since_s + behind_s, until_s
+
+    def failed(self, claims: Iterable[str]) -> set[str]:
+        """Those of some tries that ended badly, by the names of their claims."""
+        stories = [history.story.tries for history in self._histories.values()]
+        return {one for one in claims for tries in stories if one in tries and tries[one].is_failure}
+
     def _lane(
         self, name: str, uuid: str, behind_s: float, story: NodeStory, intervals: Iterable[Interval]
     ) -> dict[str, object]:
@@ -189,6 +242,11 @@ class Book:
             "gpus": list(event.gpus[:64]),
             "other_node": printable(event.other_node),
         }
+
+
+def _uuids_of(view: NodeView | None) -> frozenset[str]:
+    """Of the GPUs that a node serves now; empty: nobody knows."""
+    return frozenset() if view is None or view.page is None else frozenset(one.uuid for one in view.page.gpus)
 
 
 def behind_of(view: NodeView | None) -> float:

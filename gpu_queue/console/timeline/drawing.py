@@ -25,24 +25,31 @@ def drawn(told: Iterable[Interval], from_s: float, to_s: float, since_s: float, 
     inside = [one for one in told if one.begin_s < to_s and (one.end_s is None or one.end_s > from_s)]
     tasks = sorted((one for one in inside if one.use == "task"), key=lambda one: one.begin_s)
     uses = sorted((one for one in inside if one.use != "task"), key=lambda one: one.begin_s)
-    beside = [one for one in _beside(uses, tasks, now_s) if one.begin_s < to_s and _end(one, now_s) > from_s]
-    shown = sorted([*tasks, *beside], key=lambda one: (one.begin_s, one.use))
+    below = [one for one in beside(uses, tasks, now_s) if one.begin_s < to_s and end_of(one, now_s) > from_s]
+    shown = sorted([*tasks, *below], key=lambda one: (one.begin_s, one.use))
     return _without_holes(shown, max(from_s, since_s), min(to_s, now_s), now_s)
 
 
-def _beside(uses: Sequence[Interval], tasks: Sequence[Interval], now_s: float) -> list[Interval]:
-    """Uses without what lies under a task: they are told up to a second late."""
+def beside(uses: Sequence[Interval], tasks: Sequence[Interval], now_s: float) -> list[Interval]:
+    """Uses without what lies under a task: they are told up to a second late.
+
+    Args:
+        uses: in the order of their beginnings.
+        tasks: in the same order.
+        now_s: what goes on, goes on until then.
+    """
     found, at = [], 0
     for use in uses:
         begin_s, end_s = use.begin_s, now_s if use.end_s is None else use.end_s
-        while at < len(tasks) and _end(tasks[at], now_s) <= begin_s:
+        while at < len(tasks) and end_of(tasks[at], now_s) <= begin_s:
             at += 1
-        for task in tasks[at:]:
+        for place in range(at, len(tasks)):
+            task = tasks[place]
             if task.begin_s >= end_s:
                 break
             if task.begin_s > begin_s:
                 found.append(use._replace(begin_s=begin_s, end_s=task.begin_s))
-            begin_s = max(begin_s, _end(task, now_s))
+            begin_s = max(begin_s, end_of(task, now_s))
         if begin_s < end_s:
             found.append(use._replace(begin_s=begin_s))
     return found
@@ -58,10 +65,10 @@ def _without_holes(shown: Sequence[Interval], from_s: float, to_s: float, now_s:
         elif hole_s > 0 and one.use != "task" and lane:
             one = one._replace(begin_s=reached_s)  # noqa: PLW2901  it closes the seam
         if lane and _continues(lane[-1], one):
-            lane[-1] = lane[-1]._replace(end_s=None if one.end_s is None else max(one.end_s, _end(lane[-1], now_s)))
+            lane[-1] = lane[-1]._replace(end_s=None if one.end_s is None else max(one.end_s, end_of(lane[-1], now_s)))
         else:
             lane.append(one)
-        reached_s = max(reached_s, _end(one, now_s))
+        reached_s = max(reached_s, end_of(one, now_s))
     if to_s - reached_s > SEAM_S:
         lane.append(Interval(reached_s, None if to_s >= now_s else to_s, "unknown"))
     return lane
@@ -72,7 +79,8 @@ def _continues(before: Interval, one: Interval) -> bool:
     return is_same and before.end_s is not None and one.begin_s - before.end_s <= SEAM_S
 
 
-def _end(one: Interval, now_s: float) -> float:
+def end_of(one: Interval, now_s: float) -> float:
+    """When an interval ends; what goes on, goes on until now."""
     return now_s if one.end_s is None else one.end_s
 
 
@@ -87,13 +95,13 @@ def fewer(lanes: Sequence[list[Interval]], at_most: int, now_s: float) -> bool:
     count = sum(map(len, lanes))
     if count <= at_most:
         return False
-    lengths = sorted((_end(one, now_s) - one.begin_s for lane in lanes for one in lane), reverse=True)
+    lengths = sorted((end_of(one, now_s) - one.begin_s for lane in lanes for one in lane), reverse=True)
     least_s = lengths[at_most - 1]
     left = at_most - sum(one > least_s for one in lengths)
     for lane in lanes:
         kept = []
         for one in lane:
-            length_s = _end(one, now_s) - one.begin_s
+            length_s = end_of(one, now_s) - one.begin_s
             if length_s > least_s:
                 kept.append(one)
             elif length_s == least_s and left > 0:

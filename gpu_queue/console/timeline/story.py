@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import sys
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -168,6 +169,12 @@ class NodeStory:
             if gpu is not None and gpu.use is not None:
                 self._close_use(gpu, max(last_s, gpu.use.begin_s))
 
+    def lane_since(self, uuid: str, from_s: float, seen_s: float | None = None) -> list[Interval]:
+        """The same as :meth:`lane`, without most of what was over before a moment."""
+        past = self.gpus[uuid].past
+        first = bisect_left(past, from_s, key=lambda one: one.end_s or 0.0)  # in the order of ends
+        return [*past[first:], *self._lasting(uuid, seen_s)]
+
     def lane(self, uuid: str, seen_s: float | None = None) -> Iterator[Interval]:
         """All that is known of a GPU, in no strict order; uses may lie below tries.
 
@@ -175,8 +182,12 @@ class NodeStory:
             uuid: the GPU.
             seen_s: by this node's clock: its agent is gone, and told of itself then for the last time; else None.
         """
+        yield from self.gpus[uuid].past
+        yield from self._lasting(uuid, seen_s)
+
+    def _lasting(self, uuid: str, seen_s: float | None) -> Iterator[Interval]:
+        """What is not told to be over."""
         gpu = self.gpus[uuid]
-        yield from gpu.past
         ends_s = seen_s if seen_s is not None else None if self.is_served else self.last_s
         for claim, begin_s in gpu.tries.items():
             if claim in gpu.left:

@@ -146,6 +146,153 @@ export interface components {
             size: number | null;
         };
         /**
+         * CheckRequest
+         * @description What does this text say?
+         */
+        CheckRequest: {
+            /**
+             * Index
+             * @description Of the file that it is to be; names of queues come of it.
+             * @default null
+             */
+            index: number | string | null;
+            /**
+             * Mode
+             * @enum {string}
+             */
+            mode: "single" | "multi" | "yaml";
+            /** Text */
+            text: string;
+            /**
+             * Work Dir
+             * @default null
+             */
+            work_dir: string | null;
+        };
+        /**
+         * Checked
+         * @description What a text says, or what is wrong with it.
+         */
+        Checked: {
+            /**
+             * Problems
+             * @description All of them, at most 101.
+             */
+            problems: components["schemas"]["FileProblem"][];
+            /** Queues */
+            queues: number;
+            /** Tasks */
+            tasks: number;
+            /**
+             * Tree
+             * @description As far as it could be read.
+             */
+            tree: components["schemas"]["TreeQueue"][];
+            work_dir: components["schemas"]["WorkDir"];
+        };
+        /**
+         * CommandEntry
+         * @description A configuration.
+         */
+        CommandEntry: {
+            /**
+             * File
+             * @example command_gpu.txt
+             */
+            file: string;
+            /**
+             * Index
+             * @description From 0: `command_gpu.txt`; gaps stay.
+             */
+            index: number;
+            /**
+             * @description What became of what was loaded; null: nothing was.
+             * @default null
+             */
+            load: components["schemas"]["LoadedCounts"] | null;
+            /** Modified At */
+            modified_at: number | null;
+            /**
+             * Name
+             * @example configuration 1
+             */
+            name: string;
+            /** Problems */
+            problems: components["schemas"]["FileProblem"][];
+            /** Queues */
+            queues: number;
+            /** Tasks */
+            tasks: number;
+        };
+        /**
+         * CommandFile
+         * @description A configuration, whole.
+         */
+        CommandFile: {
+            /** Etag */
+            etag: string;
+            /**
+             * File
+             * @example command_gpu.txt
+             */
+            file: string;
+            /**
+             * Index
+             * @description From 0: `command_gpu.txt`; gaps stay.
+             */
+            index: number;
+            /**
+             * @description What became of what was loaded; null: nothing was.
+             * @default null
+             */
+            load: components["schemas"]["LoadedCounts"] | null;
+            /** Modified At */
+            modified_at: number | null;
+            /**
+             * Name
+             * @example configuration 1
+             */
+            name: string;
+            /** Problems */
+            problems: components["schemas"]["FileProblem"][];
+            /** Queues */
+            queues: number;
+            /** Tasks */
+            tasks: number;
+            /** Text */
+            text: string;
+            /** Tree */
+            tree: components["schemas"]["TreeQueue"][];
+        };
+        /**
+         * CommandsPut
+         * @description What a configuration shall say: a text, or its queues.
+         */
+        CommandsPut: {
+            /**
+             * Draft
+             * @description Save it though something is wrong with it.
+             * @default false
+             */
+            draft: boolean;
+            /**
+             * Etag
+             * @description Of the text that was changed; none: whatever is there.
+             * @default null
+             */
+            etag: string | null;
+            /**
+             * Queues
+             * @default null
+             */
+            queues: components["schemas"]["QueueIn"][] | null;
+            /**
+             * Text
+             * @default null
+             */
+            text: string | null;
+        };
+        /**
          * ConsoleInfo
          * @description What this console is and may do.
          */
@@ -176,6 +323,11 @@ export interface components {
             needs_token: boolean;
             /** Queue Root */
             queue_root: string;
+            /**
+             * Start Agents
+             * @description Start of a job file also starts an agent on this machine, where none serves (--start-agents).
+             */
+            start_agents: boolean;
             /** User */
             user: string;
             /** Version */
@@ -218,6 +370,26 @@ export interface components {
             running: number | null;
             /** Waiting */
             waiting: number | null;
+        };
+        /**
+         * Deleted
+         * @description It lies in the trash.
+         */
+        Deleted: {
+            /** Index */
+            index: number | string;
+            /**
+             * Mode
+             * @enum {string}
+             */
+            mode: "single" | "multi" | "yaml";
+            /**
+             * Trash
+             * @description For restore.
+             */
+            trash: string;
+            /** Until S */
+            until_s: number;
         };
         /**
          * Delta
@@ -363,6 +535,36 @@ export interface components {
             count: number | null;
             /** Value */
             value: string;
+        };
+        /**
+         * FileProblem
+         * @description What is wrong with a file.
+         */
+        FileProblem: {
+            /**
+             * Code
+             * @description `parse`: a line; `encoding`, `too_large`, `not_a_file`, `unreadable`, `unread`: the whole file; `never_runs`: a task of it can never run.
+             * @example parse
+             */
+            code: string;
+            /**
+             * Column
+             * @description Counted from 1, where it is known.
+             * @default null
+             */
+            column: number | null;
+            /**
+             * Line
+             * @description Counted from 1; 0: the file as a whole.
+             * @example 7
+             */
+            line: number;
+            /**
+             * Text
+             * @description In English.
+             * @example expected a number of GPUs, as in 2 or 1-4, found '2x'
+             */
+            text: string;
         };
         /**
          * Flag
@@ -574,6 +776,160 @@ export interface components {
             use: "task" | "keepalive" | "idle" | "foreign" | "lost" | "unknown";
         };
         /**
+         * Jobfile
+         * @description A job file.
+         */
+        Jobfile: {
+            /** Etag */
+            etag: string;
+            /** File */
+            file: string;
+            /** Index */
+            index: number | string;
+            /**
+             * Is Text
+             * @description False: it holds bytes that are no UTF-8; what is shown cannot be saved.
+             * @default true
+             */
+            is_text: boolean;
+            /** @default null */
+            loaded: components["schemas"]["LoadedCounts"] | null;
+            /**
+             * Mode
+             * @enum {string}
+             */
+            mode: "single" | "multi" | "yaml";
+            /**
+             * Modified At
+             * @default null
+             */
+            modified_at: number | null;
+            /**
+             * Modified By
+             * @default null
+             */
+            modified_by: string | null;
+            /** Name */
+            name: string;
+            /** Path */
+            path: string;
+            /**
+             * Problems
+             * @description All of them, at most 101.
+             */
+            problems: components["schemas"]["FileProblem"][];
+            /** Queues */
+            queues: number;
+            /** Tasks */
+            tasks: number;
+            /** Text */
+            text: string;
+            /**
+             * Tree
+             * @description As far as it could be read.
+             */
+            tree: components["schemas"]["TreeQueue"][];
+            work_dir: components["schemas"]["WorkDir"];
+        };
+        /**
+         * JobfileEntry
+         * @description A job file in the list.
+         */
+        JobfileEntry: {
+            /**
+             * File
+             * @example command_gpu.txt
+             */
+            file: string;
+            /**
+             * Index
+             * @description From 0; of `yaml` the name without the ending.
+             * @example 0
+             */
+            index: number | string;
+            /**
+             * @description null: never, as far as consoles know.
+             * @default null
+             */
+            loaded: components["schemas"]["LoadedCounts"] | null;
+            /**
+             * Mode
+             * @enum {string}
+             */
+            mode: "single" | "multi" | "yaml";
+            /**
+             * Modified At
+             * @description Epoch seconds.
+             * @default null
+             */
+            modified_at: number | null;
+            /**
+             * Modified By
+             * @default null
+             */
+            modified_by: string | null;
+            /**
+             * Name
+             * @description `configuration 1` is index 0; of `yaml` its name.
+             * @example configuration 1
+             */
+            name: string;
+            /**
+             * Problem Count
+             * @default 0
+             */
+            problem_count: number;
+            /**
+             * Problems
+             * @description At most 20.
+             */
+            problems: components["schemas"]["FileProblem"][];
+            /** Queues */
+            queues: number;
+            /**
+             * Size Bytes
+             * @default null
+             */
+            size_bytes: number | null;
+            /** Tasks */
+            tasks: number;
+        };
+        /**
+         * JobfileList
+         * @description The job files of a queue, and what its console may.
+         */
+        JobfileList: {
+            /**
+             * Agents
+             * @description Agents that serve the queue now.
+             */
+            agents: number;
+            /**
+             * Directory
+             * @description Where they lie.
+             */
+            directory: string;
+            /** Files */
+            files: components["schemas"]["JobfileEntry"][];
+            /**
+             * Left Out
+             * @description More files than are told.
+             * @default 0
+             */
+            left_out: number;
+            /**
+             * Start Agents
+             * @description Whether start also starts an agent on the console's machine where none serves (--start-agents).
+             */
+            start_agents: boolean;
+            /**
+             * Trash
+             * @description Deleted ones that can be restored, the last one first.
+             * @default []
+             */
+            trash: components["schemas"]["Trashed"][];
+        };
+        /**
          * KeepAlive
          * @description What the keep-alive does with a GPU.
          */
@@ -721,6 +1077,151 @@ export interface components {
              * @description Keys of the first 100 that wait, in run order.
              */
             waiting_order: string[];
+        };
+        /**
+         * LoadRequest
+         * @description Load a file, or say what that would do.
+         */
+        LoadRequest: {
+            /**
+             * Again
+             * @description Also what was done, runs or has failed is queued once more.
+             * @default false
+             */
+            again: boolean;
+            /**
+             * Work Dir
+             * @description null: as the file says, see `WorkDir`.
+             * @default null
+             */
+            work_dir: string | null;
+        };
+        /**
+         * LoadStopped
+         * @description What became of the tasks of a load.
+         */
+        LoadStopped: {
+            /** Config Index */
+            config_index: number;
+            /**
+             * Counts
+             * @description Tasks by what became of them: done, gone, refused, unknown.
+             */
+            counts: {
+                [key: string]: number;
+            };
+            /** Load */
+            load: string;
+            /**
+             * Mode
+             * @enum {string}
+             */
+            mode: "single" | "multi";
+            /** Pid */
+            pid: number;
+        };
+        /**
+         * LoadTaken
+         * @description A waiting task that is taken out: it is gone from the file, or is queued anew.
+         */
+        LoadTaken: {
+            /** Is Gone */
+            is_gone: boolean;
+            /** Key */
+            key: string;
+            /** Title */
+            title: string;
+        };
+        /**
+         * LoadTask
+         * @description What becomes of a task of a file.
+         */
+        LoadTask: {
+            /**
+             * Key
+             * @description Of the task that it was until now, or is.
+             * @default
+             */
+            key: string;
+            /** Line */
+            line: number;
+            /**
+             * News
+             * @enum {string}
+             */
+            news: "new" | "changed" | "again" | "moved" | "retried" | "waits" | "runs" | "done" | "failed" | "later";
+            /** Position */
+            position: number;
+            /** Queue */
+            queue: string | null;
+            /** Title */
+            title: string;
+        };
+        /**
+         * LoadedCounts
+         * @description What became of the tasks that were loaded from a file through a console.
+         */
+        LoadedCounts: {
+            /**
+             * At S
+             * @description When it was loaded last.
+             * @default null
+             */
+            at_s: number | null;
+            /**
+             * By
+             * @default
+             */
+            by: string;
+            /**
+             * Done
+             * @default 0
+             */
+            done: number;
+            /**
+             * Failed
+             * @default 0
+             */
+            failed: number;
+            /**
+             * Running
+             * @default 0
+             */
+            running: number;
+            /**
+             * Waiting
+             * @default 0
+             */
+            waiting: number;
+        };
+        /**
+         * LoadsStopped
+         * @description What became of the loads of a mode.
+         */
+        LoadsStopped: {
+            /**
+             * Agent
+             * @description What became of the agent that the console started; in English.
+             * @default
+             */
+            agent: string;
+            /** Loads */
+            loads: components["schemas"]["LoadStopped"][];
+            /**
+             * Outcomes
+             * @description Of each task; at most 400.
+             */
+            outcomes: components["schemas"]["Stopped"][];
+            /**
+             * Problem
+             * @default
+             */
+            problem: string;
+            /**
+             * Stopped
+             * @description Tasks that were cancelled or stopped.
+             */
+            stopped: number;
         };
         /**
          * LogContent
@@ -939,6 +1440,52 @@ export interface components {
             source: string;
             /** Value */
             value: string;
+        };
+        /**
+         * NewCommands
+         * @description A new configuration.
+         */
+        NewCommands: {
+            /**
+             * From
+             * @description Copy that one.
+             * @default null
+             */
+            from: number | null;
+            /**
+             * Text
+             * @default null
+             */
+            text: string | null;
+        };
+        /**
+         * NewRequest
+         * @description Make a new one: the highest index and one more.
+         */
+        NewRequest: {
+            /**
+             * From Index
+             * @description Copy this one of the same mode.
+             * @default null
+             */
+            from_index: number | string | null;
+            /**
+             * Mode
+             * @enum {string}
+             */
+            mode: "single" | "multi" | "yaml";
+            /**
+             * Name
+             * @description Of `yaml`: without the ending.
+             * @default null
+             */
+            name: string | null;
+            /**
+             * Text
+             * @description null: a commented example.
+             * @default null
+             */
+            text: string | null;
         };
         /**
          * Node
@@ -1348,6 +1895,79 @@ export interface components {
             why: string;
         };
         /**
+         * PlannedLoad
+         * @description What loading a file does.
+         */
+        PlannedLoad: {
+            /** Again */
+            again: boolean;
+            /**
+             * Agents
+             * @default 0
+             */
+            agents: number;
+            /**
+             * Counts
+             * @description By news.
+             * @example {
+             *       "new": 6,
+             *       "waits": 2
+             *     }
+             */
+            counts: {
+                [key: string]: number;
+            };
+            /** Etag */
+            etag: string;
+            /** File */
+            file: string;
+            /**
+             * Gone
+             * @description Tasks of former versions of the file, which go on or have ended.
+             * @default 0
+             */
+            gone: number;
+            /** Index */
+            index: number | string;
+            /**
+             * Mode
+             * @enum {string}
+             */
+            mode: "single" | "multi" | "yaml";
+            /**
+             * Pid
+             * @description The number of its load: for `POST /api/scheduler/stop/{pid}`.
+             */
+            pid: number;
+            /** Queues */
+            queues: number;
+            /**
+             * Starts Agent
+             * @description Nobody serves the queue, and the console starts an agent.
+             * @default false
+             */
+            starts_agent: boolean;
+            /**
+             * Taken
+             * @description What is taken out, at most 200.
+             * @default []
+             */
+            taken: components["schemas"]["LoadTaken"][];
+            /**
+             * Taken Count
+             * @default 0
+             */
+            taken_count: number;
+            /**
+             * Tasks
+             * @description At most 2000.
+             */
+            tasks: components["schemas"]["LoadTask"][];
+            /** @description The plan as a sentence. */
+            text: components["schemas"]["Words"];
+            work_dir: components["schemas"]["WorkDir"];
+        };
+        /**
          * PlannedNode
          * @description A node that a plan touches.
          */
@@ -1562,6 +2182,34 @@ export interface components {
             state: "pending" | "running" | "completed" | "failed";
         };
         /**
+         * ProcessIn
+         * @description A process of a queue; what `GET` tells besides is passed over.
+         */
+        ProcessIn: {
+            /**
+             * Command
+             * @default null
+             */
+            command: string | null;
+            /**
+             * Commands
+             * @description In place of `command`: several, in order.
+             * @default null
+             */
+            commands: string[] | null;
+            /**
+             * Gpus
+             * @description Of mode multi: `2` or `1-4`.
+             * @default null
+             */
+            gpus: number | string | null;
+            /**
+             * Memory Gb
+             * @description null: any.
+             */
+            memory_gb: number | null;
+        };
+        /**
          * Queue
          * @description A serial queue.
          */
@@ -1602,6 +2250,22 @@ export interface components {
             running: number | null;
         };
         /**
+         * QueueIn
+         * @description A queue; what `GET` tells besides is passed over.
+         */
+        QueueIn: {
+            /**
+             * Left Out
+             * @description A tree of which something was left out cannot be written back.
+             * @default 0
+             */
+            left_out: number;
+            /** Processes */
+            processes: components["schemas"]["ProcessIn"][];
+            /** Queue */
+            queue: number;
+        };
+        /**
          * ReadReply
          * @description So much, as far as is known while somebody types.
          */
@@ -1631,6 +2295,18 @@ export interface components {
             options: components["schemas"]["SubmitOptions"];
             /** Scripts */
             scripts: components["schemas"]["ScriptIn"][];
+        };
+        /**
+         * RestoreRequest
+         * @description Which of several that were deleted.
+         */
+        RestoreRequest: {
+            /**
+             * Trash
+             * @description null: the last one.
+             * @default null
+             */
+            trash: string | null;
         };
         /**
          * RunRequest
@@ -1721,6 +2397,59 @@ export interface components {
             at_s: number;
             /** Percent */
             percent: number | null;
+        };
+        /**
+         * SaveRequest
+         * @description Save a text.
+         */
+        SaveRequest: {
+            /**
+             * Draft
+             * @description Save it though something is wrong with it.
+             * @default false
+             */
+            draft: boolean;
+            /**
+             * Etag
+             * @description Of the text that was changed; null: whatever is there.
+             * @default null
+             */
+            etag: string | null;
+            /** Text */
+            text: string;
+            /**
+             * Work Dir
+             * @description Keep where its commands run; empty: nowhere said; null: as it is.
+             * @default null
+             */
+            work_dir: string | null;
+        };
+        /**
+         * Saved
+         * @description It was saved, or made.
+         */
+        Saved: {
+            /** Etag */
+            etag: string;
+            /** File */
+            file: string;
+            /** Index */
+            index: number | string;
+            /**
+             * Mode
+             * @enum {string}
+             */
+            mode: "single" | "multi" | "yaml";
+            /**
+             * Modified At
+             * @default null
+             */
+            modified_at: number | null;
+            /**
+             * Problems
+             * @default []
+             */
+            problems: components["schemas"]["FileProblem"][];
         };
         /**
          * Scheduler
@@ -1952,6 +2681,60 @@ export interface components {
             queue_root: string;
             /** Spools */
             spools: components["schemas"]["SpoolEntry"][];
+        };
+        /**
+         * Started
+         * @description A configuration that was loaded.
+         */
+        Started: {
+            /**
+             * Agent
+             * @description What became of starting one; in English. Empty: none was to be started.
+             * @default
+             */
+            agent: string;
+            /**
+             * Agents
+             * @description Agents that serve the queue; 0: the tasks wait.
+             */
+            agents: number;
+            /** Config Index */
+            config_index: number;
+            /** File */
+            file: string;
+            /**
+             * Ids
+             * @description Of the tasks that were queued; at most 200.
+             * @default []
+             */
+            ids: string[];
+            /**
+             * Load
+             * @description Six hex digits, which also stand in the names of its queues.
+             */
+            load: string;
+            /**
+             * Mode
+             * @enum {string}
+             */
+            mode: "single" | "multi";
+            /**
+             * News
+             * @description All tasks of the file, by what is new of them.
+             */
+            news: {
+                [key: string]: number;
+            };
+            /**
+             * Pid
+             * @description Of its load: 2^24 and the value of `load`; `POST /api/scheduler/stop/{pid}` stops it.
+             */
+            pid: number;
+            /**
+             * Tasks
+             * @description That were queued.
+             */
+            tasks: number;
         };
         /**
          * Stopped
@@ -2407,6 +3190,118 @@ export interface components {
             to_s: number;
         };
         /**
+         * Trashed
+         * @description A file that was deleted; it is kept for 30 days.
+         */
+        Trashed: {
+            /** Deleted At S */
+            deleted_at_s: number;
+            /** File */
+            file: string;
+            /** Id */
+            id: string;
+            /** Index */
+            index: number | string;
+            /**
+             * Mode
+             * @enum {string}
+             */
+            mode: "single" | "multi" | "yaml";
+            /** Until S */
+            until_s: number;
+        };
+        /**
+         * TreeQueue
+         * @description A queue of a file: its tasks run one after the other.
+         */
+        TreeQueue: {
+            /**
+             * Busy Title
+             * @default
+             */
+            busy_title: string;
+            /**
+             * Busy With
+             * @description The key of the task that holds it.
+             * @default
+             */
+            busy_with: string;
+            /**
+             * Left Out
+             * @description More tasks than are told.
+             * @default 0
+             */
+            left_out: number;
+            /**
+             * Name
+             * @description The serial queue that its tasks get.
+             * @default
+             * @example command_gpu-1a2b3c.1
+             */
+            name: string;
+            /**
+             * Queue
+             * @description As the file calls it; null: of none, its tasks run side by side.
+             */
+            queue: string | null;
+            /**
+             * State
+             * @default idle
+             * @enum {string}
+             */
+            state: "busy" | "idle";
+            /** Tasks */
+            tasks: components["schemas"]["TreeTask"][];
+        };
+        /**
+         * TreeTask
+         * @description A process of a queue: what becomes one task.
+         */
+        TreeTask: {
+            /**
+             * Bound Log
+             * @description The file that is bound to this place; empty: none.
+             * @default
+             */
+            bound_log: string;
+            /**
+             * Commands
+             * @description In their order; one that fails ends it.
+             */
+            commands: string[];
+            /**
+             * Gpus
+             * @default
+             * @example 2
+             * @example 1-4
+             */
+            gpus: string;
+            /** Last Line */
+            last_line: number;
+            /**
+             * Line
+             * @description The first line of it, from 1.
+             */
+            line: number;
+            /**
+             * Memory Gb
+             * @description Of each GPU, in units of 2^30 bytes; null: any.
+             * @default null
+             */
+            memory_gb: number | null;
+            /**
+             * Position
+             * @description In the file, from 0.
+             */
+            position: number;
+            /**
+             * Title
+             * @description What the task is called.
+             * @example command_gpu-1
+             */
+            title: string;
+        };
+        /**
          * Try
          * @description One try.
          */
@@ -2486,6 +3381,133 @@ export interface components {
              * @default
              */
             why: string;
+        };
+        /**
+         * Usage
+         * @description Utilisation and power from samples, uses from the nodes' histories.
+         */
+        Usage: {
+            /**
+             * At S
+             * @description The beginning of each step.
+             */
+            at_s: number[];
+            /**
+             * Energy J
+             * @description Over the steps in which power was sampled.
+             */
+            energy_j: number | null;
+            /** From S */
+            from_s: number;
+            /** High Percent */
+            high_percent: (number | null)[];
+            /**
+             * Is Sampled
+             * @description False: this console keeps no samples (--no-history).
+             */
+            is_sampled: boolean;
+            /** Low Percent */
+            low_percent: (number | null)[];
+            /** Mean Percent */
+            mean_percent: (number | null)[];
+            /** Now S */
+            now_s: number;
+            /**
+             * Power W
+             * @description Of all GPUs together.
+             */
+            power_w: (number | null)[];
+            /** Sampled Gpus */
+            sampled_gpus: number;
+            /**
+             * Sampled Since S
+             * @description null: nothing was sampled.
+             */
+            sampled_since_s: number | null;
+            /** Seen Gpus */
+            seen_gpus: number;
+            /**
+             * Seen Since S
+             * @description Before that no node has told what its GPUs are used for.
+             */
+            seen_since_s: number | null;
+            /**
+             * Spread
+             * @description `gpus`: low and high leave out a tenth of the GPUs each; `one`: least and most of one GPU.
+             * @enum {string}
+             */
+            spread: "gpus" | "one";
+            /** Step S */
+            step_s: number;
+            /** To S */
+            to_s: number;
+            /** Uses */
+            uses: components["schemas"]["UseSeries"][];
+        };
+        /**
+         * UseSeries
+         * @description How many GPUs were used so, in the mean of each step; null: nothing is known of any.
+         */
+        UseSeries: {
+            /** Gpus */
+            gpus: (number | null)[];
+            /**
+             * Total S
+             * @description GPU-seconds over the whole range.
+             */
+            total_s: number;
+            /**
+             * Use
+             * @description `unknown`: no agent was there, or it could not tell.
+             * @enum {string}
+             */
+            use: "task" | "keepalive" | "idle" | "foreign" | "lost" | "unknown";
+        };
+        /**
+         * UsedBy
+         * @description What one user, queue or day had.
+         */
+        UsedBy: {
+            /**
+             * Failed Gpu S
+             * @description Of it in tries that ended badly.
+             */
+            failed_gpu_s: number;
+            /** Gpu S */
+            gpu_s: number;
+            /**
+             * Name
+             * @description Empty: nobody tells.
+             */
+            name: string;
+            /** Tasks */
+            tasks: number;
+            /** Tries */
+            tries: number;
+        };
+        /**
+         * Users
+         * @description Who used the GPUs: seconds times GPUs, as `gpu-queue report` counts them.
+         */
+        Users: {
+            /**
+             * Days
+             * @description By the days of the console's machine, the newest first.
+             */
+            days: components["schemas"]["UsedBy"][];
+            /** From S */
+            from_s: number;
+            /** Queues */
+            queues: components["schemas"]["UsedBy"][];
+            /** To S */
+            to_s: number;
+            /**
+             * Unread
+             * @description Tasks whose records were not read yet: ask again.
+             */
+            unread: number;
+            /** Users */
+            users: components["schemas"]["UsedBy"][];
         };
         /**
          * Versions
@@ -2607,6 +3629,27 @@ export interface components {
              * @example 等待 8 张 GPU：空闲 3 张（15 张在用，1 张被他人占用，1 张失联）
              */
             zh: string;
+        };
+        /**
+         * WorkDir
+         * @description Where commands of a file run.
+         */
+        WorkDir: {
+            /**
+             * Is There
+             * @description Whether it is a directory on the console's machine.
+             */
+            is_there: boolean;
+            /** Path */
+            path: string;
+            /**
+             * Source
+             * @description `asked`: this request said so; `file`: it was kept beside the file; `config`: the queue's config.yaml says `work_dir`; `home`: nobody said anything, so the home directory of the console's user.
+             * @enum {string}
+             */
+            source: "asked" | "file" | "config" | "home";
+            /** @description A sentence about it. */
+            text: components["schemas"]["Words"];
         };
     };
     responses: never;

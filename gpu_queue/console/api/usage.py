@@ -1,0 +1,231 @@
+"""What GPUs did over days, and who used them."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Mapping
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from gpu_queue.console.api.shared import PREFIX, Console, Spool, told
+from gpu_queue.console.api.timeline import Moment, range_of
+from gpu_queue.console.history.keeper import CALL_S, Histories, Kept
+from gpu_queue.console.history.owners import Owner
+from gpu_queue.console.history.store import QUARTERS_KEPT_S
+from gpu_queue.console.history.usage import LoadSeries, Raster, Share, day_name, days_of, load_series, raster_of
+from gpu_queue.console.keys import name_of
+from gpu_queue.console.models.usage import Usage, UsedBy, Users, UseSeries
+from gpu_queue.console.problems import Problem
+from gpu_queue.console.timeline.book import Book, Wanted
+from gpu_queue.console.timeline.shares import USES, Grid, Shares, Spent
+from gpu_queue.console.world.looking import Seen
+from gpu_queue.spool.paths import parse_claim
+from gpu_queue.spool.snapshot.view import Snapshot
+
+router = APIRouter(prefix=f"{PREFIX}/spools/{{job}}", tags=["history"])
+
+RANGE_S = 86400.0
+RANGE_MAX_S = QUARTERS_KEPT_S + 86400.0
+NAMES_MAX = 200
+
+Node = Annotated[str, Query(max_length=600, description="This node alone.")]
+Gpu = Annotated[str, Query(max_length=600, description="This GPU alone: `<node>/<uuid>`.")]
+
+
+@router.get("/usage", summary="Utilisation, power and uses of several GPUs over time")
+async def usage(
+    console: Console,
+    world: Spool,
+    from_: Annotated[Moment, Query(alias="from")] = None,
+    to: Moment = None,
+    node: Node = "",
+    gpu: Gpu = "",
+) -> Usage:
+    """All GPUs, those of a node, or one; without ``from`` and ``to`` the last day, at most 91 days.
+
+    Utilisation and power are what this user's consoles have sampled on this machine; uses are what the nodes have
+    written down, also where no console ran.
+    """
+    histories = console.histories
+    async with told():
+        now_s = (await world.latest()).now_s
+    from_s, to_s = range_of(from_, to, now_s, RANGE_S, RANGE_MAX_S)
+    kept = histories.of(world.paths)
+    async with told():
+        raster, loads, since_s, count = await _sampled(histories, kept, _Scope(node, gpu), from_s, to_s, now_s)
+        grid = Grid(raster.first, raster.step, raster.count)
+        shares = await console.books.ask(
+            world, lambda book, seen: book.shares(_wanted(node, gpu, from_s, to_s, now_s), seen.snapshot.nodes, grid)
+        )
+    return Usage(
+        from_s=from_s,
+        to_s=to_s,
+        now_s=now_s,
+        step_s=raster.step,
+        at_s=[raster.first + place * raster.step for place in range(raster.count)],
+        spread="one" if gpu else "gpus",
+        mean_percent=loads.mean_percent,
+        low_percent=loads.low_percent,
+        high_percent=loads.high_percent,
+        power_w=loads.power_w,
+        energy_j=loads.energy_j,
+        sampled_since_s=since_s,
+        sampled_gpus=count,
+        uses=_uses(shares, min(now_s, to_s)),
+        seen_gpus=shares.gpus,
+        seen_since_s=shares.since_s,
+        is_sampled=histories.is_kept,
+    )
+
+
+class _Scope:
+    """Which GPUs are meant."""
+
+    def __init__(self, node: str, gpu: str) -> None:
+        self._node, self._gpu = node, gpu
+        self.is_one = bool(gpu)
+
+    def has(self, key: str) -> bool:
+        if self._gpu:
+            return key == self._gpu
+        return not self._node or key.rpartition("/")[0] == self._node
+
+
+async def _sampled(
+    histories: Histories, kept: Kept, scope: _Scope, from_s: float, to_s: float, now_s: float
+) -> tuple[Raster, LoadSeries, float | None, int]:
+    if not histories.is_kept:
+        raster = raster_of(from_s, to_s, 0, now_s)
+        return raster, load_series((), raster, is_one=False), None, 0
+
+    def read() -> tuple[Raster, LoadSeries, float | None, int]:
+        store = histories.store_of(kept, time.time())
+        keys = [key for key in store.gpus() if scope.has(key)]
+        raster = raster_of(from_s, to_s, len(keys), now_s)
+        loads = store.loads(keys, raster.first, raster.first + raster.step * raster.count, raster.level)
+        return raster, load_series(loads, raster, is_one=scope.is_one), store.first_s(keys), len(keys)
+
+    try:
+        return await kept.disk.within(CALL_S, read, "the history")
+    except sqlite3.Error as error:
+        raise Problem(503, "history_failed", f"the history cannot be read: {error}") from None
+
+
+def _wanted(node: str, gpu: str, from_s: float, to_s: float, now_s: float) -> Wanted:
+    of_gpu, _, uuid = gpu.rpartition("/")
+    return Wanted(from_s, to_s, now_s, name_of(of_gpu or node), uuid)
+
+
+def _uses(shares: Shares, until_s: float) -> list[UseSeries]:
+    grid = shares.grid
+    seconds = {use: shares.uses[use].seconds() for use in USES}
+    known = [sum(parts) > 0 for parts in zip(*seconds.values(), strict=True)]
+    # The last step has only begun.
+    lengths_s = [
+        max(1.0, min(grid.step_s, until_s - grid.first_s - place * grid.step_s)) for place in range(grid.count)
+    ]
+    return [
+        UseSeries(
+            use=use,
+            gpus=[
+                round(value / length_s, 3) if is_known else None
+                for value, length_s, is_known in zip(seconds[use], lengths_s, known, strict=True)
+            ],
+            total_s=round(sum(seconds[use]), 1),
+        )
+        for use in USES
+    ]
+
+
+@router.get("/usage/users", summary="Who used the GPUs")
+async def users(
+    console: Console,
+    world: Spool,
+    from_: Annotated[Moment, Query(alias="from")] = None,
+    to: Moment = None,
+    node: Node = "",
+    gpu: Gpu = "",
+) -> Users:
+    """GPU-seconds by user, by queue and by day, from the nodes' histories, as far as these reach back.
+
+    Users stand in the tasks' records, queues there or in their scripts: those are read once, and while some are
+    ``unread`` the sums are the least that it was.
+    """
+    async with told():
+        now_s = (await world.latest()).now_s
+        from_s, to_s = range_of(from_, to, now_s, RANGE_S, RANGE_MAX_S)
+        days_s = days_of(from_s, min(to_s, now_s))
+
+        def ask(book: Book, seen: Seen) -> tuple[dict[str, Spent], set[str], Snapshot]:
+            found = book.spending(_wanted(node, gpu, from_s, to_s, now_s), seen.snapshot.nodes, days_s).tries
+            return found, book.failed(found), seen.snapshot
+
+        spent, failed, seen = await console.books.ask(world, ask)
+        kept = console.histories.of(world.paths)
+
+        def read() -> Users:
+            ids = {claim: _task_of(claim) for claim in spent}
+            wanted = _weightiest(spent, ids)
+            owners = kept.owners.of(seen, wanted)
+            return _told(from_s, to_s, _Sums(spent, ids, failed, owners, days_s), len(wanted) - len(owners))
+
+        return await kept.lane.within(CALL_S, read, "the tasks' records")
+
+
+def _weightiest(spent: Mapping[str, Spent], ids: Mapping[str, str]) -> list[str]:
+    """The ids of tasks, those that took most first."""
+    sums: dict[str, float] = {}
+    for claim, one in spent.items():
+        task_id = ids[claim]
+        sums[task_id] = sums.get(task_id, 0.0) + one.gpu_s
+    return sorted(sums, key=lambda one: -sums[one])
+
+
+def _task_of(claim: str) -> str:
+    parsed = parse_claim(claim)
+    return claim if parsed is None else parsed[0].task_id
+
+
+class _Sums:
+    """By user, by queue, by day."""
+
+    def __init__(
+        self,
+        spent: Mapping[str, Spent],
+        ids: Mapping[str, str],
+        failed: set[str],
+        owners: Mapping[str, Owner],
+        days_s: list[float],
+    ) -> None:
+        self.users: dict[str, Share] = {}
+        self.queues: dict[str, Share] = {}
+        self.days: dict[str, Share] = {day_name(one): Share() for one in days_s}
+        names = list(self.days)
+        for claim, one in spent.items():
+            task_id, is_bad = ids[claim], claim in failed
+            for place, gpu_s in one.by_day.items():
+                self.days[names[place]].add(task_id, gpu_s, is_bad=is_bad)
+            owner = owners.get(task_id)
+            if owner is not None:
+                self.users.setdefault(owner.user, Share()).add(task_id, one.gpu_s, is_bad=is_bad)
+                self.queues.setdefault(owner.queue, Share()).add(task_id, one.gpu_s, is_bad=is_bad)
+
+
+def _told(from_s: float, to_s: float, sums: _Sums, unread: int) -> Users:
+    def most(shares: Mapping[str, Share]) -> list[UsedBy]:
+        return [_used_by(*one) for one in sorted(shares.items(), key=lambda one: (-one[1].gpu_s, one[0]))][:NAMES_MAX]
+
+    days = [_used_by(*one) for one in sums.days.items()][::-1]
+    return Users(from_s=from_s, to_s=to_s, users=most(sums.users), queues=most(sums.queues), days=days, unread=unread)
+
+
+def _used_by(name: str, share: Share) -> UsedBy:
+    return UsedBy(
+        name=name,
+        gpu_s=round(share.gpu_s, 1),
+        failed_gpu_s=round(share.failed_gpu_s, 1),
+        tries=share.tries,
+        tasks=len(share.tasks),
+    )
