@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -51,6 +51,25 @@ def pages_of(still: Still) -> dict[str, str]:
     }
 
 
+def _selected(page: Page) -> None:
+    boxes = page.locator('[role="grid"] input[type="checkbox"]')
+    for at in (2, 4, 7, 8):
+        boxes.nth(at).check()
+
+
+def _about_to_stop(page: Page) -> None:
+    _selected(page)
+    page.locator('[role="grid"]').press("s")
+    page.get_by_role("dialog").wait_for()
+
+
+DONE_THERE: dict[str, tuple[str, Callable[[Page], None]]] = {
+    "tasks-selected": ("ui/state", _selected),
+    "tasks-stop": ("ui/state", _about_to_stop),
+}
+"""By name, an address and what is done there before the picture."""
+
+
 def shoot(browser: Browser, console: Served, pages: dict[str, str], out: Path) -> int:
     """Take them all; returns how many."""
     count = 0
@@ -68,6 +87,9 @@ def shoot(browser: Browser, console: Served, pages: dict[str, str], out: Path) -
         for name, address in pages.items():
             page.goto(f"{console.address}{address}")
             _settle(page)
+            if name in DONE_THERE:
+                DONE_THERE[name][1](page)
+                page.wait_for_timeout(SETTLES_MS)
             page.screenshot(path=out / f"{name}-{size}-{theme}-{language}.png")
             count += 1
         context.close()
@@ -94,7 +116,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         environment = {"HOME": str(base / "home"), "XDG_STATE_HOME": str(base / "home" / "state")}
         keep_samples(path_of(directory_of(environment), paths), still.spans, now_s)
         still.keep_beating()
-        pages = {key: one for key, one in pages_of(still).items() if key.startswith(wanted.only)}
+        addresses = pages_of(still) | {name: address for name, (address, _) in DONE_THERE.items()}
+        pages = {key: one for key, one in addresses.items() if key.startswith(wanted.only)}
         with (
             a_console(base, XDG_STATE_HOME=environment["XDG_STATE_HOME"]) as console,
             sync_playwright() as playwright,

@@ -36,7 +36,7 @@ export function WhyTab({ detail }: { detail: TaskDetail }) {
           <Trans>No agent has said anything about it yet: each looks at what waits about once a second.</Trans>
         </p>
       )}
-      {row.why.map((one, at) => (
+      {[...row.why].sort((one, other) => one.node.localeCompare(other.node)).map((one, at) => (
         <p key={at} className={styles["why"]}>
           <b>
             <NodeName node={one.node} />
