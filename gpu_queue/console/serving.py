@@ -43,6 +43,7 @@ from gpu_queue.console.faults import MEDIA_TYPE, Faults, add_handlers
 from gpu_queue.console.history.keeper import Histories
 from gpu_queue.console.models.common import ProblemDetails
 from gpu_queue.console.pages import Page, Pages, read_pages
+from gpu_queue.console.plans.service import Plans
 from gpu_queue.console.prefixes import Prefix
 from gpu_queue.console.replies import Fence, Gzip
 from gpu_queue.console.settings import ConsoleSettings
@@ -77,7 +78,12 @@ DESCRIPTION = (
 def make_state(settings: ConsoleSettings) -> ConsoleState:
     """The parts of a console; none of them has begun."""
     worlds = Worlds(settings.queue_root, default_job=settings.job_id, read_only=settings.read_only)
-    return ConsoleState(worlds, settings=settings, histories=Histories(is_kept=settings.history))
+    return ConsoleState(
+        worlds,
+        plans=Plans(starts_agents=settings.start_agents),
+        settings=settings,
+        histories=Histories(is_kept=settings.history),
+    )
 
 
 def make_access(settings: ConsoleSettings, tokens: Tokens | None = None) -> Access:

@@ -59,7 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "execution": {"allocations", "task", "units", "errors", "gpus", "locks"},
     "keepalive": {"texts", "task", "units", "errors", "gpus", "locks", "band"},
     "experiments": {*NOUNS, "conf", "config", "locks", "pids", "policy", "scripts", "shell", "spool"},
-    "console": {*NOUNS, "conf", "pids", "config", "locks", "policy", "scripts", "spool", "experiments"},
+    "console": {*NOUNS, "conf", "pids", "config", "locks", "policy", "scripts", "shell", "spool", "experiments"},
     "agent": {
         *NOUNS,
         "band",
@@ -89,6 +89,7 @@ RENAMES = {"spool.store", "spool.files", "spool.filesystem", "spool.events", "sp
 """The last one renames what people have outside the spool: links to their logs."""
 FORKS = {
     "console.background",
+    "console.jobfiles.starting",
     "experiments.running.agents",
     "execution.background",
     "execution.pump",

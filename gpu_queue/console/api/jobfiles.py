@@ -7,15 +7,18 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 
-from gpu_queue.console.api import shared
+from gpu_queue.console.api import plans
 from gpu_queue.console.api.shared import PREFIX, Console, Spool
 from gpu_queue.console.jobfiles.checking import Read, tree_of
 from gpu_queue.console.jobfiles.folders import CannotUse
+from gpu_queue.console.jobfiles.ledgers import Loads, counts_of
+from gpu_queue.console.jobfiles.loading import BadFile, Wish
+from gpu_queue.console.jobfiles.members import Unread
 from gpu_queue.console.jobfiles.samples import sample_of
 from gpu_queue.console.jobfiles.shelf import KEPT_S, TRASH_SHOWN_MAX, Changed, Listed, Shelf, Text, Thrown
-from gpu_queue.console.jobfiles.shelves import shelf_of
+from gpu_queue.console.jobfiles.shelves import members_of, shelf_of
 from gpu_queue.console.keys import key_of, name_of, text_of
 from gpu_queue.console.models.jobfiles import (
     Checked,
@@ -25,6 +28,7 @@ from gpu_queue.console.models.jobfiles import (
     Jobfile,
     JobfileEntry,
     JobfileList,
+    LoadRequest,
     NewRequest,
     RestoreRequest,
     Saved,
@@ -33,6 +37,7 @@ from gpu_queue.console.models.jobfiles import (
     TreeQueue,
     WorkDir,
 )
+from gpu_queue.console.models.plans import Plan
 from gpu_queue.console.problems import Problem
 from gpu_queue.console.state import ConsoleState
 from gpu_queue.console.world.world import World
@@ -75,7 +80,7 @@ async def told(which: JobFile | None = None) -> AsyncIterator[None]:
     """What goes wrong with a file, and faults of the storage, as replies."""
     name = "jobfiles" if which is None else text_of(which.name, 400)
     try:
-        async with shared.told():
+        async with plans.told():
             yield
     except Problem as problem:
         if isinstance(problem.__cause__, FileNotFoundError):
@@ -88,6 +93,10 @@ async def told(which: JobFile | None = None) -> AsyncIterator[None]:
         raise Problem(412, "changed", detail, params={"etag": changed.etag}) from None
     except CannotUse as why:
         raise Problem(409 if why.code == "too_many" else 422, why.code, f"{name}: {why}") from None
+    except BadFile as error:
+        raise bad_file(error.which, list(error.problems)) from None
+    except Unread as error:
+        raise Problem(503, "unread", str(error)) from None
     except GpuQueueError as error:
         raise Problem(409, "refused", text_of(str(error), 2000)) from None
 
@@ -123,7 +132,7 @@ def agents_of(seen: Snapshot) -> int:
     return sum(one.presence is Presence.ALIVE for one in seen.nodes)
 
 
-def _entry(one: Listed) -> JobfileEntry:
+def _entry(one: Listed, loads: Loads, seen: Snapshot) -> JobfileEntry:
     return JobfileEntry(
         mode=one.which.mode,
         index=index_of(one.which),
@@ -136,7 +145,7 @@ def _entry(one: Listed) -> JobfileEntry:
         size_bytes=one.size_bytes,
         modified_at=one.modified_s,
         modified_by=None if one.owner is None else text_of(one.owner),
-        loaded=None,
+        loaded=counts_of(loads, seen.state_of),
     )
 
 
@@ -154,15 +163,16 @@ def _trashed(one: Thrown) -> Trashed:
 @router.get("", summary="All job files of a queue")
 async def jobfiles(world: Spool, console: Console) -> JobfileList:
     """By mode and index; gaps stay.  One that is broken is among them, with what is wrong with it."""
-
-    def work(shelf: Shelf) -> tuple[list[Listed], int, list[Thrown]]:
-        return (*shelf.listed(), shelf.thrown())
-
-    found, left_out, thrown = await on_shelf(world, console, work)
     async with told():
         seen = (await world.latest()).snapshot
+
+    def work(shelf: Shelf) -> tuple[list[JobfileEntry], int, list[Thrown]]:
+        found, left_out = shelf.listed()
+        return [_entry(one, shelf.loads(one.which), seen) for one in found], left_out, shelf.thrown()
+
+    found, left_out, thrown = await on_shelf(world, console, work)
     return JobfileList(
-        files=[_entry(one) for one in found],
+        files=found,
         directory=text_of(f"{world.paths.root}/jobfiles"),
         left_out=left_out,
         start_agents=console.settings.start_agents,
@@ -177,9 +187,9 @@ async def check(world: Spool, console: Console, wish: CheckRequest) -> Checked:
     which = which_of(wish.mode, ("draft" if wish.mode == "yaml" else 0) if wish.index is None else wish.index)
 
     def work(shelf: Shelf) -> tuple[Read, WorkDir]:
-        directory = shelf.work_dir(which if wish.index is not None else None, wish.work_dir)
+        told_dir, directory = shelf.work_dir(which if wish.index is not None else None, wish.work_dir)
         content = wish.text.encode("utf-8", "surrogatepass")
-        return shelf.parsed(which, content, directory.path), directory
+        return shelf.parsed(which, content, directory), told_dir
 
     found, directory = await on_shelf(world, console, work, which)
     async with told():
@@ -252,11 +262,11 @@ async def jobfile(world: Spool, console: Console, mode: Mode, index: Index) -> J
     """Its text, what it says, what is wrong with it."""
     which = which_of(mode, index)
 
-    def work(shelf: Shelf) -> tuple[Text, Read, WorkDir]:
-        text, directory = shelf.text(which), shelf.work_dir(which)
-        return text, shelf.parsed(which, text.content, directory.path), directory
+    def work(shelf: Shelf) -> tuple[Text, Read, WorkDir, Loads]:
+        text, (told_dir, directory) = shelf.text(which), shelf.work_dir(which)
+        return text, shelf.parsed(which, text.content, directory), told_dir, shelf.loads(which)
 
-    text, found, directory = await on_shelf(world, console, work, which)
+    text, found, directory, loads = await on_shelf(world, console, work, which)
     async with told():
         seen = (await world.latest()).snapshot
     is_text = all(one.code != "encoding" for one in found.problems)
@@ -272,7 +282,7 @@ async def jobfile(world: Spool, console: Console, mode: Mode, index: Index) -> J
         is_text=is_text,
         modified_at=text.modified_s,
         modified_by=text_of(text.owner),
-        loaded=None,
+        loaded=counts_of(loads, seen.state_of),
     )
 
 
@@ -344,3 +354,70 @@ async def restore(
         return text, list(shelf.parsed(which, text.content, shelf.home).problems)
 
     return saved(*await on_shelf(world, console, work, which))
+
+
+# -- loading --------------------------------------------------------------------------------------------------------
+
+LOAD_WAIT_S = 30.0
+"""So long a load is waited for; it goes on all the same."""
+
+
+async def plan_load(world: World, console: ConsoleState, wish: Wish) -> Plan:
+    """What loading a file will do, as a plan that can be run.
+
+    Raises:
+        Problem: it cannot be loaded.
+    """
+    async with told(wish.which):
+        return await console.plans.make_load(world, shelf_of(world, console.plans.home), wish)
+
+
+async def plan_stop(world: World, console: ConsoleState, files: list[JobFile]) -> Plan:
+    """What stopping all tasks of these files will do, as a plan that can be run.
+
+    Raises:
+        Problem: the storage does not tell.
+    """
+    shelf, members = shelf_of(world, console.plans.home), members_of(world)
+
+    async def choose(seen: Snapshot) -> list[str]:
+        def work() -> list[str]:
+            found: list[str] = []
+            for which in files:
+                found += members.of_file(seen, shelf.path_of(which), is_experiment=which.mode == "yaml")
+            return found
+
+        return await world.call(work, READ_S)
+
+    async with told(files[0] if len(files) == 1 else None):
+        return await console.plans.make_stop(world, choose)
+
+
+@router.post("/{mode}/{index}/plan", status_code=201, summary="Say what a load will do")
+async def plan(world: Spool, console: Console, mode: Mode, index: Index, wish: LoadRequest | None = None) -> Plan:
+    """Nothing is changed.  `POST …/plans/{id}/run` does it, `…/undo` cancels what of it still waits.
+
+    What was loaded before and is unchanged is not queued twice.
+    """
+    said = wish or LoadRequest()
+    return await plan_load(world, console, Wish(which_of(mode, index), said.again, said.work_dir))
+
+
+@router.post("/{mode}/{index}/load", summary="Load a job file")
+async def load(
+    world: Spool, console: Console, request: Request, mode: Mode, index: Index, wish: LoadRequest | None = None
+) -> Plan:
+    """The plan and its run in one; the reply is the plan with its outcome."""
+    said = wish or LoadRequest()
+    made = await plan_load(world, console, Wish(which_of(mode, index), said.again, said.work_dir))
+    if not made.can_run:
+        return made
+    async with told(which_of(mode, index)):
+        await console.plans.run(world, made.id, "", LOAD_WAIT_S, plans.who(request))
+        return console.plans.get(world.job, made.id)
+
+
+@router.post("/{mode}/{index}/stop", status_code=201, summary="Say what stopping all tasks of a file will do")
+async def stop(world: Spool, console: Console, mode: Mode, index: Index) -> Plan:
+    """What waits is cancelled, what runs is stopped.  `POST …/plans/{id}/run` does it."""
+    return await plan_stop(world, console, [which_of(mode, index)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
@@ -17,9 +17,10 @@ from gpu_queue.console.api.jobfiles import (
     which_of,
     with_states,
 )
-from gpu_queue.console.api.seed_scheduler import Meant
+from gpu_queue.console.api.seed_scheduler import Meant, Mode
 from gpu_queue.console.api.shared import Console, told
 from gpu_queue.console.jobfiles.checking import Read, tree_of
+from gpu_queue.console.jobfiles.ledgers import Loads, counts_of
 from gpu_queue.console.jobfiles.samples import sample_of
 from gpu_queue.console.jobfiles.shelf import KEPT_S, Listed, Shelf, Text
 from gpu_queue.console.jobfiles.writing import CannotWrite, text_of_queues
@@ -32,10 +33,6 @@ from gpu_queue.spool.jobfiles import INDEX_MAX, JobFile
 from gpu_queue.spool.snapshot.view import Snapshot
 
 router = APIRouter(prefix="/api/commands", tags=["commands"])
-Mode = Annotated[
-    Literal["single", "multi"],
-    Path(description="`single`: of `command_gpu.txt` and its like; `multi`: of `command_gpus.txt` and its like."),
-]
 ConfigIndex = Annotated[
     int, Query(ge=0, le=INDEX_MAX, description="Counts from 0: 0 is `command_gpu.txt`, N is `command_gpu_N.txt`.")
 ]
@@ -44,7 +41,7 @@ ALL_MAX = 100
 """Texts of one reply."""
 
 
-def _entry(one: Listed) -> CommandEntry:
+def _entry(one: Listed, loads: Loads, seen: Snapshot) -> CommandEntry:
     assert isinstance(one.which.index, int)
     return CommandEntry(
         index=one.which.index,
@@ -54,46 +51,53 @@ def _entry(one: Listed) -> CommandEntry:
         queues=one.queues,
         problems=list(one.problems),
         modified_at=one.modified_s,
-        load=None,
+        load=counts_of(loads, seen.state_of),
     )
 
 
-async def _listed(world: World, console: ConsoleState, mode: str) -> list[Listed]:
-    found, _ = await on_shelf(world, console, lambda shelf: shelf.listed())
-    return [one for one in found if one.which.mode == mode]
+async def _listed(world: World, console: ConsoleState, mode: str) -> tuple[list[tuple[Listed, Loads]], Snapshot]:
+    async with told():
+        seen = (await world.latest()).snapshot
+
+    def work(shelf: Shelf) -> list[tuple[Listed, Loads]]:
+        return [(one, shelf.loads(one.which)) for one in shelf.listed()[0] if one.which.mode == mode]
+
+    return await on_shelf(world, console, work), seen
 
 
 @router.get("/{mode}/list", summary="The configurations of a mode")
 async def listed(world: Meant, console: Console, mode: Mode) -> list[CommandEntry]:
     """By index; gaps stay.  Broken ones are among them, with their problems."""
-    return [_entry(one) for one in await _listed(world, console, mode)]
+    found, seen = await _listed(world, console, mode)
+    return [_entry(one, loads, seen) for one, loads in found]
 
 
 @router.get("/{mode}/all", summary="The configurations of a mode, whole")
 async def everything(world: Meant, console: Console, mode: Mode) -> list[CommandFile]:
     """With text and tree; one that cannot be read has an empty text.  At most 100."""
-    found = (await _listed(world, console, mode))[:ALL_MAX]
-    async with told():
-        seen = (await world.latest()).snapshot
+    found, seen = await _listed(world, console, mode)
     made = []
-    for one in found:
+    for one, loads in found[:ALL_MAX]:
         if one.size_bytes is None:  # it cannot be read, and its problem says why
-            made.append(CommandFile(**_entry(one).model_dump(), text="", etag="", tree=[]))
+            made.append(CommandFile(**_entry(one, loads, seen).model_dump(), text="", etag="", tree=[]))
             continue
         made.append(await _file(world, console, one.which, seen))
     return made
 
 
 async def _file(world: World, console: ConsoleState, which: JobFile, seen: Snapshot) -> CommandFile:
-    def work(shelf: Shelf) -> tuple[Text, Read]:
+    def work(shelf: Shelf) -> tuple[Text, Read, Loads]:
         text = shelf.text(which)
-        return text, shelf.parsed(which, text.content, shelf.home)
+        return text, shelf.parsed(which, text.content, shelf.home), shelf.loads(which)
 
-    text, found = await on_shelf(world, console, work, which)
+    text, found, loads = await on_shelf(world, console, work, which)
     tree = with_states(tree_of(found, QUEUE_TASKS_MAX), seen)
     one = Listed(which, found.problems, found.tasks, found.queues, len(text.content), text.modified_s, text.owner)
     return CommandFile(
-        **_entry(one).model_dump(), text=text.content.decode("utf-8", "replace"), etag=text.etag, tree=tree
+        **_entry(one, loads, seen).model_dump(),
+        text=text.content.decode("utf-8", "replace"),
+        etag=text.etag,
+        tree=tree,
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,11 +60,6 @@ class Read:
         """How many serial queues they are in."""
         runs = () if self.experiment is None else self.experiment.runs
         return len({one.queue for one in self.pieces} | {one.queue for one in runs if one.queue is not None})
-
-
-def digits_of(path: str) -> str:
-    """Six hex digits by which the loads of a file are known; they also stand in the names of its queues."""
-    return hashlib.sha256(os.fsencode(path)).hexdigest()[:6]
 
 
 def read(which: JobFile, content: bytes, where: Where) -> Read:

@@ -15,11 +15,12 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from gpu_queue.console.jobfiles.checking import Read, Where, read
 from gpu_queue.console.jobfiles.folders import CannotUse, Folder, folder
+from gpu_queue.console.jobfiles.ledgers import LOADS_MAX_BYTES, Loads, parse_loads
 from gpu_queue.console.jobfiles.workdirs import absolute, work_dir
 from gpu_queue.console.models.jobfiles import TEXT_MAX, FileProblem, WorkDir
 from gpu_queue.spool.desk import entrance
@@ -40,7 +41,7 @@ READS_MAX = 32
 READ_MAX_BYTES = 64 << 10
 READ_TASKS_MAX = 1000
 """Texts that were parsed and are kept: that many, none larger."""
-DIRECTORY, TRASH, ABOUT = "jobfiles", ".trash", ".about"
+DIRECTORY, TRASH, ABOUT, LOADS = "jobfiles", ".trash", ".about", ".loads"
 _LEFTOVER = re.compile(r"\.[0-9a-f]{12}\.tmp")
 LEFTOVER_S = 3600.0
 
@@ -96,6 +97,7 @@ class Shelf:
     _lock: threading.RLock = field(default_factory=threading.RLock)
     """Of two who save at once through this console one sees what the other did."""
     _reads: OrderedDict[tuple[JobFile, str, str], Read] = field(default_factory=OrderedDict)
+    _loads: dict[JobFile, tuple[tuple[int, int, int], Loads]] = field(default_factory=dict)
     _listed: dict[JobFile, tuple[tuple[int, int, int], Listed]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -196,8 +198,8 @@ class Shelf:
 
     # -- where commands run ------------------------------------------------------------------------------------------
 
-    def work_dir(self, which: JobFile | None, asked: str | None = None) -> WorkDir:
-        """Where the commands of a file run.
+    def work_dir(self, which: JobFile | None, asked: str | None = None) -> tuple[WorkDir, str]:
+        """Where the commands of a file run: for people, and as the storage spells it.
 
         Raises:
             CannotUse: what is said cannot be obeyed.
@@ -231,6 +233,45 @@ class Shelf:
                 place.write(f"{which.name}.json", encode_json({"work_dir": directory}))
             else:
                 place.remove(f"{which.name}.json")
+
+    # -- what was loaded ---------------------------------------------------------------------------------------------
+
+    def loads(self, which: JobFile) -> Loads:
+        """What was loaded from a file, as far as it was noted.
+
+        Raises:
+            OSError: the storage failed.
+        """
+        name = f"{which.name}.json"
+        try:
+            with self._open(LOADS) as place:
+                facts = place.facts(name)
+                mark = facts.st_ino, facts.st_mtime_ns, facts.st_size
+                with self._lock:
+                    known = self._loads.get(which)
+                if known is not None and known[0] == mark:
+                    return known[1]
+                content, _ = place.read(name, LOADS_MAX_BYTES)
+        except (FileNotFoundError, CannotUse):
+            return Loads()
+        found = parse_loads(content)
+        with self._lock:
+            if len(self._loads) > FILES_MAX:
+                self._loads.clear()
+            self._loads[which] = mark, found
+        return found
+
+    def note_load(self, which: JobFile, change: Callable[[Loads], Loads]) -> None:
+        """Note what was loaded.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        try:
+            with self._lock, self._open(LOADS, make=True) as place:
+                place.write(f"{which.name}.json", change(self.loads(which)).encoded())
+        except CannotUse as why:
+            raise OSError(str(why)) from None
 
     # -- changes -----------------------------------------------------------------------------------------------------
 

@@ -70,8 +70,8 @@ def configured(paths: SpoolPaths, home: str) -> Configured:
     return Configured(absolute(said, home), given.place)
 
 
-def work_dir(asked: str | None, kept: str, paths: SpoolPaths, home: str) -> WorkDir:
-    """Where commands run.
+def work_dir(asked: str | None, kept: str, paths: SpoolPaths, home: str) -> tuple[WorkDir, str]:
+    """Where commands run: for people, and as the storage spells it.
 
     Args:
         asked: by this request; None or empty: it says nothing.
@@ -99,8 +99,9 @@ def work_dir(asked: str | None, kept: str, paths: SpoolPaths, home: str) -> Work
     return _made("home", home, f"the home directory: nothing says otherwise{more}", f"主目录，没有其他设置{more_zh}")
 
 
-def _made(source: str, path: str, why: str, why_zh: str) -> WorkDir:
+def _made(source: str, path: str, why: str, why_zh: str) -> tuple[WorkDir, str]:
     shown, is_there = text_of(path), os.path.isdir(path)
     lacks, lacks_zh = ("", "") if is_there else ("; it is no directory here", "；本机上没有这个目录")
     words = Words(en=f"commands run in {shown} ({why}){lacks}", zh=f"命令在 {shown} 中运行（{why_zh}）{lacks_zh}")
-    return WorkDir.model_validate({"path": shown, "source": source, "text": words, "is_there": is_there})
+    view = WorkDir.model_validate({"path": shown, "source": source, "text": words, "is_there": is_there})
+    return view, path

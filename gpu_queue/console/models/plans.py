@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from gpu_queue.console.models.common import Model, Note, TaskState, WhyWaits, Words
+from gpu_queue.console.models.jobfiles import PlannedLoad
 from gpu_queue.console.models.tasks import Need, TaskFilter
 
 TASKS_MAX = 100_000
@@ -27,6 +28,7 @@ ActionName = Literal[
     "forget",
     "explain",
     "submit",
+    "load",
 ]
 
 
@@ -131,6 +133,10 @@ class Plan(Model):
     tasks: list[PlannedTask] = Field(description=f"The first {SHOWN_MAX}.")
     nodes: list[PlannedNode] = []
     scripts: list[PlannedScript] = []
+    load: PlannedLoad | None = Field(None, description="Of `load`: what becomes of each task of the file.")
+    ends_agent: str = Field(
+        "", description="Of a load that is stopped: the node whose agent this console has started."
+    )
     grace_s: float | None = Field(None, description="Between TERM and KILL.")
     priority: int | None = None
     must_confirm: bool = Field(description="Stop, shut down, forget, and all above 20 tasks.")
@@ -169,6 +175,14 @@ class NodeAnswer(Model):
     lines: list[str] = []
 
 
+class AgentOutcome(Model):
+    """What became of an agent that a console starts, or has started (--start-agents)."""
+
+    what: Literal["done", "gone", "refused", "unknown"]
+    text: str = Field(description="In English.")
+    node: str = ""
+
+
 class PlanOutcome(Model):
     """What happened; a second run of a plan returns the outcome of the first."""
 
@@ -184,6 +198,8 @@ class PlanOutcome(Model):
     submitted: list[str] = Field([], description="Ids of new tasks; at most 200.")
     undo_until_s: float | None = Field(None, description="null: cannot be undone.")
     problem: str = Field("", description="Why it did not come to its end; in English.")
+    notes: list[str] = Field([], description="What else is to be said of it; in English, at most 20.")
+    agent: AgentOutcome | None = Field(None, description="What became of starting or ending the console's own agent.")
 
 
 class ExplainRequest(Model):

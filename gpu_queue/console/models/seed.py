@@ -1,7 +1,8 @@
 """The paths of the user's own document (`/api/scheduler/*`, `/api/log/*`).
 
 There is no scheduler process here.  ``pid`` is an integer that names a *process*, that is a task: the value of the
-six hex digits of its id (``7ad896`` is 8050838).  The pid of the operating system is ``node_pid``.
+six hex digits of its id (``7ad896`` is 8050838); or a *load*, that is all tasks that were made of one configuration:
+2^24 and the value of the six hex digits of the load, which also stand in the names of its queues.
 """
 
 from __future__ import annotations
@@ -50,11 +51,11 @@ class SchedulerQueue(Model):
 class Scheduler(Model):
     """Tasks of one configuration of command files, or of none."""
 
-    pid: int | None = None
+    pid: int | None = Field(None, description="Of the load: 2^24 and the value of `load`; null: tasks of none.")
     mode: Literal["single", "multi"] | None
     config_index: int | None = None
     file: str = Field("", description="The command file; empty: tasks of none.")
-    load: str | None = None
+    load: str | None = Field(None, description="Six hex digits, the same for all loads of one file.")
     started_at: float | None = Field(None, description="When the first of these tasks was submitted; epoch seconds.")
     queues: list[SchedulerQueue]
 
@@ -74,6 +75,9 @@ class Stopped(Model):
     what: Literal["done", "gone", "refused", "unknown"]
     where: str = ""
     reason: str = ""
+    tasks: int = Field(1, description="Of a load: so many were meant.")
+    counts: dict[str, int] = Field({}, description="Of a load: tasks by what became of them.")
+    agent: str = Field("", description="What became of the agent that this console has started; in English.")
 
 
 class BindRequest(Model):
@@ -209,19 +213,21 @@ class Started(Model):
 
 
 class LoadStopped(Model):
-    """What became of the tasks of a load."""
+    """A load that was stopped."""
 
     pid: int
     load: str
-    mode: Literal["single", "multi"]
-    config_index: int
-    counts: dict[str, int] = Field(description="Tasks by what became of them: done, gone, refused, unknown.")
+    mode: Literal["single", "multi", "yaml"]
+    config_index: int | None
+    file: str
+    tasks: int = Field(description="That waited or ran.")
 
 
 class LoadsStopped(Model):
     """What became of the loads of a mode."""
 
     stopped: int = Field(description="Tasks that were cancelled or stopped.")
+    counts: dict[str, int] = Field(description="Tasks by what became of them: done, gone, refused, unknown.")
     loads: list[LoadStopped]
     outcomes: list[Stopped] = Field(description="Of each task; at most 400.")
     agent: str = Field("", description="What became of the agent that the console started; in English.")

@@ -91,13 +91,17 @@ def summary(plan: Plan, *, is_undo: bool = False) -> str:
     ]
     if plan.action == "submit":
         parts = [f"submit {counts.submit}"]
+    elif plan.action == "load" and plan.load is not None:
+        parts = [f"load {plan.load.file}: {counts.submit}"]
     elif plan.action == "priority":
         parts = [f"priority {plan.priority} of {counts.priority}"]
     elif plan.action == "explain":
         parts = [f"explain {counts.total}"]
     elif plan.action in ("shutdown", "forget"):
         parts = [f"{plan.action} {nodes}" + (" …" if len(plan.nodes) > 3 else "")]
-    if len(plan.tasks) == 1 and plan.action not in ("submit",):
+    if plan.ends_agent:
+        parts.append(f"end the agent on {plan.ends_agent}")
+    if len(plan.tasks) == 1 and plan.action not in ("submit", "load"):
         parts.append(plan.tasks[0].title)
     said = " ".join(parts) or plan.action.replace("_", " ")
     return f"undo: {said}" if is_undo else said

@@ -5,8 +5,14 @@ Only what is still in the state that the plan saw is touched.
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Sequence
 
+from gpu_queue.console.jobfiles import loading, starting
+from gpu_queue.console.jobfiles.folders import CannotUse
+from gpu_queue.console.jobfiles.loading import BadFile
+from gpu_queue.console.jobfiles.shelf import Changed, Shelf
 from gpu_queue.console.keys import key_of, text_of
 from gpu_queue.console.plans.nouns import FLAGS, Made, Target
 from gpu_queue.console.plans.progress import Progress
@@ -34,10 +40,14 @@ def run(paths: SpoolPaths, made: Made, progress: Progress, home: str) -> str:
         home: the directory in which pasted scripts run.
     """
     try:
-        if made.request.action != "submit":
+        if made.request.action not in ("submit", "load"):
             entrance.enter(paths)
         _run(paths, made, progress, home)
-    except (GpuQueueError, OSError) as error:
+    except Changed:
+        return "somebody has changed the file since it was looked at; nothing was loaded: look again"
+    except BadFile as error:
+        return f"the file cannot be loaded any more: {error.problems[0].text}"
+    except (CannotUse, GpuQueueError, OSError) as error:
         return str(error)
     return ""
 
@@ -52,6 +62,8 @@ def _run(paths: SpoolPaths, made: Made, progress: Progress, home: str) -> None:
         _forget(paths, made, progress)
     elif action == "submit":
         _submit(paths, made, progress, home)
+    elif action == "load":
+        _load(paths, made, progress, home)
     elif action == "explain":
         _explain(paths, made, progress)
     elif action == "retry":
@@ -67,6 +79,8 @@ def _run(paths: SpoolPaths, made: Made, progress: Progress, home: str) -> None:
             progress.moved.finished_server_s = asking.server_now_s(paths)
         if running:
             bulk.stop_all_of(paths, _tasks(running), progress.told, progress.answered)
+        if made.ends_agent:
+            _tell_agent(progress, starting.end(paths))
 
 
 def _tasks(targets: Sequence[Target]) -> list[Task]:
@@ -128,6 +142,33 @@ def _submit(paths: SpoolPaths, made: Made, progress: Progress, home: str) -> Non
         raise
     for task in tasks:
         _queued(progress, str(task), " ".join(task.notes))
+
+
+def _load(paths: SpoolPaths, made: Made, progress: Progress, home: str) -> None:
+    order = made.order
+    assert order is not None
+    try:
+        done = loading.load(Shelf(paths, home), order, time.time())
+    except NotPublished as error:
+        for name in error.published:
+            _queued(progress, name)
+        raise
+    progress.moved.tasks += [(task, str(task)) for task in done.taken]
+    for task in done.taken:
+        reason = "taken out: gone from the file, or queued anew"
+        progress.note(key_of(task.id or task.name), task.plain_title, What.DONE, State.FAILED.value, reason)
+    for task in done.queued:
+        _queued(progress, str(task), " ".join(task.notes))
+    progress.moved.finished_server_s = asking.server_now_s(paths)
+    for note in done.notes:
+        progress.remark(note)
+    if order.starts_agent:
+        _tell_agent(progress, starting.start(paths, order.gpus, os.environ, time.time()))
+
+
+def _tell_agent(progress: Progress, outcome: starting.Outcome | None) -> None:
+    if outcome is not None:
+        progress.agent(outcome.what.value, outcome.text, key_of(outcome.node))
 
 
 def _queued(progress: Progress, name: str, notes: str = "") -> None:

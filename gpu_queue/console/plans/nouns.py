@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gpu_queue.console.jobfiles.loading import Order
 from gpu_queue.console.models.plans import ActionName, Plan, PlanRequest
 from gpu_queue.spool.desk.find import Task
 from gpu_queue.spool.snapshot.view import Snapshot
@@ -71,6 +72,11 @@ class Made:
     """That wait for those, and fail with them."""
     nodes: Mapping[str, str] = field(default_factory=dict)
     """That are shut down or forgotten, with the incarnations of their agents, as far as these are known."""
+
+    order: Order | None = None
+    """Of a load: what is to be loaded."""
+    ends_agent: bool = False
+    """The agent that a console has started is ended after it, where nothing else is left for it."""
 
     @property
     def weight_bytes(self) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from gpu_queue.console.keys import key_of, text_of
 from gpu_queue.console.models.living import StreamNote
-from gpu_queue.console.models.plans import NodeAnswer, PlanOutcome, TaskOutcome
+from gpu_queue.console.models.plans import AgentOutcome, NodeAnswer, PlanOutcome, TaskOutcome
 from gpu_queue.spool.desk.asking import Answer
 from gpu_queue.spool.desk.find import Task
 from gpu_queue.spool.desk.steering import Outcome, What
@@ -21,6 +21,7 @@ TOLD_EVERY_S = 0.25
 SHOWN_MAX = 200
 ANSWERS_MAX = 300
 LINES_MAX = 200
+NOTES_MAX = 20
 LINE_MAX = 500
 
 
@@ -61,6 +62,8 @@ class Progress:
         self._others: list[TaskOutcome] = []
         self._answers: list[NodeAnswer] = []
         self._problem = ""
+        self._notes: list[str] = []
+        self._agent: AgentOutcome | None = None
         self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
         self.is_finished = False
         self.moved = Moved()
@@ -104,6 +107,18 @@ class Progress:
                 plan=self._plan, done=done, total=self._total, node=told.node, reply=told.reply, lines=told.lines
             )
         )
+
+    def remark(self, text: str) -> None:
+        """What else is to be said."""
+        with self._lock:
+            if len(self._notes) < NOTES_MAX:
+                self._notes.append(text_of(text))
+
+    def agent(self, what: str, text: str, node: str) -> None:
+        """What became of the agent that a console starts, or has started."""
+        told = AgentOutcome.model_validate({"what": what, "text": text_of(text, 2000), "node": node})
+        with self._lock:
+            self._agent = told
 
     def finish(self, problem: str = "") -> None:
         """Nothing more comes.
@@ -174,4 +189,6 @@ class Progress:
                 submitted=[key_of(one.partition("-")[2]) for one in self.moved.submitted[:SHOWN_MAX]],
                 undo_until_s=undo_until_s if self.is_finished else None,
                 problem=self._problem,
+                notes=list(self._notes),
+                agent=self._agent,
             )

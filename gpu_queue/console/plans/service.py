@@ -18,7 +18,10 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from gpu_queue.conf import home_of
-from gpu_queue.console.keys import name_of
+from gpu_queue.console.jobfiles import loading, starting
+from gpu_queue.console.jobfiles.loading import Wish
+from gpu_queue.console.jobfiles.shelf import Shelf as JobFiles
+from gpu_queue.console.keys import name_of, text_of
 from gpu_queue.console.models.living import StreamNote
 from gpu_queue.console.models.plans import (
     SHOWN_MAX,
@@ -37,7 +40,7 @@ from gpu_queue.console.plans.keeping import LIVES_S, Kept, NoSuchPlan, Shelf
 from gpu_queue.console.plans.making import CONFIRMED_ABOVE, Unsuitable, make
 from gpu_queue.console.plans.nouns import FLAGS, Facts, Made
 from gpu_queue.console.plans.progress import Progress
-from gpu_queue.spool.desk import entrance, publishing
+from gpu_queue.spool.desk import asking, entrance, publishing
 from gpu_queue.spool.desk.find import WAITING_FIRST, Finder, Task
 from gpu_queue.spool.desk.publishing import Options, Script
 from gpu_queue.spool.paths import SpoolPaths
@@ -45,6 +48,8 @@ from gpu_queue.spool.snapshot.view import Snapshot
 
 THREADS_MAX = 4
 """Of one spool: a stop may wait for a minute for its node, and others need not wait for it."""
+LOAD_S = 60.0
+"""So long it may take to hold a file against what earlier loads of it made."""
 ANSWERS_S = 10.0
 """Storage that does not answer in that time is not asked to change anything."""
 T = TypeVar("T")
@@ -101,6 +106,7 @@ class Plans:
         now_s: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
         home: str | None = None,
+        starts_agents: bool = False,
     ) -> None:
         """None yet.
 
@@ -108,10 +114,12 @@ class Plans:
             now_s: epoch seconds.
             clock: monotonic seconds.
             home: the directory in which pasted scripts run; None: the user's home.
+            starts_agents: a load starts an agent on this machine where none serves, stopping it ends that one.
         """
         self._now_s = now_s
         self._clock = clock
         self._home = home or home_of(os.environ)
+        self._starts_agents = starts_agents
         self._shelf = Shelf(now_s)
         self._actions = Actions()
         self._hands: dict[str, _Hands] = {}
@@ -137,6 +145,9 @@ class Plans:
         Raises:
             Unsuitable: it names nothing, or too much, or lacks a value.
         """
+        if request.action == "load":
+            detail = "a load is planned by POST …/jobfiles/{mode}/{index}/plan"
+            raise Unsuitable("by_its_file", detail)
         seen = await sight.fresh(everything=True)
         chosen = await select(seen)
         plan_id, expires_at_s = secrets.token_urlsafe(12), self._now_s() + LIVES_S
@@ -145,6 +156,66 @@ class Plans:
         else:
             made = await sight.call(lambda: self._made(sight, seen, request, chosen, plan_id, expires_at_s), 30.0)
         kept = Kept(sight.job, made, expires_at_s)
+        self._shelf.put(kept)
+        return kept.view()
+
+    async def make_load(self, sight: Sight, shelf: JobFiles, wish: Wish) -> Plan:
+        """Say what loading a job file will do.
+
+        Args:
+            sight: of the spool.
+            shelf: of its job files.
+            wish: which one, and how.
+
+        Raises:
+            FileNotFoundError: it is not there.
+            CannotUse: it cannot be read, or nobody knows where its commands would run.
+            BadFile: something is wrong with it.
+        """
+        plan_id, expires_at_s = secrets.token_urlsafe(12), self._now_s() + LIVES_S
+
+        def work() -> Made:
+            agents = len(asking.living(sight.paths)) if entrance.is_made(sight.paths) else 0
+            load, order = loading.plan(shelf, wish, agents, starts_agents=self._starts_agents)
+            queued = loading.queued_of(load.counts)
+            plan = Plan(
+                id=plan_id,
+                action="load",
+                expires_at_s=expires_at_s,
+                counts=PlanCounts(total=sum(load.counts.values()), submit=queued, cancel=load.taken_count),
+                tasks=[],
+                load=load,
+                must_confirm=queued + load.taken_count > CONFIRMED_ABOVE,
+                can_undo=bool(queued),
+                can_run=bool(queued or load.taken_count or load.starts_agent),
+            )
+            return Made(plan, PlanRequest(action="load"), order=order)
+
+        kept = Kept(sight.job, await sight.call(work, LOAD_S), expires_at_s)
+        self._shelf.put(kept)
+        return kept.view()
+
+    async def make_stop(self, sight: Sight, choose: Callable[[Snapshot], Awaitable[Sequence[str]]]) -> Plan:
+        """Say what stopping all tasks of loads will do; the agent that this console has started ends after it.
+
+        Args:
+            sight: of the spool.
+            choose: tells the keys of the tasks.
+        """
+        seen = await sight.fresh(everything=True)
+        chosen = await choose(seen)
+        plan_id, expires_at_s = secrets.token_urlsafe(12), self._now_s() + LIVES_S
+        request = PlanRequest(action="stop")
+
+        def work() -> Made:
+            made = self._made(sight, seen, request, chosen, plan_id, expires_at_s)
+            own = starting.own_agent(sight.paths) if self._starts_agents else None
+            if own is None:
+                return made
+            told = {"ends_agent": text_of(own.node), "can_run": True, "can_undo": False}
+            return replace(made, plan=made.plan.model_copy(update=told), ends_agent=True)
+
+        kept = Kept(sight.job, await sight.call(work, LOAD_S), expires_at_s)
         self._shelf.put(kept)
         return kept.view()
 

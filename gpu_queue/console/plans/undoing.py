@@ -10,7 +10,7 @@ from gpu_queue.errors import GpuQueueError
 from gpu_queue.spool import files
 from gpu_queue.spool.desk import bulk, entrance, steering
 from gpu_queue.spool.desk.find import Task, look
-from gpu_queue.spool.desk.steering import What
+from gpu_queue.spool.desk.steering import Outcome, What
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.task import State
 
@@ -19,8 +19,8 @@ SINCE = "somebody has changed it since"
 
 def count(made: Made, moved: Moved) -> int:
     """How many things there are to undo at most."""
-    if made.request.action == "submit":
-        return len(moved.submitted)
+    if made.request.action in ("submit", "load"):
+        return len(moved.submitted) + len(moved.tasks)
     if made.request.action in FLAGS:
         return 1
     return len(moved.tasks) + (len(made.dependents) if made.request.action in ("cancel", "stop") else 0)
@@ -55,6 +55,8 @@ def _undo(paths: SpoolPaths, made: Made, moved: Moved, progress: Progress) -> No
     elif action == "submit":
         tasks = [Task(State.PENDING, name) for name in moved.submitted]
         bulk.cancel_these(paths, tasks, progress.told)
+    elif action == "load":
+        _unload(paths, moved, progress)
     else:
         old = {Task(State.PENDING, name): before.priority for before, name in moved.tasks}
         bulk.set_priorities_of(paths, old, progress.told, only_as_seen=True)
@@ -92,6 +94,25 @@ def _not_run_since(paths: SpoolPaths, tasks: Sequence[Task], moved: Moved, progr
         else:
             kept.append(task)
     return kept
+
+
+def _unload(paths: SpoolPaths, moved: Moved, progress: Progress) -> None:
+    """What was queued is cancelled; then what was taken out for it waits again, if none of the new has started."""
+    refused = 0
+
+    def told(task: Task, outcome: Outcome) -> None:
+        nonlocal refused
+        refused += not outcome
+        progress.told(task, outcome)
+
+    bulk.cancel_these(paths, [Task(State.PENDING, name) for name in moved.submitted], told)
+    old = [Task(State.FAILED, name) for _, name in moved.tasks]
+    if not refused:
+        bulk.retry_these(paths, _not_run_since(paths, old, moved, progress), progress.told)
+        return
+    for task in old:
+        reason = "it stays out: a task of the newer load has begun"
+        progress.note(task.id or task.name, task.plain_title, What.REFUSED, task.where, reason)
 
 
 def _still_named(paths: SpoolPaths, tasks: Sequence[Task], progress: Progress) -> list[Task]:

@@ -8,6 +8,7 @@ from typing import Literal
 from gpu_queue.console.keys import key_of, text_of
 from gpu_queue.console.models.seed import Process, Scheduler, SchedulerQueue
 from gpu_queue.console.schedulers.origins import Live, Origin
+from gpu_queue.experiments.commandfiles.batches import digits_of
 from gpu_queue.reasons import Code
 from gpu_queue.spool.paths import submitted_s
 from gpu_queue.spool.snapshot.view import QueueView, RunningTask, Snapshot
@@ -17,7 +18,7 @@ from gpu_queue.words import in_words
 PROCESSES_MAX = 1000
 COMMAND_MAX = 500
 PIDS = 1 << 24
-"""From here on a ``pid`` means a load."""
+"""From here on a ``pid`` means a load: all tasks that were made of one file."""
 Mode = Literal["single", "multi"]
 Configuration = tuple[str, str, int]
 """File, mode, index."""
@@ -30,6 +31,15 @@ def pid_of(task_id: str | None) -> int | None:
     8050838
     """
     return None if task_id is None else int(task_id[19:25], 16)
+
+
+def load_pid(path: str) -> int:
+    """The number by which the loads of a command file are called.
+
+    Args:
+        path: of the file, without links.
+    """
+    return PIDS + int(digits_of(path), 16)
 
 
 def wanted(seen: Snapshot) -> list[Live]:
@@ -80,6 +90,8 @@ def _scheduler(
     named = sorted(one for one in by_queue if one is not None)
     began = [moment for task, _ in tasks if (moment := submitted_s(task.task_id or "")) is not None]
     return Scheduler(
+        pid=None if which is None else load_pid(which[0]),
+        load=None if which is None else digits_of(which[0]),
         mode=_mode(which),
         config_index=None if which is None else which[2],
         file="" if which is None else text_of(which[0]),

@@ -81,9 +81,18 @@ def pieces_of(file: CommandFile, work_dir: str, *, shares_queues: bool) -> list[
 
 def _queues_of(file: CommandFile) -> str:
     """What the names of its queues begin with; files of the same name in two directories have their own."""
-    which = hashlib.sha256(os.fsencode(file.path)).hexdigest()[:6]
+    which = digits_of(file.path)
     stem = safe_name(os.fsencode(stem_of(file.path)))[:_QUEUE_STEM_MAX].lstrip(".") or "commands"
     return f"{stem}-{which}"
+
+
+def digits_of(path: str) -> str:
+    """Six hex digits that tell files apart: they stand in the names of its queues.
+
+    Args:
+        path: of a command file, without links.
+    """
+    return hashlib.sha256(os.fsencode(path)).hexdigest()[:6]
 
 
 def script_of(block: Block, work_dir: str, name: str) -> str:
