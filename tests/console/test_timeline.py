@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from hypothesis import strategies as st
 
 from gpu_queue.console.api import timeline as api
 from gpu_queue.console.models.history import EventPage, Timeline
+from gpu_queue.console.timeline import lanes
 from gpu_queue.console.timeline.book import Book, Wanted
-from gpu_queue.console.timeline.drawing import drawn, fewer
-from gpu_queue.console.timeline.facts import parse_fact
+from gpu_queue.console.timeline.drawing import drawn, least_of
+from gpu_queue.console.timeline.facts import Fact, parse_fact
+from gpu_queue.console.timeline.lanes import Lane
 from gpu_queue.console.timeline.reading import NodeHistory
 from gpu_queue.console.timeline.story import Interval, NodeStory
 from gpu_queue.spool.filesystem import make_spool
@@ -55,14 +58,20 @@ def settled(at_s: float, claim: str = CLAIM, status: int = 0, event: str = "sett
     return line(at_s, event, claim=claim, outcome="done" if not status else f"failed({status})", status=status)
 
 
+def fact(told: bytes) -> Fact:
+    parsed = parse_fact(told)
+    assert parsed is not None, told
+    return parsed
+
+
 def lane(
     *lines: bytes, from_s: float = 0, to_s: float = 1000, now_s: float = 1000, seen_s: float | None = None
 ) -> list[tuple[float, float | None, str, str]]:
     story = NodeStory()
     for one in lines:
-        fact = parse_fact(one)
-        if fact is not None:
-            story.add(fact)
+        parsed = parse_fact(one)
+        if parsed is not None:
+            story.add(parsed)
     told = list(story.lane(GPU, None if seen_s is None else BEGIN + seen_s))
     found = drawn(told, BEGIN + from_s, BEGIN + to_s, story.gpus[GPU].since_s, BEGIN + now_s)
     return [
@@ -177,13 +186,63 @@ def test_a_lane_has_no_holes_and_nothing_but_tasks_overlaps(parts: list[tuple[in
     assert reached >= 997
 
 
-@given(st.lists(st.lists(st.integers(1, 50), max_size=40), max_size=5), st.integers(1, 60))
-def test_of_too_many_intervals_the_longest_stay(lengths: list[list[int]], at_most: int) -> None:
-    lanes = [[Interval(0, one, "task") for one in lane] for lane in lengths]
-    count = sum(map(len, lanes))
-    assert fewer(lanes, at_most, 0) == (count > at_most)
-    kept = [one.end_s or 0.0 for lane in lanes for one in lane]
-    assert sorted(kept) == sorted(one for lane in lengths for one in lane)[-min(count, at_most) or count :]
+@given(st.lists(st.integers(1, 50), max_size=99), st.integers(1, 60))
+def test_of_too_many_intervals_the_longest_stay(lengths: list[float], at_most: int) -> None:
+    least_s, left = least_of([*lengths], at_most)
+    longer = [one for one in lengths if one > least_s]
+    kept = sorted(longer + [one for one in lengths if one == least_s][:left])
+    assert kept == sorted(lengths)[-min(len(lengths), at_most) or len(lengths) :]
+
+
+HAPPENS = st.tuples(
+    st.integers(0, 40), st.sampled_from(["idle", "filler", "foreign", "task", "start", "end", "ended"])
+)
+
+
+@given(st.lists(HAPPENS, max_size=60), st.integers(1, 7))
+def test_a_lane_that_is_drawn_as_it_grows_is_the_lane_that_is_drawn_at_once(
+    happens: list[tuple[int, str]], step: int
+) -> None:
+    story, grown, at_s, runs = NodeStory(), Lane(), 0, list[str]()
+    story.add(fact(use(0, "idle", before=None)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lanes, "SETTLES_AT", 1)
+        for number, (seconds, what) in enumerate(happens):
+            at_s += seconds
+            if what == "start":
+                runs.append(CLAIM.replace("abcdef", f"{number:06x}"))
+                told = started(at_s, runs[-1])
+            elif what == "end" and runs:
+                told = settled(at_s, runs.pop(0))
+            elif what == "ended":
+                told = line(at_s, "ended" if number % 2 else "began")
+            else:
+                told = use(at_s, what if what != "end" else "idle", runs[-1] if runs and what == "task" else "")
+            story.add(fact(told))
+            if number % step == 0:
+                grown.take(story.gpus[GPU], list(story.going_on(GPU)), story.last_s)
+        grown.take(story.gpus[GPU], list(story.going_on(GPU)), story.last_s)
+    ever = float("inf")
+    assert grown.intervals == drawn(story.lane(GPU), -ever, ever, story.gpus[GPU].since_s, ever)
+
+
+def test_what_is_over_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    def drawing(told: Iterable[Interval], *more: float) -> list[Interval]:
+        told = list(told)
+        sizes.append(len(told))
+        return drawn(told, *more)
+
+    monkeypatch.setattr(lanes, "drawn", drawing)
+    story, grown = NodeStory(), Lane()
+    for number in range(2000):
+        for told in (use(number * 100, "idle", before="task"), use(number * 100 + 50, "filler")):
+            story.add(fact(told))
+        grown.take(story.gpus[GPU], list(story.going_on(GPU)), story.last_s)
+    assert len(grown.intervals) == 4000
+    assert max(sizes) < 40
+    assert len(grown.between(BEGIN + 1000 * 100, BEGIN + 1001 * 100, BEGIN + 1e6)) == 2
 
 
 # -- files
@@ -240,9 +299,9 @@ LINES = [use(3, "task"), started(4), b"{}", b'{"event": []}', b"[1"]
 def test_whatever_lies_in_a_history_hinders_nobody(lines: list[bytes]) -> None:
     story = NodeStory()
     for one in lines:
-        fact = parse_fact(one)
-        if fact is not None:
-            story.add(fact)
+        told = parse_fact(one)
+        if told is not None:
+            story.add(told)
     for uuid in story.gpus:
         drawn(story.lane(uuid), BEGIN, BEGIN + 100, story.gpus[uuid].since_s, BEGIN + 100)
 
@@ -272,7 +331,7 @@ def test_the_moments_of_a_node_whose_clock_is_wrong_are_brought_to_the_storages(
     book = Book(paths)
     book.refresh([], 1.0)
     nodes = [view("n1", BEGIN + 30, BEGIN + 3630), view("n2", BEGIN + 30, BEGIN + 32)]
-    told = Timeline.model_validate(book.timeline(Wanted(BEGIN, BEGIN + 4000, BEGIN + 4000), nodes))
+    told = Timeline.model_validate_json(book.timeline(Wanted(BEGIN, BEGIN + 4000, BEGIN + 4000), nodes))
     begins = {one.node: [part.from_s - BEGIN for part in one.intervals if part.use == "task"] for one in told.lanes}
     assert begins == {"n1": [3610], "n2": [10]}
     events = EventPage.model_validate({"events": book.events(nodes)}).events
@@ -285,7 +344,7 @@ def test_how_a_try_of_a_dead_node_ended_is_told_by_whoever_settled_it(paths: Spo
     book = Book(paths)
     book.refresh([], 1.0)
     nodes = [view("n1", BEGIN + 100, BEGIN + 100, Presence.GONE), view("n2", BEGIN + 999, BEGIN + 999)]
-    told = Timeline.model_validate(book.timeline(Wanted(BEGIN, BEGIN + 1000, BEGIN + 1000), nodes))
+    told = Timeline.model_validate_json(book.timeline(Wanted(BEGIN, BEGIN + 1000, BEGIN + 1000), nodes))
     (task,) = [part for one in told.lanes for part in one.intervals if part.use == "task"]
     assert (task.to_s, task.outcome, task.is_failure, task.task) == (BEGIN + 100, "failed(1)", True, ID)
 

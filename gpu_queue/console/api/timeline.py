@@ -57,13 +57,13 @@ async def timeline(
         from_s, to_s = range_of(from_, to, seen.now_s, RANGE_S)
         name = name_of(node)
 
-        value = await console.books.ask(
+        content = await console.books.ask(
             world,
             lambda book, now: book.timeline(
                 Wanted(from_s, to_s, max(now.now_s, from_s), name, gpu), now.snapshot.nodes
             ),
         )
-    return _reply(value)
+    return _reply(content)
 
 
 @router.get("/spools/{job}/events", summary="What happened last", response_model=EventPage)
@@ -77,10 +77,10 @@ async def events(
     async with told():
         name = name_of(node)
         value = await console.books.ask(world, lambda book, now: book.events(now.snapshot.nodes, name, limit))
-    return _reply({"events": value})
+    content = json.dumps({"events": value}, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return _reply(content)
 
 
-def _reply(value: object) -> Response:
+def _reply(content: bytes) -> Response:
     """Twenty thousand intervals need no model each; a test holds them against it."""
-    content = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     return Response(content, media_type="application/json", headers={"Cache-Control": "no-cache"})

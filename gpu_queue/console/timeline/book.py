@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gpu_queue.console.keys import key_of
-from gpu_queue.console.timeline.drawing import drawn, end_of, fewer
+from gpu_queue.console.timeline.drawing import end_of, least_of
+from gpu_queue.console.timeline.lanes import Lane, moved
 from gpu_queue.console.timeline.reading import NodeHistory
 from gpu_queue.console.timeline.shares import Grid, Shares, Spending
 from gpu_queue.console.timeline.story import GpuStory, Interval, NodeStory, TryTold
@@ -46,6 +48,7 @@ class Book:
     def __init__(self, paths: SpoolPaths) -> None:
         self._paths = paths
         self._histories: dict[str, NodeHistory] = {}
+        self._lanes: dict[tuple[str, str], Lane] = {}
         self._stamps = Stamps()
         self._listed_at_s = float("-inf")
 
@@ -82,38 +85,46 @@ class Book:
             return
         yield from (one.removesuffix(".jsonl") for one in names if one.endswith(".jsonl") and one[0] != ".")
 
-    def timeline(self, wanted: Wanted, nodes: Sequence[NodeView]) -> dict[str, object]:
-        """A timeline, as the model ``Timeline`` has it.
+    def timeline(self, wanted: Wanted, nodes: Sequence[NodeView]) -> bytes:
+        """A timeline, as JSON of the model ``Timeline``.
 
         Args:
             wanted: which.
             nodes: as they are now.
         """
         views = {one.node: one for one in nodes}
-        lanes: list[tuple[str, str, float, NodeStory]] = []
-        parts: list[list[Interval]] = []
+        shown = [
+            (name, uuid, behind_s, lane, lane.between(wanted.from_s - behind_s, wanted.to_s - behind_s, now_s))
+            for name, uuid, behind_s, lane in self._wanted(wanted, views)
+            for now_s in (wanted.now_s - behind_s,)
+        ]
+        count = sum(len(numbers) for *_, numbers in shown)
+        if count > INTERVALS_MAX:
+            _leave_out(shown, INTERVALS_MAX, wanted.now_s)
+        parts = [
+            self._encoded(name, uuid, behind_s, lane, numbers)
+            for name, uuid, behind_s, lane, numbers in shown
+            if numbers or name in views
+        ]
+        head = _json({"from_s": wanted.from_s, "to_s": wanted.to_s, "now_s": wanted.now_s})
+        is_cut = b"true" if count > INTERVALS_MAX else b"false"
+        return b'%s,"lanes":[%s],"is_cut":%s}' % (head[:-1], b",".join(parts), is_cut)
+
+    def _wanted(self, wanted: Wanted, views: Mapping[str, NodeView]) -> Iterator[tuple[str, str, float, Lane]]:
         for name, history in self._histories.items():
-            view = views.get(name)
+            view, story = views.get(name), history.story
             if wanted.node and name != wanted.node:
                 continue
-            if view is None and history.story.last_s < wanted.from_s - FARTHEST_S:
+            if view is None and story.last_s < wanted.from_s - FARTHEST_S:
                 continue  # it was not there then
-            behind_s = behind_of(view)
-            seen_s = _gone_since_s(view, history.story.last_s)
-            for uuid, gpu in _in_order(history.story):
+            behind_s, seen_s = behind_of(view), _gone_since_s(view, story.last_s)
+            for uuid, gpu in _in_order(story):
                 if wanted.gpu and uuid != wanted.gpu:
                     continue
-                lanes.append((name, uuid, behind_s, history.story))
-                told = (_shifted(one, behind_s) for one in history.story.lane(uuid, seen_s))
-                parts.append(drawn(told, wanted.from_s, wanted.to_s, gpu.since_s + behind_s, wanted.now_s))
-        is_cut = fewer(parts, INTERVALS_MAX, wanted.now_s)
-        shown = [
-            self._lane(name, uuid, behind_s, story, intervals)
-            for (name, uuid, behind_s, story), intervals in zip(lanes, parts, strict=True)
-            if intervals or name in views
-        ]
-        range_s = {"from_s": wanted.from_s, "to_s": wanted.to_s, "now_s": wanted.now_s}
-        return {**range_s, "lanes": shown, "is_cut": is_cut}
+                lane = self._lanes.setdefault((name, uuid), Lane())
+                lane.take(gpu, list(story.going_on(uuid, seen_s)), story.last_s)
+                lane.move(behind_s)
+                yield name, uuid, behind_s, lane
 
     def shares(self, wanted: Wanted, nodes: Sequence[NodeView], grid: Grid) -> Shares:
         """What GPUs were used for in each step of a grid.
@@ -156,7 +167,7 @@ class Book:
                     continue
                 told = history.story.lane_since(uuid, wanted.from_s - behind_s - FARTHEST_S, seen_s)
                 if behind_s:
-                    told = [_shifted(one, behind_s) for one in told]
+                    told = [moved(one, behind_s) for one in told]
                 until_s = wanted.now_s if seen_s is None else seen_s + behind_s
                 if there and uuid not in there:  # that node has others now
                     until_s = max((end_of(one, wanted.now_s) for one in told), default=wanted.from_s)
@@ -167,25 +178,27 @@ class Book:
         stories = [history.story.tries for history in self._histories.values()]
         return {one for one in claims for tries in stories if one in tries and tries[one].is_failure}
 
-    def _lane(
-        self, name: str, uuid: str, behind_s: float, story: NodeStory, intervals: Iterable[Interval]
-    ) -> dict[str, object]:
+    def _encoded(self, name: str, uuid: str, behind_s: float, lane: Lane, numbers: Iterable[int]) -> bytes:
+        story = self._histories[name].story
         gpu, node = story.gpus[uuid], key_of(name)
         since_s = gpu.since_s + behind_s
-        return {
+        head = {
             "gpu": f"{node}/{printable(uuid)}",
             "node": node,
             "uuid": printable(uuid),
             "index": gpu.index,
             "seen_since_s": since_s if since_s < float("inf") else None,
-            "intervals": [self._interval(one, story) for one in intervals],
         }
+        intervals = lane.encoded(numbers, lambda one: self._interval(one, story))
+        return b'%s,"intervals":[%s]}' % (_json(head)[:-1], b",".join(intervals))
 
-    def _interval(self, one: Interval, story: NodeStory) -> dict[str, object]:
-        value: dict[str, object] = {"from_s": one.begin_s, "to_s": one.end_s, "use": one.use}
+    def _interval(self, one: Interval, story: NodeStory) -> tuple[bytes, bool]:
+        """As JSON, and whether all is known of it."""
+        end_s = None if one.end_s is None else round(one.end_s, 3)
+        value: dict[str, object] = {"from_s": round(one.begin_s, 3), "to_s": end_s, "use": one.use}
         parsed = parse_claim(one.claim) if one.claim else None
         if parsed is None:
-            return value
+            return _json(value), True
         told = story.tries.get(one.claim, TryTold())
         if one.end_s is not None and told.ended_s is None:
             told = self._ended_elsewhere(one.claim) or told
@@ -193,7 +206,7 @@ class Book:
         value |= {"task": key_of(parsed[0].task_id), "title": title}
         if told.outcome and one.end_s is not None:
             value |= {"outcome": printable(told.outcome, 200), "is_failure": told.is_failure}
-        return value
+        return _json(value), one.end_s is not None and told.ended_s is not None
 
     def _ended_elsewhere(self, claim: str) -> TryTold | None:
         """Where another node has settled a try: this one was gone."""
@@ -269,7 +282,24 @@ def _in_order(story: NodeStory) -> list[tuple[str, GpuStory]]:
     return sorted(story.gpus.items(), key=lambda one: (one[1].index is None, one[1].index or 0, one[0]))
 
 
-def _shifted(one: Interval, by_s: float) -> Interval:
-    if not by_s:
-        return one
-    return one._replace(begin_s=one.begin_s + by_s, end_s=None if one.end_s is None else one.end_s + by_s)
+def _leave_out(shown: Sequence[tuple[str, str, float, Lane, list[int]]], at_most: int, now_s: float) -> None:
+    """Leave out the shortest intervals of all lanes, in place, until so many are left."""
+    lengths = [
+        [_length_s(lane.intervals[at], now_s - behind_s) for at in numbers] for *_, behind_s, lane, numbers in shown
+    ]
+    least_s, left = least_of([one for of in lengths for one in of], at_most)
+    for (*_, numbers), of in zip(shown, lengths, strict=True):
+        kept = []
+        for at, length_s in zip(numbers, of, strict=True):
+            if length_s > least_s or (length_s == least_s and left > 0):
+                left -= length_s == least_s
+                kept.append(at)
+        numbers[:] = kept
+
+
+def _length_s(one: Interval, now_s: float) -> float:
+    return (now_s if one.end_s is None else one.end_s) - one.begin_s
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from operator import neg
 
 from gpu_queue.console.timeline.story import Interval
 
@@ -84,28 +86,15 @@ def end_of(one: Interval, now_s: float) -> float:
     return now_s if one.end_s is None else one.end_s
 
 
-def fewer(lanes: Sequence[list[Interval]], at_most: int, now_s: float) -> bool:
-    """Leave out the shortest intervals of all lanes, in place, until so many are left; whether any was.
+def least_of(lengths: list[float], at_most: int) -> tuple[float, int]:
+    """Of too many intervals the longest stay: the shortest length that does, and how many of that length do.
 
     Args:
-        lanes: of one timeline.
-        at_most: how many may be drawn.
-        now_s: what goes on, goes on until then.
+        lengths: of all of them.
+        at_most: how many may stay.
     """
-    count = sum(map(len, lanes))
-    if count <= at_most:
-        return False
-    lengths = sorted((end_of(one, now_s) - one.begin_s for lane in lanes for one in lane), reverse=True)
+    if len(lengths) <= at_most:
+        return -1.0, 0
+    lengths.sort(reverse=True)
     least_s = lengths[at_most - 1]
-    left = at_most - sum(one > least_s for one in lengths)
-    for lane in lanes:
-        kept = []
-        for one in lane:
-            length_s = end_of(one, now_s) - one.begin_s
-            if length_s > least_s:
-                kept.append(one)
-            elif length_s == least_s and left > 0:
-                kept.append(one)
-                left -= 1
-        lane[:] = kept
-    return True
+    return least_s, at_most - bisect_left(lengths, -least_s, 0, at_most, key=neg)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from gpu_queue.console.timeline.facts import Fact
 
-INTERVALS_MAX = 20_000
+INTERVALS_MAX = 5000
 """Of one GPU: what is older is forgotten."""
 GPUS_MAX = 1024
 LEFT_FOR = frozenset({"idle", "keepalive", "foreign"})
@@ -55,6 +55,8 @@ class GpuStory:
     """Before that nothing is known."""
     past: list[Interval] = field(default_factory=list)
     """Uses that are over, in the order of their ends."""
+    forgotten: int = 0
+    """How many came before these."""
     use: Interval | None = None
     """That lasts, as far as ``gpu`` tells."""
     tries: dict[str, float] = field(default_factory=dict)
@@ -68,6 +70,7 @@ class GpuStory:
             self.past.append(Interval(begin_s, end_s, use, claim))
             if len(self.past) > INTERVALS_MAX:
                 del self.past[: INTERVALS_MAX // 10]
+                self.forgotten += INTERVALS_MAX // 10
                 self.since_s = max(self.since_s, self.past[0].begin_s)
 
 
@@ -173,7 +176,7 @@ class NodeStory:
         """The same as :meth:`lane`, without most of what was over before a moment."""
         past = self.gpus[uuid].past
         first = bisect_left(past, from_s, key=lambda one: one.end_s or 0.0)  # in the order of ends
-        return [*past[first:], *self._lasting(uuid, seen_s)]
+        return [*past[first:], *self.going_on(uuid, seen_s)]
 
     def lane(self, uuid: str, seen_s: float | None = None) -> Iterator[Interval]:
         """All that is known of a GPU, in no strict order; uses may lie below tries.
@@ -183,10 +186,15 @@ class NodeStory:
             seen_s: by this node's clock: its agent is gone, and told of itself then for the last time; else None.
         """
         yield from self.gpus[uuid].past
-        yield from self._lasting(uuid, seen_s)
+        yield from self.going_on(uuid, seen_s)
 
-    def _lasting(self, uuid: str, seen_s: float | None) -> Iterator[Interval]:
-        """What is not told to be over."""
+    def going_on(self, uuid: str, seen_s: float | None = None) -> Iterator[Interval]:
+        """Of that, what is not over, or not known to be.
+
+        Args:
+            uuid: the GPU.
+            seen_s: as of :meth:`lane`.
+        """
         gpu = self.gpus[uuid]
         ends_s = seen_s if seen_s is not None else None if self.is_served else self.last_s
         for claim, begin_s in gpu.tries.items():
