@@ -8,6 +8,7 @@ import {
 } from "@tanstack/react-router";
 
 import { basePath } from "./api/base";
+import { filesSearch } from "./files/search";
 import { gpusSearch } from "./gpus/search";
 import { parseSearch, rootSearch, stringifySearch } from "./search";
 import { NotFound } from "./shell/NotFound";
@@ -52,6 +53,22 @@ const taskRoute = createRoute({
   component: lazyRouteComponent(() => import("./task/TaskPage"), "TaskPage"),
 });
 
+const filesPage = lazyRouteComponent(() => import("./files/FilesPage"), "FilesPage");
+
+const filesRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/ui/command",
+  validateSearch: filesSearch,
+  component: filesPage,
+});
+
+const fileRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/ui/command/$mode/$index",
+  validateSearch: filesSearch,
+  component: filesPage,
+});
+
 const settingsRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: "/ui/setting",
@@ -59,7 +76,7 @@ const settingsRoute = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: rootRoute.addChildren([indexRoute, uiRoute, gpusRoute, tasksRoute, taskRoute, settingsRoute]),
+  routeTree: rootRoute.addChildren([indexRoute, uiRoute, gpusRoute, tasksRoute, taskRoute, filesRoute, fileRoute, settingsRoute]),
   basepath: basePath,
   parseSearch,
   stringifySearch,

@@ -44,6 +44,27 @@ export interface components {
             who: string;
         };
         /**
+         * AgentOutcome
+         * @description What became of an agent that a console starts, or has started (--start-agents).
+         */
+        AgentOutcome: {
+            /**
+             * Node
+             * @default
+             */
+            node: string;
+            /**
+             * Text
+             * @description In English.
+             */
+            text: string;
+            /**
+             * What
+             * @enum {string}
+             */
+            what: "done" | "gone" | "refused" | "unknown";
+        };
+        /**
          * Attention
          * @description Something that a person should look at.
          */
@@ -102,341 +123,6 @@ export interface components {
             high: number;
             /** Low */
             low: number;
-        };
-        /**
-         * BatchCounts
-         * @description How many runs, of each the task that counts: the last one that was queued and not cancelled.
-         */
-        BatchCounts: {
-            /**
-             * Cancelled
-             * @description Taken out of the queue, or stopped, by a person.
-             * @default 0
-             */
-            cancelled: number;
-            /**
-             * Done
-             * @default 0
-             */
-            done: number;
-            /**
-             * Failed
-             * @default 0
-             */
-            failed: number;
-            /**
-             * Running
-             * @default 0
-             */
-            running: number;
-            /**
-             * Waiting
-             * @default 0
-             */
-            waiting: number;
-        };
-        /**
-         * BatchDetail
-         * @description One batch in full.
-         */
-        BatchDetail: {
-            batch: components["schemas"]["BatchSummary"];
-            /** @description null: all has ended, or nobody can tell that honestly. */
-            expected: components["schemas"]["Expected"] | null;
-            /**
-             * Is Cut
-             * @description There are more than 5000.
-             * @default false
-             */
-            is_cut: boolean;
-            /**
-             * Notes
-             * @description What to know of the figures; in English.
-             * @default []
-             */
-            notes: string[];
-            /**
-             * Now S
-             * @description By the clock that all moments here are told by.
-             */
-            now_s: number;
-            /**
-             * Params
-             * @description Keys of its matrix; `command` of a command file.
-             */
-            params: string[];
-            /** Runs */
-            runs: components["schemas"]["BatchRun"][];
-            sum: components["schemas"]["BatchSum"];
-            /**
-             * Unread
-             * @description Tasks of which only the state is known yet: ask again.
-             * @default 0
-             */
-            unread: number;
-        };
-        /**
-         * BatchList
-         * @description The batches of a queue, the one that was loaded last first.
-         */
-        BatchList: {
-            /** Batches */
-            batches: components["schemas"]["BatchSummary"][];
-            /**
-             * Unread
-             * @description Tasks whose records were not read yet: ask again.
-             */
-            unread: number;
-        };
-        /**
-         * BatchPlace
-         * @description Where a task stands in its batch.
-         */
-        BatchPlace: {
-            /** @description null: it is of none, or that is not known yet. */
-            batch: components["schemas"]["BatchSummary"] | null;
-            /**
-             * Is Superseded
-             * @description The same run was queued again since.
-             * @default false
-             */
-            is_superseded: boolean;
-            /**
-             * Number
-             * @description Of its run, from 1.
-             * @default null
-             * @example 31
-             */
-            number: number | null;
-            /**
-             * Unread
-             * @default 0
-             */
-            unread: number;
-        };
-        /**
-         * BatchRun
-         * @description One run, with the columns of `gpu-queue report`; null and empty: not known.
-         */
-        BatchRun: {
-            /**
-             * Between S
-             * @default null
-             */
-            between_s: number | null;
-            /**
-             * Ended At S
-             * @default null
-             */
-            ended_at_s: number | null;
-            /**
-             * Error Type
-             * @default
-             */
-            error_type: string;
-            /**
-             * Gpu S
-             * @default null
-             */
-            gpu_s: number | null;
-            /**
-             * Gpus
-             * @default null
-             */
-            gpus: number | null;
-            /**
-             * Group
-             * @default
-             */
-            group: string;
-            /** Job */
-            job: string;
-            /**
-             * Key
-             * @description Of its task.
-             */
-            key: string;
-            /**
-             * Last Ran S
-             * @default null
-             */
-            last_ran_s: number | null;
-            /**
-             * Memory
-             * @description Of what it asked for, where that is worth a word.
-             * @default
-             * @enum {string}
-             */
-            memory: "" | "far less" | "more";
-            /**
-             * Memory Asked Bytes
-             * @default null
-             */
-            memory_asked_bytes: number | null;
-            /**
-             * Memory Peak Bytes
-             * @default null
-             */
-            memory_peak_bytes: number | null;
-            /** Name */
-            name: string;
-            /**
-             * Node
-             * @default
-             */
-            node: string;
-            /**
-             * Outcome
-             * @default
-             */
-            outcome: string;
-            /**
-             * Params
-             * @description Values of its matrix, in the order of `params` of the batch.
-             */
-            params: string[];
-            /**
-             * Queue
-             * @default
-             */
-            queue: string;
-            /**
-             * Ran S
-             * @description All tries.
-             * @default null
-             */
-            ran_s: number | null;
-            /**
-             * Reason
-             * @default
-             */
-            reason: string;
-            /** Short */
-            short: string;
-            /**
-             * Started At S
-             * @default null
-             */
-            started_at_s: number | null;
-            /**
-             * State
-             * @enum {string}
-             */
-            state: "done" | "failed" | "cancelled" | "running" | "waiting";
-            /**
-             * Submitted At S
-             * @default null
-             */
-            submitted_at_s: number | null;
-            /**
-             * Tries
-             * @default 0
-             */
-            tries: number;
-            /**
-             * Unknown Tries
-             * @default 0
-             */
-            unknown_tries: number;
-            /**
-             * Utilization Percent
-             * @default null
-             */
-            utilization_percent: number | null;
-            /**
-             * Waited S
-             * @default null
-             */
-            waited_s: number | null;
-        };
-        /**
-         * BatchSum
-         * @description All runs together.
-         */
-        BatchSum: {
-            /** Earlier Gpu S */
-            earlier_gpu_s: number | null;
-            /**
-             * Earlier Tasks
-             * @description Of the same runs, queued before, that began: not counted here.
-             */
-            earlier_tasks: number;
-            /** Failed Runs */
-            failed_runs: {
-                [key: string]: number;
-            };
-            /**
-             * Failed Tries
-             * @description By error type.
-             */
-            failed_tries: {
-                [key: string]: number;
-            };
-            /** First Started At S */
-            first_started_at_s: number | null;
-            /** Gpu S */
-            gpu_s: number | null;
-            /**
-             * Last Ended At S
-             * @description null also where not all have ended.
-             */
-            last_ended_at_s: number | null;
-            /** Tries */
-            tries: number;
-            /** Unknown Tries */
-            unknown_tries: number;
-            /** Utilization Percent */
-            utilization_percent: number | null;
-            /** Waited Mean S */
-            waited_mean_s: number | null;
-            /** Wall S */
-            wall_s: number | null;
-        };
-        /**
-         * BatchSummary
-         * @description One batch.
-         */
-        BatchSummary: {
-            counts: components["schemas"]["BatchCounts"];
-            /**
-             * Files
-             * @description That its tasks were loaded from.
-             */
-            files: string[];
-            /**
-             * First At S
-             * @description When the first of its tasks was submitted.
-             */
-            first_at_s: number | null;
-            /**
-             * Key
-             * @example 3f9a1c0b7d42
-             */
-            key: string;
-            /**
-             * Kind
-             * @enum {string}
-             */
-            kind: "experiment" | "commands";
-            /**
-             * Last At S
-             * @description When the last one was.
-             */
-            last_at_s: number | null;
-            /**
-             * Name
-             * @description Of the group, or of the command file.
-             * @example lr-sweep
-             */
-            name: string;
-            /** Runs */
-            runs: number;
-            /**
-             * User
-             * @description Who submitted the last one.
-             * @default
-             */
-            user: string;
         };
         /**
          * BindRequest
@@ -841,19 +527,6 @@ export interface components {
              * @default
              */
             use: string;
-        };
-        /**
-         * Expected
-         * @description When it will have ended, by what its like has taken.
-         */
-        Expected: {
-            /**
-             * Is Least
-             * @description Of some nobody knows how long they take.
-             */
-            is_least: boolean;
-            /** Until At S */
-            until_at_s: number;
         };
         /**
          * ExplainRequest
@@ -1446,27 +1119,27 @@ export interface components {
         };
         /**
          * LoadStopped
-         * @description What became of the tasks of a load.
+         * @description A load that was stopped.
          */
         LoadStopped: {
             /** Config Index */
-            config_index: number;
-            /**
-             * Counts
-             * @description Tasks by what became of them: done, gone, refused, unknown.
-             */
-            counts: {
-                [key: string]: number;
-            };
+            config_index: number | null;
+            /** File */
+            file: string;
             /** Load */
             load: string;
             /**
              * Mode
              * @enum {string}
              */
-            mode: "single" | "multi";
+            mode: "single" | "multi" | "yaml";
             /** Pid */
             pid: number;
+            /**
+             * Tasks
+             * @description That waited or ran.
+             */
+            tasks: number;
         };
         /**
          * LoadTaken
@@ -1553,6 +1226,13 @@ export interface components {
              * @default
              */
             agent: string;
+            /**
+             * Counts
+             * @description Tasks by what became of them: done, gone, refused, unknown.
+             */
+            counts: {
+                [key: string]: number;
+            };
             /** Loads */
             loads: components["schemas"]["LoadStopped"][];
             /**
@@ -1998,7 +1678,7 @@ export interface components {
              * Action
              * @enum {string}
              */
-            action: "stop" | "cancel" | "retry" | "priority" | "pause" | "resume" | "drain" | "keepalive_on" | "keepalive_off" | "shutdown" | "forget" | "explain" | "submit";
+            action: "stop" | "cancel" | "retry" | "priority" | "pause" | "resume" | "drain" | "keepalive_on" | "keepalive_off" | "shutdown" | "forget" | "explain" | "submit" | "load";
             /**
              * Can Run
              * @description False: nothing would happen, or a script can never run.
@@ -2007,6 +1687,12 @@ export interface components {
             /** Can Undo */
             can_undo: boolean;
             counts: components["schemas"]["PlanCounts"];
+            /**
+             * Ends Agent
+             * @description Of a load that is stopped: the node whose agent this console has started.
+             * @default
+             */
+            ends_agent: string;
             /** Expires At S */
             expires_at_s: number;
             /**
@@ -2017,6 +1703,11 @@ export interface components {
             grace_s: number | null;
             /** Id */
             id: string;
+            /**
+             * @description Of `load`: what becomes of each task of the file.
+             * @default null
+             */
+            load: components["schemas"]["PlannedLoad"] | null;
             /**
              * Must Confirm
              * @description Stop, shut down, forget, and all above 20 tasks.
@@ -2123,6 +1814,11 @@ export interface components {
          */
         PlanOutcome: {
             /**
+             * @description What became of starting or ending the console's own agent.
+             * @default null
+             */
+            agent: components["schemas"]["AgentOutcome"] | null;
+            /**
              * Answers
              * @default []
              */
@@ -2141,6 +1837,12 @@ export interface components {
             done: number;
             /** Id */
             id: string;
+            /**
+             * Notes
+             * @description What else is to be said of it; in English, at most 20.
+             * @default []
+             */
+            notes: string[];
             /**
              * Outcomes
              * @description Those that were not done, at most 200; then those that were, at most 200.
@@ -2181,7 +1883,7 @@ export interface components {
              * Action
              * @enum {string}
              */
-            action: "stop" | "cancel" | "retry" | "priority" | "pause" | "resume" | "drain" | "keepalive_on" | "keepalive_off" | "shutdown" | "forget" | "explain" | "submit";
+            action: "stop" | "cancel" | "retry" | "priority" | "pause" | "resume" | "drain" | "keepalive_on" | "keepalive_off" | "shutdown" | "forget" | "explain" | "submit" | "load";
             /**
              * @description In place of `tasks`: all that match it now.
              * @default null
@@ -2817,6 +2519,7 @@ export interface components {
             file: string;
             /**
              * Load
+             * @description Six hex digits, the same for all loads of one file.
              * @default null
              */
             load: string | null;
@@ -2824,6 +2527,7 @@ export interface components {
             mode: ("single" | "multi") | null;
             /**
              * Pid
+             * @description Of the load: 2^24 and the value of `load`; null: tasks of none.
              * @default null
              */
             pid: number | null;
@@ -3089,6 +2793,20 @@ export interface components {
          * @description What became of it.
          */
         Stopped: {
+            /**
+             * Agent
+             * @description What became of the agent that this console has started; in English.
+             * @default
+             */
+            agent: string;
+            /**
+             * Counts
+             * @description Of a load: tasks by what became of them.
+             * @default {}
+             */
+            counts: {
+                [key: string]: number;
+            };
             /** Id */
             id: string;
             /** Pid */
@@ -3098,6 +2816,12 @@ export interface components {
              * @default
              */
             reason: string;
+            /**
+             * Tasks
+             * @description Of a load: so many were meant.
+             * @default 1
+             */
+            tasks: number;
             /**
              * What
              * @enum {string}

@@ -4,8 +4,18 @@ import { tags } from "@lezer/highlight";
 
 /** Colours are the page's own variables: the theme changes without the editor. */
 const look = EditorView.theme({
-  "&": { height: "100%", color: "var(--t1)", backgroundColor: "transparent", fontSize: "12px" },
-  "&.cm-focused": { outline: "2px solid var(--accent)", outlineOffset: "-2px" },
+  "&": { height: "100%", borderRadius: "inherit", color: "var(--t1)", backgroundColor: "transparent", fontSize: "12px" },
+  "&.cm-focused": { outline: "none" },
+  // Above the gutter, which would cover an outline of the editor itself.
+  "&.cm-focused::after": {
+    content: '""',
+    position: "absolute",
+    zIndex: "250",
+    inset: "0",
+    border: "2px solid var(--accent)",
+    borderRadius: "inherit",
+    pointerEvents: "none",
+  },
   ".cm-scroller": { fontFamily: "var(--mono)", lineHeight: "18px" },
   ".cm-content": { padding: "8px 0", caretColor: "var(--t1)" },
   ".cm-line": { padding: "0 14px 0 8px" },

@@ -59,8 +59,7 @@ function Facts({ node, isNarrow }: { node: Node; isNarrow: boolean }) {
   if (!isNarrow && watts !== null && node.presence === "alive") facts.push(<span key="power">{power(watts)}</span>);
   if (node.presence === "silent") {
     const silent = duration(node.silent_s);
-    // Of one without a file nobody knows since when.
-    if (node.silent_s > 0) facts.push(<Trans key="silent">silent for {silent} or more</Trans>);
+    facts.push(<Trans key="silent">silent for {silent} or more</Trans>);
     if (watcher) {
       const { tries, by } = watcher;
       const until_s = watcher.told_at_s == null ? null : watcher.told_at_s + watcher.left_s;

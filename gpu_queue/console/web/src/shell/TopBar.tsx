@@ -4,9 +4,7 @@ import { IconMoon, IconSearch, IconSun } from "@tabler/icons-react";
 
 import { preferredLanguage, showLanguage } from "../i18n";
 import { IconButton } from "../ui/Button";
-import { Chip } from "../ui/Chip";
 import { prefs, usePrefs } from "../ui/prefs";
-import { useIsReadOnly } from "./console";
 import { InstanceMenu } from "./InstanceMenu";
 import { Mark } from "./Mark";
 import { PAGES } from "./pages";
@@ -42,7 +40,6 @@ function LanguageButton() {
 
 export function TopBar({ hasJob, onFind }: { hasJob: boolean; onFind: () => void }) {
   const { t, i18n } = useLingui();
-  const isReadOnly = useIsReadOnly() === true;
   return (
     <header className={styles["bar"]}>
       <div className={styles["inner"]}>
@@ -59,7 +56,6 @@ export function TopBar({ hasJob, onFind }: { hasJob: boolean; onFind: () => void
           ))}
         </nav>
         <div className={styles["tools"]}>
-          {isReadOnly && <Chip title={t`This console was started with --read-only: it shows, and changes nothing.`}>{t`read only`}</Chip>}
           {hasJob && (
             <>
               <StreamState />

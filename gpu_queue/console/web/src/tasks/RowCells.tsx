@@ -61,7 +61,7 @@ export function WhereCell({ row }: { row: TaskRow }): ReactNode {
     return why ? said(why.text) : "";
   }
   if (row.state === "running") return <Place row={row} />;
-  const how = row.state === "failed" ? [row.outcome, row.error_type].filter((one) => one && one !== "unknown").join(" · ") : "";
+  const how = row.state === "failed" ? [row.outcome, row.error_type].filter(Boolean).join(" · ") : "";
   return (
     <>
       {how}

@@ -17,18 +17,8 @@ function Why({ one }: { one: TaskOutcome }) {
   return <Trans>refused</Trans>;
 }
 
-interface OutcomeDialogProps {
-  /** What was done; empty: nothing. */
-  said: string;
-  outcome: PlanOutcome;
-  onClose: () => void;
-  onUndo: (() => void) | null;
-  /** Asks anew, without regard to signs of life. */
-  onForce: (() => void) | null;
-}
-
 /** What was not done, and why. */
-export function OutcomeDialog({ said, outcome, onClose, onUndo, onForce }: OutcomeDialogProps) {
+export function OutcomeDialog({ said, outcome, onClose, onUndo }: { said: string; outcome: PlanOutcome; onClose: () => void; onUndo: (() => void) | null }) {
   const { t } = useLingui();
   const missed = outcome.outcomes.filter((one) => one.what !== "done");
   const count = notDone(outcome);
@@ -43,11 +33,6 @@ export function OutcomeDialog({ said, outcome, onClose, onUndo, onForce }: Outco
           <Button isSafe onClick={onClose}>
             <Trans>Close</Trans>
           </Button>
-          {onForce && (
-            <Button variant="danger" onClick={onForce}>
-              <Trans>Forget it by force …</Trans>
-            </Button>
-          )}
           {onUndo && (
             <Button onClick={onUndo}>
               <Trans>Undo what was done</Trans>
@@ -56,7 +41,7 @@ export function OutcomeDialog({ said, outcome, onClose, onUndo, onForce }: Outco
         </>
       }
     >
-      {said && <p>{said}.</p>}
+      <p>{said}.</p>
       {outcome.problem && <p role="alert">{outcome.problem}</p>}
       <ul className={styles["outcomes"]} aria-label={t`What was not done`} tabIndex={0}>
         {missed.map((one) => (

@@ -1,12 +1,14 @@
 import { useSyncExternalStore } from "react";
 
-import type { PlanOutcome, PlanRequest } from "../../api/types";
+import type { Plan, PlanOutcome, PlanRequest } from "../../api/types";
 
 /** What somebody wants: the request, and who wants to know what came of it. */
 export interface Asked {
   id: number;
   request: PlanRequest;
   onFinished?: ((outcome: PlanOutcome) => void) | undefined;
+  /** The plan, where it was made by another request. */
+  plan?: Plan | undefined;
 }
 
 let all: readonly Asked[] = [];
@@ -19,9 +21,9 @@ function change(next: readonly Asked[]): void {
 }
 
 /** Begins a change: what it will do is said, confirmed where that is needed, then done. */
-export function ask(request: PlanRequest, onFinished?: (outcome: PlanOutcome) => void): void {
+export function ask(request: PlanRequest, onFinished?: (outcome: PlanOutcome) => void, plan?: Plan): void {
   lastId += 1;
-  change([...all, { id: lastId, request, onFinished }]);
+  change([...all, { id: lastId, request, onFinished, plan }]);
 }
 
 /** It has come to its end. */
