@@ -168,7 +168,7 @@ def first_load(base: Path) -> Iterator[Row]:
     except ImportError:
         return
     filled(base / "queues", 100, 100)
-    with a_console(base) as console, sync_playwright() as playwright:
+    with a_console(base, by_hand=True) as console, sync_playwright() as playwright:
         flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=flags)
         tab = browser.new_context().new_page()
@@ -190,7 +190,7 @@ def first_load(base: Path) -> Iterator[Row]:
 def rows(base: Path, waiting: int, settled: int, budget: str) -> Iterator[Row]:
     """A list of so many tasks: its first window, a filter, its end; and what the server holds with 20 tabs."""
     paths = filled(base / "queues", waiting, settled)
-    with a_console(base) as console, asked(console) as client, beating(paths):
+    with a_console(base, by_hand=True) as console, asked(console) as client, beating(paths):
         alone = resident_bytes(console.process.pid)
 
         def ask(query: str) -> dict[str, Any]:
@@ -217,7 +217,7 @@ def rows(base: Path, waiting: int, settled: int, budget: str) -> Iterator[Row]:
 def share(base: Path, seconds: float) -> Iterator[Row]:
     """What the shared directory is asked for."""
     paths = filled(base / "queues", 500, 5000)
-    with a_console(base, "--no-history") as console, beating(paths):
+    with a_console(base, "--no-history", by_hand=True) as console, beating(paths):
         for count in (0, 1, STREAMS):
             with streams(console, count):
                 time.sleep(4)
@@ -235,7 +235,7 @@ def timeline(base: Path) -> Iterator[Row]:
     machines = [Machine(f"gpu{number}-{number:08x}", 8) for number in range(8)]
     make_past(paths, machines, now_s, tasks=5000)
     size = sum(os.path.getsize(paths.events(one.node)) for one in machines)
-    with a_console(base) as console, asked(console) as client:
+    with a_console(base, by_hand=True) as console, asked(console) as client:
 
         def ask(seconds: float) -> httpx.Response:
             return client.get("spools/exp/timeline", params={"from": now_s - seconds, "to": now_s})

@@ -16,15 +16,15 @@ import httpx
 
 from gpu_queue import Spool
 from tests.agent.harness import ROOT
-
-MAIN = str(ROOT / "gpu_queue" / "console" / "__main__.py")
+from tests.console import forks
+from tests.console.forks import MAIN, Fork
 
 
 @dataclass
 class Served:
     """A console that answers."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes] | Fork
     address: str
     """With a slash at its end."""
     token: str
@@ -71,13 +71,17 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def a_console(base: Path, *flags: str, queue_root: Path | None = None, **more: str) -> Iterator[Served]:
+def a_console(
+    base: Path, *flags: str, queue_root: Path | None = None, by_hand: bool = False, before: str = "", **more: str
+) -> Iterator[Served]:
     """Start one with these flags, on a free port unless they name one.
 
     Args:
         base: a directory for its home, its output and its queues.
         flags: of ``gpu-queue console``.
         queue_root: of its queues; None: below the base, with nothing in it.
+        by_hand: start a Python for it, as its user does; else it is forked from one that has imported the console.
+        before: Python that one that is forked runs before its program.
         more: of its environment.
     """
     home, root = base / "home", queue_root or base / "queues"
@@ -85,20 +89,27 @@ def a_console(base: Path, *flags: str, queue_root: Path | None = None, **more: s
     root.mkdir(exist_ok=True)
     output = base / "console.err"
     port = () if any(one.startswith("--port") for one in flags) else ("--port", "0")
-    with output.open("w") as errors:
-        process = subprocess.Popen(
-            [sys.executable, MAIN, "--queue-root", str(root), *port, *flags],
-            env=environment(home, **more),
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-    assert process.stdout is not None
-    with process.stdout:
+    words = ["--queue-root", str(root), *port, *flags]
+    told, tells = os.pipe()
+    process: subprocess.Popen[bytes] | Fork
+    with open(told, encoding="utf-8") as said:
         try:
-            link = process.stdout.readline().strip()
+            with output.open("w") as errors:
+                if by_hand:
+                    process = subprocess.Popen(
+                        [sys.executable, MAIN, *words],
+                        env=environment(home, **more),
+                        cwd="/",
+                        stdin=subprocess.DEVNULL,
+                        stdout=tells,
+                        stderr=errors,
+                    )
+                else:
+                    process = forks.start(words, environment(home, **more), tells, errors.fileno(), before)
+        finally:
+            os.close(tells)
+        try:
+            link = said.readline().strip()
             address, _, token = link.partition("#token=")
             assert token, f"it did not start: {output.read_text()}"
             yield Served(process, address, token, root, home, output)

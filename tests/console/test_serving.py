@@ -5,17 +5,19 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from pathlib import Path
 
 from gpu_queue.console.replies import CSP
 from tests.console.conftest import PAGES, MakeClient
 from tests.console.inside import Inside
-from tests.console.served import Served
+from tests.console.served import Served, a_console
 
 
-def test_a_started_console_prints_a_link_that_answers(served: Served) -> None:
-    assert served.address == f"http://127.0.0.1:{served.port}/"
-    assert served.ask("GET", "healthz", token=None).json()["service"] == "gpu-queue console"
-    listed = served.ask("GET", "api/v1/spools").json()
+def test_a_started_console_prints_a_link_that_answers(tmp_path: Path, queue_root: Path) -> None:
+    with a_console(tmp_path, queue_root=queue_root, by_hand=True) as console:
+        assert console.address == f"http://127.0.0.1:{console.port}/"
+        assert console.ask("GET", "healthz", token=None).json()["service"] == "gpu-queue console"
+        listed = console.ask("GET", "api/v1/spools").json()
     assert [one["job"] for one in listed["spools"]] == ["exp"]
 
 

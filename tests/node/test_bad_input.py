@@ -83,7 +83,7 @@ def make_directory(path: Path) -> None:
 
 def make_socket(path: Path) -> None:
     # The path of a socket is short: it is bound by its name alone, elsewhere, and moved.
-    short = tempfile.mkdtemp(dir="/tmp")
+    short = tempfile.mkdtemp()
     with socket.socket(socket.AF_UNIX) as one:
         one.bind(f"{short}/s")
     os.rename(f"{short}/s", path)
@@ -306,7 +306,7 @@ def test_a_strangers_record_and_command_are_not_read(room: Room) -> None:
 
 @contextmanager
 def as_user(uid: int) -> Iterator[Room]:
-    base = Path(tempfile.mkdtemp(dir="/tmp"))
+    base = Path(tempfile.mkdtemp())
     os.chown(base, uid, uid)
     os.seteuid(uid)
     try:

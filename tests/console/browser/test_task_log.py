@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from tests.agent.harness import ROOT, Cluster, a_cluster, wait_until
+from tests.agent.harness import Cluster, a_cluster, wait_until
 from tests.console.browser.conftest import Complaints
 from tests.console.browser.test_gpus_page import AXE
 from tests.console.served import Served, a_console
@@ -49,10 +49,8 @@ def hang(tmp_path: Path) -> Path:
 def served(tmp_path: Path, cluster: Cluster, hang: Path) -> Iterator[Served]:
     base = tmp_path / "console"
     base.mkdir()
-    modules = tmp_path / "modules"
-    modules.mkdir()
-    (modules / "sitecustomize.py").write_text(HANGING.format(mark=str(hang), root=str(cluster.queue_root)))
-    with a_console(base, queue_root=cluster.queue_root, PYTHONPATH=f"{modules}:{ROOT}") as console:
+    hanging = HANGING.format(mark=str(hang), root=str(cluster.queue_root))
+    with a_console(base, queue_root=cluster.queue_root, before=hanging) as console:
         yield console
 
 
