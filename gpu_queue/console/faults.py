@@ -106,5 +106,5 @@ class Faults:
             _log.exception("%s %s: a fault", scope["method"], printable(scope["path"], 300))
             if has_begun:
                 raise  # the connection is cut, so that nobody takes it for the whole
-            fault = Problem(500, "fault", "a fault of the console itself; its log tells more")
+            fault = Problem(500, "fault")
             await response_of(fault)(scope, receive, sending)

@@ -1,14 +1,19 @@
-"""Reasons and needs as the wire carries them.  Pure."""
+"""Reasons, notes and needs as the wire carries them: each sentence in both languages.  Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast, get_args
 
 from gpu_queue.console.keys import key_of, text_of
-from gpu_queue.console.models.common import Param, WhyWaits, Words
+from gpu_queue.console.models.common import Note, Param, WhyWaits, Words
 from gpu_queue.console.models.tasks import Need
+from gpu_queue.console.phrasebook import NOTES
+from gpu_queue.phrases import Phrase
 from gpu_queue.reasons import Reason
-from gpu_queue.scripts.reading import Conclusion, Note, Reading
+from gpu_queue.sayings import Saying
+from gpu_queue.scripts import reading as scripts
+from gpu_queue.scripts.reading import Conclusion, Reading
 from gpu_queue.words import in_words
 
 SOURCES = {
@@ -34,20 +39,47 @@ def words_of(why: Reason) -> Words:
 
 def why_waits(node: str, why: Reason) -> WhyWaits:
     """Why a task does not start on a node; the empty name stands for all of them."""
-    params: dict[str, Param] = {}
-    for name, value in why.params.items():
-        if isinstance(value, tuple):
-            params[name] = cast("Param", [text_of(one) if isinstance(one, str) else one for one in value])
+    return WhyWaits(node=key_of(node), code=why.code.value, params=_sent(why.params), text=words_of(why))
+
+
+def _sent(params: Mapping[str, object]) -> dict[str, Param]:
+    """Parameters as JSON can hold them."""
+    sent: dict[str, Param] = {}
+    for name, value in params.items():
+        if isinstance(value, (tuple, list)):
+            sent[name] = cast("Param", [text_of(one) if isinstance(one, str) else one for one in value])
         else:
-            params[name] = text_of(value) if isinstance(value, str) else value
-    return WhyWaits(node=key_of(node), code=why.code.value, params=params, text=words_of(why))
+            sent[name] = text_of(value) if isinstance(value, str) else cast("Param", value)
+    return sent
 
 
-def note_of(note: Note) -> Words:
+def both(english: str, chinese: str) -> Words:
+    """A sentence in both languages."""
+    return Words(en=text_of(english, WORDS_MAX), zh=text_of(chinese, WORDS_MAX))
+
+
+def filled(phrase: Phrase, params: Mapping[str, object]) -> Words:
+    """A sentence with its parameters, in both languages."""
+    return both(*phrase.filled(params))
+
+
+def note(code: str, **params: object) -> Note:
+    """Something of ``phrasebook.NOTES`` that is told."""
+    return Note(code=code, params=_sent(params), text=filled(NOTES[code], params))
+
+
+def note_of(said: Saying) -> Note:
+    """What the desk said."""
+    return Note(code=said.code.value, params=_sent(said.params), text=both(said.english, said.chinese))
+
+
+def note_of_script(told: scripts.Note) -> Note:
     """What the reader says of a script; with the line that it is about."""
-    line = f" (line {note.line_number})" if note.line_number else ""
-    line_zh = f"（第 {note.line_number} 行）" if note.line_number else ""
-    return Words(en=text_of(note.english) + line, zh=text_of(note.chinese) + line_zh)
+    if not told.line_number:
+        return Note(code=told.code, text=both(told.english, told.chinese))
+    line = told.line_number
+    text = both(f"{text_of(told.english)} (line {line})", f"{text_of(told.chinese)}（第 {line} 行）")
+    return Note(code=told.code, params={"line": line}, text=text)
 
 
 def need_of(one: Conclusion, *, given: str = "gpu_submit") -> Need | None:

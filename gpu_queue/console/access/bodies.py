@@ -45,9 +45,7 @@ class Bodies:
             if body:
                 await asyncio.to_thread(_check, body)
         except asyncio.TimeoutError:
-            await _refuse(
-                Problem(408, "slow_body", f"the body has not come within {self._timeout_s:g} s"), scope, receive, send
-            )
+            await _refuse(Problem(408, "slow_body", params={"seconds": self._timeout_s}), scope, receive, send)
             return
         except Problem as problem:
             await _refuse(problem, scope, receive, send)
@@ -72,7 +70,7 @@ async def _refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) 
 
 
 async def _read(scope: Scope, receive: Receive, limit: int) -> bytes | None:
-    too_large = Problem(413, "too_large", f"a body may have {limit >> 20} MiB here", params={"limit_bytes": limit})
+    too_large = Problem(413, "too_large", params={"limit_bytes": limit, "most_mib": limit >> 20})
     length = Headers(scope=scope).get("content-length", "0")
     if length.isdecimal() and int(length) > limit:
         raise too_large
@@ -100,9 +98,9 @@ def _check(body: bytes) -> None:
     try:
         json.loads(body, parse_constant=_no_number)
     except RecursionError:
-        raise Problem(400, "bad_json", "the body is nested too deeply") from None
+        raise Problem(400, "bad_json.deep") from None
     except ValueError as error:
-        raise Problem(400, "bad_json", f"the body is no JSON: {error}") from None
+        raise Problem(400, "bad_json", params={"problem": str(error)}) from None
 
 
 def _no_number(word: str) -> float:

@@ -46,9 +46,7 @@ class Access:
         wait_s = self.wrong.wait_s(peer, time.monotonic())
         if wait_s:
             headers = {"Retry-After": str(int(wait_s) + 1)}
-            raise Problem(
-                429, "too_many_wrong_tokens", "too many wrong tokens from here; wait a minute", headers=headers
-            )
+            raise Problem(429, "too_many_wrong_tokens", headers=headers)
 
 
 def grant_of(connection: HTTPConnection) -> Granted:

@@ -51,7 +51,7 @@ async def show_token(
     level = access.tokens.level_of(shown.token)
     if level is Level.OPEN:
         access.refuse_wrong(peers.plain(request.client.host) if request.client else "")
-        raise Problem(401, "wrong_token", "this token is not the console's; it stands in console.token")
+        raise Problem(401, "wrong_token")
     is_secure = _is_secure(request, behind_proxy=console.settings.behind_proxy)
     cookie = set_cookie(access.cookie_name, access.tokens.cookie(level), request.scope[BASE], is_secure=is_secure)
     response.headers["Set-Cookie"] = cookie

@@ -40,7 +40,7 @@ async def history(
     """
     histories = console.histories
     if not histories.is_kept:
-        raise Problem(404, "no_history", "this console keeps no history (--no-history)")
+        raise Problem(404, "no_history")
     now_s = time.time()
     from_s, to_s = range_of(from_, to, now_s, RANGE_S, RANGE_MAX_S)
     is_old = from_s < now_s - MINUTES_KEPT_S or (step or 0.0) >= 4 * QUARTER_S
@@ -56,7 +56,7 @@ async def history(
         try:
             rows, since_s = await kept.disk.within(CALL_S, read, "the history")
         except sqlite3.Error as error:
-            raise Problem(503, "history_failed", f"the history cannot be read: {error}") from None
+            raise Problem(503, "history_failed", params={"problem": str(error)}) from None
     columns = list(on_grid(rows, first, step_s, count))
     return History(
         gpu=gpu,

@@ -89,7 +89,7 @@ def _outcomes(outcome: PlanOutcome) -> list[Stopped]:
             id=one.key,
             what=one.what,
             where=one.where,
-            reason=one.reason,
+            reason="" if one.why is None else one.why.text.en,
         )
         for one in outcome.outcomes
     ]

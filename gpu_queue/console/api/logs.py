@@ -18,7 +18,7 @@ from gpu_queue.console.logs.bindings import BOUND, binding_of, place_for
 from gpu_queue.console.logs.opening import CannotRead, Opened, opened
 from gpu_queue.console.logs.ranges import part_of
 from gpu_queue.console.logs.rows import Blocks, sgr_before, shown, window
-from gpu_queue.console.logs.searching import search, wanted
+from gpu_queue.console.logs.searching import NothingWanted, search, wanted
 from gpu_queue.console.logs.sources import Place, place_of
 from gpu_queue.console.models.logs import ROWS_MAX, LogHits, LogRow, LogWindow
 from gpu_queue.console.models.tasks import ScriptText
@@ -68,12 +68,7 @@ async def find_log(world: World, console: ConsoleState, key: str, source: str) -
         view = await world.call(lambda: world.files.view(task, None, 1), READ_S)
     found = place_of(view, source)
     if found is None:
-        detail = (
-            f"this task has no log of the try {text_of(source, 60)}; its logs are listed with it"
-            if view.logs
-            else "nothing was printed yet: this task has no log"
-        )
-        raise Problem(404, "no_such_log" if view.logs else "no_log", detail)
+        raise Problem(404, "no_such_log" if view.logs else "no_log", params={"source": text_of(source, 60)})
     world.places.put(task.name, source, found)
     return found, is_running
 
@@ -87,9 +82,9 @@ async def _bound(world: World, roots: list[str], task_id: str | None) -> Place:
         async with told():
             place = await world.logs.within(READ_S, work, "a log")
     except CannotRead as error:
-        raise Problem(403, "cannot_read", str(error)) from None
+        raise Problem(403, error.code, params=error.params) from None
     if place is None:
-        raise Problem(404, "no_such_log", "no file is bound to this task")
+        raise Problem(404, "no_such_log.bound")
     return place
 
 
@@ -108,7 +103,7 @@ async def read_log(world: World, place: Place, work: Callable[[Opened], T]) -> T
         async with told():
             return await world.logs.within(READ_S, call, "a log")
     except CannotRead as error:
-        raise Problem(404 if error.is_missing else 403, "cannot_read", str(error)) from None
+        raise Problem(404 if error.is_missing else 403, error.code, params=error.params) from None
 
 
 @router.get("/logs/{source}/window", summary="Rows of a log around a byte")
@@ -187,8 +182,10 @@ async def log_search(
     """Works for 0.2 s and says where to go on; capitals count where one is typed."""
     try:
         what = wanted(q, encoding)
-    except ValueError as error:
-        raise Problem(422, "bad_search", str(error)) from None
+    except NothingWanted:
+        raise Problem(422, "bad_search") from None
+    except UnicodeEncodeError:
+        raise Problem(422, "bad_search.encoding", params={"text": repr(q), "encoding": encoding}) from None
     place, _ = await find_log(world, console, key, source)
     return await read_log(world, place, lambda file: search(file.read, file.size, what, start, to, known=known))
 
@@ -254,8 +251,8 @@ async def log_raw(
     size, inode = await read_log(world, place, lambda file: (file.size, file.inode))
     part = part_of(asked, size)
     if part is not None and part[0] >= part[1]:
-        detail = f"Range: {text_of(asked or '')}: the log has {size} bytes"
-        raise Problem(416, "bad_range", detail, headers={"Content-Range": f"bytes */{size}"})
+        params = {"asked": text_of(asked or ""), "size_bytes": size}
+        raise Problem(416, "bad_range", params=params, headers={"Content-Range": f"bytes */{size}"})
     begin, end = part or (0, size)
 
     def piece(file: Opened, offset: int) -> bytes:

@@ -43,14 +43,13 @@ async def told() -> AsyncIterator[None]:
         async with shared.told():
             yield
     except NoSuchPlan:
-        detail = "there is no such plan; one is kept for ten minutes: make it again"
-        raise Problem(404, "no_such_plan", detail) from None
+        raise Problem(404, "no_such_plan") from None
     except Unsuitable as error:
-        raise Problem(422, error.code, str(error)) from None
-    except Refused as error:
-        raise Problem(409, error.code, str(error)) from None
+        raise Problem(422, error.code, params=error.params) from None
     except Busy as error:
-        raise Problem(503, "busy", str(error)) from None
+        raise Problem(503, error.code, params=error.params) from None
+    except Refused as error:
+        raise Problem(409, error.code, params=error.params) from None
 
 
 def who(request: Request) -> str:
@@ -73,11 +72,7 @@ async def select(world: World, seen: Snapshot, wanted: TaskFilter) -> list[str]:
         if not chosen.is_partial:
             return await world.call(lambda: world.lists.keys(seen, wanted), CALL_S)
         if chosen.looked_at <= looked_at or time.monotonic() > deadline:
-            detail = (
-                f"only records tell which tasks this filter means, and {chosen.looked_at} were read so far; "
-                "narrow it by a word or a state"
-            )
-            raise Problem(422, "filter_unread", detail, params={"looked_at": chosen.looked_at})
+            raise Problem(422, "filter_unread", params={"looked_at": chosen.looked_at})
         looked_at = chosen.looked_at
 
 

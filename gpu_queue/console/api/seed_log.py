@@ -55,7 +55,7 @@ async def bind_log(world: Meant, console: Console, wish: BindRequest) -> Binding
     """It must be there, in the queue's ``logs/`` or in a folder of ``--log-root``; an earlier one is replaced."""
     key, task_id = await _task(world, str(wish.pid))
     if task_id is None:
-        raise Problem(422, "no_id", f"{text_of(key, 200)}: this task has no id yet; bind the file once it has one")
+        raise Problem(422, "no_id", params={"task": text_of(key, 200)})
     bound, roots = Bound(task_id, wish.path), log_roots(world, console)
 
     def work() -> Binding:
@@ -67,7 +67,7 @@ async def bind_log(world: Meant, console: Console, wish: BindRequest) -> Binding
     async with told():
         made = await world.logs.within(READ_S, work, "a binding")
     if not made.exists:
-        raise Problem(422, "cannot_read", made.problem)
+        raise Problem(422, "cannot_read.bound", made.problem)
     return made
 
 
@@ -113,7 +113,7 @@ async def read(
         async with told():
             place = await world.logs.within(READ_S, lambda: place_for(path, roots), "a log")
     except CannotRead as error:
-        raise Problem(403, "cannot_read", str(error)) from None
+        raise Problem(403, error.code, params=error.params) from None
     return await _part(world, place, offset, limit)
 
 

@@ -55,7 +55,7 @@ async def world_of(
     names = [text_of(one.job, 100) for one in spools.spools[:NAMED_MAX]]
     more = " …" if len(spools.spools) > NAMED_MAX else ""
     if not names:
-        raise Problem(404, "no_spool", "there is no queue yet; the first submission makes one")
+        raise Problem(404, "no_spool")
     detail = f"which queue? add ?job=: {', '.join(names)}{more}"
     raise Problem(409, "which_spool", detail, params={"spools": names})
 
@@ -129,7 +129,8 @@ async def start(
         async with jobfiles_told(which):
             outcome = await console.plans.run(world, plan.id, "", STOPS_S, who(request))
         if outcome.problem:
-            raise Problem(409, "not_loaded", outcome.problem, params={"queued": len(outcome.submitted)})
+            params = {"queued": len(outcome.submitted), "problem": outcome.problem.text.en}
+            raise Problem(409, "not_loaded", params=params)
     async with told():
         seen = (await world.latest()).snapshot
     agent = "" if outcome is None or outcome.agent is None else outcome.agent.text
@@ -196,15 +197,17 @@ async def stop(
         found = plan.tasks[0] if plan.tasks else None
         number = _number(key)
         if found is None:
-            raise Problem(404, "no_such_process", f"{text_of(pid, 200)}: no task is called so")
+            raise Problem(404, "no_such_process", params={"pid": text_of(pid, 200)})
         if not plan.can_run:
             return Stopped(pid=number, id=key, what="gone", where=found.state, reason=f"it has ended: {found.state}")
         outcome = await console.plans.run(world, plan.id, "", STOPS_S, who(request))
     one = outcome.outcomes[0] if outcome.outcomes else None
     if one is None:
-        reason = outcome.problem or f"its node has not answered for {STOPS_S:.0f} s; it is still being asked"
+        asked = f"its node has not answered for {STOPS_S:.0f} s; it is still being asked"
+        reason = asked if outcome.problem is None else outcome.problem.text.en
         return Stopped(pid=number, id=key, what="unknown", reason=reason)
-    return Stopped(pid=number, id=key, what=one.what, where=one.where, reason=one.reason)
+    reason = "" if one.why is None else one.why.text.en
+    return Stopped(pid=number, id=key, what=one.what, where=one.where, reason=reason)
 
 
 async def _stop_load(world: World, console: ConsoleState, request: Request, pid: int) -> Stopped:
@@ -258,17 +261,26 @@ def the_one(seen: Snapshot, pid: str) -> str:
         return pid
     number = int(pid[:20])
     if number >= PIDS:
-        raise Problem(404, "no_such_process", f"{pid}: this queue knows no such load; a task's number is less")
+        raise Problem(
+            404,
+            "no_such_process",
+            f"{pid}: this queue knows no such load; a task's number is less",
+            params={"pid": pid},
+        )
     found = sorted({key_of(one.task_id or one.name) for one in called(seen, number)})
     if len(found) > 1:
         detail = (
             f"{pid} fits {len(found)} tasks, and nothing was done; name one of them by its id: {', '.join(found)}"
         )
-        raise Problem(409, "which_process", detail, params={"ids": found[:NAMED_MAX]})
+        raise Problem(
+            409, "which_process", detail, params={"pid": pid, "count": len(found), "ids": found[:NAMED_MAX]}
+        )
     if found:
         return found[0]
     digits = f"-{number:06x}-"
     ended = [one for tasks in (seen.failed, seen.done) for one in tasks.ids_in_order() if one[18:26] == digits]
     if not ended:
-        raise Problem(404, "no_such_process", f"{pid}: no task of this queue has the digits {number:06x}")
+        raise Problem(
+            404, "no_such_process", f"{pid}: no task of this queue has the digits {number:06x}", params={"pid": pid}
+        )
     return max(ended)

@@ -31,16 +31,16 @@ def problem_of(error: Exception) -> Problem | None:
     """How a fault of the storage, or of what was asked for, is told; None: it is another one."""
     if isinstance(error, StorageSilent):
         params = {"silent_s": round(error.silent_s), "waits_for": error.waits_for}
-        return Problem(503, "storage_silent", str(error), params=params)
+        return Problem(503, "storage_silent", params=params)
     if isinstance(error, (StorageCrowded, TooManyStreams)):
         return Problem(503, "crowded", str(error))
     if isinstance(error, NoSuchSpool):
-        return Problem(404, "no_such_spool", str(error))
+        return Problem(404, error.code, params=error.params)
     if isinstance(error, Unseen):
-        return Problem(500, "unseen", text_of(str(error)))
+        return Problem(500, "unseen", params={"problem": text_of(str(error))})
     if isinstance(error, OSError):
         name = "" if error.filename is None else f"{printable(str(error.filename))}: "
-        return Problem(503, "storage_failed", f"{name}{error.strerror or error}; try again later")
+        return Problem(503, "storage_failed", params={"problem": f"{name}{error.strerror or error}"})
     return None
 
 

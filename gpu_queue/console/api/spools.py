@@ -88,7 +88,7 @@ async def node(world: Spool, node: str) -> NodeDetail:
     """What its agent tells, and the file in which it does."""
     found = (await _living(world)).living.nodes.get(node)
     if found is None:
-        raise Problem(404, "no_such_node", f"no node {printable(node)} tells of itself in this queue")
+        raise Problem(404, "no_such_node", params={"node": printable(node)})
     path = world.paths.node_json(name_of(node))
 
     def read() -> str:

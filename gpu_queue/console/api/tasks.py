@@ -64,8 +64,7 @@ async def find_task(world: World, key: str) -> AnyTask:
         if found is None:
             found = (await world.complete()).find(name)
     if found is None:
-        detail = f"there is no task {text_of(key, 150)} in this queue; it may have been removed"
-        raise Problem(404, "no_such_task", detail)
+        raise Problem(404, "no_such_task", params={"task": text_of(key, 150)})
     return found
 
 

@@ -35,7 +35,7 @@ def range_of(
     from_s = to_s - usual_s if from_s is None or not math.isfinite(from_s) else from_s
     if not 0 < to_s - from_s <= most_s:
         days = round(most_s / 86400)
-        raise Problem(422, "range", f"from={from_s:.0f} and to={to_s:.0f}: expected an end at most {days} days later")
+        raise Problem(422, "range", params={"from_s": round(from_s), "to_s": round(to_s), "days": days})
     return from_s, to_s
 
 

@@ -9,9 +9,8 @@ from gpu_queue.console.lists.choosing import AnyTask
 from gpu_queue.console.lists.facts import Facts
 from gpu_queue.console.lists.rows import row_of
 from gpu_queue.console.logs.sources import sources_of
-from gpu_queue.console.models.common import Note
 from gpu_queue.console.models.tasks import GpuUse, Need, TaskDetail, TaskRow, Try
-from gpu_queue.console.sentences import needs_of
+from gpu_queue.console.sentences import needs_of, note
 from gpu_queue.console.world.living import told_of
 from gpu_queue.scripts.reader import HEAD_BYTES, read
 from gpu_queue.spool import files
@@ -64,10 +63,7 @@ def detail_of(reader: TaskFiles, seen: Snapshot, task: AnyTask) -> TaskDetail:
         record=_record(submission),
         array=_array(submission),
         experiment=text_of(group),
-        problems=[
-            Note(code="unread", params={"file": text_of(one.file)}, text=text_of(f"{one.file}: {one.problem}"))
-            for one in view.problems
-        ],
+        problems=[note("unread", file=one.file, problem=one.problem) for one in view.problems],
     )
 
 

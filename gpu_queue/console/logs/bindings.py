@@ -52,17 +52,16 @@ def place_for(path: str, roots: Sequence[str]) -> Place:
     """
     name = printable(path)
     if "\0" in path or ".." in path.split("/"):
-        raise CannotRead(f"{name}: expected a path without ..")
+        raise CannotRead("dots", name)
     try:
         real = os.path.realpath(os.path.join(roots[0], path))
     except (OSError, ValueError) as error:
-        raise CannotRead(f"{name}: {error}") from None
+        raise CannotRead("failed", name, problem=str(error)) from None
     for root in map(os.path.realpath, roots):
         below = os.path.relpath(real, root)
         if below != "." and below.split("/", 1)[0] != "..":
             return Place(root, below, name)
-    allowed = ", ".join(printable(one) for one in roots)
-    raise CannotRead(f"{name}: it leads out of {allowed}; start the console with --log-root for its directory")
+    raise CannotRead("outside", name, roots=[printable(one) for one in roots])
 
 
 def facts_of(path: str, roots: Sequence[str]) -> Facts:

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from gpu_queue.console.phrasebook import REFUSALS
 from gpu_queue.texts import printable
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -16,11 +17,17 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class CannotRead(Exception):
-    """A file that is not read, and why, for people."""
+    """A file that is not read, and why: a variant of ``cannot_read`` in ``phrasebook.REFUSALS``."""
 
-    def __init__(self, why: str, *, is_missing: bool = False) -> None:
-        super().__init__(why)
-        self.is_missing = is_missing
+    def __init__(self, variant: str, file: str, **params: object) -> None:
+        self.code = f"cannot_read.{variant}"
+        self.params: dict[str, object] = {"file": file, **params}
+        super().__init__(REFUSALS[self.code].filled(self.params)[0])
+
+    @property
+    def is_missing(self) -> bool:
+        """It is not there."""
+        return self.code == "cannot_read.missing"
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ def opened(root: str, below: str) -> Iterator[Opened]:
     parts = [one for one in below.split("/") if one not in ("", ".")]
     name = printable(below)
     if not parts or ".." in parts or "\0" in below:
-        raise CannotRead(f"{name}: expected a path below {printable(root)}")
+        raise CannotRead("below", name, root=printable(root))
     try:
         descriptor = os.open(os.path.realpath(root), _DIRECTORY)
     except OSError as error:
@@ -72,7 +79,7 @@ def opened(root: str, below: str) -> Iterator[Opened]:
         descriptor = _into(descriptor, parts[-1], _FILE, name)
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
-            raise CannotRead(f"{name}: it is no regular file")
+            raise CannotRead("irregular", name)
         yield Opened(descriptor, facts.st_size, f"{facts.st_dev:x}-{facts.st_ino:x}", facts.st_mtime)
     finally:
         os.close(descriptor)
@@ -95,9 +102,9 @@ def _swap(old: int, new: int) -> int:
 def _told(name: str, error: OSError) -> Exception:
     name = printable(name)
     if error.errno == errno.ENOENT:
-        return CannotRead(f"{name}: it is not there", is_missing=True)
+        return CannotRead("missing", name)
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
-        return CannotRead(f"{name}: a part of it is a link, or no directory; expected a file below the directory")
+        return CannotRead("link", name)
     if error.errno in (errno.EACCES, errno.EPERM, errno.ENXIO, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL):
-        return CannotRead(f"{name}: {error.strerror}")
+        return CannotRead("failed", name, problem=str(error.strerror))
     return error

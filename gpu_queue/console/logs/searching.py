@@ -25,20 +25,22 @@ class Wanted:
     """Capitals count: one was typed."""
 
 
+class NothingWanted(ValueError):
+    """Nothing was typed."""
+
+
 def wanted(text: str, encoding: str = "utf-8") -> Wanted:
     """What somebody typed: ``a|b`` is either; with a capital letter in it, capitals count.
 
     Raises:
-        ValueError: nothing was typed, or what cannot be in such a log.
+        NothingWanted: nothing was typed.
+        UnicodeEncodeError: what cannot be in such a log.
     """
     words = [one for one in text.split("|") if one][:WORDS_MAX]
     if not words:
-        raise ValueError("nothing to look for; expected a text, or several with | between them")
+        raise NothingWanted
     is_exact = text != text.lower()
-    try:
-        return Wanted(tuple(one.encode(encoding) for one in words), is_exact)
-    except UnicodeEncodeError:
-        raise ValueError(f"{text!r} cannot be written in {encoding}") from None
+    return Wanted(tuple(one.encode(encoding) for one in words), is_exact)
 
 
 def search(

@@ -34,11 +34,11 @@ class WhyWaits(Model):
 
 
 class Note(Model):
-    """Something to tell a person: the page words the codes that it knows and shows ``text`` of others."""
+    """Something to tell a person, in both languages; the code and its parameters are for programs."""
 
-    code: str = Field(examples=["not_listed"])
-    params: dict[str, Param] = Field(default_factory=dict)
-    text: str = Field(description="In English.")
+    code: str = Field(examples=["runs"])
+    params: dict[str, Param] = Field(default_factory=dict, examples=[{"node": "gpu1"}])
+    text: Words
 
 
 class ProblemDetails(BaseModel):
@@ -50,3 +50,4 @@ class ProblemDetails(BaseModel):
     detail: str = Field("", description="What, where, what was expected, what to do.")
     code: str = Field("", description="For programs.", examples=["no_such_task"])
     params: dict[str, Any] = Field(default_factory=dict)
+    text: Words | None = Field(None, description="The detail for people, in both languages.")

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from gpu_queue.console.models.common import Model, Param, WhyWaits
+from gpu_queue.console.models.common import Model, Param, WhyWaits, Words
 
 GPUS_MAX = 1024
 RUNNING_MAX = 500
@@ -185,7 +185,7 @@ class Attention(Model):
     gpu: str = Field("", description="A key of `gpus`.")
     task: str = Field("", description="The key of a task.")
     params: dict[str, Param] = {}
-    text: str = Field(description="In English, for codes that the page does not know.")
+    text: Words
     since_at_s: float | None = None
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from gpu_queue.console.models.common import Model, Note, TaskState, WhyWaits, Words
+from gpu_queue.console.models.common import Model, Note, TaskState, WhyWaits
 from gpu_queue.console.models.jobfiles import PlannedLoad
 from gpu_queue.console.models.tasks import Need, TaskFilter
 
@@ -84,7 +84,7 @@ class PlannedTask(Model):
     since_at_s: float | None = None
     place: int | None = None
     place_after: int | None = Field(None, description="Of priority.")
-    why_not: str = Field("", description="Of `nothing`: why; in English.")
+    why_not: Note | None = Field(None, description="Of `nothing`: why.")
 
 
 class PlannedNode(Model):
@@ -102,8 +102,8 @@ class PlannedScript(Model):
     name: str
     needs: list[Need]
     tasks: int = Field(1, description="More than one: an array.")
-    problem: Words | None = Field(None, description="Why it can never run.")
-    notes: list[Words] = []
+    problem: Note | None = Field(None, description="Why it can never run.")
+    notes: list[Note] = []
     starts: str = Field("", description="A node (its title) on which it could start now; empty: it waits.")
     starts_idle: int | None = Field(None, description="So many GPUs of that node are idle.")
     why_waits: list[WhyWaits] = []
@@ -164,7 +164,7 @@ class TaskOutcome(Model):
     title: str
     what: Literal["done", "gone", "refused", "unknown"]
     where: str = ""
-    reason: str = Field("", description="In English.")
+    why: Note | None = Field(None, description="Why it was not done, or what should be known of it.")
 
 
 class NodeAnswer(Model):
@@ -197,7 +197,7 @@ class PlanOutcome(Model):
     answers: list[NodeAnswer] = []
     submitted: list[str] = Field([], description="Ids of new tasks; at most 200.")
     undo_until_s: float | None = Field(None, description="null: cannot be undone.")
-    problem: str = Field("", description="Why it did not come to its end; in English.")
+    problem: Note | None = Field(None, description="Why it did not come to its end.")
     notes: list[str] = Field([], description="What else is to be said of it; in English, at most 20.")
     agent: AgentOutcome | None = Field(None, description="What became of starting or ending the console's own agent.")
 

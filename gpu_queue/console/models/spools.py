@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
-from gpu_queue.console.models.common import Model
+from gpu_queue.console.models.common import Model, Note
 from gpu_queue.console.models.living import Counts
 
 
@@ -62,8 +64,9 @@ class Action(Model):
     who: str
     job: str
     action: str
-    summary: str
-    outcome: str
+    summary: Note
+    state: Literal["running", "finished"]
+    problem: Note | None = Field(None, description="Why it did not come to its end.")
     counts: dict[str, int] = Field({}, description="By what: done, gone, refused, unknown.")
     plan: str = ""
     can_undo: bool = False

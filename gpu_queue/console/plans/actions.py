@@ -8,12 +8,17 @@ from collections import Counter, deque
 from dataclasses import dataclass
 
 from gpu_queue.console.keys import text_of
+from gpu_queue.console.models.common import Note, Param
 from gpu_queue.console.models.plans import Plan
 from gpu_queue.console.models.spools import Action
+from gpu_queue.console.phrasebook import ACTIONS
 from gpu_queue.console.plans.keeping import Kept
 from gpu_queue.console.plans.progress import Progress
+from gpu_queue.console.sentences import filled
 
 KEPT_MAX = 200
+NODES_MAX = 3
+"""So many are named."""
 log = logging.getLogger("gpu_queue.console.actions")
 
 
@@ -24,7 +29,7 @@ class _Done:
     kept: Kept
     progress: Progress
     is_undo: bool
-    summary: str
+    summary: Note
 
 
 class Actions:
@@ -44,7 +49,7 @@ class Actions:
     def end(self, kept: Kept, progress: Progress, who: str, *, is_undo: bool = False) -> None:
         """It is over; called by the thread that did it."""
         said = summary(kept.made.plan, is_undo=is_undo)
-        log.info("%s by %s in %s: %s", said, text_of(who), text_of(kept.job), outcome(progress))
+        log.info("%s by %s in %s: %s", said.text.en, text_of(who), text_of(kept.job), outcome(progress))
         with self._lock:
             for what, count in progress.counts.items():
                 self._counts["undo" if is_undo else kept.made.plan.action, what] += count
@@ -65,7 +70,8 @@ class Actions:
                 job=one.kept.job,
                 action="undo" if one.is_undo else one.kept.made.plan.action,
                 summary=one.summary,
-                outcome=outcome(one.progress),
+                state="finished" if one.progress.is_finished else "running",
+                problem=one.progress.problem,
                 counts=one.progress.counts,
                 plan=one.kept.made.plan.id,
                 can_undo=not one.is_undo and one.kept.can_undo,
@@ -76,32 +82,47 @@ class Actions:
 
 
 def outcome(progress: Progress) -> str:
-    """What came of it, for people."""
+    """What came of it, for the log."""
     if not progress.is_finished:
         return "running"
     counts = ", ".join(f"{count} {what}" for what, count in sorted(progress.counts.items()))
-    return f"{counts}; {progress.problem}" if counts and progress.problem else counts or progress.problem or "nothing"
+    problem = "" if progress.problem is None else progress.problem.text.en
+    return f"{counts}; {problem}" if counts and problem else counts or problem or "nothing"
 
 
-def summary(plan: Plan, *, is_undo: bool = False) -> str:
-    """What was meant, in English."""
-    counts, nodes = plan.counts, ", ".join(one.title for one in plan.nodes[:3])
-    parts = [
-        f"{verb} {count}" for verb in ("stop", "cancel", "retry", "priority") if (count := getattr(counts, verb))
-    ]
+def summary(plan: Plan, *, is_undo: bool = False) -> Note:
+    """What was meant: a code of ``phrasebook.ACTIONS``."""
+    code, params = _meant(plan)
+    code = f"undo_{code}" if is_undo else code
+    return Note(code=code, params=params, text=filled(ACTIONS[code], params))
+
+
+def _meant(plan: Plan) -> tuple[str, dict[str, Param]]:
+    counts = plan.counts
+    if plan.nodes and plan.action in ("shutdown", "forget"):
+        names = [one.title for one in plan.nodes[:NODES_MAX]]
+        many = "_many" if len(plan.nodes) > NODES_MAX else ""
+        return f"{plan.action}{many}", {"count": len(plan.nodes), "nodes": names}
     if plan.action == "submit":
-        parts = [f"submit {counts.submit}"]
-    elif plan.action == "load" and plan.load is not None:
-        parts = [f"load {plan.load.file}: {counts.submit}"]
-    elif plan.action == "priority":
-        parts = [f"priority {plan.priority} of {counts.priority}"]
-    elif plan.action == "explain":
-        parts = [f"explain {counts.total}"]
-    elif plan.action in ("shutdown", "forget"):
-        parts = [f"{plan.action} {nodes}" + (" …" if len(plan.nodes) > 3 else "")]
+        name = plan.scripts[0].name if len(plan.scripts) == 1 and counts.submit == 1 else ""
+        return ("submit_one", {"title": name}) if name else ("submit", {"count": counts.submit})
+    if plan.action in ("pause", "resume", "drain", "keepalive_on", "keepalive_off", "shutdown", "forget"):
+        return plan.action, {"nodes": []}
+    if plan.action == "load":
+        return "load", {"file": "" if plan.load is None else plan.load.file, "count": counts.submit}
     if plan.ends_agent:
-        parts.append(f"end the agent on {plan.ends_agent}")
-    if len(plan.tasks) == 1 and plan.action not in ("submit", "load"):
-        parts.append(plan.tasks[0].title)
-    said = " ".join(parts) or plan.action.replace("_", " ")
-    return f"undo: {said}" if is_undo else said
+        return "stop_agent", {"stop": counts.stop, "cancel": counts.cancel, "node": plan.ends_agent}
+    code: str = plan.action
+    if plan.action == "stop":
+        code = ("stop_cancel" if counts.cancel else "stop") if counts.stop else "cancel"
+    params: dict[str, Param] = {
+        "stop": counts.stop,
+        "cancel": counts.cancel,
+        "retry": counts.retry,
+        "count": counts.priority if plan.action == "priority" else counts.total,
+        "priority": plan.priority,
+    }
+    touched = [one for one in plan.tasks if one.does != "nothing"]
+    if len(touched) == 1 and counts.total - counts.nothing == 1:
+        return f"{code}_one", {"title": touched[0].title, "priority": plan.priority}
+    return code, params

@@ -14,9 +14,11 @@ from gpu_queue.console.jobfiles.folders import CannotUse
 from gpu_queue.console.jobfiles.loading import BadFile
 from gpu_queue.console.jobfiles.shelf import Changed, Shelf
 from gpu_queue.console.keys import key_of, text_of
+from gpu_queue.console.models.common import Note
 from gpu_queue.console.plans.nouns import FLAGS, Made, Target
 from gpu_queue.console.plans.progress import Progress
 from gpu_queue.console.plans.submitting import for_desk, given
+from gpu_queue.console.sentences import note, note_of
 from gpu_queue.errors import GpuQueueError, NotPublished
 from gpu_queue.spool.desk import asking, bulk, clearing, entrance, explaining, steering, stopping
 from gpu_queue.spool.desk.asking import Answer, Reply
@@ -30,7 +32,7 @@ _REPLIES = {Reply.ANSWERED: What.DONE, Reply.GONE: What.GONE, Reply.SILENT: What
 _LIFTING = ("resume", "keepalive_on")
 
 
-def run(paths: SpoolPaths, made: Made, progress: Progress, home: str) -> str:
+def run(paths: SpoolPaths, made: Made, progress: Progress, home: str) -> Note | None:
     """Do what a plan says, and tell of each thing that is done; returns why it did not come to its end.
 
     Args:
@@ -44,12 +46,12 @@ def run(paths: SpoolPaths, made: Made, progress: Progress, home: str) -> str:
             entrance.enter(paths)
         _run(paths, made, progress, home)
     except Changed:
-        return "somebody has changed the file since it was looked at; nothing was loaded: look again"
+        return note("file_changed")
     except BadFile as error:
-        return f"the file cannot be loaded any more: {error.problems[0].text}"
+        return note("file_bad", problem=error.problems[0].text)
     except (CannotUse, GpuQueueError, OSError) as error:
-        return str(error)
-    return ""
+        return note("cut_short", problem=str(error))
+    return None
 
 
 def _run(paths: SpoolPaths, made: Made, progress: Progress, home: str) -> None:
@@ -108,24 +110,25 @@ def _shut_down(paths: SpoolPaths, made: Made, progress: Progress) -> None:
     def answered(answer: Answer) -> None:
         heard.add(answer.node)
         progress.answered(answer)
-        progress.note(key_of(answer.node), answer.node, _REPLIES[answer.reply], reason=" ".join(answer.lines))
+        said = " ".join(answer.lines)
+        why = note("agent_said", said=said) if said else None
+        progress.note(key_of(answer.node), answer.node, _REPLIES[answer.reply], why=why)
 
     stopping.shut_down(
         paths, wait=made.request.wait, nodes=made.nodes, unkeep=not made.request.nodes, answered=answered
     )
     for node in made.nodes:
         if node not in heard:
-            reason = "the agent that was meant is gone"
-            progress.note(key_of(node), node, What.GONE, reason=reason)
+            progress.note(key_of(node), node, What.GONE, why=note("agent_gone"))
 
 
 def _forget(paths: SpoolPaths, made: Made, progress: Progress) -> None:
     for node in made.nodes:
         forgotten = clearing.forget_node(paths, node, force=made.request.force)
-        reason = forgotten.reason or (
-            f"{len(forgotten.tasks)} of its tries count as lost; agents move them on" if forgotten.tasks else ""
-        )
-        progress.note(key_of(node), node, forgotten.what, reason=reason)
+        why = None if forgotten.why is None else note_of(forgotten.why)
+        if why is None and forgotten.tasks:
+            why = note("tries_lost", count=len(forgotten.tasks))
+        progress.note(key_of(node), node, forgotten.what, why=why)
 
 
 # -- tasks ----------------------------------------------------------------------------------------------------------
@@ -155,13 +158,13 @@ def _load(paths: SpoolPaths, made: Made, progress: Progress, home: str) -> None:
         raise
     progress.moved.tasks += [(task, str(task)) for task in done.taken]
     for task in done.taken:
-        reason = "taken out: gone from the file, or queued anew"
-        progress.note(key_of(task.id or task.name), task.plain_title, What.DONE, State.FAILED.value, reason)
+        key, why = key_of(task.id or task.name), note("taken_out")
+        progress.note(key, task.plain_title, What.DONE, State.FAILED.value, why)
     for task in done.queued:
         _queued(progress, str(task), " ".join(task.notes))
     progress.moved.finished_server_s = asking.server_now_s(paths)
-    for note in done.notes:
-        progress.remark(note)
+    for remark in done.notes:
+        progress.remark(remark)
     if order.starts_agent:
         _tell_agent(progress, starting.start(paths, order.gpus, os.environ, time.time()))
 
@@ -175,7 +178,8 @@ def _queued(progress: Progress, name: str, notes: str = "") -> None:
     full = parse_full(name)
     task_id = name if full is None else full[1]
     progress.moved.submitted.append(name)
-    progress.note(task_id, title_of(task_id), What.DONE, State.PENDING.value, notes)
+    why = note("submit_notes", said=notes) if notes else None
+    progress.note(task_id, title_of(task_id), What.DONE, State.PENDING.value, why)
 
 
 def _explain(paths: SpoolPaths, made: Made, progress: Progress) -> None:
@@ -190,4 +194,5 @@ def _explain(paths: SpoolPaths, made: Made, progress: Progress) -> None:
             progress.told(task, steering.moved_on(task, None))
             continue
         lines = " · ".join(text_of(line) for line in told[found].lines)
-        progress.note(key_of(task.id or task.name), task.plain_title, What.DONE, found.where, lines)
+        why = note("agent_said", said=lines) if lines else None
+        progress.note(key_of(task.id or task.name), task.plain_title, What.DONE, found.where, why)

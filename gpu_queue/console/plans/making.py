@@ -16,8 +16,10 @@ from gpu_queue.console.models.plans import (
     PlannedTask,
     PlanRequest,
 )
+from gpu_queue.console.phrasebook import REFUSALS
 from gpu_queue.console.plans.dependents import depending_on
 from gpu_queue.console.plans.nouns import FLAGS, ON_NODES, Facts, Made, Target
+from gpu_queue.console.sentences import note
 from gpu_queue.spool.snapshot.settled import SettledTask
 from gpu_queue.spool.snapshot.view import NodeView, Presence, RunningTask
 from gpu_queue.spool.snapshot.waiting import WaitingTask
@@ -37,11 +39,13 @@ Found = WaitingTask | RunningTask | SettledTask
 
 
 class Unsuitable(ValueError):
-    """A wish that names nothing, or too much, or lacks a value; ``code`` is for programs."""
+    """A wish that names nothing, or too much, or lacks a value: a code of ``phrasebook.REFUSALS``."""
 
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
+    def __init__(self, code: str, **params: object) -> None:
+        super().__init__(REFUSALS[code].filled(params)[0])
         self.code = code
+        """With its variant."""
+        self.params = params
 
 
 def make(facts: Facts, request: PlanRequest, chosen: Sequence[str], plan_id: str, expires_at_s: float) -> Made:
@@ -62,11 +66,11 @@ def make(facts: Facts, request: PlanRequest, chosen: Sequence[str], plan_id: str
     if request.action in ON_NODES:
         return _nodes(facts, request, plan_id, expires_at_s)
     if len(chosen) > TASKS_MAX:
-        raise Unsuitable("too_many_tasks", f"{len(chosen)} tasks; expected at most {TASKS_MAX}: narrow the filter")
+        raise Unsuitable("too_many_tasks", count=len(chosen), most=TASKS_MAX)
     if request.action == "priority" and request.priority is None:
-        raise Unsuitable("no_priority", "priority is missing; expected 0 to 999, smaller runs first")
+        raise Unsuitable("no_priority")
     if request.action == "explain" and len(chosen) > EXPLAINED_MAX:
-        raise Unsuitable("too_many_tasks", f"{len(chosen)} tasks; agents are asked about {EXPLAINED_MAX} at most")
+        raise Unsuitable("too_many_tasks.asked", count=len(chosen), most=EXPLAINED_MAX)
     return _tasks(facts, request, chosen, plan_id, expires_at_s)
 
 
@@ -105,8 +109,7 @@ def _tasks(facts: Facts, request: PlanRequest, chosen: Sequence[str], plan_id: s
     )
     warnings = [*_missing(missing), *_cut(facts)]
     if failing and facts.unread:
-        said = f"what comes after them is not known of {facts.unread} waiting tasks: their records were not read yet"
-        warnings.append(Note(code="dependents_unread", params={"count": facts.unread}, text=said))
+        warnings.append(note("dependents_unread", count=facts.unread))
     warnings += _silent(facts, targets)
     plan = Plan(
         id=plan_id,
@@ -146,25 +149,25 @@ def _look_up(facts: Facts, chosen: Iterable[str]) -> tuple[dict[str, Found], lis
     return found, list(missing)
 
 
-def _does(request: PlanRequest, one: Found) -> tuple[str, str]:
+def _does(request: PlanRequest, one: Found) -> tuple[str, Note | None]:
     """What becomes of a task, and why nothing does."""
     action = request.action
     if action == "explain":
-        return "explain", ""
+        return "explain", None
     if isinstance(one, WaitingTask):
         if action in ("cancel", "stop"):
-            return "cancel", ""
+            return "cancel", None
         if action == "priority":
-            return ("nothing", "it has that priority") if one.priority == request.priority else ("priority", "")
-        return "nothing", "it waits already"
+            is_so = one.priority == request.priority
+            return ("nothing", note("has_priority")) if is_so else ("priority", None)
+        return "nothing", note("waits_already")
     if isinstance(one, RunningTask):
         if action == "stop":
-            return "stop", ""
-        where = f"it runs on {text_of(one.node)}"
-        return "nothing", f"{where}; stop ends it" if action == "cancel" else where
+            return "stop", None
+        return "nothing", note("runs_stop" if action == "cancel" else "runs", node=text_of(one.node))
     if action == "retry" and one.state is State.FAILED:
-        return "retry", ""
-    return "nothing", "it is done" if one.state is State.DONE else "it has failed"
+        return "retry", None
+    return "nothing", note("is_done" if one.state is State.DONE else "has_failed")
 
 
 def target_of(key: str, one: Found) -> Target:
@@ -176,7 +179,9 @@ def target_of(key: str, one: Found) -> Target:
     return Target(key, one.state, one.name)
 
 
-def _shown(facts: Facts, key: str, one: Found, does: str, why_not: str, place_after: int | None) -> PlannedTask:
+def _shown(
+    facts: Facts, key: str, one: Found, does: str, why_not: Note | None, place_after: int | None
+) -> PlannedTask:
     task_id = one.task_id or ""
     is_running = isinstance(one, RunningTask)
     return PlannedTask.model_validate(
@@ -219,16 +224,14 @@ def _missing(keys: list[str]) -> list[Note]:
     if not keys:
         return []
     names = [text_of(key) for key in islice(keys, LISTED_MAX)]
-    text = f"in no directory of the queue any more: {', '.join(names)}" + (" …" if len(keys) > LISTED_MAX else "")
-    return [Note(code="not_found", params={"count": len(keys), "names": names}, text=text)]
+    return [note("not_found_many" if len(keys) > LISTED_MAX else "not_found", count=len(keys), names=names)]
 
 
 def _cut(facts: Facts) -> list[Note]:
     parts = sorted(facts.seen.cut & {"waiting", "running", "done", "failed"})
     if not parts:
         return []
-    text = f"there are more tasks than this console shows ({', '.join(parts)}); those it does not are not meant"
-    return [Note(code="cut", params={"parts": parts}, text=text)]
+    return [note("cut", parts=parts)]
 
 
 def _silent(facts: Facts, targets: list[Target]) -> list[Note]:
@@ -240,8 +243,7 @@ def _silent(facts: Facts, targets: list[Target]) -> list[Note]:
     if not silent:
         return []
     names = [text_of(node) for node in silent[:LISTED_MAX]]
-    text = f"no agent gave a sign of life on {', '.join(names)}: what may still run there ends itself within a minute"
-    return [Note(code="nodes_silent", params={"count": len(silent), "nodes": names}, text=text)]
+    return [note("nodes_silent", count=len(silent), nodes=names)]
 
 
 _ANSWERING = (Presence.ALIVE, Presence.UNKNOWN)
@@ -256,10 +258,9 @@ def _flags(facts: Facts, request: PlanRequest, plan_id: str, expires_at_s: float
     warnings = []
     for flag in is_set if not is_lifted else ():
         by = text_of(view.by) if (view := facts.seen.flag(flag)) is not None else ""
-        text = f"{flag} is set already" + (f", by {by}" if by else "") + "; your name and words replace those"
-        warnings.append(Note(code="already_set", params={"flag": flag, "by": by}, text=text))
+        warnings.append(note("already_set" if by else "already_set_unsigned", flag=flag, by=by))
     if is_lifted and not is_set:
-        warnings.append(Note(code="already_off", params={"flags": list(flags)}, text="there is nothing to undo"))
+        warnings.append(note("already_off", flags=list(flags)))
     nodes = [one for one in facts.seen.nodes if one.presence in (*_ANSWERING, Presence.SILENT)]
     running = _running_by_node(facts)
     plan = Plan(
@@ -299,7 +300,7 @@ def _node(view: NodeView, running: dict[str, int]) -> PlannedNode:
 
 def _nodes(facts: Facts, request: PlanRequest, plan_id: str, expires_at_s: float) -> Made:
     if request.action == "forget" and not request.nodes:
-        raise Unsuitable("no_node", "nodes is empty; expected the names of those that are to be forgotten")
+        raise Unsuitable("no_node")
     known = {one.node: one for one in facts.seen.nodes}
     wanted = list(dict.fromkeys(map(name_of, request.nodes))) or [
         one.node
@@ -310,18 +311,16 @@ def _nodes(facts: Facts, request: PlanRequest, plan_id: str, expires_at_s: float
     meant: list[NodeView] = []
     for node in wanted:
         view = known.get(node)
-        note = _why_not_node(request, node, view)
-        if note is not None:
-            warnings.append(note)
+        why_not = _why_not_node(request, node, view)
+        if why_not is not None:
+            warnings.append(why_not)
         elif view is not None:
             meant.append(view)
     running = _running_by_node(facts)
     if request.action == "forget" and request.force and any(running.get(one.node) for one in meant):
-        text = "should one of its tasks live after all, it may run twice for up to a minute"
-        warnings.append(Note(code="may_run_twice", text=text))
+        warnings.append(note("may_run_twice"))
     if request.action == "shutdown" and request.nodes and facts.is_kept:
-        text = "submit.sh --keep has another allocation submitted in their place; shut all down to end that"
-        warnings.append(Note(code="kept", text=text))
+        warnings.append(note("kept"))
     must_type = ""
     if meant:
         must_type = text_of(meant[0].title) if len(meant) == 1 and request.nodes else facts.job
@@ -345,12 +344,11 @@ def _why_not_node(request: PlanRequest, node: str, view: NodeView | None) -> Not
     """Why nothing is done to a node."""
     shown = text_of(node)
     if view is None:
-        return Note(code="no_such_node", params={"node": shown}, text=f"no node is called {shown}")
+        return note("no_such_node", node=shown)
     if request.action == "shutdown" and view.presence in (Presence.STOPPED, Presence.GONE):
-        return Note(code="node_stopped", params={"node": shown}, text=f"no agent serves on {shown} any more")
+        return note("node_stopped", node=shown)
     if request.action == "forget" and view.presence is Presence.GONE:
-        return Note(code="node_gone", params={"node": shown}, text=f"{shown} was put away already")
+        return note("node_gone", node=shown)
     if request.action == "forget" and view.presence in _ANSWERING and not request.force:
-        text = f"{shown} gave a sign of life a moment ago; shutdown ends its agent"
-        return Note(code="node_alive", params={"node": shown}, text=text)
+        return note("node_alive", node=shown)
     return None

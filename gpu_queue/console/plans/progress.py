@@ -9,8 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gpu_queue.console.keys import key_of, text_of
+from gpu_queue.console.models.common import Note
 from gpu_queue.console.models.living import StreamNote
 from gpu_queue.console.models.plans import AgentOutcome, NodeAnswer, PlanOutcome, TaskOutcome
+from gpu_queue.console.sentences import note_of
 from gpu_queue.spool.desk.asking import Answer
 from gpu_queue.spool.desk.find import Task
 from gpu_queue.spool.desk.steering import Outcome, What
@@ -61,7 +63,7 @@ class Progress:
         self._shown: list[TaskOutcome] = []
         self._others: list[TaskOutcome] = []
         self._answers: list[NodeAnswer] = []
-        self._problem = ""
+        self._problem: Note | None = None
         self._notes: list[str] = []
         self._agent: AgentOutcome | None = None
         self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
@@ -80,13 +82,12 @@ class Progress:
         if outcome.what is What.DONE:
             self.moved.tasks.append((task, outcome.name))
         key = key_of(task.id or task.name)
-        self.note(key, task.plain_title, outcome.what, outcome.where, outcome.reason)
+        why = None if outcome.why is None else note_of(outcome.why)
+        self.note(key, task.plain_title, outcome.what, outcome.where, why)
 
-    def note(self, key: str, title: str, what: What, where: str = "", reason: str = "") -> None:
+    def note(self, key: str, title: str, what: What, where: str = "", why: Note | None = None) -> None:
         """What became of anything that has a key."""
-        outcome = TaskOutcome(
-            key=key, title=text_of(title), what=what.value, where=text_of(where), reason=text_of(reason)
-        )
+        outcome = TaskOutcome(key=key, title=text_of(title), what=what.value, where=text_of(where), why=why)
         with self._lock:
             self._counts[outcome.what] += 1
             into = self._shown if what is What.DONE else self._others
@@ -120,14 +121,14 @@ class Progress:
         with self._lock:
             self._agent = told
 
-    def finish(self, problem: str = "") -> None:
+    def finish(self, problem: Note | None = None) -> None:
         """Nothing more comes.
 
         Args:
             problem: why it did not come to its end.
         """
         with self._lock:
-            self._problem = text_of(problem, 2000)
+            self._problem = problem
             self.is_finished = True
             done = sum(self._counts.values())
             waiters, self._waiters = self._waiters, []
@@ -167,7 +168,7 @@ class Progress:
             return dict(self._counts)
 
     @property
-    def problem(self) -> str:
+    def problem(self) -> Note | None:
         """Why it did not come to its end."""
         return self._problem
 

@@ -22,6 +22,7 @@ from gpu_queue.console.jobfiles import loading, starting
 from gpu_queue.console.jobfiles.loading import Wish
 from gpu_queue.console.jobfiles.shelf import Shelf as JobFiles
 from gpu_queue.console.keys import name_of, text_of
+from gpu_queue.console.models.common import Note
 from gpu_queue.console.models.living import StreamNote
 from gpu_queue.console.models.plans import (
     SHOWN_MAX,
@@ -34,12 +35,14 @@ from gpu_queue.console.models.plans import (
     SubmitOptions,
 )
 from gpu_queue.console.models.spools import Action
+from gpu_queue.console.phrasebook import REFUSALS
 from gpu_queue.console.plans import doing, gathering, submitting, undoing
 from gpu_queue.console.plans.actions import Actions
 from gpu_queue.console.plans.keeping import LIVES_S, Kept, NoSuchPlan, Shelf
 from gpu_queue.console.plans.making import CONFIRMED_ABOVE, Unsuitable, make
 from gpu_queue.console.plans.nouns import FLAGS, Facts, Made
 from gpu_queue.console.plans.progress import Progress
+from gpu_queue.console.sentences import note
 from gpu_queue.spool.desk import asking, entrance, publishing
 from gpu_queue.spool.desk.find import WAITING_FIRST, Finder, Task
 from gpu_queue.spool.desk.publishing import Options, Script
@@ -56,16 +59,18 @@ T = TypeVar("T")
 log = logging.getLogger("gpu_queue.console.plans")
 
 
-class Busy(RuntimeError):
-    """As many changes of this spool are under way as may be."""
-
-
 class Refused(ValueError):
-    """A plan that cannot be run or undone; ``code`` is for programs."""
+    """A plan that cannot be run or undone now: a code of ``phrasebook.REFUSALS``."""
 
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
+    def __init__(self, code: str, **params: object) -> None:
+        super().__init__(REFUSALS[code].filled(params)[0])
         self.code = code
+        """With its variant."""
+        self.params = params
+
+
+class Busy(Refused):
+    """As many changes of this spool are under way as may be."""
 
 
 class Sight(Protocol):
@@ -146,8 +151,7 @@ class Plans:
             Unsuitable: it names nothing, or too much, or lacks a value.
         """
         if request.action == "load":
-            detail = "a load is planned by POST …/jobfiles/{mode}/{index}/plan"
-            raise Unsuitable("by_its_file", detail)
+            raise Unsuitable("by_its_file")
         seen = await sight.fresh(everything=True)
         chosen = await select(seen)
         plan_id, expires_at_s = secrets.token_urlsafe(12), self._now_s() + LIVES_S
@@ -240,12 +244,11 @@ class Plans:
         self, sight: Sight, seen: Snapshot, request: PlanRequest, plan_id: str, expires_at_s: float
     ) -> Made:
         if not request.scripts:
-            raise Unsuitable("no_script", "scripts is empty; expected at least one")
+            raise Unsuitable("no_script")
         scripts = [submitting.given(one) for one in request.scripts]
         total_bytes = sum(len(one.content) for one in scripts)
         if total_bytes > submitting.TOTAL_MAX_BYTES:
-            most = submitting.TOTAL_MAX_BYTES
-            raise Unsuitable("too_large", f"{total_bytes} bytes of scripts; expected at most {most} together")
+            raise Unsuitable("too_large.scripts", size_bytes=total_bytes, most_bytes=submitting.TOTAL_MAX_BYTES)
         finder = Finder(sight.paths)
         gpus = submitting.default_gpus(seen)
 
@@ -259,7 +262,7 @@ class Plans:
         found, total = submitting.look_at(scripts, options, around)
         if total > submitting.SUBMITTED_MAX:
             most = submitting.SUBMITTED_MAX
-            raise Unsuitable("too_many_tasks", f"{total} tasks; expected at most {most} at once")
+            raise Unsuitable("too_many_tasks.submitted", count=total, most=most)
         is_sound = all(one.problem is None for one in found)
         plan = Plan(
             id=plan_id,
@@ -296,8 +299,7 @@ class Plans:
         handed = [submitting.given(one) for one in scripts]
         total_bytes = sum(len(one.content) for one in handed)
         if total_bytes > submitting.TOTAL_MAX_BYTES:
-            most = submitting.TOTAL_MAX_BYTES
-            raise Unsuitable("too_large", f"{total_bytes} bytes of scripts; expected at most {most} together")
+            raise Unsuitable("too_large.scripts", size_bytes=total_bytes, most_bytes=submitting.TOTAL_MAX_BYTES)
         states = {one: seen.state_of(one) for one in options.after}
         around = submitting.Surroundings(seen, self._home, None, states)
         found, _ = await asyncio.to_thread(submitting.look_at, handed, options, around)
@@ -342,9 +344,9 @@ class Plans:
         if kept.progress is None:  # from here on nobody else comes between
             plan = kept.made.plan
             if not plan.can_run:
-                raise Refused("nothing_to_do", "nothing would happen, or a script can never run")
+                raise Refused("nothing_to_do")
             if plan.must_type and typed != plan.must_type:
-                raise Refused("not_typed", f"typed is {typed!r}; expected {plan.must_type!r}")
+                raise Refused("not_typed", typed=typed, expected=plan.must_type)
             total = len(kept.made.targets) or plan.counts.submit or len(kept.made.nodes) or 1
             made = kept.made
             kept.progress = self._begin(
@@ -368,9 +370,9 @@ class Plans:
         kept = self._shelf.get(sight.job, plan_id)
         if kept.undoing is None:
             if kept.progress is None or not kept.progress.is_finished:
-                raise Refused("not_run", "the plan was not run to its end; there is nothing to undo yet")
+                raise Refused("not_run")
             if not kept.can_undo:
-                raise Refused("cannot_undo", f"{kept.made.plan.action} cannot be undone, or nothing was done")
+                raise Refused("cannot_undo")
             made, moved = kept.made, kept.progress.moved
             kept.undoing = self._begin(
                 sight,
@@ -389,18 +391,18 @@ class Plans:
         kept: Kept,
         total: int,
         who: str,
-        work: Callable[[Progress], str],
+        work: Callable[[Progress], Note | None],
         *,
         is_undo: bool = False,
     ) -> Progress:
         hands = self._of(sight.job)
         if not hands.room.acquire(blocking=False):
-            raise Busy(f"{THREADS_MAX} changes of {sight.job} are under way; try again")
+            raise Busy("busy", count=THREADS_MAX, queue=sight.job)
         progress = Progress(kept.made.plan.id, total, sight.say, self._clock)
         self._actions.begin(self._now_s(), who, kept, progress, is_undo=is_undo)
 
         def run() -> None:
-            problem = "it ended unexpectedly; the console's log says why"
+            problem: Note | None = note("broke_off")
             try:
                 problem = work(progress)
             finally:

@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gpu_queue.console.keys import text_of
-from gpu_queue.console.models.common import Words
+from gpu_queue.console.models.common import Note
 from gpu_queue.console.models.plans import PlannedScript, ScriptIn, SubmitOptions
 from gpu_queue.console.models.tasks import Need
 from gpu_queue.console.plans.starting import Outlook, Taken, outlook
-from gpu_queue.console.sentences import needs_of, note_of, why_waits
+from gpu_queue.console.sentences import both, needs_of, note, note_of, note_of_script, why_waits
 from gpu_queue.errors import BadScript
+from gpu_queue.sayings import Say, say
 from gpu_queue.scripts.reader import HEAD_BYTES, read
 from gpu_queue.scripts.reading import Reading
 from gpu_queue.spool.desk.publishing import SCRIPT_MAX_BYTES, Options, Script
@@ -30,10 +31,6 @@ TOTAL_MAX_BYTES = 64 << 20
 SUBMITTED_MAX = 20_000
 """Tasks of one submission: arrays have up to 10,000."""
 WHY_MAX = 10
-_CRLF = Words(
-    en="its lines end as on Windows (CR LF), which bash takes for a part of the words",
-    zh="它的行尾是 Windows 格式（CR LF），bash 会把 CR 当作内容",
-)
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ class Given:
 
     name: str
     content: bytes
-    problem: Words | None = None
+    problem: Note | None = None
 
 
 def given(script: ScriptIn) -> Given:
@@ -52,30 +49,20 @@ def given(script: ScriptIn) -> Given:
         try:
             content = base64.b64decode(script.text, validate=True)
         except (binascii.Error, ValueError):
-            return Given(script.name, b"", problem or _same("its text is no base64"))
+            return Given(script.name, b"", problem or note("no_base64"))
     else:
         content = script.text.encode("utf-8", "surrogateescape")
     if problem is None and len(content) > SCRIPT_MAX_BYTES:
-        problem = _same(f"has {len(content)} bytes; a script has at most {SCRIPT_MAX_BYTES}")
+        problem = note_of(say(Say.TOO_LARGE, size_bytes=len(content), most_bytes=SCRIPT_MAX_BYTES))
     return Given(script.name, content, problem)
 
 
-def _problem_of_name(name: str) -> Words | None:
+def _problem_of_name(name: str) -> Note | None:
     if name in (".", "..") or "/" in name:
-        return Words(
-            en=f"{text_of(name)!r} cannot be a script's name; expected one without /",
-            zh=f"{text_of(name)!r} 不能作为脚本名；名称中不能有 /",
-        )
+        return note("name_slash", name=repr(text_of(name)))
     if not name.isprintable() or not name.strip():
-        return Words(
-            en=f"{text_of(name)!r} cannot be a script's name; expected one without control characters",
-            zh=f"{text_of(name)!r} 不能作为脚本名；名称中不能有控制字符",
-        )
+        return note("name_control", name=repr(text_of(name)))
     return None
-
-
-def _same(text: str) -> Words:
-    return Words(en=text, zh=text)
 
 
 def default_gpus(seen: Snapshot) -> int:
@@ -176,17 +163,17 @@ def _planned(script: Given, options: SubmitOptions, around: Surroundings, gpus: 
         return PlannedScript(name=shown, needs=[], problem=script.problem)
     reading = read_one(script, options, gpus)
     count = len(reading.array.indices) if reading.array is not None else 1
-    problem = note_of(reading.refusals[0]) if reading.refusals else None
-    notes = [note_of(one) for one in reading.warnings]
+    problem = note_of_script(reading.refusals[0]) if reading.refusals else None
+    notes = [note_of_script(one) for one in reading.warnings]
     if b"\r\n" in script.content[:HEAD_BYTES]:
-        notes.append(_CRLF)
+        notes.append(note("crlf"))
     if problem is None and not script.content.strip():
-        problem = Words(en="is empty", zh="是空的")
+        problem = note_of(say(Say.EMPTY))
     if problem is None and around.look_at is not None:
         try:
             count = around.look_at(for_desk(script, options, around.home, gpus))
         except BadScript as bad:
-            problem = _same(text_of(str(bad)))
+            problem = Note(code=bad.code, text=both(str(bad), bad.chinese))
     needs = [*needs_of(reading, given="given"), *_others(reading, options, around.home)]
     priority = DEFAULT_PRIORITY if options.priority is None else options.priority
     future = Outlook(None)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gpu_queue.console.models.common import Note
 from gpu_queue.console.plans.nouns import FLAGS, Made
 from gpu_queue.console.plans.progress import Moved, Progress
+from gpu_queue.console.sentences import note
 from gpu_queue.errors import GpuQueueError
 from gpu_queue.spool import files
 from gpu_queue.spool.desk import bulk, entrance, steering
@@ -13,8 +15,6 @@ from gpu_queue.spool.desk.find import Task, look
 from gpu_queue.spool.desk.steering import Outcome, What
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.task import State
-
-SINCE = "somebody has changed it since"
 
 
 def count(made: Made, moved: Moved) -> int:
@@ -26,7 +26,7 @@ def count(made: Made, moved: Moved) -> int:
     return len(moved.tasks) + (len(made.dependents) if made.request.action in ("cancel", "stop") else 0)
 
 
-def undo(paths: SpoolPaths, made: Made, moved: Moved, progress: Progress) -> str:
+def undo(paths: SpoolPaths, made: Made, moved: Moved, progress: Progress) -> Note | None:
     """Undo what was done; returns why it did not come to its end.
 
     Args:
@@ -39,8 +39,8 @@ def undo(paths: SpoolPaths, made: Made, moved: Moved, progress: Progress) -> str
         entrance.enter(paths)
         _undo(paths, made, moved, progress)
     except (GpuQueueError, OSError) as error:
-        return str(error)
-    return ""
+        return note("cut_short", problem=str(error))
+    return None
 
 
 def _undo(paths: SpoolPaths, made: Made, moved: Moved, progress: Progress) -> None:
@@ -66,8 +66,7 @@ def _flags(paths: SpoolPaths, made: Made, moved: Moved, progress: Progress) -> N
     for flag, (_, after) in moved.flags.items():
         now = steering.read_flag(paths, flag)
         if now != after:
-            reason = f"{flag} is not as it was left: {SINCE}"
-            progress.note(made.request.action, flag, What.REFUSED, reason=reason)
+            progress.note(made.request.action, flag, What.REFUSED, why=note("flag_changed", flag=flag))
             return
     for flag, (before, after) in moved.flags.items():
         if before != after:
@@ -90,7 +89,7 @@ def _not_run_since(paths: SpoolPaths, tasks: Sequence[Task], moved: Moved, progr
     for task in tasks:
         mark = files.mark_of(paths.tries_index(task.id)) if task.id is not None else None
         if mark is not None and mark[1] / 1e9 > moved.finished_server_s:
-            progress.note(task.id or task.name, task.plain_title, What.REFUSED, task.where, "it has run since")
+            progress.note(task.id or task.name, task.plain_title, What.REFUSED, task.where, note("has_run"))
         else:
             kept.append(task)
     return kept
@@ -111,8 +110,8 @@ def _unload(paths: SpoolPaths, moved: Moved, progress: Progress) -> None:
         bulk.retry_these(paths, _not_run_since(paths, old, moved, progress), progress.told)
         return
     for task in old:
-        reason = "it stays out: a task of the newer load has begun"
-        progress.note(task.id or task.name, task.plain_title, What.REFUSED, task.where, reason)
+        why = note("newer_began")
+        progress.note(task.id or task.name, task.plain_title, What.REFUSED, task.where, why)
 
 
 def _still_named(paths: SpoolPaths, tasks: Sequence[Task], progress: Progress) -> list[Task]:
@@ -122,8 +121,8 @@ def _still_named(paths: SpoolPaths, tasks: Sequence[Task], progress: Progress) -
     for task in tasks:
         now = names.get(task.id)
         if now is not None and now != task.name:
-            reason = "its priority has been changed since"
-            progress.note(task.id or task.name, task.plain_title, What.REFUSED, task.where, reason)
+            why = note("priority_changed")
+            progress.note(task.id or task.name, task.plain_title, What.REFUSED, task.where, why)
         else:
             kept.append(task)
     return kept

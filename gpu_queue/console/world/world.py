@@ -321,7 +321,7 @@ class World:
     def _failed(self, error: Exception, waiting: list[asyncio.Future[Seen]]) -> None:
         for one in waiting:
             if not one.done():
-                one.set_exception(Unseen(f"the queue could not be looked at: {type(error).__name__}: {error}"))
+                one.set_exception(Unseen(f"{type(error).__name__}: {error}"))
 
     def _publish(self, living: Living) -> None:
         self._living = living

@@ -7,11 +7,13 @@ import os
 from gpu_queue.console.keys import key_of, name_of
 from gpu_queue.console.models.living import Counts
 from gpu_queue.console.models.spools import SpoolEntry, SpoolList
+from gpu_queue.console.phrasebook import REFUSALS
 from gpu_queue.console.world.storage import Lane, StorageCrowded
 from gpu_queue.console.world.world import World
 from gpu_queue.errors import SpoolError
 from gpu_queue.spool.desk.entrance import named
 from gpu_queue.spool.paths import SpoolPaths
+from gpu_queue.texts import printable
 
 SPOOLS_MAX = 1000
 WORLDS_MAX = 64
@@ -19,7 +21,12 @@ WORLDS_MAX = 64
 
 
 class NoSuchSpool(Exception):
-    """There is no such queue."""
+    """There is no queue of that name: a code of ``phrasebook.REFUSALS``."""
+
+    def __init__(self, code: str, **params: object) -> None:
+        super().__init__(REFUSALS[code].filled(params)[0])
+        self.code = code
+        self.params = params
 
 
 class Worlds:
@@ -58,11 +65,9 @@ class Worlds:
             name = name_of(job)
             paths = named(name, self.queue_root)
         except (SpoolError, ValueError) as error:
-            raise NoSuchSpool(str(error)) from None
+            raise NoSuchSpool("no_such_spool.name", problem=str(error)) from None
         if name != self.default_job and not await self.lane.within(10.0, lambda: _is_spool(paths), "a queue"):
-            raise NoSuchSpool(
-                f"there is no queue {key_of(name)} in {self.queue_root}; the first submission makes one"
-            )
+            raise NoSuchSpool("no_such_spool", queue=key_of(name), root=printable(self.queue_root))
         if len(self._worlds) >= WORLDS_MAX:
             for other, world in list(self._worlds.items()):
                 if not world.is_watched and not world.streams:

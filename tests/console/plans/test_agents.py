@@ -95,7 +95,7 @@ def test_agents_are_asked_about_what_waits(cluster: Cluster, served: Console) ->
     tasks = [cluster.submit("#GPUQ --gpus 4\ntrue\n", f"big{number}.sh") for number in range(3)]
     outcome = served.post("/explain", {"tasks": tasks, "wait_s": 30})
     assert outcome["counts"] == {"done": 3}
-    assert all("needs 4 GPUs; this node serves 1" in one["reason"] for one in outcome["outcomes"]), outcome
+    assert all("needs 4 GPUs; this node serves 1" in one["why"]["text"]["en"] for one in outcome["outcomes"]), outcome
 
 
 def test_a_retry_is_run_again_and_its_undo_touches_only_what_still_waits(cluster: Cluster, served: Console) -> None:

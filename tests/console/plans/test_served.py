@@ -51,8 +51,8 @@ def test_a_script_goes_all_the_way_through_a_real_console(served: Served) -> Non
     assert run.json()["counts"] == {"done": 2}
     assert [one.title for one in served.spool().find()] == ["a.sh", "b.sh"]
     (action,) = served.ask("GET", "/api/v1/spools/exp/actions").json()
-    assert (action["action"], action["outcome"], action["can_undo"]) == ("submit", "2 done", True)
-    assert "submit 2 by" in served.said()
+    assert (action["action"], action["counts"], action["can_undo"]) == ("submit", {"done": 2}, True)
+    assert "submit 2 tasks by" in served.said()
     assert served.ask("POST", "/api/v1/spools/exp/plans", token=None, json={"action": "pause"}).status_code == 401
 
 

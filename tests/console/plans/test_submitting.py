@@ -70,8 +70,8 @@ def test_a_count_that_cannot_be_is_told_in_both_languages_and_nothing_is_queued(
     scripts = [script("#GPUQ --gpus 3-2\n", "bad.sh"), script("true\n", "good.sh")]
     plan = console.plan("submit", scripts=scripts)
     bad, good = plan["scripts"]
-    assert "3-2" in bad["problem"]["en"]
-    assert "（第 1 行）" in bad["problem"]["zh"]
+    assert "3-2" in bad["problem"]["text"]["en"]
+    assert "（第 1 行）" in bad["problem"]["text"]["zh"]
     assert good["problem"] is None
     assert not plan["can_run"]
     console.run(plan, status=409)
@@ -96,7 +96,7 @@ def test_what_can_be_no_script_is_refused_by_its_name(
     console: Console, spool: Spool, handed: dict[str, Any], told: str
 ) -> None:
     plan = console.plan("submit", scripts=[handed])
-    assert told in plan["scripts"][0]["problem"]["en"]
+    assert told in plan["scripts"][0]["problem"]["text"]["en"]
     assert not plan["can_run"]
     assert not any(spool.names(state) for state in ("pending", "records"))
 
@@ -110,7 +110,7 @@ def test_bytes_that_are_no_text_come_as_they_are(console: Console, spool: Spool)
 
 
 def test_windows_line_ends_are_told(console: Console) -> None:
-    assert "Windows" in read(console, "#!/bin/bash\r\ntrue\r\n")["notes"][0]["en"]
+    assert "Windows" in read(console, "#!/bin/bash\r\ntrue\r\n")["notes"][0]["text"]["en"]
 
 
 def test_an_array_is_as_many_tasks_and_confirmed(console: Console, spool: Spool) -> None:
@@ -131,7 +131,7 @@ def test_what_comes_after_another_waits_for_it_by_name_or_key(console: Console, 
     second = console.get(f"/plans/{plan['id']}")["outcome"]["submitted"][0]
     assert json.loads((spool.path / "records" / f"{second}.json").read_text())["needs"]["after"] == [first[4:]]
     unknown = console.plan("submit", scripts=[script("true\n")], options={"after": ["nobody"]})
-    assert "nobody" in unknown["scripts"][0]["problem"]["en"]
+    assert "nobody" in unknown["scripts"][0]["problem"]["text"]["en"]
 
 
 def test_why_it_would_wait_is_told_for_each_node(console: Console, spool: Spool) -> None:
@@ -161,7 +161,7 @@ def test_all_that_is_handed_in_together_is_bounded(console: Console) -> None:
     too_large = base64.b64encode(b"#" + b"x" * (16 << 20)).decode()
     assert (
         "at most"
-        in console.plan("submit", scripts=[script(too_large, is_base64=True)])["scripts"][0]["problem"]["en"]
+        in console.plan("submit", scripts=[script(too_large, is_base64=True)])["scripts"][0]["problem"]["text"]["en"]
     )
 
 

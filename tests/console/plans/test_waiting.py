@@ -113,7 +113,7 @@ def test_a_priority_tells_the_places_and_the_undo_gives_back_each_its_own(consol
     (spool.path / "pending" / f"500-{names[8][4:]}").rename(spool.path / "pending" / f"001-{names[8][4:]}")
     undone = console.undo(plan)
     assert undone["counts"] == {"done": 1, "refused": 1}
-    assert "changed" in undone["outcomes"][0]["reason"]
+    assert "changed" in undone["outcomes"][0]["why"]["text"]["en"]
     assert names[5] in spool.names("pending")
     assert f"001-{names[8][4:]}" in spool.names("pending")
 

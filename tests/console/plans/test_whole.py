@@ -124,7 +124,7 @@ def test_many_are_explained_by_one_command_and_each_is_told_what_each_node_says(
         spool.answer(entry, NODE, "\n".join(f"{name}: needs 8 GPUs" for name in names))
         spool.answer(entry, OTHER, f"{names[0]}: the spool is paused")
         outcome = reply.result(30)
-    told = {one["title"]: one["reason"] for one in outcome["outcomes"]}
+    told = {one["title"]: one["why"]["text"]["en"] for one in outcome["outcomes"]}
     assert told["0.sh"] == f"{NODE}: needs 8 GPUs · {OTHER}: the spool is paused"
     assert told["1.sh"] == f"{NODE}: needs 8 GPUs"
     assert "done" in told["done.sh"]
@@ -138,11 +138,13 @@ def test_what_was_done_stands_in_the_list_of_actions(console: Console, spool: Sp
     console.undo(plan)
     console.do_it("pause")
     done = console.get("/actions")
-    assert [(one["action"], one["who"].split()[0], one["outcome"]) for one in done] == [
-        ("pause", "alice", "1 done"),
-        ("undo", "alice", "1 done"),
-        ("cancel", "alice", "1 done"),
+    assert [(one["action"], one["who"].split()[0], one["state"], one["counts"]) for one in done] == [
+        ("pause", "alice", "finished", {"done": 1}),
+        ("undo", "alice", "finished", {"done": 1}),
+        ("cancel", "alice", "finished", {"done": 1}),
     ]
+    assert [one["summary"]["text"]["en"] for one in done] == ["pause", "undo: cancel a.sh", "cancel a.sh"]
+    assert [one["summary"]["text"]["zh"] for one in done] == ["暂停队列", "撤销：取消 a.sh", "取消 a.sh"]
     assert [one["can_undo"] for one in done] == [True, False, False]
 
 

@@ -1,5 +1,5 @@
 import { url, withQuery, type Query } from "./base";
-import type { ProblemDetails } from "./types";
+import type { ProblemDetails, Words } from "./types";
 
 /** The server refused, or did not answer. */
 export class ApiError extends Error {
@@ -8,14 +8,17 @@ export class ApiError extends Error {
   readonly code: string;
   readonly params: Record<string, unknown>;
   readonly retryAfter_s: number | null;
+  /** The detail in both languages; null: it was no server of ours that answered. */
+  readonly text: Words | null;
 
-  constructor(problem: Pick<ProblemDetails, "status" | "title" | "detail" | "code" | "params">, retryAfter_s: number | null = null) {
+  constructor(problem: Pick<ProblemDetails, "status" | "title" | "detail" | "code" | "params"> & { text?: Words | null }, retryAfter_s: number | null = null) {
     super(problem.detail || problem.title);
     this.name = "ApiError";
     this.status = problem.status;
     this.code = problem.code;
     this.params = problem.params ?? {};
     this.retryAfter_s = retryAfter_s;
+    this.text = problem.text ?? null;
   }
 }
 
@@ -32,6 +35,11 @@ function text(value: unknown): string {
   return typeof value === "string" ? value : "";
 }
 
+function words(value: unknown): Words | null {
+  if (!isRecord(value) || !text(value["en"]) || !text(value["zh"])) return null;
+  return { en: text(value["en"]), zh: text(value["zh"]) };
+}
+
 async function problemOf(reply: Response): Promise<ApiError> {
   const type = reply.headers.get("content-type") ?? "";
   let body: unknown = null;
@@ -45,6 +53,7 @@ async function problemOf(reply: Response): Promise<ApiError> {
       detail: text(said["detail"]),
       code: text(said["code"]),
       params: isRecord(said["params"]) ? said["params"] : {},
+      text: words(said["text"]),
     },
     Number.isFinite(wait) && wait > 0 ? wait : null,
   );

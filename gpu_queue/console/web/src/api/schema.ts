@@ -31,15 +31,22 @@ export interface components {
             };
             /** Job */
             job: string;
-            /** Outcome */
-            outcome: string;
             /**
              * Plan
              * @default
              */
             plan: string;
-            /** Summary */
-            summary: string;
+            /**
+             * @description Why it did not come to its end.
+             * @default null
+             */
+            problem: components["schemas"]["Note"] | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "running" | "finished";
+            summary: components["schemas"]["Note"];
             /** Who */
             who: string;
         };
@@ -108,11 +115,7 @@ export interface components {
              * @default
              */
             task: string;
-            /**
-             * Text
-             * @description In English, for codes that the page does not know.
-             */
-            text: string;
+            text: components["schemas"]["Words"];
         };
         /**
          * Band
@@ -1651,23 +1654,24 @@ export interface components {
         };
         /**
          * Note
-         * @description Something to tell a person: the page words the codes that it knows and shows ``text`` of others.
+         * @description Something to tell a person, in both languages; the code and its parameters are for programs.
          */
         Note: {
             /**
              * Code
-             * @example not_listed
+             * @example runs
              */
             code: string;
-            /** Params */
+            /**
+             * Params
+             * @example {
+             *       "node": "gpu1"
+             *     }
+             */
             params?: {
                 [key: string]: string | number | boolean | string[] | number[] | null;
             };
-            /**
-             * Text
-             * @description In English.
-             */
-            text: string;
+            text: components["schemas"]["Words"];
         };
         /**
          * Plan
@@ -1849,11 +1853,10 @@ export interface components {
              */
             outcomes: components["schemas"]["TaskOutcome"][];
             /**
-             * Problem
-             * @description Why it did not come to its end; in English.
-             * @default
+             * @description Why it did not come to its end.
+             * @default null
              */
-            problem: string;
+            problem: components["schemas"]["Note"] | null;
             /**
              * State
              * @enum {string}
@@ -2050,12 +2053,12 @@ export interface components {
              * Notes
              * @default []
              */
-            notes: components["schemas"]["Words"][];
+            notes: components["schemas"]["Note"][];
             /**
              * @description Why it can never run.
              * @default null
              */
-            problem: components["schemas"]["Words"] | null;
+            problem: components["schemas"]["Note"] | null;
             /**
              * Starts
              * @description A node (its title) on which it could start now; empty: it waits.
@@ -2123,11 +2126,10 @@ export interface components {
             /** Title */
             title: string;
             /**
-             * Why Not
-             * @description Of `nothing`: why; in English.
-             * @default
+             * @description Of `nothing`: why.
+             * @default null
              */
-            why_not: string;
+            why_not: components["schemas"]["Note"] | null;
         };
         /**
          * ProblemDetails
@@ -2156,6 +2158,11 @@ export interface components {
              * @example 404
              */
             status: number;
+            /**
+             * @description The detail for people, in both languages.
+             * @default null
+             */
+            text: components["schemas"]["Words"] | null;
             /**
              * Title
              * @example Not Found
@@ -3065,12 +3072,6 @@ export interface components {
         TaskOutcome: {
             /** Key */
             key: string;
-            /**
-             * Reason
-             * @description In English.
-             * @default
-             */
-            reason: string;
             /** Title */
             title: string;
             /**
@@ -3083,6 +3084,11 @@ export interface components {
              * @default
              */
             where: string;
+            /**
+             * @description Why it was not done, or what should be known of it.
+             * @default null
+             */
+            why: components["schemas"]["Note"] | null;
         };
         /**
          * TaskPage

@@ -2,6 +2,7 @@ import { Trans, useLingui } from "@lingui/react/macro";
 import { Link } from "@tanstack/react-router";
 import { useState, type ReactNode } from "react";
 
+import { errorWords } from "../api/said";
 import type { Gpu, Interval } from "../api/types";
 import { Elapsed } from "../live/Elapsed";
 import { useEntity, useKeys, useStore } from "../live/hooks";
@@ -11,6 +12,7 @@ import { clockTime, dateTime, duration, gib, gpuModel, UNKNOWN } from "../ui/for
 import { Skeleton } from "../ui/Skeleton";
 import { StateShape } from "../ui/StateShape";
 import { Tabs } from "../ui/Tabs";
+import { outcomeWords } from "../ui/outcome";
 import { useGpuHistory } from "./gpuHistory";
 import styles from "./GpuPanel.module.css";
 import { QuantityCharts } from "./QuantityCharts";
@@ -82,12 +84,12 @@ function PastTask({ interval }: { interval: Interval }) {
   const shape = interval.is_failure ? "failed" : interval.outcome === "done" ? "done" : "stopped";
   return (
     <li>
-      <StateShape shape={shape} label={interval.outcome} />
+      <StateShape shape={shape} label={outcomeWords(interval.outcome)} />
       <Link to="/ui/state/$id" params={{ id: interval.task }}>
         {interval.title || interval.task}
       </Link>
       <span>
-        {interval.outcome} · {clockTime(interval.from_s, false)} · {duration((interval.to_s ?? interval.from_s) - interval.from_s)}
+        {outcomeWords(interval.outcome)} · {clockTime(interval.from_s, false)} · {duration((interval.to_s ?? interval.from_s) - interval.from_s)}
       </span>
     </li>
   );
@@ -121,7 +123,7 @@ function History({ gpuKey, gpu, range }: { gpuKey: string; gpu: Gpu; range: Rang
   const store = useStore();
   const history = useGpuHistory(gpuKey, range);
   if (history.error) {
-    const problem = history.error.message;
+    const problem = errorWords(history.error);
     return (
       <p className={styles["note"]}>
         <Trans>There is no history: {problem}</Trans>

@@ -4,6 +4,7 @@ import { memo } from "react";
 import type { Lane } from "../api/types";
 import { clockTime, duration } from "../ui/format";
 import { cx } from "../ui/cx";
+import { outcomeWords } from "../ui/outcome";
 import { blocks, marks, type Block } from "./lanes";
 import styles from "./LaneView.module.css";
 
@@ -37,7 +38,7 @@ export const LaneView = memo(function LaneView({ lane, to_s, range_s }: LaneView
   const titleOf = ({ interval }: Block): string => {
     const took = duration((interval.to_s ?? to_s) - interval.from_s);
     const name = interval.title || interval.use;
-    return `${name} · ${clockTime(interval.from_s, false)} · ${took}${interval.outcome ? ` · ${interval.outcome}` : ""}`;
+    return `${name} · ${clockTime(interval.from_s, false)} · ${took}${interval.outcome ? ` · ${outcomeWords(interval.outcome)}` : ""}`;
   };
   return (
     <span className={styles["lane"]} aria-hidden="true">

@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 
 import { spool } from "../api/base";
 import { client, isAccessError } from "../api/client";
+import { errorWords } from "../api/said";
 import { useJob } from "../shell/job";
 import { TokenPanel } from "../shell/TokenPanel";
 import { Drawer } from "../ui/Drawer";
@@ -17,7 +18,7 @@ function Text({ nodeKey }: { nodeKey: string }) {
   });
   if (isAccessError(detail.error)) return <TokenPanel />;
   if (detail.error) {
-    const problem = detail.error.message;
+    const problem = errorWords(detail.error);
     return <Trans>It could not be read: {problem}</Trans>;
   }
   if (!detail.data) return <Skeleton rows={12} height_px={18} />;

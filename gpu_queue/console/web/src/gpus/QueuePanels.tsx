@@ -8,6 +8,7 @@ import { Bar } from "../ui/Bar";
 import { thousands } from "../ui/format";
 import { Panel } from "../ui/Panel";
 import { StateShape } from "../ui/StateShape";
+import { outcomeWords } from "../ui/outcome";
 import styles from "./QueuePanels.module.css";
 import { useSaid } from "./words";
 
@@ -129,7 +130,7 @@ const EndedLine = memo(function EndedLine({ task }: { task: string }) {
   const { title, state, outcome, error_type } = ended;
   const isStopped = ["stopped", "cancelled", "canceled"].includes(outcome);
   const shape = state === "done" ? "done" : isStopped ? "stopped" : "failed";
-  const word = state === "done" ? t`done` : error_type ? `${outcome} · ${error_type}` : outcome || t`failed`;
+  const word = state === "done" ? t`done` : error_type ? `${outcomeWords(outcome)} · ${error_type}` : outcomeWords(outcome) || t`failed`;
   return (
     <li className={styles["line"]} data-task={task}>
       <span className={styles["shape"]}>

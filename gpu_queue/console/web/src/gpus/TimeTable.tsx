@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 
 import { dateTime, duration } from "../ui/format";
+import { outcomeWords } from "../ui/outcome";
 import type { Row } from "./timeCanvas";
 import styles from "./TimeTable.module.css";
 import { USE_WORDS } from "./words";
@@ -55,7 +56,7 @@ export function TimeTable({ rows }: { rows: readonly Row[] }) {
                   </td>
                   <td>{dateTime(interval.from_s)}</td>
                   <td>{interval.to_s == null ? t`goes on` : duration(interval.to_s - interval.from_s)}</td>
-                  <td>{interval.outcome}</td>
+                  <td>{outcomeWords(interval.outcome)}</td>
                 </tr>
               ))}
             </tbody>

@@ -4,6 +4,7 @@ import { useEffect, useMemo, useRef, useState, type KeyboardEvent } from "react"
 import type uPlot from "uplot";
 import type { Options } from "uplot";
 
+import { errorWords } from "../api/said";
 import type { Lane, Living } from "../api/types";
 import { useMap, useStore } from "../live/hooks";
 import { Chart, timeAxis } from "../ui/Chart";
@@ -11,6 +12,7 @@ import { Empty } from "../ui/Empty";
 import { clockTime, dateTime, duration } from "../ui/format";
 import { Panel } from "../ui/Panel";
 import { Skeleton } from "../ui/Skeleton";
+import { outcomeWords } from "../ui/outcome";
 import { light } from "./lit";
 import { RANGE_S, type Range } from "./search";
 import { colors, draw, intervalAt, ROW_PX, type Row } from "./timeCanvas";
@@ -134,7 +136,7 @@ export function TimeView({ nodes, range }: { nodes: readonly string[]; range: Ra
             if (!found) return setHere("");
             const { interval } = found;
             const took = duration((interval.to_s ?? store.now_s()) - interval.from_s);
-            setHere(`${interval.title || interval.use} · ${clockTime(interval.from_s, false)} · ${took}${interval.outcome ? ` · ${interval.outcome}` : ""}`);
+            setHere(`${interval.title || interval.use} · ${clockTime(interval.from_s, false)} · ${took}${interval.outcome ? ` · ${outcomeWords(interval.outcome)}` : ""}`);
           },
         ],
         ready: [(one: uPlot) => one.over.addEventListener("pointerdown", (event) => event.shiftKey && pan(one, event), true)],
@@ -168,7 +170,7 @@ export function TimeView({ nodes, range }: { nodes: readonly string[]; range: Ra
   };
 
   if (error && !timeline) {
-    const problem = error.message;
+    const problem = errorWords(error);
     return (
       <Panel>
         <Empty>

@@ -1,6 +1,7 @@
 import { plural } from "@lingui/core/macro";
 import { useLingui } from "@lingui/react/macro";
 
+import { said as saidIn } from "../api/said";
 import type { Attention } from "../api/types";
 import { useStore } from "../live/hooks";
 import { duration } from "../ui/format";
@@ -31,7 +32,7 @@ export function useAttentionWords(): (one: Attention) => AttentionWords {
         return { title: t`${node} · GPU ${index} is lost`, text: said("problem") || gpu?.problem || "" };
       case "gpu_idle_under_task": {
         const percent = said("percent");
-        return { title: t`${node} · GPU ${index} is idle`, text: task ? t`${task} has it, and uses less than ${percent} %` : one.text };
+        return { title: t`${node} · GPU ${index} is idle`, text: task ? t`${task} has it, and uses less than ${percent} %` : saidIn(one.text) };
       }
       case "node_silent": {
         const tries = said("tries");
@@ -45,7 +46,7 @@ export function useAttentionWords(): (one: Attention) => AttentionWords {
         return { title: t`${node} ends in ${left}`, text: plural(tasks, { one: "# task may still run then", other: "# tasks may still run then" }) };
       }
       case "node_problem":
-        return { title: t`${node} reports a problem`, text: said("problem") || one.text };
+        return { title: t`${node} reports a problem`, text: said("problem") || saidIn(one.text) };
       case "draining":
         return { title: node ? t`${node} drains` : t`All nodes drain`, text: by };
       case "paused":
@@ -53,7 +54,7 @@ export function useAttentionWords(): (one: Attention) => AttentionWords {
       case "keepalive_off":
         return { title: node ? t`Keep-alive is off on ${node}` : t`Keep-alive is off`, text: by };
       case "keepalive_failed":
-        return { title: gpu ? t`${node} · GPU ${index} is not kept alive` : t`${node} is not kept alive`, text: said("reason") || one.text };
+        return { title: gpu ? t`${node} · GPU ${index} is not kept alive` : t`${node} is not kept alive`, text: said("reason") || saidIn(one.text) };
       case "files_skipped": {
         const count = number("count");
         return {
@@ -62,13 +63,13 @@ export function useAttentionWords(): (one: Attention) => AttentionWords {
         };
       }
       case "spool_problem":
-        return { title: t`Part of the queue could not be read`, text: one.text };
+        return { title: t`Part of the queue could not be read`, text: saidIn(one.text) };
       case "no_agent":
         return { title: t`No agent serves this queue`, text: "" };
       case "old_agents":
-        return { title: t`Agents of an older version`, text: one.text };
+        return { title: t`Agents of an older version`, text: saidIn(one.text) };
       default:
-        return { title: one.text, text: "" };
+        return { title: saidIn(one.text), text: "" };
     }
   };
 }

@@ -1,5 +1,6 @@
 import { basePath, spool } from "../api/base";
 import { ApiError, client, isAccessError } from "../api/client";
+import { errorWords } from "../api/said";
 import type { Delta, Snapshot, StreamNote } from "../api/types";
 import { ACCESS_CHANGED } from "./events";
 import { whileLeading } from "./leader";
@@ -128,11 +129,11 @@ export class Connection {
 
   private afterFailure(error: unknown, wasQuiet: boolean): number {
     if (isAccessError(error)) {
-      this.lost("refused", error instanceof Error ? error.message : "");
+      this.lost("refused", errorWords(error));
       return 30_000;
     }
     if (error instanceof ApiError && error.status === 404) {
-      this.lost("missing", error.message);
+      this.lost("missing", errorWords(error));
       return POLL_MS;
     }
     // watch() asks for snapshots meanwhile.
@@ -189,7 +190,7 @@ export class Connection {
       if (this.store.living) this.store.heard("polling");
     } catch (error) {
       if (this.signal.aborted) return;
-      if (isAccessError(error)) this.lost("refused", error instanceof Error ? error.message : "");
+      if (isAccessError(error)) this.lost("refused", errorWords(error));
       else this.store.setFresh({ way: this.store.fresh.way === "missing" ? "missing" : "reconnecting" });
     }
   }

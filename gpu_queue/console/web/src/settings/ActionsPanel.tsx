@@ -3,13 +3,14 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 
 import { spool } from "../api/base";
 import { client, isAccessError } from "../api/client";
+import { errorWords, listed, said } from "../api/said";
 import type { Plan, Wire } from "../api/types";
 import { useConsoleInfo } from "../shell/console";
 import { useJob } from "../shell/job";
 import { useTrouble, useUndo } from "../tasks/plan/PlanHost";
 import { Button } from "../ui/Button";
 import { Empty } from "../ui/Empty";
-import { dateTime } from "../ui/format";
+import { dateTime, thousands } from "../ui/format";
 import { Panel } from "../ui/Panel";
 import { Skeleton } from "../ui/Skeleton";
 import styles from "./settings.module.css";
@@ -45,7 +46,8 @@ function UndoButton({ one }: { one: Action }) {
   const queries = useQueryClient();
   const undo = useUndo();
   const trouble = useTrouble();
-  const { plan = "", summary } = one;
+  const { plan = "" } = one;
+  const summary = said(one.summary.text);
   const go = (): void => {
     client
       .get<Plan>(spool(job, "plans", plan))
@@ -58,14 +60,33 @@ function UndoButton({ one }: { one: Action }) {
   );
 }
 
+function Outcome({ one }: { one: Action }) {
+  const { t } = useLingui();
+  if (one.state === "running") return <Trans>under way</Trans>;
+  const words: Record<string, (count: string) => string> = {
+    done: (count) => t`${count} done`,
+    gone: (count) => t`${count} gone`,
+    refused: (count) => t`${count} refused`,
+    unknown: (count) => t`${count} unknown`,
+  };
+  const counts = Object.entries(words).flatMap(([what, word]) => {
+    const count = one.counts[what] ?? 0;
+    return count > 0 ? [word(thousands(count))] : [];
+  });
+  const problem = one.problem ? [said(one.problem.text)] : [];
+  return <>{listed([...counts, ...problem]) || <Trans>nothing</Trans>}</>;
+}
+
 function Line({ one, canUndo }: { one: Action; canUndo: boolean }) {
   const actionWords = useActionWords();
   return (
     <tr>
       <td className={styles["when"]}>{dateTime(one.at_s)}</td>
       <td>{actionWords(one.action)}</td>
-      <td className={styles["summary"]}>{one.summary}</td>
-      <td className={styles["outcome"]}>{one.outcome}</td>
+      <td className={styles["summary"]}>{said(one.summary.text)}</td>
+      <td className={styles["outcome"]}>
+        <Outcome one={one} />
+      </td>
       <td className={styles["who"]}>{one.who}</td>
       <td>{canUndo && one.can_undo && one.plan && <UndoButton one={one} />}</td>
     </tr>
@@ -86,7 +107,7 @@ export function ActionsPanel() {
   return (
     <Panel title={t`Past actions`} aside={t`the last 200 since this console began`} className={styles["panel"]}>
       {found.isPending && <Skeleton rows={3} />}
-      {found.isError && <Empty>{isAccessError(found.error) ? <Trans>These need the token.</Trans> : found.error.message}</Empty>}
+      {found.isError && <Empty>{isAccessError(found.error) ? <Trans>These need the token.</Trans> : errorWords(found.error)}</Empty>}
       {found.isSuccess && rows.length === 0 && (
         <Empty>
           <Trans>Nothing was changed through this console yet.</Trans>

@@ -2,6 +2,7 @@ import { Trans, useLingui } from "@lingui/react/macro";
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 
+import { errorWords } from "../api/said";
 import type { ConsoleInfo } from "../api/types";
 import { forgetToken } from "../shell/access";
 import { useConsoleInfo } from "../shell/console";
@@ -65,7 +66,7 @@ function Access({ info }: { info: ConsoleInfo }) {
       )}
       {info.has_access && info.needs_token && (
         <div>
-          <Button size="small" onClick={() => void forget().catch((error: unknown) => setProblem(String(error)))}>
+          <Button size="small" onClick={() => void forget().catch((error: unknown) => setProblem(errorWords(error)))}>
             <Trans>Forget the token in this browser</Trans>
           </Button>
           <p role="alert">{problem}</p>
@@ -80,7 +81,7 @@ export function ConsolePanels() {
   const { t } = useLingui();
   const info = useConsoleInfo();
   if (info.isPending) return <Skeleton rows={6} />;
-  if (info.isError) return <Empty>{info.error.message}</Empty>;
+  if (info.isError) return <Empty>{errorWords(info.error)}</Empty>;
   const { version, user, host, queue_root, log_roots, history, has_access, needs_token, cost } = info.data;
   return (
     <>

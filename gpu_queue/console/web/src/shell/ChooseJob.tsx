@@ -2,6 +2,7 @@ import { Trans, useLingui } from "@lingui/react/macro";
 import { Link } from "@tanstack/react-router";
 
 import { isAccessError } from "../api/client";
+import { errorWords } from "../api/said";
 import { Empty } from "../ui/Empty";
 import { thousands } from "../ui/format";
 import { Panel } from "../ui/Panel";
@@ -19,7 +20,7 @@ export function ChooseJob() {
   if (spools.error) {
     return (
       <Empty>
-        <Trans>The queues could not be listed: {spools.error.message}</Trans>
+        <Trans>The queues could not be listed: {errorWords(spools.error)}</Trans>
       </Empty>
     );
   }

@@ -3,6 +3,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
 
 import { ApiError } from "../api/client";
+import { errorWords } from "../api/said";
 import { Button } from "../ui/Button";
 import { Panel } from "../ui/Panel";
 import { showToken } from "./access";
@@ -27,7 +28,7 @@ export function TokenPanel() {
       const status = error instanceof ApiError ? error.status : 0;
       if (status === 429) setProblem(t`Too many wrong ones: wait a minute.`);
       else if (status === 401 || status === 403) setProblem(t`This is not the token.`);
-      else setProblem(error instanceof Error ? error.message : String(error));
+      else setProblem(errorWords(error));
     } finally {
       setBusy(false);
     }

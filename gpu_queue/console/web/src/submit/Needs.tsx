@@ -58,12 +58,12 @@ export function Needs({ found }: { found: PlannedScript }) {
       )}
       {found.problem && (
         <p className={styles["problem"]} role="alert">
-          {said(found.problem)}
+          {said(found.problem.text)}
         </p>
       )}
       {(found.notes ?? []).map((note) => (
-        <p key={note.en} className={styles["note"]}>
-          {said(note)}
+        <p key={note.text.en} className={styles["note"]}>
+          {said(note.text)}
         </p>
       ))}
     </div>

@@ -1,11 +1,15 @@
 import { plural } from "@lingui/core/macro";
 import { Trans, useLingui } from "@lingui/react/macro";
-import { useNavigate } from "@tanstack/react-router";
+import { useNavigate, useRouter } from "@tanstack/react-router";
 import { useMemo, useRef, useState, type DragEvent } from "react";
 
 import { isAccessError } from "../api/client";
+import { errorWords, listed, said } from "../api/said";
+import type { Plan, PlanOutcome } from "../api/types";
 import { useConsoleInfo } from "../shell/console";
 import { TokenPanel } from "../shell/TokenPanel";
+import type { TaskSearch } from "../task/search";
+import type { TasksSearch } from "../tasks/search";
 import { useTrouble, useUndo } from "../tasks/plan/PlanHost";
 import { finishPlan, makePlan, notDone } from "../tasks/plan/running";
 import { useJob } from "../shell/job";
@@ -23,6 +27,9 @@ import { ScriptList } from "./ScriptList";
 import { Sentence } from "./Sentence";
 import styles from "./submit.module.css";
 import { useRead } from "./useRead";
+import { whyNot } from "../tasks/plan/whyNot";
+
+type Place = { to: "/ui/state"; search: TasksSearch } | { to: "/ui/state/$id"; params: { id: string }; search: TaskSearch };
 
 const UNDO_S = 15;
 const NAME = "script.sh";
@@ -41,7 +48,9 @@ function Refusals({ refused }: { refused: readonly Refused[] }) {
     <div role="alert" className={styles["problem"]}>
       {refused.slice(0, 5).map((one, at) => (
         <p key={at}>
-          {one.name}: {words[one.why]}
+          <Trans>
+            {one.name}: {words[one.why]}
+          </Trans>
         </p>
       ))}
       {rest > 0 && (
@@ -53,11 +62,22 @@ function Refusals({ refused }: { refused: readonly Refused[] }) {
   );
 }
 
+/** Where what was submitted is seen: the task, or the list of those of its name, the newest first. */
+function placeOf(plan: Plan, outcome: PlanOutcome): Place {
+  const [only, ...others] = outcome.submitted ?? [];
+  if (only !== undefined && others.length === 0) return { to: "/ui/state/$id", params: { id: only }, search: {} };
+  const [script, ...more] = plan.scripts ?? [];
+  const name = (script?.needs.find((need) => need.name === "name")?.value ?? script?.name ?? "").replace(/\.py$/, "");
+  const isPlain = more.length === 0 && /^[\w.+-]+$/.test(name);
+  return { to: "/ui/state", search: { sort: "newest", ...(isPlain ? { q: name } : {}) } };
+}
+
 /** Submits, and says what came of it with a way back. */
 function useSubmit(onClose: () => void): { isBusy: boolean; problem: string; submit: (scripts: readonly Handed[], fields: Fields) => void } {
   const { t } = useLingui();
   const job = useJob();
   const navigate = useNavigate();
+  const router = useRouter();
   const trouble = useTrouble();
   const undo = useUndo();
   const [isBusy, setBusy] = useState(false);
@@ -66,25 +86,28 @@ function useSubmit(onClose: () => void): { isBusy: boolean; problem: string; sub
   const send = async (handed: readonly Handed[], fields: Fields): Promise<void> => {
     const plan = await makePlan(job, { action: "submit", scripts: handed.map((one) => one.script), options: optionsOf(fields) });
     if (!plan.can_run) {
-      setProblem((plan.scripts ?? []).flatMap((one) => (one.problem ? [`${one.name}: ${one.problem.en}`] : [])).join("; ") || t`Nothing would happen.`);
+      const bad = (plan.scripts ?? []).flatMap((one) => (one.problem ? [{ name: one.name, why: said(one.problem.text) }] : []));
+      setProblem(listed(bad.map(({ name, why }) => t`${name}: ${why}`)) || t`Nothing would happen.`);
       return;
     }
     const outcome = await finishPlan(job, plan.id, "run", () => undefined);
     const done = outcome.submitted?.length ?? 0;
     const count = outcome.counts["done"] ?? done;
-    const missed = outcome.outcomes.find((one) => one.what !== "done");
     const name = handed[0]?.script.name ?? "";
     const number = thousands(count);
     const text = count === 1 ? t`${name} was submitted` : plural(count, { one: "1 task was submitted", other: `${number} tasks were submitted` });
     if (notDone(outcome) > 0 || outcome.problem) {
-      setProblem(outcome.problem || (missed ? `${missed.title}: ${missed.reason}` : ""));
+      setProblem(whyNot(outcome));
       if (count === 0) return;
     }
-    toast({ text, for_s: UNDO_S, ...(outcome.undo_until_s != null ? { action: { label: t`Undo`, run: () => undo(plan) } } : {}) });
-    const only = outcome.submitted?.length === 1 ? outcome.submitted[0] : undefined;
-    if (notDone(outcome) > 0) return;
-    onClose();
-    if (only === undefined) void navigate({ to: "/ui/state", search: {} });
+    const where = placeOf(plan, outcome);
+    const link = {
+      label: where.to === "/ui/state" ? t`Show them` : t`Show the task`,
+      href: router.buildLocation(where).href,
+      go: () => void navigate(where),
+    };
+    toast({ text, for_s: UNDO_S, link, ...(outcome.undo_until_s != null ? { action: { label: t`Undo`, run: () => undo(plan) } } : {}) });
+    if (notDone(outcome) === 0) onClose();
   };
 
   return {
@@ -96,7 +119,7 @@ function useSubmit(onClose: () => void): { isBusy: boolean; problem: string; sub
       send(handed, fields)
         .catch((error: unknown) => {
           if (isAccessError(error)) trouble(error);
-          else setProblem(error instanceof Error ? error.message : String(error));
+          else setProblem(errorWords(error));
         })
         .finally(() => setBusy(false));
     },
@@ -220,7 +243,7 @@ export function SubmitDrawer({ onClose }: { onClose: () => void }) {
       <Refusals refused={refused} />
       {error !== null && !isAccessError(error) && (
         <p role="alert" className={styles["problem"]}>
-          {error instanceof Error ? error.message : String(error)}
+          {errorWords(error)}
         </p>
       )}
       <FieldsForm fields={fields} onChange={(change) => setFields({ ...fields, ...change })} />

@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 
 import { spool } from "../api/base";
 import { client, isAccessError } from "../api/client";
+import { errorWords } from "../api/said";
 import type { TaskDetail, Wire } from "../api/types";
 import { TokenPanel } from "../shell/TokenPanel";
 import { cx } from "../ui/cx";
@@ -26,7 +27,7 @@ export function ScriptTab({ job, detail }: { job: string; detail: TaskDetail }) 
   if (error)
     return (
       <Panel>
-        <Empty>{error.message}</Empty>
+        <Empty>{errorWords(error)}</Empty>
       </Panel>
     );
   if (!data) return <Skeleton rows={12} height_px={18} />;

@@ -5,6 +5,7 @@ import type { TaskRow } from "../api/types";
 import { Elapsed } from "../live/Elapsed";
 import { useEntity } from "../live/hooks";
 import { duration, indices } from "../ui/format";
+import { outcomeWords } from "../ui/outcome";
 import styles from "./TaskPage.module.css";
 
 /** What became of a task, where, and how it was asked for. */
@@ -45,7 +46,8 @@ function State({ row, node }: { row: TaskRow; node: string }) {
       </Trans>
     );
   }
-  const outcome = row.error_type && row.error_type !== "unknown" ? `${row.outcome} (${row.error_type})` : row.outcome;
+  const how = outcomeWords(row.outcome);
+  const outcome = row.error_type && row.error_type !== "unknown" ? `${how} (${row.error_type})` : how;
   const took = row.started_at_s != null && row.ended_at_s != null ? duration(row.ended_at_s - row.started_at_s) : "";
   const words =
     took && node ? t`${outcome} after ${took} on ${place}` : took ? t`${outcome} after ${took}` : node ? t`${outcome} on ${place}` : outcome;

@@ -5,6 +5,7 @@ import { useEffect, useRef } from "react";
 
 import { spool } from "../api/base";
 import { client, isAccessError } from "../api/client";
+import { errorWords, listed, said } from "../api/said";
 import type { TaskDetail, Wire } from "../api/types";
 import { useLiving } from "../live/hooks";
 import { useJob } from "../shell/job";
@@ -67,7 +68,7 @@ function Actions({ job, detail }: { job: string; detail: TaskDetail }) {
       giveScript({ name: row.title, text: script.text });
       void navigate({ to: ".", search: (old) => ({ ...old, submit: true as const }) });
     } catch (error) {
-      toast({ text: error instanceof Error ? error.message : String(error), tone: "trouble" });
+      toast({ text: errorWords(error), tone: "trouble" });
     }
   };
   const isLive = row.state === "waiting" || row.state === "running";
@@ -154,7 +155,7 @@ function Loaded({ job, detail }: { job: string; detail: TaskDetail }) {
       <Sentence row={row} host={detail.host} />
       {detail.problems.length > 0 && (
         <div className={styles["problems"]}>
-          <Banner tone="notice">{detail.problems.map((one) => one.text).join(" · ")}</Banner>
+          <Banner tone="notice">{listed(detail.problems.map((one) => said(one.text)))}</Banner>
         </div>
       )}
       <Tabs<TabId>
@@ -216,7 +217,7 @@ export function TaskPage() {
   if (error)
     return (
       <Panel>
-        <Empty>{error.message}</Empty>
+        <Empty>{errorWords(error)}</Empty>
       </Panel>
     );
   return <Skeleton rows={16} />;

@@ -7,6 +7,7 @@ import { Button } from "../ui/Button";
 import { Empty } from "../ui/Empty";
 import { dateTime, duration, gib, indices, UNKNOWN } from "../ui/format";
 import { Panel } from "../ui/Panel";
+import { outcomeWords } from "../ui/outcome";
 import styles from "./TaskPage.module.css";
 
 /** Each time that it was run. */
@@ -47,7 +48,7 @@ export function TriesTab({ detail }: { detail: TaskDetail }) {
                 <tr key={one.token}>
                   <td>{one.number}</td>
                   <td>
-                    {one.outcome || (one.status == null ? t`runs` : String(one.status))}
+                    {outcomeWords(one.outcome) || (one.status == null ? t`runs` : String(one.status))}
                     {one.error_type && one.error_type !== "unknown" && ` · ${one.error_type}`}
                     {(one.reason || one.problem) && <div className={styles["dim"]}>{one.reason || one.problem}</div>}
                   </td>

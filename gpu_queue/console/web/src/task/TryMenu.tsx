@@ -4,6 +4,7 @@ import { IconChevronDown } from "@tabler/icons-react";
 import type { TaskDetail } from "../api/types";
 import { Menu } from "../ui/Menu";
 import { duration, UNKNOWN } from "../ui/format";
+import { outcomeWords } from "../ui/outcome";
 import styles from "./TaskPage.module.css";
 
 /** Which try is shown, where there was more than one. */
@@ -23,7 +24,7 @@ export function TryMenu({ detail, number, onTry }: { detail: TaskDetail; number:
       hint={t`Which try`}
       items={[...tries].reverse().map((one) => ({
         id: one.token,
-        label: t`try ${one.number}: ${one.outcome || t`runs`}`,
+        label: t`try ${one.number}: ${outcomeWords(one.outcome) || t`runs`}`,
         note: one.duration_s == null ? UNKNOWN : duration(one.duration_s),
         isCurrent: one.number === number,
         run: () => onTry(one.number),

@@ -6,6 +6,7 @@ import { useSaid } from "../gpus/words";
 import { usePlan } from "../tasks/plan/usePlan";
 import { Button } from "../ui/Button";
 import { Panel } from "../ui/Panel";
+import { outcomeWords } from "../ui/outcome";
 import styles from "./TaskPage.module.css";
 
 function NodeName({ node }: { node: string }) {
@@ -54,7 +55,7 @@ export function WhyTab({ detail }: { detail: TaskDetail }) {
       )}
       {(row.state === "done" || row.state === "failed") && (
         <p className={styles["why"]}>
-          <b>{row.outcome}</b>
+          <b>{outcomeWords(row.outcome)}</b>
           {row.error_type && row.error_type !== "unknown" && ` · ${row.error_type}`}
           {last?.reason && ` · ${last.reason}`}
           {last?.problem && ` · ${last.problem}`}

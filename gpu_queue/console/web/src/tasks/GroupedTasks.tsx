@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 
 import { client } from "../api/client";
+import { errorWords } from "../api/said";
 import type { Wire } from "../api/types";
 import { useSaid } from "../gpus/words";
 import { useEntity, useLiving, useMap } from "../live/hooks";
@@ -143,7 +144,7 @@ export function GroupedTasks({ by }: { by: "queue" | "batch" }) {
   });
   if (found.isPending) return <Skeleton rows={10} height_px={32} />;
   if (found.isError) {
-    return isAccessError(found.error) ? <TokenPanel /> : <Empty>{found.error.message}</Empty>;
+    return isAccessError(found.error) ? <TokenPanel /> : <Empty>{errorWords(found.error)}</Empty>;
   }
   const queues = byQueue(found.data);
   const shown = queues.reduce((sum, one) => sum + one.processes.length, 0);

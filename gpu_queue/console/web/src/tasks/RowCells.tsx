@@ -7,6 +7,7 @@ import { Elapsed } from "../live/Elapsed";
 import { useEntity } from "../live/hooks";
 import { indices, UNKNOWN } from "../ui/format";
 import { StateShape, type Shape } from "../ui/StateShape";
+import { outcomeWords } from "../ui/outcome";
 
 const STOPPED = ["stopped", "cancelled", "canceled"];
 
@@ -61,7 +62,7 @@ export function WhereCell({ row }: { row: TaskRow }): ReactNode {
     return why ? said(why.text) : "";
   }
   if (row.state === "running") return <Place row={row} />;
-  const how = row.state === "failed" ? [row.outcome, row.error_type].filter(Boolean).join(" · ") : "";
+  const how = row.state === "failed" ? [outcomeWords(row.outcome ?? ""), row.error_type].filter(Boolean).join(" · ") : "";
   return (
     <>
       {how}

@@ -3,6 +3,7 @@ import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useCallback, useEffect, useRef, useState } from "react";
 
 import { isAccessError } from "../api/client";
+import { errorWords } from "../api/said";
 import type { Counts, PlanRequest, TaskFilter, TaskRow } from "../api/types";
 import { useFresh, useIsLoaded, useLiving, useMap } from "../live/hooks";
 import { useConsoleInfo } from "../shell/console";
@@ -175,7 +176,7 @@ function List(props: ListProps) {
         }
         windows.between(from, until).then(
           (rows) => latest.current.add(rows),
-          (error: unknown) => toast({ text: error instanceof Error ? error.message : String(error), tone: "trouble" }),
+          (error: unknown) => toast({ text: errorWords(error), tone: "trouble" }),
         );
       } else if (row) latest.current.toggle(row);
       anchor.current = to;
@@ -225,7 +226,7 @@ function Body({ filter, isFiltered, windows, selection, isReadOnly }: { filter: 
     if (error !== null) {
       return (
         <Empty>
-          {error instanceof Error ? error.message : String(error)}{" "}
+          {errorWords(error)}{" "}
           <Button size="small" onClick={() => windows.moved()}>
             <Trans>Try again</Trans>
           </Button>
@@ -239,7 +240,7 @@ function Body({ filter, isFiltered, windows, selection, isReadOnly }: { filter: 
     <>
       {error !== null && (
         <p role="alert" className={styles["problem"]}>
-          {error instanceof Error ? error.message : String(error)}
+          {errorWords(error)}
         </p>
       )}
       <List windows={windows} selection={selection} isReadOnly={isReadOnly} startAt={startAt.current} />

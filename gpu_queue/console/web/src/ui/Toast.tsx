@@ -1,6 +1,6 @@
 import { useLingui } from "@lingui/react/macro";
 import { IconX } from "@tabler/icons-react";
-import { useEffect, useSyncExternalStore } from "react";
+import { useEffect, useSyncExternalStore, type MouseEvent } from "react";
 
 import { Button, IconButton } from "./Button";
 import { cx } from "./cx";
@@ -11,6 +11,8 @@ export interface ToastContent {
   tone?: "plain" | "trouble";
   /** What undoes it, for instance. */
   action?: { label: string; run: () => void };
+  /** Where it leads: an address below the base path, and what is there. */
+  link?: { label: string; href: string; go: () => void };
   /** How long it stays. */
   for_s?: number;
 }
@@ -41,6 +43,21 @@ export function toast(content: ToastContent): () => void {
   return () => drop(id);
 }
 
+/** A link, so that it can be opened beside; a plain click stays in this page. */
+function ToastLink({ link, onGone }: { link: NonNullable<ToastContent["link"]>; onGone: () => void }) {
+  const follow = (event: MouseEvent): void => {
+    if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || event.button !== 0) return;
+    event.preventDefault();
+    link.go();
+    onGone();
+  };
+  return (
+    <a href={link.href} onClick={follow}>
+      {link.label}
+    </a>
+  );
+}
+
 function OneToast({ one }: { one: Shown }) {
   const { t } = useLingui();
   const { id, for_s = 15 } = one;
@@ -51,6 +68,7 @@ function OneToast({ one }: { one: Shown }) {
   return (
     <li className={cx(styles["toast"], one.tone === "trouble" && styles["trouble"])}>
       <span>{one.text}</span>
+      {one.link && <ToastLink link={one.link} onGone={() => drop(id)} />}
       {one.action && (
         <Button
           size="small"

@@ -1,6 +1,7 @@
 import { Plural, Trans, useLingui } from "@lingui/react/macro";
 import { memo, useEffect, useState } from "react";
 
+import { errorWords } from "../../api/said";
 import { cx } from "../../ui/cx";
 import { fileSize, thousands } from "../../ui/format";
 import { hitsIn, marked, pieces, styleOf, visible, type Words } from "./ansi";
@@ -53,7 +54,7 @@ export const LogLine = memo(function LogLine({ line, words, href, isTarget, isSo
   const hides = row.r > 0 || row.c > 0;
   const open = (): void => {
     setProblem("");
-    whole(row.o).then(setAll, (error: unknown) => setProblem(error instanceof Error ? error.message : String(error)));
+    whole(row.o).then(setAll, (error: unknown) => setProblem(errorWords(error)));
   };
   const opensItself = isSought && hides && all === null && words !== null && hitsIn(visible(row.t), words).length === 0;
   useEffect(() => {

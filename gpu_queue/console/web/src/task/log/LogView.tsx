@@ -5,6 +5,7 @@ import { useCallback, useEffect, useId, useLayoutEffect, useMemo, useRef, useSta
 
 import { spool, url } from "../../api/base";
 import { client, isAccessError } from "../../api/client";
+import { errorWords } from "../../api/said";
 import type { Wire } from "../../api/types";
 import { Elapsed } from "../../live/Elapsed";
 import { ACCESS_CHANGED } from "../../live/events";
@@ -250,7 +251,7 @@ export function LogView({ job, taskKey, source, isRunning, startedAt_s, search, 
             <LogRail place={place} size={held.size} bins={found.bins} controls={id} onSeek={goTo} />
           </>
         ) : error ? (
-          <Empty>{error.code === "no_log" ? <Nothing isRunning={isRunning} startedAt_s={startedAt_s} /> : error.message}</Empty>
+          <Empty>{error.code === "no_log" ? <Nothing isRunning={isRunning} startedAt_s={startedAt_s} /> : errorWords(error)}</Empty>
         ) : (
           <div className={styles["loading"]}>
             <Skeleton rows={20} height_px={18} />
@@ -259,7 +260,7 @@ export function LogView({ job, taskKey, source, isRunning, startedAt_s, search, 
       </div>
       <LogFoot
         held={held}
-        problem={held && error ? error.message : ""}
+        problem={held && error ? errorWords(error) : ""}
         encoding={encoding}
         onEncoding={(next) => {
           begin.current = here();

@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useState } from "react";
 
 import { client } from "../../api/client";
+import { errorWords } from "../../api/said";
 import { findAll, findNext, NO_HITS, type Ask, type Hits, type LogHits } from "./finding";
 
 const TYPING_MS = 250;
@@ -28,7 +29,7 @@ export function useSearchHits(path: string, query: string, encoding: string, fro
         if (!stop.signal.aborted) setFound({ query, hits, problem: "" });
       }).catch((error: unknown) => {
         if (stop.signal.aborted) return;
-        setFound({ query, hits: NO_HITS, problem: error instanceof Error ? error.message : String(error) });
+        setFound({ query, hits: NO_HITS, problem: errorWords(error) });
       });
     }, TYPING_MS);
     return () => {

@@ -1,11 +1,11 @@
 import { Trans, useLingui } from "@lingui/react/macro";
 import { useState } from "react";
 
+import { said, sentence } from "../../api/said";
 import type { Plan, PlanOutcome } from "../../api/types";
 import { useNotes, useStore } from "../../live/hooks";
 import { Button } from "../../ui/Button";
 import { Dialog } from "../../ui/Dialog";
-import { useNoteWords } from "./notes";
 import styles from "./plan.module.css";
 
 type Answer = PlanOutcome["answers"][number];
@@ -34,7 +34,6 @@ function OneAnswer({ answer }: { answer: Answer }) {
 /** What each agent says of the tasks; answers come as they are given. */
 export function AnswersDialog({ plan, outcome, onClose }: { plan: Plan; outcome: PlanOutcome | null; onClose: () => void }) {
   const { t } = useLingui();
-  const noteWords = useNoteWords();
   const [heard, setHeard] = useState<readonly Answer[]>([]);
   useNotes((note) => {
     if (note.plan !== plan.id || !note.node) return;
@@ -63,11 +62,11 @@ export function AnswersDialog({ plan, outcome, onClose }: { plan: Plan; outcome:
           </p>
         )}
         {isOver && answers.length === 0 && (
-          <p>{outcome.problem || <Trans>No agent is there to be asked.</Trans>}</p>
+          <p>{outcome.problem ? said(outcome.problem.text) : <Trans>No agent is there to be asked.</Trans>}</p>
         )}
       </div>
       {plan.warnings.map((note) => (
-        <p key={note.code}>{noteWords(note)}</p>
+        <p key={note.code}>{sentence(note.text)}</p>
       ))}
       <ul>
         {answers.map((answer) => (

@@ -1,5 +1,6 @@
 import { Plural, Trans, useLingui } from "@lingui/react/macro";
 
+import { said as saidIn, sentence } from "../../api/said";
 import type { PlanOutcome } from "../../api/types";
 import { Button } from "../../ui/Button";
 import { Dialog } from "../../ui/Dialog";
@@ -10,8 +11,8 @@ import { notDone } from "./running";
 type TaskOutcome = PlanOutcome["outcomes"][number];
 
 function Why({ one }: { one: TaskOutcome }) {
-  const { where, reason, what } = one;
-  if (reason) return <>{reason}</>;
+  const { where, why, what } = one;
+  if (why) return <>{saidIn(why.text)}</>;
   if (what === "gone") return where ? <Trans>it is in {where} now</Trans> : <Trans>it is in the queue no more</Trans>;
   if (what === "unknown") return <Trans>nobody knows whether it was done</Trans>;
   return <Trans>refused</Trans>;
@@ -41,8 +42,10 @@ export function OutcomeDialog({ said, outcome, onClose, onUndo }: { said: string
         </>
       }
     >
-      <p>{said}.</p>
-      {outcome.problem && <p role="alert">{outcome.problem}</p>}
+      <p>
+        <Trans>{said}.</Trans>
+      </p>
+      {outcome.problem && <p role="alert">{sentence(outcome.problem.text)}</p>}
       <ul className={styles["outcomes"]} aria-label={t`What was not done`} tabIndex={0}>
         {missed.map((one) => (
           <li key={one.key} className={styles["outcome"]}>

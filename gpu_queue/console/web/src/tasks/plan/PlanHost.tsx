@@ -3,6 +3,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
 
 import { isAccessError } from "../../api/client";
+import { errorWords, listed } from "../../api/said";
 import type { Plan, PlanOutcome } from "../../api/types";
 import { useJob } from "../../shell/job";
 import { toast } from "../../ui/Toast";
@@ -13,6 +14,7 @@ import { PlanDialog } from "./PlanDialog";
 import { PriorityDialog } from "./PriorityDialog";
 import { ProgressDialog } from "./ProgressDialog";
 import { finishPlan, makePlan, notDone } from "./running";
+import { whyNot } from "./whyNot";
 import { doneWords, undoneWords } from "./words";
 
 const UNDO_S = 15;
@@ -30,7 +32,7 @@ export function useTrouble(): (error: unknown) => void {
   const { t } = useLingui();
   const navigate = useNavigate();
   return (error) => {
-    const text = isAccessError(error) ? t`This needs the token` : error instanceof Error ? error.message : String(error);
+    const text = isAccessError(error) ? t`This needs the token` : errorWords(error);
     const action = isAccessError(error) ? { action: { label: t`Show it`, run: () => void navigate({ to: "/ui/setting" }) } } : {};
     toast({ text, tone: "trouble", ...action });
   };
@@ -44,10 +46,9 @@ export function useUndo(): (plan: Plan, onFinished?: () => void) => void {
   return (plan, onFinished) => {
     finishPlan(job, plan.id, "undo", () => undefined)
       .then((outcome) => {
-        const missed = outcome.outcomes.find((one) => one.what !== "done");
-        const why = outcome.problem || (missed ? `${missed.title}: ${missed.reason || missed.what}` : "");
-        const text = undoneWords(i18n, plan, outcome) + (why ? `; ${why}` : "");
-        toast(why ? { text, tone: "trouble" } : { text });
+        const text = undoneWords(i18n, plan, outcome);
+        const why = whyNot(outcome);
+        toast(why ? { text: listed([text, why]), tone: "trouble" } : { text });
       }, trouble)
       .finally(() => onFinished?.());
   };

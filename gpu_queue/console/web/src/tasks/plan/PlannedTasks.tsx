@@ -1,5 +1,6 @@
 import { Plural, Trans, useLingui } from "@lingui/react/macro";
 
+import { said } from "../../api/said";
 import type { Plan } from "../../api/types";
 import { Elapsed } from "../../live/Elapsed";
 import { useStore } from "../../live/hooks";
@@ -16,7 +17,7 @@ function useStartedAt(): (key: string) => number | null {
 
 function Now({ task }: { task: Planned }) {
   const startedAt = useStartedAt();
-  if (task.does === "nothing") return <>{task.why_not}</>;
+  if (task.does === "nothing") return <>{task.why_not && said(task.why_not.text)}</>;
   if (task.state === "waiting") return task.place_after != null && task.place != null ? <Places task={task} /> : <Trans>waits</Trans>;
   if (task.state === "running") {
     const started_at_s = startedAt(task.key);

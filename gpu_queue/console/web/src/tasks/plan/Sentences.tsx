@@ -1,10 +1,10 @@
 import { Plural, Trans, useLingui } from "@lingui/react/macro";
 import type { ReactNode } from "react";
 
+import { listed, said, sentence } from "../../api/said";
 import type { Plan } from "../../api/types";
 import { useStore } from "../../live/hooks";
 import { thousands } from "../../ui/format";
-import { useNoteWords } from "./notes";
 
 /** Names of the nodes on which something is stopped; null: the plan does not show all of them. */
 function useStopNodes(plan: Plan): string | null {
@@ -79,13 +79,16 @@ function Priorities({ plan }: { plan: Plan }) {
 
 function Nothing({ plan }: { plan: Plan }) {
   const { nothing } = plan.counts;
-  const reasons = [...new Set(plan.tasks.filter((task) => task.does === "nothing" && task.why_not).map((task) => task.why_not))];
+  const reasons = plan.tasks.flatMap((task) => (task.does === "nothing" && task.why_not ? [said(task.why_not.text)] : []));
   const count = thousands(nothing);
-  const why = reasons.slice(0, 3).join("; ");
+  const why = listed([...new Set(reasons)].slice(0, 3));
   return (
     <p>
-      <Plural value={nothing} one="1 is left as it is" other={`${count} are left as they are`} />
-      {why && `: ${why}`}.
+      {why ? (
+        <Plural value={nothing} one={`1 is left as it is: ${why}.`} other={`${count} are left as they are: ${why}.`} />
+      ) : (
+        <Plural value={nothing} one="1 is left as it is." other={`${count} are left as they are.`} />
+      )}
     </p>
   );
 }
@@ -139,7 +142,6 @@ function OnNodes({ plan }: { plan: Plan }): ReactNode {
 
 /** What a plan will do, in sentences. */
 export function Sentences({ plan, wait }: { plan: Plan; wait?: boolean | undefined }) {
-  const noteWords = useNoteWords();
   const { stop, cancel, dependents, retry, priority, nothing, running } = plan.counts;
   const retries = thousands(retry);
   return (
@@ -170,8 +172,8 @@ export function Sentences({ plan, wait }: { plan: Plan; wait?: boolean | undefin
       )}
       {nothing > 0 && <Nothing plan={plan} />}
       {plan.warnings.map((note) => (
-        <p key={note.code + note.text} data-warning>
-          {noteWords(note)}
+        <p key={note.code + note.text.en} data-warning>
+          {sentence(note.text)}
         </p>
       ))}
     </>
