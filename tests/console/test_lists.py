@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_queue.console.lists.choosing import Kind, choose, task_of
+from gpu_queue.console.lists import orders as lists_orders
+from gpu_queue.console.lists.choosing import choose, ref_of, task_of
 from gpu_queue.console.lists.filters import Query, parse
+from gpu_queue.console.lists.orders import Kind, Orders
 from gpu_queue.console.models.tasks import Sort, TaskFilter
 from gpu_queue.reasons import Code, Reason
 from gpu_queue.spool.events import Event
@@ -112,6 +116,58 @@ def test_another_order_shows_the_same_tasks(sort: Sort) -> None:
     ids = [str(one.task_id) for one in tasks if one is not None]
     assert len(ids) == 14
     assert ids == sorted(ids, reverse=True)
+
+
+@given(st.tuples(*[st.integers(0, 6)] * 4), st.integers(0, 6), st.sampled_from(["", "sweep", "eval.sh"]))
+def test_each_order_is_that_of_its_column_and_a_task_is_found_where_it_stands(
+    counts: tuple[int, int, int, int], ends: int, text: str
+) -> None:
+    seen, orders = snapshot(*counts, ends=ends), Orders()
+    column: dict[Sort, Callable[[Any], Any]] = {
+        "newest": lambda task: task.task_id,
+        "oldest": lambda task: task.task_id,
+        "title": lambda task: (task.title.lower(), task.task_id),
+        "priority": lambda task: (task.claim if isinstance(task, RunningTask) else task).priority,
+    }
+    for sort, key in column.items():
+        refs = choose(seen, "all", parse(TaskFilter(q=text)), sort, orders)
+        tasks = [task_of(seen, ref) for ref in refs]
+        keys = [key(task) for task in tasks]
+        assert keys == sorted(keys, reverse=sort == "newest")
+        assert refs[1:3] == [*refs][1:3]
+        assert [refs.place(ref) for ref in refs] == [*range(len(refs))]
+        assert [ref_of(seen, task.task_id or task.name) for task in tasks if task is not None] == [*refs]
+
+
+IDS = st.sets(st.integers(0, 40), max_size=20)
+
+
+@given(st.lists(st.tuples(IDS, st.sets(st.integers(0, 40), max_size=3)), max_size=5))
+def test_what_settles_is_sorted_into_what_was_sorted_before(moments: list[tuple[set[int], set[int]]]) -> None:
+    orders = Orders()
+    for numbers, first in moments:
+        ids = tuple(sorted(id_of(number) for number in numbers))
+        priorities = {id_of(number): 100 for number in first & numbers}
+        tasks = SettledTasks(State.DONE, SettledNames(ids, priorities))
+        by_title = sorted(ids, key=lambda one: (one.split("-", 2)[2].lower(), one))
+        assert [key.rpartition("\0")[2] for key in orders.keys(tasks, "title")] == by_title
+        by_priority = sorted(ids, key=lambda one: (priorities.get(one, 500), one))
+        assert [key[3:] for key in orders.keys(tasks, "priority")] == by_priority
+
+
+def test_a_title_is_made_once_for_each_task_however_often_others_settle(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def making(one: str) -> str:
+        made.append(one)
+        return one.split("-", 2)[2]
+
+    monkeypatch.setattr(lists_orders, "title_of", making)
+    orders, names = Orders(), SettledNames(tuple(sorted(map(id_of, range(1000)))))
+    for number in range(5):
+        names = names.changed({id_of(1000 + number): 500}, ())
+        assert len(orders.keys(SettledTasks(State.DONE, names), "title")) == 1001 + number
+    assert len(made) == 1005
 
 
 def test_how_a_task_failed_and_where_it_ran_and_why_it_waits_can_be_asked_for() -> None:

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from enum import Enum
-from itertools import repeat
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
+from itertools import chain
 
 from gpu_queue.console.lists.filters import Query
+from gpu_queue.console.lists.orders import InRunOrder, Kind, Orders, Part, Ref, Refs, Sorted, id_of, key_of
 from gpu_queue.console.models.tasks import Sort, StateFilter
-from gpu_queue.spool.paths import title_of
 from gpu_queue.spool.snapshot.settled import SettledTask, SettledTasks
 from gpu_queue.spool.snapshot.view import RunningTask, Snapshot
 from gpu_queue.spool.snapshot.waiting import NodeReason, WaitingTask, WaitingTasks
 from gpu_queue.words import in_words
 
 AnyTask = WaitingTask | RunningTask | SettledTask
-
-
-class Kind(str, Enum):
-    """Where a task is."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
 
 
 SHOWN: dict[str, tuple[Kind, ...]] = {
@@ -37,11 +27,6 @@ SHOWN: dict[str, tuple[Kind, ...]] = {
 }
 
 
-Ref = tuple[Kind, int | str]
-"""A task of a snapshot: its place among those that wait or run; of a settled one its id.  A list has a hundred
-thousand."""
-
-
 def task_of(seen: Snapshot, ref: Ref) -> AnyTask | None:
     """The task that is meant, in the snapshot that it was chosen from."""
     kind, which = ref
@@ -51,7 +36,24 @@ def task_of(seen: Snapshot, ref: Ref) -> AnyTask | None:
     return (seen.done if kind is Kind.DONE else seen.failed).find(which)
 
 
-def choose(seen: Snapshot, state: StateFilter, query: Query, sort: Sort) -> list[Ref]:
+def ref_of(seen: Snapshot, name: str) -> Ref | None:
+    """What means a task in this snapshot.
+
+    Args:
+        seen: the spool.
+        name: its id, or its name in pending/.
+    """
+    place = seen.waiting.place(name)
+    if place is not None:
+        return Kind.WAITING, place
+    at = next((at for at, one in enumerate(seen.running) if one.task_id == name), None)
+    if at is not None:
+        return Kind.RUNNING, at
+    kinds = (kind for kind, of in ((Kind.FAILED, seen.failed), (Kind.DONE, seen.done)) if of.find(name) is not None)
+    return next(((kind, name) for kind in kinds), None)
+
+
+def choose(seen: Snapshot, state: StateFilter, query: Query, sort: Sort, orders: Orders | None = None) -> Refs:
     """What a filter means, as far as the snapshot tells: what only records tell is not looked at.
 
     Args:
@@ -59,16 +61,26 @@ def choose(seen: Snapshot, state: StateFilter, query: Query, sort: Sort) -> list
         state: which tasks at all.
         query: what they have to be.
         sort: ``run``: what runs by start, what waits in run order, what ended by its end as far as that is known.
+        orders: what was sorted before.
     """
-    found: list[Ref] = []
-    for kind in SHOWN[state]:
-        if not query.states or _may_be(kind, query.states):
-            found += _of_kind(seen, kind, query)
+    parts = [
+        _of_kind(seen, kind, query, sort) for kind in SHOWN[state] if not query.states or _may_be(kind, query.states)
+    ]
     if sort == "run":
-        return found
-    keys: list[Any] = [*_keys(seen, found, sort)]  # all of them texts, or all of them pairs
-    order = sorted(range(len(found)), key=keys.__getitem__, reverse=sort == "newest")
-    return [found[at] for at in order]
+        return InRunOrder(parts)
+    orders, live = orders or Orders(), dict[str, Ref]()
+    settled: list[Sequence[str]] = []
+    for kind, part in parts:
+        if kind in (Kind.WAITING, Kind.RUNNING):
+            live |= {_key(seen, (kind, at), sort): (kind, at) for at in part if isinstance(at, int)}
+        else:
+            only = None if isinstance(part, SettledTasks) else [one for one in part if isinstance(one, str)]
+            settled.append(orders.keys(seen.done if kind is Kind.DONE else seen.failed, sort, only))
+    # What is sorted already costs a merge.
+    keys = sorted([*sorted(live), *chain.from_iterable(settled)])
+    if sort == "newest":
+        keys.reverse()
+    return Sorted(keys, live, seen.failed, partial(id_of, sort))
 
 
 def _may_be(kind: Kind, states: frozenset[str]) -> bool:
@@ -77,26 +89,22 @@ def _may_be(kind: Kind, states: frozenset[str]) -> bool:
     return kind.value in named or (bool(states - named) and kind in (Kind.DONE, Kind.FAILED))
 
 
-def _of_kind(seen: Snapshot, kind: Kind, query: Query) -> list[Ref]:
+def _of_kind(seen: Snapshot, kind: Kind, query: Query, sort: Sort) -> Part:
     if kind is Kind.WAITING:
-        if query.nodes:
-            return []
-        return [*zip(repeat(kind), _places(seen.waiting, query))]
+        return kind, [] if query.nodes else _places(seen.waiting, query)
     if kind is Kind.RUNNING:
         numbered = sorted(enumerate(seen.running), key=lambda pair: (_begun(pair[1]), pair[1].task_id))
-        return [(kind, at) for at, one in numbered if _runs_so(one, query)]
+        return kind, [at for at, one in numbered if _runs_so(one, query)]
     tasks = seen.done if kind is Kind.DONE else seen.failed
     ends = query.states - set(Kind._value2member_map_)
     if query.whys or query.nodes or (ends and kind.value not in query.states):
-        return [(kind, one.task_id) for one in tasks.with_ends() if _ended_so(one, query, ends)]
-    return [*zip(repeat(kind), _ids(tasks, query.words))]
-
-
-def _ids(tasks: SettledTasks, words: tuple[str, ...]) -> Iterable[str]:
-    ids: Iterable[str] = tasks.ids_in_order()
-    for word in words:
+        return kind, [one.task_id for one in tasks.with_ends() if _ended_so(one, query, ends)]
+    if not query.words:
+        return kind, tasks
+    ids: Sequence[str] = tasks.ids
+    for word in query.words:
         ids = [one for one in ids if word in one.lower()]
-    return ids
+    return kind, tasks.in_order(ids) if sort == "run" else ids
 
 
 def _has_words(query: Query, *texts: str) -> bool:
@@ -104,8 +112,8 @@ def _has_words(query: Query, *texts: str) -> bool:
     return all(any(word in text for text in lowered) for word in query.words)
 
 
-def _places(waiting: WaitingTasks, query: Query) -> Iterable[int]:
-    places: Iterable[int] = range(len(waiting))
+def _places(waiting: WaitingTasks, query: Query) -> Sequence[int]:
+    places: Sequence[int] = range(len(waiting))
     if query.words:
         places = [at for at, texts in enumerate(waiting.named()) if _has_words(query, *texts)]
     if not query.whys:
@@ -147,24 +155,10 @@ def _begun(one: RunningTask) -> float:
     return float("inf") if one.page is None or one.told_s is None else one.told_s - one.page.seconds
 
 
-def _keys(seen: Snapshot, refs: Iterable[Ref], sort: Sort) -> Iterator[tuple[str, str] | str]:
-    """What each is sorted by; ids begin with the moment of submission."""
-    waiting = [*seen.waiting] if any(kind is Kind.WAITING for kind, _ in refs) else []
-    settled = {Kind.DONE: seen.done, Kind.FAILED: seen.failed}
-    for kind, which in refs:
-        if isinstance(which, str):
-            task_id, title, priority = which, "", 0
-            if sort == "title":
-                title = title_of(which)
-            elif sort == "priority":
-                priority = settled[kind].priority(which)
-        elif kind is Kind.WAITING:
-            one = waiting[which]
-            task_id, title, priority = one.task_id or f"~{one.name}", one.title, one.priority
-        else:
-            runs = seen.running[which]
-            task_id, title, priority = runs.task_id, runs.title, runs.claim.priority
-        if sort == "title":
-            yield title.lower(), task_id
-        else:
-            yield f"{priority:03d}{task_id}" if sort == "priority" else task_id
+def _key(seen: Snapshot, ref: Ref, sort: Sort) -> str:
+    """What a task that waits or runs is sorted by."""
+    one = task_of(seen, ref)
+    if isinstance(one, WaitingTask):
+        return key_of(sort, one.task_id or f"~{one.name}", one.title, one.priority)
+    assert isinstance(one, RunningTask)
+    return key_of(sort, f"{one.task_id}{one.claim.token}", one.title, one.claim.priority)

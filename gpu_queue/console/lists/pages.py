@@ -7,10 +7,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gpu_queue.console.keys import key_of, text_of
-from gpu_queue.console.lists.choosing import SHOWN, Kind, Ref, choose, task_of
+from gpu_queue.console.keys import key_of, name_of, text_of
+from gpu_queue.console.lists.choosing import SHOWN, choose, ref_of, task_of
 from gpu_queue.console.lists.facts import Facts, TaskFacts
 from gpu_queue.console.lists.filters import Query, parse
+from gpu_queue.console.lists.orders import Kind, Listed, Orders, Ref, Refs
 from gpu_queue.console.lists.rows import row_of
 from gpu_queue.console.models.tasks import Facet, Sort, TaskFilter, TaskPage
 from gpu_queue.console.world.living import told_of
@@ -34,7 +35,7 @@ class Chosen:
     """What a filter means in a snapshot."""
 
     seen: Snapshot
-    refs: tuple[Ref, ...]
+    refs: Refs
     is_partial: bool = False
     looked_at: int = 0
 
@@ -46,6 +47,7 @@ class TaskLists:
         """Nothing is read yet."""
         self._facts = TaskFacts(paths, clock)
         self._clock = clock
+        self._orders = Orders()
         self._kept: OrderedDict[object, Chosen] = OrderedDict()
 
     def page(
@@ -63,7 +65,8 @@ class TaskLists:
         """
         chosen = self.chosen(seen, wanted, sort)
         if around:
-            at = next((at for at, ref in enumerate(chosen.refs) if _key(chosen.seen, ref) == around), None)
+            ref = _ref(chosen.seen, around)
+            at = None if ref is None else chosen.refs.place(ref)
             offset = offset if at is None else max(0, at - limit // 2)
         rows, told, deadline = [], told_of(chosen.seen), self._clock() + PAGE_S
         default_gpus = _default_gpus(chosen.seen)
@@ -107,26 +110,26 @@ class TaskLists:
         if kept is not None and not kept.is_partial:
             self._kept.move_to_end(mark)
             return Chosen(seen, kept.refs, kept.is_partial, kept.looked_at)
-        refs = choose(seen, wanted.state, query, sort)
-        found = self._read(seen, refs, query) if query.reads_records else Chosen(seen, tuple(refs))
+        refs = choose(seen, wanted.state, query, sort, self._orders)
+        found = self._read(seen, refs, query) if query.reads_records else Chosen(seen, refs)
         self._kept[mark] = found
         while len(self._kept) > 1 and (len(self._kept) > KEPT_MAX or self._count() > REFS_MAX):
             self._kept.popitem(last=False)
         return found
 
     def _count(self) -> int:
-        return sum(len(one.refs) for one in self._kept.values())
+        return sum(one.refs.held for one in self._kept.values())
 
-    def _read(self, seen: Snapshot, refs: list[Ref], query: Query) -> Chosen:
+    def _read(self, seen: Snapshot, refs: Refs, query: Query) -> Chosen:
         deadline, default_gpus = self._clock() + READ_S, _default_gpus(seen)
         found: list[Ref] = []
         for number, ref in enumerate(refs):
             if self._clock() > deadline:
-                return Chosen(seen, tuple(found), True, number)
+                return Chosen(seen, Listed(found), True, number)
             task = task_of(seen, ref)
             if task is not None and _is_so(self._facts.of(task, default_gpus), query):
                 found.append(ref)
-        return Chosen(seen, tuple(found), False, len(refs))
+        return Chosen(seen, Listed(found), False, len(refs))
 
 
 def _is_so(facts: Facts, query: Query) -> bool:
@@ -136,6 +139,13 @@ def _is_so(facts: Facts, query: Query) -> bool:
         and all(one == facts.user for one in query.users)
         and (not query.experiment or query.experiment == facts.experiment)
     )
+
+
+def _ref(seen: Snapshot, key: str) -> Ref | None:
+    try:
+        return ref_of(seen, name_of(key))
+    except ValueError:
+        return None
 
 
 def _key(seen: Snapshot, ref: Ref) -> str:

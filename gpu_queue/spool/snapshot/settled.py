@@ -129,6 +129,26 @@ class SettledTasks(Sequence[SettledTask]):
     def _make(self, task_id: str) -> SettledTask:
         return SettledTask(self.state, task_id, self._names.priority(task_id), self._ends.get(task_id))
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all, ascending: in the order of submission."""
+        return self._names.ids
+
+    @property
+    def priorities(self) -> Mapping[str, int]:
+        """Of those that have another priority than the default."""
+        return self._names.priorities
+
+    def in_order(self, ids: Sequence[str]) -> list[str]:
+        """Some of them in this order.
+
+        Args:
+            ids: theirs, ascending.
+        """
+        wanted = set(ids)
+        recent = [one for one in self._ends if one in wanted]
+        return [*recent, *(one for one in reversed(ids) if one not in self._ends)]
+
     def ids_in_order(self) -> Iterator[str]:
         """The ids of all, in this order, without a task being made of each."""
         for event in self._recent:
