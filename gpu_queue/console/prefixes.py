@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -36,7 +37,7 @@ class Prefix:
         if scope["type"] in ("http", "websocket"):
             scope = {**scope, BASE: self._seen(scope)}
             path: str = scope["path"]
-            for base in {self._base, scope[BASE]} - {"/"}:
+            for base in map(unquote, {self._base, scope[BASE]} - {"/"}):  # as the path of a scope is
                 if path.startswith(base) or path == base[:-1]:
                     scope["path"] = f"/{path[len(base) :]}"
                     scope["raw_path"] = scope["path"].encode("utf-8", "surrogateescape")

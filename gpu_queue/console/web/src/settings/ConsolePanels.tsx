@@ -2,6 +2,7 @@ import { Trans, useLingui } from "@lingui/react/macro";
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 
+import { basePath } from "../api/base";
 import { errorWords } from "../api/said";
 import type { ConsoleInfo } from "../api/types";
 import { forgetToken } from "../shell/access";
@@ -97,6 +98,11 @@ export function ConsolePanels() {
         <Row label={t`Queue root`}>
           <code>{queue_root}</code>
         </Row>
+        {basePath !== "/" && (
+          <Row label={t`Base path`}>
+            <code>{basePath}</code>
+          </Row>
+        )}
         <Row label={t`Folders of logs`}>
           {log_roots.length === 0 ? (
             <Trans>the queue's own only</Trans>
