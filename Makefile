@@ -11,6 +11,7 @@ WEB_STAMP := $(VENV)/.installed-web
 SHELL_FILES := client.sh submit.sh gpu_queue/execution/shim.sh gpu_queue/ways/* examples/ways/* tests/sco/bin/sco examples/train.sh .ci/run \
 	examples/demo*.sh examples/shared/scripts/*.sh examples/documents/FedWhat/*.sh \
 	examples/documents/scripts/*.sh examples/documents/scripts/compete_gpu_retry/*.sh \
+	examples/documents/scripts/compete_gpu_retry/control/*.sh \
 	tests/sharedfs/guest.sh tests/samples/sessions/*.sh
 
 .PHONY: help venv demo demo-shared test test-again test-sharedfs test-slurm test-ways lint format docs docs-samples attack soak bench bench-console gpu-report console console-demo console-shots console-dev console-check clean

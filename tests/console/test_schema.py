@@ -30,7 +30,13 @@ def ask_everything(served: Served, phases: str, examples: int, seed: int | None)
     made = served.spool().publish([Script(f"train{n}.sh", "#GPUQ --gpus 1\necho hello\n") for n in range(3)])
     # A path that leads to something, and one that leads to nothing.
     keys = json.dumps([made[0].id, "none"])
-    settings = f'[parameters]\n"path.job" = "exp"\n"path.key" = {keys}\n"path.source" = "log"\n'
+    settings = (
+        f'[parameters]\n"path.job" = "exp"\n"path.key" = {keys}\n"path.source" = "log"\n"path.index" = ["0", "7"]\n'
+    )
+    jobfiles = served.queue_root / "exp" / "jobfiles"
+    jobfiles.mkdir()
+    (jobfiles / "command_gpu.txt").write_text("1\npython a.py\n20\n")
+    (jobfiles / "command_gpus.txt").write_text("1\npython a.py\n2\n20\n")
     (served.home / "schemathesis.toml").write_text(settings)
     words = ["run", f"{served.address}api/v1/openapi.json", "-H", f"Authorization: Bearer {served.token}"]
     words += ["--exclude-path-regex", STREAMS, "--exclude-checks", NOT_ASKED, "--phases", phases]

@@ -84,7 +84,7 @@ def test_start_brings_an_agent_where_nobody_serves_and_stop_ends_it(
 
 def test_of_two_who_start_at_once_one_starts_and_an_agent_with_other_work_goes_on(paths: SpoolPaths) -> None:
     with ThreadPoolExecutor(2) as pool:
-        works = [pool.submit(starting.start, paths, 1, dict(os.environ), time.time()) for _ in range(2)]
+        works = [pool.submit(starting.start, paths, [1], dict(os.environ), time.time()) for _ in range(2)]
         outcomes = [one.result() for one in works]
     assert [one.what for one in outcomes] == [What.DONE] * 2
     assert sorted("none was started" in one.text for one in outcomes) == [False, True]
@@ -101,14 +101,14 @@ def test_without_the_flag_only_tasks_start_and_nobodys_agent_ends(make_client: M
     client = make_client()
     assert got(client.post(START))["agents"] == 0
     assert asking.askable(paths) == []
-    starting.start(paths, 1, dict(os.environ), time.time())
+    starting.start(paths, [1], dict(os.environ), time.time())
     stopped = got(client.post(STOP))
     assert (stopped["stopped"], stopped["agent"]) == (1, "")
     assert len(asking.living(paths)) == 1
 
 
 def test_what_submit_sh_refuses_is_told(paths: SpoolPaths, monkeypatch: pytest.MonkeyPatch) -> None:
-    outcome = starting.start(paths, 9, {**os.environ, "SUBMIT_WAY": "no-such-way"}, time.time())
+    outcome = starting.start(paths, [9], {**os.environ, "SUBMIT_WAY": "no-such-way"}, time.time())
     assert outcome.what is What.REFUSED
     assert "no-such-way" in outcome.text
     assert starting.own_agent(paths) is None

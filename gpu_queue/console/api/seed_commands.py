@@ -92,7 +92,7 @@ async def _file(world: World, console: ConsoleState, which: JobFile, seen: Snaps
 
     text, found, loads = await on_shelf(world, console, work, which)
     tree = with_states(tree_of(found, QUEUE_TASKS_MAX), seen)
-    one = Listed(which, found.problems, found.tasks, found.queues, len(text.content), text.modified_s, text.owner)
+    one = Listed(which, found.problems, found.tasks, found.queues, modified_s=text.modified_s)
     return CommandFile(
         **_entry(one, loads, seen).model_dump(),
         text=text.content.decode("utf-8", "replace"),

@@ -56,10 +56,22 @@ class Read:
         return len(self.pieces) + (0 if self.experiment is None else len(self.experiment.runs))
 
     @property
+    def gpus(self) -> int:
+        """So many GPUs its largest task needs at least."""
+        runs = () if self.experiment is None else self.experiment.runs
+        return max([1, *(one.block.gpus_min for one in self.pieces), *(_least(one.gpus) for one in runs)])
+
+    @property
     def queues(self) -> int:
         """How many serial queues they are in."""
         runs = () if self.experiment is None else self.experiment.runs
         return len({one.queue for one in self.pieces} | {one.queue for one in runs if one.queue is not None})
+
+
+def _least(gpus: str | None) -> int:
+    """How many GPUs a run needs at least, as far as that is a number."""
+    text = (gpus or "1").partition("-")[0].strip()
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 1
 
 
 def read(which: JobFile, content: bytes, where: Where) -> Read:

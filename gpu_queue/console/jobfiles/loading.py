@@ -77,8 +77,8 @@ class Order:
     directory: str
     """Where commands run, as the storage spells it."""
     again: bool
-    gpus: int = 1
-    """So many GPUs the largest task needs at least."""
+    gpus: tuple[int, ...] = (1,)
+    """For so many GPUs an agent is asked for: the first number that it can be started with."""
     starts_agent: bool = False
 
 
@@ -136,8 +136,10 @@ def plan(shelf: Shelf, wish: Wish, agents: int, *, starts_agents: bool) -> tuple
         agents=agents,
         text=sentence(counts, read.queues, len(taken), found_dir, starts_agent=starts, agents=agents),
     )
-    gpus = max((one.block.gpus_min for one in read.pieces), default=1)
-    return told, Order(wish.which, text.etag, found_dir, directory, wish.again, gpus, starts)
+    # The agent also serves what is loaded from other files later, if this machine has so many.
+    gpus = max([read.gpus, *(one.gpus for one in shelf.listed()[0])]) if starts else 1
+    counts_to_try = tuple(dict.fromkeys((gpus, read.gpus)))
+    return told, Order(wish.which, text.etag, found_dir, directory, wish.again, counts_to_try, starts)
 
 
 def queued_of(counts: dict[str, int]) -> int:

@@ -73,6 +73,8 @@ class Listed:
     problems: tuple[FileProblem, ...]
     tasks: int = 0
     queues: int = 0
+    gpus: int = 1
+    """So many GPUs its largest task needs at least."""
     size_bytes: int | None = None
     modified_s: float | None = None
     owner: str | None = None
@@ -155,7 +157,14 @@ class Shelf:
             return Listed(which, (FileProblem(line=0, code=why.code, text=str(why)),)), 0
         found = self.parsed(which, content, self.home)
         made = Listed(
-            which, found.problems, found.tasks, found.queues, facts.st_size, facts.st_mtime, _user(facts.st_uid)
+            which,
+            found.problems,
+            found.tasks,
+            found.queues,
+            found.gpus,
+            facts.st_size,
+            facts.st_mtime,
+            _user(facts.st_uid),
         )
         with self._lock:
             self._listed[which] = (facts.st_ino, facts.st_mtime_ns, facts.st_size), made

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
@@ -32,6 +32,8 @@ from gpu_queue.texts import printable
 
 SUBMIT_S = 330.0
 """submit.sh gives a way 300 s."""
+REFUSED = (1, 100)
+"""Exit statuses that say that nothing was started."""
 LOCK_S = 60.0
 PAGE_S = 20.0
 """So long after submit.sh has ended its agent may take to tell of itself."""
@@ -71,12 +73,12 @@ class Outcome:
     node: str = ""
 
 
-def start(paths: SpoolPaths, gpus: int, environment: Mapping[str, str], now_s: float) -> Outcome:
+def start(paths: SpoolPaths, gpus: Sequence[int], environment: Mapping[str, str], now_s: float) -> Outcome:
     """Start an agent, unless one serves the queue, or was asked for already.
 
     Args:
         paths: of the queue.
-        gpus: for so many GPUs.
+        gpus: for so many GPUs: the first number with which it can be started.
         environment: of the console; ``SUBMIT_WAY`` and the rest count as for submit.sh.
         now_s: epoch seconds.
 
@@ -95,9 +97,13 @@ def start(paths: SpoolPaths, gpus: int, environment: Mapping[str, str], now_s: f
         if own is not None and not own.incarnation and _is_asked_for(paths, own, environment):
             text = f"{own.way} {own.id} was asked for before and has not begun yet; none was asked for again"
             return Outcome(What.DONE, text)
-        allocations = set(listed(paths.allocations))
-        status, words = _submit(paths, [str(gpus)], environment)
-        made = _submitted(paths, allocations, now_s)
+        status, words, made, count = 1, "", None, 1
+        for count in gpus:
+            allocations = set(listed(paths.allocations))
+            status, words = _submit(paths, [str(count)], environment)
+            made = _submitted(paths, allocations, now_s)
+            if status not in REFUSED:
+                break
         if status not in (0, 111) or made is None:
             return Outcome(What.REFUSED, f"{SUBMIT_TYPED} ended with status {status}: {words}")
         found = _page_of(paths, made, before)
@@ -108,7 +114,8 @@ def start(paths: SpoolPaths, gpus: int, environment: Mapping[str, str], now_s: f
             return Outcome(What.UNKNOWN, f"an agent was started here and has not told of itself yet: {words}")
         if found is None:
             return Outcome(What.DONE, f"an agent was asked for: {made.way} {made.id}; it serves when that begins")
-        return Outcome(What.DONE, f"an agent was started on {printable(found.node)} with {gpus} GPU(s)", found.node)
+        noun = "1 GPU" if count == 1 else f"{count} GPUs"
+        return Outcome(What.DONE, f"an agent was started on {printable(found.node)} with {noun}", found.node)
 
 
 def own_agent(paths: SpoolPaths) -> NodePage | None:
