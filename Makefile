@@ -87,8 +87,8 @@ console: $(WEB_STAMP) ## build the pages of the console with Node from PyPI, int
 console-demo: $(STAMP) ## the web console on a queue with a past, three agents and people who use it; PORT=29214
 	@$(BIN)/python -m tests.console.stage $(if $(PORT),--port $(PORT))
 
-console-shots: $(STAMP) ## pictures of each page, both themes, wide and narrow, both languages: build/console-shots
-	@$(BIN)/python -m tests.console.shots $(if $(ONLY),--only $(ONLY))
+console-shots: $(STAMP) ## pictures of each page, both themes, wide and narrow, both languages: build/console-shots; DOCS=1 those of the documentation
+	@$(BIN)/python -m tests.console.shots $(if $(ONLY),--only $(ONLY)) $(if $(DOCS),--docs)
 
 console-dev: $(WEB_STAMP) ## serve the pages from their sources; GPUQ_CONSOLE=http://127.0.0.1:29214 answers requests
 	@$(BIN)/python gpu_queue/console/web/build.py dev

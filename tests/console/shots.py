@@ -1,6 +1,6 @@
 """Pictures of each page, in both themes, wide and narrow, in both languages, into ``build/console-shots``.
 
-    python -m tests.console.shots [--only gpus] [--out DIR]
+    python -m tests.console.shots [--only gpus] [--out DIR] [--docs]
 
 They show the same still life each time (:mod:`tests.console.stage.still`); somebody has to look at them.
 """
@@ -70,10 +70,20 @@ DONE_THERE: dict[str, tuple[str, Callable[[Page], None]]] = {
 """By name, an address and what is done there before the picture."""
 
 
-def shoot(browser: Browser, console: Served, pages: dict[str, str], out: Path) -> int:
+DOCS = ROOT / "docs" / "pictures"
+OF_THE_DOCS = ("gpus", "tasks-stop", "task-failed", "files", "rule", "history")
+"""In English and dark, in Chinese and light."""
+
+
+def shoot(browser: Browser, console: Served, pages: dict[str, str], out: Path, *, for_docs: bool = False) -> int:
     """Take them all; returns how many."""
     count = 0
-    for theme, language, size in itertools.product(("dark", "light"), ("en", "zh"), SIZES):
+    if for_docs:
+        pages = {name: pages[name] for name in OF_THE_DOCS if name in pages}
+        ways = [("dark", "en", "wide"), ("light", "zh", "wide")]
+    else:
+        ways = list(itertools.product(("dark", "light"), ("en", "zh"), SIZES))
+    for theme, language, size in ways:
         width, height = SIZES[size]
         context = browser.new_context(
             viewport={"width": width, "height": height}, timezone_id="Europe/Berlin", reduced_motion="reduce"
@@ -90,15 +100,24 @@ def shoot(browser: Browser, console: Served, pages: dict[str, str], out: Path) -
             if name in DONE_THERE:
                 DONE_THERE[name][1](page)
                 page.wait_for_timeout(SETTLES_MS)
-            page.screenshot(path=out / f"{name}-{size}-{theme}-{language}.png")
+            file = f"{name}.{language}.png" if for_docs else f"{name}-{size}-{theme}-{language}.png"
+            page.screenshot(path=out / file)
             count += 1
         context.close()
     return count
 
 
 def _settle(page: Page) -> None:
+    """Wait until nothing more comes; streams never come to rest."""
     page.wait_for_load_state("load")
-    page.wait_for_timeout(SETTLES_MS)  # streams never come to rest
+    page.wait_for_function("document.querySelector('main')?.innerText")
+    before = ""
+    for _ in range(20):
+        page.wait_for_timeout(SETTLES_MS)
+        now = page.evaluate("document.body.innerText.replace(/\\d/g, '')")
+        if now == before:
+            return
+        before = now
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -106,7 +125,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.console.shots", description="Pictures of the console.")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "console-shots")
     parser.add_argument("--only", default="", help="pages whose names begin so")
+    parser.add_argument("--docs", action="store_true", help="those of the documentation, into docs/pictures")
     wanted = parser.parse_args(arguments)
+    if wanted.docs:
+        wanted.out = DOCS
     wanted.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="gpu-queue-shots-") as name:
         base = Path(name)
@@ -123,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sync_playwright() as playwright,
         ):
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-            count = shoot(browser, console, pages, wanted.out)
+            count = shoot(browser, console, pages, wanted.out, for_docs=wanted.docs)
             browser.close()
         still.close()
     print(f"{count} pictures in {wanted.out}")
