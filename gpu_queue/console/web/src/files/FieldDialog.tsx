@@ -1,6 +1,7 @@
 import { Trans } from "@lingui/react/macro";
 import { useId, useState, type FormEvent, type ReactNode } from "react";
 
+import { errorWords } from "../api/said";
 import { Button } from "../ui/Button";
 import { Dialog } from "../ui/Dialog";
 import styles from "./dialogs.module.css";
@@ -32,7 +33,7 @@ export function FieldDialog({ title, label, hint, value: given, placeholder, go,
     setBusy(true);
     setProblem("");
     onGo(value.trim()).catch((error: unknown) => {
-      setProblem(error instanceof Error ? error.message : String(error));
+      setProblem(errorWords(error));
       setBusy(false);
     });
   };

@@ -3,6 +3,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { useCallback, useEffect, useId, useMemo, useRef, useState } from "react";
 
 import { ApiError } from "../api/client";
+import { errorWords } from "../api/said";
 import { Editor } from "../editor/Editor";
 import type { EditorHandle, EditorProblem, LineRange } from "../editor/types";
 import { Elapsed } from "../live/Elapsed";
@@ -215,7 +216,7 @@ export function FileEditor({ which, file, isReadOnly, part, onPart, turn, onUnsa
           </p>
         )}
         {check.error !== null && (
-          <p className={styles["problem"]}>{check.error instanceof Error ? check.error.message : String(check.error)}</p>
+          <p className={styles["problem"]}>{errorWords(check.error)}</p>
         )}
       </div>
       <div className={styles["panes"]}>

@@ -4,6 +4,7 @@ import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useCallback, useState } from "react";
 
 import { ApiError, isAccessError } from "../api/client";
+import { errorWords } from "../api/said";
 import { useConsoleInfo } from "../shell/console";
 import { useJob } from "../shell/job";
 import { TokenPanel } from "../shell/TokenPanel";
@@ -120,7 +121,7 @@ function OpenFile({ which, list, turn, isReadOnly, part, onPart, onUnsaved }: Op
     const thrown = list.trash?.find((one) => one.mode === which.mode && String(one.index) === which.index);
     return (
       <Empty>
-        {isGone ? <Trans>There is no such job file.</Trans> : found.error.message}{" "}
+        {isGone ? <Trans>There is no such job file.</Trans> : errorWords(found.error)}{" "}
         {isGone && thrown && !isReadOnly && (
           <Button size="small" onClick={() => restore(thrown)}>
             <Trans>Restore it</Trans>
@@ -218,7 +219,7 @@ export function FilesPage() {
         <div className={styles["list"]}>
           {list && <FileList list={list} unsaved={isUnsaved ? which : null} onRestore={isReadOnly ? null : restore} />}
           {!list && !found.error && <Skeleton rows={5} height_px={44} />}
-          {found.error && !list && <Empty>{found.error.message}</Empty>}
+          {found.error && !list && <Empty>{errorWords(found.error)}</Empty>}
         </div>
         {list && <AgentNote list={list} />}
       </div>

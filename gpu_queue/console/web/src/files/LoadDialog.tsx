@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 
+import { errorWords } from "../api/said";
 import type { Plan } from "../api/types";
 import { useSaid } from "../gpus/words";
 import { useJob } from "../shell/job";
@@ -167,7 +168,7 @@ export function LoadDialog({ which, onClose, onGo }: LoadDialogProps) {
       {found.isPending && <Skeleton rows={4} />}
       {found.error && (
         <p role="alert" className={styles["problem"]}>
-          {found.error.message}
+          {errorWords(found.error)}
         </p>
       )}
       {plan && (

@@ -1,13 +1,14 @@
 import { plural } from "@lingui/core/macro";
 import { useLingui } from "@lingui/react/macro";
 
+import { listed, said } from "../api/said";
+import type { Plan } from "../api/types";
 import { useJob } from "../shell/job";
 import { ask } from "../tasks/plan/asked";
 import { useTrouble, useUndo } from "../tasks/plan/PlanHost";
 import { finishPlan } from "../tasks/plan/running";
 import { thousands } from "../ui/format";
 import { toast } from "../ui/Toast";
-import type { Plan } from "../api/types";
 import type { Which } from "./names";
 import { files, type Jobfile } from "./requests";
 
@@ -25,11 +26,11 @@ export function useLoads(which: Which, onChanged: () => void) {
     const done = outcome.submitted?.length ?? 0;
     const count = Math.max(done, plan.counts.submit ?? 0);
     const number = thousands(count);
-    const said = outcome.problem || outcome.agent?.text || (outcome.notes ?? [])[0] || "";
+    const why = outcome.problem ? said(outcome.problem.text) : outcome.agent?.text || (outcome.notes ?? [])[0] || "";
     const text = plural(count, { 0: "Loaded: nothing new was queued", one: "1 task was loaded", other: `${number} tasks were loaded` });
-    const isBad = outcome.problem !== "" || outcome.agent?.what === "refused";
+    const isBad = outcome.problem !== null || outcome.agent?.what === "refused";
     toast({
-      text: outcome.problem ? said : said ? `${text}; ${said}` : text,
+      text: outcome.problem ? why : listed([text, ...(why ? [why] : [])]),
       for_s: UNDO_S,
       ...(isBad ? { tone: "trouble" as const } : {}),
       ...(outcome.undo_until_s != null ? { action: { label: t`Undo`, run: () => undo(plan, onChanged) } } : {}),
