@@ -34,12 +34,18 @@ def read_config(path: str, uids: frozenset[int], *, is_shared: bool) -> Config:
     if len(content) > files.RECORD_MAX_BYTES:
         raise SettingsError(f"{path}: it is larger than {files.RECORD_MAX_BYTES} bytes")
     config = parse_config(path, content)
-    why = _strangeness(facts, uids, is_shared=is_shared)
+    why = strangeness(facts, uids, is_shared=is_shared)
     return config.without(GUARDED, why) if why else config
 
 
-def _strangeness(facts: os.stat_result, uids: frozenset[int], *, is_shared: bool) -> str:
-    """Why a file may say what somebody else wants; empty if it does not."""
+def strangeness(facts: os.stat_result, uids: frozenset[int], *, is_shared: bool) -> str:
+    """Why a file may say what somebody else wants; empty if it does not.
+
+    Args:
+        facts: of the file.
+        uids: :func:`believed`.
+        is_shared: others may write into its directory.
+    """
     so = "who runs and what is run is said on the agent's command line, or in a file of its user that nobody else can"
     if facts.st_uid not in uids:
         return f"{so} write; this one belongs to uid {facts.st_uid}"

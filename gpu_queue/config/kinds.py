@@ -42,6 +42,10 @@ class Scalar:
     schema: Mapping[str, Any]
     takes_nothing: bool = False
     """YAML's null is a value of it; the parser gets it as the word ``none``."""
+    noun: str = "text"
+    """What it is, in a word, for whoever makes a field of a form of it; ``flag``, ``choice``, ``count`` and so on."""
+    choices: tuple[str, ...] = ()
+    """All that it can be, where that is one of a few words."""
 
     def from_text(self, text: str) -> Any:
         """The value that a flag or variable gives; raises ValueError."""
@@ -195,7 +199,7 @@ def _sweep(*words: str) -> Scalar:
         return word
 
     schema = {"anyOf": [*FLAG.schema["anyOf"], {"type": "string", "pattern": blanks(any_case(*words))}]}
-    return Scalar(parse, expected, schema)
+    return Scalar(parse, expected, schema, noun="choice", choices=("off", *words))
 
 
 def _text(value: Plain) -> str:
@@ -302,7 +306,7 @@ def one_of(*words: str) -> Scalar:
         return word
 
     truths = [truth for truth, word in of_truth.items() if word in words]
-    return Scalar(parse, " or ".join(words), {"enum": [*words, *truths]})
+    return Scalar(parse, " or ".join(words), {"enum": [*words, *truths]}, noun="choice", choices=words)
 
 
 def or_none(kind: Scalar) -> Scalar:
@@ -318,7 +322,8 @@ def or_none(kind: Scalar) -> Scalar:
             raise ValueError(f"{error}; or none") from None
 
     nothing = {"type": ["null", "string"], "pattern": blanks(any_case(*words))}
-    return Scalar(parse, f"{kind.expected}; or none", {"anyOf": [nothing, kind.schema]}, takes_nothing=True)
+    schema = {"anyOf": [nothing, kind.schema]}
+    return Scalar(parse, f"{kind.expected}; or none", schema, takes_nothing=True, noun=kind.noun)
 
 
 def or_text(number: Mapping[str, Any], pattern: str) -> Mapping[str, Any]:
@@ -340,20 +345,28 @@ FLAG = Scalar(
     _flag,
     "true or false",
     or_text({"enum": [True, False, "on", "off", 1, 0]}, any_case(*_WORDS)),
+    noun="flag",
 )
 SWEEP = _sweep("gpus", "all")
 SWEEP_IN_FILES = _sweep("gpus")
 TEXT = Scalar(_text, "text", {"type": ["string", "integer"]})
-COUNT = Scalar(_count, "a whole number", or_text({"type": "integer", "minimum": 0, "maximum": 999_999}, "[0-9]{1,6}"))
+COUNT = Scalar(
+    _count,
+    "a whole number",
+    or_text({"type": "integer", "minimum": 0, "maximum": 999_999}, "[0-9]{1,6}"),
+    noun="count",
+)
 UID = Scalar(
     _uid,
     "a user's number",
     {"type": ["integer", "string"], "minimum": 0, "maximum": UID_MAX, "pattern": "^[0-9]{1,10}$"},
+    noun="uid",
 )
 PERCENT = Scalar(
     _percent,
     "a percentage, 0 to 100",
     or_text({"type": "integer", "minimum": 0, "maximum": 100}, "0?[0-9]{1,2}|100"),
+    noun="percent",
 )
 FRACTION = Scalar(
     _fraction,
@@ -362,40 +375,50 @@ FRACTION = Scalar(
         {"type": "number", "minimum": 0, "maximum": FRACTION_MAX},
         r"0|0?\.(?:[0-8][0-9]{0,5}|9|9[0-4][0-9]{0,4}|950{0,4})|(?:0{0,2}[0-9]|0?[1-8][0-9]|0?9[0-5])%",
     ),
+    noun="part",
 )
 DURATION = Scalar(
     _duration,
     "a time: seconds, or for example 90s, 30m, 4h or 1d12h",
     or_text({"type": "number", "minimum": 0, "maximum": LONGEST_S}, _TIME),
+    noun="time",
 )
 POSITIVE = Scalar(
     _positive,
     f"{DURATION.expected}; longer than 0 s",
     or_text({"type": "number", "exclusiveMinimum": 0, "maximum": LONGEST_S}, f"{_MORE_THAN_NOTHING}(?:{_TIME})"),
+    noun="time",
 )
 LIFETIME = Scalar(
     _lifetime,
     f"{DURATION.expected}; or never",
     or_text({"type": "number", "minimum": 0, "maximum": LONGEST_S}, f"{_TIME}|{any_case('never')}"),
+    noun="lifetime",
 )
 HOURS = Scalar(
     _hours,
     "hours, for example 24 or 0.5",
     or_text({"type": "number", "minimum": 0, "maximum": LONGEST_S / 3600}, f"{_TIME}|{any_case('never')}"),
+    noun="hours",
 )
 SIZE = Scalar(
     _size,
     "a size: bytes, or for example 20G or 512M",
     or_text({"type": "number", "minimum": 0, "maximum": LARGEST_BYTES}, rf"{NUMBER}\s*[kmgtKMGT]?(?:[iI]?[bB])?"),
+    noun="size",
 )
 QUIET = Scalar(
     _quiet,
     "hours, for example 22:00-07:00, or mon-fri 09:00-18:00; sat,sun",
     or_text({"const": False}, rf"{any_case(*_NO_HOURS)}|{_ENTRIES}"),
+    noun="quiet_hours",
 )
 JOB_ID = Scalar(_job_id, "a name without / that does not begin with -", {"type": "string"})
 GPU = Scalar(
-    _gpu, "all, or indices and UUIDs of GPUs", {"type": ["integer", "string"], "pattern": r"^\s*[^,\s]{1,100}\s*$"}
+    _gpu,
+    "all, or indices and UUIDs of GPUs",
+    {"type": ["integer", "string"], "pattern": r"^\s*[^,\s]{1,100}\s*$"},
+    noun="gpus",
 )
 GPUS = ListOf(GPU, separator=",")
 UIDS = ListOf(UID, separator=r"[,\s]+", least=0)

@@ -32,7 +32,9 @@ _UUID = "(?:GPU|MIG)-[^,\uff0c\\s]{1,96}"
 def _named(kinds: type[E]) -> Scalar:
     """One of the values of an enum."""
     words = one_of(*(one.value for one in kinds))
-    return Scalar(lambda value: kinds(words.parse(value)), words.expected, words.schema)
+    return Scalar(
+        lambda value: kinds(words.parse(value)), words.expected, words.schema, noun="choice", choices=words.choices
+    )
 
 
 def _one_or_more(value: Plain) -> int:
@@ -88,6 +90,7 @@ ONE_OR_MORE = Scalar(
     _one_or_more,
     "a whole number, 1 or more",
     or_text({"type": "integer", "minimum": 1, "maximum": 999_999}, "(?=[0-9]*[1-9])[0-9]{1,6}"),
+    noun="count",
 )
 MEGABYTES = Scalar(
     _megabytes,
@@ -96,6 +99,7 @@ MEGABYTES = Scalar(
         {"type": "number", "minimum": 0, "maximum": LARGEST_BYTES >> 20},
         rf"{NUMBER}\s*[kmgtKMGT]?(?:[iI]?[bB])?",
     ),
+    noun="megabytes",
 )
 CARD = Scalar(
     _card,
@@ -106,6 +110,7 @@ CARD = Scalar(
         "maximum": _INDEX_MAX,
         "pattern": blanks(rf"[0-9]{{1,4}}|{_UUID}"),
     },
+    noun="gpus",
 )
 CARDS = ListOf(CARD, separator="[,\uff0c]", least=0, collect=lambda cards: tuple(dict.fromkeys(cards)))
 _LEFT = "a number of GPUs (the last ones), or free: and a number (of those that are free)"

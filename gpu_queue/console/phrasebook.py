@@ -75,6 +75,17 @@ NOTES: Mapping[str, Phrase] = {
     "newer_began": Phrase(
         "it stays out: a task of the newer load has begun", "不再放回：较新的一次加载中已有任务开始运行"
     ),
+    "written_since": Phrase("somebody has written {file} since, or taken it away", "{file} 后来又被人改过或删除"),
+    # The policy
+    "implied": Phrase("{said}", "agent 会这样理解：{said}"),
+    "keepalive_ends": Phrase(
+        "keep-alive ends on {count} {count:GPU|GPUs} within seconds", "{count} 张 GPU 的保活将在几秒内结束"
+    ),
+    "keepalive_begins": Phrase("keep-alive begins on idle GPUs", "空闲 GPU 将开始保活"),
+    "mode_changes": Phrase(
+        "the mode becomes {mode} with new agents; those that run keep to what they had for the other",
+        "mode 由新的 agent 改为 {mode}；运行中的 agent 保持原来的设置",
+    ),
     "broke_off": Phrase("it ended unexpectedly; the console's log says why", "意外中断；原因见控制台的日志"),
     # Scripts that are handed in
     "no_base64": Phrase("its text is no base64", "脚本内容不是 base64"),
@@ -133,6 +144,9 @@ _DONE: Mapping[str, Phrase] = {
         "stop {stop}, cancel {cancel}, end the agent on {node}",
         "停止 {stop} 个、取消 {cancel} 个任务，并结束 {node} 上的 agent",
     ),
+    "policy": Phrase("policy: {settings}", "规则：{settings}"),
+    "policy_many": Phrase("policy: {count} settings: {settings} …", "规则：{count} 项设置：{settings} ……"),
+    "policy_text": Phrase("policy: its text", "规则：文本"),
     "pause": Phrase("pause", "暂停队列"),
     "resume": Phrase("resume", "恢复队列"),
     "drain": Phrase("drain", "排空队列"),
@@ -274,6 +288,30 @@ REFUSALS: Mapping[str, Phrase] = {
     "no_such_method": Phrase("this path has no such method", "这个地址不支持该方法"),
     "refused": Phrase("{problem}", "控制台拒绝了请求：{problem}"),
     "fault": Phrase("a fault of the console itself; its log tells more", "控制台自身出错；详情见它的日志"),
+    # The policy
+    "by_policy": Phrase("the policy is saved by PUT …/policy", "规则应通过 PUT …/policy 保存"),
+    "unfit_file": Phrase("{problem}", "config.yaml 无法读取：{problem}"),
+    "bad_text": Phrase("the text: {problem}", "文本有误：{problem}"),
+    "too_large.policy": Phrase(
+        "the text has {size_bytes} bytes; agents read at most {most_bytes}",
+        "文本有 {size_bytes} 字节；agent 最多读取 {most_bytes} 字节",
+    ),
+    "no_such_setting": Phrase(
+        "config.yaml has no setting {key}; docs/settings.md lists them",
+        "config.yaml 没有设置 {key}；见 docs/settings.md",
+    ),
+    "written_since": Phrase(
+        "somebody has written config.yaml since it was read, or taken it away",
+        "config.yaml 在读取之后被人改过或删除",
+    ),
+    "not_saved": Phrase("config.yaml was not saved: {problem}", "config.yaml 没有保存：{problem}"),
+    "refused_policy": Phrase(
+        "no agent would obey it: {count} {count:problem|problems}", "没有 agent 会采用它：有 {count} 个问题"
+    ),
+    "unfit_policy": Phrase(
+        "its values do not fit each other, or the defaults: {count} {count:problem|problems}",
+        "其中的值互相不符，或与默认值不符：有 {count} 个问题",
+    ),
     # Job files
     "by_its_file": Phrase(
         "a load is planned by POST …/jobfiles/{{mode}}/{{index}}/plan",

@@ -85,7 +85,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 LINES_MAX = 450
 
 IMPURE = {"os", "time", "subprocess", "random", "secrets", "threading", "datetime", "socket", "pathlib", "shutil"}
-RENAMES = {"spool.store", "spool.files", "spool.filesystem", "spool.events", "spool.desk.links"}
+RENAMES = {"spool.store", "spool.files", "spool.filesystem", "spool.events", "spool.handwritten", "spool.desk.links"}
 """The last one renames what people have outside the spool: links to their logs."""
 FORKS = {
     "console.background",

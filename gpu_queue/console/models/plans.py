@@ -29,6 +29,7 @@ ActionName = Literal[
     "explain",
     "submit",
     "load",
+    "policy",
 ]
 
 
@@ -139,6 +140,7 @@ class Plan(Model):
     )
     grace_s: float | None = Field(None, description="Between TERM and KILL.")
     priority: int | None = None
+    settings: list[str] = Field([], description="Of policy: keys of config.yaml that say something else.")
     must_confirm: bool = Field(description="Stop, shut down, forget, and all above 20 tasks.")
     must_type: str = Field("", description="A name that has to be typed first.")
     can_undo: bool

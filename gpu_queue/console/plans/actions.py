@@ -17,6 +17,7 @@ from gpu_queue.console.plans.progress import Progress
 from gpu_queue.console.sentences import filled
 
 KEPT_MAX = 200
+SETTINGS_MAX = 5
 NODES_MAX = 3
 """So many are named."""
 log = logging.getLogger("gpu_queue.console.actions")
@@ -110,6 +111,9 @@ def _meant(plan: Plan) -> tuple[str, dict[str, Param]]:
         return plan.action, {"nodes": []}
     if plan.action == "load":
         return "load", {"file": "" if plan.load is None else plan.load.file, "count": counts.submit}
+    if plan.action == "policy":
+        more = "_many" if len(plan.settings) > SETTINGS_MAX else "" if plan.settings else "_text"
+        return f"policy{more}", {"settings": plan.settings[:SETTINGS_MAX], "count": len(plan.settings)}
     if plan.ends_agent:
         return "stop_agent", {"stop": counts.stop, "cancel": counts.cancel, "node": plan.ends_agent}
     code: str = plan.action

@@ -15,6 +15,7 @@ from gpu_queue.console.jobfiles.loading import BadFile
 from gpu_queue.console.jobfiles.shelf import Changed, Shelf
 from gpu_queue.console.keys import key_of, text_of
 from gpu_queue.console.models.common import Note
+from gpu_queue.console.plans import rewriting
 from gpu_queue.console.plans.nouns import FLAGS, Made, Target
 from gpu_queue.console.plans.progress import Progress
 from gpu_queue.console.plans.submitting import for_desk, given
@@ -66,6 +67,9 @@ def _run(paths: SpoolPaths, made: Made, progress: Progress, home: str) -> None:
         _submit(paths, made, progress, home)
     elif action == "load":
         _load(paths, made, progress, home)
+    elif action == "policy":
+        assert made.policy is not None
+        rewriting.rewrite(paths, made.policy, progress)
     elif action == "explain":
         _explain(paths, made, progress)
     elif action == "retry":

@@ -42,7 +42,7 @@ class Kept:
         if self.progress is None or not self.progress.is_finished or self.undoing is not None:
             return False
         moved = self.progress.moved
-        return self.made.plan.can_undo and bool(moved.tasks or moved.flags or moved.submitted)
+        return self.made.plan.can_undo and bool(moved.tasks or moved.flags or moved.submitted or moved.is_rewritten)
 
     def outcome(self) -> PlanOutcome | None:
         """What came of its run so far."""

@@ -61,6 +61,8 @@ def make(facts: Facts, request: PlanRequest, chosen: Sequence[str], plan_id: str
     Raises:
         Unsuitable: the wish names nothing, or too much, or lacks a value.
     """
+    if request.action == "policy":
+        raise Unsuitable("by_policy")
     if request.action in FLAGS:
         return _flags(facts, request, plan_id, expires_at_s)
     if request.action in ON_NODES:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from gpu_queue.console.jobfiles.loading import Order
 from gpu_queue.console.models.plans import ActionName, Plan, PlanRequest
+from gpu_queue.console.plans.rewriting import Rewriting
 from gpu_queue.spool.desk.find import Task
 from gpu_queue.spool.snapshot.view import Snapshot
 from gpu_queue.task import State
@@ -72,6 +73,8 @@ class Made:
     """That wait for those, and fail with them."""
     nodes: Mapping[str, str] = field(default_factory=dict)
     """That are shut down or forgotten, with the incarnations of their agents, as far as these are known."""
+    policy: Rewriting | None = None
+    """A config.yaml that is saved."""
 
     order: Order | None = None
     """Of a load: what is to be loaded."""
@@ -82,4 +85,5 @@ class Made:
     def weight_bytes(self) -> int:
         """What it weighs while it is kept."""
         texts = sum(4 * len(one.text) for one in self.request.scripts)
+        texts += 0 if self.policy is None else self.policy.weight_bytes
         return 2000 + TARGET_BYTES * (len(self.targets) + len(self.dependents)) + texts

@@ -39,6 +39,8 @@ class Moved:
     """When the run was over, by the server's clock; tries that are noted later were made since."""
     submitted: list[str] = field(default_factory=list)
     """Names in pending/ of new tasks."""
+    is_rewritten: bool = False
+    """A file was saved."""
 
 
 class Progress:

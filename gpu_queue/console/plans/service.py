@@ -223,6 +223,12 @@ class Plans:
         self._shelf.put(kept)
         return kept.view()
 
+    def keep(self, job: str, make_it: Callable[[str, float], Made]) -> Plan:
+        """Keep a plan of a spool that somebody else makes, of its id and until when it is kept."""
+        until_s = self._now_s() + LIVES_S
+        self._shelf.put(kept := Kept(job, make_it(secrets.token_urlsafe(12), until_s), until_s))
+        return kept.view()
+
     def _made(
         self, sight: Sight, seen: Snapshot, request: PlanRequest, chosen: Sequence[str], plan_id: str, until_s: float
     ) -> Made:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gpu_queue.console.models.common import Note
+from gpu_queue.console.plans import rewriting
 from gpu_queue.console.plans.nouns import FLAGS, Made
 from gpu_queue.console.plans.progress import Moved, Progress
 from gpu_queue.console.sentences import note
@@ -21,7 +22,7 @@ def count(made: Made, moved: Moved) -> int:
     """How many things there are to undo at most."""
     if made.request.action in ("submit", "load"):
         return len(moved.submitted) + len(moved.tasks)
-    if made.request.action in FLAGS:
+    if made.request.action in FLAGS or made.request.action == "policy":
         return 1
     return len(moved.tasks) + (len(made.dependents) if made.request.action in ("cancel", "stop") else 0)
 
@@ -47,6 +48,9 @@ def _undo(paths: SpoolPaths, made: Made, moved: Moved, progress: Progress) -> No
     action = made.request.action
     if action in FLAGS:
         _flags(paths, made, moved, progress)
+    elif action == "policy":
+        assert made.policy is not None
+        rewriting.put_back(paths, made.policy, progress)
     elif action in ("cancel", "stop"):
         _wait_again(paths, made, moved, progress)
     elif action == "retry":

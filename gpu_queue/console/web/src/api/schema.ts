@@ -433,6 +433,32 @@ export interface components {
             };
         };
         /**
+         * DiffLine
+         * @description A line of the difference between two texts.
+         */
+        DiffLine: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "same" | "removed" | "added" | "gap";
+            /**
+             * New
+             * @default null
+             */
+            new: number | null;
+            /**
+             * Old
+             * @default null
+             */
+            old: number | null;
+            /**
+             * Text
+             * @default
+             */
+            text: string;
+        };
+        /**
          * Ended
          * @description A task that ended, by its id.
          */
@@ -1682,7 +1708,7 @@ export interface components {
              * Action
              * @enum {string}
              */
-            action: "stop" | "cancel" | "retry" | "priority" | "pause" | "resume" | "drain" | "keepalive_on" | "keepalive_off" | "shutdown" | "forget" | "explain" | "submit" | "load";
+            action: "stop" | "cancel" | "retry" | "priority" | "pause" | "resume" | "drain" | "keepalive_on" | "keepalive_off" | "shutdown" | "forget" | "explain" | "submit" | "load" | "policy";
             /**
              * Can Run
              * @description False: nothing would happen, or a script can never run.
@@ -1743,6 +1769,12 @@ export interface components {
              * @default []
              */
             scripts: components["schemas"]["PlannedScript"][];
+            /**
+             * Settings
+             * @description Of policy: keys of config.yaml that say something else.
+             * @default []
+             */
+            settings: string[];
             /**
              * Tasks
              * @description The first 50.
@@ -1886,7 +1918,7 @@ export interface components {
              * Action
              * @enum {string}
              */
-            action: "stop" | "cancel" | "retry" | "priority" | "pause" | "resume" | "drain" | "keepalive_on" | "keepalive_off" | "shutdown" | "forget" | "explain" | "submit" | "load";
+            action: "stop" | "cancel" | "retry" | "priority" | "pause" | "resume" | "drain" | "keepalive_on" | "keepalive_off" | "shutdown" | "forget" | "explain" | "submit" | "load" | "policy";
             /**
              * @description In place of `tasks`: all that match it now.
              * @default null
@@ -2132,6 +2164,303 @@ export interface components {
             why_not: components["schemas"]["Note"] | null;
         };
         /**
+         * Policy
+         * @description The policy as it is.
+         */
+        Policy: {
+            /**
+             * By
+             * @description Whose file it is.
+             * @default
+             */
+            by: string;
+            /**
+             * Etag
+             * @description Of the file's bytes; `none`: there is no file.
+             */
+            etag: string;
+            /** Exists */
+            exists: boolean;
+            /** Fields */
+            fields: components["schemas"]["PolicyField"][];
+            /** Groups */
+            groups: components["schemas"]["PolicyGroup"][];
+            /**
+             * Is Exact
+             * @description False: the file has bytes that are no text; saving replaces them.
+             * @default true
+             */
+            is_exact: boolean;
+            /**
+             * Modified At S
+             * @default null
+             */
+            modified_at_s: number | null;
+            /**
+             * Notes
+             * @default []
+             */
+            notes: components["schemas"]["Note"][];
+            /** Problems */
+            problems: components["schemas"]["PolicyProblem"][];
+            /**
+             * Source
+             * @description The path of the file.
+             */
+            source: string;
+            /**
+             * Text
+             * @description What is no text of its encoding is shown as U+FFFD, see is_exact.
+             */
+            text: string;
+        };
+        /**
+         * PolicyAgent
+         * @description A live agent, and what it makes of a text.
+         */
+        PolicyAgent: {
+            /**
+             * At Once
+             * @description Keys that it takes over within seconds.
+             * @default []
+             */
+            at_once: string[];
+            /**
+             * Next Start
+             * @description Keys for which a new agent is needed.
+             * @default []
+             */
+            next_start: string[];
+            /** Node */
+            node: string;
+            /**
+             * Takes
+             * @enum {string}
+             */
+            takes: "at_once" | "next_start" | "nothing" | "refuses";
+            /** Title */
+            title: string;
+        };
+        /**
+         * PolicyChange
+         * @description A setting that says something else.
+         */
+        PolicyChange: {
+            /** Key */
+            key: string;
+            /** Now */
+            now: string | null;
+            /**
+             * Was
+             * @description null: it was not written.
+             */
+            was: string | null;
+            /**
+             * When
+             * @enum {string}
+             */
+            when: "at_once" | "next_agent";
+        };
+        /**
+         * PolicyCheck
+         * @description A text, and fields that are to be changed in it.
+         */
+        PolicyCheck: {
+            /**
+             * Base
+             * @description What it is compared with; null: the file as it is now.
+             * @default null
+             */
+            base: string | null;
+            /**
+             * Changes
+             * @description By key; null: the default, without a line for it.
+             * @default {}
+             */
+            changes: {
+                [key: string]: string | number | boolean | null;
+            };
+            /** Text */
+            text: string;
+        };
+        /**
+         * PolicyChecked
+         * @description What would come of a text; nothing was changed.
+         */
+        PolicyChecked: {
+            /** Agents */
+            agents: components["schemas"]["PolicyAgent"][];
+            /** Changes */
+            changes: components["schemas"]["PolicyChange"][];
+            /** Diff */
+            diff: components["schemas"]["DiffLine"][];
+            /**
+             * Etag
+             * @description Of the file now: of another one somebody else has written since.
+             */
+            etag: string;
+            /** Fields */
+            fields: components["schemas"]["PolicyField"][];
+            /**
+             * Notes
+             * @default []
+             */
+            notes: components["schemas"]["Note"][];
+            /** Problems */
+            problems: components["schemas"]["PolicyProblem"][];
+            /**
+             * Refused
+             * @default []
+             */
+            refused: components["schemas"]["RefusedChange"][];
+            /** Text */
+            text: string;
+        };
+        /**
+         * PolicyField
+         * @description One setting.
+         */
+        PolicyField: {
+            /**
+             * Can Be None
+             * @description `none` is a value of it.
+             * @default false
+             */
+            can_be_none: boolean;
+            /**
+             * Choices
+             * @default []
+             */
+            choices: string[];
+            default: components["schemas"]["Words"];
+            /** Group */
+            group: string;
+            /**
+             * Is Guarded
+             * @description It decides who runs, or what: only in a file of the agent's user.
+             * @default false
+             */
+            is_guarded: boolean;
+            /**
+             * Is List
+             * @description Several of them, with commas between.
+             * @default false
+             */
+            is_list: boolean;
+            /**
+             * Is Typed
+             * @description False: what stands there cannot be told in a field; edit the text.
+             * @default true
+             */
+            is_typed: boolean;
+            /**
+             * Key
+             * @description In config.yaml, with dots between groups.
+             * @example keepalive.gpu_util_target
+             */
+            key: string;
+            label: components["schemas"]["Words"];
+            /** @description With `code` between backquotes. */
+            meaning: components["schemas"]["Words"];
+            /**
+             * Type
+             * @description flag, choice, count, percent, part, time, lifetime, hours, size, megabytes, gpus, uid, quiet_hours or text; others may come, and are text.
+             * @example percent
+             */
+            type: string;
+            /** @description What a bare number is, or how it may be written; may be empty. */
+            unit: components["schemas"]["Words"];
+            /**
+             * Value
+             * @description As it is written; null: it is not. Then `default` counts.
+             */
+            value: string | null;
+            /**
+             * When
+             * @description Whether running agents take a change over.
+             * @enum {string}
+             */
+            when: "at_once" | "next_agent";
+            /**
+             * Written
+             * @description The line of its key; null: there is none.
+             * @default null
+             */
+            written: number | null;
+        };
+        /**
+         * PolicyGroup
+         * @description Settings that belong together.
+         */
+        PolicyGroup: {
+            label: components["schemas"]["Words"];
+            /**
+             * Name
+             * @example keepalive
+             */
+            name: string;
+        };
+        /**
+         * PolicyProblem
+         * @description What is wrong with a config.yaml.
+         */
+        PolicyProblem: {
+            /**
+             * Key
+             * @description Of a setting; empty: of none.
+             * @default
+             */
+            key: string;
+            /**
+             * Kind
+             * @description refused: no agent obeys the file. unfit: its values do not fit each other, or the defaults of others; an agent that was started with other values may still obey.
+             * @enum {string}
+             */
+            kind: "refused" | "unfit";
+            /**
+             * Line
+             * @default null
+             */
+            line: number | null;
+            text: components["schemas"]["Words"];
+        };
+        /**
+         * PolicySave
+         * @description A text that is to be saved.
+         */
+        PolicySave: {
+            /**
+             * Etag
+             * @description Of the file that was edited; another one now: 412.
+             */
+            etag: string;
+            /**
+             * Force
+             * @description Save it although no agent obeys it, where that is so of the file already; or although its values do not fit the defaults of others.
+             * @default false
+             */
+            force: boolean;
+            /** Text */
+            text: string;
+        };
+        /**
+         * PolicySaved
+         * @description It was saved.
+         */
+        PolicySaved: {
+            /**
+             * Plan
+             * @description `POST S/plans/{plan}/undo` puts the text before in its place.
+             */
+            plan: string;
+            policy: components["schemas"]["Policy"];
+            /**
+             * Undo Until S
+             * @default null
+             */
+            undo_until_s: number | null;
+        };
+        /**
          * ProblemDetails
          * @description An error (RFC 9457, ``application/problem+json``).
          */
@@ -2352,6 +2681,20 @@ export interface components {
             options: components["schemas"]["SubmitOptions"];
             /** Scripts */
             scripts: components["schemas"]["ScriptIn"][];
+        };
+        /**
+         * RefusedChange
+         * @description A field that cannot be changed without anything else of the text.
+         */
+        RefusedChange: {
+            /**
+             * Code
+             * @example entangled
+             */
+            code: string;
+            /** Key */
+            key: string;
+            text: components["schemas"]["Words"];
         };
         /**
          * RestoreRequest
