@@ -24,6 +24,7 @@ from gpu_queue.console.access.guard import Access, Guard
 from gpu_queue.console.access.tokens import Tokens, directory_of, read_tokens
 from gpu_queue.console.api import (
     access,
+    batches,
     console,
     health,
     history,
@@ -56,6 +57,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     spools.router,
     tasks.router,
+    batches.router,
     timeline.router,
     history.router,
     usage.router,

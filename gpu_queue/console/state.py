@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gpu_queue.console.batches.books import BatchBooks
 from gpu_queue.console.history.keeper import Histories
 from gpu_queue.console.plans.service import Plans
 from gpu_queue.console.settings import ConsoleSettings
@@ -18,6 +19,7 @@ class ConsoleState:
     worlds: Worlds
     plans: Plans = field(default_factory=Plans)
     books: Books = field(default_factory=Books)
+    batches: BatchBooks = field(default_factory=BatchBooks)
     histories: Histories = field(default_factory=Histories)
     """Kept from its ``begin`` on."""
     settings: ConsoleSettings = field(default_factory=lambda: ConsoleSettings(""))

@@ -588,3 +588,10 @@ def test_a_shared_server_is_told_as_such(sight: Sight) -> None:
     node = seen.node(NODE)
     assert node is not None
     assert (node.mode, seen.gpus[0].page.shared) == ("shared", SharedPage(15 << 30, 1, "python"))
+
+
+def test_a_node_that_is_put_away_is_gone_with_the_next_look(sight: Sight) -> None:
+    sight.page(OTHER)
+    sight.look()
+    os.rename(sight.paths.node_json(OTHER), f"{sight.paths.gone}/{OTHER}.json")
+    assert [one.presence for one in sight.look().nodes] == [Presence.GONE]

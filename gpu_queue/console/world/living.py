@@ -56,7 +56,8 @@ def living_of(seen: Snapshot, around: Around, attention: Mapping[str, models.Att
     """
     short = short_titles(seen.nodes)
     nodes = {key_of(one.node): _node(one, seen.nodes, short[one.node]) for one in seen.nodes}
-    gpus = {gpu_key(one.node, one.page.uuid): _gpu(one) for one in seen.gpus[:GPUS_MAX]}
+    silent = {one.node for one in seen.nodes if one.presence is Presence.SILENT}
+    gpus = {gpu_key(one.node, one.page.uuid): _gpu(one, one.node in silent) for one in seen.gpus[:GPUS_MAX]}
     told = told_of(seen)
     waiting = [waiting_of(one, told.get(one.name), around.titles) for one in seen.waiting[:WAITING_MAX]]
     ended = newest_ends(seen, around.titles)
@@ -173,7 +174,8 @@ def use_of(one: GpuView) -> models.Use:
     return _USES.get(page.state, "unknown")
 
 
-def _gpu(one: GpuView) -> models.Gpu:
+def _gpu(one: GpuView, is_silent: bool) -> models.Gpu:
+    """Of a silent node only that it has tasks is known: nobody says that they have ended."""
     page = one.page
     keeper = page.keepalive
     return models.Gpu(
@@ -182,7 +184,7 @@ def _gpu(one: GpuView) -> models.Gpu:
         index=page.index,
         name=text_of(page.name),
         state=page.state.value,
-        use=use_of(one),
+        use="unknown" if is_silent and not one.claims else use_of(one),
         memory_total_bytes=page.memory_total_bytes,
         memory_used_bytes=page.memory_used_bytes,
         utilization_percent=page.utilization_percent,

@@ -73,7 +73,7 @@ def advance(
     running = tuple(sorted((one for one in items if one.phase is Phase.RUNNING), key=_since))
     waiting = tuple(sorted((one for one in items if one.phase is Phase.WAITING), key=lambda one: one.standing.place))
     earlier = before.earlier if before is not None else frozenset(_names(items, Phase.DONE))
-    pace = _pace(len(running), now, before)
+    pace = pace_of(len(running), now, Pace() if before is None else before.pace)
     told = rests(items, waiting, pace.runs, now)
     groups = tuple(_groups(experiment, items, now, before, earlier, told))
     began = before.began if before is not None else now
@@ -108,8 +108,14 @@ def _names(items: Iterable[Item], phase: Phase) -> Iterator[str]:
     return (one.run.name for one in items if one.phase is phase)
 
 
-def _pace(running: int, now: float, before: Progress | None) -> Pace:
-    old = Pace() if before is None else before.pace
+def pace_of(running: int, now: float, old: Pace = Pace()) -> Pace:  # noqa: B008  it is frozen
+    """How many run at once, of late.
+
+    Args:
+        running: so many do now.
+        now: epoch seconds.
+        old: as it was at the look before.
+    """
     if running >= old.runs or now - old.seen_at > PACE_KEPT_S:
         return Pace(running, now)
     return old
@@ -154,7 +160,7 @@ def _whole(told: Sequence[Rest | None], items: Sequence[Item]) -> Rest | None:
 
 def _later(before: Progress, now: float, agent: Agent) -> Progress:
     """Nothing of the runs has changed; how long they still take is reckoned anew now and then."""
-    pace = _pace(len(before.running), now, before)
+    pace = pace_of(len(before.running), now, before.pace)
     if int(now / RECKONED_EVERY_S) == int(before.now / RECKONED_EVERY_S) and pace.runs == before.pace.runs:
         return replace(before, now=now, agent=agent, pace=pace)
     told = rests(before.items, before.waiting, pace.runs, now)

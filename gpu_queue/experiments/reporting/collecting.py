@@ -39,9 +39,9 @@ def collect(paths: SpoolPaths, members: Sequence[Member]) -> list[RunFacts]:
     first: dict[tuple[str, str], str] = {}
     for one in sorted(members, key=lambda member: member.id):
         first.setdefault((one.part.file, one.part.name), one.id)
-    claims = _claims_of(paths, members)
+    claims = claims_of(paths, (one.id for one in members))
     ordered = sorted(members, key=lambda member: (first[member.part.file, member.part.name], member.id))
-    return [_facts(paths, one, claims.get(one.id, ()), is_current=one.id in counting) for one in ordered]
+    return [facts_of(paths, one, claims.get(one.id, ()), is_current=one.id in counting) for one in ordered]
 
 
 def beats(paths: SpoolPaths, runs: Iterable[RunFacts]) -> list[Written]:
@@ -72,9 +72,17 @@ def now_s(paths: SpoolPaths) -> float:
         return time.time()
 
 
-def _claims_of(paths: SpoolPaths, members: Iterable[Member]) -> dict[str, list[Claim]]:
-    """The tries of which there is a record, by the ids of their tasks."""
-    wanted = {one.id for one in members}
+def claims_of(paths: SpoolPaths, ids: Iterable[str]) -> dict[str, list[Claim]]:
+    """The tries of which there is a record, by the ids of their tasks.
+
+    Args:
+        paths: of the spool, whose ``records/`` is listed.
+        ids: of the tasks.
+
+    Raises:
+        SpoolError: it cannot be listed now.
+    """
+    wanted = set(ids)
     beginnings = {same_submission(one) for one in wanted}
     found: dict[str, list[Claim]] = {}
     for name in listed(paths.records):
@@ -85,7 +93,18 @@ def _claims_of(paths: SpoolPaths, members: Iterable[Member]) -> dict[str, list[C
     return found
 
 
-def _facts(paths: SpoolPaths, member: Member, claims: Sequence[Claim], *, is_current: bool) -> RunFacts:
+def facts_of(paths: SpoolPaths, member: Member, claims: Sequence[Claim], *, is_current: bool) -> RunFacts:
+    """All that is known of one task.
+
+    Args:
+        paths: of the spool.
+        member: the task.
+        claims: its tries of which there is a record.
+        is_current: it was not queued again since.
+
+    Raises:
+        SpoolError: the storage failed.
+    """
     parsed = parse_claim(member.task.name) if member.state is State.RUNNING else None
     live = parsed[0] if parsed is not None and parsed[1] is None else None
     path = paths.record(member.id)

@@ -60,16 +60,19 @@ class PagesLook:
 
     def look(self) -> None:
         """The living and the silent."""
-        directory = self._eyes.paths.nodes
+        directory, lost = self._eyes.paths.nodes, set[str]()
         with self._eyes.watched("nodes", directory):
             names, self.is_cut = self._list("nodes", directory, NODES_MAX)
             self.is_known = True
-            for node in [node for node in self.nodes if node not in names]:
+            lost = self.nodes.keys() - set(names)
+            for node in lost:
                 del self.nodes[node]
                 self._eyes.is_changed = True
             for node in names:
                 self._read(node)
             self._eyes.forget("nodes", [directory, *map(self._eyes.paths.node_json, names)])
+        if lost:
+            self.look_at_gone()  # where they were put to, if nobody removed them by hand
 
     def look_at_gone(self) -> None:
         """The dead: each is read once."""

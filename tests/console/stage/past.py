@@ -18,6 +18,7 @@ from gpu_queue.spool.paths import SpoolPaths, claim_name, full_name, make_id
 from gpu_queue.spool.records import GpuUsage, TryRecord, encode_submission, encode_try, write_tries
 from gpu_queue.task import Claim, End, Submission, TryResult
 from gpu_queue.units import format_utc
+from tests.console.stage import batches
 from tests.console.stage.roles import ROLES, SWEEP, Role
 
 DAY_S = 86400.0
@@ -167,17 +168,21 @@ def _play(past: Past, begin_s: float, machine: Machine, gpus: tuple[int, ...], r
     failures = chance.random() < role.fails
     tries = 2 if failures or chance.random() < 0.03 else 1
     cwd = f"/home/{role.user}/{role.name.split('_')[0]}"
-    script = role.script(step % 12)
+    run, block = batches.run_of(role), batches.block_of(role, step)
+    script = batches.script_of(role, block, step % 12)
     needs = {"retries": "1"} if tries > 1 else {}
+    needs |= {"gpus": str(role.gpus)} if run or block else {}
     submission = Submission(
         task_id,
-        name=role.name,
+        name=batches.title_of(role, block),
         path=f"{cwd}/{role.name}",
         cwd=cwd,
         needs=needs,
         user=role.user,
         host="login1",
         submitted_at=format_utc(submitted_s),
+        batch=block,
+        experiment=run,
     )
     _put(paths.record(task_id), encode_submission(submission), submitted_s)
     middle_s = begin_s + (end_s - begin_s) * (0.3 if tries > 1 else 1)

@@ -10,7 +10,7 @@ from gpu_queue.errors import SpoolError
 from gpu_queue.spool.desk.find import Task
 from gpu_queue.spool.desk.publishing import Options
 from gpu_queue.task import State
-from tests.console.stage import roles
+from tests.console.stage import batches, roles
 from tests.console.stage.roles import Role
 from tests.console.stage.worker import Part
 
@@ -37,9 +37,11 @@ class People:
         self._count += 1
         stem = role.name.rsplit(".", 1)[0]
         part.write(self._parts, f"ckpt/{stem}/{self._count}")
-        (task,) = self._spool.publish(
-            [Script(role.name, role.script(self._count), options=Options(cwd=self._cwd, **options))]  # type: ignore[arg-type]
-        )
+        run = batches.run_of(role)
+        if run is not None:
+            options = {"gpus": str(role.gpus), "experiment": run, **options}
+        asked = Options(cwd=self._cwd, **options)  # type: ignore[arg-type]
+        (task,) = self._spool.publish([Script(role.name, role.script(self._count), options=asked)])
         return task
 
     def arrive(self) -> None:

@@ -20,7 +20,7 @@ from gpu_queue.spool.records import TryRecord, encode_submission, encode_try
 from gpu_queue.states import AgentState, GpuState
 from gpu_queue.task import Claim, Submission
 from gpu_queue.units import format_utc
-from tests.console.stage import roles
+from tests.console.stage import batches, roles
 from tests.console.stage.past import Machine, Span, make_past, uuid_of
 from tests.console.stage.roles import Role
 
@@ -105,6 +105,8 @@ class Still:
             user=role.user,
             host="login1",
             submitted_at=format_utc(at_s),
+            needs={"gpus": str(role.gpus)} if batches.run_of(role) else {},
+            experiment=batches.run_of(role),
         )
         _write(self.paths.record(task_id), encode_submission(submission))
         return task_id

@@ -128,6 +128,341 @@ export interface components {
             low: number;
         };
         /**
+         * BatchCounts
+         * @description How many runs, of each the task that counts: the last one that was queued and not cancelled.
+         */
+        BatchCounts: {
+            /**
+             * Cancelled
+             * @description Taken out of the queue, or stopped, by a person.
+             * @default 0
+             */
+            cancelled: number;
+            /**
+             * Done
+             * @default 0
+             */
+            done: number;
+            /**
+             * Failed
+             * @default 0
+             */
+            failed: number;
+            /**
+             * Running
+             * @default 0
+             */
+            running: number;
+            /**
+             * Waiting
+             * @default 0
+             */
+            waiting: number;
+        };
+        /**
+         * BatchDetail
+         * @description One batch in full.
+         */
+        BatchDetail: {
+            batch: components["schemas"]["BatchSummary"];
+            /** @description null: all has ended, or nobody can tell that honestly. */
+            expected: components["schemas"]["Expected"] | null;
+            /**
+             * Is Cut
+             * @description There are more than 5000.
+             * @default false
+             */
+            is_cut: boolean;
+            /**
+             * Notes
+             * @description What to know of the figures; in English.
+             * @default []
+             */
+            notes: string[];
+            /**
+             * Now S
+             * @description By the clock that all moments here are told by.
+             */
+            now_s: number;
+            /**
+             * Params
+             * @description Keys of its matrix; `command` of a command file.
+             */
+            params: string[];
+            /** Runs */
+            runs: components["schemas"]["BatchRun"][];
+            sum: components["schemas"]["BatchSum"];
+            /**
+             * Unread
+             * @description Tasks of which only the state is known yet: ask again.
+             * @default 0
+             */
+            unread: number;
+        };
+        /**
+         * BatchList
+         * @description The batches of a queue, the one that was loaded last first.
+         */
+        BatchList: {
+            /** Batches */
+            batches: components["schemas"]["BatchSummary"][];
+            /**
+             * Unread
+             * @description Tasks whose records were not read yet: ask again.
+             */
+            unread: number;
+        };
+        /**
+         * BatchPlace
+         * @description Where a task stands in its batch.
+         */
+        BatchPlace: {
+            /** @description null: it is of none, or that is not known yet. */
+            batch: components["schemas"]["BatchSummary"] | null;
+            /**
+             * Is Superseded
+             * @description The same run was queued again since.
+             * @default false
+             */
+            is_superseded: boolean;
+            /**
+             * Number
+             * @description Of its run, from 1.
+             * @default null
+             * @example 31
+             */
+            number: number | null;
+            /**
+             * Unread
+             * @default 0
+             */
+            unread: number;
+        };
+        /**
+         * BatchRun
+         * @description One run, with the columns of `gpu-queue report`; null and empty: not known.
+         */
+        BatchRun: {
+            /**
+             * Between S
+             * @default null
+             */
+            between_s: number | null;
+            /**
+             * Ended At S
+             * @default null
+             */
+            ended_at_s: number | null;
+            /**
+             * Error Type
+             * @default
+             */
+            error_type: string;
+            /**
+             * Gpu S
+             * @default null
+             */
+            gpu_s: number | null;
+            /**
+             * Gpus
+             * @default null
+             */
+            gpus: number | null;
+            /**
+             * Group
+             * @default
+             */
+            group: string;
+            /** Job */
+            job: string;
+            /**
+             * Key
+             * @description Of its task.
+             */
+            key: string;
+            /**
+             * Last Ran S
+             * @default null
+             */
+            last_ran_s: number | null;
+            /**
+             * Memory
+             * @description Of what it asked for, where that is worth a word.
+             * @default
+             * @enum {string}
+             */
+            memory: "" | "far less" | "more";
+            /**
+             * Memory Asked Bytes
+             * @default null
+             */
+            memory_asked_bytes: number | null;
+            /**
+             * Memory Peak Bytes
+             * @default null
+             */
+            memory_peak_bytes: number | null;
+            /** Name */
+            name: string;
+            /**
+             * Node
+             * @default
+             */
+            node: string;
+            /**
+             * Outcome
+             * @default
+             */
+            outcome: string;
+            /**
+             * Params
+             * @description Values of its matrix, in the order of `params` of the batch.
+             */
+            params: string[];
+            /**
+             * Queue
+             * @default
+             */
+            queue: string;
+            /**
+             * Ran S
+             * @description All tries.
+             * @default null
+             */
+            ran_s: number | null;
+            /**
+             * Reason
+             * @default
+             */
+            reason: string;
+            /** Short */
+            short: string;
+            /**
+             * Started At S
+             * @default null
+             */
+            started_at_s: number | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "done" | "failed" | "cancelled" | "running" | "waiting";
+            /**
+             * Submitted At S
+             * @default null
+             */
+            submitted_at_s: number | null;
+            /**
+             * Tries
+             * @default 0
+             */
+            tries: number;
+            /**
+             * Unknown Tries
+             * @default 0
+             */
+            unknown_tries: number;
+            /**
+             * Utilization Percent
+             * @default null
+             */
+            utilization_percent: number | null;
+            /**
+             * Waited S
+             * @default null
+             */
+            waited_s: number | null;
+        };
+        /**
+         * BatchSum
+         * @description All runs together.
+         */
+        BatchSum: {
+            /** Earlier Gpu S */
+            earlier_gpu_s: number | null;
+            /**
+             * Earlier Tasks
+             * @description Of the same runs, queued before, that began: not counted here.
+             */
+            earlier_tasks: number;
+            /** Failed Runs */
+            failed_runs: {
+                [key: string]: number;
+            };
+            /**
+             * Failed Tries
+             * @description By error type.
+             */
+            failed_tries: {
+                [key: string]: number;
+            };
+            /** First Started At S */
+            first_started_at_s: number | null;
+            /** Gpu S */
+            gpu_s: number | null;
+            /**
+             * Last Ended At S
+             * @description null also where not all have ended.
+             */
+            last_ended_at_s: number | null;
+            /** Tries */
+            tries: number;
+            /** Unknown Tries */
+            unknown_tries: number;
+            /** Utilization Percent */
+            utilization_percent: number | null;
+            /** Waited Mean S */
+            waited_mean_s: number | null;
+            /** Wall S */
+            wall_s: number | null;
+        };
+        /**
+         * BatchSummary
+         * @description One batch.
+         */
+        BatchSummary: {
+            counts: components["schemas"]["BatchCounts"];
+            /**
+             * Files
+             * @description That its tasks were loaded from.
+             */
+            files: string[];
+            /**
+             * First At S
+             * @description When the first of its tasks was submitted.
+             */
+            first_at_s: number | null;
+            /**
+             * Key
+             * @example 3f9a1c0b7d42
+             */
+            key: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "experiment" | "commands";
+            /**
+             * Last At S
+             * @description When the last one was.
+             */
+            last_at_s: number | null;
+            /**
+             * Name
+             * @description Of the group, or of the command file.
+             * @example lr-sweep
+             */
+            name: string;
+            /** Runs */
+            runs: number;
+            /**
+             * User
+             * @description Who submitted the last one.
+             * @default
+             */
+            user: string;
+        };
+        /**
          * BindRequest
          * @description Bind a file to a process.
          */
@@ -556,6 +891,19 @@ export interface components {
              * @default
              */
             use: string;
+        };
+        /**
+         * Expected
+         * @description When it will have ended, by what its like has taken.
+         */
+        Expected: {
+            /**
+             * Is Least
+             * @description Of some nobody knows how long they take.
+             */
+            is_least: boolean;
+            /** Until At S */
+            until_at_s: number;
         };
         /**
          * ExplainRequest

@@ -59,7 +59,8 @@ function Facts({ node, isNarrow }: { node: Node; isNarrow: boolean }) {
   if (!isNarrow && watts !== null && node.presence === "alive") facts.push(<span key="power">{power(watts)}</span>);
   if (node.presence === "silent") {
     const silent = duration(node.silent_s);
-    facts.push(<Trans key="silent">silent for {silent} or more</Trans>);
+    // Of one without a file nobody knows since when.
+    if (node.silent_s > 0) facts.push(<Trans key="silent">silent for {silent} or more</Trans>);
     if (watcher) {
       const { tries, by } = watcher;
       const until_s = watcher.told_at_s == null ? null : watcher.told_at_s + watcher.left_s;

@@ -9,6 +9,7 @@ import type { TaskPage } from "../api/types";
 import { useKeys, useStore } from "../live/hooks";
 import { useModal } from "../ui/modal";
 import { StateShape, type Shape } from "../ui/StateShape";
+import { useIsReadOnly } from "./console";
 import { useJob } from "./job";
 import { PAGES } from "./pages";
 import styles from "./Palette.module.css";
@@ -48,6 +49,7 @@ function useFound(typed: string): Found[] {
   const store = useStore();
   const nodes = useKeys("nodes");
   const tasks = useTasksLike(typed.trim());
+  const isReadOnly = useIsReadOnly() === true;
   return useMemo(() => {
     const pages: Found[] = PAGES.map((page) => ({
       id: page.to,
@@ -69,7 +71,7 @@ function useFound(typed: string): Found[] {
       note: t`node`,
       go: () => void navigate({ to: "/ui/gpu", search: { node: key } }),
     }));
-    const found = [...pages, ...actions, ...places].filter((one) => matches(one.label, typed.trim()));
+    const found = [...pages, ...(isReadOnly ? [] : actions), ...places].filter((one) => matches(one.label, typed.trim()));
     for (const row of tasks.data?.items ?? []) {
       found.push({
         id: `task ${row.key}`,
@@ -80,7 +82,7 @@ function useFound(typed: string): Found[] {
       });
     }
     return found.slice(0, MOST);
-  }, [i18n, t, navigate, nodes, store, tasks.data, typed]);
+  }, [i18n, t, navigate, nodes, store, tasks.data, typed, isReadOnly]);
 }
 
 function Row({ one, isAt, id, onGo }: { one: Found; isAt: boolean; id: string; onGo: () => void }): ReactNode {

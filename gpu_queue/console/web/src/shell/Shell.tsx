@@ -8,6 +8,7 @@ import { useShortcut } from "../ui/keys";
 import { Toasts } from "../ui/Toast";
 import { Banners } from "./Banners";
 import { ChooseJob } from "./ChooseJob";
+import { useIsReadOnly } from "./console";
 import { HelpDialog } from "./HelpDialog";
 import { JobProvider, useChosenJob } from "./job";
 import { PAGES } from "./pages";
@@ -23,10 +24,11 @@ const GpuPanel = lazy(() => import("../gpus/GpuPanel").then((room) => ({ default
 function Drawers() {
   const { submit, gpu } = useSearch({ from: "__root__" });
   const navigate = useNavigate();
+  const isReadOnly = useIsReadOnly();
   const close = (): void => void navigate({ to: ".", search: (old) => ({ ...old, submit: undefined, gpu: undefined }) });
   return (
     <Suspense>
-      {submit && <SubmitDrawer onClose={close} />}
+      {submit && isReadOnly === false && <SubmitDrawer onClose={close} />}
       {gpu !== undefined && !submit && <GpuPanel key={gpu} gpu={gpu} onClose={close} />}
     </Suspense>
   );
@@ -37,9 +39,10 @@ type Overlay = "help" | "palette" | null;
 function PageKeys({ onOpen }: { onOpen: (overlay: Overlay) => void }) {
   const { t, i18n } = useLingui();
   const navigate = useNavigate();
+  const isOn = useIsReadOnly() !== true;
   useShortcut("?", t`This list`, () => onOpen("help"));
   useShortcut("mod+k", t`Go to a task, node, page or action`, () => onOpen("palette"));
-  useShortcut("n", t`Submit a script`, () => void navigate({ to: ".", search: (old) => ({ ...old, submit: true }) }));
+  useShortcut("n", t`Submit a script`, () => void navigate({ to: ".", search: (old) => ({ ...old, submit: true }) }), { isOn });
   useShortcut(PAGES[0].key, i18n._(PAGES[0].go), () => void navigate({ to: PAGES[0].to }));
   useShortcut(PAGES[1].key, i18n._(PAGES[1].go), () => void navigate({ to: PAGES[1].to }));
   useShortcut(PAGES[2].key, i18n._(PAGES[2].go), () => void navigate({ to: PAGES[2].to }));

@@ -4,7 +4,9 @@ import { IconMoon, IconSearch, IconSun } from "@tabler/icons-react";
 
 import { preferredLanguage, showLanguage } from "../i18n";
 import { IconButton } from "../ui/Button";
+import { Chip } from "../ui/Chip";
 import { prefs, usePrefs } from "../ui/prefs";
+import { useIsReadOnly } from "./console";
 import { InstanceMenu } from "./InstanceMenu";
 import { Mark } from "./Mark";
 import { PAGES } from "./pages";
@@ -40,6 +42,7 @@ function LanguageButton() {
 
 export function TopBar({ hasJob, onFind }: { hasJob: boolean; onFind: () => void }) {
   const { t, i18n } = useLingui();
+  const isReadOnly = useIsReadOnly() === true;
   return (
     <header className={styles["bar"]}>
       <div className={styles["inner"]}>
@@ -56,6 +59,7 @@ export function TopBar({ hasJob, onFind }: { hasJob: boolean; onFind: () => void
           ))}
         </nav>
         <div className={styles["tools"]}>
+          {isReadOnly && <Chip title={t`This console was started with --read-only: it shows, and changes nothing.`}>{t`read only`}</Chip>}
           {hasJob && (
             <>
               <StreamState />

@@ -12,3 +12,9 @@ export function useConsoleInfo() {
     staleTime: 60_000,
   });
 }
+
+/** Whether it was started to show and change nothing; null: not known yet. */
+export function useIsReadOnly(): boolean | null {
+  const { data, isPending } = useConsoleInfo();
+  return isPending ? null : (data?.is_read_only ?? false);
+}

@@ -8,6 +8,7 @@ import { client, isAccessError } from "../api/client";
 import { errorWords, listed, said } from "../api/said";
 import type { TaskDetail, Wire } from "../api/types";
 import { useLiving } from "../live/hooks";
+import { useIsReadOnly } from "../shell/console";
 import { useJob } from "../shell/job";
 import { TokenPanel } from "../shell/TokenPanel";
 import { giveScript } from "../submit/given";
@@ -72,8 +73,10 @@ function Actions({ job, detail }: { job: string; detail: TaskDetail }) {
     }
   };
   const isLive = row.state === "waiting" || row.state === "running";
-  useShortcut("s", t`stop or cancel it`, stop, { isOn: isLive });
-  useShortcut("r", t`run it again`, () => void plan({ action: "retry", tasks: [row.key] }), { isOn: !isLive });
+  const mayChange = useIsReadOnly() === false;
+  useShortcut("s", t`stop or cancel it`, stop, { isOn: mayChange && isLive });
+  useShortcut("r", t`run it again`, () => void plan({ action: "retry", tasks: [row.key] }), { isOn: mayChange && !isLive });
+  if (!mayChange) return null;
   return (
     <div className={styles["actions"]}>
       <Button onClick={() => void copy()}>

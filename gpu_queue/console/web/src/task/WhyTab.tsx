@@ -3,6 +3,7 @@ import { Trans, useLingui } from "@lingui/react/macro";
 import type { TaskDetail } from "../api/types";
 import { useEntity } from "../live/hooks";
 import { useSaid } from "../gpus/words";
+import { useIsReadOnly } from "../shell/console";
 import { usePlan } from "../tasks/plan/usePlan";
 import { Button } from "../ui/Button";
 import { Panel } from "../ui/Panel";
@@ -19,13 +20,15 @@ export function WhyTab({ detail }: { detail: TaskDetail }) {
   const { t } = useLingui();
   const said = useSaid();
   const plan = usePlan();
+  const isReadOnly = useIsReadOnly();
   const { row } = detail;
   const last = detail.tries[detail.tries.length - 1];
   return (
     <Panel
       title={row.state === "waiting" ? t`Why it waits` : t`How it went`}
       aside={
-        row.state === "waiting" && (
+        row.state === "waiting" &&
+        isReadOnly === false && (
           <Button size="small" onClick={() => plan({ action: "explain", tasks: [row.key] })}>
             <Trans>Ask the agents</Trans>
           </Button>

@@ -62,7 +62,8 @@ export function WhereCell({ row }: { row: TaskRow }): ReactNode {
     return why ? said(why.text) : "";
   }
   if (row.state === "running") return <Place row={row} />;
-  const how = row.state === "failed" ? [outcomeWords(row.outcome ?? ""), row.error_type].filter(Boolean).join(" · ") : "";
+  const known = (word: string | null | undefined): string => (word && word !== "unknown" ? word : "");
+  const how = row.state === "failed" ? [outcomeWords(known(row.outcome)), known(row.error_type)].filter(Boolean).join(" · ") : "";
   return (
     <>
       {how}

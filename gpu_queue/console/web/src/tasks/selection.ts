@@ -32,6 +32,17 @@ const STATES: Record<string, readonly State[]> = {
   all: ["waiting", "running", "done", "failed"],
 };
 
+/** The states that a filter can mean: those of its list, as far as its `is:` lets them through. */
+export function statesOf(filter: TaskFilter): ReadonlySet<State> {
+  const listed = STATES[filter.state ?? "now"] ?? [];
+  const wanted = [...(filter.q ?? "").matchAll(/(?:^|\s)is:(\S+)/gi)].map((found) => (found[1] ?? "").toLowerCase());
+  if (wanted.length === 0) return new Set(listed);
+  // What is no state is how one ended.
+  const isMeant = (state: State): boolean =>
+    wanted.some((one) => (one in STATES ? one === state : state === "done" || state === "failed"));
+  return new Set(listed.filter(isMeant));
+}
+
 interface All {
   filter: TaskFilter;
   total: number;
@@ -49,7 +60,7 @@ export function useSelection(): Selection {
     return {
       count: all ? all.total : picked.size,
       isAll: all !== null,
-      states: new Set(all ? STATES[all.filter.state ?? "now"] : picked.values()),
+      states: all ? statesOf(all.filter) : new Set(picked.values()),
       has: (key) => all !== null || picked.has(key),
       toggle: (row) => {
         if (all) {

@@ -15,6 +15,8 @@ export interface ToastContent {
   link?: { label: string; href: string; go: () => void };
   /** How long it stays. */
   for_s?: number;
+  /** What it is of: a later one of the same takes its place, for what it offers to undo is over by then. */
+  topic?: string;
 }
 
 interface Shown extends ToastContent {
@@ -39,7 +41,8 @@ function drop(id: number): void {
 export function toast(content: ToastContent): () => void {
   lastId += 1;
   const id = lastId;
-  change([...shown, { ...content, id }].slice(-MOST));
+  const others = shown.filter((one) => one.topic === undefined || one.topic !== content.topic);
+  change([...others, { ...content, id }].slice(-MOST));
   return () => drop(id);
 }
 

@@ -18,8 +18,18 @@ function Why({ one }: { one: TaskOutcome }) {
   return <Trans>refused</Trans>;
 }
 
+interface OutcomeDialogProps {
+  /** What was done; empty: nothing. */
+  said: string;
+  outcome: PlanOutcome;
+  onClose: () => void;
+  onUndo: (() => void) | null;
+  /** Asks anew, without regard to signs of life. */
+  onForce: (() => void) | null;
+}
+
 /** What was not done, and why. */
-export function OutcomeDialog({ said, outcome, onClose, onUndo }: { said: string; outcome: PlanOutcome; onClose: () => void; onUndo: (() => void) | null }) {
+export function OutcomeDialog({ said, outcome, onClose, onUndo, onForce }: OutcomeDialogProps) {
   const { t } = useLingui();
   const missed = outcome.outcomes.filter((one) => one.what !== "done");
   const count = notDone(outcome);
@@ -34,6 +44,11 @@ export function OutcomeDialog({ said, outcome, onClose, onUndo }: { said: string
           <Button isSafe onClick={onClose}>
             <Trans>Close</Trans>
           </Button>
+          {onForce && (
+            <Button variant="danger" onClick={onForce}>
+              <Trans>Forget it by force …</Trans>
+            </Button>
+          )}
           {onUndo && (
             <Button onClick={onUndo}>
               <Trans>Undo what was done</Trans>
@@ -42,9 +57,11 @@ export function OutcomeDialog({ said, outcome, onClose, onUndo }: { said: string
         </>
       }
     >
-      <p>
-        <Trans>{said}.</Trans>
-      </p>
+      {said && (
+        <p>
+          <Trans>{said}.</Trans>
+        </p>
+      )}
       {outcome.problem && <p role="alert">{sentence(outcome.problem.text)}</p>}
       <ul className={styles["outcomes"]} aria-label={t`What was not done`} tabIndex={0}>
         {missed.map((one) => (

@@ -18,12 +18,20 @@ import { whyNot } from "./whyNot";
 import { doneWords, undoneWords } from "./words";
 
 const UNDO_S = 15;
+/** Of changes of which the last alone counts. */
+const TOPICS: Partial<Record<Plan["action"], string>> = {
+  pause: "starting",
+  resume: "starting",
+  drain: "starting",
+  keepalive_on: "keepalive",
+  keepalive_off: "keepalive",
+};
 
 type Stage =
   | { is: "asking" }
   | { is: "priority" }
   | { is: "question"; plan: Plan }
-  | { is: "running"; plan: Plan; isShown: boolean }
+  | { is: "running"; plan: Plan; progress: "not yet" | "shown" | "hidden" }
   | { is: "answers"; plan: Plan; outcome: PlanOutcome | null }
   | { is: "over"; plan: Plan; outcome: PlanOutcome };
 
@@ -40,17 +48,26 @@ export function useTrouble(): (error: unknown) => void {
 
 /** Undoes a plan, and says what became of that. */
 export function useUndo(): (plan: Plan, onFinished?: () => void) => void {
-  const { i18n } = useLingui();
+  const { t, i18n } = useLingui();
   const job = useJob();
   const trouble = useTrouble();
   return (plan, onFinished) => {
-    finishPlan(job, plan.id, "undo", () => undefined)
+    let takeAway = (): void => undefined;
+    let isTold = false;
+    const tell = (): void => {
+      if (!isTold) takeAway = toast({ text: t`It is being undone …`, for_s: 600 });
+      isTold = true;
+    };
+    finishPlan(job, plan.id, "undo", tell)
       .then((outcome) => {
         const text = undoneWords(i18n, plan, outcome);
         const why = whyNot(outcome);
         toast(why ? { text: listed([text, why]), tone: "trouble" } : { text });
       }, trouble)
-      .finally(() => onFinished?.());
+      .finally(() => {
+        takeAway();
+        onFinished?.();
+      });
   };
 }
 
@@ -79,7 +96,9 @@ function OnePlan({ asked }: { asked: Asked }) {
     const again = plan.action === "stop" && plan.counts.stop > 0;
     const keys = plan.tasks.filter((task) => task.does !== "nothing").map((task) => task.key);
     const text = doneWords(i18n, plan, outcome);
-    if (canUndo) toast({ text, for_s: UNDO_S, action: { label: t`Undo`, run: () => undo(plan) } });
+    const topic = TOPICS[plan.action];
+    const of = topic === undefined ? {} : { topic };
+    if (canUndo) toast({ text, for_s: UNDO_S, ...of, action: { label: t`Undo`, run: () => undo(plan) } });
     else if (again && keys.length === plan.counts.stop) {
       toast({ text, for_s: UNDO_S, action: { label: t`Run again`, run: () => ask({ action: "retry", tasks: keys }) } });
     } else toast({ text });
@@ -87,9 +106,9 @@ function OnePlan({ asked }: { asked: Asked }) {
   };
 
   const run = (plan: Plan, typed = ""): void => {
-    setStage(plan.action === "explain" ? { is: "answers", plan, outcome: null } : { is: "running", plan, isShown: false });
+    setStage(plan.action === "explain" ? { is: "answers", plan, outcome: null } : { is: "running", plan, progress: "not yet" });
     const showProgress = (): void =>
-      setStage((old) => (old.is === "running" && !old.isShown ? { ...old, isShown: true } : old));
+      setStage((old) => (old.is === "running" && old.progress === "not yet" ? { ...old, progress: "shown" } : old));
     finishPlan(job, plan.id, "run", showProgress, typed).then(
       (outcome) => finished(plan, outcome),
       (error: unknown) => {
@@ -137,15 +156,24 @@ function OnePlan({ asked }: { asked: Asked }) {
     case "question":
       return <PlanDialog plan={stage.plan} wait={asked.request.wait} onKeep={end} onGo={(typed) => run(stage.plan, typed)} />;
     case "running":
-      return stage.isShown ? <ProgressDialog plan={stage.plan} onClose={() => setStage({ ...stage, isShown: false })} /> : null;
+      if (stage.progress !== "shown") return null;
+      return <ProgressDialog plan={stage.plan} onClose={() => setStage({ ...stage, progress: "hidden" })} />;
     case "answers":
       return <AnswersDialog plan={stage.plan} outcome={stage.outcome} onClose={end} />;
     case "over":
       return (
         <OutcomeDialog
-          said={doneWords(i18n, stage.plan, stage.outcome)}
+          said={(stage.outcome.counts["done"] ?? 0) > 0 ? doneWords(i18n, stage.plan, stage.outcome) : ""}
           outcome={stage.outcome}
           onClose={end}
+          onForce={
+            asked.request.action === "forget" && asked.request.force !== true
+              ? () => {
+                  ask({ ...asked.request, force: true }, asked.onFinished);
+                  end();
+                }
+              : null
+          }
           onUndo={
             stage.outcome.undo_until_s != null && (stage.outcome.counts["done"] ?? 0) > 0
               ? () => {

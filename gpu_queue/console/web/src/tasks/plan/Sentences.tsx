@@ -168,7 +168,13 @@ export function Sentences({ plan, wait }: { plan: Plan; wait?: boolean | undefin
         </p>
       ) : null}
       {plan.action === "shutdown" && running > 0 && (
-        <p>{wait ? <Trans>It waits until they have ended.</Trans> : <Trans>They are ended and wait again from the start.</Trans>}</p>
+        <p>
+          {wait ? (
+            <Plural value={running} one="It waits until that has ended." other="It waits until they have ended." />
+          ) : (
+            <Plural value={running} one="That is ended and waits again from the start." other="They are ended and wait again from the start." />
+          )}
+        </p>
       )}
       {nothing > 0 && <Nothing plan={plan} />}
       {plan.warnings.map((note) => (
