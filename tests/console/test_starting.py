@@ -107,6 +107,21 @@ def test_without_the_flag_only_tasks_start_and_nobodys_agent_ends(make_client: M
     assert len(asking.living(paths)) == 1
 
 
+def test_what_was_loaded_where_nobody_could_serve_gets_its_agent_by_starting_again(
+    make_client: MakeClient, paths: SpoolPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make_client(start_agents=True)
+    monkeypatch.setenv("SUBMIT_WAY", "no-such-way")
+    first = got(client.post(START))
+    assert (first["tasks"], first["agents"]) == (1, 0)
+    assert "no-such-way" in first["agent"]
+    monkeypatch.setenv("SUBMIT_WAY", "local")
+    second = got(client.post(START))
+    assert (second["tasks"], second["agents"], second["ids"]) == (0, 1, [])
+    assert got(client.post(START), 409)["code"] == "unfinished"
+    got(client.post(STOP))
+
+
 def test_what_submit_sh_refuses_is_told(paths: SpoolPaths, monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = starting.start(paths, [9], {**os.environ, "SUBMIT_WAY": "no-such-way"}, time.time())
     assert outcome.what is What.REFUSED

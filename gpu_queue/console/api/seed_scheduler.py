@@ -110,15 +110,15 @@ async def start(
 ) -> Started:
     """Its tasks are queued; ``agents: 0`` says that they wait, for only tasks start.
 
-    With ``--start-agents`` an agent is started on the console's machine, where none serves the queue.  409 while
-    something of an earlier load waits or runs, unless ``again``.
+    With ``--start-agents`` an agent is started on the console's machine, where none serves the queue; then it is no
+    fault that tasks of an earlier load wait.  Else 409 while some of them wait or run, unless ``again``.
     """
     which = which_of(mode, config_index)
     plan = await plan_load(world, console, Wish(which, again, work_dir))
     load = plan.load
     assert load is not None
     left = sum(load.counts.get(news, 0) for news in UNFINISHED) + load.taken_count
-    if left and not again:
+    if left and not again and not load.starts_agent:
         detail = (
             f"{load.file}: {left} of its tasks wait or run; stop it first, or add again=true, which queues all of it "
             f"once more; POST {PREFIX}/spools/{{job}}/jobfiles/{mode}/{config_index}/load queues only what is new"

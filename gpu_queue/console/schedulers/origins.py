@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -18,6 +19,7 @@ from gpu_queue.task import BatchPart, Needs, State, Submission
 
 KEPT_MAX = 5000
 READ_S = 3.0
+COMMAND_MAX = 4000
 Live = WaitingTask | RunningTask
 
 
@@ -94,10 +96,28 @@ def command_of(head: bytes) -> str:
     >>> command_of(b"#!/bin/bash\n# a comment\nexport A=1\npython a.py --seed 1\n")
     'python a.py --seed 1'
 
+    Of a block of a command file they are its commands, as they stand in the file.
+
+    >>> command_of(b"#!/usr/bin/env bash\n# A block\nbash -c 'cd x' || exit\nbash -c 'python a.py' || exit\n")
+    'cd x && python a.py'
+
     Args:
         head: the beginning of the script.
     """
     lines = [line.strip() for line in head.decode("utf-8", "replace").splitlines()]
     said = [line for line in lines if line and not line.startswith("#")]
+    commands = [command for line in said if (command := _of_block(line)) is not None]
+    if commands:
+        return " && ".join(commands)[:COMMAND_MAX]
     doing = [line for line in said if not line.startswith(("export ", "set ", "cd "))]
     return (doing or said or [""])[0]
+
+
+def _of_block(line: str) -> str | None:
+    if not (line.startswith("bash -c ") and line.endswith(" || exit")):
+        return None
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        return None
+    return words[2] if len(words) == 5 else None
