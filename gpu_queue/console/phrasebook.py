@@ -86,6 +86,42 @@ NOTES: Mapping[str, Phrase] = {
         "the mode becomes {mode} with new agents; those that run keep to what they had for the other",
         "mode 由新的 agent 改为 {mode}；运行中的 agent 保持原来的设置",
     ),
+    # What became of an agent that a console starts, or has started
+    "agent_being_started": Phrase(
+        "an agent is being started by somebody else for {seconds} s; look again",
+        "另有人正在启动 agent，已有 {seconds} 秒；请稍后再看",
+    ),
+    "agent_serves": Phrase(
+        "an agent serves the queue already; none was started", "已有 agent 服务此队列；没有另外启动"
+    ),
+    "agent_asked_before": Phrase(
+        "{way} {id} was asked for before and has not begun yet; none was asked for again",
+        "此前已申请 {way} {id}，尚未开始；没有再次申请",
+    ),
+    "submit_failed": Phrase(
+        "{command} ended with status {status}: {problem}", "{command} 以状态 {status} 结束：{problem}"
+    ),
+    "agent_quiet": Phrase(
+        "an agent was started here and has not told of itself yet: {said}",
+        "已在本机启动 agent，但它还没有报到：{said}",
+    ),
+    "agent_asked_for": Phrase(
+        "an agent was asked for: {way} {id}; it serves when that begins", "已申请 agent：{way} {id}；开始后即提供服务"
+    ),
+    "agent_started": Phrase(
+        "an agent was started on {node} with {count} {count:GPU|GPUs}",
+        "已在 {node} 上启动 agent，使用 {count} 张 GPU",
+    ),
+    "agent_goes_on": Phrase(
+        "the agent on {node} goes on: {count} other {count:task waits or runs|tasks wait or run}",
+        "{node} 上的 agent 继续运行：还有 {count} 个其他任务在等待或运行",
+    ),
+    "agent_told_to_end": Phrase(
+        "the agent on {node} was told to end, and has not answered", "已要求 {node} 上的 agent 退出，它尚未答复"
+    ),
+    "agent_ended": Phrase(
+        "the agent on {node}, which the console had started, has ended", "由控制台启动的 {node} 上的 agent 已退出"
+    ),
     "broke_off": Phrase("it ended unexpectedly; the console's log says why", "意外中断；原因见控制台的日志"),
     # Scripts that are handed in
     "no_base64": Phrase("its text is no base64", "脚本内容不是 base64"),
@@ -323,6 +359,9 @@ REFUSALS: Mapping[str, Phrase] = {
     "too_many": Phrase("{problem}", "文件过多：{problem}"),
     "config": Phrase("{problem}", "config.yaml 有误：{problem}"),
     "no_such_file": Phrase("{problem}", "没有这个文件：{problem}"),
+    "no_such_place": Phrase("{problem}", "文件中没有这个位置：{problem}"),
+    "work_dir": Phrase("{problem}", "工作目录无效：{problem}"),
+    "queues": Phrase("{problem}", "队列无法写成命令文件：{problem}"),
     "exists": Phrase("{problem}", "已有同名文件：{problem}"),
     "changed": Phrase("{problem}", "文件在此期间被人改过：{problem}"),
     "unread": Phrase("{problem}", "文件无法读取：{problem}"),

@@ -62,7 +62,7 @@ def test_a_plan_says_what_a_load_does_and_its_run_does_it_once(
     assert (record["cwd"], record["batch"]["file"]) == (str(tmp_path), str(jobfiles / "command_gpu.txt"))
     (entry,) = [one for one in got(client.get(FILES))["files"] if one["mode"] == "single"]
     assert (entry["loaded"]["waiting"], entry["loaded"]["running"]) == (3, 0)
-    assert got(client.get(f"{S}/actions"))[0]["summary"] == "load command_gpu.txt: 3"
+    assert got(client.get(f"{S}/actions"))[0]["summary"]["text"]["en"] == "load command_gpu.txt: 3 tasks"
     undone = got(client.post(f"{S}/plans/{plan['id']}/undo", json={"wait_s": 20}))
     assert undone["counts"] == {"done": 3}
     assert (names(queue_root, "pending"), len(names(queue_root, "failed"))) == ([], 3)
@@ -90,7 +90,7 @@ def test_a_file_that_was_changed_after_the_plan_is_not_loaded(
     plan = got(client.post(f"{FILES}/single/0/plan"), 201)
     (jobfiles / "command_gpu.txt").write_text("1\nrm -rf /\n1\n")
     outcome = got(client.post(f"{S}/plans/{plan['id']}/run", json={"wait_s": 20}))
-    assert "somebody has changed the file" in outcome["problem"]
+    assert "somebody has changed the file" in outcome["problem"]["text"]["en"]
     assert names(queue_root, "pending") == []
 
 
@@ -180,3 +180,47 @@ def test_a_reading_console_loads_nothing(make_client: Any, jobfiles: Path, queue
         assert reading.post(path).status_code == 403
     assert got(reading.get("/api/v1/console"))["start_agents"] is False
     assert names(queue_root, "pending") == []
+
+
+def test_a_log_that_is_bound_to_a_place_is_bound_to_what_is_there_and_to_what_is_loaded_later(
+    client: Inside, jobfiles: Path, queue_root: Path
+) -> None:
+    log = queue_root / "exp" / "logs" / "train.log"
+    log.write_text("step 1\n")
+    got(client.post(f"{FILES}/single/0/load"))
+    place = {"path": "train.log", "mode": "single", "config_index": 0, "queue": "1", "position": 2}
+    bound = got(client.post("/api/log/bind", json=place))
+    assert (bound["pid"], bound["position"], bound["size"]) == (None, 2, 7)
+    tree = got(client.get(f"{FILES}/single/0"))["tree"]
+    assert [[one["bound_log"] for one in queue["tasks"]] for queue in tree] == [["", "train.log"], [""]]
+    (single,) = got(client.get("/api/scheduler/running"))
+    told = {one["name"]: one["log_bound"] for queue in single["queues"] for one in queue["processes"]}
+    assert told == {"command_gpu-1": False, "command_gpu-2": False, "command_gpu-3": True}
+    got(client.post("/api/scheduler/single/stop?config_index=0"))
+    again = got(client.post(f"{FILES}/single/0/load"))
+    new = next(key for key in again["outcome"]["submitted"] if key.endswith("command_gpu-3"))
+    assert got(client.get(f"/api/log/content?pid={new}"))["content"] == "step 1\n"
+    yaml = {"path": "train.log", "mode": "yaml", "config_index": "sweep", "queue": None, "position": 1}
+    got(client.post(f"{FILES}/yaml/sweep/load"))
+    got(client.post("/api/log/bind", json=yaml))
+    found = got(client.get("/api/log/bindings"))
+    assert [one["position"] for one in found if one["pid"] is None] == [2, 1]
+    assert len([one for one in found if one["pid"] is not None]) == 3
+    for wrong in (
+        {**place, "position": 1},
+        {**place, "queue": "7"},
+        {**place, "path": "../config.yaml"},
+        {**place, "path": "/etc/passwd"},
+        {**place, "pid": 5},
+        {"path": "train.log", "mode": "single"},
+    ):
+        assert client.post("/api/log/bind", json=wrong).status_code == 422, wrong
+    assert client.post("/api/log/bind", json={**place, "config_index": 9}).status_code == 404
+    got(client.request("DELETE", f"{FILES}/single/0"))
+    assert [one["position"] for one in got(client.get("/api/log/bindings")) if one["pid"] is None] == [1]
+    got(client.post(f"{FILES}/single/0/restore"))
+    assert len([one for one in got(client.get("/api/log/bindings")) if one["pid"] is None]) == 2
+    got(client.request("DELETE", f"{FILES}/single/0"))
+    got(client.post(FILES, json={"mode": "single", "text": SINGLE}), 201)
+    tree = got(client.get(f"{FILES}/single/0"))["tree"]
+    assert not any(one["bound_log"] for queue in tree for one in queue["tasks"]), "a new file is another one"

@@ -87,12 +87,12 @@ def test_of_two_who_start_at_once_one_starts_and_an_agent_with_other_work_goes_o
         works = [pool.submit(starting.start, paths, [1], dict(os.environ), time.time()) for _ in range(2)]
         outcomes = [one.result() for one in works]
     assert [one.what for one in outcomes] == [What.DONE] * 2
-    assert sorted("none was started" in one.text for one in outcomes) == [False, True]
+    assert sorted("none was started" in one.why.text.en for one in outcomes) == [False, True]
     assert len(asking.living(paths)) == 1
     (Path(paths.root) / "pending" / "other.sh").write_text("sleep 600\n")
     kept = starting.end(paths)
     assert kept is not None
-    assert (kept.what, "goes on" in kept.text) == (What.REFUSED, True)
+    assert (kept.what, "goes on" in kept.why.text.en) == (What.REFUSED, True)
     assert len(asking.living(paths)) == 1
 
 
@@ -125,5 +125,5 @@ def test_what_was_loaded_where_nobody_could_serve_gets_its_agent_by_starting_aga
 def test_what_submit_sh_refuses_is_told(paths: SpoolPaths, monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = starting.start(paths, [9], {**os.environ, "SUBMIT_WAY": "no-such-way"}, time.time())
     assert outcome.what is What.REFUSED
-    assert "no-such-way" in outcome.text
+    assert "no-such-way" in outcome.why.text.en
     assert starting.own_agent(paths) is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, TypeVar
 
@@ -11,7 +11,8 @@ from fastapi import APIRouter, Path, Request
 
 from gpu_queue.console.api import plans
 from gpu_queue.console.api.shared import PREFIX, Console, Spool
-from gpu_queue.console.jobfiles.checking import Read, tree_of
+from gpu_queue.console.jobfiles.boundlogs import BoundLog
+from gpu_queue.console.jobfiles.checking import Read, tree_of, with_logs
 from gpu_queue.console.jobfiles.folders import CannotUse
 from gpu_queue.console.jobfiles.ledgers import Loads, counts_of
 from gpu_queue.console.jobfiles.loading import BadFile, Wish
@@ -186,22 +187,23 @@ async def check(world: Spool, console: Console, wish: CheckRequest) -> Checked:
     """By the parsers that load it; nothing is written."""
     which = which_of(wish.mode, ("draft" if wish.mode == "yaml" else 0) if wish.index is None else wish.index)
 
-    def work(shelf: Shelf) -> tuple[Read, WorkDir]:
+    def work(shelf: Shelf) -> tuple[Read, WorkDir, tuple[BoundLog, ...]]:
         told_dir, directory = shelf.work_dir(which if wish.index is not None else None, wish.work_dir)
         content = wish.text.encode("utf-8", "surrogatepass")
-        return shelf.parsed(which, content, directory), told_dir
+        bound = () if wish.index is None else shelf.bound(which)
+        return shelf.parsed(which, content, directory), told_dir, bound
 
-    found, directory = await on_shelf(world, console, work, which)
+    found, directory, bound = await on_shelf(world, console, work, which)
     async with told():
         seen = (await world.latest()).snapshot
-    return checked(found, directory, seen)
+    return checked(found, directory, seen, bound)
 
 
-def checked(found: Read, directory: WorkDir, seen: Snapshot) -> Checked:
+def checked(found: Read, directory: WorkDir, seen: Snapshot, bound: Sequence[BoundLog]) -> Checked:
     """What a text says, with how its queues are now."""
     return Checked(
         problems=list(found.problems),
-        tree=with_states(tree_of(found), seen),
+        tree=with_states(with_logs(tree_of(found), bound), seen),
         tasks=found.tasks,
         queues=found.queues,
         work_dir=directory,
@@ -262,16 +264,17 @@ async def jobfile(world: Spool, console: Console, mode: Mode, index: Index) -> J
     """Its text, what it says, what is wrong with it."""
     which = which_of(mode, index)
 
-    def work(shelf: Shelf) -> tuple[Text, Read, WorkDir, Loads]:
+    def work(shelf: Shelf) -> tuple[Text, Read, WorkDir, Loads, tuple[BoundLog, ...]]:
         text, (told_dir, directory) = shelf.text(which), shelf.work_dir(which)
-        return text, shelf.parsed(which, text.content, directory), told_dir, shelf.loads(which)
+        found = shelf.parsed(which, text.content, directory)
+        return text, found, told_dir, shelf.loads(which), shelf.bound(which)
 
-    text, found, directory, loads = await on_shelf(world, console, work, which)
+    text, found, directory, loads, bound = await on_shelf(world, console, work, which)
     async with told():
         seen = (await world.latest()).snapshot
     is_text = all(one.code != "encoding" for one in found.problems)
     return Jobfile(
-        **checked(found, directory, seen).model_dump(),
+        **checked(found, directory, seen, bound).model_dump(),
         mode=which.mode,
         index=index_of(which),
         name=name_of_file(which),

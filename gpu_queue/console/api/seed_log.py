@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from gpu_queue.console.api.jobfiles import index_of, which_of
+from gpu_queue.console.api.jobfiles import told as jobfiles_told
+from gpu_queue.console.api.loads import sources_of
 from gpu_queue.console.api.logs import READ_S, find_log, log_roots, read_log
 from gpu_queue.console.api.seed_scheduler import Meant, the_one
 from gpu_queue.console.api.shared import Console, told
 from gpu_queue.console.api.tasks import find_task
+from gpu_queue.console.jobfiles.boundlogs import BoundLog
+from gpu_queue.console.jobfiles.checking import tree_of
+from gpu_queue.console.jobfiles.folders import CannotUse
+from gpu_queue.console.jobfiles.members import Source
+from gpu_queue.console.jobfiles.shelves import shelf_of
 from gpu_queue.console.keys import text_of
-from gpu_queue.console.logs.bindings import BOUND, Bound, all_bindings, bind, binding_of, facts_of, place_for
+from gpu_queue.console.logs.bindings import (
+    BINDINGS_MAX,
+    BOUND,
+    Bound,
+    all_bindings,
+    bind,
+    binding_of,
+    facts_of,
+    place_for,
+)
 from gpu_queue.console.logs.opening import CannotRead, Opened
 from gpu_queue.console.logs.sources import LATEST, Place
 from gpu_queue.console.models.seed import PID, Binding, BindRequest, LogContent
 from gpu_queue.console.problems import Problem
 from gpu_queue.console.schedulers.grouping import pid_of
+from gpu_queue.console.state import ConsoleState
 from gpu_queue.console.world.world import World
+from gpu_queue.spool.jobfiles import JobFile
 
 router = APIRouter(prefix="/api/log", tags=["log"])
 LIMIT_MAX = 1 << 20
@@ -53,6 +73,8 @@ def _binding(bound: Bound, roots: list[str]) -> Binding:
 @router.post("/bind", summary="Bind a file to a process")
 async def bind_log(world: Meant, console: Console, wish: BindRequest) -> Binding:
     """It must be there, in the queue's ``logs/`` or in a folder of ``--log-root``; an earlier one is replaced."""
+    if wish.pid is None:
+        return await _bind_place(world, console, wish)
     key, task_id = await _task(world, str(wish.pid))
     if task_id is None:
         raise Problem(422, "no_id", params={"task": text_of(key, 200)})
@@ -71,13 +93,76 @@ async def bind_log(world: Meant, console: Console, wish: BindRequest) -> Binding
     return made
 
 
+async def _bind_place(world: World, console: ConsoleState, wish: BindRequest) -> Binding:
+    """Bind a file to a place of a configuration: to what of it waits or runs, and to what is loaded later."""
+    assert wish.mode is not None
+    assert wish.config_index is not None
+    assert wish.position is not None
+    which = which_of(wish.mode, wish.config_index)
+    shelf, roots = shelf_of(world, console.plans.home), log_roots(world, console)
+    bound = BoundLog("" if wish.queue is None else str(wish.queue), wish.position, wish.path)
+
+    def look() -> tuple[Binding, str]:
+        found = shelf.parsed(which, shelf.text(which).content, shelf.home)
+        tree = tree_of(found, found.tasks)
+        at = next((task for one in tree for task in one.tasks if (one.queue or "", task.position) == place), None)
+        if at is None:
+            raise CannotUse("no_such_place", f"queue {bound.queue or '-'} has no task at position {bound.position}")
+        return _place_binding(which, bound, roots), at.title
+
+    place = bound.queue, bound.position
+    async with jobfiles_told(which):
+        made, title = await world.jobfiles.within(READ_S, look, "a job file")
+    if not made.exists:
+        raise Problem(422, "cannot_read.bound", made.problem)
+
+    def is_there(source: Source) -> bool:
+        if source.file != shelf.path_of(which):
+            return False
+        return source.position == bound.position or (source.mode == "yaml" and source.name == title)
+
+    async with jobfiles_told(which):
+        await world.jobfiles.within(READ_S, lambda: shelf.bind(which, bound), "a job file")
+        seen = (await world.latest()).snapshot
+        now = await sources_of(world, seen, lambda _, source: is_there(source))
+
+        def bind_now() -> None:
+            for task_id in now:
+                bind(world.paths, Bound(task_id, bound.path))
+
+        await world.logs.within(READ_S, bind_now, "a binding")
+    return made
+
+
+def _place_binding(which: JobFile, bound: BoundLog, roots: list[str]) -> Binding:
+    facts = facts_of(bound.path, roots)
+    return Binding(
+        pid=None,
+        id="",
+        mode=which.mode,
+        config_index=index_of(which),
+        queue=text_of(bound.queue) or None,
+        position=bound.position,
+        path=text_of(bound.path, 4096),
+        exists=facts.size is not None,
+        size=facts.size,
+        modified_at=facts.modified_s,
+        problem=text_of(facts.problem),
+    )
+
+
 @router.get("/bindings", summary="All files that are bound")
 async def bindings(world: Meant, console: Console) -> list[Binding]:
-    """With their size, or why one is not read; at most 1,000."""
-    roots = log_roots(world, console)
+    """With their size, or why one is not read; at most 1,000 of tasks, then at most 1,000 of places in job files."""
+    roots, shelf = log_roots(world, console), shelf_of(world, console.plans.home)
     async with told():
         return await world.logs.within(
-            READ_S, lambda: [_binding(one, roots) for one in all_bindings(world.paths)], "bindings"
+            READ_S,
+            lambda: [
+                *(_binding(one, roots) for one in all_bindings(world.paths)),
+                *islice((_place_binding(which, one, roots) for which, one in shelf.all_bound()), BINDINGS_MAX),
+            ],
+            "bindings",
         )
 
 

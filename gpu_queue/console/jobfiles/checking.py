@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gpu_queue.console.jobfiles.boundlogs import BoundLog, path_at
 from gpu_queue.console.keys import text_of
 from gpu_queue.console.models.jobfiles import TREE_TASKS_MAX, FileProblem, TreeQueue, TreeTask
 from gpu_queue.errors import BadExperimentFile
@@ -147,6 +148,23 @@ def tree_of(found: Read, tasks_max: int = TREE_TASKS_MAX) -> list[TreeQueue]:
             )
         )
     return made
+
+
+def with_logs(tree: list[TreeQueue], bound: Sequence[BoundLog]) -> list[TreeQueue]:
+    """Queues with what is bound to their places."""
+    if not bound:
+        return tree
+    return [
+        one.model_copy(
+            update={
+                "tasks": [
+                    task.model_copy(update={"bound_log": text_of(path_at(bound, one.queue, task.position), 4096)})
+                    for task in one.tasks
+                ]
+            }
+        )
+        for one in tree
+    ]
 
 
 def _task_of(piece: Piece) -> TreeTask:

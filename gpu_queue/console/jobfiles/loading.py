@@ -8,13 +8,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from gpu_queue.console.jobfiles.boundlogs import path_at
 from gpu_queue.console.jobfiles.checking import Read
 from gpu_queue.console.jobfiles.ledgers import Loads
 from gpu_queue.console.jobfiles.shelf import Changed, Shelf
 from gpu_queue.console.jobfiles.telling import sentence
 from gpu_queue.console.keys import key_of, text_of
+from gpu_queue.console.logs.bindings import Bound, bind
 from gpu_queue.console.models.jobfiles import (
     TREE_TASKS_MAX,
     FileProblem,
@@ -90,6 +92,8 @@ class Done:
     taken: tuple[Task, ...]
     """Waiting ones that were taken out, as they were before."""
     notes: tuple[str, ...] = ()
+    places: tuple[tuple[str | None, int], ...] = ()
+    """Of what was queued: its queue as the file calls it, and its position there."""
 
 
 def plan(shelf: Shelf, wish: Wish, agents: int, *, starts_agents: bool) -> tuple[PlannedLoad, Order]:
@@ -254,7 +258,7 @@ def load(shelf: Shelf, order: Order, now_s: float) -> Done:
     else:
         assert read.file is not None
         done = _load_commands(shelf.paths, read.file, order)
-    return Done(done.queued, done.taken, (*done.notes, *_noted(shelf, order, done, now_s)))
+    return replace(done, notes=(*done.notes, *_noted(shelf, order, done, now_s), *_bound(shelf, order, done, now_s)))
 
 
 def _load_commands(paths: SpoolPaths, file: CommandFile, order: Order) -> Done:
@@ -262,14 +266,17 @@ def _load_commands(paths: SpoolPaths, file: CommandFile, order: Order) -> Done:
         loaded = loading.load_files(paths, loading.Load((file,), order.directory, again=order.again))
     compared: Comparison = loaded.comparisons[0]
     notes = dict.fromkeys(note for task in loaded.tasks for note in task.notes)
-    return Done(loaded.tasks, tuple(one.task for one in compared.cancelled), tuple(notes))
+    places = tuple((str(piece.block.queue), piece.batch.position) for piece in compared.published)
+    return Done(loaded.tasks, tuple(one.task for one in compared.cancelled), tuple(notes), places)
 
 
 def _load_experiment(paths: SpoolPaths, experiment: Experiment, *, again: bool) -> Done:
     loaded = load_experiment(paths, experiment, again=again)
     made: Plan = loaded.plan
     notes = (*loaded.notes, *(f"{one.part.name} runs as it was" for one in made.outdated))
-    return Done(tuple(task for _, task in loaded.queued), tuple(one.task for one in loaded.cancelled), notes)
+    at = {run.name: position for position, run in enumerate(experiment.runs)}
+    places = tuple((run.queue, at.get(run.name, -1)) for run, _ in loaded.queued)
+    return Done(tuple(task for _, task in loaded.queued), tuple(one.task for one in loaded.cancelled), notes, places)
 
 
 def _noted(shelf: Shelf, order: Order, done: Done, now_s: float) -> tuple[str, ...]:
@@ -280,6 +287,19 @@ def _noted(shelf: Shelf, order: Order, done: Done, now_s: float) -> tuple[str, .
         shelf.note_load(order.which, lambda before: _joined(before, ids, out, now_s))
     except OSError as error:
         return (f"what was loaded could not be noted: {error.strerror or error}",)
+    return ()
+
+
+def _bound(shelf: Shelf, order: Order, done: Done, now_s: float) -> tuple[str, ...]:
+    """Logs that are bound to places of the file are bound to the new tasks; that they cannot be is no fault."""
+    try:
+        known = shelf.bound(order.which)
+        for task, (queue, position) in zip(done.queued, done.places, strict=False) if known else ():
+            path = path_at(known, queue, position)
+            if path and task.id is not None:
+                bind(shelf.paths, Bound(task.id, path), now_s)
+    except OSError as error:
+        return (f"logs could not be bound to the new tasks: {error.strerror or error}",)
     return ()
 
 

@@ -6,7 +6,7 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gpu_queue.console.schedulers.origins import Live
 from gpu_queue.experiments.commandfiles.batches import stem_of
@@ -30,6 +30,10 @@ class Source:
     mode: str = ""
     """``single``, ``multi``; of an experiment file ``yaml``."""
     index: int = 0
+    position: int = field(default=-1, compare=False)
+    """Of its block in the file; -1: of an experiment file, which knows its tasks by their names."""
+    name: str = field(default="", compare=False)
+    """Of its run in an experiment file."""
 
 
 class Members:
@@ -84,8 +88,9 @@ class Members:
         except (ValueError, RecursionError):
             return Source()
         if said.batch is not None:
-            return Source(said.batch.file, said.batch.mode, said.batch.index)
-        return Source(said.experiment.file, "yaml") if said.experiment is not None else Source()
+            return Source(said.batch.file, said.batch.mode, said.batch.index, said.batch.position)
+        part = said.experiment
+        return Source(part.file, "yaml", name=part.name) if part is not None else Source()
 
 
 def live(seen: Snapshot) -> list[Live]:

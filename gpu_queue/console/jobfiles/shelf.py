@@ -12,36 +12,26 @@ import os
 import pwd
 import re
 import secrets
-import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from gpu_queue.console.jobfiles.beside import DIRECTORY, FILES_MAX, Beside
 from gpu_queue.console.jobfiles.checking import Read, Where, read
-from gpu_queue.console.jobfiles.folders import CannotUse, Folder, folder
-from gpu_queue.console.jobfiles.ledgers import LOADS_MAX_BYTES, Loads, parse_loads
-from gpu_queue.console.jobfiles.workdirs import absolute, work_dir
-from gpu_queue.console.models.jobfiles import TEXT_MAX, FileProblem, WorkDir
-from gpu_queue.spool.desk import entrance
-from gpu_queue.spool.files import FileProblem as BadFile
-from gpu_queue.spool.files import decode_json, encode_json
+from gpu_queue.console.jobfiles.folders import CannotUse, Folder
+from gpu_queue.console.models.jobfiles import TEXT_MAX, FileProblem
 from gpu_queue.spool.jobfiles import INDEX_MAX, MODES, JobFile, JobMode, parse_job_file, parse_trashed, trashed
-from gpu_queue.spool.paths import SpoolPaths
 
-FILES_MAX = 500
-"""That are told; more names than ten times that are not looked at."""
 KEPT_S = 30 * 86400.0
 TRASH_SHOWN_MAX = 50
 FILE_MAX_BYTES = TEXT_MAX
-ABOUT_MAX_BYTES = 16 << 10
 LIST_BYTES = 32 << 20
 """So much is read for one list; the next one goes on."""
 READS_MAX = 32
 READ_MAX_BYTES = 64 << 10
 READ_TASKS_MAX = 1000
 """Texts that were parsed and are kept: that many, none larger."""
-DIRECTORY, TRASH, ABOUT, LOADS = "jobfiles", ".trash", ".about", ".loads"
+TRASH = ".trash"
 _LEFTOVER = re.compile(r"\.[0-9a-f]{12}\.tmp")
 LEFTOVER_S = 3600.0
 
@@ -90,16 +80,10 @@ class Thrown:
 
 
 @dataclass
-class Shelf:
+class Shelf(Beside):
     """The job files of one queue."""
 
-    paths: SpoolPaths
-    home: str
-    """Of the console's user."""
-    _lock: threading.RLock = field(default_factory=threading.RLock)
-    """Of two who save at once through this console one sees what the other did."""
     _reads: OrderedDict[tuple[JobFile, str, str], Read] = field(default_factory=OrderedDict)
-    _loads: dict[JobFile, tuple[tuple[int, int, int], Loads]] = field(default_factory=dict)
     _listed: dict[JobFile, tuple[tuple[int, int, int], Listed]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -108,13 +92,6 @@ class Shelf:
     def path_of(self, which: JobFile) -> str:
         """Without links: what it is known by."""
         return f"{self.directory}/{which.name}"
-
-    @contextlib.contextmanager
-    def _open(self, *below: str, make: bool = False) -> Iterator[Folder]:
-        if make:
-            entrance.make(self.paths)
-        with folder(self.paths.root, DIRECTORY, *below, make=make) as found:
-            yield found
 
     # -- what is there -----------------------------------------------------------------------------------------------
 
@@ -205,83 +182,6 @@ class Shelf:
             content, facts = place.read(which.name, FILE_MAX_BYTES)
         return Text(which, content, etag_of(content), facts.st_mtime, _user(facts.st_uid))
 
-    # -- where commands run ------------------------------------------------------------------------------------------
-
-    def work_dir(self, which: JobFile | None, asked: str | None = None) -> tuple[WorkDir, str]:
-        """Where the commands of a file run: for people, and as the storage spells it.
-
-        Raises:
-            CannotUse: what is said cannot be obeyed.
-            OSError: the storage failed.
-        """
-        return work_dir(asked, self.kept_work_dir(which) if which is not None else "", self.paths, self.home)
-
-    def kept_work_dir(self, which: JobFile) -> str:
-        """What was kept beside a file; empty: nothing."""
-        try:
-            with self._open(ABOUT) as place:
-                content, _ = place.read(f"{which.name}.json", ABOUT_MAX_BYTES)
-            said = decode_json(content).get("work_dir")
-        except (FileNotFoundError, CannotUse, BadFile):
-            return ""
-        return said if isinstance(said, str) and "\0" not in said else ""
-
-    def keep_work_dir(self, which: JobFile, directory: str) -> None:
-        """Keep it; empty: nothing is said any more.
-
-        Raises:
-            CannotUse: it is no absolute path.
-            OSError: it could not be written.
-        """
-        if directory:
-            directory = absolute(directory, self.home)
-        if directory == self.kept_work_dir(which):
-            return
-        with self._open(ABOUT, make=True) as place:
-            if directory:
-                place.write(f"{which.name}.json", encode_json({"work_dir": directory}))
-            else:
-                place.remove(f"{which.name}.json")
-
-    # -- what was loaded ---------------------------------------------------------------------------------------------
-
-    def loads(self, which: JobFile) -> Loads:
-        """What was loaded from a file, as far as it was noted.
-
-        Raises:
-            OSError: the storage failed.
-        """
-        name = f"{which.name}.json"
-        try:
-            with self._open(LOADS) as place:
-                facts = place.facts(name)
-                mark = facts.st_ino, facts.st_mtime_ns, facts.st_size
-                with self._lock:
-                    known = self._loads.get(which)
-                if known is not None and known[0] == mark:
-                    return known[1]
-                content, _ = place.read(name, LOADS_MAX_BYTES)
-        except (FileNotFoundError, CannotUse):
-            return Loads()
-        found = parse_loads(content)
-        with self._lock:
-            if len(self._loads) > FILES_MAX:
-                self._loads.clear()
-            self._loads[which] = mark, found
-        return found
-
-    def note_load(self, which: JobFile, change: Callable[[Loads], Loads]) -> None:
-        """Note what was loaded.
-
-        Raises:
-            OSError: it could not be written.
-        """
-        try:
-            with self._lock, self._open(LOADS, make=True) as place:
-                place.write(f"{which.name}.json", change(self.loads(which)).encoded())
-        except CannotUse as why:
-            raise OSError(str(why)) from None
-
     # -- changes -----------------------------------------------------------------------------------------------------
 
     def save(self, which: JobFile, content: bytes, etag: str | None) -> Text:
@@ -333,6 +233,7 @@ class Shelf:
                     if mode == "yaml" and stem is not None:
                         raise
                     continue
+                self.forget(which)
                 return Text(which, content, etag_of(content), facts.st_mtime, _user(facts.st_uid))
         raise FileExistsError("others make files at the same time; try again")
 

@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from gpu_queue.console.jobfiles.folders import CannotUse, folder
+from gpu_queue.console.models.common import Note
+from gpu_queue.console.sentences import note
 from gpu_queue.errors import SpoolError
 from gpu_queue.locks import try_lock
 from gpu_queue.shell import SUBMIT, SUBMIT_TYPED
@@ -69,7 +71,7 @@ class Outcome:
     """What came of it."""
 
     what: What
-    text: str
+    why: Note
     node: str = ""
 
 
@@ -88,15 +90,14 @@ def start(paths: SpoolPaths, gpus: Sequence[int], environment: Mapping[str, str]
     """
     with _alone(paths) as is_alone:
         if not is_alone:
-            return Outcome(What.UNKNOWN, f"an agent is being started by somebody else for {LOCK_S:.0f} s; look again")
+            return Outcome(What.UNKNOWN, note("agent_being_started", seconds=int(LOCK_S)))
         entrance.make(paths)
         before = {page.incarnation for page in asking.living(paths)}
         if before:
-            return Outcome(What.DONE, "an agent serves the queue already; none was started")
+            return Outcome(What.DONE, note("agent_serves"))
         own = read_own(paths)
         if own is not None and not own.incarnation and _is_asked_for(paths, own, environment):
-            text = f"{own.way} {own.id} was asked for before and has not begun yet; none was asked for again"
-            return Outcome(What.DONE, text)
+            return Outcome(What.DONE, note("agent_asked_before", way=own.way, id=own.id))
         status, words, made, count = 1, "", None, 1
         for count in gpus:
             allocations = set(listed(paths.allocations))
@@ -105,17 +106,17 @@ def start(paths: SpoolPaths, gpus: Sequence[int], environment: Mapping[str, str]
             if status not in REFUSED:
                 break
         if status not in (0, 111) or made is None:
-            return Outcome(What.REFUSED, f"{SUBMIT_TYPED} ended with status {status}: {words}")
+            why = note("submit_failed", command=SUBMIT_TYPED, status=status, problem=words)
+            return Outcome(What.REFUSED, why)
         found = _page_of(paths, made, before)
         if found is not None:
             made = Own(made.way, made.id, found.node, found.incarnation, now_s)
         _note(paths, made)
         if found is None and made.way == "local":
-            return Outcome(What.UNKNOWN, f"an agent was started here and has not told of itself yet: {words}")
+            return Outcome(What.UNKNOWN, note("agent_quiet", said=words))
         if found is None:
-            return Outcome(What.DONE, f"an agent was asked for: {made.way} {made.id}; it serves when that begins")
-        noun = "1 GPU" if count == 1 else f"{count} GPUs"
-        return Outcome(What.DONE, f"an agent was started on {printable(found.node)} with {noun}", found.node)
+            return Outcome(What.DONE, note("agent_asked_for", way=made.way, id=made.id))
+        return Outcome(What.DONE, note("agent_started", node=found.node, count=count), found.node)
 
 
 def own_agent(paths: SpoolPaths) -> NodePage | None:
@@ -137,16 +138,14 @@ def end(paths: SpoolPaths) -> Outcome | None:
     page = own_agent(paths)
     if page is None:
         return None
-    shown = printable(page.node)
     others = len(look(paths, State.PENDING)) + len(look(paths, State.RUNNING))
     if others:
-        noun = "another task waits or runs" if others == 1 else f"{others} other tasks wait or run"
-        return Outcome(What.REFUSED, f"the agent on {shown} goes on: {noun}", page.node)
+        return Outcome(What.REFUSED, note("agent_goes_on", node=page.node, count=others), page.node)
     answers = stopping.shut_down(paths, wait=False, nodes={page.node: page.incarnation}, unkeep=False)
     replies = {answer.reply for answer in answers}
     if Reply.SILENT in replies:
-        return Outcome(What.UNKNOWN, f"the agent on {shown} was told to end, and has not answered", page.node)
-    return Outcome(What.DONE, f"the agent on {shown}, which the console had started, has ended", page.node)
+        return Outcome(What.UNKNOWN, note("agent_told_to_end", node=page.node), page.node)
+    return Outcome(What.DONE, note("agent_ended", node=page.node), page.node)
 
 
 # -- submit.sh ------------------------------------------------------------------------------------------------------

@@ -181,7 +181,8 @@ class AgentOutcome(Model):
     """What became of an agent that a console starts, or has started (--start-agents)."""
 
     what: Literal["done", "gone", "refused", "unknown"]
-    text: str = Field(description="In English.")
+    text: str = Field(description="In English; `why` has both languages.")
+    why: Note | None = None
     node: str = ""
 
 

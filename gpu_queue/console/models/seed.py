@@ -84,14 +84,33 @@ class BindRequest(Model):
     """Bind a file to a process."""
 
     path: str = Field(min_length=1, max_length=4096)
-    pid: int | str = Field(description=f"{PID} Or a full id.")
+    pid: int | str | None = Field(None, description=f"{PID} Or a full id.")
+    mode: Literal["single", "multi", "yaml"] | None = Field(
+        None, description="In place of `pid`, with the three below: a place of a configuration, kept for later loads."
+    )
+    config_index: int | str | None = None
+    queue: int | str | None = Field(None, description="As the file calls it; null: none.")
+    position: int | None = Field(None, ge=0, le=1_000_000, description="Of the block in the file, from 0.")
+
+    @model_validator(mode="after")
+    def _names_one(self) -> BindRequest:
+        place = (self.mode, self.config_index, self.position)
+        if self.pid is None and None not in place:
+            return self
+        if self.pid is not None and place == (None, None, None):
+            return self
+        raise ValueError("expected either pid, or mode, config_index, queue and position")
 
 
 class Binding(Model):
     """A file that is bound to a process."""
 
-    pid: int
+    pid: int | None = Field(description="null: it is bound to a place of a configuration, for later loads.")
     id: str
+    mode: Literal["single", "multi", "yaml"] | None = None
+    config_index: int | str | None = None
+    queue: str | None = None
+    position: int | None = None
     path: str
     exists: bool
     size: int | None = None

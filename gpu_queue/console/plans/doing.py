@@ -175,7 +175,7 @@ def _load(paths: SpoolPaths, made: Made, progress: Progress, home: str) -> None:
 
 def _tell_agent(progress: Progress, outcome: starting.Outcome | None) -> None:
     if outcome is not None:
-        progress.agent(outcome.what.value, outcome.text, key_of(outcome.node))
+        progress.agent(outcome.what, outcome.why, key_of(outcome.node))
 
 
 def _queued(progress: Progress, name: str, notes: str = "") -> None:

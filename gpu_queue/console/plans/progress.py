@@ -117,9 +117,9 @@ class Progress:
             if len(self._notes) < NOTES_MAX:
                 self._notes.append(text_of(text))
 
-    def agent(self, what: str, text: str, node: str) -> None:
+    def agent(self, what: What, why: Note, node: str) -> None:
         """What became of the agent that a console starts, or has started."""
-        told = AgentOutcome.model_validate({"what": what, "text": text_of(text, 2000), "node": node})
+        told = AgentOutcome(what=what.value, text=why.text.en, why=why, node=node)
         with self._lock:
             self._agent = told
 
