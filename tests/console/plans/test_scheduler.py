@@ -60,7 +60,7 @@ def test_a_command_file_that_was_loaded_is_told_as_its_configuration(
     (one,) = console.ask("GET", RUNNING)
     assert (one["mode"], one["config_index"], one["file"]) == ("single", 2, str(place))
     commands = [process["command"] for queue in one["queues"] for process in queue["processes"]]
-    assert commands == ["bash -c 'python a.py' || exit", "bash -c 'python b.py' || exit"]
+    assert commands == ["python a.py", "python b.py"]
     assert [process["memory_gb"] for queue in one["queues"] for process in queue["processes"]] == [20.0, 25.0]
 
 
