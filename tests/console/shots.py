@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import re
 import sys
 import tempfile
 import time
@@ -47,6 +48,9 @@ def pages_of(still: Still) -> dict[str, str]:
         "task-failed": f"ui/state/{failed}",
         "task-why": f"ui/state/{os.path.basename(still.waiting[0].name)[4:]}?tab=why",
         "submit": "ui/gpu?submit=1",
+        "files": "ui/command/multi/1",
+        "files-list": "ui/command",
+        "files-run": "ui/command/single/0?tab=run",
         "settings": "ui/setting",
     }
 
@@ -63,9 +67,15 @@ def _about_to_stop(page: Page) -> None:
     page.get_by_role("dialog").wait_for()
 
 
+def _about_to_load(page: Page) -> None:
+    page.get_by_role("button", name=re.compile("Load 3 tasks|载入 3 个任务")).click()
+    page.get_by_role("dialog").get_by_role("checkbox").wait_for()
+
+
 DONE_THERE: dict[str, tuple[str, Callable[[Page], None]]] = {
     "tasks-selected": ("ui/state", _selected),
     "tasks-stop": ("ui/state", _about_to_stop),
+    "files-load": ("ui/command/single/0", _about_to_load),
 }
 """By name, an address and what is done there before the picture."""
 
@@ -110,7 +120,7 @@ def shoot(browser: Browser, console: Served, pages: dict[str, str], out: Path, *
 def _settle(page: Page) -> None:
     """Wait until nothing more comes; streams never come to rest."""
     page.wait_for_load_state("load")
-    page.wait_for_function("document.querySelector('main')?.innerText")
+    page.locator("main:not(:empty)").wait_for()  # the policy lets no function be made of a text
     before = ""
     for _ in range(20):
         page.wait_for_timeout(SETTLES_MS)

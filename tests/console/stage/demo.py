@@ -30,6 +30,7 @@ from gpu_queue.gpus.plant import Plant
 from gpu_queue.node.side import node_name
 from gpu_queue.spool.filesystem import make_spool
 from gpu_queue.spool.paths import SpoolPaths
+from tests.console.stage.jobfiles import write_job_files
 from tests.console.stage.past import Machine, Span, make_past, uuid_of
 from tests.console.stage.people import People
 from tests.console.stage.samples import keep_samples
@@ -122,6 +123,7 @@ class Stage:
             tool.chmod(0o755)
         self.rigs = [Rig(self.base, *one) for one in RIGS]
         now_s = time.time()
+        write_job_files(self.paths, now_s)
         spans = make_past(self.paths, [one.machine for one in self.rigs], now_s, tasks)
         keep_samples(path_of(directory_of(self.environment()), self.paths), spans, now_s)
         return spans

@@ -21,6 +21,7 @@ from gpu_queue.states import AgentState, GpuState
 from gpu_queue.task import Claim, Submission
 from gpu_queue.units import format_utc
 from tests.console.stage import batches, roles
+from tests.console.stage.jobfiles import write_job_files
 from tests.console.stage.past import Machine, Span, make_past, uuid_of
 from tests.console.stage.roles import Role
 
@@ -75,6 +76,7 @@ class Still:
         previous = os.umask(0o077)
         make_spool(paths)
         os.umask(previous)
+        write_job_files(paths, now_s)
         self._nonce = 0x53E942
         self.claims = [self._run(one) for one in RUNNING]
         present = [

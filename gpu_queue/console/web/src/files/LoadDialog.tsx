@@ -64,9 +64,19 @@ function Counts({ plan }: { plan: PlannedLoad }) {
   );
 }
 
+/** A queue as its file calls it: that of a command file is called after the file, too. */
+function shortOf(plan: PlannedLoad): (queue: string) => string {
+  return (queue) => (plan.mode === "yaml" ? queue : queue.slice(queue.lastIndexOf(".") + 1));
+}
+
 function Tasks({ plan }: { plan: PlannedLoad }) {
   const { t } = useLingui();
   const words = useNewsWords();
+  const short = shortOf(plan);
+  const named = (full: string): string => {
+    const queue = short(full);
+    return t`queue ${queue}`;
+  };
   const rest = plan.tasks.length - SHOWN;
   return (
     <div className={styles["tasks"]} tabIndex={0} role="region" aria-label={t`What is queued`}>
@@ -74,7 +84,9 @@ function Tasks({ plan }: { plan: PlannedLoad }) {
         {plan.tasks.slice(0, SHOWN).map(({ position, news, queue, title, line, key = "" }) => (
           <li key={position} className={styles["task"]}>
             <span className={cx(QUEUED.has(news) && styles["isNew"])}>{words[news]}</span>
-            <span className={styles["queue"]}>{queue === null ? "–" : t`queue ${queue}`}</span>
+            <span className={styles["queue"]} title={queue ?? undefined}>
+              {queue === null ? "–" : named(queue)}
+            </span>
             {key !== "" && !QUEUED.has(news) ? (
               <Link to="/ui/state/$id" params={{ id: key }}>
                 {title}
