@@ -19,10 +19,12 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from gpu_queue.console.batches.census import key_of_file, key_of_group
 from gpu_queue.console.history.keeper import directory_of, path_of
 from gpu_queue.spool.paths import SpoolPaths
 from tests.agent.harness import ROOT
 from tests.console.served import Served, a_console
+from tests.console.stage.batches import COMMAND_FILE, GROUP
 from tests.console.stage.samples import keep_samples
 from tests.console.stage.still import Still
 
@@ -52,6 +54,11 @@ def pages_of(still: Still) -> dict[str, str]:
         "files-list": "ui/command",
         "files-run": "ui/command/single/0?tab=run",
         "settings": "ui/setting",
+        "history": "ui/history",
+        "history-node": f"ui/history?range=1d&node={machine}",
+        "batches": "ui/batch",
+        "batch": f"ui/batch/{key_of_group(GROUP)}",
+        "batch-commands": f"ui/batch/{key_of_file(COMMAND_FILE)}",
     }
 
 

@@ -42,7 +42,7 @@ def _minutes(spans: Sequence[Span], dense_from_s: float, chance: random.Random) 
         for at_s in range(int(span.begin_s // MINUTE_S + 1) * MINUTE_S, int(span.end_s), MINUTE_S):
             if at_s < dense_from_s and at_s % SPARSE_S:
                 continue
-            rests = span.role is not None and at_s // MINUTE_S % 53 < 2
+            rests = span.role is not None and (at_s // MINUTE_S + 7 * span.gpu) % 53 < 2
             mean = max(0.0, min(100.0, (0.15 if rests else 1.0) * percent + chance.uniform(-3, 3)))
             load = Told(max(0.0, mean - 8), mean, min(100.0, mean + 6))
             watts = span.machine.watts * (0.11 + 0.0074 * mean)

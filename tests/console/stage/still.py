@@ -110,7 +110,9 @@ class Still:
             needs={"gpus": str(role.gpus)} if batches.run_of(role) else {},
             experiment=batches.run_of(role),
         )
-        _write(self.paths.record(task_id), encode_submission(submission))
+        record = self.paths.record(task_id)
+        _write(record, encode_submission(submission))
+        os.utime(record, (at_s, at_s))
         return task_id
 
     def _run(self, one: Runs) -> Claim:

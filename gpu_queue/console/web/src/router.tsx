@@ -8,8 +8,10 @@ import {
 } from "@tanstack/react-router";
 
 import { basePath } from "./api/base";
+import { batchesSearch, batchSearch } from "./batch/search";
 import { filesSearch } from "./files/search";
 import { gpusSearch } from "./gpus/search";
+import { historySearch } from "./history/search";
 import { parseSearch, rootSearch, stringifySearch } from "./search";
 import { NotFound } from "./shell/NotFound";
 import { PageError } from "./shell/PageError";
@@ -53,6 +55,27 @@ const taskRoute = createRoute({
   component: lazyRouteComponent(() => import("./task/TaskPage"), "TaskPage"),
 });
 
+const historyRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/ui/history",
+  validateSearch: historySearch,
+  component: lazyRouteComponent(() => import("./history/HistoryPage"), "HistoryPage"),
+});
+
+const batchesRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/ui/batch",
+  validateSearch: batchesSearch,
+  component: lazyRouteComponent(() => import("./batch/BatchesPage"), "BatchesPage"),
+});
+
+const batchRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/ui/batch/$key",
+  validateSearch: batchSearch,
+  component: lazyRouteComponent(() => import("./batch/BatchPage"), "BatchPage"),
+});
+
 const filesPage = lazyRouteComponent(() => import("./files/FilesPage"), "FilesPage");
 
 const filesRoute = createRoute({
@@ -76,7 +99,7 @@ const settingsRoute = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: rootRoute.addChildren([indexRoute, uiRoute, gpusRoute, tasksRoute, taskRoute, filesRoute, fileRoute, settingsRoute]),
+  routeTree: rootRoute.addChildren([indexRoute, uiRoute, gpusRoute, tasksRoute, taskRoute, filesRoute, fileRoute, settingsRoute, historyRoute, batchesRoute, batchRoute]),
   basepath: basePath,
   parseSearch,
   stringifySearch,

@@ -47,8 +47,13 @@ export interface RootSearch {
   submit?: true | undefined;
   /** The key of a GPU (`<node>/<uuid>`), or its UUID: its panel is open. */
   gpu?: string | undefined;
+  /** How far back that panel shows; an hour. */
+  past?: (typeof PASTS)[number] | undefined;
 }
 
+/** Of the panel of one GPU. */
+export const PASTS = ["1h", "6h", "1d", "7d"] as const;
+
 export function rootSearch(raw: Raw): RootSearch {
-  return { job: someText(raw["job"], 255), submit: flag(raw["submit"]), gpu: someText(raw["gpu"], 600) };
+  return { job: someText(raw["job"], 255), submit: flag(raw["submit"]), gpu: someText(raw["gpu"], 600), past: oneOf(raw["past"], PASTS) };
 }

@@ -1,11 +1,13 @@
 import { Trans, useLingui } from "@lingui/react/macro";
-import { Link } from "@tanstack/react-router";
-import { useState, type ReactNode } from "react";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import type { ReactNode } from "react";
 
 import { errorWords } from "../api/said";
 import type { Gpu, Interval } from "../api/types";
 import { Elapsed } from "../live/Elapsed";
 import { useEntity, useKeys, useStore } from "../live/hooks";
+import { useJob } from "../shell/job";
+import { CopyLink } from "../ui/CopyLink";
 import { Drawer } from "../ui/Drawer";
 import { Empty } from "../ui/Empty";
 import { clockTime, dateTime, duration, gib, gpuModel, UNKNOWN } from "../ui/format";
@@ -151,7 +153,10 @@ function History({ gpuKey, gpu, range }: { gpuKey: string; gpu: Gpu; range: Rang
 export function GpuPanel({ gpu: asked, onClose }: { gpu: string; onClose: () => void }) {
   const { t } = useLingui();
   const keys = useKeys("gpus");
-  const [range, setRange] = useState<Range>("1h");
+  const { past: range = "1h" } = useSearch({ from: "__root__" });
+  const navigate = useNavigate();
+  const job = useJob();
+  const setRange = (past: Range): void => void navigate({ to: ".", search: (old) => ({ ...old, past: past === "1h" ? undefined : past }), replace: true });
   const gpuKey = keyOf(asked, keys) ?? asked;
   const gpu = useEntity("gpus", gpuKey);
   const node = useEntity("nodes", gpu?.node ?? "");
@@ -172,6 +177,12 @@ export function GpuPanel({ gpu: asked, onClose }: { gpu: string; onClose: () => 
     <Drawer title={t`${title} · GPU ${index}`} onClose={onClose}>
       <p className={styles["model"]}>
         {gpuModel(gpu.name)} <span className="mono">{gpu.uuid}</span>
+        <span className={styles["links"]}>
+          <Link to="/ui/history" search={{ card: gpuKey }}>
+            <Trans>History of 90 days</Trans>
+          </Link>
+          <CopyLink job={job} />
+        </span>
       </p>
       {gpu.problem && <p className={styles["problem"]}>{gpu.problem}</p>}
       <Facts gpu={gpu} />

@@ -1,5 +1,5 @@
 import { Trans, useLingui } from "@lingui/react/macro";
-import { useNavigate } from "@tanstack/react-router";
+import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { useEffect, useMemo, useRef, useState, type KeyboardEvent } from "react";
 import type uPlot from "uplot";
 import type { Options } from "uplot";
@@ -14,7 +14,7 @@ import { Panel } from "../ui/Panel";
 import { Skeleton } from "../ui/Skeleton";
 import { outcomeWords } from "../ui/outcome";
 import { light } from "./lit";
-import { RANGE_S, type Range } from "./search";
+import { RANGE_S, zoomOf, type Range } from "./search";
 import { colors, draw, intervalAt, ROW_PX, type Row } from "./timeCanvas";
 import { TimeTable } from "./TimeTable";
 import styles from "./TimeView.module.css";
@@ -22,6 +22,8 @@ import { useTimeline } from "./timeline";
 
 const LABELS_PX = 40;
 const AXIS_PX = 24;
+const TOLD_MS = 400;
+const route = getRouteApi("/ui/gpu");
 
 function rowsOf(nodes: readonly string[], all: Living["nodes"], gpus: Living["gpus"], lanes: Map<string, Lane>): Row[] {
   return nodes.flatMap((key) => {
@@ -56,7 +58,9 @@ export function TimeView({ nodes, range }: { nodes: readonly string[]; range: Ra
   const latest = useRef(rows);
   latest.current = rows;
   const plot = useRef<uPlot | null>(null);
-  const span = useRef<Span | null>(null);
+  const { zoom: asked } = route.useSearch();
+  const span = useRef<Span | null>(zoomOf(asked) ?? null);
+  const told = useRef(0);
   const [here, setHere] = useState("");
 
   const most = (): Span => {
@@ -66,9 +70,13 @@ export function TimeView({ nodes, range }: { nodes: readonly string[]; range: Ra
   const show = (next: Span | null): void => {
     const { from_s, to_s } = next ? within(next, most()) : most();
     span.current = next === null ? null : { from_s, to_s };
+    // The address follows when it has come to rest.
+    window.clearTimeout(told.current);
+    const zoom = next === null ? undefined : `${Math.floor(from_s)}-${Math.ceil(to_s)}`;
+    told.current = window.setTimeout(() => void navigate({ to: ".", search: (old) => ({ ...old, zoom }), replace: true }), TOLD_MS);
     plot.current?.setScale("x", { min: from_s, max: to_s });
   };
-  const shown = (): Span => span.current ?? most();
+  const shown = (): Span => (span.current ? within(span.current, most()) : most());
   const zoom = (by: number): void => {
     const { from_s, to_s } = shown();
     const middle = (from_s + to_s) / 2;
@@ -84,6 +92,7 @@ export function TimeView({ nodes, range }: { nodes: readonly string[]; range: Ra
   useEffect(() => {
     plot.current?.redraw(false);
   }, [rows]);
+  useEffect(() => () => window.clearTimeout(told.current), []);
 
   const press = (event: KeyboardEvent): void => {
     const does: Record<string, () => void> = {

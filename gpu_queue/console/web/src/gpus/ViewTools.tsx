@@ -1,9 +1,10 @@
 import { Trans, useLingui } from "@lingui/react/macro";
-import { IconChevronDown, IconLayoutGrid, IconList, IconTimeline, IconX } from "@tabler/icons-react";
-import { getRouteApi, useNavigate } from "@tanstack/react-router";
+import { IconChevronDown, IconHistory, IconLayoutGrid, IconList, IconTimeline, IconX } from "@tabler/icons-react";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 
 import { useEntity } from "../live/hooks";
 import { Button } from "../ui/Button";
+import { cx } from "../ui/cx";
 import { Menu } from "../ui/Menu";
 import { RANGES, SORTS, type GpusSearch, type Range, type Sort, type View } from "./search";
 import styles from "./ViewTools.module.css";
@@ -55,7 +56,7 @@ export function ViewTools({ view, range, sort }: { view: View; range: Range; sor
             id: one,
             label: ranges[one],
             isCurrent: one === range,
-            run: () => change({ range: one === "6h" ? undefined : one }),
+            run: () => change({ range: one === "6h" ? undefined : one, zoom: undefined }),
           }))}
         />
       )}
@@ -77,6 +78,9 @@ export function ViewTools({ view, range, sort }: { view: View; range: Range; sor
           }))}
         />
       </div>
+      <Link to="/ui/history" search={node === undefined ? {} : { node }} className={cx(styles["small"], styles["history"])}>
+        <IconHistory size={14} stroke={1.6} aria-hidden="true" /> <Trans>History</Trans>
+      </Link>
       <div role="group" aria-label={t`View`} className={styles["views"]}>
         {views.map(({ id, label, icon: Icon }) => (
           <button
@@ -86,7 +90,7 @@ export function ViewTools({ view, range, sort }: { view: View; range: Range; sor
             aria-label={label}
             title={label}
             aria-pressed={view === id}
-            onClick={() => change({ view: id })}
+            onClick={() => change({ view: id, zoom: undefined })}
           >
             <Icon size={15} stroke={1.6} aria-hidden="true" />
           </button>

@@ -18,6 +18,8 @@ export interface GpusSearch {
   range?: Range | undefined;
   /** The order of nodes; by name. */
   sort?: Sort | undefined;
+  /** The part of the range that the view over time shows, `<from>-<to>` in epoch seconds; nothing: all of it. */
+  zoom?: string | undefined;
 }
 
 export function gpusSearch(raw: Raw): GpusSearch {
@@ -26,5 +28,13 @@ export function gpusSearch(raw: Raw): GpusSearch {
     node: someText(raw["node"], 300),
     range: oneOf(raw["range"], RANGES),
     sort: oneOf(raw["sort"], SORTS),
+    zoom: zoomOf(raw["zoom"]) && String(raw["zoom"]),
   };
+}
+
+/** A span of the view over time; undefined: it is none. */
+export function zoomOf(value: unknown): { from_s: number; to_s: number } | undefined {
+  const found = typeof value === "string" ? /^(\d{9,11})-(\d{9,11})$/.exec(value) : null;
+  const [from_s, to_s] = [Number(found?.[1]), Number(found?.[2])];
+  return from_s < to_s ? { from_s, to_s } : undefined;
 }

@@ -7,11 +7,12 @@ import { spool } from "../api/base";
 import { client } from "../api/client";
 import type { TaskPage } from "../api/types";
 import { useKeys, useStore } from "../live/hooks";
+import { useCopyLink } from "../ui/CopyLink";
 import { useModal } from "../ui/modal";
 import { StateShape, type Shape } from "../ui/StateShape";
 import { useIsReadOnly } from "./console";
 import { useJob } from "./job";
-import { PAGES } from "./pages";
+import { MORE_PAGES, PAGES } from "./pages";
 import styles from "./Palette.module.css";
 
 interface Found {
@@ -50,8 +51,9 @@ function useFound(typed: string): Found[] {
   const nodes = useKeys("nodes");
   const tasks = useTasksLike(typed.trim());
   const isReadOnly = useIsReadOnly() === true;
+  const copyLink = useCopyLink(useJob());
   return useMemo(() => {
-    const pages: Found[] = PAGES.map((page) => ({
+    const pages: Found[] = [...PAGES, ...MORE_PAGES].map((page) => ({
       id: page.to,
       label: i18n._(page.label),
       note: t`page`,
@@ -64,6 +66,7 @@ function useFound(typed: string): Found[] {
         note: t`action`,
         go: () => void navigate({ to: ".", search: (old) => ({ ...old, submit: true }) }),
       },
+      { id: "copy", label: t`Copy the link to this view`, note: t`action`, go: copyLink },
     ];
     const places: Found[] = nodes.map((key) => ({
       id: `node ${key}`,

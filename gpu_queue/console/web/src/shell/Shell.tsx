@@ -11,7 +11,7 @@ import { ChooseJob } from "./ChooseJob";
 import { useIsReadOnly } from "./console";
 import { HelpDialog } from "./HelpDialog";
 import { JobProvider, useChosenJob } from "./job";
-import { PAGES } from "./pages";
+import { MORE_PAGES, PAGES } from "./pages";
 import { Palette } from "./Palette";
 import styles from "./Shell.module.css";
 import { TokenPanel } from "./TokenPanel";
@@ -25,7 +25,7 @@ function Drawers() {
   const { submit, gpu } = useSearch({ from: "__root__" });
   const navigate = useNavigate();
   const isReadOnly = useIsReadOnly();
-  const close = (): void => void navigate({ to: ".", search: (old) => ({ ...old, submit: undefined, gpu: undefined }) });
+  const close = (): void => void navigate({ to: ".", search: (old) => ({ ...old, submit: undefined, gpu: undefined, past: undefined }) });
   return (
     <Suspense>
       {submit && isReadOnly === false && <SubmitDrawer onClose={close} />}
@@ -47,6 +47,8 @@ function PageKeys({ onOpen }: { onOpen: (overlay: Overlay) => void }) {
   useShortcut(PAGES[1].key, i18n._(PAGES[1].go), () => void navigate({ to: PAGES[1].to }));
   useShortcut(PAGES[2].key, i18n._(PAGES[2].go), () => void navigate({ to: PAGES[2].to }));
   useShortcut(PAGES[3].key, i18n._(PAGES[3].go), () => void navigate({ to: PAGES[3].to }));
+  useShortcut(MORE_PAGES[0].key, i18n._(MORE_PAGES[0].go), () => void navigate({ to: MORE_PAGES[0].to }));
+  useShortcut(MORE_PAGES[1].key, i18n._(MORE_PAGES[1].go), () => void navigate({ to: MORE_PAGES[1].to }));
   return null;
 }
 

@@ -1,5 +1,11 @@
 import { msg } from "@lingui/core/macro";
 
+/** Pages without a link in the bars: their links stand where they are needed, in the palette, and behind `g`. */
+export const MORE_PAGES = [
+  { to: "/ui/history", key: "g h", label: msg`History`, go: msg`Go to the history of GPUs` },
+  { to: "/ui/batch", key: "g b", label: msg`Batches`, go: msg`Go to batches` },
+] as const;
+
 /** The links of the top bar and of the foot bar, with their keys behind `g`. */
 export const PAGES = [
   { to: "/ui/gpu", key: "g s", label: msg`GPUs`, go: msg`Go to GPUs` },

@@ -1,6 +1,8 @@
 import { plural } from "@lingui/core/macro";
 import { Trans, useLingui } from "@lingui/react/macro";
 
+import type { ReactNode } from "react";
+
 import type { TaskRow } from "../api/types";
 import { Elapsed } from "../live/Elapsed";
 import { useEntity } from "../live/hooks";
@@ -9,7 +11,7 @@ import { outcomeWords } from "../ui/outcome";
 import styles from "./TaskPage.module.css";
 
 /** What became of a task, where, and how it was asked for. */
-export function Sentence({ row, host }: { row: TaskRow; host: string }) {
+export function Sentence({ row, host, children }: { row: TaskRow; host: string; children?: ReactNode }) {
   const { t } = useLingui();
   const node = useEntity("nodes", row.node);
   const parts: string[] = [];
@@ -19,6 +21,7 @@ export function Sentence({ row, host }: { row: TaskRow; host: string }) {
   return (
     <p className={styles["sentence"]}>
       <State row={row} node={node?.title ?? row.node} /> · {parts.join(" · ")}
+      {children}
     </p>
   );
 }

@@ -7,6 +7,7 @@ import { spool } from "../api/base";
 import { client, isAccessError } from "../api/client";
 import { errorWords, listed, said } from "../api/said";
 import type { TaskDetail, Wire } from "../api/types";
+import { PartOf } from "../batch/PartOf";
 import { useLiving } from "../live/hooks";
 import { useIsReadOnly } from "../shell/console";
 import { useJob } from "../shell/job";
@@ -155,7 +156,9 @@ function Loaded({ job, detail }: { job: string; detail: TaskDetail }) {
         />
         <Actions job={job} detail={detail} />
       </header>
-      <Sentence row={row} host={detail.host} />
+      <Sentence row={row} host={detail.host}>
+        <PartOf detail={detail} />
+      </Sentence>
       {detail.problems.length > 0 && (
         <div className={styles["problems"]}>
           <Banner tone="notice">{listed(detail.problems.map((one) => said(one.text)))}</Banner>

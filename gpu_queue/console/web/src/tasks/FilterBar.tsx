@@ -1,5 +1,5 @@
 import { Plural, Trans, useLingui } from "@lingui/react/macro";
-import { getRouteApi, useNavigate } from "@tanstack/react-router";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
 
 import type { Living } from "../api/types";
@@ -133,6 +133,9 @@ export function FilterBar({ summary }: { summary: Summary }) {
       <Menu button={t`node: ${nodeShown}`} items={nodeItems} className={styles["menu"]} />
       <Menu button={t`group: ${groupShown}`} items={groupItems} className={styles["menu"]} />
       {group === undefined && <Menu button={t`order: ${orderShown}`} items={orderItems} className={styles["menu"]} />}
+      <Link to="/ui/batch" search={experiment === undefined ? {} : { group: experiment }} className={styles["batches"]}>
+        {experiment === undefined ? <Trans>Batches</Trans> : <Trans>its table</Trans>}
+      </Link>
       {experiment !== undefined && (
         <button type="button" className={styles["tag"]} onClick={() => set({ experiment: undefined })}>
           <Trans>experiment: {experiment} ✕</Trans>

@@ -125,7 +125,14 @@ function FileGroup({ one }: { one: Scheduler }) {
   const index = (one.config_index ?? 0) + 1;
   return (
     <section className={styles["file"]} aria-label={one.file || t`of no job file`}>
-      <h2>{mode === null ? <Trans>of no job file</Trans> : <Trans>{one.file} · {mode} · configuration {index}</Trans>}</h2>
+      <div className={styles["fileHead"]}>
+        <h2>{mode === null ? <Trans>of no job file</Trans> : <Trans>{one.file} · {mode} · configuration {index}</Trans>}</h2>
+        {one.file && (
+          <Link to="/ui/batch" search={{ file: one.file }} className={styles["batch"]}>
+            <Trans>All of it, also what has ended</Trans>
+          </Link>
+        )}
+      </div>
       {one.queues.map((queue) => (
         <QueueGroup key={queue.queue ?? ""} one={queue} />
       ))}
