@@ -32,21 +32,6 @@ settings.register_profile(
 settings.load_profile("ours")
 
 
-def _is_fit(directory: str) -> bool:
-    """Whether it is in memory, with room for all tests, and may hold programs."""
-    try:
-        facts = os.statvfs(directory)
-    except OSError:
-        return False
-    room = facts.f_bavail * facts.f_frsize
-    return not facts.f_flag & os.ST_NOEXEC and room >= 2 << 30 and os.access(directory, os.W_OK | os.X_OK)
-
-
-# What is synced to a disk takes 7 ms, most of one of a core's time; the tests sync some ten thousand times.  With
-# `make test ALL=1` they have the disk.
-if "GPU_QUEUE_TEST_ALL" not in os.environ and "TMPDIR" not in os.environ and _is_fit("/dev/shm"):
-    tempfile.tempdir = "/dev/shm"
-
 # An agent's start takes twice the time where the package is compiled anew, and so does the collecting of the tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
