@@ -44,7 +44,8 @@ test-sharedfs: $(STAMP) ## real NFS and GlusterFS, broken on purpose; FAST=1 ALL
 		$(if $(FAST),--fast) $(if $(ALL),--all) $(if $(TABLE),--table) $(if $(ONLY),--only $(ONLY)) $(if $(JOBS),--jobs $(JOBS))
 
 test-slurm: $(STAMP) ## a real Slurm of two pretended nodes (slurm-wlm, munge); ALL=1 for what takes minutes
-	@GPU_QUEUE_TEST_SLURM=$(if $(ALL),all,1) $(BIN)/python -m pytest tests/slurm -n 6 --dist load --maxschedchunk 1 -o timeout=300
+	@GPU_QUEUE_TEST_SLURM=$(if $(ALL),all,1) $(BIN)/python -m pytest tests/slurm -n 6 --dist load --maxschedchunk 1 \
+		-o timeout=300 -o cache_dir=.pytest_cache/slurm # of its own: it may run beside `make test`, whose failures are tried again
 
 test-ways: $(STAMP) ## a real Ray cluster, schemas of Kubernetes: installs 530 MB into build/; ONLY=ray ONLY=k8s
 	@$(BIN)/python -m pytest -m ways -n 0 -p no:randomly -v $(if $(ONLY),-k $(ONLY)) tests/ways
