@@ -13,6 +13,7 @@ import pytest
 
 from tests.agent.harness import Cluster, wait_until
 from tests.agent.test_client import typed
+from tests.cases import long
 
 REST_S = 4.0
 SHARED = {"GPU_QUEUE_MODE": "shared", "GPU_QUEUE_BACKOFF_DURATION": f"{REST_S}s", "GPU_QUEUE_CPU_SLOTS": "4"}
@@ -174,7 +175,7 @@ def test_a_dedicated_agent_retries_nothing_and_tells_what_kind_of_failure_it_was
     assert set(told_kinds) <= set(kinds.values()), shown
 
 
-@pytest.mark.parametrize("word", ["my_word", ""])
+@pytest.mark.parametrize("word", ["my_word", *long("")])
 def test_a_script_that_writes_abnormal_exit_is_tried_again_whatever_its_status(cluster: Cluster, word: str) -> None:
     cluster.start(env=SHARED)
     said = {"pid": 1, "state": "abnormal_exit", **({"error_type": word} if word else {})}

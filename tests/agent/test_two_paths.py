@@ -12,6 +12,7 @@ import pytest
 
 from gpu_queue.states import EXIT_SERVED
 from tests.agent.harness import Cluster, wait_until
+from tests.cases import long
 
 UNTIL_GO = 'until [ -e "$QUEUE_ROOT/go" ]; do sleep 0.02; done; echo once\n'
 
@@ -36,7 +37,7 @@ def by_another_path(cluster: Cluster, how: str) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(there)], check=True)
 
 
-WAYS = pytest.mark.parametrize("how", ["moved, with a link", "mounted twice"])
+WAYS = pytest.mark.parametrize("how", ["mounted twice", *long("moved, with a link")])
 
 
 @WAYS

@@ -11,6 +11,7 @@ import pytest
 
 from gpu_queue.execution.processes import pids, read_process
 from tests.agent.harness import Cluster, wait_until
+from tests.cases import long
 
 USR = [signal.SIGUSR1, signal.SIGUSR2]
 
@@ -45,7 +46,7 @@ def is_alive(pid: int) -> bool:
     return row is not None and row.state != "Z"
 
 
-@pytest.mark.parametrize("number", USR, ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [*long(USR[0]), USR[1]], ids=lambda number: number.name)
 def test_agent_keep_alive_shims_and_scripts_that_catch_it_outlive_a_warning(
     cluster: Cluster, number: signal.Signals
 ) -> None:
@@ -67,8 +68,11 @@ def test_agent_keep_alive_shims_and_scripts_that_catch_it_outlive_a_warning(
     assert all(map(is_alive, kept))
 
 
-@pytest.mark.parametrize("log", ["direct", "pump"])
-@pytest.mark.parametrize("number", USR, ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    ("number", "log"),
+    [(USR[0], "direct"), (USR[1], "pump"), *long((USR[0], "pump"), (USR[1], "direct"))],
+    ids=lambda value: getattr(value, "name", value),
+)
 def test_a_script_that_dies_of_a_warning_goes_back_and_has_not_failed(
     cluster: Cluster, number: signal.Signals, log: str
 ) -> None:
@@ -96,7 +100,7 @@ def test_a_script_that_slurm_told_term_before_its_shim_goes_back(cluster: Cluste
     assert agent.wait() == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, *USR], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [signal.SIGTERM, USR[0], *long(USR[1])], ids=lambda number: number.name)
 def test_a_script_that_signals_itself_has_failed(cluster: Cluster, number: signal.Signals) -> None:
     cluster.start()
     task = cluster.submit(f"kill -{number.name.removeprefix('SIG')} $$\n")

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from keepalive_record import Outcome, Place, added, joined, read
 
+from tests.cases import long
+
 PROGRAM = Path(__file__).with_name("some_parts.py")
 ROOT = PROGRAM.parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}"}
@@ -77,7 +79,7 @@ def test_time_that_runs_out_is_said_and_ends_what_was_started(tmp_path: Path) ->
     assert record["parts"]["looks"]["left"] == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, *long(signal.SIGINT, signal.SIGHUP)])
 def test_an_interruption_keeps_what_was_measured_and_leaves_no_process(
     tmp_path: Path, number: signal.Signals
 ) -> None:

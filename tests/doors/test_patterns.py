@@ -11,6 +11,7 @@ import pytest
 from gpu_queue.spool.desk.find import Finder, is_pattern
 from gpu_queue.spool.paths import SpoolPaths, safe_name
 from gpu_queue.task import State
+from tests.cases import long
 from tests.doors.door import Door
 from tests.shell.helpers import Shell, Spool, shells
 
@@ -43,17 +44,13 @@ def add(spool: Spool, state: str, title: str) -> str:
 @pytest.mark.parametrize(
     ("pattern", "meant"),
     [
-        ("_*", ["_tmp"]),
-        ("?.sh", ["训.sh"]),
         ("??.sh", ["a1.sh", "训练.sh"]),
-        ("训?.sh", ["训练.sh"]),
         ("[训a]?.sh", ["a1.sh", "训练.sh"]),
         ("[一-龥]*", ["训.sh", "训练.sh"]),
         ("[!a]*.sh", ["b[1", "训.sh", "训练.sh"][1:]),
         ("[^训_b]*", ["a1.sh"]),
         ("b[*", ["b[1"]),
-        ("?[1", ["b[1"]),
-        ("*_*", ["_tmp"]),
+        *long(("_*", ["_tmp"]), ("?.sh", ["训.sh"]), ("训?.sh", ["训练.sh"]), ("?[1", ["b[1"]), ("*_*", ["_tmp"])),
     ],
 )
 def test_a_pattern_means_the_tasks_whose_titles_it_fits(
@@ -69,7 +66,7 @@ def test_a_pattern_means_the_tasks_whose_titles_it_fits(
     }
 
 
-@pytest.mark.parametrize("text", ["[", "a[", "[a", "x[b", "[]", "[!]", "a[1", "x[b*"])
+@pytest.mark.parametrize("text", ["[", "x[b", "[!]", "x[b*", *long("a[", "[a", "[]", "a[1")])
 def test_a_bracket_that_nobody_closes_is_one_itself(door: Door, spool: Spool, text: str) -> None:
     other = add(spool, "pending", "train.sh")
     told = door.cancel(text)
@@ -87,7 +84,10 @@ def test_random_patterns_mean_the_same_in_a_shell_and_in_python(
 ) -> None:
     chance = random.Random(5)
     parts = [*"a1s_[]!^-*?训练é\\ .", "*", "?", "[", "]", "[a-", "[!", "*.sh", "seed", "]"]
-    patterns = ["".join(chance.choices(parts, k=chance.randint(1, 6))) for _ in range(250)]
+    patterns = [
+        "".join(chance.choices(parts, k=chance.randint(1, 6)))
+        for _ in range(250 if "GPU_QUEUE_TEST_ALL" in os.environ else 100)
+    ]
     patterns += [
         "[一-龥]*",
         "[!一-龥]*",

@@ -9,6 +9,7 @@ import pytest
 
 from gpu_queue import Script
 from gpu_queue import Spool as Face
+from tests.cases import long
 from tests.doors.conftest import the_door
 from tests.doors.door import Door, a_script
 from tests.shell.helpers import WEIRD, Shell, Spool, shells
@@ -24,7 +25,9 @@ def face(home: Path, root: Path) -> Face:
     return Face("exp 1", root)
 
 
-@pytest.mark.parametrize("name", ["train.sh", "训练 一.sh", "a\nb;&.sh", "\udcff.sh", "\\n\\\n\t\x7f\\.sh", WEIRD])
+@pytest.mark.parametrize(
+    "name", ["a\nb;&.sh", "\udcff.sh", "\\n\\\n\t\x7f\\.sh", WEIRD, *long("train.sh", "训练 一.sh")]
+)
 def test_what_python_submits_the_shell_finds_explains_and_cancels(shell: Shell, face: Face, name: str) -> None:
     task = face.submit(Script(name, "true\n"), memory="20G")
     assert "no agent is alive" in shell.ok('gpu_explain "$NAME"', NAME=name).out
@@ -35,7 +38,7 @@ def test_what_python_submits_the_shell_finds_explains_and_cancels(shell: Shell, 
     assert face.record(task).name == name
 
 
-@pytest.mark.parametrize("name", ["train.sh", "训练 一.sh", "a\nb;&.sh", "\udcff.sh", "\\n\\\n\t\x7f\\.sh"])
+@pytest.mark.parametrize("name", ["a\nb;&.sh", "\udcff.sh", "\\n\\\n\t\x7f\\.sh", *long("train.sh", "训练 一.sh")])
 def test_what_the_shell_submits_python_finds_explains_and_cancels(
     shell: Shell, face: Face, home: Path, name: str
 ) -> None:

@@ -18,6 +18,7 @@ from gpu_queue.experiments.known import current, members
 from gpu_queue.spool.desk import committing
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.task import State
+from tests.cases import long
 
 FILE = """\
 defaults: {gpus: 1, memory: 8G}
@@ -275,7 +276,9 @@ def at_a_terminal(file: Path, answer: bytes, *flags: str) -> tuple[int, str]:
     return program.wait(30), said.decode().replace("\r\n", "\n")
 
 
-@pytest.mark.parametrize(("answer", "goes_on"), [(b"\n", True), (b"Y\n", True), (b"yes\n", True), (b"n\n", False)])
+@pytest.mark.parametrize(
+    ("answer", "goes_on"), [(b"\n", True), (b"n\n", False), *long((b"Y\n", True), (b"yes\n", True))]
+)
 def test_at_a_terminal_a_change_is_asked_for(paths: SpoolPaths, file: Path, answer: bytes, goes_on: bool) -> None:
     status, said = at_a_terminal(file, b"")
     assert status == 0

@@ -29,6 +29,7 @@ from gpu_queue.spool.desk.find import Task
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.spool.records import read_submission
 from gpu_queue.task import State
+from tests.cases import long
 
 
 @pytest.fixture
@@ -380,7 +381,7 @@ def load_killed(tmp_path: Path, moves: int) -> int:
     return subprocess.run([sys.executable, "-c", code, str(tmp_path), str(moves)], check=False).returncode
 
 
-@pytest.mark.parametrize("moves", range(0, 10, 2))
+@pytest.mark.parametrize("moves", [0, 4, 8, *long(2, 6)])
 def test_after_a_kill_in_the_midst_of_a_load_another_one_completes_it(
     tmp_path: Path, paths: SpoolPaths, make: Callable[..., Run], moves: int
 ) -> None:

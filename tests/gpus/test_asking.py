@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpu_queue.gpus.asking import ALL, Attention, Question, Slot, Spent, Turn, plan, stretch
+from tests.cases import long
 
 CALLS = {Question.MODES: 4, Question.MEMORY: 1, Question.UTILIZATION: 1, Question.POWER: 2}
 HURRIED, USUAL, WATCHED = Attention.HURRIED, Attention.USUAL, Attention.WATCHED
@@ -96,7 +97,7 @@ def test_a_sampled_card_is_asked_four_times_a_second_for_its_memory_and_utilisat
     assert round(asker.each_second(0, Question.POWER), 1) == 1.0
 
 
-@pytest.mark.parametrize("late_s", [0.0, 0.004, 0.03])
+@pytest.mark.parametrize("late_s", [0.0, 0.03, *long(0.004)])
 @pytest.mark.parametrize("attention", Attention)
 def test_eight_cards_take_at_most_200_calls_in_any_second(attention: Attention, late_s: float) -> None:
     asker = Asker([attention] * 8, late_s)

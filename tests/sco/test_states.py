@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from tests.cases import long
 from tests.sco.acp import NONCE, OTHER_NONCE, WAY, Platform, wait_until
 
 pytestmark = pytest.mark.timeout(180)  # every call starts some programs
@@ -86,7 +87,7 @@ def test_what_is_not_there_is_unknown_and_no_error(platform: Platform) -> None:
         assert (said.status, said.out, said.err) == (0, "", "")
 
 
-@pytest.mark.parametrize("mode", ["garbled", "mute", "auth", "menu", "hang"])
+@pytest.mark.parametrize("mode", ["garbled", "menu", "hang", *long("mute", "auth")])
 def test_an_answer_that_cannot_be_read_is_no_answer(platform: Platform, mode: str) -> None:
     job = platform.place(1, "ydj-train-exp1")
     for words in ((job,), ("--name", "ydj-train-exp1"), ("pt-1", f"ydj-train-exp1/{NONCE}")):
@@ -98,7 +99,10 @@ def test_an_answer_that_cannot_be_read_is_no_answer(platform: Platform, mode: st
 
 @pytest.mark.parametrize(
     "text",
-    ['{"code": 401, "message": "no"}', "[1]", '[{"state": "RUNNING"}]', '[{"name": "--x"}]', "null", "", "[[", "{}"],
+    [
+        *('{"code": 401, "message": "no"}', '[{"name": "--x"}]', "null", "[["),
+        *long("[1]", '[{"state": "RUNNING"}]', "", "{}"),
+    ],
 )
 def test_json_that_holds_no_jobs_is_no_empty_list(platform: Platform, text: str) -> None:
     program = platform.base / "bin/sco"

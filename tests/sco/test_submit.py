@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cases import long
 from tests.sco.acp import NONCE, OTHER_NONCE, WAY, Platform, wait_until
 
 pytestmark = pytest.mark.timeout(180)  # every call starts some programs
@@ -29,7 +30,7 @@ def test_the_id_is_told_and_the_platforms_words_are_shown(platform: Platform) ->
 
 
 @pytest.mark.parametrize(
-    "mode", ["slow", "broken", "quiet", "slow nofilter", "slow bare", "slow wrapped", "slow notice"]
+    "mode", ["slow", "broken", "slow bare", *long("quiet", "slow nofilter", "slow wrapped", "slow notice")]
 )
 def test_a_job_that_was_created_without_a_word_is_found_by_its_nonce(platform: Platform, mode: str) -> None:
     others = platform.submit(nonce=OTHER_NONCE)
@@ -40,7 +41,9 @@ def test_a_job_that_was_created_without_a_word_is_found_by_its_nonce(platform: P
     assert len(platform.calls("create")) == 2
 
 
-@pytest.mark.parametrize("mode", ["lost", "brokenlost", "slow garbled", "slow mute", "hang", "slow bare garbled"])
+@pytest.mark.parametrize(
+    "mode", ["lost", "slow garbled", "hang", *long("brokenlost", "slow mute", "slow bare garbled")]
+)
 def test_where_the_platform_does_not_tell_a_job_may_exist_and_no_other_is_created(
     platform: Platform, mode: str
 ) -> None:
@@ -51,7 +54,7 @@ def test_where_the_platform_does_not_tell_a_job_may_exist_and_no_other_is_create
     assert len(platform.calls("create")) == 2
 
 
-@pytest.mark.parametrize("mode", ["quota", "quota429", "unreachable"])
+@pytest.mark.parametrize("mode", ["quota", "unreachable", *long("quota429")])
 def test_what_may_work_later_is_told_so_and_has_created_nothing(platform: Platform, mode: str) -> None:
     said = platform.submit(SCO_STAND_IN_MODE=mode)
     assert (said.status, said.out) == (75, "")
@@ -68,9 +71,8 @@ def test_what_may_work_later_is_told_so_and_has_created_nothing(platform: Platfo
     [
         ("auth", "sco init logs in anew"),
         ("refused", 'HTTP 400: {"code":400,"details":[{"reason":"tjInvalidQuotaTypeInAec2"}]}'),
-        ("conflict", '"reason":"tjConflict"'),
         ("menu", "sco components install all"),
-        ("old", "Error: unknown flag: --wait"),
+        *long(("conflict", '"reason":"tjConflict"'), ("old", "Error: unknown flag: --wait")),
     ],
 )
 def test_a_refusal_is_shown_whole_with_what_to_check(platform: Platform, mode: str, told: str) -> None:

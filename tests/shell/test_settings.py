@@ -14,6 +14,7 @@ import pytest
 from gpu_queue.conf import parse_conf
 from gpu_queue.config.resolving import queue_root, resolve
 from gpu_queue.spool.desk.entrance import named
+from tests.cases import long
 from tests.conf_lines import BROKEN, VALUES
 from tests.shell.helpers import CLIENT, Said, Shell, Spool
 
@@ -103,7 +104,7 @@ def test_a_client_that_is_reached_by_a_link_reads_what_lies_beside_it(place: Pla
     assert f"in {place.home}/gpu_queue;" in said.err
 
 
-@pytest.mark.parametrize("said", ["~/all queues", "~", "~/", "/q/~", "~alice/q", "here/~/q"])
+@pytest.mark.parametrize("said", ["~/all queues", "~", "~alice/q", *long("~/", "/q/~", "here/~/q")])
 def test_a_tilde_that_no_shell_has_worked_out_is_the_same_home_for_client_submit_agent_and_python(
     place: Place, monkeypatch: pytest.MonkeyPatch, said: str
 ) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.cases import long
 from tests.shell.helpers import Shell, Spool, wait_until
 
 NODE, DEAD = "n1-00000001", "n2-00000002"
@@ -153,7 +154,7 @@ def test_pipes_keep_nobody_waiting(shell: Shell, spool: Spool) -> None:
     quick(shell)
 
 
-@pytest.mark.parametrize("text", ['\\"' * 500_000, "\x1b" * 500_000 + "\n" * 500_000, "gpu\t" * 250_000])
+@pytest.mark.parametrize("text", ['\\"' * 500_000, *long("\x1b" * 500_000 + "\n" * 500_000, "gpu\t" * 250_000)])
 def test_large_files_keep_nobody_waiting(shell: Shell, spool: Spool, text: str) -> None:
     full, waits = spool.add("failed", "train.sh"), spool.add("pending", "wait.sh")
     content = f'{{"protocol": 1, "state": "serving", "name": "{text}", "outcome": "{text}", "after": ["{text}"]}}'

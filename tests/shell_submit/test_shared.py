@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cases import long
 from tests.shell_submit.machine import PROJECT, Machine
 
 DOCUMENT = (PROJECT / "tests" / "unit" / "documents" / "001-config.yaml").read_text(encoding="utf-8")
@@ -57,14 +58,16 @@ def test_a_cluster_is_asked_for_two_gpus_and_the_agent_takes_those_that_it_is_gi
             ),
         ),
         (DOCUMENT, [], "0, 1, 2, 3"),
-        (f"mode: dedicated\n{DOCUMENT}", [], "0, 1"),
-        ("mode: shared\n", [], "0, 1, 2, 3"),
         ("mode: shared\ngpus: [3, 2]\n", [], "3, 2"),
-        ("gpu_left: {free: 1}\n", ["--gpus", "2,3"], "2, 3"),
         ("gpu_left: {free: 1}\n", ["--mode", "dedicated"], "0, 1"),
-        ("", [], "0, 1"),
         ("gpus: [3]\n", [], "0, 1"),
-        ("gpus: [3]\n", ["--mode", "shared"], "3"),
+        *long(
+            (f"mode: dedicated\n{DOCUMENT}", [], "0, 1"),
+            ("mode: shared\n", [], "0, 1, 2, 3"),
+            ("gpu_left: {free: 1}\n", ["--gpus", "2,3"], "2, 3"),
+            ("", [], "0, 1"),
+            ("gpus: [3]\n", ["--mode", "shared"], "3"),
+        ),
     ],
 )
 def test_it_counts_only_where_the_gpus_are_this_users_alone(

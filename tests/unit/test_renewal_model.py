@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from gpu_queue.scheduling import renewal
 from gpu_queue.scheduling.renewal import Answer, Facts, Memory
+from tests.cases import long
 from tests.unit.renewal_model import MODES, World, check
 
 HOUR_S, DAY_S = 3600.0, 86400.0
@@ -97,7 +98,10 @@ def test_the_model_finds_agents_that_believe_an_answer_without_their_own_job(mon
         begin()
 
 
-@pytest.mark.parametrize("mode", MODES)
+QUICK = ("refusing", "hanging", "empty", "dying", "unknown words")
+
+
+@pytest.mark.parametrize("mode", [*QUICK, *long(*(mode for mode in MODES if mode not in QUICK))])
 def test_days_under_a_sick_scheduler_are_no_bomb(mode: str) -> None:
     world = World(3, can_wait=True, lifetime_s=4 * HOUR_S, chance=random.Random(mode))
     world.keep_it()
@@ -108,8 +112,7 @@ def test_days_under_a_sick_scheduler_are_no_bomb(mode: str) -> None:
         assert len(world.calls) < 20
 
 
-@pytest.mark.parametrize("can_wait", [True, False])
-@pytest.mark.parametrize("slots", [1, 3])
+@pytest.mark.parametrize(("slots", "can_wait"), [(1, True), (3, False), *long((1, False), (3, True))])
 def test_a_healthy_scheduler_has_the_queue_served_for_days(slots: int, can_wait: bool) -> None:
     world = World(slots, can_wait, lifetime_s=DAY_S, chance=random.Random(slots))
     world.keep_it()

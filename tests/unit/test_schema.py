@@ -13,6 +13,7 @@ import yaml
 
 from gpu_queue.config import SETTINGS, Setting, json_schema, parse_config
 from gpu_queue.config.file import read
+from tests.cases import long
 from tests.unit.test_config_file import NESTED
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "config.schema.json"
@@ -35,9 +36,13 @@ NO_PATTERN_TELLS = {"auto_shutdown_hours": [("1234567", "the schema accepts it")
 """More than a hundred years."""
 
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""It reads the same, in a tenth of the time."""
+
+
 def verdicts(text: str) -> tuple[bool, bool]:
     """Whether the schema and an agent accept it."""
-    is_fine = SCHEMA.is_valid(yaml.safe_load(text))
+    is_fine = SCHEMA.is_valid(yaml.load(text, LOADER))
     return is_fine, not parse_config("config.yaml", text.encode()).problems
 
 
@@ -79,7 +84,13 @@ def test_every_setting_is_described_and_its_default_is_a_value_of_its_own() -> N
     assert found["keepalive.memory_usage_target"]["default"] == 0.6
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.key)
+KINDS = {row.file_kind.expected: row for row in reversed(ROWS)}
+"""The first row of each kind of value: the others are read and described by the same."""
+
+
+@pytest.mark.parametrize(
+    "row", [row if row in KINDS.values() else long(row)[0] for row in ROWS], ids=lambda row: row.key
+)
 def test_it_accepts_and_refuses_the_values_that_an_agent_does(row: Setting) -> None:
     differing = []
     for value in VALUES:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.cases import long
 from tests.shell.helpers import wait_until
 from tests.ways.caller import NONCE, OURS, SHORT, STRANGE, Way, golden
 from tests.ways.kube import Cluster, serve
@@ -224,15 +225,17 @@ RUNNING = {"containerStatuses": [{"state": {"running": {"startedAt": "2026-11-29
     ("status", "is_deleted", "word", "raw"),
     [
         ({"phase": "Pending"}, False, "queued", "Pending"),
-        ({"phase": "Pending"}, True, "ending", "Pending deleted"),
         ({"phase": "Running", **RUNNING}, False, "running", "Running"),
         ({"phase": "Running", **RUNNING}, True, "ending", "Running deleted"),
         ({"phase": "Succeeded", **TERMINATED}, False, "ended", "Succeeded"),
-        ({"phase": "Failed", "reason": "Evicted", **TERMINATED}, True, "ended", "Failed Evicted deleted"),
         ({"phase": "Failed", "reason": "NodeLost", **RUNNING}, True, "lost", "Failed NodeLost deleted"),
         ({"phase": "Failed", **KILLED}, False, "lost", "Failed"),
-        ({"phase": "Failed"}, False, "lost", "Failed"),
-        ({"phase": "Unknown", **RUNNING}, False, "lost", "Unknown"),
+        *long(
+            ({"phase": "Pending"}, True, "ending", "Pending deleted"),
+            ({"phase": "Failed", "reason": "Evicted", **TERMINATED}, True, "ended", "Failed Evicted deleted"),
+            ({"phase": "Failed"}, False, "lost", "Failed"),
+            ({"phase": "Unknown", **RUNNING}, False, "lost", "Unknown"),
+        ),
     ],
 )
 def test_the_words_for_a_pod(
