@@ -132,7 +132,7 @@ def test_nothing_is_published_if_one_script_is_wrong(
     told = door.publish(good, bad)
     assert not told.ok
     assert "bad.sh: " in told.words
-    assert word in told.words
+    assert word in told.words.replace(",", "")  # one door groups the digits of a number
     assert nothing_is_left(spool)
 
 
