@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -306,7 +307,10 @@ def test_a_node_that_comes_back_finds_its_claim_gone_ends_its_task_and_writes_no
     (one,) = node.agent.tries.live.values()
     peer = room.start(WATCHED, name=PEER)
     (room.root / "paused").touch()
-    go_on(peer, 1100)  # the node is stopped meanwhile, agent and all
+    assert one.pid is not None
+    kill_session(one.pid, signal.SIGSTOP)  # agent and all: a shim that goes on gives signs of life
+    go_on(peer, 1100)
+    kill_session(one.pid, signal.SIGCONT)
     assert room.where(task) == ["pending"]
     assert not os.path.exists(room.paths.running(DEAD)), "it was put away"
     before = index(room, task)

@@ -205,11 +205,11 @@ class Node:
         self.agent.watching.close()
 
 
-def kill_session(leader: int) -> None:
-    """Kill a shim and all of its session: its script has a process group of its own."""
+def kill_session(leader: int, number: signal.Signals = signal.SIGKILL) -> None:
+    """Kill a shim and all of its session, or signal them: its script has a process group of its own."""
     rows = [row for row in map(read_process, pids()) if row is not None and row.session == leader]
     for row in rows:
-        send(row, signal.SIGKILL)
+        send(row, number)
 
 
 def _wait_for_end(pid: int | None, directory: TryDirectory) -> None:
