@@ -83,8 +83,19 @@ def test_both_doors_write_the_same_record(door: Door, home: Path, spool: Spool) 
 
 @pytest.mark.parametrize(
     "name",
-    ["训练 一.sh", "a\nb.sh", 'quote".sh', "back\\slash.sh", "-rf", "x" * 200, "\udcff\udcfe.sh", "esc\x1b[31m.sh"]
-    + long("tab\there.sh", "x.tmp", "x~", "&.sh", "like.try1.abcdef", "] [.sh", "%s%d.sh", "\u2028.sh"),
+    [
+        *(
+            "训练 一.sh",
+            "a\nb.sh",
+            'quote".sh',
+            "back\\slash.sh",
+            "-rf",
+            "x" * 200,
+            "\udcff\udcfe.sh",
+            "esc\x1b[31m.sh",
+        ),
+        *long("tab\there.sh", "x.tmp", "x~", "&.sh", "like.try1.abcdef", "] [.sh", "%s%d.sh", "\u2028.sh"),
+    ],
 )
 def test_any_name_of_a_script_is_kept_in_the_record(door: Door, home: Path, spool: Spool, name: str) -> None:
     path = a_script(home, name)
