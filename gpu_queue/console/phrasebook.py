@@ -370,6 +370,7 @@ REFUSALS: Mapping[str, Phrase] = {
     "bad_file": Phrase("{problem}", "文件内容有误：{problem}"),
     "unfinished": Phrase("{problem}", "此前的一次加载还没有结束：{problem}"),
     "not_loaded": Phrase("{problem}", "没有加载完：{problem}"),
+    "no_such_batch": Phrase("{problem}", "没有这一批任务：{problem}"),
     # The document's paths
     "no_id": Phrase(
         "{task}: this task has no id yet; bind the file once it has one", "{task} 还没有编号；有编号后再绑定文件"

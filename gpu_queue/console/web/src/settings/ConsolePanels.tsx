@@ -42,7 +42,7 @@ function Cost({ cost }: { cost: NonNullable<ConsoleInfo["cost"]> }) {
         )}
       </Row>
       <Row label={t`Streams`}>{cost.streams}</Row>
-      <Row label={t`Memory`}>{fileSize(cost.resident_bytes)}</Row>
+      <Row label={t({ message: "Memory", context: "of the console" })}>{fileSize(cost.resident_bytes)}</Row>
     </Panel>
   );
 }

@@ -41,7 +41,7 @@ export function useTrouble(): (error: unknown) => void {
   const navigate = useNavigate();
   return (error) => {
     const text = isAccessError(error) ? t`This needs the token` : errorWords(error);
-    const action = isAccessError(error) ? { action: { label: t`Show it`, run: () => void navigate({ to: "/ui/setting" }) } } : {};
+    const action = isAccessError(error) ? { action: { label: t({ message: "Show it", context: "the token, on another page" }), run: () => void navigate({ to: "/ui/setting" }) } } : {};
     toast({ text, tone: "trouble", ...action });
   };
 }
