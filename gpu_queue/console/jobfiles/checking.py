@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from gpu_queue.console.jobfiles.boundlogs import BoundLog, path_at
 from gpu_queue.console.keys import text_of
 from gpu_queue.console.models.jobfiles import TREE_TASKS_MAX, FileProblem, TreeQueue, TreeTask
 from gpu_queue.errors import BadExperimentFile
 from gpu_queue.experiments.commandfiles.batches import Piece, pieces_of
-from gpu_queue.experiments.commandfiles.blocks import Mode
+from gpu_queue.experiments.commandfiles.blocks import Block, Mode
 from gpu_queue.experiments.commandfiles.commands import parse_commands
 from gpu_queue.experiments.commandfiles.reading import CommandFile
 from gpu_queue.experiments.specs.expanding import Surroundings
@@ -46,27 +47,36 @@ class Read:
     problems: tuple[FileProblem, ...] = ()
     """In the order of their lines; where there is one, nothing of it is to be loaded."""
     file: CommandFile | None = None
-    pieces: tuple[Piece, ...] = ()
-    """Of a command file: its blocks as tasks."""
+    work_dir: str = "/"
+    """Where its commands run."""
     experiment: Experiment | None = None
     """Of an experiment file; None: it could not be read."""
+
+    @cached_property
+    def pieces(self) -> tuple[Piece, ...]:
+        """Of a command file: its blocks as tasks; made when somebody asks, for a list does not."""
+        return () if self.file is None else tuple(pieces_of(self.file, self.work_dir, shares_queues=False))
+
+    @property
+    def _blocks(self) -> tuple[Block, ...]:
+        return () if self.file is None else self.file.blocks
 
     @property
     def tasks(self) -> int:
         """How many there are."""
-        return len(self.pieces) + (0 if self.experiment is None else len(self.experiment.runs))
+        return len(self._blocks) + (0 if self.experiment is None else len(self.experiment.runs))
 
     @property
     def gpus(self) -> int:
         """So many GPUs its largest task needs at least."""
         runs = () if self.experiment is None else self.experiment.runs
-        return max([1, *(one.block.gpus_min for one in self.pieces), *(_least(one.gpus) for one in runs)])
+        return max([1, *(one.gpus_min for one in self._blocks), *(_least(one.gpus) for one in runs)])
 
     @property
     def queues(self) -> int:
         """How many serial queues they are in."""
         runs = () if self.experiment is None else self.experiment.runs
-        return len({one.queue for one in self.pieces} | {one.queue for one in runs if one.queue is not None})
+        return len({one.queue for one in self._blocks}) + len({one.queue for one in runs if one.queue is not None})
 
 
 def _least(gpus: str | None) -> int:
@@ -95,8 +105,7 @@ def read(which: JobFile, content: bytes, where: Where) -> Read:
     parsed = parse_commands(content.decode(), mode)
     found = [FileProblem(line=one.line, code="parse", text=text_of(one.text, 1000)) for one in parsed.problems]
     file = CommandFile(where.path, where.path, mode, parsed.blocks)
-    pieces = pieces_of(file, where.work_dir, shares_queues=False)
-    return Read(_bounded(found), file, tuple(pieces))
+    return Read(_bounded(found), file, where.work_dir)
 
 
 def _read_experiment(which: JobFile, content: bytes, where: Where) -> Read:
