@@ -92,8 +92,9 @@ def paste(page: Page, text: str) -> None:
 
 
 def test_a_file_with_a_mistake_is_mended_loaded_stopped_and_deleted(
-    page: Page, served: Served, cluster: Cluster
+    page: Page, served: Served, cluster: Cluster, complaints: Complaints
 ) -> None:
+    complaints.expected = ("422",)  # of a log that is not there
     show(page, served)
     page.get_by_role("button", name="New").click()
     page.get_by_role("menuitem", name="Command file, several GPUs a task").click()
@@ -127,13 +128,23 @@ def test_a_file_with_a_mistake_is_mended_loaded_stopped_and_deleted(
     dialog.get_by_role("button", name="Load 3 tasks").click()
     expect(page.get_by_text("3 tasks were loaded")).to_be_visible()
     file = page.get_by_role("navigation", name="Job files").get_by_role("link", name="command_gpus.txt")
-    expect(file.get_by_role("img", name="running")).to_be_visible()
+    expect(file.get_by_role("img", name="running")).to_be_visible(timeout=20_000)
+
+    run.get_by_role("button", name="bind log (to task 1)").first.click()
+    page.get_by_label("Path of the file").fill("no.log")
+    page.get_by_role("button", name="Bind it").click()
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("no.log")
+    (Path(cluster.queue_root) / "exp" / "logs" / "mine.log").write_text("bound\n")
+    page.get_by_label("Path of the file").fill("mine.log")
+    page.get_by_role("button", name="Bind it").click()
+    expect(run.get_by_role("link", name="mine.log")).to_have_attribute("href", re.compile("source=bound"))
+    assert complaints_of_axe(page) == []
 
     page.get_by_role("button", name=re.compile("Stop . tasks? …")).click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("command_gpus")
     dialog.get_by_role("button", name=re.compile("^Stop 1")).click()
-    expect(file.get_by_role("img", name="running")).to_have_count(0)
+    expect(file.get_by_role("img", name="running")).to_have_count(0, timeout=20_000)
 
     page.get_by_role("button", name="More actions").click()
     page.get_by_role("menuitem", name="Delete …").click()

@@ -62,7 +62,7 @@ export interface components {
             node: string;
             /**
              * Text
-             * @description In English.
+             * @description In English; `why` has both languages.
              */
             text: string;
             /**
@@ -70,6 +70,8 @@ export interface components {
              * @enum {string}
              */
             what: "done" | "gone" | "refused" | "unknown";
+            /** @default null */
+            why: components["schemas"]["Note"] | null;
         };
         /**
          * Attention
@@ -467,23 +469,57 @@ export interface components {
          * @description Bind a file to a process.
          */
         BindRequest: {
+            /**
+             * Config Index
+             * @default null
+             */
+            config_index: number | string | null;
+            /**
+             * Mode
+             * @description In place of `pid`, with the three below: a place of a configuration, kept for later loads.
+             * @default null
+             */
+            mode: ("single" | "multi" | "yaml") | null;
             /** Path */
             path: string;
             /**
              * Pid
              * @description The value of the six hex digits of the task's id; no process id of the operating system. Or a full id.
+             * @default null
              */
-            pid: number | string;
+            pid: number | string | null;
+            /**
+             * Position
+             * @description Of the block in the file, from 0.
+             * @default null
+             */
+            position: number | null;
+            /**
+             * Queue
+             * @description As the file calls it; null: none.
+             * @default null
+             */
+            queue: number | string | null;
         };
         /**
          * Binding
          * @description A file that is bound to a process.
          */
         Binding: {
+            /**
+             * Config Index
+             * @default null
+             */
+            config_index: number | string | null;
             /** Exists */
             exists: boolean;
             /** Id */
             id: string;
+            /**
+             * Mode
+             * @default null
+             */
+            mode: ("single" | "multi" | "yaml") | null;
             /**
              * Modified At
              * @default null
@@ -491,13 +527,26 @@ export interface components {
             modified_at: number | null;
             /** Path */
             path: string;
-            /** Pid */
-            pid: number;
+            /**
+             * Pid
+             * @description null: it is bound to a place of a configuration, for later loads.
+             */
+            pid: number | null;
+            /**
+             * Position
+             * @default null
+             */
+            position: number | null;
             /**
              * Problem
              * @default
              */
             problem: string;
+            /**
+             * Queue
+             * @default null
+             */
+            queue: string | null;
             /**
              * Size
              * @default null

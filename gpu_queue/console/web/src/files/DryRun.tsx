@@ -1,6 +1,6 @@
 import { Plural, Trans, useLingui } from "@lingui/react/macro";
 import { Link } from "@tanstack/react-router";
-import { memo, useEffect, useRef, useState } from "react";
+import { memo, useEffect, useRef, useState, type ReactNode } from "react";
 
 import type { LineRange } from "../editor/types";
 import { useSaid } from "../gpus/words";
@@ -109,24 +109,21 @@ function Queue({ queue, mode, marked, onPick, onBind }: QueueProps) {
           {name !== null && (
             <>
               {" · "}
-              {state === "busy" ? (
-                title && holder ? (
-                  <Trans>
-                    busy:{" "}
-                    <Link to="/ui/state/$id" params={{ id: holder }} className={styles["holder"]}>
-                      {title}
-                    </Link>
-                  </Trans>
-                ) : (
-                  <Trans>busy</Trans>
-                )
-              ) : (
-                <Trans>idle</Trans>
-              )}
+              {state === "busy" ? <Trans>busy</Trans> : <Trans>idle</Trans>}
             </>
           )}
         </span>
       </summary>
+      {state === "busy" && title && holder && (
+        <p className={styles["holds"]}>
+          <Trans>
+            now:{" "}
+            <Link to="/ui/state/$id" params={{ id: holder }}>
+              {title}
+            </Link>
+          </Trans>
+        </p>
+      )}
       <ol>
         {tasks.slice(0, most).map((task, place) => (
           <TaskRow key={task.position} task={task} place={place + 1} mode={mode} isMarked={task.position === marked} onPick={onPick} onBind={onBind} />
@@ -154,10 +151,12 @@ export interface DryRunProps {
   onLines: (lines: LineRange) => void;
   onBind: ((task: TreeTask) => void) | null;
   onWorkDir: (() => void) | null;
+  /** Below the queues. */
+  children?: ReactNode;
 }
 
 /** What a load would queue: each queue with its tasks; a click on one marks its lines. */
-export function DryRun({ check, mode, line, onLines, onBind, onWorkDir }: DryRunProps) {
+export function DryRun({ check, mode, line, onLines, onBind, onWorkDir, children }: DryRunProps) {
   const { t } = useLingui();
   const said = useSaid();
   const { found, isOld } = check;
@@ -201,6 +200,7 @@ export function DryRun({ check, mode, line, onLines, onBind, onWorkDir }: DryRun
           </p>
         )}
       </div>
+      {children}
     </section>
   );
 }

@@ -13,6 +13,7 @@ import { Button } from "../ui/Button";
 import { cx } from "../ui/cx";
 import { useShortcut } from "../ui/keys";
 import { toast } from "../ui/Toast";
+import { Bindings } from "./Bindings";
 import { BindDialog } from "./BindDialog";
 import { ConflictDialog } from "./ConflictDialog";
 import { DeleteDialog } from "./DeleteDialog";
@@ -252,7 +253,9 @@ export function FileEditor({ which, file, isReadOnly, part, onPart, turn, onUnsa
             onLines={show}
             onBind={isFixed || isDirty ? null : (task) => setOpen({ is: "bind", task, queue: queueOf(check.found.tree, task) })}
             onWorkDir={isFixed ? null : () => setOpen({ is: "work_dir" })}
-          />
+          >
+            <Bindings which={which} turn={turn} />
+          </DryRun>
         </section>
       </div>
 

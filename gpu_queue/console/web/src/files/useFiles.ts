@@ -4,9 +4,9 @@ import { useJob } from "../shell/job";
 import type { Which } from "./names";
 import { files, type Jobfile } from "./requests";
 
-const LOOK_MS = 8000;
+const LOOK_MS = 4000;
 
-/** The job files of the queue; looked at anew every eight seconds while the page is in sight. */
+/** The job files of the queue; looked at anew every four seconds while the page is in sight. */
 export function useFileList() {
   const job = useJob();
   return useQuery({ queryKey: ["jobfiles", job], queryFn: ({ signal }) => files.list(job, signal), refetchInterval: LOOK_MS });
