@@ -127,7 +127,7 @@ def shoot(browser: Browser, console: Served, pages: dict[str, str], out: Path, *
 def _settle(page: Page) -> None:
     """Wait until nothing more comes; streams never come to rest."""
     page.wait_for_load_state("load")
-    page.locator("main:not(:empty)").wait_for()  # the policy lets no function be made of a text
+    page.locator("main:not(:empty)").wait_for(timeout=60_000)  # the policy lets no function be made of a text
     before = ""
     for _ in range(20):
         page.wait_for_timeout(SETTLES_MS)
