@@ -34,8 +34,6 @@ const DAY_S = 86_400;
 function Expected({ detail }: { detail: Detail }) {
   const now_s = useNow(10);
   const { expected, batch } = detail;
-  const left = batch.counts.waiting + batch.counts.running;
-  if (left === 0) return <Trans>all has ended</Trans>;
   if (!expected) return batch.counts.running > 0 ? <Trans>nobody can tell yet when it ends</Trans> : <Trans>nothing of it runs now</Trans>;
   const left_s = Math.max(0, expected.until_at_s - now_s);
   const about = duration(Math.round(left_s / 60) * 60 || 60);
@@ -50,7 +48,13 @@ function Sentence({ detail }: { detail: Detail }) {
   const all = thousands(total);
   return (
     <p className={styles["sentence"]}>
-      <Plural value={total} one={`${ended} of 1 run has ended`} other={`${ended} of ${all} runs have ended`} />; <Expected detail={detail} />
+      <Plural value={total} one={`${ended} of 1 run has ended`} other={`${ended} of ${all} runs have ended`} />
+      {batch.counts.waiting + batch.counts.running > 0 && (
+        <>
+          {"; "}
+          <Expected detail={detail} />
+        </>
+      )}
       {batch.user && (
         <>
           {" · "}

@@ -80,14 +80,14 @@ function Steps() {
     change({ to: end >= now ? undefined : end });
   };
   return (
-    <>
+    <span className={styles["steps"]}>
       <IconButton label={t`Earlier`} onClick={() => move(-1)}>
         <IconChevronLeft size={16} aria-hidden="true" />
       </IconButton>
       <IconButton label={t`Later`} disabled={to === undefined} onClick={() => move(1)}>
         <IconChevronRight size={16} aria-hidden="true" />
       </IconButton>
-    </>
+    </span>
   );
 }
 
