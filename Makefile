@@ -100,8 +100,8 @@ console-check: $(WEB_STAMP) ## types, texts and the built pages are what the sou
 soak: $(STAMP) ## kill agents at random for minutes; nothing may be lost
 	$(BIN)/python -m pytest -m soak -n 0 -o timeout=0 -s
 
-bench-console: $(STAMP) ## what the console costs, against its budgets; QUICK=1
-	@$(BIN)/python -m benchmarks.console.bench $(if $(QUICK),--quick)
+bench-console: $(STAMP) ## what the console costs, against its budgets; QUICK=1 ONLY=pages
+	@$(BIN)/python -m benchmarks.console.bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 bench: $(STAMP) ## start latency and throughput, beside tsp and a bare loop
 	$(BIN)/python benchmarks/bench.py

@@ -19,12 +19,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from benchmarks.console.logs import make_log, measure
+from benchmarks.console.row import Row
 from gpu_queue.spool.filesystem import make_spool
 from gpu_queue.spool.pages import GpuPage, NodePage, write_page
 from gpu_queue.spool.paths import SpoolPaths, full_name, make_id
@@ -36,15 +37,6 @@ NODES = 8
 STREAMS = 20
 MIB = 1 << 20
 LINKS_PER_FILE = 10_000
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of the table."""
-
-    what: str
-    budget: str
-    measured: str
 
 
 def filled(root: Path, waiting: int, settled: int, nodes: int = NODES) -> SpoolPaths:
@@ -161,17 +153,27 @@ def took(work: Callable[[], Any], times: int = 5) -> float:
     return sorted(found)[times // 2]
 
 
-def first_load(base: Path) -> Iterator[Row]:
-    """Bytes over the wire until the page of the GPUs stands, and where they go."""
+@contextmanager
+def a_tab() -> Iterator[Any]:
+    """A tab of a browser with nothing in it; None: there is no browser, and the rest is measured."""
     try:
-        from playwright.sync_api import sync_playwright  # noqa: PLC0415  who has none measures the rest
+        from playwright.sync_api import sync_playwright  # noqa: PLC0415
     except ImportError:
+        yield None
         return
-    filled(base / "queues", 100, 100)
-    with a_console(base, by_hand=True) as console, sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=flags)
-        tab = browser.new_context().new_page()
+        yield browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+        browser.close()
+
+
+def first_load(base: Path) -> Iterator[Row]:
+    """Bytes over the wire until the page of the GPUs stands, and where they go."""
+    filled(base / "queues", 100, 100)
+    with a_console(base) as console, a_tab() as tab:
+        if tab is None:
+            return
         session = tab.context.new_cdp_session(tab)
         session.send("Network.enable")
         sizes: list[float] = []
@@ -184,7 +186,30 @@ def first_load(base: Path) -> Iterator[Row]:
         yield Row(
             "first load of `/ui/gpu`, gzip", "< 300 kB", f"{sum(sizes) / 1000:.0f} kB, rows after {stood_s:.2f} s"
         )
-        browser.close()
+
+
+def pages(base: Path, waiting: int, settled: int) -> Iterator[Row]:
+    """A list of so many tasks in a browser."""
+    paths = filled(base / "queues", waiting, settled)
+    with a_console(base) as console, beating(paths), a_tab() as tab:
+        if tab is None:
+            return
+        from benchmarks.console.scrolling import tasks_page  # noqa: PLC0415
+
+        tab.goto(console.link)
+        tab.locator("[data-way=live]").wait_for(timeout=60_000)
+        yield from tasks_page(console, tab, waiting + settled)
+
+
+def log(base: Path, size: int) -> Iterator[Row]:
+    """A log as large as they come; benchmarks/console/logs.py tells more of it."""
+    path = base / "a.log"
+    make_log(path, size)
+    found = measure(path)
+    window = f"{found['window_at_end_s'] * 1000:.0f} ms, p99 of random ones {found['window_p99_s'] * 1000:.0f} ms"
+    search = f"{found['search_exact_s']} s, in any case {found['search_any_case_s']} s"
+    told = f"{window}; {search}; lines counted {found['index_s']} s; +{found['memory_added_bytes'] / MIB:.0f} MiB"
+    yield Row(f"a log of {found['bytes'] / 1e9:.2f} GB: a window; a search of all of it", "< 1 s", told)
 
 
 def rows(base: Path, waiting: int, settled: int, budget: str) -> Iterator[Row]:
@@ -254,19 +279,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.console.bench", description="What the console costs.")
     parser.add_argument("--quick", action="store_true", help="ten times fewer tasks, shorter looks")
+    parser.add_argument(
+        "--only", default="", help="parts whose names begin so: first_load, rows, pages, log, share, timeline"
+    )
     wanted = parser.parse_args(arguments)
     few = 10 if wanted.quick else 1
-    parts: list[Callable[[Path], Iterator[Row]]] = [
-        first_load,
-        lambda base: rows(base, 10_000 // few, 0, "1 s; 200 ms"),
-        lambda base: rows(base, 10_000 // few, 100_000 // few, "1 s; 200 ms"),
-        lambda base: share(base, 10.0 if wanted.quick else 30.0),
-        timeline,
+    parts: list[tuple[str, Callable[[Path], Iterator[Row]]]] = [
+        ("first_load", first_load),
+        ("rows", lambda base: rows(base, 10_000 // few, 0, "1 s; 200 ms")),
+        ("rows", lambda base: rows(base, 10_000 // few, 100_000 // few, "1 s; 200 ms")),
+        ("pages", lambda base: pages(base, 10_000 // few, 0)),
+        ("pages", lambda base: pages(base, 10_000 // few, 100_000 // few)),
+        ("log", lambda base: log(base, (1 << 30) // few)),
+        ("share", lambda base: share(base, 10.0 if wanted.quick else 30.0)),
+        ("timeline", timeline),
     ]
     print("| what | budget | measured |\n|---|---|---|", flush=True)
-    for part in parts:
-        with tempfile.TemporaryDirectory(prefix="gpu-queue-bench-") as name:
-            for row in part(Path(name)):
+    for name, part in parts:
+        if not name.startswith(wanted.only):
+            continue
+        with tempfile.TemporaryDirectory(prefix="gpu-queue-bench-") as directory:
+            for row in part(Path(directory)):
                 print(f"| {row.what} | {row.budget} | {row.measured} |", flush=True)
     return 0
 

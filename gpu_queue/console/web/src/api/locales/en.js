@@ -1,0 +1,1 @@
+/*eslint-disable*/module.exports={messages:JSON.parse("{\"1qBBJa\":[\"The console does not answer.\"],\"SR0JmJ\":[\"The console answered: \",[\"message\"]]}")};

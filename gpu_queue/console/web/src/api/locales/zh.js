@@ -1,0 +1,1 @@
+/*eslint-disable*/module.exports={messages:JSON.parse("{\"1qBBJa\":[\"控制台没有响应。\"],\"SR0JmJ\":[\"控制台的答复：\",[\"message\"]]}")};

@@ -1,0 +1,1 @@
+/*eslint-disable*/module.exports={messages:JSON.parse("{\"1sq2Ri\":[\"failed(\",[\"status\"],\")\"],\"6V3Ea3\":[\"Copied\"],\"7l15X4\":[\"failed\"],\"FjQez_\":[\"not started\"],\"Q7xfEj\":[\"done\"],\"QIAcg0\":[\"lost\"],\"Vl2zn2\":[\"stopped\"],\"WNMYIN\":[\"cancelled\"],\"a98ECF\":[\"requeued\"],\"he3ygx\":[\"Copy\"],\"jLuDlT\":[\"timeout\"],\"yz7wBu\":[\"Close\"]}")};

@@ -1,0 +1,1 @@
+/*eslint-disable*/module.exports={messages:JSON.parse("{\"1sq2Ri\":[\"失败(\",[\"status\"],\")\"],\"6V3Ea3\":[\"已复制\"],\"7l15X4\":[\"失败\"],\"FjQez_\":[\"未能启动\"],\"Q7xfEj\":[\"已完成\"],\"QIAcg0\":[\"丢失\"],\"Vl2zn2\":[\"已停止\"],\"WNMYIN\":[\"已取消\"],\"a98ECF\":[\"重新排队\"],\"he3ygx\":[\"复制\"],\"jLuDlT\":[\"超时\"],\"yz7wBu\":[\"关闭\"]}")};
