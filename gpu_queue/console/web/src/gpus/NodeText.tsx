@@ -7,6 +7,7 @@ import { errorWords } from "../api/said";
 import { useJob } from "../shell/job";
 import { TokenPanel } from "../shell/TokenPanel";
 import { Drawer } from "../ui/Drawer";
+import { visible } from "../ui/format";
 import { Skeleton } from "../ui/Skeleton";
 import styles from "./NodeText.module.css";
 
@@ -22,7 +23,7 @@ function Text({ nodeKey }: { nodeKey: string }) {
     return <Trans>It could not be read: {problem}</Trans>;
   }
   if (!detail.data) return <Skeleton rows={12} height_px={18} />;
-  return <pre className={styles["text"]}>{detail.data.text}</pre>;
+  return <pre className={styles["text"]}>{visible(detail.data.text)}</pre>;
 }
 
 /** The file in which an agent tells of itself, as it stands there. */

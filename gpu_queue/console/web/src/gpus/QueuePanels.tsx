@@ -130,7 +130,7 @@ const EndedLine = memo(function EndedLine({ task }: { task: string }) {
   const { title, state, outcome, error_type } = ended;
   const isStopped = ["stopped", "cancelled", "canceled"].includes(outcome);
   const shape = state === "done" ? "done" : isStopped ? "stopped" : "failed";
-  const word = state === "done" ? t`done` : error_type ? `${outcomeWords(outcome)} · ${error_type}` : outcomeWords(outcome) || t`failed`;
+  const word = state === "done" ? t`done` : error_type && error_type !== "unknown" ? `${outcomeWords(outcome)} · ${error_type}` : outcomeWords(outcome) || t`failed`;
   return (
     <li className={styles["line"]} data-task={task}>
       <span className={styles["shape"]}>

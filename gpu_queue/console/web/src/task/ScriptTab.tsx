@@ -8,7 +8,7 @@ import type { TaskDetail, Wire } from "../api/types";
 import { TokenPanel } from "../shell/TokenPanel";
 import { cx } from "../ui/cx";
 import { Empty } from "../ui/Empty";
-import { fileSize } from "../ui/format";
+import { fileSize, visible } from "../ui/format";
 import { Panel } from "../ui/Panel";
 import { Skeleton } from "../ui/Skeleton";
 import { tokens } from "./highlight";
@@ -56,7 +56,7 @@ export function ScriptTab({ job, detail }: { job: string; detail: TaskDetail }) 
             <div key={at} className={cx(styles["codeLine"], needs && styles["asks"])}>
               <span className={styles["lineNumber"]} data-number={at + 1} aria-hidden />
               <span>
-                {tokens(line, data.language).map((one, index) =>
+                {tokens(visible(line), data.language).map((one, index) =>
                   one.kind === "" ? (
                     one.text
                   ) : (

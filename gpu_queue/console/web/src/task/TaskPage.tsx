@@ -17,7 +17,7 @@ import { usePlan } from "../tasks/plan/usePlan";
 import { Banner } from "../ui/Banner";
 import { Button } from "../ui/Button";
 import { Empty } from "../ui/Empty";
-import { fileSize } from "../ui/format";
+import { fileSize, visible } from "../ui/format";
 import { useShortcut } from "../ui/keys";
 import { Panel } from "../ui/Panel";
 import { Skeleton } from "../ui/Skeleton";
@@ -204,7 +204,7 @@ function Loaded({ job, detail }: { job: string; detail: TaskDetail }) {
         {tab === "record" && (
           <Panel title={t`Record`} aside={detail.path}>
             <pre className={styles["code"]} tabIndex={0} aria-label={t`Record`}>
-              <div className={styles["bar"]}>{JSON.stringify(detail.record, null, 2)}</div>
+              <div className={styles["bar"]}>{visible(JSON.stringify(detail.record, null, 2))}</div>
             </pre>
           </Panel>
         )}

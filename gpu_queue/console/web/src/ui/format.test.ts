@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 
-import { duration, durationShort, fileSize, gib, indices, power, thousands } from "./format";
+import { duration, durationShort, fileSize, gib, indices, power, thousands, visible } from "./format";
 
 it.each([
   [0, "0s"], [45, "45s"], [416, "6m56s"], [420, "7m00s"], [41_160, "11h26m"], [100_800, "1d04h"], [-3, "0s"], [null, "–"],
@@ -22,4 +22,8 @@ it("says numbers as people read them", () => {
   expect(power(627.4)).toBe("627 W");
   expect(power(7312)).toBe("7.3 kW");
   expect(indices([3, 0, 1, 2, 5])).toBe("0-3, 5");
+});
+
+it("shows what would hide or turn letters", () => {
+  expect(visible('a\u202egnp.exe\u0000\n\t日本')).toBe("a\\u202egnp.exe\\u0000\n\t日本");
 });

@@ -91,3 +91,11 @@ export function indices(values: readonly number[]): string {
 export function gpuModel(name: string): string {
   return name.replace(/^NVIDIA\s+/i, "").replace(/^GeForce\s+/i, "");
 }
+
+/** Text of a file as it is shown: what has no shape, or turns the order of letters around, as its number. */
+export function visible(text: string): string {
+  return text.replace(
+    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
+    (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
