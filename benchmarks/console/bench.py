@@ -24,14 +24,15 @@ from typing import Any
 
 import httpx
 
-from benchmarks.console.logs import make_log, measure
-from benchmarks.console.row import Row
 from gpu_queue.spool.filesystem import make_spool
 from gpu_queue.spool.pages import GpuPage, NodePage, write_page
 from gpu_queue.spool.paths import SpoolPaths, full_name, make_id
 from gpu_queue.states import AgentState, GpuState
 from tests.console.served import Served, a_console
 from tests.console.stage.past import Machine, make_past
+
+from .logs import make_log, measure
+from .row import Row
 
 NODES = 8
 STREAMS = 20
@@ -194,7 +195,7 @@ def pages(base: Path, waiting: int, settled: int) -> Iterator[Row]:
     with a_console(base) as console, beating(paths), a_tab() as tab:
         if tab is None:
             return
-        from benchmarks.console.scrolling import tasks_page  # noqa: PLC0415
+        from .scrolling import tasks_page  # noqa: PLC0415
 
         tab.goto(console.link)
         tab.locator("[data-way=live]").wait_for(timeout=60_000)

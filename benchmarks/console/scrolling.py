@@ -9,8 +9,9 @@ from typing import Any
 
 from playwright.sync_api import CDPSession, Page
 
-from benchmarks.console.row import Row
 from tests.console.served import Served
+
+from .row import Row
 
 FRAMES = 300
 PX_A_FRAME = 96
