@@ -192,6 +192,7 @@ def test_what_is_hostile_is_shown_as_it_is(page: Page, served: Served, cluster: 
     expect(run).to_contain_text(f"echo '{HOSTILE}'")
     problems = page.get_by_role("list", name="Problems")
     expect(problems).to_contain_text("line 5")
+    expect(editor(page)).to_be_visible()  # it comes after the page
     problems.get_by_role("button").first.click()
     expect(editor(page)).to_be_focused()
     page.get_by_role("navigation", name="Job files").get_by_role("link").last.click()
