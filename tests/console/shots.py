@@ -53,6 +53,8 @@ def pages_of(still: Still) -> dict[str, str]:
         "files": "ui/command/multi/1",
         "files-list": "ui/command",
         "files-run": "ui/command/single/0?tab=run",
+        "rule": "ui/rule",
+        "rule-text": "ui/rule?tab=text",
         "settings": "ui/setting",
         "history": "ui/history",
         "history-node": f"ui/history?range=1d&node={machine}",
@@ -79,10 +81,27 @@ def _about_to_load(page: Page) -> None:
     page.get_by_role("dialog").get_by_role("checkbox").wait_for()
 
 
+def _changed(page: Page) -> None:
+    for key, value in {"retries": "3", "keepalive.gpu_util_high": "72", "lifetime": "3d"}.items():
+        page.locator(f'[data-key="{key}"] input').fill(value)
+    page.locator('[data-key="keepalive.gpu_util_high"] [aria-invalid]').wait_for()
+
+
+def _about_to_save(page: Page) -> None:
+    for key, value in {"retries": "3", "lifetime": "3d"}.items():
+        page.locator(f'[data-key="{key}"] input').fill(value)
+    page.locator('[data-key="keepalive.enabled"] [role="switch"]').click()
+    page.locator('[data-key="lifetime"][data-changed]').wait_for()
+    page.locator("header button:not([disabled])").nth(-1).click()
+    page.get_by_role("dialog").wait_for()
+
+
 DONE_THERE: dict[str, tuple[str, Callable[[Page], None]]] = {
     "tasks-selected": ("ui/state", _selected),
     "tasks-stop": ("ui/state", _about_to_stop),
     "files-load": ("ui/command/single/0", _about_to_load),
+    "rule-changed": ("ui/rule", _changed),
+    "rule-save": ("ui/rule", _about_to_save),
 }
 """By name, an address and what is done there before the picture."""
 
@@ -155,6 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         environment = {"HOME": str(base / "home"), "XDG_STATE_HOME": str(base / "home" / "state")}
         keep_samples(path_of(directory_of(environment), paths), still.spans, now_s)
         still.keep_beating()
+        Path(paths.config).write_bytes((Path(__file__).parent / "stage" / "policy.yaml").read_bytes())
         addresses = pages_of(still) | {name: address for name, (address, _) in DONE_THERE.items()}
         pages = {key: one for key, one in addresses.items() if key.startswith(wanted.only)}
         with (

@@ -13,6 +13,7 @@ import { filesSearch } from "./files/search";
 import { gpusSearch } from "./gpus/search";
 import { historySearch } from "./history/search";
 import { parseSearch, rootSearch, stringifySearch } from "./search";
+import { ruleSearch } from "./rule/search";
 import { NotFound } from "./shell/NotFound";
 import { PageError } from "./shell/PageError";
 import { Shell } from "./shell/Shell";
@@ -92,6 +93,13 @@ const fileRoute = createRoute({
   component: filesPage,
 });
 
+const ruleRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/ui/rule",
+  validateSearch: ruleSearch,
+  component: lazyRouteComponent(() => import("./rule/RulePage"), "RulePage"),
+});
+
 const settingsRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: "/ui/setting",
@@ -99,7 +107,7 @@ const settingsRoute = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: rootRoute.addChildren([indexRoute, uiRoute, gpusRoute, tasksRoute, taskRoute, filesRoute, fileRoute, settingsRoute, historyRoute, batchesRoute, batchRoute]),
+  routeTree: rootRoute.addChildren([indexRoute, uiRoute, gpusRoute, tasksRoute, taskRoute, filesRoute, fileRoute, ruleRoute, settingsRoute, historyRoute, batchesRoute, batchRoute]),
   basepath: basePath,
   parseSearch,
   stringifySearch,

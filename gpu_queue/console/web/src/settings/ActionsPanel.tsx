@@ -35,6 +35,7 @@ function useActionWords(): (action: string) => string {
     forget: t`Forget`,
     explain: t`Explain`,
     submit: t`Submit`,
+    policy: t`Policy`,
     undo: t`Undo`,
   };
   return (action) => words[action] ?? action;

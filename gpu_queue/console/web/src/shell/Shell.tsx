@@ -49,6 +49,7 @@ function PageKeys({ onOpen }: { onOpen: (overlay: Overlay) => void }) {
   useShortcut(PAGES[3].key, i18n._(PAGES[3].go), () => void navigate({ to: PAGES[3].to }));
   useShortcut(MORE_PAGES[0].key, i18n._(MORE_PAGES[0].go), () => void navigate({ to: MORE_PAGES[0].to }));
   useShortcut(MORE_PAGES[1].key, i18n._(MORE_PAGES[1].go), () => void navigate({ to: MORE_PAGES[1].to }));
+  useShortcut(PAGES[4].key, i18n._(PAGES[4].go), () => void navigate({ to: PAGES[4].to }));
   return null;
 }
 
