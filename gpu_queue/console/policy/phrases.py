@@ -87,7 +87,7 @@ def _zh(text: str) -> str | None:
 def refusal(code: str, detail: str) -> Words:
     """Why a field cannot be changed in the text."""
     zh = {
-        "no_yaml": "config.yaml 不是可以按字段修改的 YAML；请在“文本”中修改",
-        "entangled": "改动它会连带改动文件中的其他内容；请在“文本”中修改",
+        "no_yaml": "config.yaml 不是可以按字段修改的 YAML；请在“内容”中修改",
+        "entangled": "改动它会连带改动文件中的其他内容；请在“内容”中修改",
     }
     return Words(en=text_of(detail), zh=zh.get(code, text_of(detail)))

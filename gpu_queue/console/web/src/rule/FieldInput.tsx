@@ -34,7 +34,7 @@ export function FieldInput({ field, value, isWrong, isDisabled, id, describedBy,
         onClick={() => onChange(isOn ? "off" : "on")}
       >
         <span className={styles["knob"]} aria-hidden="true" />
-        <span>{isOn ? t`on` : t`off`}</span>
+        <span>{isOn ? "on" : "off"}</span>
       </button>
     );
   }
