@@ -135,6 +135,57 @@ def test_a_search_in_slices_finds_what_is_there(content: bytes, text: str, start
     assert all(any(haystack.startswith(word, one) for word in what.words) for one in found)
 
 
+def found_in(content: bytes, text: str) -> list[int]:
+    """All hits, a slice of a chunk at a time."""
+    found, at = [], 0
+    while True:
+        tick = iter(range(10**6)).__next__
+        hits = search(lambda begin, count: content[begin : begin + count], len(content), wanted(text), at, clock=tick)
+        found += hits.offsets
+        if hits.next is None:
+            return found
+        at = hits.next
+
+
+ESCAPES = [
+    b"\x1b[31m",
+    b"\x1b[0m",
+    b"\x1b[1;38;5;196m",
+    b"\x1b[K",
+    b"\x1b]8;;http://out\x07",
+    b"\x1b]0;out of\x1b\\",
+    b"\x1b(B",
+]
+COLOURED = st.lists(
+    st.tuples(
+        st.lists(st.sampled_from(ESCAPES), max_size=2), st.sampled_from([b"out", b" of ", b"memory", b"x", b"\n"])
+    ),
+    max_size=12,
+)
+
+
+@given(COLOURED, st.sampled_from(["out of memory", "of", "memory", "x", "Out|x", "nowhere"]))
+def test_a_search_finds_what_a_reader_sees_whatever_its_colours(
+    parts: list[tuple[list[bytes], bytes]], text: str
+) -> None:
+    content, seen, places = b"", b"", list[int]()
+    for escapes, word in parts:
+        content += b"".join(escapes)
+        places += range(len(content), len(content) + len(word))
+        content += word
+        seen += word
+    assert found_in(content, text) == [places[at] for at in found_in(seen, text)]
+
+
+def test_a_change_of_colour_inside_of_a_word_and_on_the_border_of_chunks_is_no_hindrance() -> None:
+    for before in range(20):
+        content = b"." * before + b"CUDA \x1b[1;31mout of m\x1b[0memory"
+        assert found_in(content, "out of memory") == [before + content[before:].find(b"out")]
+        assert found_in(content, "cuda out") == [before]
+        assert found_in(content, "31m") == []
+        assert found_in(content, "0m") == []
+
+
 @given(BYTES, st.integers(0, 400))
 def test_lines_are_counted_a_slice_at_a_time(content: bytes, at: int) -> None:
     index = LineIndex(iter(range(10**6)).__next__)

@@ -1,10 +1,17 @@
-"""Search in a log of any size: literal, smart case, a slice of time at a call."""
+"""Search in a log of any size: literal, smart case, a slice of time at a call; what a terminal obeys is no text.
+
+A phrase is found also where its colour changes inside.  To look for that in each byte of a gigabyte takes ten
+seconds: it is done in chunks that hold an escape, all letters of a phrase and a third of it, as one with two changes
+inside does.
+"""
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from gpu_queue.console.logs.rows import Read
 from gpu_queue.console.models.logs import LogHits
@@ -14,6 +21,16 @@ SLICE_S = 0.2
 OFFSETS_MAX = 1000
 BINS = 200
 WORDS_MAX = 20
+ESC = b"\x1b"
+_ESCAPE = rb"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]|\][^\x07\x1b\n]{0,2000}(?:\x07|\x1b\\)|[ -/][0-~]|[0-Z\\^-~])"
+"""As the page drops them: CSI (colours among them), OSC, sets of characters, single ones."""
+_ESCAPES_MAX = 8
+"""In one place of a phrase."""
+_ONE_ESCAPE = re.compile(_ESCAPE)
+ESCAPE_BYTES = 2048
+"""No escape is longer."""
+PLACES_BYTES = 256
+"""A phrase with its escapes is longer by no more, where it lies on the border of two chunks."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +40,31 @@ class Wanted:
     words: tuple[bytes, ...]
     is_exact: bool
     """Capitals count: one was typed."""
+
+    @cached_property
+    def letters(self) -> tuple[bytes, ...]:
+        """Of each phrase: its bytes, each once."""
+        return tuple(bytes(sorted(set(word))) for word in self.words)
+
+    @cached_property
+    def thirds(self) -> tuple[bytes, ...]:
+        """Of all phrases."""
+        return tuple(
+            word[at : at + third]
+            for word in self.words
+            for third in (-(-len(word) // 3),)
+            for at in range(0, len(word), third)
+        )
+
+    @cached_property
+    def across_escapes(self) -> re.Pattern[bytes]:
+        """The phrases, with escapes between their letters or without."""
+        between = b"(?:%s){0,%d}" % (_ESCAPE, _ESCAPES_MAX)
+        spelled = (
+            between.join(re.escape(bytes((letter,))) for letter in word)
+            for word in sorted(self.words, key=len, reverse=True)
+        )
+        return re.compile(b"|".join(spelled))
 
 
 class NothingWanted(ValueError):
@@ -73,24 +115,25 @@ def search(
     """
     ends = size if end is None else max(start, min(end, size))
     start = max(0, min(start, ends))
-    overlap = max(map(len, what.words)) - 1
+    overlap = max(map(len, what.words)) - 1 + PLACES_BYTES
     deadline = clock() + slice_s
     offsets: list[int] = []
     bins = [0] * BINS
     count, at, last = 0, start, start
     while at < ends:
-        content = read(at, min(CHUNK_BYTES + overlap, size - at))
-        if not content:
+        before = min(at, ESCAPE_BYTES)  # it may begin inside of an escape
+        content = read(at - before, min(before + CHUNK_BYTES + overlap, size - at + before))
+        if len(content) <= before:
             break
-        limit = min(CHUNK_BYTES, ends - at)
-        for hit in _hits(content if what.is_exact else content.lower(), what.words, limit, last - at):
-            place = at + hit[0]
-            last = at + hit[1]
+        begins, limit = at - before, before + min(CHUNK_BYTES, ends - at)
+        for hit in _seen(content if what.is_exact else content.lower(), what, limit, max(before, last - begins)):
+            place = begins + hit[0]
+            last = begins + hit[1]
             count += 1
             bins[min(BINS - 1, place * BINS // max(1, size))] += 1
             if len(offsets) + known < OFFSETS_MAX:
                 offsets.append(place)
-        at += limit
+        at = begins + limit
         if clock() > deadline:
             break
     return LogHits(
@@ -101,6 +144,33 @@ def search(
         next=None if at >= ends else at,
         size_bytes=size,
     )
+
+
+def _seen(content: bytes, what: Wanted, limit: int, begin: int) -> list[tuple[int, int]]:
+    """As :func:`_hits`, of what a reader sees."""
+    if ESC not in content:
+        return _hits(content, what.words, limit, begin)
+    if not any(all(letter in content for letter in letters) for letters in what.letters):
+        return []
+    if not any(third in content for third in what.thirds):
+        return []
+    return [span for span in _hits_seen(content, what, begin) if span[0] < limit]
+
+
+def _hits_seen(content: bytes, what: Wanted, begin: int) -> Iterator[tuple[int, int]]:
+    match = what.across_escapes.search(content, begin)
+    while match is not None:
+        is_hidden = _is_hidden(content, match.start())
+        if not is_hidden:
+            yield match.span()
+        match = what.across_escapes.search(content, match.start() + 1 if is_hidden else match.end())
+
+
+def _is_hidden(content: bytes, at: int) -> bool:
+    """Whether a byte is a part of an escape."""
+    begins = content.rfind(ESC, max(0, at - ESCAPE_BYTES), at)
+    escape = None if begins < 0 else _ONE_ESCAPE.match(content, begins)
+    return escape is not None and escape.end() > at
 
 
 def _hits(content: bytes, words: tuple[bytes, ...], limit: int, begin: int) -> list[tuple[int, int]]:
