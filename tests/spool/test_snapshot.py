@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gpu_queue.console.world.living import ended_of
 from gpu_queue.reasons import Code, reason
 from gpu_queue.spool import files
 from gpu_queue.spool.pages import GpuPage, NodePage, QueuePage, SharedPage, TryPage, WaitPage, decode_page
@@ -253,6 +254,28 @@ def test_a_queue_is_busy_while_any_token_of_it_is_not_free(sight: Sight) -> None
 
 
 # -- nothing twice -------------------------------------------------------------------------------------------------
+
+
+def test_what_ended_had_the_gpus_that_its_start_told_of(sight: Sight) -> None:
+    first, second, elsewhere = (sight.room.submit() for _ in range(3))
+    sight.page()
+    sight.page(OTHER)
+    for task in (first, second, elsewhere):
+        sight.tell(NODE, "started", sight.claim(task), gpus=[f"GPU-{task[-9:]}", "GPU-b"], gpu_indices=[0, 1])
+    sight.look()
+    sight.settle(first)
+    sight.look(10.0)
+    sight.settle(second, "failed")
+    claim = sight.path(elsewhere).name
+    sight.settle(elsewhere, is_told=False)
+    sight.tell(OTHER, "settled", claim, outcome="succeeded", status=0)  # it was taken over
+    seen = sight.look(10.0)
+    ends = {one.task_id: ended_of(one, {}).gpus for one in (*seen.done, *seen.failed)}
+    assert ends == {
+        first: [f"{NODE}/GPU-{first[-9:]}", f"{NODE}/GPU-b"],
+        second: [f"{NODE}/GPU-{second[-9:]}", f"{NODE}/GPU-b"],
+        elsewhere: [],
+    }
 
 
 def test_an_unchanged_refresh_is_the_same_object(sight: Sight, monkeypatch: pytest.MonkeyPatch) -> None:

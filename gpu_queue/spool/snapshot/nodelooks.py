@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gpu_queue.spool import files
 from gpu_queue.spool.events import READ_BYTES, Event, Place, read_events
@@ -13,6 +14,7 @@ from gpu_queue.spool.queues import parse_token
 from gpu_queue.spool.snapshot.looks import NODES_MAX, Eyes
 from gpu_queue.spool.snapshot.stamps import Stamps
 from gpu_queue.spool.snapshot.view import Flag, QueueView
+from gpu_queue.task import Claim
 from gpu_queue.texts import printable
 
 GONE_MAX = 100
@@ -24,6 +26,8 @@ ROOT_MAX = 1000
 EVENTS_MAX = 500
 ENDS_MAX = 5000
 """Settled tasks whose ends are kept, the newest."""
+STARTED_MAX = 10_000
+"""Tries whose GPUs are known until they end."""
 EVENTS_FIRST_BYTES = 8 << 20
 """Of all nodes' histories together, at the first look."""
 FLAG_TEXT_BYTES = 500
@@ -137,6 +141,8 @@ class EventsLook:
         self._places: dict[str, Place] = {}
         self._stamps = Stamps()
         self._told: dict[str, object] = {}
+        self._gpus: OrderedDict[tuple[str, Claim], tuple[str, ...]] = OrderedDict()
+        """Of tries that were told to be started, by node, which they had."""
         self.newest: tuple[Event, ...] = ()
         self.ends: tuple[Event, ...] = ()
         """Of settled tasks, the newest first, one a task."""
@@ -178,6 +184,7 @@ class EventsLook:
     def _take(self, found: list[Event]) -> None:
         found.sort(key=_when)  # what one node tells stays in its order
         self._eyes.is_changed = True
+        found = [self._with_gpus(event) for event in found]
         self.newest = tuple(sorted((*self.newest, *found), key=_when)[-EVENTS_MAX:])
         ends: dict[str, Event] = {}
         for event in (*reversed(self.ends), *found):
@@ -186,6 +193,21 @@ class EventsLook:
                 if event.kind == "settled":
                     ends[event.claim.task_id] = event
         self.ends = tuple(sorted(ends.values(), key=_when)[-ENDS_MAX:][::-1])
+
+    def _with_gpus(self, event: Event) -> Event:
+        """What ended had the GPUs that its start told of, on the same node."""
+        if event.claim is None:
+            return event
+        which = event.node, event.claim
+        if event.kind == "started":
+            self._gpus[which] = event.gpus
+            if len(self._gpus) > STARTED_MAX:
+                self._gpus.popitem(last=False)
+            return event
+        if event.kind not in ("settled", "returned"):
+            return event
+        gpus = self._gpus.pop(which, ())
+        return replace(event, gpus=gpus) if gpus and not event.gpus else event
 
 
 def _when(event: Event) -> tuple[float, str]:
