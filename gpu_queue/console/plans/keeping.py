@@ -41,8 +41,9 @@ class Kept:
         """Whether there is something to undo, and nobody did."""
         if self.progress is None or not self.progress.is_finished or self.undoing is not None:
             return False
-        moved = self.progress.moved
-        return self.made.plan.can_undo and bool(moved.tasks or moved.flags or moved.submitted or moved.is_rewritten)
+        moved, action = self.progress.moved, self.made.request.action
+        tasks = self.made.restorable(moved.tasks) if action in ("cancel", "stop") else moved.tasks
+        return self.made.plan.can_undo and bool(tasks or moved.flags or moved.submitted or moved.is_rewritten)
 
     def outcome(self) -> PlanOutcome | None:
         """What came of its run so far."""

@@ -98,6 +98,9 @@ def _tasks(facts: Facts, request: PlanRequest, chosen: Sequence[str], plan_id: s
             shown.append(_shown(facts, key, one, does, why_not, places.get(name_of(key))))
     failing = [one.key for one in targets] if request.action in ("cancel", "stop") else []
     dependents = depending_on(failing, facts.after) if failing else []
+    stopped = [one.key for one in targets if one.state is State.RUNNING] if failing else []
+    lost = frozenset(depending_on(stopped, facts.after)) if stopped else frozenset()
+    waits_again = any(one.state is not State.RUNNING and one.key not in lost for one in targets)
     count["nothing"] = count.get("nothing", 0) + len(missing)
     counts = PlanCounts(
         total=len(found) + len(missing),
@@ -122,11 +125,11 @@ def _tasks(facts: Facts, request: PlanRequest, chosen: Sequence[str], plan_id: s
         grace_s=facts.grace_s if counts.stop else None,
         priority=request.priority if request.action == "priority" else None,
         must_confirm=request.action == "stop" or (len(targets) > CONFIRMED_ABOVE and request.action != "explain"),
-        can_undo=bool(targets) and request.action != "explain" and not counts.stop,
+        can_undo=waits_again and request.action != "explain",
         can_run=bool(targets),
         warnings=warnings,
     )
-    return Made(plan, request, tuple(_ordered(targets)), tuple(_waiting(facts, dependents)))
+    return Made(plan, request, tuple(_ordered(targets)), tuple(_waiting(facts, dependents)), lost)
 
 
 def _look_up(facts: Facts, chosen: Iterable[str]) -> tuple[dict[str, Found], list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gpu_queue.console.jobfiles.loading import Order
@@ -71,6 +71,8 @@ class Made:
     """That something is done to, in the order in which it is done."""
     dependents: tuple[Target, ...] = ()
     """That wait for those, and fail with them."""
+    lost: frozenset[str] = frozenset()
+    """Keys of what comes after tasks that are stopped: what was stopped stays stopped, and these would fail again."""
     nodes: Mapping[str, str] = field(default_factory=dict)
     """That are shut down or forgotten, with the incarnations of their agents, as far as these are known."""
     policy: Rewriting | None = None
@@ -80,6 +82,14 @@ class Made:
     """Of a load: what is to be loaded."""
     ends_agent: bool = False
     """The agent that a console has started is ended after it, where nothing else is left for it."""
+
+    def restorable(self, moved: Iterable[tuple[Task, str]]) -> list[str]:
+        """Names in failed/ of what can wait again: it was cancelled, and comes after nothing that was stopped.
+
+        Args:
+            moved: tasks as they were before, and their names now.
+        """
+        return [name for task, name in moved if task.state is State.PENDING and task.id not in self.lost]
 
     @property
     def weight_bytes(self) -> int:

@@ -24,7 +24,9 @@ def count(made: Made, moved: Moved) -> int:
         return len(moved.submitted) + len(moved.tasks)
     if made.request.action in FLAGS or made.request.action == "policy":
         return 1
-    return len(moved.tasks) + (len(made.dependents) if made.request.action in ("cancel", "stop") else 0)
+    if made.request.action in ("cancel", "stop"):
+        return len(made.restorable(moved.tasks)) + sum(one.key not in made.lost for one in made.dependents)
+    return len(moved.tasks)
 
 
 def undo(paths: SpoolPaths, made: Made, moved: Moved, progress: Progress) -> Note | None:
@@ -79,11 +81,16 @@ def _flags(paths: SpoolPaths, made: Made, moved: Moved, progress: Progress) -> N
 
 
 def _wait_again(paths: SpoolPaths, made: Made, moved: Moved, progress: Progress) -> None:
-    """What was cancelled waits again, then what has failed because of that: in this order, or it fails anew."""
-    tasks = [Task(State.FAILED, name) for _, name in moved.tasks]
+    """What was cancelled waits again, then what has failed because of that: in this order, or it fails anew.
+
+    What was stopped stays stopped, and so does what comes after it.
+    """
+    tasks = [Task(State.FAILED, name) for name in made.restorable(moved.tasks)]
     bulk.retry_these(paths, _not_run_since(paths, tasks, moved, progress), progress.told)
     failed = {task.id for task in look(paths, State.FAILED)} if made.dependents else set()
-    fell = [Task(State.FAILED, one.name) for one in made.dependents if one.task.id in failed]
+    fell = [
+        Task(State.FAILED, one.name) for one in made.dependents if one.task.id in failed and one.key not in made.lost
+    ]
     bulk.retry_these(paths, fell, progress.told)
 
 

@@ -38,12 +38,12 @@ def test_two_that_run_are_stopped_and_five_that_wait_are_cancelled(cluster: Clus
     running = [cluster.submit("trap '' TERM; sleep 600\n", f"run{number}.sh") for number in range(2)]
     for task in running:
         cluster.wait_for_line(task, "==== started")
-    waiting = [cluster.submit("true\n", f"wait{number}.sh") for number in range(5)]
+    waiting = [cluster.submit("#GPUQ --gpus 2\ntrue\n", f"wait{number}.sh") for number in range(5)]
     other = cluster.submit("#GPUQ --gpus 8\ntrue\n", "other.sh")
     plan = served.plan("stop", *running, *waiting)
     counts = plan["counts"]
     assert (counts["stop"], counts["cancel"], counts["total"]) == (2, 5, 7)
-    assert (plan["must_confirm"], plan["can_undo"], plan["grace_s"]) == (True, False, 10.0)
+    assert (plan["must_confirm"], plan["can_undo"], plan["grace_s"]) == (True, True, 10.0)
     outcome = served.run(plan)
     assert (outcome["state"], outcome["counts"]) == ("finished", {"done": 7}), cluster.dump()
     assert [cluster.where(task) for task in running + waiting] == [["failed"]] * 7
@@ -51,6 +51,10 @@ def test_two_that_run_are_stopped_and_five_that_wait_are_cancelled(cluster: Clus
     (answer,) = outcome["answers"]
     assert answer["reply"] == "answered"
     assert sum("stopped run" in line for line in answer["lines"]) == 2
+    assert served.undo(plan)["counts"] == {"done": 5}
+    for task in waiting:
+        cluster.wait_for(task, "done")
+    assert [cluster.where(task) for task in running] == [["failed"]] * 2, "what was stopped stays stopped"
 
 
 def test_the_grace_is_that_of_the_queues_own_config(cluster: Cluster, served: Console) -> None:

@@ -102,8 +102,19 @@ def test_counts_add_up_and_nothing_but_what_was_meant_is_touched(
         action == "stop" or (len(made.targets) > CONFIRMED_ABOVE and action != "explain")
     )
     assert made.plan.can_run == bool(made.targets)
-    assert not made.plan.can_undo or not counts.stop
+    assert made.plan.can_undo == (counts.cancel + counts.retry + counts.priority > 0), "what is stopped stays so"
     assert len(made.plan.model_dump_json()) < 100_000
+
+
+def test_of_a_stop_what_was_cancelled_can_wait_again_but_not_what_comes_after_what_was_stopped() -> None:
+    seen = snapshot([(State.RUNNING, 500), (State.PENDING, 500), (State.PENDING, 500), (State.PENDING, 500)], [])
+    runs, after, free, later = map(an_id, range(4))
+    made = a_plan(seen, "stop", [runs, after, free], after={after: (runs,), later: (after, free)})
+    assert made.plan.can_undo
+    moved = [(one.task, one.name) for one in made.targets]
+    assert made.restorable(moved) == [full_name(500, free)]
+    assert made.lost == {after, later}
+    assert not a_plan(seen, "stop", [runs, after], after={after: (runs,)}).plan.can_undo
 
 
 @settings(max_examples=150, deadline=None)

@@ -98,7 +98,7 @@ function OnePlan({ asked }: { asked: Asked }) {
     const text = doneWords(i18n, plan, outcome);
     const topic = TOPICS[plan.action];
     const of = topic === undefined ? {} : { topic };
-    if (canUndo) toast({ text, for_s: UNDO_S, ...of, action: { label: t`Undo`, run: () => undo(plan) } });
+    if (canUndo) toast({ text, for_s: UNDO_S, ...of, action: { label: again ? t`Undo what was cancelled` : t`Undo`, run: () => undo(plan) } });
     else if (again && keys.length === plan.counts.stop) {
       toast({ text, for_s: UNDO_S, action: { label: t`Run again`, run: () => ask({ action: "retry", tasks: keys }) } });
     } else toast({ text });

@@ -52,7 +52,12 @@ function Cancels({ plan }: { plan: Plan }) {
       {dependents > 0 && (
         <Plural value={dependents} one="1 that comes after (--after) fails too." other={`${fail} that come after (--after) fail too.`} />
       )}{" "}
-      {plan.can_undo && <Trans>This can be undone.</Trans>}
+      {plan.can_undo &&
+        (plan.counts.stop > 0 ? (
+          <Trans>What is cancelled can wait again; what is stopped stays stopped.</Trans>
+        ) : (
+          <Trans>This can be undone.</Trans>
+        ))}
     </p>
   );
 }
