@@ -86,6 +86,7 @@ NOTES: Mapping[str, Phrase] = {
         "the mode becomes {mode} with new agents; those that run keep to what they had for the other",
         "mode 由新的 agent 改为 {mode}；运行中的 agent 保持原来的设置",
     ),
+    "console_ended": Phrase("the console ended before it was over", "控制台在它完成之前就结束了"),
     # What became of an agent that a console starts, or has started
     "agent_being_started": Phrase(
         "an agent is being started by somebody else for {seconds} s; look again",

@@ -43,8 +43,10 @@ from gpu_queue.console.api import (
 )
 from gpu_queue.console.faults import MEDIA_TYPE, Faults, add_handlers
 from gpu_queue.console.history.keeper import Histories
+from gpu_queue.console.history.keeper import directory_of as state_directory
 from gpu_queue.console.models.common import ProblemDetails
 from gpu_queue.console.pages import Page, Pages, read_pages
+from gpu_queue.console.plans.journal import Journal
 from gpu_queue.console.plans.service import Plans
 from gpu_queue.console.prefixes import Prefix
 from gpu_queue.console.replies import Fence, Gzip
@@ -82,9 +84,10 @@ DESCRIPTION = (
 def make_state(settings: ConsoleSettings) -> ConsoleState:
     """The parts of a console; none of them has begun."""
     worlds = Worlds(settings.queue_root, default_job=settings.job_id, read_only=settings.read_only)
+    journal = Journal(f"{state_directory(os.environ)}/actions.jsonl")
     return ConsoleState(
         worlds,
-        plans=Plans(starts_agents=settings.start_agents),
+        plans=Plans(starts_agents=settings.start_agents, journal=journal),
         settings=settings,
         histories=Histories(is_kept=settings.history),
     )

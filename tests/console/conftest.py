@@ -53,11 +53,12 @@ MakeClient = Callable[..., Inside]
 
 
 @pytest.fixture
-def make_client(queue_root: Path) -> Iterator[MakeClient]:
+def make_client(queue_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeClient]:
     """Makes clients of an application in this process: `make_client(token=FULL, read_only=True)`.
 
     A request comes from 127.0.0.1, from a socket that does not exist: only a token lets it in.
     """
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     with ExitStack() as stack:
 
         def make(token: str | None = FULL, peer: str = "127.0.0.1", **settings: Any) -> Inside:

@@ -135,4 +135,4 @@ async def read(world: Spool, console: Console, wish: ReadRequest) -> ReadReply:
 @router.get("/actions", summary="What was changed lately")
 async def actions(world: Spool, console: Console) -> list[Action]:
     """The last 200 changes that were made through this console since it started, newest first."""
-    return console.plans.actions(world.job)
+    return console.plans.actions(world.job, world.paths.root)

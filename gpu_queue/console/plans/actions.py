@@ -12,11 +12,11 @@ from gpu_queue.console.models.common import Note, Param
 from gpu_queue.console.models.plans import Plan
 from gpu_queue.console.models.spools import Action
 from gpu_queue.console.phrasebook import ACTIONS
+from gpu_queue.console.plans.journal import KEPT_MAX, Journal
 from gpu_queue.console.plans.keeping import Kept
 from gpu_queue.console.plans.progress import Progress
 from gpu_queue.console.sentences import filled
 
-KEPT_MAX = 200
 SETTINGS_MAX = 5
 NODES_MAX = 3
 """So many are named."""
@@ -32,13 +32,35 @@ class _Done:
     is_undo: bool
     summary: Note
 
+    def view(self) -> Action:
+        """As others see it."""
+        return Action(
+            at_s=self.at_s,
+            who=self.who,
+            job=self.kept.job,
+            action="undo" if self.is_undo else self.kept.made.plan.action,
+            summary=self.summary,
+            state="finished" if self.progress.is_finished else "running",
+            problem=self.progress.problem,
+            counts=self.progress.counts,
+            plan=self.kept.made.plan.id,
+            can_undo=not self.is_undo and self.kept.can_undo,
+        )
+
 
 class Actions:
     """The changes, newest first."""
 
-    def __init__(self) -> None:
+    def __init__(self, journal: Journal | None = None) -> None:
+        """Those that are kept of earlier consoles.
+
+        Args:
+            journal: where they are kept; None: nowhere.
+        """
         self._lock = threading.Lock()
+        self._journal = journal
         self._done: deque[_Done] = deque(maxlen=KEPT_MAX)
+        self._past = [] if journal is None else journal.read()
         self._counts: Counter[tuple[str, str]] = Counter()
 
     def begin(self, at_s: float, who: str, kept: Kept, progress: Progress, *, is_undo: bool = False) -> None:
@@ -46,6 +68,19 @@ class Actions:
         said = summary(kept.made.plan, is_undo=is_undo)
         with self._lock:
             self._done.appendleft(_Done(at_s, who, kept, progress, is_undo, said))
+
+    def note(self, root: str, progress: Progress) -> None:
+        """Write down what is known of a change; called by the thread that does it, as it begins and when it is over.
+
+        Args:
+            root: the path of its queue.
+            progress: of the change.
+        """
+        with self._lock:
+            one = next((one for one in self._done if one.progress is progress), None)
+        if one is not None and self._journal is not None:
+            which = f"{one.kept.made.plan.id}{' undo' if one.is_undo else ''}"
+            self._journal.add(which, root, one.view())
 
     def end(self, kept: Kept, progress: Progress, who: str, *, is_undo: bool = False) -> None:
         """It is over; called by the thread that did it."""
@@ -60,26 +95,17 @@ class Actions:
         with self._lock:
             return dict(self._counts)
 
-    def list(self, job: str) -> list[Action]:
-        """Those of a spool."""
+    def list(self, job: str, root: str) -> list[Action]:
+        """Those of a spool; of earlier consoles none can be undone.
+
+        Args:
+            job: its name.
+            root: its path.
+        """
         with self._lock:
             done = list(self._done)
-        return [
-            Action(
-                at_s=one.at_s,
-                who=one.who,
-                job=one.kept.job,
-                action="undo" if one.is_undo else one.kept.made.plan.action,
-                summary=one.summary,
-                state="finished" if one.progress.is_finished else "running",
-                problem=one.progress.problem,
-                counts=one.progress.counts,
-                plan=one.kept.made.plan.id,
-                can_undo=not one.is_undo and one.kept.can_undo,
-            )
-            for one in done
-            if one.kept.job == job
-        ]
+        own = [one.view() for one in done if one.kept.job == job]
+        return [*own, *(action for where, action in self._past if where == root)][:KEPT_MAX]
 
 
 def outcome(progress: Progress) -> str:

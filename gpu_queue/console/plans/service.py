@@ -38,6 +38,7 @@ from gpu_queue.console.models.spools import Action
 from gpu_queue.console.phrasebook import REFUSALS
 from gpu_queue.console.plans import doing, gathering, submitting, undoing
 from gpu_queue.console.plans.actions import Actions
+from gpu_queue.console.plans.journal import Journal
 from gpu_queue.console.plans.keeping import LIVES_S, Kept, NoSuchPlan, Shelf
 from gpu_queue.console.plans.making import CONFIRMED_ABOVE, Unsuitable, make
 from gpu_queue.console.plans.nouns import FLAGS, Facts, Made
@@ -112,6 +113,7 @@ class Plans:
         clock: Callable[[], float] = time.monotonic,
         home: str | None = None,
         starts_agents: bool = False,
+        journal: Journal | None = None,
     ) -> None:
         """None yet.
 
@@ -120,13 +122,14 @@ class Plans:
             clock: monotonic seconds.
             home: the directory in which pasted scripts run; None: the user's home.
             starts_agents: a load starts an agent on this machine where none serves, stopping it ends that one.
+            journal: where past changes are kept; None: nowhere.
         """
         self._now_s = now_s
         self._clock = clock
         self._home = home or home_of(os.environ)
         self._starts_agents = starts_agents
         self._shelf = Shelf(now_s)
-        self._actions = Actions()
+        self._actions = Actions(journal)
         self._hands: dict[str, _Hands] = {}
         self._seeing: dict[Progress, asyncio.Task[None]] = {}
 
@@ -325,9 +328,14 @@ class Plans:
         """How often each action had which outcome, since this console runs."""
         return self._actions.counts()
 
-    def actions(self, job: str) -> list[Action]:
-        """The last changes of a spool, newest first."""
-        return self._actions.list(job)
+    def actions(self, job: str, root: str) -> list[Action]:
+        """The last changes of a spool, newest first.
+
+        Args:
+            job: its name.
+            root: its path.
+        """
+        return self._actions.list(job, root)
 
     async def run(self, sight: Sight, plan_id: str, typed: str, wait_s: float, who: str) -> PlanOutcome:
         """Do what a plan says, once; who asks again is told what came of it.
@@ -409,6 +417,7 @@ class Plans:
 
         def run() -> None:
             problem: Note | None = note("broke_off")
+            self._actions.note(sight.paths.root, progress)
             try:
                 problem = work(progress)
             finally:
@@ -416,6 +425,7 @@ class Plans:
                 self._shelf.renew(kept)
                 progress.finish(problem)
                 self._actions.end(kept, progress, who, is_undo=is_undo)
+                self._actions.note(sight.paths.root, progress)
 
         # A daemon: a console that is ended does not wait for storage that hangs, and what is half done loses nothing.
         threading.Thread(target=run, name=f"plan-{kept.made.plan.action}", daemon=True).start()

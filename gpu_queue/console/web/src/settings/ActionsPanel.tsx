@@ -106,7 +106,7 @@ export function ActionsPanel() {
   });
   const rows = found.data ?? [];
   return (
-    <Panel title={t`Past actions`} aside={t`the last 200 since this console began`} className={styles["panel"]}>
+    <Panel title={t`Past actions`} aside={t`the last 200`} className={styles["panel"]}>
       {found.isPending && <Skeleton rows={3} />}
       {found.isError && <Empty>{isAccessError(found.error) ? <Trans>These need the token.</Trans> : errorWords(found.error)}</Empty>}
       {found.isSuccess && rows.length === 0 && (
