@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
 
 from gpu_queue.conf import home_of
 from gpu_queue.console.jobfiles import loading, starting
@@ -23,7 +22,6 @@ from gpu_queue.console.jobfiles.loading import Wish
 from gpu_queue.console.jobfiles.shelf import Shelf as JobFiles
 from gpu_queue.console.keys import name_of, text_of
 from gpu_queue.console.models.common import Note
-from gpu_queue.console.models.living import StreamNote
 from gpu_queue.console.models.plans import (
     SHOWN_MAX,
     Plan,
@@ -43,11 +41,11 @@ from gpu_queue.console.plans.keeping import LIVES_S, Kept, NoSuchPlan, Shelf
 from gpu_queue.console.plans.making import CONFIRMED_ABOVE, Unsuitable, make
 from gpu_queue.console.plans.nouns import FLAGS, Facts, Made
 from gpu_queue.console.plans.progress import Progress
+from gpu_queue.console.plans.sights import Sight
 from gpu_queue.console.sentences import note
 from gpu_queue.spool.desk import asking, entrance, publishing
 from gpu_queue.spool.desk.find import WAITING_FIRST, Finder, Task
 from gpu_queue.spool.desk.publishing import Options, Script
-from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.spool.snapshot.view import Snapshot
 
 THREADS_MAX = 4
@@ -56,7 +54,6 @@ LOAD_S = 60.0
 """So long it may take to hold a file against what earlier loads of it made."""
 ANSWERS_S = 10.0
 """Storage that does not answer in that time is not asked to change anything."""
-T = TypeVar("T")
 log = logging.getLogger("gpu_queue.console.plans")
 
 
@@ -72,27 +69,6 @@ class Refused(ValueError):
 
 class Busy(Refused):
     """As many changes of this spool are under way as may be."""
-
-
-class Sight(Protocol):
-    """A spool, as plans need it."""
-
-    @property
-    def job(self) -> str:
-        """Its name."""
-
-    @property
-    def paths(self) -> SpoolPaths:
-        """Its paths."""
-
-    async def fresh(self, *, everything: bool = False) -> Snapshot:
-        """The spool as it is now; with ``everything`` whatever was looked at lately."""
-
-    async def call(self, function: Callable[[], T], timeout_s: float) -> T:
-        """Call something that reads the storage, in a thread; raises where the storage does not answer."""
-
-    def say(self, note: StreamNote) -> None:
-        """Tell those who look on; from any thread."""
 
 
 @dataclass
