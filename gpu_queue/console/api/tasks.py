@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
 
@@ -10,8 +10,18 @@ from gpu_queue.console.api.shared import PREFIX, Spool, told
 from gpu_queue.console.keys import name_of, text_of
 from gpu_queue.console.lists.choosing import AnyTask
 from gpu_queue.console.lists.detail import detail_of
+from gpu_queue.console.lists.groups import By
 from gpu_queue.console.logs.bindings import BOUND, binding_of
-from gpu_queue.console.models.tasks import LIMIT_MAX, LogSource, Sort, StateFilter, TaskDetail, TaskFilter, TaskPage
+from gpu_queue.console.models.tasks import (
+    LIMIT_MAX,
+    GroupPage,
+    LogSource,
+    Sort,
+    StateFilter,
+    TaskDetail,
+    TaskFilter,
+    TaskPage,
+)
 from gpu_queue.console.problems import Problem
 from gpu_queue.console.world.world import World
 from gpu_queue.spool.snapshot.view import Snapshot
@@ -29,6 +39,12 @@ Key = Annotated[
 ]
 
 
+Batch = Annotated[str, Query(max_length=5000, description="A job file, as `S/groups?by=batch` names it.")]
+Without = Annotated[
+    Literal["", "queue", "batch", "experiment"], Query(description="Those that are of none of these.")
+]
+
+
 @router.get("/tasks", summary="A window of a list of tasks")
 async def tasks(
     world: Spool,
@@ -37,16 +53,40 @@ async def tasks(
     queue: Annotated[str, Query(max_length=200)] = "",
     node: Annotated[str, Query(max_length=300)] = "",
     experiment: Annotated[str, Query(max_length=500)] = "",
+    batch: Batch = "",
+    without: Without = "",
     sort: Sort = "run",
     offset: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
     limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = 100,
     around: Annotated[str, Query(max_length=1000, description="A key: the window that holds it.")] = "",
 ) -> TaskPage:
     """What waits comes in run order, what runs by its start, what ended by its end as far as that is known."""
-    wanted = TaskFilter(state=state, q=q, queue=queue, node=node, experiment=experiment)
+    wanted = TaskFilter(state=state, q=q, queue=queue, node=node, experiment=experiment, batch=batch, without=without)
     async with told():
         seen = (await world.latest()).snapshot
         return await world.call(lambda: world.lists.page(seen, wanted, sort, offset, limit, around), READ_S)
+
+
+@router.get("/groups", summary="Tasks by queue, job file or experiment")
+async def groups(
+    world: Spool,
+    by: By = "queue",
+    state: StateFilter = "all",
+    q: Annotated[str, Query(max_length=500, description="As of `S/tasks`.")] = "",
+    queue: Annotated[str, Query(max_length=200)] = "",
+    node: Annotated[str, Query(max_length=300)] = "",
+    experiment: Annotated[str, Query(max_length=500)] = "",
+    batch: Batch = "",
+    without: Without = "",
+) -> GroupPage:
+    """How many of each group wait, run, are done and have failed.
+
+    Records are read once each, for a second at a request: ``unread`` tells how many are left.
+    """
+    wanted = TaskFilter(state=state, q=q, queue=queue, node=node, experiment=experiment, batch=batch, without=without)
+    async with told():
+        seen = (await world.latest()).snapshot
+        return await world.call(lambda: world.lists.groups(seen, wanted, by), READ_S)
 
 
 async def find_task(world: World, key: str) -> AnyTask:

@@ -26,18 +26,21 @@ class Query:
     """Its queue is each of these: more than one is none."""
     users: tuple[str, ...] = ()
     experiment: str = ""
+    batch: str = ""
+    without: str = ""
 
     @property
     def reads_records(self) -> bool:
         """Whether only records tell."""
-        return bool(self.queues or self.users or self.experiment)
+        return bool(self.queues or self.users or self.experiment or self.batch or self.without)
 
 
 def parse(wanted: TaskFilter) -> Query:
     """What is asked for; a word with an unknown prefix is a word.
 
-    >>> parse(TaskFilter(q="sweep queue:car is:failed"))
-    Query(words=('sweep',), states=frozenset({'failed'}), whys=(), nodes=(), queues=('car',), users=(), experiment='')
+    >>> found = parse(TaskFilter(q="sweep queue:car is:failed"))
+    >>> found.words, found.queues, found.states
+    (('sweep',), ('car',), frozenset({'failed'}))
     """
     found: dict[str, list[str]] = {name: [] for name in FIELDS}
     words = []
@@ -58,4 +61,6 @@ def parse(wanted: TaskFilter) -> Query:
         tuple(queues),
         tuple(found["user"]),
         wanted.experiment,
+        wanted.batch,
+        wanted.without,
     )

@@ -11,9 +11,11 @@ from gpu_queue.console.keys import key_of, name_of, text_of
 from gpu_queue.console.lists.choosing import SHOWN, choose, ref_of, task_of
 from gpu_queue.console.lists.facts import Facts, TaskFacts
 from gpu_queue.console.lists.filters import Query, parse
+from gpu_queue.console.lists.groups import By, grouped
+from gpu_queue.console.lists.labels import Label, Labels
 from gpu_queue.console.lists.orders import Kind, Listed, Orders, Ref, Refs
 from gpu_queue.console.lists.rows import row_of
-from gpu_queue.console.models.tasks import Facet, Sort, TaskFilter, TaskPage
+from gpu_queue.console.models.tasks import GROUPS_MAX, Facet, GroupPage, Sort, TaskFilter, TaskPage
 from gpu_queue.console.world.living import told_of
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.spool.snapshot.settled import SettledTask
@@ -48,6 +50,7 @@ class TaskLists:
         self._facts = TaskFacts(paths, clock)
         self._clock = clock
         self._orders = Orders()
+        self._labels = Labels(paths, clock)
         self._kept: OrderedDict[object, Chosen] = OrderedDict()
 
     def page(
@@ -123,21 +126,45 @@ class TaskLists:
     def _read(self, seen: Snapshot, refs: Refs, query: Query) -> Chosen:
         deadline, default_gpus = self._clock() + READ_S, _default_gpus(seen)
         found: list[Ref] = []
-        for number, ref in enumerate(refs):
-            if self._clock() > deadline:
-                return Chosen(seen, Listed(found), True, number)
-            task = task_of(seen, ref)
-            if task is not None and _is_so(self._facts.of(task, default_gpus), query):
+        looked_at = 0
+        for ref in refs:
+            label = self._labels.of(seen, ref)
+            if label is None:
+                if self._clock() > deadline:
+                    continue
+                label = self._labels.read(seen, ref, default_gpus)
+            looked_at += 1
+            if _is_so(label, query):
                 found.append(ref)
-        return Chosen(seen, Listed(found), False, len(refs))
+        return Chosen(seen, Listed(found), looked_at < len(refs), looked_at)
+
+    def groups(self, seen: Snapshot, wanted: TaskFilter, by: By) -> GroupPage:
+        """How many tasks of each group there are, as far as their records were read.
+
+        Args:
+            seen: the spool.
+            wanted: which tasks.
+            by: what they are grouped by.
+        """
+        chosen = self.chosen(seen, wanted, "run")
+        unread = self._labels.fill(seen, chosen.refs, _default_gpus(seen), READ_S)
+        found = grouped(seen, chosen.refs, lambda ref: self._labels.of(seen, ref), by, lambda ref: _key(seen, ref))
+        return GroupPage(
+            groups=found[:GROUPS_MAX],
+            total=len(found),
+            tasks=len(chosen.refs),
+            unread=unread,
+            version=_version(seen, wanted),
+        )
 
 
-def _is_so(facts: Facts, query: Query) -> bool:
-    queue = "" if facts.needs is None else facts.needs.queue or ""
+def _is_so(label: Label, query: Query) -> bool:
     return (
-        all(one == text_of(queue) for one in query.queues)
-        and all(one == facts.user for one in query.users)
-        and (not query.experiment or query.experiment == facts.experiment)
+        all(one == text_of(label.queue) for one in query.queues)
+        and all(one == label.user for one in query.users)
+        and (not query.experiment or query.experiment == label.experiment)
+        and (not query.batch or query.batch == key_of(label.batch))
+        and (not query.without or not getattr(label, query.without))
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from gpu_queue.console.models.common import Model, Note, TaskState, WhyWaits
 
 LIMIT_MAX = 500
+GROUPS_MAX = 1000
 
 StateFilter = Literal["now", "waiting", "running", "done", "failed", "all"]
 Sort = Literal["run", "newest", "oldest", "title", "priority"]
@@ -26,6 +27,8 @@ class TaskFilter(Model):
     queue: str = Field("", max_length=200)
     node: str = Field("", max_length=300)
     experiment: str = Field("", max_length=500, description="The group of an experiment file.")
+    batch: str = Field("", max_length=5000, description="A job file, as `S/groups?by=batch` names it.")
+    without: Literal["", "queue", "batch", "experiment"] = Field("", description="Those that are of none of these.")
 
 
 class TaskRow(Model):
@@ -75,6 +78,37 @@ class TaskPage(Model):
     nodes: list[Facet] = []
     is_partial: bool = Field(False, description="The filter looked into records, and had not time for all.")
     looked_at: int = Field(0, description="How many tasks a filter that reads records has looked at.")
+
+
+class GroupCounts(Model):
+    """How many tasks of a group are in each state."""
+
+    waiting: int = 0
+    running: int = 0
+    done: int = 0
+    failed: int = 0
+
+
+class TaskGroup(Model):
+    """Tasks that have something in common."""
+
+    name: str = Field(description="What a filter by `queue`, `batch` or `experiment` calls it; empty: of none.")
+    title: str
+    mode: str = Field("", description="Of a job file: `single` or `multi`.")
+    config_index: int | None = Field(None, description="Of a job file: its number, from 0.")
+    counts: GroupCounts
+    is_busy: bool
+    first: str = Field(description="The key of the first of them in run order.")
+
+
+class GroupPage(Model):
+    """The groups of the tasks that a filter means."""
+
+    groups: list[TaskGroup] = Field(description=f"At most {GROUPS_MAX}.")
+    total: int = Field(description="How many groups there are.")
+    tasks: int = Field(description="How many tasks the filter means.")
+    unread: int = Field(0, description="So many of them were not read yet, and count nowhere: ask again.")
+    version: str
 
 
 class Need(Model):

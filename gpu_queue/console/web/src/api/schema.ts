@@ -1164,6 +1164,61 @@ export interface components {
             uuid: string;
         };
         /**
+         * GroupCounts
+         * @description How many tasks of a group are in each state.
+         */
+        GroupCounts: {
+            /**
+             * Done
+             * @default 0
+             */
+            done: number;
+            /**
+             * Failed
+             * @default 0
+             */
+            failed: number;
+            /**
+             * Running
+             * @default 0
+             */
+            running: number;
+            /**
+             * Waiting
+             * @default 0
+             */
+            waiting: number;
+        };
+        /**
+         * GroupPage
+         * @description The groups of the tasks that a filter means.
+         */
+        GroupPage: {
+            /**
+             * Groups
+             * @description At most 1000.
+             */
+            groups: components["schemas"]["TaskGroup"][];
+            /**
+             * Tasks
+             * @description How many tasks the filter means.
+             */
+            tasks: number;
+            /**
+             * Total
+             * @description How many groups there are.
+             */
+            total: number;
+            /**
+             * Unread
+             * @description So many of them were not read yet, and count nowhere: ask again.
+             * @default 0
+             */
+            unread: number;
+            /** Version */
+            version: string;
+        };
+        /**
          * History
          * @description Samples of one GPU.
          */
@@ -3776,6 +3831,12 @@ export interface components {
          */
         TaskFilter: {
             /**
+             * Batch
+             * @description A job file, as `S/groups?by=batch` names it.
+             * @default
+             */
+            batch: string;
+            /**
              * Experiment
              * @description The group of an experiment file.
              * @default
@@ -3804,6 +3865,46 @@ export interface components {
              * @enum {string}
              */
             state: "now" | "waiting" | "running" | "done" | "failed" | "all";
+            /**
+             * Without
+             * @description Those that are of none of these.
+             * @default
+             * @enum {string}
+             */
+            without: "" | "queue" | "batch" | "experiment";
+        };
+        /**
+         * TaskGroup
+         * @description Tasks that have something in common.
+         */
+        TaskGroup: {
+            /**
+             * Config Index
+             * @description Of a job file: its number, from 0.
+             * @default null
+             */
+            config_index: number | null;
+            counts: components["schemas"]["GroupCounts"];
+            /**
+             * First
+             * @description The key of the first of them in run order.
+             */
+            first: string;
+            /** Is Busy */
+            is_busy: boolean;
+            /**
+             * Mode
+             * @description Of a job file: `single` or `multi`.
+             * @default
+             */
+            mode: string;
+            /**
+             * Name
+             * @description What a filter by `queue`, `batch` or `experiment` calls it; empty: of none.
+             */
+            name: string;
+            /** Title */
+            title: string;
         };
         /**
          * TaskOutcome
