@@ -257,7 +257,7 @@ export function TasksPage() {
   const info = useConsoleInfo();
   const isReadOnly = info.data?.is_read_only ?? false;
   const { state = "now", q = "", queue = "", node = "", experiment = "", sort = "run", group } = search;
-  const filter: TaskFilter = { state, q, queue, node, experiment };
+  const filter: TaskFilter = { state, q, queue, node, experiment, batch: "", without: "" };
   const windows = useTaskWindows(filter, sort);
   const selection = useSelection();
   const isFiltered = [q, queue, node, experiment].some((one) => one !== "");

@@ -1,1 +1,0 @@
-import{c as e}from"./job-B9OE8Izp.js";import{u as t}from"./prefs-CSK8cbpj.js";var n={chip:`ui-Chip-chip`,notice:`ui-Chip-notice`,trouble:`ui-Chip-trouble`},r=t();function i({tone:t=`plain`,title:i,children:a}){return(0,r.jsx)(`span`,{className:e(n.chip,n[t]),title:i,children:a})}export{i as t};

@@ -1,1 +1,0 @@
-import{F as e,d as t,f as n}from"./index-oG4qlLiw.js";import{u as r}from"./prefs-CSK8cbpj.js";var i=r();function a({since_s:r,short:a}){let o=e(1),s=r==null?null:o-r;return(0,i.jsx)(i.Fragment,{children:a?n(s):t(s)})}function o({until_s:r,short:a}){let o=e(1),s=r==null?null:r-o;return(0,i.jsx)(i.Fragment,{children:a?n(s):t(s)})}export{o as n,a as t};

@@ -1,1 +1,0 @@
-import{W as e,d as t,p as n}from"./job-B9OE8Izp.js";function r(){return e({queryKey:[`console`],queryFn:({signal:e})=>t.get(n(`console`),{signal:e}),staleTime:6e4})}export{r as t};

@@ -1,1 +1,0 @@
-import{l as e,p as t}from"./prefs-CSK8cbpj.js";import{T as n}from"./index-oG4qlLiw.js";var r=t(e(),1);function i(e){return(0,r.useSyncExternalStore)(t=>{let n=matchMedia(e);return n.addEventListener(`change`,t),()=>n.removeEventListener(`change`,t)},()=>matchMedia(e).matches)}function a(){return i(`(max-width: 719px)`)}function o(){return n}export{a as n,o as t};
