@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -117,3 +118,18 @@ def test_the_pages_speak_chinese_and_readers_find_nothing_wrong(page: Page, serv
     expect(page.get_by_role("tab", name="等待中")).to_be_visible()
     expect(page.get_by_text("3 个任务")).to_be_visible()
     assert complaints_of_axe(page) == []
+
+
+def test_tasks_of_a_queue_are_a_group_with_their_counts_and_a_list_of_their_own(page: Page, served: Served) -> None:
+    served.spool().publish([Script(f"car{number}.sh", "#GPUQ --queue car\n") for number in range(60)])
+    fill(served, 2)
+    show(page, served, "ui/state?group=queue&state=all")
+    car, none = page.locator("details").first, page.locator("details").last
+    expect(car.locator("summary")).to_contain_text("car")
+    expect(car.locator("summary")).to_contain_text("60 waiting")
+    expect(none.locator("summary")).to_contain_text("no queue")
+    expect(none.get_by_role("listitem")).to_have_count(2)
+    assert complaints_of_axe(page) == []
+    car.get_by_role("link", name="and 10 more").click()
+    expect(page).to_have_url(re.compile("queue=car"))
+    expect(page.get_by_text("60 tasks")).to_be_visible()

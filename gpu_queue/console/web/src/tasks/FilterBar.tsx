@@ -75,7 +75,7 @@ function nodeTitle(nodes: Living["nodes"] | undefined, key: string): string {
 /** What is shown of the list: words, queue, node, order, groups. All of it stands in the address. */
 export function FilterBar({ summary }: { summary: Summary }) {
   const { t } = useLingui();
-  const { queue, node, group, sort, experiment } = route.useSearch();
+  const { queue, node, group, sort, experiment, batch, without } = route.useSearch();
   const set = useSetSearch();
   const nodes = useMap("nodes");
   const queues = useMap("queues") ?? {};
@@ -107,8 +107,8 @@ export function FilterBar({ summary }: { summary: Summary }) {
     node,
     () => set({ node: undefined }),
   );
-  const groups = { none: t`none`, queue: t`queue`, batch: t`job file` };
-  const groupItems = (["none", "queue", "batch"] as const).map((id) => ({
+  const groups = { none: t`none`, queue: t`queue`, batch: t`job file`, experiment: t`experiment` };
+  const groupItems = (["none", "queue", "batch", "experiment"] as const).map((id) => ({
     id,
     label: groups[id],
     isCurrent: (group ?? "none") === id,
@@ -126,6 +126,7 @@ export function FilterBar({ summary }: { summary: Summary }) {
   const groupShown = groups[group ?? "none"];
   const orderShown = orders[sort ?? "run"];
   const lookedAt = thousands(summary.lookedAt);
+  const fileShown = batch?.split("/").pop() ?? "";
   return (
     <div className={styles["bar"]} role="search">
       <Words />
@@ -139,6 +140,16 @@ export function FilterBar({ summary }: { summary: Summary }) {
       {experiment !== undefined && (
         <button type="button" className={styles["tag"]} onClick={() => set({ experiment: undefined })}>
           <Trans>experiment: {experiment} ✕</Trans>
+        </button>
+      )}
+      {batch !== undefined && (
+        <button type="button" className={styles["tag"]} title={batch} onClick={() => set({ batch: undefined })}>
+          <Trans>job file: {fileShown} ✕</Trans>
+        </button>
+      )}
+      {without !== undefined && (
+        <button type="button" className={styles["tag"]} onClick={() => set({ without: undefined })}>
+          {without === "queue" ? <Trans>no queue ✕</Trans> : without === "batch" ? <Trans>of no job file ✕</Trans> : <Trans>of no experiment ✕</Trans>}
         </button>
       )}
       <span className={styles["count"]} role="status">

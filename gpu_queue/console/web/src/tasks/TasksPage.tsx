@@ -256,11 +256,11 @@ export function TasksPage() {
   const { way, problem } = useFresh();
   const info = useConsoleInfo();
   const isReadOnly = info.data?.is_read_only ?? false;
-  const { state = "now", q = "", queue = "", node = "", experiment = "", sort = "run", group } = search;
-  const filter: TaskFilter = { state, q, queue, node, experiment, batch: "", without: "" };
+  const { state = "now", q = "", queue = "", node = "", experiment = "", batch = "", without = "", sort = "run", group } = search;
+  const filter: TaskFilter = { state, q, queue, node, experiment, batch, without };
   const windows = useTaskWindows(filter, sort);
   const selection = useSelection();
-  const isFiltered = [q, queue, node, experiment].some((one) => one !== "");
+  const isFiltered = [q, queue, node, experiment, batch, without].some((one) => one !== "");
   const total = windows.summary.total ?? 0;
   // What is selected in one filter is not what somebody means in another.
   const name = JSON.stringify(filter);
@@ -296,7 +296,7 @@ export function TasksPage() {
           <BulkBar selection={selection} filter={filter} total={total} isReadOnly={isReadOnly} />
         </>
       ) : (
-        <GroupedTasks by={group} />
+        <GroupedTasks by={group} filter={filter} />
       )}
     </>
   );

@@ -1,0 +1,1 @@
+import{y as e}from"./index-DefNSFBt.js";function t(){return e}export{t};
