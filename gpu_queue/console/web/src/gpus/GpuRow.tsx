@@ -10,6 +10,7 @@ import { cx } from "../ui/cx";
 import { duration, gib, UNKNOWN } from "../ui/format";
 import { Sparkline } from "../ui/Sparkline";
 import { StateShape } from "../ui/StateShape";
+import { taskOf } from "./claims";
 import styles from "./GpuRow.module.css";
 import { LaneView } from "./LaneView";
 import { USE_WORDS } from "./words";
@@ -21,10 +22,11 @@ const RECENT_S = 120;
 
 function TaskName({ task, isDim, more }: { task: string; isDim: boolean; more: number }) {
   const running = useEntity("running", task);
-  const title = running?.title ?? task;
+  const told = taskOf(task);
+  const title = running?.title ?? told.title;
   return (
     <>
-      <Link to="/ui/state/$id" params={{ id: running?.key ?? task }} className={cx(styles["task"], isDim && styles["dim"])} title={title}>
+      <Link to="/ui/state/$id" params={{ id: running?.key ?? told.id }} className={cx(styles["task"], isDim && styles["dim"])} title={title}>
         {title}
       </Link>
       {!isDim && running?.started_at_s != null && (

@@ -8,6 +8,7 @@ import { cx } from "../ui/cx";
 import { UNKNOWN } from "../ui/format";
 import { StateShape } from "../ui/StateShape";
 import { RecentLine } from "./GpuRow";
+import { taskOf } from "./claims";
 import styles from "./GpuTile.module.css";
 import { USE_WORDS } from "./words";
 
@@ -18,7 +19,7 @@ export const GpuTile = memo(function GpuTile({ gpu, isDense }: { gpu: string; is
   const running = useEntity("running", entity?.running[0] ?? "");
   if (!entity) return null;
   const { use, index, utilization_percent, memory_used_bytes, memory_total_bytes } = entity;
-  const word = use === "task" ? (running?.title ?? entity.running[0] ?? t`task`) : i18n._(USE_WORDS[use]);
+  const word = use === "task" ? (running?.title ?? (entity.running[0] ? taskOf(entity.running[0]).title : t`task`)) : i18n._(USE_WORDS[use]);
   const tasks = [running?.key, ...entity.running].filter(Boolean).join(" ");
   const percent = utilization_percent == null ? UNKNOWN : String(utilization_percent);
   const tone = use === "keepalive" ? "keepalive" : use === "task" ? "busy" : "plain";

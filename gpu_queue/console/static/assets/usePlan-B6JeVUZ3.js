@@ -1,1 +1,0 @@
-import{y as e}from"./index-DefNSFBt.js";function t(){return e}export{t};
