@@ -12,7 +12,7 @@ import type { TasksSearch } from "./search";
 import type { Summary } from "./windows";
 
 const route = getRouteApi("/ui/state");
-const TYPED_MS = 200;
+const TYPED_MS = 80;
 const CHOICES_MAX = 200;
 
 /** Changes the address, without a step back for each letter. */

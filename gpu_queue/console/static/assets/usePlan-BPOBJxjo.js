@@ -1,1 +1,0 @@
-import{y as e}from"./index-DWt5YilB.js";function t(){return e}export{t};

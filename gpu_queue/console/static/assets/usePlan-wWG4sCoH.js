@@ -1,0 +1,1 @@
+import{y as e}from"./index-5JnnlHR9.js";function t(){return e}export{t};
