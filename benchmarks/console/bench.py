@@ -181,7 +181,7 @@ def first_load(base: Path) -> Iterator[Row]:
         session.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
         begun = time.perf_counter()
         tab.goto(f"{console.link}")
-        tab.get_by_text("gpu0-00000000").first.wait_for()
+        tab.get_by_text("gpu0").first.wait_for()
         stood_s = time.perf_counter() - begun
         tab.wait_for_timeout(1500)
         yield Row(
