@@ -359,11 +359,15 @@ REFUSALS: Mapping[str, Phrase] = {
     "unreadable": Phrase("{problem}", "无法读取：{problem}"),
     "too_many": Phrase("{problem}", "文件过多：{problem}"),
     "config": Phrase("{problem}", "config.yaml 有误：{problem}"),
-    "no_such_file": Phrase("{problem}", "没有这个文件：{problem}"),
+    "no_such_file": Phrase("{file}: there is no such file", "没有文件 {file}"),
+    "no_such_file.name": Phrase("{file}: no experiment file is called so", "实验文件不能叫 {file}"),
+    "no_such_file.index": Phrase(
+        "{file}: expected the index of a configuration, 0 to {last}", "{file}：应为配置的编号，0 到 {last}"
+    ),
     "no_such_place": Phrase("{problem}", "文件中没有这个位置：{problem}"),
     "work_dir": Phrase("{problem}", "工作目录无效：{problem}"),
     "queues": Phrase("{problem}", "队列无法写成命令文件：{problem}"),
-    "exists": Phrase("{problem}", "已有同名文件：{problem}"),
+    "exists": Phrase("{file}: there is a file of that name", "已有名为 {file} 的文件"),
     "changed": Phrase("{problem}", "文件在此期间被人改过：{problem}"),
     "unread": Phrase("{problem}", "文件无法读取：{problem}"),
     "bad_name": Phrase("{problem}", "名称无效：{problem}"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gpu_queue.spool import files
 from tests.console.conftest import READ, MakeClient
 from tests.console.inside import Inside
 
@@ -156,6 +158,22 @@ def test_a_new_one_has_the_highest_index_and_one_more(client: Inside, jobfiles: 
         assert client.post(FILES, json={"mode": "yaml", "name": name}).status_code == 422, name
     assert client.post(FILES, json={"mode": "multi", "from_index": 99}).status_code == 404
     assert client.post(FILES, json={"mode": "single", "name": "mine"}).status_code == 422
+
+
+def test_on_a_full_disk_a_text_is_refused_by_its_name_and_the_old_one_stays(
+    client: Inside, jobfiles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = jobfiles / "command_gpu.txt"
+    path.write_text(SINGLE)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files, "write_all", full)
+    refused = got(client.put(f"{FILES}/single/0", json={"text": SINGLE + "# more\n"}), 503)
+    assert refused["detail"] == "command_gpu.txt: No space left on device; try again later"
+    assert os.listdir(jobfiles) == ["command_gpu.txt"]
+    assert path.read_text() == SINGLE
 
 
 def test_one_that_was_deleted_can_be_taken_back(client: Inside, jobfiles: Path) -> None:

@@ -67,13 +67,11 @@ def which_of(mode: JobMode, index: int | str) -> JobFile:
         stem = name_of(str(index))
         if stem and "/" not in stem and "\0" not in stem and not stem.startswith("."):
             return JobFile("yaml", stem)
-        raise Problem(404, "no_such_file", f"{text_of(stem, 200)!r}: no experiment file is called so")
+        raise Problem(404, "no_such_file.name", params={"file": text_of(stem, 200)})
     text = str(index)
     if text.isascii() and text.isdecimal() and len(text) <= len(str(INDEX_MAX)) and str(int(text)) == text:
         return JobFile(mode, int(text))
-    raise Problem(
-        404, "no_such_file", f"{text_of(text, 200)!r}: expected the index of a configuration, 0 to {INDEX_MAX}"
-    )
+    raise Problem(404, "no_such_file.index", params={"file": text_of(text, 200), "last": INDEX_MAX})
 
 
 @asynccontextmanager
@@ -85,9 +83,13 @@ async def told(which: JobFile | None = None) -> AsyncIterator[None]:
             yield
     except Problem as problem:
         if isinstance(problem.__cause__, FileNotFoundError):
-            raise Problem(404, "no_such_file", f"{name}: there is no such file") from None
+            raise Problem(404, "no_such_file", params={"file": name}) from None
         if isinstance(problem.__cause__, FileExistsError):
-            raise Problem(409, "exists", f"{name}: there is a file of that name") from None
+            raise Problem(409, "exists", params={"file": name}) from None
+        if isinstance(problem.__cause__, OSError) and which is not None:  # a descriptor's fault names no file
+            told_of = problem.details
+            params = {**told_of.params, "problem": f"{name}: {told_of.params.get('problem', '')}"}
+            raise Problem(told_of.status, told_of.code, params=params) from None
         raise
     except Changed as changed:
         detail = f"{name}: somebody has changed it since it was read; read it again"

@@ -5,9 +5,9 @@ import type { ReactNode } from "react";
 import type { Use } from "../api/types";
 import { useMap } from "../live/hooks";
 import { power } from "../ui/format";
-import { StateShape } from "../ui/StateShape";
 import styles from "./OccupationBar.module.css";
 import { occupation, USES } from "./summary";
+import { UsesBar, UsesLegend } from "./UsesBar";
 import { USE_WORDS } from "./words";
 
 function Word({ use, count }: { use: Use; count: number }) {
@@ -18,28 +18,22 @@ function Word({ use, count }: { use: Use; count: number }) {
 
 /** How the GPUs are used, as one bar and its legend. `children` stand at the right end. */
 export function OccupationBar({ children }: { children?: ReactNode }) {
-  const { total, by, power_w } = occupation(useMap("gpus") ?? {});
+  const { by, power_w } = occupation(useMap("gpus") ?? {});
   const shown = USES.filter((use) => by[use] > 0);
+  const parts = shown.map((use) => ({
+    use,
+    size: by[use],
+    words: (
+      <>
+        <b>{by[use]}</b> <Word use={use} count={by[use]} />
+      </>
+    ),
+  }));
   return (
     <div className={styles["part"]}>
-      <div className={styles["bar"]} aria-hidden="true">
-        {total === 0 && <span className={styles["none"]} style={{ flexGrow: 1 }} />}
-        {shown.map((use) => (
-          <span key={use} className={styles[use]} style={{ flexGrow: by[use] }} />
-        ))}
-      </div>
+      <UsesBar parts={parts} />
       <div className={styles["line"]}>
-        <ul className={styles["legend"]}>
-          {shown.map((use) => (
-            <li key={use}>
-              <StateShape shape={use} size={10} />
-              <span>
-                <b>{by[use]}</b> <Word use={use} count={by[use]} />
-              </span>
-            </li>
-          ))}
-          {power_w !== null && <li className="live">{power(power_w)}</li>}
-        </ul>
+        <UsesLegend parts={parts}>{power_w !== null && <li className="live">{power(power_w)}</li>}</UsesLegend>
         <div className={styles["tools"]}>{children}</div>
       </div>
     </div>

@@ -3,6 +3,7 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState, type ReactNode } from "react";
 
 import { isAccessError } from "../api/client";
+import { UsesBar, UsesLegend } from "../gpus/UsesBar";
 import { USE_WORDS } from "../gpus/words";
 import { useLiving } from "../live/hooks";
 import { TokenPanel } from "../shell/TokenPanel";
@@ -11,7 +12,6 @@ import { Empty } from "../ui/Empty";
 import { dateTime, power, UNKNOWN } from "../ui/format";
 import { Panel } from "../ui/Panel";
 import { Skeleton } from "../ui/Skeleton";
-import { StateShape } from "../ui/StateShape";
 import styles from "./History.module.css";
 import { HistoryTable } from "./HistoryTable";
 import { LoadChart, PowerChart } from "./LoadCharts";
@@ -53,21 +53,19 @@ function Shares({ usage }: { usage: Usage }) {
   const by = new Map(usage.uses.map((one) => [one.use, one.total_s]));
   const total = usage.uses.reduce((sum, one) => sum + one.total_s, 0);
   const shown = ORDER.filter((use) => (by.get(use) ?? 0) > 0);
+  const parts = shown.map((use) => ({
+    use,
+    size: by.get(use) ?? 0,
+    words: (
+      <>
+        <b>{percent(by.get(use) ?? 0, total)}</b> {word(use)}
+      </>
+    ),
+  }));
   return (
     <div className={styles["shares"]}>
-      <div className={styles["bar"]} aria-hidden="true">
-        {shown.map((use) => (
-          <span key={use} className={styles[use]} style={{ flexGrow: by.get(use) ?? 0 }} />
-        ))}
-      </div>
-      <ul className={styles["legend"]}>
-        {shown.map((use) => (
-          <li key={use}>
-            <StateShape shape={use} size={10} />
-            <b>{percent(by.get(use) ?? 0, total)}</b> {word(use)}
-          </li>
-        ))}
-      </ul>
+      <UsesBar parts={parts} />
+      <UsesLegend parts={parts} />
     </div>
   );
 }

@@ -1,1 +1,0 @@
-import{y as e}from"./index-5JnnlHR9.js";function t(){return e}export{t};
