@@ -170,7 +170,7 @@ def test_on_a_full_disk_a_text_is_refused_by_its_name_and_the_old_one_stays(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(files, "write_all", full)
-    refused = got(client.put(f"{FILES}/single/0", json={"text": SINGLE + "# more\n"}), 503)
+    refused = got(client.request("PUT", f"{FILES}/single/0", json={"text": SINGLE + "# more\n"}), 503)
     assert refused["detail"] == "command_gpu.txt: No space left on device; try again later"
     assert os.listdir(jobfiles) == ["command_gpu.txt"]
     assert path.read_text() == SINGLE

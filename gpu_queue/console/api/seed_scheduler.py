@@ -121,8 +121,8 @@ async def start(
     if left and not again and not load.starts_agent:
         detail = (
             f"{load.file}: {left} of its tasks wait or run; stop it first, or add again=true, which queues once more "
-            f"what runs, is done or has failed; POST {PREFIX}/spools/{{job}}/jobfiles/{mode}/{config_index}/load queues "
-            "only what is new"
+            f"what runs, is done or has failed; POST {PREFIX}/spools/{{job}}/jobfiles/{mode}/{config_index}/load "
+            "queues only what is new"
         )
         raise Problem(409, "unfinished", detail, params={"pid": load.pid, "counts": load.counts})
     outcome: PlanOutcome | None = None
