@@ -2,6 +2,8 @@
 
 - ``pending/PPP-<id>``; ``running/<node>/PPP-<id>.tryN.<hex>[=<status>[-<why>]]``; ``done/`` and ``failed/`` like
   ``pending/``.  ``<id>`` = ``YYYYMMDDTHHMMSSmmm-NNNNNN-<name>``.
+- ``gangs/<claim of rank 0>/{call,go,off,ranks}``, ``offers/`` and ``members/`` with claims of the other ranks: theirs
+  have the id and the number of rank 0's, and a token of their own.
 - Names are parsed from the right, so that a script's own name may look like anything.
 """
 
@@ -28,6 +30,7 @@ _STRANGE = re.compile(rb"[^A-Za-z0-9._+-]+")
 _COMMAND = re.compile(r"\d{8}T\d{9}-([0-9a-f]{6,32})\.json", re.ASCII)
 _REMOVING = re.compile(r"\.removing-(\d{1,12})\.(\d{9})-[0-9a-f]{12}", re.ASCII)
 _LIKE_A_CLAIM = re.compile(r"\.try\d{1,9}\.[0-9a-f]{6}$", re.ASCII)
+_RANK_LOG = re.compile(r"(.+)\.rank([1-9]\d{0,3})\.log", re.ASCII)
 _STAMP_AND_NONCE = len("YYYYMMDDTHHMMSSmmm-NNNNNN-")
 _SKIPPED_ENDINGS = ("~", ".tmp", ".swp")
 WATCHED = "watched"
@@ -149,6 +152,12 @@ def parse_try_file(name: str, ending: str) -> Claim | None:
     """
     parsed = parse_claim(f"000-{name.removesuffix(ending)}") if name.endswith(ending) else None
     return None if parsed is None or parsed[1] is not None else parsed[0]
+
+
+def parse_rank_log(name: str) -> tuple[str, int] | None:
+    """Of the log of a rank the name that the log of rank 0 has, and which rank; None for any other name."""
+    match = _RANK_LOG.fullmatch(name)
+    return (f"{match[1]}.log", int(match[2])) if match is not None else None
 
 
 def same_submission(name: str) -> str:
@@ -273,6 +282,45 @@ class SpoolPaths:
     def first_log(self, task_id: str) -> str:
         """The log of a task's first try."""
         return f"{self.root}/logs/{task_id}.log"
+
+    def rank_log(self, claim: Claim, rank: int) -> str:
+        """Where the output of one rank of a gang goes.
+
+        Args:
+            claim: of rank 0, which has the log of any task.
+            rank: which.
+        """
+        log = self.log(claim)
+        return f"{log.removesuffix('.log')}.rank{rank}.log" if rank else log
+
+    @property
+    def gangs(self) -> str:
+        """Tasks over several nodes: a directory for each try, by the name of its claim."""
+        return f"{self.root}/gangs"
+
+    def gang(self, claim: Claim) -> str:
+        """What the nodes of one try have to do with each other.
+
+        Args:
+            claim: of rank 0.
+        """
+        return f"{self.gangs}/{claim_name(claim)}"
+
+    def gang_offers(self, claim: Claim) -> str:
+        """What nodes hold ready for it."""
+        return f"{self.gang(claim)}/offers"
+
+    def gang_members(self, claim: Claim) -> str:
+        """The claims of its other ranks."""
+        return f"{self.gang(claim)}/members"
+
+    def gang_member(self, claim: Claim, member: Claim) -> str:
+        """The live claim of one of them."""
+        return f"{self.gang_members(claim)}/{claim_name(member)}"
+
+    def gang_ranks(self, claim: Claim) -> str:
+        """Who has which rank."""
+        return f"{self.gang(claim)}/ranks"
 
     @property
     def control(self) -> str:

@@ -60,7 +60,8 @@ def _lines(page: NodePage) -> Iterator[tuple[object, ...]]:
             yield "shared", gpu.index, shared.free_bytes, shared.user_pythons, shared.kept_by
     for one in page.running:
         gpus = ",".join(map(str, one.gpus))
-        yield "try", one.claim, one.stage, gpus, one.seconds, one.limit_s, one.ending, one.name, one.queue
+        told = (one.claim, one.stage, gpus, one.seconds, one.limit_s, one.ending, one.name, one.queue)
+        yield ("try", *told, *((one.rank, one.nodes, one.of) if one.nodes > 1 else ()))
     for queue in page.queues:
         word = "busy" if queue.is_busy else "idle"
         counts = (queue.pending, queue.running, queue.done, queue.failed, queue.failures, queue.rests_s)

@@ -88,6 +88,12 @@ class TryPage:
     """Why it is being ended: the word in its claim's name."""
     queue: str = ""
     """That it is in; empty: in none."""
+    rank: int = 0
+    """Of a task over several nodes: which part of it runs here."""
+    nodes: int = 1
+    """Over so many nodes the task runs."""
+    of: str = ""
+    """The claim of rank 0, where this is another rank; empty: it is ``claim``."""
 
 
 @dataclass(frozen=True)

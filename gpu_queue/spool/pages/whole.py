@@ -76,6 +76,7 @@ def encode_json(page: NodePage) -> bytes:
                 "limit_s": _rounded(one.limit_s),
                 "ending": one.ending,
                 "queue": one.queue,
+                **({"rank": one.rank, "nodes": one.nodes, "of": one.of} if one.nodes > 1 else {}),
             }
             for one in page.running
         ],
@@ -190,6 +191,9 @@ def parse_page(node: str, value: Mapping[str, Any]) -> NodePage:
                 one.number("limit_s"),
                 one.text("ending"),
                 one.name("queue"),
+                one.count("rank"),
+                max(1, one.count("nodes")),
+                one.name("of"),
             )
             for one in page.objects("running")
         ),
