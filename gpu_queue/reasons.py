@@ -34,6 +34,11 @@ class Code(str, Enum):
     BACKOFF = "backoff"  # failures, left_s, until_s (epoch, the server's), error_type; rests: on a shared server
     NOT_STARTED = "not_started"  # left_s: this node could not start it, and tries again
     LIFETIME = "lifetime"  # time_s, left_s
+    # Over several nodes
+    GANG = "gang"  # nodes; have: how many offer their GPUs, who: their names
+    ASSEMBLING = "assembling"  # first: another one assembles, and this one comes after it
+    NODES = "nodes"  # needed: this agent takes no part in tasks over several nodes
+    NODES_INFEASIBLE = "nodes_infeasible"  # needed; served: agents that are alive and serve GPUs enough
     ENDING = "ending"  # its last try is still ending on this node
     NEXT = "next"  # it starts at the next step
     # Never, on this node

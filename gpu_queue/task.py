@@ -115,6 +115,8 @@ class Needs:
     retries: int | None = None
     after: tuple[str, ...] = ()
     """Ids of tasks that must be done first."""
+    nodes: int = 1
+    """On so many nodes at once its script is started; the GPUs are those of each."""
     reason: str = "default"
     """Where the number of GPUs comes from, for people."""
 

@@ -237,6 +237,29 @@ def _memory_zh(reason: Reason) -> str:
     return f"需要 {needed:.0f} 张显存不少于 {size} 的 GPU；本节点有 {have:.0f} 张"
 
 
+def _gang_en(reason: Reason) -> str:
+    nodes, have = reason.number("nodes"), reason.number("have")
+    who = ", ".join(reason.items("who"))
+    told = f"assembles on {nodes:.0f} nodes: {have:.0f} of {nodes:.0f} {'has' if have == 1 else 'have'} its GPUs"
+    return told + (f" ({who})" if who else "")
+
+
+def _gang_zh(reason: Reason) -> str:
+    who = "，".join(reason.items("who"))
+    told = f"正在 {reason.number('nodes'):.0f} 个节点上集合：{reason.number('have'):.0f} 个节点已备好 GPU"
+    return told + (f"（{who}）" if who else "")
+
+
+def _nodes_infeasible_en(reason: Reason) -> str:
+    needed, served = reason.number("needed"), reason.number("served")
+    return f"needs {needed:.0f} nodes; {served:.0f} that {'is' if served == 1 else 'are'} alive can serve it"
+
+
+def _nodes_infeasible_zh(reason: Reason) -> str:
+    needed, served = reason.number("needed"), reason.number("served")
+    return f"需要 {needed:.0f} 个节点；存活的节点中有 {served:.0f} 个能够提供"
+
+
 def _pinned_en(reason: Reason) -> str:
     served = ", ".join(reason.items("served")) or "none"
     return (
@@ -326,6 +349,16 @@ _WORDS: dict[Code, tuple[Callable[[Reason], str], Callable[[Reason], str]]] = {
         lambda one: f"在本节点未能启动；{_left(one)} 后再试",
     ),
     Code.LIFETIME: (_lifetime_en, _lifetime_zh),
+    Code.GANG: (_gang_en, _gang_zh),
+    Code.ASSEMBLING: (
+        lambda one: f"waits for {_task(one, 'first')}, which assembles its nodes first",
+        lambda one: f"等待 {_task(one, 'first')}：它先集合所需的节点",
+    ),
+    Code.NODES: (
+        lambda one: f"needs {one.number('needed'):.0f} nodes; this agent takes no part in tasks over several nodes",
+        lambda one: f"需要 {one.number('needed'):.0f} 个节点；本 agent 不参与多节点任务",
+    ),
+    Code.NODES_INFEASIBLE: (_nodes_infeasible_en, _nodes_infeasible_zh),
     Code.ENDING: (
         lambda _: "its last try is still ending on this node",
         lambda _: "它的上一次运行还在本节点上收尾",

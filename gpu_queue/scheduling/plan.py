@@ -137,6 +137,8 @@ def obstacle(task: Waiting, facts: Facts, room: Room) -> Obstacle | None:
     promised_s = None if task.needs.time_is_limit and facts.waits_at_end else task.needs.time_s
     if promised_s is not None and lifetime_left_s is not None and promised_s > lifetime_left_s:
         return Obstacle(reason(Code.LIFETIME, time_s=promised_s, left_s=lifetime_left_s))
+    if task.needs.nodes > 1:
+        return Obstacle(reason(Code.NODES, needed=task.needs.nodes))
     if task.needs.queue is not None:
         waits = _queue_obstacle(task, task.needs.queue, facts, room)
         if waits is not None:

@@ -26,7 +26,8 @@ class Asked:
     def __init__(self, source: str) -> None:
         self.source = source
         self.values: dict[str, Said] = {}
-        """By what a :class:`Conclusion` is about; besides ``nodes``, ``hetjob`` and ``dependency``."""
+        """By what a :class:`Conclusion` is about; besides ``undivided`` (GPUs that are no multiple of the nodes),
+        ``tasks_of_a_node``, ``hetjob`` and ``dependency``."""
         self.is_there = False
 
 

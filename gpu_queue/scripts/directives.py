@@ -9,8 +9,9 @@ from gpu_queue.errors import BadValue
 from gpu_queue.scripts.asked import Line, Said
 from gpu_queue.texts import shown
 
-OPTIONS = ("gpus", "memory", "queue", "time", "retries")
+OPTIONS = ("gpus", "nodes", "memory", "queue", "time", "retries")
 MAX_GPUS = 1024
+MAX_NODES = 1024
 _GPUQ = re.compile(r"#GPUQ(?=\s|$)", re.ASCII)
 
 
@@ -80,6 +81,21 @@ def parse_gpu_count(text: str) -> tuple[int, int]:
             f"{text!r} 不是 GPU 数量；应为 0、N 或 N-M，且 1 <= N <= M <= {MAX_GPUS}",
         )
     return least, most
+
+
+def nodes_of(text: str) -> int:
+    """On how many nodes a task runs.
+
+    Raises:
+        ValueError: it is no such number.
+    """
+    text = text.strip()
+    if not re.fullmatch(r"\d{1,4}", text, re.ASCII) or not 1 <= int(text) <= MAX_NODES:
+        raise BadValue(
+            f"--nodes {shown(text)}: expected a number from 1 to {MAX_NODES}",
+            f"--nodes {shown(text)}：应为 1 到 {MAX_NODES} 之间的整数",
+        )
+    return int(text)
 
 
 def queue_name(text: str) -> str:

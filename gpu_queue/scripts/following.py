@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from gpu_queue.scripts.asked import Asked, Line
+from gpu_queue.scripts.asked import Asked, Line, Said
 from gpu_queue.scripts.launchers import Count, Findings, findings
 from gpu_queue.scripts.lexing import COUNT, RANK, UNKNOWN
 from gpu_queue.scripts.values import MARKS
@@ -22,13 +22,24 @@ _NAMES = (
 """Variables that tell a number of GPUs wherever they are set."""
 
 
-def follow(text: str, head: Sequence[Line], file_name: str, arguments: Sequence[str], sbatch: Asked) -> Findings:
-    """What the script itself tells, behind the comment lines at its head."""
+def follow(
+    text: str, head: Sequence[Line], file_name: str, arguments: Sequence[str], sbatch: Asked, nodes: int = 1
+) -> Findings:
+    """What the script itself tells, behind the comment lines at its head.
+
+    Args:
+        text: the script.
+        head: its comment lines.
+        file_name: how it is called.
+        arguments: what it is given.
+        sbatch: what its ``#SBATCH`` lines ask for.
+        nodes: on how many it is started.
+    """
     if not _SPEAKING.search(text, sum(len(line.text) + 1 for line in head)):
         return Findings()
     if _is_python(text, file_name):
         return _with_python(Findings(), text, 1)
-    walk = Walk(arguments, _before(sbatch))
+    walk = Walk(arguments, _before(sbatch, nodes))
     events = walk.script(text, re.match(r"#!.{0,40}\bt?csh\b", text) is not None)
     found = findings(events)
     for event in events:
@@ -68,15 +79,20 @@ def _with_python(found: Findings, text: str, line: int) -> Findings:
     return found
 
 
-def _before(sbatch: Asked) -> dict[str, str]:
-    """What a script with ``#SBATCH`` lines finds in its environment."""
+def _before(sbatch: Asked, nodes: int) -> dict[str, str]:
+    """What a script with ``#SBATCH`` lines finds in its environment, and one that runs on several nodes."""
+    gang = {} if nodes == 1 else _of_gang(nodes)
     if not sbatch.is_there:
-        return {"SLURM_LOCALID": RANK}
+        return {"SLURM_LOCALID": RANK, **gang}
     tasks = sbatch.values.get("tasks")
+    each = sbatch.values.get("tasks_of_a_node", tasks)
+    if nodes > 1 and each is not None:
+        tasks = Said(str(int(each.value) * nodes), each.line)
     return {
-        "SLURM_NNODES": "1",
-        "SLURM_JOB_NUM_NODES": "1",
-        "SLURM_NODEID": "0",
+        **gang,
+        "SLURM_NNODES": str(nodes),
+        "SLURM_JOB_NUM_NODES": str(nodes),
+        "SLURM_NODEID": "0" if nodes == 1 else RANK,
         "SLURM_LOCALID": RANK,
         "SLURM_GPUS_ON_NODE": COUNT,
         "SLURM_GPUS": COUNT,
@@ -85,5 +101,16 @@ def _before(sbatch: Asked) -> dict[str, str]:
         "SLURM_JOB_ID": UNKNOWN,
         "SLURM_JOBID": UNKNOWN,
         "SLURM_NTASKS": tasks.value if tasks else "1",
-        "SLURM_NTASKS_PER_NODE": tasks.value if tasks else "1",
+        "SLURM_NTASKS_PER_NODE": each.value if each else "1",
     }
+
+
+def _of_gang(nodes: int) -> dict[str, str]:
+    own = {
+        "NNODES": str(nodes),
+        "NODE_RANK": RANK,
+        "NPROC_PER_NODE": COUNT,
+        "MASTER_ADDR": UNKNOWN,
+        "MASTER_PORT": UNKNOWN,
+    }
+    return own | {"GPU_QUEUE_NODES": str(nodes), "GPU_QUEUE_NODE_RANK": RANK}

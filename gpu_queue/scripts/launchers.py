@@ -61,6 +61,8 @@ class Count(NamedTuple):
     rule: str
     line: int
     said: str
+    is_of_all: bool = False
+    """All nodes together have so many."""
 
 
 class Devices(NamedTuple):
@@ -288,21 +290,32 @@ def _wrapper(argv: Sequence[str], program: Sequence[str], line: int, found: Find
     """What srun, mpirun and docker themselves are told."""
     name = base(argv[0])
     if name == "srun":
-        tasks = per_task = 0
+        tasks = per_task = nodes = 0
+        are_tasks_of_all = True
+        totals: list[Count] = []
         for option, value in slurm_options(argv[1:]):
             said = f"srun {option} {value}"
             if option in ("--gres", "--gpus", "-G", "--gpus-per-node"):
                 number = parse_count(value, option == "--gres")
                 if number:
-                    found.counts.append(Count(number, "srun", line, said))
+                    is_of_all = option in ("--gpus", "-G")
+                    (totals if is_of_all else found.counts).append(Count(number, "srun", line, said, is_of_all))
             elif option == "--gpus-per-task":
                 per_task = parse_count(value, False) or 0
             elif option in ("-n", "--ntasks", "--ntasks-per-node") and _INT.fullmatch(value):
-                tasks = int(value) if not tasks or option.endswith("node") else tasks
+                if not tasks or option.endswith("node"):
+                    tasks, are_tasks_of_all = int(value), not option.endswith("node")
             elif option in ("-N", "--nodes"):
-                _nodes(value.partition("-")[0], line, said, found)
+                least = value.partition("-")[0]
+                nodes = int(least) if _INT.fullmatch(least) else 0
+                _nodes(least, line, said, found)
         if per_task:
-            found.counts.append(Count(per_task * max(1, tasks), "srun", line, f"srun --gpus-per-task {per_task}"))
+            said = f"srun --gpus-per-task {per_task}"
+            totals.append(Count(per_task * max(1, tasks), "srun", line, said, are_tasks_of_all))
+        for one in totals:
+            is_said = nodes > 0 and one.is_of_all
+            number = -(-one.number // nodes) if is_said else one.number
+            found.counts.append(one._replace(number=number, is_of_all=one.is_of_all and not is_said))
     elif name in ("mpirun", "mpiexec", "mpiexec.hydra", "horovodrun", "orterun") and "python" in base(program[0]):
         for option, value, _ in _options(argv):
             if option in ("np", "n") and _INT.fullmatch(value) and int(value) <= 16:

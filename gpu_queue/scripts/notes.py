@@ -13,14 +13,26 @@ _WORDS = {
     # Refusals
     "bad_directive": ("{what}", "{what}"),
     "several_nodes": (
-        "{what} asks for {number} nodes, and a task runs on one; set it to 1 (--nodes=1), or say its GPUs on one node "
-        "by --gpus",
-        "{what} 需要 {number} 个节点，而一个任务只在一个节点上运行；请改为 1（--nodes=1），"
-        "或用 --gpus 指定单节点的 GPU 数",
+        "{what} asks for {number} nodes, and it would run on {own}; say --nodes {number} to have its script started on each "
+        "of them, or change that",
+        "{what} 需要 {number} 个节点，而它只会在 {own} 个节点上运行；请用 --nodes {number}（脚本会在每个节点上各启动一次），或改掉该设置",
+    ),
+    "undivided": (
+        "{what}: that many GPUs cannot be shared out among {number} nodes; say --gpus N, which counts for each node",
+        "{what}：这么多 GPU 无法平均分给 {number} 个节点；请用 --gpus N（按每个节点计）",
+    ),
+    "nodes_without_gpus": (
+        "it is to run on {number} nodes without GPUs; a task over several nodes needs at least one on each",
+        "它要在 {number} 个节点上运行而不用 GPU；多节点任务在每个节点上至少需要 1 张 GPU",
+    ),
+    "nodes_range": (
+        "--gpus {what} on {number} nodes: on each a task needs the same number; say it",
+        "--gpus {what}，{number} 个节点：各节点的 GPU 数必须相同；请写明一个数",
     ),
     "hetjob": (
-        "{what}: a heterogeneous job runs on several nodes, and a task on one; submit its parts one by one",
-        "{what}：异构作业跨多个节点，而一个任务只在一个节点上运行；请把各部分作为单独的任务提交",
+        "{what}: the parts of a heterogeneous job ask for different things, and a task for the same on each of its nodes; "
+        "submit its parts one by one",
+        "{what}：异构作业的各部分需求不同，而一个任务在各节点上的需求相同；请把各部分作为单独的任务提交",
     ),
     "foreign_dependency": (
         "{what}: no task of this queue; name the id that gpu_submit told, by --after or --dependency=afterok:ID",
@@ -68,12 +80,13 @@ _WORDS = {
         "{what} 数的是节点上的全部 GPU（nvidia-smi），而不是它分到的 {number} 张；请从 CUDA_VISIBLE_DEVICES 得出数量，或用 --gpus N",
     ),
     "nodes_unsure": (
-        "{what}: if it means {number} nodes for this script itself, it waits for the others for ever: a task runs on one",
-        "{what}：如果它是说本脚本自己要 {number} 个节点，脚本会一直等其他节点，因为一个任务只在一个节点上运行",
+        "{what}: if it means {number} nodes for this script itself, say --nodes {number}: it runs on {own}, and would wait for "
+        "the others for ever",
+        "{what}：如果它是说本脚本自己要 {number} 个节点，请用 --nodes {number}：它只在 {own} 个节点上运行，会一直等其他节点",
     ),
     "nodes_ignored": (
-        "{what} asks for {number} nodes; it runs on one, as its GPUs were said by --gpus or #GPUQ",
-        "{what} 需要 {number} 个节点；由于已用 --gpus 或 #GPUQ 指定了 GPU，它只在一个节点上运行",
+        "{what} asks for {number} nodes; it runs on {own}: say --nodes {number} for them",
+        "{what} 需要 {number} 个节点；它会在 {own} 个节点上运行：需要它们请用 --nodes {number}",
     ),
     "singleton": (
         "{what}: not heeded; --queue NAME runs tasks one after the other",
@@ -107,7 +120,7 @@ def note(code: str, line: Line | None, what: str = "", number: int = 0, own: str
         code,
         line.number if line else 0,
         quoted(line.text) if line else "",
-        english.format(**words).replace(" 1 GPUs", " 1 GPU"),
+        english.format(**words).replace(" 1 GPUs", " 1 GPU").replace(" 1 nodes", " 1 node"),
         chinese.format(**words),
     )
 

@@ -7,6 +7,7 @@ from gpu_queue.texts import printable
 
 _WHAT = {
     "gpus": ("GPUs", "GPU 数"),
+    "nodes": ("nodes", "节点数"),
     "devices": ("which GPUs", "哪些 GPU"),
     "memory": ("memory", "显存"),
     "time": ("time", "时间"),

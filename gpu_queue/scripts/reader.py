@@ -12,8 +12,16 @@ from gpu_queue.errors import BadScript, BadValue
 from gpu_queue.scripts.arrays import parse_array
 from gpu_queue.scripts.asked import Asked, Line, head_of
 from gpu_queue.scripts.deciding import MAX_GPUS, Allocation, Decision, decide
-from gpu_queue.scripts.directives import BadLine, gpuq_options, parse_gpu_count, queue_name, retries_of
+from gpu_queue.scripts.directives import (
+    BadLine,
+    gpuq_options,
+    nodes_of,
+    parse_gpu_count,
+    queue_name,
+    retries_of,
+)
 from gpu_queue.scripts.following import follow
+from gpu_queue.scripts.launchers import Findings
 from gpu_queue.scripts.lexing import decoded
 from gpu_queue.scripts.notes import bad, note, quoted
 from gpu_queue.scripts.reading import Array, Conclusion, Note, Reading
@@ -212,30 +220,55 @@ class _Reader:
             self.conclude("after", ",".join(ids), source, line)
         return tuple(dict.fromkeys(ids))
 
-    def nodes(self, is_explicit: bool) -> None:
-        """Several nodes are refused, or passed over where our own words say the GPUs."""
-        is_explicit |= "nodes" in self._given
+    def own_nodes(self) -> int | None:
+        """On how many nodes it is to run, as far as our own words say; what cannot be understood is refused later."""
+        found = self.said.get("nodes")
+        try:
+            return None if found is None else nodes_of(found[0])
+        except ValueError:
+            return None
+
+    def nodes(self) -> int:
+        """On how many nodes it runs."""
         hetjob = self.said.get("hetjob")
         if hetjob is not None:
             self.refusals.append(note("hetjob", hetjob[2], "#SBATCH hetjob"))
         found = self.said.get("nodes")
         if found is None:
-            return
+            return 1
         value, source, line = found
-        if not re.fullmatch(r"\d{1,4}", value, re.ASCII):
-            self.refuse(
-                BadValue(f"--nodes {shown(value)}: expected a number", f"--nodes {shown(value)}：应为数字"), line
-            )
-        elif int(value) > 1:
-            self.several_nodes(
-                int(value), f"--nodes={value}" if source in ("sbatch", "gpu_submit") else value, line, is_explicit
-            )
+        try:
+            nodes = nodes_of(value)
+        except ValueError as problem:
+            if source not in ("gpu_submit", "gpuq") and value == "0":  # sbatch takes it for one
+                return 1
+            self.refuse(problem, line)
+            return 1
+        return nodes
 
-    def several_nodes(self, number: int, what: str, line: Line | None, is_explicit: bool) -> None:
-        if is_explicit and line is not None:
-            self.warnings.append(note("nodes_ignored", line, what, number))
-        else:
-            self.refusals.append(note("several_nodes", line, what, number))
+    def judge_nodes(self, nodes: int, decision: Decision, found: Findings, line_of: Callable[[int], Line]) -> None:
+        """Refuse what several nodes cannot have, and a script that counts on others than it gets."""
+        if nodes > 1 and "nodes" in self.said:
+            _, source, line_said = self.said["nodes"]
+            self.conclude("nodes", str(nodes), source, line_said)
+        undivided = self.said.get("undivided")
+        if undivided is not None and "gpus" in self.said and self.said["gpus"][1] == "sbatch":
+            self.refusals.append(note("undivided", undivided[2], undivided[0], nodes))
+        if nodes > 1 and decision.most == 0:
+            self.refusals.append(note("nodes_without_gpus", decision.line, "", nodes))
+        elif nodes > 1 and decision.least != decision.most:
+            what = f"{decision.least}-{decision.most}"
+            self.refusals.append(note("nodes_range", decision.line, what, nodes))
+        is_explicit = any(
+            self.said[what][1] in ("gpu_submit", "gpuq") for what in ("gpus", "nodes") if what in self.said
+        )
+        other = next((one for one in found.nodes[:3] if one.number != nodes), None)
+        if other is None:
+            return
+        line = line_of(other.line)
+        code = other.code if not is_explicit else "nodes_ignored"
+        one = note(code, line, other.said, other.number, str(nodes))
+        (self.refusals if code == "several_nodes" else self.warnings).append(one)
 
     def others(self) -> None:
         for what in ("name", "chdir", "output", "error", "mail", "signal", "requeue", "tasks"):
@@ -268,7 +301,7 @@ def read(
     reader = _Reader(given or {}, is_id)
     reader.take_given()
     reader.take_gpuq(head)
-    sbatch = read_sbatch(head)
+    sbatch = read_sbatch(head, reader.own_nodes())
     reader.take(sbatch)
     if any(_BATCH.match(line.text) for line in head):
         from gpu_queue.scripts.batch import read_batch  # noqa: PLC0415 - few scripts have such lines
@@ -276,7 +309,12 @@ def read(
         for asked in read_batch(head):
             reader.take(asked)
     allocation = reader.allocation()
-    found = follow(text, head, file_name, arguments, sbatch)
+    nodes = reader.nodes()
+    found = follow(text, head, file_name, arguments, sbatch, nodes)
+    if nodes > 1:
+        found.counts = [
+            one._replace(number=-(-one.number // nodes)) if one.is_of_all else one for one in found.counts
+        ]
 
     def line_of(number: int) -> Line:
         return Line(number, lines[number - 1] if 0 < number <= len(lines) else "")
@@ -287,19 +325,10 @@ def read(
         found.counts = [one for one in found.counts if one.rule != "np"]
     decision = decide(allocation, found, default_gpus, line_of)
     _conclude_gpus(reader, decision)
+    reader.judge_nodes(nodes, decision, found, line_of)
     memory_bytes = reader.memory_bytes()
     time_s, is_limit = reader.time_s()
     queue, retries, array, after = reader.queue(), reader.retries(), reader.array(), reader.after()
-    is_explicit = allocation is not None and allocation.source in ("gpu_submit", "gpuq")
-    reader.nodes(is_explicit)
-    for one in found.nodes[:3]:
-        if not ("nodes" in reader.said and reader.said["nodes"][0] == str(one.number)):
-            line = line_of(one.line)
-            if one.code == "nodes_unsure" and not is_explicit:
-                reader.warnings.append(note(one.code, line, one.said, one.number))
-            else:
-                reader.several_nodes(one.number, one.said, line, is_explicit or "nodes" in (given or {}))
-            break
     reader.others()
     return Reading(
         gpus_min=decision.least,
@@ -311,6 +340,7 @@ def read(
         time_is_limit=is_limit,
         retries=retries,
         after=after,
+        nodes=nodes,
         source=decision.source,
         array=array,
         conclusions=tuple(reader.conclusions),

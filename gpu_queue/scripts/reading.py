@@ -33,8 +33,8 @@ class Conclusion(NamedTuple):
     """One thing that was concluded."""
 
     what: str
-    """``gpus``, ``devices``, ``memory``, ``time``, ``name``, ``queue``, ``retries``, ``after``, ``array``, ``chdir``,
-    ``output``, ``error``, ``mail``, ``signal``, ``requeue``, ``tasks`` (of srun)."""
+    """``gpus``, ``nodes``, ``devices``, ``memory``, ``time``, ``name``, ``queue``, ``retries``, ``after``, ``array``,
+    ``chdir``, ``output``, ``error``, ``mail``, ``signal``, ``requeue``, ``tasks`` (of srun)."""
     value: str
     """In the notation of gpu_submit's flags where there is one (``2``, ``1-4``, ``4h``); else as it stands there."""
     source: str
@@ -73,6 +73,8 @@ class Reading(NamedTuple):
     """The time is from a scheduler's line: an end to be made, and no promise to need all of it."""
     retries: int | None = None
     after: tuple[str, ...] = ()
+    nodes: int = 1
+    """On so many its script is started; the GPUs are those of each."""
     source: str = "default"
     """Which rule told the number of GPUs."""
     array: Array | None = None
@@ -105,5 +107,6 @@ class Reading(NamedTuple):
             time_is_limit=self.time_is_limit,
             retries=self.retries,
             after=self.after,
+            nodes=self.nodes,
             reason=self.source,
         )

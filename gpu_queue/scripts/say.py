@@ -6,7 +6,7 @@ For each file, fields by tabs, no control characters in them, ``-`` where there 
 
 - ``file``    number from 0, path
 - ``needs``   GPUs, devices, rule, memory in bytes, queue, seconds, ``limit`` or ``promise``, retries, ids that it
-  waits for, array, name
+  waits for, array, name, nodes
 - ``is``      what, value, rule, line number, the line, why: in English, in Chinese
 - ``warn``, ``refuse``   code, line number, the line, in English, in Chinese
 - ``error``   why it cannot be read, in English, in Chinese (in the place of the others)
@@ -68,6 +68,7 @@ def rows(reading: Reading) -> list[str]:
         None,
         None,
         name.value if name else None,
+        reading.nodes,
     ).split("\t")
     needs[9] = ",".join(reading.after) or "-"  # never cut: these are obeyed
     needs[10] = str(reading.array) if reading.array else "-"

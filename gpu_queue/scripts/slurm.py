@@ -122,8 +122,9 @@ _TASKS = ("--ntasks", "-n", "--tasks", "--ntasks-per-node", "--tasks-per-node")
 class _Sbatch:
     """What the lines ask for; of two that say the same, the last counts."""
 
-    def __init__(self) -> None:
+    def __init__(self, nodes: int | None) -> None:
         self.asked = Asked("sbatch")
+        self._nodes = nodes
         self._gpus: tuple[str, int, Line] | None = None
         self._each: dict[str, tuple[int, Line]] = {}
         self._tasks: dict[str, int] = {}
@@ -160,11 +161,20 @@ class _Sbatch:
             self.asked.values[_PLAIN[name]] = Said(value, line)
 
     def done(self) -> Asked:
+        nodes = self._on_nodes()
+        if self._tasks:
+            self.asked.values["tasks_of_a_node"] = Said(
+                str(self._tasks_of_a_node(nodes)), self.asked.values["tasks"].line
+            )
         if self._gpus is not None:
-            _, count, line = self._gpus
+            name, count, line = self._gpus
+            if name in ("--gpus", "-G"):
+                if count % nodes:
+                    self.asked.values["undivided"] = Said(f"{name} {count}", line)
+                count = -(-count // nodes)
         elif "--gpus-per-task" in self._each:
             count, line = self._each["--gpus-per-task"]
-            count *= self._tasks.get("all", self._tasks.get("node", 1))
+            count *= self._tasks_of_a_node(nodes)
         elif "--gpus-per-socket" in self._each:
             count, line = self._each["--gpus-per-socket"]
             count *= self._sockets
@@ -173,10 +183,34 @@ class _Sbatch:
         self.asked.values["gpus"] = Said(str(count), line)
         return self.asked
 
+    def _on_nodes(self) -> int:
+        """How many nodes it is for; as sbatch takes it, tasks that do not fit on one ask for more."""
+        if self._nodes is not None:
+            return self._nodes
+        said = self.asked.values.get("nodes")
+        if said is not None:
+            return max(1, int(said.value))
+        every, each = self._tasks.get("all", 1), self._tasks.get("node", 0)
+        if 0 < each < every:
+            self.asked.values["nodes"] = Said(str(-(-every // each)), self.asked.values["tasks"].line)
+            return -(-every // each)
+        return 1
 
-def read_sbatch(head: Sequence[Line]) -> Asked:
-    """What the ``#SBATCH`` lines of a head ask for."""
-    sbatch = _Sbatch()
+    def _tasks_of_a_node(self, nodes: int) -> int:
+        every, each = self._tasks.get("all"), self._tasks.get("node")
+        if each is not None and (every is None or nodes > 1):
+            return each
+        return 1 if every is None else -(-every // nodes)
+
+
+def read_sbatch(head: Sequence[Line], nodes: int | None = None) -> Asked:
+    """What the ``#SBATCH`` lines of a head ask for; the GPUs are those of one node.
+
+    Args:
+        head: the comment lines.
+        nodes: on how many it is to run, where that was said elsewhere.
+    """
+    sbatch = _Sbatch(nodes)
     for line in head:
         if re.match(r"#SBATCH\s+(?:hetjob|packjob)\b", line.text, re.ASCII):
             sbatch.asked.values.setdefault("hetjob", Said("hetjob", line))

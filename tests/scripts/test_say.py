@@ -55,7 +55,7 @@ def test_a_shell_gets_lines_of_fields(script: str) -> None:
         assert (done.returncode, done.stderr) == (0, b"")
         rows = fields(done)
         assert rows[0] == ["file", "0", script]
-        assert rows[1] == ["needs", "2", "0,1", "sbatch", "-", "car", "3600", "limit", "-", "-", "0-9%2", "run"]
+        assert rows[1] == ["needs", "2", "0,1", "sbatch", "-", "car", "3600", "limit", "-", "-", "0-9%2", "run", "1"]
         assert rows[-1] == ["end"]
         assert ["is", "devices", "0,1", "num_gpus", "4"] in [row[:5] for row in rows]
         assert {row[0] for row in rows} == {"file", "needs", "is", "end"}
@@ -88,9 +88,9 @@ def test_arguments_are_those_of_the_script() -> None:
 
 
 def test_a_refusal_is_said_and_the_rest_all_the_same() -> None:
-    rows = fields(say("--", "-", given=b"#SBATCH --nodes=2 -t 5\npython t.py\n"))
+    rows = fields(say("--", "-", given=b"#SBATCH -N 2 -G 3 -t 5\npython t.py\n"))
     refused = next(row for row in rows if row[0] == "refuse")
-    assert refused[1:4] == ["several_nodes", "1", "#SBATCH --nodes=2 -t 5"]
+    assert refused[1:4] == ["undivided", "1", "#SBATCH -N 2 -G 3 -t 5"]
     assert rows[1][6:8] == ["300", "limit"]
 
 

@@ -562,7 +562,7 @@ def test_that_nobody_is_mailed_is_told(shell: Shell, spool: Spool) -> None:
 @pytest.mark.parametrize(
     ("line", "word"),
     [
-        ("--nodes=2 -G 8", "2 nodes"),
+        ("--nodes=2 -G 9", "among 2 nodes"),
         ("--dependency=afterok:123", "no task of this queue"),
         ("hetjob", "heterogeneous"),
     ],

@@ -524,7 +524,7 @@ def test_a_wrong_array_or_argument_is_refused(face: Face, spool: Spool, options:
     assert spool.names("records") == []
 
 
-@pytest.mark.parametrize("line", ["--nodes=2", "--dependency=afterok:123", "hetjob"])
+@pytest.mark.parametrize("line", ["--nodes=2 -G 3", "--dependency=afterok:123", "hetjob"])
 def test_what_no_task_can_be_is_refused(face: Face, spool: Spool, line: str) -> None:
     with pytest.raises(BadScript):
         face.submit(Script("a.sh", f"#!/bin/bash\n#SBATCH {line}\n"))

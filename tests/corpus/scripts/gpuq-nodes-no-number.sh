@@ -1,0 +1,3 @@
+#!/bin/bash
+#GPUQ --nodes 2-4
+python t.py

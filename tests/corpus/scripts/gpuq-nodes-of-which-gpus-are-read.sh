@@ -1,0 +1,3 @@
+#!/bin/bash
+#GPUQ --nodes 2
+torchrun --nnodes 2 --nproc-per-node 4 t.py

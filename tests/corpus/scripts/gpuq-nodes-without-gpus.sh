@@ -1,0 +1,3 @@
+#!/bin/bash
+#GPUQ --nodes 2 --gpus 0
+python t.py

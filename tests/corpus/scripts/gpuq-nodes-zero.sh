@@ -1,0 +1,3 @@
+#!/bin/bash
+#GPUQ --nodes 0
+python t.py

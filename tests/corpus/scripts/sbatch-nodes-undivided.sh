@@ -1,0 +1,3 @@
+#!/bin/bash
+#SBATCH -N 3 -G 8
+python t.py
