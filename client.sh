@@ -4631,7 +4631,7 @@ __gpu_clean() {
   __gpu_enter || return
   __gpu_clock control fine; before=$((${REPLY%.*} - age)).${REPLY#*.}
   # After the clock: all that belongs to a task which had settled by then is there now.
-  [ -n "$dry" ] || __gpu_papers
+  [ -n "$dry" ] || { __gpu_papers; __gpu_uncalled "$((${before%.*} + age - 86400))"; }
   for state in 'done' failed; do
     [ -n "$dry" ] || __gpu_cut_off "$((${before%.*} + age))" || result=1
     __gpu_needed
@@ -4658,6 +4658,25 @@ __gpu_papers() { # into the caller's papers: by id the records and logs of tries
     case ${number%%.*} in *[!0-9]*) continue ;; esac
     papers[${name%.try*}]+=$file$'\n'
   done
+}
+
+__gpu_uncalled() { # BEFORE: forget functions that were never queued: whoever submitted them was killed meanwhile
+  local file names=() old=()
+  typeset -A there
+  [ -d calls ] || return 0
+  __gpu_lines find calls -maxdepth 1 -type f -name '*.call' ! -name '*[!A-Za-z0-9._+-]*' ! -newerct "@$1" -printf '%f\n'
+  names=("${reply[@]}")
+  [ ${#names[@]} -gt 0 ] || return 0
+  __gpu_tasks pending; old=("${reply[@]}")
+  __gpu_tasks running; old+=("${reply[@]}")
+  for file in "${old[@]}"; do __gpu_strip "$file"; there[${REPLY#????}]=1; done
+  for file in 'done'/*-* failed/*-*; do there[${file#*/???-}]=1; done
+  old=()
+  for file in "${names[@]}"; do
+    if [ -z "${there[${file%.call}]-}" ] && __gpu_is_full "000-${file%.call}"; then old+=("calls/$file"); fi
+  done
+  [ ${#old[@]} -eq 0 ] || printf '%s\n' "${old[@]}" | command xargs -d '\n' rm -f -- 2>/dev/null
+  return 0
 }
 
 __gpu_sift() { # the caller's names: into its batch those that may be forgotten, into back those that are newer or needed
@@ -4731,6 +4750,7 @@ __gpu_finish() { # OWN BEFORE: forget what was taken into that directory, of tas
     printf 'records/%s.tries.json\n' "${ids[@]}"
     for id in "${ids[@]}"; do printf '%s' "${papers[$id]-}"; done
     printf 'logs/%s.log\n' "${ids[@]}"
+    if [ -d calls ]; then printf 'calls/%s.call\n' "${ids[@]}"; printf 'calls/%s.result\n' "${ids[@]}"; fi
   fi | command xargs -r -d '\n' rm -f -- 2>/dev/null; then
     batch=()
     for name in "${names[@]}"; do
@@ -4755,7 +4775,7 @@ __gpu_finish() { # OWN BEFORE: forget what was taken into that directory, of tas
 __gpu_left() { # ID: whether something that belongs to it is still there, REPLY
   local IFS=$'\n'
   # shellcheck disable=SC2086 # lines are words here
-  for REPLY in "records/$1.json" "records/$1.tries.json" "logs/$1.log" ${papers[$1]-}; do
+  for REPLY in "records/$1.json" "records/$1.tries.json" "logs/$1.log" "calls/$1.call" "calls/$1.result" ${papers[$1]-}; do
     if [ -e "$REPLY" ] || [ -L "$REPLY" ]; then return 0; fi
   done
   return 1

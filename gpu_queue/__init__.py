@@ -4,11 +4,23 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # type checkers take it for true by its name; to import `typing` would take a tenth of a start
 if TYPE_CHECKING:
+    from gpu_queue.errors import TaskFailed
     from gpu_queue.experiments.commandfiles.reading import parse_command_file, read_command_file
+    from gpu_queue.integrations.executor import Executor
     from gpu_queue.spool.desk.publishing import Options, Script
     from gpu_queue.spool.spool import Spool
 
-__all__ = ["PROTOCOL", "Options", "Script", "Spool", "__version__", "parse_command_file", "read_command_file"]
+__all__ = [
+    "PROTOCOL",
+    "Executor",
+    "Options",
+    "Script",
+    "Spool",
+    "TaskFailed",
+    "__version__",
+    "parse_command_file",
+    "read_command_file",
+]
 
 __version__ = "0.1.0"
 PROTOCOL = 1
@@ -25,4 +37,12 @@ def __getattr__(name: str) -> object:
         import gpu_queue.experiments.commandfiles.reading  # noqa: PLC0415
 
         return getattr(gpu_queue.experiments.commandfiles.reading, name)
+    if name == "Executor":
+        import gpu_queue.integrations.executor  # noqa: PLC0415
+
+        return gpu_queue.integrations.executor.Executor
+    if name == "TaskFailed":
+        import gpu_queue.errors  # noqa: PLC0415
+
+        return gpu_queue.errors.TaskFailed
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,6 +8,7 @@
     │   ├── AlreadyServed    another agent serves it on this node
     │   └── NotPublished     the storage did not take all that was to be submitted
     ├── BadScript            a task's script or directives that can never run
+    ├── TaskFailed           a task that was waited for did not bring a result
     ├── BadCommandFile       a command file that cannot be loaded
     ├── BadExperimentFile    an experiment file that cannot be loaded
     ├── WayError             a way to a cluster that cannot be asked
@@ -56,6 +57,39 @@ class BadScript(GpuQueueError):
         super().__init__(english)
         self.chinese = chinese or english
         self.code = code
+
+
+class TaskFailed(GpuQueueError):
+    """A task that was waited for brought no result."""
+
+    def __init__(
+        self,
+        message: str,
+        task_id: str = "",
+        outcome: str = "",
+        status: int | None = None,
+        error_type: str = "",
+        raised: str = "",
+    ) -> None:
+        """Say what became of it, with the end of its log.
+
+        Args:
+            message: all of it, for people.
+            task_id: of the task.
+            outcome: ``failed(1)``, ``timeout``, ``stopped``, ``lost``, ``refused``, ``gone`` …
+            status: of its last try; None: it had none, or nobody knows.
+            error_type: what kind of failure it was: ``oom``, ``signal`` …; empty: it is not known.
+            raised: type and text of an exception that could not be brought back as itself.
+        """
+        super().__init__(message, task_id, outcome, status, error_type, raised)
+        self.task_id = task_id
+        self.outcome = outcome
+        self.status = status
+        self.error_type = error_type
+        self.raised = raised
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class BadValue(ValueError):

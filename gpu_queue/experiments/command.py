@@ -20,7 +20,7 @@ from gpu_queue.experiments.commandfiles.reading import CommandFile, read_command
 from gpu_queue.experiments.commandfiles.workplaces import workplaces
 from gpu_queue.spool.desk import entrance
 from gpu_queue.spool.desk.find import Task
-from gpu_queue.spool.desk.publishing import working_directory
+from gpu_queue.spool.desk.sources import working_directory
 from gpu_queue.task import short_name
 from gpu_queue.texts import printable
 

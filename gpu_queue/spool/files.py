@@ -300,13 +300,14 @@ def hand_over(path: str | int, directory: str) -> None:
         pass  # storage that squashes root: it is as readable as that storage makes it
 
 
-def write_whole(path: str, content: bytes, permissions: int = 0) -> None:
+def write_whole(path: str, content: bytes, permissions: int = 0, *, is_synced: bool = False) -> None:
     """Put a file in place by a rename out of a dot-file beside it.
 
     Args:
         path: the file.
         content: all of it.
         permissions: who may read and write it, beside its owner.
+        is_synced: it is on its storage before it has its name.
 
     Raises:
         OSError: it could not be written; the dot-file was removed if possible.
@@ -320,6 +321,8 @@ def write_whole(path: str, content: bytes, permissions: int = 0) -> None:
             hand_over(descriptor, directory)
             if permissions & 0o066:
                 os.fchmod(descriptor, stat.S_IMODE(os.fstat(descriptor).st_mode) | permissions & 0o066)
+            if is_synced:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
         os.rename(temporary, path)

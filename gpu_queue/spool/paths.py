@@ -34,6 +34,7 @@ _RANK_LOG = re.compile(r"(.+)\.rank([1-9]\d{0,3})\.log", re.ASCII)
 _STAMP_AND_NONCE = len("YYYYMMDDTHHMMSSmmm-NNNNNN-")
 _SKIPPED_ENDINGS = ("~", ".tmp", ".swp")
 WATCHED = "watched"
+CALL, RESULT = ".call", ".result"
 STATE_DIRECTORIES = tuple(state.value for state in State)
 OTHER_DIRECTORIES = (
     *("records", "logs", "control", "nodes", "nodes/gone", "ledger", "queues", "gangs", "events", "allocations"),
@@ -416,6 +417,19 @@ class SpoolPaths:
     def binding(self, task_id: str) -> str:
         """The file that is bound to one task."""
         return f"{self.bindings}/{task_id}.json"
+
+    @property
+    def calls(self) -> str:
+        """Functions that were submitted, and what came of them; whoever submits the first one makes it."""
+        return f"{self.root}/calls"
+
+    def call(self, task_id: str) -> str:
+        """The function of a task, and what it is called with."""
+        return f"{self.calls}/{task_id}{CALL}"
+
+    def result(self, task_id: str) -> str:
+        """What the function of a task returned or raised."""
+        return f"{self.calls}/{task_id}{RESULT}"
 
     @property
     def agent_output(self) -> str:

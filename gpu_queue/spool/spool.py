@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
-from gpu_queue.errors import SpoolError
-from gpu_queue.spool.desk import cleaning, clearing, entrance, explaining, papers, publishing, steering, stopping
+from gpu_queue.spool.desk import (
+    cleaning,
+    clearing,
+    entrance,
+    explaining,
+    publishing,
+    results,
+    steering,
+    stopping,
+)
 from gpu_queue.spool.desk.asking import Answer
 from gpu_queue.spool.desk.clearing import Forgotten
 from gpu_queue.spool.desk.explaining import Explanation
-from gpu_queue.spool.desk.find import LIFE, Finder, Task, TaskLike, several, the_one
+from gpu_queue.spool.desk.find import LIFE, Finder, Task, TaskLike, several
+from gpu_queue.spool.desk.functions import chunks
 from gpu_queue.spool.desk.publishing import Options, Script, ScriptLike
 from gpu_queue.spool.desk.steering import Outcome, Wish
 from gpu_queue.spool.desk.stopping import Stopped
-from gpu_queue.spool.paths import SpoolPaths
-from gpu_queue.spool.records import TryRecord
-from gpu_queue.task import DEFAULT_PRIORITY, State, Submission
+from gpu_queue.spool.desk.waiting import Ended
+from gpu_queue.spool.sights import Sights
+from gpu_queue.task import DEFAULT_PRIORITY, State
 from gpu_queue.units import parse_duration_s
 
-if TYPE_CHECKING:
-    from gpu_queue.spool.snapshot.reader import SnapshotReader
-    from gpu_queue.spool.snapshot.taskfiles import TaskView
-    from gpu_queue.spool.snapshot.view import Snapshot
+T = TypeVar("T")
 
 
-class Spool:
+class Spool(Sights):
     """A queue: the directory ``$QUEUE_ROOT/<JOB_ID>``.
 
     It needs no agent, no GPU and no setting, and it keeps nothing in memory: any number of them, in any number of
@@ -106,28 +110,6 @@ class Spool:
     (0, 5)
     """
 
-    def __init__(self, job_id: str | None = None, queue_root: str | os.PathLike[str] | None = None) -> None:
-        """Name a queue; nothing is read or made yet.
-
-        Args:
-            job_id: which; default: ``$JOB_ID``.
-            queue_root: of all queues; default: as the settings say (docs/settings.md), else ``~/gpu_queue``.
-
-        Raises:
-            SpoolError: no queue can be called so.
-        """
-        self._paths = entrance.named(job_id, queue_root)
-        self._reader: SnapshotReader | None = None
-
-    def __repr__(self) -> str:
-        job_id, root = os.path.basename(self._paths.root), os.path.dirname(self._paths.root)
-        return f"Spool({job_id!r}, {root!r})"
-
-    @property
-    def path(self) -> str:
-        """The queue's directory."""
-        return self._paths.root
-
     # -- submitting
 
     def submit(
@@ -145,11 +127,12 @@ class Spool:
         cwd: str | None = None,
         arguments: Sequence[str] = (),
         array: str | None = None,
+        python: str | None = None,
     ) -> Task:
         """Queue one script, safe on the disk; what is not said here it may say itself (docs/scripts.md).
 
         Args:
-            script: its path, or a ``Script``.
+            script: its path, or a ``Script``; or a function, what it is called with in a ``functools.partial``.
             gpus: ``2``, ``"1-4"``, or ``0``.
             memory: that each of its GPUs must have: ``"20G"``, or bytes.
             queue: of tasks with the same one, one runs at a time.
@@ -161,6 +144,7 @@ class Spool:
             cwd: where it runs; default: here.
             arguments: what the script finds as ``$1``, ``$2`` …
             array: ``"0-9%2"``: a task for each index, two at once; what the script's own line says, else.
+            python: by which a function is called; default: the one that runs here.
 
         Returns:
             The task, with its ``needs``, and ``notes`` for its submitter; of an array the first (``publish``: all).
@@ -169,9 +153,11 @@ class Spool:
             BadScript: it can never run; nothing was written.
             NotPublished: the storage did not take it; nothing is left behind.
             SpoolError: the queue cannot be made or used.
+            Exception: whatever pickling a function raises; nothing was written.
         """
         needs = (gpus, memory, queue, time, retries, several(after))
-        return entrance.submit(self._paths, [script], Options(*needs, name, priority, cwd, arguments, array))[0]
+        options = Options(*needs, name, priority, cwd, arguments, array, python=python)
+        return entrance.submit(self._paths, [script], options)[0]
 
     def publish(  # noqa: D417  what is the same as there is one line
         self,
@@ -187,20 +173,48 @@ class Spool:
         cwd: str | None = None,
         arguments: Sequence[str] = (),
         array: str | None = None,
+        python: str | None = None,
     ) -> tuple[Task, ...]:
         """Queue many scripts, in this order; all are looked at before any is written.
 
         Args:
-            scripts: paths, or ``Script``s, which may bring options of their own.
-            gpus, memory, queue, time, retries, after, priority, cwd, arguments, array: as in ``submit``, for each.
+            scripts: paths, functions, or ``Script``s, which may bring options of their own.
+            gpus, memory, queue, time, retries, after, priority, cwd, arguments, array, python: as in ``submit``.
 
         Raises:
             BadScript: one of them can never run; nothing was written.
             NotPublished: the storage did not take all; its ``published`` names those that were queued.
             SpoolError: the queue cannot be made or used.
         """
-        options = Options(gpus, memory, queue, time, retries, several(after), None, priority, cwd, arguments, array)
+        needs = (gpus, memory, queue, time, retries, several(after))
+        options = Options(*needs, None, priority, cwd, arguments, array, python=python)
         return entrance.submit(self._paths, scripts, options)
+
+    def map(
+        self,
+        function: Callable[..., T],
+        *iterables: Iterable[Any],
+        chunksize: int = 1,
+        timeout_s: float | None = None,
+        **needs: Any,
+    ) -> Iterator[T]:
+        """Queue a call for each set of arguments, all at once, and give what they return, in this order.
+
+        Args:
+            function: is called with one of each iterable.
+            iterables: as for the ``map`` that is built in.
+            chunksize: so many calls are one task: a short call pays for the start of a process and ``import torch``.
+            timeout_s: of all of it, from when the first result is asked for.
+            needs: as in ``submit``, for each task.
+
+        Raises:
+            TypeError: there is no such need.
+            BadScript, NotPublished, SpoolError: as ``publish`` does.
+            Exception: as ``result`` does, when that result is asked for.
+        """
+        options = publishing.options_of(needs)
+        tasks = entrance.submit(self._paths, chunks(function, zip(*iterables, strict=False), chunksize), options)
+        return results.in_order(self._paths, tasks, timeout_s, is_chunks=chunksize > 1)
 
     # -- tasks that wait or have ended
 
@@ -370,80 +384,5 @@ class Spool:
         older_than_s = parse_duration_s(older_than) if isinstance(older_than, str) else float(older_than)
         return tuple(cleaning.clean(self._enter(), older_than_s, dry_run=dry_run))
 
-    # -- what there is to see
 
-    def record(self, task: TaskLike) -> Submission:
-        """What its submitter said; fields are empty where the record does not tell, and its ``problem`` says why.
-
-        Raises:
-            SpoolError: there is no such queue, no one task is called so, or the storage failed.
-        """
-        return papers.record(self._paths, self._one(task))
-
-    def tries(self, task: TaskLike) -> tuple[TryRecord, ...]:
-        """What is noted of each try, oldest first.
-
-        Raises:
-            SpoolError: there is no such queue, no one task is called so, or the storage failed.
-        """
-        return papers.tries(self._paths, self._one(task))
-
-    def logs(self, task: TaskLike) -> tuple[str, ...]:
-        """The paths of the logs of its tries, oldest first; none before it starts.
-
-        Raises:
-            SpoolError: there is no such queue, or no one task is called so.
-        """
-        return papers.logs(self._paths, self._one(task))
-
-    def log_tail(self, task: TaskLike, limit_bytes: int = 64 << 10) -> str:
-        """The end of its newest log, as it was printed, with whatever escape codes; empty before it starts.
-
-        Raises:
-            SpoolError: there is no such queue, no one task is called so, or the storage failed.
-        """
-        logs = self.logs(task)
-        return papers.tail(logs[-1], limit_bytes) if logs else ""
-
-    def snapshot(self, *, fresh: bool = True) -> Snapshot:
-        """All there is to see: tasks by state, nodes, GPUs, why tasks wait, flags, queues, what happened lately.
-
-        Immutable, and bounded whatever lies in the directory.  What has not changed since the last call is not read
-        again, and where nothing has, it is the same object.  For one thread at a time.
-
-        Args:
-            fresh: look everywhere now; else, for whoever asks again and again, at each thing in its own time: at what
-                waits and at nodes every 2 s, at the rest every 2 to 60 s (``reader.Cadence``).
-
-        Raises:
-            SpoolError: there is no such queue.  What cannot be read within it is among the snapshot's ``problems``.
-        """
-        return self._sight().refresh(time.monotonic(), everything=fresh)
-
-    def look(self, task: TaskLike) -> TaskView:
-        """All that is known of one task: where it is, what it asks for, its tries, its logs, why it waits.
-
-        Raises:
-            SpoolError: there is no such queue, or no one task is called so.
-        """
-        name = (found := self._one(task)).id or found.name
-        view = self._sight().fresh_task(name, time.monotonic())
-        if view is None:
-            raise SpoolError(f"{name} is in no directory of the queue any more")
-        return view
-
-    def _enter(self) -> SpoolPaths:
-        return entrance.enter(self._paths)
-
-    def _sight(self) -> SnapshotReader:
-        if self._reader is None:
-            from gpu_queue.spool.snapshot.reader import SnapshotReader  # noqa: PLC0415  whoever only submits needs none
-
-            self._reader = SnapshotReader(self._enter())
-        return self._reader
-
-    def _one(self, task: TaskLike) -> Task:
-        return the_one(self._enter(), task)
-
-
-__all__ = ["Answer", "Explanation", "Forgotten", "Options", "Outcome", "Script", "Spool", "Stopped", "Task"]
+__all__ = ["Answer", "Ended", "Explanation", "Forgotten", "Options", "Outcome", "Script", "Spool", "Stopped", "Task"]

@@ -87,6 +87,10 @@ def test_clean_forgets_a_task_with_all_that_is_known_of_it(door: Door, spool: Sp
         spool.log(full, "x", suffix)
     for suffix in (".try1.abcdef", ".tries"):
         (spool.path / "records" / f"{full[4:]}{suffix}.json").write_text("{}")
+    (spool.path / "calls").mkdir()
+    never = "20251123T014415123-4f0c2a-never.call"
+    for name in (f"{full[4:]}.call", f"{full[4:]}.result", f"{waiting[4:]}.call", never, "notes.call"):
+        (spool.path / "calls" / name).touch()
     stranger = spool.path / "records" / "README.json"
     stranger.write_text("{}")
     then = time.time() - 30 * 86400
@@ -100,6 +104,11 @@ def test_clean_forgets_a_task_with_all_that_is_known_of_it(door: Door, spool: Sp
     assert spool.names("done") + spool.names("failed") + spool.names("logs") == []
     assert spool.names("records") == sorted([f"{waiting[4:]}.json", "README.json"])
     assert other
+    # What was written for a task that never came is left alone until it is a day old.
+    assert spool.names("calls") == sorted([f"{waiting[4:]}.call", never, "notes.call"])
+    door.later(2 * 86400)
+    assert door.clean("30d").ok
+    assert spool.names("calls") == sorted([f"{waiting[4:]}.call", "notes.call"])
 
 
 @pytest.mark.parametrize("state", ["pending", f"running/{NODE}"])

@@ -58,6 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gpus": {"task", "units", "errors", "locks"},
     "execution": {"allocations", "task", "units", "errors", "gpus", "locks"},
     "keepalive": {"texts", "task", "units", "errors", "gpus", "locks", "band"},
+    "integrations": {*NOUNS, "spool"},
     "experiments": {*NOUNS, "conf", "config", "locks", "pids", "policy", "scripts", "shell", "spool"},
     "console": {*NOUNS, "conf", "pids", "config", "locks", "policy", "scripts", "shell", "spool", "experiments"},
     "agent": {
@@ -173,7 +174,7 @@ def test_the_protocol_knows_neither_desk_nor_snapshot_and_these_not_each_other()
     doors = {"gpu_queue.spool.desk", "gpu_queue.spool.snapshot"}
     for module in with_room("spool"):
         own = ".".join(module.split(".")[:3])
-        if module != "gpu_queue.spool.spool":
+        if module not in ("gpu_queue.spool.spool", "gpu_queue.spool.sights"):
             found = {".".join(name.split(".")[:3]) for name in imports(module)} & doors - {own}
             assert not found, f"{module} imports {', '.join(found)}: a wrong arrow"
 
@@ -323,6 +324,7 @@ def test_each_library_stands_where_it_was_chosen_and_nowhere_else() -> None:
         "watchdog": {"node.hints"},
         "psutil": {"execution.sweep"},
         "rich": {"experiments.progress.painting"},
+        "cloudpickle": {"spool.calls", "spool.desk.functions", "integrations.call"},
     }
     found = {
         library: {

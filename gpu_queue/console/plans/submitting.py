@@ -22,7 +22,8 @@ from gpu_queue.errors import BadScript
 from gpu_queue.sayings import Say, say
 from gpu_queue.scripts.reader import HEAD_BYTES, read
 from gpu_queue.scripts.reading import Reading
-from gpu_queue.spool.desk.publishing import SCRIPT_MAX_BYTES, Options, Script
+from gpu_queue.spool.desk.publishing import Options, Script
+from gpu_queue.spool.desk.sources import SCRIPT_MAX_BYTES
 from gpu_queue.spool.paths import is_id
 from gpu_queue.spool.snapshot.view import Presence, Snapshot
 from gpu_queue.task import DEFAULT_PRIORITY, State

@@ -10,7 +10,7 @@ from gpu_queue.errors import BadCommandFile
 from gpu_queue.experiments.commandfiles.blocks import Block, Mode, Parsed, Problem, mode_of
 from gpu_queue.experiments.commandfiles.commands import parse_commands
 from gpu_queue.experiments.handed import read_handed
-from gpu_queue.spool.desk.publishing import working_directory
+from gpu_queue.spool.desk.sources import working_directory
 from gpu_queue.texts import printable
 
 FILE_MAX_BYTES = 4 << 20

@@ -9,7 +9,7 @@ from gpu_queue.experiments.handed import read_handed
 from gpu_queue.experiments.specs.expanding import Surroundings
 from gpu_queue.experiments.specs.nouns import Experiment
 from gpu_queue.experiments.specs.parsing import parse_experiment
-from gpu_queue.spool.desk.publishing import working_directory
+from gpu_queue.spool.desk.sources import working_directory
 from gpu_queue.texts import printable
 
 FILE_MAX_BYTES = 1 << 20

@@ -18,9 +18,18 @@ from collections.abc import Iterable, Iterator
 from gpu_queue.errors import SpoolError
 from gpu_queue.sayings import Say, say
 from gpu_queue.spool import files, store
-from gpu_queue.spool.desk.find import Task, is_script, listed, look
+from gpu_queue.spool.desk.find import Task, is_script, listed, look, where_all
 from gpu_queue.spool.desk.steering import Outcome, done, refused
-from gpu_queue.spool.paths import SpoolPaths, is_id, parse_full, parse_removing, parse_try_file, same_submission
+from gpu_queue.spool.paths import (
+    CALL,
+    RESULT,
+    SpoolPaths,
+    is_id,
+    parse_full,
+    parse_removing,
+    parse_try_file,
+    same_submission,
+)
 from gpu_queue.spool.records import read_submission
 from gpu_queue.spool.store import Moved
 from gpu_queue.task import State
@@ -28,6 +37,8 @@ from gpu_queue.task import State
 SETTLED = (State.DONE, State.FAILED)
 TOGETHER = 20_000
 """So many tasks are removed together: records and logs are listed once for all of them."""
+_UNPUBLISHED_NS = 86400 * 10**9
+"""Nobody takes a day between writing a call and queueing it."""
 LEFT_AFTER_S = 600.0
 """A removal in which nothing has moved for so long was cut off."""
 
@@ -50,6 +61,8 @@ def clean(paths: SpoolPaths, older_than_s: float, *, dry_run: bool) -> Iterator[
             f"cannot write into {paths.control}: {error.strerror}; check that you may write there"
         ) from error
     before_ns = now_ns - round(older_than_s * 1e9)
+    if not dry_run:
+        _forget_unpublished(paths, now_ns)
     wanted = _Wanted(paths)
     for state in SETTLED:
         if not dry_run:
@@ -61,6 +74,16 @@ def clean(paths: SpoolPaths, older_than_s: float, *, dry_run: bool) -> Iterator[
             continue
         for start in range(0, len(old), TOGETHER):
             yield from _remove(paths, state, old[start : start + TOGETHER], before_ns, wanted)
+
+
+def _forget_unpublished(paths: SpoolPaths, now_ns: int) -> None:
+    """Remove what functions are called with that were never queued: whoever submitted them was killed meanwhile."""
+    left = [name for name in listed(paths.calls) if name.endswith(CALL)]
+    old = [name for name in left if not _is_newer(f"{paths.calls}/{name}", now_ns - _UNPUBLISHED_NS)]
+    found = where_all(paths, (name.removesuffix(CALL) for name in old))
+    for name in old:
+        if is_id(name.removesuffix(CALL)) and name.removesuffix(CALL) not in found:
+            files.remove(f"{paths.calls}/{name}")
 
 
 def _is_old(paths: SpoolPaths, task: Task, before_ns: int) -> bool:
@@ -164,12 +187,13 @@ class _Wanted:
 
 
 class _Belongings:
-    """The records and logs of all tasks, listed once."""
+    """The records, logs and calls of all tasks, listed once."""
 
     def __init__(self, paths: SpoolPaths) -> None:
         self._paths = paths
         self._files: dict[str, list[tuple[str, str]]] = defaultdict(list)
-        for directory, ending in ((paths.records, ".json"), (paths.logs, ".log")):
+        calls = [(paths.calls, ending) for ending in (CALL, RESULT)]
+        for directory, ending in ((paths.records, ".json"), (paths.logs, ".log"), *calls):
             for name in listed(directory):
                 if name.endswith(ending):
                     self._files[same_submission(name)].append((f"{directory}/{name}", ending))

@@ -1,6 +1,6 @@
 """Committing: what was prepared is written, synced, and becomes tasks, each by its rename (docs/spool.md).
 
-- Records first, then the scripts as dot-files, all of it synced, then the rename that commits.
+- Records and calls first, then the scripts as dot-files, all of it synced, then the rename that commits.
 - Links to logs are made before the rename: whoever finds a task finds its link.
 - What was not committed is taken back, and with it what comes after it.  What was is told, also where others failed.
 """
@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from gpu_queue.errors import NotPublished, SpoolError
 from gpu_queue.spool import files, store
+from gpu_queue.spool.calls import make_calls
 from gpu_queue.spool.desk.find import Task, where
 from gpu_queue.spool.desk.links import make_link, unmake_link
 from gpu_queue.spool.desk.stamps import ahead_s
@@ -37,6 +38,8 @@ class Entry:
     """Where its script wants its output: links to its log are made there."""
     beside: tuple[str, ...] = ()
     """Ids of tasks that are published together with it, before it, and must be done first."""
+    call: bytes = b""
+    """The function that its script calls; empty: none."""
 
 
 Prepared = Callable[[], Entry]
@@ -61,12 +64,17 @@ def publish(paths: SpoolPaths, prepared: Sequence[Prepared]) -> tuple[Task, ...]
     hidden = [f"{stage}/{one.task.name}" if stage else f"{pending}/.{one.task_id}" for one in entries]
     written: list[str] = []
     try:
+        if any(one.call for one in entries):
+            make_calls(paths)
         if stage:
             os.mkdir(stage, 0o700)
             files.hand_over(stage, pending)
         for one, path in zip(entries, hidden, strict=True):
             written.append(paths.record(one.task_id))
             files.write_new(paths.record(one.task_id), one.record)
+            if one.call:
+                written.append(paths.call(one.task_id))
+                files.write_new(paths.call(one.task_id), one.call)
             written.append(path)
             files.write_new(path, one.script, is_script=True)
         _sync(written)
@@ -95,7 +103,7 @@ def _commit(paths: SpoolPaths, entries: list[Entry], hidden: list[str], stage: s
     problem = ""
     for one, path in zip(entries, hidden, strict=True):
         if not all(task_id in queued for task_id in one.beside):
-            leftover += [path, paths.record(one.task_id)]  # it would wait for ever
+            leftover += [path, *_papers(paths, one)]  # it would wait for ever
             continue
         linked = _linked(paths, one)
         result = store.move(path, one.task.path(paths))
@@ -106,12 +114,16 @@ def _commit(paths: SpoolPaths, entries: list[Entry], hidden: list[str], stage: s
         for place in one.places:
             unmake_link(place, paths.first_log(one.task_id))
         if result.moved is Moved.LOST or os.path.lexists(path):
-            leftover += [path, paths.record(one.task_id)]
+            leftover += [path, *_papers(paths, one)]
     _take_back(leftover, stage)
     if problem:
         raise NotPublished(problem, tuple(map(str, queued.values())))
     time.sleep(ahead_s())
     return tuple(queued.values())
+
+
+def _papers(paths: SpoolPaths, one: Entry) -> list[str]:
+    return [paths.record(one.task_id), *([paths.call(one.task_id)] if one.call else [])]
 
 
 def _linked(paths: SpoolPaths, one: Entry) -> Task:

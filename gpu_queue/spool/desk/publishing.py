@@ -8,21 +8,24 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
 from gpu_queue.errors import BadScript
-from gpu_queue.sayings import Say, Saying, say
+from gpu_queue.sayings import Say, say
 from gpu_queue.scripts.reader import HEAD_BYTES, read
 from gpu_queue.scripts.reading import Array, Reading
 from gpu_queue.spool import files
+from gpu_queue.spool.calls import Call, encode_call
 from gpu_queue.spool.desk.committing import Entry, Prepared
-from gpu_queue.spool.desk.find import WAITING_FIRST, Finder, Task, Unclear
+from gpu_queue.spool.desk.find import WAITING_FIRST, Finder, Task, Unclear, several
+from gpu_queue.spool.desk.functions import pickled, script_of
 from gpu_queue.spool.desk.links import Named, place_of
 from gpu_queue.spool.desk.people import me
+from gpu_queue.spool.desk.sources import check_content, read_file, working_directory
 from gpu_queue.spool.desk.stamps import next_stamp_s
 from gpu_queue.spool.fields import is_argument
 from gpu_queue.spool.paths import full_name, make_id, safe_name
@@ -31,7 +34,6 @@ from gpu_queue.task import DEFAULT_PRIORITY, ArrayPart, BatchPart, ExperimentPar
 from gpu_queue.texts import printable
 from gpu_queue.units import format_utc
 
-SCRIPT_MAX_BYTES = 16 << 20
 _JOB_CHARS = len("20261123T014415123-4f0c2a")
 """Of an id: what tells it from others, and fits a queue's name."""
 _STEM_BYTES = 100
@@ -78,6 +80,21 @@ class Options:
     """Which block of a command file it is."""
     experiment: ExperimentPart | None = None
     """Which run of an experiment file it is; a link to its log is made where it says."""
+    python: str | None = None
+    """Of a function: the Python that calls it, of the same minor version; else the one that submits it."""
+
+
+def options_of(needs: Mapping[str, Any]) -> Options:
+    """What is said in keywords, for those who pass it on.
+
+    Raises:
+        TypeError: there is no such word.
+    """
+    known = [one.name for one in fields(Options) if one.name not in ("batch", "experiment")]
+    for name in needs:
+        if name not in known:
+            raise TypeError(f"{name}= is nothing that a task can be given; expected {', '.join(known)}")
+    return Options(**{**needs, "after": several(needs.get("after") or ())})
 
 
 @dataclass(frozen=True)
@@ -92,7 +109,8 @@ class Script:
     """Its own, in place of those that are given for all."""
 
 
-ScriptLike = str | os.PathLike[str] | Script
+ScriptLike = str | os.PathLike[str] | Script | Callable[[], object]
+"""A path, a script, or a function, which with what it is called with is ``functools.partial(function, …)``."""
 
 
 @dataclass(frozen=True)
@@ -103,65 +121,30 @@ class _Source:
     content: bytes
     path: str
     options: Options | None = None
+    call: Call | None = None
+    """The function that it calls."""
 
 
-def read_script(source: ScriptLike) -> _Source:
+def read_script(source: ScriptLike, python: str | None = None) -> _Source:
     """A script, from where it lies.
 
     Args:
-        source: a path (a link is followed), or the script itself.
+        source: a path (a link is followed), the script itself, or a function.
+        python: by which a function is called.
 
     Raises:
         BadScript: it is missing, no regular file, empty, binary, too large, or cannot be read.
+        Exception: whatever pickling a function raises.
     """
+    if callable(source):
+        call = pickled(source)
+        return _Source(call.function, script_of(call.function, python), "", None, call)
     if isinstance(source, Script):
         given = source.content
         content = given.encode("utf-8", "surrogateescape") if isinstance(given, str) else bytes(given)
-        if (wrong := _problem_of(content)) is not None:
-            raise BadScript(f"{printable(source.name)}: {wrong.english}", wrong.chinese, wrong.code.value)
-        return _Source(source.name, content, source.path, source.options)
-    path = os.fspath(source)
-    if not isinstance(path, str):
-        raise BadScript(f"{path!r} is no path; a script that lies in no file is Script(name, content)")
-    try:
-        # A link is followed here, and nowhere in the spool: it is the submitter's own.
-        content, facts = files.read_regular(os.path.realpath(path), SCRIPT_MAX_BYTES + 1)
-        wrong = _problem_of(content, facts.st_size)
-        problem = "" if wrong is None else wrong.english
-    except files.Vanished:
-        problem = "there is no such file"
-    except files.FileProblem as why:
-        problem = "is a directory" if os.path.isdir(path) else _in_our_words(why)
-    except (OSError, ValueError) as error:
-        problem = f"cannot be read: {getattr(error, 'strerror', None) or error}"
-    if problem:
-        raise BadScript(f"{printable(path)}: {problem}")
-    here = path.removeprefix("./")
-    return _Source(os.path.basename(path), content, path if os.path.isabs(path) else f"{working_directory()}/{here}")
-
-
-def _in_our_words(why: files.FileProblem) -> str:
-    return "cannot be read; chmod u+r it" if "cannot be read" in str(why) else "is no regular file"
-
-
-def _problem_of(content: bytes, size_bytes: int | None = None) -> Saying | None:
-    if not content:
-        return say(Say.EMPTY)
-    if len(content) > SCRIPT_MAX_BYTES:
-        return say(Say.TOO_LARGE, size_bytes=max(size_bytes or 0, len(content)), most_bytes=SCRIPT_MAX_BYTES)
-    return say(Say.BINARY) if b"\0" in content or content.startswith(b"\x7fELF") else None
-
-
-def working_directory() -> str:
-    """Where we are, as the user spells it: another host may know the place by that name only."""
-    said = os.environ.get("PWD", "")
-    try:
-        return said if said.startswith("/") and os.path.samefile(said, ".") else os.getcwd()
-    except OSError:
-        try:
-            return os.getcwd()
-        except OSError:
-            return said  # it was removed
+        return _Source(source.name, check_content(source.name, content), source.path, source.options)
+    content, path = read_file(os.fspath(source))
+    return _Source(os.path.basename(path), content, path)
 
 
 # -- what is asked for ----------------------------------------------------------------------------------------------
@@ -187,10 +170,13 @@ def is_priority(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 999
 
 
-def _check(options: Options) -> None:
+def _check(options: Options, *, is_function: bool) -> None:
+    if is_function and (options.arguments or options.array is not None):
+        wrong = "array=: publish a list of functions" if options.array is not None else "arguments="
+        raise BadScript(f"{wrong}: a function's own are given by functools.partial(function, ...)")
     if not is_priority(options.priority):
         raise BadScript(f"priority={printable(repr(options.priority))}; expected 0 to 999, smaller runs first")
-    for name in ("name", "cwd", "array"):
+    for name in ("name", "cwd", "array", "python"):
         value = getattr(options, name)
         if value is not None and (not isinstance(value, str) or "\0" in value):
             raise BadScript(f"{name}={printable(repr(value))}: expected a text")
@@ -312,7 +298,8 @@ def _prepare(
         job, index = (task_id, None) if part is None else (part.job, part.index)
         places, problems = _places(patterns, Named(task_id, job, title, whose.user, index), cwd)
         task = Task(State.PENDING, full_name(options.priority, task_id), needs=needs, notes=notes + problems)
-        return Entry(task, task_id, content, encode_submission(submission), log + places, after.of_beside)
+        call = b"" if script.call is None else encode_call(task_id, script.call)
+        return Entry(task, task_id, content, encode_submission(submission), log + places, after.of_beside, call)
 
     jobs: list[str] = []
     parts = _parts(reading.array)
@@ -394,9 +381,9 @@ def prepare(
     prepared: list[Prepared] = []
     together: list[_Ids] = []
     for source in sources:
-        script = read_script(source)
+        script = read_script(source, options.python)
         own = script.options or options
-        _check(own)
+        _check(own, is_function=script.call is not None)
         after = (own.after,) if isinstance(own.after, (str, Task)) else tuple(own.after)
         if after not in upstream:
             upstream[after] = _upstream(finder, after)

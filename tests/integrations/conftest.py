@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gpu_queue import Spool
+from tests.agent.harness import Cluster, a_cluster
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    base = tmp_path / "it's a $(touch pwned) dir"
+    base.mkdir()
+    with a_cluster(base) as made:
+        yield made
+
+
+@pytest.fixture
+def spool(cluster: Cluster) -> Spool:
+    return Spool(cluster.job_id, cluster.queue_root)
