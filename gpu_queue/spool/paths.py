@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 
 from gpu_queue.kept import Slot
+from gpu_queue.spool.beside import PathsBeside
 from gpu_queue.task import DEFAULT_PRIORITY, Claim, End, State, Why
 from gpu_queue.units import parse_stamp_s, stamp
 
@@ -34,7 +35,6 @@ _RANK_LOG = re.compile(r"(.+)\.rank([1-9]\d{0,3})\.log", re.ASCII)
 _STAMP_AND_NONCE = len("YYYYMMDDTHHMMSSmmm-NNNNNN-")
 _SKIPPED_ENDINGS = ("~", ".tmp", ".swp")
 WATCHED = "watched"
-CALL, RESULT = ".call", ".result"
 STATE_DIRECTORIES = tuple(state.value for state in State)
 OTHER_DIRECTORIES = (
     *("records", "logs", "control", "nodes", "nodes/gone", "ledger", "queues", "gangs", "events", "allocations"),
@@ -205,11 +205,8 @@ def parse_tally(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class SpoolPaths:
+class SpoolPaths(PathsBeside):
     """The paths inside one spool."""
-
-    root: str
-    """``$QUEUE_ROOT/<JOB_ID>``."""
 
     def directory(self, state: State) -> str:
         """``pending``, ``done``, ``failed``, or the parent of all nodes' running directories."""
@@ -363,29 +360,6 @@ class SpoolPaths:
         """Who said that a node is dead."""
         return f"{self.gone}/{node}.why"
 
-    @property
-    def allocations(self) -> str:
-        """What was asked of clusters, and answered: a directory for each submission, made by submit.sh."""
-        return f"{self.root}/allocations"
-
-    @property
-    def keep(self) -> str:
-        """That the queue is kept served, and how."""
-        return f"{self.allocations}/keep"
-
-    @property
-    def keep_paused(self) -> str:
-        """The same, given up until a person has looked; its first line says why."""
-        return f"{self.allocations}/keep-paused"
-
-    def slot(self, slot: Slot) -> str:
-        """The right to submit this generation of a slot."""
-        return f"{self.allocations}/slot-{slot}"
-
-    def slot_began(self, slot: Slot) -> str:
-        """That an agent served in it."""
-        return f"{self.slot(slot)}.began"
-
     def events(self, node: str) -> str:
         """A node's history."""
         return f"{self.root}/events/{node}.jsonl"
@@ -403,33 +377,6 @@ class SpoolPaths:
     def uni_ids(self) -> str:
         """What outside scripts are told of tries (:mod:`gpu_queue.spool.uni_ids`)."""
         return f"{self.root}/uni_id.json"
-
-    @property
-    def jobfiles(self) -> str:
-        """What people say of tasks by the web console, which makes it when it needs it; agents never read it."""
-        return f"{self.root}/jobfiles"
-
-    @property
-    def bindings(self) -> str:
-        """Files that are bound to tasks."""
-        return f"{self.jobfiles}/bindings"
-
-    def binding(self, task_id: str) -> str:
-        """The file that is bound to one task."""
-        return f"{self.bindings}/{task_id}.json"
-
-    @property
-    def calls(self) -> str:
-        """Functions that were submitted, and what came of them; whoever submits the first one makes it."""
-        return f"{self.root}/calls"
-
-    def call(self, task_id: str) -> str:
-        """The function of a task, and what it is called with."""
-        return f"{self.calls}/{task_id}{CALL}"
-
-    def result(self, task_id: str) -> str:
-        """What the function of a task returned or raised."""
-        return f"{self.calls}/{task_id}{RESULT}"
 
     @property
     def agent_output(self) -> str:

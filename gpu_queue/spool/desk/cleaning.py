@@ -18,11 +18,10 @@ from collections.abc import Iterable, Iterator
 from gpu_queue.errors import SpoolError
 from gpu_queue.sayings import Say, say
 from gpu_queue.spool import files, store
+from gpu_queue.spool.beside import CALL, RESULT
 from gpu_queue.spool.desk.find import Task, is_script, listed, look, where_all
 from gpu_queue.spool.desk.steering import Outcome, done, refused
 from gpu_queue.spool.paths import (
-    CALL,
-    RESULT,
     SpoolPaths,
     is_id,
     parse_full,
