@@ -99,3 +99,34 @@ class Reason:
 def reason(code: Code, **params: Param) -> Reason:
     """A reason with its parameters, written shortly; of those that are empty nothing is said."""
     return Reason(code, {name: value for name, value in params.items() if value not in ("", ())})
+
+
+_TELLING: tuple[Code, ...] = (
+    # its file is so, on every node
+    *(Code.NOT_A_FILE, Code.OURS, Code.OWNER, Code.SCRIPT, Code.STORAGE, Code.UNREAD, Code.SETTLING),
+    # it is about to start there
+    *(Code.NEXT, Code.ENDING),
+    # of the task itself
+    *(Code.AFTER, Code.BACKOFF, Code.QUEUE, Code.NOT_STARTED),
+    # the node has what it needs, and others hold it
+    *(Code.GPUS, Code.BEHIND, Code.RESERVE, Code.CONCURRENT, Code.CPU_SLOTS),
+    *(Code.LIFETIME, Code.WAITED),
+    # never there
+    *(Code.INFEASIBLE, Code.MEMORY, Code.PINNED),
+    # nothing new starts there
+    *(Code.PAUSED, Code.DRAINING, Code.LEAVING, Code.NO_AGENT, Code.SILENT, Code.OTHER),
+)
+_RANKS = {code: rank for rank, code in enumerate(_TELLING)}
+
+
+def is_of_node(why: Reason) -> bool:
+    """Whether it holds for all tasks on that node, whatever they need: it takes nothing new, or is not there."""
+    return _RANKS[why.code] >= _RANKS[Code.PAUSED]
+
+
+def telling(why: Reason) -> int:
+    """How much a node's reason tells of when a task will start, the most first: one of several nodes is shown.
+
+    A node that could run it tells more than one that never can, and that one more than one that takes nothing.
+    """
+    return _RANKS[why.code]

@@ -181,6 +181,31 @@ def test_how_a_task_failed_and_where_it_ran_and_why_it_waits_can_be_asked_for() 
     assert titles(seen, "is:waiting is:running") == titles(seen, state="now")
 
 
+def test_a_failure_is_chosen_by_its_kind_and_by_when_it_was() -> None:
+    seen = snapshot(waiting=3, running=1, done=4, failed=6, ends=4)
+
+    def chosen(state: str, since_s: float | None = None, **more: object) -> list[str]:
+        wanted = TaskFilter.model_validate({"state": state, **more})
+        refs = choose(seen, wanted.state, parse(wanted), "run", None, since_s)
+        numbers = (one if isinstance(one, int) else int(one.split("-")[1], 16) for _, one in refs)
+        return [f"{kind.value[0]}{number}" for (kind, _), number in zip(refs, numbers, strict=True)]
+
+    assert chosen("all", why="oom") == ["f9", "f11"], "its error type"
+    assert chosen("failed", why="failed(1)") == ["f8", "f10"], "its outcome, where no type is known"
+    assert chosen("now", why="queue") == ["w0", "w1", "w2"]
+    assert chosen("now", why="gpus") == []
+    assert chosen("failed", 998.0) == ["f8", "f9", "f10"], "the newest first, and none whose end is not known"
+    assert chosen("all", 999.0, why="oom") == ["f9"]
+    assert chosen("now", 0.0) == [], "what waits or runs has not ended"
+
+
+def test_since_when_is_a_duration_and_a_word_where_it_is_none() -> None:
+    assert parse(TaskFilter(q="sweep ended:8h")).ended_within_s == 8 * 3600
+    assert parse(TaskFilter(q="ended:8h", ended_within_s=60)).ended_within_s == 60, "the shorter of two"
+    assert parse(TaskFilter(q="ended:yesterday")).words == ("ended:yesterday",)
+    assert parse(TaskFilter()).ended_within_s is None
+
+
 def test_what_ended_last_comes_first_and_then_what_was_submitted_last() -> None:
     seen = snapshot(done=6, ends=2)
     ids = list(seen.done.ids_in_order())

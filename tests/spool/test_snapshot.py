@@ -132,6 +132,16 @@ def test_a_task_tells_why_it_waits_node_by_node(sight: Sight) -> None:
     assert seen.waiting[1].task_id == other
 
 
+def test_the_node_that_could_run_it_tells_first_then_the_one_that_never_can(sight: Sight) -> None:
+    task = sight.room.submit()
+    never, busy = reason(Code.INFEASIBLE, needed=8, served=4), reason(Code.GPUS, needed=8, idle=3)
+    sight.page("a-0000000a", reason=reason(Code.DRAINING, cause="shutdown"), state=AgentState.DRAINING)
+    sight.page("b-0000000b", waiting=(WaitPage(f"500-{task}", never),))
+    sight.page("c-0000000c", waiting=(WaitPage(f"500-{task}", busy),))
+    told = [one.node[0] for one in sight.look().waiting[0].reasons]
+    assert told == ["c", "b", "a"]
+
+
 def test_without_a_living_agent_that_is_the_reason(sight: Sight) -> None:
     sight.room.submit()
     assert [one.reason.code for one in sight.look().waiting[0].reasons] == [Code.NO_AGENT]

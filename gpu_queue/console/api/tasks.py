@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 
 from gpu_queue.console.api.shared import PREFIX, Spool, told
 from gpu_queue.console.keys import name_of, text_of
@@ -13,6 +13,7 @@ from gpu_queue.console.lists.detail import detail_of
 from gpu_queue.console.lists.groups import By
 from gpu_queue.console.logs.bindings import BOUND, binding_of
 from gpu_queue.console.models.tasks import (
+    ENDED_MAX_S,
     LIMIT_MAX,
     GroupPage,
     LogSource,
@@ -39,29 +40,47 @@ Key = Annotated[
 ]
 
 
-Batch = Annotated[str, Query(max_length=5000, description="A job file, as `S/groups?by=batch` names it.")]
-Without = Annotated[
-    Literal["", "queue", "batch", "experiment"], Query(description="Those that are of none of these.")
-]
+def _wanted(
+    state: StateFilter = "now",
+    q: Annotated[str, Query(max_length=500, description="Words, and `queue: node: is: why: user: ended:`.")] = "",
+    queue: Annotated[str, Query(max_length=200)] = "",
+    node: Annotated[str, Query(max_length=300)] = "",
+    user: Annotated[str, Query(max_length=200)] = "",
+    why: Annotated[str, Query(max_length=100, description="The code of why it waits, or how it failed.")] = "",
+    ended_within_s: Annotated[int, Query(ge=0, le=ENDED_MAX_S, description="0: whenever it ended.")] = 0,
+    experiment: Annotated[str, Query(max_length=500)] = "",
+    batch: Annotated[str, Query(max_length=5000, description="A job file, as `S/groups?by=batch` names it.")] = "",
+    without: Annotated[
+        Literal["", "queue", "batch", "experiment"], Query(description="Those that are of none of these.")
+    ] = "",
+) -> TaskFilter:
+    return TaskFilter(
+        state=state,
+        q=q,
+        queue=queue,
+        node=node,
+        user=user,
+        why=why,
+        ended_within_s=ended_within_s,
+        experiment=experiment,
+        batch=batch,
+        without=without,
+    )
+
+
+Wanted = Annotated[TaskFilter, Depends(_wanted)]
 
 
 @router.get("/tasks", summary="A window of a list of tasks")
 async def tasks(
     world: Spool,
-    state: StateFilter = "now",
-    q: Annotated[str, Query(max_length=500, description="Words, and `queue: node: is: why: user:`.")] = "",
-    queue: Annotated[str, Query(max_length=200)] = "",
-    node: Annotated[str, Query(max_length=300)] = "",
-    experiment: Annotated[str, Query(max_length=500)] = "",
-    batch: Batch = "",
-    without: Without = "",
+    wanted: Wanted,
     sort: Sort = "run",
     offset: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
     limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = 100,
     around: Annotated[str, Query(max_length=1000, description="A key: the window that holds it.")] = "",
 ) -> TaskPage:
     """What waits comes in run order, what runs by its start, what ended by its end as far as that is known."""
-    wanted = TaskFilter(state=state, q=q, queue=queue, node=node, experiment=experiment, batch=batch, without=without)
     async with told():
         seen = (await world.latest()).snapshot
         return await world.call(lambda: world.lists.page(seen, wanted, sort, offset, limit, around), READ_S)
@@ -70,23 +89,18 @@ async def tasks(
 @router.get("/groups", summary="Tasks by queue, job file or experiment")
 async def groups(
     world: Spool,
+    wanted: Wanted,
     by: By = "queue",
     state: StateFilter = "all",
-    q: Annotated[str, Query(max_length=500, description="As of `S/tasks`.")] = "",
-    queue: Annotated[str, Query(max_length=200)] = "",
-    node: Annotated[str, Query(max_length=300)] = "",
-    experiment: Annotated[str, Query(max_length=500)] = "",
-    batch: Batch = "",
-    without: Without = "",
 ) -> GroupPage:
     """How many of each group wait, run, are done and have failed.
 
     Records are read once each, for a second at a request: ``unread`` tells how many are left.
     """
-    wanted = TaskFilter(state=state, q=q, queue=queue, node=node, experiment=experiment, batch=batch, without=without)
+    meant = wanted.model_copy(update={"state": state})
     async with told():
         seen = (await world.latest()).snapshot
-        return await world.call(lambda: world.lists.groups(seen, wanted, by), READ_S)
+        return await world.call(lambda: world.lists.groups(seen, meant, by), READ_S)
 
 
 async def find_task(world: World, key: str) -> AnyTask:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import chain
+from itertools import chain, takewhile
 
-from gpu_queue.console.lists.filters import Query
+from gpu_queue.console.lists.filters import Query, how_failed
 from gpu_queue.console.lists.orders import InRunOrder, Kind, Orders, Part, Ref, Refs, Sorted, id_of, key_of
 from gpu_queue.console.models.tasks import Sort, StateFilter
 from gpu_queue.spool.snapshot.settled import SettledTask, SettledTasks
 from gpu_queue.spool.snapshot.view import RunningTask, Snapshot
 from gpu_queue.spool.snapshot.waiting import NodeReason, WaitingTask, WaitingTasks
+from gpu_queue.task import State
 from gpu_queue.words import in_words
 
 AnyTask = WaitingTask | RunningTask | SettledTask
@@ -25,6 +26,9 @@ SHOWN: dict[str, tuple[Kind, ...]] = {
     "failed": (Kind.FAILED,),
     "all": (Kind.RUNNING, Kind.WAITING, Kind.FAILED, Kind.DONE),
 }
+
+
+_ENDED = (Kind.DONE, Kind.FAILED)
 
 
 def task_of(seen: Snapshot, ref: Ref) -> AnyTask | None:
@@ -53,7 +57,14 @@ def ref_of(seen: Snapshot, name: str) -> Ref | None:
     return next(((kind, name) for kind in kinds), None)
 
 
-def choose(seen: Snapshot, state: StateFilter, query: Query, sort: Sort, orders: Orders | None = None) -> Refs:
+def choose(
+    seen: Snapshot,
+    state: StateFilter,
+    query: Query,
+    sort: Sort,
+    orders: Orders | None = None,
+    ended_since_s: float | None = None,
+) -> Refs:
     """What a filter means, as far as the snapshot tells: what only records tell is not looked at.
 
     Args:
@@ -62,9 +73,12 @@ def choose(seen: Snapshot, state: StateFilter, query: Query, sort: Sort, orders:
         query: what they have to be.
         sort: ``run``: what runs by start, what waits in run order, what ended by its end as far as that is known.
         orders: what was sorted before.
+        ended_since_s: only what ended then or later, by the server's clock; None: whatever it is.
     """
     parts = [
-        _of_kind(seen, kind, query, sort) for kind in SHOWN[state] if not query.states or _may_be(kind, query.states)
+        _of_kind(seen, kind, query, sort, ended_since_s)
+        for kind in SHOWN[state]
+        if (not query.states or _may_be(kind, query.states)) and (kind in _ENDED or ended_since_s is None)
     ]
     if sort == "run":
         return InRunOrder(parts)
@@ -89,7 +103,7 @@ def _may_be(kind: Kind, states: frozenset[str]) -> bool:
     return kind.value in named or (bool(states - named) and kind in (Kind.DONE, Kind.FAILED))
 
 
-def _of_kind(seen: Snapshot, kind: Kind, query: Query, sort: Sort) -> Part:
+def _of_kind(seen: Snapshot, kind: Kind, query: Query, sort: Sort, since_s: float | None) -> Part:
     if kind is Kind.WAITING:
         return kind, [] if query.nodes else _places(seen.waiting, query)
     if kind is Kind.RUNNING:
@@ -97,8 +111,9 @@ def _of_kind(seen: Snapshot, kind: Kind, query: Query, sort: Sort) -> Part:
         return kind, [at for at, one in numbered if _runs_so(one, query)]
     tasks = seen.done if kind is Kind.DONE else seen.failed
     ends = query.states - set(Kind._value2member_map_)
-    if query.whys or query.nodes or (ends and kind.value not in query.states):
-        return kind, [one.task_id for one in tasks.with_ends() if _ended_so(one, query, ends)]
+    asks_ends = query.whys or query.nodes or query.reason or (ends and kind.value not in query.states)
+    if asks_ends or since_s is not None:
+        return kind, [one.task_id for one in _lately(tasks, since_s) if _ended_so(one, query, ends)]
     if not query.words:
         return kind, tasks
     ids: Sequence[str] = tasks.ids
@@ -116,10 +131,25 @@ def _places(waiting: WaitingTasks, query: Query) -> Sequence[int]:
     places: Sequence[int] = range(len(waiting))
     if query.words:
         places = [at for at, texts in enumerate(waiting.named()) if _has_words(query, *texts)]
+    if query.reason:
+        places = [at for at in places if first_reason(waiting, at) == query.reason]
     if not query.whys:
         return places
     told: dict[int, tuple[object, str]] = {}  # most wait for the same
     return [at for at in places if _waits_so(waiting.reasons(at), query.whys, told)]
+
+
+def first_reason(waiting: WaitingTasks, place: int) -> str:
+    """The code of why a task waits, as lists show it; empty: nobody told."""
+    told = waiting.reasons(place)
+    return told[0].reason.code.value if told else ""
+
+
+def _lately(tasks: SettledTasks, since_s: float | None) -> Iterator[SettledTask]:
+    """Those whose end is known, the newest first, as far back as that."""
+    if since_s is None:
+        return tasks.with_ends()
+    return takewhile(lambda one: one.ended is not None and one.ended.at_s >= since_s, tasks.with_ends())
 
 
 def _waits_so(reasons: tuple[NodeReason, ...], whys: tuple[str, ...], told: dict[int, tuple[object, str]]) -> bool:
@@ -133,7 +163,7 @@ def _waits_so(reasons: tuple[NodeReason, ...], whys: tuple[str, ...], told: dict
 
 def _runs_so(one: RunningTask, query: Query) -> bool:
     return (
-        not query.whys
+        not (query.whys or query.reason)
         and _has_words(query, one.title, one.task_id)
         and all(node in one.node.lower() for node in query.nodes)
     )
@@ -144,6 +174,8 @@ def _ended_so(one: SettledTask, query: Query, ends: frozenset[str] | set[str]) -
     if event is None or not _has_words(query, one.title, one.task_id, event.name):
         return False
     if not all(node in event.node.lower() for node in query.nodes):
+        return False
+    if query.reason and (one.state is State.DONE or how_failed(event.outcome, event.error_type) != query.reason):
         return False
     told = f"{event.outcome} {event.error_type}".lower()
     if not all(why in told for why in query.whys):

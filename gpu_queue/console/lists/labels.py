@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from gpu_queue.console.keys import text_of
 from gpu_queue.console.lists.choosing import task_of
 from gpu_queue.console.lists.orders import Kind, Ref
 from gpu_queue.errors import BadScript
@@ -86,6 +87,10 @@ class Labels:
         else:
             self._waited.pop(name, None)
         return label
+
+    def users(self) -> set[str]:
+        """Who submitted the tasks that were read."""
+        return {text_of(one.user) for one in self._same if one.user}
 
     def fill(self, seen: Snapshot, refs: Iterable[Ref], default_gpus: int, limit_s: float) -> int:
         """Read those that were not read yet, for so long; how many are left.

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 from gpu_queue.console.keys import key_of, name_of, text_of
-from gpu_queue.console.lists.choosing import SHOWN, choose, ref_of, task_of
+from gpu_queue.console.lists.choosing import SHOWN, choose, first_reason, ref_of, task_of
 from gpu_queue.console.lists.facts import Facts, TaskFacts
-from gpu_queue.console.lists.filters import Query, parse
+from gpu_queue.console.lists.filters import Query, how_failed, parse
 from gpu_queue.console.lists.groups import By, grouped
 from gpu_queue.console.lists.labels import Label, Labels
 from gpu_queue.console.lists.orders import Kind, Listed, Orders, Ref, Refs
 from gpu_queue.console.lists.rows import row_of
-from gpu_queue.console.models.tasks import GROUPS_MAX, Facet, GroupPage, Sort, TaskFilter, TaskPage
+from gpu_queue.console.models.tasks import GROUPS_MAX, Facet, GroupPage, Sort, StateFilter, TaskFilter, TaskPage
 from gpu_queue.console.world.living import told_of
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.spool.snapshot.settled import SettledTask
@@ -30,6 +31,8 @@ READ_S = 1.0
 PAGE_S = 3.0
 """So long the files of a window's rows are read; the others come without what those tell."""
 FACETS_MAX = 200
+WHYS_READ = 1000
+"""So many that wait, and so many that failed last, are counted by why."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class TaskLists:
         self._orders = Orders()
         self._labels = Labels(paths, clock)
         self._kept: OrderedDict[object, Chosen] = OrderedDict()
+        self._users: set[str] = set()
+        self._told: tuple[object, list[Facet]] = (None, [])
 
     def page(
         self, seen: Snapshot, wanted: TaskFilter, sort: Sort, offset: int, limit: int, around: str = ""
@@ -81,6 +86,8 @@ class TaskLists:
                 facts = self._facts.of(task, default_gpus)
             else:
                 facts = self._facts.known(task) or Facts()
+            if facts.user:
+                self._users.add(text_of(facts.user))
             rows.append(
                 row_of(task, facts, chosen.seen, told.get(task.name) if isinstance(task, WaitingTask) else None)
             )
@@ -95,9 +102,25 @@ class TaskLists:
                 for one in chosen.seen.queues[:FACETS_MAX]
             ],
             nodes=[Facet(value=key_of(one.node)) for one in chosen.seen.nodes[:FACETS_MAX]],
+            users=[Facet(value=user) for user in sorted(self._users | self._labels.users())[:FACETS_MAX]],
+            whys=self._whys(chosen.seen, wanted.state),
             is_partial=chosen.is_partial,
             looked_at=chosen.looked_at,
         )
+
+    def _whys(self, seen: Snapshot, state: StateFilter) -> list[Facet]:
+        """Why tasks wait and how they failed, with how many: the commonest first."""
+        mark = (state, seen.versions.waiting, seen.versions.failed, seen.versions.nodes)
+        if self._told[0] != mark:
+            counts: Counter[str] = Counter()
+            if Kind.WAITING in SHOWN[state]:
+                counts.update(first_reason(seen.waiting, at) for at in range(min(len(seen.waiting), WHYS_READ)))
+            if Kind.FAILED in SHOWN[state]:
+                ends = (one.ended for one in islice(seen.failed.with_ends(), WHYS_READ))
+                counts.update(how_failed(one.outcome, one.error_type) for one in ends if one is not None)
+            found = [(text_of(why), count) for why, count in counts.most_common(FACETS_MAX) if why]
+            self._told = mark, [Facet(value=why, count=count) for why, count in found]
+        return self._told[1]
 
     def keys(self, seen: Snapshot, wanted: TaskFilter) -> list[str]:
         """Keys of all tasks that a filter means now."""
@@ -107,18 +130,26 @@ class TaskLists:
     def chosen(self, seen: Snapshot, wanted: TaskFilter, sort: Sort) -> Chosen:
         """What a filter means; the same as before where nothing of it has changed."""
         query = parse(wanted)
+        since_s = self._since_s(seen, query)
         # What waits so and what runs so changes with the pages of nodes as well.
-        mark = (wanted, sort, _version(seen, wanted), seen.versions.nodes if query.whys or query.nodes else 0)
+        of_nodes = seen.versions.nodes if query.whys or query.nodes or query.reason else 0
+        mark = (wanted, sort, _version(seen, wanted), of_nodes, since_s)
         kept = self._kept.get(mark)
         if kept is not None and not kept.is_partial:
             self._kept.move_to_end(mark)
             return Chosen(seen, kept.refs, kept.is_partial, kept.looked_at)
-        refs = choose(seen, wanted.state, query, sort, self._orders)
+        refs = choose(seen, wanted.state, query, sort, self._orders, since_s)
         found = self._read(seen, refs, query) if query.reads_records else Chosen(seen, refs)
         self._kept[mark] = found
         while len(self._kept) > 1 and (len(self._kept) > KEPT_MAX or self._count() > REFS_MAX):
             self._kept.popitem(last=False)
         return found
+
+    def _since_s(self, seen: Snapshot, query: Query) -> float | None:
+        """From when on tasks have to have ended, by the server's clock; by the minute, so that lists can be kept."""
+        if query.ended_within_s is None or seen.clock is None:
+            return None
+        return (seen.clock.now_s(self._clock()) - query.ended_within_s) // 60 * 60
 
     def _count(self) -> int:
         return sum(one.refs.held for one in self._kept.values())
@@ -161,7 +192,7 @@ class TaskLists:
 def _is_so(label: Label, query: Query) -> bool:
     return (
         all(one == text_of(label.queue) for one in query.queues)
-        and all(one == label.user for one in query.users)
+        and all(one == text_of(label.user) for one in query.users)
         and (not query.experiment or query.experiment == label.experiment)
         and (not query.batch or query.batch == key_of(label.batch))
         and (not query.without or not getattr(label, query.without))

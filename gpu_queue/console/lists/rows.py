@@ -8,10 +8,11 @@ from gpu_queue.console.lists.facts import Facts
 from gpu_queue.console.models.tasks import TaskRow
 from gpu_queue.console.sentences import why_waits
 from gpu_queue.console.world.living import gpu_key, running_of
+from gpu_queue.reasons import is_of_node
 from gpu_queue.spool.pages import WaitPage
 from gpu_queue.spool.snapshot.settled import SettledTask
-from gpu_queue.spool.snapshot.view import RunningTask, Snapshot
-from gpu_queue.spool.snapshot.waiting import WaitingTask
+from gpu_queue.spool.snapshot.view import NodeView, Presence, RunningTask, Snapshot
+from gpu_queue.spool.snapshot.waiting import NodeReason, WaitingTask
 from gpu_queue.task import Needs, State
 
 WHY_MAX = 8
@@ -49,7 +50,7 @@ def row_of(task: AnyTask, facts: Facts, seen: Snapshot, told: WaitPage | None = 
                 "priority": task.priority,
                 "place": seen.waiting.place(task.name),
                 "submitted_at_s": task.submitted_s,
-                "why": [why_waits(one.node, one.reason) for one in task.reasons[:WHY_MAX]],
+                "why": [why_waits(one.node, one.reason) for one in _told(task, seen)[:WHY_MAX]],
             }
         )
     if isinstance(task, RunningTask):
@@ -68,10 +69,21 @@ def row_of(task: AnyTask, facts: Facts, seen: Snapshot, told: WaitPage | None = 
                 "outcome": living.ending or living.stage,
             }
         )
-    return TaskRow.model_validate({**common, **_ended(task, seen)})
+    return TaskRow.model_validate({**common, **_ended(task, facts, seen)})
 
 
-def _ended(task: SettledTask, seen: Snapshot) -> dict[str, object]:
+def _told(task: WaitingTask, seen: Snapshot) -> tuple[NodeReason, ...]:
+    """Why it waits; nothing, where it is only too far behind for a node that serves to tell of it."""
+    if task.reasons and is_of_node(task.reasons[0].reason) and any(map(_serves, seen.nodes)):
+        return ()
+    return task.reasons
+
+
+def _serves(node: NodeView) -> bool:
+    return node.presence is Presence.ALIVE and node.page is not None and node.page.reason is None
+
+
+def _ended(task: SettledTask, facts: Facts, seen: Snapshot) -> dict[str, object]:
     event = task.ended
     state = "done" if task.state is State.DONE else "failed"
     found: dict[str, object] = {
@@ -81,7 +93,8 @@ def _ended(task: SettledTask, seen: Snapshot) -> dict[str, object]:
         "outcome": state,
     }
     if event is None:
-        return found
+        # No try of it ended: a person took it out of what waits.
+        return found | ({"outcome": "cancelled"} if state == "failed" and facts.tries == 0 else {})
     node = seen.node(event.node)
     cards = {} if node is None or node.page is None else {one.uuid: one.index for one in node.page.gpus}
     return found | {

@@ -10,6 +10,7 @@ from gpu_queue.console.models.common import Model, Note, TaskState, WhyWaits
 
 LIMIT_MAX = 500
 GROUPS_MAX = 1000
+ENDED_MAX_S = 3650 * 86400
 
 StateFilter = Literal["now", "waiting", "running", "done", "failed", "all"]
 Sort = Literal["run", "newest", "oldest", "title", "priority"]
@@ -22,10 +23,16 @@ class TaskFilter(Model):
     q: str = Field(
         "",
         max_length=500,
-        description="Words that title or id hold, and `queue:car`, `node:gpu1`, `is:failed`, `why:oom`, `user:bo`.",
+        description="Words that title or id hold, and "
+        "`queue:car`, `node:gpu1`, `is:failed`, `why:oom`, `user:bo`, `ended:8h`.",
     )
     queue: str = Field("", max_length=200)
     node: str = Field("", max_length=300)
+    user: str = Field("", max_length=200)
+    why: str = Field(
+        "", max_length=100, description="The code of why it waits, or how it failed: an error type, else its outcome."
+    )
+    ended_within_s: int = Field(0, ge=0, le=ENDED_MAX_S, description="Ended in the last so many seconds; 0: any.")
     experiment: str = Field("", max_length=500, description="The group of an experiment file.")
     batch: str = Field("", max_length=5000, description="A job file, as `S/groups?by=batch` names it.")
     without: Literal["", "queue", "batch", "experiment"] = Field("", description="Those that are of none of these.")
@@ -76,6 +83,8 @@ class TaskPage(Model):
     items: list[TaskRow]
     queues: list[Facet] = []
     nodes: list[Facet] = []
+    users: list[Facet] = Field([], description="As far as records were read.")
+    whys: list[Facet] = Field([], description="Why the first thousand wait, and how the last ones failed.")
     is_partial: bool = Field(False, description="The filter looked into records, and had not time for all.")
     looked_at: int = Field(0, description="How many tasks a filter that reads records has looked at.")
 

@@ -14,11 +14,11 @@ Names come as they are in the directory (``os.fsencode`` gives their bytes); a `
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from gpu_queue.reasons import Code, Reason, reason
+from gpu_queue.reasons import Code, Reason, reason, telling
 from gpu_queue.spool.events import Event
 from gpu_queue.spool.pages import GpuPage, NodePage, TryPage
 from gpu_queue.spool.paths import title_of
@@ -313,7 +313,10 @@ def queues_of(tokens: Sequence[QueueView], nodes: Sequence[NodeView]) -> tuple[Q
 
 
 def reasons_of(nodes: Sequence[NodeView]) -> tuple[dict[str, tuple[NodeReason, ...]], tuple[NodeReason, ...]]:
-    """Why tasks wait: by name in pending/ what nodes tell, and what holds for a task that none of them names."""
+    """Why tasks wait: by name in pending/ what nodes tell, and what holds for a task that none of them names.
+
+    Of several nodes the one whose reason tells most comes first.
+    """
     living = [one for one in nodes if one.presence in (Presence.ALIVE, Presence.UNKNOWN)]
     silent = [
         NodeReason(one.node, reason(Code.SILENT, node=one.title, silent_s=one.silent_s))
@@ -332,6 +335,10 @@ def reasons_of(nodes: Sequence[NodeView]) -> tuple[dict[str, tuple[NodeReason, .
             told.setdefault(waits.name, dict(of_nodes))[one.node] = NodeReason(one.node, waits.reason)
     shared = (*nobody, *silent)
     return (
-        {name: (*by_node.values(), *shared) for name, by_node in told.items()},
-        (*of_nodes.values(), *shared),
+        {name: _most_telling_first((*by_node.values(), *shared)) for name, by_node in told.items()},
+        _most_telling_first((*of_nodes.values(), *shared)),
     )
+
+
+def _most_telling_first(reasons: Iterable[NodeReason]) -> tuple[NodeReason, ...]:
+    return tuple(sorted(reasons, key=lambda one: telling(one.reason)))

@@ -133,3 +133,34 @@ def test_tasks_of_a_queue_are_a_group_with_their_counts_and_a_list_of_their_own(
     car.get_by_role("link", name="and 10 more").click()
     expect(page).to_have_url(re.compile("queue=car"))
     expect(page.get_by_text("60 tasks")).to_be_visible()
+
+
+def test_of_three_people_s_tasks_one_s_are_chosen_and_cancelled_by_keys(
+    page: Page, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for user, count in (("alice", 3), ("bo", 2), ("李雷", 1)):
+        monkeypatch.setenv("USER", user)
+        served.spool().publish([Script(f"{user}{number}.sh", "true\n") for number in range(count)])
+    show(page, served, "ui/state")
+    expect(rows(page)).to_have_count(6)
+    page.get_by_role("button", name="user: any").click()
+    page.get_by_role("menuitem", name="bo", exact=True).click()
+    expect(rows(page)).to_have_count(2)
+    expect(rows(page).first).to_contain_text("bo0.shbo waiting")
+    assert "user=bo" in page.url
+    page.get_by_role("grid").focus()
+    page.keyboard.press("Control+a")
+    expect(page.get_by_text("all 2 selected")).to_be_visible()
+    expect(page.get_by_label("select all that match")).to_be_checked()
+    page.get_by_role("button", name="Stop and cancel").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel 2").click()
+    expect(page.get_by_text("2 tasks were cancelled")).to_be_visible()
+    expect(page.get_by_text("No task matches.")).to_be_visible()
+    page.get_by_role("tab", name="Failed").click()
+    expect(rows(page)).to_have_count(2)
+    expect(rows(page).first).to_contain_text("cancelled")
+    page.get_by_role("button", name="ended: any time").click()
+    page.get_by_role("menuitem", name="8 hours").click()
+    expect(page.get_by_text("No task matches.")).to_be_visible()  # nobody tells when a person took it away
+    page.get_by_role("button", name="Clear the filter").click()
+    expect(rows(page)).to_have_count(2)

@@ -1,13 +1,10 @@
 """The demonstration: a queue with a past, three agents on simulated GPUs, people who use it, and a console.
 
-    python -m tests.console.stage [--port 29214] [--no-console] [--root DIR] [--quick]
-
 All of it lies in one directory that is removed at the end, as is every process.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -16,11 +13,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from math import sin
 from pathlib import Path
 
@@ -101,15 +96,18 @@ RIGS = (
 class Stage:
     """All that stands and runs."""
 
-    def __init__(self, base: Path) -> None:
+    settled = 1300
+    """So many tasks have, unless told otherwise."""
+
+    def __init__(self, base: Path, rigs: Sequence[tuple[str, int, int, int, str]] = RIGS) -> None:
         self.base, self.queue_root = base, base / "queue_root"
         self.paths = SpoolPaths(str(self.queue_root / JOB))
         self.parts, self.tools, self.torch = base / "parts", base / "bin", base / "modules" / "torch"
-        self.rigs: list[Rig] = []
+        self.told, self.rigs = rigs, list[Rig]()
         self.processes: list[subprocess.Popen[bytes]] = []
         self.over = threading.Event()
 
-    def build(self, tasks: int) -> list[Span]:
+    def build(self, tasks: int | None) -> list[Span]:
         """The directories, and what has been."""
         for one in (self.queue_root, self.parts, self.tools, self.torch, self.base / "home"):
             one.mkdir(parents=True, mode=0o700)
@@ -121,12 +119,16 @@ class Stage:
             tool = self.tools / name
             tool.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).with_name("worker.py")}" "$@"\n')
             tool.chmod(0o755)
-        self.rigs = [Rig(self.base, *one) for one in RIGS]
+        self.rigs = [Rig(self.base, *one) for one in self.told]
         now_s = time.time()
         write_job_files(self.paths, now_s)
-        spans = make_past(self.paths, [one.machine for one in self.rigs], now_s, tasks)
+        spans = self.remember(now_s, self.settled if tasks is None else tasks)
         keep_samples(path_of(directory_of(self.environment()), self.paths), spans, now_s)
         return spans
+
+    def remember(self, now_s: float, tasks: int) -> list[Span]:
+        """What has been: so many tasks have settled."""
+        return make_past(self.paths, [one.machine for one in self.rigs], now_s, tasks)
 
     def environment(self, **more: str) -> dict[str, str]:
         """Of what is started: nothing of this user's own is read or written."""
@@ -161,6 +163,17 @@ class Stage:
             process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
         self.processes.append(process)
         return process
+
+    def arrive(self) -> None:
+        """Have people submit what runs and waits when the curtain rises."""
+        self._people = People(
+            Spool(JOB, self.queue_root), str(self.parts), str(self.base / "home"), secrets.randbits(32)
+        )
+        self._people.arrive()
+
+    def step(self) -> None:
+        """Have them do what is due."""
+        self._people.step(time.monotonic())
 
     def wait_for_agents(self, within_s: float = 30.0) -> None:
         """Until each has written its node file.
@@ -215,62 +228,3 @@ cuda = SimpleNamespace()
 class OutOfMemoryError(RuntimeError):
     pass
 '''
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Play until Ctrl-C."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.console.stage", description="A demonstration of the console."
-    )
-    parser.add_argument("--port", type=int, default=29214)
-    parser.add_argument("--no-console", action="store_true", help="the queue alone; start a console of your own")
-    parser.add_argument("--root", type=Path, help="a directory to be made for it; default: a temporary one")
-    parser.add_argument("--tasks", type=int, default=1300, help="that have settled before")
-    wanted = parser.parse_args(arguments)
-    begun = time.monotonic()
-    if wanted.root is not None:
-        wanted.root.mkdir(mode=0o700)
-    base = wanted.root or Path(tempfile.mkdtemp(prefix="gpu-queue-console-demo-"))
-    stage = Stage(base.resolve())
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    try:
-        _play(stage, wanted, begun)
-    except KeyboardInterrupt:
-        print("\nending, and removing all of it …", flush=True)
-    finally:
-        stage.close()
-    return 0
-
-
-def _play(stage: Stage, wanted: argparse.Namespace, begun: float) -> None:
-    print("making a week of the past …", flush=True)
-    stage.build(wanted.tasks)
-    print("starting three agents on 20 simulated GPUs …", flush=True)
-    stage.start_agents()
-    stage.wait_for_agents()
-    people = People(Spool(JOB, stage.queue_root), str(stage.parts), str(stage.base / "home"), secrets.randbits(32))
-    people.arrive()
-    print(f"queue: QUEUE_ROOT={stage.queue_root} JOB_ID={JOB}", flush=True)
-    console = None
-    if not wanted.no_console and find_spec("gpu_queue.console.main") is not None:
-        own = ["--queue-root", str(stage.queue_root), "--job-id", JOB, "--port", str(wanted.port)]
-        console = stage.start([sys.executable, str(ROOT / "gpu_queue/console/__main__.py"), *own], "console.out")
-        _wait_for(console, stage.base / "console.out")
-    print(f"ready after {time.monotonic() - begun:.0f} s; Ctrl-C ends it", flush=True)
-    while console is None or console.poll() is None:
-        people.step(time.monotonic())
-        time.sleep(1.0)
-    print((stage.base / "console.out").read_text(errors="replace"))
-
-
-def _wait_for(console: subprocess.Popen[bytes], output: Path) -> None:
-    until = time.monotonic() + 20
-    while console.poll() is None and "http://" not in output.read_text(errors="replace"):
-        if time.monotonic() > until:
-            break
-        time.sleep(0.05)
-    print(output.read_text(errors="replace"), end="", flush=True)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

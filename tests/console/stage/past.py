@@ -16,7 +16,7 @@ from datetime import datetime, timezone
 from gpu_queue.keepalive.ledger import Kind, Ledger
 from gpu_queue.spool.paths import SpoolPaths, claim_name, full_name, make_id
 from gpu_queue.spool.records import GpuUsage, TryRecord, encode_submission, encode_try, write_tries
-from gpu_queue.task import Claim, End, Submission, TryResult
+from gpu_queue.task import Claim, End, Submission, TryResult, Why
 from gpu_queue.units import format_utc
 from tests.console.stage import batches
 from tests.console.stage.roles import ROLES, SWEEP, Role
@@ -64,6 +64,9 @@ class Past:
     machines: Sequence[Machine]
     now_s: float
     chance: random.Random
+    roles: Sequence[Role] = (*ROLES, *SWEEP)
+    error_types: Sequence[str] = ("oom", "runtime_error")
+    """Of failures: most are of the first."""
     spans: list[Span] = field(default_factory=list)
     events: dict[str, list[tuple[float, dict[str, object]]]] = field(default_factory=dict)
     present: dict[tuple[str, int], Span] = field(default_factory=dict)
@@ -92,6 +95,8 @@ def make_past(
     tasks: int = 1300,
     seed: int = 17,
     present: Sequence[Span] = (),
+    roles: Sequence[Role] = (*ROLES, *SWEEP),
+    error_types: Sequence[str] = ("oom", "runtime_error"),
 ) -> list[Span]:
     """Write a week that ends now.
 
@@ -102,13 +107,14 @@ def make_past(
         tasks: how many have settled, at the least.
         seed: of the same moment: another past.
         present: what GPUs are used for since when; until ``now_s``, and told as what lasts.
+        roles: what is played.
+        error_types: of failures; most are of the first.
 
     Returns:
         What each GPU was used for, in order of time.
     """
-    past = Past(
-        paths, machines, now_s, random.Random(seed), present={(one.machine.node, one.gpu): one for one in present}
-    )
+    held = {(one.machine.node, one.gpu): one for one in present}
+    past = Past(paths, machines, now_s, random.Random(seed), roles, error_types, present=held)
     for step, (begin_s, machine, gpus, role) in enumerate(_played(past, tasks)):
         _play(past, begin_s, machine, gpus, role, step)
     _write_histories(past)
@@ -121,7 +127,7 @@ def _played(past: Past, tasks: int) -> Iterator[tuple[float, Machine, tuple[int,
     chance = past.chance
     free_at = {(machine.node, gpu): past.now_s - WEEK_S for machine in past.machines for gpu in range(machine.gpus)}
     most = max(machine.gpus for machine in past.machines)
-    pool = [role for role in (*ROLES, *SWEEP) if role.gpus <= most]
+    pool = [role for role in past.roles if role.gpus <= most]
     weights = [3.0 / len(SWEEP) if role in SWEEP else role.share for role in pool]
     budget_s = sum(machine.gpus for machine in past.machines) * WEEK_S
     mean_s = sum(
@@ -191,14 +197,14 @@ def _play(past: Past, begin_s: float, machine: Machine, gpus: tuple[int, ...], r
         is_last = number == tries
         since_s, until_s = (begin_s, middle_s) if number == 1 else (middle_s + 31, end_s)
         ends_well = is_last and not failures
-        error_type = "" if ends_well else "oom" if chance.random() < 0.7 else "runtime_error"
+        error_type = "" if ends_well else _error_type(past)
         claim = Claim(500, task_id, number, f"{chance.randrange(1 << 24):06x}")
         _write_try(past, claim, role, machine, gpus, (since_s, until_s), error_type, is_last)
         results.append(
             TryResult(
                 number,
                 claim.token,
-                End(0 if ends_well else 1),
+                _end_of(error_type),
                 is_last,
                 node=machine.node,
                 ended_at=format_utc(until_s),
@@ -210,6 +216,25 @@ def _play(past: Past, begin_s: float, machine: Machine, gpus: tuple[int, ...], r
         write_tries(paths, task_id, tuple(results))
     state = "failed" if failures else "done"
     _put(f"{paths.root}/{state}/{full_name(500, task_id)}", script.encode(), submitted_s)
+
+
+_ENDS = {
+    "timeout": End(143, Why.TIMEOUT),
+    "node_lost": End(255, Why.LOST),
+    "signal": End(137),
+    "unknown": End(2),
+}
+
+
+def _end_of(error_type: str) -> End:
+    return _ENDS.get(error_type, End(1)) if error_type else End(0)
+
+
+def _error_type(past: Past) -> str:
+    most, *others = past.error_types
+    if past.chance.random() < 0.7:
+        return most
+    return others[0] if len(others) == 1 else past.chance.choice(others)
 
 
 def _write_try(
@@ -224,8 +249,9 @@ def _write_try(
 ) -> None:
     (begin_s, end_s), chance = span_s, past.chance
     uuids = tuple(map(uuid_of, gpus))
-    status = 1 if error_type else 0
-    outcome = f"failed({status})" if status else "done"
+    end = _end_of(error_type)
+    status = end.status
+    outcome = end.why.value if end.why else f"failed({status})" if status else "done"
     samples = max(1, round(end_s - begin_s))
     usage = tuple(
         GpuUsage(uuid, samples, (role.held_gib + 3) << 30, role.held_gib << 30, 100, max(1, role.percent - 4))

@@ -47,19 +47,19 @@ class People:
     def arrive(self) -> None:
         """What runs and waits when the curtain rises: fifteen GPUs are taken."""
         for role in (roles.PRETRAIN, roles.SFT_CAR, roles.DPO, roles.GRPO, roles.LORA, roles.VIDEO):
-            self.submit(role, _part(role, DAY_S), priority=100, memory=None if role.held_gib < 24 else "40G")
-        flower = self.submit(roles.SFT_FLOWER, _part(roles.SFT_FLOWER, DAY_S), priority=100)
-        self.submit(roles.MOE, _part(roles.MOE, 600.0))
-        self.submit(roles.LORA, _part(roles.LORA, 300.0), memory="60G")
-        self.submit(replace(roles.SFT_CAR, name="sft_qwen7b_car2.sh"), _part(roles.SFT_CAR, 900.0))
-        self.submit(roles.DISTILL, _part(roles.DISTILL, 300.0), after=(flower,))
+            self.submit(role, part_of(role, DAY_S), priority=100, memory=None if role.held_gib < 24 else "40G")
+        flower = self.submit(roles.SFT_FLOWER, part_of(roles.SFT_FLOWER, DAY_S), priority=100)
+        self.submit(roles.MOE, part_of(roles.MOE, 600.0))
+        self.submit(roles.LORA, part_of(roles.LORA, 300.0), memory="60G")
+        self.submit(replace(roles.SFT_CAR, name="sft_qwen7b_car2.sh"), part_of(roles.SFT_CAR, 900.0))
+        self.submit(roles.DISTILL, part_of(roles.DISTILL, 300.0), after=(flower,))
         self.submit(
-            replace(roles.PRETRAIN, name="pretrain_7b_next.sh", gpus=4, time="3d"), _part(roles.PRETRAIN, 60.0)
+            replace(roles.PRETRAIN, name="pretrain_7b_next.sh", gpus=4, time="3d"), part_of(roles.PRETRAIN, 60.0)
         )
-        self.submit(replace(roles.GRPO, name="grpo_math_r3.sh", gpus=2), _part(roles.GRPO, 900.0))
-        self.submit(replace(roles.MOE, name="moe_16x.sh", gpus=16), _part(roles.MOE, 60.0))
+        self.submit(replace(roles.GRPO, name="grpo_math_r3.sh", gpus=2), part_of(roles.GRPO, 900.0))
+        self.submit(replace(roles.MOE, name="moe_16x.sh", gpus=16), part_of(roles.MOE, 60.0))
         for one in roles.SWEEP[:8]:
-            self.submit(one, _part(one, 60.0), memory="40G")
+            self.submit(one, part_of(one, 60.0), memory="40G")
 
     def step(self, now: float) -> None:
         """Do what is due.
@@ -71,17 +71,17 @@ class People:
         try:
             if self._is_due("eval", now, EVAL_EVERY_S):
                 role = chance.choice((roles.EVAL, roles.MERGE, roles.DATA))
-                self.submit(role, _part(role, chance.uniform(15, 70)), priority=300)
+                self.submit(role, part_of(role, chance.uniform(15, 70)), priority=300)
             if self._is_due("fails", now, FAILS_EVERY_S):
                 end = chance.choice(("oom", "error"))
-                part = replace(_part(roles.LORA, chance.uniform(4, 20)), end=end)
+                part = replace(part_of(roles.LORA, chance.uniform(4, 20)), end=end)
                 self.submit(replace(roles.LORA, name="lora_bird400.sh"), part, priority=300, retries=1)
                 failed = self._spool.find("lora_bird400", State.FAILED)
                 if len(failed) > 3:
                     self._spool.retry(failed[0])
             if self._is_due("sweep", now, SWEEP_EVERY_S) and len(self._spool.find("", State.PENDING)) < WAITING_MAX:
                 one = chance.choice(roles.SWEEP)
-                self.submit(one, _part(one, 60.0), memory="40G")
+                self.submit(one, part_of(one, 60.0), memory="40G")
         except SpoolError as error:
             print(f"people: {error}", flush=True)
 
@@ -92,5 +92,6 @@ class People:
         return True
 
 
-def _part(role: Role, seconds: float) -> Part:
+def part_of(role: Role, seconds: float) -> Part:
+    """What a run of it does."""
     return Part(seconds, role.held_gib, role.percent)

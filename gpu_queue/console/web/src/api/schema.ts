@@ -3837,6 +3837,12 @@ export interface components {
              */
             batch: string;
             /**
+             * Ended Within S
+             * @description Ended in the last so many seconds; 0: any.
+             * @default 0
+             */
+            ended_within_s: number;
+            /**
              * Experiment
              * @description The group of an experiment file.
              * @default
@@ -3849,7 +3855,7 @@ export interface components {
             node: string;
             /**
              * Q
-             * @description Words that title or id hold, and `queue:car`, `node:gpu1`, `is:failed`, `why:oom`, `user:bo`.
+             * @description Words that title or id hold, and `queue:car`, `node:gpu1`, `is:failed`, `why:oom`, `user:bo`, `ended:8h`.
              * @default
              */
             q: string;
@@ -3865,6 +3871,17 @@ export interface components {
              * @enum {string}
              */
             state: "now" | "waiting" | "running" | "done" | "failed" | "all";
+            /**
+             * User
+             * @default
+             */
+            user: string;
+            /**
+             * Why
+             * @description The code of why it waits, or how it failed: an error type, else its outcome.
+             * @default
+             */
+            why: string;
             /**
              * Without
              * @description Those that are of none of these.
@@ -3967,10 +3984,22 @@ export interface components {
             /** Total */
             total: number;
             /**
+             * Users
+             * @description As far as records were read.
+             * @default []
+             */
+            users: components["schemas"]["Facet"][];
+            /**
              * Version
              * @description Another one: the list has changed.
              */
             version: string;
+            /**
+             * Whys
+             * @description Why the first thousand wait, and how the last ones failed.
+             * @default []
+             */
+            whys: components["schemas"]["Facet"][];
         };
         /**
          * TaskRow

@@ -8,6 +8,7 @@ import { client } from "../api/client";
 import type { TaskPage } from "../api/types";
 import { useKeys, useStore } from "../live/hooks";
 import { useCopyLink } from "../ui/CopyLink";
+import { thousands } from "../ui/format";
 import { useModal } from "../ui/modal";
 import { StateShape, type Shape } from "../ui/StateShape";
 import { useIsReadOnly } from "./console";
@@ -84,7 +85,18 @@ function useFound(typed: string): Found[] {
         go: () => void navigate({ to: "/ui/state/$id", params: { id: row.key } }),
       });
     }
-    return found.slice(0, MOST);
+    const shown = found.slice(0, MOST);
+    const total = tasks.data?.total ?? 0;
+    if (total > (tasks.data?.items.length ?? 0)) {
+      const number = thousands(total);
+      shown.push({
+        id: "all",
+        label: t`All ${number} tasks like this`,
+        note: t`page`,
+        go: () => void navigate({ to: "/ui/state", search: { state: "all", q: typed.trim(), sort: "newest" } }),
+      });
+    }
+    return shown;
   }, [i18n, t, navigate, nodes, store, tasks.data, typed, isReadOnly]);
 }
 

@@ -5,14 +5,19 @@ import { IconMoon, IconSearch, IconSun } from "@tabler/icons-react";
 import { preferredLanguage, showLanguage } from "../i18n";
 import { IconButton } from "../ui/Button";
 import { Chip } from "../ui/Chip";
+import { cx } from "../ui/cx";
 import { prefs, usePrefs } from "../ui/prefs";
 import { useIsReadOnly } from "./console";
 import { InstanceMenu } from "./InstanceMenu";
 import { Mark } from "./Mark";
-import { PAGES } from "./pages";
+import { MORE_PAGES, PAGES } from "./pages";
 import { StreamState } from "./StreamState";
 import { shownTheme } from "./theme";
 import styles from "./TopBar.module.css";
+
+const MORE = Object.fromEntries(MORE_PAGES.map((page) => [page.to, true]));
+/** What is looked at comes first, what is set up last. */
+const TOP_PAGES = [...PAGES.slice(0, 3), MORE_PAGES[1], MORE_PAGES[0], ...PAGES.slice(3)];
 
 function ThemeButton() {
   const { t } = useLingui();
@@ -52,8 +57,13 @@ export function TopBar({ hasJob, onFind }: { hasJob: boolean; onFind: () => void
         </Link>
         <InstanceMenu />
         <nav className={styles["links"]} aria-label={t`Pages`}>
-          {PAGES.map((page) => (
-            <Link key={page.to} to={page.to} className={styles["link"]} activeOptions={{ includeSearch: false }}>
+          {TOP_PAGES.map((page) => (
+            <Link
+              key={page.to}
+              to={page.to}
+              className={cx(styles["link"], page.to in MORE && styles["more"])}
+              activeOptions={{ includeSearch: false }}
+            >
               {i18n._(page.label)}
             </Link>
           ))}

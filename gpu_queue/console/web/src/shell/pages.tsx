@@ -1,6 +1,6 @@
 import { msg } from "@lingui/core/macro";
 
-/** Pages without a link in the bars: their links stand where they are needed, in the palette, and behind `g`. */
+/** Pages without a link in the foot bar, which has room for five; where the top bar is short, neither there. */
 export const MORE_PAGES = [
   { to: "/ui/history", key: "g h", label: msg`History`, go: msg`Go to the history of GPUs` },
   { to: "/ui/batch", key: "g b", label: msg`Batches`, go: msg`Go to batches` },

@@ -6,9 +6,13 @@ import { useSaid } from "../gpus/words";
 import { useIsReadOnly } from "../shell/console";
 import { usePlan } from "../tasks/plan/usePlan";
 import { Button } from "../ui/Button";
+import { thousands } from "../ui/format";
 import { Panel } from "../ui/Panel";
 import { outcomeWords } from "../ui/outcome";
 import styles from "./TaskPage.module.css";
+
+/** So many tasks have their reasons on a node's page. */
+const TOLD_MAX = 100;
 
 function NodeName({ node }: { node: string }) {
   const known = useEntity("nodes", node);
@@ -22,6 +26,7 @@ export function WhyTab({ detail }: { detail: TaskDetail }) {
   const plan = usePlan();
   const isReadOnly = useIsReadOnly();
   const { row } = detail;
+  const place = thousands((row.place ?? 0) + 1);
   const last = detail.tries[detail.tries.length - 1];
   return (
     <Panel
@@ -35,12 +40,17 @@ export function WhyTab({ detail }: { detail: TaskDetail }) {
         )
       }
     >
-      {row.state === "waiting" && row.why.length === 0 && (
+      {row.state === "waiting" && row.why.length === 0 && (row.place ?? 0) >= TOLD_MAX && (
+        <p className={styles["why"]}>
+          <Trans>It is no. {place} in run order; agents tell why the first {TOLD_MAX} wait.</Trans>
+        </p>
+      )}
+      {row.state === "waiting" && row.why.length === 0 && (row.place ?? 0) < TOLD_MAX && (
         <p className={styles["why"]}>
           <Trans>No agent has said anything about it yet: each looks at what waits about once a second.</Trans>
         </p>
       )}
-      {[...row.why].sort((one, other) => one.node.localeCompare(other.node)).map((one, at) => (
+      {row.why.map((one, at) => (
         <p key={at} className={styles["why"]}>
           <b>
             <NodeName node={one.node} />

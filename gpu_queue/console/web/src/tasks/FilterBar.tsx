@@ -7,8 +7,10 @@ import { useMap } from "../live/hooks";
 import { thousands } from "../ui/format";
 import { useShortcut } from "../ui/keys";
 import { Menu, type MenuItem } from "../ui/Menu";
+import { outcomeWords } from "../ui/outcome";
 import styles from "./FilterBar.module.css";
-import type { TasksSearch } from "./search";
+import { hasEnded, WITHIN, type TasksSearch } from "./search";
+import { WHY_WORDS } from "./whyWords";
 import type { Summary } from "./windows";
 
 const route = getRouteApi("/ui/state");
@@ -50,8 +52,8 @@ function Words() {
       type="search"
       className={styles["words"]}
       placeholder={t`Filter`}
-      aria-label={t`Filter: words, queue:car, node:gpu1, is:failed, why:oom, user:bo`}
-      title={t`words, queue:car, node:gpu1, is:failed, why:oom, user:bo`}
+      aria-label={t`Filter: words, queue:car, node:gpu1, is:failed, why:oom, user:bo, ended:8h`}
+      title={t`words, queue:car, node:gpu1, is:failed, why:oom, user:bo, ended:8h`}
       maxLength={500}
       spellCheck={false}
       autoComplete="off"
@@ -74,8 +76,8 @@ function nodeTitle(nodes: Living["nodes"] | undefined, key: string): string {
 
 /** What is shown of the list: words, queue, node, order, groups. All of it stands in the address. */
 export function FilterBar({ summary }: { summary: Summary }) {
-  const { t } = useLingui();
-  const { queue, node, group, sort, experiment, batch, without } = route.useSearch();
+  const { t, i18n } = useLingui();
+  const { state, queue, node, user, why, ended, group, sort, experiment, batch, without } = route.useSearch();
   const set = useSetSearch();
   const nodes = useMap("nodes");
   const queues = useMap("queues") ?? {};
@@ -107,6 +109,37 @@ export function FilterBar({ summary }: { summary: Summary }) {
     node,
     () => set({ node: undefined }),
   );
+  const userItems = choices(
+    t`any`,
+    [...new Set([...summary.users.map((one) => one.value), ...(user === undefined ? [] : [user])])].slice(0, CHOICES_MAX).map((name) => ({
+      id: `=${name}`,
+      label: name,
+      isCurrent: name === user,
+      run: () => set({ user: name }),
+    })),
+    user,
+    () => set({ user: undefined }),
+  );
+  const whyWord = (code: string): string => (WHY_WORDS[code] ? i18n._(WHY_WORDS[code]) : outcomeWords(code));
+  const whyItems = choices(
+    t`any`,
+    summary.whys.map((one) => ({
+      id: `=${one.value}`,
+      label: whyWord(one.value),
+      note: thousands(one.count),
+      isCurrent: one.value === why,
+      run: () => set({ why: one.value }),
+    })),
+    why,
+    () => set({ why: undefined }),
+  );
+  const spans = { "1h": t`1 hour`, "8h": t`8 hours`, "1d": t`1 day`, "7d": t`7 days` };
+  const endedItems = choices(
+    t`any time`,
+    WITHIN.map((one) => ({ id: one, label: spans[one], isCurrent: one === ended, run: () => set({ ended: one }) })),
+    ended,
+    () => set({ ended: undefined }),
+  );
   const groups = { none: t`none`, queue: t`queue`, batch: t`job file`, experiment: t`experiment` };
   const groupItems = (["none", "queue", "batch", "experiment"] as const).map((id) => ({
     id,
@@ -114,7 +147,8 @@ export function FilterBar({ summary }: { summary: Summary }) {
     isCurrent: (group ?? "none") === id,
     run: () => set({ group: id === "none" ? undefined : id }),
   }));
-  const orders = { run: t`run order`, newest: t`newest`, oldest: t`oldest`, title: t`name`, priority: t`priority` };
+  const isEnded = state === "done" || state === "failed";
+  const orders = { run: isEnded ? t`last ended` : t`run order`, newest: t`newest`, oldest: t`oldest`, title: t`name`, priority: t`priority` };
   const orderItems = (["run", "newest", "oldest", "title", "priority"] as const).map((id) => ({
     id,
     label: orders[id],
@@ -123,6 +157,10 @@ export function FilterBar({ summary }: { summary: Summary }) {
   }));
   const queueShown = queue ?? t`any`;
   const nodeShown = node === undefined ? t`any` : nodeTitle(nodes, node);
+  const userShown = user ?? t`any`;
+  const whyShown = why === undefined ? t`any` : whyWord(why);
+  const span = ended === undefined ? "" : spans[ended];
+  const endedShown = ended === undefined ? t`any time` : t`the last ${span}`;
   const groupShown = groups[group ?? "none"];
   const orderShown = orders[sort ?? "run"];
   const lookedAt = thousands(summary.lookedAt);
@@ -132,6 +170,17 @@ export function FilterBar({ summary }: { summary: Summary }) {
       <Words />
       <Menu button={t`queue: ${queueShown}`} items={queueItems} className={styles["menu"]} />
       <Menu button={t`node: ${nodeShown}`} items={nodeItems} className={styles["menu"]} />
+      {(summary.users.length > 1 || user !== undefined) && (
+        <Menu button={t`user: ${userShown}`} items={userItems} className={styles["menu"]} />
+      )}
+      {(whyItems.length > 2 || why !== undefined) && state !== "done" && state !== "running" && (
+        <Menu
+          button={state === "failed" ? t`failed by: ${whyShown}` : t`waits for: ${whyShown}`}
+          items={whyItems}
+          className={styles["menu"]}
+        />
+      )}
+      {hasEnded(state) && <Menu button={t`ended: ${endedShown}`} items={endedItems} className={styles["menu"]} />}
       <Menu button={t`group: ${groupShown}`} items={groupItems} className={styles["menu"]} />
       {group === undefined && <Menu button={t`order: ${orderShown}`} items={orderItems} className={styles["menu"]} />}
       <Link to="/ui/batch" search={experiment === undefined ? {} : { group: experiment }} className={styles["batches"]}>

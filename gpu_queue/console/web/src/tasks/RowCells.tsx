@@ -5,11 +5,12 @@ import type { TaskRow } from "../api/types";
 import { useSaid } from "../gpus/words";
 import { Elapsed } from "../live/Elapsed";
 import { useEntity } from "../live/hooks";
-import { indices, UNKNOWN } from "../ui/format";
+import { indices, thousands, UNKNOWN } from "../ui/format";
 import { StateShape, type Shape } from "../ui/StateShape";
 import { outcomeWords } from "../ui/outcome";
 
-const STOPPED = ["stopped", "cancelled", "canceled"];
+const CANCELLED = ["cancelled", "canceled"];
+const STOPPED = ["stopped", ...CANCELLED];
 
 export function shapeOf(row: TaskRow): Shape {
   return row.state === "failed" && STOPPED.includes(row.outcome ?? "") ? "stopped" : row.state;
@@ -27,6 +28,7 @@ export function useStateWord(): (row: TaskRow) => string {
       case "done":
         return t`done`;
       case "failed":
+        if (CANCELLED.includes(row.outcome ?? "")) return t`cancelled`;
         return STOPPED.includes(row.outcome ?? "") ? t`stopped` : t`failed`;
     }
   };
@@ -59,11 +61,14 @@ export function WhereCell({ row }: { row: TaskRow }): ReactNode {
   const said = useSaid();
   if (row.state === "waiting") {
     const why = row.why?.[0];
-    return why ? said(why.text) : "";
+    if (why) return said(why.text);
+    const number = thousands((row.place ?? 0) + 1);
+    return row.place == null ? "" : <Trans>no. {number} in run order</Trans>;
   }
   if (row.state === "running") return <Place row={row} />;
   const known = (word: string | null | undefined): string => (word && word !== "unknown" ? word : "");
-  const how = row.state === "failed" ? [outcomeWords(known(row.outcome)), known(row.error_type)].filter(Boolean).join(" · ") : "";
+  const words = row.outcome === "stopped" || row.outcome === "cancelled" ? [] : [outcomeWords(known(row.outcome)), outcomeWords(known(row.error_type))];
+  const how = row.state === "failed" ? [...new Set(words)].filter(Boolean).join(" · ") : "";
   return (
     <>
       {how}

@@ -25,6 +25,8 @@ export interface TaskGridProps {
   cursor: GridCursor;
   onCursor: (index: number) => void;
   onToggle: (index: number, isRange: boolean) => void;
+  /** All that match, or none. */
+  onSelectAll: () => void;
   onOpen: (index: number) => void;
   canSelect: boolean;
   isNarrow: boolean;
@@ -33,25 +35,44 @@ export interface TaskGridProps {
   onAt: (first: number) => void;
 }
 
-function Head({ canSelect }: { canSelect: boolean }) {
+interface HeadProps {
+  canSelect: boolean;
+  hasEnded: boolean;
+  selection: Selection;
+  onSelectAll: () => void;
+}
+
+function Head({ canSelect, hasEnded, selection, onSelectAll }: HeadProps) {
   const { t } = useLingui();
+  const isSome = selection.count > 0 && !selection.isAll;
   const names: [string, string | undefined][] = [
     [t`id`, undefined],
     [t`task`, undefined],
+    [t`user`, styles["user"]],
     [t`state`, undefined],
     [t`GPUs`, undefined],
     [t`memory`, styles["memory"]],
     [t`queue`, undefined],
     [t`tries`, styles["tries"]],
-    [t`since`, undefined],
-    [t`where, or why it waits`, undefined],
+    [hasEnded ? t`ended` : t`since`, undefined],
+    [hasEnded ? t`how, and where` : t`where, or why it waits`, undefined],
     [t`priority`, undefined],
   ];
   return (
     <div role="row" aria-rowindex={1} className={styles["head"]}>
       {canSelect && (
-        <span role="columnheader">
-          <span className="sr-only">{t`selected`}</span>
+        <span role="columnheader" className={styles["check"]}>
+          <input
+            type="checkbox"
+            tabIndex={-1}
+            aria-label={t`select all that match`}
+            title={t`Select all that match (Ctrl A)`}
+            checked={selection.isAll}
+            ref={(box) => {
+              if (box) box.indeterminate = isSome;
+            }}
+            onChange={onSelectAll}
+          />
         </span>
       )}
       {names.map(([name, className]) => (
@@ -86,7 +107,7 @@ function useHeight(ref: React.RefObject<HTMLDivElement | null>, isNarrow: boolea
 
 /** The list: only what is on screen is in the document. The list has the focus, its current row is told to readers. */
 export function TaskGrid(props: TaskGridProps) {
-  const { windows, selection, cursor, onCursor, onToggle, onOpen, canSelect, isNarrow, startAt, onAt } = props;
+  const { windows, selection, cursor, onCursor, onToggle, onSelectAll, onOpen, canSelect, isNarrow, startAt, onAt } = props;
   const { t } = useLingui();
   const ref = useRef<HTMLDivElement>(null);
   const gridId = useId();
@@ -145,7 +166,13 @@ export function TaskGrid(props: TaskGridProps) {
   }, [cursor.index, rowPx, headPx]);
 
   const press = (event: KeyboardEvent<HTMLDivElement>): void => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target !== ref.current) return;
+    if (event.target !== ref.current || event.altKey) return;
+    if (event.ctrlKey || event.metaKey) {
+      if (event.key !== "a" || !canSelect) return;
+      event.preventDefault();
+      if (!selection.isAll) onSelectAll();
+      return;
+    }
     const page = Math.max(1, view.rows - 2);
     const at = cursor.index;
     const to = { ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + page, PageUp: at - page, Home: 0, End: shown - 1 }[event.key];
@@ -196,7 +223,12 @@ export function TaskGrid(props: TaskGridProps) {
     >
       {!isNarrow && (
         <div role="rowgroup" className={styles["heads"]}>
-          <Head canSelect={canSelect} />
+          <Head
+            canSelect={canSelect}
+            hasEnded={["done", "failed"].includes(windows.wanted.filter.state ?? "now")}
+            selection={selection}
+            onSelectAll={onSelectAll}
+          />
         </div>
       )}
       <div role="rowgroup" className={styles["rows"]} style={{ height: shown * rowPx }}>

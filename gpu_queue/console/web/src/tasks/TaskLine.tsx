@@ -100,6 +100,9 @@ export const TaskLine = memo(function TaskLine(props: TaskLineProps) {
       <span role="gridcell" className={styles["name"]}>
         {name}
       </span>
+      <span role="gridcell" className={cx(styles["cut"], styles["user"])} title={row.user ?? undefined}>
+        {row.user || UNKNOWN}
+      </span>
       <span role="gridcell" className={styles["state"]}>
         <StateCell row={row} />
       </span>

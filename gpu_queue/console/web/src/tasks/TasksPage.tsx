@@ -25,11 +25,24 @@ import { GroupedTasks } from "./GroupedTasks";
 import { usePlan } from "./plan/usePlan";
 import { SELECTED_MAX, useSelection, type Selection } from "./selection";
 import { TaskGrid, type GridCursor } from "./TaskGrid";
+import { hasEnded, WITHIN_S } from "./search";
 import styles from "./TasksPage.module.css";
 import { useTaskWindows } from "./useTasks";
 import type { TaskWindows } from "./windows";
 
 const route = getRouteApi("/ui/state");
+
+const NO_FILTER = {
+  q: undefined,
+  queue: undefined,
+  node: undefined,
+  user: undefined,
+  why: undefined,
+  ended: undefined,
+  experiment: undefined,
+  batch: undefined,
+  without: undefined,
+} as const;
 
 /** The sum of what is known; null: nothing is. */
 function sum(...counts: (number | null | undefined)[]): number | null {
@@ -54,7 +67,7 @@ function StateTabs({ filter, counts }: { filter: TaskFilter; counts: Counts | un
       label={t`States`}
       tabs={isAll ? [...tabs, all] : tabs}
       current={filter.state ?? "now"}
-      onChange={(id) => set({ state: id === "now" ? undefined : id })}
+      onChange={(id) => set({ state: id === "now" ? undefined : id, why: undefined, ...(hasEnded(id) ? {} : { ended: undefined }) })}
     />
   );
 }
@@ -65,7 +78,7 @@ function NothingHere({ filter, isFiltered }: { filter: TaskFilter; isFiltered: b
     return (
       <Empty>
         <Trans>No task matches.</Trans>{" "}
-        <Button size="small" onClick={() => set({ q: undefined, queue: undefined, node: undefined, experiment: undefined })}>
+        <Button size="small" onClick={() => set(NO_FILTER)}>
           <Trans>Clear the filter</Trans>
         </Button>
       </Empty>
@@ -203,6 +216,7 @@ function List(props: ListProps) {
       windows={windows}
       selection={selection}
       cursor={now}
+      onSelectAll={() => (selection.count > 0 ? selection.clear() : selection.selectAll(windows.wanted.filter, total ?? 0))}
       onCursor={move}
       onToggle={toggle}
       onOpen={open}
@@ -256,11 +270,22 @@ export function TasksPage() {
   const { way, problem } = useFresh();
   const info = useConsoleInfo();
   const isReadOnly = info.data?.is_read_only ?? false;
-  const { state = "now", q = "", queue = "", node = "", experiment = "", batch = "", without = "", sort = "run", group } = search;
-  const filter: TaskFilter = { state, q, queue, node, experiment, batch, without };
+  const { state = "now", q = "", queue = "", node = "", user = "", why = "", ended, experiment = "", batch = "", without = "", sort = "run", group } = search;
+  const filter: TaskFilter = {
+    state,
+    q,
+    queue,
+    node,
+    user,
+    why,
+    ended_within_s: ended === undefined ? 0 : WITHIN_S[ended],
+    experiment,
+    batch,
+    without,
+  };
   const windows = useTaskWindows(filter, sort);
   const selection = useSelection();
-  const isFiltered = [q, queue, node, experiment, batch, without].some((one) => one !== "");
+  const isFiltered = [q, queue, node, user, why, experiment, batch, without].some((one) => one !== "") || ended !== undefined;
   const total = windows.summary.total ?? 0;
   // What is selected in one filter is not what somebody means in another.
   const name = JSON.stringify(filter);

@@ -34,7 +34,11 @@ const STATES: Record<string, readonly State[]> = {
 
 /** The states that a filter can mean: those of its list, as far as its `is:` lets them through. */
 export function statesOf(filter: TaskFilter): ReadonlySet<State> {
-  const listed = STATES[filter.state ?? "now"] ?? [];
+  const listed = (STATES[filter.state ?? "now"] ?? []).filter(
+    (state) =>
+      (!filter.ended_within_s || state === "done" || state === "failed") &&
+      (!filter.why || state === "waiting" || state === "failed"),
+  );
   const wanted = [...(filter.q ?? "").matchAll(/(?:^|\s)is:(\S+)/gi)].map((found) => (found[1] ?? "").toLowerCase());
   if (wanted.length === 0) return new Set(listed);
   // What is no state is how one ended.

@@ -24,6 +24,8 @@ export interface Summary {
   total: number | null;
   queues: readonly Wire<"Facet">[];
   nodes: readonly Wire<"Facet">[];
+  users: readonly Wire<"Facet">[];
+  whys: readonly Wire<"Facet">[];
   isPartial: boolean;
   lookedAt: number;
   error: unknown;
@@ -35,7 +37,7 @@ interface Page {
   round: number;
 }
 
-const NOTHING: Summary = { total: null, queues: [], nodes: [], isPartial: false, lookedAt: 0, error: null };
+const NOTHING: Summary = { total: null, queues: [], nodes: [], users: [], whys: [], isPartial: false, lookedAt: 0, error: null };
 
 /**
  * A list of tasks of which only the part on screen is fetched. When the queue has changed, what is on screen is
@@ -160,6 +162,8 @@ export class TaskWindows {
         total: got.total,
         queues: got.queues ?? [],
         nodes: got.nodes ?? [],
+        users: got.users ?? [],
+        whys: got.whys ?? [],
         isPartial: got.is_partial ?? false,
         lookedAt: got.looked_at ?? 0,
         error: null,

@@ -1,1 +1,0 @@
-import{y as e}from"./index-BG5yqR4G.js";function t(){return e}export{t};

@@ -1,0 +1,1 @@
+import{S as e}from"./index-DJVK832m.js";function t(){return e}export{t};
