@@ -149,7 +149,7 @@ def _lately(tasks: SettledTasks, since_s: float | None) -> Iterator[SettledTask]
     """Those whose end is known, the newest first, as far back as that."""
     if since_s is None:
         return tasks.with_ends()
-    return takewhile(lambda one: one.ended is not None and one.ended.at_s >= since_s, tasks.with_ends())
+    return takewhile(lambda one: one.ended is not None and (one.ended.at_s or 0.0) >= since_s, tasks.with_ends())
 
 
 def _waits_so(reasons: tuple[NodeReason, ...], whys: tuple[str, ...], told: dict[int, tuple[object, str]]) -> bool:
