@@ -12,6 +12,7 @@
 #   gpu_submit FILE [--] ARGUMENT…      queue one with arguments; behind -- whatever they look like
 #   gpu_run 'COMMAND' [PRIORITY]        queue one command line
 #     --gpus N|N-M   --memory 20G   --queue Q   --time 4h   --retries N     what it needs (also as #GPUQ lines in it)
+#     --nodes N      start it on N nodes at once, with --gpus on each       (docs/gangs.md)
 #     --after TASK   --name NAME    --priority PPP                          --after may be repeated
 #     --array 0-9%2  a task for each index, two at once        --dry-run    say what it asks for and why, queue nothing
 #   gpu_load FILE… [--dry-run]          queue an experiment's runs (.yaml), or the blocks of command files; again: what is new or changed
@@ -1293,21 +1294,22 @@ __gpu_check() { # OPTION VALUE: fails, with the reason in REPLY, where nobody co
     memory) form='^[0-9]+(\.[0-9]+)? *[kmgtKMGT]?([iI]?[bB])?$' example='20G or 512M' ;;
     time) form='^([0-9]+(\.[0-9]+)?|([0-9]+(\.[0-9]+)?[dhmsDHMS])+)$' example='90s, 30m, 4h or 1d12h' ;;
     queue) form='^[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,63}$' example='car: letters, digits, . _ + -' ;;
-    retries) form='^[0-9]{1,4}$' example=2 ;;
+    retries | nodes) form='^[0-9]{1,4}$' example=2 ;;
     array) form='^[0-9]{1,7}(-[0-9]{1,7}(:[0-9]{1,7})?)?(,[0-9]{1,7}(-[0-9]{1,7}(:[0-9]{1,7})?)?)*(%[0-9]{1,7})?$' example='0-9, 1,3,5 or 0-15%4' ;;
   esac
   __gpu_format "--%s '%s' cannot be understood; for example %s" "$1" "$2" "$example"
   [[ $2 =~ $form ]] || return 1
+  case $1 in nodes) [ "$((10#$2))" -ge 1 ] && [ "$((10#$2))" -le 1024 ]; return ;; esac
   [ "$1" != gpus ] || { [ "$((10#${2%-*}))" -le "$((10#${2#*-}))" ] && [ "$((10#${2#*-}))" -le 1024 ]; }
 }
 
 __gpu_lane() { # TEXT: REPLY = the serial queue that its #GPUQ lines name
-  local count='' duration='' lane='' size='' tries=''
+  local count='' duration='' lane='' many='' size='' tries=''
   __gpu_head "$1" || lane='' # it will be refused
   REPLY=$lane
 }
 
-__gpu_head() { # TEXT: into the caller's count, size, lane, duration, tries what its #GPUQ lines say; fails: REPLY = why
+__gpu_head() { # TEXT: into the caller's count, many, size, lane, duration, tries what its #GPUQ lines say; fails: REPLY = why
   local line IFS=$'\n'
   set -f # the lines are split by IFS: no fork and no temporary file
   for line in ${1:0:65536}; do
@@ -1321,15 +1323,15 @@ __gpu_head() { # TEXT: into the caller's count, size, lane, duration, tries what
   set +f
 }
 
-__gpu_gpuq() { # LINE of directives: into the caller's count, size, lane, duration, tries
+__gpu_gpuq() { # LINE of directives: into the caller's count, many, size, lane, duration, tries
   local IFS=$' \t' name value line=${1#'#GPUQ'}
   # shellcheck disable=SC2086 # directives are words
   set -- ${line%%'#'*}
   while [ $# -gt 0 ]; do
     name=${1%%=*}
     case $name in
-      --gpus | --memory | --queue | --time | --retries) ;;
-      *) __gpu_format '#GPUQ knows no %s; expected --gpus, --memory, --queue, --time or --retries' "$name"; return 1 ;;
+      --gpus | --nodes | --memory | --queue | --time | --retries) ;;
+      *) __gpu_format '#GPUQ knows no %s; expected --gpus, --nodes, --memory, --queue, --time or --retries' "$name"; return 1 ;;
     esac
     case $1 in
       *=*) value=${1#*=}; shift ;;
@@ -1340,7 +1342,7 @@ __gpu_gpuq() { # LINE of directives: into the caller's count, size, lane, durati
     case $value in \"*\" | \'*\') value=${value#?}; value=${value%?} ;; esac
     __gpu_check "${name#--}" "$value" || { REPLY="#GPUQ $REPLY"; return 1; }
     # shellcheck disable=SC2034 # the caller's
-    case $name in --gpus) count=$value ;; --memory) size=$value ;; --time) duration=$value ;; --queue) lane=$value ;; --retries) tries=$value ;; esac
+    case $name in --gpus) count=$value ;; --nodes) many=$value ;; --memory) size=$value ;; --time) duration=$value ;; --queue) lane=$value ;; --retries) tries=$value ;; esac
   done
 }
 
@@ -1352,22 +1354,25 @@ __gpu_bytes() { # SIZE: REPLY = 20G in bytes
 }
 
 __gpu_sheet() { # TEXT: REPLY = the sheet of a script of which only options and #GPUQ lines are read; fails: REPLY = why it cannot be
-  local count='' duration='' lane='' size='' tries='' source=unread bytes=- seconds=- what word said lines='' tab=$'\t'
+  local count='' duration='' lane='' many='' size='' tries='' source=unread bytes=- seconds=- what word said lines='' tab=$'\t'
   __gpu_head "$1" || return 1
-  for what in gpus memory time queue; do
-    case $what in gpus) word=$count ;; memory) word=$size ;; time) word=$duration ;; queue) word=$lane ;; esac
+  for what in gpus nodes memory time queue; do
+    case $what in gpus) word=$count ;; nodes) word=$many ;; memory) word=$size ;; time) word=$duration ;; queue) word=$lane ;; esac
     said="#GPUQ --$what $word"
     for REPLY in "${flags[@]}"; do case $REPLY in "--$what="*) word=${REPLY#*=}; said="--$what $word" ;; esac; done
     [ -n "$word" ] || continue
     case $what in
       gpus) count=$((10#${word#*-})) source=gpuq; [ "$((10#${word%-*}))" = "$count" ] || count=$((10#${word%-*}))-$count ;;
+      nodes)
+        many=$((10#$word))
+        [ "$many" -gt 1 ] || continue ;;
       memory) __gpu_bytes "$word"; bytes=$REPLY ;;
       time) __gpu_duration "$word"; seconds=$REPLY ;;
       queue) lane=$word ;;
     esac
     lines+="is$tab$what$tab$word$tab-$tab-$tab-$tab$said$tab$said"$'\n'
   done
-  REPLY="needs$tab${count:-1}$tab-$tab$source$tab$bytes$tab${lane:--}$tab$seconds${tab}promise$tab${tries:--}$tab-$tab${array:--}$tab-"$'\n'$lines
+  REPLY="needs$tab${count:-1}$tab-$tab$source$tab$bytes$tab${lane:--}$tab$seconds${tab}promise$tab${tries:--}$tab-$tab${array:--}$tab-$tab${many:-1}"$'\n'$lines
 }
 
 __gpu_read_sheets() { # FIRST COUNT: the sheets of these files of the caller, by the first Python that gives them; false if none does
@@ -1432,7 +1437,8 @@ __gpu_take_sheets() { # FIRST COUNT: REPLY into the caller's sheets; fails where
 __gpu_is_needs() { # whether the caller's fields are those of needs
   [[ ${fields[1]} =~ ^[0-9]{1,4}(-[0-9]{1,4})?$ && ${fields[2]} =~ ^(-|[0-9]{1,4}(,[0-9]{1,4})*)$ ]] &&
     [[ ${fields[3]} =~ ^[a-z_]+$ && ${fields[4]} =~ ^(-|[0-9]{1,18})$ && ${fields[6]} =~ ^(-|[0-9]{1,18}(\.[0-9]+)?)$ ]] &&
-    [[ ${fields[9]} =~ ^(-|[0-9A-Za-z._+,-]+)$ ]] && { [ "${fields[10]}" = - ] || __gpu_check array "${fields[10]}"; }
+    [[ ${fields[9]} =~ ^(-|[0-9A-Za-z._+,-]+)$ ]] && { [ "${fields[10]}" = - ] || __gpu_check array "${fields[10]}"; } &&
+    __gpu_check nodes "${fields[12]-1}"
 }
 
 __gpu_understand() { # the caller's files: their sheets; fails where nobody could run one of them, and says why, in a rehearsal at its place
@@ -1491,9 +1497,9 @@ __gpu_refusals() { # SHEET FILE: says why it is refused, if it is
 }
 
 __gpu_hear() { # SHEET: into the caller's gpus, devices, source, memory, lane, seconds, kind, upstream, array, called, chdir, output, errors,
-  # mail, why_gpus, why_memory, why_time, why_name and remarks
+  # mail, many (nodes), why_gpus, why_nodes, why_memory, why_time, why_name and remarks
   local line fields=() said=$'\n' IFS=$'\n'
-  why_gpus='' why_memory='' why_time='' why_name='' chdir='' output='' errors='' mail='' remarks=()
+  why_gpus='' why_nodes='' why_memory='' why_time='' why_name='' chdir='''' output='' errors='' mail='' remarks=()
   set -f
   for line in $1; do
     IFS=$'\t'
@@ -1503,7 +1509,7 @@ __gpu_hear() { # SHEET: into the caller's gpus, devices, source, memory, lane, s
     case ${fields[0]} in
       needs)
         gpus=${fields[1]} devices=${fields[2]} source=${fields[3]} memory=${fields[4]} lane=${fields[5]} seconds=${fields[6]%.*}
-        kind=${fields[7]} upstream=${fields[9]} array=${fields[10]} called=${fields[11]} ;;
+        kind=${fields[7]} upstream=${fields[9]} array=${fields[10]} called=${fields[11]} many=${fields[12]-1} ;;
       is)
         __gpu_sentence "${fields[6]}" "${fields[7]}"
         case ${fields[3]} in gpu_submit) REPLY="--${fields[1]} ${fields[2]}" ;; esac
@@ -1513,6 +1519,7 @@ __gpu_hear() { # SHEET: into the caller's gpus, devices, source, memory, lane, s
         esac
         case ${fields[1]} in
           gpus) why_gpus=$REPLY ;;
+          nodes) why_nodes=$REPLY ;;
           memory) why_memory=$REPLY ;;
           time) why_time=$REPLY ;;
           name) [ "${fields[3]}" = gpu_submit ] || why_name=$REPLY ;;
@@ -1545,6 +1552,7 @@ __gpu_asks() { # REPLY = "2 GPUs (torchrun …), 20G each (…), at most 4h00m (
     *,*) __gpu_format 'GPUs %s' "$devices"; words="$REPLY ($why_gpus)" ;;
     *) __gpu_format 'GPU %s' "$devices"; words="$REPLY ($why_gpus)" ;;
   esac
+  if [ "$many" -gt 1 ]; then __gpu_format ' on each of %s nodes (%s)' "$many" "$why_nodes"; words+=$REPLY; fi
   if [ "$memory" != - ]; then __gpu_size "$memory"; size=$REPLY; __gpu_format ', %s each (%s)' "$size" "$why_memory"; words+=$REPLY; fi
   if [ "$seconds" != - ]; then __gpu_age "$seconds"; size=$REPLY; __gpu_format ', at most %s (%s)' "$size" "$why_time"; words+=$REPLY; fi
   REPLY=$words
@@ -1602,7 +1610,7 @@ __gpu_survey() { # [FILE just written]: the agents that gave a sign of life with
 }
 
 __gpu_unable() { # REPLY = why none of the agents that were surveyed can ever run what was heard; fails where one can, or none is alive
-  local i card index bytes wanted=${gpus%-*} fit most=0 of_size=0 longest=0 able='' has='' lives='' size IFS=' '
+  local i card index bytes wanted=${gpus%-*} fit most=0 of_size=0 longest=0 able=0 has='' lives='''' size IFS=' '
   [ ${#nodes[@]} -gt 0 ] && [ "$source" != unread ] || return 1
   for ((i = 0; i < ${#nodes[@]}; i++)); do
     fit=0 index=0
@@ -1618,12 +1626,13 @@ __gpu_unable() { # REPLY = why none of the agents that were surveyed can ever ru
     if [ "$fit" -ge "$wanted" ]; then has=yes; else fit=''; fi
     if [ "$seconds" = - ] || { [ "$kind" = limit ] && [ "${fates[i]}" != stop ]; } || [ "${lefts[i]}" = - ] || [ "${lefts[i]}" -ge "$seconds" ]; then
       lives=yes
-      [ -z "$fit" ] || able=yes
+      [ -z "$fit" ] || able=$((able + 1))
     elif [ "${lefts[i]}" -gt "$longest" ]; then longest=${lefts[i]}
     fi
   done
-  [ -z "$able" ] || return 1
-  if [ "$most" -lt "$wanted" ]; then __gpu_format 'it waits for another node: no agent that is alive has %s GPUs, the most is %s' "$wanted" "$most"
+  [ "$able" -lt "$many" ] || return 1
+  if [ "$able" -gt 0 ]; then __gpu_format 'it waits for more nodes: of the agents that are alive %s can run its part, and it needs %s' "$able" "$many"
+  elif [ "$most" -lt "$wanted" ]; then __gpu_format 'it waits for another node: no agent that is alive has %s GPUs, the most is %s' "$wanted" "$most"
   elif [ -z "$has" ] && [ "$devices" != - ]; then __gpu_format 'it waits for another node: no agent that is alive has GPU %s' "$devices"
   elif [ -z "$has" ] && [ "$wanted" = 1 ]; then __gpu_size "$memory"; __gpu_format 'it waits for another node: no agent that is alive has a GPU of %s' "$REPLY"
   elif [ -z "$has" ]; then __gpu_size "$memory"; size=$REPLY; __gpu_format 'it waits for another node: no agent that is alive has %s GPUs of %s, the most is %s' "$wanted" "$size" "$of_size"
@@ -1725,7 +1734,7 @@ __gpu_options() { # ARGUMENT…: into the caller's files, arguments (behind --, 
       *) files+=("$1"); shift; continue ;;
     esac
     case $option in
-      --gpus | --memory | --queue | --time | --retries | --name | --after | --priority | --array) ;;
+      --gpus | --nodes | --memory | --queue | --time | --retries | --name | --after | --priority | --array) ;;
       *)
         if [ "$__gpu_verb" = submit ] && [ ${#files[@]} -gt 0 ]; then
           __gpu_usage 'there is no option %s; gpu_help shows them, and what is for the script stands behind --' "$option"
@@ -1895,7 +1904,7 @@ __gpu_after() { # the ids of what the caller's after names, a line each
 
 __gpu_finish_submit() { # publish the caller's texts
   local cwd=$PWD default=1 nodes=() lefts=() fates=() cards=() total=0 file
-  local gpus devices source memory lane seconds kind upstream called chdir output errors mail why_gpus why_memory why_time why_name remarks=()
+  local gpus devices source memory lane seconds kind upstream called many=1 chdir output errors mail why_gpus why_nodes why_memory why_time why_name remarks=()
   priority=$((${priority:-500} + 1000)); priority=${priority#1}
   if [ -n "$is_dry" ]; then __gpu_rehearse; return; fi
   __gpu_enter make || return
@@ -5242,6 +5251,7 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     '%s, array %s: queued as %s tasks, %s to %s, priority %s, each asks for %s') REPLY='%s，数组 %s：已排队 %s 个任务，编号 %s 至 %s，优先级 %s，每个申请 %s' ;;
     '%s: %s; nothing was submitted; for arguments of %s: %s') REPLY='%s：%s；未提交任何任务；如果是 %s 的参数：%s' ;;
     'nobody is mailed yet; gpu_wait waits for its end') REPLY='目前不发送邮件；gpu_wait 可等待它结束' ;;
+    ' on each of %s nodes (%s)') REPLY='，%s 个节点各一份（%s）' ;;
     ', %s each (%s)') REPLY='，每张 %s（%s）' ;;
     ', at most %s (%s)') REPLY='，至多 %s（%s）' ;;
     '; %s is called so by %s') REPLY='；%s 的名称来自 %s' ;;
@@ -5256,6 +5266,7 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'line %s') REPLY='第 %s 行' ;;
     'only options and #GPUQ lines were read (the rest takes a Python 3.8 or newer, and gpu_queue beside client.sh); the node reads all of it') REPLY='只读取了选项和 #GPUQ 行（其余部分需要 Python 3.8 或更新版本，以及 client.sh 旁边的 gpu_queue）；节点会读取全部' ;;
     'it waits for another node: no agent that is alive has GPU %s') REPLY='它将等待其他节点：存活的 agent 都没有 GPU %s' ;;
+    'it waits for more nodes: of the agents that are alive %s can run its part, and it needs %s') REPLY='它将等待更多节点：存活的 agent 中有 %s 个能运行它的一部分，而它需要 %s 个' ;;
     'it waits for another agent: none that is alive has both its GPUs and so much time left') REPLY='它将等待其他 agent：存活的 agent 中没有一个既有这些 GPU 又剩余足够的时间' ;;
     'it waits for another node: no agent that is alive has a GPU of %s') REPLY='它将等待其他节点：存活的 agent 都没有显存 %s 的 GPU' ;;
     'it waits for another node: no agent that is alive has %s GPUs of %s, the most is %s') REPLY='它将等待其他节点：存活的 agent 都没有 %s 张显存 %s 的 GPU，最多 %s 张' ;;
@@ -5266,7 +5277,7 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'the arguments are too long for a record; put them into a file') REPLY='参数过长，无法写入记录；请把它们放进文件' ;;
     'there is no option %s; gpu_help shows them, and what is for the script stands behind --') REPLY='没有选项 %s；gpu_help 列出所有选项，给脚本的参数写在 -- 之后' ;;
     'what its script says') REPLY='脚本所写的资源' ;;
-    '#GPUQ knows no %s; expected --gpus, --memory, --queue, --time or --retries') REPLY='#GPUQ 没有 %s；应为 --gpus、--memory、--queue、--time 或 --retries' ;;
+    '#GPUQ knows no %s; expected --gpus, --nodes, --memory, --queue, --time or --retries') REPLY='#GPUQ 没有 %s；应为 --gpus、--nodes、--memory、--queue、--time 或 --retries' ;;
     '#GPUQ %s has no value') REPLY='#GPUQ %s 没有值' ;;
     '%s is missing: an agent of this queue makes it again within seconds, and so may you') REPLY='%s 不存在：此队列的 agent 几秒内会重新创建，您也可以创建' ;;
     '%s should be a directory, and is none: move it away, and it is made again') REPLY='%s 应为目录，但不是：请移走它，它会重新创建' ;;
@@ -5350,6 +5361,7 @@ __gpu_manual() { # gpu_help in Chinese
   gpu_submit 文件 [--] 参数…          把带参数的脚本排队；-- 之后的都是参数
   gpu_run "命令" [优先级]             把一行命令排队
     --gpus N|N-M   --memory 20G   --queue Q   --time 4h   --retries N     需要什么（也可写成脚本里的 #GPUQ 行）
+    --nodes N      在 N 个节点上同时启动，--gpus 按每个节点计               （docs/zh-CN/gangs.md）
     --after 任务   --name 名称    --priority PPP                          --after 可以重复
     --array 0-9%2  每个序号一个任务，同时两个                --dry-run    说明申请了什么、为什么，不排队
   gpu_load 文件… [--dry-run]          把实验文件（.yaml）的各次运行或命令文件的各块排队；再次载入：新增或改动的
@@ -5482,7 +5494,7 @@ __gpu_offer() { # KIND WORD PATH…: what begins with the word, one a line: of v
 __gpu_words() { # COMMAND WORD [BEFORE [quoted]]: the options and candidates that begin with WORD; BEFORE is the word before
   local options='' line
   case $1 in
-    gpu_submit | gpu_run) options='--gpus --memory --queue --time --retries --after --name --priority --array --dry-run' ;;
+    gpu_submit | gpu_run) options='--gpus --nodes --memory --queue --time --retries --after --name --priority --array --dry-run' ;;
     gpu_load) options='--dry-run --again --yes --shared-queues --multi --single --work-dir' ;;
     gpu_status) options=$'--all\n--queues\n--watch\n--plain\n--json' ;;
     gpu_wait) options='--timeout --queue' ;;

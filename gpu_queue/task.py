@@ -120,6 +120,12 @@ class Needs:
     reason: str = "default"
     """Where the number of GPUs comes from, for people."""
 
+    @property
+    def gpus_asked(self) -> str:
+        """How many GPUs, for people: ``2``, ``1-4``; ``2x8``: on two nodes eight each."""
+        count = str(self.gpus_min) if self.gpus_min == self.gpus_max else f"{self.gpus_min}-{self.gpus_max}"
+        return count if self.nodes == 1 else f"{self.nodes}x{count}"
+
 
 @dataclass(frozen=True)
 class ArrayPart:

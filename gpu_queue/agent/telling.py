@@ -128,6 +128,5 @@ def wait_pages(reasons: Sequence[tuple[str, Reason]], waiting: Iterable[Waiting]
 
 
 def _wait_page(reason: Reason, task: Waiting) -> WaitPage:
-    least, most = task.needs.gpus_min, task.needs.gpus_max
-    gpus = "" if not task.is_read else str(least) if least == most else f"{least}-{most}"
+    gpus = task.needs.gpus_asked if task.is_read else ""
     return WaitPage(task.name, reason, gpus, task.tries, task.submission.name if task.submission else "")

@@ -285,6 +285,7 @@ class _Loading:
         texts = (run.group, run.job, run.name, run.content)
         return Options(
             gpus=run.gpus,
+            nodes=run.nodes,
             memory=run.memory,
             queue=run.queue,
             time=run.time,

@@ -101,14 +101,17 @@ def test_a_client_alone_refuses_wrong_lines_for_it(shell: Shell, spool: Spool) -
     ],
 )
 def test_a_python_that_is_none_is_believed_nothing(shell: Shell, spool: Spool, python: str) -> None:
-    script = shell.file("t.sh", "#GPUQ --memory 20G\ntorchrun --nproc_per_node 4 x.py\n")
+    script = shell.file("t.sh", "#GPUQ --memory 20G --nodes 2\ntorchrun --nproc_per_node 4 x.py\n")
     tools = shell.home / "tools"
     tools.mkdir()
     for name in ("python3", "python"):
         (tools / name).write_text(python)
         (tools / name).chmod(0o755)
     said = shell.ok(f"{without_venv(shell)}\ngpu_submit {script}", PATH=f"{tools}:/usr/bin:/bin")
-    assert "asks for what its script says, 20G each (#GPUQ --memory 20G)" in said.err
+    assert (
+        "asks for what its script says on each of 2 nodes (#GPUQ --nodes 2), 20G each (#GPUQ --memory 20G)"
+        in said.err
+    )
     assert "the node reads all of it" in said.err
     assert len(said.lines) == 1
 

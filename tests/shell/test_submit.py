@@ -660,3 +660,31 @@ def test_a_dry_run_shows_the_reading_and_queues_nothing(shell: Shell) -> None:
     assert text.count("a.sh: GPUs 1") == 2
     assert text.count("nothing was queued") == 3
     assert not shell.spool.path.exists()
+
+
+# -- over several nodes ---------------------------------------------------------------------------------------------
+
+
+def test_several_nodes_are_asked_for_by_a_flag_or_by_the_script(shell: Shell) -> None:
+    script = shell.file("t.sh", "#GPUQ --nodes 3 --gpus 2\ntrue\n")
+    said = shell.ok(f"gpu_submit {script}")
+    spool = shell.spool
+    assert "asks for 2 GPUs (#GPUQ --nodes 3 --gpus 2) on each of 3 nodes (line 1)" in said.err
+    assert "needs" not in record_of(spool, said.lines[0])
+    said = shell.ok(f"gpu_submit --nodes 2 {script}")
+    assert "on each of 2 nodes (--nodes 2)" in said.err
+    assert record_of(spool, said.lines[0])["needs"] == {"nodes": "2"}
+    for page in ("n1-00000001", "n2-00000002"):
+        spool.node(page, gpus=(GpuPage("GPU-0", 0, "H100", GpuState.IDLE, 80 << 30),))
+    assert (
+        "it waits for more nodes: of the agents that are alive 2 can run its part, and it needs 3"
+        in shell.ok(f"gpu_submit --gpus 1 {script}").err
+    )
+    assert "more nodes" not in shell.ok(f"gpu_submit --gpus 1 --nodes 2 {script}").err
+
+
+@pytest.mark.parametrize("nodes", ["0", "1025", "x", "2-4", "''"])
+def test_what_is_no_number_of_nodes_is_refused(shell: Shell, nodes: str) -> None:
+    script = shell.file("t.sh", "true\n")
+    said = shell.run(f"gpu_submit --nodes {nodes} {script}")
+    assert (said.status, "cannot be understood" in said.err) == (2, True)

@@ -34,3 +34,13 @@ def test_what_a_shared_server_leaves_to_others_runs_nothing_of_ours() -> None:
     page = NodePage("n", state=AgentState.SERVING, gpus=(CARD, left, used))
     assert not why_not(Needs(gpus_min=2, gpus_max=2), [page]), "whoever uses one goes away again"
     assert why_not(Needs(gpus_min=3, gpus_max=3), [page]).endswith("has 3 GPUs, the most is 2")
+
+
+def test_a_task_over_several_nodes_waits_for_as_many_agents_as_it_needs() -> None:
+    large = NodePage("n", state=AgentState.SERVING, gpus=(CARD, replace(CARD, uuid="GPU-1", index=1)))
+    small = NodePage("m", state=AgentState.SERVING, gpus=(CARD,))
+    needs = Needs(gpus_min=2, gpus_max=2, nodes=2)
+    assert not why_not(needs, [large, replace(large, node="o"), small])
+    told = "it waits for more nodes: of the agents that are alive 1 can run its part, and it needs 2"
+    assert why_not(needs, [large, small]) == told
+    assert why_not(needs, [small, small]).endswith("has 2 GPUs, the most is 1")

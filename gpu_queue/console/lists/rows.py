@@ -109,9 +109,5 @@ def _ended(task: SettledTask, facts: Facts, seen: Snapshot) -> dict[str, object]
 
 
 def gpus_of(needs: Needs | None) -> str:
-    """How many GPUs a task asks for: ``2``, ``1-4``; empty: nobody knows."""
-    if needs is None:
-        return ""
-    if needs.devices:
-        return str(len(needs.devices))
-    return str(needs.gpus_min) if needs.gpus_min == needs.gpus_max else f"{needs.gpus_min}-{needs.gpus_max}"
+    """How many GPUs a task asks for: ``2``, ``1-4``, ``2x8``; empty: nobody knows."""
+    return "" if needs is None else needs.gpus_asked

@@ -48,7 +48,9 @@ class TaskRow(Model):
     state: TaskState
     priority: int
     place: int | None = Field(None, description="In the run order, from 0.")
-    gpus: str = Field("", description="How many it asks for: `2`, `1-4`; empty: not known.")
+    gpus: str = Field(
+        "", description="How many it asks for: `2`, `1-4`, `2x8` (on 2 nodes 8 each); empty: not known."
+    )
     memory_bytes: int | None = None
     queue: str | None = None
     user: str | None = None
@@ -124,7 +126,7 @@ class Need(Model):
     """One thing that a task asks for, and where that is said."""
 
     name: Literal[
-        "gpus", "devices", "memory", "queue", "time", "retries", "after", "name", "array", "priority", "cwd"
+        "gpus", "nodes", "devices", "memory", "queue", "time", "retries", "after", "name", "array", "priority", "cwd"
     ]
     value: str
     source: str = Field(

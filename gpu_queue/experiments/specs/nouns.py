@@ -26,8 +26,8 @@ class Run:
     script: str
     """The text that runs, whole."""
     content: str
-    """Two hashes and a dot between them: of what makes the result (script, environment, directory, GPUs), and of what
-    it asks for besides (memory, time, retries, queue).
+    """Two hashes and a dot between them: of what makes the result (script, environment, directory, GPUs, nodes), and
+    of what it asks for besides (memory, time, retries, queue).
 
     In neither: its name, its log, its place in the file, its priority, what it comes after.
     """
@@ -35,6 +35,7 @@ class Run:
     """Values of its matrix, as they are written in the file."""
     gpus: str | None = None
     """In the notation of ``#GPUQ``, as all needs here; None: the file says nothing."""
+    nodes: str | None = None
     memory: str | None = None
     time: str | None = None
     retries: int | None = None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpu_queue.experiments.specs.templates import IDENTIFIER
-from gpu_queue.scripts.directives import MAX_GPUS, parse_gpu_count, queue_name, retries_of
+from gpu_queue.scripts.directives import MAX_GPUS, MAX_NODES, nodes_of, parse_gpu_count, queue_name, retries_of
 from gpu_queue.units import LARGEST_BYTES, LONGEST_S, parse_duration_s, parse_size_bytes
 
 NAME_MAX_BYTES = 100
@@ -100,6 +100,11 @@ GPUS = Kind(
     parse_gpu_count,
     f"N or N-M, for example 2 or 1-4, with M <= {MAX_GPUS}",
     {"anyOf": [{"type": "integer", "minimum": 0, "maximum": MAX_GPUS}, _text("[0-9]{1,4}(?:-[0-9]{1,4})?")]},
+)
+NODES = Kind(
+    nodes_of,
+    f"a whole number, 1 to {MAX_NODES}",
+    {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_NODES}, _text(r"(?!0+\s*$)[0-9]{1,4}")]},
 )
 MEMORY = Kind(
     _memory,

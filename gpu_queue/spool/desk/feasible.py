@@ -1,4 +1,4 @@
-"""Whether any agent that is alive could ever run a task.  Pure."""
+"""Whether agents that are alive could ever run a task.  Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gpu_queue.units import format_size
 
 
 def why_not(needs: Needs, pages: Sequence[NodePage]) -> str:
-    """Why none of these agents can ever run it, for people; empty where one can, or nobody can tell.
+    """Why these agents can never run it, for people; empty where enough of them can, or nobody can tell.
 
     Args:
         needs: what it asks for.
@@ -23,8 +23,12 @@ def why_not(needs: Needs, pages: Sequence[NodePage]) -> str:
         return ""
     fits = [_fitting(needs, page) for page in pages]
     lives = [_lives_long_enough(needs, page) for page in pages]
-    if any(fit >= needs.gpus_min and lasts for fit, lasts in zip(fits, lives, strict=True)):
+    able = sum(fit >= needs.gpus_min and lasts for fit, lasts in zip(fits, lives, strict=True))
+    if able >= needs.nodes:
         return ""
+    if able:
+        which = f"of the agents that are alive {able} can run its part"
+        return f"it waits for more nodes: {which}, and it needs {needs.nodes}"
     most = max(sum(not _is_left(gpu) for gpu in page.gpus) for page in pages)
     elsewhere = "it waits for another node: no agent that is alive has"
     if most < needs.gpus_min:

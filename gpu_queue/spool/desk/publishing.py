@@ -80,6 +80,8 @@ class Options:
     """Which block of a command file it is."""
     experiment: ExperimentPart | None = None
     """Which run of an experiment file it is; a link to its log is made where it says."""
+    nodes: int | str | None = None
+    """On so many nodes at once it is started, with its GPUs on each."""
     python: str | None = None
     """Of a function: the Python that calls it, of the same minor version; else the one that submits it."""
 
@@ -152,7 +154,7 @@ def read_script(source: ScriptLike, python: str | None = None) -> _Source:
 
 def _given(options: Options) -> dict[str, Any]:
     """The needs as a record holds them: texts in the notation of the command line."""
-    said = {name: getattr(options, name) for name in ("gpus", "memory", "queue", "time", "retries")}
+    said = {name: getattr(options, name) for name in ("gpus", "nodes", "memory", "queue", "time", "retries")}
     for name, value in said.items():
         if isinstance(value, bool) or not isinstance(value, (int, float, str, type(None))):
             raise BadScript(f"{name}={printable(repr(value))}: expected a text or a number")
