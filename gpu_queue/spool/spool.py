@@ -182,7 +182,7 @@ class Spool(Sights):
 
         Args:
             scripts: paths, functions, or ``Script``s, which may bring options of their own.
-            gpus, memory, queue, time, retries, after, priority, cwd, arguments, array, nodes, python: as in ``submit``.
+            gpus, memory, queue, time, retries, after, priority, cwd, arguments, array, nodes, python: see ``submit``.
 
         Raises:
             BadScript: one of them can never run; nothing was written.
