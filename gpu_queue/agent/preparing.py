@@ -207,7 +207,7 @@ class Preparing:
         path, tools = self.environment.get("PATH", os.defpath), self.tools() if spoken.is_slurm else ""
         nodefile = f"{one.directory.path}/nodefile" if spoken.is_pbs else ""
         if nodefile:
-            write_in_place(nodefile, nodefile_of(spoken, host).encode())
+            write_in_place(nodefile, nodefile_of(spoken, [host]).encode())
         if tools:
             said |= {"PATH": f"{tools}:{path}", TRY_DIRECTORY: one.directory.path}
         job = Job(

@@ -1,25 +1,28 @@
 """What a script that was written for Slurm or PBS finds in its environment.  Pure.
 
-- A task is a job of one node: ``SLURM_JOB_ID`` and the rest tell of the task and its GPUs, never of the allocation in
-  which the agent itself may run.  A script that took that one for its own would wait for ranks that nobody starts, or
-  cancel the agent's job.  What Ray, SCO, torchrun and MPI say of that job is taken out as well.
+- A task is a job of its own nodes: ``SLURM_JOB_ID`` and the rest tell of the task and its GPUs, never of the
+  allocation in which the agent itself may run.  A script that took that one for its own would wait for ranks that
+  nobody starts, or cancel the agent's job.  What Ray, SCO, torchrun and MPI say of that job is taken out as well.
 - The number of a job is made from the task's id: the same at each try and on each node.  Slurm gives none above
   67,108,863, so that ``scancel $SLURM_JOB_ID`` in a script meets nobody's job.
-- ``srun`` and ``scontrol`` for one node (:mod:`gpu_queue.execution.tools`) go by these variables.
+- ``srun`` and ``scontrol`` of a task (:mod:`gpu_queue.execution.tools`) go by these variables.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gpu_queue.execution.bynode import repeated
 from gpu_queue.task import ArrayPart, job_number
 
 TASKS_MAX = 4096
 """A script that asks for more ranks on one node is not taken at its word."""
 TRY_DIRECTORY = "GPU_QUEUE_TRY_DIR"
 """Names the try's directory on this machine, where the steps of ``srun`` leave word of each other."""
+SEED = "GPU_QUEUE_SEED"
+"""From which bash draws in a script for Slurm that is started on several nodes."""
 OUTER = "GPU_QUEUE_OUTER_"
 """Before the names of the variables by which a task may know the allocation that its agent runs in."""
 
@@ -88,6 +91,21 @@ class Spoken:
 
 
 @dataclass(frozen=True)
+class GangPart:
+    """Which rank of a task over several nodes a script is."""
+
+    rank: int
+    hosts: tuple[str, ...]
+    """How the nodes are called, by rank."""
+    addresses: tuple[str, ...]
+    """By which they reach each other."""
+    start_file: str = ""
+    """What bash is to read first (:data:`gpu_queue.execution.tools.START_FILE`); empty: nothing."""
+    bash_env: str = ""
+    """What it would read else."""
+
+
+@dataclass(frozen=True)
 class Job:
     """A try, as its script is told of it."""
 
@@ -103,6 +121,8 @@ class Job:
     """Of the node, as far as the agent may use them."""
     gpu_indices: tuple[int, ...] = ()
     array: ArrayPart | None = None
+    gang: GangPart | None = None
+    """None: it has one node."""
     nodefile: str = ""
     """Where the names of its nodes stand."""
     home: str = ""
@@ -137,8 +157,37 @@ def variables(spoken: Spoken, job: Job) -> dict[str, str]:
     return said or _slurm_array(job)
 
 
+def _tasks_by_node(spoken: Spoken, nodes: int) -> tuple[int, ...]:
+    """How many ranks srun starts on each node where it is not told."""
+    each, every = spoken.tasks_per_node, spoken.tasks
+    if nodes == 1:
+        return (every or each or 1,)
+    if every is None or (each is not None and each * nodes == every):
+        return (each or 1,) * nodes
+    return tuple(every // nodes + (node < every % nodes) for node in range(nodes))
+
+
+def _in_gang(gang: GangPart, counts: tuple[int, ...], cpus: int, task_id: str) -> dict[str, str]:
+    said = {
+        "SLURM_NNODES": str(len(counts)),
+        "SLURM_JOB_NUM_NODES": str(len(counts)),
+        "SLURM_TASKS_PER_NODE": repeated(counts),
+        "SLURM_JOB_CPUS_PER_NODE": repeated((cpus,) * len(counts)),
+        "SLURM_PROCID": str(sum(counts[: gang.rank])),
+        "SLURM_NODEID": str(gang.rank),
+        "SLURM_JOB_NODELIST": ",".join(gang.hosts),
+        "SLURM_NODELIST": ",".join(gang.hosts),
+        "SLURMD_NODENAME": gang.hosts[gang.rank],
+        "SLURM_LAUNCH_NODE_IPADDR": gang.addresses[0],
+    }
+    if gang.start_file:  # $RANDOM in a script is the same on all nodes, as it would be under Slurm
+        said |= {"BASH_ENV": gang.start_file, SEED: str(job_number(task_id)), "GPU_QUEUE_BASH_ENV": gang.bash_env}
+    return said
+
+
 def _slurm(spoken: Spoken, job: Job) -> dict[str, str]:
-    tasks = spoken.tasks or spoken.tasks_per_node or 1
+    counts = _tasks_by_node(spoken, len(job.gang.hosts) if job.gang else 1)
+    tasks = counts[job.gang.rank if job.gang else 0]
     wanted_cpus = None if spoken.cpus_per_task is None else spoken.cpus_per_task * tasks
     cpus = job.cpus if wanted_cpus is None else max(1, min(wanted_cpus, job.cpus))
     number = str(job_number(job.task_id))
@@ -163,7 +212,9 @@ def _slurm(spoken: Spoken, job: Job) -> dict[str, str]:
         "SLURM_JOB_GPUS": ",".join(map(str, job.gpu_indices)),
     }
     # As in Slurm: PyTorch Lightning takes it for a sign that srun has started it.
-    said_tasks = spoken.tasks or spoken.tasks_per_node
+    said_tasks = sum(counts) if spoken.tasks or spoken.tasks_per_node else None
+    if job.gang is not None:
+        said |= _in_gang(job.gang, counts, cpus, job.task_id)
     for name, value in (
         ("SLURM_NTASKS", said_tasks),
         ("SLURM_NPROCS", said_tasks),
@@ -207,9 +258,11 @@ def _pbs(job: Job) -> dict[str, str]:
     }
     if job.array is not None:
         said |= {"PBS_ARRAYID": str(job.array.index), "PBS_ARRAY_INDEX": str(job.array.index)}
+    if job.gang is not None:
+        said |= {"PBS_NUM_NODES": str(len(job.gang.hosts)), "PBS_NODENUM": str(job.gang.rank)}
     return {name: value for name, value in said.items() if value}
 
 
-def nodefile_of(spoken: Spoken, host: str) -> str:
+def nodefile_of(spoken: Spoken, hosts: Sequence[str]) -> str:
     """What stands in the file that names a job's nodes."""
-    return f"{host}\n" * (spoken.tasks_per_node or 1)
+    return "".join(f"{host}\n" * (spoken.tasks_per_node or 1) for host in hosts)

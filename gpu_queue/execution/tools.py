@@ -13,6 +13,14 @@ import sys
 from gpu_queue.execution.localfiles import read_small, replace_whole
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
+START_FILE = "start.bash"
+"""What bash reads before a script for Slurm that is started on several nodes: there all draw the same numbers."""
+_START = b"""\
+RANDOM=$GPU_QUEUE_SEED
+if [ -n "${GPU_QUEUE_BASH_ENV-}" ]; then BASH_ENV=$GPU_QUEUE_BASH_ENV; else unset BASH_ENV; fi
+unset GPU_QUEUE_BASH_ENV
+if [ -n "${BASH_ENV-}" ] && [ -r "$BASH_ENV" ]; then . "$BASH_ENV"; fi
+"""
 PROGRAMS = {"srun": f"{_HERE}/srun/__main__.py", "scontrol": f"{_HERE}/scontrol.py"}
 
 
@@ -37,6 +45,9 @@ def install_tools(root: str) -> str:
             os.makedirs(directory, mode=0o700, exist_ok=True)
             replace_whole(path, content)
             os.chmod(path, 0o700)
+    start = f"{directory}/{START_FILE}"
+    if read_small(start) != _START:
+        replace_whole(start, _START)
     return directory
 
 

@@ -233,7 +233,7 @@ def test_a_failing_rank_fails_the_task_with_its_status(site: Site) -> None:
 def test_srun_refuses_more_than_one_node(site: Site) -> None:
     task_id = site.cluster.submit("#!/bin/bash\n#SBATCH -n 2\nsrun -N 2 hostname\n", gpus="0")
     site.cluster.wait_for(task_id, "failed")
-    assert "srun: error: --nodes=2: a task has one node" in site.cluster.log(task_id)
+    assert "srun: error: --nodes=2: the task has one node" in site.cluster.log(task_id)
 
 
 def test_the_third_task_of_an_array(site: Site) -> None:

@@ -17,7 +17,7 @@ from gpu_queue.execution.srun import __main__ as srun_main
 from gpu_queue.execution.srun.gpus import part_wanted
 from gpu_queue.execution.srun.step import parse
 from gpu_queue.execution.srun.surroundings import exported
-from gpu_queue.execution.tools import install_tools
+from gpu_queue.execution.tools import START_FILE, install_tools
 from gpu_queue.task import SLURM_HIGHEST
 
 
@@ -126,8 +126,8 @@ def test_what_nobody_knows_is_passed_over_with_a_line(task: Task) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["-N2", "hostname"], "--nodes=2: a task has one node"),
-        (["--nodes=2-4", "hostname"], "--nodes=2-4: a task has one node"),
+        (["-N2", "hostname"], "--nodes=2: the task has one node"),
+        (["--nodes=2-4", "hostname"], "--nodes=2-4: the task has one node"),
         (["--multi-prog", "silly.conf"], "--multi-prog: "),
         (["--container-image=nvcr.io/x", "python"], "--container-image: "),
         (["-n", "many", "hostname"], "--ntasks=many: expected a whole number"),
@@ -353,3 +353,96 @@ wait $(cat pid); echo "status $?"
 def test_the_programs_and_the_agent_agree_on_which_numbers_are_slurms() -> None:
     assert srun_main.SLURM_HIGHEST == scontrol.SLURM_HIGHEST == SLURM_HIGHEST
     assert srun_main.DIRECTORY_VARIABLE == allocation.TRY_DIRECTORY
+
+
+# -- over several nodes ---------------------------------------------------------------------------------------------
+
+GANG = {
+    "GPU_QUEUE_NODES": "2",
+    "GPU_QUEUE_NODE_ADDRESSES": "10.0.0.1,10.0.0.2",
+    "SLURM_JOB_NODELIST": "nodea,nodeb.site",
+    "SLURM_NNODES": "2",
+    "SLURM_TASKS_PER_NODE": "2(x2)",
+    "SLURM_NTASKS": "4",
+}
+ASKED = "echo $SLURM_PROCID $SLURM_NODEID $SLURM_LOCALID $SLURM_NTASKS $SLURM_NNODES $SLURM_STEP_NODELIST"
+
+
+def on_both(task: Task, *words: str, **more: str) -> list[subprocess.CompletedProcess[str]]:
+    """The same step, as the script calls it on each of the two nodes."""
+    hosts = ("nodea", "nodeb.site")
+    return [
+        task.srun(*words, **{**GANG, "GPU_QUEUE_NODE_RANK": str(rank), "SLURMD_NODENAME": hosts[rank], **more})
+        for rank in range(2)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "first", "second"),
+    [
+        ([], ["0 0 0 4 2", "1 0 1 4 2"], ["2 1 0 4 2", "3 1 1 4 2"]),
+        (["-N2", "--ntasks=2"], ["0 0 0 2 2"], ["1 1 0 2 2"]),
+        (["--nodes=2", "-n", "3"], ["0 0 0 3 2", "1 0 1 3 2"], ["2 1 0 3 2"]),
+        (["--ntasks-per-node=1"], ["0 0 0 2 2"], ["1 1 0 2 2"]),
+        (["-m", "cyclic"], ["0 0 0 4 2", "2 0 1 4 2"], ["1 1 0 4 2", "3 1 1 4 2"]),
+        (["-N1", "-n1"], ["0 0 0 1 1"], []),
+        (["-n1"], ["0 0 0 1 1"], []),
+        (["-N", "1", "-n", "1", "-w", "nodeb"], [], ["0 0 0 1 1"]),
+        (["-n1", "-w", "10.0.0.2"], [], ["0 0 0 1 1"]),
+        (["-N1", "-n1", "-r", "1"], [], ["0 0 0 1 1"]),
+        (["-N1", "-n1", "--exclude=nodea"], [], ["0 0 0 1 1"]),
+        (["-w", "nodeb,nodea", "-n2"], ["0 0 0 2 2"], ["1 1 0 2 2"]),  # in the task's order
+    ],
+)
+def test_each_node_of_a_task_starts_its_own_ranks(
+    task: Task, words: list[str], first: list[str], second: list[str]
+) -> None:
+    for done, wanted in zip(on_both(task, *words, "bash", "-c", ASKED), (first, second), strict=True):
+        assert done.returncode == 0
+        assert sorted(line.rpartition(" ")[0] for line in done.stdout.splitlines()) == wanted
+        assert ("which starts it itself" in done.stderr) is (not wanted)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["-N1", "-n1", "-w", "nodea", "hostname", "--ip-address"], "10.0.0.1\n"),
+        (["-N1", "-n1", "-w", "nodeb.site", "hostname", "-I"], "10.0.0.2\n"),
+        (["-n2", "hostname"], "nodea\nnodeb.site\n"),
+        (["--ntasks-per-node=1", "/bin/hostname", "-s"], "nodea\nnodeb\n"),
+        (["hostname"], "nodea\nnodea\nnodeb.site\nnodeb.site\n"),
+    ],
+)
+def test_names_and_addresses_of_nodes_are_told_alike_on_each(task: Task, words: list[str], told: str) -> None:
+    assert [done.stdout for done in on_both(task, *words)] == [told, told]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["-N3", "true"], "--nodes=3: the task has 2 nodes"),
+        (["-w", "elsewhere", "true"], "--nodelist=elsewhere: the task has nodea, nodeb.site"),
+        (["-N2", "-x", "nodea", "true"], "it asks for 2 nodes of 1"),
+        (["--gpus=8", "true"], "asks for 4 GPUs, and this task has 3"),
+    ],
+)
+def test_what_a_task_over_two_nodes_does_not_have_is_refused_on_both(task: Task, words: list[str], told: str) -> None:
+    for done in on_both(task, *words):
+        assert (done.returncode, done.stdout) == (1, "")
+        assert told in done.stderr
+
+
+def test_bash_draws_the_same_numbers_on_all_nodes_where_the_start_file_is_read(task: Task) -> None:
+    seeded = {
+        **GANG,
+        "BASH_ENV": f"{task.tools}/{START_FILE}",
+        "GPU_QUEUE_SEED": "80000001",
+        "GPU_QUEUE_BASH_ENV": "",
+    }
+    said = [task.run("bash", "-c", "echo $RANDOM $RANDOM ${BASH_ENV-none}", **seeded).stdout for _ in range(2)]
+    assert said[0] == said[1]
+    assert said[0].split()[2] == "none"
+    own = task.base / "own.bash"
+    own.write_text("OWN=read\n")
+    seeded["GPU_QUEUE_BASH_ENV"] = str(own)
+    assert task.run("bash", "-c", "echo $OWN $BASH_ENV", **seeded).stdout == f"read {own}\n"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 
 from gpu_queue.agent.spoken import ports_wanted, read_spoken
-from gpu_queue.execution.allocation import Job, Spoken, variables, without_allocation
+from gpu_queue.execution.allocation import GangPart, Job, Spoken, nodefile_of, variables, without_allocation
+from gpu_queue.execution.bynode import counts_of, repeated
 from gpu_queue.node.lastwords import judge
 from gpu_queue.task import SLURM_HIGHEST, ArrayPart, job_number
 
@@ -164,3 +166,51 @@ def test_a_task_takes_no_rank_and_no_job_of_its_agent_for_its_own(way: str, oute
 def test_outside_of_a_job_somebody_wants_what_he_has_set(way: str) -> None:
     given = {**RANKS, "RAY_TMPDIR": "/x", "SLURM_EXACT": "1", "SENSECORE_REGION": "cn", "OMPI_MCA_orte_x": "1"}
     assert without_allocation(given, way) == given
+
+
+# -- over several nodes ---------------------------------------------------------------------------------------------
+
+
+def on_node(rank: int, spoken: Spoken) -> dict[str, str]:
+    gang = GangPart(rank, ("nodea", "nodeb"), ("10.0.0.1", "10.0.0.2"), start_file="/t/start.bash", bash_env="/e")
+    return variables(spoken, replace(JOB, gang=gang, nodefile="/t/nodefile"))
+
+
+@pytest.mark.parametrize(
+    ("spoken", "counts", "ranks", "total"),
+    [
+        (Spoken(is_slurm=True), "1(x2)", ("0", "1"), None),
+        (Spoken(is_slurm=True, tasks_per_node=8), "8(x2)", ("0", "8"), "16"),
+        (Spoken(is_slurm=True, tasks=5), "3,2", ("0", "3"), "5"),
+        (Spoken(is_slurm=True, tasks=16, tasks_per_node=8), "8(x2)", ("0", "8"), "16"),
+    ],
+)
+def test_a_script_for_slurm_on_two_nodes_finds_both(
+    spoken: Spoken, counts: str, ranks: tuple[str, str], total: str | None
+) -> None:
+    for rank in range(2):
+        said = on_node(rank, spoken)
+        assert (said["SLURM_NNODES"], said["SLURM_NODEID"], said["SLURM_PROCID"]) == ("2", str(rank), ranks[rank])
+        assert (said["SLURM_TASKS_PER_NODE"], said.get("SLURM_NTASKS")) == (counts, total)
+        assert said["SLURM_JOB_NODELIST"] == said["SLURM_NODELIST"] == "nodea,nodeb"
+        assert said["SLURMD_NODENAME"] == ("nodea", "nodeb")[rank]
+        assert said["SLURM_LAUNCH_NODE_IPADDR"] == "10.0.0.1"
+        assert (said["BASH_ENV"], said["GPU_QUEUE_BASH_ENV"]) == ("/t/start.bash", "/e")
+        assert said["GPU_QUEUE_SEED"] == said["SLURM_JOB_ID"]
+        assert counts_of(said["SLURM_JOB_CPUS_PER_NODE"]) == (16, 16)
+
+
+def test_a_script_for_pbs_on_two_nodes_finds_both() -> None:
+    said = on_node(1, Spoken(is_pbs=True))
+    assert (said["PBS_NUM_NODES"], said["PBS_NODENUM"]) == ("2", "1")
+    assert nodefile_of(Spoken(is_pbs=True), ["nodea", "nodeb"]) == "nodea\nnodeb\n"
+
+
+@pytest.mark.parametrize("numbers", [(8,), (8, 8), (3, 2), (1, 1, 2, 2, 2, 1)])
+def test_what_is_written_for_each_node_is_read_again(numbers: tuple[int, ...]) -> None:
+    assert counts_of(repeated(numbers)) == numbers
+
+
+@pytest.mark.parametrize("text", ["", "8(x", "a", "8(x2),", "99999", "-1"])
+def test_what_is_no_number_for_each_node_is_none(text: str) -> None:
+    assert counts_of(text) == ()

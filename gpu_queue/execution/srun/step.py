@@ -139,15 +139,16 @@ def number_of(step: Step, name: str) -> int | None:
     return int(match[1])
 
 
-def ranks_of(step: Step, environment: Mapping[str, str]) -> int:
-    """How many are started; refuses what is more than one node."""
+def ranks_of(step: Step, environment: Mapping[str, str], most_nodes: int = 1) -> int:
+    """How many are started, where all are on one node; refuses what needs more nodes than the task has."""
     nodes = step.given.get("nodes", "1")
     least = re.match(r"[0-9]+", nodes)
-    if least is None or int(least[0]) > 1:
-        raise Refused(f"--nodes={nodes}: a task has one node; what needs more runs under Slurm itself")
+    if least is None or int(least[0]) > most_nodes:
+        has = "one node: gpu_submit --nodes N gives it more" if most_nodes == 1 else f"{most_nodes} nodes"
+        raise Refused(f"--nodes={nodes}: the task has {has}")
     for name, why in _REFUSED.items():
         if name in step.given:
-            raise Refused(f"--{name}: this srun, for the one node of a task, {why}")
+            raise Refused(f"--{name}: this srun, for the nodes of a task, {why}")
     inherited = environment.get("SLURM_NTASKS") or environment.get("SLURM_NPROCS") or ""
     for count in (number_of(step, "ntasks"), number_of(step, "tasks"), number_of(step, "ntasks-per-node")):
         if count is not None:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 
+from gpu_queue.execution.srun.layout import Layout
 from gpu_queue.execution.srun.step import Step
 
 
@@ -51,24 +52,35 @@ def exported(environment: Mapping[str, str], wanted: str | None) -> dict[str, st
     return given
 
 
-def environment_of(base: dict[str, str], step: Step, number: int, ranks: int, rank: int, host: str) -> dict[str, str]:
-    """What one rank finds."""
+def environment_of(base: dict[str, str], step: Step, number: int, layout: Layout, place: int) -> dict[str, str]:
+    """What one rank finds.
+
+    Args:
+        base: what all find.
+        step: what was asked for.
+        number: of the step.
+        layout: its ranks on its nodes.
+        place: which of the ranks of this node it is, from 0.
+    """
+    total, nodes = str(layout.total), str(len(layout.hosts))
     given = base | {
-        "SLURM_LAUNCH_NODE_IPADDR": "127.0.0.1",
-        "SLURM_LOCALID": str(rank),
-        "SLURM_NODEID": "0",
-        "SLURM_NPROCS": str(ranks),
-        "SLURM_NTASKS": str(ranks),
-        "SLURM_PROCID": str(rank),
-        "SLURM_SRUN_COMM_HOST": "127.0.0.1",
+        "SLURM_LAUNCH_NODE_IPADDR": layout.addresses[0],
+        "SLURM_LOCALID": str(place),
+        "SLURM_NODEID": str(layout.node),
+        "SLURM_NPROCS": total,
+        "SLURM_NTASKS": total,
+        "SLURM_PROCID": str(layout.ids[place]),
+        "SLURM_SRUN_COMM_HOST": layout.addresses[0],
         "SLURM_STEPID": str(number),
         "SLURM_STEP_ID": str(number),
-        "SLURM_STEP_NODELIST": host,
-        "SLURM_STEP_NUM_NODES": "1",
-        "SLURM_STEP_NUM_TASKS": str(ranks),
-        "SLURM_STEP_TASKS_PER_NODE": str(ranks),
-        "SLURM_TASKS_PER_NODE": str(ranks),
+        "SLURM_STEP_NODELIST": ",".join(layout.hosts),
+        "SLURM_STEP_NUM_NODES": nodes,
+        "SLURM_STEP_NUM_TASKS": total,
+        "SLURM_STEP_TASKS_PER_NODE": layout.tasks_per_node,
+        "SLURM_TASKS_PER_NODE": layout.tasks_per_node,
     }
+    if "SLURM_NNODES" in base:
+        given |= {"SLURM_NNODES": nodes}
     for name in ("cpus-per-task", "ntasks-per-node"):
         if name in step.given:
             given[f"SLURM_{name.upper().replace('-', '_')}"] = step.given[name]
