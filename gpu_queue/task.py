@@ -15,6 +15,7 @@ from enum import Enum
 from typing import Any
 
 from gpu_queue.reasons import Reason
+from gpu_queue.signals import Signal
 
 DEFAULT_PRIORITY = 500
 """Smaller runs first; names carry three digits, 000-999."""
@@ -41,6 +42,8 @@ class Why(str, Enum):
     FENCED = "fenced"  # the shim could not reach the storage for too long
     LOST = "lost"  # its claim vanished, or its shim died
     NOSTART = "nostart"  # this node could not start it: nothing of the script ran
+    AGAIN = "again"  # its script has asked to be run again
+    SAVED = "saved"  # told to leave by its signal or TERM, it ended well: it has saved, and is not finished
 
     @classmethod
     def read(cls, word: str) -> Why:
@@ -117,6 +120,8 @@ class Needs:
     """Ids of tasks that must be done first."""
     nodes: int = 1
     """On so many nodes at once its script is started; the GPUs are those of each."""
+    signal: Signal | None = None
+    """By which it is told that its end is near."""
     reason: str = "default"
     """Where the number of GPUs comes from, for people."""
 
@@ -278,6 +283,8 @@ class RetryLimits:
     """Tries lost with their shim or node before the task is given up."""
     max_nostart: int = 3
     """Starts that no node managed before the task is given up."""
+    max_again: int = 100
+    """How often within a day it is run again because it asked for that, or had saved."""
     is_most: bool = False
     """A task's own ``--retries`` can only lower that; else it stands in its place."""
     rest_every: int = 0
@@ -368,15 +375,17 @@ def settle(
     """Where a task goes after a try: the table of why x status (docs/spool.md, "How a try ends").
 
     Args:
-        end: how this try ended.
+        end: how this try ended, as :func:`gpu_queue.again.granted` has it.
         earlier: all tries before this one, oldest first.
         limits: how often what is tried again.
         abnormal: the script's own word that this try has failed: a status of 0 is no success then.
     """
-    if end.status == 0 and abnormal is None and end.why is not Why.NOSTART:
+    if end.status == 0 and abnormal is None and end.why not in (Why.NOSTART, Why.AGAIN, Why.SAVED):
         return Settlement(State.DONE, "succeeded")
     this_round = current_round(earlier)
     before = failures_of(this_round)
+    if end.why in (Why.AGAIN, Why.SAVED):
+        return Settlement(State.PENDING, end.why.value, failures=before)
     if end.why in (Why.REQUEUE, Why.FENCED):
         return Settlement(State.PENDING, "requeued" if end.why is Why.REQUEUE else "fenced", failures=before)
     if end.why is Why.LOST:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from dataclasses import replace
 
+from gpu_queue.again import as_asked
 from gpu_queue.agent.agenda import NEVER
 from gpu_queue.agent.stages import (
     Began,
@@ -260,7 +261,11 @@ def _shim_gone(stage: Running, shim: ShimGone, now: float) -> Next:
     end = End(NOBODY_KNOWS, why or Why.LOST) if shim.status is None else End(shim.status, why)
     # A signal ended it, and not ours: see _judged.
     is_told_term = why is Why.REQUEUE and stage.why is None and shim.status != 0
-    is_script_told = why is None and shim.status in DIED_OF_SIGNAL
+    if is_told_term and shim.asks:
+        end = End(end.status)  # whoever told its shim TERM: it goes back
+    end = as_asked(end, asks=shim.asks, has_signal=shim.has_signal, is_warned=shim.is_warned)
+    is_told_term &= end.why is Why.REQUEUE
+    is_script_told = end.why is None and shim.status in DIED_OF_SIGNAL
     judge_at = now + JUDGE_AFTER_S if is_told_term or is_script_told else None
     reason = shim.reason or (NOT_BEGUN if stage.why is Why.NOSTART else "")
     if shim.may_have_left:

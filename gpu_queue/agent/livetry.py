@@ -7,17 +7,21 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gpu_queue.again import RUN_AGAIN
 from gpu_queue.agent import stages
 from gpu_queue.agent.allotted import Allocation
 from gpu_queue.agent.gauges import Usage
-from gpu_queue.execution import processes
+from gpu_queue.errors import BadValue
+from gpu_queue.execution import leftword, processes
 from gpu_queue.execution.local import TryDirectory, reserve_of
 from gpu_queue.execution.shims import Shim
 from gpu_queue.node.transitions import Recalled
 from gpu_queue.scheduling.recovery import NOBODY_KNOWS
+from gpu_queue.signals import Signal, parse_signal
 from gpu_queue.spool.paths import claim_name
 from gpu_queue.task import Claim, End, Needs, Why
 from gpu_queue.texts import printable
+from gpu_queue.units import format_utc
 
 NAMES_TOLD = 8
 """So many kinds of processes that outlived their script are told by name."""
@@ -124,6 +128,27 @@ def are_within(allocation: Allocation, tries: Iterable[LiveTry]) -> bool:
     )
 
 
+def ended_facts(one: LiveTry, end: End, now: float) -> dict[str, Any]:
+    """What the record of a try that has ended says beside its end.
+
+    Args:
+        one: the try.
+        end: how it ended.
+        now: monotonic seconds.
+    """
+    facts = dict(one.facts)
+    if one.started_wall_s:
+        facts["ended_at"] = format_utc(time.time())
+        facts["duration_s"] = round(duration_s(one, now), 3)
+        if usage := one.usage.told():
+            facts["gpu_usage"] = usage
+    if at := leftword.warned_at(one.directory):
+        facts["warned_at"] = at
+    if end.why is Why.AGAIN and (because := leftword.asked_because(one.directory)):
+        facts["reason"] = "; ".join(filter(None, (facts.get("reason"), f"it asks: {printable(because)}")))
+    return facts
+
+
 def left_over(one: LiveTry, end: End, facts: dict[str, Any]) -> str:
     """What still ran when a script had ended by itself, for people, noted in facts too; empty where nothing did."""
     names = one.ending.names if one.ending is not None and end.why is None else []
@@ -173,7 +198,7 @@ def last_line(one: LiveTry, end: End, note: str = "", left: str = "") -> str:
         return ""
     ran_s = _ran_s(one)
     after = "" if ran_s is None else f" after {max(0.0, ran_s):.1f} s"
-    words = "" if end.status == 0 else note or (end.why.value if end.why else "")
+    words = "" if end.status == 0 and end.why not in RUN_AGAIN else note or (end.why.value if end.why else "")
     before = f"==== {left}\n" if left else ""
     return before + f"==== exit {end.status}{after}" + (f" ({words})" if words else "") + "\n"
 
@@ -217,7 +242,7 @@ def remember(one: LiveTry, facts: Mapping[str, Any], now: float) -> None:
     wall = facts.get("started_wall_s")
     one.started_wall_s = float(wall) if isinstance(wall, (int, float)) else 0.0
     time_s, retries, queue = facts.get("time_s"), facts.get("retries"), facts.get("queue")
-    memory_bytes = facts.get("memory_bytes")
+    memory_bytes, signal = facts.get("memory_bytes"), facts.get("signal")
     one.needs = Needs(
         gpus_min=len(one.gpus),
         gpus_max=len(one.gpus),
@@ -225,9 +250,17 @@ def remember(one: LiveTry, facts: Mapping[str, Any], now: float) -> None:
         retries=retries if isinstance(retries, int) else None,
         queue=queue if isinstance(queue, str) else None,
         memory_bytes=memory_bytes if isinstance(memory_bytes, int) else None,
+        signal=_signal_of(signal) if isinstance(signal, str) else None,
     )
     noted = {} if one.is_inherited else facts
     one.facts = {key: noted[key] for key in _IN_RECORD if key in noted}
+
+
+def _signal_of(noted: str) -> Signal | None:
+    try:
+        return parse_signal(noted)
+    except BadValue:
+        return None
 
 
 def recalled(one: LiveTry, what: Recalled, now: float) -> float:

@@ -15,7 +15,7 @@ from gpu_queue.agent.livetry import LiveTry
 from gpu_queue.agent.spoken import ports_wanted, read_spoken
 from gpu_queue.agent.surroundings import Surroundings
 from gpu_queue.config import Settings
-from gpu_queue.execution import launcher
+from gpu_queue.execution import launcher, leftword
 from gpu_queue.execution.allocation import OUTER, TRY_DIRECTORY, Job, nodefile_of, variables, without_allocation
 from gpu_queue.execution.localfiles import write_in_place
 from gpu_queue.execution.login import keep_environment
@@ -32,6 +32,8 @@ from gpu_queue.units import format_local, format_utc
 
 BEGINS_WITHIN_S = 60.0
 """On a shared server a script that has not begun by then keeps its GPUs from others for nothing."""
+SIGNAL, SUBMITIT_SIGNAL = "GPU_QUEUE_SIGNAL", "SUBMITIT_PREEMPT_SIGNAL"
+"""By which a script is told that its end is near, without ``SIG``; only where it has said one."""
 WHO_ASKED = {
     "gpu_submit": "its submitter said",
     "gpuq": "its #GPUQ line asks",
@@ -138,6 +140,7 @@ class Preparing:
             grace_s=settings.stop_grace_s,
             leave_grace_s=self._leave_grace_s(settings),
             umask=self.umask,
+            has_signal=one.needs.signal is not None,
         )
         one.shim.begin(spec)
         one.pid, one.shim = one.shim.pid, None
@@ -169,12 +172,18 @@ class Preparing:
             "retries": one.needs.retries,
             "queue": one.needs.queue,
             "memory_bytes": one.needs.memory_bytes,
+            "signal": None if one.needs.signal is None else str(one.needs.signal),
             "allocation": self.allocation.name,
         }
         one.directory.write_facts({**one.facts, **for_successor})
 
     def _environment(self, one: LiveTry, claimed: Claimed, granted: list[Gpu], program: list[str]) -> dict[str, str]:
-        return launcher.task_environment(
+        said = {leftword.REQUEST: leftword.request_path(one.directory)}
+        if one.needs.signal is not None:
+            name = one.needs.signal.name
+            # submitit heeds the signal that the second one names, unless its user has chosen one.
+            said |= {SIGNAL: name, SUBMITIT_SIGNAL: self.environment.get(SUBMITIT_SIGNAL, name)}
+        return said | launcher.task_environment(
             self.environment,
             task_id=one.claim.task_id,
             number=one.claim.number,

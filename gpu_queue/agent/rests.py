@@ -24,11 +24,12 @@ def limits(settings: Settings) -> Limits:
 def retry_limits(settings: Settings) -> RetryLimits:
     """How often what is tried again; on a shared server a task's own ``--retries`` can only make that less."""
     if settings.mode is not Mode.SHARED:
-        return RetryLimits(settings.retries, settings.max_lost)
+        return RetryLimits(settings.retries, settings.max_lost, max_again=settings.max_again)
     config = settings.sharing.retry_config
     return RetryLimits(
         config.max_retries,
         settings.max_lost,
+        max_again=settings.max_again,
         is_most=True,
         rest_every=config.max_retry_before_backoff if config.backoff_duration_s > 0 else 0,
         rest=format_exact_duration(config.backoff_duration_s),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from gpu_queue.agent import stages
 from gpu_queue.agent.livetry import LiveTry
-from gpu_queue.execution import processes
+from gpu_queue.execution import leftword, processes
 
 SIGNALLED_WITHIN_S = 2.0
 """So far apart a scheduler's signals to a task's processes and to the agent may be seen."""
@@ -40,7 +40,15 @@ def of(one: LiveTry, now: float, children: Callable[[], Collection[int]]) -> sta
     if status is None and wait_status >= 0 and os.WIFEXITED(wait_status):
         status = os.WEXITSTATUS(wait_status)  # a full disk takes no status; the shim exits with the same
     may_have_left = status is None or processes.may_have_leftovers(one.shim_pid, now - one.started_at, children())
-    gone = stages.ShimGone(status, one.directory.why(), one.directory.reason() or "", may_have_left)
+    gone = stages.ShimGone(
+        status,
+        one.directory.why(),
+        one.directory.reason() or "",
+        may_have_left,
+        asks=leftword.asks(one.directory),
+        has_signal=one.needs.signal is not None,
+        is_warned=leftword.is_warned(one.directory),
+    )
     return stages.Facts(shim=gone)
 
 

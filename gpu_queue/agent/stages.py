@@ -171,6 +171,12 @@ class ShimGone:
     """Why it could not start its script."""
     may_have_left: bool = True
     """Processes of its try may live on."""
+    asks: bool = False
+    """Its script has asked to be run again."""
+    has_signal: bool = False
+    """It has said by which signal it wants to be told to leave."""
+    is_warned: bool = False
+    """It was sent that."""
 
 
 @dataclass(frozen=True)

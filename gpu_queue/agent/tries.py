@@ -9,15 +9,16 @@ import secrets
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from gpu_queue.agent import life, shimseen, stages
 from gpu_queue.agent.agenda import Agenda, Duty
 from gpu_queue.agent.holdings import Holdings
-from gpu_queue.agent.livetry import LiveTry, duration_s, last_line, left_over, recalled, remember
+from gpu_queue.agent.livetry import LiveTry, ended_facts, last_line, left_over, recalled, remember
 from gpu_queue.agent.preparing import Preparing
 from gpu_queue.agent.rests import Rests, retry_limits
 from gpu_queue.agent.tally import Ended, Tally
-from gpu_queue.execution import processes
+from gpu_queue.execution import leftword, processes
 from gpu_queue.execution.local import AgentDirectory
 from gpu_queue.execution.shims import Shims
 from gpu_queue.gpus.devices import Gpu
@@ -29,7 +30,6 @@ from gpu_queue.scheduling.plan import Start
 from gpu_queue.scheduling.recovery import ClaimFacts, Step, recover
 from gpu_queue.spool.paths import claim_name, full_name, make_id, parse_claim, parse_drop
 from gpu_queue.task import Claim, End, Settlement, State, Waiting, Why, told_outcome
-from gpu_queue.units import format_utc
 
 STOP_REMEMBERED_S = 600.0
 LEFTOVER_PATIENCE_S = 0.2
@@ -344,14 +344,8 @@ class Tries:
 
     def _settle(self, one: LiveTry, end: End, now: float, note: str) -> None:
         limits = retry_limits(self._settings()).of_task(one.needs.retries)
-        facts = dict(one.facts)
-        started = None
-        if one.started_wall_s:
-            started = None if one.is_recorded else (one.started_wall_s, dict(one.facts))
-            facts["ended_at"] = format_utc(time.time())
-            facts["duration_s"] = round(duration_s(one, now), 3)
-            if usage := one.usage.told():
-                facts["gpu_usage"] = usage
+        started = None if one.is_recorded or not one.started_wall_s else (one.started_wall_s, dict(one.facts))
+        facts = ended_facts(one, end, now)
         left = left_over(one, end, facts)
         log, one.log = one.log, -1
         last, one.has_last_line = "" if one.has_last_line else last_line(one, end, note, left), True
@@ -413,10 +407,11 @@ class Tries:
         local = one.directory
         if named_end is None and not local.has_lock():
             self._try_to_restore()  # before it is said to have died
-        facts = ClaimFacts(claim, named_end, local.is_alive(), local.status(), local.why(), local.never_began())
-        decision = recover(facts)
+        found = ClaimFacts(claim, named_end, local.is_alive(), local.status(), local.why(), local.never_began())
         from_node, one.because = self.stories.pop(one.name, ("", ""))
         remember(one, local.facts() or {}, now)
+        has_signal, is_warned = one.needs.signal is not None, leftword.is_warned(local)
+        decision = recover(replace(found, asks=leftword.asks(local), has_signal=has_signal, is_warned=is_warned))
         if from_node:
             one.facts["node"] = from_node
         self.live[one.name] = one
@@ -424,7 +419,7 @@ class Tries:
         if decision.step is Step.ADOPT:
             self._try_to_restore()  # its leases may have been removed while nobody was here
             self._say(f"{one.name}: taken up again, its shim lives")
-            wanted = Why.STOPPED if self.stop_wanted.pop(one.name, None) is not None else facts.why
+            wanted = Why.STOPPED if self.stop_wanted.pop(one.name, None) is not None else found.why
             began_at, begins_within_s = None if one.is_inherited else one.started_at, self._preparing.begins_within_s
             self._enter(one, life.adopt(wanted, began_at, one.needs.time_s, now, begins_within_s), now)
             return

@@ -215,6 +215,13 @@ def _count(value: Plain) -> int:
     return int(text)
 
 
+def _at_most_hundred(value: Plain) -> int:
+    count = _count(value)
+    if count > 100:
+        raise ValueError(f"{shown(value)}; expected a whole number, 0 to 100")
+    return count
+
+
 def _uid(value: Plain) -> int:
     text = text_of(value, "a user's number").strip()
     if not re.fullmatch(r"\d{1,10}", text, re.ASCII) or int(text) > UID_MAX:
@@ -356,6 +363,13 @@ COUNT = Scalar(
     or_text({"type": "integer", "minimum": 0, "maximum": 999_999}, "[0-9]{1,6}"),
     noun="count",
 )
+UP_TO_HUNDRED = Scalar(
+    _at_most_hundred,
+    "a whole number, 0 to 100",
+    or_text({"type": "integer", "minimum": 0, "maximum": 100}, "0{0,5}[0-9]{1,2}|0{0,3}100"),
+    noun="count",
+)
+"""An index tells of the last hundred tries."""
 UID = Scalar(
     _uid,
     "a user's number",

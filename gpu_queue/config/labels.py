@@ -38,6 +38,7 @@ GROUPS: tuple[Group, ...] = (
         Label("retries", "Retries", "失败后重试次数", "没有说明的任务失败后再试几次"),
         Label("retry_delay", "Delay before a retry", "重试前等待", "第一次重试之前等多久；之后加倍，最多 1 小时"),
         Label("max_lost", "Lost tries", "丢失次数上限", "随 shim 或节点丢失多少次后放弃该任务"),
+        Label("max_again", "Run again", "再次运行次数上限", "要求再次运行或已保存进度的任务，一天内最多再运行几次"),
         Label("infeasible", "Tasks that cannot run", "无法运行的任务", "本节点永远不可能运行的任务：`wait`（等别的节点）或 `fail`"),
         Label("stop_grace", "Grace of a stop", "停止任务的宽限时间", "停止任务时 TERM 与 KILL 之间"),
         Label("log", "Way of the output", "输出的写法", "`pump`：任务的输出经过一个进程，磁盘满时丢弃输出而不让训练因日志而终止"),

@@ -29,6 +29,7 @@ from gpu_queue.config.kinds import (
     SWEEP_IN_FILES,
     TEXT,
     UIDS,
+    UP_TO_HUNDRED,
     Kind,
     one_of,
     or_none,
@@ -101,6 +102,7 @@ class Settings:
     cpu_slots: int = 4
     retries: int = 0
     max_lost: int = 3
+    max_again: int = 100
     retry_delay_s: float = 30.0
     infeasible: str = "wait"
     log: str = "direct"
@@ -252,6 +254,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("cpu_slots", "--cpu-slots", "GPU_QUEUE_CPU_SLOTS", "cpu_slots", COUNT, "4", "tasks of 0 GPUs that run at once; 0: this node runs none", "N", live=True),
     Setting("retries", "--retries", "GPU_QUEUE_RETRIES", "retries", COUNT, "0", "tries after a failure, for tasks that do not say", "N", live=True),
     Setting("max_lost", "--max-lost", "GPU_QUEUE_MAX_LOST", "max_lost", COUNT, "3", "tries lost with their shim or node before a task is given up", "N", live=True),
+    Setting("max_again", "--max-again", "GPU_QUEUE_MAX_AGAIN", "max_again", UP_TO_HUNDRED, "100", "how often within a day a task is run again that asks for it, or has saved", "N", live=True),
     Setting("retry_delay_s", "--retry-delay", "GPU_QUEUE_RETRY_DELAY", "retry_delay", DURATION, "30s", "before the first retry; doubles, up to 1 h", "TIME", live=True),
     Setting("infeasible", "--infeasible", "GPU_QUEUE_INFEASIBLE", "infeasible", one_of("wait", "fail"), "wait", "a task that this node can never run: `wait` (for another node) or `fail`", "WHAT", live=True),
     Setting("log", "--log", "GPU_QUEUE_LOG", "log", one_of("direct", "pump"), "direct", "`pump`: what a task prints goes through a process that drops it where the disk is full, so that no training ends by its log", "WAY", live=True),

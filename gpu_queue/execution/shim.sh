@@ -7,7 +7,7 @@
 #   lock is held exactly as long as this process lives; whatever else is started here closes it (9>&-).
 # - It may wait long before its agent writes a byte into the pipe.  Then descriptor 7, a file in the try's directory
 #   whatever that is called by now, says which try it is for (launcher.orders): the variables q_claim q_try q_log q_cwd
-#   q_beat_s q_fence_s q_grace_s q_leave_s q_umask q_timed q_header q_at q_python q_heed, those of the script's
+#   q_beat_s q_fence_s q_grace_s q_leave_s q_umask q_timed q_saves q_header q_at q_python q_heed, those of the script's
 #   environment, the program as $@, and q_whole at its end.  A pipe that ends before: the agent is gone, or needs no
 #   shim; nothing was started, and it dies without a word.
 # - q_log is a descriptor of the agent's, /proc/AGENT_PID/fd/N: of the regular file that it has found or made without
@@ -19,7 +19,8 @@
 #   which says nothing.
 # - q_timed: descriptor 8 is a pipe whose end the kernel tells by ALRM, a few seconds after the start, whatever becomes of
 #   the agent.  Until then there is no timer of its own, so that a short try costs none.
-# - q_try is the try's directory on this machine.  Read: why.  Written: pid, status, reason, why (requeue, lost, fenced,
+# - q_try is the try's directory on this machine.  Read: why, requeue (its script asks to be run again), warned (it was
+#   told to leave; q_saves: if it ends well then it has saved).  Written: pid, status, reason, why (requeue, lost, fenced,
 #   nostart), each one line; beat and gone are its own.  A why that is there stays: the first reason counts.  The pid is
 #   there when the log has been opened: the agent may close it.
 # - It starts the script only if its claim is listed and nobody has said why it should end.
@@ -31,7 +32,7 @@
 #   passed on: whoever signals all processes of a job (Slurm's --signal) has reached the script.
 # - At the end: status, and, if its parent is still AGENT_PID, exit: the agent makes the final move, and writes the
 #   last line of the log.  Else, or if there is a why, it ends what is left of the try; and without its agent it renames
-#   the claim itself.
+#   the claim itself: by its why, or again, or saved, as gpu_queue/again.py has it.
 #
 # One process waits: the death of the script and that of the running "sleep" both raise CHLD.  So a try costs two forks,
 # script and sleep, a short one the first alone.
@@ -220,6 +221,17 @@ q_clear() { # ends what has outlived the script
 	q_kill KILL
 }
 
+q_answer() { # STATUS: into q_why and q_named what the claim's name is to say
+	q_named=$1
+	case $q_why in stopped | nostart) return ;; esac
+	if [ -e "$q_try/requeue" ] || [ -L "$q_try/requeue" ]; then
+		case $1:$q_why in 0:* | *: | *:timeout) q_why=again ;; esac
+	elif [ "$1" -eq 0 ] && [ -n "$q_saves" ] && { [ -n "$q_why" ] || [ -e "$q_try/warned" ]; }; then
+		q_why=saved
+	fi
+	case $1:$q_why in 0:again | 0:saved) q_named=255 ;; esac
+}
+
 q_is_short() { # whether the agent makes the final move
 	q_stat $$
 	[ "$q_parent" = "$q_agent" ] && [ -z "$q_why" ]
@@ -241,7 +253,8 @@ q_finish() { # STATUS
 	q_stat $$
 	if [ "$q_parent" != "$q_agent" ] && [ "$q_why" != lost ]; then
 		trap '' TERM HUP
-		exec mv -f -- "$q_claim" "$q_claim=$1${q_why:+-$q_why}" # it keeps the lock until it is done
+		q_answer "$1"
+		exec mv -f -- "$q_claim" "$q_claim=$q_named${q_why:+-$q_why}" # it keeps the lock until it is done
 	fi
 	exit "$1"
 }

@@ -289,6 +289,7 @@ class _Loading:
             memory=run.memory,
             queue=run.queue,
             time=run.time,
+            signal=run.signal,
             retries=self._retries if run.retries is None else run.retries,
             name=run.name,
             priority=priority_of(run),

@@ -34,6 +34,8 @@ _OF_WHY = {
     Why.REQUEUE: "",
     Why.STOPPED: "",
     Why.NOSTART: "",
+    Why.AGAIN: "",
+    Why.SAVED: "",
 }
 
 _Pattern = Callable[[], re.Pattern[bytes]]

@@ -13,9 +13,10 @@ import os
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from gpu_queue.again import granted
 from gpu_queue.errors import BadScript
 from gpu_queue.node import failures, lastwords
 from gpu_queue.node.endings import Ending, Writer
@@ -40,6 +41,9 @@ from gpu_queue.task import (
     settle,
 )
 from gpu_queue.units import format_utc, parse_utc_s
+
+DAY_S = 86400.0
+"""Within which it counts how often a task is run again because it asks."""
 
 
 @dataclass(frozen=True)
@@ -281,6 +285,11 @@ class Transitions:
         """
         source_name = claim_name(claim) if named_end is None else ended_name(claim, named_end)
         source = f"{self._paths.running(self._node)}/{source_name}"
+        is_success = end.status == 0 and abnormal is None
+        known = () if claim.number == 1 and is_success else records.read_tries(self._paths, claim.task_id)
+        # When this is asked again (a crash or an error before the rename) the index has this try already.
+        earlier = tuple(one for one in known if one.token != claim.token)
+        end, too_often = granted(end, earlier, limits, format_utc(time.time() - DAY_S), abnormal)
         error_type = "" if refusal else failures.by_its_end(end, abnormal)
         if error_type is None:  # only a try that failed has its log read
             said = lastwords.read(self._paths.log(claim), failures.TAIL_BYTES)
@@ -297,11 +306,9 @@ class Transitions:
             needs = self._needs(claim, source)
             limits = limits.of_task(needs.retries)
             facts = {**self._papers.written_of(claim), **facts}
-        is_success = end.status == 0 and abnormal is None
-        known = () if claim.number == 1 and is_success else records.read_tries(self._paths, claim.task_id)
-        # When this is asked again (a crash or an error before the rename) the index has this try already.
-        earlier = tuple(one for one in known if one.token != claim.token)
         result = Settlement(State.FAILED, "refused", refusal) if refusal else settle(end, earlier, limits, abnormal)
+        if too_often:
+            result = replace(result, reason="; ".join(filter(None, (result.reason, too_often))))
         final = result.to is not State.PENDING
         ending = Ending(claim, end, facts, because, error_type)
         # Read before the rename: a person may retry it right after that, and its next claim has tokens of its own.

@@ -368,6 +368,8 @@ def _of_why(why: Why | None) -> ErrorType:
         Why.TIMEOUT: ErrorType.TIMEOUT,
         Why.STOPPED: ErrorType.SIGNAL,
         Why.REQUEUE: ErrorType.SIGNAL,
+        Why.AGAIN: ErrorType.SIGNAL,
+        Why.SAVED: ErrorType.SIGNAL,
         Why.FENCED: ErrorType.NODE_LOST,
         Why.LOST: ErrorType.NODE_LOST,
     }.get(why or Why.NOSTART, ErrorType.UNKNOWN)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from gpu_queue.again import as_asked, unnamed
 from gpu_queue.task import Claim, End, Why
 
 NOBODY_KNOWS = 255
@@ -36,6 +37,11 @@ class ClaimFacts:
     why: Why | None = None
     never_began: bool = False
     """Its agent died before it told a shim of this try: nothing ran."""
+    asks: bool = False
+    """Its script has asked to be run again."""
+    has_signal: bool = False
+    is_warned: bool = False
+    """It was sent that."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +55,17 @@ class Recovery:
 def recover(facts: ClaimFacts) -> Recovery:
     """Rows R and E of the state table, as this node's agent finds them."""
     if facts.named_end is not None:
-        return Recovery(Step.SETTLE, facts.named_end)
+        return Recovery(Step.SETTLE, unnamed(facts.named_end, facts.status))
     if facts.is_alive:
         return Recovery(Step.ADOPT)
     if facts.status is not None:
-        return Recovery(Step.CLEAN, End(facts.status, facts.why))
+        return Recovery(Step.CLEAN, _as_asked(End(facts.status, facts.why), facts))
     # No status: its shim died, or never started.  A why that stands there was meant for it (stopped, say).
     why = facts.why if facts.why in (Why.STOPPED, Why.TIMEOUT, Why.REQUEUE, Why.NOSTART) else Why.LOST
     if why is Why.LOST and facts.never_began:
         why = Why.REQUEUE
-    return Recovery(Step.CLEAN, End(NOBODY_KNOWS, why))
+    return Recovery(Step.CLEAN, _as_asked(End(NOBODY_KNOWS, why), facts))
+
+
+def _as_asked(end: End, facts: ClaimFacts) -> End:
+    return as_asked(end, asks=facts.asks, has_signal=facts.has_signal, is_warned=facts.is_warned)

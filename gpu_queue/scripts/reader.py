@@ -26,6 +26,7 @@ from gpu_queue.scripts.lexing import decoded
 from gpu_queue.scripts.notes import bad, note, quoted
 from gpu_queue.scripts.reading import Array, Conclusion, Note, Reading
 from gpu_queue.scripts.slurm import limit_s, read_sbatch
+from gpu_queue.signals import Signal, parse_sbatch_signal, parse_signal
 from gpu_queue.texts import shown
 from gpu_queue.units import LONGEST_S, format_exact_duration, parse_duration_s, parse_size_bytes
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 HEAD_BYTES = 64 << 10
 """How much of a script is looked at."""
-_GIVEN = ("gpus", "memory", "queue", "time", "retries", "name", "array", "nodes")
+_GIVEN = ("gpus", "memory", "queue", "time", "retries", "signal", "name", "array", "nodes")
 _BATCH = re.compile(r"#(?:PBS|BSUB|OAR|\$)")
 _ID = re.compile(r"\d{8}T\d{9}-[0-9a-f]{6}-[A-Za-z0-9._+-]{1,150}", re.ASCII)
 _SOURCES = {"default": "default_gpus"}
@@ -173,6 +174,20 @@ class _Reader:
         self.conclude("retries", str(retries), source, line)
         return retries
 
+    def signal(self) -> Signal | None:
+        found = self.said.get("signal")
+        if found is None:
+            return None
+        value, source, line = found
+        try:
+            signal = parse_sbatch_signal(value) if source == "sbatch" else parse_signal(value)
+        except ValueError as problem:
+            self.refuse(problem, line)
+            return None
+        if signal is not None:
+            self.conclude("signal", str(signal), source, line)
+        return signal
+
     def array(self) -> Array | None:
         found = self.said.get("array")
         if found is None:
@@ -271,7 +286,7 @@ class _Reader:
         (self.refusals if code == "several_nodes" else self.warnings).append(one)
 
     def others(self) -> None:
-        for what in ("name", "chdir", "output", "error", "mail", "signal", "requeue", "tasks"):
+        for what in ("name", "chdir", "output", "error", "mail", "requeue", "tasks"):
             found = self.said.get(what)
             if found is not None and found[0]:
                 self.conclude(what, found[0], found[1], found[2])
@@ -328,7 +343,8 @@ def read(
     reader.judge_nodes(nodes, decision, found, line_of)
     memory_bytes = reader.memory_bytes()
     time_s, is_limit = reader.time_s()
-    queue, retries, array, after = reader.queue(), reader.retries(), reader.array(), reader.after()
+    queue, retries, signal = reader.queue(), reader.retries(), reader.signal()
+    array, after = reader.array(), reader.after()
     reader.others()
     return Reading(
         gpus_min=decision.least,
@@ -341,6 +357,7 @@ def read(
         retries=retries,
         after=after,
         nodes=nodes,
+        signal=signal,
         source=decision.source,
         array=array,
         conclusions=tuple(reader.conclusions),

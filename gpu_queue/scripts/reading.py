@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 TYPE_CHECKING = False  # type checkers take it for true by its name
 if TYPE_CHECKING:
+    from gpu_queue.signals import Signal
     from gpu_queue.task import Needs
 
 
@@ -75,6 +76,8 @@ class Reading(NamedTuple):
     after: tuple[str, ...] = ()
     nodes: int = 1
     """On so many its script is started; the GPUs are those of each."""
+    signal: Signal | None = None
+    """By which it is told that its end is near."""
     source: str = "default"
     """Which rule told the number of GPUs."""
     array: Array | None = None
@@ -108,5 +111,6 @@ class Reading(NamedTuple):
             retries=self.retries,
             after=self.after,
             nodes=self.nodes,
+            signal=self.signal,
             reason=self.source,
         )

@@ -6,7 +6,7 @@ For each file, fields by tabs, no control characters in them, ``-`` where there 
 
 - ``file``    number from 0, path
 - ``needs``   GPUs, devices, rule, memory in bytes, queue, seconds, ``limit`` or ``promise``, retries, ids that it
-  waits for, array, name, nodes
+  waits for, array, name, nodes, signal
 - ``is``      what, value, rule, line number, the line, why: in English, in Chinese
 - ``warn``, ``refuse``   code, line number, the line, in English, in Chinese
 - ``error``   why it cannot be read, in English, in Chinese (in the place of the others)
@@ -25,7 +25,7 @@ from gpu_queue.scripts.reading import Reading
 from gpu_queue.texts import printable
 
 FIELD_MAX = 400
-_GIVEN = ("gpus", "memory", "queue", "time", "retries", "name", "array", "nodes")
+_GIVEN = ("gpus", "memory", "queue", "time", "retries", "signal", "name", "array", "nodes")
 
 
 class _Usage(ValueError):
@@ -69,6 +69,7 @@ def rows(reading: Reading) -> list[str]:
         None,
         name.value if name else None,
         reading.nodes,
+        reading.signal,
     ).split("\t")
     needs[9] = ",".join(reading.after) or "-"  # never cut: these are obeyed
     needs[10] = str(reading.array) if reading.array else "-"

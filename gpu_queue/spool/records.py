@@ -255,6 +255,8 @@ class TryRecord:
     """Of each of its GPUs, as far as the agent that saw it end had looked."""
     reserve_bytes: int | None = None
     """Of the memory of each of its GPUs; None: whole cards."""
+    warned_at: str = ""
+    """When it was sent the signal of its ``--signal``."""
 
 
 def _error_type(record: Fields) -> str:
@@ -285,6 +287,7 @@ def parse_try(claim: Claim, value: Mapping[str, Any]) -> TryRecord:
         settled_by=record.text("settled_by"),
         gpu_usage=tuple(map(_usage, record.objects("gpu_usage"))),
         reserve_bytes=record.integer("reserve_bytes"),
+        warned_at=record.text("warned_at"),
     )
 
 
@@ -302,7 +305,7 @@ def encode_try(record: TryRecord) -> bytes:
         value |= {"gpus": list(record.gpus), "gpu_indices": list(record.gpu_indices)}
         if record.reserve_bytes is not None:
             value["reserve_bytes"] = record.reserve_bytes
-    for key in ("name", "cwd", "started_at", "ended_at", "duration_s"):
+    for key in ("name", "cwd", "started_at", "warned_at", "ended_at", "duration_s"):
         if getattr(record, key) not in ("", None):
             value[key] = getattr(record, key)
     if record.status is not None:

@@ -128,6 +128,7 @@ class Spool(Sights):
         arguments: Sequence[str] = (),
         array: str | None = None,
         nodes: int | str | None = None,
+        signal: str | None = None,
         python: str | None = None,
     ) -> Task:
         """Queue one script, safe on the disk; what is not said here it may say itself (docs/scripts.md).
@@ -145,6 +146,7 @@ class Spool(Sights):
             cwd: where it runs; default: here.
             arguments: what the script finds as ``$1``, ``$2`` …
             array: ``"0-9%2"``: a task for each index, two at once; what the script's own line says, else.
+            signal: by which it is told that its end is near: ``"USR1@120"`` (docs/checkpoints.md).
             python: by which a function is called; default: the one that runs here.
             nodes: on so many at once it is started, with ``gpus`` on each (docs/gangs.md).
 
@@ -158,7 +160,7 @@ class Spool(Sights):
             Exception: whatever pickling a function raises; nothing was written.
         """
         needs = (gpus, memory, queue, time, retries, several(after))
-        options = Options(*needs, name, priority, cwd, arguments, array, nodes=nodes, python=python)
+        options = Options(*needs, name, priority, cwd, arguments, array, signal=signal, nodes=nodes, python=python)
         return entrance.submit(self._paths, [script], options)[0]
 
     def publish(  # noqa: D417  what is the same as there is one line
@@ -176,13 +178,15 @@ class Spool(Sights):
         arguments: Sequence[str] = (),
         array: str | None = None,
         nodes: int | str | None = None,
+        signal: str | None = None,
         python: str | None = None,
     ) -> tuple[Task, ...]:
         """Queue many scripts, in this order; all are looked at before any is written.
 
         Args:
             scripts: paths, functions, or ``Script``s, which may bring options of their own.
-            gpus, memory, queue, time, retries, after, priority, cwd, arguments, array, nodes, python: see ``submit``.
+            gpus, memory, queue, time, retries, after, priority, cwd, arguments, array, signal, nodes, python: as in
+                ``submit``.
 
         Raises:
             BadScript: one of them can never run; nothing was written.
@@ -190,7 +194,7 @@ class Spool(Sights):
             SpoolError: the queue cannot be made or used.
         """
         needs = (gpus, memory, queue, time, retries, several(after))
-        options = Options(*needs, None, priority, cwd, arguments, array, nodes=nodes, python=python)
+        options = Options(*needs, None, priority, cwd, arguments, array, signal=signal, nodes=nodes, python=python)
         return entrance.submit(self._paths, scripts, options)
 
     def map(

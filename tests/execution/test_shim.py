@@ -62,6 +62,38 @@ def test_an_agent_that_is_gone_finds_status_and_log_and_the_result_in_the_name(e
     wait_until(lambda: not each_shell.directory.is_alive())
 
 
+@pytest.mark.parametrize(
+    ("script", "spec", "name"),
+    [
+        ('sleep 0.2; echo once more >"$R"; exit 3\n', {}, "=3-again"),
+        ('sleep 0.2; ln -s nowhere "$R"\n', {}, "=255-again"),
+        ('mkfifo "$R"; kill $PPID; sleep 9\n', {}, "=143-requeue"),
+        ('trap "exit 0" TERM; mkdir "$R"; kill $PPID; sleep 9 & wait\n', {}, "=255-again"),
+        ('sleep 0.2; : >"$W"\n', {"has_signal": True}, "=255-saved"),
+        ('trap "exit 0" TERM; kill $PPID; sleep 9 & wait\n', {"has_signal": True}, "=255-saved"),
+        ("sleep 0.2\n", {"has_signal": True}, "=0"),
+        ('sleep 0.2; : >"$W"; exit 3\n', {"has_signal": True}, "=3"),
+    ],
+)
+def test_an_agent_that_is_gone_finds_in_the_name_that_the_task_is_run_again(
+    each_shell: Bench, script: str, spec: dict[str, object], name: str
+) -> None:
+    request, warned = f"{each_shell.directory.path}/requeue", f"{each_shell.directory.path}/warned"
+    each_shell.start_orphan(f"R={request} W={warned}\n{script}", **spec)
+    wait_until(lambda: each_shell.names() == [f"{each_shell.name}{name}"])
+    wait_until(lambda: not each_shell.directory.is_alive())
+
+
+def test_a_person_who_stops_a_task_wins_over_what_it_asks_also_without_an_agent(each_shell: Bench) -> None:
+    each_shell.start_orphan(f": >{each_shell.directory.path}/requeue; {STAY}")
+    each_shell.wait_for("script")
+    each_shell.directory.write_why(Why.STOPPED)
+    shim = each_shell.directory.pid()
+    assert shim is not None
+    os.kill(shim[0], signal.SIGTERM)
+    wait_until(lambda: each_shell.names() == [f"{each_shell.name}=143-stopped"])
+
+
 def test_the_script_sees_its_claim_and_no_lock_and_the_shim_and_its_timer_see_no_claim(each_shell: Bench) -> None:
     shim = each_shell.start("ls /proc/$$/fd | tr '\\n' ' ' >fds; echo $GPU_QUEUE_CLAIM >claim; " + STAY)
     script = int(each_shell.wait_for("script"))

@@ -55,7 +55,8 @@ def test_a_shell_gets_lines_of_fields(script: str) -> None:
         assert (done.returncode, done.stderr) == (0, b"")
         rows = fields(done)
         assert rows[0] == ["file", "0", script]
-        assert rows[1] == ["needs", "2", "0,1", "sbatch", "-", "car", "3600", "limit", "-", "-", "0-9%2", "run", "1"]
+        said = ["needs", "2", "0,1", "sbatch", "-", "car", "3600", "limit", "-", "-", "0-9%2", "run", "1", "-"]
+        assert rows[1] == said
         assert rows[-1] == ["end"]
         assert ["is", "devices", "0,1", "num_gpus", "4"] in [row[:5] for row in rows]
         assert {row[0] for row in rows} == {"file", "needs", "is", "end"}

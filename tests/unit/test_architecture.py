@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[2] / "gpu_queue"
 MODULES = sorted(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in PACKAGE.rglob("*.py"))
 
 NOUNS = {
-    *("allocations", "errors", "kept", "phrases", "reasons", "sayings", "states", "task"),
+    *("allocations", "errors", "kept", "phrases", "reasons", "sayings", "signals", "states", "task"),
     *("texts", "units", "words"),
 }
 MAY_IMPORT: dict[str, set[str]] = {
@@ -22,7 +22,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reasons": set(),
     "shell": set(),
     "states": set(),
-    "task": {"reasons"},
+    "task": {"reasons", "signals"},
+    "again": {"task"},
+    "signals": {"texts", "errors"},
     "errors": set(),
     "texts": set(),
     "units": {"errors", "texts"},
@@ -39,9 +41,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "conf": {"texts"},
     "config": {"texts", "errors", "units", "band", "hours", "conf", "sharing"},
     "policy": {"errors", "config", "spool"},
-    "scripts": {"task", "units", "texts", "errors"},
+    "scripts": {"task", "signals", "units", "texts", "errors"},
     "spool": {*NOUNS, "conf", "scripts", "shell", "pids"},
     "node": {
+        "again",
         "texts",
         "pids",
         "task",
@@ -54,7 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "scripts",
         "sharing",
     },
-    "scheduling": {"task", "kept", "units", "reasons", "states", "sharing"},
+    "scheduling": {"task", "again", "kept", "units", "reasons", "states", "sharing"},
     "gpus": {"task", "units", "errors", "locks"},
     "execution": {"allocations", "task", "units", "errors", "gpus", "locks"},
     "keepalive": {"texts", "task", "units", "errors", "gpus", "locks", "band"},
@@ -63,6 +66,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "console": {*NOUNS, "conf", "pids", "config", "locks", "policy", "scripts", "shell", "spool", "experiments"},
     "agent": {
         *NOUNS,
+        "again",
         "band",
         "hours",
         "sharing",

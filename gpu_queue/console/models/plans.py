@@ -50,6 +50,7 @@ class SubmitOptions(Model):
     time: str | None = Field(None, max_length=100, examples=["4h"])
     retries: str | None = Field(None, max_length=100)
     nodes: str | None = Field(None, max_length=100, description="On so many at once, with `gpus` on each.")
+    signal: str | None = Field(None, max_length=100, examples=["USR1@120"])
     after: list[str] = Field([], max_length=100, description="Keys or names of tasks.")
     array: str | None = Field(None, max_length=1000, examples=["0-9%2"])
     priority: int | None = Field(None, strict=True, ge=0, le=999)

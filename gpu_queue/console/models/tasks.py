@@ -126,7 +126,19 @@ class Need(Model):
     """One thing that a task asks for, and where that is said."""
 
     name: Literal[
-        "gpus", "nodes", "devices", "memory", "queue", "time", "retries", "after", "name", "array", "priority", "cwd"
+        "gpus",
+        "nodes",
+        "devices",
+        "memory",
+        "queue",
+        "time",
+        "retries",
+        "signal",
+        "after",
+        "name",
+        "array",
+        "priority",
+        "cwd",
     ]
     value: str
     source: str = Field(

@@ -74,7 +74,7 @@ def default_gpus(seen: Snapshot) -> int:
 
 def _said(options: SubmitOptions) -> dict[str, str]:
     """What was said beside the scripts; an empty field says nothing."""
-    names = ("gpus", "memory", "queue", "time", "retries", "array", "nodes")
+    names = ("gpus", "memory", "queue", "time", "retries", "signal", "array", "nodes")
     values = {name: getattr(options, name) for name in names}
     return {name: value.strip() for name, value in values.items() if value is not None and value.strip()}
 
@@ -122,6 +122,7 @@ def for_desk(script: Given, options: SubmitOptions, home: str, gpus: int) -> Scr
         arguments=tuple(options.arguments),
         array=said.get("array"),
         nodes=said.get("nodes"),
+        signal=said.get("signal"),
     )
     return Script(script.name, script.content, "", made)
 

@@ -29,7 +29,7 @@ PACE_KEPT_S = 60.0
 """So long after an end the next one may start."""
 RECKONED_EVERY_S = 10.0
 _ENDED = (Phase.DONE, Phase.FAILED, Phase.CANCELLED)
-_BY_A_PERSON = frozenset({"", "cancelled", "stopped", "requeued", "fenced"})
+_BY_A_PERSON = frozenset({"", "cancelled", "stopped", "requeued", "fenced", "again", "saved"})
 """Outcomes of a last try behind which failed/ is not where the task went by itself."""
 _NOTHING = Standing()
 

@@ -42,7 +42,7 @@ def how_it_ended(standing: Standing) -> str:
         words = f"exit status {outcome[len('failed(') :].rstrip(')')}"
     elif outcome == "timeout":
         words = "timed out"
-    elif outcome in ("requeued", "fenced", "cancelled", "") and not standing.error_type:
+    elif outcome in ("requeued", "fenced", "again", "saved", "cancelled", "") and not standing.error_type:
         words = "cancelled while it waited" if outcome or not standing.tries else "nobody knows how it ended"
     else:
         words = outcome or "failed"

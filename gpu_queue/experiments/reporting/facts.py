@@ -20,6 +20,8 @@ _OUTCOMES = {
     Why.FENCED: "fenced",
     Why.LOST: "lost",
     Why.NOSTART: "not started",
+    Why.AGAIN: "again",
+    Why.SAVED: "saved",
 }
 
 
@@ -148,7 +150,7 @@ def _outcome(result: TryResult | None) -> str:
     if result is None:
         return ""
     end: End = result.end
-    if end.status == 0 and end.why is not Why.NOSTART and not result.error_type:
+    if end.status == 0 and end.why not in (Why.NOSTART, Why.AGAIN, Why.SAVED) and not result.error_type:
         return "succeeded"
     return f"failed({end.status})" if end.why is None else _OUTCOMES[end.why]
 

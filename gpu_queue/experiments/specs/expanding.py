@@ -25,7 +25,7 @@ RUNS_MAX = 10_000
 SCRIPTS_MAX_CHARACTERS = 64 << 20
 """Of all runs of a file."""
 _KINDS = {key.name: key for key in JOB_KEYS if key.kind is not None}
-_NEEDS = ("gpus", "nodes", "memory", "time", "retries", "queue", "priority")
+_NEEDS = ("gpus", "nodes", "memory", "time", "retries", "signal", "queue", "priority")
 _NAMES = ("name", "group")
 
 
@@ -156,6 +156,7 @@ class _Expansion:
             memory=needs["memory"],
             time=needs["time"],
             retries=None if needs["retries"] is None else int(needs["retries"]),
+            signal=needs["signal"],
             queue=needs["queue"],
             priority=None if needs["priority"] is None else int(needs["priority"]),
             cwd=cwd,

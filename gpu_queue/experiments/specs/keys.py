@@ -55,6 +55,7 @@ JOB_KEYS = (
     _value("memory", values.MEMORY, "what each of its GPUs must have: `20G`", "any"),
     _value("time", values.TIME, "after which it is ended: `90s`, `4h`, `1d12h`", "none"),
     _value("retries", values.RETRIES, "how often it is tried again after a failure of its own", "the queue's"),
+    _value("signal", values.SIGNAL, "by which it is told that its end is near, and how many seconds before: `USR1@120`", "none"),
     _value("queue", values.QUEUE, "of runs of one queue one runs at a time", "none"),
     _value("priority", values.PRIORITY, "`0` to `999`, smaller runs first", "`500`"),
     Key("after", Shape.NAMES, "what must be done first: a job (all its runs), a run, or a template of one; a list of such", "the name of a job or a run, or a list of such", default="nothing"),

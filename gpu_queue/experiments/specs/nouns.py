@@ -27,7 +27,7 @@ class Run:
     """The text that runs, whole."""
     content: str
     """Two hashes and a dot between them: of what makes the result (script, environment, directory, GPUs, nodes), and
-    of what it asks for besides (memory, time, retries, queue).
+    of what it asks for besides (memory, time, retries, queue, signal).
 
     In neither: its name, its log, its place in the file, its priority, what it comes after.
     """
@@ -39,6 +39,7 @@ class Run:
     memory: str | None = None
     time: str | None = None
     retries: int | None = None
+    signal: str | None = None
     queue: str | None = None
     priority: int | None = None
     cwd: str = "/"

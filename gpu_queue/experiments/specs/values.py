@@ -10,6 +10,7 @@ from typing import Any
 
 from gpu_queue.experiments.specs.templates import IDENTIFIER
 from gpu_queue.scripts.directives import MAX_GPUS, MAX_NODES, nodes_of, parse_gpu_count, queue_name, retries_of
+from gpu_queue.signals import parse_signal
 from gpu_queue.units import LARGEST_BYTES, LONGEST_S, parse_duration_s, parse_size_bytes
 
 NAME_MAX_BYTES = 100
@@ -130,6 +131,11 @@ RETRIES = Kind(
     retries_of,
     "a whole number, 0 to 9999",
     {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 9999}, _text("[0-9]{1,4}")]},
+)
+SIGNAL = Kind(
+    parse_signal,
+    "a signal and how many seconds before the end, for example USR1@120 or all:USR2@90",
+    {"anyOf": [_text("(?:(?:all|B):)?[A-Za-z0-9]{1,12}(?:@[0-9]{1,5})?")]},
 )
 PRIORITY = Kind(
     _priority,

@@ -84,6 +84,8 @@ class Options:
     """On so many nodes at once it is started, with its GPUs on each."""
     python: str | None = None
     """Of a function: the Python that calls it, of the same minor version; else the one that submits it."""
+    signal: str | None = None
+    """By which it is told that its end is near, and how many seconds before: ``"USR1@120"``, ``"all:USR2@60"``."""
 
 
 def options_of(needs: Mapping[str, Any]) -> Options:
@@ -154,7 +156,9 @@ def read_script(source: ScriptLike, python: str | None = None) -> _Source:
 
 def _given(options: Options) -> dict[str, Any]:
     """The needs as a record holds them: texts in the notation of the command line."""
-    said = {name: getattr(options, name) for name in ("gpus", "nodes", "memory", "queue", "time", "retries")}
+    said = {
+        name: getattr(options, name) for name in ("gpus", "nodes", "memory", "queue", "time", "retries", "signal")
+    }
     for name, value in said.items():
         if isinstance(value, bool) or not isinstance(value, (int, float, str, type(None))):
             raise BadScript(f"{name}={printable(repr(value))}: expected a text or a number")

@@ -59,10 +59,11 @@ export function FieldsForm({ fields, onChange }: { fields: Fields; onChange: (ch
       </datalist>
       <details className={styles["moreFields"]}>
         <summary>
-          <Trans>More: retries, array, folder, arguments</Trans>
+          <Trans>More: retries, warning, array, folder, arguments</Trans>
         </summary>
         <div className={styles["fields"]}>
           <Field name="retries" label={t`retries`} placeholder="3" {...shared} />
+          <Field name="signal" label={t`warning`} placeholder="USR1@120" {...shared} />
           <Field name="array" label={t`array`} placeholder="0-9%2" {...shared} />
           <Field name="cwd" label={t`folder`} placeholder="~" wide {...shared} />
           <Field name="arguments" label={t`arguments`} wide {...shared} />

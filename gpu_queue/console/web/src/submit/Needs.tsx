@@ -17,6 +17,7 @@ function Value({ need }: { need: Need }) {
     queue: t`queue`,
     time: t`time`,
     retries: t`retries`,
+    signal: t`warning`,
     after: t`after`,
     name: t`name`,
     array: t`array`,

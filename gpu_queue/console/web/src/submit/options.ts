@@ -11,6 +11,7 @@ export interface Fields {
   after: string;
   priority: string;
   retries: string;
+  signal: string;
   array: string;
   cwd: string;
   arguments: string;
@@ -24,6 +25,7 @@ export const NO_FIELDS: Fields = {
   after: "",
   priority: "",
   retries: "",
+  signal: "",
   array: "",
   cwd: "",
   arguments: "",
@@ -48,6 +50,7 @@ export function optionsOf(fields: Fields): SubmitOptions {
     queue: said(fields.queue),
     time: said(fields.time),
     retries: said(fields.retries),
+    signal: said(fields.signal),
     array: said(fields.array),
     cwd: said(fields.cwd),
     after: fields.after.split(/[\s,]+/).filter(Boolean),

@@ -1,0 +1,68 @@
+"""Tries that end so that their task is run again: it has asked for that, or has saved what it did.  Pure.
+
+- A script asks by a file that ``GPU_QUEUE_REQUEUE`` names, whatever its status: the why *again*.
+- A task that says by which signal it wants to be told to leave (``--signal``), and ends with 0 when it was told, has
+  saved and is not finished: the why *saved*.
+- In the name of a claim both stand behind the status 255 where theirs is 0: a reader that does not know these words
+  takes them for *requeue*, and a status of 0 for success.
+"""
+
+from __future__ import annotations
+
+from gpu_queue.task import Abnormal, End, RetryLimits, TryResult, Why, current_round
+
+RUN_AGAIN = (Why.AGAIN, Why.SAVED)
+
+
+def as_asked(end: End, *, asks: bool, has_signal: bool = False, is_warned: bool = False) -> End:
+    """How a try has ended whose script may have left word.
+
+    Args:
+        end: how it ended, as far as those know who ended it.
+        asks: it has asked to be run again.
+        has_signal: it has said by which signal it wants to be told to leave (``--signal``).
+        is_warned: it was sent that.
+    """
+    if end.why in (Why.STOPPED, Why.NOSTART):
+        return end
+    if asks and (end.status == 0 or end.why not in (Why.REQUEUE, Why.FENCED)):  # these are no failure anyway
+        return End(end.status, Why.AGAIN)
+    if end.status == 0 and has_signal and (is_warned or end.why is not None):
+        return End(0, Why.SAVED)
+    return end
+
+
+def granted(
+    end: End, earlier: tuple[TryResult, ...], limits: RetryLimits, since: str, abnormal: Abnormal | None = None
+) -> tuple[End, str]:
+    """An end, or, where the task is not run again, an end as its status says; and why it is not.
+
+    Args:
+        end: how this try ended.
+        earlier: all tries before this one.
+        limits: how often what is tried again.
+        since: what ended before that (UTC, a day ago) does not count.
+        abnormal: the script's own word that this try has failed: it has saved nothing.
+    """
+    if end.why not in RUN_AGAIN:
+        return end, ""
+    if end.why is Why.SAVED and abnormal is not None:
+        return End(end.status), ""
+    # Each of them was written down by a clock of some node's: an hour more or less does no harm.
+    times = sum(one.end.why in RUN_AGAIN and one.ended_at >= since for one in current_round(earlier))
+    if times < limits.max_again:
+        return end, ""
+    why = f"not run again, for it was {times} times within a day (max_again: {limits.max_again})"
+    return End(end.status), why
+
+
+def unnamed(end: End, status: int | None) -> End:
+    """The end that a claim's name tells of.
+
+    Args:
+        end: as the name has it.
+        status: as this node has it; None: it does not know.
+    """
+    if end.why is Why.SAVED:
+        return End(0, Why.SAVED)
+    return End(status, Why.AGAIN) if end.why is Why.AGAIN and status is not None else end
