@@ -43,6 +43,15 @@ class AllocationState(str, Enum):
     UNKNOWN = "unknown"
 
 
+class GangStage(str, Enum):
+    """How far the nodes of a task over several of them are: the name of one file (docs/spool.md)."""
+
+    CALL = "call"  # it is being put together: nothing of it runs
+    GO = "go"  # it runs, as a whole
+    OFF = "off"  # it ends, or never came about
+    UNKNOWN = ""  # a listing that was made during a rename, or a directory that is gone
+
+
 WordT = TypeVar("WordT", GpuState, AgentState, AllocationState)
 
 

@@ -72,6 +72,20 @@ class End:
     why: Why | None = None
 
 
+@dataclass(frozen=True)
+class RankEnd:
+    """By which rank a task over several nodes comes to its end, and how that one ended, or is going to."""
+
+    rank: int
+    end: End
+
+
+GIVEN_UP = End(255, Why.FENCED)
+"""How the claim of a rank ends for which nobody waits any longer: its shim may live, and finds out by that."""
+WITHDRAWN = End(255, Why.REQUEUE)
+"""How an offer ends, and the claim of a rank that never began."""
+
+
 class ErrorType(str, Enum):
     """What kind of failure ended a try; a script may use a word of its own (:func:`error_word`)."""
 

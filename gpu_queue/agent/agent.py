@@ -24,6 +24,7 @@ from gpu_queue.agent.cards import Cards
 from gpu_queue.agent.commands import Commands
 from gpu_queue.agent.current import Current
 from gpu_queue.agent.fillers import LEDGER_EVERY_S, Fillers
+from gpu_queue.agent.gangs import Gangs
 from gpu_queue.agent.hanging import Hanging
 from gpu_queue.agent.history import History
 from gpu_queue.agent.lanes import told_queues
@@ -150,10 +151,13 @@ class Agent:
         self.span = span_of(around.allocation, settings.lifetime_s, settings.at_end, self._started_wall_s)
         self.renewing = Renewing(around, agenda, lambda: self.settings, now)
         self.place = Place(around.node_directory, around.home, around.leases, self.tries, restore, say, now)
+        everything, clock = (lambda: self.cards.everything), (lambda: self._now)
+        self.gangs = Gangs(around, self.tries, self.looking, agenda, lambda: self.settings, everything, clock)
         self.planning = Planning(
             self.cards,
             self.tries,
             self.looking,
+            self.gangs,
             self.fillers,
             self.beat,
             self.place,
@@ -200,6 +204,7 @@ class Agent:
         due = self.looking.advance(now, tuple(self.commands.questions), is_busy=self.commands.is_busy)
         if "peers" in due:
             self.watching.look()
+        self.gangs.advance(now)
         self.planning.advance(now)
         if self.looking.has_looked:
             self.history.advance(now, lambda: self.planning.facts(now).states())
@@ -224,7 +229,7 @@ class Agent:
     def wait_s(self, now: float) -> float:
         """How long nothing is due."""
         parts = (self.tries, self.looking, self.commands, self.watching, self.beat, self.pushing, self.overreach)
-        parts_due = (part.due(now) for part in (*parts, self.renewing, self.uni_ids, self.audience))
+        parts_due = (part.due(now) for part in (*parts, self.gangs, self.renewing, self.uni_ids, self.audience))
         duties = (self._agenda.at(duty) for duty in (Duty.KEEP, Duty.PLAN, Duty.PLAN_ANEW))
         return max(0.0, min(now + LONGEST_WAIT_S, *parts_due, *duties) - now)
 

@@ -113,7 +113,7 @@ class Fillers:
         holders = {
             uuid: (one.directory.path, one.is_running and one.why is None)
             for one in tries.live.values()
-            if one.holds_gpus
+            if one.holds_gpus and not one.is_assembling  # until their task begins they are kept busy
             for uuid in one.gpus
         }
         gpus = self._cards.read(now)

@@ -10,6 +10,7 @@ from typing import Any
 from gpu_queue.again import RUN_AGAIN
 from gpu_queue.agent import stages
 from gpu_queue.agent.allotted import Allocation
+from gpu_queue.agent.ganged import Ganged
 from gpu_queue.agent.gauges import Usage
 from gpu_queue.errors import BadValue
 from gpu_queue.execution import leftword, processes
@@ -81,6 +82,8 @@ class LiveTry:
     """Processes that an earlier ``ending`` told to end."""
     usage: Usage = field(default_factory=Usage)
     """What was seen of its GPUs."""
+    gang: Ganged | None = None
+    """Its part in a task over several nodes; None: it is all of its task, as far as is known."""
 
     @property
     def name(self) -> str:
@@ -101,6 +104,16 @@ class LiveTry:
     def holds_gpus(self) -> bool:
         """Whether its GPUs are not free."""
         return stages.holds_gpus(self.stage)
+
+    @property
+    def is_assembling(self) -> bool:
+        """Whether it only holds its GPUs ready for a task over several nodes."""
+        return self.gang is not None and isinstance(self.stage, stages.Claiming)
+
+    @property
+    def is_other_rank(self) -> bool:
+        """Whether it is a rank of a task that another node has."""
+        return self.gang is not None and self.gang.name != self.name
 
     @property
     def is_running(self) -> bool:
@@ -242,7 +255,7 @@ def remember(one: LiveTry, facts: Mapping[str, Any], now: float) -> None:
     wall = facts.get("started_wall_s")
     one.started_wall_s = float(wall) if isinstance(wall, (int, float)) else 0.0
     time_s, retries, queue = facts.get("time_s"), facts.get("retries"), facts.get("queue")
-    memory_bytes, signal = facts.get("memory_bytes"), facts.get("signal")
+    memory_bytes, signal, nodes = facts.get("memory_bytes"), facts.get("signal"), facts.get("nodes")
     one.needs = Needs(
         gpus_min=len(one.gpus),
         gpus_max=len(one.gpus),
@@ -251,6 +264,7 @@ def remember(one: LiveTry, facts: Mapping[str, Any], now: float) -> None:
         queue=queue if isinstance(queue, str) else None,
         memory_bytes=memory_bytes if isinstance(memory_bytes, int) else None,
         signal=_signal_of(signal) if isinstance(signal, str) else None,
+        nodes=nodes if isinstance(nodes, int) else 1,
     )
     noted = {} if one.is_inherited else facts
     one.facts = {key: noted[key] for key in _IN_RECORD if key in noted}

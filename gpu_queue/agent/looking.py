@@ -117,7 +117,7 @@ class Looking:
     @property
     def busy_queues(self) -> dict[str, str]:
         """Busy queues as the last look found them, and those of the tasks that were taken since."""
-        live = [one for one in self._tries.live.values() if not one.refusal]
+        live = [one for one in self._tries.live.values() if not one.refusal and not one.is_assembling]
         return {**self._busy_queues, **{one.needs.queue: one.claim.task_id for one in live if one.needs.queue}}
 
     @property
@@ -147,7 +147,7 @@ class Looking:
         if self.is_out or not self._agenda.take(Duty.LOOK, now):
             return frozenset()
         # A try that is settling may be back in pending/ by the time that the listing is made.
-        live = [one for one in self._tries.live.values() if one.holds_gpus]
+        live = [one for one in self._tries.live.values() if one.holds_gpus and not one.is_assembling]
         if self._tries.live or is_busy:
             self._busy_until = now + BUSY_FOR_S
         everything = self._agenda.take(Duty.LOOK_AROUND, now)

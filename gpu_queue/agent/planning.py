@@ -10,6 +10,7 @@ from gpu_queue.agent.agenda import Agenda, Duty
 from gpu_queue.agent.beat import Beat
 from gpu_queue.agent.cards import Cards
 from gpu_queue.agent.fillers import Fillers
+from gpu_queue.agent.gangs import Gangs
 from gpu_queue.agent.looking import Looking
 from gpu_queue.agent.place import Place
 from gpu_queue.agent.rests import limits
@@ -19,7 +20,7 @@ from gpu_queue.reasons import Reason
 from gpu_queue.scheduling.admission import Terms, dedicated, shared
 from gpu_queue.scheduling.facts import Demand, Facts, Phase
 from gpu_queue.scheduling.order import in_turn
-from gpu_queue.scheduling.plan import LOOK_AHEAD, Start, plan, positions_without_gpu
+from gpu_queue.scheduling.plan import LOOK_AHEAD, Assemble, Start, plan, positions_without_gpu
 from gpu_queue.scheduling.selecting import turn_after
 from gpu_queue.sharing import Mode
 from gpu_queue.task import Waiting
@@ -34,6 +35,7 @@ class Planning:
         cards: Cards,
         tries: Tries,
         looking: Looking,
+        gangs: Gangs,
         fillers: Fillers,
         beat: Beat,
         place: Place,
@@ -47,6 +49,7 @@ class Planning:
             cards: what may be given.
             tries: what runs, and starts what is planned.
             looking: what waits.
+            gangs: our part in tasks over several nodes.
             fillers: a worker may have to go for what starts.
             beat: knows the server's clock.
             place: nothing is started without it.
@@ -57,6 +60,7 @@ class Planning:
         self._cards = cards
         self._tries = tries
         self._looking = looking
+        self._gangs = gangs
         self._fillers = fillers
         self._beat = beat
         self._place = place
@@ -115,6 +119,7 @@ class Planning:
             serving_since=server_now if self._serving_since is None else self._serving_since,
             ready_since=self._ready_since,
             kept_since=self._kept_since,
+            gangs=self._gangs.around(),
             policy=shared if is_shared else dedicated,
             terms=Terms(settings.foreign_memory_bytes, settings.sharing),
         )
@@ -141,10 +146,14 @@ class Planning:
             self._serving_since = facts.serving_since
         decided = plan(facts, LOOK_AHEAD if is_anew else 0)
         self._ready_since, self._kept_since = decided.ready_since, decided.kept_since
+        self._gangs.assembling.unwanted = decided.unwanted
         if decided.actions and not self._fillers.is_empty:
             agenda.want(Duty.KEEP)  # a worker may have to go
         for action in decided.actions:
-            if isinstance(action, Start):
+            if isinstance(action, Assemble):
+                if not (self._cards.may_be_given(action.gpus, now, agenda) and self._assemble(action, facts)):
+                    break
+            elif isinstance(action, Start):
                 if not (self._cards.may_be_given(action.gpus, now, agenda) and self._start(action, facts)):
                     break  # their answer, or the next look, plans again
             else:
@@ -156,6 +165,13 @@ class Planning:
             self._cards.watch_foreign(facts.states(), now, agenda)
             if facts.is_shared:
                 agenda.want(Duty.PLAN_ANEW, now + facts.terms.sharing.check_time_s)
+
+    def _assemble(self, what: Assemble, facts: Facts) -> bool:
+        if what.task.task_id is None:
+            self._tries.give_id(what.task, facts.now)
+            return True
+        rooms = None if what.reserve_bytes is None else self._cards.rooms(what.gpus, facts.now)
+        return self._gangs.assembling.start(what, facts.now, rooms)
 
     def _start(self, what: Start, facts: Facts) -> bool:
         rooms = None if what.reserve_bytes is None else self._cards.rooms(what.gpus, facts.now)

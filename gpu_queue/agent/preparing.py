@@ -16,11 +16,22 @@ from gpu_queue.agent.spoken import ports_wanted, read_spoken
 from gpu_queue.agent.surroundings import Surroundings
 from gpu_queue.config import Settings
 from gpu_queue.execution import launcher, leftword
-from gpu_queue.execution.allocation import OUTER, TRY_DIRECTORY, Job, nodefile_of, variables, without_allocation
+from gpu_queue.execution.allocation import (
+    OUTER,
+    TRY_DIRECTORY,
+    GangPart,
+    Job,
+    nodefile_of,
+    variables,
+    without_allocation,
+)
 from gpu_queue.execution.localfiles import write_in_place
 from gpu_queue.execution.login import keep_environment
+from gpu_queue.execution.meeting import Meeting
+from gpu_queue.execution.meeting import variables as meeting_variables
 from gpu_queue.execution.ports import free_port
 from gpu_queue.execution.script import prepare_script, write_script
+from gpu_queue.execution.tools import START_FILE
 from gpu_queue.gpus.devices import Gpu
 from gpu_queue.gpus.visible import visible_devices
 from gpu_queue.node.side import NodeSide
@@ -67,6 +78,23 @@ def scripts_environment(around: Surroundings, settings: Settings) -> dict[str, s
     # A log is a file, for which Python would hold its output back: gpu_tail would show nothing for minutes.
     environment.setdefault("PYTHONUNBUFFERED", "1")
     return environment
+
+
+def meeting_of(one: LiveTry) -> Meeting | None:
+    """Where the ranks of a task over several nodes meet; None: it is on one."""
+    if one.gang is None or one.gang.ranks is None:
+        return None
+    ranks = one.gang.ranks
+    hosts = tuple(rank.part.host for rank in ranks.ranks)
+    # Where all are one host, they meet at an address that is no part's.
+    are_apart = ranks.address == ranks.ranks[0].part.address
+    addresses = tuple(rank.part.address if are_apart else ranks.address for rank in ranks.ranks)
+    return Meeting(one.gang.rank or 0, len(hosts), ranks.address, ranks.port, hosts, addresses)
+
+
+def _ranked(one: LiveTry) -> str:
+    meeting = meeting_of(one)
+    return "" if meeting is None else f", rank {meeting.rank} of {meeting.nodes} nodes"
 
 
 @dataclass(frozen=True)
@@ -123,6 +151,9 @@ class Preparing:
         environment = self._environment(one, claimed, granted, shown)
         if settings.slurm_environment != "off":
             environment |= self._allocation(one, claimed, granted, script, cwd, ports_taken)
+        meeting = meeting_of(one)
+        if meeting is not None:  # the port that all know, whatever the script looks for one of its own by
+            environment |= meeting_variables(meeting, len(granted))
         program, more = keep_environment(program, script_path, environment, one.directory.path)
         watched = program if settings.log == "direct" else launcher.with_pump(program)
         spec = launcher.LaunchSpec(
@@ -173,6 +204,7 @@ class Preparing:
             "queue": one.needs.queue,
             "memory_bytes": one.needs.memory_bytes,
             "signal": None if one.needs.signal is None else str(one.needs.signal),
+            "nodes": one.needs.nodes,
             "allocation": self.allocation.name,
         }
         one.directory.write_facts({**one.facts, **for_successor})
@@ -188,10 +220,16 @@ class Preparing:
             task_id=one.claim.task_id,
             number=one.claim.number,
             uni_id=one.name,
-            log_path=self.spool.paths.log(one.claim),
+            log_path=self._log_path(one),
             gpus=visible_devices(granted, self.cards.everything),
             script_path=claimed.submission.path or claimed.claim_path,
             program=program,
+        )
+
+    def _log_path(self, one: LiveTry) -> str:
+        gang = one.gang
+        return (
+            self.spool.paths.log(one.claim) if gang is None else self.spool.paths.rank_log(gang.claim, gang.rank or 0)
         )
 
     def _allocation(
@@ -206,17 +244,19 @@ class Preparing:
         """What a script finds that was written for a scheduler, or looks for a port of its own."""
         said: dict[str, str] = {}
         wanted = ports_wanted(script)
-        if wanted:
+        host, meeting = socket.gethostname(), meeting_of(one)
+        if wanted and meeting is not None:  # all ranks look for the same
+            said |= dict.fromkeys(wanted, str(meeting.port))
+        elif wanted:
             one.port = free_port(one.claim.task_id, ports_taken)
             said |= dict.fromkeys(wanted, str(one.port)) if one.port else {}
         spoken = read_spoken(script)
         if not (spoken.is_slurm or spoken.is_pbs or claimed.submission.array):
             return said
-        host = socket.gethostname()
         path, tools = self.environment.get("PATH", os.defpath), self.tools() if spoken.is_slurm else ""
         nodefile = f"{one.directory.path}/nodefile" if spoken.is_pbs else ""
         if nodefile:
-            write_in_place(nodefile, nodefile_of(spoken, [host]).encode())
+            write_in_place(nodefile, nodefile_of(spoken, meeting.hosts if meeting else [host]).encode())
         if tools:
             said |= {"PATH": f"{tools}:{path}", TRY_DIRECTORY: one.directory.path}
         job = Job(
@@ -232,15 +272,21 @@ class Preparing:
             nodefile=nodefile,
             home=self.environment.get("HOME", ""),
             path=path,
+            gang=None if meeting is None else self._part_of(meeting, tools),
         )
         return said | variables(spoken, job)
+
+    def _part_of(self, meeting: Meeting, tools: str) -> GangPart:
+        start_file = f"{tools}/{START_FILE}" if tools else ""
+        bash_env = self.environment.get("BASH_ENV", "")
+        return GangPart(meeting.rank, meeting.hosts, meeting.addresses, start_file, bash_env)
 
     def _header(self, one: LiveTry, granted: list[Gpu], cwd: str, notes: Iterable[str]) -> str:
         gpus = ", ".join(str(gpu.index) for gpu in granted) or "none"
         nonce = one.claim.task_id.split("-", 2)[1]
         lines = [
             f"task {printable(one.title)} ({nonce}), try {one.claim.number}",
-            f"node {self.spool.node}, GPUs {gpus}, as {who_asked(one.needs.reason)}",
+            f"node {self.spool.node}{_ranked(one)}, GPUs {gpus}, as {who_asked(one.needs.reason)}",
             f"in {cwd}",
             f"started {format_local(one.started_wall_s)}",
             *(f"note: {note}" for note in notes),

@@ -193,11 +193,14 @@ class Launched:
     """What this node lacks."""
 
 
+Answer = Claimed | NotClaimed | Recalled | Settled | Failed
+
+
 @dataclass(frozen=True)
 class Facts:
     """What was seen of a try since it was looked at last."""
 
-    answer: Claimed | NotClaimed | Recalled | Settled | Failed | None = None
+    answer: Answer | None = None
     """What came of its errand to the storage."""
     wish: Wish | None = None
     began_at: float | None = None

@@ -13,11 +13,13 @@ from dataclasses import replace
 
 from gpu_queue.agent import life, shimseen, stages
 from gpu_queue.agent.agenda import Agenda, Duty
+from gpu_queue.agent.ganged import Ganged
 from gpu_queue.agent.holdings import Holdings
-from gpu_queue.agent.livetry import LiveTry, ended_facts, last_line, left_over, recalled, remember
+from gpu_queue.agent.livetry import LiveTry, recalled, remember
 from gpu_queue.agent.preparing import Preparing
-from gpu_queue.agent.rests import Rests, retry_limits
-from gpu_queue.agent.tally import Ended, Tally
+from gpu_queue.agent.rests import Rests
+from gpu_queue.agent.settling import Settling
+from gpu_queue.agent.tally import Tally
 from gpu_queue.execution import leftword, processes
 from gpu_queue.execution.local import AgentDirectory
 from gpu_queue.execution.shims import Shims
@@ -25,11 +27,11 @@ from gpu_queue.gpus.devices import Gpu
 from gpu_queue.gpus.leases import Leases, Room
 from gpu_queue.node.side import NodeSide
 from gpu_queue.node.storage import Errand, Failed, Storage
-from gpu_queue.node.transitions import Claimed, NotClaimed, Recalled, Settled
+from gpu_queue.node.transitions import Claimed, NotClaimed, Recalled
 from gpu_queue.scheduling.plan import Start
 from gpu_queue.scheduling.recovery import ClaimFacts, Step, recover
 from gpu_queue.spool.paths import claim_name, full_name, make_id, parse_claim, parse_drop
-from gpu_queue.task import Claim, End, Settlement, State, Waiting, Why, told_outcome
+from gpu_queue.task import Claim, End, Waiting, Why
 
 STOP_REMEMBERED_S = 600.0
 LEFTOVER_PATIENCE_S = 0.2
@@ -65,10 +67,8 @@ class Tries:
         self._are_clear = are_clear
         self._restore = restore
         self._claims: Errand[Claimed | NotClaimed] = Errand(storage, "claim", say)
-        self._records: Errand[None] = Errand(storage, "record", say)
         forgot = "what this node has forgotten of a try could not be read"
         self._recalls: Errand[Recalled] = Errand(storage, "recall", say, trouble=forgot, over="it was read")
-        self._settles: Errand[Settled] = Errand(storage, "settle", say)
         self.live: dict[str, LiveTry] = {}
         self.holdings = Holdings(leases, self.live, say)
         self.rests = Rests(agenda, say)
@@ -81,7 +81,10 @@ class Tries:
         self.stories: dict[str, tuple[str, str]] = {}
         """Claims that were taken over: from which node, and how they came to be lost."""
         self.tally = Tally()
+        self.settling = Settling(spool, storage, preparing.settings, agenda, self.tally, say, self.answer)
         self.is_leaving = False
+        self.gathers: Callable[[LiveTry, End, str], bool] = lambda *_: False
+        """Whether the end of a try is not its own alone: whoever says so has it moved on."""
         self.heard: dict[int, float] = {}
         """When the agent was sent TERM, USR1 and USR2 last, in monotonic seconds."""
 
@@ -109,24 +112,53 @@ class Tries:
         Returns:
             False where a GPU or the local disk is not to be had: the task waits.
         """
-        if self.rests.node_rests(now):
+        one = self.hold(what.task, what.gpus, what.reserve_bytes, now, rooms)
+        if one is None:
             return False
-        task = what.task
-        one = self._new_try(task, stages.Claiming(), now)
-        one.gpus, one.reserve_bytes = what.gpus, what.reserve_bytes
+        self._submit_claim(one, what.task)
+        return True
+
+    def hold(
+        self,
+        task: Waiting,
+        gpus: tuple[str, ...],
+        reserve_bytes: int | None,
+        now: float,
+        rooms: Mapping[str, Room] | None = None,
+        number: int | None = None,
+    ) -> LiveTry | None:
+        """Lock and GPUs for a task that is about to be claimed; None where they are not to be had.
+
+        Args:
+            task: it.
+            gpus: UUIDs.
+            reserve_bytes: of the memory of each; None: whole cards.
+            now: monotonic seconds.
+            rooms: as of :meth:`start`.
+            number: which try of the task it is; None: as the task tells.
+        """
+        if self.rests.node_rests(now):
+            return None
+        one = self._new_try(task, stages.Claiming(), now, number)
+        one.gpus, one.reserve_bytes = gpus, reserve_bytes
         submitted_as = task.submission.name if task.submission is not None else ""
         one.title = submitted_as or parse_drop(task.name)[1].decode("utf-8", "replace")
         try:
             one.shim = self._shims.take(one.name)
-            granted = not what.gpus or self._leases.take(what.gpus, one.directory.path, what.reserve_bytes, rooms)
+            granted = not gpus or self._leases.take(gpus, one.directory.path, reserve_bytes, rooms)
         except OSError as error:
             self.rests.rest_node(error, now)
             granted = False
         if not granted:
             self._let_shim_go(one, to_spares=True)
-            return False
+            return None
+        return one
+
+    def give_id(self, task: Waiting, now: float) -> None:
+        """Take a hand drop, only to put it back under a name that all nodes know it by."""
+        one = self._new_try(task, stages.Claiming(why=Why.REQUEUE), now)
+        one.title = parse_drop(task.name)[1].decode("utf-8", "replace")
         self._submit_claim(one, task)
-        return True
 
     def refuse(self, task: Waiting, reason: str, now: float) -> None:
         """Take a task that can never run, only to move it to failed/ with its reason."""
@@ -134,11 +166,12 @@ class Tries:
         one.refusal, one.title = reason, task.name
         self._submit_claim(one, task)
 
-    def _new_try(self, task: Waiting, stage: stages.Stage, now: float) -> LiveTry:
+    def _new_try(self, task: Waiting, stage: stages.Stage, now: float, number: int | None = None) -> LiveTry:
         task_id = task.task_id
         if task_id is None:
             task_id = make_id(time.time(), secrets.token_hex(3), parse_drop(task.name)[1])
-        one = self._try_of(Claim(task.priority, task_id, task.tries + 1, secrets.token_hex(3)), stage, now)
+        number = task.tries + 1 if number is None else number
+        one = self._try_of(Claim(task.priority, task_id, number, secrets.token_hex(3)), stage, now)
         one.needs, one.waited_as = task.needs, task.name
         return one
 
@@ -173,7 +206,7 @@ class Tries:
         if not serves:
             self._shims.drop_spares()
         elif not self.rests.node_rests(now) and not any(
-            isinstance(one.stage, stages.Claiming) for one in self.live.values()
+            isinstance(one.stage, stages.Claiming) and not one.is_assembling for one in self.live.values()
         ):
             try:
                 self._shims.refill()
@@ -192,6 +225,18 @@ class Tries:
     def stop(self, one: LiveTry, why: Why, now: float, grace_s: float | None = None) -> None:
         """End a try: the reason is durable before the first signal."""
         self._go_on(one, now, stages.Facts(wish=stages.Wish(why, grace_s)))
+
+    def answer(self, one: LiveTry, result: stages.Answer) -> None:
+        """Go on with what came of an errand that others sent for a try."""
+        if isinstance(result, Claimed):
+            one.log = result.log
+            one.title = result.submission.name or one.title
+        self._go_on(one, self._clock(), stages.Facts(answer=result))
+
+    def listed(self, one: LiveTry, now: float, *, is_listed: bool) -> None:
+        """Notice whether the claim of a try was there, by a good listing."""
+        if one.is_running:
+            self._go_on(one, now, stages.Facts(is_listed=is_listed))
 
     def _go_on(self, one: LiveTry, now: float, facts: stages.Facts) -> None:
         """Do what follows from what was seen, and from what is seen then, as long as its stage changes."""
@@ -247,7 +292,7 @@ class Tries:
                 case stages.Began():
                     self.rests.began(full_name(one.claim.priority, one.claim.task_id))
                 case stages.Record():
-                    self._record(one)
+                    self.settling.record(one)
                 case stages.Recall():
                     self._recall(one)
                 case stages.WriteWhy(why):
@@ -271,7 +316,8 @@ class Tries:
                 case stages.Settle(end, problem, note):
                     if problem:
                         one.facts["problem"] = problem
-                    self._settle(one, end, now, note)
+                    if not self.gathers(one, end, note):
+                        self.settling.settle(one, end, now, note)
                 case stages.Tell():
                     self._agenda.want(Duty.TELL)
                 case stages.Free():
@@ -283,7 +329,7 @@ class Tries:
                     one.directory.remove()
                     self.stop_wanted.pop(one.name, None)
                 case stages.Tally(settlement, error_type):
-                    self._tally(one, settlement, error_type)
+                    self.settling.count(one, settlement, error_type)
         return launched
 
     def _launch(self, one: LiveTry, claimed: Claimed, now: float) -> stages.Launched:
@@ -294,22 +340,6 @@ class Tries:
         except OSError as error:
             return stages.Launched(trouble=error)
         return stages.Launched(one.needs.time_s, self._preparing.begins_within_s)
-
-    def _record(self, one: LiveTry) -> None:
-        record = dict(one.facts)
-        started_at, one.is_recorded = None if one.is_recorded else one.started_wall_s, True
-        log = -1
-        if one.directory.has_begun():
-            log, one.log = one.log, -1
-
-        def done(result: Failed | None) -> None:
-            if isinstance(result, Failed):
-                self._say(f"{one.name}: its record could not be written ({result})")
-
-        def call() -> None:
-            self._spool.transitions.runs(one.claim, record, started_at, log)
-
-        self._records.send(call, done, key=one.name)
 
     def _recall(self, one: LiveTry) -> None:
         def done(result: Recalled | Failed) -> None:
@@ -340,45 +370,6 @@ class Tries:
             (self._shims.give_back if to_spares else self._shims.dismiss)(one.shim)
             one.shim = None
 
-    # -- settling --------------------------------------------------------------------------------------------------
-
-    def _settle(self, one: LiveTry, end: End, now: float, note: str) -> None:
-        limits = retry_limits(self._settings()).of_task(one.needs.retries)
-        started = None if one.is_recorded or not one.started_wall_s else (one.started_wall_s, dict(one.facts))
-        facts = ended_facts(one, end, now)
-        left = left_over(one, end, facts)
-        log, one.log = one.log, -1
-        last, one.has_last_line = "" if one.has_last_line else last_line(one, end, note, left), True
-
-        def call() -> Settled:
-            settled = self._spool.transitions.settle(
-                one.claim,
-                one.named_end,
-                end,
-                limits,
-                facts,
-                one.refusal,
-                one.needs.queue,
-                started,
-                because=one.because,
-                inherited=one.is_inherited,
-                log=log,
-                last_line=last,
-                abnormal=self._spool.uni_ids.abnormal(one.name),
-            )
-            return self._spool.uni_ids.ended(one.claim, end, settled, began=one.started_wall_s > 0)
-
-        self._settles.send(call, lambda it: self._go_on(one, self._clock(), stages.Facts(answer=it)), key=one.name)
-
-    def _tally(self, one: LiveTry, settlement: Settlement, error_type: str) -> None:
-        if settlement.to is State.PENDING:
-            self._agenda.want(Duty.LOOK)
-        else:
-            self.tally.add(Ended(one.claim.task_id, settlement.to, one.needs.queue))
-        because = f" ({settlement.reason})" if settlement.reason else ""
-        outcome = told_outcome(settlement.outcome, error_type)
-        self._say(f"{settlement.to.value:<8} {one.title}  {outcome}{because}  [{one.claim.task_id}]")
-
     # -- recovery --------------------------------------------------------------------------------------------------
 
     def recover(self, own_claims: Iterable[str], now: float) -> None:
@@ -391,18 +382,28 @@ class Tries:
             claim, named_end = parsed
             present.add(claim_name(claim))
             if claim_name(claim) not in self.live:
-                self._take_up(claim, named_end, now)
+                self.take_up(claim, named_end, now)
         for one in list(self.live.values()):
-            if one.is_running:
-                self._go_on(one, now, stages.Facts(is_listed=one.name in present))
+            if not one.is_other_rank:
+                self.listed(one, now, is_listed=one.name in present)
 
     def tidy(self, own_claims: Iterable[str]) -> None:
         """Remove what killed agents left on this node: directories of tries that are over or never began."""
         kept = self.live.keys() | {claim_name(parsed[0]) for parsed in map(parse_claim, own_claims) if parsed}
         self._home.tidy(kept)
 
-    def _take_up(self, claim: Claim, named_end: End | None, now: float) -> None:
+    def take_up(self, claim: Claim, named_end: End | None, now: float, gang: Ganged | None = None) -> None:
+        """Have a claim in hand that was found.
+
+        Args:
+            claim: it.
+            named_end: what its name says of its end.
+            now: monotonic seconds.
+            gang: of which it is another rank; None: it is in our own directory.
+        """
         one = self._try_of(claim, stages.Over(), now)
+        if gang is not None:
+            one.gang, one.claim_path = gang, self._spool.paths.gang_member(gang.claim, claim)
         one.named_end, one.is_recorded = named_end, True
         local = one.directory
         if named_end is None and not local.has_lock():

@@ -92,6 +92,7 @@ class Settings:
     sharing: Sharing = field(default_factory=Sharing)
     work_dir: str | None = None
     node_name: str = ""
+    address: str = ""
     at_end: str = "wait"
     until_empty: bool = False
     sweep: str = "off"
@@ -243,6 +244,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("sharing.retry_config.backoff_duration_s", "", "GPU_QUEUE_BACKOFF_DURATION", "retry_config.backoff_duration", DURATION, "10m", "shared: how long it rests", live=True),
     Setting("sharing.retry_config.max_retries", "", "GPU_QUEUE_MAX_RETRIES", "retry_config.max_retries", or_none(COUNT), "none", "shared: retries until it is given up; `none`: it is tried until it succeeds", live=True),
     Setting("work_dir", "", "", "work_dir", or_none(TEXT), "none", "of `gpu_load`: where commands run; a relative path begins at the directory that holds the command file, and `none` is its parent", live=True, guarded=True),
+    Setting("address", "--address", "GPU_QUEUE_ADDRESS", "", TEXT, "that of the default route", "by which the other nodes of a task reach this one", "HOST"),
     Setting("node_name", "--node-name", "GPU_QUEUE_NODE_NAME", "", TEXT, "the host's name", "how this node is called", "NAME"),
     Setting("at_end", "--at-end", "GPU_QUEUE_AT_END", "at_end", one_of("wait", "stop"), "wait", "at the end of the lifetime: `wait` for running tasks or `stop` (requeue) them", "WHAT"),
     Setting("until_empty", "--until-empty", "GPU_QUEUE_UNTIL_EMPTY", "", FLAG, "off", "exit when nothing waits and nothing runs"),

@@ -29,6 +29,18 @@ def free_port(task_id: str, taken: Collection[int]) -> int:
     return 0
 
 
+def own_address() -> str:
+    """The address by which other hosts reach this one: that of the default route, else what the host is called."""
+    for family, outside in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as asked:
+                asked.connect((outside, 9))  # of a datagram nothing is sent by that
+                return str(asked.getsockname()[0])
+        except OSError:
+            continue
+    return socket.gethostname()
+
+
 def _is_free(port: int) -> bool:
     for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):  # noqa: S104  only tried
         try:

@@ -59,9 +59,13 @@ class Writer:
 
     def end_log(self, claim: Claim, log: int, last_line: str) -> None:
         """Write the last line of a log, which nothing waits for and whose loss is none, and close it."""
+        self.end_log_at(self._paths.log(claim), log, last_line)
+
+    def end_log_at(self, path: str, log: int, last_line: str) -> None:
+        """The same of the log at a path."""
         try:
-            if last_line and (log >= 0 or not self._has_last_line(claim)):
-                descriptor = log if log >= 0 else growing.open_to_append(self._paths.log(claim))
+            if last_line and (log >= 0 or not self._has_last_line(path)):
+                descriptor = log if log >= 0 else growing.open_to_append(path)
                 try:
                     os.write(descriptor, last_line.encode("utf-8", "surrogateescape"))
                 finally:
@@ -71,10 +75,11 @@ class Writer:
             pass  # a full disk, or a link in its place
         self.close(log)
 
-    def _has_last_line(self, claim: Claim) -> bool:
+    @staticmethod
+    def _has_last_line(path: str) -> bool:
         """Whether an agent that was killed before its rename has written it."""
         try:
-            content, _, _ = growing.read_window(self._paths.log(claim), -LAST_LINE_BYTES, LAST_LINE_BYTES)
+            content, _, _ = growing.read_window(path, -LAST_LINE_BYTES, LAST_LINE_BYTES)
         except files.FileProblem:
             return False
         return content.rstrip(b"\n").rpartition(b"\n")[2].startswith(b"==== exit ")

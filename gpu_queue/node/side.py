@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from gpu_queue.config import Config, Settings
 from gpu_queue.errors import SettingsError
 from gpu_queue.node.drops import SettleTimes
+from gpu_queue.node.gangs import GangSide
 from gpu_queue.node.kept import Kept
 from gpu_queue.node.logpush import LogPusher
 from gpu_queue.node.mailbox import Mail, Mailbox
@@ -164,6 +165,7 @@ class NodeSide:
         self.transitions = Transitions(
             paths, node, self.reader, self.events, self.uids, self.queues, self.tallies, self._make_missing
         )
+        self.gangs = GangSide(paths, node, self.uids, self.owners, self.transitions, self.transitions.papers)
         self.mailbox = Mailbox(paths, node, incarnation, self.uids)
         self.kept = Kept(paths, node)
         self.peers = PeerFiles(paths, node, self.events, self.uids)

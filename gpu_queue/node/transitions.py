@@ -122,7 +122,7 @@ class Transitions:
         self._uids = uids
         self._queues, self._tallies = queues, tallies
         self._make_missing = make_missing
-        self._papers = Writer(paths, node, make_missing)
+        self.papers = self._papers = Writer(paths, node, make_missing)
 
     def claim(self, waiting: Waiting, claim: Claim, *, to_run: bool = True) -> Claimed | NotClaimed:
         """Take a task: one rename into this node's running directory, then read what runs.
@@ -261,6 +261,7 @@ class Transitions:
         log: int = -1,
         last_line: str = "",
         abnormal: Abnormal | None = None,
+        blamed_log: str = "",
     ) -> Settled:
         """Move an ended try on.
 
@@ -279,6 +280,7 @@ class Transitions:
             log: the descriptor of its log; negative: it is not open here.
             last_line: of the log, unless it has one.
             abnormal: the script's own word that this try has failed, whatever its status.
+            blamed_log: the log that tells what kind of failure it was; empty: the try's own.
 
         Raises:
             OSError: nothing was moved; ask again later.
@@ -292,7 +294,7 @@ class Transitions:
         end, too_often = granted(end, earlier, limits, format_utc(time.time() - DAY_S), abnormal)
         error_type = "" if refusal else failures.by_its_end(end, abnormal)
         if error_type is None:  # only a try that failed has its log read
-            said = lastwords.read(self._paths.log(claim), failures.TAIL_BYTES)
+            said = lastwords.read(blamed_log or self._paths.log(claim), failures.TAIL_BYTES)
             error_type = failures.by_its_log(end.status, said).value
         else:
             said = b""

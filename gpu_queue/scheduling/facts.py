@@ -8,6 +8,7 @@ from enum import Enum
 
 from gpu_queue.reasons import Reason
 from gpu_queue.scheduling.admission import Card, Policy, Terms, Verdict, dedicated, shared
+from gpu_queue.scheduling.gangs import Around
 from gpu_queue.sharing import RetryConfig
 from gpu_queue.states import GpuState
 from gpu_queue.task import Waiting
@@ -84,6 +85,8 @@ class Facts:
     kept_since: Mapping[Demand, float] = field(default_factory=dict)
     """Since when others hold what such tasks need, without a break, in the server's time (``Plan.kept_since`` of the
     last plan)."""
+    gangs: Around = field(default_factory=Around)
+    """What is known of tasks over several nodes."""
     policy: Policy = dedicated
     """Who may get a GPU."""
     terms: Terms = field(default_factory=lambda: Terms(1 << 30))

@@ -6,6 +6,8 @@
 - A task that this node can never run holds nothing; another node may run it.
 - Who may get a GPU at all is the policy's to say (:mod:`gpu_queue.scheduling.admission`).  A card that was given is
   judged again with what is promised of it.
+- A task over several nodes *holds* in the same way; where GPUs for it are idle they are held ready (``Assemble``),
+  and it starts when enough nodes do so (:mod:`gpu_queue.scheduling.gangs`).
 - ``obstacle`` is the one judge: a task is claimed where it finds none, and what it finds is what people are told.
 """
 
@@ -19,6 +21,7 @@ from gpu_queue.reasons import AFTER_TOLD, Code, Reason, reason
 from gpu_queue.scheduling import backoff, patience
 from gpu_queue.scheduling.admission import WHOLE
 from gpu_queue.scheduling.facts import Demand, Facts, Phase
+from gpu_queue.scheduling.gangs import Gang, stand
 from gpu_queue.scheduling.room import NOTHING, Grant, Room, candidates
 from gpu_queue.states import GpuState
 from gpu_queue.task import Needs, State, Waiting
@@ -33,6 +36,17 @@ class Start:
     """UUIDs in index order; () for a task of 0 GPUs."""
     reserve_bytes: int | None = WHOLE
     """Of the memory of each; None: the whole card."""
+
+
+@dataclass(frozen=True)
+class Assemble:
+    """Hold these GPUs ready for a task over several nodes, without which it does not start."""
+
+    task: Waiting
+    gpus: tuple[str, ...]
+    reserve_bytes: int | None = WHOLE
+    join: Gang | None = None
+    """For this call; None: call the other nodes."""
 
 
 @dataclass(frozen=True)
@@ -137,10 +151,12 @@ def obstacle(task: Waiting, facts: Facts, room: Room) -> Obstacle | None:
     promised_s = None if task.needs.time_is_limit and facts.waits_at_end else task.needs.time_s
     if promised_s is not None and lifetime_left_s is not None and promised_s > lifetime_left_s:
         return Obstacle(reason(Code.LIFETIME, time_s=promised_s, left_s=lifetime_left_s))
-    if task.needs.nodes > 1:
-        return Obstacle(reason(Code.NODES, needed=task.needs.nodes))
     if task.needs.queue is not None:
         waits = _queue_obstacle(task, task.needs.queue, facts, room)
+        if waits is not None:
+            return waits
+    if task.needs.nodes > 1:
+        waits = _gang_obstacle(task, facts, room)
         if waits is not None:
             return waits
     if task.needs.gpus_max == 0:
@@ -161,6 +177,26 @@ def _queue_obstacle(task: Waiting, queue: str, facts: Facts, room: Room) -> Obst
     head = room.queue_heads.get(queue)
     if head is not None:
         return Obstacle(reason(Code.QUEUE, queue=queue, first=head.name, first_title=head.title))
+    return None
+
+
+def _gang_obstacle(task: Waiting, facts: Facts, room: Room) -> Obstacle | None:
+    """Whether a task over several nodes is put together now, as far as this node's GPUs do not decide it."""
+    around, nodes, task_id = facts.gangs, task.needs.nodes, task.task_id or ""
+    served = around.may_serve(task.needs)
+    if served < nodes:
+        return Obstacle(reason(Code.NODES_INFEASIBLE, needed=nodes, served=served))
+    first = around.first()
+    if task_id in around.held:
+        if room.held_by is not None:  # ours may be what that one lacks
+            return Obstacle(reason(Code.BEHIND, first=room.held_by.name, first_title=room.held_by.title))
+        gang = around.held[task_id]
+        who = tuple(sorted({gang.caller, *gang.offers.values(), *gang.nodes.values()} - {""})) if gang else ()
+        return Obstacle(reason(Code.GANG, nodes=nodes, have=len(who), who=who))
+    behind = stand(task_id, task.priority, first, room.gang).behind
+    if behind:
+        title = next((one.title for one in facts.waiting if one.task_id == behind), "")
+        return Obstacle(reason(Code.ASSEMBLING, first=behind, first_title=title))
     return None
 
 
@@ -200,6 +236,8 @@ def _judge(facts: Facts, look_ahead: int | None) -> Iterator[tuple[Waiting, Obst
             found = Obstacle(why, refuse=True)
         elif found.holds and room.held_by is None:
             room.hold(task)
+        if task.needs.nodes > 1 and (found is None or found.holds or found.reason.code is Code.GANG):
+            room.gang = room.gang or task.task_id or ""
         if task.needs.queue is not None and not (found is not None and found.refuse):
             room.queue_heads.setdefault(task.needs.queue, task)
         yield task, found, granted
@@ -263,7 +301,9 @@ def _without_queues_of_gpus(waiting: Sequence[Waiting], positions: Sequence[int]
 class Plan:
     """What to start and what to refuse now, in order."""
 
-    actions: tuple[Start | Refuse, ...] = ()
+    actions: tuple[Start | Assemble | Refuse, ...] = ()
+    unwanted: frozenset[str] = frozenset()
+    """The ids of tasks over several nodes for which GPUs are held ready, and should not be any longer."""
     needs_reading: bool = False
     """It ended at a task that was not read yet, which may be the one that comes first."""
     ready_since: Mapping[str, float] = field(default_factory=dict)
@@ -280,8 +320,9 @@ def plan(facts: Facts, look_ahead: int = LOOK_AHEAD) -> Plan:
         look_ahead: so many are judged in any case; 0 where an earlier plan has judged what waits.
     """
     if facts.phase is not Phase.SERVING:
-        return Plan()
-    actions: list[Start | Refuse] = []
+        return Plan(unwanted=frozenset(facts.gangs.held))
+    actions: list[Start | Assemble | Refuse] = []
+    unwanted: set[str] = set()
     short: list[Waiting] = []
     needs_reading = False
     facts = replace(facts, kept_since=patience.kept_since(facts, anew=look_ahead > 0))
@@ -289,14 +330,21 @@ def plan(facts: Facts, look_ahead: int = LOOK_AHEAD) -> Plan:
         if not task.is_read and task.unready is None:
             needs_reading = True
             break
-        if found is None:
+        if task.task_id in facts.gangs.held:
+            if found is not None and found.reason.code is not Code.GANG:
+                unwanted.add(task.task_id or "")
+        elif found is None and task.needs.nodes > 1:
+            join = stand(task.task_id or "", task.priority, facts.gangs.first()).join
+            actions.append(Assemble(task, granted.gpus, granted.reserve_bytes, join))
+        elif found is None:
             actions.append(Start(task, granted.gpus, granted.reserve_bytes))
         elif found.refuse:
             actions.append(Refuse(task, found.reason))
         elif found.is_short:
             short.append(task)
     acted = {one.task.name for one in actions}
-    return Plan(tuple(actions), needs_reading, patience.ready_since(facts, short, acted), facts.kept_since)
+    kept = facts.kept_since
+    return Plan(tuple(actions), frozenset(unwanted), needs_reading, patience.ready_since(facts, short, acted), kept)
 
 
 def explain(facts: Facts, at_most: int, names: frozenset[str] = frozenset()) -> list[tuple[str, Reason]]:

@@ -8,6 +8,7 @@
       members/<claim>       the claim of another rank;    <claim>=<status>[-<why>]: this rank has ended so
       members/node          permanent, so that a listing is never empty
       ranks                 who has which rank, where to meet: written once, before ``call`` becomes ``go``
+      end                   by which rank it comes to its end: of several the first to be written counts
 
 - Each step is one rename, and of two who want different things one wins: ``call`` becomes ``go`` or ``off``, an offer
   becomes a member's claim or is withdrawn.
@@ -20,7 +21,6 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
 from gpu_queue import PROTOCOL
@@ -28,24 +28,17 @@ from gpu_queue.spool import files, growing
 from gpu_queue.spool.fields import Fields
 from gpu_queue.spool.paths import SpoolPaths, claim_name, ended_name, parse_claim
 from gpu_queue.spool.store import Moved, listing, move
-from gpu_queue.task import Claim, End
+from gpu_queue.states import GangStage as Stage
+from gpu_queue.task import GIVEN_UP, Claim, End, RankEnd, Why
 
 NODES_MAX = 1024
 """A task over more nodes is none."""
+GANGS_MAX = 1000
 KEEPER = "node"
-OFFERS, MEMBERS, RANKS = "offers", "members", "ranks"
+OFFERS, MEMBERS, END = "offers", "members", "end"
 
 Mark = tuple[int, int]
 """Inode and mtime: it changes with every sign of life."""
-
-
-class Stage(str, Enum):
-    """How far a gang is: the name of the one file."""
-
-    CALL = "call"  # it is being put together: nothing of it runs
-    GO = "go"  # it runs, as a whole
-    OFF = "off"  # it ends, or never came about
-    UNKNOWN = ""  # a listing that was made during a rename
 
 
 @dataclass(frozen=True)
@@ -103,10 +96,11 @@ class Seen:
     """What offers and members bring, by the name of the claim, as far as it can be read."""
     ranks: Ranks | None = None
     """None: there are none yet, or they cannot be read."""
+    end: RankEnd | None = None
+    """By which rank it comes to its end; None: by none yet, or it cannot be read."""
     marks: Mapping[str, Mark] = field(default_factory=dict)
-    """Of the one file (by ``""``) and of open offers and members, where they were asked for."""
-    is_claimed: bool = False
-    """Its claim is there: on some node the task runs, or is being moved on."""
+    """Of the one file (by ``""``) and of all offers and members that are open or were given up, where they were asked
+    for."""
 
     @property
     def name(self) -> str:
@@ -162,8 +156,17 @@ def read_ranks(paths: SpoolPaths, claim: Claim, uids: frozenset[int] | None = No
         return None
 
 
+def parse_end(value: object) -> RankEnd | None:
+    """By which rank a gang comes to its end; None where that is not told whole."""
+    said = Fields(value)
+    rank, status, why = said.integer("rank"), said.integer("status"), said.raw("why")
+    if rank is None or status is None or not 0 <= rank < NODES_MAX or not 0 <= status <= 255:
+        return None
+    return RankEnd(rank, End(status, Why.read(why) if isinstance(why, str) else None))
+
+
 def names_of(paths: SpoolPaths) -> list[Claim]:
-    """The gangs that have a directory, by the claims of rank 0.
+    """The gangs that have a directory, by the claims of rank 0; some of them, where there are more than a thousand.
 
     Raises:
         OSError: they could not be listed.
@@ -175,7 +178,7 @@ def names_of(paths: SpoolPaths) -> list[Claim]:
     return sorted(
         (one[0] for one in parsed if one is not None and one[1] is None),
         key=lambda claim: (claim.priority, claim.task_id, claim.number, claim.token),
-    )
+    )[:GANGS_MAX]
 
 
 def _claims_in(directory: str) -> dict[str, End | None]:
@@ -216,9 +219,10 @@ class Gangs:
         directory, name = self._paths.gang(claim), claim_name(claim)
         # The one file first: who is listed as a member after "go" was, and is none of it, came too late.
         try:
-            stage = stage_of(listing(directory))
+            names = listing(directory)
         except FileNotFoundError:
             return Seen(claim, Stage.UNKNOWN)
+        stage = stage_of(names)
         offers, members = _claims_in(self._paths.gang_offers(claim)), _claims_in(self._paths.gang_members(claim))
         caller = self._part(name, f"{directory}/{stage.value}") if stage is not Stage.UNKNOWN else None
         parts = {
@@ -232,9 +236,12 @@ class Gangs:
         if marks:
             places = {"": f"{directory}/{stage.value}"} if stage is not Stage.UNKNOWN else {}
             places |= {one: f"{directory}/{OFFERS}/{one}" for one, end in offers.items() if end is None}
-            places |= {one: f"{directory}/{MEMBERS}/{one}" for one, end in members.items() if end is None}
+            for one, end in members.items():
+                if end in (None, GIVEN_UP):
+                    places[one] = f"{directory}/{MEMBERS}/{_as_it_stands(one, end)}"
             found = {one: mark for one, path in places.items() if (mark := files.mark_of(path)) is not None}
-        return Seen(claim, stage, offers, members, caller or Part(), parts, ranks, found)
+        ends = self._end(f"{directory}/{END}") if END in names else None
+        return Seen(claim, stage, offers, members, caller or Part(), parts, ranks, ends, found)
 
     def forget_others(self, names: Collection[str]) -> None:
         """Forget what is known of gangs that are gone.
@@ -244,6 +251,12 @@ class Gangs:
         """
         self._parts = {name: one for name, one in self._parts.items() if name in names}
         self._ranks = {name: one for name, one in self._ranks.items() if name in names}
+
+    def _end(self, path: str) -> RankEnd | None:
+        try:
+            return parse_end(files.read_json(path, self._uids))
+        except files.FileProblem:
+            return None
 
     def _part(self, name: str, path: str) -> Part | None:
         known = self._parts.get(name)
@@ -311,18 +324,17 @@ def offer(paths: SpoolPaths, claim: Claim, member: Claim, part: Part) -> None:
 
 def accept(paths: SpoolPaths, claim: Claim, member: Claim) -> Moved:
     """Make an offer a member's claim: the right of whoever calls."""
-    return move(f"{paths.gang_offers(claim)}/{claim_name(member)}", paths.gang_member(claim, member)).moved
+    return _move(paths, claim, f"{OFFERS}/{claim_name(member)}", f"{MEMBERS}/{claim_name(member)}")
 
 
 def withdraw(paths: SpoolPaths, claim: Claim, member: Claim, end: End) -> Moved:
     """Hold nothing ready any more: LOST where it has become a member's claim."""
-    offers = paths.gang_offers(claim)
-    return move(f"{offers}/{claim_name(member)}", f"{offers}/{ended_name(member, end)}").moved
+    return _move(paths, claim, f"{OFFERS}/{claim_name(member)}", f"{OFFERS}/{ended_name(member, end)}")
 
 
 def end_member(paths: SpoolPaths, claim: Claim, member: Claim, end: End) -> Moved:
     """Say how a rank has ended: its own node does, or whoever may not wait for it any longer."""
-    return move(paths.gang_member(claim, member), f"{paths.gang_members(claim)}/{ended_name(member, end)}").moved
+    return _move(paths, claim, f"{MEMBERS}/{claim_name(member)}", f"{MEMBERS}/{ended_name(member, end)}")
 
 
 def begin(paths: SpoolPaths, claim: Claim, ranks: Ranks) -> Moved:
@@ -334,7 +346,17 @@ def begin(paths: SpoolPaths, claim: Claim, ranks: Ranks) -> Moved:
     said = [{"rank": one.rank, "claim": one.claim, "part": _encoded(one.part)} for one in ranks.ranks]
     value = {"protocol": PROTOCOL, "address": ranks.address, "port": ranks.port, "ranks": said}
     files.write_whole(paths.gang_ranks(claim), files.encode_json(value))
-    return _rename(paths, claim, Stage.CALL, Stage.GO)
+    return _move(paths, claim, Stage.CALL.value, Stage.GO.value)
+
+
+def note_end(paths: SpoolPaths, claim: Claim, by: RankEnd) -> None:
+    """Say by which rank a gang comes to its end, unless somebody has said so.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    said = {"rank": by.rank, "status": by.end.status, "why": by.end.why.value if by.end.why else None}
+    files.write_once(f"{paths.gang(claim)}/{END}", files.encode_json({"protocol": PROTOCOL, **said}))
 
 
 def end(paths: SpoolPaths, claim: Claim, before: Stage) -> Moved:
@@ -345,22 +367,22 @@ def end(paths: SpoolPaths, claim: Claim, before: Stage) -> Moved:
         claim: of rank 0.
         before: what it is, as far as is known.
     """
-    return _rename(paths, claim, before, Stage.OFF)
+    return _move(paths, claim, before.value, Stage.OFF.value)
 
 
-def _rename(paths: SpoolPaths, claim: Claim, before: Stage, after: Stage) -> Moved:
+def _move(paths: SpoolPaths, claim: Claim, before: str, after: str) -> Moved:
     directory = paths.gang(claim)
-    return move(f"{directory}/{before.value}", f"{directory}/{after.value}").moved
+    moved = move(f"{directory}/{before}", f"{directory}/{after}").moved
+    if moved is Moved.UNKNOWN and claim not in names_of(paths):
+        return Moved.LOST  # somebody has removed it all
+    return moved
 
 
-def touch(paths: SpoolPaths, claim: Claim, member: Claim | None = None) -> None:
-    """Give a sign of life of a call, or of an offer.
-
-    Raises:
-        OSError: it is not there any more, or the storage failed.
-    """
-    open_offer = f"{paths.gang_offers(claim)}/{claim_name(member)}" if member is not None else ""
-    os.utime(open_offer or f"{paths.gang(claim)}/{Stage.CALL.value}")
+def held_at(paths: SpoolPaths, claim: Claim, member: Claim | None) -> tuple[str, ...]:
+    """Where a call, or what one node holds ready, may be: touched there, it gives a sign of life."""
+    if member is None:
+        return (f"{paths.gang(claim)}/{Stage.CALL.value}",)
+    return f"{paths.gang_offers(claim)}/{claim_name(member)}", paths.gang_member(claim, member)
 
 
 def remove(paths: SpoolPaths, claim: Claim) -> bool:

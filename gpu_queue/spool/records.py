@@ -223,6 +223,20 @@ def _encoded(usage: GpuUsage) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
+class RankRecord:
+    """One rank of a try over several nodes."""
+
+    rank: int
+    node: str = ""
+    gpus: tuple[str, ...] = ()
+    """UUIDs."""
+    gpu_indices: tuple[int, ...] = ()
+    status: int | None = None
+    """None: nobody knows."""
+    why: Why | None = None
+
+
+@dataclass(frozen=True)
 class TryRecord:
     """One try, as the owner of its claim wrote it down; what is empty or None was not written."""
 
@@ -257,6 +271,25 @@ class TryRecord:
     """Of the memory of each of its GPUs; None: whole cards."""
     warned_at: str = ""
     """When it was sent the signal of its ``--signal``."""
+    ranks: tuple[RankRecord, ...] = ()
+    """Of a task over several nodes: each of them, when all have ended."""
+
+
+def _rank(one: Fields) -> RankRecord:
+    why = one.raw("why")
+    return RankRecord(
+        one.count("rank"),
+        one.text("node"),
+        one.texts("gpus"),
+        one.integers("gpu_indices"),
+        one.integer("status"),
+        Why.read(why) if isinstance(why, str) else None,
+    )
+
+
+def _encoded_rank(one: RankRecord) -> dict[str, Any]:
+    told = {"rank": one.rank, "node": one.node, "gpus": list(one.gpus), "gpu_indices": list(one.gpu_indices)}
+    return told | {"status": one.status, "why": one.why.value if one.why else None}
 
 
 def _error_type(record: Fields) -> str:
@@ -288,6 +321,7 @@ def parse_try(claim: Claim, value: Mapping[str, Any]) -> TryRecord:
         gpu_usage=tuple(map(_usage, record.objects("gpu_usage"))),
         reserve_bytes=record.integer("reserve_bytes"),
         warned_at=record.text("warned_at"),
+        ranks=tuple(map(_rank, record.objects("ranks"))),
     )
 
 
@@ -321,6 +355,8 @@ def encode_try(record: TryRecord) -> bytes:
         value["reason"] = record.reason
     if record.gpu_usage:
         value["gpu_usage"] = [_encoded(one) for one in record.gpu_usage]
+    if record.ranks:
+        value["ranks"] = list(map(_encoded_rank, record.ranks))
     for key in ("problem", "settled_by"):
         if getattr(record, key):
             value[key] = getattr(record, key)

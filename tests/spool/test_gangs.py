@@ -9,10 +9,11 @@ import pytest
 
 from gpu_queue.spool import gangs
 from gpu_queue.spool.filesystem import make_spool
-from gpu_queue.spool.gangs import Gangs, Part, Rank, Ranks, Stage
+from gpu_queue.spool.gangs import Gangs, Part, Rank, Ranks
 from gpu_queue.spool.paths import SpoolPaths, claim_name, parse_rank_log
 from gpu_queue.spool.store import Moved
-from gpu_queue.task import Claim, End, Why
+from gpu_queue.states import GangStage as Stage
+from gpu_queue.task import Claim, End, RankEnd, Why
 
 TASK = "20261130T120000000-abcdef-train.sh"
 GANG = Claim(500, TASK, 2, "000001")
@@ -47,8 +48,11 @@ def test_a_gang_is_called_offered_to_and_begun(paths: SpoolPaths) -> None:
     seen = look(paths)
     assert (seen.stage, seen.offers, seen.members, seen.ranks) == (Stage.GO, {}, {claim_name(ONE): None}, ranks)
     assert gangs.end_member(paths, GANG, ONE, End(3)) is Moved.WON
+    gangs.note_end(paths, GANG, RankEnd(1, End(3)))
+    gangs.note_end(paths, GANG, RankEnd(0, End(1)))
     assert gangs.end(paths, GANG, Stage.GO) is Moved.WON
     seen = look(paths)
+    assert seen.end == RankEnd(1, End(3))
     assert (seen.stage, seen.members, seen.ranks) == (Stage.OFF, {claim_name(ONE): End(3)}, ranks)
     assert gangs.remove(paths, GANG)
     assert gangs.names_of(paths) == []

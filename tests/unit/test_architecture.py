@@ -51,6 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "units",
         "errors",
         "reasons",
+        "states",
         "config",
         "spool",
         "policy",
