@@ -21,8 +21,8 @@
 # Watching
 #   gpu_status [--all] [--watch]        nodes and their GPUs, what waits and why, what failed; --plain, --json: for programs
 #   gpu_status --queues                 all serial queues: BUSY or IDLE, what waits, runs, is done and has failed in each
-#   gpu_logs [TASK]                     the newest logs; with TASK the logs of all its tries
-#   gpu_tail [TASK]                     follow a log until its task has ended: 0 done, 1 failed
+#   gpu_logs [TASK] [--rank N|all]      the newest logs; with TASK the logs of all its tries; --rank: of a node of a task over several
+#   gpu_tail [TASK] [--rank N]          follow a log until its task has ended: 0 done, 1 failed
 #   gpu_wait [TASK…] [--timeout 2h]     until they have ended: 0 all done, 1 one failed, 124 too late
 #   gpu_explain TASK                    why it waits, where it runs, how it ended
 #   gpu_report [--days N] [--by-gpu]    GPU-hours and energy of tasks, keep-alive and idling, by day or by GPU
@@ -3635,10 +3635,13 @@ __gpu_object() { # KEY…: REPLY = an object of the caller's fields, which begin
   REPLY="{$out}"
 }
 
-__gpu_logs_of() { # ID: reply = the logs of its tries in order; pipes and links are none
-  local file numbered=() number=1 found=()
-  if __gpu_is_script "logs/$1.log"; then found=("logs/$1.log"); fi
-  numbered=(logs/"$1".try*.log)
+__gpu_logs_of() { # ID [RANK]: reply = the logs of its tries in order; pipes and links are none
+  local file numbered=() number=1 found=() rank=''
+  case ${2-0} in 0) ;; *) rank=.rank$2 ;; esac
+  if __gpu_is_script "logs/$1$rank.log"; then found=("logs/$1$rank.log"); fi
+  for file in logs/"$1".try*"$rank".log; do
+    case ${file#logs/"$1"}/$rank in *.rank[1-9]*/) ;; *) numbered+=("$file") ;; esac
+  done
   while [ ${#numbered[@]} -gt 0 ] && [ "$number" -lt 1000 ]; do
     reply=()
     for file in "${numbered[@]}"; do
@@ -3650,6 +3653,26 @@ __gpu_logs_of() { # ID: reply = the logs of its tries in order; pipes and links 
     numbered=("${reply[@]}") number=$((number + 1))
   done
   reply=("${found[@]}")
+}
+
+__gpu_ranks_of() { # ID: reply = of which ranks beside 0 there are logs, in order
+  local file ranks=() order=-nu
+  for file in logs/"$1".*rank[1-9]*.log; do
+    case ${file#logs/"$1"} in
+      .rank[1-9]*.log | .try[1-9]*.??????.rank[1-9]*.log) file=${file%.log}; file=${file##*.rank} ;;
+      *) continue ;;
+    esac
+    __gpu_number "$file" && ranks+=("$file")
+  done
+  reply=()
+  [ ${#ranks[@]} -eq 0 ] || __gpu_lines printf '%s\n' "${ranks[@]}"
+}
+
+__gpu_unranked() { # NAME of a log without .log: REPLY = that of rank 0's
+  REPLY=$1
+  case $1 in *.rank[1-9]) ;; *.rank[1-9][0-9]) ;; *.rank[1-9][0-9][0-9]) ;; *.rank[1-9][0-9][0-9][0-9]) ;; *) return 0 ;; esac
+  [ -e "logs/${1%.rank*}.log" ] || return 0 # it may be called so
+  REPLY=${1%.rank*}
 }
 
 __gpu_grown() { # reply = the logs, the one that grew last at the end
@@ -3664,7 +3687,8 @@ __gpu_newest() { # [TEXT [logged]]: REPLY = path of the newest task that it fits
     __gpu_grown
     if [ ${#reply[@]} -gt 0 ]; then
       file=${reply[${#reply[@]} - 1]#* }
-      __gpu_strip "000-${file%.log}"
+      __gpu_unranked "${file%.log}"
+      __gpu_strip "000-$REPLY"
       __gpu_where "${REPLY#????}" || REPLY=logs/$REPLY
       return 0
     fi
@@ -3687,7 +3711,8 @@ __gpu_newest() { # [TEXT [logged]]: REPLY = path of the newest task that it fits
   logs=(logs/*.log) # oldest first
   for ((i = ${#logs[@]} - 1; i >= 0; i--)); do
     file=${logs[i]#logs/}
-    __gpu_strip "000-${file%.log}"
+    __gpu_unranked "${file%.log}"
+    __gpu_strip "000-$REPLY"
     file=${paths[${REPLY#????}]-}
     if [ -n "$file" ]; then REPLY=$file; return 0; fi
   done
@@ -3723,9 +3748,26 @@ __gpu_why() { # NAME in pending/: reply = why it waits, as living nodes say, wit
   done
 }
 
+__gpu_rank() { # ARGUMENT…: into the caller's rank and others what --rank says, and the rest
+  others=() rank=0
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --rank=*) rank=${1#*=} ;;
+      --rank)
+        [ $# -gt 1 ] || { __gpu_usage '%s needs a value' "$1"; return; }
+        rank=$2; shift ;;
+      --) shift; others+=("$@"); break ;;
+      *) others+=("$1") ;;
+    esac
+    shift
+  done
+  case $rank in all | 0 | [1-9] | [1-9][0-9] | [1-9][0-9][0-9] | [1-9][0-9][0-9][0-9]) ;; *) __gpu_usage "--rank '%s' is no rank; 0 is the first node of a task over several" "$rank" ;; esac
+}
+
 __gpu_logs() {
-  local file task priority id nonce title same i
-  [ "${1-}" != -- ] || shift
+  local file task priority id nonce title same i rank ranks others logs=()
+  __gpu_rank "$@" || return
+  set -- "${others[@]}"
   __gpu_enter || return
   if [ $# -eq 0 ]; then
     __gpu_grown
@@ -3743,7 +3785,18 @@ __gpu_logs() {
   __gpu_newest "$1" logged || return
   task=$REPLY
   __gpu_called "$task"
-  __gpu_logs_of "$id"
+  __gpu_ranks_of "$id"; ranks=(0 "${reply[@]}")
+  case $rank in
+    all) ;;
+    *)
+      if [ "$rank" = 0 ] && [ ${#ranks[@]} -gt 1 ]; then __gpu_say 'it has a log for each of its nodes; this is that of rank 0; others: --rank 1 …, or --rank all'; fi
+      ranks=("$rank") ;;
+  esac
+  for i in "${ranks[@]}"; do
+    __gpu_logs_of "$id" "$i"; logs+=("${reply[@]}")
+  done
+  reply=("${logs[@]}")
+  if [ ${#reply[@]} -eq 0 ] && [ "$rank" != 0 ] && [ -e "logs/$id.log" ]; then __gpu_fail '%s (%s) has no rank %s' "$title" "$nonce" "$rank"; return; fi
   if [ ${#reply[@]} -eq 0 ]; then
     case $task in
       pending/*) __gpu_why "${task#pending/}"; __gpu_fail '%s (%s) has not started yet%s' "$title" "$nonce" "${REPLY:+: $REPLY}" ;;
@@ -3785,8 +3838,10 @@ __gpu_open_ticks() { # tick = a descriptor from which nothing comes, or zsh's ow
 }
 
 __gpu_tail() {
-  local priority id nonce title log='' shown=0 size pause=0.2 absent=0 task why='' turn=0 full tick=''
-  [ "${1-}" != -- ] || shift
+  local priority id nonce title log='' shown=0 size pause=0.2 absent=0 task why='' turn=0 full tick='' rank others
+  __gpu_rank "$@" || return
+  set -- "${others[@]}"
+  [ "$rank" != all ] || { __gpu_usage 'gpu_tail follows one log: --rank N'; return; }
   __gpu_enter || return
   __gpu_newest "${1-}" || return
   __gpu_called "$REPLY"
@@ -3801,7 +3856,7 @@ __gpu_tail() {
         turn=$((turn + 1)) ;;
       *) turn=0 why='' ;;
     esac
-    __gpu_logs_of "$id"
+    __gpu_logs_of "$id" "$rank"
     if [ ${#reply[@]} -gt 0 ]; then
       if [ "$log" != "${reply[${#reply[@]} - 1]}" ]; then
         [ -z "$log" ] || { command tail -c "+$((shown + 1))" -- "$log" 2>/dev/null; __gpu_say 'a new try'; }
@@ -4663,9 +4718,16 @@ __gpu_clean() {
 
 __gpu_papers() { # into the caller's papers: by id the records and logs of tries that have their number in their names
   local file name number
-  __gpu_lines find records logs -maxdepth 1 -name '*.try[0-9]*.[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f].*' ! -name '*[!A-Za-z0-9._+-]*'
+  __gpu_lines find records logs -maxdepth 1 '(' -name '*.try[0-9]*.[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f].*' -o -name '*.rank[1-9]*.log' ')' ! -name '*[!A-Za-z0-9._+-]*'
   for file in "${reply[@]}"; do
     name=${file#*/} number=${file##*.try}
+    case $file in
+      *.try[0-9]*.??????.*) ;;
+      *)
+        name=${name%.log} number=${name##*.rank}
+        case $number in *[!0-9]* | ?????*) ;; *) papers[${name%.rank*}]+=$file$'\n' ;; esac
+        continue ;;
+    esac
     case ${number%%.*} in *[!0-9]*) continue ;; esac
     papers[${name%.try*}]+=$file$'\n'
   done
@@ -5090,6 +5152,10 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     "no task is called '%s'; gpu_logs shows the newest logs, gpu_status what waits and runs") REPLY="没有名为 '%s' 的任务；gpu_logs 列出最新的日志，gpu_status 列出等待和运行中的任务" ;;
     'there are no logs yet; gpu_status shows what waits and runs') REPLY='还没有日志；gpu_status 列出等待和运行中的任务' ;;
     '%s (%s) has not started yet%s') REPLY='%s (%s) 尚未启动%s' ;;
+    "--rank '%s' is no rank; 0 is the first node of a task over several") REPLY="--rank '%s' 不是 rank；0 是多节点任务的第一个节点" ;;
+    'gpu_tail follows one log: --rank N') REPLY='gpu_tail 只跟踪一个日志：--rank N' ;;
+    '%s (%s) has no rank %s') REPLY='%s (%s) 没有 rank %s' ;;
+    'it has a log for each of its nodes; this is that of rank 0; others: --rank 1 …, or --rank all') REPLY='它的每个节点各有一个日志；这是 rank 0 的；其他的：--rank 1 …，或 --rank all' ;;
     '%s (%s) has no log; gpu_explain %s says what is known of it') REPLY='%s (%s) 没有日志；gpu_explain %s 说明已知的情况' ;;
     'a new try') REPLY='新的一次运行' ;;
     '%s has failed; gpu_explain %s says how') REPLY='%s 已失败；gpu_explain %s 说明原因' ;;
@@ -5372,8 +5438,8 @@ __gpu_manual() { # gpu_help in Chinese
 查看
   gpu_status [--all] [--watch]        节点及其 GPU，什么在等待、为什么，什么失败了；--plain、--json：给程序用
   gpu_status --queues                 全部串行队列：忙碌或空闲，各有多少等待、运行、完成、失败
-  gpu_logs [任务]                     最新的日志；给出任务则显示它每次运行的日志
-  gpu_tail [任务]                     跟踪日志直到任务结束：0 完成，1 失败
+  gpu_logs [任务] [--rank N|all]      最新的日志；给出任务则显示它每次运行的日志；--rank：多节点任务中某个节点的日志
+  gpu_tail [任务] [--rank N]          跟踪日志直到任务结束：0 完成，1 失败
   gpu_wait [任务…] [--timeout 2h]     直到它们结束：0 全部完成，1 有失败，124 超时
   gpu_explain 任务                    它为什么等待、在哪里运行、怎样结束
   gpu_report [--days N] [--by-gpu]    任务、保活和空闲的 GPU 小时与能耗，按天或按 GPU
@@ -5478,7 +5544,7 @@ __gpu_offer() { # KIND WORD PATH…: what begins with the word, one a line: of v
     # shellcheck disable=SC2254 # a pattern is meant
     [ "$count" -lt 200 ] || case $file in $before"$common"*) continue ;; esac
     name=${file##*/}
-    case $file in logs/*) name=000-${name%.log} ;; esac
+    case $file in logs/*) __gpu_unranked "${name%.log}"; name=000-$REPLY ;; esac
     case $name in *.try* | *=*) __gpu_strip "$name"; name=$REPLY ;; esac
     case $kind in nonce) word=${name:23:6} ;; full) word=$name ;; *) word=${name:30} ;; esac
     case $kind/$word in title/*_*) # the record is read, of the first
@@ -5503,6 +5569,7 @@ __gpu_words() { # COMMAND WORD [BEFORE [quoted]]: the options and candidates tha
     gpu_wait) options='--timeout --queue' ;;
     gpu_cancel | gpu_stop | gpu_retry | gpu_priority) options='--queue --yes' ;;
     gpu_shutdown) options=--wait ;;
+    gpu_logs | gpu_tail) options=--rank ;;
     gpu_report) options='--days --by-gpu' ;;
     gpu_forget) options=--force ;;
     gpu_clean) options='--older-than --dry-run' ;;
@@ -5510,7 +5577,7 @@ __gpu_words() { # COMMAND WORD [BEFORE [quoted]]: the options and candidates tha
   case $1/${3-} in
     gpu_submit/--after | gpu_run/--after | */--queue) set -- "$3" "$2" '' "${4-}" ;;
     gpu_submit/--dry-run | gpu_run/--dry-run) ;;
-    gpu_submit/--[a-z]* | gpu_run/--[a-z]* | */--timeout) return 0 ;; # a number, or a name of one's own
+    gpu_submit/--[a-z]* | gpu_run/--[a-z]* | */--timeout | */--rank) return 0 ;; # a number, or a name of one's own
   esac
   case $2 in
     -*) for line in $options; do case $line in "$2"*) printf '%s\n' "$line" ;; esac; done ;;

@@ -161,6 +161,11 @@ def parse_rank_log(name: str) -> tuple[str, int] | None:
     return (f"{match[1]}.log", int(match[2])) if match is not None else None
 
 
+def log_of_rank(log: str, rank: int) -> str:
+    """The path of the log of a rank, beside that of rank 0."""
+    return f"{log.removesuffix('.log')}.rank{rank}.log" if rank else log
+
+
 def same_submission(name: str) -> str:
     """The stamp and nonce with which the names of all of a task's records and logs begin."""
     return name[:_STAMP_AND_NONCE]
@@ -288,8 +293,7 @@ class SpoolPaths(PathsBeside):
             claim: of rank 0, which has the log of any task.
             rank: which.
         """
-        log = self.log(claim)
-        return f"{log.removesuffix('.log')}.rank{rank}.log" if rank else log
+        return log_of_rank(self.log(claim), rank)
 
     @property
     def gangs(self) -> str:

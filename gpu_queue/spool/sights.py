@@ -73,21 +73,30 @@ class Sights:
         """
         return papers.tries(self._paths, self._one(task))
 
-    def logs(self, task: TaskLike) -> tuple[str, ...]:
+    def logs(self, task: TaskLike, rank: int = 0) -> tuple[str, ...]:
         """The paths of the logs of its tries, oldest first; none before it starts.
+
+        Args:
+            task: whose.
+            rank: of a task over several nodes: of which.
 
         Raises:
             SpoolError: there is no such queue, or no one task is called so.
         """
-        return papers.logs(self._paths, self._one(task))
+        return papers.logs(self._paths, self._one(task), rank)
 
-    def log_tail(self, task: TaskLike, limit_bytes: int = 64 << 10) -> str:
+    def log_tail(self, task: TaskLike, limit_bytes: int = 64 << 10, rank: int = 0) -> str:
         """The end of its newest log, as it was printed, with whatever escape codes; empty before it starts.
+
+        Args:
+            task: whose.
+            limit_bytes: the most.
+            rank: of a task over several nodes: of which.
 
         Raises:
             SpoolError: there is no such queue, no one task is called so, or the storage failed.
         """
-        logs = self.logs(task)
+        logs = self.logs(task, rank)
         return papers.tail(logs[-1], limit_bytes) if logs else ""
 
     # -- of the queue as a whole

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -79,3 +80,42 @@ def test_two_doors_at_once_lose_and_double_nothing(shell: Shell, face: Face, hom
     names = [str(task) for task in face.find()]
     assert sorted(names) == sorted([*mine, *out.split()])
     assert mine == sorted(mine)
+
+
+def test_a_task_over_several_nodes_has_a_log_for_each_and_is_forgotten_with_them(shell: Shell, face: Face) -> None:
+    task = face.submit(Script("train.sh", "true\n"), nodes=2, gpus=1)
+    assert task.id is not None
+    logs = Path(face.path, "logs")
+    for ending in ("", ".rank1", ".rank10", ".try2.abcdef", ".try2.abcdef.rank1"):
+        (logs / f"{task.id}{ending}.log").write_text(f"of {ending or 'rank 0'}\n")
+    os.rename(Path(face.path, "pending", str(task)), Path(face.path, "done", str(task)))
+    assert [path.rpartition("train.sh")[2] for path in face.logs(task)] == [".log", ".try2.abcdef.log"]
+    later = [".rank1.log", ".try2.abcdef.rank1.log"]
+    assert [path.rpartition("train.sh")[2] for path in face.logs(task, rank=1)] == later
+    assert face.log_tail(task, rank=10) == "of .rank10\n"
+    said = shell.ok("gpu_logs train.sh")
+    assert "of rank 0" in said.out
+    assert "rank1" not in said.out
+    assert "others: --rank 1" in said.err
+    said = shell.ok("gpu_logs --rank 1 train.sh")
+    assert [line for line in said.lines if line.startswith("of")] == ["of .rank1", "of .try2.abcdef.rank1"]
+    assert len([line for line in shell.ok("gpu_logs train.sh --rank=all").lines if line.startswith("of")]) == 5
+    assert shell.ok("gpu_tail --rank 10 train.sh").out == "of .rank10\n"
+    assert "has no rank 5" in shell.run("gpu_logs --rank 5 train.sh").err
+    assert shell.run("gpu_logs --rank x train.sh").status == 2
+
+
+@pytest.mark.parametrize("door", ["shell", "python"])
+def test_what_a_task_over_several_nodes_printed_is_forgotten_with_it(shell: Shell, face: Face, door: str) -> None:
+    task, other = (face.submit(Script(name, "true\n"), nodes=2, gpus=1) for name in ("a", "a.rank1"))
+    logs = Path(face.path, "logs")
+    for ending in ("", ".rank1", ".try2.abcdef.rank1", ".rank1.log"):
+        (logs / f"{task.id}{ending}.log").write_text("of ours\n")
+    kept = logs / f"{other.id}.log"
+    kept.write_text("of one that is called so\n")
+    os.rename(Path(face.path, "pending", str(task)), Path(face.path, "done", str(task)))
+    if door == "shell":
+        shell.ok("gpu_clean --older-than 0s")
+    else:
+        face.clean(older_than=0)
+    assert sorted(path.name for path in logs.iterdir()) == sorted([kept.name, f"{task.id}.rank1.log.log"])

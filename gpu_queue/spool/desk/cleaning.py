@@ -25,6 +25,7 @@ from gpu_queue.spool.paths import (
     SpoolPaths,
     is_id,
     parse_full,
+    parse_rank_log,
     parse_removing,
     parse_try_file,
     same_submission,
@@ -201,9 +202,9 @@ class _Belongings:
         """All that belongs to one task."""
         found = []
         for path, ending in self._files.get(same_submission(task_id), ()) if is_id(task_id) else ():
-            name = os.path.basename(path)
+            plain, name = {f"{task_id}{ending}", f"{task_id}.tries{ending}"}, os.path.basename(path)
+            name = (parse_rank_log(name) or (name, 0))[0] if ending == ".log" and name not in plain else name
             claim = parse_try_file(name, ending)
-            plain = {f"{task_id}{ending}", f"{task_id}.tries{ending}"}
             if name in plain or (claim is not None and claim.task_id == task_id):
                 found.append(path)
         return found

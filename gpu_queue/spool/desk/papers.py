@@ -7,7 +7,7 @@ import os
 from gpu_queue.errors import SpoolError
 from gpu_queue.spool import files, growing
 from gpu_queue.spool.desk.find import Task, listed
-from gpu_queue.spool.paths import SpoolPaths, parse_try_file, same_submission
+from gpu_queue.spool.paths import SpoolPaths, log_of_rank, parse_rank_log, parse_try_file, same_submission
 from gpu_queue.spool.records import TryRecord, read_submission, read_try
 from gpu_queue.task import Claim, Submission
 from gpu_queue.texts import printable
@@ -44,8 +44,13 @@ def tries(paths: SpoolPaths, task: Task) -> tuple[TryRecord, ...]:
     return tuple(sorted(records, key=lambda one: (one.claim.number, one.started_at)))
 
 
-def logs(paths: SpoolPaths, task: Task) -> tuple[str, ...]:
+def logs(paths: SpoolPaths, task: Task, rank: int = 0) -> tuple[str, ...]:
     """The paths of the logs of its tries that are there, oldest first.
+
+    Args:
+        paths: of the spool.
+        task: whose.
+        rank: of a task over several nodes: the logs of which node.
 
     Raises:
         SpoolError: they cannot be listed now.
@@ -53,9 +58,12 @@ def logs(paths: SpoolPaths, task: Task) -> tuple[str, ...]:
     if task.id is None:
         return ()
     first = paths.first_log(task.id)
-    later = [paths.log(claim) for claim in _claims_of(paths.logs, ".log", task.id)]
     present = set(listed(paths.logs))
-    return tuple(path for path in (first, *later) if os.path.basename(path) in present)
+    later = {(parse_rank_log(name) or (name, 0))[0] for name in present if name.startswith(same_submission(task.id))}
+    claims = [claim for name in later if (claim := parse_try_file(name, ".log")) is not None]
+    mine = sorted((one for one in claims if one.task_id == task.id), key=lambda claim: claim.number)
+    paths_of = [log_of_rank(one, rank) for one in (first, *map(paths.log, mine))]
+    return tuple(path for path in paths_of if os.path.basename(path) in present)
 
 
 def tail(path: str, limit_bytes: int) -> str:

@@ -16,7 +16,7 @@ from typing import TypeVar
 from gpu_queue.errors import BadScript
 from gpu_queue.scripts.reader import HEAD_BYTES, read_needs
 from gpu_queue.spool import files, growing, records
-from gpu_queue.spool.paths import SpoolPaths, parse_claim
+from gpu_queue.spool.paths import SpoolPaths, log_of_rank, parse_claim
 from gpu_queue.spool.records import TryRecord
 from gpu_queue.spool.snapshot.settled import SettledTask
 from gpu_queue.spool.snapshot.view import Problem, RunningTask
@@ -33,6 +33,8 @@ ENTRY_BYTES = 2000
 RECORDS_MAX = 2_000_000
 """Names in records/ that are gone through for the try of a task that no other file names."""
 WINDOW_MAX_BYTES = 4 << 20
+RANKS_SHOWN = 64
+"""Of so many ranks logs are looked for."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Log:
     size_bytes: int
     claim: Claim | None
     """None: of a first try of which nothing else is known."""
+    rank: int = 0
+    """Of a task over several nodes: of which."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +171,7 @@ class TaskFiles:
         needs = reading.of(
             path, lambda: self._needs(path, task.task_id or task.name, said.submission, default_gpus), None
         )
+        nodes = 1 if needs is None else min(needs.nodes, RANKS_SHOWN)
         return TaskView(
             state,
             task.task_id,
@@ -179,7 +184,7 @@ class TaskFiles:
             said.submission,
             needs,
             said.tries,
-            () if task.task_id is None else self._logs(task.task_id, said.tries, reading),
+            () if task.task_id is None else self._logs(task.task_id, said.tries, reading, nodes),
             tuple(reading.problems),
         )
 
@@ -267,15 +272,17 @@ class TaskFiles:
                         found.append(parsed[0])
         return sorted(found, key=lambda one: (one.number, one.token))
 
-    def _logs(self, task_id: str, tries: tuple[TryView, ...], reading: _Reading) -> tuple[Log, ...]:
+    def _logs(self, task_id: str, tries: tuple[TryView, ...], reading: _Reading, nodes: int = 1) -> tuple[Log, ...]:
         owners: dict[str, Claim | None] = {self._paths.first_log(task_id): None}
         for one in tries:
             owners[self._paths.log(one.claim)] = one.claim
         found = []
         for path, claim in owners.items():
-            facts = reading.of(path, lambda: self._facts(path), None)  # noqa: B023
-            if facts is not None:
-                found.append(Log(path, facts.st_size, claim))
+            for rank in range(max(1, nodes)):
+                place = log_of_rank(path, rank)
+                facts = reading.of(place, lambda: self._facts(place), None)  # noqa: B023
+                if facts is not None:
+                    found.append(Log(place, facts.st_size, claim, rank))
         return tuple(found)
 
     def _facts(self, path: str) -> os.stat_result | None:
