@@ -11,6 +11,7 @@ from fastapi import APIRouter, Path, Request
 
 from gpu_queue.console.api import plans
 from gpu_queue.console.api.shared import PREFIX, Console, Spool
+from gpu_queue.console.batches.census import key_of_file
 from gpu_queue.console.jobfiles.boundlogs import BoundLog
 from gpu_queue.console.jobfiles.checking import Read, tree_of, with_logs
 from gpu_queue.console.jobfiles.folders import CannotUse
@@ -274,6 +275,7 @@ async def jobfile(world: Spool, console: Console, mode: Mode, index: Index) -> J
     text, found, directory, loads, bound = await on_shelf(world, console, work, which)
     async with told():
         seen = (await world.latest()).snapshot
+    path, loaded = shelf_of(world, console.plans.home).path_of(which), counts_of(loads, seen.state_of)
     is_text = all(one.code != "encoding" for one in found.problems)
     return Jobfile(
         **checked(found, directory, seen, bound).model_dump(),
@@ -281,13 +283,14 @@ async def jobfile(world: Spool, console: Console, mode: Mode, index: Index) -> J
         index=index_of(which),
         name=name_of_file(which),
         file=text_of(which.name, 400),
-        path=text_of(shelf_of(world, console.plans.home).path_of(which), 5000),
+        path=text_of(path, 5000),
+        batch=key_of_file(path) if loaded is not None and which.mode != "yaml" else None,
         text=text.content.decode("utf-8", "replace"),
         etag=text.etag,
         is_text=is_text,
         modified_at=text.modified_s,
         modified_by=text_of(text.owner),
-        loaded=counts_of(loads, seen.state_of),
+        loaded=loaded,
     )
 
 

@@ -142,6 +142,9 @@ class Jobfile(Checked):
     modified_at: float | None = None
     modified_by: str | None = None
     loaded: LoadedCounts | None = None
+    batch: str | None = Field(
+        None, description="The key of the batch of its tasks; null: it is no command file, or was never loaded."
+    )
 
 
 class CheckRequest(Model):

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from tests.agent.harness import Cluster, a_cluster
+from gpu_queue.task import State
+from tests.agent.harness import Cluster, a_cluster, wait_until
 from tests.console.browser.conftest import Complaints
 from tests.console.browser.test_tasks_page import complaints_of_axe
 from tests.console.served import Served, a_console
@@ -267,3 +268,37 @@ def test_keys_alone_reach_the_editor_and_leave_it(page: Page, served: Served, cl
     expect(page.get_by_role("region", name="Dry run")).to_contain_text("2 tasks")
     page.keyboard.press("ControlOrMeta+s")
     expect(page.get_by_text("Saved", exact=True)).to_be_visible()
+
+
+def test_a_load_is_undone_while_it_waits_and_what_is_done_is_loaded_once_more(
+    page: Page, served: Served, cluster: Cluster
+) -> None:
+    write(cluster, "command_gpus.txt", "1\necho waits for nine\n9\n1\n")
+    write(cluster, "command_gpu.txt", "echo quick\n1,1\n")
+    spool = served.spool()
+    show(page, served, "ui/command/multi/0")
+    page.get_by_role("button", name="Load 1 task …").click()
+    page.get_by_role("dialog").get_by_role("button", name="Load 1 task").click()
+    expect(page.get_by_text("1 task was loaded")).to_be_visible()
+    (waiting,) = spool.find("command_gpus", State.PENDING)
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Undone", exact=True)).to_be_visible()
+    assert [task.id for task in spool.find("command_gpus", State.FAILED)] == [waiting.id]
+
+    page.goto(f"{served.address}ui/command/single/0")
+    page.get_by_role("button", name="Load 1 task …").click()
+    page.get_by_role("dialog").get_by_role("button", name="Load 1 task").click()
+    wait_until(lambda: len(spool.find("command_gpu-1", State.DONE)) == 1, "it to be done")
+    page.get_by_role("button", name="Load 1 task …").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("1 done")
+    expect(dialog.get_by_role("button", name="Load")).to_have_count(0)
+    dialog.get_by_label("Once more").check()
+    expect(dialog).to_contain_text("1 once more")
+    dialog.get_by_role("button", name="Load 1 task").click()
+    expect(page.get_by_text("1 task was loaded")).to_be_visible()
+    wait_until(lambda: len(spool.find("command_gpu-1", State.DONE)) == 2, "both loads of it done")
+
+    page.get_by_role("link", name="what became of its tasks").click()
+    expect(page.get_by_role("heading", name="command_gpu.txt")).to_be_visible()
+    expect(page.get_by_role("table", name="Runs").get_by_role("row")).to_have_count(2)  # the head, and its last task

@@ -1282,6 +1282,12 @@ export interface components {
          * @description A job file.
          */
         Jobfile: {
+            /**
+             * Batch
+             * @description The key of the batch of its tasks; null: it is no command file, or was never loaded.
+             * @default null
+             */
+            batch: string | null;
             /** Etag */
             etag: string;
             /** File */

@@ -119,12 +119,19 @@ function Actions({ detail }: { detail: Detail }) {
   const keys = (state: string): string[] => detail.runs.filter((run) => run.state === state).map((run) => run.key);
   const failed = keys("failed");
   const waiting = keys("waiting");
+  const running = keys("running");
+  const left = running.length + waiting.length;
   const csv = url(spool(job, "batches", detail.batch.key, "csv"));
   return (
     <div className={styles["actions"]}>
       {!isReadOnly && failed.length > 0 && (
         <Button variant="primary" onClick={() => plan({ action: "retry", tasks: failed })}>
           <Plural value={failed.length} one="Retry 1 failed" other="Retry # failed" />
+        </Button>
+      )}
+      {!isReadOnly && running.length > 0 && (
+        <Button variant="danger" onClick={() => plan({ action: "stop", tasks: [...running, ...waiting] })}>
+          <Plural value={left} one="Stop 1 that is left" other="Stop # that are left" />
         </Button>
       )}
       {!isReadOnly && waiting.length > 0 && (

@@ -1,5 +1,6 @@
 import { Plural, Trans, useLingui } from "@lingui/react/macro";
 import { IconDots } from "@tabler/icons-react";
+import { Link } from "@tanstack/react-router";
 
 import { Elapsed } from "../live/Elapsed";
 import { Button } from "../ui/Button";
@@ -52,6 +53,14 @@ export function FileHead({ which, file, isDirty, isBusy, tasks, problems, isRead
             <Trans>
               {shown}, changed <Elapsed since_s={file.modified_at} short /> ago
             </Trans>
+          )}
+          {file.batch != null && (
+            <>
+              {" · "}
+              <Link to="/ui/batch/$key" params={{ key: file.batch }} className={styles["runs"]}>
+                <Trans>what became of its tasks</Trans>
+              </Link>
+            </>
           )}
         </p>
       </div>

@@ -26,7 +26,8 @@ export function useLoads(which: Which, onChanged: () => void) {
     const done = outcome.submitted?.length ?? 0;
     const count = Math.max(done, plan.counts.submit ?? 0);
     const number = thousands(count);
-    const why = outcome.problem ? said(outcome.problem.text) : outcome.agent?.text || (outcome.notes ?? [])[0] || "";
+    const agent = outcome.agent?.why ? said(outcome.agent.why.text) : outcome.agent?.text;
+    const why = outcome.problem ? said(outcome.problem.text) : agent || (outcome.notes ?? [])[0] || "";
     const text = plural(count, { 0: "Loaded: nothing new was queued", one: "1 task was loaded", other: `${number} tasks were loaded` });
     const isBad = outcome.problem !== null || outcome.agent?.what === "refused";
     toast({

@@ -14,7 +14,7 @@ import { Panel } from "../ui/Panel";
 import { Skeleton } from "../ui/Skeleton";
 import { outcomeWords } from "../ui/outcome";
 import { light } from "./lit";
-import { RANGE_S, zoomOf, type Range } from "./search";
+import { RANGE_S, rangeFor, zoomOf, type Range } from "./search";
 import { colors, draw, intervalAt, ROW_PX, type Row } from "./timeCanvas";
 import { TimeTable } from "./TimeTable";
 import styles from "./TimeView.module.css";
@@ -47,10 +47,13 @@ export function within(span: Span, most: Span): Span {
 }
 
 /** All GPUs as lanes on one canvas: drag zooms, Shift drag moves, and so do the keys. */
-export function TimeView({ nodes, range }: { nodes: readonly string[]; range: Range }) {
+export function TimeView({ nodes, range: wanted }: { nodes: readonly string[]; range: Range }) {
   const { t } = useLingui();
   const navigate = useNavigate();
   const store = useStore();
+  const { zoom: asked } = route.useSearch();
+  // What an address names stays in view however old it gets.
+  const range = rangeFor(wanted, zoomOf(asked), store.now_s());
   const { lanes, timeline, error } = useTimeline(range);
   const all = useMap("nodes") ?? {};
   const gpus = useMap("gpus") ?? {};
@@ -58,7 +61,6 @@ export function TimeView({ nodes, range }: { nodes: readonly string[]; range: Ra
   const latest = useRef(rows);
   latest.current = rows;
   const plot = useRef<uPlot | null>(null);
-  const { zoom: asked } = route.useSearch();
   const span = useRef<Span | null>(zoomOf(asked) ?? null);
   const told = useRef(0);
   const [here, setHere] = useState("");

@@ -32,6 +32,12 @@ export function gpusSearch(raw: Raw): GpusSearch {
   };
 }
 
+/** The least range that holds a part of the past which an address names; else the one that is asked for. */
+export function rangeFor(asked: Range, zoom: { from_s: number } | undefined, now_s: number): Range {
+  const holds = (range: Range): boolean => zoom === undefined || zoom.from_s >= now_s - RANGE_S[range] - 1;
+  return RANGES.find((one) => RANGE_S[one] >= RANGE_S[asked] && holds(one)) ?? "7d";
+}
+
 /** A span of the view over time; undefined: it is none. */
 export function zoomOf(value: unknown): { from_s: number; to_s: number } | undefined {
   const found = typeof value === "string" ? /^(\d{9,11})-(\d{9,11})$/.exec(value) : null;

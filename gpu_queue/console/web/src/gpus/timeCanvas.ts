@@ -46,6 +46,14 @@ function fill(interval: Interval, all: Colors): string {
   return all[interval.use];
 }
 
+/** As much of a text as fits, with an ellipsis where something is missing. */
+function cutTo(ctx: CanvasRenderingContext2D, text: string, most: number): string {
+  if (ctx.measureText(text).width <= most) return text;
+  let length = text.length;
+  while (length > 1 && ctx.measureText(`${text.slice(0, length)}…`).width > most) length = Math.floor(length * 0.9);
+  return `${text.slice(0, length)}…`;
+}
+
 /** Draws all lanes that lie in the plot's range. Every length is in pixels of the canvas. */
 export function draw(plot: uPlot, rows: readonly Row[], labels_px: number, all: Colors): void {
   const { ctx } = plot;
@@ -62,7 +70,8 @@ export function draw(plot: uPlot, rows: readonly Row[], labels_px: number, all: 
     ctx.fillStyle = row.isTitle ? all.t1 : all.t2;
     ctx.font = `${row.isTitle ? "600 " : ""}${11 * ratio}px system-ui, sans-serif`;
     ctx.textAlign = row.isTitle ? "left" : "right";
-    ctx.fillText(row.label, row.isTitle ? left - labels_px * ratio + 4 * ratio : left - 8 * ratio, middle);
+    const label = row.isTitle ? cutTo(ctx, row.label, width + labels_px * ratio - 8 * ratio) : row.label;
+    ctx.fillText(label, row.isTitle ? left - labels_px * ratio + 4 * ratio : left - 8 * ratio, middle);
     for (const interval of row.lane?.intervals ?? []) {
       const end_s = interval.to_s ?? to_s;
       const height = HEIGHTS[interval.use] * ratio;

@@ -6,7 +6,7 @@ import { ApiError } from "../api/client";
 import { errorWords } from "../api/said";
 import { Button } from "../ui/Button";
 import { Panel } from "../ui/Panel";
-import { showToken } from "./access";
+import { refusal, showToken } from "./access";
 import styles from "./TokenPanel.module.css";
 
 /** Stands in the place of what needs the token. */
@@ -14,7 +14,17 @@ export function TokenPanel() {
   const { t } = useLingui();
   const queries = useQueryClient();
   const [token, setToken] = useState("");
-  const [problem, setProblem] = useState("");
+  const words = (error: unknown): string => {
+    const status = error instanceof ApiError ? error.status : 0;
+    if (status === 429) return t`Too many wrong ones: wait a minute.`;
+    return status === 401 || status === 403 ? t`This is not the token.` : errorWords(error);
+  };
+  const [problem, setProblem] = useState(() => {
+    const why = refusal();
+    if (why === null) return "";
+    const isWrong = why instanceof ApiError && (why.status === 401 || why.status === 403);
+    return isWrong ? t`The link holds another token than this console's: it was started anew, or is another one.` : words(why);
+  });
   const [isBusy, setBusy] = useState(false);
 
   const send = async (event: FormEvent): Promise<void> => {
@@ -25,10 +35,7 @@ export function TokenPanel() {
       await showToken(token.trim());
       await queries.invalidateQueries();
     } catch (error) {
-      const status = error instanceof ApiError ? error.status : 0;
-      if (status === 429) setProblem(t`Too many wrong ones: wait a minute.`);
-      else if (status === 401 || status === 403) setProblem(t`This is not the token.`);
-      else setProblem(errorWords(error));
+      setProblem(words(error));
     } finally {
       setBusy(false);
     }

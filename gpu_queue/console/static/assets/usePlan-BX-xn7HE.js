@@ -1,0 +1,1 @@
+import{S as e}from"./index-BBJQ_gBs.js";function t(){return e}export{t};

@@ -1,1 +1,0 @@
-import{S as e}from"./index-DJVK832m.js";function t(){return e}export{t};
