@@ -330,6 +330,7 @@ def test_each_library_stands_where_it_was_chosen_and_nowhere_else() -> None:
         "psutil": {"execution.sweep"},
         "rich": {"experiments.progress.painting"},
         "cloudpickle": {"spool.calls", "spool.desk.functions", "integrations.call"},
+        "submitit": {"integrations.submitit_plugin", "integrations.submitit_run"},
     }
     found = {
         library: {
