@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.agent.harness import ROOT, Cluster, a_cluster
 
 
@@ -46,3 +48,20 @@ def test_functions(tmp_path: Path) -> None:
         *squares, total, first = run(cluster, executor).splitlines()
         assert sorted(int(line.split()[1]) for line in squares) == [0, 1, 4, 9]
         assert (total, first) == ("328350", "0")
+
+
+def test_submitit_and_hydra(tmp_path: Path) -> None:
+    with a_cluster(tmp_path, "train-exp1") as cluster:
+        cluster.start(simulate="4")
+        (example,) = examples("submitit.md", "## submitit")
+        one, array = run(cluster, example).splitlines()
+        assert one.split()[1] == "0.9090909090909091"
+        assert float(array) == pytest.approx(1 / 1.1 + 1 / 1.2 + 1 / 1.3)
+        (app,) = examples("submitit.md", "## Hydra")
+        (command,) = examples("submitit.md", "## Hydra", "bash")
+        Path(cluster.base, "app.py").write_text(app)
+        environment = cluster.environment(QUEUE_ROOT=str(cluster.queue_root), PYTHONPATH=str(ROOT))
+        words = [sys.executable, *command.replace("0.1,0.2,0.3", "0.1,0.5").split()[1:]]
+        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert sum("training with lr=" in cluster.log(task_id) for task_id in cluster.ids("done")) == 6
