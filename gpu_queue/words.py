@@ -10,7 +10,7 @@ from gpu_queue.reasons import Bar, Code, Reason
 from gpu_queue.shell import SUBMIT_TYPED
 from gpu_queue.states import GpuState
 from gpu_queue.task import ErrorType, short_name
-from gpu_queue.units import format_clock, format_duration, format_size
+from gpu_queue.units import format_clock, format_duration, format_exact_duration, format_size
 
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
@@ -213,6 +213,11 @@ def _left(reason: Reason) -> str:
 
 
 def _lifetime_en(reason: Reason) -> str:
+    if before_s := reason.number("before_s"):
+        return (
+            f"it is to be warned {format_exact_duration(before_s)} before its end, which is near on this node "
+            f"({_left(reason)}); it waits for the next agent"
+        )
     return (
         f"its --time of {format_duration(reason.number('time_s'))} is longer than what remains of this node's "
         f"lifetime ({_left(reason)}); it waits for the next agent"
@@ -220,6 +225,11 @@ def _lifetime_en(reason: Reason) -> str:
 
 
 def _lifetime_zh(reason: Reason) -> str:
+    if before_s := reason.number("before_s"):
+        return (
+            f"它要在结束前 {format_exact_duration(before_s)} 得到提醒，而本节点即将结束（{_left(reason)}）；"
+            "等待下一个 agent"
+        )
     return (
         f"它的 --time（{format_duration(reason.number('time_s'))}）长于本节点剩余的寿命（{_left(reason)}）；"
         "等待下一个 agent"

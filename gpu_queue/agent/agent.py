@@ -28,6 +28,7 @@ from gpu_queue.agent.gangs import Gangs
 from gpu_queue.agent.hanging import Hanging
 from gpu_queue.agent.history import History
 from gpu_queue.agent.lanes import told_queues
+from gpu_queue.agent.leaving import Cause, Leaving
 from gpu_queue.agent.livetry import are_within
 from gpu_queue.agent.looking import Looking, Seen
 from gpu_queue.agent.lookout import Lookout
@@ -45,6 +46,7 @@ from gpu_queue.agent.telling import gpu_pages, shared_pages, silent_pages, told_
 from gpu_queue.agent.tenants import Tenants
 from gpu_queue.agent.tries import Tries
 from gpu_queue.agent.uni_ids import UniIds
+from gpu_queue.agent.warning import Warnings
 from gpu_queue.agent.watching import Watching
 from gpu_queue.config import Settings
 from gpu_queue.execution import found
@@ -62,7 +64,7 @@ from gpu_queue.sharing import Mode
 from gpu_queue.spool.commands import Command
 from gpu_queue.spool.pages import NodePage
 from gpu_queue.states import AgentState
-from gpu_queue.task import State, Why
+from gpu_queue.task import State
 from gpu_queue.words import in_words
 
 LONGEST_WAIT_S = 1.0
@@ -149,6 +151,8 @@ class Agent:
         self._started_at = now
         self._started_wall_s = time.time()
         self.span = span_of(around.allocation, settings.lifetime_s, settings.at_end, self._started_wall_s)
+        self.warnings = Warnings(self.tries, notes, stops_at=now + self.span.stops_s)
+        self.leaving = Leaving(self.tries, self.warnings, around.allocation, lambda: self.settings)
         self.renewing = Renewing(around, agenda, lambda: self.settings, now)
         self.place = Place(around.node_directory, around.home, around.leases, self.tries, restore, say, now)
         everything, clock = (lambda: self.cards.everything), (lambda: self._now)
@@ -169,7 +173,6 @@ class Agent:
         self._seen: deque[str] = deque(seen, maxlen=SEEN_KEPT)
         self._tidy_due = now
         self._hanging = Hanging(storage, say)
-        self._leaving_since: float | None = None
         self.was_terminated = False
         self.finished = False
         self.forced_out = False
@@ -179,11 +182,6 @@ class Agent:
     def settings(self) -> Settings:
         """Those of this moment."""
         return self._current.settings
-
-    @property
-    def leave_grace_s(self) -> float:
-        """Between TERM and KILL when the node is taken back."""
-        return self._around.allocation.leave_grace_s(self.settings.leave_grace_s)
 
     # -- the step ---------------------------------------------------------------------------------------------------
 
@@ -229,7 +227,8 @@ class Agent:
     def wait_s(self, now: float) -> float:
         """How long nothing is due."""
         parts = (self.tries, self.looking, self.commands, self.watching, self.beat, self.pushing, self.overreach)
-        parts_due = (part.due(now) for part in (*parts, self.gangs, self.renewing, self.uni_ids, self.audience))
+        others = (self.warnings, self.gangs, self.renewing, self.uni_ids, self.audience)
+        parts_due = (part.due(now) for part in (*parts, *others))
         duties = (self._agenda.at(duty) for duty in (Duty.KEEP, Duty.PLAN, Duty.PLAN_ANEW))
         return max(0.0, min(now + LONGEST_WAIT_S, *parts_due, *duties) - now)
 
@@ -335,12 +334,9 @@ class Agent:
             for duty in (Duty.TELL, Duty.PLAN_ANEW, Duty.KEEP):
                 self._agenda.want(duty)
         self.tries.is_leaving = phase is Phase.LEAVING
-        if phase is Phase.LEAVING:
-            if self._leaving_since is None:
-                self._leaving_since = now
-            for one in list(self.tries.live.values()):
-                if one.why is None:
-                    self.tries.stop(one, Why.REQUEUE, now, self.leave_grace_s)
+        if phase is Phase.LEAVING and reason is not None:
+            self.leaving.advance(now, Cause(reason.params["cause"]))
+        self.warnings.advance(now)
 
     # -- commands ---------------------------------------------------------------------------------------------------
 
@@ -434,10 +430,8 @@ class Agent:
         submits = self.renewing.is_busy and self.planning.phase is Phase.DRAINING
         if not self.tries.live and not self.commands.is_busy and self.fillers.is_empty and not submits:
             self.finished = True
-        elif self._leaving_since is not None:
-            patience_s = self.leave_grace_s + LEAVE_EXTRA_S
-            if now - self._leaving_since > patience_s:
-                self.finished = self.forced_out = True
+        elif self.leaving.is_over(now, LEAVE_EXTRA_S):
+            self.finished = self.forced_out = True
 
     def say_goodbye(self, now: float) -> None:
         """Hand in the last node file."""

@@ -46,6 +46,8 @@ class LiveTry:
     """The name that it had in pending/."""
     refusal: str = ""
     """The task can never run, and why."""
+    is_warned: bool = False
+    """It was sent the signal of its ``--signal``, as far as this agent knows."""
     started_at: float = 0.0
     """When it was claimed, and then when it began, in monotonic seconds."""
     started_wall_s: float = 0.0

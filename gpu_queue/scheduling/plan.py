@@ -147,8 +147,16 @@ def obstacle(task: Waiting, facts: Facts, room: Room) -> Obstacle | None:
     never = _never_here(task.needs, facts, room)
     if never is not None:
         return Obstacle(never, refuse=facts.limits.infeasible == "fail")
-    lifetime_left_s = facts.lifetime_left_s
+    lifetime_left_s, signal = facts.lifetime_left_s, task.needs.signal
     promised_s = None if task.needs.time_is_limit and facts.waits_at_end else task.needs.time_s
+    if (
+        signal is not None
+    ):  # it is warned, saves, and goes on elsewhere; begun right before that it would do nothing else
+        promised_s, least_s = None, 2.0 * signal.before_s
+        if lifetime_left_s is not None and least_s > lifetime_left_s:
+            return Obstacle(
+                reason(Code.LIFETIME, time_s=least_s, left_s=lifetime_left_s, before_s=float(signal.before_s))
+            )
     if promised_s is not None and lifetime_left_s is not None and promised_s > lifetime_left_s:
         return Obstacle(reason(Code.LIFETIME, time_s=promised_s, left_s=lifetime_left_s))
     if task.needs.queue is not None:

@@ -12,6 +12,7 @@ from gpu_queue.agent.telling import wait_pages
 from gpu_queue.reasons import Code, Reason, reason
 from gpu_queue.scheduling.facts import Facts, Limits, Phase
 from gpu_queue.scheduling.plan import Refuse, Start, explain, plan, positions_without_gpu
+from gpu_queue.signals import Signal
 from gpu_queue.spool.pages import PAGE_MAX_BYTES, NodePage, WaitPage, encode_json, encode_lines
 from gpu_queue.spool.paths import make_id
 from gpu_queue.spool.records import told_title
@@ -123,6 +124,14 @@ def test_a_task_longer_than_what_remains_of_the_lifetime_is_held() -> None:
     held = replace(a_node(gpus(1), long, a_task("short")), lifetime_left_s=3600.0)
     assert started(held) == {"short": ("GPU-0",)}
     assert "longer than what remains" in waits_for(held, "long")
+
+
+def test_a_task_that_wants_to_be_warned_goes_on_elsewhere_and_does_not_begin_right_before_the_end() -> None:
+    saves = a_task("saves", needs=Needs(time_s=7200.0, signal=Signal("USR1", 120)))
+    assert started(replace(a_node(gpus(1), saves), lifetime_left_s=240.0))
+    held = replace(a_node(gpus(1), saves), lifetime_left_s=239.0)
+    assert not started(held)
+    assert "warned 2m before its end, which is near on this node" in waits_for(held, "saves")
 
 
 def test_another_schedulers_limit_holds_no_task_where_the_agent_waits_for_it_at_its_end() -> None:
