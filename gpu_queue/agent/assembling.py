@@ -78,8 +78,8 @@ class Assembling:
             return False
         claim = one.claim if join is None else join[0]
         one.gang = Ganged(claim, task.needs.nodes, 0 if join is None else None, task=task)
-        if join is not None:  # time and queue are rank 0's to see to
-            one.needs = replace(one.needs, time_s=None, queue=None)
+        if join is not None:  # the queue is rank 0's to hold
+            one.needs = replace(one.needs, queue=None)
             one.claim_path = self._spool.paths.gang_member(claim, one.claim)
         self._tries.live[one.name] = one
         part = self._part(one)

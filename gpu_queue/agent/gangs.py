@@ -31,6 +31,7 @@ from gpu_queue.scheduling.gangs import (
     Gang,
     Terms,
     Tidy,
+    agreed,
     gather,
     tidy,
     verdict,
@@ -139,10 +140,13 @@ class Gangs:
             polls = 1.0 if is_near else OTHERS_POLLS if self._seen.gangs else IDLE_POLLS
             self._look_at = now + settings.poll_s * polls
             is_thorough = now - self._thorough_at >= THOROUGH_BEATS * settings.beat_s
+            if not is_waiting:
+                self._seen.nodes = None
+            asks = is_waiting and (is_thorough or self._seen.nodes is None)
             if is_thorough:
                 self._thorough_at = now
             self._looks.send(
-                lambda: self._spool.gangs.look(now, thorough=is_thorough, serving=is_thorough and is_waiting),
+                lambda: self._spool.gangs.look(now, thorough=is_thorough, serving=asks),
                 self._looked,
             )
         if live and now - self._touched_at >= THOROUGH_BEATS * settings.beat_s:
@@ -323,7 +327,10 @@ class Gangs:
             self._errand(one.name, lambda: self._spool.gangs.give_up(ganged.claim, state.give_up))
         elif state.is_over and gang.stage is not GangStage.UNKNOWN:
             self._note_ranks(one, ganged, gang, own)
-            self._move_on(one, ganged, own if by is None or by.rank == 0 else by.end, now)
+            if by is None:
+                self._move_on(one, ganged, agreed(gang, own), now)
+            else:
+                self._move_on(one, ganged, own if by.rank == 0 else by.end, now)
 
     def _note_ranks(self, one: LiveTry, ganged: Ganged, gang: Gang, own: End) -> None:
         if ganged.ranks is None:

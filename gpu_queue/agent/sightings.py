@@ -16,8 +16,8 @@ class Sightings:
 
     def __init__(self) -> None:
         self.gangs: tuple[Gang, ...] = ()
-        self.nodes: tuple[Node, ...] = ()
-        """The other nodes that take tasks."""
+        self.nodes: tuple[Node, ...] | None = None
+        """The other nodes that take tasks; None: not known, for nothing waits for them."""
         self._seen: Mapping[str, Seen] = {}
         self._by_name: Mapping[str, Gang] = {}
         self._still: dict[tuple[str, str], tuple[Mark, float]] = {}

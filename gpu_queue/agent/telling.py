@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from gpu_queue.agent import stages
 from gpu_queue.agent.livetry import LiveTry
@@ -102,7 +103,11 @@ def _try_page(one: LiveTry, indices: dict[str, int], now: float) -> TryPage:
     stage = stages.Cleaning.word if one.why is not None and one.is_running else one.stage.word
     ending = one.why.value if one.why else ""
     seconds, queue = now - one.started_at, one.needs.queue or ""
-    return TryPage(one.name, one.title, stage, gpus, seconds, one.needs.time_s, ending, queue)
+    page = TryPage(one.name, one.title, stage, gpus, seconds, one.needs.time_s, ending, queue)
+    gang = one.gang
+    if gang is None or gang.nodes < 2:
+        return page
+    return replace(page, rank=gang.rank or 0, nodes=gang.nodes, of=gang.name if one.is_other_rank else "")
 
 
 def silent_pages(silent: Iterable[Silent]) -> tuple[SilentPage, ...]:

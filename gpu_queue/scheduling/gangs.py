@@ -91,8 +91,8 @@ class Around:
     """What a plan knows of tasks over several nodes."""
 
     gangs: Sequence[Gang] = ()
-    nodes: Sequence[Node] = ()
-    """The others."""
+    nodes: Sequence[Node] | None = None
+    """The others; None: not known yet."""
     held: Mapping[str, Gang | None] = field(default_factory=dict)
     """The ids of tasks for which GPUs of ours are held ready, and what was seen of their gangs."""
     terms: Terms = Terms()
@@ -102,8 +102,8 @@ class Around:
         return called(self.gangs, self.terms)
 
     def may_serve(self, needs: Needs) -> int:
-        """How many nodes could be those of a task, with this one."""
-        return 1 + sum(node.may_serve(needs) for node in self.nodes)
+        """How many nodes could be those of a task, with this one; enough, where nobody knows yet."""
+        return needs.nodes if self.nodes is None else 1 + sum(node.may_serve(needs) for node in self.nodes)
 
 
 # -- which one -----------------------------------------------------------------------------------------------------
@@ -213,13 +213,26 @@ def of_offer(claim: str, gang: Gang | None, terms: Terms, *, is_wanted: bool) ->
 
 # -- while it runs --------------------------------------------------------------------------------------------------
 
-_GRAVITY = (Why.STOPPED, Why.TIMEOUT, Why.NOSTART, Why.LOST, Why.FENCED, Why.REQUEUE, None)
+_RUN_AGAIN = (Why.AGAIN, Why.SAVED)
+_GRAVITY = (Why.STOPPED, Why.TIMEOUT, Why.NOSTART, Why.LOST, Why.FENCED, Why.REQUEUE, *_RUN_AGAIN, None)
 """Of several ends that are seen at once: what somebody did comes before what the scripts of others made of it."""
 
 
 def is_success(end: End) -> bool:
-    """Whether a rank did what it should."""
-    return end.status == 0 and end.why is not Why.NOSTART
+    """Whether a rank did what it should, so that the others may go on."""
+    # In the name of a claim both stand behind 255.
+    return (end.status == 0 and end.why is not Why.NOSTART) or (end.status == 255 and end.why in _RUN_AGAIN)
+
+
+def agreed(gang: Gang, own: End) -> End:
+    """How a gang has ended of which each rank did what it should: one that asks to be run again asks for all.
+
+    Args:
+        gang: as it was seen.
+        own: how rank 0 has ended.
+    """
+    whys = [end.why for end in (own, *gang.members.values()) if end is not None and end.why in _RUN_AGAIN]
+    return End(0, min(whys, key=_GRAVITY.index)) if whys else own
 
 
 def verdict(gang: Gang, own: End | None, terms: Terms) -> RankEnd | None:

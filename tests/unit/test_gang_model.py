@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cases import long
 from tests.unit.gang_model import PENDING, SETTLED, Budget, Rules, explored, is_stuck, stuck, walked
 
 ONE, BOTH = (PENDING, SETTLED), (PENDING, PENDING)
@@ -42,7 +41,7 @@ def test_in_no_order_does_a_part_run_alone_or_twice_and_nothing_is_held_for_ever
     tried(budget, agents, tasks)
 
 
-@long
+@pytest.mark.long
 @pytest.mark.parametrize(("budget", "agents", "tasks"), LARGE.values(), ids=LARGE.keys())
 def test_the_same_in_larger_worlds(budget: Budget, agents: int, tasks: tuple[str, str]) -> None:
     tried(budget, agents, tasks)
