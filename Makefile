@@ -14,7 +14,7 @@ SHELL_FILES := client.sh submit.sh gpu_queue/execution/shim.sh gpu_queue/ways/* 
 	examples/documents/scripts/compete_gpu_retry/control/*.sh \
 	tests/sharedfs/guest.sh tests/samples/sessions/*.sh
 
-.PHONY: help venv demo demo-shared test test-again test-sharedfs test-slurm test-ways lint format docs docs-samples attack soak bench bench-console gpu-report console console-demo console-shots console-dev console-check clean
+.PHONY: help venv demo demo-shared test test-again test-sharedfs test-slurm test-ways test-hydra lint format docs docs-samples attack soak bench bench-console gpu-report console console-demo console-shots console-dev console-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -49,6 +49,12 @@ test-slurm: $(STAMP) ## a real Slurm of two pretended nodes (slurm-wlm, munge); 
 
 test-ways: $(STAMP) ## a real Ray cluster, schemas of Kubernetes: installs 530 MB into build/; ONLY=ray ONLY=k8s
 	@$(BIN)/python -m pytest -m ways -n 0 -p no:randomly -v $(if $(ONLY),-k $(ONLY)) tests/ways
+
+test-hydra: $(STAMP) ## Hydra's own suites for launchers, on the installed Hydra and on the next one, into build/hydra-next
+	@GPU_QUEUE_TEST_ALL=1 $(BIN)/python -m pytest -m "" -n 0 tests/integrations/test_hydra.py
+	@$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --target build/hydra-next --no-deps \
+		hydra-core==1.4.0rc3 hydra-submitit-launcher==1.4.0rc3 omegaconf==2.4.1rc1
+	@PYTHONPATH=build/hydra-next GPU_QUEUE_TEST_ALL=1 $(BIN)/python -m pytest -m "" -n 0 tests/integrations/test_hydra.py
 
 lint: $(STAMP) ## ruff, mypy, shellcheck
 	$(BIN)/ruff check .

@@ -35,7 +35,7 @@ A_YEAR_MIN = 525_600
 """The limit of a job whose user says none, for submitit's reckoning; its own is five minutes."""
 RESULT_AFTER_S = 15.0
 """So long after a job that is done its result may be unseen here."""
-ENDED_NOTE_S = 0.5
+FIRST_REST_S = 0.5
 _SHARED = ("name", "timeout_min", "mem_gb", "nodes", "cpus_per_task", "gpus_per_node", "tasks_per_node")
 _NEEDS = ("priority", "queue", "retries", "after", "memory", "cwd", "snapshot")
 _OWN = ("setup", "signal_delay_s", "job_id", "queue_root", "stderr_to_stdout")
@@ -52,6 +52,7 @@ class GpuQueueWatcher(core.InfoWatcher):
     def __init__(self) -> None:
         super().__init__(delay_s=4)
         self._roots: dict[str, str] = {}
+        self._began_s, self._looked_s = 0.0, float("-inf")
 
     def place(self, job_id: str, root: str) -> None:
         """Say in which queue a job is."""
@@ -61,11 +62,16 @@ class GpuQueueWatcher(core.InfoWatcher):
         """``PENDING``, ``RUNNING``, ``COMPLETED``, ``FAILED``, ``CANCELLED`` (it is gone) or ``UNKNOWN``."""
         return self.get_info(job_id, mode).get("State", "UNKNOWN")
 
+    def register_job(self, job_id: str) -> None:
+        """Look for this one too, from now on, and soon."""
+        super().register_job(job_id)
+        self._began_s, self._looked_s = time.monotonic(), float("-inf")
+
     def update_if_long_enough(self, mode: str) -> None:
         """As often as submitit has it for a cluster, and at first twice a second: nobody is asked but the storage."""
-        age_s = time.time() - self._start_time
-        rest_s = 0.001 if mode == "force" else min(self._delay_s, max(ENDED_NOTE_S, age_s / 20))
-        if mode != "cache" and time.time() - self._last_status_check > rest_s:
+        now_s = time.monotonic()
+        rest_s = min(self._delay_s, max(FIRST_REST_S, (now_s - self._began_s) / 20))
+        if mode == "force" or (mode != "cache" and now_s - self._looked_s > rest_s):
             self.update()
 
     def update(self) -> None:
@@ -83,7 +89,7 @@ class GpuQueueWatcher(core.InfoWatcher):
                 if self.is_done(job_id, mode="cache"):
                     self._finished.add(job_id)
         self._num_calls += 1
-        self._last_status_check = time.time()
+        self._looked_s = time.monotonic()
 
 
 def _where(paths: SpoolPaths, job_ids: set[str]) -> dict[str, Task]:

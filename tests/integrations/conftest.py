@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gpu_queue import Spool
-from tests.agent.harness import Cluster, a_cluster
+from tests.agent.harness import ROOT, Cluster, a_cluster
+
+PYTHONPATH = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
+"""With it processes find this source, and other versions of libraries where somebody tries them."""
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.harness import ROOT, Cluster
+from tests.agent.harness import Cluster
+from tests.integrations.conftest import PYTHONPATH
 
 APP = """
 import hydra
@@ -32,7 +33,9 @@ def test_a_sweep_is_queued_at_once_and_a_run_that_fails_is_failed(cluster: Clust
     app.write_text(APP)
     cluster.start(simulate="4")
     words = ["--multirun", "hydra/launcher=gpu_queue", "hydra.launcher.gpus_per_node=1", "hydra.launcher.priority=77"]
-    environment = cluster.environment(JOB_ID=cluster.job_id, QUEUE_ROOT=str(cluster.queue_root), PYTHONPATH=str(ROOT))
+    environment = cluster.environment(
+        JOB_ID=cluster.job_id, QUEUE_ROOT=str(cluster.queue_root), PYTHONPATH=PYTHONPATH
+    )
     done = subprocess.run(
         [sys.executable, app, *words, "lr=0.5,2"],
         cwd=cluster.base,
@@ -57,7 +60,7 @@ def test_hydra_without_the_other_launcher_hears_nothing_of_ours(tmp_path: Path) 
         "util.find_spec = lambda name, *more: None if 'submitit' in name else find(name, *more)\n"
         "sys.argv = ['app.py', 'lr=0.5']; runpy.run_path('app.py', run_name='__main__')\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": PYTHONPATH}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
@@ -70,7 +73,9 @@ def test_hydras_own_suites_for_launchers_pass(cluster: Cluster) -> None:
     cluster.start("--simulate", "8", simulate=None)
     command = [sys.executable, "-m", "pytest", "-o", "addopts=", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"]
     command += ["-c", os.devnull, str(Path(__file__).with_name("hydra_suites.py"))]
-    environment = cluster.environment(JOB_ID=cluster.job_id, QUEUE_ROOT=str(cluster.queue_root), PYTHONPATH=str(ROOT))
+    environment = cluster.environment(
+        JOB_ID=cluster.job_id, QUEUE_ROOT=str(cluster.queue_root), PYTHONPATH=PYTHONPATH
+    )
     run = subprocess.run(
         command, env=environment, cwd=cluster.base, capture_output=True, text=True, check=False, timeout=880
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.agent.harness import ROOT, Cluster, a_cluster
+from tests.integrations.conftest import PYTHONPATH
 
 
 def examples(page: str, heading: str, language: str = "python") -> list[str]:
@@ -26,7 +27,7 @@ def run(cluster: Cluster, code: str) -> str:
     path.write_text(code)
     done = subprocess.run(
         [sys.executable, path],
-        env=cluster.environment(QUEUE_ROOT=str(cluster.queue_root), PYTHONPATH=str(ROOT)),
+        env=cluster.environment(QUEUE_ROOT=str(cluster.queue_root), PYTHONPATH=PYTHONPATH),
         cwd=cluster.base,
         capture_output=True,
         text=True,
@@ -60,7 +61,7 @@ def test_submitit_and_hydra(tmp_path: Path) -> None:
         (app,) = examples("submitit.md", "## Hydra")
         (command,) = examples("submitit.md", "## Hydra", "bash")
         Path(cluster.base, "app.py").write_text(app)
-        environment = cluster.environment(QUEUE_ROOT=str(cluster.queue_root), PYTHONPATH=str(ROOT))
+        environment = cluster.environment(QUEUE_ROOT=str(cluster.queue_root), PYTHONPATH=PYTHONPATH)
         words = [sys.executable, *command.replace("0.1,0.2,0.3", "0.1,0.5").split()[1:]]
         done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

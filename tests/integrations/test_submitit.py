@@ -16,8 +16,9 @@ from submitit.core.plugins import get_executors
 from submitit.core.utils import FailedJobError, FailedSubmissionError, UncompletedJobError
 
 from gpu_queue.integrations.submitit_plugin import GpuQueueExecutor, GpuQueueJob
-from tests.agent.harness import ROOT, Cluster, wait_until
+from tests.agent.harness import Cluster, wait_until
 from tests.integrations import work
+from tests.integrations.conftest import PYTHONPATH
 
 SUITES = Path(submitit.__file__).parent
 NEED_A_LOCAL_PROCESS = ("test_local_job", "test_killed", "test_cancel", "test_setup", "test_make_subprocess")
@@ -152,7 +153,9 @@ def peers_tests(cluster: Cluster, *arguments: str) -> str:
     cluster.start("--simulate", "8", simulate=None)
     command = [sys.executable, "-m", "pytest", "-p", "tests.integrations.as_local", "-o", "addopts=", "-q"]
     command += ["-p", "no:randomly", "-p", "no:cacheprovider", "-c", os.devnull, *arguments]
-    environment = cluster.environment(JOB_ID=cluster.job_id, QUEUE_ROOT=str(cluster.queue_root), PYTHONPATH=str(ROOT))
+    environment = cluster.environment(
+        JOB_ID=cluster.job_id, QUEUE_ROOT=str(cluster.queue_root), PYTHONPATH=PYTHONPATH
+    )
     run = subprocess.run(
         command, env=environment, cwd=cluster.base, capture_output=True, text=True, check=False, timeout=900
     )
