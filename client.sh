@@ -14,6 +14,7 @@
 #     --gpus N|N-M   --memory 20G   --queue Q   --time 4h   --retries N     what it needs (also as #GPUQ lines in it)
 #     --nodes N      start it on N nodes at once, with --gpus on each       (docs/gangs.md)
 #     --signal USR1@120             warn it so long before its end          (all: all its processes that catch it)
+#     --notify LABEL[:failed]   who is told of its end (also as a #GPUQ line; docs/notify.md)
 #     --after TASK   --name NAME    --priority PPP                          --after may be repeated
 #     --array 0-9%2  a task for each index, two at once        --dry-run    say what it asks for and why, queue nothing
 #   gpu_load FILE… [--dry-run]          queue an experiment's runs (.yaml), or the blocks of command files; again: what is new or changed
@@ -1297,6 +1298,7 @@ __gpu_check() { # OPTION VALUE: fails, with the reason in REPLY, where nobody co
     queue) form='^[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,63}$' example='car: letters, digits, . _ + -' ;;
     retries | nodes) form='^[0-9]{1,4}$' example=2 ;;
     signal) form='^((all|B):)?(((SIG|sig)?(HUP|INT|QUIT|USR1|USR2|ALRM|TERM|CONT|URG|XCPU|WINCH|PWR|hup|int|quit|usr1|usr2|alrm|term|cont|urg|xcpu|winch|pwr))|1|2|3|10|12|14|15|18|23|24|28|30)(@[0-9]{1,5})?$' example='USR1@120: a signal, and how many seconds before the end' ;;
+    notify) form='^[A-Za-z][A-Za-z0-9_-]{0,31}(:(ended|done|failed|group|group-failed))?(,[A-Za-z][A-Za-z0-9_-]{0,31}(:(ended|done|failed|group|group-failed))?){0,7}$' example='ops, or ops:failed,me:group: labels with ended, done, failed, group or group-failed' ;;
     array) form='^[0-9]{1,7}(-[0-9]{1,7}(:[0-9]{1,7})?)?(,[0-9]{1,7}(-[0-9]{1,7}(:[0-9]{1,7})?)?)*(%[0-9]{1,7})?$' example='0-9, 1,3,5 or 0-15%4' ;;
   esac
   __gpu_format "--%s '%s' cannot be understood; for example %s" "$1" "$2" "$example"
@@ -1332,8 +1334,8 @@ __gpu_gpuq() { # LINE of directives: into the caller's count, many, size, lane, 
   while [ $# -gt 0 ]; do
     name=${1%%=*}
     case $name in
-      --gpus | --nodes | --memory | --queue | --time | --retries | --signal) ;;
-      *) __gpu_format '#GPUQ knows no %s; expected --gpus, --nodes, --memory, --queue, --time, --retries or --signal' "$name"; return 1 ;;
+      --gpus | --nodes | --memory | --queue | --time | --retries | --signal | --notify) ;;
+      *) __gpu_format '#GPUQ knows no %s; expected --gpus, --nodes, --memory, --queue, --time, --retries, --signal or --notify' "$name"; return 1 ;;
     esac
     case $1 in
       *=*) value=${1#*=}; shift ;;
@@ -1736,7 +1738,7 @@ __gpu_options() { # ARGUMENT…: into the caller's files, arguments (behind --, 
       *) files+=("$1"); shift; continue ;;
     esac
     case $option in
-      --gpus | --nodes | --memory | --queue | --time | --retries | --signal | --name | --after | --priority | --array) ;;
+      --gpus | --nodes | --memory | --queue | --time | --retries | --signal | --notify | --name | --after | --priority | --array) ;;
       *)
         if [ "$__gpu_verb" = submit ] && [ ${#files[@]} -gt 0 ]; then
           __gpu_usage 'there is no option %s; gpu_help shows them, and what is for the script stands behind --' "$option"
@@ -5345,7 +5347,7 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'the arguments are too long for a record; put them into a file') REPLY='参数过长，无法写入记录；请把它们放进文件' ;;
     'there is no option %s; gpu_help shows them, and what is for the script stands behind --') REPLY='没有选项 %s；gpu_help 列出所有选项，给脚本的参数写在 -- 之后' ;;
     'what its script says') REPLY='脚本所写的资源' ;;
-    '#GPUQ knows no %s; expected --gpus, --nodes, --memory, --queue, --time, --retries or --signal') REPLY='#GPUQ 没有 %s；应为 --gpus、--nodes、--memory、--queue、--time、--retries 或 --signal' ;;
+    '#GPUQ knows no %s; expected --gpus, --nodes, --memory, --queue, --time, --retries, --signal or --notify') REPLY='#GPUQ 没有 %s；应为 --gpus、--nodes、--memory、--queue、--time、--retries、--signal 或 --notify' ;;
     '#GPUQ %s has no value') REPLY='#GPUQ %s 没有值' ;;
     '%s is missing: an agent of this queue makes it again within seconds, and so may you') REPLY='%s 不存在：此队列的 agent 几秒内会重新创建，您也可以创建' ;;
     '%s should be a directory, and is none: move it away, and it is made again') REPLY='%s 应为目录，但不是：请移走它，它会重新创建' ;;
@@ -5431,6 +5433,7 @@ __gpu_manual() { # gpu_help in Chinese
     --gpus N|N-M   --memory 20G   --queue Q   --time 4h   --retries N     需要什么（也可写成脚本里的 #GPUQ 行）
     --nodes N      在 N 个节点上同时启动，--gpus 按每个节点计               （docs/zh-CN/gangs.md）
     --signal USR1@120             在结束前这么久提醒它                    （all:：它的所有捕获该信号的进程）
+    --notify LABEL[:failed]   结束时通知谁（也可写成 #GPUQ 行；docs/zh-CN/notify.md）
     --after 任务   --name 名称    --priority PPP                          --after 可以重复
     --array 0-9%2  每个序号一个任务，同时两个                --dry-run    说明申请了什么、为什么，不排队
   gpu_load 文件… [--dry-run]          把实验文件（.yaml）的各次运行或命令文件的各块排队；再次载入：新增或改动的
@@ -5563,7 +5566,7 @@ __gpu_offer() { # KIND WORD PATH…: what begins with the word, one a line: of v
 __gpu_words() { # COMMAND WORD [BEFORE [quoted]]: the options and candidates that begin with WORD; BEFORE is the word before
   local options='' line
   case $1 in
-    gpu_submit | gpu_run) options='--gpus --nodes --memory --queue --time --retries --signal --after --name --priority --array --dry-run' ;;
+    gpu_submit | gpu_run) options='--gpus --nodes --memory --queue --time --retries --signal --notify --after --name --priority --array --dry-run' ;;
     gpu_load) options='--dry-run --again --yes --shared-queues --multi --single --work-dir' ;;
     gpu_status) options=$'--all\n--queues\n--watch\n--plain\n--json' ;;
     gpu_wait) options='--timeout --queue' ;;

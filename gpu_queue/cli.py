@@ -57,6 +57,12 @@ _OF_FILES = {
         "It needs pip install 'gpu-queue[console]'. The link that it prints holds a token: whoever has it can run "
         "code as you. docs/console.md tells of tunnels, proxies and the API.",
     ),
+    "notify": _Verb(
+        "tell people what tasks came to; try an address",
+        "gpu_queue.notify.command",
+        "It needs pip install 'gpu-queue[notify]'. Addresses stand in $GPU_QUEUE_NOTIFY_<LABEL> or in "
+        "~/.config/gpu-queue/notify, mode 0600. docs/notify.md tells the rest.",
+    ),
     "schema": _Verb(
         "print the schema of experiment files, for editors",
         "gpu_queue.experiments.specs.schema",

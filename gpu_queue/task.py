@@ -136,6 +136,8 @@ class Needs:
     """On so many nodes at once its script is started; the GPUs are those of each."""
     signal: Signal | None = None
     """By which it is told that its end is near."""
+    notify: tuple[str, ...] = ()
+    """Who is told of its end, as :mod:`gpu_queue.notices` spells it: ``ops:failed``."""
     reason: str = "default"
     """Where the number of GPUs comes from, for people."""
 

@@ -38,6 +38,7 @@ from gpu_queue.agent.outgrown import Outgrown
 from gpu_queue.agent.overreach import Overreach
 from gpu_queue.agent.place import HOURLY_S, Place
 from gpu_queue.agent.planning import Planning
+from gpu_queue.agent.posting import Posting
 from gpu_queue.agent.preparing import Preparing, scripts_environment
 from gpu_queue.agent.pushing import Pushing
 from gpu_queue.agent.renewing import Renewing, situation_of
@@ -153,6 +154,7 @@ class Agent:
         self.span = span_of(around.allocation, settings.lifetime_s, settings.at_end, self._started_wall_s)
         self.warnings = Warnings(self.tries, notes, stops_at=now + self.span.stops_s)
         self.leaving = Leaving(self.tries, self.warnings, around.allocation, lambda: self.settings)
+        self.posting = Posting(around, lambda: self.settings, now)
         self.renewing = Renewing(around, agenda, lambda: self.settings, now)
         self.place = Place(around.node_directory, around.home, around.leases, self.tries, restore, say, now)
         everything, clock = (lambda: self.cards.everything), (lambda: self._now)
@@ -221,16 +223,16 @@ class Agent:
         if now >= min(self.beat.due(now), self._minutes.due):
             self._tell(now)
         self.uni_ids.advance(now)
+        self.posting.advance(now, self.planning.left_s(now), len(self.tries.live))
         self.place.keep_fresh(now)
         self._maybe_finish(now)
 
     def wait_s(self, now: float) -> float:
         """How long nothing is due."""
         parts = (self.tries, self.looking, self.commands, self.watching, self.beat, self.pushing, self.overreach)
-        others = (self.warnings, self.gangs, self.renewing, self.uni_ids, self.audience)
-        parts_due = (part.due(now) for part in (*parts, *others))
-        duties = (self._agenda.at(duty) for duty in (Duty.KEEP, Duty.PLAN, Duty.PLAN_ANEW))
-        return max(0.0, min(now + LONGEST_WAIT_S, *parts_due, *duties) - now)
+        others = (self.warnings, self.gangs, self.renewing, self.uni_ids, self.audience, self.posting)
+        duties = map(self._agenda.at, (Duty.KEEP, Duty.PLAN, Duty.PLAN_ANEW))
+        return max(0.0, min(now + LONGEST_WAIT_S, *(part.due(now) for part in (*parts, *others)), *duties) - now)
 
     def _keep_place(self, now: float) -> None:
         if self.place.is_whole():
@@ -291,8 +293,7 @@ class Agent:
                 self._obey(command, now)
         if seen.questions:
             facts = self.planning.facts(now)
-            waiting = self.looking.view.waiting
-            self.commands.explain(seen.questions, waiting, lambda names: explain(facts, 0, names))
+            self.commands.explain(seen.questions, self.looking.view.waiting, lambda names: explain(facts, 0, names))
         self._agenda.want(Duty.PLAN_ANEW)
 
     def _keep(self, now: float) -> None:
@@ -380,6 +381,7 @@ class Agent:
             self.tries.rests.problem,
             self._current.problem,
             self.renewing.problem,
+            self.posting.problem,
             self._hanging.text(now),
         )
         waiting = [task for task in self.looking.view.waiting if task.name not in facts.claiming]

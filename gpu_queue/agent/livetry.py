@@ -230,6 +230,7 @@ _NOTED: Mapping[str, Callable[[object], bool]] = {
     "time_s": lambda value: value is None or _number(value),
     "retries": lambda value: value is None or (isinstance(value, int) and not isinstance(value, bool)),
     "queue": lambda value: value is None or isinstance(value, str),
+    "notify": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
 }
 """What an agent notes of a try for its successor, and how to tell that it is whole."""
 
@@ -267,6 +268,7 @@ def remember(one: LiveTry, facts: Mapping[str, Any], now: float) -> None:
         memory_bytes=memory_bytes if isinstance(memory_bytes, int) else None,
         signal=_signal_of(signal) if isinstance(signal, str) else None,
         nodes=nodes if isinstance(nodes, int) else 1,
+        notify=() if one.is_inherited else tuple(facts["notify"]),
     )
     noted = {} if one.is_inherited else facts
     one.facts = {key: noted[key] for key in _IN_RECORD if key in noted}

@@ -224,6 +224,7 @@ def serve(
 def _leave(agent: Agent, storage: StorageThread, speaker: Speaker) -> int:
     if agent.place.is_lost:
         return EXIT_REFUSED  # the node's pages are the other's
+    agent.posting.close(time.monotonic())
     agent.say_goodbye(time.monotonic())
     deadline = time.monotonic() + GOODBYE_S
     while storage.outstanding() and time.monotonic() < deadline:

@@ -202,6 +202,7 @@ class Preparing:
             "time_s": one.needs.time_s,
             "retries": one.needs.retries,
             "queue": one.needs.queue,
+            "notify": list(one.needs.notify),
             "memory_bytes": one.needs.memory_bytes,
             "signal": None if one.needs.signal is None else str(one.needs.signal),
             "nodes": one.needs.nodes,

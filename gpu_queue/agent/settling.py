@@ -99,7 +99,7 @@ class Settling:
                 limits,
                 facts,
                 one.refusal,
-                one.needs.queue,
+                one.needs,
                 started,
                 because=one.because,
                 inherited=one.is_inherited,

@@ -99,6 +99,11 @@ GROUPS: tuple[Group, ...] = (
     )),
     Group("people", "People and directories", "用户与目录", (
         Label("allow_users", "Users whose scripts run", "允许的用户", "除您和目录所有者之外，哪些 uid 的脚本会运行"),
+        Label("notify.tasks", "Told of tasks", "任务结束时通知", "每个任务结束时通知谁（任务自己指定的之外）：标签，如 `ops` 或 `ops:failed`（docs/zh-CN/notify.md）"),
+        Label("notify.queues", "Told of queues", "队列结束时通知", "串行队列最后一个等待的任务结束时通知谁；`:failed`：其中有任务失败时"),
+        Label("notify.groups", "Told of groups", "一组任务结束时通知", "一个实验、命令文件或任务数组的所有任务都结束时通知谁；`:failed`：其中有任务失败时"),
+        Label("notify.agents", "Told of agents", "agent 将结束时通知", "agent 快要结束时通知谁"),
+        Label("notify.before_end", "Told before the end", "提前多久通知", "提前这么久"),
         Label("work_dir", "Work directory", "工作目录", "用于 `gpu_load`：命令在哪里运行；相对路径从命令文件所在的目录算起，`none` 是该目录的父目录"),
     )),
 )  # fmt: skip

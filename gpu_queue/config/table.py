@@ -34,6 +34,7 @@ from gpu_queue.config.kinds import (
     one_of,
     or_none,
 )
+from gpu_queue.config.notify import OF_AGENTS, OF_OTHERS, OF_TASKS, Notify
 from gpu_queue.config.shared import (
     CARDS,
     GPU_LEFT,
@@ -121,6 +122,7 @@ class Settings:
     renew_per_hour: int = 0
     renew_after_s: float = 600.0
     allow_users: tuple[int, ...] = ()
+    notify: Notify = field(default_factory=Notify)
 
     @property
     def is_dedicated(self) -> bool:
@@ -274,6 +276,11 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("renew_per_hour", "--renew-per-hour", "GPU_QUEUE_RENEW_PER_HOUR", "renew_per_hour", COUNT, "N + 2", "of a queue that `submit.sh --keep N` keeps served: submissions within an hour, whatever becomes of them; 0: N + 2", "N", live=True),
     Setting("renew_after_s", "--renew-after", "GPU_QUEUE_RENEW_AFTER", "renew_after", DURATION, "10m", "an allocation of such a queue has its successor submitted when it has served for so long, or half of its lifetime", "TIME", live=True),
     Setting("allow_users", "", "", "allow_users", UIDS, "", "uids whose scripts run, beside yours and the spool's owner's", guarded=True),
+    Setting("notify.tasks", "", "", "notify.tasks", OF_TASKS, "", "who is told of the end of each task, beside whom the task names: labels, as `ops` or `ops:failed` (docs/notify.md)", live=True),
+    Setting("notify.queues", "", "", "notify.queues", OF_OTHERS, "", "who is told when the last waiting task of a serial queue has ended; `:failed`: where one of its tasks failed", live=True),
+    Setting("notify.groups", "", "", "notify.groups", OF_OTHERS, "", "who is told when all tasks of an experiment, a command file or an array have ended; `:failed`: where one failed", live=True),
+    Setting("notify.agents", "", "", "notify.agents", OF_AGENTS, "", "who is told when an agent is near its end", live=True),
+    Setting("notify.before_end_s", "", "", "notify.before_end", DURATION, "30m", "so long before it", live=True),
 )  # fmt: skip
 
 

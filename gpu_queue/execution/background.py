@@ -66,6 +66,11 @@ class Background:
         """Whether it has ended."""
         return not self._thread.is_alive()
 
+    def has_begun(self) -> bool:
+        """Whether the program was started, or will not be."""
+        with self._lock:
+            return self._process is not None or self.is_over()
+
     def close(self) -> None:
         """Kill it, if it runs."""
         with self._lock:

@@ -288,6 +288,7 @@ class _Loading:
             nodes=run.nodes,
             memory=run.memory,
             queue=run.queue,
+            notify=run.notify,
             time=run.time,
             signal=run.signal,
             retries=self._retries if run.retries is None else run.retries,

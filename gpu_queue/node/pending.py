@@ -105,14 +105,9 @@ class PendingReader:
             if known.task_id is not None:
                 self._upstream.pop(known.task_id, None)
 
-    def is_stale(self, waiting: Waiting) -> bool:
-        """Whether this task's file was moved since it was read, as by a try of another node: what is known is old."""
-        if waiting.task_id is None or not waiting.changed_ns:
-            return False
-        try:
-            return os.lstat(f"{self._directory}/{waiting.name}").st_ctime_ns != waiting.changed_ns
-        except OSError:
-            return False  # the rename tells
+    def has_of_queue(self, queue: str) -> bool:
+        """Whether a task of this queue waits, as far as they were read."""
+        return any(one.needs.queue == queue for one in self._known.values())
 
     def settled(self, task_id: str, state: State) -> None:
         """This node settled a task: those that wait for it need not wait for the next listing."""

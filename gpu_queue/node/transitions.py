@@ -17,17 +17,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gpu_queue.again import granted
-from gpu_queue.errors import BadScript
 from gpu_queue.node import failures, lastwords
 from gpu_queue.node.endings import Ending, Writer
+from gpu_queue.node.notices import Notices, QueueEnd
 from gpu_queue.node.pending import SCRIPT_MAX_BYTES, PendingReader
-from gpu_queue.scripts.reader import HEAD_BYTES, read_needs
+from gpu_queue.scripts.reader import HEAD_BYTES, read
 from gpu_queue.spool import files, growing, records, store
 from gpu_queue.spool.events import EventLog
 from gpu_queue.spool.paths import SpoolPaths, claim_name, ended_name, full_name, parse_drop
 from gpu_queue.spool.queues import Queues, Token
 from gpu_queue.spool.store import Moved
-from gpu_queue.spool.tallies import Tallies
+from gpu_queue.spool.tallies import Tallies, Tally, is_named
 from gpu_queue.task import (
     Abnormal,
     Claim,
@@ -44,6 +44,7 @@ from gpu_queue.units import format_utc, parse_utc_s
 
 DAY_S = 86400.0
 """Within which it counts how often a task is run again because it asks."""
+NO_NEEDS = Needs()
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ class Transitions:
         self._queues, self._tallies = queues, tallies
         self._make_missing = make_missing
         self.papers = self._papers = Writer(paths, node, make_missing)
+        self.notices = Notices(paths, node, uids)
 
     def claim(self, waiting: Waiting, claim: Claim, *, to_run: bool = True) -> Claimed | NotClaimed:
         """Take a task: one rename into this node's running directory, then read what runs.
@@ -135,7 +137,7 @@ class Transitions:
         Raises:
             OSError: the claim is ours, but its files could not be read or made: the caller gives it back.
         """
-        if to_run and self._reader.is_stale(waiting):
+        if to_run and self._is_stale(waiting):
             # It failed on another node between two listings, which both showed its name: it may have to wait.
             self._reader.forget(waiting.name)
             return NotClaimed(Moved.LOST, "it was tried elsewhere meanwhile; it is looked at anew")
@@ -184,6 +186,16 @@ class Transitions:
                 raise back.error
             return NotClaimed(Moved.LOST, f"queue {queue} was taken meanwhile")
         return Claimed(claim, path, *self._open_log(claim), script, submission)
+
+    def _is_stale(self, waiting: Waiting) -> bool:
+        """Whether this task's file was moved since it was read, as by a try of another node: what is known is old."""
+        if waiting.task_id is None or not waiting.changed_ns:
+            return False
+        try:
+            there = os.lstat(f"{self._paths.directory(State.PENDING)}/{waiting.name}")
+        except OSError:
+            return False  # the rename tells
+        return there.st_ctime_ns != waiting.changed_ns
 
     def _is_here(self, path: str) -> bool:
         return os.path.basename(path) in store.listing(self._paths.running(self._node))
@@ -253,7 +265,7 @@ class Transitions:
         limits: RetryLimits,
         facts: dict[str, Any],
         refusal: str = "",
-        queue: str | None = None,
+        needs: Needs = NO_NEEDS,
         started: tuple[float, dict[str, Any]] | None = None,
         *,
         because: str = "",
@@ -272,7 +284,7 @@ class Transitions:
             limits: how often what is tried again.
             facts: for the record.
             refusal: the task can never run: it goes to failed/ with this reason in its log.
-            queue: the queue that it holds, which is free when it is settled; a refused task's is looked for.
+            needs: of the task. The queue that it holds is free when it is settled; a refused task's is looked for.
             started: when it was started (epoch seconds), and facts, where :meth:`runs` was not called for it.
             because: how it came to be lost, for people.
             inherited: nothing of it is known here (another node began it, or the local disk forgot it): what it may
@@ -304,8 +316,10 @@ class Transitions:
             last_line = f"==== {hint}\n{last_line}"
             facts = {**facts, "reason": "; ".join(filter(None, (facts.get("reason"), hint)))}
         self._papers.end_log(claim, log, last_line)
-        if inherited:
+        queue = needs.queue
+        if inherited or refusal:  # nobody here knows what a script says that cannot be obeyed
             needs = self._needs(claim, source)
+        if inherited:
             limits = limits.of_task(needs.retries)
             facts = {**self._papers.written_of(claim), **facts}
         result = Settlement(State.FAILED, "refused", refusal) if refusal else settle(end, earlier, limits, abnormal)
@@ -321,6 +335,10 @@ class Transitions:
             self._papers.write_record(ending, result)
         elif source_name in store.listing(self._paths.running(self._node)):
             self._papers.write(ending, earlier, result, refused=bool(refusal))
+        if result.to in (State.DONE, State.FAILED):
+            self.notices.of_end(
+                ending, result, needs, lambda: self._is_here(source), lambda: self._queue_end(needs.queue, result.to)
+            )
         name = full_name(claim.priority, claim.task_id)
         target = f"{self._paths.directory(result.to)}/{name}"
         moved = store.move(source, target)
@@ -340,11 +358,20 @@ class Transitions:
             self._events.add(claim, *([("started", *started)] if started else []), ended)
         return Settled(moved.moved, result, str(moved.error or ""), error_type)
 
+    def _queue_end(self, queue: str | None, to: State) -> QueueEnd | None:
+        """What became of a queue's tasks, where this one that ends is the last: nothing waits behind it."""
+        if not queue or not is_named(queue) or self._reader.has_of_queue(queue):
+            return None
+        tally = self._tallies.look(time.monotonic()).get(queue, Tally())
+        is_done = to is State.DONE
+        return QueueEnd(queue, tally.done + is_done, len(tally.failed) + (not is_done))
+
     def _needs(self, claim: Claim, source: str) -> Needs:
-        """What a task asks for, by its record and its script; nothing where they cannot be read."""
+        """What a task asks for, by its record and its script; where they cannot be obeyed who is told of it."""
         submission = records.read_submission(self._paths, claim.task_id, self._uids)
         try:
             head, _ = files.read_script(source, HEAD_BYTES, self._uids)
-            return read_needs(head, submission.needs, 1, submission.arguments, claim.task_id)
-        except (files.FileProblem, BadScript):
-            return Needs()
+        except files.FileProblem:
+            head = b""
+        reading = read(head, submission.needs, submission.arguments, 1, claim.task_id)
+        return reading.needs if head and not reading.refusals else Needs(notify=reading.notify)

@@ -9,7 +9,7 @@ from gpu_queue.errors import BadValue
 from gpu_queue.scripts.asked import Line, Said
 from gpu_queue.texts import shown
 
-OPTIONS = ("gpus", "nodes", "memory", "queue", "time", "retries", "signal")
+OPTIONS = ("gpus", "nodes", "memory", "queue", "time", "retries", "signal", "notify")
 MAX_GPUS = 1024
 MAX_NODES = 1024
 _GPUQ = re.compile(r"#GPUQ(?=\s|$)", re.ASCII)

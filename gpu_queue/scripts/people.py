@@ -14,6 +14,7 @@ _WHAT = {
     "name": ("name", "名称"),
     "queue": ("queue", "队列"),
     "retries": ("retries", "重试"),
+    "notify": ("tells", "通知"),
     "after": ("after", "依赖"),
     "array": ("array", "数组"),
     "chdir": ("directory", "目录"),

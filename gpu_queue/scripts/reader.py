@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from gpu_queue.errors import BadScript, BadValue
+from gpu_queue.notices import WISHES_MAX, parse_wishes
 from gpu_queue.scripts.arrays import parse_array
 from gpu_queue.scripts.asked import Asked, Line, head_of
 from gpu_queue.scripts.deciding import MAX_GPUS, Allocation, Decision, decide
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 HEAD_BYTES = 64 << 10
 """How much of a script is looked at."""
-_GIVEN = ("gpus", "memory", "queue", "time", "retries", "signal", "name", "array", "nodes")
+_GIVEN = ("gpus", "memory", "queue", "time", "retries", "signal", "notify", "name", "array", "nodes")
 _BATCH = re.compile(r"#(?:PBS|BSUB|OAR|\$)")
 _ID = re.compile(r"\d{8}T\d{9}-[0-9a-f]{6}-[A-Za-z0-9._+-]{1,150}", re.ASCII)
 _SOURCES = {"default": "default_gpus"}
@@ -187,6 +188,19 @@ class _Reader:
         if signal is not None:
             self.conclude("signal", str(signal), source, line)
         return signal
+
+    def notify(self) -> tuple[str, ...]:
+        found = self.said.get("notify")
+        if found is None:
+            return ()
+        value, source, line = found
+        try:
+            wishes = tuple(map(str, parse_wishes(value, 2 * WISHES_MAX)))
+        except ValueError as problem:
+            self.refuse(problem, line)
+            return ()
+        self.conclude("notify", ",".join(wishes), source, line)
+        return wishes
 
     def array(self) -> Array | None:
         found = self.said.get("array")
@@ -344,6 +358,7 @@ def read(
     memory_bytes = reader.memory_bytes()
     time_s, is_limit = reader.time_s()
     queue, retries, signal = reader.queue(), reader.retries(), reader.signal()
+    notify = reader.notify()
     array, after = reader.array(), reader.after()
     reader.others()
     return Reading(
@@ -358,6 +373,7 @@ def read(
         after=after,
         nodes=nodes,
         signal=signal,
+        notify=notify,
         source=decision.source,
         array=array,
         conclusions=tuple(reader.conclusions),

@@ -34,8 +34,8 @@ class Conclusion(NamedTuple):
     """One thing that was concluded."""
 
     what: str
-    """``gpus``, ``nodes``, ``devices``, ``memory``, ``time``, ``name``, ``queue``, ``retries``, ``after``, ``array``,
-    ``chdir``, ``output``, ``error``, ``mail``, ``signal``, ``requeue``, ``tasks`` (of srun)."""
+    """``gpus``, ``nodes``, ``devices``, ``memory``, ``time``, ``name``, ``queue``, ``retries``, ``notify``,
+    ``after``, ``array``, ``chdir``, ``output``, ``error``, ``mail``, ``signal``, ``requeue``, ``tasks`` (of srun)."""
     value: str
     """In the notation of gpu_submit's flags where there is one (``2``, ``1-4``, ``4h``); else as it stands there."""
     source: str
@@ -78,6 +78,8 @@ class Reading(NamedTuple):
     """On so many its script is started; the GPUs are those of each."""
     signal: Signal | None = None
     """By which it is told that its end is near."""
+    notify: tuple[str, ...] = ()
+    """Who is told of its end: ``ops:failed``."""
     source: str = "default"
     """Which rule told the number of GPUs."""
     array: Array | None = None
@@ -112,5 +114,6 @@ class Reading(NamedTuple):
             after=self.after,
             nodes=self.nodes,
             signal=self.signal,
+            notify=self.notify,
             reason=self.source,
         )

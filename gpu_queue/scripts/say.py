@@ -25,7 +25,7 @@ from gpu_queue.scripts.reading import Reading
 from gpu_queue.texts import printable
 
 FIELD_MAX = 400
-_GIVEN = ("gpus", "memory", "queue", "time", "retries", "signal", "name", "array", "nodes")
+_GIVEN = ("gpus", "memory", "queue", "time", "retries", "signal", "notify", "name", "array", "nodes")
 
 
 class _Usage(ValueError):

@@ -5,13 +5,14 @@
 #    source ~/.local/share/bash_completion/gpu-queue
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_gpu_queue_subparsers=(agent load run report console schema submit.sh shell-init completion)
+_shtab_gpu_queue_subparsers=(agent load run report console notify schema submit.sh shell-init completion)
 
-_shtab_gpu_queue_agent_option_strings=(-h --help --job-id --queue-root --lifetime --gpus --simulate --no-keepalive --keepalive-engine --mode --check-time --compete-gpus --use-all-gpus --gpu-left --min-memory --max-util --maximize --max-concurrent --max-wait-time --select --process-json --node-name --at-end --until-empty --sweep --allow-group --allow-root-for --local-dir --default-gpus --cpu-slots --retries --max-lost --retry-delay --infeasible --log --slurm-environment --foreign-memory --stop-grace --leave-grace --poll --beat --fence-after --takeover-after --cache --settle --settle-unfinished --renew-per-hour --renew-after --gpus-unless-shared --check)
+_shtab_gpu_queue_agent_option_strings=(-h --help --job-id --queue-root --lifetime --gpus --simulate --no-keepalive --keepalive-engine --mode --check-time --compete-gpus --use-all-gpus --gpu-left --min-memory --max-util --maximize --max-concurrent --max-wait-time --select --process-json --address --node-name --at-end --until-empty --sweep --allow-group --allow-root-for --local-dir --default-gpus --cpu-slots --retries --max-lost --max-again --retry-delay --infeasible --log --slurm-environment --foreign-memory --stop-grace --leave-grace --poll --beat --fence-after --takeover-after --cache --settle --settle-unfinished --renew-per-hour --renew-after --gpus-unless-shared --check)
 _shtab_gpu_queue_load_option_strings=(-h --help --job-id --dry-run --again --yes --shared-queues --multi --single --work-dir)
 _shtab_gpu_queue_run_option_strings=(-h --help --job-id --again --yes --min-memory --max-util --max-concurrent --select --check-time --max-wait-time --gpus --simulate --local-dir)
 _shtab_gpu_queue_report_option_strings=(-h --help --csv --json --job-id)
 _shtab_gpu_queue_console_option_strings=(-h --help --job-id --queue-root --host --port --base-path --public-host --log-root --behind-proxy --read-only --metrics-open --metrics-tasks --start-agents --no-history --background --stop)
+_shtab_gpu_queue_notify_option_strings=(-h --help --watch --check --job-id)
 _shtab_gpu_queue_schema_option_strings=(-h --help)
 _shtab_gpu_queue_submit_sh_option_strings=(-h --help)
 _shtab_gpu_queue_shell_init_option_strings=(-h --help)
@@ -38,7 +39,7 @@ _shtab_gpu_queue_agent___log_choices=(direct pump)
 _shtab_gpu_queue_agent___slurm_environment_choices=(auto off)
 _shtab_gpu_queue_shell_init_pos_0_choices=(bash zsh)
 _shtab_gpu_queue_completion_pos_0_choices=(bash zsh tcsh)
-_shtab_gpu_queue_pos_0_choices=(agent load run report console schema submit.sh shell-init completion)
+_shtab_gpu_queue_pos_0_choices=(agent load run report console notify schema submit.sh shell-init completion)
 
 _shtab_gpu_queue_agent__h_nargs=0
 _shtab_gpu_queue_agent___help_nargs=0
@@ -76,6 +77,10 @@ _shtab_gpu_queue_console___start_agents_nargs=0
 _shtab_gpu_queue_console___no_history_nargs=0
 _shtab_gpu_queue_console___background_nargs=0
 _shtab_gpu_queue_console___stop_nargs=0
+_shtab_gpu_queue_notify__h_nargs=0
+_shtab_gpu_queue_notify___help_nargs=0
+_shtab_gpu_queue_notify___watch_nargs=0
+_shtab_gpu_queue_notify___check_nargs='?'
 _shtab_gpu_queue_schema__h_nargs=0
 _shtab_gpu_queue_schema___help_nargs=0
 _shtab_gpu_queue_submit_sh_pos_0_nargs='*'

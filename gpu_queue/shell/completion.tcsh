@@ -20,7 +20,7 @@ complete gpu-queue \
         'c/--slurm-environment=/(auto off)/' \
         'c/--work-dir=/d/' \
         'c/--log-root=/d/' \
-        'c/--/(again allow-group allow-root-for at-end background base-path beat behind-proxy cache check check-time compete-gpus cpu-slots csv default-gpus dry-run fence-after foreign-memory gpu-left gpus gpus-unless-shared help host infeasible job-id json keepalive-engine leave-grace lifetime local-dir log log-root max-concurrent max-lost max-util max-wait-time maximize metrics-open metrics-tasks min-memory mode multi no-history no-keepalive node-name poll port process-json public-host queue-root read-only renew-after renew-per-hour retries retry-delay select settle settle-unfinished shared-queues simulate single slurm-environment start-agents stop stop-grace sweep takeover-after until-empty use-all-gpus version work-dir yes)/' \
+        'c/--/(address again allow-group allow-root-for at-end background base-path beat behind-proxy cache check check-time compete-gpus cpu-slots csv default-gpus dry-run fence-after foreign-memory gpu-left gpus gpus-unless-shared help host infeasible job-id json keepalive-engine leave-grace lifetime local-dir log log-root max-again max-concurrent max-lost max-util max-wait-time maximize metrics-open metrics-tasks min-memory mode multi no-history no-keepalive node-name poll port process-json public-host queue-root read-only renew-after renew-per-hour retries retry-delay select settle settle-unfinished shared-queues simulate single slurm-environment start-agents stop stop-grace sweep takeover-after until-empty use-all-gpus version watch work-dir yes)/' \
         'c/-/(- h)/' \
         'n/--queue-root/d/' \
         'n/--keepalive-engine/(matmul zeros spin cpu)/' \
@@ -34,7 +34,7 @@ complete gpu-queue \
         'n/--slurm-environment/(auto off)/' \
         'n/--work-dir/d/' \
         'n/--log-root/d/' \
-        'p/1/(agent load run report console schema submit.sh shell-init completion)/' \
+        'p/1/(agent load run report console notify schema submit.sh shell-init completion)/' \
         'n/load/f/' \
         'n/run/f/' \
         'n/report/f/' \

@@ -11,7 +11,7 @@ CALL, RESULT = ".call", ".result"
 
 @dataclass(frozen=True)
 class PathsBeside:
-    """Submissions to clusters, job files, calls of functions."""
+    """Submissions to clusters, notices, job files, calls of functions."""
 
     root: str
     """``$QUEUE_ROOT/<JOB_ID>``."""
@@ -38,6 +38,15 @@ class PathsBeside:
     def slot_began(self, slot: Slot) -> str:
         """That an agent served in it."""
         return f"{self.slot(slot)}.began"
+
+    @property
+    def notices(self) -> str:
+        """What people are to be told of (:mod:`gpu_queue.spool.outbox`); made when it is needed."""
+        return f"{self.root}/notify"
+
+    def notice(self, name: str) -> str:
+        """One of them in one of its states."""
+        return f"{self.notices}/{name}"
 
     @property
     def jobfiles(self) -> str:

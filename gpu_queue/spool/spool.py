@@ -130,6 +130,7 @@ class Spool(Sights):
         nodes: int | str | None = None,
         signal: str | None = None,
         python: str | None = None,
+        notify: str | None = None,
     ) -> Task:
         """Queue one script, safe on the disk; what is not said here it may say itself (docs/scripts.md).
 
@@ -149,6 +150,7 @@ class Spool(Sights):
             signal: by which it is told that its end is near: ``"USR1@120"`` (docs/checkpoints.md).
             python: by which a function is called; default: the one that runs here.
             nodes: on so many at once it is started, with ``gpus`` on each (docs/gangs.md).
+            notify: who is told of its end: ``"ops:failed,me"`` (docs/notify.md).
 
         Returns:
             The task, with its ``needs``, and ``notes`` for its submitter; of an array the first (``publish``: all).
@@ -160,7 +162,9 @@ class Spool(Sights):
             Exception: whatever pickling a function raises; nothing was written.
         """
         needs = (gpus, memory, queue, time, retries, several(after))
-        options = Options(*needs, name, priority, cwd, arguments, array, signal=signal, nodes=nodes, python=python)
+        options = Options(
+            *needs, name, priority, cwd, arguments, array, signal=signal, nodes=nodes, python=python, notify=notify
+        )
         return entrance.submit(self._paths, [script], options)[0]
 
     def publish(  # noqa: D417  what is the same as there is one line
@@ -180,13 +184,14 @@ class Spool(Sights):
         nodes: int | str | None = None,
         signal: str | None = None,
         python: str | None = None,
+        notify: str | None = None,
     ) -> tuple[Task, ...]:
         """Queue many scripts, in this order; all are looked at before any is written.
 
         Args:
             scripts: paths, functions, or ``Script``s, which may bring options of their own.
-            gpus, memory, queue, time, retries, after, priority, cwd, arguments, array, signal, nodes, python: as in
-                ``submit``.
+            gpus, memory, queue, time, retries, after, priority, cwd, arguments, array, signal, nodes, python,
+                notify: as in ``submit``.
 
         Raises:
             BadScript: one of them can never run; nothing was written.
@@ -194,7 +199,9 @@ class Spool(Sights):
             SpoolError: the queue cannot be made or used.
         """
         needs = (gpus, memory, queue, time, retries, several(after))
-        options = Options(*needs, None, priority, cwd, arguments, array, signal=signal, nodes=nodes, python=python)
+        options = Options(
+            *needs, None, priority, cwd, arguments, array, signal=signal, nodes=nodes, python=python, notify=notify
+        )
         return entrance.submit(self._paths, scripts, options)
 
     def map(

@@ -13,7 +13,7 @@ from gpu_queue.spool import queues
 from gpu_queue.spool.paths import full_name
 from gpu_queue.spool.queues import Doubt, Queues, Token, doubts, forgettable, holders, is_held, parse_token
 from gpu_queue.spool.store import listing, move
-from gpu_queue.task import Claim, End, RetryLimits, Waiting
+from gpu_queue.task import Claim, End, Needs, RetryLimits, Waiting
 from tests.node.harness import AT_ONCE, Fault, Node, Room, run_through
 
 HEAD = "#GPUQ --gpus 0 --queue car"
@@ -209,7 +209,9 @@ def test_a_retry_between_the_end_and_its_release_keeps_its_own_token(
         return moved
 
     monkeypatch.setattr("gpu_queue.spool.store.move", settled_retried_and_claimed)
-    mine.spool.transitions.settle(Claim(500, task, 1, "aaaaaa"), None, End(1), RetryLimits(), {}, queue="car")
+    mine.spool.transitions.settle(
+        Claim(500, task, 1, "aaaaaa"), None, End(1), RetryLimits(), {}, needs=Needs(queue="car")
+    )
     assert room.where(task) == ["running/n2"]
     assert list(plain(room).values()) == [task]
 
@@ -240,7 +242,7 @@ def test_whoever_settles_a_task_frees_all_its_tokens(room: Room, *, knows: bool)
     assert isinstance(claim(node, task, "aaaaaa", waiting(node, task)), Claimed)
     one = Claim(500, task, 1, "aaaaaa")
     queue = "car" if knows else None
-    node.spool.transitions.settle(one, None, End(1), RetryLimits(), {}, queue=queue, inherited=not knows)
+    node.spool.transitions.settle(one, None, End(1), RetryLimits(), {}, needs=Needs(queue=queue), inherited=not knows)
     assert room.where(task) == ["failed"]
     assert plain(room) == {}
 

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[2] / "gpu_queue"
 MODULES = sorted(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in PACKAGE.rglob("*.py"))
 
 NOUNS = {
-    *("allocations", "errors", "kept", "phrases", "reasons", "sayings", "signals", "states", "task"),
+    *("allocations", "errors", "kept", "notices", "phrases", "reasons", "sayings", "signals", "states", "task"),
     *("texts", "units", "words"),
 }
 MAY_IMPORT: dict[str, set[str]] = {
@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sayings": {"phrases", "reasons"},
     "words": {"shell", "task", "reasons", "states", "units"},
     "kept": set(),
+    "notices": {"errors", "texts"},
     "locks": set(),
     "pids": set(),
     "processes": {"texts", "errors", "pids", "conf", "config", "spool"},
@@ -39,12 +40,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "hours": {"texts"},
     "sharing": set(),
     "conf": {"texts"},
-    "config": {"texts", "errors", "units", "band", "hours", "conf", "sharing"},
+    "config": {"texts", "errors", "units", "band", "hours", "conf", "notices", "sharing"},
     "policy": {"errors", "config", "spool"},
-    "scripts": {"task", "signals", "units", "texts", "errors"},
+    "scripts": {"task", "signals", "units", "texts", "errors", "notices"},
     "spool": {*NOUNS, "conf", "scripts", "shell", "pids"},
     "node": {
         "again",
+        "notices",
         "texts",
         "pids",
         "task",
@@ -65,9 +67,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "integrations": {*NOUNS, "spool"},
     "experiments": {*NOUNS, "conf", "config", "locks", "pids", "policy", "scripts", "shell", "spool"},
     "console": {*NOUNS, "conf", "pids", "config", "locks", "policy", "scripts", "shell", "spool", "experiments"},
+    "notify": {*NOUNS, "conf", "spool"},
     "agent": {
         *NOUNS,
         "again",
+        "notify",
         "band",
         "hours",
         "sharing",
@@ -84,7 +88,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "execution",
         "keepalive",
     },
-    "cli": {*NOUNS, "config", "shell", "spool", "experiments", "console"},
+    "cli": {*NOUNS, "notify", "config", "shell", "spool", "experiments", "console"},
 }
 """A room's own modules are always allowed."""
 
@@ -100,6 +104,7 @@ FORKS = {
     "execution.background",
     "execution.pump",
     "execution.launcher",
+    "notify.children",
     "keepalive.zygote",
 }
 OWN_PROGRAMS = {"execution.scontrol", "execution.srun.__main__", "execution.srun.ranks"}
@@ -253,6 +258,8 @@ def test_what_decides_knows_no_clock_no_chance_and_no_disk(module: str) -> None:
         "gpu_queue.experiments.reporting.whole",
         "gpu_queue.experiments.reporting.tables",
         "gpu_queue.experiments.reporting.exports",
+        "gpu_queue.notify.telling",
+        "gpu_queue.spool.noticenames",
         "gpu_queue.gpus.asking",
         "gpu_queue.gpus.visible",
         "gpu_queue.keepalive.pace",
@@ -331,6 +338,7 @@ def test_each_library_stands_where_it_was_chosen_and_nowhere_else() -> None:
         "rich": {"experiments.progress.painting"},
         "cloudpickle": {"spool.calls", "spool.desk.functions", "integrations.call"},
         "submitit": {"integrations.submitit_plugin", "integrations.submitit_run"},
+        "apprise": {"notify.deliver"},
     }
     found = {
         library: {

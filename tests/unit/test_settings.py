@@ -27,6 +27,7 @@ from gpu_queue.config import (
     resolve,
     settings_table,
 )
+from gpu_queue.config.notify import Notify
 from gpu_queue.errors import SettingsError
 from gpu_queue.sharing import RetryConfig, Sharing
 
@@ -70,6 +71,10 @@ EXAMPLES = {
     "sharing.max_wait_time_s": ("1h", "none", "90"),
     "sharing.retry_config.max_retries": ("3", "none", "5"),
     "work_dir": ("/a", "../", "none"),
+    "notify.tasks": ("ops", "ops:done", "ops:failed, me"),
+    "notify.queues": ("ops", "me", "ops:failed"),
+    "notify.groups": ("ops", "me", "ops:failed"),
+    "notify.agents": ("ops", "me", "ops,me"),
 }
 
 
@@ -92,7 +97,7 @@ def fields_of(settings: object, prefix: str = "") -> Iterator[str]:
     assert dataclasses.is_dataclass(settings)
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
-        if isinstance(value, (Keepalive, Sharing, RetryConfig)):
+        if isinstance(value, (Keepalive, Sharing, RetryConfig, Notify)):
             yield from fields_of(value, f"{prefix}{field.name}.")
         else:
             yield f"{prefix}{field.name}"

@@ -25,7 +25,7 @@ RUNS_MAX = 10_000
 SCRIPTS_MAX_CHARACTERS = 64 << 20
 """Of all runs of a file."""
 _KINDS = {key.name: key for key in JOB_KEYS if key.kind is not None}
-_NEEDS = ("gpus", "nodes", "memory", "time", "retries", "signal", "queue", "priority")
+_NEEDS = ("gpus", "nodes", "memory", "time", "retries", "signal", "queue", "priority", "notify")
 _NAMES = ("name", "group")
 
 
@@ -67,7 +67,7 @@ def plan_of(sheet: Sheet, where: Surroundings, problems: Problems) -> Plan:
     made: list[Planned] = []
     matrices = [job.said.get("matrix") for job in sheet.jobs] + [sheet.defaults.get("matrix")]
     anywhere = frozenset(name for one in matrices if isinstance(one, Matrix) for name in one.names)
-    expansions = [_Expansion(_merged(job, sheet), sheet.group, where, problems, anywhere) for job in sheet.jobs]
+    expansions = [_Expansion(_merged(job, sheet), sheet, where, problems, anywhere) for job in sheet.jobs]
     count, left = 0, SCRIPTS_MAX_CHARACTERS
     for job, expansion in zip(sheet.jobs, expansions, strict=True):
         count += len(expansion.combinations)
@@ -98,11 +98,12 @@ class _Expansion:
     """One job becomes runs.  Where something is wrong with one the rest of it is looked at all the same."""
 
     def __init__(
-        self, job: Job, group: Template | None, where: Surroundings, problems: Problems, anywhere: frozenset[str]
+        self, job: Job, sheet: Sheet, where: Surroundings, problems: Problems, anywhere: frozenset[str]
     ) -> None:
         self._told: set[tuple[Template, Hole]] = set()
         self._job = job
-        self._group = job.template("group") or group
+        self._group = job.template("group") or sheet.group
+        self._notify = sheet.notify
         self._where = where
         self._problems = problems
         self._anywhere = anywhere
@@ -139,6 +140,7 @@ class _Expansion:
         known["group"] = self._group_of(known)
         known["name"] = self._name(combination, known)
         needs = {key: self._checked(key, known) for key in _NEEDS}
+        needs["notify"] = ",".join(filter(None, (needs["notify"], self._of_all(known)))) or None
         flag = self._checked("skip_done", known)
         cwd = self._path(self._checked("cwd", known) or ".")
         params = tuple(combination.items())
@@ -158,6 +160,7 @@ class _Expansion:
             retries=None if needs["retries"] is None else int(needs["retries"]),
             signal=needs["signal"],
             queue=needs["queue"],
+            notify=needs["notify"],
             priority=None if needs["priority"] is None else int(needs["priority"]),
             cwd=cwd,
             log=log,
@@ -230,6 +233,16 @@ class _Expansion:
         if self._group is not None:
             return self._checked("group", known, self._group) or ""
         return default_name(posixpath.splitext(self._where.name)[0])
+
+    def _of_all(self, known: Known) -> str:
+        """Who is told of its group's end, as a task says it."""
+        if self._notify is None or (text := self._filled("notify", self._notify, known)) is None:
+            return ""
+        try:
+            return values.group_wishes(text)
+        except ValueError:
+            self._problems.wrong(self._notify.place, "notify", values.NOTIFY_OF_ALL.expected, shown(text))
+            return ""
 
     def _name(self, combination: Combination, known: Known) -> str:
         """What a run is called; empty where something is wrong with it, which is noted."""

@@ -56,6 +56,7 @@ JOB_KEYS = (
     _value("time", values.TIME, "after which it is ended: `90s`, `4h`, `1d12h`", "none"),
     _value("retries", values.RETRIES, "how often it is tried again after a failure of its own", "the queue's"),
     _value("signal", values.SIGNAL, "by which it is told that its end is near, and how many seconds before: `USR1@120`", "none"),
+    _value("notify", values.NOTIFY, "who is told when a run has ended: labels, as `ops` or `ops:failed` (docs/notify.md)", "nobody"),
     _value("queue", values.QUEUE, "of runs of one queue one runs at a time", "none"),
     _value("priority", values.PRIORITY, "`0` to `999`, smaller runs first", "`500`"),
     Key("after", Shape.NAMES, "what must be done first: a job (all its runs), a run, or a template of one; a list of such", "the name of a job or a run, or a list of such", default="nothing"),
@@ -70,6 +71,7 @@ JOB_KEYS = (
 FILE_KEYS = (
     Key("version", Shape.VERSION, "of this notation", "1", default="`1`"),
     _value("group", values.NAME, _GROUP, "the file's name without its ending"),
+    _value("notify", values.NOTIFY_OF_ALL, "who is told when all runs of a group have ended; `ops:failed`: where one of them failed", "nobody"),
     Key("defaults", Shape.JOB, "any key of a job: what each job says that does not say it itself", "a mapping with the keys of a job"),
     Key("jobs", Shape.JOBS, "the jobs by their keys; their order is the run order", "a mapping of jobs by their names"),
 )  # fmt: skip
@@ -104,6 +106,7 @@ MEANT = {
     "max_attempts": "retries",
     "max_retries": "retries",
     "mem": "memory",
+    "mail": "notify",
     "memory_gb": "memory",
     "min_memory": "memory",
     "n_gpus": "gpus",
@@ -111,6 +114,7 @@ MEANT = {
     "ngpu": "gpus",
     "ngpus": "gpus",
     "num_gpus": "gpus",
+    "notifications": "notify",
     "num_machines": "nodes",
     "num_nodes": "nodes",
     "output": "log_dir",

@@ -27,7 +27,7 @@ class Run:
     """The text that runs, whole."""
     content: str
     """Two hashes and a dot between them: of what makes the result (script, environment, directory, GPUs, nodes), and
-    of what it asks for besides (memory, time, retries, queue, signal).
+    of what it asks for besides (memory, time, retries, queue, signal, notify).
 
     In neither: its name, its log, its place in the file, its priority, what it comes after.
     """
@@ -41,6 +41,8 @@ class Run:
     retries: int | None = None
     signal: str | None = None
     queue: str | None = None
+    notify: str | None = None
+    """Who is told of its end, and of its group's."""
     priority: int | None = None
     cwd: str = "/"
     after: tuple[str, ...] = ()

@@ -60,7 +60,7 @@ def _link(log: str) -> str:
 
 def content_of(body: str, cwd: str, needs: Mapping[str, str | None]) -> str:
     """What a run is known by: ``Run.content``."""
-    names = ("memory", "time", "retries", "queue", "signal")
+    names = ("memory", "time", "retries", "queue", "signal", "notify")
     asked = "\0".join(f"{name}={needs[name]}" for name in names if needs[name])
     nodes = needs["nodes"]
     result = "\0".join((body, cwd, needs["gpus"] or "", *((nodes,) if nodes else ())))  # runs of before keep theirs

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gpu_queue import notices
 from gpu_queue.experiments.specs.templates import IDENTIFIER
 from gpu_queue.scripts.directives import MAX_GPUS, MAX_NODES, nodes_of, parse_gpu_count, queue_name, retries_of
 from gpu_queue.signals import parse_signal
@@ -93,6 +94,24 @@ def _text(*patterns: str) -> Mapping[str, Any]:
     return {"type": "string", "pattern": f"^\\s*(?:{'|'.join(patterns)})\\s*$"}
 
 
+def _several(pattern: str) -> str:
+    return rf"{pattern}(?:\s*,\s*{pattern}){{0,{notices.WISHES_MAX - 1}}}"
+
+
+def group_wishes(text: str) -> str:
+    """What ``notify`` of a file says, as each of its tasks says it: ``ops:failed`` is ``ops:group-failed``.
+
+    Raises:
+        ValueError: it is no such list.
+    """
+    words = text.split(",")
+    if len(words) > notices.WISHES_MAX:
+        raise ValueError
+    wishes = [notices.parse_wish(word, notices.OF_OTHERS) for word in words]
+    events = {notices.FAILED: notices.GROUP_FAILED}
+    return ",".join(f"{one.label}:{events.get(one.event, notices.GROUP)}" for one in wishes)
+
+
 TEMPLATED: Mapping[str, Any] = {"type": "string", "pattern": rf"\{{{IDENTIFIER}(?:\|[^{{}}]*)?\}}"}
 """A text that has a template in it: what comes of it a schema does not know."""
 
@@ -151,6 +170,16 @@ QUEUE = Kind(
             {"type": "string", "pattern": "^[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,63}$"},
         ]
     },
+)
+NOTIFY = Kind(
+    notices.parse_wishes,
+    f"{notices.expected(notices.OF_TASKS)}; several with commas",
+    {"anyOf": [_text(_several(notices.pattern(notices.OF_TASKS)))]},
+)
+NOTIFY_OF_ALL = Kind(
+    group_wishes,
+    f"{notices.expected(notices.OF_OTHERS)}; several with commas",
+    {"anyOf": [_text(_several(notices.pattern(notices.OF_OTHERS)))]},
 )
 NAME = Kind(
     _name,

@@ -83,6 +83,8 @@ class Sheet:
     """A file as it was written; defaults are not filled in."""
 
     group: Template | None
+    notify: Template | None
+    """Who is told of the end of a group."""
     defaults: dict[str, Said]
     jobs: tuple[Job, ...]
 
@@ -95,8 +97,8 @@ class Walk(Mappings):
         if not isinstance(root, Mapping):
             place, got = (Place(1, 1), "nothing") if root is None else (root.place, what(root))
             self.problems.wrong(place, "file", "a mapping with the key jobs", got)
-            return Sheet(None, {}, ())
-        group: Template | None = None
+            return Sheet(None, None, {}, ())
+        texts: dict[str, Template | None] = {}
         defaults: dict[str, Said] = {}
         jobs: tuple[Job, ...] | None = None
         for name, _, node in self.entries(root, "", _FILE, _OF_JOBS):
@@ -111,10 +113,10 @@ class Walk(Mappings):
             elif key.shape is Shape.JOB:
                 defaults = self._job(node, name, key.expected)
             else:
-                group = self.text(node, name, key.expected)
+                texts[name] = self.text(node, name, key.expected)
         if jobs is None:
             self.problems.wrong(root.place, "file", "a key jobs with a mapping of jobs by their names", "none")
-        return Sheet(group, defaults, jobs or ())
+        return Sheet(texts.get("group"), texts.get("notify"), defaults, jobs or ())
 
     def _jobs(self, node: Node, key: Key) -> tuple[Job, ...]:
         if not isinstance(node, Mapping) or not node.entries:

@@ -80,6 +80,8 @@ class Options:
     """Which block of a command file it is."""
     experiment: ExperimentPart | None = None
     """Which run of an experiment file it is; a link to its log is made where it says."""
+    notify: str | None = None
+    """Who is told of its end: ``"ops:failed,me"``."""
     nodes: int | str | None = None
     """On so many nodes at once it is started, with its GPUs on each."""
     python: str | None = None
@@ -157,7 +159,8 @@ def read_script(source: ScriptLike, python: str | None = None) -> _Source:
 def _given(options: Options) -> dict[str, Any]:
     """The needs as a record holds them: texts in the notation of the command line."""
     said = {
-        name: getattr(options, name) for name in ("gpus", "nodes", "memory", "queue", "time", "retries", "signal")
+        name: getattr(options, name)
+        for name in ("gpus", "nodes", "memory", "queue", "time", "retries", "signal", "notify")
     }
     for name, value in said.items():
         if isinstance(value, bool) or not isinstance(value, (int, float, str, type(None))):
