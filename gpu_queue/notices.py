@@ -104,5 +104,7 @@ def label_of_variable(name: str) -> str:
 
 
 def pattern(events: tuple[str, ...]) -> str:
-    """A regular expression of one wish."""
-    return rf"{LABEL}(?::(?:{'|'.join(events)}))?" if events else LABEL
+    """A regular expression of one wish, in the notation of JSON schemas, which know no flag for any case."""
+    words = ("".join(f"[{one}{one.upper()}]" for one in word) for word in sorted(_NOBODY))
+    label = rf"(?!(?:{'|'.join(words)})(?:[,:\s]|$)){LABEL}"
+    return rf"{label}(?::(?:{'|'.join(events)}))?" if events else label
