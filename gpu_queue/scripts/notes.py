@@ -88,6 +88,15 @@ _WORDS = {
         "{what} asks for {number} nodes; it runs on {own}: say --nodes {number} for them",
         "{what} 需要 {number} 个节点；它会在 {own} 个节点上运行：需要它们请用 --nodes {number}",
     ),
+    "nodes_each": (
+        "it is started on each of its {number} nodes, and under Slurm on the first alone: what it does outside of srun, each "
+        "node does",
+        "脚本会在 {number} 个节点上各启动一次，而在 Slurm 下只在第一个节点上启动：srun 之外的操作每个节点都会做",
+    ),
+    "nodes_differ": (
+        "{what} is another on each of the {number} nodes; on what they have to agree MASTER_ADDR and MASTER_PORT tell",
+        "{what} 在 {number} 个节点上各不相同；需要一致的取值请用 MASTER_ADDR 和 MASTER_PORT",
+    ),
     "singleton": (
         "{what}: not heeded; --queue NAME runs tasks one after the other",
         "{what}：不会生效；--queue NAME 可让任务逐个运行",

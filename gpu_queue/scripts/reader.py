@@ -40,6 +40,10 @@ HEAD_BYTES = 64 << 10
 _GIVEN = ("gpus", "memory", "queue", "time", "retries", "signal", "notify", "name", "array", "nodes")
 _BATCH = re.compile(r"#(?:PBS|BSUB|OAR|\$)")
 _ID = re.compile(r"\d{8}T\d{9}-[0-9a-f]{6}-[A-Za-z0-9._+-]{1,150}", re.ASCII)
+_SRUN = re.compile(r"\bsrun\b")
+_DIFFERING = re.compile(r"\bshuf\b|\buuidgen\b|/dev/u?random\b")
+"""What no two nodes draw alike; bash's RANDOM is the same on all where a script was written for Slurm."""
+_DIFFERING_UNSEEDED = re.compile(rf"{_DIFFERING.pattern}|\$\{{?RANDOM\b")
 _SOURCES = {"default": "default_gpus"}
 
 
@@ -291,13 +295,28 @@ class _Reader:
         is_explicit = any(
             self.said[what][1] in ("gpu_submit", "gpuq") for what in ("gpus", "nodes") if what in self.said
         )
-        other = next((one for one in found.nodes[:3] if one.number != nodes), None)
+        each = self.said.get("tasks_of_a_node")
+        right = {nodes} if each is None else {nodes, nodes * int(each[0])}  # srun starts a launcher for each task
+        other = next((one for one in found.nodes[:3] if one.number not in right), None)
         if other is None:
             return
         line = line_of(other.line)
         code = other.code if not is_explicit else "nodes_ignored"
         one = note(code, line, other.said, other.number, str(nodes))
         (self.refusals if code == "several_nodes" else self.warnings).append(one)
+
+    def tell_of_nodes(self, nodes: int, lines: Sequence[str]) -> None:
+        """Say what a script does otherwise when it is started on each of its nodes, and not on the first alone."""
+        if nodes == 1:
+            return
+        body = [(number, line) for number, line in enumerate(lines, 1) if not line.lstrip().startswith("#")]
+        if self.is_batch and any(_SRUN.search(line) for _, line in body):
+            self.warnings.append(note("nodes_each", self.said["nodes"][2], "", nodes))
+        differing = _DIFFERING if self.is_batch else _DIFFERING_UNSEEDED
+        drawn = next(((number, found) for number, line in body if (found := differing.search(line))), None)
+        if drawn is not None:
+            line = Line(drawn[0], lines[drawn[0] - 1])
+            self.warnings.append(note("nodes_differ", line, drawn[1][0], nodes))
 
     def others(self) -> None:
         for what in ("name", "chdir", "output", "error", "mail", "requeue", "tasks"):
@@ -355,6 +374,7 @@ def read(
     decision = decide(allocation, found, default_gpus, line_of)
     _conclude_gpus(reader, decision)
     reader.judge_nodes(nodes, decision, found, line_of)
+    reader.tell_of_nodes(nodes, lines)
     memory_bytes = reader.memory_bytes()
     time_s, is_limit = reader.time_s()
     queue, retries, signal = reader.queue(), reader.retries(), reader.signal()
