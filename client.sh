@@ -2682,8 +2682,10 @@ __gpu_heed() { # KIND FIELD… of a page of the caller's node
     mode) [ "${state[$node]}" = silent ] || mode[$node]=$2 ;;
     queue) __gpu_heed_queue "$@" ;;
     queues) if __gpu_number "$2" && [ "$2" -gt "$more_lanes" ]; then more_lanes=$2; fi ;;
-    try) # claim stage gpus seconds limit-s ending name; what is listed no more has ended since
+    try) # claim stage gpus seconds limit-s ending name queue rank nodes claim-of-rank-0; what is listed no more has ended since
       shift
+      # A part of a task over several nodes: that of rank 0 is the task's claim.
+      case ${11--} in -) ;; *) set -- "${11}" "${@:2}"; [ -z "${listed[$1]-}" ] || kept[parts]=$((${kept[parts]:-0} + 1)) ;; esac
       [ -n "${listed[$1]-}" ] || return 0
       case ${listed[$1]} in *=*) set -- "$1" ended "${@:3}" ;; esac
       row="$*"; tries+=("$node"$'\t'"$row"); paged[$1]=1 ;;
@@ -2848,7 +2850,7 @@ __gpu_show_head() { # three questions before all else: is a GPU free, what is th
   __gpu_look_at_cards
   __gpu_plural "$alive" node; parts=("$REPLY")
   if [ ${#cards[@]} -gt 0 ]; then __gpu_plural ${#cards[@]} GPU; __gpu_format '%s of %s free' "$free" "$REPLY"; parts+=("$REPLY"); fi
-  count=$((${#tries[@]} + ${#left[@]})); [ "$count" -eq 0 ] || { __gpu_format '%s running' "$count"; parts+=("$REPLY"); }
+  count=$((${#tries[@]} + ${#left[@]} - ${kept[parts]:-0})); [ "$count" -eq 0 ] || { __gpu_format '%s running' "$count"; parts+=("$REPLY"); }
   count=$((waiters + ${#odd[@]})); [ "$count" -eq 0 ] || { __gpu_format '%s waiting' "$count"; parts+=("$REPLY"); }
   __gpu_count_settled; text=$REPLY
   for part in failed 'done'; do
@@ -3546,7 +3548,8 @@ __gpu_rows() {
     printf 'gpu\t%s\t%s\t%s\t%s\n' "$row" "${fields[1]:--}" "${fields[7]:--}" "${kept[shared/$node]:--$IFS-$IFS-}"
   done
   for row in "${tries[@]}"; do
-    __gpu_fields "$row" # node claim stage gpus seconds limit ending name
+    __gpu_fields "$row" # node claim stage gpus seconds limit ending name queue rank nodes claim-of-rank-0
+    case ${fields[11]--} in -) ;; *) continue ;; esac # one task is one row: its GPUs on other nodes are among those
     file=${fields[1]} name=${fields[1]%.try*} count=${fields[4]}
     if __gpu_number "$count"; then count=$((count + ${age[${fields[0]}]})); fi
     node=${fields[3]:--} i=0
@@ -4071,7 +4074,7 @@ __gpu_explain() {
 }
 
 __gpu_explain_running() { # PATH of a claim
-  local priority id nonce title try node=${1#running/} claim=${1##*/} now where='' fields
+  local priority id nonce title try node=${1#running/} claim=${1##*/} now where='' fields many=1
   node=${node%%/*} claim=${claim%%=*}
   __gpu_called "$1"; __gpu_try "$1"; try=$REPLY
   __gpu_clock control; now=$REPLY
@@ -4082,6 +4085,7 @@ __gpu_explain_running() { # PATH of a claim
       if __gpu_number "${fields[2]}"; then fields[2]=$((fields[2] + (now > 0 ? now : 0))); fi # when the page was written
       __gpu_try_words "${fields[1]}" "${fields[2]}" "${fields[3]}" "${fields[4]}"
       where=", $REPLY"
+      if __gpu_number "${fields[8]-}"; then many=${fields[8]}; fi
     fi
   elif [ -e "nodes/$node.json" ]; then
     __gpu_age "$REPLY"; __gpu_format ', whose last sign of life was %s ago' "$REPLY"; where=$REPLY
@@ -4089,8 +4093,31 @@ __gpu_explain_running() { # PATH of a claim
   fi
   case $1 in *=*) __gpu_put '%s (%s) has ended on %s, try %s%s; an agent moves it on\n' "$title" "$nonce" "$node" "$try" "$where"; return ;; esac
   __gpu_put '%s (%s) runs on %s, try %s%s; gpu_tail %s follows its log\n' "$title" "$nonce" "$node" "$try" "$where" "$nonce"
+  [ "$many" -le 1 ] || __gpu_explain_parts "$claim" "$nonce"
   # Its agent may have seen something: a GPU that it was not given.
   if __gpu_record "records/${claim#????}.json" && __gpu_field "$REPLY" reason && [ -n "$REPLY" ]; then __gpu_put '  %s\n' "$REPLY"; fi
+}
+
+__gpu_explain_parts() { # CLAIM NONCE: where the other ranks of a task over several nodes run, as their nodes say
+  local node line fields parts=() IFS=$'\n'
+  __gpu_living
+  for node in "${reply[@]}"; do
+    __gpu_read "nodes/$node.tsv" || continue
+    case $REPLY in *$'\t'"$1"$'\n'*) ;; *) continue ;; esac
+    set -f
+    for line in $REPLY; do
+      case $line in try$'\t'*$'\t'"$1") ;; *) continue ;; esac
+      __gpu_fields "$line" # try claim stage gpus seconds limit ending name queue rank nodes claim-of-rank-0
+      parts+=("${fields[9]}"$'\t'"$node"$'\t'"${fields[3]}")
+    done
+    set +f
+  done
+  [ ${#parts[@]} -gt 0 ] || return 0
+  order=-n __gpu_lines printf '%s\n' "${parts[@]}"
+  for line in "${reply[@]}"; do
+    __gpu_fields "$line"
+    __gpu_put '  rank %s runs on %s, GPU %s; gpu_tail %s --rank %s follows its log\n' "${fields[0]}" "${fields[1]}" "${fields[2]}" "$2" "${fields[0]}"
+  done
 }
 
 __gpu_watched() { # NODE that is silent: REPLY = what becomes of its tasks, as a living node says
@@ -5170,6 +5197,7 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'gpu_wait: after %s s not ended: %s; gpu_status shows them') REPLY='gpu_wait：%s 秒后仍未结束：%s；gpu_status 会列出' ;;
     'which task? gpu_explain TASK; gpu_status shows them') REPLY='哪个任务？gpu_explain 任务；gpu_status 会列出' ;;
     '%s (%s) has ended on %s, try %s%s; an agent moves it on\n') REPLY='%s (%s) 已在 %s 上结束，第 %s 次%s；agent 会继续处理\n' ;;
+    '  rank %s runs on %s, GPU %s; gpu_tail %s --rank %s follows its log\n') REPLY='  rank %s 在 %s 上运行，GPU %s；gpu_tail %s --rank %s 跟踪其日志\n' ;;
     '%s (%s) runs on %s, try %s%s; gpu_tail %s follows its log\n') REPLY='%s (%s) 正在 %s 上运行，第 %s 次%s；gpu_tail %s 跟踪其日志\n' ;;
     '%s (%s) is done%s\n') REPLY='%s (%s) 已完成%s\n' ;;
     'the end of %s\n') REPLY='%s 的末尾\n' ;;

@@ -2,8 +2,9 @@
 
 - ``NNODES NODE_RANK MASTER_ADDR MASTER_PORT NPROC_PER_NODE``, and the same as ``PET_*``, by which a plain
   ``torchrun x.py`` on each node is one run; ``swift sft`` starts torchrun by the first five.
-- ``WORLD_SIZE`` and ``RANK`` count nodes, as on Kubernetes (PyTorchJob): for ``torchrun --nnodes $WORLD_SIZE
-  --node_rank $RANK``, and for a script with one process a node.  torchrun gives its workers their own.
+- ``WORLD_SIZE`` and ``RANK`` only where each node has one GPU, and one process a node is all there is.  With more,
+  some scripts take WORLD_SIZE for the number of nodes and others for that of all processes, and in a pod Lightning
+  takes both beside MASTER_ADDR for Kubeflow's: it would use one GPU of each node.  Launchers set their workers' own.
 """
 
 from __future__ import annotations
@@ -40,5 +41,6 @@ def variables(meeting: Meeting, gpus: int) -> dict[str, str]:
         "NPROC_PER_NODE": str(max(1, gpus)),
     }
     own = {"GPU_QUEUE_NODES": str(meeting.nodes), "GPU_QUEUE_NODE_RANK": str(meeting.rank)}
-    counted = {"WORLD_SIZE": str(meeting.nodes), "RANK": str(meeting.rank)}
+    own |= {"GPU_QUEUE_NODE_ADDRESSES": ",".join(meeting.addresses)} if meeting.addresses else {}
+    counted = {"WORLD_SIZE": str(meeting.nodes), "RANK": str(meeting.rank)} if gpus <= 1 else {}
     return said | {f"PET_{name}": value for name, value in said.items()} | counted | own

@@ -14,6 +14,7 @@ import time
 
 import pytest
 
+from gpu_queue import Spool as Face
 from gpu_queue.reasons import Code, Reason, reason
 from gpu_queue.spool.pages import GpuPage, KeepPage, SilentPage, TryPage, WaitPage
 from gpu_queue.states import GpuState
@@ -716,3 +717,27 @@ def test_a_task_that_has_just_been_claimed_starts_and_alarms_nobody(shell: Shell
     said = shell.ok("gpu_status").out
     assert re.search(r"\nRUNNING, though no agent says so\n  \w{6}  young.sh +on n1, try 1\n", said), said
     assert "STARTING" not in said
+
+
+# -- over several nodes ---------------------------------------------------------------------------------------------
+
+
+def test_a_task_over_two_nodes_is_shown_on_the_gpus_of_both_and_each_rank_is_told(shell: Shell, spool: Spool) -> None:
+    full = spool.add(f"running/{NODE}")
+    (claim,) = (name for name in spool.names(f"running/{NODE}") if name.startswith(full))
+    other, member = "n2-0000abcd", f"{claim[:-6]}0a0b0c"
+    gpus = (GpuPage("GPU-0", 0, "H100", GpuState.BUSY, 80 << 30),)
+    spool.node(NODE, gpus=gpus, running=(TryPage(claim, "train.sh", "running", (0,), 65.0, nodes=2),))
+    parts = (TryPage(member, "train.sh", "running", (0,), 64.0, rank=1, nodes=2, of=claim),)
+    spool.node(other, gpus=gpus, running=parts)
+    lines = shell.ok("gpu_status").lines
+    assert "1 running" in lines[0] + lines[1]
+    assert len([line for line in lines if "0 busy" in line and "abc001  train.sh" in line]) == 2
+    assert "another queue" not in "".join(lines)
+    (task,) = json.loads(shell.ok("gpu_status --json").out)["tasks"]
+    assert (task["node"], task["gpus"], task["title"]) == (NODE, "1", "train.sh")
+    told = shell.ok("gpu_explain train.sh")
+    assert told.lines[0].startswith(f"train.sh (abc001) runs on {NODE}, try 1")
+    assert told.lines[1] == f"  rank 1 runs on {other}, GPU 0; gpu_tail abc001 --rank 1 follows its log"
+    face = Face("exp 1", spool.path.parent)
+    assert face.explain("train.sh").lines == (f"it runs on {NODE}, try 1", f"rank 1 runs on {other}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gpu_queue.console.world.living import ended_of
+from gpu_queue.console.world.living import ended_of, running_of
 from gpu_queue.reasons import Code, reason
 from gpu_queue.spool import files
 from gpu_queue.spool.pages import GpuPage, NodePage, QueuePage, SharedPage, TryPage, WaitPage, decode_page
@@ -222,6 +222,22 @@ def test_gpus_of_all_nodes_stand_in_one_list_with_what_runs_on_them(sight: Sight
     ]
     assert seen.running[0].page == told
     assert seen.running[0].told_s == seen.nodes[0].written_s
+
+
+def test_a_task_over_two_nodes_is_one_and_has_the_gpus_of_both(sight: Sight) -> None:
+    task_id = sight.room.submit()
+    claim = sight.claim(task_id)
+    gpus = (GpuPage("GPU-0", 0, "H100", GpuState.BUSY),)
+    first = TryPage(claim, "t.sh", "running", (0,), 65.0, nodes=2)
+    member = f"{claim[:-6]}0a0b0c"
+    second = TryPage(member, "t.sh", "running", (0,), 65.0, rank=1, nodes=2, of=claim)
+    sight.page(gpus=gpus, running=(first,))
+    sight.page(OTHER, gpus=gpus, running=(second,))
+    seen = sight.look()
+    assert [(one.node, one.claims) for one in seen.gpus] == [(NODE, (claim,)), (OTHER, (claim,))]
+    (running,) = seen.running
+    assert running.parts == ((OTHER, second),)
+    assert running_of(running, seen).gpus == [f"{NODE}/GPU-0", f"{OTHER}/GPU-0"]
 
 
 # -- flags, queues -------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from gpu_queue.console.models import living as models
 from gpu_queue.console.models.living import ENDED_MAX, GPUS_MAX, RUNNING_MAX, WAITING_MAX
 from gpu_queue.console.sentences import why_waits
 from gpu_queue.spool.events import Event
-from gpu_queue.spool.pages import WaitPage
+from gpu_queue.spool.pages import TryPage, WaitPage
 from gpu_queue.spool.paths import title_of
 from gpu_queue.spool.snapshot.settled import SettledTask
 from gpu_queue.spool.snapshot.view import GpuView, NodeView, Presence, RunningTask, Snapshot
@@ -206,10 +206,17 @@ def _gpu(one: GpuView, is_silent: bool) -> models.Gpu:
     )
 
 
+def _cards_of(name: str, page: TryPage, seen: Snapshot) -> list[str]:
+    node = seen.node(name)
+    cards = {} if node is None or node.page is None else {gpu.index: gpu.uuid for gpu in node.page.gpus}
+    return [gpu_key(name, cards[at]) for at in page.gpus if at in cards]
+
+
 def running_of(one: RunningTask, seen: Snapshot) -> models.Running:
     """A try that runs."""
-    page, node = one.page, seen.node(one.node)
-    cards = {} if node is None or node.page is None else {gpu.index: gpu.uuid for gpu in node.page.gpus}
+    page = one.page
+    cards = [] if page is None else _cards_of(one.node, page, seen)
+    cards += [card for node, part in one.parts for card in _cards_of(node, part, seen)]
     end = one.end
     return models.Running(
         key=one.task_id,
@@ -218,7 +225,7 @@ def running_of(one: RunningTask, seen: Snapshot) -> models.Running:
         number=one.claim.number,
         token=one.claim.token,
         priority=one.claim.priority,
-        gpus=[] if page is None else [gpu_key(one.node, cards[at]) for at in page.gpus if at in cards],
+        gpus=cards,
         stage="" if page is None else text_of(page.stage),
         # To the second: the node tells how long it has run, and when it wrote that, and both are rounded.
         started_at_s=None if page is None or one.told_s is None else round(one.told_s - page.seconds),

@@ -10,7 +10,7 @@ from gpu_queue.spool.commands import Command
 from gpu_queue.spool.desk import asking, papers, stopping
 from gpu_queue.spool.desk.asking import Answer
 from gpu_queue.spool.desk.find import Task
-from gpu_queue.spool.paths import SpoolPaths, parse_claim
+from gpu_queue.spool.paths import SpoolPaths, claim_name, parse_claim
 from gpu_queue.task import State, told_outcome
 from gpu_queue.texts import printable
 from gpu_queue.words import in_words
@@ -121,7 +121,12 @@ def _running(paths: SpoolPaths, task: Task) -> tuple[str, ...]:
     noted = [
         one.reason for one in papers.tries(paths, task) if parsed is not None and one.claim.token == parsed[0].token
     ]
-    return (f"it runs on {printable(task.node)}, try {number}{has_ended}", *filter(None, noted))
+    pages = [] if parsed is None else asking.living(paths)
+    parts = sorted(
+        (one.rank, page.node) for page in pages for one in page.running if parsed and one.of == claim_name(parsed[0])
+    )
+    told = (f"rank {rank} runs on {printable(node)}" for rank, node in parts)
+    return (f"it runs on {printable(task.node)}, try {number}{has_ended}", *told, *filter(None, noted))
 
 
 def _ending(paths: SpoolPaths, task: Task) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from gpu_queue.spool.pages import TryPage
 from gpu_queue.spool.paths import SpoolPaths, claim_name
 from gpu_queue.spool.snapshot.looks import Cost, Eyes, SettledLook
 from gpu_queue.spool.snapshot.nodelooks import FlagsLook, PageFile, PagesLook, QueuesLook
@@ -240,12 +241,17 @@ class SnapshotReader:
         tries = {
             (one.node, told.claim): told for one in self._nodes if one.page is not None for told in one.page.running
         }
+        parts: dict[str, list[tuple[str, TryPage]]] = {}
+        for (node, _), page in tries.items():
+            if page.of:
+                parts.setdefault(page.of, []).append((node, page))
         found = []
         for seen in (one for of in self._tasks.places.running.values() for one in of):
             assert seen.claim is not None
             told = tries.get((seen.node, claim_name(seen.claim)))
             told_s = pages[seen.node].written_s if told is not None else None
-            found.append(RunningTask(seen.node, seen.name, seen.claim, seen.end, told, told_s))
+            others = tuple(sorted(parts.get(claim_name(seen.claim), ()), key=lambda one: one[1].rank))
+            found.append(RunningTask(seen.node, seen.name, seen.claim, seen.end, told, told_s, others))
         return tuple(sorted(found, key=lambda one: (one.node, one.name)))
 
     def _settled(self, look: SettledLook, before: SettledTasks | None) -> SettledTasks:

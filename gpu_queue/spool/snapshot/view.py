@@ -132,7 +132,7 @@ class GpuView:
     node: str
     page: GpuPage
     claims: tuple[str, ...] = ()
-    """Names of claims in running/: several may share it."""
+    """Names of claims in running/: several may share it.  Each node of a task over several has that of rank 0."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,8 @@ class RunningTask:
     """What its node tells of it: GPUs, stage, seconds; None: nothing."""
     told_s: float | None = None
     """When the node told that, by the server's clock; ``Snapshot.age_s`` tells how long ago that is."""
+    parts: tuple[tuple[str, TryPage], ...] = ()
+    """What other nodes tell of their parts of it, in the order of ranks."""
 
     @property
     def task_id(self) -> str:
@@ -279,7 +281,7 @@ def gpus_of(nodes: Sequence[NodeView]) -> tuple[GpuView, ...]:
         used: dict[int, list[str]] = {}
         for one in node.page.running:
             for index in one.gpus:
-                used.setdefault(index, []).append(one.claim)
+                used.setdefault(index, []).append(one.of or one.claim)
         found += [GpuView(node.node, gpu, tuple(used.get(gpu.index, ()))) for gpu in node.page.gpus]
     return tuple(found)
 
