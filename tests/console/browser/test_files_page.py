@@ -302,3 +302,16 @@ def test_a_load_is_undone_while_it_waits_and_what_is_done_is_loaded_once_more(
     page.get_by_role("link", name="what became of its tasks").click()
     expect(page.get_by_role("heading", name="command_gpu.txt")).to_be_visible()
     expect(page.get_by_role("table", name="Runs").get_by_role("row")).to_have_count(2)  # the head, and its last task
+
+
+def test_a_link_with_another_token_says_so_and_the_right_one_opens_the_page(
+    context: BrowserContext, served: Served, complaints: Complaints
+) -> None:
+    complaints.expected = ("401", "403")
+    page = context.new_page()
+    page.goto(f"{served.address}ui/command#token={'w' * 43}")
+    expect(page.get_by_role("alert").filter(has_text="another token")).to_be_visible(timeout=20_000)
+    assert "#" not in page.url
+    page.get_by_label("Token", exact=True).fill(served.token)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Job files")).to_be_visible()

@@ -1947,7 +1947,7 @@ export interface components {
              * Name
              * @enum {string}
              */
-            name: "gpus" | "devices" | "memory" | "queue" | "time" | "retries" | "after" | "name" | "array" | "priority" | "cwd";
+            name: "gpus" | "nodes" | "devices" | "memory" | "queue" | "time" | "retries" | "signal" | "after" | "name" | "array" | "priority" | "cwd";
             /**
              * Source
              * @description For people: `#GPUQ`, `#SBATCH`, `gpu_submit`, `torchrun`, `default` …; `given`: here.
@@ -2402,9 +2402,11 @@ export interface components {
              *       "cwd": null,
              *       "gpus": null,
              *       "memory": null,
+             *       "nodes": null,
              *       "priority": null,
              *       "queue": null,
              *       "retries": null,
+             *       "signal": null,
              *       "time": null
              *     }
              */
@@ -3130,9 +3132,11 @@ export interface components {
              *       "cwd": null,
              *       "gpus": null,
              *       "memory": null,
+             *       "nodes": null,
              *       "priority": null,
              *       "queue": null,
              *       "retries": null,
+             *       "signal": null,
              *       "time": null
              *     }
              */
@@ -3743,6 +3747,12 @@ export interface components {
              */
             memory: string | null;
             /**
+             * Nodes
+             * @description On so many at once, with `gpus` on each.
+             * @default null
+             */
+            nodes: string | null;
+            /**
              * Priority
              * @default null
              */
@@ -3757,6 +3767,12 @@ export interface components {
              * @default null
              */
             retries: string | null;
+            /**
+             * Signal
+             * @default null
+             * @example USR1@120
+             */
+            signal: string | null;
             /**
              * Time
              * @default null
@@ -4035,7 +4051,7 @@ export interface components {
             gpu_keys: string[];
             /**
              * Gpus
-             * @description How many it asks for: `2`, `1-4`; empty: not known.
+             * @description How many it asks for: `2`, `1-4`, `2x8` (on 2 nodes 8 each); empty: not known.
              * @default
              */
             gpus: string;

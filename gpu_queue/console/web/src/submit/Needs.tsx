@@ -12,6 +12,7 @@ function Value({ need }: { need: Need }) {
   const { value } = need;
   const names: Record<Need["name"], string> = {
     gpus: t`GPUs`,
+    nodes: t`nodes`,
     devices: t`devices`,
     memory: t`memory`,
     queue: t`queue`,

@@ -5,6 +5,7 @@ import { useEffect, useRef, useState } from "react";
 import type { Living } from "../api/types";
 import { useMap } from "../live/hooks";
 import { thousands } from "../ui/format";
+import { useIsNarrow } from "../ui/hooks";
 import { useShortcut } from "../ui/keys";
 import { Menu, type MenuItem } from "../ui/Menu";
 import { outcomeWords } from "../ui/outcome";
@@ -79,6 +80,9 @@ export function FilterBar({ summary }: { summary: Summary }) {
   const { t, i18n } = useLingui();
   const { state, queue, node, user, why, ended, group, sort, experiment, batch, without } = route.useSearch();
   const set = useSetSearch();
+  const isNarrow = useIsNarrow();
+  /** On a phone they would take half of the screen. */
+  const [isOpen, setOpen] = useState(false);
   const nodes = useMap("nodes");
   const queues = useMap("queues") ?? {};
   const total = summary.total ?? 0;
@@ -155,6 +159,8 @@ export function FilterBar({ summary }: { summary: Summary }) {
     isCurrent: (sort ?? "run") === id,
     run: () => set({ sort: id === "run" ? undefined : id }),
   }));
+  const chosen = [queue, node, user, why, ended, group, sort].filter((one) => one !== undefined).length;
+  const isShown = !isNarrow || isOpen;
   const queueShown = queue ?? t`any`;
   const nodeShown = node === undefined ? t`any` : nodeTitle(nodes, node);
   const userShown = user ?? t`any`;
@@ -168,21 +174,26 @@ export function FilterBar({ summary }: { summary: Summary }) {
   return (
     <div className={styles["bar"]} role="search">
       <Words />
-      <Menu button={t`queue: ${queueShown}`} items={queueItems} className={styles["menu"]} />
-      <Menu button={t`node: ${nodeShown}`} items={nodeItems} className={styles["menu"]} />
-      {(summary.users.length > 1 || user !== undefined) && (
+      {isNarrow && (
+        <button type="button" className={styles["tag"]} aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+          {chosen > 0 ? <Trans>Filters: {chosen}</Trans> : <Trans>Filters</Trans>}
+        </button>
+      )}
+      {isShown && <Menu button={t`queue: ${queueShown}`} items={queueItems} className={styles["menu"]} />}
+      {isShown && <Menu button={t`node: ${nodeShown}`} items={nodeItems} className={styles["menu"]} />}
+      {isShown && (summary.users.length > 1 || user !== undefined) && (
         <Menu button={t`user: ${userShown}`} items={userItems} className={styles["menu"]} />
       )}
-      {(whyItems.length > 2 || why !== undefined) && state !== "done" && state !== "running" && (
+      {isShown && (whyItems.length > 2 || why !== undefined) && state !== "done" && state !== "running" && (
         <Menu
           button={state === "failed" ? t`failed by: ${whyShown}` : t`waits for: ${whyShown}`}
           items={whyItems}
           className={styles["menu"]}
         />
       )}
-      {hasEnded(state) && <Menu button={t`ended: ${endedShown}`} items={endedItems} className={styles["menu"]} />}
-      <Menu button={t`group: ${groupShown}`} items={groupItems} className={styles["menu"]} />
-      {group === undefined && <Menu button={t`order: ${orderShown}`} items={orderItems} className={styles["menu"]} />}
+      {isShown && hasEnded(state) && <Menu button={t`ended: ${endedShown}`} items={endedItems} className={styles["menu"]} />}
+      {isShown && <Menu button={t`group: ${groupShown}`} items={groupItems} className={styles["menu"]} />}
+      {isShown && group === undefined && <Menu button={t`order: ${orderShown}`} items={orderItems} className={styles["menu"]} />}
       <Link to="/ui/batch" search={experiment === undefined ? {} : { group: experiment }} className={styles["batches"]}>
         {experiment === undefined ? <Trans>Batches</Trans> : <Trans>its table</Trans>}
       </Link>

@@ -1,4 +1,4 @@
-import { type KeyboardEvent, type ReactNode } from "react";
+import { useEffect, useRef, type KeyboardEvent, type ReactNode } from "react";
 
 import styles from "./Tabs.module.css";
 
@@ -19,6 +19,11 @@ export interface TabsProps<Id extends string> {
 
 /** Tabs of a page: arrows move among them. */
 export function Tabs<Id extends string>({ tabs, current, onChange, label, controls }: TabsProps<Id>) {
+  const row = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    // Where there are more than fit, the one that is shown is in sight.
+    row.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ inline: "nearest", block: "nearest" });
+  }, [current]);
   const move = (event: KeyboardEvent<HTMLDivElement>): void => {
     const at = tabs.findIndex((tab) => tab.id === current);
     const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: tabs.length - 1 }[event.key];
@@ -26,11 +31,11 @@ export function Tabs<Id extends string>({ tabs, current, onChange, label, contro
     if (!next) return;
     event.preventDefault();
     onChange(next.id);
-    const row = event.currentTarget;
-    requestAnimationFrame(() => row.querySelector<HTMLElement>('[aria-selected="true"]')?.focus());
+    const tablist = event.currentTarget;
+    requestAnimationFrame(() => tablist.querySelector<HTMLElement>('[aria-selected="true"]')?.focus());
   };
   return (
-    <div role="tablist" aria-label={label} className={styles["tabs"]} onKeyDown={move}>
+    <div ref={row} role="tablist" aria-label={label} className={styles["tabs"]} onKeyDown={move}>
       {tabs.map((tab) => (
         <button
           key={tab.id}

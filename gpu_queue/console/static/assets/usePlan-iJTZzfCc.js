@@ -1,0 +1,1 @@
+import{S as e}from"./index-C8l7QyQ9.js";function t(){return e}export{t};
