@@ -44,11 +44,15 @@ if find_spec("hydra_plugins.hydra_submitit_launcher") is not None:
             """One run, on its node."""
             done: JobReturn = super().__call__(*args, **kwargs)
             if done.status is not JobStatus.COMPLETED:
+                from tblib import pickling_support  # noqa: PLC0415
+
                 from gpu_queue.integrations import submitit_run  # noqa: PLC0415  only a job needs it
 
                 submitit_run.fail()
-                if isinstance(done._return_value, BaseException):
-                    traceback.print_exception(done._return_value)  # into its log, where it says what kind it is
+                error = done._return_value
+                if isinstance(error, BaseException):
+                    traceback.print_exception(error)  # into its log, where it says what kind it is
+                    pickling_support.install(error)  # it comes back with its traceback and its cause
             return done
 
     ConfigStore.instance().store(group="hydra/launcher", name="gpu_queue", node=GpuQueueConf, provider="gpu-queue")

@@ -47,6 +47,7 @@ def test_a_sweep_is_queued_at_once_and_a_run_that_fails_is_failed(cluster: Clust
     )
     assert done.returncode == 1
     assert "ValueError: lr=2 is too much" in done.stderr
+    assert ", in train\n" in done.stderr  # where on the node it was raised
     ((good,), (bad,)) = cluster.names("done"), cluster.names("failed")
     assert (good[:4], bad[:4], good[-3:]) == ("077-", "077-", "app")
     assert "ValueError: lr=2 is too much" in cluster.log(bad[4:])
@@ -73,6 +74,8 @@ def test_hydras_own_suites_for_launchers_pass(cluster: Cluster) -> None:
     cluster.start("--simulate", "8", simulate=None)
     command = [sys.executable, "-m", "pytest", "-o", "addopts=", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"]
     command += ["-c", os.devnull, str(Path(__file__).with_name("hydra_suites.py"))]
+    # Of Hydra 1.4: it asks for the file of a function that is pickled as it is, which cloudpickle leaves out.
+    command += ["-k", "not test_failure_preserves_task_traceback"]
     environment = cluster.environment(
         JOB_ID=cluster.job_id, QUEUE_ROOT=str(cluster.queue_root), PYTHONPATH=PYTHONPATH
     )
