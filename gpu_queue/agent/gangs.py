@@ -38,7 +38,7 @@ from gpu_queue.scheduling.gangs import (
 )
 from gpu_queue.spool.paths import parse_claim
 from gpu_queue.states import GangStage
-from gpu_queue.task import WITHDRAWN, Claim, End, RankEnd, Why
+from gpu_queue.task import WITHDRAWN, Claim, End, RankEnd, Waiting, Why
 
 OTHERS_POLLS, IDLE_POLLS = 10.0, 60.0
 """So many looks at pending/ an agent makes for one at gangs in which it has no part, and where there are none."""
@@ -98,6 +98,8 @@ class Gangs:
         self._began_at = float("-inf")
         """When the last good look began."""
         self._seen = Sightings()
+        self._listed: Sequence[Waiting] = ()
+        self._waits = False
         self.assembling = Assembling(
             spool, tries, looking, settings, gpus, clock, self._say, self._errands, self._look_soon
         )
@@ -134,7 +136,7 @@ class Gangs:
         """Look, if it is due; and do what follows from the last look."""
         live = self._live()
         settings = self._settings()
-        is_waiting = any(task.needs.nodes > 1 for task in self._looking.view.waiting)
+        is_waiting = self._is_waiting()
         if self._looking.has_looked and now >= self._look_at and not self._looks.is_out():
             is_near = bool(live) or is_waiting
             polls = 1.0 if is_near else OTHERS_POLLS if self._seen.gangs else IDLE_POLLS
@@ -155,6 +157,13 @@ class Gangs:
                 self._touch(one)
         for one in live:
             self._act(one, now)
+
+    def _is_waiting(self) -> bool:
+        """Whether a task over several nodes waits: asked once for a listing."""
+        waiting = self._looking.view.waiting
+        if waiting is not self._listed:
+            self._listed, self._waits = waiting, any(task.needs.nodes > 1 for task in waiting)
+        return self._waits
 
     def _touch(self, one: LiveTry) -> None:
         if one.gang is not None and one.is_assembling and one.gang.made_at is not None:
@@ -322,6 +331,9 @@ class Gangs:
             return
         ending_s = 0.0 if ganged.off_at is None else now - ganged.off_at
         state = gather(gang, ending_s, self._terms)
+        if self._tries.is_leaving and one.named_end is None and not state.is_over:
+            self._name_end(one, ganged, own if by is None else by.end)
+            return
         if state.give_up:
             self._say(f"{one.name}: waits no longer for {', '.join(state.give_up)}")
             self._errand(one.name, lambda: self._spool.gangs.give_up(ganged.claim, state.give_up))
@@ -331,6 +343,15 @@ class Gangs:
                 self._move_on(one, ganged, agreed(gang, own), now)
             else:
                 self._move_on(one, ganged, own if by.rank == 0 else by.end, now)
+
+    def _name_end(self, one: LiveTry, ganged: Ganged, end: End) -> None:
+        """Whoever goes on with it when we are gone need not wait for a sign of life of ours."""
+
+        def done(result: object) -> None:
+            if result is True:
+                one.named_end = end
+
+        self._errands.send(lambda: self._spool.gangs.name_end(ganged.claim, end), done, one.name)
 
     def _note_ranks(self, one: LiveTry, ganged: Ganged, gang: Gang, own: End) -> None:
         if ganged.ranks is None:

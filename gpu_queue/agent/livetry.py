@@ -19,7 +19,7 @@ from gpu_queue.execution.shims import Shim
 from gpu_queue.node.transitions import Recalled
 from gpu_queue.scheduling.recovery import NOBODY_KNOWS
 from gpu_queue.signals import Signal, parse_signal
-from gpu_queue.spool.paths import claim_name
+from gpu_queue.spool.paths import SpoolPaths, claim_name
 from gpu_queue.task import Claim, End, Needs, Why
 from gpu_queue.texts import printable
 from gpu_queue.units import format_utc
@@ -131,6 +131,11 @@ class LiveTry:
         """Have its processes ended from now on by this, which is returned."""
         self.ended_before, self.ending = self.ended_processes, ending
         return ending
+
+
+def log_path(one: LiveTry, paths: SpoolPaths) -> str:
+    """Where the output of a try goes."""
+    return paths.log(one.claim) if one.gang is None else paths.rank_log(one.gang.claim, one.gang.rank or 0)
 
 
 def are_within(allocation: Allocation, tries: Iterable[LiveTry]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpu_queue.agent.livetry import LiveTry
+from gpu_queue.agent.livetry import LiveTry, log_path
 from gpu_queue.agent.surroundings import Surroundings
 from gpu_queue.node.storage import Errand, Failed
 from gpu_queue.spool import growing
@@ -25,11 +25,12 @@ class Notes:
         """Tell something of a try; its record tells all that was told."""
         self._say(f"{one.name}: {text}")
         one.facts["reason"] = "; ".join(filter(None, (one.facts.get("reason"), text)))
-        facts, log = dict(one.facts), self._spool.paths.log(one.claim)
+        facts, log, is_other_rank = dict(one.facts), log_path(one, self._spool.paths), one.is_other_rank
 
         def call() -> None:
             growing.append(log, f"==== {text}\n".encode("utf-8", "surrogateescape"))
-            self._spool.transitions.runs(one.claim, facts, None)
+            if not is_other_rank:  # the record is that of rank 0
+                self._spool.transitions.runs(one.claim, facts, None)
 
         def done(result: Failed | None) -> None:
             if isinstance(result, Failed):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from gpu_queue.agent.agenda import NEVER
 from gpu_queue.agent.allotted import Allocation
 from gpu_queue.agent.cards import Cards
-from gpu_queue.agent.livetry import LiveTry
+from gpu_queue.agent.livetry import LiveTry, log_path
 from gpu_queue.agent.spoken import ports_wanted, read_spoken
 from gpu_queue.agent.surroundings import Surroundings
 from gpu_queue.config import Settings
@@ -221,16 +221,10 @@ class Preparing:
             task_id=one.claim.task_id,
             number=one.claim.number,
             uni_id=one.name,
-            log_path=self._log_path(one),
+            log_path=log_path(one, self.spool.paths),
             gpus=visible_devices(granted, self.cards.everything),
             script_path=claimed.submission.path or claimed.claim_path,
             program=program,
-        )
-
-    def _log_path(self, one: LiveTry) -> str:
-        gang = one.gang
-        return (
-            self.spool.paths.log(one.claim) if gang is None else self.spool.paths.rank_log(gang.claim, gang.rank or 0)
         )
 
     def _allocation(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gpu_queue.agent.livetry import log_path
 from gpu_queue.agent.tries import Tries
 from gpu_queue.node.side import NodeSide
 from gpu_queue.node.storage import Errand, Storage
@@ -36,4 +37,4 @@ class Pushing:
     def _running(self) -> tuple[str, ...]:
         if self._spool.mount.is_local or self._push.is_out():
             return ()
-        return tuple(self._spool.paths.log(one.claim) for one in self._tries.live.values() if one.is_running)
+        return tuple(log_path(one, self._spool.paths) for one in self._tries.live.values() if one.is_running)

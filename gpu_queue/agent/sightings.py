@@ -9,6 +9,8 @@ from gpu_queue.scheduling.gangs import Gang, Node, Terms
 from gpu_queue.spool.gangs import Mark, Ranks, Seen
 
 GAP_S = 60.0
+MISSING_S = 2.0
+"""A rank is gone when two listings so far apart lack its claim: one may be made during a rename."""
 
 
 class Sightings:
@@ -23,6 +25,8 @@ class Sightings:
         self._still: dict[tuple[str, str], tuple[Mark, float]] = {}
         """By gang and claim: the last mark, and since when it is known to stand still."""
         self._unclaimed_at: dict[str, float] = {}
+        self._missing_at: dict[tuple[str, str], float] = {}
+        """By gang and claim: since when listings lack a rank, which may be being renamed."""
         self._thorough_at = float("-inf")
 
     def gang(self, name: str) -> Gang | None:
@@ -59,12 +63,25 @@ class Sightings:
             self._still, self._unclaimed_at = {}, {}
         if look.serving is not None:
             self.nodes = tuple(Node(one.memory_bytes, one.left_s) for one in look.serving)
+        missing = {
+            (one.name, rank.claim)
+            for one in look.seen
+            if one.ranks is not None
+            for rank in one.ranks.ranks[1:]
+            if rank.claim not in one.members
+        }
+        self._missing_at = {key: self._missing_at.get(key, look.began_at) for key in missing}
         self._seen = {one.name: one for one in look.seen}
-        found = tuple(self._gang(one) for one in look.seen)
+        found = tuple(self._gang(one, look.began_at) for one in look.seen)
         self._by_name = {one.name: one for one in found}
         self.gangs = found
 
-    def _gang(self, one: Seen) -> Gang:
+    def _gang(self, one: Seen, now: float) -> Gang:
+        before = self._by_name.get(one.name)
+        members = dict(one.members)
+        for (name, claim), since in self._missing_at.items():
+            if name == one.name and now - since < MISSING_S:
+                members[claim] = before.members.get(claim) if before is not None else None
         still_s = {
             claim: self._thorough_at - since for (name, claim), (_, since) in self._still.items() if name == one.name
         }
@@ -76,9 +93,9 @@ class Sightings:
             one.claim.task_id,
             one.stage,
             one.caller.node,
-            {name: nodes.get(name, "") for name, end in one.offers.items() if end is None},
-            one.members,
-            {name: nodes[name] for name in one.members if name in nodes},
+            {name: nodes[name] for name, end in one.offers.items() if end is None and name in nodes},
+            members,
+            {name: nodes[name] for name in members if name in nodes},
             tuple(rank.claim for rank in one.ranks.ranks) if one.ranks is not None else (),
             one.end,
             still_s,

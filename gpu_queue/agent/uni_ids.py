@@ -73,7 +73,7 @@ class UniIds:
 
     def _notice(self) -> None:
         for name, one in self._tries.live.items():
-            if one.started_wall_s and name not in self._entries:
+            if one.started_wall_s and name not in self._entries and not one.is_other_rank:
                 # One that is over before this is reached has its end told all the same.
                 pid = one.pid or one.shim_pid or (one.directory.pid() or (0, 0))[0]
                 if pid or not one.is_running:

@@ -16,7 +16,7 @@ from gpu_queue.node.transitions import Claimed, NotClaimed, Settled, Transitions
 from gpu_queue.spool import files, gangs, growing, records
 from gpu_queue.spool.gangs import Part, Rank, Ranks, Seen
 from gpu_queue.spool.pages import read_page
-from gpu_queue.spool.paths import SpoolPaths, claim_name, full_name, parse_claim
+from gpu_queue.spool.paths import SpoolPaths, claim_name, ended_name, full_name, parse_claim
 from gpu_queue.spool.store import Moved, listing, move
 from gpu_queue.states import AgentState, GangStage, GpuState
 from gpu_queue.task import GIVEN_UP, Claim, End, RankEnd, Settlement, State, Waiting
@@ -289,6 +289,11 @@ class GangSide:
             gangs.note_end(self.paths, claim, by)
         moves = [gangs.end(self.paths, claim, before) for before in (GangStage.GO, GangStage.CALL)]
         return Moved.UNKNOWN not in moves
+
+    def name_end(self, claim: Claim, end: End) -> bool:
+        """Have the name of the task's claim tell how the task's try ends; whether it does."""
+        source = self.paths.claim(self.node, claim)
+        return move(source, f"{self.paths.running(self.node)}/{ended_name(claim, end)}").moved is Moved.WON
 
     def give_up(self, claim: Claim, members: Collection[str]) -> None:
         """Wait no longer for these ranks: their shims find out by that."""

@@ -201,9 +201,10 @@ def _gang_obstacle(task: Waiting, facts: Facts, room: Room) -> Obstacle | None:
         gang = around.held[task_id]
         who = tuple(sorted({gang.caller, *gang.offers.values(), *gang.nodes.values()} - {""})) if gang else ()
         return Obstacle(reason(Code.GANG, nodes=nodes, have=len(who), who=who))
-    behind = stand(task_id, task.priority, first, room.gang).behind
+    chosen = room.gang
+    behind = stand(task_id, task.priority, first, chosen.task_id or "" if chosen is not None else "").behind
     if behind:
-        title = next((one.title for one in facts.waiting if one.task_id == behind), "")
+        title = chosen.title if chosen is not None and chosen.task_id == behind else facts.titles.get(behind, "")
         return Obstacle(reason(Code.ASSEMBLING, first=behind, first_title=title))
     return None
 
@@ -245,7 +246,7 @@ def _judge(facts: Facts, look_ahead: int | None) -> Iterator[tuple[Waiting, Obst
         elif found.holds and room.held_by is None:
             room.hold(task)
         if task.needs.nodes > 1 and (found is None or found.holds or found.reason.code is Code.GANG):
-            room.gang = room.gang or task.task_id or ""
+            room.gang = room.gang or task
         if task.needs.queue is not None and not (found is not None and found.refuse):
             room.queue_heads.setdefault(task.needs.queue, task)
         yield task, found, granted

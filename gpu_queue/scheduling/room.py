@@ -56,8 +56,8 @@ class Room:
         self.held_by: Waiting | None = None
         self.queue_heads: dict[str, Waiting] = {}
         """The first waiting task of each queue: whether it starts or not, those behind it do not."""
-        self.gang = ""
-        """The id of the first task over several nodes that may begin: those behind it come after it."""
+        self.gang: Waiting | None = None
+        """The first task over several nodes that may begin: those behind it come after it."""
         self._kept: frozenset[str] = frozenset()
         """Cards that are kept for the task that holds them."""
         self._turn = facts.turn

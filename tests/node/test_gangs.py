@@ -315,7 +315,7 @@ def test_small_tasks_do_not_starve_a_gang_and_do_not_wait_for_one_that_cannot_be
     first = [room.submit(room.script("sleep 0.1", "#GPUQ --gpus 1")) for _ in range(4)]
     task = submit(room, "exit 0")
     later = [room.submit(room.script("sleep 0.1", "#GPUQ --gpus 1")) for _ in range(20)]
-    go_on_until(lambda: room.where(task) == ["done"], one, two)
+    go_on_until(lambda: runs_on_both(room, task), one, two)
     assert sum(bool(room.runs(one)) for one in first) == 4
     assert sum(bool(room.runs(one)) for one in later) <= 4
 
