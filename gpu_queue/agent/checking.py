@@ -12,6 +12,7 @@ from gpu_queue.agent.allotted import allocation_of, host_in
 from gpu_queue.agent.announcing import allocation_lines, cards_line, keepalive_text, lifetime_text, torch_version
 from gpu_queue.agent.asked import devices_for, paths_of, served_of
 from gpu_queue.agent.lookout import look
+from gpu_queue.agent.posting import state_text
 from gpu_queue.agent.speaker import fit, reddened
 from gpu_queue.agent.tenants import UNSEEN
 from gpu_queue.agent.trials import Finding, try_memory
@@ -132,6 +133,9 @@ def check(
         if finding.is_problem:
             problems.append(finding.text)
         line("memory", f"PROBLEM: {finding.text}" if finding.is_problem else finding.text, is_bad=finding.is_problem)
+    told, is_bad = state_text(environment)
+    if told:
+        line("notify", told, is_bad=is_bad)
     line("lifetime", lifetime_text(settings, allocation, time.time()))
     line("result", f"{len(problems)} problem{'s' * (len(problems) != 1)}" if problems else "ready")
     return EXIT_REFUSED if problems else 0

@@ -12,7 +12,7 @@ import importlib.util
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from gpu_queue import notify
 from gpu_queue.agent.surroundings import Surroundings
@@ -21,7 +21,7 @@ from gpu_queue.errors import WayError
 from gpu_queue.execution.background import Background
 from gpu_queue.node.notices import has_due
 from gpu_queue.node.storage import Errand, Failed
-from gpu_queue.notify.addresses import PREFIX, path_of
+from gpu_queue.notify.addresses import PREFIX, path_of, read_book
 from gpu_queue.texts import printable
 
 LOOK_EVERY_S = 60.0
@@ -35,6 +35,23 @@ TIMEOUT_S = 120.0
 """It ends itself earlier."""
 BEGINS_WITHIN_S = 2.0
 _PROGRAM = os.path.join(os.path.dirname(os.path.abspath(notify.__file__)), "__main__.py")
+
+
+def state_text(environment: Mapping[str, str]) -> tuple[str, bool]:
+    """What ``--check`` says of it, and whether it is a problem; empty where nobody asked for any of it.
+
+    Args:
+        environment: the agent's.
+    """
+    book = read_book(environment)
+    if book.problems:
+        return f"PROBLEM: {'; '.join(book.problems)}", True
+    if not book.labels:
+        return "", False
+    labels = ", ".join(book.labels).lower()
+    if importlib.util.find_spec("apprise") is None:
+        return f"PROBLEM: pip install 'gpu-queue[notify]' for {sys.executable}, to tell {labels}", True
+    return f"tells {labels}", False
 
 
 class Posting:
@@ -120,7 +137,7 @@ class Posting:
             raise WayError("")
         if importlib.util.find_spec("apprise") is None:
             raise WayError(f"pip install 'gpu-queue[notify]' for {sys.executable}")
-        return [sys.executable, _PROGRAM, self._spool.paths.root]
+        return [sys.executable, _PROGRAM, self._spool.paths.root, ",".join(map(str, sorted(self._spool.owners)))]
 
     def _hear(self, run: Background, now: float) -> None:
         is_nowhere = run.status is None and not run.problem

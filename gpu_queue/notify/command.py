@@ -17,7 +17,7 @@ from gpu_queue.notify.addresses import PREFIX, Book, path_of, read_book
 from gpu_queue.notify.children import Child
 from gpu_queue.notify.sending import Outcome, Round
 from gpu_queue.notify.telling import Teller
-from gpu_queue.spool import outbox, trust
+from gpu_queue.spool import outbox
 from gpu_queue.spool.desk import entrance
 from gpu_queue.spool.noticenames import UNSENT, Stage
 from gpu_queue.spool.paths import SpoolPaths
@@ -67,7 +67,7 @@ def _send(paths: SpoolPaths, book: Book, program: str, *, is_watching: bool) -> 
     before: list[str] = []
     while True:
         try:
-            outcome = Round(paths, book, trust.trusted_uids(paths)).work()
+            outcome = Round(paths, book, frozenset({os.geteuid(), os.stat(paths.root).st_uid})).work()
         except OSError as error:
             if not is_watching:
                 raise SpoolError(f"{error.filename or paths.root}: {error.strerror}; try again") from error

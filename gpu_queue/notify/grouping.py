@@ -26,13 +26,13 @@ READ_MAX = 5000
 class Groups:
     """The groups of one spool, at one moment."""
 
-    def __init__(self, paths: SpoolPaths, uids: frozenset[int]) -> None:
+    def __init__(self, paths: SpoolPaths) -> None:
         """Look which tasks wait and run.
 
         Raises:
             OSError: it could not be told.
         """
-        self._paths, self._uids = paths, uids
+        self._paths = paths
         self._known: dict[str, tuple[str, str]] = {}
         self.tries: set[tuple[str, str]] = set()
         """Of all claims, ended or not: the task's id and the token."""
@@ -70,7 +70,7 @@ class Groups:
         Raises:
             OSError: it could not be told.
         """
-        said = records.read_submission(self._paths, task_id, self._uids)
+        said = records.read_submission(self._paths, task_id, None)
         wishes = str(said.needs.get("notify", "")).split(",")
         ours = {f"{label}:{event}" for event in (GROUP, GROUP_FAILED)} | ({label} if said.array else set())
         return bool(ours & set(wishes))
@@ -92,11 +92,11 @@ class Groups:
 
     def _group(self, task_id: str) -> tuple[str, str]:
         if task_id not in self._known:
-            self._known[task_id] = key_of(Fields(group_of(records.read_submission(self._paths, task_id, self._uids))))
+            self._known[task_id] = key_of(Fields(group_of(records.read_submission(self._paths, task_id, None))))
         return self._known[task_id]
 
     def _title(self, task_id: str) -> str:
-        said = records.read_submission(self._paths, task_id, self._uids)
+        said = records.read_submission(self._paths, task_id, None)
         run = said.experiment.name if said.experiment is not None else ""
         number = f" {said.array.index}" if said.array is not None else ""
         return run or f"{said.name or title_of(task_id)}{number}"

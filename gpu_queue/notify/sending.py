@@ -71,7 +71,7 @@ class Round:
         Args:
             paths: of the spool.
             book: the addresses that are known here.
-            uids: whose notices and records are believed.
+            uids: whose notices are told; those of others are left where they are.
             start: begins the process that delivers.
         """
         self._paths, self._book, self._uids, self._start = paths, book, uids, start
@@ -104,7 +104,7 @@ class Round:
                 self.outcome.unknown[one.label] = self.outcome.unknown.get(one.label, 0) + 1
         due = [one for one in unsent if self._book.of(one.label) and self._is_due(one)]
         if due:
-            groups = Groups(self._paths, self._uids)
+            groups = Groups(self._paths)
             ready = [one for one in due if self._is_settled(one, groups) and one.what is not What.GROUP]
             ready += self._ended_groups([one for one in due if one.what is What.GROUP], groups)
             self._send(there, ready)
@@ -218,6 +218,11 @@ class Round:
     def _claim(self, one: NoticeName) -> NoticeName | None:
         if one.stage is Stage.SENDING and one.nonce in self._nonces:
             return one
+        try:
+            if os.lstat(self._paths.notice(str(one))).st_uid not in self._uids:
+                return None
+        except FileNotFoundError:
+            return None
         nonce = secrets.token_hex(6)
         self._nonces.add(nonce)
         after = one.sending(self._now_s, nonce)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,10 @@ import pytest
 
 from gpu_queue.config.notify import Notify
 from gpu_queue.notices import Wish
+from gpu_queue.notify.sending import Round
 from gpu_queue.spool import outbox, store
 from tests.node.harness import AT_ONCE, Fault, Room, faults, run_through
-from tests.notify.services import Memory, look
+from tests.notify.services import OPS, Memory, look
 
 FAILED = replace(AT_ONCE, notify=Notify(tasks=(Wish("ops", "failed"),)))
 
@@ -22,7 +24,14 @@ def notices(room: Room) -> list[tuple[str, str, str]]:
     return sorted((one.what.value, one.label, one.stage.value) for one in there)
 
 
-@pytest.mark.parametrize("fault", faults("failed"), ids=str)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(one, marks=[] if one.error in (None, errno.ENOSPC) else pytest.mark.long)
+        for one in faults("failed")
+    ],
+    ids=str,
+)
 def test_an_end_is_written_down_once_whatever_becomes_of_the_rename(room: Room, fault: Fault) -> None:
     task = room.submit(room.script("exit 3"), notify="ops,me:done")
     memory = Memory()
@@ -166,3 +175,12 @@ def test_what_somebody_else_has_put_there_is_not_sent(room: Room) -> None:
     outcome = look(room, memory)
     assert (outcome.told, len(outcome.problems), memory.got) == (0, 3, [])
     assert room.listing("notify") == ["anything"]
+
+
+def test_what_belongs_to_another_user_is_left_to_him(room: Room) -> None:
+    room.submit(room.script(), notify="ops")
+    run_through(room)
+    memory = Memory()
+    other = frozenset({room.root.stat().st_uid + 1})
+    assert Round(room.paths, OPS, other, memory).work(1e9).told == 0
+    assert notices(room) == [("ended", "ops", "new")]

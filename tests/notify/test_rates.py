@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gpu_queue.notify import deliver
+from gpu_queue.notify import deliver, telling
 from gpu_queue.notify.addresses import Book
 from gpu_queue.notify.sending import KEPT_S, wait_s
-from gpu_queue.notify.telling import DIGEST_LINES
 from gpu_queue.spool import files, outbox
 from gpu_queue.spool.noticenames import Stage
 from tests.node.harness import Crash, Fault, Room, failing_renames, run_through
@@ -42,10 +41,11 @@ def test_five_a_minute_come_one_by_one_and_more_as_one(room: Room) -> None:
     assert (look(room, memory, NOW + 61).messages, len(memory.got)) == (2, 8)
 
 
-def test_a_digest_ends_somewhere(room: Room) -> None:
-    end(room, DIGEST_LINES + 3)
+def test_a_digest_ends_somewhere(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telling, "DIGEST_LINES", 4)
+    end(room, 7)
     memory = Memory()
-    assert (look(room, memory).told, len(memory.got)) == (DIGEST_LINES + 3, 1)
+    assert (look(room, memory).told, len(memory.got)) == (7, 1)
     assert memory.got[0].body.splitlines()[-1] == "… and 3 more"
 
 

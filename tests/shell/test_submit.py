@@ -60,7 +60,7 @@ def test_a_spool_that_was_left_half_made_is_finished(shell: Shell) -> None:
 
 def test_what_is_published_is_what_the_protocol_says(shell: Shell, spool: Spool) -> None:
     script = shell.file("train.sh", "#GPUQ --gpus 2\r\npython train.py  \n\n x")
-    said = shell.ok(f"gpu_submit {script} --memory 20G --queue car --time=4h --retries 2")
+    said = shell.ok(f"gpu_submit {script} --memory 20G --queue car --time=4h --retries 2 --notify ops:failed,me")
     (full,) = said.lines
     priority, task_id = parse_full(full) or (None, "")
     assert priority == 500
@@ -78,7 +78,7 @@ def test_what_is_published_is_what_the_protocol_says(shell: Shell, spool: Spool)
         "user": "alice",
         "host": os.uname().nodename,
         "submitted_at": re.sub(r"(....)(..)(..)T(..)(..)(..).*", r"\1-\2-\3T\4:\5:\6Z", task_id[:18]),
-        "needs": {"memory": "20G", "queue": "car", "time": "4h", "retries": "2"},
+        "needs": {"memory": "20G", "queue": "car", "time": "4h", "retries": "2", "notify": "ops:failed,me"},
     }
     assert spool.names("records") == [f"{task_id}.json"]
     assert f"train.sh: queued as {full[23:29]}, priority 500, asks for 2 GPUs (#GPUQ --gpus 2)" in said.err
@@ -170,7 +170,14 @@ def test_what_is_no_regular_file_is_refused(shell: Shell, spool: Spool) -> None:
 @pytest.mark.parametrize(
     "arguments",
     ["", "7", "a.sh --gpus", "a.sh --gpus two", "a.sh --gpus 3-2", "a.sh --memory much", "a.sh --queue a/b"]
-    + ["a.sh --time soon", "a.sh --retries -1", "a.sh --priority 1000", "a.sh --gpu 2", "a.sh a.sh --name x"],
+    + [
+        "a.sh --time soon",
+        "a.sh --retries -1",
+        "a.sh --priority 1000",
+        "a.sh --gpu 2",
+        "a.sh a.sh --name x",
+        "a.sh --notify ops:never",
+    ],
 )
 def test_wrong_usage_is_told_in_one_line(shell: Shell, spool: Spool, arguments: str) -> None:
     shell.file("a.sh", "true\n")
