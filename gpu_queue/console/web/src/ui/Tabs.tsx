@@ -1,5 +1,6 @@
 import { useEffect, useRef, type KeyboardEvent, type ReactNode } from "react";
 
+import { UNKNOWN } from "./format";
 import styles from "./Tabs.module.css";
 
 export interface Tab<Id extends string> {
@@ -20,10 +21,11 @@ export interface TabsProps<Id extends string> {
 /** Tabs of a page: arrows move among them. */
 export function Tabs<Id extends string>({ tabs, current, onChange, label, controls }: TabsProps<Id>) {
   const row = useRef<HTMLDivElement>(null);
+  const isCounted = tabs.every((tab) => tab.count !== UNKNOWN);
   useEffect(() => {
     // Where there are more than fit, the one that is shown is in sight.
     row.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ inline: "nearest", block: "nearest" });
-  }, [current]);
+  }, [current, isCounted]);
   const move = (event: KeyboardEvent<HTMLDivElement>): void => {
     const at = tabs.findIndex((tab) => tab.id === current);
     const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: tabs.length - 1 }[event.key];

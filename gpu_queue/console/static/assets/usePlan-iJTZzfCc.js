@@ -1,1 +1,0 @@
-import{S as e}from"./index-C8l7QyQ9.js";function t(){return e}export{t};
