@@ -17,6 +17,7 @@
 #     --notify LABEL[:failed]   who is told of its end (also as a #GPUQ line; docs/notify.md)
 #     --after TASK   --name NAME    --priority PPP                          --after may be repeated
 #     --array 0-9%2  a task for each index, two at once        --dry-run    say what it asks for and why, queue nothing
+#     --snapshot     run it in a copy of the working tree as it is now (docs/snapshots.md); --no-snapshot: not, whatever it says
 #   gpu_load FILE… [--dry-run]          queue an experiment's runs (.yaml), or the blocks of command files; again: what is new or changed
 #     --again  also what has ended   --multi, --single  GPUs of a block   --shared-queues  of all files   --work-dir DIR
 # Watching
@@ -1308,7 +1309,7 @@ __gpu_check() { # OPTION VALUE: fails, with the reason in REPLY, where nobody co
 }
 
 __gpu_lane() { # TEXT: REPLY = the serial queue that its #GPUQ lines name
-  local count='' duration='' lane='' many='' size='' tries='' warning=''
+  local count='' duration='' lane='' many='' size='' tries='' warning='' copied=''
   __gpu_head "$1" || lane='' # it will be refused
   REPLY=$lane
 }
@@ -1333,9 +1334,10 @@ __gpu_gpuq() { # LINE of directives: into the caller's count, many, size, lane, 
   set -- ${line%%'#'*}
   while [ $# -gt 0 ]; do
     name=${1%%=*}
+    case $1 in --snapshot) copied=yes; shift; continue ;; esac
     case $name in
       --gpus | --nodes | --memory | --queue | --time | --retries | --signal | --notify) ;;
-      *) __gpu_format '#GPUQ knows no %s; expected --gpus, --nodes, --memory, --queue, --time, --retries, --signal or --notify' "$name"; return 1 ;;
+      *) __gpu_format '#GPUQ knows no %s; expected --gpus, --nodes, --memory, --queue, --time, --retries, --signal, --notify or --snapshot' "$name"; return 1 ;;
     esac
     case $1 in
       *=*) value=${1#*=}; shift ;;
@@ -1358,7 +1360,7 @@ __gpu_bytes() { # SIZE: REPLY = 20G in bytes
 }
 
 __gpu_sheet() { # TEXT: REPLY = the sheet of a script of which only options and #GPUQ lines are read; fails: REPLY = why it cannot be
-  local count='' duration='' lane='' many='' size='' tries='' warning='' source=unread bytes=- seconds=- what word said lines='' tab=$'\t'
+  local count='' duration='' lane='' many='' size='' tries='' warning='' copied='' source=unread bytes=- seconds=- what word said lines='' tab=$'\t'
   __gpu_head "$1" || return 1
   for what in gpus nodes memory time queue signal; do
     case $what in gpus) word=$count ;; nodes) word=$many ;; memory) word=$size ;; time) word=$duration ;; queue) word=$lane ;; signal) word=$warning ;; esac
@@ -1376,6 +1378,7 @@ __gpu_sheet() { # TEXT: REPLY = the sheet of a script of which only options and 
     esac
     lines+="is$tab$what$tab$word$tab-$tab-$tab-$tab$said$tab$said"$'\n'
   done
+  [ -z "$copied" ] || lines+="is${tab}snapshot${tab}yes$tab-$tab-$tab-$tab#GPUQ --snapshot$tab#GPUQ --snapshot"$'\n'
   REPLY="needs$tab${count:-1}$tab-$tab$source$tab$bytes$tab${lane:--}$tab$seconds${tab}promise$tab${tries:--}$tab-$tab${array:--}$tab-$tab${many:-1}"$'\n'$lines
 }
 
@@ -1501,9 +1504,9 @@ __gpu_refusals() { # SHEET FILE: says why it is refused, if it is
 }
 
 __gpu_hear() { # SHEET: into the caller's gpus, devices, source, memory, lane, seconds, kind, upstream, array, called, chdir, output, errors,
-  # mail, many (nodes), why_gpus, why_nodes, why_memory, why_time, why_name and remarks
+  # mail, shot, many (nodes), why_gpus, why_nodes, why_memory, why_time, why_name and remarks
   local line fields=() said=$'\n' IFS=$'\n'
-  why_gpus='' why_nodes='' why_memory='' why_time='' why_name='' chdir='''' output='' errors='' mail='' remarks=()
+  why_gpus='' why_nodes='' why_memory='' why_time='' why_name='' chdir='''' output='' errors='' mail='' shot='' remarks=()
   set -f
   for line in $1; do
     IFS=$'\t'
@@ -1528,6 +1531,7 @@ __gpu_hear() { # SHEET: into the caller's gpus, devices, source, memory, lane, s
           time) why_time=$REPLY ;;
           name) [ "${fields[3]}" = gpu_submit ] || why_name=$REPLY ;;
           chdir) chdir=${fields[2]} ;;
+          snapshot) shot=yes ;;
           output) output=${fields[2]} ;;
           error) errors=${fields[2]} ;;
           mail) mail=${fields[4]} ;;
@@ -1648,7 +1652,7 @@ __gpu_unable() { # REPLY = why none of the agents that were surveyed can ever ru
 # --- submitting ----------------------------------------------------------------------------------------------------
 
 __gpu_submit() {
-  local files=() texts=() sheets=() flags=() arguments=() pythons='' needs='' name='' priority='' given='' after='' array='' is_dry='' has_dashes='' words='' tail='' result=0 file
+  local files=() texts=() sheets=() flags=() arguments=() pythons='' needs='' name='' priority='' given='' after='' array='' is_dry='' has_dashes='' words='' tail='' result=0 file git='' snapshot=''
   __gpu_options "$@" || return
   __gpu_operands || return
   [ ${#files[@]} -gt 0 ] || { __gpu_usage 'which script? gpu_submit FILE… [PRIORITY]; gpu_help shows the options'; return; }
@@ -1662,7 +1666,7 @@ __gpu_submit() {
 }
 
 __gpu_run() {
-  local files=() texts=() sheets=() flags=() arguments=() pythons='' needs='' name='' priority='' given='' after='' array='' is_dry='' has_dashes='' words='' tail='' result=0 command
+  local files=() texts=() sheets=() flags=() arguments=() pythons='' needs='' name='' priority='' given='' after='' array='' is_dry='' has_dashes='' words='' tail='' result=0 command git='' snapshot=''
   __gpu_options "$@" || return
   files+=("${arguments[@]}") arguments=()
   if [ ${#files[@]} -eq 2 ] && __gpu_is_priority "${files[1]}"; then
@@ -1689,10 +1693,26 @@ __gpu_run() {
   __gpu_finish_submit && return "$result"
 }
 
-__gpu_load() { # its command line and its files are read by Python alone
-  local python directory program tried=' '
+__gpu_python() { # MODULE: REPLY = the first Python that our modules take; fails, with the reason, where there is none, or not that module
+  local python directory tried=' '
   __gpu_beside; directory=$REPLY
-  [ -f "$directory/gpu_queue/experiments/command.py" ] || { __gpu_fail 'it takes the directory gpu_queue that lies beside client.sh; there is none in %s' "$directory"; return; }
+  [ -f "$directory/$1" ] || { __gpu_fail 'it takes the directory gpu_queue that lies beside client.sh; there is none in %s' "$directory"; return; }
+  __gpu_pythons "$directory"
+  for python in "${reply[@]}"; do
+    case $tried in *" $python "*) continue ;; esac
+    tried+="$python "
+    case $python in /*) [ -x "$python" ] || continue ;; esac
+    command timeout 10 "$python" -I -S -c 'import sys; sys.exit(sys.version_info < (3, 10))' </dev/null >/dev/null 2>&1 || continue
+    REPLY=$python
+    return 0
+  done
+  __gpu_fail 'it takes a Python 3.10 or newer: none among%s' "${tried% }"
+}
+
+__gpu_load() { # its command line and its files are read by Python alone
+  local python program
+  __gpu_python gpu_queue/experiments/command.py || return
+  python=$REPLY
   __gpu_check_id "${JOB_ID-}" || return
   __gpu_home
   export JOB_ID QUEUE_ROOT="$REPLY"
@@ -1704,22 +1724,14 @@ os.umask(0o022)
 from gpu_queue.experiments.command import main
 os.umask(0o077)
 sys.exit(main(sys.argv[1:], "gpu_load"))'
-  __gpu_pythons "$directory"
-  for python in "${reply[@]}"; do
-    case $tried in *" $python "*) continue ;; esac
-    tried+="$python "
-    case $python in /*) [ -x "$python" ] || continue ;; esac
-    command timeout 10 "$python" -I -S -c 'import sys; sys.exit(sys.version_info < (3, 10))' </dev/null >/dev/null 2>&1 || continue
-    command "$python" -I -c "$program" "$directory" "$@" # with its packages: PyYAML reads a config.yaml
-    return
-  done
-  __gpu_fail 'it takes a Python 3.10 or newer: none among%s' "${tried% }"
+  __gpu_beside
+  command "$python" -I -c "$program" "$REPLY" "$@" # with its packages: PyYAML reads a config.yaml
 }
 
 __gpu_is_priority() { case $1 in [0-9] | [0-9][0-9] | [0-9][0-9][0-9]) ;; *) return 1 ;; esac; }
 
 __gpu_options() { # ARGUMENT…: into the caller's files, arguments (behind --, if a file is before it), needs, flags (the same for the reader),
-  # name, priority, array, after (names), is_dry
+  # name, priority, array, after (names), is_dry, snapshot
   local option value
   while [ $# -gt 0 ]; do
     case $1 in
@@ -1734,6 +1746,8 @@ __gpu_options() { # ARGUMENT…: into the caller's files, arguments (behind --, 
         has_dashes=yes arguments=("$@")
         return 0 ;;
       --dry-run) is_dry=yes; shift; continue ;;
+      --snapshot) snapshot=yes; shift; continue ;;
+      --no-snapshot) snapshot=no; shift; continue ;;
       --?*) option=${1%%=*} ;;
       *) files+=("$1"); shift; continue ;;
     esac
@@ -1875,6 +1889,7 @@ __gpu_take() { # FILE: look at it; into the caller's texts
 
 __gpu_given() { # what --after named, and the arguments, into the caller's needs, flags and words (the record's arguments)
   local one ids=''
+  __gpu_ask_git
   if [ -n "$after" ]; then
     reply=()
     one=$(__gpu_enter && __gpu_after) || return
@@ -1895,6 +1910,70 @@ __gpu_given() { # what --after named, and the arguments, into the caller's needs
   [ $((${#needs} + ${#words})) -le 49152 ] || __gpu_fail 'the arguments are too long for a record; put them into a file'
 }
 
+__gpu_ask_git() { # begin to ask at which commit the directory is: into the caller's git, a descriptor
+  local above=$PWD
+  until [ -e "$above/.git" ]; do
+    case $above in */*) above=${above%/*} ;; *) return 0 ;; esac # nobody starts a git for that
+  done
+  exec {git}< <(command env -u GIT_DIR -u GIT_WORK_TREE -u GIT_INDEX_FILE GIT_OPTIONAL_LOCKS=0 timeout 1 \
+    git -c core.fsmonitor=false status --porcelain=v2 --branch --untracked-files=no </dev/null 2>/dev/null)
+}
+
+__gpu_hear_git() { # into the caller's commit: what it says, as a record's code; empty where it does not in time
+  local line oid='' dirty=false
+  commit=''
+  [ -n "$git" ] || return 0
+  while IFS= read -r -t 1 line <&"$git"; do
+    case $line in '# branch.oid '*) oid=${line##* } ;; '#'*) ;; *) dirty=true; break ;; esac
+  done
+  exec {git}<&-
+  case ${#oid}/$oid in */*[!0-9a-f]*) ;; 40/* | 64/*) commit="{\"commit\": \"$oid\", \"dirty\": $dirty}" ;; esac
+}
+
+__gpu_codes() { # into the caller's codes and shots, for each of its files: the code of its record, and the key of its snapshot, which is taken now
+  local index line commit='' sought=() numbers=() ended program python
+  __gpu_hear_git
+  for ((index = 0; index < ${#files[@]}; index++)); do
+    __gpu_hear "${sheets[index]}"
+    __gpu_directory
+    codes+=('') shots+=('')
+    case $snapshot$shot in
+      yes*)
+        numbers+=("$index") sought+=("$REPLY")
+        case ${files[index]} in '' | /*) sought+=("${files[index]}") ;; *) sought+=("$cwd/${files[index]#./}") ;; esac ;;
+      *) [ "$REPLY" != "$cwd" ] || codes[index]=$commit ;;
+    esac
+  done
+  [ ${#sought[@]} -gt 0 ] || return 0
+  __gpu_python 'gpu_queue/spool/desk/shelldoor.py' || return
+  python=$REPLY
+  program='import os, sys
+directory = sys.argv.pop(1)
+if directory not in sys.path: sys.path.insert(0, directory)
+os.umask(0o022)
+from gpu_queue.spool.desk.shelldoor import main
+os.umask(0o077)
+main()'
+  __gpu_beside
+  REPLY=$(command "$python" -I -S -c "$program" "$REPLY" "$PWD" "$cwd" "${sought[@]}")
+  ended=$?
+  __gpu_split_lines "$REPLY"
+  index=-1
+  for line in "${reply[@]}"; do
+    case $line in
+      code$'\t'*) index=$((index + 1)); codes[numbers[index]]=${line#*$'\t'}; __gpu_field "$line" snapshot; shots[numbers[index]]=$REPLY ;;
+      note$'\t'*) __gpu_note "${files[${numbers[index]}]:-gpu_run}" "${line#*$'\t'}" ;;
+      refuse$'\t'*)
+        line=${line#*$'\t'}
+        __gpu_sentence "${line%%$'\t'*}" "${line#*$'\t'}"
+        __gpu_fail '%s; nothing was submitted' "$REPLY"
+        return "$ended" ;;
+    esac
+  done
+  [ "$ended" -eq 0 ] && [ $((index + 1)) -eq ${#numbers[@]} ] ||
+    { __gpu_fail '%s; nothing was submitted' "$python: status $ended"; return 1; }
+}
+
 __gpu_after() { # the ids of what the caller's after names, a line each
   local rest=$after
   while [ -n "$rest" ]; do
@@ -1909,9 +1988,11 @@ __gpu_after() { # the ids of what the caller's after names, a line each
 __gpu_finish_submit() { # publish the caller's texts
   local cwd=$PWD default=1 nodes=() lefts=() fates=() cards=() total=0 file
   local gpus devices source memory lane seconds kind upstream called many=1 chdir output errors mail why_gpus why_nodes why_memory why_time why_name remarks=()
+  local shot codes=() shots=()
   priority=$((${priority:-500} + 1000)); priority=${priority#1}
   if [ -n "$is_dry" ]; then __gpu_rehearse; return; fi
   __gpu_enter make || return
+  __gpu_codes || return
   __gpu_publish || return
   # Many files in one call may have stamps ahead of the clock; the next call must not get lower ones.
   __gpu_ms
@@ -1996,7 +2077,7 @@ __gpu_publish() { # all of the caller's files, or none: records, then scripts, s
       else
         record+="${needs:+, \"needs\": {$needs\}}"
       fi
-      record+="${words:+, \"arguments\": [$words]}"
+      record+="${words:+, \"arguments\": [$words]}${codes[index]:+, \"code\": ${codes[index]}}"
       [ "$count" -eq 0 ] ||
         record+=", \"array\": {\"job\": \"$job\", \"index\": ${indices[at]}, \"min\": ${indices[0]}, \"max\": ${indices[count - 1]}, \"step\": $step, \"count\": $count, \"limit\": $limit}"
       script=pending/.$id
@@ -2053,6 +2134,7 @@ __gpu_published() { # says what became of the caller's file with that index, and
   __gpu_asks; asks=$REPLY
   if [ -n "$why_name" ] && [ -z "$name" ]; then __gpu_format '; %s is called so by %s' "${file##*/}" "$why_name"; asks+=$REPLY; fi
   if [ ${#arguments[@]} -gt 0 ]; then __gpu_spelled; __gpu_format '; its arguments: %s' "$REPLY"; asks+=$REPLY; fi
+  if [ -n "${shots[index]}" ]; then __gpu_format '; in a copy of snapshot %s' "${shots[index]:0:12}"; asks+=$REPLY; fi
   list=$array
   [ ${#list} -le 80 ] || list=${list:0:80}…
   if [ "$array" = - ]; then __gpu_say '%s: queued as %s, priority %s, asks for %s' "$title" "$nonce" "$priority" "$asks"
@@ -4036,8 +4118,33 @@ __gpu_wait_over() { # whether all that are left have ended; of many the first ar
   [ ${#left[@]} -eq 0 ]
 }
 
-__gpu_explain() {
-  local task file nodes=() gone=() same priority id nonce title
+__gpu_explain() { # and which code it is
+  local result=0 task=''
+  __gpu_explain_task "$@" || { result=$?; [ -n "$task" ] || return "$result"; }
+  __gpu_explain_code "$task"
+  return "$result"
+}
+
+__gpu_explain_code() { # PATH of a task: a line with the code that it was submitted with, where its record names any
+  local record back=$'\\' commit='' key='' root=''
+  __gpu_strip "$1"
+  __gpu_is_full "$REPLY" && __gpu_record "records/${REPLY#????}.json" || return 0
+  record=${REPLY#*'"code":'}
+  [ "$record" != "$REPLY" ] || return 0
+  if __gpu_field "$record" commit && [ -n "$REPLY" ]; then
+    __gpu_format 'commit %s' "${REPLY:0:12}"; commit=$REPLY
+    if __gpu_field "$record" dirty && [ "$REPLY" = true ]; then __gpu_tr ', changed since'; commit+=$REPLY; fi
+  fi
+  if __gpu_field "$record" snapshot && [ -n "$REPLY" ]; then
+    key=${REPLY:0:12}
+    __gpu_field "$record" root && root=${REPLY//"$back$back"/"$back"}
+    __gpu_format 'snapshot %s of %s' "$key" "$root"; commit+=${commit:+; }$REPLY
+  fi
+  [ -z "$commit" ] || { __gpu_format 'code: %s' "$commit"; __gpu_put '  %s\n' "$REPLY"; }
+}
+
+__gpu_explain_task() {
+  local file nodes=() gone=() same priority id nonce title
   [ "${1-}" != -- ] || shift
   [ $# -eq 1 ] || { __gpu_usage 'which task? gpu_explain TASK; gpu_status shows them'; return; }
   local newest=yes
@@ -4740,6 +4847,7 @@ __gpu_clean() {
     done
   done
   if [ -t 2 ]; then printf '\r\033[K' >&2; fi
+  [ -n "$dry" ] || __gpu_collect "$((${before%.*} + age))" || result=1
   __gpu_plural "$count" task
   if [ -n "$dry" ]; then __gpu_say '%s would be forgotten' "$REPLY"; else __gpu_say '%s forgotten' "$REPLY"; fi
   return "$result"
@@ -4895,6 +5003,59 @@ __gpu_cut_off() { # NOW: finish the removals from the caller's state that were c
     if __gpu_move "$left" "$own"; then __gpu_finish "$own" "$moment" || result=1; fi
   done
   return "$result"
+}
+
+__gpu_collect() { # NOW: remove the snapshots that no record names and that nobody has used for a week; docs/spool.md, "Snapshots"
+  local file key nonce taken unneeded='' keys=() found=() freed=0 result=0
+  [ -d snapshots ] && [ ! -L snapshots ] || return 0
+  # What was cut off: half a pack after a day, half a removal after ten minutes.
+  command find snapshots -maxdepth 1 -type f -name '.[0-9a-f]*' ! -newermt "@$(($1 - 86400))" -delete 2>/dev/null
+  for file in snapshots/.removing-*.tgz; do
+    [ -z "$(command find "$file" -maxdepth 0 -newerct "@$(($1 - 600))" -printf yes 2>/dev/null)" ] || continue
+    key=${file##*-}; key=${key%.tgz}
+    __gpu_is_key "$key" && { __gpu_move_new "$file" "snapshots/$key.tgz" || command rm -f -- "$file" 2>/dev/null; }
+  done
+  __gpu_lines find snapshots -maxdepth 1 -type f -name '*.tgz' ! -name '.*' ! -newermt "@$(($1 - 604800))" -printf '%f\n'
+  for file in "${reply[@]}"; do
+    if __gpu_is_key "${file%.tgz}"; then keys+=("${file%.tgz}"); fi
+  done
+  __gpu_named_keys "${keys[@]}" || return
+  for key in "${reply[@]}"; do
+    __gpu_nonce 12; taken=snapshots/.removing-$REPLY-$key.tgz
+    __gpu_move "snapshots/$key.tgz" "$taken" && found+=("$taken")
+  done
+  keys=("${found[@]##*-}"); keys=("${keys[@]%.tgz}")
+  # Who has used one since has touched it before, or finds it gone: it is looked at once more behind the rename.
+  __gpu_named_keys "${keys[@]}" || { result=1; reply=(); }
+  unneeded=" ${reply[*]} "
+  for taken in "${found[@]}"; do
+    key=${taken##*-}; key=${key%.tgz}
+    : <"$taken" # on NFS an opened file is asked for anew
+    case $unneeded in
+      *" $key "*)
+        if [ -z "$(command find "$taken" -maxdepth 0 -newermt "@$(($1 - 604800))" -printf yes 2>/dev/null)" ]; then
+          command rm -f -- "snapshots/$key.json" "$taken" 2>/dev/null && freed=$((freed + 1)) || result=1
+          continue
+        fi ;;
+    esac
+    __gpu_move_new "$taken" "snapshots/$key.tgz" || command rm -f -- "$taken" 2>/dev/null
+  done
+  [ "$freed" -eq 0 ] || __gpu_say '%s snapshots forgotten' "$freed"
+  [ "$result" -eq 0 ] || __gpu_fail '%s cannot be removed; check that you may write there' "$PWD/snapshots"
+}
+
+__gpu_is_key() { [ ${#1} -eq 64 ] && case $1 in *[!0-9a-f]*) false ;; esac; } 2>/dev/null # TEXT: whether it names a snapshot
+
+__gpu_named_keys() { # KEY…: reply = those that no record names; fails where the records cannot be read
+  local named ended
+  reply=()
+  [ $# -gt 0 ] || return 0
+  named=$(printf '%s\n' "$@" | command grep -rhoFf - --include='*.json' records/ 2>/dev/null)
+  ended=$?
+  [ "$ended" -le 1 ] || return 1
+  for REPLY in "$@"; do
+    case $'\n'$named$'\n' in *$'\n'"$REPLY"$'\n'*) ;; *) reply+=("$REPLY") ;; esac
+  done
 }
 
 # --- the keep-alive ------------------------------------------------------------------------------------------------
@@ -5354,6 +5515,12 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     ', at most %s (%s)') REPLY='，至多 %s（%s）' ;;
     '; %s is called so by %s') REPLY='；%s 的名称来自 %s' ;;
     '; its arguments: %s') REPLY='；参数：%s' ;;
+    '; in a copy of snapshot %s') REPLY='；在快照 %s 的副本中运行' ;;
+    'code: %s') REPLY='代码：%s' ;;
+    'commit %s') REPLY='提交 %s' ;;
+    ', changed since') REPLY='，之后有改动' ;;
+    'snapshot %s of %s') REPLY='快照 %s（%s）' ;;
+    '%s snapshots forgotten') REPLY='已遗忘 %s 个快照' ;;
     'are these scripts, or %s with arguments? nothing was submitted; type %s or %s') REPLY='这些都是脚本，还是 %s 带参数？未提交任何任务；请输入 %s 或 %s' ;;
     'arguments: %s') REPLY='参数：%s' ;;
     'asks for %s') REPLY='申请 %s' ;;
@@ -5375,7 +5542,7 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'the arguments are too long for a record; put them into a file') REPLY='参数过长，无法写入记录；请把它们放进文件' ;;
     'there is no option %s; gpu_help shows them, and what is for the script stands behind --') REPLY='没有选项 %s；gpu_help 列出所有选项，给脚本的参数写在 -- 之后' ;;
     'what its script says') REPLY='脚本所写的资源' ;;
-    '#GPUQ knows no %s; expected --gpus, --nodes, --memory, --queue, --time, --retries, --signal or --notify') REPLY='#GPUQ 没有 %s；应为 --gpus、--nodes、--memory、--queue、--time、--retries、--signal 或 --notify' ;;
+    '#GPUQ knows no %s; expected --gpus, --nodes, --memory, --queue, --time, --retries, --signal, --notify or --snapshot') REPLY='#GPUQ 没有 %s；应为 --gpus、--nodes、--memory、--queue、--time、--retries、--signal、--notify 或 --snapshot' ;;
     '#GPUQ %s has no value') REPLY='#GPUQ %s 没有值' ;;
     '%s is missing: an agent of this queue makes it again within seconds, and so may you') REPLY='%s 不存在：此队列的 agent 几秒内会重新创建，您也可以创建' ;;
     '%s should be a directory, and is none: move it away, and it is made again') REPLY='%s 应为目录，但不是：请移走它，它会重新创建' ;;
@@ -5464,6 +5631,7 @@ __gpu_manual() { # gpu_help in Chinese
     --notify LABEL[:failed]   结束时通知谁（也可写成 #GPUQ 行；docs/zh-CN/notify.md）
     --after 任务   --name 名称    --priority PPP                          --after 可以重复
     --array 0-9%2  每个序号一个任务，同时两个                --dry-run    说明申请了什么、为什么，不排队
+    --snapshot     在工作目录树此刻的副本中运行（docs/zh-CN/snapshots.md）；--no-snapshot：不论脚本怎么写都不用副本
   gpu_load 文件… [--dry-run]          把实验文件（.yaml）的各次运行或命令文件的各块排队；再次载入：新增或改动的
     --again  已结束的也再排   --multi、--single  块的 GPU   --shared-queues  各文件共用队列   --work-dir 目录
 查看
@@ -5594,7 +5762,7 @@ __gpu_offer() { # KIND WORD PATH…: what begins with the word, one a line: of v
 __gpu_words() { # COMMAND WORD [BEFORE [quoted]]: the options and candidates that begin with WORD; BEFORE is the word before
   local options='' line
   case $1 in
-    gpu_submit | gpu_run) options='--gpus --nodes --memory --queue --time --retries --signal --notify --after --name --priority --array --dry-run' ;;
+    gpu_submit | gpu_run) options='--gpus --nodes --memory --queue --time --retries --signal --notify --after --name --priority --array --snapshot --no-snapshot --dry-run' ;;
     gpu_load) options='--dry-run --again --yes --shared-queues --multi --single --work-dir' ;;
     gpu_status) options=$'--all\n--queues\n--watch\n--plain\n--json' ;;
     gpu_wait) options='--timeout --queue' ;;
@@ -5607,7 +5775,7 @@ __gpu_words() { # COMMAND WORD [BEFORE [quoted]]: the options and candidates tha
   esac
   case $1/${3-} in
     gpu_submit/--after | gpu_run/--after | */--queue) set -- "$3" "$2" '' "${4-}" ;;
-    gpu_submit/--dry-run | gpu_run/--dry-run) ;;
+    gpu_submit/--dry-run | gpu_run/--dry-run | */--snapshot | */--no-snapshot) ;;
     gpu_submit/--[a-z]* | gpu_run/--[a-z]* | */--timeout | */--rank) return 0 ;; # a number, or a name of one's own
   esac
   case $2 in
@@ -5638,7 +5806,7 @@ __gpu_complete_zsh() {
   # shellcheck disable=SC2154,SC2296,SC2206 # zsh's own words and flags
   found=(${(f)"$(__gpu_guest words "${words[1]}" "${words[CURRENT]}" "${words[CURRENT-1]}" 2>/dev/null)"})
   # shellcheck disable=SC2154 # zsh's own
-  case $service/${words[CURRENT-1]} in gpu_submit/--dry-run | gpu_submit/--) _files ;; gpu_submit/--*) ;; gpu_submit/* | gpu_load/*) _files ;; esac
+  case $service/${words[CURRENT-1]} in gpu_submit/--dry-run | gpu_submit/--snapshot | gpu_submit/--no-snapshot | gpu_submit/--) _files ;; gpu_submit/--*) ;; gpu_submit/* | gpu_load/*) _files ;; esac
   if [ ${#found} -gt 0 ]; then compadd -- "${found[@]}"; fi
 }
 

@@ -58,6 +58,15 @@ class Say(str, Enum):
     BINARY = "binary"
     AFTER_DROP = "after_drop"  # name
     RECORD_TOO_LARGE = "record_too_large"  # size_bytes, most_bytes
+    # Of a snapshot of its code (docs/snapshots.md)
+    CODE_MANY = "code_many"  # place, count, most, largest
+    CODE_LARGE = "code_large"  # place, size_bytes, most_bytes, largest
+    CODE_LARGE_FILE = "code_large_file"  # place, count, most_bytes, largest
+    CODE_OUTSIDE = "code_outside"  # cwd, place
+    CODE_HOME = "code_home"  # place
+    CODE_UNREAD = "code_unread"  # place, problem
+    CODE_CHANGED = "code_changed"  # place
+    CODE_SETTING = "code_setting"  # name, said, example
 
 
 @dataclass(frozen=True)
@@ -181,5 +190,48 @@ WORDS: Mapping[Say, Phrase] = {
         "its record would have {size_bytes} bytes of at most {most_bytes}; "
         "name fewer tasks in after, give fewer arguments",
         "它的记录将有 {size_bytes} 字节，最多 {most_bytes} 字节；请减少依赖的任务或参数",
+    ),
+    Say.CODE_MANY: Phrase(
+        "a snapshot of {place} would hold more than {most} files ({count} were found, most of them in {largest}); "
+        "leave out what is no code: name it in .gitignore, or in GPU_QUEUE_SNAPSHOT_EXCLUDE='data:*.ckpt'; "
+        "or raise GPU_QUEUE_SNAPSHOT_FILES",
+        "{place} 的快照将超过 {most} 个文件（找到 {count} 个，最多的在 {largest}）；请排除不属于代码的内容："
+        "写入 .gitignore，或写入 GPU_QUEUE_SNAPSHOT_EXCLUDE='data:*.ckpt'；或调大 GPU_QUEUE_SNAPSHOT_FILES",
+    ),
+    Say.CODE_LARGE: Phrase(
+        "a snapshot of {place} would hold {size_bytes:size}, and may hold {most_bytes:size}; the largest: {largest}; "
+        "leave out what is no code: name it in .gitignore, or in GPU_QUEUE_SNAPSHOT_EXCLUDE='data:*.ckpt'; "
+        "or raise GPU_QUEUE_SNAPSHOT_SIZE",
+        "{place} 的快照将有 {size_bytes:size}，最多 {most_bytes:size}；最大的：{largest}；"
+        "请排除不属于代码的内容：写入 .gitignore，或写入 "
+        "GPU_QUEUE_SNAPSHOT_EXCLUDE='data:*.ckpt'；或调大 GPU_QUEUE_SNAPSHOT_SIZE",
+    ),
+    Say.CODE_LARGE_FILE: Phrase(
+        "a snapshot of {place} would hold files of more than {most_bytes:size}, {count} of them; the largest: "
+        "{largest}; leave out what is no code: name it in .gitignore, or in "
+        "GPU_QUEUE_SNAPSHOT_EXCLUDE='data:*.ckpt'; or raise GPU_QUEUE_SNAPSHOT_FILE_SIZE",
+        "{place} 的快照将含有 {count} 个超过 {most_bytes:size} 的文件；最大的：{largest}；"
+        "请排除不属于代码的内容：写入 .gitignore，或写入 "
+        "GPU_QUEUE_SNAPSHOT_EXCLUDE='data:*.ckpt'；或调大 GPU_QUEUE_SNAPSHOT_FILE_SIZE",
+    ),
+    Say.CODE_OUTSIDE: Phrase(
+        "it runs in {cwd}, which lies outside of {place}, of which a snapshot would be taken; submit it from within "
+        "the tree that it runs in",
+        "它在 {cwd} 中运行，该目录不在要做快照的 {place} 之内；请在它运行所在的目录树内提交",
+    ),
+    Say.CODE_HOME: Phrase(
+        "{place} is no directory of which a snapshot is taken; go into the project's directory, or `git init` there",
+        "不会为 {place} 做快照；请进入项目目录，或在其中执行 `git init`",
+    ),
+    Say.CODE_SETTING: Phrase(
+        "{name}={said} cannot be obeyed; expected for example {example}", "无法理解 {name}={said}；应如 {example}"
+    ),
+    Say.CODE_UNREAD: Phrase(
+        "no snapshot of {place} could be taken: {problem}",
+        "无法为 {place} 做快照：{problem}",
+    ),
+    Say.CODE_CHANGED: Phrase(
+        "{place} was changed while its snapshot was taken; submit it again",
+        "{place} 在做快照期间被修改；请重新提交",
     ),
 }

@@ -51,6 +51,7 @@ from gpu_queue.agent.warning import Warnings
 from gpu_queue.agent.watching import Watching
 from gpu_queue.config import Settings
 from gpu_queue.execution import found
+from gpu_queue.execution.copies import Copies
 from gpu_queue.execution.shims import Shims
 from gpu_queue.execution.tools import install_tools
 from gpu_queue.gpus.processes import processes_of
@@ -97,8 +98,9 @@ class Agent:
         self.fillers = Fillers(around.keepalive, self.cards, around.leases, around.gpu_uuids, settings, ledger, say)
         environment = scripts_environment(around, settings)
         tools = partial(install_tools, around.node_directory.root)
+        copies = Copies.of(around.home.path, settings.snapshot_dir)
         preparing = Preparing(
-            spool, self.cards, lambda: self.settings, environment, around.umask, around.allocation, tools
+            spool, self.cards, lambda: self.settings, environment, around.umask, around.allocation, tools, copies
         )
 
         def restore() -> None:

@@ -23,7 +23,7 @@ from gpu_queue.agent.surroundings import Surroundings
 from gpu_queue.conf import Said, read_conf
 from gpu_queue.config import TABLE, UNASKED, Config, Elsewhere, Settings, examine, parser, queue_root, unknown_in_conf
 from gpu_queue.errors import AlreadyServed, GpuQueueError, SettingsError, SpoolError
-from gpu_queue.execution import found
+from gpu_queue.execution import copies, found
 from gpu_queue.execution.launcher import with_death_signal
 from gpu_queue.execution.local import NodeDirectory
 from gpu_queue.gpus.devices import Devices, Readings
@@ -233,6 +233,7 @@ def _leave(agent: Agent, storage: StorageThread, speaker: Speaker) -> int:
     if storage.outstanding() or agent.forced_out:
         speaker.say("left before the shared storage answered; the next agent on this node does the rest")
         return EXIT_FORCED
+    copies.finish()
     speaker.say("ended")
     return 0
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from gpu_queue.agent.agenda import NEVER
 from gpu_queue.agent.allotted import Allocation
 from gpu_queue.agent.cards import Cards
+from gpu_queue.agent.copying import Copy, asks_for_snapshot, told_of
 from gpu_queue.agent.livetry import LiveTry, log_path
 from gpu_queue.agent.spoken import ports_wanted, read_spoken
 from gpu_queue.agent.surroundings import Surroundings
@@ -25,6 +26,7 @@ from gpu_queue.execution.allocation import (
     variables,
     without_allocation,
 )
+from gpu_queue.execution.copies import Copies
 from gpu_queue.execution.localfiles import write_in_place
 from gpu_queue.execution.login import keep_environment
 from gpu_queue.execution.meeting import Meeting
@@ -38,6 +40,7 @@ from gpu_queue.node.side import NodeSide
 from gpu_queue.node.transitions import Claimed
 from gpu_queue.sharing import Mode
 from gpu_queue.spool.paths import safe_name
+from gpu_queue.task import Code
 from gpu_queue.texts import printable
 from gpu_queue.units import format_local, format_utc
 
@@ -112,6 +115,8 @@ class Preparing:
     """In which the agent runs."""
     tools: Callable[[], str] = str
     """The directory of ``srun`` (:func:`gpu_queue.execution.tools.install_tools`); empty: there is none."""
+    copies: Copies = field(default_factory=lambda: Copies("", ""))
+    """Where tries run in copies of snapshots."""
 
     @property
     def begins_within_s(self) -> float:
@@ -145,10 +150,15 @@ class Preparing:
         cwd = claimed.submission.cwd
         if not os.path.isabs(cwd):  # a hand drop has none
             cwd = self.environment.get("HOME") or os.path.expanduser("~")
+        code = claimed.submission.code
+        its_copy = self._copy(one, code, cwd)
+        if its_copy is None and asks_for_snapshot(script):
+            notes.append("it asks for a snapshot, which is taken by whoever submits it, and none was")
         one.started_at, one.started_wall_s = now, time.time()
         self._note(one, granted, cwd)
         settings = self.settings()
-        environment = self._environment(one, claimed, granted, shown)
+        environment = self._environment(one, claimed, granted, shown, its_copy)
+        cwd = its_copy.cwd if its_copy is not None else cwd
         if settings.slurm_environment != "off":
             environment |= self._allocation(one, claimed, granted, script, cwd, ports_taken)
         meeting = meeting_of(one)
@@ -156,12 +166,15 @@ class Preparing:
             environment |= meeting_variables(meeting, len(granted))
         program, more = keep_environment(program, script_path, environment, one.directory.path)
         watched = program if settings.log == "direct" else launcher.with_pump(program)
+        if its_copy is not None:
+            environment |= its_copy.environment
+            watched = its_copy.runs(watched)
         spec = launcher.LaunchSpec(
             claim_path=one.claim_path,
             try_dir=one.directory.path,
             log_path=launcher.descriptor_path(claimed.log),
-            cwd=cwd,
-            header=self._header(one, granted, cwd, notes),
+            cwd=cwd if its_copy is None else "/",
+            header=self._header(one, granted, cwd, told_of(its_copy), notes),
             # Where another node may take a silent task over, the script must not outlive its shim.  On a local disk
             # only this node's agent runs it again, and it ends what is left of a try before it does.
             program=tuple(watched if self.spool.mount.is_local else launcher.with_death_signal(watched)),
@@ -210,7 +223,16 @@ class Preparing:
         }
         one.directory.write_facts({**one.facts, **for_successor})
 
-    def _environment(self, one: LiveTry, claimed: Claimed, granted: list[Gpu], program: list[str]) -> dict[str, str]:
+    def _copy(self, one: LiveTry, code: Code | None, cwd: str) -> Copy | None:
+        if code is None or not code.snapshot:
+            return None
+        where = self.copies.prepare(one.directory.path)
+        return Copy(code, one.directory.path, self.spool.paths.snapshot(code.snapshot), where, cwd)
+
+    def _environment(
+        self, one: LiveTry, claimed: Claimed, granted: list[Gpu], program: list[str], its_copy: Copy | None
+    ) -> dict[str, str]:
+        script = its_copy.script if its_copy is not None else ""
         said = {leftword.REQUEST: leftword.request_path(one.directory)}
         if one.needs.signal is not None:
             name = one.needs.signal.name
@@ -223,7 +245,7 @@ class Preparing:
             uni_id=one.name,
             log_path=log_path(one, self.spool.paths),
             gpus=visible_devices(granted, self.cards.everything),
-            script_path=claimed.submission.path or claimed.claim_path,
+            script_path=script or claimed.submission.path or claimed.claim_path,
             program=program,
         )
 
@@ -276,13 +298,14 @@ class Preparing:
         bash_env = self.environment.get("BASH_ENV", "")
         return GangPart(meeting.rank, meeting.hosts, meeting.addresses, start_file, bash_env)
 
-    def _header(self, one: LiveTry, granted: list[Gpu], cwd: str, notes: Iterable[str]) -> str:
+    def _header(self, one: LiveTry, granted: list[Gpu], cwd: str, told: Iterable[str], notes: Iterable[str]) -> str:
         gpus = ", ".join(str(gpu.index) for gpu in granted) or "none"
         nonce = one.claim.task_id.split("-", 2)[1]
         lines = [
             f"task {printable(one.title)} ({nonce}), try {one.claim.number}",
             f"node {self.spool.node}{_ranked(one)}, GPUs {gpus}, as {who_asked(one.needs.reason)}",
             f"in {cwd}",
+            *told,
             f"started {format_local(one.started_wall_s)}",
             *(f"note: {note}" for note in notes),
         ]

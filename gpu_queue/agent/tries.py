@@ -391,6 +391,7 @@ class Tries:
         """Remove what killed agents left on this node: directories of tries that are over or never began."""
         kept = self.live.keys() | {claim_name(parsed[0]) for parsed in map(parse_claim, own_claims) if parsed}
         self._home.tidy(kept)
+        self._preparing.copies.tidy(kept | {one.name for one in self._home.tries()})
 
     def take_up(self, claim: Claim, named_end: End | None, now: float, gang: Ganged | None = None) -> None:
         """Have a claim in hand that was found.

@@ -42,6 +42,7 @@ GROUPS: tuple[Group, ...] = (
         Label("infeasible", "Tasks that cannot run", "无法运行的任务", "本节点永远不可能运行的任务：`wait`（等别的节点）或 `fail`"),
         Label("stop_grace", "Grace of a stop", "停止任务的宽限时间", "停止任务时 TERM 与 KILL 之间"),
         Label("log", "Way of the output", "输出的写法", "`pump`：任务的输出经过一个进程，磁盘满时丢弃输出而不让训练因日志而终止"),
+        Label("snapshot_dir", "Snapshot copies", "快照副本目录", "`--snapshot` 任务运行所用的副本放在哪里；应为空间足够的本地磁盘"),
         Label("slurm_environment", "Slurm environment", "Slurm 环境", "带 `#SBATCH` 或 `#PBS` 行的脚本所依赖的东西：它的变量，以及单节点的 `srun`；`off`：任务继承 agent 所在作业的变量"),
     )),
     Group("keepalive", "Keep-alive", "保活", (

@@ -109,6 +109,7 @@ class Settings:
     infeasible: str = "wait"
     log: str = "direct"
     slurm_environment: str = "auto"
+    snapshot_dir: str = ""
     foreign_memory_bytes: int = 1 << 30
     stop_grace_s: float = 10.0
     leave_grace_s: float = 20.0
@@ -263,6 +264,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("infeasible", "--infeasible", "GPU_QUEUE_INFEASIBLE", "infeasible", one_of("wait", "fail"), "wait", "a task that this node can never run: `wait` (for another node) or `fail`", "WHAT", live=True),
     Setting("log", "--log", "GPU_QUEUE_LOG", "log", one_of("direct", "pump"), "direct", "`pump`: what a task prints goes through a process that drops it where the disk is full, so that no training ends by its log", "WAY", live=True),
     Setting("slurm_environment", "--slurm-environment", "GPU_QUEUE_SLURM_ENVIRONMENT", "slurm_environment", one_of("auto", "off"), "auto", "what a script with `#SBATCH` or `#PBS` lines relies on: its variables, and an `srun` for one node; `off`: tasks inherit those of the job that the agent runs in", "WHAT"),
+    Setting("snapshot_dir", "--snapshot-dir", "GPU_QUEUE_SNAPSHOT_DIR", "snapshot_dir", TEXT, "in `--local-dir`", "where tasks of `--snapshot` have the copies that they run in, on a local disk with room for them", "DIR"),
     Setting("foreign_memory_bytes", "--foreign-memory", "GPU_QUEUE_FOREIGN_MEMORY", "foreign_memory", SIZE, "1G", "a GPU without a task of ours that uses more is somebody else's", "SIZE", live=True),
     Setting("stop_grace_s", "--stop-grace", "GPU_QUEUE_STOP_GRACE", "stop_grace", DURATION, "10s", "between TERM and KILL when a task is stopped", "TIME", live=True),
     Setting("leave_grace_s", "--leave-grace", "GPU_QUEUE_LEAVE_GRACE", "leave_grace", DURATION, "20s", "the same when the node is taken back", "TIME", live=True),

@@ -41,6 +41,7 @@ TERMINAL_DESCRIPTOR = 6
 
 COMPANION_DESCRIPTOR = 3
 HEED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "heed.py")
+UNPACKING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "unpacking.py")
 PUMP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pump.py")
 _CLAIM_NAME = re.compile(r"[A-Za-z0-9._+=-]+", re.ASCII)
 _STRING_PAGES = 32
@@ -394,6 +395,20 @@ def first_line(arguments: Sequence[str], timeout_s: float = 10.0) -> str:
 def with_pump(program: Sequence[str]) -> list[str]:
     """A program whose output goes through a pump (:mod:`gpu_queue.execution.pump`): its log cannot end it."""
     return [sys.executable, "-I", "-S", PUMP, *program]
+
+
+def in_copy(program: Sequence[str], try_directory: str, snapshot: str, key: str, copy: str, cwd: str) -> list[str]:
+    """A program that runs in a copy of a snapshot, which its own process makes first.
+
+    Args:
+        program: what is to run there.
+        try_directory: where it is told why that cannot be.
+        snapshot: the packed tree, on shared storage.
+        key: that it must have.
+        copy: the directory that is to be made.
+        cwd: from there, where the program runs.
+    """
+    return [sys.executable, "-I", "-S", UNPACKING, try_directory, snapshot, key, copy, cwd, *program]
 
 
 @functools.cache

@@ -7,6 +7,7 @@
       shims/<sha256-16>.sh       complete copies of shim.sh: a shell reads its script while it runs
       held/<sha256-16>           locks of files that several agents write (uni_id.json)
       tools/<sha256-16>/           srun and scontrol, for the PATH of scripts (gpu_queue.execution.tools)
+      copies/<key>/<claim name>/   of the snapshots that tries run in, unless --snapshot-dir says another place
       agents/<key>/lock          held for an agent's life; key = spool and node;  pid, spool, path: one line each
       agents/<key>/spares/<nonce>/       becomes that of a try by a rename (gpu_queue.execution.shims);  lock
       agents/<key>/tries/<claim name>/
@@ -14,6 +15,7 @@
         pid why status reason beat gone    one line each (see shim.sh);  facts: JSON, by the agent
         found                    the shim's pid and start, where the lock was removed under it
         orders                   what its shim is to do (gpu_queue.execution.launcher)
+        copy                     the path of the copy of a snapshot that it runs in (gpu_queue.execution.copies)
         login nodefile           what a login shell starts with; the host, for PBS_NODEFILE
         step-<n> step-gpu-<n>    of each srun: its number is taken, its GPU is locked
 
@@ -40,6 +42,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from gpu_queue.errors import SpoolError
+from gpu_queue.execution.copies import discard_of
 from gpu_queue.execution.localfiles import line_of, names_in, number_below, read_small, replace_whole, write_in_place
 from gpu_queue.execution.processes import start_of
 from gpu_queue.locks import is_alive, is_locked, note_process, try_lock
@@ -191,7 +194,8 @@ class TryDirectory:
         return bool(names) and "facts" not in names
 
     def remove(self) -> None:
-        """Remove the directory; what cannot be removed stays, and does no harm."""
+        """Remove the directory, and the copy that it ran in; what cannot be removed stays, and does no harm."""
+        discard_of(self.path)
         try:
             for name in os.listdir(self.path):
                 os.unlink(f"{self.path}/{name}")
@@ -421,7 +425,9 @@ class NodeDirectory:
 
     def refresh(self) -> None:
         """Touch everything, so that no cleaner of old files takes a lock away.  Once an hour is enough."""
-        for directory, _, names in os.walk(self.root):
+        for directory, inner, names in os.walk(self.root):
+            if directory == self.root and "copies" in inner:
+                inner.remove("copies")  # the times there are a task's
             for path in [directory, *(f"{directory}/{name}" for name in names)]:
                 try:
                     os.utime(path, follow_symlinks=False)

@@ -61,6 +61,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="queue 1 is one queue in all command files; else each file has its own",
     )
+    parser.add_argument(
+        "--snapshot",
+        action="store_true",
+        help="blocks of command files run in a copy of the working tree as it is now (docs/snapshots.md)",
+    )
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument(
         "--multi",
@@ -121,11 +126,11 @@ def _misfit(chosen: argparse.Namespace, of_experiments: Sequence[bool]) -> str:
     if not all(of_experiments):
         other = printable(chosen.files[of_experiments.index(False)])
         return f"{other} is a command file: give experiment files and command files to a call of their own each"
-    flags = ("shared_queues", "multi", "single", "work_dir")
+    flags = ("shared_queues", "multi", "single", "work_dir", "snapshot")
     given = [f"--{flag.replace('_', '-')}" for flag in flags if getattr(chosen, flag)]
     if not given:
         return ""
-    return f"{given[0]} is for command files: an experiment file says itself queue, gpus and cwd of its runs"
+    return f"{given[0]} is for command files: an experiment file says queue, gpus, cwd and snapshot itself"
 
 
 def _load_experiments(chosen: argparse.Namespace) -> int:
@@ -144,7 +149,14 @@ def _load(chosen: argparse.Namespace) -> int:
     work_dir = os.path.normpath(os.path.join(working_directory(), chosen.work_dir)) if chosen.work_dir else None
     paths = entrance.named(chosen.job_id, None)
     said = workplaces(paths, files) if work_dir is None else {}
-    load = Load(tuple(files), work_dir, said, shares_queues=chosen.shared_queues, again=chosen.again)
+    load = Load(
+        tuple(files),
+        work_dir,
+        said,
+        shares_queues=chosen.shared_queues,
+        again=chosen.again,
+        snapshot=chosen.snapshot,
+    )
     for file in files:
         for note in _notes(file, load):
             _say(f"note: {note}")

@@ -38,6 +38,7 @@ from gpu_queue.spool.desk.links import turn_link, unmake_link
 from gpu_queue.spool.desk.publishing import Beside, Options, Script
 from gpu_queue.spool.desk.stamps import begin_behind
 from gpu_queue.spool.desk.steering import Outcome, cancel, retry
+from gpu_queue.spool.desk.storing import Codes
 from gpu_queue.spool.paths import SpoolPaths, submitted_s
 from gpu_queue.spool.records import read_tries
 from gpu_queue.task import Claim, ExperimentPart, State
@@ -142,6 +143,7 @@ class _Loading:
         self._wish = wish
         self._retries = retries
         self._census = Census(paths)
+        self._codes = Codes(paths)
         self._taken: list[Member] = []
         self._retried: dict[str, Member] = {}
         self._before: set[str] = set()
@@ -167,12 +169,13 @@ class _Loading:
         """Refuse what can never run, all of it at once."""
         scripts = self._scripts(plan, published)
         try:
-            return entrance.look_at(self._paths, scripts, Options())
+            return entrance.look_at(self._paths, scripts, Options(), self._codes)
         except BadScript as error:
             problems = []
             for item, script in zip(published, scripts, strict=True):
                 try:
-                    entrance.look_at(self._paths, [replace(script, options=self._options(item.run))], Options())
+                    alone_script = [replace(script, options=self._options(item.run))]
+                    entrance.look_at(self._paths, alone_script, Options(), self._codes)
                 except BadScript as problem:
                     problems.append(f"{self._place(item.run)}: {problem}")
             raise BadExperimentFile(*problems or [f"{printable(self._experiment.place)}: {error}"]) from error
@@ -296,6 +299,7 @@ class _Loading:
             priority=priority_of(run),
             cwd=run.cwd,
             experiment=ExperimentPart(self._experiment.path, *texts, log=run.log, params=run.params),
+            snapshot=run.snapshot,
         )
 
     def _place(self, run: Run) -> str:

@@ -10,6 +10,8 @@ from gpu_queue.scripts.asked import Line, Said
 from gpu_queue.texts import shown
 
 OPTIONS = ("gpus", "nodes", "memory", "queue", "time", "retries", "signal", "notify")
+FLAGS = ("snapshot",)
+"""Options without a value."""
 MAX_GPUS = 1024
 MAX_NODES = 1024
 _GPUQ = re.compile(r"#GPUQ(?=\s|$)", re.ASCII)
@@ -47,13 +49,18 @@ def gpuq_options(head: Sequence[Line]) -> dict[str, Said]:
         while words:
             word = words.pop(0)
             name, equals, value = word.partition("=")
-            if not name.startswith("--") or name[2:] not in OPTIONS:
-                expected = ", ".join(f"--{one}" for one in OPTIONS)
+            if not name.startswith("--") or name[2:] not in (*OPTIONS, *FLAGS):
+                expected = ", ".join(f"--{one}" for one in (*OPTIONS, *FLAGS))
                 raise BadLine(
                     f"unknown option {shown(name)}; expected {expected}",
                     f"没有选项 {shown(name)}；可用的有 {expected}",
                     line,
                 )
+            if name[2:] in FLAGS:
+                if equals:
+                    raise BadLine(f"{name} takes no value", f"{name} 不带值", line)
+                found[name[2:]] = Said("yes", line)
+                continue
             if not equals:
                 if not words:
                     raise BadLine(f"{name} has no value", f"{name} 没有值", line)

@@ -24,6 +24,7 @@ _WHAT = {
     "signal": ("signal", "信号"),
     "requeue": ("requeue", "重新排队"),
     "tasks": ("srun tasks", "srun 任务数"),
+    "snapshot": ("snapshot", "代码快照"),
 }
 
 

@@ -319,7 +319,7 @@ class _Reader:
             self.warnings.append(note("nodes_differ", line, drawn[1][0], nodes))
 
     def others(self) -> None:
-        for what in ("name", "chdir", "output", "error", "mail", "requeue", "tasks"):
+        for what in ("name", "chdir", "output", "error", "mail", "requeue", "tasks", "snapshot"):
             found = self.said.get(what)
             if found is not None and found[0]:
                 self.conclude(what, found[0], found[1], found[2])

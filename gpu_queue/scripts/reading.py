@@ -35,7 +35,8 @@ class Conclusion(NamedTuple):
 
     what: str
     """``gpus``, ``nodes``, ``devices``, ``memory``, ``time``, ``name``, ``queue``, ``retries``, ``notify``,
-    ``after``, ``array``, ``chdir``, ``output``, ``error``, ``mail``, ``signal``, ``requeue``, ``tasks`` (of srun)."""
+    ``after``, ``array``, ``chdir``, ``output``, ``error``, ``mail``, ``signal``, ``requeue``, ``tasks`` (of srun),
+    ``snapshot``."""
     value: str
     """In the notation of gpu_submit's flags where there is one (``2``, ``1-4``, ``4h``); else as it stands there."""
     source: str

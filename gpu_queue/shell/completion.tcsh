@@ -18,6 +18,7 @@ complete gpu-queue \
         'c/--infeasible=/(wait fail)/' \
         'c/--log=/(direct pump)/' \
         'c/--slurm-environment=/(auto off)/' \
+        'c/--snapshot-dir=/d/' \
         'c/--work-dir=/d/' \
         'c/--log-root=/d/' \
         'c/--/(address again allow-group allow-root-for at-end background base-path beat behind-proxy cache check check-time compete-gpus cpu-slots csv default-gpus dry-run fence-after foreign-memory gpu-left gpus gpus-unless-shared help host infeasible job-id json keepalive-engine leave-grace lifetime local-dir log log-root max-again max-concurrent max-lost max-util max-wait-time maximize metrics-open metrics-tasks min-memory mode multi no-history no-keepalive node-name poll port process-json public-host queue-root read-only renew-after renew-per-hour retries retry-delay select settle settle-unfinished shared-queues simulate single slurm-environment start-agents stop stop-grace sweep takeover-after until-empty use-all-gpus version watch work-dir yes)/' \
@@ -32,6 +33,7 @@ complete gpu-queue \
         'n/--infeasible/(wait fail)/' \
         'n/--log/(direct pump)/' \
         'n/--slurm-environment/(auto off)/' \
+        'n/--snapshot-dir/d/' \
         'n/--work-dir/d/' \
         'n/--log-root/d/' \
         'p/1/(agent load run report console notify schema submit.sh shell-init completion)/' \

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from gpu_queue.kept import Slot
 
 CALL, RESULT = ".call", ".result"
+_SNAPSHOT = re.compile(r"(?:\.removing-[0-9a-f]{12}-)?([0-9a-f]{64})\.tgz", re.ASCII)
+
+
+def parse_snapshot(name: str) -> tuple[str, bool] | None:
+    """The key of a packed tree, and whether it is being removed; None for any other name in snapshots/."""
+    match = _SNAPSHOT.fullmatch(name)
+    return None if match is None else (match[1], name.startswith("."))
 
 
 @dataclass(frozen=True)
 class PathsBeside:
-    """Submissions to clusters, notices, job files, calls of functions."""
+    """Submissions to clusters, notices, job files, calls of functions, snapshots of code."""
 
     root: str
     """``$QUEUE_ROOT/<JOB_ID>``."""
@@ -61,6 +69,23 @@ class PathsBeside:
     def binding(self, task_id: str) -> str:
         """The file that is bound to one task."""
         return f"{self.bindings}/{task_id}.json"
+
+    @property
+    def snapshots(self) -> str:
+        """The code that tasks were submitted with, by its key; made by the first who needs it."""
+        return f"{self.root}/snapshots"
+
+    def snapshot(self, key: str) -> str:
+        """A tree, packed."""
+        return f"{self.snapshots}/{key}.tgz"
+
+    def snapshot_facts(self, key: str) -> str:
+        """What whoever packed it knew of it."""
+        return f"{self.snapshots}/{key}.json"
+
+    def snapshot_taken(self, key: str, nonce: str) -> str:
+        """A packed tree while it is being removed."""
+        return f"{self.snapshots}/.removing-{nonce}-{key}.tgz"
 
     @property
     def calls(self) -> str:

@@ -19,14 +19,29 @@ from typing import Any
 from gpu_queue import PROTOCOL
 from gpu_queue.spool.fields import Fields, is_argument
 from gpu_queue.spool.files import FileProblem, Vanished, encode_json, read_json, write_whole
-from gpu_queue.spool.paths import NAME_MAX_BYTES, SpoolPaths, is_id, safe_name, title_of
-from gpu_queue.task import ArrayPart, BatchPart, Claim, End, ExperimentPart, Submission, TryResult, Why, error_word
+from gpu_queue.spool.parts import (
+    encode_code,
+    encode_experiment,
+    parse_arguments,
+    parse_array,
+    parse_batch,
+    parse_code,
+    parse_experiment,
+)
+from gpu_queue.spool.paths import NAME_MAX_BYTES, SpoolPaths, safe_name, title_of
+from gpu_queue.task import (
+    Claim,
+    End,
+    Submission,
+    TryResult,
+    Why,
+    error_word,
+)
 from gpu_queue.texts import printable
 
 MAX_TRIES_KEPT = 100
 TEXT_MAX = 200
 """Of what an entry of the index says for people: a hundred entries must stay below the size of a record."""
-ARRAY_INDEX_MAX = 2**31 - 1
 MAX_TRY_NUMBER = 10**8
 """One more still is a number that a claim's name may carry."""
 
@@ -48,15 +63,11 @@ def encode_submission(submission: Submission) -> bytes:
         "arguments": list(submission.arguments),
         "array": submission.array and asdict(submission.array),
         "batch": submission.batch and asdict(submission.batch),
-        "experiment": submission.experiment and _encoded_experiment(submission.experiment),
+        "experiment": submission.experiment and encode_experiment(submission.experiment),
+        "code": submission.code and encode_code(submission.code),
     }
     given = {key: value for key, value in said.items() if value}
     return encode_json({"protocol": PROTOCOL, "id": submission.task_id, **given})
-
-
-def _encoded_experiment(part: ExperimentPart) -> dict[str, Any]:
-    texts = {"file": part.file, "group": part.group, "job": part.job, "name": part.name, "content": part.content}
-    return texts | ({"log": part.log} if part.log else {}) | ({"params": dict(part.params)} if part.params else {})
 
 
 def write_submission(paths: SpoolPaths, submission: Submission) -> None:
@@ -89,7 +100,7 @@ def read_submission(paths: SpoolPaths, task_id: str, allowed_uids: frozenset[int
     if protocol not in (None, PROTOCOL) or whose not in (None, task_id):
         return Submission(task_id, problem=f"records/{task_id}.json: it is of another protocol or task")
     needs = record.raw("needs")
-    arguments, array = _parse_arguments(record), _parse_array(record)
+    arguments, array = parse_arguments(record), parse_array(record)
     wrong = [
         problem
         for problem, is_wrong in (
@@ -111,57 +122,11 @@ def read_submission(paths: SpoolPaths, task_id: str, allowed_uids: frozenset[int
         dropped_as=record.name("dropped_as"),
         arguments=arguments or (),
         array=array,
-        batch=_parse_batch(record),
-        experiment=_parse_experiment(record),
+        batch=parse_batch(record),
+        experiment=parse_experiment(record),
+        code=parse_code(record),
         problem=f"records/{task_id}.json: {'; '.join(wrong)}" if wrong else "",
     )
-
-
-def _parse_arguments(record: Fields) -> tuple[str, ...] | None:
-    """All of them or none: a script that lacks one of them does something else."""
-    given = record.raw("arguments")
-    if given is None:
-        return ()
-    if not isinstance(given, list) or not all(isinstance(one, str) and is_argument(one) for one in given):
-        return None
-    return tuple(given)
-
-
-def _parse_array(record: Fields) -> ArrayPart | None:
-    array = record.inner("array")
-    job, index = array.raw("job"), array.integer("index")
-    if index is None or not isinstance(job, str) or not is_id(job):
-        return None
-    least, most = array.integer("min"), array.integer("max")
-    step, count, limit = array.integer("step"), array.integer("count"), array.integer("limit")
-    part = ArrayPart(
-        job,
-        index,
-        min=index if least is None else least,
-        max=index if most is None else most,
-        step=1 if step is None else step,
-        count=1 if count is None else count,
-        limit=limit or 0,
-    )
-    in_range = 0 <= part.min <= part.index <= part.max <= ARRAY_INDEX_MAX
-    return part if in_range and part.step > 0 and part.count > 0 and part.limit >= 0 else None
-
-
-def _parse_batch(record: Fields) -> BatchPart | None:
-    batch = record.inner("batch")
-    file, mode, position = batch.name("file"), batch.text("mode"), batch.integer("position")
-    if not file or position is None:
-        return None
-    return BatchPart(file, mode, batch.count("index"), max(0, position), batch.text("content"))
-
-
-def _parse_experiment(record: Fields) -> ExperimentPart | None:
-    said = record.inner("experiment")
-    file, name = said.name("file"), said.text("name")
-    if not file or not name:
-        return None
-    texts = (said.text("group"), said.text("job"), name, said.text("content"))
-    return ExperimentPart(file, *texts, log=said.name("log"), params=said.pairs("params"))
 
 
 def read_title(paths: SpoolPaths, task_id: str) -> str:

@@ -21,6 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "allocations": {"texts"},
     "reasons": set(),
     "shell": set(),
+    "code": {"errors", "phrases", "reasons", "sayings", "texts", "units"},
     "states": set(),
     "task": {"reasons", "signals"},
     "again": {"task"},
@@ -43,7 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"texts", "errors", "units", "band", "hours", "conf", "notices", "sharing"},
     "policy": {"errors", "config", "spool"},
     "scripts": {"task", "signals", "units", "texts", "errors", "notices"},
-    "spool": {*NOUNS, "conf", "scripts", "shell", "pids"},
+    "spool": {*NOUNS, "code", "conf", "scripts", "shell", "pids"},
     "node": {
         "again",
         "notices",
@@ -62,7 +63,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "scheduling": {"task", "again", "kept", "units", "reasons", "states", "sharing"},
     "gpus": {"task", "units", "errors", "locks"},
-    "execution": {"allocations", "task", "units", "errors", "gpus", "locks"},
+    "execution": {"allocations", "code", "task", "units", "errors", "gpus", "locks"},
     "keepalive": {"texts", "task", "units", "errors", "gpus", "locks", "band"},
     "integrations": {*NOUNS, "spool"},
     "experiments": {*NOUNS, "conf", "config", "locks", "pids", "policy", "scripts", "shell", "spool"},
@@ -98,6 +99,7 @@ IMPURE = {"os", "time", "subprocess", "random", "secrets", "threading", "datetim
 RENAMES = {"spool.store", "spool.files", "spool.filesystem", "spool.events", "spool.handwritten", "spool.desk.links"}
 """The last one renames what people have outside the spool: links to their logs."""
 FORKS = {
+    "code.git",
     "console.background",
     "console.jobfiles.starting",
     "experiments.running.agents",

@@ -9,7 +9,7 @@ from gpu_queue.console.lists.choosing import AnyTask
 from gpu_queue.console.lists.facts import Facts
 from gpu_queue.console.lists.rows import row_of
 from gpu_queue.console.logs.sources import sources_of
-from gpu_queue.console.models.tasks import GpuUse, Need, TaskDetail, TaskRow, Try
+from gpu_queue.console.models.tasks import Code, GpuUse, Need, TaskDetail, TaskRow, Try
 from gpu_queue.console.sentences import needs_of, note
 from gpu_queue.console.world.living import told_of
 from gpu_queue.scripts.reader import HEAD_BYTES, read
@@ -63,8 +63,16 @@ def detail_of(reader: TaskFiles, seen: Snapshot, task: AnyTask) -> TaskDetail:
         record=_record(submission),
         array=_array(submission),
         experiment=text_of(group),
+        code=_code(submission),
         problems=[note("unread", file=one.file, problem=one.problem) for one in view.problems],
     )
+
+
+def _code(submission: Submission) -> Code | None:
+    code = submission.code
+    if code is None:
+        return None
+    return Code(commit=code.commit, is_dirty=code.is_dirty, snapshot=text_of(code.snapshot), root=text_of(code.root))
 
 
 def _ended(row: TaskRow, last: TryRecord) -> TaskRow:

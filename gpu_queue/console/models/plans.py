@@ -58,6 +58,9 @@ class SubmitOptions(Model):
         None, max_length=4096, description="null: the home directory, as for files that are dropped by hand."
     )
     arguments: list[str] = Field([], max_length=1000)
+    snapshot: bool | None = Field(
+        None, description="Whether they run in a copy of the working tree as it is now; null: as their scripts say."
+    )
 
 
 class PlanRequest(Model):

@@ -189,6 +189,15 @@ class LogSource(Model):
     number: int | None = None
 
 
+class Code(Model):
+    """The code that a task was submitted with."""
+
+    commit: str = Field("", description="Of the working tree; empty: not known.")
+    is_dirty: bool = Field(False, description="It was something else than that commit.")
+    snapshot: str = Field("", description="The key of the snapshot in a copy of which it runs; empty: none.")
+    root: str = Field("", description="The tree of which that is.")
+
+
 class TaskDetail(Model):
     """All that is known of one task."""
 
@@ -205,6 +214,7 @@ class TaskDetail(Model):
     record: dict[str, object] = Field(description="Its record, as it stands there.")
     array: str = ""
     experiment: str = ""
+    code: Code | None = Field(None, description="null: not known.")
     problems: list[Note] = []
 
 

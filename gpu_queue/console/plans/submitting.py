@@ -123,6 +123,7 @@ def for_desk(script: Given, options: SubmitOptions, home: str, gpus: int) -> Scr
         array=said.get("array"),
         nodes=said.get("nodes"),
         signal=said.get("signal"),
+        snapshot=options.snapshot,
     )
     return Script(script.name, script.content, "", made)
 

@@ -50,18 +50,19 @@ def work_dir_of(place: str, given: str | None) -> str:
     return os.path.dirname(os.path.dirname(place)) if given is None else given
 
 
-def pieces_of(file: CommandFile, work_dir: str, *, shares_queues: bool) -> list[Piece]:
+def pieces_of(file: CommandFile, work_dir: str, *, shares_queues: bool, snapshot: bool = False) -> list[Piece]:
     """All blocks of a file, in its order.
 
     Args:
         file: as it was read.
         work_dir: where its commands run.
         shares_queues: queue 1 is queue 1 of all files; else each file has its own.
+        snapshot: they run in a copy of the working tree.
     """
     made = []
     for position, block in enumerate(file.blocks):
         queue = f"{block.queue}" if shares_queues else f"{_queues_of(file)}.{block.queue}"
-        text = script_of(block, work_dir, os.path.basename(file.path))
+        text = script_of(block, None if snapshot else work_dir, os.path.basename(file.path))
         memory = f"{block.memory_gb:f}".rstrip("0").rstrip(".")
         said = "\0".join((text, work_dir, queue, memory, block.gpus))
         content = hashlib.sha256(said.encode("utf-8", "surrogateescape")).hexdigest()[:16]
@@ -74,6 +75,7 @@ def pieces_of(file: CommandFile, work_dir: str, *, shares_queues: bool) -> list[
             name=title,
             cwd=work_dir,
             batch=batch,
+            snapshot=snapshot or None,
         )
         made.append(Piece(block, batch, title, queue, Script(title, text, file.place, options)))
     return made
@@ -95,18 +97,18 @@ def digits_of(path: str) -> str:
     return hashlib.sha256(os.fsencode(path)).hexdigest()[:6]
 
 
-def script_of(block: Block, work_dir: str, name: str) -> str:
+def script_of(block: Block, work_dir: str | None, name: str) -> str:
     """What runs: the commands in their order; one that fails ends it.
 
     Args:
         block: of these.
-        work_dir: what ``{work_dir}`` stands for.
+        work_dir: what ``{work_dir}`` stands for; None: where it runs.
         name: of the file, for people.
     """
     lines = [
         "#!/usr/bin/env bash",
         f"# A block of {printable(name)}: its commands run one after the other, and one that fails ends it.",
-        f"export {WORK_DIR}={shlex.quote(work_dir)}",
+        f'export {WORK_DIR}="$PWD"' if work_dir is None else f"export {WORK_DIR}={shlex.quote(work_dir)}",
         f'export {UNI_ID}="${{{UNI_ID}:-${{GPU_QUEUE_CLAIM##*/}}}}"',  # an older agent tells none
         f'export {AVAILABLE_GPU}="${{CUDA_VISIBLE_DEVICES-}}"',
         *(f"bash -c {shlex.quote(filled(command))} || exit" for command in block.commands),

@@ -39,6 +39,8 @@ class Load:
     """What config.yaml says of each file, by its path."""
     shares_queues: bool = False
     again: bool = False
+    snapshot: bool = False
+    """They run in a copy of the working tree that they would run in."""
 
     def work_dir_of(self, file: CommandFile) -> str:
         """Where the commands of one of them run."""
@@ -47,7 +49,8 @@ class Load:
 
     def pieces(self, file: CommandFile) -> list[Piece]:
         """The blocks of one of them, as tasks."""
-        return pieces_of(file, self.work_dir_of(file), shares_queues=self.shares_queues)
+        work_dir = self.work_dir_of(file)
+        return pieces_of(file, work_dir, shares_queues=self.shares_queues, snapshot=self.snapshot)
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ class _Expansion:
         known["name"] = self._name(combination, known)
         needs = {key: self._checked(key, known) for key in _NEEDS}
         needs["notify"] = ",".join(filter(None, (needs["notify"], self._of_all(known)))) or None
-        flag = self._checked("skip_done", known)
+        flag, copied = self._checked("skip_done", known), self._checked("snapshot", known)
         cwd = self._path(self._checked("cwd", known) or ".")
         params = tuple(combination.items())
         body = scripting.body_of(self._environment(known), params, self._command(known))
@@ -165,6 +165,7 @@ class _Expansion:
             cwd=cwd,
             log=log,
             skip_done=True if flag is None else values.truth(flag),
+            snapshot=None if copied is None else values.truth(copied),
             place=self._job.place,
         )
         return Planned(run, tuple(self._after(known)))

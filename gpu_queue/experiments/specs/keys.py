@@ -64,6 +64,7 @@ JOB_KEYS = (
     _value("cwd", values.PATH, "where it runs, from the file's directory", "the file's directory"),
     _value("log_dir", values.PATH, "where `<name>.log` is made, a link to its log; `none`: nowhere", "`logs/<group>` beside the file", takes_none=True),
     _value("skip_done", values.FLAG, "a run that was done and is the same is not run again", "`true`"),
+    _value("snapshot", values.FLAG, "it runs in a copy of the working tree as it is when the file is loaded ([snapshots](snapshots.md))", "`false`"),
     _value("group", values.NAME, _GROUP, "the file's"),
 )  # fmt: skip
 """Of a job, and of ``defaults``."""

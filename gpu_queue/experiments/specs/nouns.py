@@ -51,6 +51,8 @@ class Run:
     """The path of the link to its log; empty: none is wanted."""
     skip_done: bool = True
     """It is not run again where a run of its name and content was done."""
+    snapshot: bool | None = None
+    """It runs in a copy of the working tree; None: as its script says."""
     place: Place = Place(1, 1)
     """Of its job in the file."""
 

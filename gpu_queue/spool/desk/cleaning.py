@@ -19,6 +19,7 @@ from gpu_queue.errors import SpoolError
 from gpu_queue.sayings import Say, say
 from gpu_queue.spool import files, store
 from gpu_queue.spool.beside import CALL, RESULT
+from gpu_queue.spool.desk.collecting import collect
 from gpu_queue.spool.desk.find import Task, is_script, listed, look, where_all
 from gpu_queue.spool.desk.steering import Outcome, done, refused
 from gpu_queue.spool.paths import (
@@ -74,6 +75,8 @@ def clean(paths: SpoolPaths, older_than_s: float, *, dry_run: bool) -> Iterator[
             continue
         for start in range(0, len(old), TOGETHER):
             yield from _remove(paths, state, old[start : start + TOGETHER], before_ns, wanted)
+    if not dry_run:
+        collect(paths, now_ns / 1e9)
 
 
 def _forget_unpublished(paths: SpoolPaths, now_ns: int) -> None:

@@ -13,12 +13,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from gpu_queue.code.tree import Tree
 from gpu_queue.errors import NotPublished, SpoolError
 from gpu_queue.spool import files, store
 from gpu_queue.spool.calls import make_calls
 from gpu_queue.spool.desk.find import Task, where
 from gpu_queue.spool.desk.links import make_link, unmake_link
 from gpu_queue.spool.desk.stamps import ahead_s
+from gpu_queue.spool.desk.storing import keep
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.spool.store import Moved
 from gpu_queue.task import State
@@ -40,6 +42,8 @@ class Entry:
     """Ids of tasks that are published together with it, before it, and must be done first."""
     call: bytes = b""
     """The function that its script calls; empty: none."""
+    tree: Tree | None = None
+    """What it runs in a copy of."""
 
 
 Prepared = Callable[[], Entry]
@@ -58,6 +62,8 @@ def publish(paths: SpoolPaths, prepared: Sequence[Prepared]) -> tuple[Task, ...]
     entries = [one() for one in prepared]
     if not entries:
         return ()
+    for tree in {one.tree.key: one.tree for one in entries if one.tree is not None}.values():
+        keep(paths, tree)
     pending = paths.directory(State.PENDING)
     # One needs no directory of its own: its dot-file lies where it will be renamed.
     stage = f"{pending}/.{secrets.token_hex(6)}" if len(entries) > 1 else ""

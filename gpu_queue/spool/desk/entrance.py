@@ -15,6 +15,7 @@ from gpu_queue.spool.desk.committing import Prepared
 from gpu_queue.spool.desk.feasible import why_not
 from gpu_queue.spool.desk.find import Finder, Task
 from gpu_queue.spool.desk.publishing import Options, ScriptLike
+from gpu_queue.spool.desk.storing import Codes
 from gpu_queue.spool.filesystem import check_protocol, make_spool
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.task import State
@@ -97,15 +98,23 @@ def submit(paths: SpoolPaths, scripts: Iterable[ScriptLike], options: Options) -
     return put_in(paths, look_at(paths, scripts, options))
 
 
-def look_at(paths: SpoolPaths, scripts: Iterable[ScriptLike], options: Options) -> list[Prepared]:
+def look_at(
+    paths: SpoolPaths, scripts: Iterable[ScriptLike], options: Options, codes: Codes | None = None
+) -> list[Prepared]:
     """The first half of it: nothing is made or written.
+
+    Args:
+        paths: of the spool, which need not be there.
+        scripts: what is to be queued.
+        options: of all that bring none themselves.
+        codes: what they are submitted with, as far as it was looked at; None: it is looked at now.
 
     Raises:
         BadScript: one of them can never run.
         SpoolError: the queue cannot be used.
     """
     is_made(paths)  # one of another protocol is refused before anything is looked at
-    return publishing.prepare(Finder(paths), list(scripts), options, lambda: asking.default_gpus(paths))
+    return publishing.prepare(Finder(paths), list(scripts), options, lambda: asking.default_gpus(paths), codes)
 
 
 def put_in(paths: SpoolPaths, prepared: Sequence[Prepared]) -> tuple[Task, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gpu_queue.reasons import Code, Reason
 from gpu_queue.spool.commands import Command
@@ -11,6 +11,7 @@ from gpu_queue.spool.desk import asking, papers, stopping
 from gpu_queue.spool.desk.asking import Answer
 from gpu_queue.spool.desk.find import Task
 from gpu_queue.spool.paths import SpoolPaths, claim_name, parse_claim
+from gpu_queue.spool.records import read_submission
 from gpu_queue.task import State, told_outcome
 from gpu_queue.texts import printable
 from gpu_queue.words import in_words
@@ -30,6 +31,8 @@ class Explanation:
     """Of nodes that had to be asked, since none had published its reason."""
     reasons: tuple[tuple[str, Reason], ...] = ()
     """Why it waits, as published: node and reason; ``words.in_words(reason, "zh")`` says it in Chinese."""
+    code: str = ""
+    """The commit and the snapshot that it was submitted with, for people; of one explanation alone."""
 
 
 def explain(paths: SpoolPaths, task: Task) -> Explanation:
@@ -38,6 +41,21 @@ def explain(paths: SpoolPaths, task: Task) -> Explanation:
     Raises:
         SpoolError: the storage failed, or no command can be written.
     """
+    explained = _explained(paths, task)
+    return replace(explained, code=_code(paths, task))
+
+
+def _code(paths: SpoolPaths, task: Task) -> str:
+    if task.id is None:
+        return ""
+    try:
+        code = read_submission(paths, task.id, None).code
+    except OSError:
+        return ""
+    return printable(code.told, 500) if code is not None else ""
+
+
+def _explained(paths: SpoolPaths, task: Task) -> Explanation:
     if task.state is State.RUNNING:
         return Explanation(task, _running(paths, task))
     if task.state is not State.PENDING:

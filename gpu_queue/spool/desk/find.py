@@ -249,7 +249,7 @@ class Finder:
     """Finds tasks of one spool by what people call them; what was listed serves all questions asked of it."""
 
     def __init__(self, paths: SpoolPaths) -> None:
-        self._paths = paths
+        self._paths = self.paths = paths
         self._seen: dict[State, list[Task]] = {}
         self._by_id: dict[State, dict[str, Task]] = {}
 

@@ -27,6 +27,7 @@ from gpu_queue.spool.desk.links import Named, place_of
 from gpu_queue.spool.desk.people import me
 from gpu_queue.spool.desk.sources import check_content, read_file, working_directory
 from gpu_queue.spool.desk.stamps import next_stamp_s
+from gpu_queue.spool.desk.storing import Codes, remarks
 from gpu_queue.spool.fields import is_argument
 from gpu_queue.spool.paths import full_name, make_id, safe_name
 from gpu_queue.spool.records import encode_submission
@@ -88,6 +89,8 @@ class Options:
     """Of a function: the Python that calls it, of the same minor version; else the one that submits it."""
     signal: str | None = None
     """By which it is told that its end is near, and how many seconds before: ``"USR1@120"``, ``"all:USR2@60"``."""
+    snapshot: bool | None = None
+    """Whether it runs in a copy of the working tree as it is now; None: as its ``#GPUQ`` lines say."""
 
 
 def options_of(needs: Mapping[str, Any]) -> Options:
@@ -255,6 +258,7 @@ class _Submitter:
     host: str
     directory: str
     began_ns: int
+    codes: Codes
 
 
 def _prepare(
@@ -279,6 +283,10 @@ def _prepare(
     cwd = directory if options.cwd is None else os.path.abspath(options.cwd)
     patterns = tuple(dict.fromkeys(filter(None, (_said(reading, "output"), _said(reading, "error")))))
     notes = tuple(one.english for one in reading.warnings)
+    is_taken = reading.get("snapshot") is not None if options.snapshot is None else options.snapshot
+    taken_of = whose.directory if options.cwd is None else cwd
+    code, tree = whose.codes.of(cwd, script.path, taken_of=taken_of if is_taken else None)
+    notes += remarks(tree, script.path, content) if tree is not None else ()
     log = (options.experiment.log,) if options.experiment is not None and options.experiment.log else ()
 
     def name_of(part: ArrayPart | None) -> bytes:
@@ -292,7 +300,7 @@ def _prepare(
         arguments = tuple(options.arguments)
         texts = (task_id, name, script.path, cwd, needs, whose.user, whose.host, submitted_at)
         origin = (options.batch, options.experiment)
-        return Submission(*texts, "", arguments, part, *origin)
+        return Submission(*texts, "", arguments, part, *origin, code)
 
     def entry(part: ArrayPart | None) -> Entry:
         now_s = next_stamp_s(whose.began_ns)
@@ -308,7 +316,8 @@ def _prepare(
         places, problems = _places(patterns, Named(task_id, job, title, whose.user, index), cwd)
         task = Task(State.PENDING, full_name(options.priority, task_id), needs=needs, notes=notes + problems)
         call = b"" if script.call is None else encode_call(task_id, script.call)
-        return Entry(task, task_id, content, encode_submission(submission), log + places, after.of_beside, call)
+        links = log + places
+        return Entry(task, task_id, content, encode_submission(submission), links, after.of_beside, call, tree)
 
     jobs: list[str] = []
     parts = _parts(reading.array)
@@ -364,7 +373,11 @@ def _read(script: _Source, given: dict[str, Any], options: Options, default_gpus
 
 
 def prepare(
-    finder: Finder, sources: Iterable[ScriptLike], options: Options, default_gpus: Callable[[], int]
+    finder: Finder,
+    sources: Iterable[ScriptLike],
+    options: Options,
+    default_gpus: Callable[[], int],
+    codes: Codes | None = None,
 ) -> list[Prepared]:
     """Look at all that is to be published; nothing is written.
 
@@ -373,12 +386,14 @@ def prepare(
         sources: paths and scripts.
         options: of all that bring none themselves.
         default_gpus: how many a script gets that says nothing; asked once at most.
+        codes: what they are submitted with, as far as it was looked at; None: it is looked at now.
 
     Raises:
         BadScript: one of them can never run; the message says which and why.
         SpoolError: the spool cannot be listed.
     """
-    whose = _Submitter(*me(), working_directory(), time.time_ns())
+    codes = Codes(finder.paths) if codes is None else codes
+    whose = _Submitter(*me(), working_directory(), time.time_ns(), codes)
     counted: list[int] = []
     upstream: dict[tuple[str | Task | Beside, ...], tuple[str, ...]] = {}
 
