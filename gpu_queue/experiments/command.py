@@ -130,7 +130,7 @@ def _misfit(chosen: argparse.Namespace, of_experiments: Sequence[bool]) -> str:
     given = [f"--{flag.replace('_', '-')}" for flag in flags if getattr(chosen, flag)]
     if not given:
         return ""
-    return f"{given[0]} is for command files: an experiment file says queue, gpus, cwd and snapshot itself"
+    return f"{given[0]} is for command files: an experiment file says itself queue, gpus, cwd and snapshot"
 
 
 def _load_experiments(chosen: argparse.Namespace) -> int:
