@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gpu_queue.code.noun import Code
 from gpu_queue.execution import launcher
 from gpu_queue.scripts.reader import HEAD_BYTES, read
-from gpu_queue.task import Code
 from gpu_queue.texts import printable
 
 

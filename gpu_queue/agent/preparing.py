@@ -15,6 +15,7 @@ from gpu_queue.agent.copying import Copy, asks_for_snapshot, told_of
 from gpu_queue.agent.livetry import LiveTry, log_path
 from gpu_queue.agent.spoken import ports_wanted, read_spoken
 from gpu_queue.agent.surroundings import Surroundings
+from gpu_queue.code.noun import Code
 from gpu_queue.config import Settings
 from gpu_queue.execution import launcher, leftword
 from gpu_queue.execution.allocation import (
@@ -40,7 +41,6 @@ from gpu_queue.node.side import NodeSide
 from gpu_queue.node.transitions import Claimed
 from gpu_queue.sharing import Mode
 from gpu_queue.spool.paths import safe_name
-from gpu_queue.task import Code
 from gpu_queue.texts import printable
 from gpu_queue.units import format_local, format_utc
 

@@ -9,9 +9,10 @@ import re
 from typing import Any
 
 from gpu_queue.code.entries import is_key
+from gpu_queue.code.noun import Code
 from gpu_queue.spool.fields import Fields, is_argument
 from gpu_queue.spool.paths import is_id
-from gpu_queue.task import ArrayPart, BatchPart, Code, ExperimentPart
+from gpu_queue.task import ArrayPart, BatchPart, ExperimentPart
 
 ARRAY_INDEX_MAX = 2**31 - 1
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)

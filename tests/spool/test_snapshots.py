@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from gpu_queue.code.noun import Code
 from gpu_queue.code.tape import Tape
 from gpu_queue.errors import BadScript, NotPublished
 from gpu_queue.spool.desk import entrance
@@ -24,7 +25,6 @@ from gpu_queue.spool.desk.storing import Codes, keep
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.spool.records import read_submission
 from gpu_queue.spool.spool import Spool
-from gpu_queue.task import Code
 from tests.code.builders import git, repository, write
 
 ROOT = Path(__file__).parents[2]

@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "shell": set(),
     "code": {"errors", "phrases", "reasons", "sayings", "texts", "units"},
     "states": set(),
-    "task": {"reasons", "signals"},
+    "task": {"code.noun", "reasons", "signals"},
     "again": {"task"},
     "signals": {"texts", "errors"},
     "errors": set(),
@@ -71,6 +71,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "notify": {*NOUNS, "conf", "spool"},
     "agent": {
         *NOUNS,
+        "code.noun",
         "again",
         "notify",
         "band",

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from gpu_queue import PROTOCOL
 from gpu_queue.code import git
 from gpu_queue.code.entries import LINK
+from gpu_queue.code.noun import Code
 from gpu_queue.code.tape import Member, write
 from gpu_queue.code.tree import DIFF_MAX_BYTES, Tree, changed, look
 from gpu_queue.errors import BadScript, NotPublished
@@ -25,7 +26,6 @@ from gpu_queue.sayings import Say, say
 from gpu_queue.spool import files, store
 from gpu_queue.spool.desk.people import me
 from gpu_queue.spool.paths import SpoolPaths
-from gpu_queue.task import Code
 from gpu_queue.texts import printable
 from gpu_queue.units import format_utc
 
