@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gpu_queue.execution.bynode import repeated
+from gpu_queue.execution.login import as_bash_env
 from gpu_queue.task import ArrayPart, job_number
 
 TASKS_MAX = 4096
@@ -181,7 +182,11 @@ def _in_gang(gang: GangPart, counts: tuple[int, ...], cpus: int, task_id: str) -
         "SLURM_LAUNCH_NODE_IPADDR": gang.addresses[0],
     }
     if gang.start_file:  # $RANDOM in a script is the same on all nodes, as it would be under Slurm
-        said |= {"BASH_ENV": gang.start_file, SEED: str(job_number(task_id)), "GPU_QUEUE_BASH_ENV": gang.bash_env}
+        said |= {
+            "BASH_ENV": as_bash_env(gang.start_file),
+            SEED: str(job_number(task_id)),
+            "GPU_QUEUE_BASH_ENV": gang.bash_env,
+        }
     return said
 
 

@@ -79,7 +79,12 @@ def keep_environment(
         rest = [one for one in options if one]
         return [*before, shell[0], "--rcfile", start, *rest, *program[place:]], {}
     write_in_place(start, reset + _BASH_PROFILE + _BASH_ENV + restored)
-    return [*before, shell[0], "--noprofile", *shell[1:], *program[place:]], {"BASH_ENV": start}
+    return [*before, shell[0], "--noprofile", *shell[1:], *program[place:]], {"BASH_ENV": as_bash_env(start)}
+
+
+def as_bash_env(path: str) -> str:
+    """The value of BASH_ENV that names a file: bash expands it as between double quotes."""
+    return re.sub(r'([\\`$"])', r"\\\1", path)
 
 
 def _without_login(option: str) -> str:

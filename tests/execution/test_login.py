@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gpu_queue.execution.launcher import interpreter
-from gpu_queue.execution.login import keep_environment
+from gpu_queue.execution.login import as_bash_env, keep_environment
 
 PROFILE = """\
 PATH=/usr/bin:/bin; export PATH
@@ -179,3 +179,15 @@ def test_other_scripts_run_as_they_are(person: Person, line: str) -> None:
     program = interpreter("task.sh", head, "/script")
     assert keep_environment(program, "/script", person.environment, str(person.directory)) == (program, {})
     assert not os.listdir(person.directory)
+
+
+def test_bash_reads_its_start_file_whatever_its_directory_is_called(tmp_path: Path) -> None:
+    directory = tmp_path / "it's a $(touch pwned) \"`id`\\x"
+    directory.mkdir()
+    (directory / "start").write_text("SAID=read\n")
+    environment = {"BASH_ENV": as_bash_env(str(directory / "start")), "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        [BASH, "-c", "echo $SAID"], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("read\n", "")
+    assert os.listdir(tmp_path) == [directory.name]
