@@ -1,4 +1,7 @@
-"""Four nodes, two thousand tasks, and something dies all the time: each is settled once, none runs twice at once."""
+"""Four nodes, two thousand tasks, some of them over two nodes, and something dies all the time.
+
+Each is settled once, none runs twice at once, and of those over two nodes no rank begins without the other.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,20 @@ echo "$GPU_QUEUE_TRY" >&7
 sleep {seconds:.3f}
 """
 """The lock is held for as long as any process of the try lives: the next try must not find it."""
+GANG = """#GPUQ --nodes 2 --gpus 1
+try=$QUEUE_ROOT/ran/$GPU_QUEUE_TASK.try$GPU_QUEUE_TRY.$MASTER_PORT
+exec 7>>"$try" 8>>"$try.$NODE_RANK"
+flock -s 7
+for other in "$QUEUE_ROOT/ran/$GPU_QUEUE_TASK".try*; do
+  case $other in "$try"*) continue ;; esac
+  flock -n -x "$other" true || echo "$GPU_QUEUE_TASK, try $GPU_QUEUE_TRY beside $other" >>"$QUEUE_ROOT/overlaps"
+done
+until [ -e "$try.0" ] && [ -e "$try.1" ]; do sleep 0.02; done
+: >"$QUEUE_ROOT/ran/$GPU_QUEUE_TASK"
+sleep {seconds:.3f}
+"""
+"""The ranks of one try hold a lock together, and wait for each other; a rank of another try must not hold its own."""
+GANG_EVERY = 25
 
 
 class Chaos:
@@ -72,7 +89,10 @@ def live_through(cluster: Cluster, tasks: int, seed: int, timeout_s: float) -> C
     """All tasks through to their ends; returns what was killed meanwhile."""
     chance = random.Random(seed)
     (cluster.queue_root / "ran").mkdir()
-    ids = [cluster.submit(SCRIPT.format(seconds=chance.random() * LONGEST_S)) for _ in range(tasks)]
+    ids = [
+        cluster.submit((SCRIPT if number % GANG_EVERY else GANG).format(seconds=chance.random() * LONGEST_S))
+        for number in range(tasks)
+    ]
     chaos = Chaos(cluster, 4, seed)
     give_up_at = time.monotonic() + timeout_s
     while len(cluster.ids("done")) < tasks * 0.97:
