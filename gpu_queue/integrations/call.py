@@ -16,7 +16,7 @@ from typing import Any
 
 from gpu_queue.spool import calls, files
 from gpu_queue.spool.calls import Call, Result, Versions
-from gpu_queue.spool.paths import SpoolPaths, parse_claim
+from gpu_queue.spool.paths import SpoolPaths, parse_claim, root_of
 
 UNUSABLE = 1
 """The status where there is no call, or none that may be loaded."""
@@ -25,7 +25,7 @@ UNUSABLE = 1
 def main(environment: Mapping[str, str] = os.environ) -> int:
     """Make the call of the task that the agent has started us for; returns the exit status."""
     claim_path = environment.get("GPU_QUEUE_CLAIM", "")
-    root, claim_file = os.path.dirname(os.path.dirname(os.path.dirname(claim_path))), os.path.basename(claim_path)
+    root, claim_file = root_of(claim_path), os.path.basename(claim_path)
     parsed = parse_claim(claim_file)
     if parsed is None:
         return _refuse("this runs as the task of a function that was submitted; GPU_QUEUE_CLAIM names no task")
@@ -43,7 +43,8 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
         calls.write_result(paths, task_id, Result(here, claim_file, False, b"", raised=f"gpu_queue: {text}"))
         return _refuse(text)
     result, status = _made(call, here, claim_file)
-    if result is not None:
+    is_first = environment.get("GPU_QUEUE_NODE_RANK", "0") == "0"
+    if result is not None and is_first:  # of a task over several nodes the first one speaks for all
         calls.write_result(paths, task_id, result)
     return status
 

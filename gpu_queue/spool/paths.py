@@ -122,6 +122,12 @@ def parse_claim(name: str) -> tuple[Claim, End | None] | None:
     return claim, End(int(match[4]), Why.read(match[5]) if match[5] is not None else None)
 
 
+def root_of(claim_path: str) -> str:
+    """The spool that a claim lies in, ``running/<node>/…`` or, of a rank of a gang, ``gangs/<claim>/members/…``."""
+    above = os.path.dirname(os.path.dirname(os.path.dirname(claim_path)))
+    return os.path.dirname(above) if os.path.basename(os.path.dirname(claim_path)) == "members" else above
+
+
 def strip_claim(name: str) -> str:
     """A claim's name brought back to ``PPP-<id>``; other names as they are (a person moved it by hand)."""
     parsed = parse_claim(name)

@@ -74,6 +74,15 @@ class Spool(Sights):
     (True, 'done', 'failed')
     >>> print(outcome)
     500-...-seed1.sh: done, in failed
+
+    Whoever waits is told what became of each (functions have a ``result`` as well, docs/python.md):
+
+    >>> ended, = spool.wait("seed1")
+    >>> bool(ended), ended.outcome, ended.status
+    (False, 'cancelled', None)
+
+    It is tried again:
+
     >>> all(spool.retry("all"))
     True
 

@@ -40,9 +40,9 @@ class Node:
         os.rename(f"{self.paths.root}/pending/{task}", claim)
         return claim
 
-    def call(self, claim: str) -> subprocess.CompletedProcess[str]:
+    def call(self, claim: str, **more: str) -> subprocess.CompletedProcess[str]:
         code = "import sys; from gpu_queue.integrations.call import main; sys.exit(main())"
-        environment = {**os.environ, "GPU_QUEUE_CLAIM": claim, "CUDA_VISIBLE_DEVICES": "0"}
+        environment = {**os.environ, "GPU_QUEUE_CLAIM": claim, "CUDA_VISIBLE_DEVICES": "0", **more}
         command = [sys.executable, "-c", code]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
@@ -189,6 +189,20 @@ def test_a_runner_without_a_call_says_what_is_missing(spool: Spool, node: Node, 
     assert "it is gone; submit the function again" in node.call(claim).stderr
     assert call.main({}) == 1
     assert "GPU_QUEUE_CLAIM names no task" in capsys.readouterr().err
+
+
+def test_of_a_task_over_several_nodes_the_first_rank_brings_the_result(spool: Spool, node: Node) -> None:
+    task = spool.submit(partial(work.times, 2), nodes=2)
+    claim = node.claim(task)
+    members = f"{node.paths.root}/gangs/{os.path.basename(claim)}/members"
+    os.makedirs(members)
+    member = f"{members}/{os.path.basename(claim)[:-1]}2"
+    Path(member).touch()
+    assert node.call(member, GPU_QUEUE_NODE_RANK="1").returncode == 0
+    assert not os.path.exists(node.paths.result(task.id or ""))
+    assert node.call(claim, GPU_QUEUE_NODE_RANK="0").returncode == 0
+    node.settle(claim, "done", 0)
+    assert spool.result(task) == 2
 
 
 def test_modules_of_the_submitter_are_found_before_those_of_the_directory(

@@ -148,7 +148,9 @@ def _raised(paths: SpoolPaths, ended: Ended, result: calls.Result, refusal: str)
         except Exception:
             error = None  # its type is not here, say: type and text are
     if error is None:
-        error = failure_of(paths, ended, f"raised {result.raised}", raised=result.raised)
+        is_ours = result.raised.startswith("gpu_queue: ")  # it was not called at all
+        told = result.raised.removeprefix("gpu_queue: ") if is_ours else f"raised {result.raised}"
+        error = failure_of(paths, ended, told, raised=result.raised)
     error.__cause__ = RemoteTraceback(result.traceback) if result.traceback else None
     return error
 
