@@ -783,11 +783,11 @@ keep() {
 
 allocations() { printf %s "$QUEUE_ROOT/$JOB_ID/allocations"; }
 
-# Whether a variable is a setting for agents, and none of an agent or a task around us.
+# Whether a variable is a setting for agents, and none of an agent or a task around us; addresses of people are secrets.
 is_setting() {
   case $1 in
     GPU_QUEUE_ALLOCATION* | GPU_QUEUE_SLOT | GPU_QUEUE_START | GPU_QUEUE_TASK | GPU_QUEUE_TRY* | GPU_QUEUE_CLAIM) return 1 ;;
-    GPU_QUEUE_SCRIPT | GPU_QUEUE_NODE | GPU_QUEUE_WAYS | GPU_QUEUE_PATIENCE | GPU_QUEUE_OUTER_*) return 1 ;;
+    GPU_QUEUE_SCRIPT | GPU_QUEUE_NODE | GPU_QUEUE_WAYS | GPU_QUEUE_PATIENCE | GPU_QUEUE_OUTER_* | GPU_QUEUE_NOTIFY_*) return 1 ;;
     GPU_QUEUE_* | GPU_UTIL_* | MEMORY_USAGE_TARGET) ;;
     *) return 1 ;;
   esac

@@ -30,7 +30,9 @@ def nonces(machine: Machine) -> list[str]:
 
 def test_the_first_allocations_have_tokens_and_what_was_asked_for_is_kept(machine: Machine, moon: Path) -> None:
     words = ("--keep", "2", "exp1", "4", "--time", "48h", "--", "--at-end", "stop")
-    done = machine.submit(*words, GPU_QUEUE_SIMULATE="4", GPU_QUEUE_SLOT="9.9")
+    done = machine.submit(
+        *words, GPU_QUEUE_SIMULATE="4", GPU_QUEUE_SLOT="9.9", GPU_QUEUE_NOTIFY_OPS="json://h/secret"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     first, second = nonces(machine)
     assert slots(machine) == {
@@ -45,6 +47,7 @@ def test_the_first_allocations_have_tokens_and_what_was_asked_for_is_kept(machin
     assert of(machine, "keep").stat().st_mode & 0o077 == 0
     start = (machine.allocations()[1] / f"start-{second}.sh").read_text()
     assert "export GPU_QUEUE_SLOT=2.1\n" in start
+    assert "secret" not in start
     assert "--lifetime 172380s" in start  # slot 2 ends two minutes sooner
 
 
