@@ -239,6 +239,11 @@ class TryRecord:
     ranks: tuple[RankRecord, ...] = ()
     """Of a task over several nodes: each of them, when all have ended."""
 
+    @property
+    def gpu_count(self) -> int:
+        """How many GPUs it had, on all of its nodes."""
+        return sum(len(one.gpus) for one in self.ranks) or len(self.gpus)
+
 
 def _rank(one: Fields) -> RankRecord:
     why = one.raw("why")

@@ -27,7 +27,7 @@ class Place:
 
 
 def sources_of(view: TaskView) -> list[LogSource]:
-    """The logs of a task's tries, the oldest first."""
+    """The logs of a task's tries, the oldest first; of a task over several nodes one for each."""
     first = view.tries[0].claim if view.tries else None
     found = []
     for one in view.logs:
@@ -35,9 +35,10 @@ def sources_of(view: TaskView) -> list[LogSource]:
         token = one.claim.token if one.claim is not None else "first"
         if one.claim is None and first is not None and first.number == 1:
             token = first.token
-        found.append(
-            LogSource(source=token, kind="try", title=f"try {number}", size_bytes=one.size_bytes, number=number)
-        )
+        source, title = token, f"try {number}"
+        if one.rank:
+            source, title = f"{token}-rank{one.rank}", f"{title}, rank {one.rank}"
+        found.append(LogSource(source=source, kind="try", title=title, size_bytes=one.size_bytes, number=number))
     return found
 
 
@@ -50,7 +51,7 @@ def place_of(view: TaskView, source: str) -> Place | None:
     """
     named = list(zip(sources_of(view), view.logs, strict=True))
     for one, log in reversed(named):
-        if source in (LATEST, one.source):
+        if source == one.source or (source == LATEST and log.rank == 0):
             return Place(os.path.dirname(log.path), os.path.basename(log.path), one.title)
     return None
 

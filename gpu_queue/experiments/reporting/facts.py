@@ -139,7 +139,7 @@ def _facts(result: TryResult | None, file: TryFile | None, *, is_live: bool) -> 
         outcome=(record.outcome or outcome) if record.status is not None else outcome,
         error_type=record.error_type or error_type,
         reason=record.reason or record.problem,
-        gpus=len(record.gpus) if has_begun else None,
+        gpus=record.gpu_count if has_begun else None,
         reserve_bytes=record.reserve_bytes,
         usage=record.gpu_usage,
         clock=_clock(record, file.stored_s),

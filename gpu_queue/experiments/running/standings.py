@@ -238,5 +238,5 @@ def _failures(ended: list[TryView]) -> int:
 
 def _gpu_s(ended: list[TryView]) -> float | None:
     records = [one.record for one in ended]
-    told = [one.duration_s * len(one.gpus) for one in records if one is not None and one.duration_s is not None]
+    told = [one.duration_s * one.gpu_count for one in records if one is not None and one.duration_s is not None]
     return sum(told) if len(told) == len(ended) else None
