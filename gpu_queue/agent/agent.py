@@ -161,6 +161,7 @@ class Agent:
         self.place = Place(around.node_directory, around.home, around.leases, self.tries, restore, say, now)
         everything, clock = (lambda: self.cards.everything), (lambda: self._now)
         self.gangs = Gangs(around, self.tries, self.looking, agenda, lambda: self.settings, everything, clock)
+        self.gangs.warn = self.warnings.others_at.setdefault
         self.planning = Planning(
             self.cards,
             self.tries,

@@ -27,6 +27,10 @@ class Ganged:
     """When our call or offer was there, in monotonic seconds; None: it is being made, or was before we lived."""
     is_said: bool = False
     """That our rank is told to end was said to the others."""
+    is_warning_said: bool = False
+    """That our rank was told that its end is near was said to the others."""
+    asked_at: float | None = None
+    """Since when it is known that a rank has ended that asks to be run again."""
     by: RankEnd | None = None
     """By which rank it comes to its end, as far as we have seen or decided."""
     settles: End | None = None

@@ -32,6 +32,7 @@ from gpu_queue.scheduling.gangs import (
     Terms,
     Tidy,
     agreed,
+    asks,
     gather,
     tidy,
     verdict,
@@ -98,11 +99,15 @@ class Gangs:
         self._began_at = float("-inf")
         """When the last good look began."""
         self._seen = Sightings()
+        self._had: set[str] = set()
+        """What was in hand a step ago."""
         self._listed: Sequence[Waiting] = ()
         self._waits = False
         self.assembling = Assembling(
             spool, tries, looking, settings, gpus, clock, self._say, self._errands, self._look_soon
         )
+        self.warn: Callable[[str, float], object] = lambda *_: None
+        """Has a try warned, by its name, as another of its ranks was: of an end at about that time."""
         tries.gathers = self._gathers
 
     def _look_soon(self) -> None:
@@ -137,10 +142,14 @@ class Gangs:
         live = self._live()
         settings = self._settings()
         is_waiting = self._is_waiting()
+        names = {one.name for one in live}
+        if self._had - names:  # its shim may have said how it ended, which the next look tells
+            self._look_soon()
+        self._had = names
+        if live or is_waiting:
+            self._look_at = min(self._look_at, self._began_at + settings.poll_s)
         if self._looking.has_looked and now >= self._look_at and not self._looks.is_out():
-            is_near = bool(live) or is_waiting
-            polls = 1.0 if is_near else OTHERS_POLLS if self._seen.gangs else IDLE_POLLS
-            self._look_at = now + settings.poll_s * polls
+            self._look_at = now + settings.poll_s * (OTHERS_POLLS if self._seen.gangs else IDLE_POLLS)
             is_thorough = now - self._thorough_at >= THOROUGH_BEATS * settings.beat_s
             if not is_waiting:
                 self._seen.nodes = None
@@ -220,7 +229,10 @@ class Gangs:
         def done(result: object) -> None:
             if isinstance(result, Failed):
                 self._say(f"{key}: {result}")
-            self._look_at = min(self._look_at, self._clock() + self._settings().poll_s)
+            if isinstance(result, Failed) or result is False:  # asked again, but not in a rush
+                self._look_at = min(self._look_at, self._clock() + self._settings().poll_s)
+            else:
+                self._look_soon()
 
         self._errands.send(call, done, key)
 
@@ -238,6 +250,8 @@ class Gangs:
                 ganged.off_at = now
             if gang.end is not None and gang.stage is GangStage.OFF:
                 ganged.by = gang.end
+            if ganged.asked_at is None and asks(gang, ganged.settles):
+                ganged.asked_at = now
         elif ganged.missing_at is None or self._began_at < ganged.missing_at:
             ganged.missing_at = now if ganged.missing_at is None else ganged.missing_at
         if one.is_assembling:
@@ -255,7 +269,21 @@ class Gangs:
 
     # -- while it runs ---------------------------------------------------------------------------------------------
 
+    def _warn_all(self, one: LiveTry, ganged: Ganged, gang: Gang, now: float) -> None:
+        """What one rank is told they all are."""
+        if one.is_warned and not ganged.is_warning_said and not gang.is_warned:
+            ganged.is_warning_said = True
+            self._errand(("warned", one.name), lambda: self._spool.gangs.say_warned(ganged.claim))
+        elif gang.is_warned and not one.is_warned and one.needs.signal is not None:
+            self.warn(one.name, now + one.needs.signal.before_s)
+
+    @staticmethod
+    def _asked_s(ganged: Ganged, now: float) -> float:
+        return 0.0 if ganged.asked_at is None else now - ganged.asked_at
+
     def _watch(self, one: LiveTry, ganged: Ganged, gang: Gang | None, now: float) -> None:
+        if gang is not None:
+            self._warn_all(one, ganged, gang, now)
         if ganged.rank:
             is_off = self._is_gone(ganged) if gang is None else gang.stage is GangStage.OFF
             if is_off and one.why is None:
@@ -270,7 +298,9 @@ class Gangs:
             return
         if gang is None or (ganged.off_at is not None and one.why is not None):
             return
-        blamed = verdict(gang, End(TOLD_TO_END, one.why) if one.why else None, self._terms)
+        blamed = verdict(
+            gang, End(TOLD_TO_END, one.why) if one.why else None, self._terms, self._asked_s(ganged, now)
+        )
         if blamed is None and gang.stage is not GangStage.OFF:
             return
         if blamed is not None and ganged.by is None:
@@ -325,7 +355,7 @@ class Gangs:
             if self._is_gone(ganged) or ganged.made_at is None:
                 self._move_on(one, ganged, own, now)
             return
-        by = ganged.by = gang.end or ganged.by or verdict(gang, own, self._terms)
+        by = ganged.by = gang.end or ganged.by or verdict(gang, own, self._terms, self._asked_s(ganged, now))
         if by is not None and gang.stage in (GangStage.GO, GangStage.CALL):
             self._errand(one.name, lambda: self._spool.gangs.finish(ganged.claim, by))
             return

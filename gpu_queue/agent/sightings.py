@@ -98,6 +98,7 @@ class Sightings:
             {name: nodes[name] for name in members if name in nodes},
             tuple(rank.claim for rank in one.ranks.ranks) if one.ranks is not None else (),
             one.end,
+            one.is_warned,
             still_s,
             0.0 if unclaimed_at is None else self._thorough_at - unclaimed_at,
         )

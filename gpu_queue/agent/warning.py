@@ -42,18 +42,20 @@ class Ahead:
     """What ends it, for people."""
 
 
-def next_end(limit_at: float, stops_at: float, leaves_at: float) -> Ahead:
+def next_end(limit_at: float, stops_at: float, leaves_at: float, others_at: float = NEVER) -> Ahead:
     """The first of the ends of a try.  Pure.
 
     Args:
         limit_at: when its ``--time`` is over, in monotonic seconds, as all here; infinite: it has none.
         stops_at: when running tasks go back to pending.
         leaves_at: when it goes back because its agent leaves.
+        others_at: when another rank of its task ends, which was warned.
     """
     ends = (
         Ahead(leaves_at, "its agent gives the node back"),
         Ahead(limit_at, "its --time is over"),
         Ahead(stops_at, "the agent's lifetime or allocation ends"),
+        Ahead(others_at, "another of its nodes is told so"),
     )
     return min(ends, key=lambda one: one.at)
 
@@ -89,6 +91,8 @@ class Warnings:
         self._stops_at = stops_at
         self.leaves_at: dict[str, float] = {}
         """When tries, by their names, go back because the agent leaves."""
+        self.others_at: dict[str, float] = {}
+        """When tries, by their names, end because another rank of their task does, which was warned."""
         self._searches: dict[str, Search] = {}
         self._look_at: dict[str, float] = {}
         """When it is looked again who catches it."""
@@ -106,6 +110,8 @@ class Warnings:
         for notes in (self._searches, self._look_at):
             for name in notes.keys() - names:
                 del notes[name]
+        for name in self.others_at.keys() - self._tries.live.keys():
+            del self.others_at[name]
         self._told &= names
         for one in awaited:
             if now >= self._due(one):
@@ -125,12 +131,17 @@ class Warnings:
 
     def _ahead(self, one: LiveTry) -> Ahead:
         limit_at = one.stage.limit_at if isinstance(one.stage, stages.Running) else NEVER
-        return next_end(limit_at, self._stops_at, self.leaves_at.get(one.name, NEVER))
+        others_at = self.others_at.get(one.name, NEVER)
+        return next_end(limit_at, self._stops_at, self.leaves_at.get(one.name, NEVER), others_at)
 
     def _due(self, one: LiveTry) -> float:
         assert one.needs.signal is not None
         # A leaving agent's task is told at once: nobody knows how much of its time the platform grants.
-        at = 0.0 if one.name in self.leaves_at else self._ahead(one).at - one.needs.signal.before_s
+        at = (
+            0.0
+            if one.name in self.leaves_at or one.name in self.others_at
+            else self._ahead(one).at - one.needs.signal.before_s
+        )
         return max(at, self._look_at.get(one.name, 0.0))
 
     def _warn(self, one: LiveTry, now: float) -> None:

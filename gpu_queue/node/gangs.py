@@ -279,6 +279,14 @@ class GangSide:
         """
         gangs.note_end(self.paths, claim, by)
 
+    def say_warned(self, claim: Claim) -> None:
+        """Say that our rank was told that its end is near.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        gangs.note_warned(self.paths, claim)
+
     def finish(self, claim: Claim, by: RankEnd | None) -> bool:
         """End a gang; whether it is ended.
 

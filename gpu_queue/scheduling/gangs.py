@@ -40,6 +40,8 @@ class Gang:
     """Claims in the order of ranks; empty: not known."""
     end: RankEnd | None = None
     """By which rank it comes to its end, as somebody has said."""
+    is_warned: bool = False
+    """A rank was told that its end is near."""
     still_s: Mapping[str, float] = field(default_factory=dict)
     """For how long the call (by ``""``), an offer or the claim of a rank is known to have given no sign of life."""
     unclaimed_s: float = 0.0
@@ -235,19 +237,27 @@ def agreed(gang: Gang, own: End) -> End:
     return End(0, min(whys, key=_GRAVITY.index)) if whys else own
 
 
-def verdict(gang: Gang, own: End | None, terms: Terms) -> RankEnd | None:
+def verdict(gang: Gang, own: End | None, terms: Terms, asked_s: float = 0.0) -> RankEnd | None:
     """By which rank a gang comes to its end, as whoever has the task's claim sees it; None: it need not.
 
     Args:
         gang: as it was seen.
         own: how rank 0 has ended, or is going to; None: it runs.
         terms: how long what must stand still.
+        asked_s: for how long the others have gone on since a rank ended that asks to be run again, or has saved.
     """
     if gang.end is not None:
         return gang.end
     ends = {0: own, **{rank: _end_of(gang, claim, terms) for rank, claim in enumerate(gang.ranks) if rank}}
     bad = [RankEnd(rank, end) for rank, end in ends.items() if end is not None and not is_success(end)]
+    if not bad and asked_s >= terms.patience_s:
+        bad = [RankEnd(rank, end) for rank, end in ends.items() if end is not None and end.why in _RUN_AGAIN]
     return min(bad, key=lambda one: (_GRAVITY.index(one.end.why), one.rank), default=None)
+
+
+def asks(gang: Gang, own: End | None) -> bool:
+    """Whether a rank has ended that asks to be run again, or has saved."""
+    return any(end is not None and end.why in _RUN_AGAIN for end in (own, *gang.members.values()))
 
 
 def _end_of(gang: Gang, claim: str, terms: Terms) -> End | None:

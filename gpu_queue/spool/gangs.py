@@ -9,6 +9,7 @@
       members/node          permanent, so that a listing is never empty
       ranks                 who has which rank, where to meet: written once, before ``call`` becomes ``go``
       end                   by which rank it comes to its end: of several the first to be written counts
+      warned                a rank was sent its ``--signal``: so are the others
 
 - Each step is one rename, and of two who want different things one wins: ``call`` becomes ``go`` or ``off``, an offer
   becomes a member's claim or is withdrawn.
@@ -35,7 +36,7 @@ NODES_MAX = 1024
 """A task over more nodes is none."""
 GANGS_MAX = 1000
 KEEPER = "node"
-OFFERS, MEMBERS, END = "offers", "members", "end"
+OFFERS, MEMBERS, END, WARNED = "offers", "members", "end", "warned"
 
 Mark = tuple[int, int]
 """Inode and mtime: it changes with every sign of life."""
@@ -98,6 +99,8 @@ class Seen:
     """None: there are none yet, or they cannot be read."""
     end: RankEnd | None = None
     """By which rank it comes to its end; None: by none yet, or it cannot be read."""
+    is_warned: bool = False
+    """A rank was told that its end is near."""
     marks: Mapping[str, Mark] = field(default_factory=dict)
     """Of the one file (by ``""``) and of all offers and members that are open or were given up, where they were asked
     for."""
@@ -241,7 +244,7 @@ class Gangs:
                     places[one] = f"{directory}/{MEMBERS}/{_as_it_stands(one, end)}"
             found = {one: mark for one, path in places.items() if (mark := files.mark_of(path)) is not None}
         ends = self._end(f"{directory}/{END}") if END in names else None
-        return Seen(claim, stage, offers, members, caller or Part(), parts, ranks, ends, found)
+        return Seen(claim, stage, offers, members, caller or Part(), parts, ranks, ends, WARNED in names, found)
 
     def forget_others(self, names: Collection[str]) -> None:
         """Forget what is known of gangs that are gone.
@@ -357,6 +360,15 @@ def note_end(paths: SpoolPaths, claim: Claim, by: RankEnd) -> None:
     """
     said = {"rank": by.rank, "status": by.end.status, "why": by.end.why.value if by.end.why else None}
     files.write_once(f"{paths.gang(claim)}/{END}", files.encode_json({"protocol": PROTOCOL, **said}))
+
+
+def note_warned(paths: SpoolPaths, claim: Claim) -> None:
+    """Say that a rank was told that its end is near.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    growing.append(f"{paths.gang(claim)}/{WARNED}", b"")
 
 
 def end(paths: SpoolPaths, claim: Claim, before: Stage) -> Moved:

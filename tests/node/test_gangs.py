@@ -167,6 +167,23 @@ def test_one_rank_that_asks_to_be_run_again_asks_for_all_when_they_have_ended(ro
     assert room.runs(task) == 4
 
 
+def test_what_one_rank_is_warned_of_all_are_and_what_they_saved_is_gone_on_with(room: Room) -> None:
+    one, two = two_nodes(room)
+    loop = 'trap "echo saved $NODE_RANK; exit 0" USR1; while :; do sleep 0.05; done'
+    end = f'[ "$GPU_QUEUE_TRY" = 1 ] || exit 0; {loop}'
+    task = room.submit(room.script(end, f"{HEAD} --signal USR1@20"))
+    go_on_until(lambda: runs_on_both(room, task), one, two)
+    first, second = leader(room, task, one, two)
+    second.agent.was_terminated = True
+    go_on_until(lambda: room.where(task) == ["pending"], one, two)
+    assert ("saved 0" in log(room, task, 0), "saved 1" in log(room, task, 1)) == (True, True)
+    index = json.loads((room.root / "records" / f"{task}.tries.json").read_text())["tries"]
+    assert [entry["why"] for entry in index] == ["saved"]
+    second.die()
+    third = room.start(QUICK, name=THREE, gpus="1")
+    go_on_until(lambda: room.where(task) == ["done"], first, third)
+
+
 def test_the_time_of_a_gang_is_over_on_all_its_nodes(room: Room) -> None:
     one, two = two_nodes(room)
     task = room.submit(room.script("exec sleep 600", f"{HEAD} --time 1s"))

@@ -165,6 +165,7 @@ def seen(world: World, one: Dir, *, dead_call: bool = False) -> Gang:
         {},
         ranks,
         RankEnd(0, ENDS[one.end]) if one.end else None,
+        False,
         still,
         0.0 if any(isinstance(at, Held) and at.gid == one.gid for at in world.tasks) else math.inf,
     )
