@@ -32,7 +32,7 @@ def _wish(events: tuple[str, ...]) -> Scalar:
         return notices.parse_wish(text_of(value, expected), events)
 
     schema = {"type": "string", "pattern": blanks(notices.pattern(events))}
-    return Scalar(parse, expected, schema)
+    return Scalar(parse, expected, schema, noun="labels")
 
 
 def _wishes(events: tuple[str, ...]) -> ListOf:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 
+from gpu_queue import notices
 from gpu_queue.console.keys import text_of
 from gpu_queue.console.models.common import Words
 
 _TEXT_MAX = 2000
 _TIME = "a time: seconds, or for example 90s, 30m, 4h or 1d12h"
 _TIME_ZH = "时间：秒数，或如 90s、30m、4h、1d12h"
+_OF_TASKS = (notices.ENDED, notices.DONE, notices.FAILED)
 EXPECTED_ZH = {
     "true or false": "true 或 false",
     "text": "文本",
     "a whole number": "整数",
     "a whole number, 1 or more": "不小于 1 的整数",
+    "a whole number, 0 to 100": "0 到 100 的整数",
     "a user's number": "用户编号（uid）",
     "a percentage, 0 to 100": "0 到 100 的百分数",
     "a part of the memory from 0 to 0.95, for example 0.6": "0 到 0.95 的显存比例，如 0.6",
@@ -31,6 +34,9 @@ EXPECTED_ZH = {
     "a number of GPUs (the last ones), or free: and a number (of those that are free)": "GPU 数量（最后几张），或 free: 加数量（空闲卡中的几张）",
     "the path of a file whose name ends with .json": "以 .json 结尾的文件路径",
     "a group of settings": "一组设置",
+    notices.expected(()): notices.expected_zh(()),
+    notices.expected(notices.OF_OTHERS): notices.expected_zh(notices.OF_OTHERS),
+    notices.expected(_OF_TASKS): notices.expected_zh(_OF_TASKS),
     "a mapping of settings": "由设置组成的映射",
 }
 """What kinds of values say was expected; a test holds that none is missing."""

@@ -17,6 +17,7 @@ UNITS: dict[str, Words] = {
     "size": Words(en="bytes, or 512M, 20G", zh="字节，或 512M、20G"),
     "megabytes": Words(en="MB, or 8G", zh="MB，或 8G"),
     "gpus": Words(en="0, 1, 2", zh="0, 1, 2"),
+    "labels": Words(en="ops, me", zh="ops, me"),
     "uid": Words(en="uid", zh="uid"),
     "quiet_hours": Words(en="22:00-07:00; sat,sun", zh="22:00-07:00; sat,sun"),
 }

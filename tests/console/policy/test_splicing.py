@@ -198,6 +198,7 @@ EXAMPLES = {
     "gpus": ["0", "[0, 1]", "'0,1'", "[ 2 ,'3' ]"],
     "uid": ["1000", "[1000, 1001]"],
     "quiet_hours": ["22:00-07:00", "off", "'mon-fri 09:00-18:00'", "[22:00-07:00, 'sat']"],
+    "labels": ["ops", "[ops, me]", "'ops, me'"],
     "text": ["a", "'b c'", '"d"'],
 }
 SPECIAL = {"gpu_left": ["1", "{free: 1}", "free:2"], "process_json": ["a.json", "null"], "simulate": ["4", "4x80G"]}
@@ -214,6 +215,7 @@ TYPED = {
     "gpus": ["0", "0, 2", "1,2,3"],
     "uid": ["1002", "1002, 1003"],
     "quiet_hours": ["23:00-05:00", "sat,sun; 22:00-06:00", "off"],
+    "labels": ["me", "ops, you"],
     "text": ["x", "y z", "it's", "a: b", "# c", "中文"],
 }
 SPECIAL_TYPED = {"gpu_left": ["2", "free:3"], "process_json": ["b.json", "none"], "simulate": ["2", "8x40G"]}
