@@ -14,7 +14,7 @@ SHELL_FILES := client.sh submit.sh gpu_queue/execution/shim.sh gpu_queue/ways/* 
 	examples/documents/scripts/compete_gpu_retry/control/*.sh \
 	tests/sharedfs/guest.sh tests/samples/sessions/*.sh
 
-.PHONY: help venv demo demo-shared test test-again test-sharedfs test-slurm test-ways test-hydra lint format docs docs-samples attack soak bench bench-console gpu-report console console-demo console-shots console-dev console-check clean
+.PHONY: help venv demo demo-shared test test-again test-sharedfs test-slurm test-libraries test-ways test-hydra lint format docs docs-samples attack soak bench bench-console gpu-report console console-demo console-shots console-dev console-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -34,7 +34,7 @@ demo-shared: $(STAMP) ## a server that several people share: three queues, six t
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/demo-shared.sh
 
 test: $(STAMP) ## the test suite; ALL=1: each case in zsh too, and what takes long
-	@$(if $(ALL),GPU_QUEUE_TEST_ALL=1) $(BIN)/python -m pytest $(if $(ALL),-m 'not soak and not ways')
+	@$(if $(ALL),GPU_QUEUE_TEST_ALL=1) $(BIN)/python -m pytest $(if $(ALL),-m 'not soak and not ways and not libraries')
 
 test-again: $(STAMP) ## the few tests that failed last time, one after the other; those that pass now are named
 	@$(BIN)/python -m tests.again
@@ -46,6 +46,11 @@ test-sharedfs: $(STAMP) ## real NFS and GlusterFS, broken on purpose; FAST=1 ALL
 test-slurm: $(STAMP) ## a real Slurm of two pretended nodes (slurm-wlm, munge); ALL=1 for what takes minutes
 	@GPU_QUEUE_TEST_SLURM=$(if $(ALL),all,1) $(BIN)/python -m pytest tests/slurm -n 6 --dist load --maxschedchunk 1 \
 		-o timeout=300 -o cache_dir=.pytest_cache/slurm # of its own: it may run beside `make test`, whose failures are tried again
+
+test-libraries: $(STAMP) ## trainings with Lightning, transformers and submitit are warned and go on: installs 1 GB into build/libraries
+	[ -x build/libraries/bin/accelerate ] || { $(BIN)/python -m venv build/libraries && \
+		build/libraries/bin/pip install -q torch lightning transformers accelerate submitit; }
+	@GPU_QUEUE_TEST_LIBRARIES=$(CURDIR)/build/libraries $(BIN)/python -m pytest -m libraries -n 0 -v tests/libraries
 
 test-ways: $(STAMP) ## a real Ray cluster, schemas of Kubernetes: installs 530 MB into build/; ONLY=ray ONLY=k8s
 	@$(BIN)/python -m pytest -m ways -n 0 -p no:randomly -v $(if $(ONLY),-k $(ONLY)) tests/ways

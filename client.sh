@@ -3051,6 +3051,7 @@ __gpu_place_tries() { # holds: by NODE/index what a GPU's line says of the task 
       __gpu_age $((fields[4] + ${age[${fields[0]}]})); time=$REPLY
       if __gpu_number "${fields[5]}"; then __gpu_age "${fields[5]}"; time+=" / $REPLY"; fi
       case ${fields[1]} in *.try1.*) ;; *) first=${fields[1]##*.try}; __gpu_format 'try %s' "${first%%.*}"; time+="  $REPLY" ;; esac
+      if [ "${fields[2]}" = warned ]; then __gpu_tr warned; time+="  $REPLY"; fi
     else time=${fields[2]}
     fi
     [ "${fields[6]:--}" = - ] || { __gpu_tr "${fields[6]}"; time="($REPLY)"; }
@@ -4203,6 +4204,12 @@ __gpu_explain_running() { # PATH of a claim
   [ "$many" -le 1 ] || __gpu_explain_parts "$claim" "$nonce"
   # Its agent may have seen something: a GPU that it was not given.
   if __gpu_record "records/${claim#????}.json" && __gpu_field "$REPLY" reason && [ -n "$REPLY" ]; then __gpu_put '  %s\n' "$REPLY"; fi
+  claim=${claim#????}
+  if __gpu_record "records/${claim%.try*}.tries.json"; then
+    where=${REPLY//'"why": "again"'/}; now=$(((${#REPLY} - ${#where}) / 14))
+    REPLY=$where; where=${REPLY//'"why": "saved"'/}; now=$((now + (${#REPLY} - ${#where}) / 14))
+    [ "$now" -eq 0 ] || __gpu_put '  it was run again %s times, because it asked for that or had saved\n' "$now"
+  fi
 }
 
 __gpu_explain_parts() { # CLAIM NONCE: where the other ranks of a task over several nodes run, as their nodes say
@@ -5467,6 +5474,10 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'timeout') REPLY='超时' ;;
     'refused') REPLY='被拒绝' ;;
     'requeued') REPLY='已重新排队' ;;
+    'again') REPLY='再次运行' ;;
+    'saved') REPLY='已保存' ;;
+    'warned') REPLY='已提醒' ;;
+    '  it was run again %s times, because it asked for that or had saved\n') REPLY='  已再次运行 %s 次：它要求这样，或已保存进度\n' ;;
     '  an agent of %s serves it in %s; to use that one: export QUEUE_ROOT=%s') REPLY='  有 %s 的 agent 在 %s 中服务；要使用它：export QUEUE_ROOT=%s' ;;
     '  … and %s more') REPLY='  … 还有 %s 个' ;;
     '%s  dead for %s') REPLY='%s  已失效 %s' ;;

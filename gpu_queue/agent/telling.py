@@ -26,6 +26,9 @@ from gpu_queue.spool.pages import (
 from gpu_queue.states import GpuState
 from gpu_queue.task import Waiting
 
+WARNED = "warned"
+"""In the place of its stage: a try that runs, and was told that its end is near."""
+
 
 def gpu_pages(
     states: Mapping[str, GpuState],
@@ -101,6 +104,8 @@ def try_pages(tries: Iterable[LiveTry], gpus: Sequence[Gpu], now: float) -> tupl
 def _try_page(one: LiveTry, indices: dict[str, int], now: float) -> TryPage:
     gpus = tuple(sorted(indices[uuid] for uuid in one.gpus if uuid in indices))
     stage = stages.Cleaning.word if one.why is not None and one.is_running else one.stage.word
+    if one.is_warned and stage == stages.Running.word:
+        stage = WARNED
     ending = one.why.value if one.why else ""
     seconds, queue = now - one.started_at, one.needs.queue or ""
     page = TryPage(one.name, one.title, stage, gpus, seconds, one.needs.time_s, ending, queue)

@@ -14,7 +14,19 @@ PACKAGE = Path(__file__).parents[2] / "gpu_queue"
 MODULES = sorted(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in PACKAGE.rglob("*.py"))
 
 NOUNS = {
-    *("allocations", "errors", "kept", "notices", "phrases", "reasons", "sayings", "signals", "states", "task"),
+    *(
+        "again",
+        "allocations",
+        "errors",
+        "kept",
+        "notices",
+        "phrases",
+        "reasons",
+        "sayings",
+        "signals",
+        "states",
+        "task",
+    ),
     *("texts", "units", "words"),
 }
 MAY_IMPORT: dict[str, set[str]] = {
@@ -72,7 +84,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "agent": {
         *NOUNS,
         "code.noun",
-        "again",
         "notify",
         "band",
         "hours",

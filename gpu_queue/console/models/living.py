@@ -113,7 +113,7 @@ class Running(Model):
     token: str
     priority: int
     gpus: list[str] = Field(description="Keys of `gpus`.")
-    stage: str = Field("", description="starting, clearing, running, ending, settling; empty: nobody tells.")
+    stage: str = Field("", description="starting, clearing, running, warned, ending, settling; empty: nobody tells.")
     started_at_s: float | None = None
     limit_s: float | None = Field(None, description="Its --time.")
     ending: str = Field("", description="Why it is being ended.")

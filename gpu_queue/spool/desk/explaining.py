@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from gpu_queue.again import RUN_AGAIN
 from gpu_queue.reasons import Code, Reason
 from gpu_queue.spool.commands import Command
 from gpu_queue.spool.desk import asking, papers, stopping
@@ -144,6 +145,9 @@ def _running(paths: SpoolPaths, task: Task) -> tuple[str, ...]:
         (one.rank, page.node) for page in pages for one in page.running if parsed and one.of == claim_name(parsed[0])
     )
     told = (f"rank {rank} runs on {printable(node)}" for rank, node in parts)
+    again = sum(one.why in RUN_AGAIN for one in papers.tries(paths, task))
+    if again:
+        noted.append(f"it was run again {again} times, because it asked for that or had saved")
     return (f"it runs on {printable(task.node)}, try {number}{has_ended}", *told, *filter(None, noted))
 
 

@@ -77,7 +77,7 @@ class TryPage:
     claim: str
     name: str
     stage: str
-    """``starting``, ``clearing``, ``running``, ``ending``, ``settling``."""
+    """``starting``, ``clearing``, ``running``, ``warned``, ``ending``, ``settling``."""
     gpus: tuple[int, ...]
     """Indices."""
     seconds: float

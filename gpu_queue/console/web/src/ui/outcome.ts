@@ -23,6 +23,10 @@ export function outcomeWords(outcome: string): string {
     case "requeue":
     case "requeued":
       return t({ message: "requeued", context: "of a try" });
+    case "again":
+      return t({ message: "runs again", context: "of a try" });
+    case "saved":
+      return t({ message: "saved", context: "of a try" });
     default:
       return outcome;
   }
