@@ -25,7 +25,7 @@ NEED_A_LOCAL_PROCESS = ("test_local_job", "test_killed", "test_cancel", "test_se
 """They look at ``job._process``, its states, or ask for ``cluster="local"``."""
 NEED_A_QUIET_MACHINE = ("test_requeuing", "test_command_function_deadlock", "test_as_completed")
 """They give a job two or three seconds, or want a result in one and a half; all pass where nothing else runs."""
-SOME = ("test_get_first_task_error", "test_stdout", "test_local_error", "test_load_submission")
+SOME = ("test_get_first_task_error", "test_load_submission")
 
 
 @pytest.fixture
