@@ -140,6 +140,7 @@ class Spool(Sights):
         signal: str | None = None,
         python: str | None = None,
         notify: str | None = None,
+        snapshot: bool | None = None,
     ) -> Task:
         """Queue one script, safe on the disk; what is not said here it may say itself (docs/scripts.md).
 
@@ -160,6 +161,7 @@ class Spool(Sights):
             python: by which a function is called; default: the one that runs here.
             nodes: on so many at once it is started, with ``gpus`` on each (docs/gangs.md).
             notify: who is told of its end: ``"ops:failed,me"`` (docs/notify.md).
+            snapshot: whether it runs in a copy of the working tree as it is now (docs/snapshots.md).
 
         Returns:
             The task, with its ``needs``, and ``notes`` for its submitter; of an array the first (``publish``: all).
@@ -172,7 +174,17 @@ class Spool(Sights):
         """
         needs = (gpus, memory, queue, time, retries, several(after))
         options = Options(
-            *needs, name, priority, cwd, arguments, array, signal=signal, nodes=nodes, python=python, notify=notify
+            *needs,
+            name,
+            priority,
+            cwd,
+            arguments,
+            array,
+            signal=signal,
+            nodes=nodes,
+            python=python,
+            notify=notify,
+            snapshot=snapshot,
         )
         return entrance.submit(self._paths, [script], options)[0]
 
@@ -194,13 +206,14 @@ class Spool(Sights):
         signal: str | None = None,
         python: str | None = None,
         notify: str | None = None,
+        snapshot: bool | None = None,
     ) -> tuple[Task, ...]:
         """Queue many scripts, in this order; all are looked at before any is written.
 
         Args:
             scripts: paths, functions, or ``Script``s, which may bring options of their own.
             gpus, memory, queue, time, retries, after, priority, cwd, arguments, array, signal, nodes, python,
-                notify: as in ``submit``.
+                notify, snapshot: as in ``submit``.
 
         Raises:
             BadScript: one of them can never run; nothing was written.
@@ -209,7 +222,17 @@ class Spool(Sights):
         """
         needs = (gpus, memory, queue, time, retries, several(after))
         options = Options(
-            *needs, None, priority, cwd, arguments, array, signal=signal, nodes=nodes, python=python, notify=notify
+            *needs,
+            None,
+            priority,
+            cwd,
+            arguments,
+            array,
+            signal=signal,
+            nodes=nodes,
+            python=python,
+            notify=notify,
+            snapshot=snapshot,
         )
         return entrance.submit(self._paths, scripts, options)
 

@@ -101,6 +101,7 @@ def test_a_line_of_the_script_asks_for_one_and_what_is_said_beside_it_counts_mor
     (not_now,) = submit(paths, asks, snapshot=False)
     assert code_of(paths, not_now) == Code(git(here, "rev-parse", "HEAD"), is_dirty=True)
     spool = Spool("exp", os.path.dirname(paths.root))
+    assert code_of(paths, spool.submit(Script("w.sh", "true\n"), gpus=0, snapshot=True)).snapshot
     commit, key = git(here, "rev-parse", "--short=12", "HEAD"), code_of(paths, ours).snapshot[:12]
     assert spool.explain(ours).code == f"commit {commit}; snapshot {key} of {here}"
     assert spool.explain(not_now).code.endswith(", changed since")
