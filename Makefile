@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 comma := ,
 STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
 WEB_STAMP := $(VENV)/.installed-web
-SHELL_FILES := client.sh submit.sh gpu_queue/execution/shim.sh gpu_queue/ways/* examples/ways/* tests/sco/bin/sco examples/train.sh .ci/run \
+SHELL_FILES := client.sh submit.sh gpu_queue/execution/shim.sh gpu_queue/ways/* examples/ways/* tests/sco/bin/sco examples/train.sh examples/two-nodes.sh .ci/run \
 	examples/demo*.sh examples/shared/scripts/*.sh examples/documents/FedWhat/*.sh \
 	examples/documents/scripts/*.sh examples/documents/scripts/compete_gpu_retry/*.sh \
 	examples/documents/scripts/compete_gpu_retry/control/*.sh \

@@ -4277,7 +4277,11 @@ __gpu_explain_end() { # PATH in done/ or failed/
         __gpu_put '%s (%s) has failed: %s; gpu_retry %s queues it again\n' "$title" "$nonce" "$outcome${reason:+, $reason}" "$nonce"
       fi ;;
   esac
-  __gpu_logs_of "$id"
+  number=0
+  case $1/$reason in failed/*/'rank '[1-9]*' on '*) number=${reason#rank }; number=${number%% *} ;; esac # of its nodes the one that failed
+  __gpu_number "$number" || number=0
+  __gpu_logs_of "$id" "$number"
+  [ ${#reply[@]} -gt 0 ] || __gpu_logs_of "$id"
   [ ${#reply[@]} -gt 0 ] || return 0
   file=${reply[${#reply[@]} - 1]}
   __gpu_shown "$file"

@@ -741,3 +741,23 @@ def test_a_task_over_two_nodes_is_shown_on_the_gpus_of_both_and_each_rank_is_tol
     assert told.lines[1] == f"  rank 1 runs on {other}, GPU 0; gpu_tail abc001 --rank 1 follows its log"
     face = Face("exp 1", spool.path.parent)
     assert face.explain("train.sh").lines == (f"it runs on {NODE}, try 1", f"rank 1 runs on {other}")
+
+
+def test_of_a_task_over_two_nodes_that_failed_the_end_of_the_log_that_tells_why_is_shown(
+    shell: Shell, spool: Spool
+) -> None:
+    full = spool.add("failed")
+    record = {
+        "id": full[4:],
+        "try": 1,
+        "token": "abcdef",
+        "outcome": "failed(3)",
+        "reason": "rank 1 on n2: failed(3)",
+    }
+    (spool.path / "records" / f"{full[4:]}.try1.abcdef.json").write_text(json.dumps({"protocol": 1, **record}))
+    spool.log(full, "of rank 0\n")
+    assert "of rank 0" in shell.ok("gpu_explain train.sh").out
+    spool.log(full, "what went wrong\n", ".rank1")
+    told = shell.ok("gpu_explain train.sh").out
+    assert "exit status 3, rank 1 on n2: failed(3)" in told
+    assert told.endswith("what went wrong\n")
