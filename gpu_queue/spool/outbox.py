@@ -16,12 +16,13 @@ from typing import Any
 
 from gpu_queue.spool import files, store
 from gpu_queue.spool.fields import Fields
-from gpu_queue.spool.noticenames import UNSENT, NoticeName, parse_notice
+from gpu_queue.spool.noticenames import NoticeName, Stage, parse_notice
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.spool.store import Moved
 from gpu_queue.task import Submission
 
 LISTED_MAX = 20_000
+_OVER = (f".json.{Stage.SENT.value}-", f".json.{Stage.GIVEN_UP.value}-")
 FULL = 10_000
 """So many files that nobody sends are enough: then none is added."""
 
@@ -32,11 +33,14 @@ def look(paths: SpoolPaths) -> list[NoticeName]:
     Raises:
         OSError: it could not be listed.
     """
+    return [one for one in map(parse_notice, _names(paths)) if one is not None]
+
+
+def _names(paths: SpoolPaths) -> list[str]:
     try:
-        names, _ = store.some_names(paths.notices, LISTED_MAX)
+        return store.some_names(paths.notices, LISTED_MAX)[0]
     except FileNotFoundError:
         return []
-    return [one for one in map(parse_notice, names) if one is not None]
 
 
 def post(paths: SpoolPaths, notices: dict[NoticeName, dict[str, Any]]) -> list[NoticeName]:
@@ -52,10 +56,9 @@ def post(paths: SpoolPaths, notices: dict[NoticeName, dict[str, Any]]) -> list[N
     Raises:
         OSError: it could not be written; ENOSPC also where nobody sends what is there.
     """
-    there = look(paths)
-    known = {one.key for one in there}
-    added = {one: facts for one, facts in notices.items() if one.key not in known}
-    unsent = sum(one.stage in UNSENT for one in there)
+    there = _names(paths)  # not looked at closely: a task that is settled waits for this
+    added = {one: facts for one, facts in notices.items() if not any(name.startswith(one.key) for name in there)}
+    unsent = sum(not any(mark in name for mark in _OVER) for name in there)
     if added and unsent + len(added) > FULL:
         raise OSError(errno.ENOSPC, f"{unsent} notices lie there, which nobody sends", paths.notices)
     if added and not there:
