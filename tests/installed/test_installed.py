@@ -110,7 +110,8 @@ def test_the_wheel_brings_the_scripts_as_they_lie_in_a_clone_and_the_ways_to_be_
         held = {one.filename: one for one in archive.infolist()}
         for name in ("client.sh", "submit.sh"):
             assert archive.read(f"gpu_queue/shell/{name}") == (ROOT / name).read_bytes()
-    assert {name.split("/")[0].partition("-")[0] for name in held} == {"gpu_queue"}
+    assert {name.split("/")[0].partition("-")[0] for name in held} == {"gpu_queue", "hydra_plugins"}
+    assert "hydra_plugins/__init__.py" not in held  # a namespace that others share
     data = {name.partition(".data/data/")[2] for name in held}
     assert {"share/man/man1/gpu-queue.1", "share/doc/gpu-queue/README.md"} <= data
     assert {f"share/doc/gpu-queue/docs/{one.name}" for one in (ROOT / "docs").glob("*.md")} <= data
