@@ -80,7 +80,8 @@ def test_a_task_runs_in_its_own_copy_whatever_is_edited_later(cluster: Cluster, 
     assert record["cwd"] == f"{tree}/jobs"
     assert not (tree / "jobs/made").exists()
     cluster.wait_for_line(fails, "ready")
-    assert [path.name for path in copies(cluster)] == cluster.names("running")
+    only = cluster.names("running")
+    wait_until(lambda: [path.name for path in copies(cluster)] == only, "the copy of what runs", dump=cluster.dump)
     (tree / "jobs/go").touch()
     cluster.wait_for(fails, "failed")
     retry(cluster.paths, Task(State.FAILED, next(iter(cluster.names("failed")))))
