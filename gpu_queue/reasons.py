@@ -37,7 +37,6 @@ class Code(str, Enum):
     # Over several nodes
     GANG = "gang"  # nodes; have: how many offer their GPUs, who: their names
     ASSEMBLING = "assembling"  # first: another one assembles, and this one comes after it
-    NODES = "nodes"  # needed: this agent takes no part in tasks over several nodes
     NODES_INFEASIBLE = "nodes_infeasible"  # needed; served: agents that are alive and serve GPUs enough
     ENDING = "ending"  # its last try is still ending on this node
     NEXT = "next"  # it starts at the next step

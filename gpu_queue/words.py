@@ -364,10 +364,6 @@ _WORDS: dict[Code, tuple[Callable[[Reason], str], Callable[[Reason], str]]] = {
         lambda one: f"waits for {_task(one, 'first')}, which assembles its nodes first",
         lambda one: f"等待 {_task(one, 'first')}：它先集合所需的节点",
     ),
-    Code.NODES: (
-        lambda one: f"needs {one.number('needed'):.0f} nodes; this agent takes no part in tasks over several nodes",
-        lambda one: f"需要 {one.number('needed'):.0f} 个节点；本 agent 不参与多节点任务",
-    ),
     Code.NODES_INFEASIBLE: (_nodes_infeasible_en, _nodes_infeasible_zh),
     Code.ENDING: (
         lambda _: "its last try is still ending on this node",
