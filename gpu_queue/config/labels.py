@@ -108,5 +108,9 @@ GROUPS: tuple[Group, ...] = (
         Label("work_dir", "Work directory", "工作目录", "用于 `gpu_load`：命令在哪里运行；相对路径从命令文件所在的目录算起，`none` 是该目录的父目录"),
     )),
 )  # fmt: skip
-DEFAULTS_ZH = {"the agent's": "agent 自己的", "2s local, 10s network": "本地 2s，网络 10s"}
+DEFAULTS_ZH = {
+    "the agent's": "agent 自己的",
+    "2s local, 10s network": "本地 2s，网络 10s",
+    "in `--local-dir`": "`--local-dir` 里",
+}
 """Defaults that are words."""

@@ -180,7 +180,7 @@ def test_read_only_has_no_route_that_changes_something(tmp_path: Path) -> None:
         (("--port", "65536"), "--port: '65536'; expected"),
         (("--base-path", "//evil.example"), "--base-path: '//evil.example'; expected a path"),
         (("--public-host", "a:1"), "--public-host: 'a:1'; expected a name"),
-        (("--log-root", "/nonexistent"), "--log-root: '/nonexistent'; expected a directory"),
+        (("--log-root", "/dev/null/none"), "--log-root: '/dev/null/none'; expected a directory"),
         (("a", "--job-id", "b"), "expected one of them"),
         (("a/b",), "cannot be a directory's name"),
     ],

@@ -1,4 +1,4 @@
-"""Many failed tasks run again at once from the Tasks page: the filter itself is selected, said, done and undone."""
+"""Many tasks at once, with an agent that does it: all that failed run again, and a colleague's batch is stopped."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from gpu_queue.spool.desk.publishing import Script
+from gpu_queue.console.batches.census import key_of_group
+from gpu_queue.spool.desk.publishing import Options, Script
+from gpu_queue.task import ExperimentPart
 from tests.agent.harness import Cluster, a_cluster
 from tests.console.served import Served, a_console
 
@@ -47,7 +49,7 @@ def test_all_that_failed_wait_again_and_fail_again_by_undo(
     cluster: Cluster, served: Served, page: Page, count: int
 ) -> None:
     fail(cluster, served, count)
-    expect(page.get_by_text("live", exact=True)).to_be_visible()
+    expect(page.get_by_text("live", exact=True)).to_be_visible(timeout=30_000)
     page.goto(f"{served.address}ui/state?state=all&q=is:failed")
     rows = page.get_by_role("grid").locator('[role="row"][id]')
     expect(page.get_by_text(f"{count:,} tasks")).to_be_visible()
@@ -71,3 +73,29 @@ def test_all_that_failed_wait_again_and_fail_again_by_undo(
     expect(page.get_by_text("It is being undone")).to_have_count(0)
     assert (cluster.names("pending"), len(cluster.names("failed"))) == ([], count)
     expect(rows.filter(has_text=re.compile("ran|t")).first).to_be_visible()
+
+
+def test_a_colleagues_batch_is_stopped_from_its_page_and_nothing_besides(
+    cluster: Cluster, served: Served, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = [ExperimentPart("/w/lr.yaml", "lr-sweep", "t", f"lr{n}", str(n), "", (("lr", str(n)),)) for n in (1, 2)]
+    asked = [Options(gpus=gpus, experiment=part) for gpus, part in zip(("4", "1"), parts, strict=True)]
+    monkeypatch.setenv("USER", "bo")
+    runs = [Script(f"{one.experiment.name}.sh", "exec sleep 600\n", options=one) for one in asked if one.experiment]
+    first, second = (task.id for task in served.spool().publish(runs))
+    monkeypatch.setenv("USER", "alice")
+    (mine,) = (
+        task.id for task in served.spool().publish([Script("mine.sh", "exit 0\n", options=Options(gpus="64"))])
+    )
+    cluster.wait_for(first, "running")
+    expect(page.get_by_text("live", exact=True)).to_be_visible(timeout=30_000)
+    page.goto(f"{served.address}ui/batch/{key_of_group('lr-sweep')}")
+    page.get_by_role("button", name="Stop 2 that are left").click()
+    dialog = page.get_by_role("dialog", name="Stop 1 and cancel 1 tasks?")
+    expect(dialog).to_contain_text("lr1.sh")
+    dialog.get_by_role("button", name="Stop 1, cancel 1").click()
+    cluster.wait_for(first, "failed")
+    assert cluster.tries(first)[-1]["outcome"] == "stopped"
+    assert (sorted(cluster.ids("failed")), cluster.ids("pending")) == ([first, second], [mine])
+    expect(page.get_by_role("button", name=re.compile("^2 cancelled"))).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("that are left|that wait"))).to_have_count(0)

@@ -599,6 +599,36 @@ export interface components {
             work_dir: components["schemas"]["WorkDir"];
         };
         /**
+         * Code
+         * @description The code that a task was submitted with.
+         */
+        Code: {
+            /**
+             * Commit
+             * @description Of the working tree; empty: not known.
+             * @default
+             */
+            commit: string;
+            /**
+             * Is Dirty
+             * @description It was something else than that commit.
+             * @default false
+             */
+            is_dirty: boolean;
+            /**
+             * Root
+             * @description The tree of which that is.
+             * @default
+             */
+            root: string;
+            /**
+             * Snapshot
+             * @description The key of the snapshot in a copy of which it runs; empty: none.
+             * @default
+             */
+            snapshot: string;
+        };
+        /**
          * CommandEntry
          * @description A configuration.
          */
@@ -2407,6 +2437,7 @@ export interface components {
              *       "queue": null,
              *       "retries": null,
              *       "signal": null,
+             *       "snapshot": null,
              *       "time": null
              *     }
              */
@@ -3137,6 +3168,7 @@ export interface components {
              *       "queue": null,
              *       "retries": null,
              *       "signal": null,
+             *       "snapshot": null,
              *       "time": null
              *     }
              */
@@ -3236,7 +3268,7 @@ export interface components {
             queue: string;
             /**
              * Stage
-             * @description starting, clearing, running, ending, settling; empty: nobody tells.
+             * @description starting, clearing, running, warned, ending, settling; empty: nobody tells.
              * @default
              */
             stage: string;
@@ -3774,6 +3806,12 @@ export interface components {
              */
             signal: string | null;
             /**
+             * Snapshot
+             * @description Whether they run in a copy of the working tree as it is now; null: as their scripts say.
+             * @default null
+             */
+            snapshot: boolean | null;
+            /**
              * Time
              * @default null
              * @example 4h
@@ -3801,6 +3839,11 @@ export interface components {
              * @default
              */
             array: string;
+            /**
+             * @description null: not known.
+             * @default null
+             */
+            code: components["schemas"]["Code"] | null;
             /**
              * Cwd
              * @default

@@ -1,0 +1,1 @@
+import{S as e}from"./index-BhnnH3US.js";function t(){return e}export{t};

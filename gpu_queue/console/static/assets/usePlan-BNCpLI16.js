@@ -1,1 +1,0 @@
-import{S as e}from"./index-D4U4Mqdu.js";function t(){return e}export{t};
