@@ -44,9 +44,9 @@ class Copy:
 
     def runs(self, program: list[str]) -> list[str]:
         """A program that makes the copy, and then becomes this one, in it."""
-        return launcher.in_copy(
-            program, self.try_directory, self.snapshot, self.code.snapshot, self.where, self.code.cwd
-        )
+        links = {one: f"{self.code.root}/{one}" for one in self.code.ignored if self.code.root.startswith("/")}
+        key, cwd = self.code.snapshot, self.code.cwd
+        return launcher.in_copy(program, self.try_directory, self.snapshot, key, self.where, cwd, links)
 
 
 def told_of(its_copy: Copy | None) -> list[str]:

@@ -19,6 +19,10 @@ FILE_MOST_BYTES = (8 << 30) - 1
 """Of one file: the head of it in an archive has no room for more."""
 SIZE_MOST_BYTES = 10 << 30
 """More than that nobody packs, and nobody unpacks, whatever the settings say."""
+IGNORED_MOST = 50
+"""So many ignored directories of a tree are in reach of its copies; a record names them."""
+IGNORED_NAMES_MOST_BYTES = 2000
+"""Of all their names."""
 _KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 

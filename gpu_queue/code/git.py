@@ -137,6 +137,17 @@ def names_in(top: bytes) -> tuple[list[bytes], list[bytes]]:
     return list(followed), others
 
 
+def ignored_in(top: bytes) -> list[bytes]:
+    """The directories of a working tree that git ignores as a whole, from its top.
+
+    Raises:
+        GitProblem: git does not tell.
+    """
+    words = ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory")
+    answer = ask(os.fsdecode(top), words, LISTED_WITHIN_S)
+    return [line[:-1] for line in answer.split(b"\0") if line.endswith(b"/")]
+
+
 def changes_in(directory: str, most_bytes: int) -> str:
     """What was changed since the commit, as a patch of at most so many bytes; empty where git does not tell."""
     try:

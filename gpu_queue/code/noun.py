@@ -21,6 +21,8 @@ class Code:
     """Where the task runs, from the top of the tree; empty: there."""
     script: str = ""
     """Where its script lies in the tree; empty: elsewhere."""
+    ignored: tuple[str, ...] = ()
+    """Directories of the tree that git ignores, from its top: in a copy links lead to them, where they still are."""
 
     @property
     def told(self) -> str:

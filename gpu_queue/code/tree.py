@@ -15,7 +15,7 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import translate
 
 from gpu_queue.code import git
@@ -23,6 +23,8 @@ from gpu_queue.code.entries import (
     FILE,
     FILE_MOST_BYTES,
     FILES_MOST,
+    IGNORED_MOST,
+    IGNORED_NAMES_MOST_BYTES,
     LINK,
     PROGRAM,
     SIZE_MOST_BYTES,
@@ -48,6 +50,8 @@ DEPTH_MAX = 16
 _WALKED_MAX = 4 * FILES_MOST
 _NO_CODE = frozenset({b".git", b".hg", b".svn", b"__pycache__"})
 """What is left out of a directory that is no repository."""
+_CACHES = _NO_CODE | {b".mypy_cache", b".pytest_cache", b".ruff_cache", b".tox", b".nox", b".eggs"}
+"""What nobody misses in a copy of a repository."""
 _POINTER = b"version https://git-lfs.github.com/spec/v1\n"
 
 
@@ -105,6 +109,8 @@ class Tree:
     """What is not in it, and what in it is not what it seems, for people."""
     kept: Mapping[bytes, bytes] = field(default_factory=dict)
     """The bytes of files, as far as they are kept."""
+    ignored: tuple[bytes, ...] = ()
+    """Directories that are not in it because git ignores them, and to which its copies have links."""
 
     @property
     def size_bytes(self) -> int:
@@ -176,10 +182,32 @@ def look(directory: str, environment: Mapping[str, str], without: str = "") -> T
             found.notes += _unasked(where, problem)
             found.take(_walk(where), is_followed=True)
         commit = git.commit_of(root, git.LISTED_WITHIN_S) if is_repository else None
+        ignored = _linked(git.ignored_in(where), found) if is_repository else ()
     except git.GitProblem as why:
         raise _refused(Say.CODE_UNREAD, place=printable(root), problem=printable(str(why))) from None
     found.check()
-    return _hashed(root, found, commit)
+    return replace(_hashed(root, found, commit), ignored=ignored)
+
+
+def _linked(names: Iterable[bytes], found: _Found) -> tuple[bytes, ...]:
+    """Of the directories that git ignores those to which copies have links: an environment, data, results."""
+    wanted = [
+        name
+        for name in names
+        if is_sound_name(name) and not _CACHES & set(name.split(b"/")) and not found.is_of_the_queues(name)
+    ]
+    taken: list[bytes] = []
+    room = IGNORED_NAMES_MOST_BYTES
+    for name in sorted(wanted, key=lambda one: (one.count(b"/"), one)):
+        room -= len(name)
+        if room < 0 or len(taken) == IGNORED_MOST:
+            left = len(wanted) - len(taken)
+            found.notes.append(
+                f"{left} more directories that git ignores are out of reach of a copy, as {_told(name)}"
+            )
+            break
+        taken.append(name)
+    return tuple(taken)
 
 
 def _unasked(where: bytes, problem: str) -> list[str]:
@@ -234,10 +262,12 @@ class _Found:
                     self.check()
         return inner
 
+    def is_of_the_queues(self, name: bytes) -> bool:
+        """Whether it is the directory of the queues, or lies in it."""
+        return bool(self._without) and (b"%s/%s/" % (self.where, name.rstrip(b"/"))).startswith(self._without)
+
     def _is_left_out(self, name: bytes) -> bool:
-        if self._without and b"%s/%s/" % (self.where, name.rstrip(b"/")) == self._without:
-            return True
-        if self._without and (b"%s/%s" % (self.where, name)).startswith(self._without):
+        if self.is_of_the_queues(name):
             return True
         if self._excluded is None:
             return False

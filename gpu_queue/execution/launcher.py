@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import fcntl
 import functools
+import json
 import math
 import os
 import re
@@ -397,7 +398,9 @@ def with_pump(program: Sequence[str]) -> list[str]:
     return [sys.executable, "-I", "-S", PUMP, *program]
 
 
-def in_copy(program: Sequence[str], try_directory: str, snapshot: str, key: str, copy: str, cwd: str) -> list[str]:
+def in_copy(
+    program: Sequence[str], try_directory: str, snapshot: str, key: str, copy: str, cwd: str, links: Mapping[str, str]
+) -> list[str]:
     """A program that runs in a copy of a snapshot, which its own process makes first.
 
     Args:
@@ -407,8 +410,10 @@ def in_copy(program: Sequence[str], try_directory: str, snapshot: str, key: str,
         key: that it must have.
         copy: the directory that is to be made.
         cwd: from there, where the program runs.
+        links: what is to be in reach of it, by its name in the copy.
     """
-    return [sys.executable, "-I", "-S", UNPACKING, try_directory, snapshot, key, copy, cwd, *program]
+    where = [try_directory, snapshot, key, copy, cwd]
+    return [sys.executable, "-I", "-S", UNPACKING, *where, json.dumps(dict(links)), *program]
 
 
 @functools.cache

@@ -2,7 +2,7 @@
 
 ::
 
-    python unpacking.py TRY_DIRECTORY SNAPSHOT KEY COPY CWD PROGRAM [ARGUMENT...]
+    python unpacking.py TRY_DIRECTORY SNAPSHOT KEY COPY CWD LINKS PROGRAM [ARGUMENT...]
 
 - A program of its own, in the place of the script: so neither the agent nor its storage thread waits for the bytes of
   a snapshot, and whatever ends the try ends this.
@@ -10,17 +10,21 @@
   kill is removed with the try, and never looked at again.
 - The archive is hostile input: names are bounded to the copy, files are made exclusively, links last of all, and no
   more is written than the limits and the disk allow.
+- LINKS, in JSON, are directories that git ignores in the tree, by their names in the copy: environments, data,
+  results.  Where one lies there still, a link leads to it.
 - What keeps it from that is told as the shim tells it: ``reason`` and ``why`` (nostart) in the try's directory.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import stat
 import sys
 import time
+from collections.abc import Mapping
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
@@ -32,6 +36,7 @@ from gpu_queue.code.entries import (
     SIZE_MOST_BYTES,
     Entry,
     is_key,
+    is_sound_name,
     key_of,
 )
 from gpu_queue.code.tape import BadTape, Member, Tape
@@ -166,6 +171,34 @@ def _make_above(where: bytes, name: bytes, made: set[bytes]) -> None:
         made.add(directory)
 
 
+def link(copy: str, links: Mapping[str, str]) -> None:
+    """Have what is not in a copy in reach of what runs there, where there is room for the link and something to find.
+
+    Args:
+        copy: a copy that is whole.
+        links: where they lead, by their names in the copy.
+
+    Raises:
+        OSError: the disk does not take them.
+    """
+    for name, target in links.items():
+        if not is_sound_name(os.fsencode(name)) or not os.path.isdir(target):
+            continue
+        above = copy
+        for part in name.split("/")[:-1]:
+            above = f"{above}/{part}"
+            try:
+                os.mkdir(above, 0o777)
+            except FileExistsError:
+                if os.path.islink(above) or not os.path.isdir(above):
+                    break  # through a link nothing is made
+        else:
+            try:
+                os.symlink(target, f"{copy}/{name}")
+            except FileExistsError:
+                pass  # it was followed by git as well: what is in the copy counts
+
+
 def _enter(copy: str, cwd: str) -> str:
     """Go where the script is to run; a directory of the tree that holds nothing is none of the snapshot's."""
     if cwd.startswith("/") or any(part in ("..", ".") for part in cwd.split("/")):
@@ -181,9 +214,13 @@ def _enter(copy: str, cwd: str) -> str:
 
 def main(words: list[str]) -> int:
     """Become the program; returns the status of a try that was not started, or of a program that there is not."""
-    try_directory, snapshot, key, copy, cwd, *program = words
+    try_directory, snapshot, key, copy, cwd, links, *program = words
     try:
         unpack(snapshot, key, copy)
+        try:
+            link(copy, json.loads(links))
+        except OSError as error:
+            raise Refused(f"{copy}: {error.strerror}") from None
         directory = _enter(copy, cwd)
     except Refused as problem:
         return _tell(try_directory, str(problem))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from gpu_queue.code.entries import is_key
+from gpu_queue.code.entries import IGNORED_MOST, is_key, is_sound_name
 from gpu_queue.code.noun import Code
 from gpu_queue.spool.fields import Fields, is_argument
 from gpu_queue.spool.paths import is_id
@@ -29,7 +29,9 @@ def encode_code(code: Code) -> dict[str, Any]:
     said: dict[str, Any] = {"commit": code.commit, "dirty": code.is_dirty} if code.commit else {}
     if code.snapshot:
         texts = {"snapshot": code.snapshot, "root": code.root, "cwd": code.cwd, "script": code.script}
-        said |= {key: text for key, text in texts.items() if text}
+        said |= {key: text for key, text in texts.items() if text} | (
+            {"ignored": list(code.ignored)} if code.ignored else {}
+        )
     return said
 
 
@@ -93,4 +95,9 @@ def parse_code(record: Fields) -> Code | None:
     if not is_key(key):
         # A key that is none is kept: what asks for a snapshot is not run without one.
         return Code(known, said.flag("dirty"), key) if known or key else None
-    return Code(known, said.flag("dirty"), key, said.name("root"), said.name("cwd"), said.name("script"))
+    ignored = tuple(one for one in said.items("ignored")[:IGNORED_MOST] if isinstance(one, str) and _is_below(one))
+    return Code(known, said.flag("dirty"), key, said.name("root"), said.name("cwd"), said.name("script"), ignored)
+
+
+def _is_below(name: str) -> bool:
+    return is_argument(name) and is_sound_name(name.encode("utf-8", "surrogateescape"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 from gpu_queue.code.entries import FILE, LINK, Entry, key_of
 from gpu_queue.code.tape import Member
 from gpu_queue.execution import launcher
-from gpu_queue.execution.unpacking import Refused, unpack
+from gpu_queue.execution.unpacking import Refused, link, unpack
 from gpu_queue.spool.desk import entrance
 from gpu_queue.spool.desk.find import Task
 from gpu_queue.spool.desk.publishing import Options, Script
@@ -131,8 +132,9 @@ def test_an_agent_that_is_killed_leaves_no_copy_that_nobody_removes(cluster: Clu
     cluster.kill(agent)
     (shim,) = (Path(path) for path in cluster.local.glob(f"agents/*/tries/*{ended}*/pid"))
     for pid in cluster.own_processes():  # of the second one nothing is left, and half of a third
-        if f"{ended}" in Path(f"/proc/{pid}/environ").read_text("utf-8", "replace"):
-            os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # some end by themselves
+            if ended in Path(f"/proc/{pid}/environ").read_text("utf-8", "replace"):
+                os.kill(pid, signal.SIGKILL)
     os.kill(int(shim.read_text()), signal.SIGKILL)
     stray = copies(cluster)[0].parent / "500-20260101T000000000-000000-z.sh.try1.abcdef"
     write(stray, half="of a file")
@@ -142,6 +144,28 @@ def test_an_agent_that_is_killed_leaves_no_copy_that_nobody_removes(cluster: Clu
     cluster.wait_for(running, "done")
     assert "V = 1\n" in cluster.log(running)
     wait_until(lambda: len(copies(cluster)) <= 1, "the copies of what runs alone", dump=cluster.dump)
+
+
+def test_what_git_ignores_is_in_reach_of_a_copy_and_results_there_are_kept(cluster: Cluster, tree: Path) -> None:
+    write(
+        tree, _dot_gitignore="__pycache__/\nenv/\nruns/\n*.pt\n", env__bin__python="", runs__old="1\n", x_dot_pt="1\n"
+    )
+    write(tree, jobs__deep__runs__log="")
+    (tree / "jobs/__pycache__").mkdir()
+    (tree / "jobs/__pycache__/x.pyc").touch()
+    text = "ls -d ../env/bin/python deep/runs ../x.pt __pycache__; echo best >../runs/best; readlink ../runs\n"
+    task = submit(cluster, tree, text, retries=0)
+    cluster.start()
+    cluster.wait_for(task, "done")
+    said = cluster.log(task)
+    assert "\n../env/bin/python\n" in said
+    assert "\ndeep/runs\n" in said
+    assert f"\n{tree}/runs\n" in said
+    assert "cannot access '../x.pt'" in said
+    assert "cannot access '__pycache__'" in said
+    wait_until(lambda: not copies(cluster), "the copy's end")
+    assert (tree / "runs/best").read_text() == "best\n"
+    assert (tree / "env/bin/python").exists()
 
 
 # -- unpacking ------------------------------------------------------------------------------------------------------
@@ -196,6 +220,18 @@ def test_a_copy_is_bounded_whatever_an_archive_says(tmp_path: Path, monkeypatch:
         assert ("holds more than" if number < 2 else "has no room for its copy (0 MiB are left)") in told
 
 
+def test_links_lead_out_of_a_copy_only_from_where_there_is_nothing(tmp_path: Path) -> None:
+    copy, data = tmp_path / "copy", tmp_path / "data"
+    data.mkdir()
+    (copy / "kept").mkdir(parents=True)
+    (copy / "out").symlink_to(data)
+    names = ("a", "deep/er/b", "kept", "out/c", "../d", "/e", "kept/../f")
+    link(str(copy), {**dict.fromkeys(names, str(data)), "gone": str(tmp_path / "gone")})
+    made = {str(path.relative_to(copy)) for path in copy.rglob("*") if path.is_symlink()}
+    assert made == {"a", "deep/er/b", "out"}
+    assert not list(data.iterdir())
+
+
 def test_a_directory_that_is_none_of_the_tree_is_not_entered(tmp_path: Path) -> None:
     packed = tmp_path / "x.tgz"
     packed.write_bytes(archive((Member(FILE, b"a", 1, b""), b"1")))
@@ -203,7 +239,7 @@ def test_a_directory_that_is_none_of_the_tree_is_not_entered(tmp_path: Path) -> 
     (tmp_path / "try").mkdir()
     for cwd, status in (("../..", 255), ("/etc", 255), ("new/place", 0)):
         copy = tmp_path / f"copy{status}{len(cwd)}"
-        words = launcher.in_copy(["pwd"], str(tmp_path / "try"), str(packed), key_of([one]), str(copy), cwd)
+        words = launcher.in_copy(["pwd"], str(tmp_path / "try"), str(packed), key_of([one]), str(copy), cwd, {})
         done = subprocess.run([sys.executable, *words[1:]], capture_output=True, text=True, check=False)
         assert done.returncode == status, done
         assert done.stdout == ("" if status else f"{copy}/new/place\n")

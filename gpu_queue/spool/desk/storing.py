@@ -102,7 +102,8 @@ def code_in(tree: Tree, cwd: str, script: str) -> Code:
         raise BadScript(why.english, why.chinese, why.code.value)
     commit = tree.commit.commit if tree.commit is not None else ""
     its_script = _within(tree.root, script) if script else None
-    return Code(commit, tree.is_dirty, tree.key, tree.root, inside, its_script or "")
+    ignored = tuple(map(os.fsdecode, tree.ignored))
+    return Code(commit, tree.is_dirty, tree.key, tree.root, inside, its_script or "", ignored)
 
 
 def _within(root: str, path: str) -> str | None:

@@ -82,10 +82,10 @@ def test_a_colleagues_batch_is_stopped_from_its_page_and_nothing_besides(
     asked = [Options(gpus=gpus, experiment=part) for gpus, part in zip(("4", "1"), parts, strict=True)]
     monkeypatch.setenv("USER", "bo")
     runs = [Script(f"{one.experiment.name}.sh", "exec sleep 600\n", options=one) for one in asked if one.experiment]
-    first, second = (task.id for task in served.spool().publish(runs))
+    first, second = (str(task.id) for task in served.spool().publish(runs))
     monkeypatch.setenv("USER", "alice")
     (mine,) = (
-        task.id for task in served.spool().publish([Script("mine.sh", "exit 0\n", options=Options(gpus="64"))])
+        str(task.id) for task in served.spool().publish([Script("mine.sh", "exit 0\n", options=Options(gpus="64"))])
     )
     cluster.wait_for(first, "running")
     expect(page.get_by_text("live", exact=True)).to_be_visible(timeout=30_000)
