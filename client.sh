@@ -1094,7 +1094,7 @@ __gpu_of_queue() { # STATE…: reply = the paths of their tasks that are in the 
   done
   # Two programs for thousands of files, and of these only what they find is looked at.
   __gpu_with "\"queue\": *\"${queue//./[.]}\"" "${sheets[@]}"; for file in "${reply[@]}"; do hit[$file]=record; done
-  __gpu_with "^#GPUQ.*--queue.*${queue//./[.]}" "${tasks[@]}"
+  __gpu_with "^# *GPUQ.*--queue.*${queue//./[.]}" "${tasks[@]}"
   found=()
   for file in "${reply[@]}"; do says[$file]=1; __gpu_strip "$file"; file=pending/$REPLY; found+=("${file/#*\/????/records/}.json"); done
   __gpu_with '"queue": *"' "${found[@]}"; for file in "${reply[@]}"; do given[$file]=1; done
@@ -1320,7 +1320,7 @@ __gpu_head() { # TEXT: into the caller's count, many, size, lane, duration, trie
   for line in ${1:0:65536}; do
     line=${line%$'\r'}
     case $line in
-      '#GPUQ' | '#GPUQ'[[:space:]]*) __gpu_gpuq "$line" || { set +f; return 1; } ;;
+      '#GPUQ' | '#GPUQ'[[:space:]]* | '# GPUQ --'*) __gpu_gpuq "$line" || { set +f; return 1; } ;;
       '#'*) ;;
       *[![:space:]]*) break ;;
     esac
@@ -1329,7 +1329,8 @@ __gpu_head() { # TEXT: into the caller's count, many, size, lane, duration, trie
 }
 
 __gpu_gpuq() { # LINE of directives: into the caller's count, many, size, lane, duration, tries, warning
-  local IFS=$' \t' name value line=${1#'#GPUQ'}
+  local IFS=$' \t' name value line=${1#'#'} # formatters of Python put a blank behind the sign
+  line=${line# } line=${line#GPUQ}
   # shellcheck disable=SC2086 # directives are words
   set -- ${line%%'#'*}
   while [ $# -gt 0 ]; do

@@ -14,7 +14,8 @@ FLAGS = ("snapshot",)
 """Options without a value."""
 MAX_GPUS = 1024
 MAX_NODES = 1024
-_GPUQ = re.compile(r"#GPUQ(?=\s|$)", re.ASCII)
+# Formatters of Python put a blank behind the sign; what else stands behind a blank is a comment.
+_GPUQ = re.compile(r"#(?:GPUQ(?=\s|$)| GPUQ(?= --))", re.ASCII)
 
 
 class BadLine(BadValue):
@@ -30,7 +31,7 @@ def _words(line: Line) -> list[str]:
     import shlex  # noqa: PLC0415 - few scripts have such a line
 
     try:
-        return shlex.split(line.text[len("#GPUQ") :], comments=True)
+        return shlex.split(_GPUQ.sub("", line.text, count=1), comments=True)
     except ValueError as error:
         raise BadLine(str(error), f"无法按 shell 的规则拆分：{error}", line) from None
 
