@@ -145,11 +145,12 @@ def test_two_that_want_each_others_nodes_both_run_and_200_small_ones_wait_for_ne
     count = int(os.environ.get("GPU_QUEUE_TEST_ALL", "0") == "1") * 160 + 40
     small = '#GPUQ --gpus 1\n: >>"$QUEUE_ROOT/order"; echo small >>"$QUEUE_ROOT/order"\n'
     gang = '#GPUQ --nodes 2 --gpus 2\necho "gang $GPU_QUEUE_TASK" >>"$QUEUE_ROOT/order"\n'
+    # Both are there before anything waits: as long as one is alone no task over two nodes keeps others back.
+    for number in (1, 2):
+        Machine(cluster, f"n{number}", simulate="2", env={name: QUICK[name] for name in ("GPU_QUEUE_POLL",)})
     before = [cluster.submit(small, f"before{number}.sh") for number in range(count // 2)]
     gangs = [cluster.submit(gang, f"gang{number}.sh") for number in (1, 2)]
     after = [cluster.submit(small, f"after{number}.sh") for number in range(count // 2)]
-    for number in (1, 2):
-        Machine(cluster, f"n{number}", simulate="2", env={name: QUICK[name] for name in ("GPU_QUEUE_POLL",)})
     for task in (*before, *gangs, *after):
         cluster.wait_for(task, "done", 240)
     order = (cluster.queue_root / "order").read_text().split("\n")
