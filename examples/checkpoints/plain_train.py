@@ -63,4 +63,6 @@ if __name__ == "__main__":
     print(f"try {os.environ.get('GPU_QUEUE_TRY', '-')} begins at step {state['step']}", flush=True)
     state = train(state)
     save(state)
+    for number in (signal.SIGUSR1, signal.SIGTERM):  # Python forgets handlers as it ends: what is late kills it
+        signal.signal(number, signal.SIG_IGN)
     print(f"step {state['step']}: loss {state['loss']!r}", flush=True)

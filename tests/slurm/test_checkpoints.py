@@ -71,7 +71,7 @@ def test_a_training_over_ten_allocations_ends_with_the_loss_of_one_that_was_neve
     queue.wait_for(task, "done", 60)
     served.slurm.ask("scancel", job)
     outcomes = [record["outcome"] for record in queue.tries(task)]
-    assert outcomes == ["saved"] * (ALLOCATIONS - 1) + ["succeeded"], outcomes
+    assert outcomes == ["saved"] * (ALLOCATIONS - 1) + ["succeeded"], queue.log(task)
     assert f"step 300: loss {expected!r}" in queue.log(task)
     begun = [int(line.split()[-1]) for line in queue.log(task).splitlines() if "begins at step" in line]
     assert begun == sorted(begun)
