@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import resource
 import socket
 import time
@@ -18,6 +17,7 @@ from gpu_queue.console.keys import key_of, text_of
 from gpu_queue.console.models.spools import ConsoleInfo, Cost
 from gpu_queue.console.world.world import World
 from gpu_queue.console.world.worlds import Worlds
+from gpu_queue.spool.desk.people import me
 
 router = APIRouter(prefix=PREFIX, tags=["console"])
 _PAGE_BYTES = resource.getpagesize()
@@ -39,7 +39,7 @@ async def console(
         needs_token=not has_access,
         log_roots=[text_of(one) for one in settings.log_roots],
         base_path=settings.base_path,
-        user=text_of(getpass.getuser()),
+        user=text_of(me()[0]),
         host=text_of(socket.gethostname()),
         history=settings.history,
         start_agents=settings.start_agents and not settings.read_only,

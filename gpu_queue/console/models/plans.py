@@ -87,6 +87,7 @@ class PlannedTask(Model):
     state: TaskState
     does: Literal["stop", "cancel", "retry", "priority", "explain", "nothing"]
     node: str = ""
+    user: str = Field("", description="Whose it is, of stop, cancel and priority; empty: not known.")
     since_at_s: float | None = None
     place: int | None = None
     place_after: int | None = Field(None, description="Of priority.")

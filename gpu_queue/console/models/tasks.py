@@ -134,6 +134,8 @@ class Need(Model):
         "time",
         "retries",
         "signal",
+        "notify",
+        "snapshot",
         "after",
         "name",
         "array",

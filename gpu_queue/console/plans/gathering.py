@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -79,6 +80,18 @@ def _read(paths: SpoolPaths, task_id: str) -> tuple[str, ...] | None:
 def titles(paths: SpoolPaths, ids: Iterable[str]) -> dict[str, str]:
     """The names of tasks that their ids cannot carry."""
     return {one: title for one in ids if (title := read_title(paths, one)) != title_of(one)}
+
+
+def users(paths: SpoolPaths, ids: Iterable[str], limit_s: float = READ_S) -> dict[str, str]:
+    """Whose tasks these are, as far as their records say so, and are read in that time."""
+    deadline = time.monotonic() + limit_s
+    found: dict[str, str] = {}
+    for one in ids:
+        if time.monotonic() >= deadline:
+            break
+        with contextlib.suppress(OSError):
+            found[one] = read_submission(paths, one, None).user
+    return found
 
 
 def stop_grace_s(paths: SpoolPaths) -> float | None:

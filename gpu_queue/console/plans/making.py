@@ -197,6 +197,7 @@ def _shown(
             "state": STATES[target_of(key, one).state],
             "does": does,
             "node": key_of(one.node) if isinstance(one, RunningTask) else "",
+            "user": text_of(facts.users.get(task_id, "")),
             "since_at_s": None if is_running else _since_s(one),
             "place": facts.seen.waiting.place(one.name) if isinstance(one, WaitingTask) else None,
             "place_after": place_after,

@@ -59,6 +59,8 @@ class Facts:
     """Allocations that end are followed by others (``submit.sh --keep``)."""
     titles: Mapping[str, str] = field(default_factory=dict)
     """Names of tasks that their ids cannot carry, by id, as far as they are known."""
+    users: Mapping[str, str] = field(default_factory=dict)
+    """Whose tasks are, by id, as far as that is known."""
 
 
 @dataclass(frozen=True)

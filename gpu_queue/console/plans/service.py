@@ -223,6 +223,8 @@ class Plans:
         if request.action not in FLAGS:
             ids = [key for key in chosen[:SHOWN_MAX] if _has_id(seen, key)]
             facts = replace(facts, titles=gathering.titles(paths, ids))
+            if request.action in ("stop", "cancel", "priority"):
+                facts = replace(facts, users=gathering.users(paths, ids))
         return make(facts, request, chosen, plan_id, until_s)
 
     def _submission(

@@ -92,7 +92,7 @@ def test_a_colleagues_batch_is_stopped_from_its_page_and_nothing_besides(
     page.goto(f"{served.address}ui/batch/{key_of_group('lr-sweep')}")
     page.get_by_role("button", name="Stop 2 that are left").click()
     dialog = page.get_by_role("dialog", name="Stop 1 and cancel 1 tasks?")
-    expect(dialog).to_contain_text("lr1.sh")
+    expect(dialog.get_by_role("listitem").filter(has_text="lr1.sh")).to_contain_text("by bo")
     dialog.get_by_role("button", name="Stop 1, cancel 1").click()
     cluster.wait_for(first, "failed")
     assert cluster.tries(first)[-1]["outcome"] == "stopped"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from gpu_queue.spool.desk.publishing import Script
 from tests.agent.harness import ROOT
+from tests.code.builders import git, repository
 from tests.console.served import Served
 
 AXE = ROOT / "gpu_queue" / "console" / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -164,3 +166,19 @@ def test_of_three_people_s_tasks_one_s_are_chosen_and_cancelled_by_keys(
     expect(page.get_by_text("No task matches.")).to_be_visible()  # nobody tells when a person took it away
     page.get_by_role("button", name="Clear the filter").click()
     expect(rows(page)).to_have_count(2)
+
+
+def test_a_script_is_shown_with_the_code_that_it_was_submitted_with(
+    page: Page, served: Served, tmp_path: Path
+) -> None:
+    here = repository(tmp_path / "project", train_dot_py="print(1)\n")
+    (here / "train.sh").write_text("#!/bin/bash\n#GPUQ --notify ops:failed\npython train.py\n")
+    (task,) = served.spool().publish([here / "train.sh"], cwd=str(here), snapshot=True)
+    show(page, served, f"ui/state/{task.id}?tab=script")
+    shown = page.get_by_role("tabpanel")
+    expect(shown).to_contain_text(f"commit {git(here, 'rev-parse', 'HEAD')[:12]} (changed since)")
+    expect(shown).to_contain_text(
+        re.compile(rf"runs in a copy of snapshot [0-9a-f]{{12}} \({re.escape(str(here))}\)")
+    )
+    expect(shown.get_by_text("notify ops:failed", exact=True)).to_be_visible()  # what it asks for, at the line's end
+    assert complaints_of_axe(page) == []

@@ -98,7 +98,7 @@ def test_a_cancelled_task_that_has_run_since_is_not_brought_back(console: Consol
 
 
 def test_a_priority_tells_the_places_and_the_undo_gives_back_each_its_own(console: Console, spool: Spool) -> None:
-    names = [spool.add("pending", f"{number}.sh", priority=500 + number) for number in range(9)]
+    names = [spool.add("pending", f"{number}.sh", priority=500 + number, user="bo") for number in range(9)]
     chosen = [names[8], names[5], names[0]]
     plan = console.plan("priority", *keys(chosen), priority=500)
     assert [(task["title"], task["place"], task["place_after"]) for task in plan["tasks"]] == [
@@ -106,6 +106,7 @@ def test_a_priority_tells_the_places_and_the_undo_gives_back_each_its_own(consol
         ("5.sh", 5, 1),
         ("0.sh", 0, 0),
     ]
+    assert {task["user"] for task in plan["tasks"]} == {"bo"}
     assert plan["counts"]["priority"] == 2
     console.run(plan)
     assert [name[-4:] for name in spool.names("pending")[:3]] == ["0.sh", "5.sh", "8.sh"]

@@ -1977,7 +1977,7 @@ export interface components {
              * Name
              * @enum {string}
              */
-            name: "gpus" | "nodes" | "devices" | "memory" | "queue" | "time" | "retries" | "signal" | "after" | "name" | "array" | "priority" | "cwd";
+            name: "gpus" | "nodes" | "devices" | "memory" | "queue" | "time" | "retries" | "signal" | "notify" | "snapshot" | "after" | "name" | "array" | "priority" | "cwd";
             /**
              * Source
              * @description For people: `#GPUQ`, `#SBATCH`, `gpu_submit`, `torchrun`, `default` …; `given`: here.
@@ -2648,6 +2648,12 @@ export interface components {
             state: "waiting" | "running" | "done" | "failed";
             /** Title */
             title: string;
+            /**
+             * User
+             * @description Whose it is, of stop, cancel and priority; empty: not known.
+             * @default
+             */
+            user: string;
             /**
              * @description Of `nothing`: why.
              * @default null

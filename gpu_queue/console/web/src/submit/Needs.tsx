@@ -19,6 +19,8 @@ function Value({ need }: { need: Need }) {
     time: t`time`,
     retries: t`retries`,
     signal: t`warning`,
+    notify: t`tells`,
+    snapshot: t`snapshot`,
     after: t`after`,
     name: t`name`,
     array: t`array`,

@@ -15,6 +15,28 @@ import { tokens } from "./highlight";
 import styles from "./TaskPage.module.css";
 
 const LINES_MAX = 5000;
+/** So much of a commit or a key tells it from others. */
+const SHORT = 12;
+
+/** Which code it was submitted with, as far as that is known. */
+function CodeLine({ code }: { code: TaskDetail["code"] }) {
+  const { t } = useLingui();
+  if (!code || (!code.commit && !code.snapshot)) return null;
+  return (
+    <div className={styles["needs"]}>
+      {code.commit && (
+        <span title={code.commit}>
+          {t`commit`} <b>{code.commit.slice(0, SHORT)}</b> {code.is_dirty && <span className={styles["dim"]}>({t`changed since`})</span>}
+        </span>
+      )}
+      {code.snapshot && (
+        <span title={code.snapshot}>
+          {t`runs in a copy of snapshot`} <b>{code.snapshot.slice(0, SHORT)}</b> <span className={styles["dim"]}>({visible(code.root)})</span>
+        </span>
+      )}
+    </div>
+  );
+}
 
 /** What is run, with each need at the line that says it. */
 export function ScriptTab({ job, detail }: { job: string; detail: TaskDetail }) {
@@ -40,6 +62,7 @@ export function ScriptTab({ job, detail }: { job: string; detail: TaskDetail }) 
   const elsewhere = detail.needs.filter((need) => need.line == null);
   return (
     <Panel title={detail.script_path || detail.row.title} aside={fileSize(data.size_bytes)}>
+      <CodeLine code={detail.code} />
       {elsewhere.length > 0 && (
         <div className={styles["needs"]}>
           {elsewhere.map((need) => (

@@ -4,7 +4,8 @@ import { said } from "../../api/said";
 import type { Plan } from "../../api/types";
 import { Elapsed } from "../../live/Elapsed";
 import { useStore } from "../../live/hooks";
-import { thousands } from "../../ui/format";
+import { useConsoleInfo } from "../../shell/console";
+import { thousands, visible } from "../../ui/format";
 import { StateShape } from "../../ui/StateShape";
 import styles from "./plan.module.css";
 
@@ -45,6 +46,7 @@ function Places({ task }: { task: Planned }) {
 /** The first tasks that a plan is about. */
 export function PlannedTasks({ plan }: { plan: Plan }) {
   const { t } = useLingui();
+  const { data: self } = useConsoleInfo();
   if (plan.tasks.length === 0) return null;
   const more = plan.counts.total - plan.tasks.length;
   const rest = thousands(more);
@@ -59,6 +61,14 @@ export function PlannedTasks({ plan }: { plan: Plan }) {
               {task.title}
             </span>
             <span className={styles["now"]}>
+              {task.user && self && task.user !== self.user && (
+                <>
+                  <Trans>
+                    by <strong>{visible(task.user)}</strong>
+                  </Trans>{" "}
+                  ·{" "}
+                </>
+              )}
               <Now task={task} />
             </span>
           </li>

@@ -1,1 +1,0 @@
-import{S as e}from"./index-BhnnH3US.js";function t(){return e}export{t};

@@ -1,0 +1,1 @@
+import{S as e}from"./index-Ck7V87fj.js";function t(){return e}export{t};
