@@ -112,7 +112,8 @@ class Bench:
         return self.begin(self.wait_shim(timer), script, **changes)
 
     def start_orphan(self, script: str, **changes: Any) -> None:
-        """Start a try whose agent dies as soon as the script begins."""
+        """Start a try whose agent dies as soon as the script begins; what the script does comes after its death."""
+        script = f"until [ -e orphaned ]; do sleep 0.01; done\n{script}"
         child = os.fork()
         if child == 0:
             try:
@@ -121,6 +122,7 @@ class Bench:
             finally:
                 os._exit(0)
         os.waitpid(child, 0)
+        (self.base / "orphaned").touch()
         self.started.append((0, str(self.claim)))
 
     def run(self, script: str, **changes: Any) -> int:

@@ -55,7 +55,7 @@ def test_a_program_that_does_not_exist_is_the_tasks_own_failure(each_shell: Benc
 
 
 def test_an_agent_that_is_gone_finds_status_and_log_and_the_result_in_the_name(each_shell: Bench) -> None:
-    each_shell.start_orphan("sleep 0.2; echo bye; exit 3\n")
+    each_shell.start_orphan("echo bye; exit 3\n")
     wait_until(lambda: each_shell.names() == [f"{each_shell.name}=3"])
     assert each_shell.directory.status() == 3
     assert "bye" in each_shell.log
@@ -65,14 +65,14 @@ def test_an_agent_that_is_gone_finds_status_and_log_and_the_result_in_the_name(e
 @pytest.mark.parametrize(
     ("script", "spec", "name"),
     [
-        ('sleep 0.2; echo once more >"$R"; exit 3\n', {}, "=3-again"),
-        ('sleep 0.2; ln -s nowhere "$R"\n', {}, "=255-again"),
+        ('echo once more >"$R"; exit 3\n', {}, "=3-again"),
+        ('ln -s nowhere "$R"\n', {}, "=255-again"),
         ('mkfifo "$R"; kill $PPID; sleep 9\n', {}, "=143-requeue"),
         ('trap "exit 0" TERM; mkdir "$R"; kill $PPID; sleep 9 & wait\n', {}, "=255-again"),
-        ('sleep 0.2; : >"$W"\n', {"has_signal": True}, "=255-saved"),
+        (': >"$W"\n', {"has_signal": True}, "=255-saved"),
         ('trap "exit 0" TERM; kill $PPID; sleep 9 & wait\n', {"has_signal": True}, "=255-saved"),
-        ("sleep 0.2\n", {"has_signal": True}, "=0"),
-        ('sleep 0.2; : >"$W"; exit 3\n', {"has_signal": True}, "=3"),
+        (":\n", {"has_signal": True}, "=0"),
+        (': >"$W"; exit 3\n', {"has_signal": True}, "=3"),
     ],
 )
 def test_an_agent_that_is_gone_finds_in_the_name_that_the_task_is_run_again(
@@ -566,7 +566,7 @@ def test_the_kernel_ends_the_script_when_the_shim_is_killed(surroundings: Bench)
 
 
 def test_a_daemon_that_outlives_the_script_is_ended_before_an_orphan_publishes(each_shell: Bench) -> None:
-    each_shell.start_orphan("setsid sleep 1000 & echo $! >daemon; sleep 0.2\n")
+    each_shell.start_orphan("setsid sleep 1000 & echo $! >daemon\n")
     daemon = int(each_shell.wait_for("daemon"))
     wait_until(lambda: each_shell.names() == [f"{each_shell.name}=0"])
     assert is_gone(daemon)
