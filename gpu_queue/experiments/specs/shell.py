@@ -65,7 +65,9 @@ class Spot:
     is_before_redirection: bool = False
     """A number there would be a descriptor."""
     delimiter: str = ""
-    """Of the here-document that it is in."""
+    """Of the here-document that it is in, be it within ``$( )`` there."""
+    cuts_tabs: bool = False
+    """That one is a ``<<-``."""
     around: tuple[str, str] = ("", "")
     """What else its line of the here-document holds, before and behind it."""
 
@@ -77,6 +79,7 @@ class _Scan:
     text: str
     stack: list[_State]
     delimiter: str = ""
+    cuts_tabs: bool = False
     spots: list[Spot] = field(default_factory=list)
     pending: list[tuple[str, bool, bool]] = field(default_factory=list)
     """Here-documents that begin with the next line: delimiter, whether it is quoted, whether tabs are cut off."""
@@ -139,7 +142,8 @@ def _spot(scan: _Scan, at: int) -> Spot:
         is_in_backticks=_State.BACKTICK in scan.stack,
         is_in_quotes_twice=state is _State.DOUBLE and _is_twice(scan.stack[:-1]),
         is_before_redirection=not is_here and text[at + 1 : at + 10].lstrip(_MARK)[:1] in ("<", ">"),
-        delimiter=scan.delimiter if is_here else "",
+        delimiter=scan.delimiter,
+        cuts_tabs=scan.cuts_tabs,
         around=around,
     )
 
@@ -229,7 +233,7 @@ def _documents(scan: _Scan, at: int) -> int:
             if (line.lstrip("\t") if cuts_tabs else line) == delimiter:
                 break
             at = end + 1
-        body = _Scan(scan.text[start:at], [_State.RAW if is_quoted else _State.HERE], delimiter)
+        body = _Scan(scan.text[start:at], [_State.RAW if is_quoted else _State.HERE], delimiter, cuts_tabs)
         _run(body)
         scan.spots += body.spots
         end = scan.text.find("\n", at)
@@ -248,6 +252,8 @@ def quoted(spot: Spot, value: str) -> str:
         ValueError: it cannot be written there.
     """
     made = _quoted(spot, value)
+    if spot.delimiter and spot.state not in (_State.HERE, _State.RAW):
+        made = _on_one_line(spot, made)
     return re.sub(r"[\\`$]", r"\\\g<0>", made) if spot.is_in_backticks else made
 
 
@@ -259,6 +265,8 @@ def _quoted(spot: Spot, value: str) -> str:
         before, behind = spot.around
         if spot.delimiter in [line.lstrip("\t") for line in f"{before}{value}{behind}".split("\n")]:
             raise ValueError(f"the value {shown(value)} would end the here-document")
+        if spot.cuts_tabs and "\n\t" in f"{before}{value}":
+            raise ValueError(f"<<- would cut tabs off the value {shown(value)}; use <<")
         return value if state is _State.RAW else _escaped(value, r"[\\$`]")
     if state is _State.ARITHMETIC:
         if not _NUMERIC.fullmatch(value):
@@ -274,6 +282,22 @@ def _quoted(spot: Spot, value: str) -> str:
         return _escaped(value, r'[\\$`"}]').replace("'", '"\'"')
     word = _word(value, is_bare=not spot.is_before_redirection)
     return f"'{word}$'" if state is _State.ANSI else word
+
+
+def _on_one_line(spot: Spot, made: str) -> str:
+    r"""A quoted value without a line's end: of a here-document bash reads lines first, also of ``$( )`` in it.
+
+    One that is the delimiter would end it, ``<<-`` cuts tabs off each, and a ``\`` at the end of one is gone with it.
+
+    Raises:
+        ValueError: it cannot be written there.
+    """
+    if "\n" not in made:
+        return made
+    if spot.state is _State.PARAMETER_IN_DOUBLE:
+        raise ValueError("within ${ } in a here-document a value has no line's end; set a variable before it")
+    quote = '"' if spot.state is _State.DOUBLE else "'"
+    return made.replace("\n", f"{quote}$'\\n'{quote}")
 
 
 def _escaped(value: str, pattern: str) -> str:

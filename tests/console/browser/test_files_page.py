@@ -273,22 +273,22 @@ def test_keys_alone_reach_the_editor_and_leave_it(page: Page, served: Served, cl
 def test_a_load_is_undone_while_it_waits_and_what_is_done_is_loaded_once_more(
     page: Page, served: Served, cluster: Cluster
 ) -> None:
-    write(cluster, "command_gpus.txt", "1\necho waits for nine\n9\n1\n")
-    write(cluster, "command_gpu.txt", "echo quick\n1,1\n")
+    write(cluster, "command_gpus_5.txt", "1\necho waits for nine\n9\n1\n")
+    write(cluster, "command_gpu_5.txt", "echo quick\n1,1\n")
     spool = served.spool()
-    show(page, served, "ui/command/multi/0")
+    show(page, served, "ui/command/multi/5")
     page.get_by_role("button", name="Load 1 task …").click()
     page.get_by_role("dialog").get_by_role("button", name="Load 1 task").click()
     expect(page.get_by_text("1 task was loaded")).to_be_visible()
-    (waiting,) = spool.find("command_gpus", State.PENDING)
+    (waiting,) = spool.find("command_gpus_5", State.PENDING)
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("Undone", exact=True)).to_be_visible()
-    assert [task.id for task in spool.find("command_gpus", State.FAILED)] == [waiting.id]
+    assert [task.id for task in spool.find("command_gpus_5", State.FAILED)] == [waiting.id]
 
-    page.goto(f"{served.address}ui/command/single/0")
+    page.goto(f"{served.address}ui/command/single/5")
     page.get_by_role("button", name="Load 1 task …").click()
     page.get_by_role("dialog").get_by_role("button", name="Load 1 task").click()
-    wait_until(lambda: len(spool.find("command_gpu-1", State.DONE)) == 1, "it to be done")
+    wait_until(lambda: len(spool.find("command_gpu_5-1", State.DONE)) == 1, "it to be done")
     page.get_by_role("button", name="Load 1 task …").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("1 done")
@@ -297,10 +297,10 @@ def test_a_load_is_undone_while_it_waits_and_what_is_done_is_loaded_once_more(
     expect(dialog).to_contain_text("1 once more")
     dialog.get_by_role("button", name="Load 1 task").click()
     expect(page.get_by_text("1 task was loaded")).to_be_visible()
-    wait_until(lambda: len(spool.find("command_gpu-1", State.DONE)) == 2, "both loads of it done")
+    wait_until(lambda: len(spool.find("command_gpu_5-1", State.DONE)) == 2, "both loads of it done")
 
     page.get_by_role("link", name="what became of its tasks").click()
-    expect(page.get_by_role("heading", name="command_gpu.txt")).to_be_visible()
+    expect(page.get_by_role("heading", name="command_gpu_5.txt")).to_be_visible()
     expect(page.get_by_role("table", name="Runs").get_by_role("row")).to_have_count(2)  # the head, and its last task
 
 

@@ -40,6 +40,15 @@ WHERE = {
     "in $( ) in a here-document": (
         "cat <<-E_O | { IFS= read -r -d '' v || :; show \"$v\"; }\n\ta $(printf %s {x}; echo .) b\n\tE_O"
     ),
+    "in quotes in $( ) in a here-document": (
+        'cat <<-E_O | { IFS= read -r -d \'\' v || :; show "$v"; }\n\ta $(printf %s "{x}"; echo .) b\n\tE_O'
+    ),
+    "in single quotes in $( ) in a here-document": (
+        "cat <<E_O | { IFS= read -r -d '' v || :; show \"$v\"; }\na $(printf %s '{x}'; echo .) b\nE_O"
+    ),
+    "in backticks in a here-document": (
+        "cat <<E_O | { IFS= read -r -d '' v || :; show \"$v\"; }\na `printf %s {x}; echo .` b\nE_O"
+    ),
     "in a here-string": "IFS= read -r -d '' v <<<{x} || :; show \"$v\"",
     "behind a here-document": "cat <<A <<'B' >/dev/null\n'\nA\n\"\nB\nshow {x}",
     "in a comment": "# {x}\nshow fine # {x}",
@@ -71,6 +80,9 @@ TOLD = {
     "in a here-document": "a {x} b\n",
     "in a quoted here-document": "a {x} b\n",
     "in $( ) in a here-document": "a {x}. b\n",
+    "in quotes in $( ) in a here-document": "a {x}. b\n",
+    "in single quotes in $( ) in a here-document": "a {x}. b\n",
+    "in backticks in a here-document": "a {x}. b\n",
     "in a here-string": "{x}\n",
     "in a comment": "fine",
     "behind what is no comment": "a#b\0" + "0\0" + "0\0{x}",
@@ -86,6 +98,7 @@ HOSTILE = [
     "--", "*", "~", "#", "# x", "!", "!!", "{a,b}", "{1..3}", "a,b", "x=y", "if", "done", "2", "1e-5", "}",
     "'}", '"}', "\\'", "\\\\", "a'b\"c$d`e\\f", "&", "|", "<", ">", "(", ")", "((", "[", "]", "[[", "?", "%s",
     "\t", "é中文🙂", "$'x'", "EO", "A\\", "\\n", "$", "${x}", "$((1))", "&&", "\r", "\x01",
+    "\\\n", "a\\\nb", "\\\\\n", "\nE_O\n", "a\n\tb",
     "it's \"quoted\" \\ `so` $this",
 ]  # fmt: skip
 VALUES = st.one_of(
