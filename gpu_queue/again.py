@@ -2,7 +2,8 @@
 
 - A script asks by a file that ``GPU_QUEUE_REQUEUE`` names, whatever its status: the why *again*.
 - A task that says by which signal it wants to be told to leave (``--signal``), and ends with 0 when it was told, has
-  saved and is not finished: the why *saved*.
+  saved and is not finished: the why *saved*.  So has one that then ends by itself with that signal's status: a trap
+  breaks ``wait`` off with it, and some handlers die of their signal at last.
 - In the name of a claim both stand behind the status 255 where theirs is 0: a reader that does not know these words
   takes them for *requeue*, and a status of 0 for success.
 """
@@ -12,23 +13,27 @@ from __future__ import annotations
 from gpu_queue.task import Abnormal, End, RetryLimits, TryResult, Why, current_round
 
 RUN_AGAIN = (Why.AGAIN, Why.SAVED)
+UNTOLD = 255
+"""Stands in the name of a claim for a status of 0."""
 
 
-def as_asked(end: End, *, asks: bool, has_signal: bool = False, is_warned: bool = False) -> End:
+def as_asked(end: End, *, asks: bool, signal: int = 0, is_warned: bool = False) -> End:
     """How a try has ended whose script may have left word.
 
     Args:
         end: how it ended, as far as those know who ended it.
         asks: it has asked to be run again.
-        has_signal: it has said by which signal it wants to be told to leave (``--signal``).
+        signal: the number of the signal by which it wants to be told to leave (``--signal``); 0: it has named none.
         is_warned: it was sent that.
     """
     if end.why in (Why.STOPPED, Why.NOSTART):
         return end
     if asks and (end.status == 0 or end.why not in (Why.REQUEUE, Why.FENCED)):  # these are no failure anyway
         return End(end.status, Why.AGAIN)
-    if end.status == 0 and has_signal and (is_warned or end.why is not None):
+    if end.status == 0 and signal and (is_warned or end.why is not None):
         return End(0, Why.SAVED)
+    if end.why is None and is_warned and signal and end.status == 128 + signal:
+        return End(end.status, Why.SAVED)
     return end
 
 
@@ -64,5 +69,5 @@ def unnamed(end: End, status: int | None) -> End:
         status: as this node has it; None: it does not know.
     """
     if end.why is Why.SAVED:
-        return End(0, Why.SAVED)
+        return End(0, Why.SAVED) if end.status == UNTOLD else end
     return End(status, Why.AGAIN) if end.why is Why.AGAIN and status is not None else end

@@ -45,6 +45,11 @@ class Signal(NamedTuple):
         return f"{'all:' if self.to_all else ''}{self.name}@{self.before_s}"
 
 
+def number_of(signal: Signal | None) -> int:
+    """By which number the kernel knows what a task is sent before its end; 0: it has named none."""
+    return 0 if signal is None else signal.number
+
+
 def parse_signal(text: str) -> Signal:
     """``[B:|all:]SIG[@seconds]``: a name with or without ``SIG``, or a number.
 

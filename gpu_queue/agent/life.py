@@ -263,7 +263,7 @@ def _shim_gone(stage: Running, shim: ShimGone, now: float) -> Next:
     is_told_term = why is Why.REQUEUE and stage.why is None and shim.status != 0
     if is_told_term and shim.asks:
         end = End(end.status)  # whoever told its shim TERM: it goes back
-    end = as_asked(end, asks=shim.asks, has_signal=shim.has_signal, is_warned=shim.is_warned)
+    end = as_asked(end, asks=shim.asks, signal=shim.signal, is_warned=shim.is_warned)
     is_told_term &= end.why is Why.REQUEUE
     is_script_told = end.why is None and shim.status in DIED_OF_SIGNAL
     judge_at = now + JUDGE_AFTER_S if is_told_term or is_script_told else None

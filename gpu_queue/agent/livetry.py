@@ -26,6 +26,8 @@ from gpu_queue.units import format_utc
 
 NAMES_TOLD = 8
 """So many kinds of processes that outlived their script are told by name."""
+WAIT_FOR_IT = "a script that starts something with & waits for it by a last line: wait"
+WAIT_ONCE_MORE = "a trap that runs breaks wait off: wait once more"
 
 
 @dataclass
@@ -171,7 +173,8 @@ def ended_facts(one: LiveTry, end: End, now: float) -> dict[str, Any]:
 
 def left_over(one: LiveTry, end: End, facts: dict[str, Any]) -> str:
     """What still ran when a script had ended by itself, for people, noted in facts too; empty where nothing did."""
-    names = one.ending.names if one.ending is not None and end.why is None else []
+    by_itself = end.why is None or (end.why is Why.SAVED and end.status != 0)
+    names = one.ending.names if one.ending is not None and by_itself else []
     if not names:
         return ""
     kinds = {name: names.count(name) for name in sorted(names)}
@@ -181,7 +184,7 @@ def left_over(one: LiveTry, end: End, facts: dict[str, Any]) -> str:
     was = "was" if len(names) == 1 else "were"
     told_of = (
         f"{what} of it still ran when the script ended, and {was} ended with it: {some} "
-        "(a script that starts something with & waits for it by a last line: wait)"
+        f"({WAIT_ONCE_MORE if one.is_warned else WAIT_FOR_IT})"
     )
     facts["reason"] = "; ".join(filter(None, (facts.get("reason"), told_of)))
     return told_of

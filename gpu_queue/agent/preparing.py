@@ -40,6 +40,7 @@ from gpu_queue.gpus.visible import visible_devices
 from gpu_queue.node.side import NodeSide
 from gpu_queue.node.transitions import Claimed
 from gpu_queue.sharing import Mode
+from gpu_queue.signals import number_of
 from gpu_queue.spool.paths import safe_name
 from gpu_queue.texts import printable
 from gpu_queue.units import format_local, format_utc
@@ -184,7 +185,7 @@ class Preparing:
             grace_s=settings.stop_grace_s,
             leave_grace_s=self._leave_grace_s(settings),
             umask=self.umask,
-            has_signal=one.needs.signal is not None,
+            signal=number_of(one.needs.signal),
         )
         one.shim.begin(spec)
         one.pid, one.shim = one.shim.pid, None

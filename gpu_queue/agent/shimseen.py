@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from gpu_queue.agent import stages
 from gpu_queue.agent.livetry import LiveTry
 from gpu_queue.execution import leftword, processes
+from gpu_queue.signals import number_of
 
 SIGNALLED_WITHIN_S = 2.0
 """So far apart a scheduler's signals to a task's processes and to the agent may be seen."""
@@ -46,7 +47,7 @@ def of(one: LiveTry, now: float, children: Callable[[], Collection[int]]) -> sta
         one.directory.reason() or "",
         may_have_left,
         asks=leftword.asks(one.directory),
-        has_signal=one.needs.signal is not None,
+        signal=number_of(one.needs.signal),
         is_warned=leftword.is_warned(one.directory),
     )
     return stages.Facts(shim=gone)

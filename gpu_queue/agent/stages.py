@@ -173,8 +173,8 @@ class ShimGone:
     """Processes of its try may live on."""
     asks: bool = False
     """Its script has asked to be run again."""
-    has_signal: bool = False
-    """It has said by which signal it wants to be told to leave."""
+    signal: int = 0
+    """The number of the signal by which it wants to be told to leave; 0: it has named none."""
     is_warned: bool = False
     """It was sent that."""
 

@@ -30,6 +30,7 @@ from gpu_queue.node.storage import Errand, Failed, Storage
 from gpu_queue.node.transitions import Claimed, NotClaimed, Recalled
 from gpu_queue.scheduling.plan import Start
 from gpu_queue.scheduling.recovery import ClaimFacts, Step, recover
+from gpu_queue.signals import number_of
 from gpu_queue.spool.paths import claim_name, full_name, make_id, parse_claim, parse_drop
 from gpu_queue.task import Claim, End, Waiting, Why
 
@@ -412,8 +413,8 @@ class Tries:
         found = ClaimFacts(claim, named_end, local.is_alive(), local.status(), local.why(), local.never_began())
         from_node, one.because = self.stories.pop(one.name, ("", ""))
         remember(one, local.facts() or {}, now)
-        has_signal, is_warned = one.needs.signal is not None, leftword.is_warned(local)
-        decision = recover(replace(found, asks=leftword.asks(local), has_signal=has_signal, is_warned=is_warned))
+        number, is_warned = number_of(one.needs.signal), leftword.is_warned(local)
+        decision = recover(replace(found, asks=leftword.asks(local), signal=number, is_warned=is_warned))
         if from_node:
             one.facts["node"] = from_node
         self.live[one.name] = one

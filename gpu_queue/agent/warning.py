@@ -30,6 +30,8 @@ AGAIN_S = 2.0
 PATIENCE_S = 0.02
 STILL_LOOKS_S = 0.1
 NAMES_TOLD = 4
+OTHERS = "as another of its nodes was"
+"""Instead of an end: that node alone knows how much time is left."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def next_end(limit_at: float, stops_at: float, leaves_at: float, others_at: floa
         Ahead(leaves_at, "its agent gives the node back"),
         Ahead(limit_at, "its --time is over"),
         Ahead(stops_at, "the agent's lifetime or allocation ends"),
-        Ahead(others_at, "another of its nodes is told so"),
+        Ahead(others_at, OTHERS),
     )
     return min(ends, key=lambda one: one.at)
 
@@ -72,7 +74,8 @@ def told_line(name: str, to: Iterable[processes.Process], ahead: Ahead, now: flo
     who = [f"{printable(one.name)} (process {one.pid})" for one in to]
     more = f" and {len(who) - NAMES_TOLD} more" if len(who) > NAMES_TOLD else ""
     left = format_exact_duration(float(max(0, round(ahead.at - now))))
-    return f"told {name}, {left} before {ahead.what}: {', '.join(who[:NAMES_TOLD])}{more}"
+    when = ahead.what if ahead.what == OTHERS else f"{left} before {ahead.what}"
+    return f"told {name}, {when}: {', '.join(who[:NAMES_TOLD])}{more}"
 
 
 class Warnings:

@@ -77,8 +77,9 @@ class LaunchSpec:
     """The same where the shim itself is told TERM: the node is taken back."""
     umask: int = 0o077
     """The script's; the agent's own is 077, which is not what a user expects of his files."""
-    has_signal: bool = False
-    """It has said by which signal it wants to be told to leave: if it ends well then, it has saved."""
+    signal: int = 0
+    """The number of the signal by which it wants to be told to leave: if it ends well then, or with its status, it
+    has saved.  0: it has named none."""
 
 
 def descriptor_path(descriptor: int) -> str:
@@ -242,7 +243,11 @@ def orders(spec: LaunchSpec, environment: Mapping[str, str], *, timed: bool) -> 
     told += [f"q_cwd={_quoted(spec.cwd)}", f"q_header={_quoted(spec.header)}"]
     told += [f"q_beat_s={math.ceil(spec.beat_s)}", f"q_fence_s={math.ceil(spec.fence_s)}"]
     told += [f"q_grace_s={math.ceil(spec.grace_s)}", f"q_leave_s={math.ceil(spec.leave_grace_s)}"]
-    told += [f"q_umask={spec.umask:03o}", f"q_timed={int(timed) or ''}", f"q_saves={int(spec.has_signal) or ''}"]
+    told += [
+        f"q_umask={spec.umask:03o}",
+        f"q_timed={int(timed) or ''}",
+        f"q_saves={128 + spec.signal if spec.signal else ''}",
+    ]
     told += [f"q_python={_quoted(sys.executable)}", f"q_heed={_quoted(HEED)}"]
     told += [f"q_at={int(time.clock_gettime(time.CLOCK_BOOTTIME) * 10)}"]
     # "exec -c" is an option of exec.

@@ -20,7 +20,7 @@
 # - q_timed: descriptor 8 is a pipe whose end the kernel tells by ALRM, a few seconds after the start, whatever becomes of
 #   the agent.  Until then there is no timer of its own, so that a short try costs none.
 # - q_try is the try's directory on this machine.  Read: why, requeue (its script asks to be run again), warned (it was
-#   told to leave; q_saves: if it ends well then it has saved).  Written: pid, status, reason, why (requeue, lost, fenced,
+#   told to leave; if it ends well then, or with status q_saves, it has saved).  Written: pid, status, reason, why (requeue, lost, fenced,
 #   nostart), each one line; beat and gone are its own.  A why that is there stays: the first reason counts.  The pid is
 #   there when the log has been opened: the agent may close it.
 # - It starts the script only if its claim is listed and nobody has said why it should end.
@@ -226,8 +226,11 @@ q_answer() { # STATUS: into q_why and q_named what the claim's name is to say
 	case $q_why in stopped | nostart) return ;; esac
 	if [ -e "$q_try/requeue" ] || [ -L "$q_try/requeue" ]; then
 		case $1:$q_why in 0:* | *: | *:timeout) q_why=again ;; esac
-	elif [ "$1" -eq 0 ] && [ -n "$q_saves" ] && { [ -n "$q_why" ] || [ -e "$q_try/warned" ]; }; then
-		q_why=saved
+	elif [ -n "$q_saves" ]; then
+		case $1:$q_why in
+		0:?*) q_why=saved ;;
+		0: | "$q_saves:") [ ! -e "$q_try/warned" ] || q_why=saved ;;
+		esac
 	fi
 	case $1:$q_why in 0:again | 0:saved) q_named=255 ;; esac
 }

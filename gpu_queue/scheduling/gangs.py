@@ -222,8 +222,12 @@ _GRAVITY = (Why.STOPPED, Why.TIMEOUT, Why.NOSTART, Why.LOST, Why.FENCED, Why.REQ
 
 def is_success(end: End) -> bool:
     """Whether a rank did what it should, so that the others may go on."""
-    # In the name of a claim both stand behind 255.
-    return (end.status == 0 and end.why is not Why.NOSTART) or (end.status == 255 and end.why in _RUN_AGAIN)
+    # In the name of a claim both stand behind 255; who has saved may have the status of its signal.
+    return (
+        end.why is Why.SAVED
+        or (end.status == 0 and end.why is not Why.NOSTART)
+        or (end.status == 255 and end.why in _RUN_AGAIN)
+    )
 
 
 def agreed(gang: Gang, own: End) -> End:

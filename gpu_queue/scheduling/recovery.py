@@ -39,7 +39,8 @@ class ClaimFacts:
     """Its agent died before it told a shim of this try: nothing ran."""
     asks: bool = False
     """Its script has asked to be run again."""
-    has_signal: bool = False
+    signal: int = 0
+    """The number of the signal by which it wants to be told to leave; 0: it has named none."""
     is_warned: bool = False
     """It was sent that."""
 
@@ -68,4 +69,4 @@ def recover(facts: ClaimFacts) -> Recovery:
 
 
 def _as_asked(end: End, facts: ClaimFacts) -> End:
-    return as_asked(end, asks=facts.asks, has_signal=facts.has_signal, is_warned=facts.is_warned)
+    return as_asked(end, asks=facts.asks, signal=facts.signal, is_warned=facts.is_warned)

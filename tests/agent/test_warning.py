@@ -78,10 +78,11 @@ def test_before_its_limit_the_scripts_own_process_is_warned_and_saves_once(clust
 @pytest.mark.parametrize("end", ["TERM", "shutdown", "lifetime"])
 def test_an_agent_that_leaves_warns_first(cluster: Cluster, end: str) -> None:
     flags = ("--lifetime", "12s", "--at-end", "stop") if end == "lifetime" else ()
-    agent = cluster.start(*flags, "--leave-grace", "8s", simulate="2")
+    agent = cluster.start(*flags, "--leave-grace", "8s", simulate="3")
     train = submit(cluster, TRAINS, "train.py", "a", signal="USR1@3")
+    broken_off = cluster.submit("trap 'echo cleans up' USR1; echo waits; sleep 600 & wait\n", signal="USR1@3")
     plain = cluster.submit("trap 'exit 7' TERM; echo here; sleep 600 & wait\n")
-    for task, line in ((train, "trains"), (plain, "here")):
+    for task, line in ((train, "trains"), (plain, "here"), (broken_off, "waits")):
         cluster.wait_for_line(task, line)
     if end == "TERM":
         agent.send_signal(signal.SIGTERM)
@@ -93,6 +94,8 @@ def test_an_agent_that_leaves_warns_first(cluster: Cluster, end: str) -> None:
     assert cluster.where(train) == cluster.where(plain) == ["pending"]
     assert [record["outcome"] for record in cluster.tries(train)] == ["saved"]
     assert [record["outcome"] for record in cluster.tries(plain)] == ["requeued"]
+    assert [(record["outcome"], record["status"]) for record in cluster.tries(broken_off)] == [("saved", 138)]
+    assert "was ended with it: sleep (a trap that runs breaks wait off: wait once more)" in cluster.log(broken_off)
     cluster.start(simulate="2")
     cluster.wait_for(train, "done")
 

@@ -69,10 +69,12 @@ def test_an_agent_that_is_gone_finds_status_and_log_and_the_result_in_the_name(e
         ('ln -s nowhere "$R"\n', {}, "=255-again"),
         ('mkfifo "$R"; kill $PPID; sleep 9\n', {}, "=143-requeue"),
         ('trap "exit 0" TERM; mkdir "$R"; kill $PPID; sleep 9 & wait\n', {}, "=255-again"),
-        (': >"$W"\n', {"has_signal": True}, "=255-saved"),
-        ('trap "exit 0" TERM; kill $PPID; sleep 9 & wait\n', {"has_signal": True}, "=255-saved"),
-        (":\n", {"has_signal": True}, "=0"),
-        (': >"$W"; exit 3\n', {"has_signal": True}, "=3"),
+        (': >"$W"\n', {"signal": 10}, "=255-saved"),
+        ('trap "exit 0" TERM; kill $PPID; sleep 9 & wait\n', {"signal": 10}, "=255-saved"),
+        (":\n", {"signal": 10}, "=0"),
+        (': >"$W"; exit 3\n', {"signal": 10}, "=3"),
+        (': >"$W"; exit 138\n', {"signal": 10}, "=138-saved"),
+        ("exit 138\n", {"signal": 10}, "=138"),
     ],
 )
 def test_an_agent_that_is_gone_finds_in_the_name_that_the_task_is_run_again(

@@ -31,7 +31,7 @@ def test_a_task_that_asks_is_run_again_whatever_its_status(status: int, why: Why
 
 def test_a_persons_stop_wins_over_what_its_task_asks() -> None:
     for status in (0, 143):
-        end = as_asked(End(status, Why.STOPPED), asks=True, has_signal=True, is_warned=True)
+        end = as_asked(End(status, Why.STOPPED), asks=True, signal=10, is_warned=True)
         assert end.why is Why.STOPPED
     assert settle(End(143, Why.STOPPED), (), RetryLimits()).to is State.FAILED
 
@@ -44,20 +44,31 @@ def test_a_task_that_goes_back_anyway_is_not_counted_as_one_that_asks(why: Why) 
 
 @pytest.mark.parametrize("why", [None, Why.REQUEUE, Why.TIMEOUT, Why.FENCED])
 def test_status_0_after_the_warning_is_saved_and_not_finished(why: Why | None) -> None:
-    end = as_asked(End(0, why), asks=False, has_signal=True, is_warned=True)
+    end = as_asked(End(0, why), asks=False, signal=10, is_warned=True)
     assert end == End(0, Why.SAVED)
     assert settle(end, (), RetryLimits()).to is State.PENDING
 
 
 def test_status_0_is_done_for_a_task_that_nobody_warned_and_for_one_without_a_signal() -> None:
-    assert as_asked(End(0), asks=False, has_signal=True) == End(0)
+    assert as_asked(End(0), asks=False, signal=10) == End(0)
     assert as_asked(End(0, Why.REQUEUE), asks=False) == End(0, Why.REQUEUE)
     assert settle(End(0, Why.REQUEUE), (), RetryLimits()).to is State.DONE
-    assert as_asked(End(0, Why.REQUEUE), asks=False, has_signal=True) == End(0, Why.SAVED), "TERM told it"
+    assert as_asked(End(0, Why.REQUEUE), asks=False, signal=10) == End(0, Why.SAVED), "TERM told it"
+
+
+def test_a_script_whose_wait_the_warning_broke_off_has_saved() -> None:
+    told = as_asked(End(138), asks=False, signal=10, is_warned=True)
+    assert told == End(138, Why.SAVED)
+    assert settle(told, (), RetryLimits()).to is State.PENDING
+    assert unnamed(told, None) == told, "as the name of its claim has it"
+    assert as_asked(End(138), asks=False, signal=10) == End(138), "nobody had warned it"
+    assert as_asked(End(140), asks=False, signal=10, is_warned=True) == End(140), "of another signal"
+    timed_out = as_asked(End(143, Why.TIMEOUT), asks=False, signal=15, is_warned=True)
+    assert timed_out == End(143, Why.TIMEOUT), "it went on, and was ended"
 
 
 def test_a_failure_after_the_warning_is_a_failure() -> None:
-    end = as_asked(End(1), asks=False, has_signal=True, is_warned=True)
+    end = as_asked(End(1), asks=False, signal=10, is_warned=True)
     assert settle(end, (), RetryLimits()).to is State.FAILED
 
 
@@ -99,7 +110,7 @@ def test_neither_counts_as_a_failure_of_the_tries_before() -> None:
 def test_an_agent_that_finds_a_try_ended_finds_what_its_script_asked() -> None:
     assert recover(ClaimFacts(CLAIM, None, status=3, asks=True)).end == End(3, Why.AGAIN)
     assert recover(ClaimFacts(CLAIM, None, asks=True)) == Recovery(Step.CLEAN, End(NOBODY_KNOWS, Why.AGAIN))
-    warned = ClaimFacts(CLAIM, None, status=0, has_signal=True, is_warned=True)
+    warned = ClaimFacts(CLAIM, None, status=0, signal=10, is_warned=True)
     assert recover(warned).end == End(0, Why.SAVED)
     assert recover(ClaimFacts(CLAIM, None, status=143, why=Why.STOPPED, asks=True)).end == End(143, Why.STOPPED)
 

@@ -36,6 +36,8 @@ def test_a_log_tells_who_was_told_what_and_how_long_before_what() -> None:
     line = told_line("USR1", ranks, Ahead(220.0, "its --time is over"), 100.0)
     assert line.startswith("told USR1, 2m before its --time is over: python3 (process 5), python3 (process 6)")
     assert line.endswith("and 2 more")
+    of_another = told_line("USR1", ranks[:1], next_end(NEVER, NEVER, NEVER, 220.0), 100.0)
+    assert of_another == "told USR1, as another of its nodes was: python3 (process 5)"
 
 
 def test_before_a_platforms_kill_there_is_as_much_time_as_its_grace_leaves() -> None:
