@@ -61,8 +61,6 @@ def _trusted(paths: SpoolPaths, claim_path: str) -> frozenset[int]:
 
 def _made(call: Call, here: Versions, claim: str) -> tuple[Result | None, int]:
     """What came of a call, and the status to end with; None where the function left the process itself."""
-    if sys.path and sys.path[0] == "":
-        del sys.path[0]  # its submitter's path says where modules are
     sys.path[:0] = [one for one in call.path if one not in sys.path]
     try:
         value = pickle.loads(call.pickle)()  # noqa: S301  what whoever may write here wants to have run
@@ -72,8 +70,10 @@ def _made(call: Call, here: Versions, claim: str) -> tuple[Result | None, int]:
         return _raised(error, here, claim), 1
     try:
         content = _dumped(value)
-    except Exception as error:
-        return _raised(error, here, claim), 1
+    except SystemExit as left:  # pickling runs code of its own
+        return None, _status_of(left)
+    except BaseException as error:
+        return _raised(error, here, claim, f"What {call.function} returned cannot be pickled, to be sent back:\n"), 1
     return Result(here, claim, True, content), 0
 
 
@@ -100,16 +100,16 @@ def _dumped(value: Any) -> bytes:
     return content
 
 
-def _raised(error: BaseException, here: Versions, claim: str) -> Result:
+def _raised(error: BaseException, here: Versions, claim: str, when: str = "") -> Result:
     kind, frames = type(error), error.__traceback__
     frames = frames.tb_next if frames is not None else None  # ours says nothing
-    text = "".join(traceback.format_exception(kind, error, frames))
+    text = when + "".join(traceback.format_exception(kind, error, frames))
     print(text, end="", file=sys.stderr)  # noqa: T201  into the task's log
     said = "".join(traceback.format_exception_only(kind, error)).strip()
     try:
         content = _dumped(error)
         if type(pickle.loads(content)) is not kind:  # noqa: S301  our own; there are some that only come apart
             content = b""
-    except Exception:
+    except BaseException:  # what is loaded may even leave the process
         content = b""  # type and text tell
     return Result(here, claim, False, content, raised=said, traceback=text)

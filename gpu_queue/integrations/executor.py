@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError, InvalidStateError
 from concurrent.futures import Executor as _Executor
 from concurrent.futures import Future as _Future
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
-from itertools import chain
+from itertools import islice
 from typing import Any, TypeVar
 
 from gpu_queue.errors import SpoolError, TaskFailed
@@ -30,6 +31,27 @@ from gpu_queue.task import State
 
 T = TypeVar("T")
 _LOG = logging.getLogger("gpu_queue")
+
+
+def _value_of(future: _Future[T], deadline_s: float | None) -> T:
+    """What it brings; one that is waited for no longer is cancelled, and where this raises nothing refers to it."""
+    try:
+        try:
+            return future.result(None if deadline_s is None else max(0.0, deadline_s - time.monotonic()))
+        finally:
+            if not future.done():
+                future.cancel()
+    finally:
+        del future
+
+
+def _one_by_one(chunks_of_values: Generator[Any, None, None]) -> Generator[Any, None, None]:
+    """The values of chunks; one that was given is not kept, and closing this closes what it reads."""
+    with closing(chunks_of_values):
+        for values in chunks_of_values:
+            values.reverse()
+            while values:
+                yield values.pop()
 
 
 class Future(_Future[T]):
@@ -154,7 +176,12 @@ class Executor(_Executor):
         return future
 
     def map(
-        self, fn: Callable[..., T], *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1
+        self,
+        fn: Callable[..., T],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+        buffersize: int | None = None,
     ) -> Iterator[T]:
         """Queue all calls at once, and give what they return, in their order.
 
@@ -163,14 +190,21 @@ class Executor(_Executor):
             iterables: as for the ``map`` that is built in.
             timeout: seconds from now until the last result.
             chunksize: so many calls are one task: a short call pays for the start of a process and ``import torch``.
+            buffersize: so many tasks are queued ahead of the result that is asked for, and the iterables, which may
+                be endless, are read no further; None: all at once.
 
         Raises:
             Exception: as ``submit`` does; what a call raised, when its result is asked for.
         """
+        if buffersize is not None and not isinstance(buffersize, int):
+            raise TypeError(f"buffersize={buffersize!r}; expected a number, or None")
+        if buffersize is not None and buffersize < 1:
+            raise ValueError(f"buffersize={buffersize!r}; expected 1 or more, or None")
         deadline_s = None if timeout is None else time.monotonic() + timeout
-        futures = self._publish(chunks(fn, zip(*iterables, strict=False), chunksize))
-        values = self._in_order(futures, deadline_s)
-        return chain.from_iterable(values) if chunksize > 1 else values
+        rest = chunks(fn, zip(*iterables, strict=False), chunksize)
+        futures = deque(self._publish(islice(rest, buffersize)))
+        values = self._in_order(futures, rest, deadline_s)
+        return _one_by_one(values) if chunksize > 1 else values
 
     def attach(self, tasks: Iterable[TaskLike]) -> list[Future[Any]]:
         """Futures of tasks that were submitted before, by this process or another: by ids, or what people call them.
@@ -215,31 +249,32 @@ class Executor(_Executor):
                 self._futures[future.task_id] = future
                 futures.append(future)
                 self._watch.add(future.task_id, str(task))
-            if self._thread is None and self._futures:
+            is_looked = self._thread is not None and self._thread.is_alive()  # not in a fork of the process
+            if not is_looked and self._futures:
                 self._thread = threading.Thread(target=self._look_on, name="gpu_queue futures", daemon=True)
                 self._thread.start()
             self._lock.notify_all()
         return futures
 
-    @staticmethod
-    def _in_order(futures: list[Future[T]], deadline_s: float | None) -> Iterator[T]:
-        """As the library's own: what is not asked for any more is cancelled."""
+    def _in_order(
+        self, futures: deque[Future[T]], rest: Iterator[Callable[[], T]], deadline_s: float | None
+    ) -> Generator[T, None, None]:
+        """As the library's own: what is not asked for any more is cancelled, and what was given is not kept."""
         try:
-            for future in futures:
-                yield future.result(None if deadline_s is None else max(0.0, deadline_s - time.monotonic()))
+            while futures:
+                if (more := next(rest, None)) is not None:
+                    futures.extend(self._publish([more]))
+                yield _value_of(futures.popleft(), deadline_s)
         finally:
             for future in reversed(futures):
                 if not future.done():
                     future.cancel()
 
     def _look_on(self) -> None:
-        """Until nothing is left to be settled and nothing more may come."""
+        """Until nothing is left to be settled: an executor that nobody uses any more has no thread that keeps it."""
         pace, warned = Pace(), False
         while True:
             with self._lock:
-                while not self._futures and not self._is_shut:
-                    self._lock.wait()
-                    pace = Pace()
                 if not self._futures:
                     self._thread = None
                     return
@@ -256,29 +291,42 @@ class Executor(_Executor):
                     self._lock.wait(pause_s)
 
     def _look(self) -> bool:
+        """A future may bring much: it is kept here no longer than until it is settled."""
+        ended = self._watch.look()
+        settled = self._told_what_runs()
+        self._drop(settled)
+        for task_id, task in ended.items():
+            if self._settle(task_id, task):
+                settled.append(task_id)
+                self._drop([task_id])
+        return bool(settled)
+
+    def _told_what_runs(self) -> list[str]:
         with self._lock:
             futures = dict(self._futures)
-        ended = self._watch.look()
         for task_id, future in futures.items():
             future._seen(runs=task_id in self._watch.running)
-        settled = [task_id for task_id, future in futures.items() if future.done()]  # cancelled by their owner
-        for task_id, task in ended.items():
-            one = futures.get(task_id)
-            if one is None:
-                continue  # it came in this moment
-            try:
-                one._settle(self._paths, waiting.ending_of(self._paths, task_id, task))
-            except (results.NotYet, SpoolError):
-                continue  # it is asked for again
-            except Exception as error:
-                with suppress(InvalidStateError):
-                    one.set_exception(error)
-            settled.append(task_id)
+        return [task_id for task_id, future in futures.items() if future.done()]  # cancelled by their owner
+
+    def _settle(self, task_id: str, task: Task | None) -> bool:
+        with self._lock:
+            one = self._futures.get(task_id)
+        if one is None:
+            return False  # it came in this moment
+        try:
+            one._settle(self._paths, waiting.ending_of(self._paths, task_id, task))
+        except (results.NotYet, SpoolError):
+            return False  # it is asked for again
+        except Exception as error:
+            with suppress(InvalidStateError):
+                one.set_exception(error)
+        return True
+
+    def _drop(self, settled: Iterable[str]) -> None:
         with self._lock:
             for task_id in settled:
                 self._watch.discard(task_id)
                 self._futures.pop(task_id, None)
-        return bool(settled)
 
 
 __all__ = ["CancelledError", "Executor", "Future", "TaskFailed"]

@@ -6,7 +6,6 @@ import json
 import os
 import pickle
 import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -41,10 +40,10 @@ class Node:
         return claim
 
     def call(self, claim: str, **more: str) -> subprocess.CompletedProcess[str]:
-        code = "import sys; from gpu_queue.integrations.call import main; sys.exit(main())"
         environment = {**os.environ, "GPU_QUEUE_CLAIM": claim, "CUDA_VISIBLE_DEVICES": "0", **more}
-        command = [sys.executable, "-c", code]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(
+            ["/bin/sh", claim], env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
 
     def settle(self, claim: str, to: str, *statuses: int) -> None:
         name = os.path.basename(claim).rpartition(".try")[0]
@@ -214,12 +213,25 @@ def test_modules_of_the_submitter_are_found_before_those_of_the_directory(
     import only_here  # type: ignore[import-not-found]
 
     task = spool.submit(only_here.answer)
-    (tmp_path / "only_here.py").write_text("raise RuntimeError('not this one')\n")
+    # Nor are those of Python, of ours and of others that a call needs before it is loaded.
+    for module in ("only_here", "pickle", "traceback", "json", "signal", "gpu_queue", "cloudpickle"):
+        (tmp_path / f"{module}.py").write_text("raise RuntimeError('not this one')\n")
     monkeypatch.chdir(tmp_path)
     claim = node.claim(task)
     assert node.call(claim).returncode == 0
     node.settle(claim, "done", 0)
     assert spool.result(task) == str(tmp_path)
+
+
+@pytest.mark.parametrize("how", ["value", "exception"])
+def test_what_leaves_while_it_is_pickled_or_loaded_has_not_succeeded(spool: Spool, node: Node, how: str) -> None:
+    claim = node.claim(task := spool.submit(partial(work.leaving, how)))
+    ran = node.call(claim)
+    assert ran.returncode == 1, ran.stderr
+    node.settle(claim, "failed", 1)
+    with pytest.raises(TaskFailed) as told:
+        spool.result(task)
+    assert told.value.raised == {"value": "", "exception": "tests.integrations.work.Leaving: it leaves"}[how]
 
 
 def test_forgetting_a_task_forgets_its_call_and_its_result(spool: Spool, node: Node) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterable
 from concurrent.futures import CancelledError, Future
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -44,6 +48,30 @@ def test_futures_bring_what_functions_return_and_raise(cluster: Cluster, pool: E
     assert again.result(20) == 12
     with pytest.raises(KeyError):
         failed.result(20)
+
+
+def test_map_reads_no_further_than_it_is_told_and_keeps_nothing_that_it_gave(cluster: Cluster) -> None:
+    for wrong, kind in ((0, ValueError), ("2", TypeError)):
+        with pytest.raises(kind, match="buffersize="):
+            Executor("exp", str(cluster.queue_root), gpus=0).map(work.times, [1], buffersize=wrong)  # type: ignore[arg-type]
+    cluster.start("--cpu-slots", "4")
+    pool = Executor("exp", str(cluster.queue_root), gpus=0)
+    read = iter(itertools.count())
+    endless: Any = pool.map(work.times, read, buffersize=2, timeout=60)
+    assert list(itertools.islice(endless, 3)) == [0, 1, 2]
+    assert next(read) == 5
+    endless.close()
+    for chunksize in (1, 2):
+        things: Any = pool.map(work.thing, range(4), chunksize=chunksize, timeout=60)
+        with contextlib.closing(things):
+            ends = []
+            for one in things:
+                ends.append(weakref.ref(one))
+                del one
+                wait_until(lambda: ends[-1]() is None, "it to be dropped")  # noqa: B023  it is called here
+    # It was never shut down; nobody has to, once all has ended.
+    wait_until(lambda: "gpu_queue futures" not in {one.name for one in threading.enumerate()}, "its thread to end")
+    assert pool.submit(work.times, 2).result(40) == 2
 
 
 def test_what_waits_is_cancelled_and_what_runs_is_not(cluster: Cluster, pool: Executor) -> None:

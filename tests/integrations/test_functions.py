@@ -43,8 +43,9 @@ def test_what_does_not_return_tells_why(cluster: Cluster, spool: Spool) -> None:
         spool.result(tasks["raise"])
     assert isinstance(raised.value.__cause__, RemoteTraceback)
     assert "in end\n" in str(raised.value.__cause__)
-    with pytest.raises(TypeError, match="pickle"):
+    with pytest.raises(TypeError, match="pickle") as unsent:
         spool.result(tasks["lock"])
+    assert "What end returned cannot be pickled" in str(unsent.value.__cause__)
     failed: dict[str, TaskFailed] = {}
     for how in ("odd", "exit 3", "exit 0", "leave", "kill"):
         with pytest.raises(TaskFailed) as told:

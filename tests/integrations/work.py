@@ -19,6 +19,34 @@ class Odd(Exception):
         self.more = more
 
 
+class Leaving(Exception):
+    """Whoever loads it leaves the process."""
+
+    def __reduce__(self) -> Any:
+        return sys.exit, (0,)
+
+
+class Unpicklable:
+    """Whoever pickles it leaves the process."""
+
+    def __reduce__(self) -> Any:
+        sys.exit(0)
+
+
+def leaving(how: str) -> Any:
+    if how == "value":
+        return Unpicklable()
+    raise Leaving("it leaves")
+
+
+class Thing:
+    """Its end can be seen."""
+
+
+def thing(_number: int) -> Thing:
+    return Thing()
+
+
 def times(number: int, factor: int = 1) -> int:
     print(f"{number} times {factor} on GPU {os.environ['CUDA_VISIBLE_DEVICES']}")
     return number * factor

@@ -15,8 +15,8 @@ from gpu_queue.spool import calls
 from gpu_queue.texts import printable
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-_RUNNER = (
-    "import sys; sys.path.insert(0, {package}); from gpu_queue.integrations.call import main; "
+_RUNNER = (  # what lies in the working directory may be called as a module of Python, or of ours
+    "import sys; sys.path[:] = [{package}, *filter(None, sys.path)]; from gpu_queue.integrations.call import main; "
     "sys.path.remove({package}); sys.exit(main())"
 )
 _SCRIPT = """\

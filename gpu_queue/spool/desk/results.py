@@ -61,7 +61,7 @@ def value_of(paths: SpoolPaths, ended: Ended) -> Any:
         raise TaskFailed(f"{short_name(ended.task_id)}: its result is not loaded: {refusal}", ended.task_id)
     try:
         return pickle.loads(result.pickle)  # noqa: S301  of whoever may have code run here anyway
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise TaskFailed(
             f"{short_name(ended.task_id)}: its result cannot be loaded here: {_told(error)}", ended.task_id
         ) from error
@@ -145,7 +145,7 @@ def _raised(paths: SpoolPaths, ended: Ended, result: calls.Result, refusal: str)
         try:
             loaded = pickle.loads(result.pickle)  # noqa: S301  as above
             error = loaded if isinstance(loaded, BaseException) else None
-        except Exception:
+        except (Exception, SystemExit):
             error = None  # its type is not here, say: type and text are
     if error is None:
         is_ours = result.raised.startswith("gpu_queue: ")  # it was not called at all
