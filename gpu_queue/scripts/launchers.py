@@ -102,12 +102,12 @@ class Findings:
         if len(self.remarks) < 50 and not any((one.code, one.line) == (code, line) for one in self.remarks):
             self.remarks.append(Remark(code, line, said))
 
-    def count(self, text: str, rule: str, line: int, said: str) -> None:
+    def count(self, text: str, rule: str, line: int, said: str, is_of_all: bool = False) -> None:
         """A number, or what stands for one."""
         text = text.strip().strip("\"'")
         if _INT.fullmatch(text):
             if int(text) > 0:
-                self.counts.append(Count(int(text), rule, line, said))
+                self.counts.append(Count(int(text), rule, line, said, is_of_all))
         elif NODE_COUNT in text:
             self.remark("counts_node", line, said)
         elif COUNT in text or text.lower() in ("gpu", "auto", "all", "-1"):
@@ -277,7 +277,7 @@ def _accelerate(words: Sequence[str], line: int, found: Findings) -> None:
     each = processes
     if _INT.fullmatch(processes) and machines > 1:
         each = str(-(-int(processes) // machines))
-    found.count(each, "num_processes", line, f"accelerate --num_processes {processes}")
+    found.count(each, "num_processes", line, f"accelerate --num_processes {processes}", machines == 1)
 
 
 def _nodes(value: str, line: int, said: str, found: Findings, is_sure: bool = True) -> None:
@@ -319,7 +319,7 @@ def _wrapper(argv: Sequence[str], program: Sequence[str], line: int, found: Find
     elif name in ("mpirun", "mpiexec", "mpiexec.hydra", "horovodrun", "orterun") and "python" in base(program[0]):
         for option, value, _ in _options(argv):
             if option in ("np", "n") and _INT.fullmatch(value) and int(value) <= 16:
-                found.count(value, "np", line, f"{name} -{option} {value}")
+                found.count(value, "np", line, f"{name} -{option} {value}", is_of_all=True)
     elif name in ("docker", "podman"):
         for option, value, _ in _options(argv):
             listed = value.strip("\"'").partition("device=")[2]

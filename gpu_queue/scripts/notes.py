@@ -97,6 +97,22 @@ _WORDS = {
         "{what} is another on each of the {number} nodes; on what they have to agree MASTER_ADDR and MASTER_PORT tell",
         "{what} 在 {number} 个节点上各不相同；需要一致的取值请用 MASTER_ADDR 和 MASTER_PORT",
     ),
+    "nodes_spread": (
+        "{what} starts processes on other nodes by itself, and each of the {number} nodes runs it: start one launcher a node "
+        "(srun, torchrun, deepspeed --no_ssh --node_rank $NODE_RANK), or let the first alone run it",
+        "{what} 会自己在其他节点上启动进程，而 {number} 个节点各会运行它一次：请在每个节点启动一个启动器（srun、torchrun、"
+        "deepspeed --no_ssh --node_rank $NODE_RANK），或只让第一个节点运行它",
+    ),
+    "submits": (
+        'sbatch submits to Slurm and not to this queue: touch "$GPU_QUEUE_REQUEUE" has this task run again, gpu_submit '
+        "queues another one",
+        'sbatch 提交到 Slurm，而不是本队列：touch "$GPU_QUEUE_REQUEUE" 可让本任务再次运行，gpu_submit 可提交另一个任务',
+    ),
+    "signal_at_once": (
+        "{what} comes as soon as it begins, for its time is over after {number} s; where it saves and ends then, it is run "
+        "again and again: say fewer seconds, or a longer --time",
+        "{what} 会在它一开始就发出，因为它的时限只有 {number} 秒；如果它随即保存并结束，就会一再重新运行：请减少秒数，或给更长的 --time",
+    ),
     "singleton": (
         "{what}: not heeded; --queue NAME runs tasks one after the other",
         "{what}：不会生效；--queue NAME 可让任务逐个运行",

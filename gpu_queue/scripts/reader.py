@@ -25,6 +25,7 @@ from gpu_queue.scripts.following import follow
 from gpu_queue.scripts.launchers import Findings
 from gpu_queue.scripts.lexing import decoded
 from gpu_queue.scripts.notes import bad, note, quoted
+from gpu_queue.scripts.otherwise import otherwise
 from gpu_queue.scripts.reading import Array, Conclusion, Note, Reading
 from gpu_queue.scripts.slurm import limit_s, read_sbatch
 from gpu_queue.signals import Signal, parse_sbatch_signal, parse_signal
@@ -40,10 +41,6 @@ HEAD_BYTES = 64 << 10
 _GIVEN = ("gpus", "memory", "queue", "time", "retries", "signal", "notify", "name", "array", "nodes")
 _BATCH = re.compile(r"#(?:PBS|BSUB|OAR|\$)")
 _ID = re.compile(r"\d{8}T\d{9}-[0-9a-f]{6}-[A-Za-z0-9._+-]{1,150}", re.ASCII)
-_SRUN = re.compile(r"\bsrun\b")
-_DIFFERING = re.compile(r"\bshuf\b|\buuidgen\b|/dev/u?random\b")
-"""What no two nodes draw alike; bash's RANDOM is the same on all where a script was written for Slurm."""
-_DIFFERING_UNSEEDED = re.compile(rf"{_DIFFERING.pattern}|\$\{{?RANDOM\b")
 _SOURCES = {"default": "default_gpus"}
 
 
@@ -305,18 +302,10 @@ class _Reader:
         one = note(code, line, other.said, other.number, str(nodes))
         (self.refusals if code == "several_nodes" else self.warnings).append(one)
 
-    def tell_of_nodes(self, nodes: int, lines: Sequence[str]) -> None:
-        """Say what a script does otherwise when it is started on each of its nodes, and not on the first alone."""
-        if nodes == 1:
-            return
-        body = [(number, line) for number, line in enumerate(lines, 1) if not line.lstrip().startswith("#")]
-        if self.is_batch and any(_SRUN.search(line) for _, line in body):
-            self.warnings.append(note("nodes_each", self.said["nodes"][2], "", nodes))
-        differing = _DIFFERING if self.is_batch else _DIFFERING_UNSEEDED
-        drawn = next(((number, found) for number, line in body if (found := differing.search(line))), None)
-        if drawn is not None:
-            line = Line(drawn[0], lines[drawn[0] - 1])
-            self.warnings.append(note("nodes_differ", line, drawn[1][0], nodes))
+    def tell_at_once(self, signal: Signal | None, time_s: float | None) -> None:
+        """Say of a signal that comes as soon as the script begins."""
+        if signal is not None and time_s is not None and signal.before_s >= time_s:
+            self.warnings.append(note("signal_at_once", self.said["signal"][2], str(signal), int(time_s)))
 
     def others(self) -> None:
         for what in ("name", "chdir", "output", "error", "mail", "requeue", "tasks", "snapshot"):
@@ -363,6 +352,7 @@ def read(
         found.counts = [
             one._replace(number=-(-one.number // nodes)) if one.is_of_all else one for one in found.counts
         ]
+        found.remarks = [one for one in found.remarks if one.code != "hostfile"]  # otherwise() has more to say
 
     def line_of(number: int) -> Line:
         return Line(number, lines[number - 1] if 0 < number <= len(lines) else "")
@@ -374,10 +364,12 @@ def read(
     decision = decide(allocation, found, default_gpus, line_of)
     _conclude_gpus(reader, decision)
     reader.judge_nodes(nodes, decision, found, line_of)
-    reader.tell_of_nodes(nodes, lines)
+    asks_nodes = reader.said["nodes"][2] if nodes > 1 else None
+    reader.warnings += otherwise(lines, nodes, is_batch=reader.is_batch, said=asks_nodes)
     memory_bytes = reader.memory_bytes()
     time_s, is_limit = reader.time_s()
     queue, retries, signal = reader.queue(), reader.retries(), reader.signal()
+    reader.tell_at_once(signal, time_s)
     notify = reader.notify()
     array, after = reader.array(), reader.after()
     reader.others()
