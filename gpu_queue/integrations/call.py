@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from gpu_queue.spool import calls, files
+from gpu_queue.spool import calls, files, records
 from gpu_queue.spool.calls import Call, Result, Versions
 from gpu_queue.spool.paths import SpoolPaths, parse_claim, root_of
 
@@ -31,8 +31,10 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
         return _refuse("this runs as the task of a function that was submitted; GPU_QUEUE_CLAIM names no task")
     paths, task_id = SpoolPaths(root), parsed[0].task_id
     try:
-        call = calls.read_call(paths, task_id, _trusted(paths, claim_path))
+        trusted = _trusted(paths, claim_path)
+        call = calls.read_call(paths, task_id, trusted)
         here = calls.versions_here()
+        code = records.read_submission(paths, task_id, trusted).code
     except files.FileProblem as problem:
         return _refuse(f"{paths.call(task_id)}: {problem}; submit the function again")
     except (OSError, ImportError) as error:
@@ -42,7 +44,9 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
         text = f"{call.function} was not called: {refusal}; {sys.executable} runs here, python= names another"
         calls.write_result(paths, task_id, Result(here, claim_file, False, b"", raised=f"gpu_queue: {text}"))
         return _refuse(text)
-    result, status = _made(call, here, claim_file)
+    root, copy = code.root if code is not None else "", environment.get("GPU_QUEUE_COPY", "")
+    path = [_in_copy(one, root, copy) for one in call.path] if root and copy else list(call.path)
+    result, status = _made(call, path, here, claim_file)
     is_first = environment.get("GPU_QUEUE_NODE_RANK", "0") == "0"
     if result is not None and is_first:  # of a task over several nodes the first one speaks for all
         calls.write_result(paths, task_id, result)
@@ -59,9 +63,19 @@ def _trusted(paths: SpoolPaths, claim_path: str) -> frozenset[int]:
     return frozenset({os.geteuid(), os.stat(paths.root).st_uid, os.lstat(claim_path).st_uid})
 
 
-def _made(call: Call, here: Versions, claim: str) -> tuple[Result | None, int]:
+def _in_copy(place: str, root: str, copy: str) -> str:
+    """Where modules lie that lay in the tree of which this task has a copy: what was edited since is not imported."""
+    for one in (place, os.path.realpath(place)):
+        inside = f"{one}/".removeprefix(f"{root.rstrip('/')}/").rstrip("/")
+        moved = os.path.join(copy, inside).rstrip("/")
+        if not inside.startswith("/") and os.path.isdir(moved):
+            return moved
+    return place
+
+
+def _made(call: Call, path: list[str], here: Versions, claim: str) -> tuple[Result | None, int]:
     """What came of a call, and the status to end with; None where the function left the process itself."""
-    sys.path[:0] = [one for one in call.path if one not in sys.path]
+    sys.path[:0] = [one for one in path if one not in sys.path]
     try:
         value = pickle.loads(call.pickle)()  # noqa: S301  what whoever may write here wants to have run
     except SystemExit as left:

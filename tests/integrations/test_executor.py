@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from gpu_queue import Executor, Spool, TaskFailed
+from gpu_queue.errors import SpoolError
 from tests.agent.harness import ROOT, Cluster, wait_until
 from tests.integrations import work
 
@@ -51,6 +52,8 @@ def test_futures_bring_what_functions_return_and_raise(cluster: Cluster, pool: E
 
 
 def test_map_reads_no_further_than_it_is_told_and_keeps_nothing_that_it_gave(cluster: Cluster) -> None:
+    with pytest.raises(SpoolError, match="4 is no JOB_ID; expected the name of a queue"):
+        Executor(4)  # type: ignore[arg-type]
     for wrong, kind in ((0, ValueError), ("2", TypeError)):
         with pytest.raises(kind, match="buffersize="):
             Executor("exp", str(cluster.queue_root), gpus=0).map(work.times, [1], buffersize=wrong)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -32,6 +33,28 @@ def test_functions_run_where_gpus_are_and_what_they_return_comes_back(cluster: C
     assert sorted(names) == ["lambda", "lambda", "times", "times", "times"]
     for ended in spool.wait(*spool.find("")):
         assert (bool(ended), ended.outcome, str(ended)) == (True, "succeeded", f"{ended.task_id}: succeeded")
+
+
+def test_with_a_snapshot_a_function_and_its_modules_are_those_of_the_copy(
+    cluster: Cluster, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by the tree's own name, and by a link to it."""
+    tree = cluster.base / "tree"
+    (tree / "src").mkdir(parents=True)
+    (cluster.base / "link").symlink_to(tree)
+    asked = {}
+    for name, place in (("of_tree", tree / "src"), ("of_link", cluster.base / "link")):
+        module = place / f"{name}.py"
+        module.write_text("def answer():\n    return 'as it was', __file__\n")
+        monkeypatch.syspath_prepend(place)
+        function = importlib.import_module(name).answer
+        asked[name] = spool.submit(function, gpus=0, cwd=str(tree), snapshot=True)
+        module.write_text("raise RuntimeError('edited since')\n")
+    cluster.start()
+    for task in asked.values():
+        said, file = spool.result(task, timeout_s=40)
+        assert said == "as it was"
+        assert file.startswith(str(cluster.local / "copies"))
 
 
 def test_what_does_not_return_tells_why(cluster: Cluster, spool: Spool) -> None:

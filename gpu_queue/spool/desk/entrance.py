@@ -35,6 +35,8 @@ def named(job_id: str | None, queue_root: str | os.PathLike[str] | None) -> Spoo
     Raises:
         SpoolError: no queue can be called so, or ``gpu-queue.conf`` cannot be obeyed.
     """
+    if not isinstance(job_id, str | None):  # of other executors the first argument is a number
+        raise SpoolError(f"{job_id!r} is no JOB_ID; expected the name of a queue, such as 'train-exp1'")
     name = os.environ.get("JOB_ID", "") if job_id is None else job_id
     root = os.fspath(queue_root or os.environ.get("QUEUE_ROOT") or "")
     home = home_of(os.environ)
