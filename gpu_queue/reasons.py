@@ -104,14 +104,14 @@ _TELLING: tuple[Code, ...] = (
     # its file is so, on every node
     *(Code.NOT_A_FILE, Code.OURS, Code.OWNER, Code.SCRIPT, Code.STORAGE, Code.UNREAD, Code.SETTLING),
     # it is about to start there
-    *(Code.NEXT, Code.ENDING),
+    *(Code.NEXT, Code.GANG, Code.ENDING),
     # of the task itself
-    *(Code.AFTER, Code.BACKOFF, Code.QUEUE, Code.NOT_STARTED),
+    *(Code.AFTER, Code.BACKOFF, Code.QUEUE, Code.NOT_STARTED, Code.ASSEMBLING),
     # the node has what it needs, and others hold it
     *(Code.GPUS, Code.BEHIND, Code.RESERVE, Code.CONCURRENT, Code.CPU_SLOTS),
     *(Code.LIFETIME, Code.WAITED),
     # never there
-    *(Code.INFEASIBLE, Code.MEMORY, Code.PINNED),
+    *(Code.NODES_INFEASIBLE, Code.INFEASIBLE, Code.MEMORY, Code.PINNED),
     # nothing new starts there
     *(Code.PAUSED, Code.DRAINING, Code.LEAVING, Code.NO_AGENT, Code.SILENT, Code.OTHER),
 )

@@ -65,6 +65,8 @@ class Assembling:
         self._errands = errands
         self._look_soon = look_soon
         self._address = ""
+        self.is_serving = False
+        """Whether the agent takes what is new, as the last plan says."""
         self.unwanted: frozenset[str] = frozenset()
         """Tasks for which GPUs are held ready and should not be, as the last plan says."""
 
@@ -128,7 +130,8 @@ class Assembling:
             elif act is Act.LEAVE:
                 self._leave(one, "its nodes are not put together any more")
             return
-        done = of_offer(one.name, gang, terms, is_wanted=is_wanted)
+        may_begin = one.why is None and self.is_serving
+        done = of_offer(one.name, gang, terms, is_wanted=is_wanted, may_begin=may_begin)
         if done is Act.LEAVE:
             self._leave(one, "its nodes are not put together any more")
         elif done is Act.OVER:

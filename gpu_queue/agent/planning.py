@@ -147,6 +147,7 @@ class Planning:
         decided = plan(facts, LOOK_AHEAD if is_anew else 0)
         self._ready_since, self._kept_since = decided.ready_since, decided.kept_since
         self._gangs.assembling.unwanted = decided.unwanted
+        self._gangs.assembling.is_serving = facts.phase is Phase.SERVING
         if decided.actions and not self._fillers.is_empty:
             agenda.want(Duty.KEEP)  # a worker may have to go
         for action in decided.actions:

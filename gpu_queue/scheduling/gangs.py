@@ -189,7 +189,7 @@ def of_call(own: Gang, gangs: Sequence[Gang], nodes: int, terms: Terms, *, is_wa
     return Commit(tuple(ready[: max(0, lack)])) if len(ready) >= lack else Act.WAIT
 
 
-def of_offer(claim: str, gang: Gang | None, terms: Terms, *, is_wanted: bool) -> Act:
+def of_offer(claim: str, gang: Gang | None, terms: Terms, *, is_wanted: bool, may_begin: bool) -> Act:
     """What a node does that holds its GPUs ready for a gang.
 
     Args:
@@ -197,6 +197,7 @@ def of_offer(claim: str, gang: Gang | None, terms: Terms, *, is_wanted: bool) ->
         gang: as it was seen; None: it is gone.
         terms: how long what must stand still.
         is_wanted: the task's turn is now, and our GPUs are there for it.
+        may_begin: our agent serves, and nobody ends it.
     """
     if gang is None:
         return Act.OVER
@@ -204,8 +205,9 @@ def of_offer(claim: str, gang: Gang | None, terms: Terms, *, is_wanted: bool) ->
         if gang.members[claim] is not None:
             return Act.OVER
         if gang.stage is GangStage.GO and gang.ranks:
-            # A node that wants to leave by now is a rank that ends.
-            return Act.JOIN if claim in gang.ranks and is_wanted else Act.LEAVE
+            # A node that wants to leave by now is a rank that ends.  That other tasks have come before it, as our plan
+            # says of one that waits, does not matter any more: it runs.
+            return Act.JOIN if claim in gang.ranks and may_begin else Act.LEAVE
     if gang.stage is GangStage.OFF or not is_wanted:
         return Act.LEAVE
     if gang.stage is GangStage.GO and claim in gang.offers:

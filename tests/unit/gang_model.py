@@ -345,7 +345,7 @@ def _offered(world: World, who: int, one: Dir | None, rules: Rules) -> Iterator[
     gang = seen(world, one) if one is not None else None
     if rules.forgets_calls and gang is not None:
         gang = Gang(gang.name, 500, gang.task_id, gang.stage, "", gang.offers, gang.members, {}, gang.ranks)
-    act = of_offer(claim_of(agent.member), gang, TERMS, is_wanted=is_enough(world))
+    act = of_offer(claim_of(agent.member), gang, TERMS, is_wanted=is_enough(world), may_begin=True)
     if act is Act.JOIN:
         yield agent_at(world, who, step="join")
     elif act is Act.LEAVE:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_queue.reasons import Bar, Code, Param, Reason, reason
+from gpu_queue.reasons import Bar, Code, Param, Reason, reason, telling
 from gpu_queue.states import GpuState
 from gpu_queue.units import format_clock
 from gpu_queue.words import LANGUAGES, Language, in_words, language_of
@@ -182,3 +182,9 @@ def test_the_language_is_that_of_the_locale() -> None:
         "en",
         "en",
     ]
+
+
+def test_of_the_reasons_of_several_nodes_each_has_its_place_and_a_gang_that_comes_together_tells_most() -> None:
+    assert len({telling(reason(code)) for code in Code}) == len(Code)
+    others = (Code.GPUS, Code.BEHIND, Code.INFEASIBLE, Code.NODES_INFEASIBLE, Code.ASSEMBLING, Code.PAUSED)
+    assert min(map(telling, map(reason, (*others, Code.GANG)))) == telling(reason(Code.GANG))
