@@ -2653,10 +2653,11 @@ __gpu_facts() {
         for file in "${whole[@]}"; do # of several nodes the one counts that might run it
           file=${file#*$'\t'}; rest=${file#*$'\t'} file=${file%%$'\t'*}
           case $file in *[!A-Za-z0-9._+-]*) continue ;; esac
-          [ -z "${hopeful[$file]-}" ] || continue
-          case ${rest%%$'\t'*} in
-            infeasible | memory | pinned | paused | draining | leaving | lifetime) spoken[$file]=${spoken[$file]:-$rest} ;;
-            *) spoken[$file]=$rest hopeful[$file]=high ;;
+          case ${rest%%$'\t'*}${hopeful[$file]-} in
+            gang*) spoken[$file]=$rest hopeful[$file]=-high ;; # some of its nodes have their GPUs
+            *-high) ;;
+            infeasible | nodes_infeasible | memory | pinned | paused | draining | leaving | lifetime) spoken[$file]=${spoken[$file]:-$rest} ;;
+            *) spoken[$file]=$rest hopeful[$file]=-high ;;
           esac
         done ;;
     esac

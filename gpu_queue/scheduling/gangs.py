@@ -205,8 +205,7 @@ def of_offer(claim: str, gang: Gang | None, terms: Terms, *, is_wanted: bool, ma
         if gang.members[claim] is not None:
             return Act.OVER
         if gang.stage is GangStage.GO and gang.ranks:
-            # A node that wants to leave by now is a rank that ends.  That other tasks have come before it, as our plan
-            # says of one that waits, does not matter any more: it runs.
+            # A node that wants to leave by now is a rank that ends.  Whose turn it would be does not matter any more.
             return Act.JOIN if claim in gang.ranks and may_begin else Act.LEAVE
     if gang.stage is GangStage.OFF or not is_wanted:
         return Act.LEAVE
