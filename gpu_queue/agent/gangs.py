@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from gpu_queue.agent import stages
@@ -118,6 +119,12 @@ class Gangs:
     @property
     def _terms(self) -> Terms:
         return gang_terms(self._settings(), is_local=self._spool.mount.is_local)
+
+    @property
+    def _verdict_terms(self) -> Terms:
+        """The same; whoever gives its node back has no more time for ranks that do not end than for its own."""
+        terms, leave_s = self._terms, self._settings().leave_grace_s / 2
+        return replace(terms, patience_s=min(terms.patience_s, leave_s)) if self._tries.is_leaving else terms
 
     def _live(self) -> list[LiveTry]:
         return [one for one in self._tries.live.values() if one.gang is not None]
@@ -299,7 +306,7 @@ class Gangs:
         if gang is None or (ganged.off_at is not None and one.why is not None):
             return
         blamed = verdict(
-            gang, End(TOLD_TO_END, one.why) if one.why else None, self._terms, self._asked_s(ganged, now)
+            gang, End(TOLD_TO_END, one.why) if one.why else None, self._verdict_terms, self._asked_s(ganged, now)
         )
         if blamed is None and gang.stage is not GangStage.OFF:
             return
@@ -355,7 +362,7 @@ class Gangs:
             if self._is_gone(ganged) or ganged.made_at is None:
                 self._move_on(one, ganged, own, now)
             return
-        by = ganged.by = gang.end or ganged.by or verdict(gang, own, self._terms, self._asked_s(ganged, now))
+        by = ganged.by = gang.end or ganged.by or verdict(gang, own, self._verdict_terms, self._asked_s(ganged, now))
         if by is not None and gang.stage in (GangStage.GO, GangStage.CALL):
             self._errand(one.name, lambda: self._spool.gangs.finish(ganged.claim, by))
             return

@@ -23,7 +23,7 @@ from submitit.core import core, job_environment, logger, utils
 
 from gpu_queue.errors import GpuQueueError, SpoolError
 from gpu_queue.integrations import submitit_script
-from gpu_queue.integrations.submitit_script import BEGAN, DELAY, NAME, RANK, RANKS, SIGNAL_DELAY_S
+from gpu_queue.integrations.submitit_script import BEGAN, DELAY, LOCAL_RANK, NAME, RANK, RANKS, SIGNAL_DELAY_S
 from gpu_queue.spool.desk import entrance, papers, publishing
 from gpu_queue.spool.desk.find import Task, look
 from gpu_queue.spool.desk.publishing import Script
@@ -192,10 +192,10 @@ class GpuQueueJobEnvironment(job_environment.JobEnvironment):
     _env: ClassVar[dict[str, str]] = {
         "job_id": "GPU_QUEUE_TASK",
         "num_tasks": RANKS,
-        "num_nodes": "SUBMITIT_GPUQUEUE_NODES",
-        "node": "SUBMITIT_GPUQUEUE_NODE",
+        "num_nodes": "GPU_QUEUE_NODES",
+        "node": "GPU_QUEUE_NODE_RANK",
         "global_rank": RANK,
-        "local_rank": RANK,
+        "local_rank": LOCAL_RANK,
     }
 
     @classmethod
@@ -207,6 +207,12 @@ class GpuQueueJobEnvironment(job_environment.JobEnvironment):
     def raw_job_id(self) -> str:
         """That of our task."""
         return _job_id(os.environ["GPU_QUEUE_TASK"])
+
+    @property
+    def hostnames(self) -> Sequence[str]:
+        """Where its nodes reach each other, the first rank's first."""
+        told = os.environ.get("GPU_QUEUE_NODE_ADDRESSES")
+        return told.split(",") if told else super().hostnames
 
     @property
     def paths(self) -> utils.JobPaths:
@@ -324,8 +330,6 @@ class GpuQueueExecutor(core.PicklingExecutor):
         if unknown:
             known = ", ".join((*_SHARED, *_NEEDS, *_OWN))
             raise ValueError(f"Unavailable parameter(s): {unknown}\nValid parameters are: {known}")
-        if kwargs.get("nodes", 1) != 1:
-            raise ValueError(f"nodes={kwargs['nodes']!r}: a job of gpuqueue has one node; expected 1")
         super()._internal_update_parameters(**kwargs)
 
     def _internal_process_submissions(
@@ -376,6 +380,8 @@ class GpuQueueExecutor(core.PicklingExecutor):
         needs = {name: said[name] for name in _NEEDS if name in said}
         if "gpus_per_node" in said:
             needs["gpus"] = said["gpus_per_node"]
+        if "nodes" in said:
+            needs["nodes"] = said["nodes"]
         if "timeout_min" in said:
             needs["time"] = said["timeout_min"] * 60.0
         needs["signal"] = f"USR2@{self._delay_s}"
@@ -385,13 +391,18 @@ class GpuQueueExecutor(core.PicklingExecutor):
     def _delay_s(self) -> int:
         return int(self.parameters.get("signal_delay_s", SIGNAL_DELAY_S))
 
-    def _num_tasks(self) -> int:
+    def _ranks_of_each(self) -> int:
         return max(1, int(self.parameters.get("tasks_per_node", 1)))
+
+    def _num_tasks(self) -> int:
+        return max(1, int(self.parameters.get("nodes", 1))) * self._ranks_of_each()
 
     def _make_submission_file_text(self, command: str, uid: str) -> str:
         del uid  # pickles are known by their jobs
         setup = tuple(self.parameters.get("setup") or ())
-        return submitit_script.script_of(command, self.folder, self.python, self._num_tasks(), self._delay_s, setup)
+        return submitit_script.script_of(
+            command, self.folder, self.python, self._ranks_of_each(), self._delay_s, setup
+        )
 
     def _make_submission_command(self, submission_file_path: Path) -> list[str]:
         raise NotImplementedError("jobs of gpuqueue are published without a command")

@@ -17,6 +17,7 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError, Uncomplet
 
 from gpu_queue.integrations.submitit_plugin import GpuQueueExecutor, GpuQueueJob
 from tests.agent.harness import Cluster, wait_until
+from tests.faults.machine import Machine
 from tests.integrations import work
 from tests.integrations.conftest import PYTHONPATH
 
@@ -66,12 +67,11 @@ def test_an_array_is_one_publication_and_brings_all_results(cluster: Cluster, ex
 def test_what_cannot_be_is_refused(cluster: Cluster, executor: Any) -> None:
     with pytest.raises(NameError, match="Unknown argument 'partition' for executor 'gpuqueue'"):
         executor.update_parameters(gpuqueue_partition="x")
-    with pytest.raises(ValueError, match="nodes=2: a job of gpuqueue has one node"):
-        executor.update_parameters(nodes=2)
-    executor.update_parameters(gpuqueue_memory="much")
-    with pytest.raises(FailedSubmissionError, match="asks for what cannot be"):
-        executor.submit(work.times, 1)
-    executor.update_parameters(gpuqueue_memory="1G")
+    for name, value, fine in (("gpuqueue_memory", "much", "1G"), ("nodes", 0, 1)):
+        executor.update_parameters(**{name: value})
+        with pytest.raises(FailedSubmissionError, match="asks for what cannot be"):
+            executor.submit(work.times, 1)
+        executor.update_parameters(**{name: fine})
     executor._executor.max_pickle_size_gb = 1e-9
     with pytest.raises(RuntimeError, match="through pickle"):
         executor.map_array(work.times, range(3))
@@ -146,6 +146,59 @@ def rank() -> tuple[int, int]:
     environment = submitit.JobEnvironment()
     print(f"rank {environment.global_rank}")
     return environment.global_rank, environment.num_tasks
+
+
+@pytest.mark.parametrize("with_torch", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_ranks_on_two_nodes_find_each_other_and_rank_0_saves_for_all(
+    cluster: Cluster, executor: Any, with_torch: bool
+) -> None:
+    executor.update_parameters(nodes=2, tasks_per_node=2, gpus_per_node=2)
+    job = executor.submit(Together(with_torch))
+    machines = [
+        Machine(cluster, f"n{number}", simulate="2", env={"GPU_QUEUE_LEAVE_GRACE": "10s"}) for number in (1, 2)
+    ]
+    wait_until(lambda: "rank 0 begins" in (job.stdout() or ""), "its first step", dump=cluster.dump)
+    machines[1].agent.terminate()
+    machines[1].agent.wait(40)
+    assert not job.done()
+    Machine(cluster, "n3", simulate="2", env={})
+    results = job.results()
+    assert [one[:5] for one in results] == [(number, 4, number % 2, number // 2, 2) for number in range(4)]
+    assert {one[5] for one in results} == {6.0}, "what all of them have, summed"
+    assert {one[6] for one in results} == {1}, "saved once"
+    assert (job.stdout().count("saves\n"), "rank 3" in job.task(3).stdout()) == (1, True)
+    (again, succeeded) = (record["outcome"] for record in cluster.tries(job.task_id_in_queue))
+    assert (again, succeeded) == ("again", "succeeded")
+
+
+class Together:
+    """Waits to be warned; in its next try tells who it is, and has torch sum up the ranks."""
+
+    def __init__(self, with_torch: bool, tries: int = 0) -> None:
+        self.with_torch = with_torch
+        self.tries = tries
+
+    def __call__(self) -> tuple[Any, ...]:
+        told = submitit.JobEnvironment()
+        print(f"rank {told.global_rank} begins", flush=True)
+        while self.tries == 0:
+            time.sleep(0.05)
+        submitit.helpers.TorchDistributedEnvironment().export(set_cuda_visible_devices=False)
+        total = 6.0
+        if self.with_torch:
+            import torch
+            import torch.distributed as group
+
+            group.init_process_group("gloo")
+            all_of_them = torch.tensor([float(told.global_rank)])
+            group.all_reduce(all_of_them)
+            total = all_of_them.item()
+        assert os.environ["MASTER_ADDR"] == told.hostnames[0]
+        return (told.global_rank, told.num_tasks, told.local_rank, told.node, told.num_nodes, total, self.tries)
+
+    def checkpoint(self) -> Any:
+        print("saves", flush=True)
+        return submitit.helpers.DelayedSubmission(Together(self.with_torch, self.tries + 1))
 
 
 def peers_tests(cluster: Cluster, *arguments: str) -> str:

@@ -184,6 +184,26 @@ def test_what_one_rank_is_warned_of_all_are_and_what_they_saved_is_gone_on_with(
     go_on_until(lambda: room.where(task) == ["done"], first, third)
 
 
+def test_whoever_gives_its_node_back_waits_no_longer_for_ranks_than_it_has_time(room: Room) -> None:
+    slow = replace(QUICK, beat_s=30.0, fence_after_s=720.0, takeover_after_s=900.0)
+    one, two = (room.start(slow, name=name, gpus="1") for name in (ONE, TWO))
+    saves = 'trap "echo saved >$GPU_QUEUE_REQUEUE; exit 0" USR1; while :; do sleep 0.05; done'
+    first_saves = f'[ "$NODE_RANK" = 1 ] || {{ {saves}; }}'
+    end = '[ "$GPU_QUEUE_TRY" = 1 ] || exit 0'
+    goes_on = 'trap "echo heard" USR1; while :; do sleep 0.05; done'
+    task = room.submit(room.script(f"{end}; {first_saves}; {goes_on}", f"{HEAD} --signal USR1@20"))
+    go_on_until(lambda: runs_on_both(room, task), one, two)
+    first, second = leader(room, task, one, two)
+    first.agent.was_terminated, since = True, room.now
+    go_on_until(lambda: room.where(task) == ["pending"] and first.agent.finished, one, two)
+    assert room.now - since < 20.0, "a minute, where others may take so long as whoever does not leave lets them"
+    index = json.loads((room.root / "records" / f"{task}.tries.json").read_text())["tries"]
+    assert [entry["why"] for entry in index] == ["again"]
+    first.die()
+    third = room.start(slow, name=THREE, gpus="1")
+    go_on_until(lambda: room.where(task) == ["done"], second, third)
+
+
 def test_the_time_of_a_gang_is_over_on_all_its_nodes(room: Room) -> None:
     one, two = two_nodes(room)
     task = room.submit(room.script("exec sleep 600", f"{HEAD} --time 1s"))
