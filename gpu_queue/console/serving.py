@@ -177,7 +177,9 @@ class _App(FastAPI):
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
-            schemas["ProblemDetails"] = ProblemDetails.model_json_schema()
+            problem = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas.update({name: one for name, one in problem.pop("$defs", {}).items() if name not in schemas})
+            schemas["ProblemDetails"] = problem
         return self.openapi_schema or {}
 
 

@@ -30,7 +30,10 @@ def ask_everything(served: Served, phases: str, examples: int, seed: int | None)
     made = served.spool().publish([Script(f"train{n}.sh", "#GPUQ --gpus 1\necho hello\n") for n in range(3)])
     # A path that leads to something, and one that leads to nothing.
     keys = json.dumps([made[0].id, "none"])
+    # What is too much for a body (413) is not accepted either.
+    refused = ", ".join(str(one) for one in (400, 401, 403, 404, 405, 406, 409, 412, 413, 415, 421, 422, 428, 429))
     settings = (
+        f"[checks.negative_data_rejection]\nexpected-statuses = [{refused}]\n"
         f'[parameters]\n"path.job" = "exp"\n"path.key" = {keys}\n"path.source" = "log"\n"path.index" = ["0", "7"]\n'
     )
     jobfiles = served.queue_root / "exp" / "jobfiles"
@@ -86,6 +89,19 @@ def test_each_route_tells_what_it_is_for_and_what_goes_wrong() -> None:
         assert "422" not in one["responses"], where
         assert "application/problem+json" in one["responses"]["default"]["content"], where
     assert "ProblemDetails" in document["components"]["schemas"]
+
+
+def test_what_the_document_refers_to_stands_in_it() -> None:
+    document = json.loads(schema())
+    referred = set(re.findall(r'"\$ref": ?"([^"]+)"', json.dumps(document)))
+    names = document["components"]["schemas"]
+    assert [one for one in referred if one.removeprefix("#/components/schemas/") not in names] == []
+
+
+def test_what_a_path_can_do_names_no_other_path(client: Inside) -> None:
+    for path, method in (("new", "POST"), ("all", "GET"), ("list", "GET")):
+        assert client.request("OPTIONS", f"/api/commands/single/{path}").headers["allow"] == method
+        assert client.request("DELETE", f"/api/commands/single/{path}").status_code == 405
 
 
 def test_a_priority_is_a_number_and_not_what_can_be_taken_for_one(client: Inside) -> None:

@@ -17,7 +17,7 @@ from gpu_queue.console.api import usage as api
 from gpu_queue.console.history.keeper import Histories, path_of
 from gpu_queue.console.history.minutes import Minutes
 from gpu_queue.console.history.store import LEVELS, MINUTES, QUARTERS, SHIFTS, Load, Store
-from gpu_queue.console.history.usage import POINTS_MAX, ROWS_MAX, Raster, days_of, load_series, raster_of
+from gpu_queue.console.history.usage import POINTS_MAX, ROWS_MAX, Raster, day_name, days_of, load_series, raster_of
 from gpu_queue.console.models.usage import Usage, Users
 from gpu_queue.console.timeline.shares import USES, Grid, Shares, Spending
 from gpu_queue.console.timeline.story import Interval
@@ -214,6 +214,18 @@ def test_what_nodes_have_written_down_is_told_in_shares_that_make_up_the_whole(p
     assert any(week.mean_percent)
 
 
+def test_a_range_that_begins_and_ends_within_a_step_counts_nothing_outside_of_it(played: Any) -> None:
+    base, _, _, now_s = played
+    histories = histories_of(base)
+    ask = Asker(str(base / "root"), api.router, histories=histories)
+    begin_s, end_s = (now_s - 3.3 * DAY_S) // 3600 * 3600 + 130, (now_s - 2.3 * DAY_S) // 3600 * 3600 + 131
+    day = Usage.model_validate(ask("spools/exp/usage", **{"from": begin_s, "to": end_s}).json())
+    histories.close()
+    assert sum(one.total_s for one in day.uses) == pytest.approx(4 * (end_s - begin_s), rel=1e-3)
+    for place in (0, len(day.at_s) - 1):
+        assert sum(one.gpus[place] or 0 for one in day.uses) == pytest.approx(4, abs=0.02)
+
+
 def test_without_samples_uses_are_told_and_load_is_not(played: Any) -> None:
     base, _, _, now_s = played
     ask = Asker(str(base / "root"), api.router, histories=histories_of(base, is_kept=False))
@@ -245,3 +257,5 @@ def test_gpu_hours_are_told_by_user_by_queue_and_by_day_to_the_same_sum(played: 
     assert "car" in {one.name for one in told.queues}
     assert any(one.failed_gpu_s > 0 for one in told.users)
     assert [one.name for one in told.days] == sorted((one.name for one in told.days), reverse=True)
+    assert all(day_name(one.from_s) == one.name != day_name(one.to_s) for one in told.days)
+    assert [one.from_s for one in told.days[:-1]] == [one.to_s for one in told.days[1:]]

@@ -144,7 +144,7 @@ async def new(world: Meant, console: Console, mode: Mode, wish: NewCommands | No
     return saved(*await on_shelf(world, console, work, source))
 
 
-@router.delete("/{mode}/{index}", summary="Delete a configuration")
+@router.delete("/{mode}/{index:int}", summary="Delete a configuration")
 async def delete(world: Meant, console: Console, mode: Mode, index: PathIndex) -> Deleted:
     """It lies in the trash for 30 days; its loaded tasks go on."""
     which = which_of(mode, index)

@@ -14,9 +14,18 @@ from gpu_queue.console.api.timeline import Moment, range_of
 from gpu_queue.console.history.keeper import CALL_S, Histories, Kept
 from gpu_queue.console.history.owners import Owner
 from gpu_queue.console.history.store import QUARTERS_KEPT_S
-from gpu_queue.console.history.usage import LoadSeries, Raster, Share, day_name, days_of, load_series, raster_of
+from gpu_queue.console.history.usage import (
+    LoadSeries,
+    Raster,
+    Share,
+    day_after,
+    day_name,
+    days_of,
+    load_series,
+    raster_of,
+)
 from gpu_queue.console.keys import name_of
-from gpu_queue.console.models.usage import Usage, UsedBy, Users, UseSeries
+from gpu_queue.console.models.usage import Usage, UsedBy, UsedOn, Users, UseSeries
 from gpu_queue.console.problems import Problem
 from gpu_queue.console.timeline.book import Book, Wanted
 from gpu_queue.console.timeline.shares import USES, Grid, Shares, Spent
@@ -55,7 +64,7 @@ async def usage(
     kept = histories.of(world.paths)
     async with told():
         raster, loads, since_s, count = await _sampled(histories, kept, _Scope(node, gpu), from_s, to_s, now_s)
-        grid = Grid(raster.first, raster.step, raster.count)
+        grid = Grid(raster.first, raster.step, raster.count, from_s, to_s)
         shares = await console.books.ask(
             world, lambda book, seen: book.shares(_wanted(node, gpu, from_s, to_s, now_s), seen.snapshot.nodes, grid)
         )
@@ -73,7 +82,7 @@ async def usage(
         energy_j=loads.energy_j,
         sampled_since_s=since_s,
         sampled_gpus=count,
-        uses=_uses(shares, min(now_s, to_s)),
+        uses=_uses(shares, now_s),
         seen_gpus=shares.gpus,
         seen_since_s=shares.since_s,
         is_sampled=histories.is_kept,
@@ -118,14 +127,10 @@ def _wanted(node: str, gpu: str, from_s: float, to_s: float, now_s: float) -> Wa
     return Wanted(from_s, to_s, now_s, name_of(of_gpu or node), uuid)
 
 
-def _uses(shares: Shares, until_s: float) -> list[UseSeries]:
-    grid = shares.grid
+def _uses(shares: Shares, now_s: float) -> list[UseSeries]:
     seconds = {use: shares.uses[use].seconds() for use in USES}
     known = [sum(parts) > 0 for parts in zip(*seconds.values(), strict=True)]
-    # The last step has only begun.
-    lengths_s = [
-        max(1.0, min(grid.step_s, until_s - grid.first_s - place * grid.step_s)) for place in range(grid.count)
-    ]
+    lengths_s = [max(1.0, one) for one in shares.grid.lengths_s(now_s)]  # the last step may only have begun
     return [
         UseSeries(
             use=use,
@@ -201,6 +206,7 @@ class _Sums:
     ) -> None:
         self.users: dict[str, Share] = {}
         self.queues: dict[str, Share] = {}
+        self.days_s = days_s
         self.days: dict[str, Share] = {day_name(one): Share() for one in days_s}
         names = list(self.days)
         for claim, one in spent.items():
@@ -217,7 +223,10 @@ def _told(from_s: float, to_s: float, sums: _Sums, unread: int) -> Users:
     def most(shares: Mapping[str, Share]) -> list[UsedBy]:
         return [_used_by(*one) for one in sorted(shares.items(), key=lambda one: (-one[1].gpu_s, one[0]))][:NAMES_MAX]
 
-    days = [_used_by(*one) for one in sums.days.items()][::-1]
+    days = [
+        UsedOn(**_used_by(name, share).model_dump(), from_s=day_s, to_s=day_after(day_s))
+        for (name, share), day_s in zip(sums.days.items(), sums.days_s, strict=True)
+    ][::-1]
     return Users(from_s=from_s, to_s=to_s, users=most(sums.users), queues=most(sums.queues), days=days, unread=unread)
 
 

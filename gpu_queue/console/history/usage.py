@@ -145,12 +145,17 @@ class Share:
 
 def days_of(from_s: float, to_s: float) -> list[float]:
     """When days begin by this machine's clock, from the one that holds ``from_s`` on."""
-    day = datetime.fromtimestamp(from_s).replace(hour=0, minute=0, second=0, microsecond=0)
+    day_s = datetime.fromtimestamp(from_s).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
     found = []
-    while day.timestamp() < to_s:
-        found.append(day.timestamp())
-        day = (day + timedelta(hours=26)).replace(hour=0)  # days of 23 and of 25 hours are days
+    while day_s < to_s:
+        found.append(day_s)
+        day_s = day_after(day_s)
     return found
+
+
+def day_after(day_s: float) -> float:
+    """When the day after one begins that begins at ``day_s``; days of 23 and of 25 hours are days."""
+    return (datetime.fromtimestamp(day_s) + timedelta(hours=26)).replace(hour=0).timestamp()
 
 
 def day_name(at_s: float) -> str:

@@ -46,13 +46,20 @@ class Usage(Model):
 
 
 class UsedBy(Model):
-    """What one user, queue or day had."""
+    """What one user or queue had."""
 
     name: str = Field(description="Empty: nobody tells.")
     gpu_s: float
     failed_gpu_s: float = Field(description="Of it in tries that ended badly.")
     tries: int
     tasks: int
+
+
+class UsedOn(UsedBy):
+    """What a day had, as far as it lies in the range."""
+
+    from_s: float = Field(description="Its midnight, by the console's machine.")
+    to_s: float = Field(description="The next one.")
 
 
 class Users(Model):
@@ -62,5 +69,5 @@ class Users(Model):
     to_s: float
     users: list[UsedBy]
     queues: list[UsedBy]
-    days: list[UsedBy] = Field(description="By the days of the console's machine, the newest first.")
+    days: list[UsedOn] = Field(description="By the days of the console's machine, the newest first.")
     unread: int = Field(description="Tasks whose records were not read yet: ask again.")

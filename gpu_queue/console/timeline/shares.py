@@ -20,30 +20,44 @@ USES = ("task", "keepalive", "idle", "foreign", "lost", "unknown")
 
 @dataclass(frozen=True)
 class Grid:
-    """Steps of one length; moments in epoch seconds."""
+    """Steps of one length; moments in epoch seconds.  A range may begin within the first and end in the last."""
 
     first_s: float
     step_s: float
     count: int
+    asked_from_s: float = float("-inf")
+    asked_to_s: float = float("inf")
+
+    @property
+    def from_s(self) -> float:
+        """Nothing before that counts."""
+        return max(self.first_s, self.asked_from_s)
 
     @property
     def until_s(self) -> float:
-        """The end of the last one."""
-        return self.first_s + self.step_s * self.count
+        """Nothing after that counts."""
+        return min(self.first_s + self.step_s * self.count, self.asked_to_s)
+
+    def lengths_s(self, until_s: float) -> list[float]:
+        """What of each step counts, until a moment; 0: nothing."""
+        begins = [self.first_s + place * self.step_s for place in range(self.count)]
+        last_s = min(self.until_s, until_s)
+        return [max(0.0, min(one + self.step_s, last_s) - max(one, self.from_s)) for one in begins]
 
 
 class Sums:
     """Seconds in each step of a grid."""
 
     def __init__(self, grid: Grid) -> None:
-        self._first_s, self._until_s, self._step_s = grid.first_s, grid.until_s, grid.step_s
+        self._first_s, self._step_s = grid.first_s, grid.step_s
+        self._from_s, self._until_s = grid.from_s, grid.until_s
         self._parts = [0.0] * (grid.count + 1)
         self._whole = [0] * (grid.count + 2)
         """How many intervals begin, less how many end, to cover whole steps from here on."""
 
     def add(self, begin_s: float, end_s: float, sign: int = 1) -> None:
         """Add what of an interval lies in the grid, or take it away."""
-        begin_s = begin_s if begin_s > self._first_s else self._first_s
+        begin_s = begin_s if begin_s > self._from_s else self._from_s
         end_s = end_s if end_s < self._until_s else self._until_s
         if end_s <= begin_s:
             return
@@ -92,7 +106,7 @@ class Shares:
         if until_s <= since_s:
             return
         self.since_s = since_s if self.since_s is None else min(self.since_s, since_s)
-        from_s, to_s = self.grid.first_s, min(self.grid.until_s, until_s)
+        from_s, to_s = self.grid.from_s, min(self.grid.until_s, until_s)
         if until_s <= from_s or since_s >= to_s:
             return
         self.gpus += 1

@@ -78,6 +78,46 @@ def test_a_week_is_seen_with_who_used_it_and_its_address_shows_the_same_to_other
         other.close()
 
 
+def test_a_day_is_chosen_by_its_name_and_another_after_it_and_back_is_the_week_again(
+    page: Page, served: Served
+) -> None:
+    show(page, served, "ui/history")
+    expect(page).to_have_title("History of all GPUs · gpu-queue")
+    days = page.get_by_role("table", name="By day")
+    names = days.get_by_role("link")
+    expect(names).to_have_count(8)
+    day, other = names.nth(2).inner_text(), names.nth(3).inner_text()
+    for chosen in (day, other):
+        days.get_by_role("link", name=chosen).click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text(f"{chosen} 00:00 to ")
+        expect(names).to_have_text([chosen])  # and what is counted is this day's alone
+        expect(page.get_by_role("table", name="By user").get_by_role("row").nth(1)).to_be_visible()
+        page.go_back()
+        expect(names).to_have_count(8)
+        expect(page).to_have_url(re.compile("/ui/history$"))
+
+
+def test_a_drawer_that_is_closed_is_not_opened_again_by_back(page: Page, served: Served) -> None:
+    show(page, served, "ui/state?state=all")
+    expect(page).to_have_title("Tasks · gpu-queue")
+    page.keyboard.press("g")
+    page.keyboard.press("b")
+    expect(page).to_have_title("Batches · gpu-queue")
+    page.keyboard.press("n")
+    drawer = page.get_by_role("dialog")
+    expect(drawer).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(drawer).to_have_count(0)
+    expect(page).to_have_url(re.compile("/ui/batch$"))
+    page.go_back()
+    expect(page).to_have_url(re.compile("/ui/state"))
+    expect(drawer).to_have_count(0)
+    page.goto(f"{served.address}ui/batch?submit=1")  # an address that somebody was given
+    expect(drawer).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page).to_have_url(re.compile("/ui/batch$"))
+
+
 def test_what_failed_of_a_sweep_waits_again_and_is_taken_back(page: Page, served: Served) -> None:
     show(page, served, f"ui/batch?group={GROUP}")
     expect(page).to_have_url(re.compile(f"/ui/batch/{key_of_group(GROUP)}"))

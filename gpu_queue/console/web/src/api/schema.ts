@@ -4484,7 +4484,7 @@ export interface components {
         };
         /**
          * UsedBy
-         * @description What one user, queue or day had.
+         * @description What one user or queue had.
          */
         UsedBy: {
             /**
@@ -4505,6 +4505,38 @@ export interface components {
             tries: number;
         };
         /**
+         * UsedOn
+         * @description What a day had, as far as it lies in the range.
+         */
+        UsedOn: {
+            /**
+             * Failed Gpu S
+             * @description Of it in tries that ended badly.
+             */
+            failed_gpu_s: number;
+            /**
+             * From S
+             * @description Its midnight, by the console's machine.
+             */
+            from_s: number;
+            /** Gpu S */
+            gpu_s: number;
+            /**
+             * Name
+             * @description Empty: nobody tells.
+             */
+            name: string;
+            /** Tasks */
+            tasks: number;
+            /**
+             * To S
+             * @description The next one.
+             */
+            to_s: number;
+            /** Tries */
+            tries: number;
+        };
+        /**
          * Users
          * @description Who used the GPUs: seconds times GPUs, as `gpu-queue report` counts them.
          */
@@ -4513,7 +4545,7 @@ export interface components {
              * Days
              * @description By the days of the console's machine, the newest first.
              */
-            days: components["schemas"]["UsedBy"][];
+            days: components["schemas"]["UsedOn"][];
             /** From S */
             from_s: number;
             /** Queues */

@@ -1,7 +1,6 @@
 import { Plural, Trans, useLingui } from "@lingui/react/macro";
 import { IconDownload } from "@tabler/icons-react";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import { useEffect } from "react";
 
 import { spool, url } from "../api/base";
 import { ApiError, isAccessError } from "../api/client";
@@ -18,6 +17,7 @@ import { CopyLink } from "../ui/CopyLink";
 import { cx } from "../ui/cx";
 import { Empty } from "../ui/Empty";
 import { clockTime, dateTime, duration, thousands } from "../ui/format";
+import { useTitle } from "../ui/hooks";
 import { Panel } from "../ui/Panel";
 import { Skeleton } from "../ui/Skeleton";
 import styles from "./Batch.module.css";
@@ -157,13 +157,7 @@ function Loaded({ detail }: { detail: Detail }) {
   const shown = thousands(runs.length);
   const number = thousands(detail.unread);
 
-  useEffect(() => {
-    const before = document.title;
-    document.title = `${batch.name} · gpu-queue`;
-    return () => {
-      document.title = before;
-    };
-  }, [batch.name]);
+  useTitle(batch.name);
 
   return (
     <>

@@ -9,6 +9,7 @@ import { Chip } from "../ui/Chip";
 import { CopyLink } from "../ui/CopyLink";
 import { Empty } from "../ui/Empty";
 import { thousands } from "../ui/format";
+import { useTitle } from "../ui/hooks";
 import { Panel } from "../ui/Panel";
 import { Skeleton } from "../ui/Skeleton";
 import styles from "./Batch.module.css";
@@ -48,6 +49,8 @@ function Line({ batch }: { batch: Summary }) {
 
 /** Command files and groups of experiments of which there are tasks; one that the address names is shown at once. */
 export function BatchesPage() {
+  const { t } = useLingui();
+  useTitle(t`Batches`);
   const job = useJob();
   const { file, group } = route.useSearch();
   const { data, error } = useBatches();

@@ -12,7 +12,7 @@ import { useTrouble } from "../tasks/plan/PlanHost";
 import { cx } from "../ui/cx";
 import { Button } from "../ui/Button";
 import { Empty } from "../ui/Empty";
-import { useMedia } from "../ui/hooks";
+import { useMedia, useTitle } from "../ui/hooks";
 import { Menu } from "../ui/Menu";
 import { Skeleton } from "../ui/Skeleton";
 import { Tabs } from "../ui/Tabs";
@@ -21,7 +21,7 @@ import { FieldDialog } from "./FieldDialog";
 import { FileEditor } from "./FileEditor";
 import { FileList } from "./FileList";
 import styles from "./FilesPage.module.css";
-import { MODE_WORDS, MODES, modeOf, type Mode, type Which } from "./names";
+import { MODE_WORDS, MODES, modeOf, useFileName, type Mode, type Which } from "./names";
 import { files, type JobfileList, type Trashed } from "./requests";
 import { PARTS, type Part } from "./search";
 import { useFile, useFileList, useRefresh } from "./useFiles";
@@ -180,6 +180,8 @@ export function FilesPage() {
   const [isUnsaved, setUnsaved] = useState(false);
   const mode = modeOf(params.mode ?? "");
   const which = mode !== undefined && params.index !== undefined ? { mode, index: params.index } : null;
+  const nameOf = useFileName();
+  useTitle(which === null ? t`Job files` : `${nameOf(which)} · ${which.mode}`);
   const part: Part = which === null ? "list" : (PARTS.find((one) => one === tab) ?? "edit");
   const onPart = useCallback(
     (next: Part): void =>

@@ -1,4 +1,4 @@
-import { Trans } from "@lingui/react/macro";
+import { Trans, useLingui } from "@lingui/react/macro";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { lazy, Suspense, type MouseEvent } from "react";
 
@@ -7,7 +7,7 @@ import { useFresh, useIsLoaded, useLiving, useMap, useNow } from "../live/hooks"
 import { useJob } from "../shell/job";
 import { cx } from "../ui/cx";
 import { Empty } from "../ui/Empty";
-import { useIsNarrow } from "../ui/hooks";
+import { useIsNarrow, useTitle } from "../ui/hooks";
 import { Panel } from "../ui/Panel";
 import { Skeleton } from "../ui/Skeleton";
 import { AttentionPanel } from "./AttentionPanel";
@@ -130,6 +130,8 @@ function Loaded() {
 
 /** Nodes, GPUs and the queue in one screen. */
 export function GpusPage() {
+  const { t } = useLingui();
+  useTitle(t`GPUs`);
   const isLoaded = useIsLoaded();
   const { way, problem } = useFresh();
   if (isLoaded) return <Loaded />;

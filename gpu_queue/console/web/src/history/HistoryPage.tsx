@@ -10,6 +10,7 @@ import { TokenPanel } from "../shell/TokenPanel";
 import { Banner } from "../ui/Banner";
 import { Empty } from "../ui/Empty";
 import { dateTime, power, UNKNOWN } from "../ui/format";
+import { useTitle } from "../ui/hooks";
 import { Panel } from "../ui/Panel";
 import { Skeleton } from "../ui/Skeleton";
 import styles from "./History.module.css";
@@ -17,12 +18,16 @@ import { HistoryTable } from "./HistoryTable";
 import { LoadChart, PowerChart } from "./LoadCharts";
 import { hours, kWh, meanOf, percent } from "./numbers";
 import { ORDER } from "./order";
+import { RANGE_S, USUAL } from "./search";
 import { Tools, useScopeTitle } from "./Tools";
 import { useUsage, type Usage, type UseName } from "./usage";
 import { UseChart } from "./UseChart";
 import { WhoPanels } from "./WhoPanels";
 
 const route = getRouteApi("/ui/history");
+
+/** To the minute. */
+const moment = (at_s: number | null | undefined): string => dateTime(at_s).slice(0, 16);
 
 function useUseWord(): (use: UseName) => string {
   const { t, i18n } = useLingui();
@@ -88,7 +93,7 @@ function Charts({ usage }: { usage: Usage }) {
   const band = useLiving("band");
   const [at, setAt] = useState<number | null>(null);
   const cursor = { onIndex: setAt };
-  const moment = at === null ? "" : dateTime(usage.at_s[at]).slice(0, 16);
+  const here = at === null ? "" : moment(usage.at_s[at]);
   const uses = ORDER.flatMap((use) => {
     const value = at === null ? null : usage.uses.find((one) => one.use === use)?.gpus[at];
     return value ? [`${word(use)} ${value.toFixed(1)}`] : [];
@@ -99,8 +104,8 @@ function Charts({ usage }: { usage: Usage }) {
   const high = round(at === null ? meanOf(usage.high_percent) : usage.high_percent[at]);
   const watts = power(at === null ? meanOf(usage.power_w) : usage.power_w[at]);
   const energy = kWh(usage.energy_j);
-  const seen = dateTime(usage.seen_since_s).slice(0, 16);
-  const sampled = dateTime(usage.sampled_since_s).slice(0, 16);
+  const seen = moment(usage.seen_since_s);
+  const sampled = moment(usage.sampled_since_s);
   const gpus = usage.seen_gpus;
   const bandLow = band?.low ?? 0;
   const bandHigh = band?.high ?? 0;
@@ -109,7 +114,7 @@ function Charts({ usage }: { usage: Usage }) {
     <Panel className={styles["charts"]}>
       <Figure
         title={t`What GPUs were used for`}
-        here={at === null ? t`number of GPUs, ${gpus} in all` : `${uses || UNKNOWN} · ${moment}`}
+        here={at === null ? t`number of GPUs, ${gpus} in all` : `${uses || UNKNOWN} · ${here}`}
         note={isLate(usage.seen_since_s) && <Trans>Seen since {seen}.</Trans>}
       >
         <UseChart usage={usage} cursor={cursor} />
@@ -121,7 +126,7 @@ function Charts({ usage }: { usage: Usage }) {
             ? usage.spread === "one"
               ? t`mean ${mean} %; the pale strip is from least to most`
               : t`mean ${mean} %; the pale strip holds 8 of 10 GPUs`
-            : `${mean} % (${low}–${high}) · ${moment}`
+            : `${mean} % (${low}–${high}) · ${here}`
         }
         note={
           <>
@@ -138,7 +143,7 @@ function Charts({ usage }: { usage: Usage }) {
       >
         <LoadChart usage={usage} band={band} cursor={cursor} />
       </Figure>
-      <Figure title={t`Power`} here={at === null ? t`${watts} in the mean; ${energy} kWh while it was sampled` : `${watts} · ${moment}`}>
+      <Figure title={t`Power`} here={at === null ? t`${watts} in the mean; ${energy} kWh while it was sampled` : `${watts} · ${here}`}>
         <PowerChart usage={usage} cursor={cursor} />
       </Figure>
       <HistoryTable usage={usage} />
@@ -184,15 +189,17 @@ export function HistoryPage() {
   const { t } = useLingui();
   const usage = useUsage();
   const title = useScopeTitle();
-  const { to, node } = route.useSearch();
-  const until = dateTime(to).slice(0, 16);
+  const { to, node, range = USUAL } = route.useSearch();
+  useTitle(t`History of ${title}`);
+  const until = moment(to);
+  const since = moment(to === undefined ? to : to - RANGE_S[range]);
   return (
     <>
       <header className={styles["head"]}>
         <div>
           <h1>
             <Trans>History of {title}</Trans>
-            {to !== undefined && <span className={styles["until"]}>{t`until ${until}`}</span>}
+            {to !== undefined && <span className={styles["until"]}>{t`${since} to ${until}`}</span>}
           </h1>
           <p className={styles["second"]}>
             {usage.data ? <Sentence usage={usage.data} /> : "…"}{" "}

@@ -18,17 +18,17 @@ type UsedBy = Wire<"UsedBy">;
 const SHOWN = 8;
 const DAYS_SHOWN = 14;
 
-interface WhoTableProps {
+interface WhoTableProps<Row extends UsedBy> {
   title: string;
   head: string;
-  rows: readonly UsedBy[];
+  rows: readonly Row[];
   shown: number;
-  name: (row: UsedBy) => ReactNode;
+  name: (row: Row) => ReactNode;
   /** One more column. */
-  more?: { head: string; cell: (row: UsedBy) => string };
+  more?: { head: string; cell: (row: Row) => string };
 }
 
-function WhoTable({ title, head, rows, shown, name, more }: WhoTableProps) {
+function WhoTable<Row extends UsedBy>({ title, head, rows, shown, name, more }: WhoTableProps<Row>) {
   const { t } = useLingui();
   const [isAll, setAll] = useState(false);
   const most = Math.max(1, ...rows.map((row) => row.gpu_s));
@@ -133,7 +133,11 @@ export function WhoPanels() {
         head={t`day`}
         rows={data.days}
         shown={DAYS_SHOWN}
-        name={(row) => row.name}
+        name={(row) => (
+          <Link to="/ui/history" search={(old) => ({ ...old, range: "1d", to: row.to_s })} title={t`That day alone`}>
+            {row.name}
+          </Link>
+        )}
         more={{ head: t`kWh`, cell: (row) => energy(spent?.get(row.name)) }}
       />
       {unread > 0 && (

@@ -26,7 +26,7 @@ function useAsked() {
     const end = to ?? Math.floor(store.now_s());
     return { from: end - RANGE_S[range], to: end, node: card === undefined ? node : undefined, gpu: card };
   };
-  return { key: [useJob(), range, node, card, to] as const, query, isNow: to === undefined, length_s: RANGE_S[range] };
+  return { key: [useJob(), range, node, card, to] as const, query, isNow: to === undefined || to > store.now_s(), length_s: RANGE_S[range] };
 }
 
 /** Utilisation, power and uses. */

@@ -13,6 +13,7 @@ import { Banner } from "../ui/Banner";
 import { Button } from "../ui/Button";
 import { Dialog } from "../ui/Dialog";
 import { Empty } from "../ui/Empty";
+import { useTitle } from "../ui/hooks";
 import { Skeleton } from "../ui/Skeleton";
 import { Tabs } from "../ui/Tabs";
 import { toast } from "../ui/Toast";
@@ -243,6 +244,8 @@ function Loaded({ now }: { now: Policy }) {
 
 /** The policy of the queue: its config.yaml, as a form and as text. */
 export function RulePage() {
+  const { t } = useLingui();
+  useTitle(t`Policy`);
   const job = useJob();
   const found = useQuery({
     queryKey: ["policy", job],

@@ -1,5 +1,6 @@
-import { Trans } from "@lingui/react/macro";
+import { Trans, useLingui } from "@lingui/react/macro";
 
+import { useTitle } from "../ui/hooks";
 import { ActionsPanel } from "./ActionsPanel";
 import { BrowserPanel } from "./BrowserPanel";
 import { ConsolePanels } from "./ConsolePanels";
@@ -7,6 +8,8 @@ import styles from "./settings.module.css";
 
 /** Choices of this browser, what this console is and costs, and what was done through it. */
 export function SettingsPage() {
+  const { t } = useLingui();
+  useTitle(t`Settings`);
   return (
     <>
       <h1 className={styles["title"]}>

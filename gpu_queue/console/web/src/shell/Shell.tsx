@@ -1,6 +1,6 @@
 import { useLingui } from "@lingui/react/macro";
-import { Outlet, useNavigate, useSearch } from "@tanstack/react-router";
-import { lazy, Suspense, useState, type ReactNode } from "react";
+import { Outlet, useLocation, useNavigate, useRouter, useSearch } from "@tanstack/react-router";
+import { lazy, Suspense, useEffect, useRef, useState, type ReactNode } from "react";
 
 import { LiveProvider, useFresh } from "../live/hooks";
 import { Plans } from "../tasks/plan/Plans";
@@ -20,12 +20,29 @@ import { FootBar, TopBar } from "./TopBar";
 const SubmitDrawer = lazy(() => import("../submit/SubmitDrawer").then((room) => ({ default: room.SubmitDrawer })));
 const GpuPanel = lazy(() => import("../gpus/GpuPanel").then((room) => ({ default: room.GpuPanel })));
 
+/** Closes what is open as Back would, so that the next Back does not open it again. */
+function useClose(): () => void {
+  const navigate = useNavigate();
+  const { history } = useRouter();
+  const { pathname, search, state } = useLocation();
+  const index = state.__TSR_index;
+  const isOpen = search.submit !== undefined || search.gpu !== undefined; // of this very entry: the page's own follow later
+  const before = useRef<{ pathname: string; index: number } | null>(null);
+  useEffect(() => {
+    if (!isOpen) before.current = { pathname, index };
+  }, [isOpen, pathname, index]);
+  return () => {
+    const from = before.current;
+    if (from !== null && from.pathname === pathname && from.index < index) history.go(from.index - index);
+    else void navigate({ to: ".", search: (old) => ({ ...old, submit: undefined, gpu: undefined, past: undefined }), replace: true });
+  };
+}
+
 /** The drawers that any page may show: the address says which. Back closes them. */
 function Drawers() {
   const { submit, gpu } = useSearch({ from: "__root__" });
-  const navigate = useNavigate();
   const isReadOnly = useIsReadOnly();
-  const close = (): void => void navigate({ to: ".", search: (old) => ({ ...old, submit: undefined, gpu: undefined, past: undefined }) });
+  const close = useClose();
   return (
     <Suspense>
       {submit && isReadOnly === false && <SubmitDrawer onClose={close} />}

@@ -1,7 +1,7 @@
 import { Trans, useLingui } from "@lingui/react/macro";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
-import { useEffect, useRef } from "react";
+import { useRef } from "react";
 
 import { spool } from "../api/base";
 import { client, isAccessError } from "../api/client";
@@ -18,6 +18,7 @@ import { Banner } from "../ui/Banner";
 import { Button } from "../ui/Button";
 import { Empty } from "../ui/Empty";
 import { fileSize, visible } from "../ui/format";
+import { useTitle } from "../ui/hooks";
 import { useShortcut } from "../ui/keys";
 import { Panel } from "../ui/Panel";
 import { Skeleton } from "../ui/Skeleton";
@@ -118,13 +119,7 @@ function Loaded({ job, detail }: { job: string; detail: TaskDetail }) {
   const number = search.try ?? detail.logs.find((one) => one.source === source)?.number ?? detail.tries[detail.tries.length - 1]?.number ?? 1;
   const toTab = (next: TabId): void => void navigate({ to: ".", search: (old) => ({ ...old, tab: next }), replace: true });
 
-  useEffect(() => {
-    const before = document.title;
-    document.title = `${row.title} ${row.short} · gpu-queue`;
-    return () => {
-      document.title = before;
-    };
-  }, [row.title, row.short]);
+  useTitle(`${row.title} ${row.short}`);
 
   const sources = detail.logs.length > 1 && (
     <select

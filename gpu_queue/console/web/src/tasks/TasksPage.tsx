@@ -14,7 +14,7 @@ import { Button } from "../ui/Button";
 import { cx } from "../ui/cx";
 import { Empty } from "../ui/Empty";
 import { thousands } from "../ui/format";
-import { useIsNarrow } from "../ui/hooks";
+import { useIsNarrow, useTitle } from "../ui/hooks";
 import { useShortcut } from "../ui/keys";
 import { Skeleton } from "../ui/Skeleton";
 import { Tabs } from "../ui/Tabs";
@@ -264,6 +264,8 @@ function Body({ filter, isFiltered, windows, selection, isReadOnly }: { filter: 
 
 /** All tasks of the queue: what waits, runs, and has ended. */
 export function TasksPage() {
+  const { t } = useLingui();
+  useTitle(t`Tasks`);
   const search = route.useSearch();
   const counts = useLiving("counts");
   const isLoaded = useIsLoaded();

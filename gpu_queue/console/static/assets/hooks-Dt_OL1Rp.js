@@ -1,1 +1,0 @@
-import{a as e,l as t}from"./dist-B2Vm4mMK.js";var n=t(e(),1);function r(e){return(0,n.useSyncExternalStore)(t=>{let n=matchMedia(e);return n.addEventListener(`change`,t),()=>n.removeEventListener(`change`,t)},()=>matchMedia(e).matches)}function i(){return r(`(max-width: 719px)`)}export{r as n,i as t};

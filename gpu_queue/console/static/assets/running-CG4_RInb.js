@@ -1,0 +1,1 @@
+import{m as e,v as t}from"./job-DttUHRPA.js";var n=1,r=10;function i(n,r,i){return e.post(t(n,`plans`),r,{signal:i})}async function a(i,a,o,s,c=``){let l=n;for(;;){let n=await e.post(t(i,`plans`,a,o),{typed:c,wait_s:l});if(n.state===`finished`)return n;s(n),l=r}}function o(e){return Object.entries(e.counts).reduce((e,[t,n])=>e+(t===`done`?0:n),0)}export{i as n,o as r,a as t};

@@ -1,1 +1,0 @@
-import{S as e}from"./index-Ck7V87fj.js";function t(){return e}export{t};
