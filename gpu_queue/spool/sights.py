@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpu_queue.errors import SpoolError
 from gpu_queue.spool.desk import entrance, papers, results, waiting
-from gpu_queue.spool.desk.find import Task, TaskLike, the_one
+from gpu_queue.spool.desk.find import Task, TaskLike, each_of, the_one
 from gpu_queue.spool.desk.waiting import Ended
 from gpu_queue.spool.paths import SpoolPaths
 from gpu_queue.spool.records import TryRecord
@@ -130,11 +130,11 @@ class Sights:
 
     # -- what comes of tasks
 
-    def wait(self, *tasks: TaskLike, timeout_s: float | None = None) -> tuple[Ended, ...]:
+    def wait(self, *tasks: TaskLike | Iterable[TaskLike], timeout_s: float | None = None) -> tuple[Ended, ...]:
         """Wait until tasks have ended, scripts and functions alike; true is each that was done.
 
         Args:
-            tasks: which.
+            tasks: which, one by one or as a list.
             timeout_s: after which it gives up; the tasks go on.
 
         Returns:
@@ -144,7 +144,7 @@ class Sights:
             TimeoutError: some have not ended by then.
             SpoolError: there is no such queue, or no one task is called so.
         """
-        meant = self._each(tasks)
+        meant = self._each(each_of(tasks))
         ended = {one.task_id: one for one in waiting.as_completed(self._paths, meant, timeout_s)}
         return tuple(ended[task.id] for task in meant if task.id is not None)
 

@@ -18,7 +18,7 @@ from gpu_queue.spool.desk import (
 from gpu_queue.spool.desk.asking import Answer
 from gpu_queue.spool.desk.clearing import Forgotten
 from gpu_queue.spool.desk.explaining import Explanation
-from gpu_queue.spool.desk.find import LIFE, Finder, Task, TaskLike, several
+from gpu_queue.spool.desk.find import LIFE, Finder, Task, TaskLike, each_of, several
 from gpu_queue.spool.desk.functions import chunks
 from gpu_queue.spool.desk.publishing import Options, Script, ScriptLike
 from gpu_queue.spool.desk.steering import Outcome, Wish
@@ -276,29 +276,29 @@ class Spool(Sights):
         """
         return Finder(self._enter()).fit(text, states or LIFE)[0]
 
-    def cancel(self, *tasks: TaskLike, queue: str | None = None) -> tuple[Outcome, ...]:
+    def cancel(self, *tasks: TaskLike | Iterable[TaskLike], queue: str | None = None) -> tuple[Outcome, ...]:
         """Take waiting tasks out of the queue: they go to failed/, where a file dropped by hand gets an id.
 
         Args:
-            tasks: which; ``"all"``: all that wait.
+            tasks: which, one by one or as a list; ``"all"``: all that wait.
             queue: all of this serial queue as well; ValueError together with ``"all"``.
 
         Raises:
             SpoolError: there is no such queue, or it cannot be listed.
         """
-        return steering.cancel_each(self._enter(), Wish(tasks, queue))
+        return steering.cancel_each(self._enter(), Wish(each_of(tasks), queue))
 
-    def retry(self, *tasks: TaskLike, queue: str | None = None) -> tuple[Outcome, ...]:
+    def retry(self, *tasks: TaskLike | Iterable[TaskLike], queue: str | None = None) -> tuple[Outcome, ...]:
         """Queue failed tasks again; their counters of failures begin anew.
 
         Args:
-            tasks: which; ``"all"``: all in failed/, also those that were cancelled.
+            tasks: which, one by one or as a list; ``"all"``: all in failed/, also those that were cancelled.
             queue: all of this serial queue as well; ValueError together with ``"all"``.
 
         Raises:
             SpoolError: there is no such queue, or it cannot be listed.
         """
-        return steering.retry_each(self._enter(), Wish(tasks, queue))
+        return steering.retry_each(self._enter(), Wish(each_of(tasks), queue))
 
     def priority(
         self, task: TaskLike | Iterable[TaskLike], priority: int, *, queue: str | None = None
@@ -320,20 +320,20 @@ class Spool(Sights):
 
     # -- tasks that run, and agents
 
-    def stop(self, *tasks: TaskLike, queue: str | None = None) -> Stopped:
+    def stop(self, *tasks: TaskLike | Iterable[TaskLike], queue: str | None = None) -> Stopped:
         """End tasks wherever they are: what waits is cancelled, what runs is ended.
 
         It returns when all agents that were asked have answered.  A node without a sign of life for 10 s, on network
         storage 40 s (``$GPU_QUEUE_PATIENCE``), is given up: its claims fail, and end themselves within a minute.
 
         Args:
-            tasks: which; ``"all"``: everything, and dedicated nodes sweep.
+            tasks: which, one by one or as a list; ``"all"``: everything, and dedicated nodes sweep.
             queue: all of this serial queue as well; ValueError together with ``"all"``.
 
         Raises:
             SpoolError: there is no such queue, or it cannot be listed or written.
         """
-        return stopping.stop(self._enter(), Wish(tasks, queue))
+        return stopping.stop(self._enter(), Wish(each_of(tasks), queue))
 
     def shutdown(self, *, wait: bool = False) -> tuple[Answer, ...]:
         """End the agents that are there now, and have no allocation submitted any more (``submit.sh --keep``).

@@ -101,7 +101,7 @@ def test_scripts_are_waited_for_as_well(cluster: Cluster, spool: Spool) -> None:
         "succeeded",
         "failed(4)",
     }
-    ended, again = spool.wait(bad, "good.sh")
+    ended, again = spool.wait([bad], "good.sh")
     assert (ended.status, ended.error_type, bool(ended), bool(again)) == (4, "unknown", False, True)
     with pytest.raises(TaskFailed, match="is it no call"):
         spool.result(good)
@@ -110,7 +110,7 @@ def test_scripts_are_waited_for_as_well(cluster: Cluster, spool: Spool) -> None:
     with pytest.raises(TimeoutError, match=r"1 of 2 tasks have not ended after 0\.1 s"):
         spool.wait(waiting, good, timeout_s=0.1)
     spool.priority(waiting, 3)
-    (cancelled,) = spool.cancel(waiting)
+    (cancelled,) = spool.cancel((waiting,))
     assert cancelled
     (ended,) = spool.wait(waiting)
     assert (ended.outcome, ended.status) == ("cancelled", None)

@@ -384,6 +384,11 @@ def several(given: TaskLike | Iterable[TaskLike]) -> tuple[TaskLike, ...]:
     return (given,) if isinstance(given, (str, Task)) else tuple(given)
 
 
+def each_of(given: Iterable[TaskLike | Iterable[TaskLike]]) -> tuple[TaskLike, ...]:
+    """Tasks that stand beside each other, or several in one, as ``publish`` hands them out."""
+    return tuple(one for some in given for one in several(some))
+
+
 def the_one(paths: SpoolPaths, task: TaskLike) -> Task:
     """The one task that is meant, as it is now; of equal names the newest.
 
