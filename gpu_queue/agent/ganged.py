@@ -27,6 +27,8 @@ class Ganged:
     """When our call or offer was there, in monotonic seconds; None: it is being made, or was before we lived."""
     is_said: bool = False
     """That our rank is told to end was said to the others."""
+    is_told_off: bool = False
+    """Ours was ended because another rank had ended."""
     is_warning_said: bool = False
     """That our rank was told that its end is near was said to the others."""
     asked_at: float | None = None

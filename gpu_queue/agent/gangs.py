@@ -46,6 +46,8 @@ OTHERS_POLLS, IDLE_POLLS = 10.0, 60.0
 """So many looks at pending/ an agent makes for one at gangs in which it has no part, and where there are none."""
 THOROUGH_BEATS = 1 / 3
 DEAD_BEATS = 3.0
+OTHERS_END_IT = "its other nodes end it"
+"""In the log of a rank: whether its task goes back, is stopped or fails is told in that of the rank that ended first."""
 TOLD_TO_END = 143
 """The status that is said of a rank which has been told to end, and has not ended yet."""
 
@@ -294,6 +296,7 @@ class Gangs:
         if ganged.rank:
             is_off = self._is_gone(ganged) if gang is None else gang.stage is GangStage.OFF
             if is_off and one.why is None:
+                ganged.is_told_off = True
                 self._say(f"{one.name}: the other nodes of its task end it; it is ended")
                 self._tries.stop(one, Why.REQUEUE, now)
             elif not is_off and one.why is not None and not ganged.is_said and gang is not None:
@@ -335,7 +338,7 @@ class Gangs:
             one.gang = Ganged(one.claim, one.needs.nodes, 0)
         ganged, now = one.gang, self._clock()
         if ganged.rank:
-            self._end_rank(one, ganged, end, note)
+            self._end_rank(one, ganged, end, OTHERS_END_IT if ganged.is_told_off and not note else note)
             return True
         ganged.settles, ganged.note, ganged.settles_at = end, note, now
         self._look_soon()
