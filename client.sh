@@ -3178,7 +3178,7 @@ __gpu_show_shared() { # the GPU in the caller's fields, of a server that several
   else
     case $kept_by in
       -) if [ "${one[3]}" = busy ] && [ "$count" -eq 0 ]; then
-           case " ${left[*]} " in *" $node/"*) ;; *) __gpu_tr 'another queue' ;; esac
+           case " ${left[*]} " in *" $node/"*) ;; *) __gpu_held ;; esac
          fi ;;
       left) __gpu_tr 'left to others' ;;
       stranger) __gpu_tr 'used by somebody else' ;;
@@ -3248,11 +3248,15 @@ __gpu_show_card() { # the GPU in the caller's fields
     fields=("${fields_of[@]}")
     # Busy is what a task of this user has; of this queue we would know, but for what is just being claimed or let go.
     if [ -z "$keep" ] && [ "${fields[3]}" = busy ]; then
-      case " ${left[*]} ${tries[*]}" in *" $node/"* | *"$node"$'\t'*$'\t'settling$'\t'*) ;; *) __gpu_tr 'another queue'; keep=$'\t'$REPLY$'\t' ;; esac
+      case " ${left[*]} ${tries[*]}" in *" $node/"* | *"$node"$'\t'*$'\t'settling$'\t'*) ;; *) __gpu_held; keep=$'\t'$REPLY$'\t' ;; esac
     fi
   fi
   if [ "${fields[9]:--}" != - ]; then keep=$'\t'${fields[9]}$'\t'; fi
   __gpu_cell "${fields[1]}" "${fields[3]}" "${fields[4]}" "$memory" "$keep" "$color"
+}
+
+__gpu_held() { # REPLY = by what a GPU of the caller's node is held of which no task of this queue is told
+  case "${spoken[*]}" in *gang$'\t'*"$node"*) __gpu_tr 'kept for a task' ;; *) __gpu_tr 'another queue' ;; esac # code english: who
 }
 
 __gpu_cell() { # INDEX STATE UTILIZATION MEMORY "NONCE<tab>TITLE<tab>TIME" COLOR: one more of the caller's cells
@@ -5606,6 +5610,7 @@ __gpu_chinese() { # FORMAT: REPLY = it in Chinese, with the same words in the sa
     'on %s') REPLY='在 %s' ;;
     'backing off') REPLY='退避中' ;;
     'another queue') REPLY='其他队列' ;;
+    'kept for a task') REPLY='为任务预留' ;;
     'QUEUES') REPLY='队列' ;;
     'BUSY') REPLY='忙碌' ;;
     'IDLE') REPLY='空闲' ;;

@@ -123,11 +123,17 @@ def test_a_reason_of_a_node_that_cannot_run_it_does_not_hide_that_of_one_which_m
 def test_of_a_task_over_several_nodes_the_node_tells_that_holds_its_gpus(shell: Shell, spool: Spool) -> None:
     full = spool.add("pending", "train.sh")
     assembles = reason(Code.GANG, nodes=2, have=1, who=("n2-00000002",))
-    for node, why in (("n1", FOUR), ("n2", assembles), ("n3", FOUR)):
-        spool.node(node, waiting=(WaitPage(full, why, "2x4", 1, "train"),))
-    told = " ".join(waiting(shell.ok("gpu_status").lines))
+    for node, why in (("n1", FOUR), ("n2-00000002", assembles), ("n3", FOUR)):
+        spool.node(node, gpus=(GPU,), waiting=(WaitPage(full, why, "2x4", 1, "train"),))
+    lines = shell.ok("gpu_status").lines
+    told = " ".join(waiting(lines))
     assert "assembles on 2 nodes: 1 of 2 has its GPUs (n2-00000002)" in told
     assert "waits for 4 GPUs" not in told
+    assert [line.rpartition("48/80G  ")[2] for line in lines if "48/80G" in line] == [
+        "another queue",
+        "kept for a task",
+        "another queue",
+    ]
 
 
 def test_each_task_stands_once_where_it_runs_and_settled_ones_are_counted(shell: Shell, spool: Spool) -> None:
