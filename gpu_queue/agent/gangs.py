@@ -47,7 +47,7 @@ OTHERS_POLLS, IDLE_POLLS = 10.0, 60.0
 THOROUGH_BEATS = 1 / 3
 DEAD_BEATS = 3.0
 OTHERS_END_IT = "its other nodes end it"
-"""In the log of a rank: whether its task goes back, is stopped or fails is told in that of the rank that ended first."""
+"""In the log of a rank: whether its task goes back or fails is told in that of the rank that ended first."""
 TOLD_TO_END = 143
 """The status that is said of a rank which has been told to end, and has not ended yet."""
 
@@ -407,9 +407,12 @@ class Gangs:
             one.facts["reason"] = "; ".join(filter(None, (one.facts.get("reason"), self._told(ganged, ganged.by))))
 
     def _move_on(self, one: LiveTry, ganged: Ganged, end: End, now: float) -> None:
-        by, note, ganged.settles = ganged.by, ganged.note, None
-        log = self._spool.paths.rank_log(one.claim, by.rank) if by is not None and by.rank else ""
-        self._tries.settling.settle(one, end, now, note, blamed_log=log)
+        by, own, ganged.settles = ganged.by, ganged.settles, None
+        if by is None or not by.rank:
+            self._tries.settling.settle(one, end, now, ganged.note)
+        else:  # our log tells of our own end
+            note, log = self._told(ganged, by), self._spool.paths.rank_log(one.claim, by.rank)
+            self._tries.settling.settle(one, end, now, note, blamed_log=log, own=own)
 
 
 def _claim_of(name: str) -> Claim:

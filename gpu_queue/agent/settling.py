@@ -75,7 +75,9 @@ class Settling:
         last, one.has_last_line = "" if one.has_last_line else last_line(one, end, note, left), True
         return log, last
 
-    def settle(self, one: LiveTry, end: End, now: float, note: str, blamed_log: str = "") -> None:
+    def settle(
+        self, one: LiveTry, end: End, now: float, note: str, blamed_log: str = "", own: End | None = None
+    ) -> None:
         """Have the storage thread move a try on.
 
         Args:
@@ -84,12 +86,13 @@ class Settling:
             now: monotonic seconds.
             note: what the last line of its log says beside that.
             blamed_log: the log that tells what kind of failure it was; empty: its own.
+            own: how its own script ended, where that is not how the task did.
         """
         limits = retry_limits(self._settings()).of_task(one.needs.retries)
         started = None if one.is_recorded or not one.started_wall_s else (one.started_wall_s, dict(one.facts))
         facts = ended_facts(one, end, now)
-        left = left_over(one, end, facts)
-        log, last = self.log_and_last_line(one, end, note, left)
+        left = left_over(one, own or end, facts)
+        log, last = self.log_and_last_line(one, own or end, note, left)
 
         def call() -> Settled:
             settled = self._spool.transitions.settle(

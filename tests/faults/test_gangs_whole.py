@@ -90,6 +90,10 @@ def test_a_rank_that_fails_ends_the_others_and_says_which_it_was(cluster: Cluste
     assert "rank 1" in record["reason"]
     assert {row["node"] for row in record["ranks"]} == {machine.node for machine in machines}
     assert record["ranks"][1]["status"] == 3
+    first, second = (of_rank(cluster, task, rank).splitlines()[-1] for rank in (0, 1))
+    assert first.startswith("==== exit 143 after ")
+    assert first.endswith(f" s ({record['reason']})")
+    assert second.startswith("==== exit 3 after ")
     following = cluster.submit("#GPUQ --nodes 2 --gpus 1\ntrue\n", "next.sh")
     cluster.wait_for(following, "done", 60)
 
