@@ -4183,6 +4183,7 @@ __gpu_explain_task() {
     __gpu_json "$file"
     __gpu_post explain ", \"tasks\": [$REPLY]" "${nodes[@]}" || return
     __gpu_await "$REPLY" "${nodes[@]}"
+    [ -e "$task" ] || { __gpu_explain_task "$1"; return; } # it began while they were asked
   fi
   [ ${#gone[@]} -lt ${#nodes[@]} ] || { __gpu_no_agent; __gpu_put '%s\n' "$REPLY"; }
 }

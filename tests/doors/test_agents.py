@@ -352,6 +352,20 @@ def test_explain_asks_the_nodes_where_none_published_it(door: Door, spool: Spool
     assert "it starts at the next step" in wish.result(30).words
 
 
+def test_explain_says_where_a_task_is_that_began_while_nodes_were_asked(
+    door: Door, spool: Spool, aside: ThreadPoolExecutor
+) -> None:
+    full = spool.add("pending", "train.sh")
+    spool.node(NODE)
+    wish = aside.submit(door.explain, "train")
+    wait_until(spool.commands)
+    (spool.path / "running" / NODE).mkdir(exist_ok=True)
+    os.rename(spool.path / "pending" / full, spool.path / "running" / NODE / f"{full}.try1.abcdef")
+    ((entry, _),) = spool.commands()
+    spool.answer(entry, NODE, "none of these waits here")
+    assert f"runs on {NODE}" in wish.result(30).words
+
+
 def test_explain_without_an_agent_says_how_to_start_one(door: Door, spool: Spool) -> None:
     spool.add("pending", "train.sh")
     assert "no agent is alive; start one with ./submit.sh" in door.explain("train").words

@@ -10,7 +10,7 @@ from gpu_queue.reasons import Code, Reason
 from gpu_queue.spool.commands import Command
 from gpu_queue.spool.desk import asking, papers, stopping
 from gpu_queue.spool.desk.asking import Answer
-from gpu_queue.spool.desk.find import Task
+from gpu_queue.spool.desk.find import Task, where
 from gpu_queue.spool.paths import SpoolPaths, claim_name, parse_claim
 from gpu_queue.spool.records import read_submission
 from gpu_queue.task import State, told_outcome
@@ -70,6 +70,9 @@ def _explained(paths: SpoolPaths, task: Task) -> Explanation:
     if all(answer.reply is asking.Reply.GONE for answer in answers):
         nobody = Reason(Code.NO_AGENT)
         return Explanation(task, (in_words(nobody),), answers, (("", nobody),))
+    now = where(paths, task.id) if task.id is not None else None
+    if now is not None and now.state is not State.PENDING:  # it began while they were asked
+        return _explained(paths, now)
     return Explanation(task, tuple(f"{answer.node}: {line}" for answer in answers for line in answer.lines), answers)
 
 
