@@ -14,7 +14,7 @@ SCRIPT = '#!/bin/sh\n#GPUQ --gpus {gpus}\necho "$GPU_QUEUE_TASK $GPU_QUEUE_NODE"
 
 
 @pytest.mark.parametrize("kind", ["queue", "after"])
-@pytest.mark.parametrize("agents", [1, 2])
+@pytest.mark.parametrize("agents", [2, pytest.param(1, marks=pytest.mark.long)])
 def test_one_runs_after_the_other_also_on_two_agents_in_turn(cluster: Cluster, kind: str, agents: int) -> None:
     base = cluster.local
     for number in range(agents):  # the second has one GPU of 80G, the first two of 24G

@@ -50,6 +50,7 @@ def kill_at_random(cluster: Cluster, tasks: int, kills: int, seed: int) -> None:
     wait_until(lambda: not list(Path(cluster.local).glob("agents/*/tries/*")), "the local directories to go")
 
 
+@pytest.mark.long
 def test_an_agent_killed_at_random_moments_loses_no_task_and_runs_none_twice(cluster: Cluster) -> None:
     kill_at_random(cluster, tasks=60, kills=4, seed=random.randrange(1 << 30))
 

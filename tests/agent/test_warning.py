@@ -75,7 +75,7 @@ def test_before_its_limit_the_scripts_own_process_is_warned_and_saves_once(clust
         assert "warned_at" not in cluster.tries(task)[-1]
 
 
-@pytest.mark.parametrize("end", ["TERM", "shutdown", "lifetime"])
+@pytest.mark.parametrize("end", ["TERM", pytest.param("shutdown", marks=pytest.mark.long), "lifetime"])
 def test_an_agent_that_leaves_warns_first(cluster: Cluster, end: str) -> None:
     flags = ("--lifetime", "12s", "--at-end", "stop") if end == "lifetime" else ()
     agent = cluster.start(*flags, "--leave-grace", "8s", simulate="3")

@@ -8,7 +8,10 @@ import pytest
 
 from tests.attack.rounds import ROUNDS
 
-SHORT = ("hostile names and contents everywhere", "3 agents on 3 serial queues")
+SHORT = (
+    "hostile names and contents everywhere",
+    pytest.param("3 agents on 3 serial queues", marks=pytest.mark.long),
+)
 SECONDS = 2.0
 
 

@@ -53,6 +53,7 @@ def test_the_report_drives_the_real_pieces_and_writes_nothing_into_the_repositor
 
 
 @needs_torch
+@pytest.mark.long
 def test_a_report_that_is_interrupted_beside_its_agent_leaves_neither_process_nor_load(tmp_path: Path) -> None:
     command = [
         sys.executable,

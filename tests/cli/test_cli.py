@@ -104,7 +104,7 @@ def test_a_directory_full_of_queues_is_not_taken_for_the_package(tmp_path: Path)
     assert done.stdout.startswith("Spool('train-exp1'")
 
 
-@pytest.mark.parametrize("safe_path", ["", "1"])
+@pytest.mark.parametrize("safe_path", ["1", pytest.param("", marks=pytest.mark.long)])
 def test_the_agent_takes_standard_modules_from_python_and_others_also_from_pythonpath(
     tmp_path: Path, safe_path: str
 ) -> None:

@@ -69,6 +69,7 @@ def test_nor_is_anything_of_much_more(served: Served) -> None:
     ask_everything(served, "examples,coverage,fuzzing", 40, None)
 
 
+@pytest.mark.long
 def test_the_document_is_the_same_for_the_same_code(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "gpu_queue.console.schema"]
     environment = {**os.environ, "HOME": str(tmp_path), "PYTHONHASHSEED": "7"}

@@ -98,7 +98,7 @@ def test_a_rank_that_fails_ends_the_others_and_says_which_it_was(cluster: Cluste
     cluster.wait_for(following, "done", 60)
 
 
-@pytest.mark.parametrize("whose", ["leader", "member"])
+@pytest.mark.parametrize("whose", ["leader", pytest.param("member", marks=pytest.mark.long)])
 def test_an_agent_that_is_killed_finds_its_rank_again(cluster: Cluster, whose: str) -> None:
     machines = [Machine(cluster, f"n{number}", simulate="1") for number in (1, 2)]
     task = cluster.submit(f"#GPUQ --nodes 2 --gpus 1\n{UNTIL_TOLD}", "train.sh")
@@ -113,7 +113,7 @@ def test_an_agent_that_is_killed_finds_its_rank_again(cluster: Cluster, whose: s
     assert not (cluster.queue_root / "here.2.0").exists()
 
 
-@pytest.mark.parametrize("whose", ["leader", "member"])
+@pytest.mark.parametrize("whose", ["leader", pytest.param("member", marks=pytest.mark.long)])
 def test_a_node_that_is_gone_ends_the_try_and_the_task_begins_anew_on_others(cluster: Cluster, whose: str) -> None:
     machines = [Machine(cluster, f"n{number}", simulate="1") for number in (1, 2)]
     task = cluster.submit(f"#GPUQ --nodes 2 --gpus 1\n{UNTIL_TOLD}", "train.sh")

@@ -124,6 +124,7 @@ def test_what_a_person_forgets_goes_on_at_once(cluster: Cluster) -> None:
     assert "alice@" in str(tries(cluster, task)[0]["reason"])
 
 
+@pytest.mark.long
 def test_several_agents_share_a_hundred_tasks_each_is_run_once_and_in_order(cluster: Cluster) -> None:
     chance = random.Random(4)
     script = (

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpu_queue import sayings
@@ -23,8 +22,8 @@ def test_every_code_has_a_sentence_in_both_languages() -> None:
         assert set(names_in(phrase.en)) == set(names_in(phrase.zh)), code
 
 
-@pytest.mark.parametrize("code", Say)
-@given(st.data())
+@settings(max_examples=300)
+@given(st.sampled_from(Say), st.data())
 def test_whatever_its_parameters_hold_a_sentence_can_be_said(code: Say, data: st.DataObject) -> None:
     values = st.text(max_size=50) | st.integers() | st.floats() | st.lists(st.text(max_size=9)).map(tuple)
     params = data.draw(st.dictionaries(st.sampled_from([*names_in(sayings.WORDS[code].en), "other"]), values))
