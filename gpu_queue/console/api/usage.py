@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 
 from gpu_queue.console.api.shared import PREFIX, Console, Spool, told
 from gpu_queue.console.api.timeline import Moment, range_of
@@ -39,19 +40,50 @@ RANGE_S = 86400.0
 RANGE_MAX_S = QUARTERS_KEPT_S + 86400.0
 NAMES_MAX = 200
 
-Node = Annotated[str, Query(max_length=600, description="This node alone.")]
-Gpu = Annotated[str, Query(max_length=600, description="This GPU alone: `<node>/<uuid>`.")]
+
+@dataclass(frozen=True)
+class Asked:
+    """Of which GPUs, and of which time."""
+
+    from_s: float | None
+    to_s: float | None
+    node: str
+    gpu: str
+
+    def range(self, now_s: float) -> tuple[float, float]:
+        """From when to when.
+
+        Raises:
+            Problem: the end is before the beginning, or they are too far apart.
+        """
+        return range_of(self.from_s, self.to_s, now_s, RANGE_S, RANGE_MAX_S)
+
+    def wanted(self, from_s: float, to_s: float, now_s: float) -> Wanted:
+        """The same for the nodes' histories."""
+        of_gpu, _, uuid = self.gpu.rpartition("/")
+        return Wanted(from_s, to_s, now_s, name_of(of_gpu or self.node), uuid)
+
+    def has(self, key: str) -> bool:
+        """Whether a GPU is meant."""
+        if self.gpu:
+            return key == self.gpu
+        return not self.node or key.rpartition("/")[0] == self.node
+
+
+def _asked(
+    from_: Annotated[Moment, Query(alias="from")] = None,
+    to: Moment = None,
+    node: Annotated[str, Query(max_length=600, description="This node alone.")] = "",
+    gpu: Annotated[str, Query(max_length=600, description="This GPU alone: `<node>/<uuid>`.")] = "",
+) -> Asked:
+    return Asked(from_, to, node, gpu)
+
+
+Asking = Annotated[Asked, Depends(_asked)]
 
 
 @router.get("/usage", summary="Utilisation, power and uses of several GPUs over time")
-async def usage(
-    console: Console,
-    world: Spool,
-    from_: Annotated[Moment, Query(alias="from")] = None,
-    to: Moment = None,
-    node: Node = "",
-    gpu: Gpu = "",
-) -> Usage:
+async def usage(console: Console, world: Spool, asked: Asking) -> Usage:
     """All GPUs, those of a node, or one; without ``from`` and ``to`` the last day, at most 91 days.
 
     Utilisation and power are what this user's consoles have sampled on this machine; uses are what the nodes have
@@ -60,13 +92,13 @@ async def usage(
     histories = console.histories
     async with told():
         now_s = (await world.latest()).now_s
-    from_s, to_s = range_of(from_, to, now_s, RANGE_S, RANGE_MAX_S)
+    from_s, to_s = asked.range(now_s)
     kept = histories.of(world.paths)
     async with told():
-        raster, loads, since_s, count = await _sampled(histories, kept, _Scope(node, gpu), from_s, to_s, now_s)
+        raster, loads, since_s, count = await _sampled(histories, kept, asked, from_s, to_s, now_s)
         grid = Grid(raster.first, raster.step, raster.count, from_s, to_s)
         shares = await console.books.ask(
-            world, lambda book, seen: book.shares(_wanted(node, gpu, from_s, to_s, now_s), seen.snapshot.nodes, grid)
+            world, lambda book, seen: book.shares(asked.wanted(from_s, to_s, now_s), seen.snapshot.nodes, grid)
         )
     return Usage(
         from_s=from_s,
@@ -74,7 +106,7 @@ async def usage(
         now_s=now_s,
         step_s=raster.step,
         at_s=[raster.first + place * raster.step for place in range(raster.count)],
-        spread="one" if gpu else "gpus",
+        spread="one" if asked.gpu else "gpus",
         mean_percent=loads.mean_percent,
         low_percent=loads.low_percent,
         high_percent=loads.high_percent,
@@ -89,21 +121,8 @@ async def usage(
     )
 
 
-class _Scope:
-    """Which GPUs are meant."""
-
-    def __init__(self, node: str, gpu: str) -> None:
-        self._node, self._gpu = node, gpu
-        self.is_one = bool(gpu)
-
-    def has(self, key: str) -> bool:
-        if self._gpu:
-            return key == self._gpu
-        return not self._node or key.rpartition("/")[0] == self._node
-
-
 async def _sampled(
-    histories: Histories, kept: Kept, scope: _Scope, from_s: float, to_s: float, now_s: float
+    histories: Histories, kept: Kept, asked: Asked, from_s: float, to_s: float, now_s: float
 ) -> tuple[Raster, LoadSeries, float | None, int]:
     if not histories.is_kept:
         raster = raster_of(from_s, to_s, 0, now_s)
@@ -111,20 +130,15 @@ async def _sampled(
 
     def read() -> tuple[Raster, LoadSeries, float | None, int]:
         store = histories.store_of(kept, time.time())
-        keys = [key for key in store.gpus() if scope.has(key)]
+        keys = [key for key in store.gpus() if asked.has(key)]
         raster = raster_of(from_s, to_s, len(keys), now_s)
         loads = store.loads(keys, raster.first, raster.first + raster.step * raster.count, raster.level)
-        return raster, load_series(loads, raster, is_one=scope.is_one), store.first_s(keys), len(keys)
+        return raster, load_series(loads, raster, is_one=bool(asked.gpu)), store.first_s(keys), len(keys)
 
     try:
         return await kept.disk.within(CALL_S, read, "the history")
     except sqlite3.Error as error:
         raise Problem(503, "history_failed", f"the history cannot be read: {error}") from None
-
-
-def _wanted(node: str, gpu: str, from_s: float, to_s: float, now_s: float) -> Wanted:
-    of_gpu, _, uuid = gpu.rpartition("/")
-    return Wanted(from_s, to_s, now_s, name_of(of_gpu or node), uuid)
 
 
 def _uses(shares: Shares, now_s: float) -> list[UseSeries]:
@@ -145,14 +159,7 @@ def _uses(shares: Shares, now_s: float) -> list[UseSeries]:
 
 
 @router.get("/usage/users", summary="Who used the GPUs")
-async def users(
-    console: Console,
-    world: Spool,
-    from_: Annotated[Moment, Query(alias="from")] = None,
-    to: Moment = None,
-    node: Node = "",
-    gpu: Gpu = "",
-) -> Users:
+async def users(console: Console, world: Spool, asked: Asking) -> Users:
     """GPU-seconds by user, by queue and by day, from the nodes' histories, as far as these reach back.
 
     Users stand in the tasks' records, queues there or in their scripts: those are read once, and while some are
@@ -160,11 +167,11 @@ async def users(
     """
     async with told():
         now_s = (await world.latest()).now_s
-        from_s, to_s = range_of(from_, to, now_s, RANGE_S, RANGE_MAX_S)
+        from_s, to_s = asked.range(now_s)
         days_s = days_of(from_s, min(to_s, now_s))
 
         def ask(book: Book, seen: Seen) -> tuple[dict[str, Spent], set[str], Snapshot]:
-            found = book.spending(_wanted(node, gpu, from_s, to_s, now_s), seen.snapshot.nodes, days_s).tries
+            found = book.spending(asked.wanted(from_s, to_s, now_s), seen.snapshot.nodes, days_s).tries
             return found, book.failed(found), seen.snapshot
 
         spent, failed, seen = await console.books.ask(world, ask)

@@ -25,6 +25,13 @@ import { UseChart } from "./UseChart";
 import { WhoPanels } from "./WhoPanels";
 
 const route = getRouteApi("/ui/history");
+const MIDNIGHT = " 00:00";
+
+/** A day alone is called by its date. */
+function between(from_s: number, to_s: number): { since: string; until: string | null } {
+  const [since, until] = [moment(from_s), moment(to_s)];
+  return since.endsWith(MIDNIGHT) && until.endsWith(MIDNIGHT) && to_s - from_s === RANGE_S["1d"] ? { since: since.slice(0, 10), until: null } : { since, until };
+}
 
 /** To the minute. */
 const moment = (at_s: number | null | undefined): string => dateTime(at_s).slice(0, 16);
@@ -191,15 +198,14 @@ export function HistoryPage() {
   const title = useScopeTitle();
   const { to, node, range = USUAL } = route.useSearch();
   useTitle(t`History of ${title}`);
-  const until = moment(to);
-  const since = moment(to === undefined ? to : to - RANGE_S[range]);
+  const { since, until } = between((to ?? 0) - RANGE_S[range], to ?? 0);
   return (
     <>
       <header className={styles["head"]}>
         <div>
           <h1>
             <Trans>History of {title}</Trans>
-            {to !== undefined && <span className={styles["until"]}>{t`${since} to ${until}`}</span>}
+            {to !== undefined && <span className={styles["until"]}>{until === null ? since : t`${since} to ${until}`}</span>}
           </h1>
           <p className={styles["second"]}>
             {usage.data ? <Sentence usage={usage.data} /> : "…"}{" "}

@@ -1,0 +1,1 @@
+import{S as e}from"./index-BLQLVjY8.js";function t(){return e}export{t};

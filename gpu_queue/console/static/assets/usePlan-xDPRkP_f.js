@@ -1,1 +1,0 @@
-import{S as e}from"./index-CRWb7s4R.js";function t(){return e}export{t};
