@@ -37,7 +37,7 @@ RESULT_AFTER_S = 15.0
 """So long after a job that is done its result may be unseen here."""
 FIRST_REST_S = 0.5
 _SHARED = ("name", "timeout_min", "mem_gb", "nodes", "cpus_per_task", "gpus_per_node", "tasks_per_node")
-_NEEDS = ("priority", "queue", "retries", "after", "memory", "cwd", "snapshot")
+_NEEDS = ("priority", "queue", "retries", "after", "memory", "cwd", "snapshot", "notify")
 _OWN = ("setup", "signal_delay_s", "job_id", "queue_root", "stderr_to_stdout")
 
 

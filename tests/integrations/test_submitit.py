@@ -14,8 +14,10 @@ import pytest
 import submitit
 from submitit.core.plugins import get_executors
 from submitit.core.utils import FailedJobError, FailedSubmissionError, UncompletedJobError
+from submitit.helpers import CommandFunction
 
 from gpu_queue.integrations.submitit_plugin import GpuQueueExecutor, GpuQueueJob
+from gpu_queue.spool.records import read_submission
 from tests.agent.harness import Cluster, wait_until
 from tests.faults.machine import Machine
 from tests.integrations import work
@@ -39,6 +41,21 @@ def executor(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> submitit.Auto
     executor = submitit.AutoExecutor(cluster.base / "jobs" / "%j", cluster="gpuqueue")
     executor.update_parameters(name="train", gpus_per_node=1, gpuqueue_priority=300, slurm_partition="any")
     return executor
+
+
+def test_a_job_runs_in_a_copy_and_says_who_is_told_of_its_end(cluster: Cluster, executor: Any) -> None:
+    tree = cluster.base / "tree"
+    tree.mkdir()
+    (tree / "only_in_tree.py").write_text("def answer():\n    return 'as it was', __file__\n")
+    executor.update_parameters(gpuqueue_cwd=str(tree), gpuqueue_snapshot=True, gpuqueue_notify="ops:failed")
+    job = executor.submit(
+        CommandFunction([sys.executable, "-c", "import only_in_tree; print(*only_in_tree.answer())"])
+    )
+    (tree / "only_in_tree.py").write_text("raise RuntimeError('edited since')\n")
+    assert read_submission(cluster.paths, job.task_id_in_queue, None).needs["notify"] == "ops:failed"
+    cluster.start()
+    said = job.result()
+    assert said.startswith(f"as it was {cluster.local / 'copies'}")
 
 
 def test_an_array_is_one_publication_and_brings_all_results(cluster: Cluster, executor: Any) -> None:
