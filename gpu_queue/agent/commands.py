@@ -74,7 +74,8 @@ class Commands:
         self._say(f"command {command.verb} from {command.sender or 'somebody'}")
         if command.verb == "shutdown":
             self.shutdown = "wait" if command.wait else "now"
-            self._answer(command, self._shutdown_text(len(self._tries.live), wait=command.wait))
+            count = sum(not one.is_assembling for one in self._tries.live.values())
+            self._answer(command, self._shutdown_text(count, wait=command.wait))
         elif command.verb == "explain":
             self.questions.append(command)
             self._agenda.want(Duty.LOOK)

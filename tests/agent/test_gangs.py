@@ -28,3 +28,21 @@ def test_a_script_runs_once_on_each_of_its_nodes_and_is_one_task(cluster: Cluste
     told = [line for rank in (0, 1) for line in log_of(cluster, task, rank).splitlines() if line.startswith("rank")]
     assert [line.split(",")[0] for line in told] == ["rank 0 of 2", "rank 1 of 2"]
     wait_until(lambda: not os.listdir(cluster.paths.gangs), "its directory to be removed", dump=cluster.dump)
+
+
+def test_a_node_that_only_holds_gpus_for_such_a_task_says_at_its_end_that_nothing_runs(cluster: Cluster) -> None:
+    runs = cluster.submit("echo begun; sleep 600\n")
+    first = Machine(cluster, "n1", simulate="1", env={})
+    cluster.wait_for_line(runs, "begun")
+    Machine(cluster, "n2", simulate="1", env={})
+    cluster.submit("#GPUQ --nodes 2 --gpus 1\ntrue\n", "train.sh")
+    wait_until(lambda: any(Path(cluster.paths.gangs).glob("*/call")), "the call", dump=cluster.dump)
+    stem = cluster.command_all("shutdown", wait=False)
+
+    def answers() -> list[Path]:
+        return list(Path(cluster.paths.control).glob(f"{stem}.*.ack"))
+
+    wait_until(lambda: len(answers()) == 2, "both answers", dump=cluster.dump)
+    told = {path.name.split(".")[1]: path.read_text() for path in answers()}
+    assert "1 running task goes back to pending" in told.pop(first.node)
+    assert "nothing runs" in "".join(told.values())
