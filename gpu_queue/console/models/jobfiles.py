@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from gpu_queue.console.models.common import Model, Words
 from gpu_queue.spool.jobfiles import JobMode
 
+Index = Annotated[int, Field(strict=True)] | str
+"""From 0; of ``yaml`` the name without the ending."""
 TEXT_MAX = 1 << 20
 TREE_TASKS_MAX = 2000
 """Of one file: so many tasks are told, the others counted."""
@@ -151,7 +153,7 @@ class CheckRequest(Model):
     """What does this text say?"""
 
     mode: JobMode
-    index: int | str | None = Field(None, description="Of the file that it is to be; names of queues come of it.")
+    index: Index | None = Field(None, description="Of the file that it is to be; names of queues come of it.")
     text: str = Field(max_length=TEXT_MAX)
     work_dir: str | None = Field(None, max_length=4096)
 
@@ -163,7 +165,7 @@ class SaveRequest(Model):
     etag: str | None = Field(
         None, max_length=100, description="Of the text that was changed; null: whatever is there."
     )
-    draft: bool = Field(False, description="Save it though something is wrong with it.")
+    draft: bool = Field(False, strict=True, description="Save it though something is wrong with it.")
     work_dir: str | None = Field(
         None, max_length=4096, description="Keep where its commands run; empty: nowhere said; null: as it is."
     )
@@ -174,7 +176,7 @@ class NewRequest(Model):
 
     mode: JobMode
     name: str | None = Field(None, max_length=200, description="Of `yaml`: without the ending.")
-    from_index: int | str | None = Field(None, description="Copy this one of the same mode.")
+    from_index: Index | None = Field(None, description="Copy this one of the same mode.")
     text: str | None = Field(None, max_length=TEXT_MAX, description="null: a commented example.")
 
 
@@ -207,7 +209,7 @@ class RestoreRequest(Model):
 class LoadRequest(Model):
     """Load a file, or say what that would do."""
 
-    again: bool = Field(False, description="Also what was done, runs or has failed is queued once more.")
+    again: bool = Field(False, strict=True, description="Also what was done, runs or has failed is queued once more.")
     work_dir: str | None = Field(None, max_length=4096, description="null: as the file says, see `WorkDir`.")
 
 

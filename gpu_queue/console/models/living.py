@@ -31,10 +31,10 @@ class Flag(Model):
 class Counts(Model):
     """How many tasks are in each state; null: that directory could never be listed."""
 
-    waiting: int | None
-    running: int | None
-    done: int | None
-    failed: int | None
+    waiting: int | None = None
+    running: int | None = None
+    done: int | None = None
+    failed: int | None = None
 
 
 class KeepAlive(Model):
@@ -56,10 +56,10 @@ class Gpu(Model):
     name: str = Field(examples=["NVIDIA H100 80GB HBM3"])
     state: str = Field(description="idle, busy, foreign, lost or unknown, as its node tells.")
     use: Use
-    memory_total_bytes: int | None
-    memory_used_bytes: int | None
-    utilization_percent: int | None
-    power_w: float | None
+    memory_total_bytes: int | None = None
+    memory_used_bytes: int | None = None
+    utilization_percent: int | None = None
+    power_w: float | None = None
     power_limit_w: float | None = None
     temperature_c: int | None = None
     problem: str = ""
@@ -74,7 +74,7 @@ class Watched(Model):
     by: str
     tries: int
     left_s: float = Field(description="Until the first of them is taken over, when its watcher wrote that.")
-    told_at_s: float | None
+    told_at_s: float | None = None
 
 
 class Node(Model):
@@ -130,7 +130,7 @@ class Waiting(Model):
     priority: int
     gpus: str = Field("", description="How many it asks for: `2`, `1-4`; empty: nobody read it yet.")
     queue: str = ""
-    submitted_at_s: float | None
+    submitted_at_s: float | None = None
     tries: int = 0
     why: list[WhyWaits]
 
@@ -142,11 +142,11 @@ class Ended(Model):
     title: str
     state: Literal["done", "failed"]
     outcome: str = Field(description="As the history tells it: done, failed(1), stopped, timeout …")
-    status: int | None
+    status: int | None = None
     error_type: str = ""
     node: str = ""
     gpus: list[str] = []
-    ended_at_s: float | None
+    ended_at_s: float | None = None
 
 
 class Queue(Model):
@@ -244,7 +244,7 @@ class Sample(Model):
     """The utilisation of a GPU at a moment."""
 
     at_s: float
-    percent: int | None
+    percent: int | None = None
 
 
 class Snapshot(Model):

@@ -38,7 +38,9 @@ class ScriptIn(Model):
 
     name: str = Field(min_length=1, max_length=255)
     text: str = Field(max_length=(16 << 20) * 4 // 3 + 4)
-    is_base64: bool = Field(False, description="The text is its bytes in base64: of a file that is no UTF-8.")
+    is_base64: bool = Field(
+        False, strict=True, description="The text is its bytes in base64: of a file that is no UTF-8."
+    )
 
 
 class SubmitOptions(Model):
@@ -59,7 +61,9 @@ class SubmitOptions(Model):
     )
     arguments: list[str] = Field([], max_length=1000)
     snapshot: bool | None = Field(
-        None, description="Whether they run in a copy of the working tree as it is now; null: as their scripts say."
+        None,
+        strict=True,
+        description="Whether they run in a copy of the working tree as it is now; null: as their scripts say.",
     )
 
 
@@ -72,8 +76,8 @@ class PlanRequest(Model):
     nodes: list[str] = Field([], max_length=1000, description="Of shutdown (empty: all) and forget.")
     priority: int | None = Field(None, strict=True, ge=0, le=999)
     why: str = Field("", max_length=400)
-    wait: bool = Field(False, description="Of shutdown: after the running tasks have ended.")
-    force: bool = Field(False, description="Of forget.")
+    wait: bool = Field(False, strict=True, description="Of shutdown: after the running tasks have ended.")
+    force: bool = Field(False, strict=True, description="Of forget.")
     scripts: list[ScriptIn] = Field([], max_length=SCRIPTS_MAX)
     options: SubmitOptions = SubmitOptions()
 

@@ -143,6 +143,7 @@ class PolicySave(Model):
     etag: str = Field(max_length=100, description="Of the file that was edited; another one now: 412.")
     force: bool = Field(
         False,
+        strict=True,
         description="Save it although no agent obeys it, where that is so of the file already; or although its "
         "values do not fit the defaults of others.",
     )

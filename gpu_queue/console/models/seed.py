@@ -198,7 +198,7 @@ class CommandsPut(Model):
     etag: str | None = Field(
         None, max_length=100, description="Of the text that was changed; none: whatever is there."
     )
-    draft: bool = Field(False, description="Save it though something is wrong with it.")
+    draft: bool = Field(False, strict=True, description="Save it though something is wrong with it.")
 
     @model_validator(mode="after")
     def _says_one(self) -> CommandsPut:

@@ -800,13 +800,25 @@ export interface components {
          * @description How many tasks are in each state; null: that directory could never be listed.
          */
         Counts: {
-            /** Done */
+            /**
+             * Done
+             * @default null
+             */
             done: number | null;
-            /** Failed */
+            /**
+             * Failed
+             * @default null
+             */
             failed: number | null;
-            /** Running */
+            /**
+             * Running
+             * @default null
+             */
             running: number | null;
-            /** Waiting */
+            /**
+             * Waiting
+             * @default null
+             */
             waiting: number | null;
         };
         /**
@@ -877,7 +889,10 @@ export interface components {
          * @description A task that ended, by its id.
          */
         Ended: {
-            /** Ended At S */
+            /**
+             * Ended At S
+             * @default null
+             */
             ended_at_s: number | null;
             /**
              * Error Type
@@ -906,7 +921,10 @@ export interface components {
              * @enum {string}
              */
             state: "done" | "failed";
-            /** Status */
+            /**
+             * Status
+             * @default null
+             */
             status: number | null;
             /** Title */
             title: string;
@@ -1115,9 +1133,15 @@ export interface components {
              * @default
              */
             kept_by: string;
-            /** Memory Total Bytes */
+            /**
+             * Memory Total Bytes
+             * @default null
+             */
             memory_total_bytes: number | null;
-            /** Memory Used Bytes */
+            /**
+             * Memory Used Bytes
+             * @default null
+             */
             memory_used_bytes: number | null;
             /**
              * Name
@@ -1131,7 +1155,10 @@ export interface components {
              * @default null
              */
             power_limit_w: number | null;
-            /** Power W */
+            /**
+             * Power W
+             * @default null
+             */
             power_w: number | null;
             /**
              * Problem
@@ -1158,7 +1185,10 @@ export interface components {
              * @enum {string}
              */
             use: "task" | "keepalive" | "idle" | "foreign" | "lost" | "unknown";
-            /** Utilization Percent */
+            /**
+             * Utilization Percent
+             * @default null
+             */
             utilization_percent: number | null;
             /** Uuid */
             uuid: string;
@@ -3295,7 +3325,10 @@ export interface components {
         Sample: {
             /** At S */
             at_s: number;
-            /** Percent */
+            /**
+             * Percent
+             * @default null
+             */
             percent: number | null;
         };
         /**
@@ -4605,7 +4638,10 @@ export interface components {
              * @default
              */
             queue: string;
-            /** Submitted At S */
+            /**
+             * Submitted At S
+             * @default null
+             */
             submitted_at_s: number | null;
             /** Title */
             title: string;
@@ -4629,7 +4665,10 @@ export interface components {
              * @description Until the first of them is taken over, when its watcher wrote that.
              */
             left_s: number;
-            /** Told At S */
+            /**
+             * Told At S
+             * @default null
+             */
             told_at_s: number | null;
             /** Tries */
             tries: number;
