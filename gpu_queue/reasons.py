@@ -31,7 +31,9 @@ class Code(str, Enum):
     QUEUE = "queue"  # queue; holder: the task that has it, or first: the one that comes first
     AFTER = "after"  # tasks that are not done yet, and how many more; or failed: the one that never will be
     # For a moment to come
-    BACKOFF = "backoff"  # failures, left_s, until_s (epoch, the server's), error_type; rests: on a shared server
+    BACKOFF = (
+        "backoff"  # failures, left_s, until_s (epoch, the server's), error_type; rests: on a shared server; again
+    )
     NOT_STARTED = "not_started"  # left_s: this node could not start it, and tries again
     LIFETIME = "lifetime"  # time_s, left_s
     # Over several nodes

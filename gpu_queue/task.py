@@ -258,8 +258,10 @@ class Waiting:
     """Nothing came after the last of them: a try that was requeued since has had its rest before it."""
     error_type: str = ""
     """Of the last of them."""
+    hurries: int = 0
+    """How often in a row it has asked to be run again as soon as it began."""
     entered_at: float = 0.0
-    """When it came (back) to pending/, in the server's time; only known where ``failures`` > 0."""
+    """When it came (back) to pending/, in the server's time; only known where it was tried before."""
     changed_ns: int = 0
     """The file's ctime when it was read: what another node claims and gives back gets another one.  0: unread."""
     upstream: tuple[tuple[str, State | None], ...] = ()

@@ -187,6 +187,8 @@ def _cpu_slots_zh(reason: Reason) -> str:
 
 
 def _backoff_en(reason: Reason) -> str:
+    if reason.number("again"):
+        return f"has asked {reason.number('again'):.0f} times in a row to be run again; is tried in {_left(reason)}"
     failures = reason.number("failures")
     times = "once" if failures == 1 else f"{failures:.0f} times"
     kind = _kind(reason, " (", ")")
@@ -197,6 +199,8 @@ def _backoff_en(reason: Reason) -> str:
 
 
 def _backoff_zh(reason: Reason) -> str:
+    if reason.number("again"):
+        return f"已连续 {reason.number('again'):.0f} 次要求再次运行；{_left(reason)} 后再试"
     failed = f"已失败 {reason.number('failures'):.0f} 次{_kind(reason, '（', '）')}"
     if reason.number("rests"):
         return f"{failed}，休息到 {format_clock(reason.number('until_s'))}：还有 {_left(reason)}"

@@ -141,6 +141,10 @@ def obstacle(task: Waiting, facts: Facts, room: Room) -> Obstacle | None:
             rests="" if facts.limits.retry_config is None else 1,
         )
         return Obstacle(why)
+    until_s = task.entered_at + backoff.hurry_rest_s(task.hurries)
+    if task.hurries > backoff.HURRIES_FREE and until_s > facts.server_now:
+        left_s = until_s - facts.server_now
+        return Obstacle(reason(Code.BACKOFF, again=task.hurries, left_s=left_s, until_s=until_s))
     resting_until = facts.resting.get(task.name, 0.0)
     if resting_until > facts.now:
         return Obstacle(reason(Code.NOT_STARTED, left_s=resting_until - facts.now))

@@ -110,3 +110,19 @@ def test_a_mode_changes_what_a_failure_comes_to_from_the_next_one_on(room: Room)
     node = room.start()
     node.settle_all()
     assert room.where(task) == [State.FAILED.value], "a dedicated agent goes by its own: no rest, and no retries"
+
+
+def test_a_script_that_asks_as_soon_as_it_begins_is_not_through_with_its_bound_in_seconds(room: Room) -> None:
+    task = room.submit(room.script(': >"$GPU_QUEUE_REQUEUE"'))
+    node = room.start(replace(AT_ONCE, max_again=100))
+    node.settle_all()
+    assert (room.runs(task), room.where(task), seen(node, task).hurries) == (4, ["pending"], 4)
+    node.step()
+    assert "has asked 4 times in a row to be run again" in str(node.reasons())
+    index = room.paths.tries_index(task)
+    written_at = os.stat(index).st_mtime
+    os.utime(index, (written_at - 31.0, written_at - 31.0))  # half a minute later
+    node.spool.reader.forget(f"500-{task}")
+    node.settle_all()
+    assert room.runs(task) == 5
+    assert seen(room.start(name="n2"), task).hurries == 5

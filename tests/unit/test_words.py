@@ -138,6 +138,11 @@ def test_the_protocol_tells_the_codes_and_parameters_that_are_sent_and_no_others
             "已失败 2 次；1m30s 后重试",
         ),
         (
+            reason(Code.BACKOFF, again=5, left_s=60, until_s=7e8),
+            "has asked 5 times in a row to be run again; is tried in 1m00s",
+            "已连续 5 次要求再次运行；1m00s 后再试",
+        ),
+        (
             reason(Code.BACKOFF, failures=1, left_s=90, error_type="oom"),
             "failed once (oom); tried again in 1m30s",
             "已失败 1 次（oom）；1m30s 后重试",
