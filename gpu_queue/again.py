@@ -6,13 +6,21 @@
   breaks ``wait`` off with it, and some handlers die of their signal at last.
 - In the name of a claim both stand behind the status 255 where theirs is 0: a reader that does not know these words
   takes them for *requeue*, and a status of 0 for success.
+- Who asks is run again at once.  But a script that does so as soon as it begins, for its GPU or mount is not as it
+  should be, would be through with ``max_again`` in seconds, where a cluster's scheduler holds it for minutes: it
+  rests 30 s after the fourth time, 1 min after the fifth, up to ten.
 """
 
 from __future__ import annotations
 
 from gpu_queue.task import Abnormal, End, RetryLimits, TryResult, Why, current_round
+from gpu_queue.units import parse_utc_s
 
 RUN_AGAIN = (Why.AGAIN, Why.SAVED)
+HURRIED_S = 60.0
+"""A try that asks within so long after it could begin has done nothing else."""
+HURRIES_FREE = 3
+_REST_S, _REST_MAX_S = 30.0, 600.0
 UNTOLD = 255
 """Stands in the name of a claim for a status of 0."""
 
@@ -71,3 +79,28 @@ def unnamed(end: End, status: int | None) -> End:
     if end.why is Why.SAVED:
         return End(0, Why.SAVED) if end.status == UNTOLD else end
     return End(status, Why.AGAIN) if end.why is Why.AGAIN and status is not None else end
+
+
+def hurries_of(tries: tuple[TryResult, ...]) -> int:
+    """How often in a row, up to the last try, a task has asked to be run again without having done much else.
+
+    Args:
+        tries: of one round, the oldest first.
+    """
+    count = 0
+    before_s: float | None = None
+    for one in tries:
+        ended_s = parse_utc_s(one.ended_at)
+        if one.end.why is not Why.AGAIN or ended_s is None:
+            count, before_s = 0, None
+            continue
+        took_s = float("inf") if before_s is None else ended_s - before_s - rest_s(count)
+        count, before_s = (count + 1 if took_s <= HURRIED_S else 1), ended_s
+    return count
+
+
+def rest_s(hurries: int) -> float:
+    """How long a task rests that has asked so often in a row to be run again; 0: not at all."""
+    if hurries <= HURRIES_FREE:
+        return 0.0
+    return min(_REST_S * 2.0 ** min(hurries - HURRIES_FREE - 1, 20), _REST_MAX_S)

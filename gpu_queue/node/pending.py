@@ -17,10 +17,10 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from gpu_queue.again import hurries_of
 from gpu_queue.errors import BadScript
 from gpu_queue.node.drops import DropFacts, DropTracker, SettleTimes
 from gpu_queue.reasons import Code, Reason, reason
-from gpu_queue.scheduling import backoff
 from gpu_queue.scripts.reader import HEAD_BYTES, read_needs
 from gpu_queue.spool import files, records
 from gpu_queue.spool.paths import SpoolPaths, is_skipped, parse_claim, parse_drop, parse_full, strip_claim
@@ -343,7 +343,7 @@ class PendingReader:
             needs=needs,
             tries=tries,
             failures=failures_of(this_round),
-            hurries=backoff.hurries_of(this_round),
+            hurries=hurries_of(this_round),
             has_just_failed=bool(this_round) and this_round[-1].is_failure,
             error_type=next((one.error_type for one in reversed(this_round) if one.is_failure), ""),
             entered_at=returned_at,

@@ -1,24 +1,15 @@
-"""How long a task rests after it failed, or asked again and again to be run again.  Pure.
+"""How long a task rests after it failed.  Pure.
 
 - Where the GPUs are this user's alone the delay doubles: 30 s, 1 min, 2 min … before each retry.
 - On a shared server retries are immediate, with a rest after each few failures (``retry_config``).
-- Who asks to be run again is run again at once.  But a script that does so as soon as it begins, for its GPU or mount
-  is not as it should be, would be through with ``max_again`` in seconds, where a cluster's scheduler holds it for
-  minutes: it rests 30 s after the fourth time, 1 min after the fifth, up to ten.
 """
 
 from __future__ import annotations
 
 from gpu_queue.scheduling.facts import Limits
 from gpu_queue.sharing import RetryConfig
-from gpu_queue.task import TryResult, Why
-from gpu_queue.units import parse_utc_s
 
 _DOUBLINGS_MAX = 20
-HURRIED_S = 60.0
-"""A try that asks within so long after it could begin has done nothing else."""
-HURRIES_FREE = 3
-_HURRY_REST_S, _HURRY_REST_MAX_S = 30.0, 600.0
 
 
 def doubling_s(failures: int, first_s: float, max_s: float) -> float:
@@ -61,27 +52,3 @@ def rests_until(failures: int, returned_at: float, limits: Limits, *, is_fresh: 
         return returned_at + doubling_s(failures, limits.retry_delay_s, limits.retry_delay_max_s)
     pause_s = rest_s(failures, limits.retry_config) if is_fresh else 0.0
     return returned_at + pause_s if pause_s > 0 else 0.0
-
-
-def hurries_of(tries: tuple[TryResult, ...]) -> int:
-    """How often in a row, up to the last try, a task has asked to be run again without having done much else.
-
-    Args:
-        tries: of one round, the oldest first.
-    """
-    count, before_s = 0, None
-    for one in tries:
-        ended_s = parse_utc_s(one.ended_at)
-        if one.end.why is not Why.AGAIN or ended_s is None:
-            count, before_s = 0, None
-            continue
-        took_s = float("inf") if before_s is None else ended_s - before_s - hurry_rest_s(count)
-        count, before_s = (count + 1 if took_s <= HURRIED_S else 1), ended_s
-    return count
-
-
-def hurry_rest_s(hurries: int) -> float:
-    """How long a task rests that has asked so often in a row to be run again; 0: not at all."""
-    if hurries <= HURRIES_FREE:
-        return 0.0
-    return doubling_s(hurries - HURRIES_FREE, _HURRY_REST_S, _HURRY_REST_MAX_S)

@@ -17,6 +17,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from gpu_queue import again
 from gpu_queue.reasons import AFTER_TOLD, Code, Reason, reason
 from gpu_queue.scheduling import backoff, patience
 from gpu_queue.scheduling.admission import WHOLE
@@ -141,8 +142,8 @@ def obstacle(task: Waiting, facts: Facts, room: Room) -> Obstacle | None:
             rests="" if facts.limits.retry_config is None else 1,
         )
         return Obstacle(why)
-    until_s = task.entered_at + backoff.hurry_rest_s(task.hurries)
-    if task.hurries > backoff.HURRIES_FREE and until_s > facts.server_now:
+    until_s = task.entered_at + again.rest_s(task.hurries)
+    if task.hurries > again.HURRIES_FREE and until_s > facts.server_now:
         left_s = until_s - facts.server_now
         return Obstacle(reason(Code.BACKOFF, again=task.hurries, left_s=left_s, until_s=until_s))
     resting_until = facts.resting.get(task.name, 0.0)

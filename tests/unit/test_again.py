@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gpu_queue.again import as_asked, granted, unnamed
+from gpu_queue.again import as_asked, granted, hurries_of, rest_s, unnamed
 from gpu_queue.scheduling.recovery import NOBODY_KNOWS, ClaimFacts, Recovery, Step, recover
 from gpu_queue.signals import Signal, parse_sbatch_signal, parse_signal
 from gpu_queue.task import Abnormal, Claim, End, RetryLimits, State, TryResult, Why, settle
+from gpu_queue.units import format_utc
 
 CLAIM = Claim(500, "20260101T000000000-000000-a.sh", 1, "0a0b0c")
 DAY_AGO = "2026-01-01T12:00:00Z"
@@ -169,3 +172,35 @@ def test_a_line_of_sbatch_means_what_sbatch_takes_it_for(text: str, signal: Sign
 def test_a_line_of_sbatch_that_asks_for_kill_is_impossible() -> None:
     with pytest.raises(ValueError, match="expected a signal"):
         parse_sbatch_signal("B:KILL@60")
+
+
+def asked(*ended_at_s: float, why: Why | None = Why.AGAIN) -> tuple[TryResult, ...]:
+    return tuple(
+        TryResult(number, f"{number:06x}", End(1, why), False, ended_at=format_utc(1.7e9 + at))
+        for number, at in enumerate(ended_at_s, 1)
+    )
+
+
+def test_who_asks_at_once_to_be_run_again_rests_from_the_fourth_time_on_ever_longer() -> None:
+    now_s, ended = 0.0, list[float]()
+    rests = []
+    for _ in range(12):
+        now_s += 2.0
+        ended.append(now_s)
+        rests.append(rest_s(hurries_of(asked(*ended))))
+        now_s += rests[-1]
+    assert rests == [0, 0, 0, 30, 60, 120, 240, 480, 600, 600, 600, 600]
+
+
+def test_who_has_worked_before_it_asks_begins_to_count_anew() -> None:
+    assert hurries_of(asked(0, 2, 4, 6, 3600)) == 1
+    assert hurries_of(asked(*range(0, 36_000, 3600))) == 1
+    assert hurries_of((*asked(0, 2, 4, 6), *asked(8, why=None))) == 0
+    assert hurries_of((*asked(0, 2), *asked(4, why=Why.SAVED), *asked(6))) == 1
+    assert hurries_of(()) == 0
+
+
+@given(st.lists(st.floats(-1e6, 1e6), max_size=30))
+def test_whatever_the_clocks_of_nodes_say_it_counts_no_more_than_there_were(ended_at_s: list[float]) -> None:
+    assert 0 <= hurries_of(asked(*ended_at_s)) <= len(ended_at_s)
+    assert 0.0 <= rest_s(hurries_of(asked(*ended_at_s))) <= 600.0

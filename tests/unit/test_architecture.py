@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "code": {"errors", "phrases", "reasons", "sayings", "texts", "units"},
     "states": set(),
     "task": {"code.noun", "reasons", "signals"},
-    "again": {"task"},
+    "again": {"task", "units"},
     "signals": {"texts", "errors"},
     "errors": set(),
     "texts": set(),

@@ -6,11 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_queue.scheduling.backoff import hurries_of, hurry_rest_s, rests_until
+from gpu_queue.scheduling.backoff import rests_until
 from gpu_queue.scheduling.facts import Limits
 from gpu_queue.sharing import RetryConfig
-from gpu_queue.task import End, TryResult, Why
-from gpu_queue.units import format_utc
 
 DOUBLING = Limits(retry_delay_s=30.0, retry_delay_max_s=3600.0)
 SHARED = Limits(retry_config=RetryConfig())
@@ -50,35 +48,3 @@ def test_a_rest_never_ends_before_the_task_came_back_and_no_number_of_a_file_bre
 ) -> None:
     limits = Limits(retry_config=RetryConfig(every, rest_s))
     assert rests_until(failures, 1000.0, limits) in (0.0, 1000.0 + rest_s)
-
-
-def asked(*ended_at_s: float, why: Why | None = Why.AGAIN) -> tuple[TryResult, ...]:
-    return tuple(
-        TryResult(number, f"{number:06x}", End(1, why), False, ended_at=format_utc(1.7e9 + at))
-        for number, at in enumerate(ended_at_s, 1)
-    )
-
-
-def test_who_asks_at_once_to_be_run_again_rests_from_the_fourth_time_on_ever_longer() -> None:
-    now_s, ended = 0.0, list[float]()
-    rests = []
-    for _ in range(12):
-        now_s += 2.0
-        ended.append(now_s)
-        rests.append(hurry_rest_s(hurries_of(asked(*ended))))
-        now_s += rests[-1]
-    assert rests == [0, 0, 0, 30, 60, 120, 240, 480, 600, 600, 600, 600]
-
-
-def test_who_has_worked_before_it_asks_begins_to_count_anew() -> None:
-    assert hurries_of(asked(0, 2, 4, 6, 3600)) == 1
-    assert hurries_of(asked(*range(0, 36_000, 3600))) == 1
-    assert hurries_of((*asked(0, 2, 4, 6), *asked(8, why=None))) == 0
-    assert hurries_of((*asked(0, 2), *asked(4, why=Why.SAVED), *asked(6))) == 1
-    assert hurries_of(()) == 0
-
-
-@given(st.lists(st.floats(-1e6, 1e6), max_size=30))
-def test_whatever_the_clocks_of_nodes_say_it_counts_no_more_than_there_were(ended_at_s: list[float]) -> None:
-    assert 0 <= hurries_of(asked(*ended_at_s)) <= len(ended_at_s)
-    assert 0.0 <= hurry_rest_s(hurries_of(asked(*ended_at_s))) <= 600.0
