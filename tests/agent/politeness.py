@@ -215,8 +215,11 @@ def judge(others: Sequence[Stay], ours: Sequence[Stay], cards: int, until: float
 
 
 def _is_hidden(him: Stay, ours: Sequence[Stay]) -> bool:
-    """Whether he came when a task of ours was starting or there already, and had gone when it was over."""
-    return any(
+    """Whether no reading can show him: he was there for less than from one to the next, as at a round's end.
+
+    Or he came when a task of ours was starting or there already, and had gone when it was over.
+    """
+    return him.ends - him.begins < EVERY_S or any(
         one.card == him.card and one.begins - RACE_S < him.begins and him.ends < one.ends + TURN_S for one in ours
     )
 

@@ -87,6 +87,8 @@ def test_what_came_of_it_is_judged_by_who_was_there_when() -> None:
     assert judge([hidden], [first, second], 1, 40.0).unseen == 1, "who had gone when the first was over"
     longer = replace(hidden, ends=10.76)
     assert len(judge([longer], [first, second], 1, 40.0).impolite) == 1, "who stayed longer than that"
+    brief = Stay(0, 19.0, 19.1)
+    assert judge([brief], [Stay(0, 20.0, 30.0)], 1, 40.0).unseen == 1, "who was there between two readings"
     gaps = judge([him], [Stay(0, 25.0, 30.0), Stay(0, 31.0, 40.0)], 1, 40.0)
     assert (gaps.after_stranger_s, gaps.after_own_s, gaps.free_s, gaps.used_s) == ((5.0,), (1.0,), 15.0, 14.0)
 

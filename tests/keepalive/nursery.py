@@ -76,7 +76,7 @@ class Listener:
             self.is_closed = True
 
     def wait_for(
-        self, kind: type[Word], is_it: Callable[[Word], bool] = lambda _: True, within_s: float = 20.0
+        self, kind: type[Word], is_it: Callable[[Word], bool] = lambda _: True, within_s: float = 50.0
     ) -> Word:
         """The first message of a kind, also when it has been heard before; it is taken out."""
         give_up_at = time.monotonic() + within_s
