@@ -33,8 +33,9 @@ demo: $(STAMP) ## start an agent here, submit examples/train.sh, follow it to it
 demo-shared: $(STAMP) ## a server that several people share: three queues, six tasks, two GPUs
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/demo-shared.sh
 
-test: $(STAMP) ## the test suite; ALL=1: each case in zsh too, and what takes long
-	@$(if $(ALL),GPU_QUEUE_TEST_ALL=1) $(BIN)/python -m pytest $(if $(ALL),-m 'not soak and not ways and not libraries')
+test: $(STAMP) ## the test suite; ALL=1: each case in zsh too, and what takes long; WORKERS=4 so many at once
+	@$(if $(ALL),GPU_QUEUE_TEST_ALL=1) $(BIN)/python -m pytest $(if $(WORKERS),-n $(WORKERS)) \
+		$(if $(ALL),-m 'not soak and not ways and not libraries')
 
 test-again: $(STAMP) ## the few tests that failed last time, one after the other; those that pass now are named
 	@$(BIN)/python -m tests.again
