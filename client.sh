@@ -4183,7 +4183,9 @@ __gpu_explain_task() {
     __gpu_json "$file"
     __gpu_post explain ", \"tasks\": [$REPLY]" "${nodes[@]}" || return
     __gpu_await "$REPLY" "${nodes[@]}"
-    [ -e "$task" ] || { __gpu_explain_task "$1"; return; } # it began while they were asked
+    file=$task
+    __gpu_one "$1" 'pending running' 'done failed' || return # by a listing: on NFS a look at a name may be a minute old
+    [ "$REPLY" = "$file" ] || { __gpu_explain_task "$1"; return; } # it began while they were asked
   fi
   [ ${#gone[@]} -lt ${#nodes[@]} ] || { __gpu_no_agent; __gpu_put '%s\n' "$REPLY"; }
 }
